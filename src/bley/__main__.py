@@ -1,0 +1,5 @@
+"""`python -m bley`."""
+
+from bley.cli import main
+
+main(prog_name="bley")

@@ -1,0 +1,223 @@
+"""The command line."""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import uvloop
+
+from bley import __version__
+from bley.config import Settings, show
+from bley.config_file import Configuration, find_file, load
+from bley.core.errors import SettingsError
+from bley.core.mail import Request
+from bley.core.wire import encode_request
+from bley.daemon import Daemon, Dns
+from bley.explain import Step, explain
+from bley.log import configure_log
+from bley.ports import utc_now
+
+__all__ = ["main"]
+
+EXIT_FAILED = 1
+EXIT_WRONG_SETTINGS = 2
+
+_config_option = click.option(
+    "-c",
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Settings file; else /etc/bley/bley.conf, ./bley.conf, or the defaults.",
+)
+_pid_option = click.option("-p", "--pidfile", help="Write the process id to this file.")
+_verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log more.")
+_debug_option = click.option("-d", "--debug", is_flag=True, help="Stay in the foreground, log everything to stdout.")
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@_config_option
+@click.option("-f", "--foreground", is_flag=True, help="Stay in the foreground.")
+@_pid_option
+@_verbose_option
+@_debug_option
+@click.version_option(__version__, prog_name="bley")
+@click.pass_context
+def main(
+    context: click.Context, file: Path | None, foreground: bool, pidfile: str | None, verbose: bool, debug: bool
+) -> None:
+    """bley, an intelligent greylisting daemon for Postfix and Exim.
+
+    Without a command it serves, as bley 2 did: in the background unless -f or -d is given.
+    """
+    context.obj = file
+    if context.invoked_subcommand is None:
+        _serve(file, pidfile, verbose=verbose, debug=debug, detach=not (foreground or debug))
+
+
+@main.command()
+@_config_option
+@_pid_option
+@_verbose_option
+@_debug_option
+@click.pass_obj
+def serve(before: Path | None, file: Path | None, pidfile: str | None, verbose: bool, debug: bool) -> None:
+    """Answer Postfix, in the foreground."""
+    _serve(file or before, pidfile, verbose=verbose, debug=debug, detach=False)
+
+
+def _request_options(command: Callable[..., None]) -> Callable[..., None]:
+    """One option for each attribute of a policy request, gathered into `request`."""
+
+    @wraps(command)
+    def with_request(before: Path | None, **options: Any) -> None:
+        request = Request(**{name: options.pop(name) for name in _REQUEST_OPTIONS})
+        command(before, request=request, **options)
+
+    for name, help_text in reversed(_REQUEST_OPTIONS.items()):
+        default = _REQUEST_DEFAULTS.get(name, "")
+        option = click.option(
+            f"--{name.replace('_', '-')}", default=default, show_default=bool(default), help=help_text
+        )
+        with_request = option(with_request)
+    return with_request
+
+
+_REQUEST_OPTIONS = {
+    "client_address": "The client's address.",
+    "client_name": "Its verified name.",
+    "helo_name": "What it said as HELO or EHLO.",
+    "sender": "Envelope sender; empty is the null sender.",
+    "recipient": "Envelope recipient.",
+    "instance": "The message, as Postfix numbers it.",
+    "queue_id": "Postfix's queue id.",
+    "protocol_state": "The SMTP command.",
+    "sasl_username": "Who has logged in.",
+}
+_REQUEST_DEFAULTS = {"client_name": "unknown", "protocol_state": "RCPT"}
+
+
+@main.command()
+@_config_option
+@click.pass_obj
+@_request_options
+def ask(before: Path | None, file: Path | None, request: Request) -> None:
+    """Send one policy request to the running bley and show its answer."""
+    click.echo(_ask(_load(file or before).settings, request))
+
+
+@main.command("explain")
+@_config_option
+@click.pass_obj
+@_request_options
+def explain_(before: Path | None, file: Path | None, request: Request) -> None:
+    """Show every step of the decision about a request, without storing anything."""
+    configuration = _load(file or before)
+    for name, text in uvloop.run(_explain(configuration, request)):
+        click.echo(f"{name:<12}{text}")
+
+
+@main.command("check-config")
+@_config_option
+@click.pass_obj
+def check_config(before: Path | None, file: Path | None) -> None:
+    """Show the settings in force, or every fault with its file and line."""
+    configuration = _load(file or before)
+    for note in configuration.notes:
+        click.echo(note, err=True)
+    click.echo(f"# {configuration.file or 'no settings file: the defaults'}")
+    click.echo(show(configuration.settings), nl=False)
+
+
+def _load(file: Path | None) -> Configuration:
+    try:
+        return load(find_file(file))
+    except SettingsError as error:
+        _refuse(error)
+
+
+def _refuse(error: SettingsError) -> NoReturn:
+    click.echo("\n".join(map(str, error.faults)), err=True)
+    sys.exit(EXIT_WRONG_SETTINGS)
+
+
+def _serve(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool, detach: bool) -> None:
+    file = file.absolute() if file else None
+    overrides: dict[str, object] = {"pid_file": pidfile} if pidfile else {}
+    overrides |= {"log_file": "-"} if debug else {}
+    level = logging.DEBUG if debug or verbose else logging.INFO
+
+    def load_overridden() -> Configuration:
+        return load(find_file(file)).overridden(overrides)
+
+    try:
+        configuration = load_overridden()
+        ready = _detach() if detach else _nothing
+        configure_log(configuration.settings.log_file, level)
+        uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
+    except SettingsError as error:
+        _refuse(error)
+
+
+def _nothing() -> None:
+    """In the foreground nobody waits to be told that bley is ready."""
+
+
+def _detach() -> Callable[[], None]:
+    """Go on in the background (daemon(7)); the shell's process ends when the returned function is called.
+
+    It ends with exit status 2 when bley ends before that.
+    """
+    told, tell = os.pipe()
+    if os.fork():
+        os.close(tell)
+        os._exit(0 if os.read(told, 1) else EXIT_WRONG_SETTINGS)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+
+    def ready() -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        os.write(tell, b"+")
+        os.close(tell)
+
+    return ready
+
+
+async def _explain(configuration: Configuration, request: Request) -> list[Step]:
+    dns = Dns(configuration.settings)
+    try:
+        return await explain(configuration, dns.checks, utc_now, request)
+    finally:
+        await dns.close()
+
+
+def _ask(settings: Settings, request: Request) -> str:
+    place = settings.listen_addr[0]
+    timeout = settings.check_timeout.total_seconds() + 5
+    try:
+        with _connect(place, settings.listen_port, timeout) as peer:
+            peer.sendall(encode_request(request))
+            peer.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(partial(peer.recv, 4096), b"")).decode()
+    except OSError as error:
+        shown = place if place.startswith("unix:") else f"{place} port {settings.listen_port}"
+        click.echo(f"no answer from {shown}: {error.strerror or error}; is bley running?", err=True)
+        sys.exit(EXIT_FAILED)
+    return answer.strip() or "closed without an answer; see bley's log"
+
+
+def _connect(place: str, port: int, timeout: float) -> socket.socket:
+    if not place.startswith("unix:"):
+        return socket.create_connection((place.strip("[]"), port), timeout)
+    peer = socket.socket(socket.AF_UNIX)
+    peer.settimeout(timeout)
+    peer.connect(place.removeprefix("unix:"))
+    return peer

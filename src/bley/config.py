@@ -1,0 +1,237 @@
+"""The settings: every key of `bley.conf`, with its default, unit and bounds.
+
+docs/settings.md describes each; a test holds the two together. Reading the file is config_file.py's.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from bley.core.dnslists import DnsList, parse_dns_lists
+from bley.core.greylist import Timing
+from bley.core.policy import Thresholds
+from bley.core.triplet import GreylistBy, TripletRules
+
+__all__ = ["Settings", "show"]
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
+_LONGEST_CHECK = timedelta(seconds=60)
+_HEADER = re.compile(r"[!-9;-~]+:\s?\S.*")
+
+
+def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
+    """Read a text as it stands in the file; a value that is none, a default say, is taken as it is."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+def _duration_in(unit: str) -> BeforeValidator:
+    def parse(text: str) -> timedelta:
+        if not (match := _DURATION.fullmatch(text.strip().lower())):
+            raise ValueError("is no duration: write it as 90s, 5m, 12h or 40d")
+        try:
+            return timedelta(seconds=float(match[1]) * _SECONDS[match[2] or unit])
+        except OverflowError as error:
+            raise ValueError("is longer than a duration can be") from error
+
+    return _from_text(parse)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError("is neither 1 nor 0 (yes, no, true, false, on, off)")
+    return _BOOLEANS[text.lower()]
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[,\s]+", text) if word)
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(word, strict=False) for word in _split(text))
+    except ValueError as error:
+        raise ValueError(f"has a wrong network, {error}: write them as 192.0.2.0/24, 2001:db8::/32") from error
+
+
+def _prefix(text: str) -> int:
+    """A prefix length, or the netmask that bley 2 took as well: 255.255.255.0 is 24."""
+    try:
+        return IPv4Network(f"0.0.0.0/{text}").prefixlen if "." in text else int(text)
+    except ValueError as error:
+        raise ValueError("is no prefix length: write it as 24") from error
+
+
+def _servers(text: str) -> tuple[str, ...]:
+    words = _split(text)
+    for word in words:
+        host, _, port = word.rpartition(":") if word.count(":") == 1 or "]:" in word else (word, "", "53")
+        try:
+            ip_address(host.strip("[]"))
+            if not 0 < int(port) < 65536:
+                raise ValueError(port)
+        except ValueError as error:
+            raise ValueError(
+                f"has no server in {word!r}: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"
+            ) from error
+    return words
+
+
+def _mode(text: str) -> int:
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise ValueError("is no file mode: write it as 0660")
+    return int(text, 8)
+
+
+def _template(*names: str) -> BeforeValidator:
+    """One line in which only `%(name)s` of these names, and `%%`, stand for something."""
+    allowed = re.compile(rf"(?:[^%\n]|%%|%\((?:{'|'.join(names)})\)[sd])*")
+
+    def parse(text: str) -> str:
+        if not allowed.fullmatch(text):
+            known = ", ".join(f"%({name})s" for name in names)
+            raise ValueError(f"is no single line with only {known} in it: write a percent sign as %%")
+        return text
+
+    return _from_text(parse)
+
+
+Seconds = Annotated[timedelta, _duration_in("s")]
+Minutes = Annotated[timedelta, _duration_in("m")]
+Days = Annotated[timedelta, _duration_in("d")]
+Boolean = Annotated[bool, _from_text(_boolean)]
+Words = Annotated[tuple[str, ...], _from_text(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], _from_text(_networks)]
+DnsLists = Annotated[tuple[DnsList, ...], _from_text(parse_dns_lists)]
+Threshold = Annotated[int, Field(ge=-999, le=999)]
+
+
+class Settings(BaseModel):
+    """All settings, built from texts as they stand in the file.
+
+    Raises pydantic's ValidationError with every bad value; config_file.py turns it into faults with lines.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    listen_addr: Words = ("127.0.0.1",)
+    listen_port: Annotated[int, Field(ge=0, le=65535)] = 1337
+    listen_mode: Annotated[int, _from_text(_mode)] = 0o660
+    pid_file: str = ""
+    log_file: str = "-"
+    log_format: Literal["text", "json"] = "text"
+    reject_msg: Annotated[str, _template("wait", "reason"), Field(min_length=1)] = "greylisted, try again later"
+    greylist_header: Annotated[str, _template("delta", "version", "hostname", "date")] = (
+        "X-Greylist: delayed %(delta)s seconds by bley-%(version)s at %(hostname)s; %(date)s"
+    )
+    dbtype: Literal["sqlite3", "pgsql", "mysql", "redis"] = "sqlite3"
+    dbhost: str = "localhost"
+    dbport: Annotated[int, Field(ge=0, le=65535)] = 0
+    dbname: Annotated[str, Field(min_length=1)] = "bley.db"
+    dbpath: str = ""
+    dbuser: str = "bley"
+    dbpass: str = ""
+    whitelist_recipients_file: Words = ("whitelist_recipients",)
+    whitelist_clients_file: Words = ("whitelist_clients",)
+    whitelist_senders_file: Words = ("whitelist_senders",)
+    trusted_networks: Networks = (IPv4Network("127.0.0.0/8"), IPv6Network("::1"))
+    dnsbls: DnsLists = parse_dns_lists("zen.spamhaus.org=127.0.0.[2..11], bl.spamcop.net=127.0.0.2")
+    dnswls: DnsLists = parse_dns_lists("list.dnswl.org=127.0.[0..255].[1..3]")
+    dnswl_threshold: Threshold = 1
+    dnsbl_threshold: Threshold = 1
+    rfc_threshold: Threshold = 2
+    resolver: Annotated[tuple[str, ...], _from_text(_servers)] = ()
+    check_timeout: Seconds = timedelta(seconds=5)
+    use_spf: Boolean = True
+    use_spf_guess: Boolean = False
+    greylist_period: Minutes = timedelta(minutes=5)
+    greylist_max: Minutes = timedelta(minutes=720)
+    greylist_penalty: Minutes = timedelta(minutes=1)
+    greylist_by: GreylistBy = "smart"
+    ipv4_prefix: Annotated[int, _from_text(_prefix), Field(ge=1, le=32)] = 24
+    ipv6_prefix: Annotated[int, _from_text(_prefix), Field(ge=1, le=128)] = 64
+    recipient_delimiter: str = "+"
+    purge_days: Days = timedelta(days=40)
+    purge_bad_days: Days = timedelta(days=10)
+    cache_valid: Seconds = timedelta(seconds=60)
+    cache_size: Annotated[int, Field(ge=0)] = 100_000
+    exim_workaround: Boolean = False
+    mode: Literal["enforce", "observe"] = "enforce"
+    on_store_error: Literal["pass", "defer"] = "pass"
+
+    @field_validator("dbtype")
+    @classmethod
+    def _is_served(cls, value: str) -> str:
+        if value != "sqlite3":
+            raise ValueError("is not served by this version yet: write sqlite3")
+        return value
+
+    @field_validator("greylist_header")
+    @classmethod
+    def _is_header(cls, value: str) -> str:
+        if value and not _HEADER.fullmatch(value):
+            raise ValueError("is no header: write it as Name: text")
+        return value
+
+    @field_validator("check_timeout")
+    @classmethod
+    def _is_awaited(cls, value: timedelta) -> timedelta:
+        if not timedelta(0) < value <= _LONGEST_CHECK:
+            raise ValueError("must be more than 0s and at most 60s, Postfix waits for 100s")
+        return value
+
+    @field_validator("purge_bad_days")
+    @classmethod
+    def _outlives_wait(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        if value <= info.data.get("greylist_max", timedelta(0)):
+            raise ValueError("is not longer than greylist_max: no greylisted mail could ever pass")
+        return value
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file, as bley 2 put it together."""
+        return Path(self.dbpath, self.dbname).absolute()
+
+    @property
+    def timing(self) -> Timing:
+        """How records age."""
+        return Timing(self.greylist_period, self.greylist_max, self.greylist_penalty, self.purge_bad_days)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What is suspicious."""
+        return Thresholds(self.dnswl_threshold, self.dnsbl_threshold, self.rfc_threshold)
+
+    @property
+    def triplet_rules(self) -> TripletRules:
+        """How triplets are normalised."""
+        return TripletRules(self.greylist_by, self.ipv4_prefix, self.ipv6_prefix, self.recipient_delimiter)
+
+
+def show(settings: Settings) -> str:
+    """All settings as a file that means the same; a password is not shown."""
+    texts = {key: _text(key, getattr(settings, key)) for key in Settings.model_fields}
+    return "[bley]\n" + "".join(f"{key} = {text}".rstrip() + "\n" for key, text in texts.items())
+
+
+def _text(key: str, value: object) -> str:
+    match value:
+        case str() if key == "dbpass" and value:
+            return "********"
+        case bool():
+            return str(int(value))
+        case int() if key == "listen_mode":
+            return f"{value:04o}"
+        case timedelta():
+            seconds = value.total_seconds()
+            unit = next((unit for unit in "dhm" if seconds and seconds % _SECONDS[unit] == 0), "s")
+            return f"{seconds / _SECONDS[unit]:.10g}{unit}"
+        case tuple():
+            return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,181 @@
+"""Reading `bley.conf` and the list files it names: all of it right, or every fault with file and line."""
+
+import configparser
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from bley.config import Settings
+from bley.core.errors import Fault, SettingsError
+from bley.core.exemptions import ClientExemptions, MailExemptions, read_clients, read_mail_addresses
+
+__all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
+
+DEFAULT_FILES = (Path("/etc/bley/bley.conf"), Path("bley.conf"))
+
+_SECTION = "bley"
+_OTHER_SECTIONS = ("bleygraph",)
+_RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}  # bley 2's words
+_ALWAYS_EXEMPT = ("built in", "postmaster@\nabuse@")  # who asks why mail is delayed must get through: RFC 5321 4.5.1
+_LATER = ("web_listen", "log_days", "destdir")
+_LINE = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
+
+_Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that the operator's files say; `notes` are what she should know although it is no fault."""
+
+    file: Path | None
+    settings: Settings
+    recipients: MailExemptions
+    clients: ClientExemptions
+    senders: MailExemptions
+    notes: tuple[str, ...] = ()
+
+    def overridden(self, settings: Mapping[str, object]) -> "Configuration":
+        """The same, with these settings from the command line, which are taken as they are."""
+        return replace(self, settings=self.settings.model_copy(update=dict(settings)))
+
+
+def find_file(file: Path | None) -> Path | None:
+    """The settings file to read: the one given, else the first default that exists, else None."""
+    return file or next((default for default in DEFAULT_FILES if default.is_file()), None)
+
+
+def load(file: Path | None = None) -> Configuration:
+    """Read the settings file (None: defaults only) and its list files.
+
+    Raises SettingsError with every fault found.
+    """
+    texts, lines = _read_ini(file) if file else ({}, {})
+    later = [key for key in _LATER if texts.pop(key, None)]
+    settings = _settings(texts, lines, str(file))
+    folder = file.parent if file else Path()
+    faults: list[Fault] = []
+
+    def read(key: str, reader: Callable[[Iterable[tuple[str, str]]], _Exemptions]) -> _Exemptions:
+        try:
+            return reader(_list_files(settings, key, folder, Fault(str(file), lines.get(key, 0), "")))
+        except SettingsError as error:
+            faults.extend(error.faults)
+            return reader([])
+
+    configuration = Configuration(
+        file=file,
+        settings=settings,
+        recipients=read("whitelist_recipients_file", lambda files: read_mail_addresses([_ALWAYS_EXEMPT, *files])),
+        clients=read("whitelist_clients_file", read_clients),
+        senders=read("whitelist_senders_file", read_mail_addresses),
+        notes=tuple(f"{file}:{lines.get(key, 0)}: {key} has no effect in this version" for key in later),
+    )
+    if faults:
+        raise SettingsError(faults)
+    return configuration
+
+
+def _read_ini(file: Path) -> tuple[dict[str, str], dict[str, int]]:
+    """The keys of section [bley] with their texts, and the line on which each stands."""
+    parser = configparser.ConfigParser(interpolation=None, default_section="")
+    try:
+        text = file.read_text(encoding="utf-8")
+        parser.read_string(text, str(file))
+    except OSError as error:
+        raise SettingsError([Fault(str(file), 0, f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError([Fault(str(file), 0, "is not UTF-8")]) from error
+    except configparser.Error as error:
+        raise SettingsError(_ini_faults(str(file), error)) from error
+    lines = _line_numbers(text)
+    for section in parser.sections():
+        if section not in (_SECTION, *_OTHER_SECTIONS):
+            fault = Fault(str(file), lines.get(f"[{section}]", 0), f"unknown section [{section}]: write [{_SECTION}]")
+            raise SettingsError([fault])
+    if not parser.has_section(_SECTION):
+        raise SettingsError([Fault(str(file), 0, f"has no section [{_SECTION}]")])
+    return dict(parser[_SECTION]), lines
+
+
+def _ini_faults(file: str, error: configparser.Error) -> list[Fault]:
+    match error:
+        case configparser.MissingSectionHeaderError():
+            return [Fault(file, error.lineno, f"a setting before the section: begin the file with [{_SECTION}]")]
+        case configparser.DuplicateOptionError():
+            return [Fault(file, error.lineno or 0, f"{error.option} stands here a second time")]
+        case configparser.DuplicateSectionError():
+            return [Fault(file, error.lineno or 0, f"section [{error.section}] stands here a second time")]
+        case configparser.ParsingError():
+            return [Fault(file, line, f"{text} is no setting: write key = value") for line, text in error.errors]
+    return [Fault(file, 0, str(error))]
+
+
+def _line_numbers(text: str) -> dict[str, int]:
+    """Where the sections and the keys of [bley] stand; configparser does not tell."""
+    numbers: dict[str, int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.startswith("["):
+            section = line.strip()
+            numbers[section] = number
+        elif section == f"[{_SECTION}]" and (match := _LINE.match(line)):
+            numbers[match["key"].lower()] = number
+    return numbers
+
+
+def _settings(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> Settings:
+    faults = []
+    known: dict[str, str] = {}
+    origin: dict[str, str] = {}
+    for key, text in texts.items():
+        field = _RENAMED.get(key, key)
+        if field not in Settings.model_fields:
+            faults.append(Fault(file, lines.get(key, 0), f"unknown key {key!r}{_did_you_mean(key)}"))
+        elif field in known:
+            faults.append(Fault(file, lines.get(key, 0), f"{key} says the same as {origin[field]}: keep one"))
+        else:
+            known[field], origin[field] = text, key
+    try:
+        settings = Settings.model_validate(known)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            key = origin[str(detail["loc"][0])]
+            shown = "********" if key == "dbpass" else texts[key]
+            faults.append(Fault(file, lines.get(key, 0), f"{key} = {shown}: {_what(detail['type'], detail['msg'])}"))
+    if faults:
+        raise SettingsError(sorted(faults, key=lambda fault: fault.line))
+    return settings
+
+
+def _what(kind: str, message: str) -> str:
+    """pydantic's word on a bad value, so that it reads behind the value."""
+    if kind.startswith("int_"):
+        return "is no whole number"
+    return message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
+
+
+def _did_you_mean(key: str) -> str:
+    close = difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.6)
+    return f", did you mean {close[0]!r}?" if close else ": see docs/settings.md for all keys"
+
+
+def _list_files(settings: Settings, key: str, folder: Path, place: Fault) -> list[tuple[str, str]]:
+    """The texts of the list files that `key` names; a file that is only the default may be missing."""
+    texts, faults = [], []
+    for name in getattr(settings, key):
+        path = folder / name
+        try:
+            texts.append((str(path), path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            if key in settings.model_fields_set:
+                faults.append(Fault(place.file, place.line, f"{key}: there is no file {path}"))
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(Fault(str(path), 0, f"cannot be read: {error}"))
+    if faults:
+        raise SettingsError(faults)
+    return texts

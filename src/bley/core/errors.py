@@ -1,0 +1,56 @@
+"""Everything bley raises on purpose, by who must act.
+
+BleyError
+  SettingsError   the operator: wrong settings, a wrong line in a list file
+  ProtocolError   the peer: bytes that are no policy request
+  StoreError      the store: gone, locked, full, damaged
+  ResolverError   the DNS: no answer, or a refusal
+
+Anything else that is raised is a bug and shows its traceback.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["BleyError", "Fault", "ProtocolError", "ResolverError", "SettingsError", "StoreError"]
+
+
+class BleyError(Exception):
+    """An error that bley foresaw; its text is fit for the one who must act."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing the operator must mend, and where: `line` counts from 1, 0 is the whole file."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.text}"
+
+
+class SettingsError(BleyError):
+    """The settings or a list file cannot be used; `faults` names every place to mend."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+class ProtocolError(BleyError):
+    """The peer sent what is no policy request; close the connection without an answer."""
+
+
+class StoreError(BleyError):
+    """The store did not do what was asked; answer by `on_store_error`."""
+
+
+class ResolverError(BleyError):
+    """The DNS gave no usable answer to one question; what it would have told is unknown."""
+
+    def __init__(self, name: str, rrtype: str, why: str) -> None:
+        self.name, self.rrtype, self.why = name, rrtype, why
+        super().__init__(f"{name} {rrtype}: {why}")

@@ -1,0 +1,37 @@
+"""What the checks can find about a stranger. Not knowing is a finding too: it counts nothing and says why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["RFC_CHECKS", "Check", "Evidence", "Finding"]
+
+
+class Check(StrEnum):
+    """The checks, by the word that stands for them in the log."""
+
+    DNSWL = "dnswl"
+    DNSBL = "dnsbl"
+    HELO = "helo"
+    DYNAMIC = "dyn"
+    SENDER_IS_RECIPIENT = "s_eq_r"
+    SPF = "spf"
+
+
+RFC_CHECKS = (Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT, Check.SPF)
+"""The checks whose scores add up against `rfc_threshold`, in the order in which they are named as the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's answer: what it counts (None: unknown) and, for people, why."""
+
+    score: int | None
+    detail: str
+
+    def __str__(self) -> str:
+        return "?" if self.score is None else str(self.score)
+
+
+Evidence = Mapping[Check, Finding]
+"""All findings about one request; a check that was not asked is not in it."""

@@ -1,0 +1,181 @@
+"""The operator's list files: who is never delayed. The syntax is postgrey's.
+
+    example.com         the name, and all names below it; of a mail address, its domain
+    192.0.2.1           an address
+    192.0.2.0/24        a network; bits behind the prefix are ignored
+    192.168.1           a network by its first octets
+    2001:db8::/32       the same for IPv6
+    postmaster@         a local part, at any domain
+    jane@example.org    a mail address
+    /^mx\\d+\\.example\\.net$/   a regular expression (Python's), found anywhere in the name or address
+
+Everything from `#` or `;` on is a comment. Upper and lower case are the same. A client file takes names, networks
+and expressions; a file of senders or recipients takes names, mail addresses and expressions.
+
+Source: postgrey(8), the whitelist files.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from bley.core.errors import Fault, SettingsError
+from bley.core.mail import Address
+
+__all__ = ["ClientExemptions", "MailExemptions", "read_clients", "read_mail_addresses"]
+
+Origin = str
+"""Where an entry stands and what it says, for the log: `whitelist_clients:12: example.com`."""
+
+_PART_OF_IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){1,2}\.?")
+_LOOKS_LIKE_ADDRESS = re.compile(r"[\d./]+|.*:.*|.*/.*")
+_NAME = re.compile(r"\.?(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?")
+_MAIL_ADDRESS = re.compile(r"[^@\s]+@(?:[\w-]{1,63}\.)*[\w-]{0,63}")
+
+
+@dataclass(slots=True)
+class _Names:
+    """Names with what is below them, and expressions: what both kinds of file have."""
+
+    names: dict[str, Origin] = field(default_factory=dict)
+    expressions: list[tuple[re.Pattern[str], Origin]] = field(default_factory=list)
+
+    def find_name(self, name: str) -> Origin | None:
+        """The entry for `name` or for a domain that it is below."""
+        while name:
+            if origin := self.names.get(name):
+                return origin
+            name = name.partition(".")[2]
+        return None
+
+    def find_expression(self, text: str) -> Origin | None:
+        return next((origin for expression, origin in self.expressions if expression.search(text)), None)
+
+
+@dataclass(slots=True)
+class ClientExemptions(_Names):
+    """Which clients are exempt."""
+
+    networks: dict[tuple[int, int], dict[int, Origin]] = field(default_factory=dict)
+    """By version and host bits: the network's leading bits as a number."""
+
+    def find(self, address: Address, name: str) -> Origin | None:
+        """The entry that exempts the client, or None; `name` is its verified name, empty if it has none."""
+        name = name.lower()
+        return self._find_network(address) or self.find_name(name) or (self.find_expression(name) if name else None)
+
+    def _find_network(self, address: Address) -> Origin | None:
+        number = int(address)
+        for (version, host_bits), networks in self.networks.items():
+            if version == address.version and (origin := networks.get(number >> host_bits)):
+                return origin
+        return None
+
+    def add_network(self, network: IPv4Network | IPv6Network, origin: Origin) -> None:
+        """Exempt all addresses of `network`."""
+        host_bits = network.max_prefixlen - network.prefixlen
+        numbers = self.networks.setdefault((network.version, host_bits), {})
+        numbers.setdefault(int(network.network_address) >> host_bits, origin)
+
+
+@dataclass(slots=True)
+class MailExemptions(_Names):
+    """Which senders or recipients are exempt."""
+
+    addresses: dict[str, Origin] = field(default_factory=dict)
+    """`user@domain`, or `user@` for every domain."""
+
+    def find(self, address: str) -> Origin | None:
+        """The entry that exempts the mail address, or None."""
+        address = address.casefold()
+        local, at, domain = address.rpartition("@")
+        return (
+            self.addresses.get(address)
+            or self.addresses.get((local or domain) + "@")
+            or (self.find_name(domain) if at else None)
+            or (self.find_expression(address) if address else None)
+        )
+
+
+def read_clients(files: Iterable[tuple[str, str]]) -> ClientExemptions:
+    """Read client list files, given as (file name, text).
+
+    Raises SettingsError with every bad line, its file, and what would be right.
+    """
+    clients = ClientExemptions()
+    _read(files, clients, lambda entry, origin: _add_client(clients, entry, origin))
+    return clients
+
+
+def read_mail_addresses(files: Iterable[tuple[str, str]]) -> MailExemptions:
+    """Read sender or recipient list files, given as (file name, text); raises as `read_clients`."""
+    addresses = MailExemptions()
+    _read(files, addresses, lambda entry, origin: _add_mail_address(addresses, entry, origin))
+    return addresses
+
+
+def _read(files: Iterable[tuple[str, str]], names: _Names, add: Callable[[str, Origin], None]) -> None:
+    faults = []
+    for file, text in files:
+        for number, line in enumerate(text.split("\n"), start=1):
+            if not (entry := re.split("[#;]", line, maxsplit=1)[0].strip()):
+                continue
+            origin = f"{file}:{number}: {entry}"
+            try:
+                if len(entry) > 1 and entry.startswith("/") and entry.endswith("/"):
+                    names.expressions.append((re.compile(entry[1:-1], re.IGNORECASE), origin))
+                else:
+                    add(entry.casefold(), origin)
+            except re.error as error:
+                faults.append(Fault(file, number, f"{entry!r} is no regular expression: {error}"))
+            except ValueError as error:
+                faults.append(Fault(file, number, str(error)))
+    if faults:
+        raise SettingsError(faults)
+
+
+def _add_client(clients: ClientExemptions, entry: str, origin: Origin) -> None:
+    if "@" in entry:
+        raise ValueError(f"{entry!r} is a mail address; a client file takes host names, addresses and networks")
+    if _PART_OF_IPV4.fullmatch(entry):
+        clients.add_network(_network_of_octets(entry), origin)
+    elif _LOOKS_LIKE_ADDRESS.fullmatch(entry):
+        clients.add_network(_network(entry), origin)
+    else:
+        _add_name(clients, entry, origin)
+
+
+def _network_of_octets(entry: str) -> IPv4Network:
+    octets = entry.rstrip(".").split(".")
+    prefix = 8 * len(octets)
+    try:
+        return IPv4Network((".".join(octets + ["0"] * (4 - len(octets))), prefix))
+    except ValueError as error:
+        raise ValueError(f"{entry!r} is no network: write it as 192.168.1 or 192.168.1.0/24") from error
+
+
+def _network(entry: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(entry, strict=False)
+    except ValueError as error:
+        raise ValueError(
+            f"{entry!r} is no address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
+        ) from error
+
+
+def _add_mail_address(addresses: MailExemptions, entry: str, origin: Origin) -> None:
+    if "@" not in entry:
+        if _LOOKS_LIKE_ADDRESS.fullmatch(entry):
+            raise ValueError(f"{entry!r} is no mail address or domain; networks belong in whitelist_clients_file")
+        _add_name(addresses, entry, origin)
+    elif _MAIL_ADDRESS.fullmatch(entry):
+        addresses.addresses.setdefault(entry, origin)
+    else:
+        raise ValueError(f"{entry!r} is no mail address: write it as user@, user@domain or domain")
+
+
+def _add_name(names: _Names, entry: str, origin: Origin) -> None:
+    if not _NAME.fullmatch(entry):
+        raise ValueError(f"{entry!r} is no name: one entry a line, comments behind '#'")
+    names.names.setdefault(entry.strip("."), origin)

@@ -1,0 +1,102 @@
+"""How a record ages. The whole model:
+
+    no record, or one greylisted longer ago than its lifetime       NEW
+    greylisted, the wait is not over                                EARLY
+    greylisted, the wait is over                                    WAITED
+    clean or trusted                                                KNOWN
+
+    wait = min(period + attempts * penalty, longest), counted from the first attempt
+
+A record is only ever changed by a sighting merged into it, and merging is the same in any order: two nodes
+that saw the same stranger, or writes kept while the store was away, end in the same record.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, IntEnum
+
+from bley.core.mail import Triplet
+
+__all__ = ["Record", "Sighting", "Standing", "Status", "Timing", "merged"]
+
+
+class Status(IntEnum):
+    """What a record says of its triplet; it only ever rises."""
+
+    GREYLISTED = 0
+    CLEAN = 1
+    TRUSTED = 2
+
+
+class Standing(Enum):
+    """Where a triplet is in its life."""
+
+    NEW = "new"
+    EARLY = "early"
+    WAITED = "waited"
+    KNOWN = "known"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the store keeps of a triplet; `attempts` counts the early retries, instants are aware UTC."""
+
+    status: Status
+    first_seen: datetime
+    last_seen: datetime
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A triplet was seen at `seen`, and this came of it; `attempts` is 1 for an early retry that counts."""
+
+    triplet: Triplet
+    status: Status
+    seen: datetime
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a greylisted triplet waits, and after what time (`lifetime`) it is a stranger again."""
+
+    period: timedelta = timedelta(minutes=5)
+    longest: timedelta = timedelta(minutes=720)
+    penalty: timedelta = timedelta(minutes=1)
+    lifetime: timedelta = timedelta(days=10)
+
+    def wait(self, attempts: int) -> timedelta:
+        """The time from the first attempt after which a retry passes."""
+        return min(self.period + attempts * self.penalty, self.longest)
+
+    def remaining(self, record: Record, now: datetime) -> timedelta:
+        """What is left of the wait; negative when it is over."""
+        return record.first_seen + self.wait(record.attempts) - now
+
+    def standing(self, record: Record | None, now: datetime) -> Standing:
+        """Where the triplet of `record` is at `now`."""
+        if record is None:
+            return Standing.NEW
+        if record.status is not Status.GREYLISTED:
+            return Standing.KNOWN
+        if now - record.first_seen > self.lifetime:
+            return Standing.NEW
+        return Standing.WAITED if self.remaining(record, now) < timedelta(0) else Standing.EARLY
+
+
+def merged(record: Record | None, sighting: Sighting, lifetime: timedelta) -> Record:
+    """The record after `sighting`: the higher status, the earliest and latest instant, all attempts.
+
+    A greylisted record older than `lifetime` is forgotten first. Every store does exactly this.
+    """
+    if record is not None and record.status is Status.GREYLISTED and sighting.seen - record.first_seen > lifetime:
+        record = None
+    if record is None:
+        return Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
+    return Record(
+        status=max(record.status, sighting.status),
+        first_seen=min(record.first_seen, sighting.seen),
+        last_seen=max(record.last_seen, sighting.seen),
+        attempts=record.attempts + sighting.attempts,
+    )

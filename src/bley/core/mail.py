@@ -1,0 +1,70 @@
+"""What comes in and goes out, under Postfix's own names (SMTPD_POLICY_README, access(5))."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Self
+
+__all__ = ["Action", "Address", "Request", "Triplet", "parse_address"]
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A policy request: what Postfix asks for one RCPT TO. An attribute not sent is empty."""
+
+    protocol_state: str = ""
+    client_address: str = ""
+    client_name: str = ""
+    helo_name: str = ""
+    sender: str = ""
+    recipient: str = ""
+    instance: str = ""
+    queue_id: str = ""
+    sasl_username: str = ""
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, str]) -> Self:
+        """Take what bley uses from a request's attributes; the others say nothing to it."""
+        return cls(**{name: attributes[name] for name in _USED & attributes.keys()})
+
+    @property
+    def verified_name(self) -> str:
+        """The client's name where Postfix could verify it (forward and reverse agree), else empty."""
+        name = self.client_name.rstrip(".").lower()
+        return "" if name == "unknown" else name
+
+
+_USED = frozenset(field.name for field in fields(Request))
+
+
+@dataclass(frozen=True, slots=True)
+class Triplet:
+    """(client, sender, recipient), normalised: what a record is kept under."""
+
+    client: str
+    sender: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An access(5) action: the verb, and the text behind it, without line breaks."""
+
+    verb: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.text}" if self.text else self.verb
+
+
+@lru_cache(maxsize=4096)
+def parse_address(text: str) -> Address | None:
+    """Read a client address; None when it is none. An IPv4-mapped address is IPv4."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,106 @@
+"""The decision: from evidence to a judgement, and the name of every reason there is."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from bley.core.evidence import RFC_CHECKS, Check, Evidence
+from bley.core.greylist import Status
+
+__all__ = ["Judgement", "Reason", "Thresholds", "judge", "settled", "spf_can_tip"]
+
+
+class Reason(StrEnum):
+    """Why a request got its answer: the same word in the log, `bley explain` and the documentation."""
+
+    NOT_RCPT = "not-rcpt"
+    INCOMPLETE = "incomplete"
+    AUTHENTICATED = "authenticated"
+    TRUSTED_NETWORK = "trusted-network"
+    EXEMPT_RECIPIENT = "exempt-recipient"
+    EXEMPT_CLIENT = "exempt-client"
+    EXEMPT_SENDER = "exempt-sender"
+    KNOWN = "known"
+    WAITED = "waited"
+    EARLY = "early"
+    CLIENT_GOOD = "client-good"
+    CLIENT_BAD = "client-bad"
+    TRUSTED = "trusted"
+    CLEAN = "clean"
+    DNSBL = "dnsbl"
+    HELO = "helo"
+    DYNAMIC = "dynamic"
+    SENDER_IS_RECIPIENT = "sender-is-recipient"
+    SPF = "spf"
+    STORE_ERROR = "store-error"
+    INTERNAL_ERROR = "internal-error"
+
+
+_REASON = {
+    Check.HELO: Reason.HELO,
+    Check.DYNAMIC: Reason.DYNAMIC,
+    Check.SENDER_IS_RECIPIENT: Reason.SENDER_IS_RECIPIENT,
+    Check.SPF: Reason.SPF,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From what sum on a client is trusted, listed, or suspicious: the settings of the same names."""
+
+    dnswl_threshold: int = 1
+    dnsbl_threshold: int = 1
+    rfc_threshold: int = 2
+
+
+class Judgement(NamedTuple):
+    """What a stranger is taken for, and the finding that tipped it."""
+
+    status: Status
+    reason: Reason
+
+
+def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
+    """Judge a stranger: trusted by allowlists, else suspicious by blocklists or by the RFC checks' sum, else clean.
+
+    What is unknown or was not asked counts nothing.
+    """
+    if _is_trusted(evidence, thresholds):
+        return Judgement(Status.TRUSTED, Reason.TRUSTED)
+    if _is_listed(evidence, thresholds):
+        return Judgement(Status.GREYLISTED, Reason.DNSBL)
+    total = 0
+    for check in RFC_CHECKS:
+        total += _score(evidence, check)
+        if total >= thresholds.rfc_threshold:
+            return Judgement(Status.GREYLISTED, _REASON[check])
+    return Judgement(Status.CLEAN, Reason.CLEAN)
+
+
+def settled(evidence: Evidence, pending: Collection[Check], thresholds: Thresholds) -> bool:
+    """Whether no answer that is still missing can change the judgement."""
+    if _is_trusted(evidence, thresholds):
+        return True
+    if Check.DNSWL in pending:
+        return False
+    return not pending or judge(evidence, thresholds).status is Status.GREYLISTED
+
+
+def spf_can_tip(evidence: Evidence, thresholds: Thresholds) -> bool:
+    """Whether SPF, which counts 1 at most, could still make the sum of the RFC checks reach its threshold."""
+    total = sum(_score(evidence, check) for check in RFC_CHECKS)
+    return total < thresholds.rfc_threshold <= total + 1
+
+
+def _is_trusted(evidence: Evidence, thresholds: Thresholds) -> bool:
+    return Check.DNSWL in evidence and _score(evidence, Check.DNSWL) >= thresholds.dnswl_threshold
+
+
+def _is_listed(evidence: Evidence, thresholds: Thresholds) -> bool:
+    return Check.DNSBL in evidence and _score(evidence, Check.DNSBL) >= thresholds.dnsbl_threshold
+
+
+def _score(evidence: Evidence, check: Check) -> int:
+    finding = evidence.get(check)
+    return finding.score or 0 if finding else 0

@@ -1,0 +1,72 @@
+"""From a request's addresses to the triplet that its record is kept under.
+
+Two requests that a person would call "the same mail again" get the same triplet, although the sender was
+rewritten for each message (VERP, BATV, SRS) or the retry comes from another host of the same pool.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Literal
+
+from bley.core.mail import Address
+
+__all__ = ["GreylistBy", "TripletRules"]
+
+GreylistBy = Literal["smart", "network", "address"]
+
+_BATV = re.compile(r"prvs=[^=]*=(.+)")
+_SRS0 = re.compile(r"(srs0)[=+-][^=]*=[^=]*=(.+)")
+_SRS1 = re.compile(r"(srs1)[=+-][^=]*=(.*==?)[^=]*=[^=]*=(.+)")
+_WHOLE_NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
+
+
+@dataclass(frozen=True, slots=True)
+class TripletRules:
+    """How client, sender and recipient are normalised: the settings of the same names."""
+
+    greylist_by: GreylistBy = "smart"
+    ipv4_prefix: int = 24
+    ipv6_prefix: int = 64
+    recipient_delimiter: str = "+"
+
+    def client(self, address: Address, registered_domain: str) -> str:
+        """The client as one of a pool.
+
+        `registered_domain` is that of its verified name, empty where the name is unknown or looks dynamic.
+        """
+        if self.greylist_by == "smart" and registered_domain:
+            return registered_domain
+        if self.greylist_by == "address":
+            return str(address)
+        prefix = self.ipv4_prefix if address.version == 4 else self.ipv6_prefix
+        return str(ip_network((address, prefix), strict=False))
+
+    def recipient(self, address: str) -> str:
+        """The recipient, case-folded, without extension: `Jane+news@example.org` is `jane@example.org`."""
+        local, at, domain = _fold(address)
+        return self._without_extension(local) + at + domain
+
+    def sender(self, address: str) -> str:
+        """The sender as the recipient, and without what its server put in for this one message.
+
+        `prvs=4711a=jane@d` (BATV) is `jane@d`; `SRS0=hash=time=d1=jane@d2` keeps neither hash nor time;
+        `list-123-bounce@d` (VERP) is `list-#-bounce@d`. The null sender stays empty.
+        """
+        local, at, domain = _fold(address)
+        if batv := _BATV.fullmatch(local):
+            local = batv[1]
+        if srs := _SRS0.fullmatch(local) or _SRS1.fullmatch(local):
+            local = "=".join(srs.groups())
+        else:
+            local = self._without_extension(local)
+        return _WHOLE_NUMBER.sub("#", local) + at + domain
+
+    def _without_extension(self, local: str) -> str:
+        ends = [end for mark in self.recipient_delimiter if (end := local.find(mark, 1)) > 0]
+        return local[: min(ends)] if ends else local
+
+
+def _fold(address: str) -> tuple[str, str, str]:
+    local, at, domain = address.casefold().rpartition("@")
+    return (local, at, domain) if at else (domain, "", "")

@@ -1,0 +1,120 @@
+"""Policy delegation: bytes to requests, actions to bytes, without sockets.
+
+A request is `name=value` lines ended by an empty line; a line ends in LF or CRLF.
+
+    request=smtpd_access_policy
+    protocol_state=RCPT
+    client_address=192.0.2.1
+    recipient=jane@example.org
+    <empty line>
+
+The answer is `action=…` and an empty line. Names are visible ASCII without "="; values hold anything but
+NUL and line ends, are UTF-8, and bytes that are not are kept as `\\xNN`, so that two senders never become one.
+Whatever is fed, out come requests, a ProtocolError, or nothing yet: the same ones however the bytes are cut.
+
+Source: SMTPD_POLICY_README of Postfix.
+"""
+
+import re
+from dataclasses import asdict
+
+from bley.core.errors import ProtocolError
+from bley.core.mail import Action, Request
+
+__all__ = ["MAX_ATTRIBUTES", "MAX_REQUEST_BYTES", "RequestParser", "encode_action", "encode_request"]
+
+MAX_REQUEST_BYTES = 32_768
+"""Postfix's longest: sender and recipient of 2,048 each, two certificate names, some 40 attributes: under 10 KiB."""
+
+MAX_ATTRIBUTES = 100
+"""Postfix 3.9 sends 36."""
+
+_TYPE = "smtpd_access_policy"
+
+_END = re.compile(rb"\n\r?\n")
+_EMPTY = re.compile(rb"\r?\n")
+_LINE = re.compile(r"([!-<>-~]+)=([^\0]*)")
+_WHOLE = re.compile(rb"[!-<>-~]+=[^\0]*")
+_BEGUN = re.compile(rb"[!-<>-~]+(=[^\0]*)?|\r?")
+
+
+class RequestParser:
+    """Cuts a stream of bytes into policy requests: `feed` what came, then `next_request` until None."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._line = 0  # where the first line stands that was not checked yet
+
+    @property
+    def is_between_requests(self) -> bool:
+        """No request has been begun: the peer may leave without losing one."""
+        return not self._buffer
+
+    def feed(self, data: bytes) -> None:
+        """Add what the peer sent."""
+        self._buffer += data
+
+    def next_request(self) -> Request | None:
+        """The next whole request, or None while it is not all there.
+
+        Raises ProtocolError when the bytes cannot become one, as early as that is certain.
+        The parser is of no use afterwards; requests returned before are good.
+        """
+        buffer = self._buffer
+        if empty := _EMPTY.match(buffer):
+            self._buffer, self._line = buffer[empty.end() :], 0
+            return Request()
+        end = _END.search(buffer, max(0, self._line - 1))
+        if end is None:
+            self._check_begun()
+            return None
+        if end.start() > MAX_REQUEST_BYTES:
+            raise _too_long()
+        self._buffer, self._line = buffer[end.end() :], 0
+        return _parse(buffer[: end.start()])
+
+    def _check_begun(self) -> None:
+        """Refuse a request that is too long already, or has a line that is no attribute."""
+        if len(self._buffer) > MAX_REQUEST_BYTES + len(b"\n\r"):
+            raise _too_long()
+        *whole, begun = self._buffer[self._line :].split(b"\n")
+        for line in whole:
+            if not _WHOLE.fullmatch(line):
+                raise _no_attribute(line)
+        if not _BEGUN.fullmatch(begun):
+            raise _no_attribute(begun)
+        self._line = len(self._buffer) - len(begun)
+
+
+def _parse(block: bytes) -> Request:
+    attributes: dict[str, str] = {}
+    lines = block.decode("utf-8", "backslashreplace").split("\n")
+    if len(lines) > MAX_ATTRIBUTES:
+        raise ProtocolError(f"a request of more than {MAX_ATTRIBUTES} attributes")
+    for line in lines:
+        if not (match := _LINE.fullmatch(line)):
+            raise _no_attribute(line.encode())
+        attributes[match[1]] = match[2].removesuffix("\r")
+    if (kind := attributes.get("request", _TYPE)) != _TYPE:
+        raise ProtocolError(f"request={kind[:40]!r} instead of {_TYPE}")
+    return Request.from_attributes(attributes)
+
+
+def _too_long() -> ProtocolError:
+    return ProtocolError(f"a request of more than {MAX_REQUEST_BYTES} bytes")
+
+
+def _no_attribute(line: bytes) -> ProtocolError:
+    shown = line[:40].decode("utf-8", "backslashreplace")
+    return ProtocolError(f"{shown!r} instead of name=value")
+
+
+def encode_action(action: Action) -> bytes:
+    """The answer to one request, ready to be sent."""
+    return f"action={action}\n\n".encode()
+
+
+def encode_request(request: Request) -> bytes:
+    """A request as Postfix would send it, without what is empty. A line end in a value becomes a space."""
+    attributes = {"request": _TYPE} | {name: value for name, value in asdict(request).items() if value}
+    return "".join(f"{name}={' '.join(value.splitlines())}\n" for name, value in attributes.items()).encode() + b"\n"

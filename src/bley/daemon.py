@@ -1,0 +1,172 @@
+"""The daemon's life: start, reload (SIGHUP), stop (SIGTERM, SIGINT), and what it tells systemd."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bley import __version__, systemd
+from bley.checks.gather import Checks
+from bley.checks.spf import SpfChecker
+from bley.config import Settings
+from bley.config_file import Configuration
+from bley.core.errors import Fault, SettingsError, StoreError
+from bley.log import configure_log
+from bley.ports import Clock, utc_now
+from bley.resolver import CaresResolver
+from bley.server import MAX_CONNECTIONS, Server
+from bley.service import Service
+from bley.store.batched import BatchedStore
+from bley.store.sql import open_sqlite
+
+__all__ = ["Daemon", "Dns"]
+
+_PURGE_SECONDS = 1800
+_SPARE_DESCRIPTORS = 64
+_NEEDS_RESTART = ("listen_addr", "listen_port", "listen_mode", "dbtype", "dbname", "dbpath", "pid_file", "cache_size")
+
+_log = logging.getLogger(__name__)
+
+
+class Dns:
+    """The checks of one configuration with the resolver and the threads that they need."""
+
+    def __init__(self, settings: Settings) -> None:
+        # Less than the checks' own deadline, so that it is c-ares that says which question was not answered.
+        self._resolver = CaresResolver(settings.resolver, settings.check_timeout * 0.9)
+        self._spf = SpfChecker(self._resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
+        self.checks = Checks(
+            resolver=self._resolver,
+            dnswls=settings.dnswls,
+            dnsbls=settings.dnsbls,
+            spf=self._spf if settings.use_spf else None,
+            thresholds=settings.thresholds,
+            timeout=settings.check_timeout,
+        )
+
+    async def close(self) -> None:
+        """Give up what is still being asked."""
+        self._spf.close()
+        await self._resolver.close()
+
+
+class Daemon:
+    """One running bley. `load` reads the configuration again for a reload; `level` is the log's."""
+
+    def __init__(
+        self, configuration: Configuration, load: Callable[[], Configuration], level: int, clock: Clock = utc_now
+    ) -> None:
+        self._configuration, self._load, self._level, self._clock = configuration, load, level, clock
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until SIGTERM or SIGINT; `ready` is called when bley listens.
+
+        Raises SettingsError when it cannot listen as it is told to.
+        """
+        settings = self._configuration.settings
+        _raise_descriptor_limit()
+        store = BatchedStore(open_sqlite(settings.database_file, settings.purge_bad_days))
+        self._dns = Dns(settings)
+        self._service = Service(self._configuration, store, self._dns.checks, self._clock, socket.gethostname())
+        self._server = Server(self._service, closes_after_answer=settings.exim_workaround)
+        stopping = asyncio.Event()
+        self._handle_signals(stopping)
+        try:
+            await self._listen(settings)
+            with _pid_file(settings.pid_file):
+                ready()
+                await self._serve(store, stopping)
+        finally:
+            systemd.notify("STOPPING=1")
+            await self._server.stop(settings.check_timeout.total_seconds() + 1)
+            await store.close()
+            await self._dns.close()
+        _log.info("stopped")
+
+    async def _listen(self, settings: Settings) -> None:
+        if sockets := systemd.passed_sockets():
+            places = await self._server.listen_at(sockets)
+        else:
+            places = await self._server.listen(settings.listen_addr, settings.listen_port, settings.listen_mode)
+        _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.database_file)
+        for note in self._configuration.notes:
+            _log.warning("%s", note)
+
+    async def _serve(self, store: BatchedStore, stopping: asyncio.Event) -> None:
+        chores = [asyncio.create_task(self._purge(store)), asyncio.create_task(systemd.feed_watchdog())]
+        systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
+        await stopping.wait()
+        for chore in chores:
+            chore.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
+
+    def _handle_signals(self, stopping: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _reload(self) -> None:
+        """Read settings and lists again; keep the old ones when the new are bad."""
+        try:
+            new = self._load()
+            configure_log(new.settings.log_file, self._level)
+        except SettingsError as error:
+            for fault in error.faults:
+                _log.error("%s", fault)
+            _log.error("not reloaded: the old settings stay")
+            return
+        old, old_dns = self._configuration.settings, self._dns
+        for key in _NEEDS_RESTART:
+            if getattr(old, key) != getattr(new.settings, key):
+                _log.warning("%s has changed: takes effect after a restart", key)
+        self._configuration, self._dns = new, Dns(new.settings)
+        self._service.reconfigure(new, self._dns.checks)
+        self._server.closes_after_answer = new.settings.exim_workaround
+        # Requests in flight finish with the checks they began with.
+        loop = asyncio.get_running_loop()
+        loop.call_later(2 * old.check_timeout.total_seconds(), lambda: loop.create_task(old_dns.close()))
+        _log.info("reloaded")
+
+    async def _purge(self, store: BatchedStore) -> None:
+        """Forget old records now and then."""
+        while True:
+            settings, now = self._configuration.settings, self._clock()
+            try:
+                purged = await store.purge(
+                    greylisted_before=now - settings.purge_bad_days, known_before=now - settings.purge_days
+                )
+            except StoreError as error:
+                _log.warning("store: old records could not be purged: %s", error)
+            else:
+                _log.log(logging.INFO if purged else logging.DEBUG, "purged %d old records", purged)
+            await asyncio.sleep(_PURGE_SECONDS)
+
+
+def _raise_descriptor_limit() -> None:
+    """Every connection needs a descriptor; the soft limit is often 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + _SPARE_DESCRIPTORS
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+
+
+@contextlib.contextmanager
+def _pid_file(name: str) -> Iterator[None]:
+    """The process id in a file, while bley runs."""
+    if not name:
+        yield
+        return
+    try:
+        Path(name).write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        raise SettingsError([Fault("pid_file", 0, f"{name} cannot be written: {error.strerror}")]) from error
+    try:
+        yield
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""`bley explain`: every step of the decision about one request, in words, without storing anything."""
+
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+from bley.actions import Actions
+from bley.checks.gather import Checks
+from bley.config_file import Configuration
+from bley.core.decision import Decision
+from bley.core.errors import StoreError
+from bley.core.evidence import Check
+from bley.core.greylist import Record, Status
+from bley.core.mail import Request
+from bley.core.policy import Reason
+from bley.ports import Clock, Store
+from bley.service import Service
+from bley.store.batched import BatchedStore
+from bley.store.memory import MemoryStore
+from bley.store.sql import open_sqlite
+
+__all__ = ["explain"]
+
+Step = tuple[str, str]
+"""What the step is called, and what came of it."""
+
+
+async def explain(configuration: Configuration, checks: Checks, clock: Clock, request: Request) -> list[Step]:
+    """Decide as the daemon would that has just started, and tell each step.
+
+    What the running daemon has in memory, clients judged within `cache_valid`, is not known here.
+    """
+    settings = configuration.settings
+    file = settings.database_file
+    store = _look_into(file, settings.purge_bad_days)
+    hostname = socket.gethostname()
+    service = Service(configuration, store, checks, clock, hostname)
+    steps = [("request", _request(request))]
+    try:
+        decision = await service.decide(request)
+    except StoreError as error:
+        return [*steps, ("store", f"{file}: {error}"), ("verdict", f"{settings.on_store_error}, by on_store_error")]
+    finally:
+        await store.close()
+    action = Actions(settings, hostname).action(decision, clock())
+    return [
+        *steps,
+        *_triplet(decision, file),
+        *_findings(decision, configuration),
+        ("verdict", _verdict(decision)),
+        ("answer", f"action={action}"),
+    ]
+
+
+def _look_into(file: Path, lifetime: timedelta) -> Store:
+    """The daemon's store, to be read only; an empty one while there is none."""
+    return BatchedStore(open_sqlite(file, lifetime, read_only=True)) if file.exists() else MemoryStore(lifetime)
+
+
+def _request(request: Request) -> str:
+    client = f"{request.client_name or 'no client_name'} [{request.client_address}]"
+    return f"{client}, HELO {request.helo_name or '(none)'}, from <{request.sender}> to <{request.recipient}>"
+
+
+def _triplet(decision: Decision, file: Path) -> list[Step]:
+    if decision.triplet is None:
+        return []
+    triplet = decision.triplet
+    steps = [("triplet", f"client {triplet.client}, sender <{triplet.sender}>, recipient <{triplet.recipient}>")]
+    if decision.standing is not None:
+        steps.append(("store", f"{file}: {_record(decision.record)}"))
+        steps.append(("standing", decision.standing.value))
+    return steps
+
+
+def _record(record: Record | None) -> str:
+    if record is None:
+        return "no record"
+    text = f"{record.status.name.lower()}, first seen {record.first_seen:%Y-%m-%d %H:%M:%S} UTC"
+    text += f", last seen {record.last_seen:%Y-%m-%d %H:%M:%S} UTC"
+    return text + (f", {record.attempts} early retries" if record.status is Status.GREYLISTED else "")
+
+
+def _findings(decision: Decision, configuration: Configuration) -> list[Step]:
+    if not decision.evidence:
+        return []
+    steps = []
+    for check in Check:
+        if finding := decision.evidence.get(check):
+            steps.append((check.value, f"{finding}  {finding.detail}"))
+        else:
+            steps.append((check.value, f"-  not asked: {_why_not(check, configuration)}"))
+    thresholds = configuration.settings.thresholds
+    limits = f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}"
+    return [*steps, ("thresholds", f"{limits}, helo + dyn + s_eq_r + spf {thresholds.rfc_threshold}")]
+
+
+def _why_not(check: Check, configuration: Configuration) -> str:
+    settings = configuration.settings
+    is_off = {Check.DNSWL: not settings.dnswls, Check.DNSBL: not settings.dnsbls, Check.SPF: not settings.use_spf}
+    return "it is off" if is_off.get(check) else "it could not change the verdict"
+
+
+def _verdict(decision: Decision) -> str:
+    verdict = f"{'defer' if decision.defers else 'pass'}, reason {decision.reason.value}"
+    if decision.exempted_by:
+        verdict += f" ({decision.exempted_by})"
+    if decision.wait is not None:
+        verdict += f"; a retry passes after {decision.wait.total_seconds():.0f} s"
+    if decision.reason is Reason.WAITED and decision.delayed is not None:
+        verdict += f"; delayed for {decision.delayed.total_seconds():.0f} s"
+    return verdict

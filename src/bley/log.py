@@ -1,0 +1,117 @@
+"""The log: one line a decision, and where it goes.
+
+    action=greylist, reason=new, client_name=unknown, client_address=192.0.2.1, sender=a@example.com,
+    recipient=b@example.org, why=helo, helo=2 dyn=0 s_eq_r=0, wait=300
+
+`action` is pass, greylist or would-defer (`mode = observe`). `reason` is the decision's; of a deferral it is the
+triplet's standing, new or early, as postgrey's tools know it, and `why` is the decision's reason.
+Values come from the wire: what could forge a field, a line or an escape sequence is written as a backslash code.
+"""
+
+import json
+import logging
+import re
+import sys
+import time
+from logging.handlers import SysLogHandler, WatchedFileHandler
+
+from bley.core.decision import Decision
+from bley.core.errors import Fault, SettingsError
+from bley.core.greylist import Standing
+
+__all__ = ["DecisionLog", "configure_log"]
+
+_SYSLOG_SOCKET = "/dev/log"
+_UNSAFE = re.compile(r"[\s,\\]")
+_NAME = "bley"
+
+_log = logging.getLogger("bley.decisions")
+
+
+class DecisionLog:
+    """Writes decisions; `is_json` for one JSON object a line, `observes` where a deferral is not carried out."""
+
+    def __init__(self, *, is_json: bool, observes: bool) -> None:
+        self._is_json, self._observes = is_json, observes
+
+    def write(self, decision: Decision) -> None:
+        """Log one decision."""
+        fields = self._fields(decision)
+        if self._is_json:
+            line = json.dumps(fields, ensure_ascii=False)
+        else:
+            line = ", ".join(_text(name, value) for name, value in fields.items())
+        _log.info("%s", line)
+
+    def _fields(self, decision: Decision) -> dict[str, object]:
+        request = decision.request
+        fields: dict[str, object] = {
+            "action": ("would-defer" if self._observes else "greylist") if decision.defers else "pass",
+            "reason": decision.reason.value,
+            "client_name": request.client_name,
+            "client_address": request.client_address,
+            "sender": request.sender,
+            "recipient": request.recipient,
+        }
+        if decision.defers:
+            fields["reason"] = (decision.standing or Standing.NEW).value
+            fields["why"] = decision.reason.value
+        if decision.evidence:
+            fields["evidence"] = {check.value: finding.score for check, finding in decision.evidence.items()}
+        if decision.wait is not None:
+            fields["wait"] = round(decision.wait.total_seconds())
+        if decision.delayed is not None:
+            fields["delay"] = round(decision.delayed.total_seconds())
+        if decision.exempted_by:
+            fields["entry"] = decision.exempted_by
+        fields |= {name: value for name in ("instance", "queue_id") if (value := getattr(request, name))}
+        return fields
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{check}={'?' if score is None else score}" for check, score in value.items())
+    return f"{name}={_safe(str(value))}"
+
+
+def _safe(value: str) -> str:
+    if value.isprintable() and not _UNSAFE.search(value):
+        return value
+    return "".join(
+        character
+        if character.isprintable() and not _UNSAFE.match(character)
+        else character.encode("unicode_escape").decode()
+        if not character.isprintable()
+        else f"\\x{ord(character):02x}"
+        for character in value
+    )
+
+
+def _formatter(form: str) -> logging.Formatter:
+    formatter = logging.Formatter(form, "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    return formatter
+
+
+def configure_log(log_file: str, level: int) -> None:
+    """Send bley's log to `log_file`: `syslog` (facility mail), `-` (stdout) or a path, reopened when it was rotated.
+
+    Raises SettingsError when it cannot be opened.
+    """
+    handler: logging.Handler
+    try:
+        if log_file == "syslog":
+            handler = SysLogHandler(_SYSLOG_SOCKET, facility=SysLogHandler.LOG_MAIL)
+            handler.setFormatter(_formatter(f"{_NAME}[%(process)d]: %(message)s"))
+        else:
+            handler = logging.StreamHandler(sys.stdout) if log_file in ("-", "") else WatchedFileHandler(log_file)
+            handler.setFormatter(_formatter(f"%(asctime)s {_NAME}[%(process)d]: %(message)s"))
+    except OSError as error:
+        raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {error.strerror}")]) from error
+    root = logging.getLogger(_NAME)
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
+    root.setLevel(level)
+    root.propagate = False

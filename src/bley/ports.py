@@ -1,0 +1,63 @@
+"""What the service needs of the world, and nothing about who provides it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from bley.core.greylist import Record, Sighting
+from bley.core.mail import Triplet
+
+__all__ = ["Clock", "Resolver", "ResourceRecord", "RrType", "Store", "utc_now"]
+
+Clock = Callable[[], datetime]
+"""Gives the present instant, aware UTC."""
+
+
+def utc_now() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)
+
+
+RrType = Literal["A", "AAAA", "MX", "PTR", "TXT"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRecord:
+    """One record of a DNS answer. `data`: an address or name as text; of TXT the bytes, of MX (preference, name)."""
+
+    name: str
+    rrtype: str
+    data: str | bytes | tuple[int, str]
+
+
+class Resolver(Protocol):
+    """Asks the DNS."""
+
+    async def resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
+        """All records of the answer, the CNAMEs on the way too; none where name or type does not exist.
+
+        Raises ResolverError when there is no answer in time, or the answer is a failure.
+        """
+
+
+class Store(Protocol):
+    """Remembers triplets. Whatever was recorded before is found afterwards, in the order of the calls."""
+
+    async def find(self, triplet: Triplet) -> Record | None:
+        """What is known of `triplet`. Raises StoreError."""
+
+    async def record(self, sighting: Sighting) -> None:
+        """Merge `sighting` into its triplet's record; durable on return. Raises StoreError, and still tries later."""
+
+    def record_later(self, sighting: Sighting) -> None:
+        """The same, without waiting for it."""
+
+    async def purge(self, *, greylisted_before: datetime, known_before: datetime) -> int:
+        """Forget greylisted records, and the others, that were last seen before these instants; how many.
+
+        Raises StoreError.
+        """
+
+    async def close(self) -> None:
+        """Write what is still to be written, as far as that is possible, and let go."""

@@ -1,0 +1,198 @@
+"""One request, from question to answer: the nine steps of the decision, top to bottom."""
+
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bley.actions import Actions
+from bley.checks.dynamic import server_domain
+from bley.config_file import Configuration
+from bley.core.decision import Decision
+from bley.core.errors import StoreError
+from bley.core.evidence import Evidence
+from bley.core.greylist import Record, Sighting, Standing, Status
+from bley.core.mail import Action, Address, Request, Triplet, parse_address
+from bley.core.policy import Reason, judge
+from bley.core.recent import Recent
+from bley.log import DecisionLog
+from bley.ports import Clock, Store
+
+__all__ = ["Service"]
+
+_REFRESH = timedelta(hours=1)
+"""How often at most a known triplet's `last_seen` is written, and how long it is known without the store."""
+
+_WARN_AGAIN = timedelta(minutes=1)
+
+_log = logging.getLogger(__name__)
+
+
+class _Checks(Protocol):
+    async def gather(self, request: Request, address: Address) -> Evidence: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A request that steps 1 to 5 left open."""
+
+    request: Request
+    address: Address
+    triplet: Triplet
+    now: datetime
+
+
+class Service:
+    """Decides and answers; keeps the short memories of known triplets and of clients just judged."""
+
+    def __init__(
+        self, configuration: Configuration, store: Store, checks: _Checks, clock: Clock, hostname: str
+    ) -> None:
+        self._store, self._clock = store, clock
+        settings = configuration.settings
+        self._known = Recent[Triplet, Record](_REFRESH, settings.cache_size)
+        self._clients = Recent[str, bool](settings.cache_valid, settings.cache_size)
+        self._actions = Actions(settings, hostname)
+        self._warned: datetime | None = None
+        self.reconfigure(configuration, checks)
+
+    def reconfigure(self, configuration: Configuration, checks: _Checks) -> None:
+        """Decide by these settings and checks from now on; what is remembered stays."""
+        self._lists, self._checks = configuration, checks
+        settings = self._settings = configuration.settings
+        self._timing, self._thresholds, self._rules = settings.timing, settings.thresholds, settings.triplet_rules
+        self._clients.valid = settings.cache_valid
+        self._actions.reconfigure(settings)
+        self._log = DecisionLog(is_json=settings.log_format == "json", observes=settings.mode == "observe")
+
+    def answer(self, request: Request) -> Action | Coroutine[None, None, Action]:
+        """The action where neither store nor DNS is needed for it, else what to await for it.
+
+        Whatever fails, there is an action.
+        """
+        now = self._clock()
+        try:
+            case = self._first_steps(request, now)
+        except Exception:  # noqa: BLE001 (a bug must not leave Postfix without an answer; logged in _failed)
+            case = self._failed(request)
+        return self._say(case, now) if isinstance(case, Decision) else self._answer_later(case)
+
+    async def _answer_later(self, case: _Case) -> Action:
+        try:
+            decision = await self._later_steps(case)
+        except StoreError:
+            decision = self._without_store(case)
+        except Exception:  # noqa: BLE001 (as in answer)
+            decision = self._failed(case.request)
+        return self._say(decision, case.now)
+
+    async def decide(self, request: Request) -> Decision:
+        """All nine steps, without log and answer. Raises StoreError when the store cannot be asked or told."""
+        case = self._first_steps(request, self._clock())
+        return case if isinstance(case, Decision) else await self._later_steps(case)
+
+    def _first_steps(self, request: Request, now: datetime) -> Decision | _Case:
+        """Steps 1 to 4, and 5 where the triplet is in memory."""
+        if request.protocol_state not in ("", "RCPT"):
+            return Decision(request, Reason.NOT_RCPT)
+        address = parse_address(request.client_address)
+        if address is None or not request.recipient:
+            self._warn_incomplete(request, now)
+            return Decision(request, Reason.INCOMPLETE)
+        if request.sasl_username:
+            return Decision(request, Reason.AUTHENTICATED)
+        if any(address in network for network in self._settings.trusted_networks):
+            return Decision(request, Reason.TRUSTED_NETWORK)
+        triplet = Triplet(
+            self._rules.client(address, server_domain(request.verified_name, address)),
+            self._rules.sender(request.sender),
+            self._rules.recipient(request.recipient),
+        )
+        case = _Case(request, address, triplet, now)
+        if exempt := self._exempt(case):
+            return exempt
+        if record := self._known.get(triplet, now):
+            return Decision(request, Reason.KNOWN, triplet=triplet, record=record, standing=Standing.KNOWN)
+        return case
+
+    def _exempt(self, case: _Case) -> Decision | None:
+        request, lists = case.request, self._lists
+        if entry := lists.recipients.find(request.recipient) or lists.recipients.find(case.triplet.recipient):
+            return Decision(request, Reason.EXEMPT_RECIPIENT, triplet=case.triplet, exempted_by=entry)
+        if entry := lists.clients.find(case.address, request.verified_name):
+            return Decision(request, Reason.EXEMPT_CLIENT, triplet=case.triplet, exempted_by=entry)
+        if entry := lists.senders.find(request.sender) or lists.senders.find(case.triplet.sender):
+            return Decision(request, Reason.EXEMPT_SENDER, triplet=case.triplet, exempted_by=entry)
+        return None
+
+    async def _later_steps(self, case: _Case) -> Decision:
+        """Steps 5 to 9."""
+        record = await self._store.find(case.triplet)
+        standing = self._timing.standing(record, case.now)
+        decision = Decision(case.request, Reason.KNOWN, triplet=case.triplet, record=record, standing=standing)
+        if record is None or standing is Standing.NEW:
+            return await self._stranger(case, decision)
+        if standing is Standing.EARLY:
+            return await self._early(case, decision, record)
+        return self._known_or_waited(case, decision, record)
+
+    def _known_or_waited(self, case: _Case, decision: Decision, record: Record) -> Decision:
+        """Steps 5 and 6."""
+        if decision.standing is Standing.WAITED:
+            self._clients.put(case.triplet.client, True, case.now)
+            decision = replace(decision, reason=Reason.WAITED, delayed=case.now - record.first_seen)
+            record = replace(record, status=Status.CLEAN)
+            self._store.record_later(Sighting(case.triplet, Status.CLEAN, case.now))
+        elif case.now - record.last_seen >= _REFRESH:
+            self._store.record_later(Sighting(case.triplet, record.status, case.now))
+        self._known.put(case.triplet, record, case.now)
+        return decision
+
+    async def _early(self, case: _Case, decision: Decision, record: Record) -> Decision:
+        """Step 7."""
+        counts = case.now - record.last_seen >= self._settings.cache_valid
+        await self._store.record(Sighting(case.triplet, Status.GREYLISTED, case.now, attempts=int(counts)))
+        wait = self._timing.remaining(replace(record, attempts=record.attempts + counts), case.now)
+        return replace(decision, reason=Reason.EARLY, defers=True, wait=wait)
+
+    async def _stranger(self, case: _Case, decision: Decision) -> Decision:
+        """Steps 8 and 9. A deferral is durable before it is answered; a pass need not be."""
+        was_good = self._clients.get(case.triplet.client, case.now)
+        if was_good is None:
+            evidence = await self._checks.gather(case.request, case.address)
+            status, reason = judge(evidence, self._thresholds)
+            decision = replace(decision, reason=reason, evidence=evidence)
+            self._clients.put(case.triplet.client, status is not Status.GREYLISTED, case.now)
+        elif was_good:
+            status, decision = Status.CLEAN, replace(decision, reason=Reason.CLIENT_GOOD)
+        else:
+            status, decision = Status.GREYLISTED, replace(decision, reason=Reason.CLIENT_BAD)
+        sighting = Sighting(case.triplet, status, case.now)
+        if status is Status.GREYLISTED:
+            await self._store.record(sighting)
+            return replace(decision, defers=True, wait=self._timing.wait(attempts=0))
+        self._store.record_later(sighting)
+        return decision
+
+    def _without_store(self, case: _Case) -> Decision:
+        """What `on_store_error` says; a deferral is still recorded when that is possible again."""
+        decision = Decision(case.request, Reason.STORE_ERROR, triplet=case.triplet)
+        if self._settings.on_store_error == "pass":
+            return decision
+        self._store.record_later(Sighting(case.triplet, Status.GREYLISTED, case.now))
+        return replace(decision, defers=True, wait=self._timing.wait(attempts=0))
+
+    def _say(self, decision: Decision, now: datetime) -> Action:
+        self._log.write(decision)
+        return self._actions.action(decision, now)
+
+    def _failed(self, request: Request) -> Decision:
+        """What is answered instead of an exception, which is at fault."""
+        _log.exception("internal error, answered DUNNO; please report it. %r", request)
+        return Decision(request, Reason.INTERNAL_ERROR)
+
+    def _warn_incomplete(self, request: Request, now: datetime) -> None:
+        if self._warned is None or now - self._warned >= _WARN_AGAIN:
+            self._warned = now
+            _log.warning("no usable client_address or recipient, answered DUNNO: %r", request)

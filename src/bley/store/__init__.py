@@ -1,0 +1,1 @@
+"""Where records are kept: one Store port, several engines, batching in one place."""

@@ -1,0 +1,36 @@
+"""What systemd passes and wants to know: sockets, readiness, watchdog. Nothing to do where it is not there.
+
+Source: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
+"""
+
+import asyncio
+import os
+import socket
+
+__all__ = ["feed_watchdog", "notify", "passed_sockets"]
+
+_FIRST_PASSED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
+
+
+def passed_sockets() -> list[socket.socket]:
+    """The listening sockets that systemd has opened for this process."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    return [socket.socket(fileno=_FIRST_PASSED_DESCRIPTOR + number) for number in range(count)]
+
+
+def notify(state: str) -> None:
+    """Tell a state, `READY=1` say."""
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.connect("\0" + address[1:] if address.startswith("@") else address)
+            sock.sendall(state.encode())
+
+
+async def feed_watchdog() -> None:
+    """Tell that the loop turns, twice in each of the watchdog's periods."""
+    microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
+    while microseconds:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(microseconds / 2 / 1_000_000)
