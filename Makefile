@@ -1,0 +1,52 @@
+# make run     install bley into .venv and run it in the foreground on 127.0.0.1:1337, its store under var/
+# make test    install what the tests need (root and apt: Postfix, Exim) and run everything
+# make check   the same without installing servers
+# make format  put the code into its form
+
+PYTHON ?= python3
+SOURCES = src tests bench
+
+.PHONY: run test check format lint types unit efficacy clean
+
+run: .venv/bley
+	@mkdir -p var
+	@test -f var/bley.conf || printf '[bley]\ndbpath = var\n' > var/bley.conf
+	@echo "Try it from another terminal:"
+	@echo "  .venv/bin/bley ask --client-address 192.0.2.1 --helo-name friend --sender a@example.com --recipient b@example.org"
+	@exec .venv/bin/bley serve -c var/bley.conf
+
+test: .venv/dev
+	@tests/integration/install-servers.sh var/test-servers
+	@$(MAKE) --no-print-directory check
+
+check: lint types unit
+
+lint: .venv/dev
+	.venv/bin/ruff format --check $(SOURCES)
+	.venv/bin/ruff check $(SOURCES)
+
+types: .venv/dev
+	.venv/bin/mypy $(SOURCES)
+
+unit: .venv/dev
+	.venv/bin/pytest --cov --cov-report=term
+
+format: .venv/dev
+	.venv/bin/ruff format $(SOURCES)
+	.venv/bin/ruff check --fix $(SOURCES)
+
+# make efficacy SESSIONS=sessions.jsonl.gz: what the checks find in labelled sessions (bench/efficacy.py)
+efficacy: .venv/bley
+	.venv/bin/python bench/efficacy.py $(SESSIONS)
+
+clean:
+	rm -rf .venv var .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bley: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/dev: .venv/bley
+	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

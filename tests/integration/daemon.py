@@ -1,0 +1,106 @@
+"""A running bley of the test's own: `bley serve` as a user would start it, on a free port.
+
+with Bley(tmp_path, greylist_period="1s") as bley:
+    assert bley.ask(client_address="192.0.2.1", recipient="b@example.org") == "action=DUNNO"
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+WAIT_SECONDS = 15.0
+DEFAULTS = {"listen_port": "0", "dnsbls": "", "dnswls": "", "use_spf": "0", "cache_valid": "0"}
+"""Without DNS and client memory, unless a test wants them."""
+
+BLEY = (sys.executable, "-m", "bley")
+
+
+class Bley:
+    """A running bley; keyword arguments are settings. `lists` are list files by name, beside bley.conf."""
+
+    def __init__(self, folder: Path, lists: Mapping[str, str] | None = None, **settings: object) -> None:
+        self.file = folder / "bley.conf"
+        self._log_file = folder / "bley.log"
+        self._settings = DEFAULTS | {"dbpath": str(folder)} | {key: str(value) for key, value in settings.items()}
+        for name, text in (lists or {}).items():
+            folder.joinpath(name).write_text(text)
+        self.write_settings(**self._settings)
+
+    def write_settings(self, **settings: object) -> None:
+        """Put these settings over those of the file; a running bley reads them at `reload`."""
+        self._settings |= {key: str(value) for key, value in settings.items()}
+        self.file.write_text("[bley]\n" + "".join(f"{key} = {value}\n" for key, value in self._settings.items()))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        print(self.log())
+
+    def start(self) -> None:
+        """Start and wait until it listens."""
+        begun = len(self.log())
+        with self._log_file.open("ab") as log:
+            self.process = subprocess.Popen([*BLEY, "serve", "-c", self.file], stdout=log, stderr=log)
+        listening = self.wait_log(r"listens on (.*), store", since=begun)
+        self.places = listening[1].split(", ")
+        if port := re.search(r":(\d+)$", self.places[0]):
+            self.port = int(port[1])
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send this signal; the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(WAIT_SECONDS)
+
+    def reload(self) -> None:
+        """Send SIGHUP and wait until it was taken or refused."""
+        begun = len(self.log())
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_log("reloaded", since=begun)
+
+    def log(self) -> str:
+        """All that bley has written."""
+        return self._log_file.read_text() if self._log_file.exists() else ""
+
+    def wait_log(self, pattern: str, since: int = 0) -> re.Match[str]:
+        """Where the log matches, as soon as it does; else the test fails."""
+        end = time.monotonic() + WAIT_SECONDS
+        while not (match := re.search(pattern, self.log()[since:])):
+            assert self.process.poll() is None, f"bley ended with {self.process.returncode}:\n{self.log()}"
+            assert time.monotonic() < end, f"{pattern!r} is not in the log:\n{self.log()}"
+            time.sleep(0.01)
+        return match
+
+    def decisions(self) -> list[dict[str, str]]:
+        """The decisions in the log, by field; findings stand by their names."""
+        lines = re.findall(r"]: (action=.*)", self.log())
+        return [dict(re.findall(r"([a-z_]+)=([^, ]*)", line)) for line in lines]
+
+    def run(self, *arguments: str | Path, status: int = 0) -> str:
+        """Run a command of bley's with these settings; what it prints."""
+        command, *options = arguments
+        environment = os.environ | {"COLUMNS": "200"}
+        ran = subprocess.run(
+            [*BLEY, command, "-c", self.file, *options], capture_output=True, text=True, env=environment, check=False
+        )
+        assert ran.returncode == status, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
+
+    def ask(self, **attributes: str) -> str:
+        """`bley ask` with these attributes."""
+        self.write_settings(listen_port=self.port)
+        return self.run("ask", *request_options(**attributes)).strip()
+
+
+def request_options(**attributes: str) -> list[str]:
+    """The options of `bley ask` and `bley explain` for these attributes."""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in attributes.items()]
