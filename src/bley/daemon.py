@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from bley import __version__, systemd
@@ -37,7 +38,7 @@ class Dns:
     """The checks of one configuration with the resolver and the threads that they need."""
 
     def __init__(self, settings: Settings) -> None:
-        # Less than the checks' own deadline, so that it is c-ares that says which question was not answered.
+        # Less than the checks' own deadline, so that it is the resolver that says which question was not answered.
         self._resolver = CaresResolver(settings.resolver, settings.check_timeout * 0.9)
         self._spf = SpfChecker(self._resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         self.checks = Checks(
@@ -62,6 +63,7 @@ class Daemon:
         self, configuration: Configuration, load: Callable[[], Configuration], level: int, clock: Clock = utc_now
     ) -> None:
         self._configuration, self._load, self._level, self._clock = configuration, load, level, clock
+        self._retiring: set[asyncio.Task[None]] = set()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is called when bley listens.
@@ -70,7 +72,7 @@ class Daemon:
         """
         settings = self._configuration.settings
         _raise_descriptor_limit()
-        store = BatchedStore(open_sqlite(settings.database_file, settings.purge_bad_days))
+        store = BatchedStore(open_sqlite(settings.database_file))
         self._dns = Dns(settings)
         self._service = Service(self._configuration, store, self._dns.checks, self._clock, socket.gethostname())
         self._server = Server(self._service, closes_after_answer=settings.exim_workaround)
@@ -86,6 +88,9 @@ class Daemon:
             await self._server.stop(settings.check_timeout.total_seconds() + 1)
             await store.close()
             await self._dns.close()
+            for task in self._retiring:
+                task.cancel()
+            await asyncio.gather(*self._retiring, return_exceptions=True)
         _log.info("stopped")
 
     async def _listen(self, settings: Settings) -> None:
@@ -128,9 +133,9 @@ class Daemon:
         self._configuration, self._dns = new, Dns(new.settings)
         self._service.reconfigure(new, self._dns.checks)
         self._server.closes_after_answer = new.settings.exim_workaround
-        # Requests in flight finish with the checks they began with.
-        loop = asyncio.get_running_loop()
-        loop.call_later(2 * old.check_timeout.total_seconds(), lambda: loop.create_task(old_dns.close()))
+        task = asyncio.get_running_loop().create_task(_close_later(old_dns, 2 * old.check_timeout))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
         _log.info("reloaded")
 
     async def _purge(self, store: BatchedStore) -> None:
@@ -146,6 +151,14 @@ class Daemon:
             else:
                 _log.log(logging.INFO if purged else logging.DEBUG, "purged %d old records", purged)
             await asyncio.sleep(_PURGE_SECONDS)
+
+
+async def _close_later(dns: Dns, delay: timedelta) -> None:
+    """Requests in flight finish with the checks they began with."""
+    try:
+        await asyncio.sleep(delay.total_seconds())
+    finally:
+        await dns.close()
 
 
 def _raise_descriptor_limit() -> None:

@@ -1,7 +1,6 @@
 """`bley explain`: every step of the decision about one request, in words, without storing anything."""
 
 import socket
-from datetime import timedelta
 from pathlib import Path
 
 from bley.actions import Actions
@@ -32,7 +31,7 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
     """
     settings = configuration.settings
     file = settings.database_file
-    store = _look_into(file, settings.purge_bad_days)
+    store = _look_into(file)
     hostname = socket.gethostname()
     service = Service(configuration, store, checks, clock, hostname)
     steps = [("request", _request(request))]
@@ -52,9 +51,9 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
     ]
 
 
-def _look_into(file: Path, lifetime: timedelta) -> Store:
+def _look_into(file: Path) -> Store:
     """The daemon's store, to be read only; an empty one while there is none."""
-    return BatchedStore(open_sqlite(file, lifetime, read_only=True)) if file.exists() else MemoryStore(lifetime)
+    return BatchedStore(open_sqlite(file, read_only=True)) if file.exists() else MemoryStore()
 
 
 def _request(request: Request) -> str:

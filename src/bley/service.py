@@ -143,16 +143,16 @@ class Service:
             self._clients.put(case.triplet.client, True, case.now)
             decision = replace(decision, reason=Reason.WAITED, delayed=case.now - record.first_seen)
             record = replace(record, status=Status.CLEAN)
-            self._store.record_later(Sighting(case.triplet, Status.CLEAN, case.now))
+            self._store.record_later(self._sighting(case, Status.CLEAN))
         elif case.now - record.last_seen >= _REFRESH:
-            self._store.record_later(Sighting(case.triplet, record.status, case.now))
+            self._store.record_later(self._sighting(case, record.status))
         self._known.put(case.triplet, record, case.now)
         return decision
 
     async def _early(self, case: _Case, decision: Decision, record: Record) -> Decision:
         """Step 7."""
         counts = case.now - record.last_seen >= self._settings.cache_valid
-        await self._store.record(Sighting(case.triplet, Status.GREYLISTED, case.now, attempts=int(counts)))
+        await self._store.record(self._sighting(case, Status.GREYLISTED, attempts=int(counts)))
         wait = self._timing.remaining(replace(record, attempts=record.attempts + counts), case.now)
         return replace(decision, reason=Reason.EARLY, defers=True, wait=wait)
 
@@ -168,19 +168,22 @@ class Service:
             status, decision = Status.CLEAN, replace(decision, reason=Reason.CLIENT_GOOD)
         else:
             status, decision = Status.GREYLISTED, replace(decision, reason=Reason.CLIENT_BAD)
-        sighting = Sighting(case.triplet, status, case.now)
+        sighting = self._sighting(case, status)
         if status is Status.GREYLISTED:
             await self._store.record(sighting)
             return replace(decision, defers=True, wait=self._timing.wait(attempts=0))
         self._store.record_later(sighting)
         return decision
 
+    def _sighting(self, case: _Case, status: Status, attempts: int = 0) -> Sighting:
+        return Sighting(case.triplet, status, case.now, self._timing.forget_before(case.now), attempts)
+
     def _without_store(self, case: _Case) -> Decision:
         """What `on_store_error` says; a deferral is still recorded when that is possible again."""
         decision = Decision(case.request, Reason.STORE_ERROR, triplet=case.triplet)
         if self._settings.on_store_error == "pass":
             return decision
-        self._store.record_later(Sighting(case.triplet, Status.GREYLISTED, case.now))
+        self._store.record_later(self._sighting(case, Status.GREYLISTED))
         return replace(decision, defers=True, wait=self._timing.wait(attempts=0))
 
     def _say(self, decision: Decision, now: datetime) -> Action:

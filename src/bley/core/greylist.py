@@ -49,11 +49,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A triplet was seen at `seen`, and this came of it; `attempts` is 1 for an early retry that counts."""
+    """A triplet was seen at `seen`, and this came of it.
+
+    `attempts` is 1 for an early retry that counts. A greylisted record first seen before `forget_before` is that of
+    another time: it is forgotten first.
+    """
 
     triplet: Triplet
     status: Status
     seen: datetime
+    forget_before: datetime
     attempts: int = 0
 
 
@@ -74,25 +79,27 @@ class Timing:
         """What is left of the wait; negative when it is over."""
         return record.first_seen + self.wait(record.attempts) - now
 
+    def forget_before(self, now: datetime) -> datetime:
+        """Greylisted records first seen before this instant are strangers' again."""
+        return now - self.lifetime
+
     def standing(self, record: Record | None, now: datetime) -> Standing:
         """Where the triplet of `record` is at `now`."""
         if record is None:
             return Standing.NEW
         if record.status is not Status.GREYLISTED:
             return Standing.KNOWN
-        if now - record.first_seen > self.lifetime:
+        if record.first_seen < self.forget_before(now):
             return Standing.NEW
         return Standing.WAITED if self.remaining(record, now) < timedelta(0) else Standing.EARLY
 
 
-def merged(record: Record | None, sighting: Sighting, lifetime: timedelta) -> Record:
+def merged(record: Record | None, sighting: Sighting) -> Record:
     """The record after `sighting`: the higher status, the earliest and latest instant, all attempts.
 
-    A greylisted record older than `lifetime` is forgotten first. Every store does exactly this.
+    Every store does exactly this.
     """
-    if record is not None and record.status is Status.GREYLISTED and sighting.seen - record.first_seen > lifetime:
-        record = None
-    if record is None:
+    if record is None or (record.status is Status.GREYLISTED and record.first_seen < sighting.forget_before):
         return Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
     return Record(
         status=max(record.status, sighting.status),

@@ -1,6 +1,6 @@
 """A store in memory: for tests, and the shortest description of what every store does."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bley.core.greylist import Record, Sighting, Status, merged
 from bley.core.mail import Triplet
@@ -9,11 +9,10 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """Keeps records until the process ends; `lifetime` is that of a greylisted record."""
+    """Keeps records until the process ends."""
 
-    def __init__(self, lifetime: timedelta) -> None:
+    def __init__(self) -> None:
         self.records: dict[Triplet, Record] = {}
-        self._lifetime = lifetime
 
     async def find(self, triplet: Triplet) -> Record | None:
         """See the port."""
@@ -25,7 +24,7 @@ class MemoryStore:
 
     def record_later(self, sighting: Sighting) -> None:
         """See the port."""
-        self.records[sighting.triplet] = merged(self.records.get(sighting.triplet), sighting, self._lifetime)
+        self.records[sighting.triplet] = merged(self.records.get(sighting.triplet), sighting)
 
     async def purge(self, *, greylisted_before: datetime, known_before: datetime) -> int:
         """See the port."""

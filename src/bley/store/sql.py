@@ -50,18 +50,17 @@ _t = _triplets.c
 
 
 class SqlEngine:
-    """Keeps records in a SQL database; `lifetime` is that of a greylisted record. If `read_only`, it writes nothing."""
+    """Keeps records in a SQL database; if `read_only`, it writes nothing."""
 
-    def __init__(self, database: AsyncEngine, lifetime: timedelta, *, read_only: bool = False) -> None:
+    def __init__(self, database: AsyncEngine, *, read_only: bool = False) -> None:
         self._database, self._read_only = database, read_only
-        self._upsert = _upsert(lifetime // _MICROSECOND)
         self._is_prepared = read_only
 
     async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> list[Record | None]:
         """See Engine."""
         async with self._transaction() as connection:
             if sightings and not self._read_only:
-                await connection.execute(self._upsert, [_row(sighting) for sighting in sightings])
+                await connection.execute(_upsert, [_row(sighting) for sighting in sightings])
             if not triplets:
                 return []
             keys = [[triplet.client, triplet.sender, triplet.recipient] for triplet in triplets]
@@ -99,7 +98,7 @@ class SqlEngine:
         await self._database.dispose()
 
 
-def open_sqlite(file: Path, lifetime: timedelta, *, read_only: bool = False) -> SqlEngine:
+def open_sqlite(file: Path, *, read_only: bool = False) -> SqlEngine:
     """An engine on the SQLite file, which is made when it is not there, unless `read_only`."""
     url = sa.URL.create(
         "sqlite+aiosqlite",
@@ -118,7 +117,7 @@ def open_sqlite(file: Path, lifetime: timedelta, *, read_only: bool = False) -> 
             cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()
 
-    return SqlEngine(database, lifetime, read_only=read_only)
+    return SqlEngine(database, read_only=read_only)
 
 
 _wanted = sa.func.json_each(sa.bindparam("keys")).table_valued("value", name="wanted")
@@ -139,24 +138,27 @@ _delete = sa.delete(_triplets).where(
 )
 
 
-def _upsert(lifetime: int) -> Insert:
-    """core.greylist.merged, as one statement; `lifetime` in microseconds."""
-    statement = insert(_triplets)
+def _merge() -> Insert:
+    """core.greylist.merged, as one statement."""
+    statement = insert(_triplets).values({column.name: sa.bindparam(column.name) for column in _t})
     new = statement.excluded
-    is_stale = sa.and_(_t.status == Status.GREYLISTED, new.first_seen - _t.first_seen > lifetime)
+    is_old = sa.and_(_t.status == Status.GREYLISTED, _t.first_seen < sa.bindparam("forget_before"))
 
-    def unless_stale(value: sa.ColumnElement[int], column: str) -> sa.ColumnElement[int]:
-        return sa.case((is_stale, new[column]), else_=value)
+    def unless_old(value: sa.ColumnElement[int], column: str) -> sa.ColumnElement[int]:
+        return sa.case((is_old, new[column]), else_=value)
 
     return statement.on_conflict_do_update(
         index_elements=[_t.client, _t.sender, _t.recipient],
         set_={
-            "status": unless_stale(sa.func.max(_t.status, new.status), "status"),
-            "first_seen": unless_stale(sa.func.min(_t.first_seen, new.first_seen), "first_seen"),
-            "last_seen": unless_stale(sa.func.max(_t.last_seen, new.last_seen), "last_seen"),
-            "attempts": unless_stale(_t.attempts + new.attempts, "attempts"),
+            "status": unless_old(sa.func.max(_t.status, new.status), "status"),
+            "first_seen": unless_old(sa.func.min(_t.first_seen, new.first_seen), "first_seen"),
+            "last_seen": unless_old(sa.func.max(_t.last_seen, new.last_seen), "last_seen"),
+            "attempts": unless_old(_t.attempts + new.attempts, "attempts"),
         },
     )
+
+
+_upsert = _merge()
 
 
 def _row(sighting: Sighting) -> dict[str, object]:
@@ -169,6 +171,7 @@ def _row(sighting: Sighting) -> dict[str, object]:
         "first_seen": seen,
         "last_seen": seen,
         "attempts": sighting.attempts,
+        "forget_before": _microseconds(sighting.forget_before),
     }
 
 
