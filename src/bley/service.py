@@ -12,7 +12,7 @@ from bley.config_file import Configuration
 from bley.core.decision import Decision
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence
-from bley.core.greylist import Record, Sighting, Standing, Status
+from bley.core.greylist import Record, Sighting, Standing, Status, merged
 from bley.core.mail import Action, Address, Request, Triplet, parse_address
 from bley.core.policy import Reason, judge
 from bley.core.recent import Recent
@@ -173,6 +173,7 @@ class Service:
             await self._store.record(sighting)
             return replace(decision, defers=True, wait=self._timing.wait(attempts=0))
         self._store.record_later(sighting)
+        self._known.put(case.triplet, merged(decision.record, sighting), case.now)
         return decision
 
     def _sighting(self, case: _Case, status: Status, attempts: int = 0) -> Sighting:
