@@ -1,5 +1,6 @@
 """One request, from question to answer: the nine steps of the decision, top to bottom."""
 
+import asyncio
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ __all__ = ["Service"]
 
 _REFRESH = timedelta(hours=1)
 """How often at most a known triplet's `last_seen` is written, and how long it is known without the store."""
+
+_STORE_TIME = timedelta(seconds=0.9)
+"""What the store may take besides the checks, so that no answer takes longer than check_timeout + 1 s."""
 
 _WARN_AGAIN = timedelta(minutes=1)
 
@@ -62,6 +66,7 @@ class Service:
         self._lists, self._checks = configuration, checks
         settings = self._settings = configuration.settings
         self._timing, self._thresholds, self._rules = settings.timing, settings.thresholds, settings.triplet_rules
+        self._longest = settings.check_timeout + _STORE_TIME
         self._clients.valid = settings.cache_valid
         self._actions.reconfigure(settings)
         self._log = DecisionLog(is_json=settings.log_format == "json", observes=settings.mode == "observe")
@@ -80,8 +85,9 @@ class Service:
 
     async def _answer_later(self, case: _Case) -> Action:
         try:
-            decision = await self._later_steps(case)
-        except StoreError:
+            async with asyncio.timeout(self._longest.total_seconds()):
+                decision = await self._later_steps(case)
+        except (StoreError, TimeoutError):
             decision = self._without_store(case)
         except Exception:  # noqa: BLE001 (as in answer)
             decision = self._failed(case.request)

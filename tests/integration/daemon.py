@@ -24,7 +24,7 @@ BLEY = (sys.executable, "-m", "bley")
 class Bley:
     """A running bley; keyword arguments are settings. `lists` are list files by name, beside bley.conf."""
 
-    def __init__(self, folder: Path, lists: Mapping[str, str] | None = None, **settings: object) -> None:
+    def __init__(self, folder: Path, lists: Mapping[str, str] | None = None, /, **settings: object) -> None:
         self.file = folder / "bley.conf"
         self._log_file = folder / "bley.log"
         self._settings = DEFAULTS | {"dbpath": str(folder)} | {key: str(value) for key, value in settings.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dns_server import SILENT, DnsServer
+from tests.dns_server import SILENT, DnsServer, Zone
 from tests.integration.daemon import Bley
 from tests.integration.postfix import Postfix
 from tests.integration.servers import Reply, reachable_folder
@@ -244,7 +244,7 @@ def test_a_unix_socket_serves_postfix_too(tmp_path: Path) -> None:
             assert rcpt(postfix, **BAD) == DEFERRED
 
 
-ZONE = {
+ZONE: Zone = {
     "7.100.51.198.bl.example": {"A": ["127.0.0.4"], "TXT": ["listed"]},
     "8.100.51.198.bl.example": {"A": ["127.0.0.1"]},
     "9.100.51.198.bl.example": {"A": ["127.255.255.254"]},

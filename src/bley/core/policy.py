@@ -79,12 +79,10 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
 
 
 def settled(evidence: Evidence, pending: Collection[Check], thresholds: Thresholds) -> bool:
-    """Whether no answer that is still missing can change the judgement."""
-    if _is_trusted(evidence, thresholds):
+    """Whether no answer that is still missing can change the judgement and its reason."""
+    if _is_trusted(evidence, thresholds) or not pending:
         return True
-    if Check.DNSWL in pending:
-        return False
-    return not pending or judge(evidence, thresholds).status is Status.GREYLISTED
+    return Check.DNSWL not in pending and _is_listed(evidence, thresholds)
 
 
 def spf_can_tip(evidence: Evidence, thresholds: Thresholds) -> bool:

@@ -31,6 +31,9 @@ TRANSACTION_SECONDS = 1.0
 
 RETRY_SECONDS = 1.0
 
+CLOSE_SECONDS = 10.0
+"""What the writes still waiting may take at the end: less than systemd's patience (TimeoutStopSec)."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -103,7 +106,7 @@ class BatchedStore:
         """See the port."""
         if self._worker:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._worker, TRANSACTION_SECONDS)
+                await asyncio.wait_for(self._worker, TRANSACTION_SECONDS if self.is_down else CLOSE_SECONDS)
         if self._writes:
             _log.error("store: %d writes are lost, it is still away", len(self._writes))
         await self._engine.close()
@@ -117,7 +120,7 @@ class BatchedStore:
             self._worker = asyncio.get_running_loop().create_task(self._run_batches())
 
     async def _run_batches(self) -> None:
-        while self._reads or self._writes:
+        while self._reads or self._writes or self.is_down:  # when it is down, an empty transaction is a try
             reads = [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
             writes = [self._writes.popleft() for _ in range(min(len(self._writes), MAX_BATCH))]
             transaction = asyncio.ensure_future(self._transact(writes, reads))
@@ -130,6 +133,9 @@ class BatchedStore:
                 self._go_down(error, writes, reads)
                 self._writes.extendleft((sighting, None) for sighting, _ in reversed(writes))
                 await asyncio.sleep(RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001 (a bug must not leave the requests of the batch waiting)
+                _log.exception("store: internal error, %d writes are lost; please report it", len(writes))
+                _fail(writes, reads, StoreError(f"internal error: {error}"))
             else:
                 self._come_back()
                 _resolve(writes, reads, records)
@@ -143,11 +149,8 @@ class BatchedStore:
         if not self.is_down:
             _log.warning("store: %s; answering by on_store_error until it is back", error)
         self.is_down = True
-        waiting = [future for _, future in (*writes, *reads, *self._writes, *self._reads) if future]
+        _fail([*writes, *self._writes], [*reads, *self._reads], error)
         self._reads.clear()
-        for future in waiting:
-            if not future.done():
-                future.set_exception(StoreError(str(error)))
 
     def _come_back(self) -> None:
         if self.is_down:
@@ -157,6 +160,12 @@ class BatchedStore:
 
 _Writes = list[tuple[Sighting, asyncio.Future[None] | None]]
 _Reads = list[tuple[Triplet, asyncio.Future[Record | None]]]
+
+
+def _fail(writes: _Writes, reads: _Reads, error: StoreError) -> None:
+    for _, future in (*writes, *reads):
+        if future and not future.done():
+            future.set_exception(StoreError(str(error)))
 
 
 def _resolve(writes: _Writes, reads: _Reads, records: Sequence[Record | None]) -> None:

@@ -1,0 +1,35 @@
+"""A real Exim asks bley by the ACL of contrib/exim-acl.conf, which half-closes and waits for the end."""
+
+import time
+from pathlib import Path
+
+from tests.integration.daemon import Bley
+from tests.integration.exim import Exim
+from tests.integration.servers import SmtpSession
+
+
+def session(exim: Exim) -> SmtpSession:
+    """A session of a client whose HELO does not fit."""
+    return exim.session(client_address="198.51.100.7", helo_name="friend")
+
+
+def test_exim_is_answered_and_closed(tmp_path: Path) -> None:
+    """Deferred, then delivered with the header, as with Postfix; no answer takes longer than it must."""
+    with Bley(tmp_path, greylist_period="0.3s") as bley, Exim(port=bley.port) as exim:
+        begun = time.monotonic()
+        with session(exim) as smtp:
+            replies = smtp.send("a@example.com", ["b@example.org", "postmaster@example.org"])
+        assert time.monotonic() - begun < 3, "Exim did not wait for its time-out"
+        assert [reply.code for reply in replies] == [450, 250]
+        assert "greylisted, try again later" in replies[0].text
+        time.sleep(0.4)
+        with session(exim) as smtp:
+            assert [reply.code for reply in smtp.send("a@example.com", ["b@example.org"])] == [250]
+        _, waited = exim.wait_delivered(2)
+    assert waited["X-Greylist"].startswith("delayed ")
+
+
+def test_exim_workaround_changes_nothing_for_exim(tmp_path: Path) -> None:
+    """bley 2's setting closes after each answer; Exim does not need it any more."""
+    with Bley(tmp_path, exim_workaround="1") as bley, Exim(port=bley.port) as exim, session(exim) as smtp:
+        assert [reply.code for reply in smtp.send("a@example.com", ["b@example.org"])] == [450]
