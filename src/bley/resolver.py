@@ -29,8 +29,15 @@ _QUESTIONS_A_CHANNEL = 20_000
 _SILENT_AFTER = 5
 """So many questions in a row without any answer: it is not one list that is silent, it is the DNS."""
 
+_EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_EBADNAME})
+"""There is no such record; a name that no server can be asked for does not exist either."""
+
 _NO_ANSWER = frozenset({pycares.errno.ARES_ETIMEOUT, pycares.errno.ARES_ECONNREFUSED})
-_EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND})
+_REFUSALS = frozenset(
+    {pycares.errno.ARES_EFORMERR, pycares.errno.ARES_ESERVFAIL, pycares.errno.ARES_ENOTIMP, pycares.errno.ARES_EREFUSED}
+)
+_ANSWERS = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND}) | _REFUSALS
+
 _MISREAD = re.compile(r"[\0\\]")  # c-ares ends a name at NUL and takes a backslash for an escape
 
 _TYPE_NAMES = {getattr(pycares, f"QUERY_TYPE_{name}"): name for name in ("A", "AAAA", "CNAME", "MX", "PTR", "TXT")}
@@ -58,7 +65,8 @@ class CaresResolver:
         except UnicodeError as error:
             raise ResolverError(name, rrtype, "no domain name") from error
         except aiodns.error.DNSError as error:
-            self._note(is_answered=error.args[0] not in _NO_ANSWER)
+            if error.args[0] in _ANSWERS | _NO_ANSWER:
+                self._note(is_answered=error.args[0] in _ANSWERS)
             if error.args[0] in _EMPTY:
                 return []
             raise ResolverError(name, rrtype, str(error.args[-1])) from error

@@ -43,16 +43,19 @@ class RequestParser:
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._line = 0  # where the first line stands that was not checked yet
+        self._start = 0  # of the request that is next
+        self._line = 0  # where its first line stands that was not checked yet
 
     @property
-    def is_between_requests(self) -> bool:
-        """No request has been begun: the peer may leave without losing one."""
-        return not self._buffer
+    def pending(self) -> int:
+        """How many bytes wait to become requests."""
+        return len(self._buffer) - self._start
 
     def feed(self, data: bytes) -> None:
         """Add what the peer sent."""
-        self._buffer += data
+        self._buffer = self._buffer[self._start :] + data
+        self._line -= self._start
+        self._start = 0
 
     def next_request(self) -> Request | None:
         """The next whole request, or None while it is not all there.
@@ -60,22 +63,22 @@ class RequestParser:
         Raises ProtocolError when the bytes cannot become one, as early as that is certain.
         The parser is of no use afterwards; requests returned before are good.
         """
-        buffer = self._buffer
-        if empty := _EMPTY.match(buffer):
-            self._buffer, self._line = buffer[empty.end() :], 0
+        if empty := _EMPTY.match(self._buffer, self._start):
+            self._start = self._line = empty.end()
             return Request()
-        end = _END.search(buffer, max(0, self._line - 1))
+        end = _END.search(self._buffer, max(self._start, self._line - 1))
         if end is None:
             self._check_begun()
             return None
-        if end.start() > MAX_REQUEST_BYTES:
+        if end.start() - self._start > MAX_REQUEST_BYTES:
             raise _too_long()
-        self._buffer, self._line = buffer[end.end() :], 0
-        return _parse(buffer[: end.start()])
+        block = self._buffer[self._start : end.start()]
+        self._start = self._line = end.end()
+        return _parse(block)
 
     def _check_begun(self) -> None:
         """Refuse a request that is too long already, or has a line that is no attribute."""
-        if len(self._buffer) > MAX_REQUEST_BYTES + len(b"\n\r"):
+        if self.pending > MAX_REQUEST_BYTES + len(b"\n\r"):
             raise _too_long()
         *whole, begun = self._buffer[self._line :].split(b"\n")
         for line in whole:

@@ -59,6 +59,7 @@ class BatchedStore:
         self._writes: deque[tuple[Sighting, asyncio.Future[None] | None]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
+        self._closed = asyncio.Event()
         self._dropped = 0
         self.is_down = False
         """The last transaction failed: answers come at once, all StoreError, until one succeeds again."""
@@ -104,9 +105,12 @@ class BatchedStore:
 
     async def close(self) -> None:
         """See the port."""
+        self._closed.set()
+        if self._writes:
+            self._work()
         if self._worker:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._worker, TRANSACTION_SECONDS if self.is_down else CLOSE_SECONDS)
+                await asyncio.wait_for(self._worker, CLOSE_SECONDS)
         if self._writes:
             _log.error("store: %d writes are lost, it is still away", len(self._writes))
         await self._engine.close()
@@ -121,8 +125,9 @@ class BatchedStore:
 
     async def _run_batches(self) -> None:
         while self._reads or self._writes or self.is_down:  # when it is down, an empty transaction is a try
-            reads = [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
             writes = [self._writes.popleft() for _ in range(min(len(self._writes), MAX_BATCH))]
+            # A read waits until all that was recorded before it is in its batch or an earlier one.
+            reads = [] if self._writes else [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
             transaction = asyncio.ensure_future(self._transact(writes, reads))
             done, _ = await asyncio.wait([transaction], timeout=TRANSACTION_SECONDS)
             if not done:
@@ -132,7 +137,8 @@ class BatchedStore:
             except StoreError as error:
                 self._go_down(error, writes, reads)
                 self._writes.extendleft((sighting, None) for sighting, _ in reversed(writes))
-                await asyncio.sleep(RETRY_SECONDS)
+                if await self._is_closed_within(RETRY_SECONDS):
+                    return
             except Exception as error:  # noqa: BLE001 (a bug must not leave the requests of the batch waiting)
                 _log.exception("store: internal error, %d writes are lost; please report it", len(writes))
                 _fail(writes, reads, StoreError(f"internal error: {error}"))
@@ -153,9 +159,17 @@ class BatchedStore:
         self._reads.clear()
 
     def _come_back(self) -> None:
+        if len(self._writes) > MAX_BATCH:
+            return  # first what was kept: reads would wait for it
         if self.is_down:
-            _log.warning("store: back, %d kept writes to go, %d were dropped", len(self._writes), self._dropped)
+            _log.warning("store: back, all that was kept is written, %d writes were dropped", self._dropped)
         self.is_down, self._dropped = False, 0
+
+    async def _is_closed_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        return self._closed.is_set()
 
 
 _Writes = list[tuple[Sighting, asyncio.Future[None] | None]]

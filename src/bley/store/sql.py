@@ -61,7 +61,7 @@ class SqlEngine:
         async with self._transaction() as connection:
             if sightings and not self._read_only:
                 await connection.execute(_upsert, [_row(sighting) for sighting in sightings])
-            if not triplets:
+            if sightings and not triplets:
                 return []
             keys = [[triplet.client, triplet.sender, triplet.recipient] for triplet in triplets]
             rows = await connection.execute(_find, {"keys": json.dumps(keys)})

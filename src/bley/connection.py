@@ -1,0 +1,200 @@
+"""One connection: bytes from Postfix or Exim to the service and back.
+
+Answers come in the order of the requests. Exim sends its request, closes its half and waits for us to close: it is
+answered, then closed. Whatever a peer does is bounded:
+
+    bytes waiting                        MAX_WAITING_BYTES, then we stop reading until they are answered
+    requests answered in one go          MAX_BURST, then others have their turn
+    a request begun, then silence        REQUEST_SECONDS between two reads, then closed
+    silence between requests, or a peer  IDLE_SECONDS, then closed
+    that does not read its answers
+    a request's size and attributes      core.wire
+    connections                          server.py
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Protocol, cast
+
+from bley.core.errors import ProtocolError
+from bley.core.mail import Action, Request
+from bley.core.wire import MAX_REQUEST_BYTES, RequestParser, encode_action
+
+__all__ = ["Connection", "Host", "Service"]
+
+MAX_WAITING_BYTES = 2 * MAX_REQUEST_BYTES
+"""Postfix sends one request and waits; more is pipelining."""
+
+MAX_BURST = 100
+"""About a millisecond's work."""
+
+REQUEST_SECONDS = 4.0
+"""Postfix writes a request at once."""
+
+IDLE_SECONDS = 600.0
+"""Twice Postfix's smtpd_policy_service_max_idle, so that it is Postfix that closes."""
+
+_log = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """What decides."""
+
+    def answer(self, request: Request) -> Action | Coroutine[None, None, Action]:
+        """The action, or what to await for it; never raises."""
+
+
+class Host(Protocol):
+    """Who keeps the connections."""
+
+    service: Service
+    closes_after_answer: bool
+
+    def add(self, connection: "Connection") -> None:
+        """A peer has come."""
+
+    def remove(self, connection: "Connection") -> None:
+        """A peer has gone."""
+
+
+class Connection(asyncio.Protocol):
+    """One peer."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._parser = RequestParser()
+        self._task: asyncio.Task[None] | None = None
+        self._turn: asyncio.Handle | None = None  # we go on after others had theirs
+        self._is_ending = False  # answer what waits, then close
+        self._is_choked = False  # the peer does not read
+        self._is_lost = False
+        self._last_event = 0.0
+        self._peer = "?"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The peer has come."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._loop = asyncio.get_running_loop()
+        self._last_event = self._loop.time()
+        peer = transport.get_extra_info("peername")
+        self._peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) and peer else "unix socket"
+        self._host.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer has gone, or we have closed."""
+        self._is_lost = True
+        if self._task:
+            self._task.cancel()
+        self._host.remove(self)
+
+    def data_received(self, data: bytes) -> None:
+        """The peer has sent this."""
+        self._last_event = self._loop.time()
+        self._parser.feed(data)
+        self._go_on()
+
+    def eof_received(self) -> bool:
+        """The peer has closed its half; ours stays open for the answers."""
+        self.end()
+        return True
+
+    def pause_writing(self) -> None:
+        """The peer does not read: our buffer is full."""
+        self._is_choked = True
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        self._is_choked = False
+        self._last_event = self._loop.time()
+        self._go_on()
+
+    def end(self) -> None:
+        """Take no more from the peer, answer what waits, then close."""
+        self._is_ending = True
+        self._go_on()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def sweep(self, now: float) -> None:
+        """Close a peer that has been silent, or does not read, for too long."""
+        silent = now - self._last_event
+        if self._task or self._turn or silent < REQUEST_SECONDS:
+            return
+        if self._is_choked:
+            if silent > IDLE_SECONDS:
+                _log.warning("%s does not read its answers: closed", self._peer)
+                self.abort()
+        elif self._parser.pending:
+            _log.warning("%s was silent for %g s in the middle of a request: closed", self._peer, REQUEST_SECONDS)
+            self._transport.close()
+        elif silent > IDLE_SECONDS:
+            self._transport.close()
+
+    def _go_on(self) -> None:
+        """Answer what waits, unless that goes on by itself: in a task, or when it is our turn again."""
+        if self._task is None and self._turn is None:
+            self._answer_waiting()
+        self._pace()
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        self._go_on()
+
+    def _answer_waiting(self) -> None:
+        """Answer in order; what needs the store or the DNS goes on in a task, and the rest after it."""
+        answers = b""
+        for _ in range(MAX_BURST):
+            if self._task or self._is_choked or (request := self._next_request()) is None:
+                break
+            answer = self._host.service.answer(request)
+            if isinstance(answer, Action):
+                answers += self._encode(answer)
+            else:
+                self._task = self._loop.create_task(self._answer_later(answer))
+        else:
+            self._turn = self._loop.call_soon(self._take_turn)
+        if answers:
+            self._transport.write(answers)
+        if self._is_ending and not (self._task or self._turn or self._is_choked):
+            self._close()
+
+    def _next_request(self) -> Request | None:
+        if self._is_lost:
+            return None
+        try:
+            return self._parser.next_request()
+        except ProtocolError as error:
+            _log.warning("%s sent %s: closed", self._peer, error)
+            self._parser = RequestParser()
+            self._is_ending = True
+            return None
+
+    async def _answer_later(self, answer: Coroutine[None, None, Action]) -> None:
+        action = await answer
+        self._task = None
+        self._last_event = self._loop.time()
+        self._transport.write(self._encode(action))
+        self._go_on()
+
+    def _encode(self, action: Action) -> bytes:
+        if self._host.closes_after_answer:
+            self._parser = RequestParser()
+            self._is_ending = True
+        return encode_action(action)
+
+    def _close(self) -> None:
+        if self._parser.pending:
+            _log.warning("%s closed in the middle of a request", self._peer)
+        self._transport.close()
+
+    def _pace(self) -> None:
+        """Stop reading from a peer that is ahead of us."""
+        if self._transport.is_closing():
+            return
+        if self._is_ending or self._is_choked or self._parser.pending > MAX_WAITING_BYTES:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
