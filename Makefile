@@ -2,11 +2,12 @@
 # make test    install what the tests need (root and apt: Postfix, Exim) and run everything
 # make check   the same without installing servers
 # make format  put the code into its form
+# make manual  make the manual page of the settings from docs/settings.md
 
 PYTHON ?= python3
-SOURCES = src tests bench
+SOURCES = src tests bench docs
 
-.PHONY: run test check format lint types unit efficacy clean
+.PHONY: run test check format lint types unit manual efficacy clean
 
 run: .venv/bley
 	@mkdir -p var
@@ -34,6 +35,9 @@ unit: .venv/dev
 format: .venv/dev
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/ruff check --fix $(SOURCES)
+
+manual: .venv/bley
+	.venv/bin/python docs/manual_page.py >docs/bley.conf.5
 
 # make efficacy SESSIONS=sessions.jsonl.gz: what the checks find in labelled sessions (bench/efficacy.py)
 efficacy: .venv/bley

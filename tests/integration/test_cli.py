@@ -49,7 +49,7 @@ def test_explain_shows_every_step_and_stores_nothing(tmp_path: Path) -> None:
         "dnswl       0  wl.example does not list it",
         "dnsbl       1  bl.example lists it: 127.0.0.4 (weight 1)",
         "helo        2  friend is not the client's name, which is unknown",
-        "dyn         0  no name does not look dynamic",
+        "dyn         0  no name, so none that looks dynamic",
         "s_eq_r      0  sender is another",
         "spf         -  not asked: it could not change the verdict",
         "thresholds  dnswl 1, dnsbl 1, helo + dyn + s_eq_r + spf 2",

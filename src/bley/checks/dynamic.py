@@ -36,8 +36,10 @@ _ZERO_PADDED = re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])")
 
 def check_dynamic(name: str, address: Address) -> Finding:
     """Score 1 for a verified name that looks like an access line's, else 0; an empty name looks like nothing."""
+    if not name:
+        return Finding(0, "no name, so none that looks dynamic")
     sign = dynamic_sign(name, address)
-    return Finding(1, f"{name}: {sign}") if sign else Finding(0, f"{name or 'no name'} does not look dynamic")
+    return Finding(1, f"{name} {sign}") if sign else Finding(0, f"{name} does not look dynamic")
 
 
 def dynamic_sign(name: str, address: Address) -> str:

@@ -1,0 +1,109 @@
+"""The documentation is tested: what it names exists, and what exists is named."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from bley import __version__
+from bley.cli import main
+from bley.config import Settings, show
+from bley.config_file import load
+from bley.core.evidence import Check
+from bley.core.policy import Reason
+
+PROJECT = Path(__file__).parent.parent
+SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()
+MANUAL = PROJECT.joinpath("docs/bley.1").read_text()
+CONF_MANUAL = PROJECT.joinpath("docs/bley.conf.5").read_text()
+
+
+def rows(text: str, columns: int) -> dict[str, list[str]]:
+    """The rows of Markdown tables of so many columns whose first cell is `code`."""
+    table = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    return {row[0].strip("`"): row for row in table if len(row) == columns}
+
+
+def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
+    documented = rows(SETTINGS.split("## Keys without effect yet")[0], 3)
+    keys = [key for key in documented if re.fullmatch("[a-z_0-9]+", key)]
+    assert sorted(keys) == sorted(Settings.model_fields)
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    """As a settings file they mean the same as no settings at all."""
+    defaults = dict(re.findall(r"^(\w+) = ?(.*)$", show(Settings()), re.MULTILINE))
+    for key, (_, default, _) in rows(SETTINGS, 3).items():
+        if key not in Settings.model_fields or not default.startswith("`"):
+            continue
+        text = default.strip("`")
+        documented = dict(re.findall(r"^(\w+) = ?(.*)$", show(Settings.model_validate({key: text})), re.MULTILINE))
+        assert documented[key] == defaults[key], key
+
+
+def test_every_reason_is_documented_and_every_documented_one_exists() -> None:
+    text = PROJECT.joinpath("docs/reasons.md").read_text()
+    tables = rows(text, 3)
+    assert set(tables) == {*Reason, *Check}
+
+
+def test_every_command_is_documented() -> None:
+    readme = PROJECT.joinpath("README.md").read_text()
+    for name, command in main.commands.items():
+        assert f"`bley {name}" in readme, name
+        assert f".B bley {name}".replace("-", "\\-") in MANUAL, name
+        assert command.help
+
+
+def test_every_option_is_in_the_manual_page() -> None:
+    for command in [main, *main.commands.values()]:
+        for parameter in command.params:
+            for option in parameter.opts:
+                assert option.replace("-", "\\-") in MANUAL, option
+
+
+def test_every_setting_is_in_the_manual_page() -> None:
+    for key in Settings.model_fields:
+        assert f".B {key}\n" in CONF_MANUAL, key
+
+
+def test_the_example_settings_load_and_what_is_commented_in_them_is_the_default(tmp_path: Path) -> None:
+    load(PROJECT / "contrib/bley.conf")
+    text = PROJECT.joinpath("contrib/bley.conf").read_text()
+    file = tmp_path / "bley.conf"
+    file.write_text(re.sub(r"^#(\w+ = .*)$", r"\1", text, flags=re.MULTILINE).replace("dbpath = /var/lib/bley", ""))
+    for name in ("whitelist_clients", "whitelist_recipients", "whitelist_senders"):
+        tmp_path.joinpath(name).touch()
+    assert load(file).settings == Settings()
+
+
+def test_the_postfix_lines_of_the_readme_are_those_of_the_tests() -> None:
+    """The harness asks bley as the README tells its users to."""
+    harness = PROJECT.joinpath("tests/integration/postfix.py").read_text()
+    readme = PROJECT.joinpath("README.md").read_text()
+    assert "check_policy_service { inet:127.0.0.1:1337, default_action=DUNNO }" in readme
+    assert "reject_unauth_destination" in harness
+    assert "default_action=DUNNO" in harness
+
+
+def test_links_and_files_named_in_the_documents_exist() -> None:
+    documents = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")]
+    for document in documents:
+        for name in re.findall(r"`((?:docs|contrib|bench|tests|src)/[\w./-]+\.\w+)`", document.read_text()):
+            assert PROJECT.joinpath(name).exists(), f"{document.name} names {name}"
+
+
+def test_the_version_is_told_the_same_everywhere() -> None:
+    project = tomllib.loads(PROJECT.joinpath("pyproject.toml").read_text())
+    assert project["tool"]["hatch"]["version"]["path"] == "src/bley/__init__.py"
+    assert f"## {__version__}" in PROJECT.joinpath("CHANGELOG.md").read_text()
+    assert f"bley {__version__}" in MANUAL
+
+
+def test_the_manual_page_of_the_settings_is_made_from_their_document() -> None:
+    """After a change: `make manual`."""
+    made = subprocess.run([sys.executable, PROJECT / "docs/manual_page.py"], capture_output=True, text=True, check=True)
+    assert made.stdout == CONF_MANUAL
