@@ -153,7 +153,11 @@ def _serve(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool
     level = logging.DEBUG if debug or verbose else logging.INFO
 
     def load_overridden() -> Configuration:
-        return load(find_file(file)).overridden(overrides)
+        configuration = load(find_file(file))
+        if detach and configuration.settings.log_file in ("-", ""):
+            # In the background there is no standard output.
+            return configuration.overridden({"log_file": "syslog"} | overrides)
+        return configuration.overridden(overrides)
 
     try:
         configuration = load_overridden()

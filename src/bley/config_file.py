@@ -21,7 +21,7 @@ DEFAULT_FILES = (Path("/etc/bley/bley.conf"), Path("bley.conf"))
 _SECTION = "bley"
 _OTHER_SECTIONS = ("bleygraph",)
 _RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}  # bley 2's words
-_ALWAYS_EXEMPT = ("built in", "postmaster@\nabuse@")  # who asks why mail is delayed must get through: RFC 5321 4.5.1
+_ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # who asks why mail is delayed must get through: RFC 5321 4.5.1
 _LATER = ("web_listen", "log_days", "destdir")
 _LINE = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
 

@@ -13,6 +13,7 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Mapping
 from logging.handlers import SysLogHandler, WatchedFileHandler
 
 from bley.core.decision import Decision
@@ -23,6 +24,7 @@ __all__ = ["DecisionLog", "configure_log"]
 
 _SYSLOG_SOCKET = "/dev/log"
 _UNSAFE = re.compile(r"[\s,\\]")
+_UNSAFE_IN_TEXT = re.compile(r"\\")
 _NAME = "bley"
 
 _log = logging.getLogger("bley.decisions")
@@ -37,11 +39,10 @@ class DecisionLog:
     def write(self, decision: Decision) -> None:
         """Log one decision."""
         fields = self._fields(decision)
-        if self._is_json:
-            line = json.dumps(fields, ensure_ascii=False)
-        else:
-            line = ", ".join(_text(name, value) for name, value in fields.items())
-        _log.info("%s", line)
+        _log.info("%s", json.dumps(fields) if self._is_json else _line(fields))
+        if _log.isEnabledFor(logging.DEBUG):
+            for check, finding in decision.evidence.items():
+                _log.debug("%s=%s: %s", check.value, finding, _safe(finding.detail, _UNSAFE_IN_TEXT))
 
     def _fields(self, decision: Decision) -> dict[str, object]:
         request = decision.request
@@ -68,23 +69,30 @@ class DecisionLog:
         return fields
 
 
+def _line(fields: Mapping[str, object]) -> str:
+    return ", ".join(_text(name, value) for name, value in fields.items())
+
+
 def _text(name: str, value: object) -> str:
     if isinstance(value, dict):
         return " ".join(f"{check}={'?' if score is None else score}" for check, score in value.items())
     return f"{name}={_safe(str(value))}"
 
 
-def _safe(value: str) -> str:
-    if value.isprintable() and not _UNSAFE.search(value):
+def _safe(value: str, unsafe: re.Pattern[str] = _UNSAFE) -> str:
+    if value.isprintable() and not unsafe.search(value):
         return value
-    return "".join(
-        character
-        if character.isprintable() and not _UNSAFE.match(character)
-        else character.encode("unicode_escape").decode()
-        if not character.isprintable()
-        else f"\\x{ord(character):02x}"
-        for character in value
-    )
+    return "".join(_code(character) if _is_unsafe(character, unsafe) else character for character in value)
+
+
+def _is_unsafe(character: str, unsafe: re.Pattern[str]) -> bool:
+    return not character.isprintable() or unsafe.match(character) is not None
+
+
+def _code(character: str) -> str:
+    """A backslash code, `\\x0a` or `\\u2028`, for any character."""
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _formatter(form: str) -> logging.Formatter:

@@ -73,7 +73,7 @@ def test_explain_knows_what_the_store_knows(tmp_path: Path) -> None:
 
 def test_explain_of_an_exempt_recipient_names_the_entry(tmp_path: Path) -> None:
     explained = Bley(tmp_path).run("explain", *request_options(**BAD | {"recipient": "abuse@example.org"}))
-    assert "verdict     pass, reason exempt-recipient (built in:2: abuse@)" in explained
+    assert "verdict     pass, reason exempt-recipient (built-in:2:abuse@)" in explained
 
 
 def test_explain_of_a_waited_triplet_shows_the_header(tmp_path: Path) -> None:

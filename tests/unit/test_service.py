@@ -148,9 +148,9 @@ async def test_the_order_of_exemptions() -> None:
     """Recipient before client before sender, and the entry is named by file and line."""
     world = World()
     decision = await world.decide(recipient="direct@example.org", client_address="203.0.113.9", sender="x@bank.example")
-    assert (decision.reason, decision.exempted_by) == ("exempt-recipient", "recipients:2: direct@example.org")
+    assert (decision.reason, decision.exempted_by) == ("exempt-recipient", "recipients:2:direct@example.org")
     decision = await world.decide(client_address="203.0.113.9", sender="x@bank.example")
-    assert decision.exempted_by == "clients:2: 203.0.113.0/24"
+    assert decision.exempted_by == "clients:2:203.0.113.0/24"
 
 
 async def test_an_incomplete_request_is_warned_of_once_a_minute(log: pytest.LogCaptureFixture) -> None:

@@ -26,7 +26,7 @@ from bley.core.mail import Address
 __all__ = ["ClientExemptions", "MailExemptions", "read_clients", "read_mail_addresses"]
 
 Origin = str
-"""Where an entry stands and what it says, for the log: `whitelist_clients:12: example.com`."""
+"""Where an entry stands and what it says, for the log: `whitelist_clients:12:example.com`."""
 
 _PART_OF_IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){1,2}\.?")
 _LOOKS_LIKE_ADDRESS = re.compile(r"[\d./]+|.*:.*|.*/.*")
@@ -121,7 +121,7 @@ def _read(files: Iterable[tuple[str, str]], names: _Names, add: Callable[[str, O
         for number, line in enumerate(text.split("\n"), start=1):
             if not (entry := re.split("[#;]", line, maxsplit=1)[0].strip()):
                 continue
-            origin = f"{file}:{number}: {entry}"
+            origin = f"{file}:{number}:{entry}"
             try:
                 if len(entry) > 1 and entry.startswith("/") and entry.endswith("/"):
                     names.expressions.append((re.compile(entry[1:-1], re.IGNORECASE), origin))

@@ -62,9 +62,9 @@ class Action:
 
 @lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
-    """Read a client address; None when it is none. An IPv4-mapped address is IPv4."""
+    """Read a client address; None when it is none. An IPv4-mapped address is IPv4, and an IPv6 zone is not kept."""
     try:
-        address = ip_address(text)
+        address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
