@@ -22,7 +22,9 @@ __all__ = ["Settings", "show"]
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
+_LONGEST = timedelta(days=36500)  # so that no instant before the calendar is ever computed
 _LONGEST_CHECK = timedelta(seconds=60)
+_SQLITE_URL = re.compile("sqlite:///(.+)")
 _HEADER = re.compile(r"[!-9;-~]+:\s?\S.*")
 
 
@@ -35,10 +37,10 @@ def _duration_in(unit: str) -> BeforeValidator:
     def parse(text: str) -> timedelta:
         if not (match := _DURATION.fullmatch(text.strip().lower())):
             raise ValueError("is no duration: write it as 90s, 5m, 12h or 40d")
-        try:
-            return timedelta(seconds=float(match[1]) * _SECONDS[match[2] or unit])
-        except OverflowError as error:
-            raise ValueError("is longer than a duration can be") from error
+        seconds = float(match[1]) * _SECONDS[match[2] or unit]
+        if seconds > _LONGEST.total_seconds():
+            raise ValueError(f"is longer than {_LONGEST.days}d")
+        return timedelta(seconds=seconds)
 
     return _from_text(parse)
 
@@ -73,7 +75,7 @@ def _servers(text: str) -> tuple[str, ...]:
     for word in words:
         host, _, port = word.rpartition(":") if word.count(":") == 1 or "]:" in word else (word, "", "53")
         try:
-            ip_address(host.strip("[]"))
+            ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
             if not 0 < int(port) < 65536:
                 raise ValueError(port)
         except ValueError as error:
@@ -91,7 +93,7 @@ def _mode(text: str) -> int:
 
 def _template(*names: str) -> BeforeValidator:
     """One line in which only `%(name)s` of these names, and `%%`, stand for something."""
-    allowed = re.compile(rf"(?:[^%\n]|%%|%\((?:{'|'.join(names)})\)[sd])*")
+    allowed = re.compile(rf"(?:[^%\n]|%%|%\((?:{'|'.join(names)})\)s)*")
 
     def parse(text: str) -> str:
         if not allowed.fullmatch(text):
@@ -120,7 +122,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    listen_addr: Words = ("127.0.0.1",)
+    listen_addr: Annotated[Words, Field(min_length=1)] = ("127.0.0.1",)
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 1337
     listen_mode: Annotated[int, _from_text(_mode)] = 0o660
     pid_file: str = ""
@@ -130,6 +132,7 @@ class Settings(BaseModel):
     greylist_header: Annotated[str, _template("delta", "version", "hostname", "date")] = (
         "X-Greylist: delayed %(delta)s seconds by bley-%(version)s at %(hostname)s; %(date)s"
     )
+    database: str = ""
     dbtype: Literal["sqlite3", "pgsql", "mysql", "redis"] = "sqlite3"
     dbhost: str = "localhost"
     dbport: Annotated[int, Field(ge=0, le=65535)] = 0
@@ -158,7 +161,7 @@ class Settings(BaseModel):
     ipv6_prefix: Annotated[int, _from_text(_prefix), Field(ge=1, le=128)] = 64
     recipient_delimiter: str = "+"
     purge_days: Days = timedelta(days=40)
-    purge_bad_days: Days = timedelta(days=10)
+    purge_bad_days: Annotated[Days, Field(validate_default=True)] = timedelta(days=10)
     cache_valid: Seconds = timedelta(seconds=60)
     cache_size: Annotated[int, Field(ge=0)] = 100_000
     exim_workaround: Boolean = False
@@ -170,6 +173,13 @@ class Settings(BaseModel):
     def _is_served(cls, value: str) -> str:
         if value != "sqlite3":
             raise ValueError("is not served by this version yet: write sqlite3")
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _is_sqlite(cls, value: str) -> str:
+        if value and not _SQLITE_URL.fullmatch(value):
+            raise ValueError("is not served by this version yet: write sqlite:///PATH")
         return value
 
     @field_validator("greylist_header")
@@ -190,12 +200,14 @@ class Settings(BaseModel):
     @classmethod
     def _outlives_wait(cls, value: timedelta, info: ValidationInfo) -> timedelta:
         if value <= info.data.get("greylist_max", timedelta(0)):
-            raise ValueError("is not longer than greylist_max: no greylisted mail could ever pass")
+            raise ValueError("must be longer than greylist_max, else no greylisted mail could pass")
         return value
 
     @property
     def database_file(self) -> Path:
-        """The SQLite file, as bley 2 put it together."""
+        """The SQLite file, from `database`, else as bley 2 put it together."""
+        if url := _SQLITE_URL.fullmatch(self.database):
+            return Path(url[1]).absolute()
         return Path(self.dbpath, self.dbname).absolute()
 
     @property
@@ -231,7 +243,7 @@ def _text(key: str, value: object) -> str:
         case timedelta():
             seconds = value.total_seconds()
             unit = next((unit for unit in "dhm" if seconds and seconds % _SECONDS[unit] == 0), "s")
-            return f"{seconds / _SECONDS[unit]:.10g}{unit}"
+            return f"{seconds / _SECONDS[unit]:f}".rstrip("0").rstrip(".") + unit
         case tuple():
             return ", ".join(map(str, value))
     return str(value)

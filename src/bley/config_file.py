@@ -1,5 +1,6 @@
 """Reading `bley.conf` and the list files it names: all of it right, or every fault with file and line."""
 
+import ast
 import configparser
 import difflib
 import re
@@ -84,7 +85,7 @@ def _read_ini(file: Path) -> tuple[dict[str, str], dict[str, int]]:
     """The keys of section [bley] with their texts, and the line on which each stands."""
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         parser.read_string(text, str(file))
     except OSError as error:
         raise SettingsError([Fault(str(file), 0, f"cannot be read: {error.strerror}")]) from error
@@ -111,20 +112,27 @@ def _ini_faults(file: str, error: configparser.Error) -> list[Fault]:
         case configparser.DuplicateSectionError():
             return [Fault(file, error.lineno or 0, f"section [{error.section}] stands here a second time")]
         case configparser.ParsingError():
-            return [Fault(file, line, f"{text} is no setting: write key = value") for line, text in error.errors]
-    return [Fault(file, 0, str(error))]
+            shown = [(line, ast.literal_eval(text).strip()) for line, text in error.errors]
+            return [Fault(file, line, f"{text!r} is no setting: write key = value") for line, text in shown]
+    raise error
 
 
 def _line_numbers(text: str) -> dict[str, int]:
     """Where the sections and the keys of [bley] stand; configparser does not tell."""
     numbers: dict[str, int] = {}
-    section = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.startswith("["):
-            section = line.strip()
-            numbers[section] = number
-        elif section == f"[{_SECTION}]" and (match := _LINE.match(line)):
+    section, indent, is_in_value = "", 0, False
+    for number, line in enumerate(text.split("\n"), start=1):
+        content = line.strip()
+        depth = len(line) - len(line.lstrip())
+        if not content or content[0] in "#;" or (is_in_value and depth > indent):
+            continue
+        is_in_value, indent = False, depth
+        if header := configparser.ConfigParser.SECTCRE.match(content):
+            section = header["header"]
+            numbers[f"[{section}]"] = number
+        elif section == _SECTION and (match := _LINE.match(content)):
             numbers[match["key"].lower()] = number
+            is_in_value = True
     return numbers
 
 
@@ -144,8 +152,9 @@ def _settings(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> 
         settings = Settings.model_validate(known)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            key = origin[str(detail["loc"][0])]
-            shown = "********" if key == "dbpass" else texts[key]
+            field = str(detail["loc"][0])
+            key = origin.get(field, field)
+            shown = "********" if key == "dbpass" else texts.get(key, "its default")
             faults.append(Fault(file, lines.get(key, 0), f"{key} = {shown}: {_what(detail['type'], detail['msg'])}"))
     if faults:
         raise SettingsError(sorted(faults, key=lambda fault: fault.line))
@@ -156,6 +165,8 @@ def _what(kind: str, message: str) -> str:
     """pydantic's word on a bad value, so that it reads behind the value."""
     if kind.startswith("int_"):
         return "is no whole number"
+    if kind.endswith("too_short"):
+        return "must not be empty"
     return message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
 
 
@@ -170,12 +181,14 @@ def _list_files(settings: Settings, key: str, folder: Path, place: Fault) -> lis
     for name in getattr(settings, key):
         path = folder / name
         try:
-            texts.append((str(path), path.read_text(encoding="utf-8")))
+            texts.append((str(path), path.read_text(encoding="utf-8-sig")))
         except FileNotFoundError:
-            if key in settings.model_fields_set:
+            if getattr(settings, key) != Settings.model_fields[key].default:
                 faults.append(Fault(place.file, place.line, f"{key}: there is no file {path}"))
-        except (OSError, UnicodeDecodeError) as error:
-            faults.append(Fault(str(path), 0, f"cannot be read: {error}"))
+        except OSError as error:
+            faults.append(Fault(str(path), 0, f"cannot be read: {error.strerror}"))
+        except UnicodeDecodeError:
+            faults.append(Fault(str(path), 0, "is not UTF-8"))
     if faults:
         raise SettingsError(faults)
     return texts

@@ -68,7 +68,6 @@ class Connection(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None  # we go on after others had theirs
         self._is_ending = False  # answer what waits, then close
         self._is_choked = False  # the peer does not read
-        self._is_lost = False
         self._last_event = 0.0
         self._peer = "?"
 
@@ -83,7 +82,6 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer has gone, or we have closed."""
-        self._is_lost = True
         if self._task:
             self._task.cancel()
         self._host.remove(self)
@@ -120,24 +118,27 @@ class Connection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """Close a peer that has been silent, or does not read, for too long."""
-        silent = now - self._last_event
-        if self._task or self._turn or silent < REQUEST_SECONDS:
+        is_closing = self._transport.is_closing()
+        limit = REQUEST_SECONDS if is_closing or self._parser.pending else IDLE_SECONDS
+        if self._task or self._turn or now - self._last_event <= limit:
             return
-        if self._is_choked:
-            if silent > IDLE_SECONDS:
-                _log.warning("%s does not read its answers: closed", self._peer)
-                self.abort()
-        elif self._parser.pending:
+        if self._transport.get_write_buffer_size():
+            _log.warning("%s does not read its answers: closed", self._peer)
+            self.abort()  # close would wait until it has read them
+        elif self._parser.pending and not is_closing:
             _log.warning("%s was silent for %g s in the middle of a request: closed", self._peer, REQUEST_SECONDS)
             self._transport.close()
-        elif silent > IDLE_SECONDS:
+        else:
             self._transport.close()
 
     def _go_on(self) -> None:
         """Answer what waits, unless that goes on by itself: in a task, or when it is our turn again."""
-        if self._task is None and self._turn is None:
-            self._answer_waiting()
-        self._pace()
+        try:
+            if self._task is None and self._turn is None:
+                self._answer_waiting()
+            self._pace()
+        except Exception:  # noqa: BLE001 (no answer: a clean close; logged in _fail)
+            self._fail()
 
     def _take_turn(self) -> None:
         self._turn = None
@@ -162,7 +163,7 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _next_request(self) -> Request | None:
-        if self._is_lost:
+        if self._transport.is_closing():
             return None
         try:
             return self._parser.next_request()
@@ -173,8 +174,13 @@ class Connection(asyncio.Protocol):
             return None
 
     async def _answer_later(self, answer: Coroutine[None, None, Action]) -> None:
-        action = await answer
-        self._task = None
+        try:
+            action = await answer
+        except Exception:  # noqa: BLE001 (as in _go_on)
+            self._fail()
+            return
+        finally:
+            self._task = None
         self._last_event = self._loop.time()
         self._transport.write(self._encode(action))
         self._go_on()
@@ -185,9 +191,14 @@ class Connection(asyncio.Protocol):
             self._is_ending = True
         return encode_action(action)
 
+    def _fail(self) -> None:
+        _log.exception("%s: internal error: closed; please report it", self._peer)
+        self.abort()
+
     def _close(self) -> None:
         if self._parser.pending:
             _log.warning("%s closed in the middle of a request", self._peer)
+        self._last_event = self._loop.time()
         self._transport.close()
 
     def _pace(self) -> None:

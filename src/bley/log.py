@@ -10,11 +10,13 @@ Values come from the wire: what could forge a field, a line or an escape sequenc
 
 import json
 import logging
+import math
 import re
 import sys
 import time
 from collections.abc import Mapping
 from logging.handlers import SysLogHandler, WatchedFileHandler
+from pathlib import Path
 
 from bley.core.decision import Decision
 from bley.core.errors import Fault, SettingsError
@@ -60,9 +62,9 @@ class DecisionLog:
         if decision.evidence:
             fields["evidence"] = {check.value: finding.score for check, finding in decision.evidence.items()}
         if decision.wait is not None:
-            fields["wait"] = round(decision.wait.total_seconds())
+            fields["wait"] = math.ceil(decision.wait.total_seconds())
         if decision.delayed is not None:
-            fields["delay"] = round(decision.delayed.total_seconds())
+            fields["delay"] = int(decision.delayed.total_seconds())
         if decision.exempted_by:
             fields["entry"] = decision.exempted_by
         fields |= {name: value for name in ("instance", "queue_id") if (value := getattr(request, name))}
@@ -109,10 +111,15 @@ def configure_log(log_file: str, level: int) -> None:
     handler: logging.Handler
     try:
         if log_file == "syslog":
+            Path(_SYSLOG_SOCKET).stat()  # without it SysLogHandler loses every line in silence
             handler = SysLogHandler(_SYSLOG_SOCKET, facility=SysLogHandler.LOG_MAIL)
             handler.setFormatter(_formatter(f"{_NAME}[%(process)d]: %(message)s"))
         else:
-            handler = logging.StreamHandler(sys.stdout) if log_file in ("-", "") else WatchedFileHandler(log_file)
+            handler = (
+                logging.StreamHandler(sys.stdout)
+                if log_file in ("-", "")
+                else WatchedFileHandler(log_file, encoding="utf-8")
+            )
             handler.setFormatter(_formatter(f"%(asctime)s {_NAME}[%(process)d]: %(message)s"))
     except OSError as error:
         raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {error.strerror}")]) from error

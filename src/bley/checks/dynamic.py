@@ -50,7 +50,10 @@ def dynamic_sign(name: str, address: Address) -> str:
     words = [set(_WORD.findall(label)) for label in labels]
     if any(words_of_label & _STATIC for words_of_label in words):
         return ""
-    if not words[0] & _SERVER and (numbers := _address_in(host, address)):
+    others = ".".join(
+        label for label, words_of_label in zip(labels, words, strict=True) if not words_of_label & _SERVER
+    )
+    if numbers := _address_in(others, address):
         return f"has the address {numbers} in it"
     for words_of_label in words:
         if (access := words_of_label & _ACCESS) and not words_of_label & _SERVER:

@@ -16,6 +16,7 @@ Source: postgrey(8), the whitelist files.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -28,6 +29,7 @@ __all__ = ["ClientExemptions", "MailExemptions", "read_clients", "read_mail_addr
 Origin = str
 """Where an entry stands and what it says, for the log: `whitelist_clients:12:example.com`."""
 
+_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 _PART_OF_IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){1,2}\.?")
 _LOOKS_LIKE_ADDRESS = re.compile(r"[\d./]+|.*:.*|.*/.*")
 _NAME = re.compile(r"\.?(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?")
@@ -62,7 +64,7 @@ class ClientExemptions(_Names):
 
     def find(self, address: Address, name: str) -> Origin | None:
         """The entry that exempts the client, or None; `name` is its verified name, empty if it has none."""
-        name = name.lower()
+        name = name.casefold()
         return self._find_network(address) or self.find_name(name) or (self.find_expression(name) if name else None)
 
     def _find_network(self, address: Address) -> Origin | None:
@@ -123,16 +125,23 @@ def _read(files: Iterable[tuple[str, str]], names: _Names, add: Callable[[str, O
                 continue
             origin = f"{file}:{number}:{entry}"
             try:
-                if len(entry) > 1 and entry.startswith("/") and entry.endswith("/"):
-                    names.expressions.append((re.compile(entry[1:-1], re.IGNORECASE), origin))
+                if len(entry) > 2 and entry.startswith("/") and entry.endswith("/"):
+                    names.expressions.append((_expression(entry), origin))
                 else:
                     add(entry.casefold(), origin)
-            except re.error as error:
-                faults.append(Fault(file, number, f"{entry!r} is no regular expression: {error}"))
             except ValueError as error:
                 faults.append(Fault(file, number, str(error)))
     if faults:
         raise SettingsError(faults)
+
+
+def _expression(entry: str) -> re.Pattern[str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # [[:alpha:]] means something else to Python
+            return re.compile(entry[1:-1], re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError, FutureWarning) as error:
+        raise ValueError(f"{entry!r} is no regular expression: {error}") from error
 
 
 def _add_client(clients: ClientExemptions, entry: str, origin: Origin) -> None:
@@ -157,7 +166,10 @@ def _network_of_octets(entry: str) -> IPv4Network:
 
 def _network(entry: str) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(entry, strict=False)
+        network = ip_network(entry, strict=False)
+        if isinstance(network, IPv6Network) and network.subnet_of(_IPV4_MAPPED):
+            return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
+        return network
     except ValueError as error:
         raise ValueError(
             f"{entry!r} is no address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"

@@ -17,7 +17,7 @@ GreylistBy = Literal["smart", "network", "address"]
 
 _BATV = re.compile(r"prvs=[^=]*=(.+)")
 _SRS0 = re.compile(r"(srs0)[=+-][^=]*=[^=]*=(.+)")
-_SRS1 = re.compile(r"(srs1)[=+-][^=]*=(.*==?)[^=]*=[^=]*=(.+)")
+_SRS1 = re.compile(r"(srs1)[=+-][^=]*=([^=]*)=[=+-][^=]*=[^=]*=(.+)")
 _WHOLE_NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
 
 
@@ -63,8 +63,8 @@ class TripletRules:
         return _WHOLE_NUMBER.sub("#", local) + at + domain
 
     def _without_extension(self, local: str) -> str:
-        ends = [end for mark in self.recipient_delimiter if (end := local.find(mark, 1)) > 0]
-        return local[: min(ends)] if ends else local
+        end = min((end for mark in self.recipient_delimiter if (end := local.find(mark)) >= 0), default=0)
+        return local[:end] if end else local
 
 
 def _fold(address: str) -> tuple[str, str, str]:

@@ -31,9 +31,9 @@ MAX_ATTRIBUTES = 100
 
 _TYPE = "smtpd_access_policy"
 
+_LINE_END = re.compile(r"\r\n|[\r\n]")
 _END = re.compile(rb"\n\r?\n")
 _EMPTY = re.compile(rb"\r?\n")
-_LINE = re.compile(r"([!-<>-~]+)=([^\0]*)")
 _WHOLE = re.compile(rb"[!-<>-~]+=[^\0]*")
 _BEGUN = re.compile(rb"[!-<>-~]+(=[^\0]*)?|\r?")
 
@@ -91,13 +91,14 @@ class RequestParser:
 
 def _parse(block: bytes) -> Request:
     attributes: dict[str, str] = {}
-    lines = block.decode("utf-8", "backslashreplace").split("\n")
+    lines = block.split(b"\n")
     if len(lines) > MAX_ATTRIBUTES:
         raise ProtocolError(f"a request of more than {MAX_ATTRIBUTES} attributes")
     for line in lines:
-        if not (match := _LINE.fullmatch(line)):
-            raise _no_attribute(line.encode())
-        attributes[match[1]] = match[2].removesuffix("\r")
+        if not _WHOLE.fullmatch(line):
+            raise _no_attribute(line)
+        name, _, value = line.decode("utf-8", "backslashreplace").removesuffix("\r").partition("=")
+        attributes[name] = value
     if (kind := attributes.get("request", _TYPE)) != _TYPE:
         raise ProtocolError(f"request={kind[:40]!r} instead of {_TYPE}")
     return Request.from_attributes(attributes)
@@ -120,4 +121,5 @@ def encode_action(action: Action) -> bytes:
 def encode_request(request: Request) -> bytes:
     """A request as Postfix would send it, without what is empty. A line end in a value becomes a space."""
     attributes = {"request": _TYPE} | {name: value for name, value in asdict(request).items() if value}
-    return "".join(f"{name}={' '.join(value.splitlines())}\n" for name, value in attributes.items()).encode() + b"\n"
+    lines = (f"{name}={_LINE_END.sub(' ', value)}\n" for name, value in attributes.items())
+    return "".join(lines).encode("utf-8", "surrogateescape") + b"\n"

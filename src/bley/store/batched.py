@@ -141,7 +141,9 @@ class BatchedStore:
                     return
             except Exception as error:  # noqa: BLE001 (a bug must not leave the requests of the batch waiting)
                 _log.exception("store: internal error, %d writes are lost; please report it", len(writes))
-                _fail(writes, reads, StoreError(f"internal error: {error}"))
+                self._go_down(StoreError(f"internal error: {error}"), writes, reads)
+                if await self._is_closed_within(RETRY_SECONDS):
+                    return
             else:
                 self._come_back()
                 _resolve(writes, reads, records)

@@ -1,0 +1,63 @@
+"""Any text is a list file or has faults on its lines; nothing else comes of it."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bley.core.errors import Fault, SettingsError
+from bley.core.exemptions import read_clients, read_mail_addresses
+
+ENTRIES = [
+    *("example.com", ".example.com", "192.0.2.1", "192.0.2.5/24", "192.168.1", "192.168.1.", "2001:db8::/32"),
+    *("::ffff:192.0.2.1", "fe80::1%eth0", "postmaster@", "jane@example.org", "#", ";", "1.2.3.4/99", "@", "/", "*"),
+]
+lines = (
+    st.text(max_size=20)
+    | st.text(alphabet="0123456789.:/abcdef@%#; ", max_size=20)
+    | st.sampled_from(ENTRIES)
+    | st.lists(st.sampled_from(ENTRIES), max_size=3).map("".join)
+)
+expressions = st.text(alphabet="ab01()[]{}<>?*+|\\^$.:,=!-Pi", max_size=20).map("/{}/".format)
+files = st.lists(lines | expressions, max_size=8).map("\n".join)
+
+
+def _faults(read: Callable[[list[tuple[str, str]]], object], text: str) -> tuple[Fault, ...]:
+    """What is wrong with `text`; nothing else than faults may come of reading it."""
+    try:
+        read([("list", text)])
+    except SettingsError as error:
+        return error.faults
+    return ()
+
+
+@given(files)
+@example("/a{4294967296}/")
+@example("/[[a]/")
+def test_any_text_can_be_read_or_has_faults(text: str) -> None:
+    """As either kind of file; a fault names the file and one of its lines."""
+    last = text.count("\n") + 1
+    for read in (read_clients, read_mail_addresses):
+        for fault in _faults(read, text):
+            assert fault.file == "list"
+            assert 1 <= fault.line <= last
+            assert fault.text
+
+
+@given(lines)
+def test_what_can_be_read_can_be_asked(line: str) -> None:
+    """Whatever entries there are, looking something up raises nothing."""
+    text = line.replace("\n", " ")
+    if not _faults(read_clients, text):
+        read_clients([("list", text)]).find(ip_address("192.0.2.1"), "mx.example.com")
+    if not _faults(read_mail_addresses, text):
+        read_mail_addresses([("list", text)]).find("jane@example.org")
+
+
+@given(st.lists(lines, max_size=8), st.lists(lines, max_size=8))
+def test_fault_stands_on_its_line(before: list[str], behind: list[str]) -> None:
+    """A wrong line is named by its number as editors count, whatever is around it."""
+    text = "\n".join([*before, "not one name", *behind])
+    place = "\n".join([*before, ""]).count("\n") + 1
+    assert place in [fault.line for fault in _faults(read_clients, text)]

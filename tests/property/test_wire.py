@@ -1,0 +1,66 @@
+"""Whatever is fed, out come requests, a ProtocolError, or nothing yet: the same ones however the bytes are cut."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from itertools import pairwise
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bley.core.mail import Request
+from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES, encode_request
+from tests.unit.core.test_wire import POSTFIX_EXAMPLE, parse_all
+
+_USED = [field.name for field in fields(Request)]
+
+values = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=40)
+names = st.sampled_from(_USED) | st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="="), min_size=1, max_size=20
+).filter(lambda name: name != "request")
+blocks = st.dictionaries(names, values, max_size=MAX_ATTRIBUTES)
+cuts = st.lists(st.integers(min_value=0, max_value=400), max_size=10)
+
+pieces = st.sampled_from(
+    [
+        *(b"\n", b"\n\n", b"\r\n", b"\r", b"\0", b"=", b"a", b"a=b", b"a=b\n", b"\xff", b"\xc3", "ü".encode()),
+        *(b"request=", b"request=smtpd_access_policy\n", b"sender=a@d\n\n", b"client_address=192.0.2.1\r\n"),
+        *(POSTFIX_EXAMPLE, b"a=" + b"x" * (MAX_REQUEST_BYTES - 2), b"a=b\n" * MAX_ATTRIBUTES),
+    ]
+)
+
+
+def _cut(data: bytes, positions: Iterable[int]) -> list[bytes]:
+    """`data` in pieces, cut at these positions, which are taken round its length."""
+    marks = sorted({0, len(data), *(position % (len(data) + 1) for position in positions)})
+    return [data[begin:end] for begin, end in pairwise(marks)]
+
+
+def _encode(block: dict[str, str], end: str) -> bytes:
+    return "".join(f"{name}={value}{end}" for name, value in block.items()).encode() + end.encode()
+
+
+@given(st.lists(st.tuples(blocks, st.sampled_from(["\n", "\r\n"])), max_size=5), cuts)
+def test_valid_stream(requests: list[tuple[dict[str, str], str]], positions: list[int]) -> None:
+    """Every request comes out as it went in, in order, wherever the network cut the stream."""
+    data = b"".join(_encode(block, end) for block, end in requests)
+    expected = [Request.from_attributes(block) for block, _ in requests]
+    assert parse_all(_cut(data, positions)) == (expected, None)
+
+
+@given(st.binary(max_size=200) | st.lists(pieces, max_size=8).map(b"".join), cuts)
+@example(b"s\xff=a@d\n\n", [6])
+@example(b"a=b\n\rx=c\n\n", [5])
+def test_any_bytes(data: bytes, positions: list[int]) -> None:
+    """The same requests and the same error or none, in one piece, cut anywhere, and byte by byte."""
+    requests, error = parse_all([data])
+    ways = [_cut(data, positions)] + ([_cut(data, range(len(data)))] if len(data) < 1000 else [])
+    for chunks in ways:
+        requests_of_cut, error_of_cut = parse_all(chunks)
+        assert requests_of_cut == requests
+        assert (error_of_cut is None) == (error is None)
+
+
+@given(st.builds(Request, **dict.fromkeys(_USED, values)))
+def test_encoded_request_is_parsed_to_itself(request: Request) -> None:
+    """For values that can be in a request at all: without NUL and line ends, which are LF and CR."""
+    assert parse_all([encode_request(request)]) == ([request], None)

@@ -1,0 +1,189 @@
+"""List files in postgrey's syntax: what an entry exempts, and what a wrong line is told."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from bley.core.errors import Fault, SettingsError
+from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.mail import parse_address
+
+SOMEWHERE = ip_address("203.0.113.99")
+
+
+@pytest.mark.parametrize(
+    ("entry", "exempt", "others"),
+    [
+        (
+            "example.com",
+            ["example.com", "mx.example.com", "a.b.example.com"],
+            ["badexample.com", "com", "203.0.113.99"],
+        ),
+        (".example.com", ["example.com", "mx.example.com"], ["badexample.com"]),
+        ("example.com.", ["example.com", "mx.example.com"], []),
+        ("EXAMPLE.com", ["example.com", "MX.Example.Com"], []),
+        ("com", ["example.com"], ["com.example"]),
+        ("192.0.2.1", ["192.0.2.1"], ["192.0.2.2", "example.com"]),
+        ("192.0.2.0/24", ["192.0.2.0", "192.0.2.255"], ["192.0.3.0", "192.0.1.255"]),
+        ("192.0.2.5/24", ["192.0.2.0", "192.0.2.255"], ["192.0.3.5"]),
+        ("192.0.2.0/255.255.255.0", ["192.0.2.255"], ["192.0.3.0"]),
+        ("192.168.1", ["192.168.1.0", "192.168.1.255"], ["192.168.2.1", "192.168.11.1"]),
+        ("192.168.1.", ["192.168.1.7"], ["192.168.11.1"]),
+        ("192.168", ["192.168.0.0", "192.168.255.255"], ["192.169.0.0"]),
+        ("0.0.0.0/0", ["0.0.0.0", "255.255.255.255"], ["::1"]),
+        ("2001:db8::1", ["2001:db8::1", "2001:DB8:0::1"], ["2001:db8::2"]),
+        ("2001:db8::/32", ["2001:db8:ffff::1"], ["2001:db9::1", "192.0.2.1"]),
+        ("::ffff:192.0.2.1", ["192.0.2.1"], ["192.0.2.2"]),
+        (r"/^mx\d+\.example\.net$/", ["mx1.example.net", "MX23.EXAMPLE.NET"], ["mx.example.net", "mx1.example.net.x"]),
+        ("/example/", ["mx.example.net", "myexample.org"], ["192.0.2.1"]),
+        ("/EXAMPLE/", ["mx.example.net"], []),
+        ("xn--bcher-kva.example", ["mx.xn--bcher-kva.example"], ["bcher.example"]),
+        ("_spf.my_host.example", ["_spf.my_host.example"], []),
+    ],
+)
+def test_client_entry(entry: str, exempt: list[str], others: list[str]) -> None:
+    """A client is an address and, where Postfix could verify it, a name."""
+    clients = read_clients([("list", entry)])
+
+    def is_exempt(client: str) -> bool:
+        address = parse_address(client)
+        return (clients.find(address, "") if address else clients.find(SOMEWHERE, client)) is not None
+
+    assert [client for client in exempt if not is_exempt(client)] == []
+    assert [client for client in others if is_exempt(client)] == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "exempt", "others"),
+    [
+        ("example.org", ["jane@example.org", "jane@mail.example.org", "@example.org"], ["jane@badexample.org", "jane"]),
+        ("Example.ORG", ["JANE@EXAMPLE.org"], []),
+        ("bücher.example", ["jane@BÜCHER.example"], ["jane@bcher.example"]),
+        (
+            "postmaster@",
+            ["postmaster@example.org", "PostMaster@example.net", "postmaster"],
+            ["postmaster2@example.org"],
+        ),
+        ("jane@example.org", ["jane@example.org", "Jane@Example.Org"], ["joe@example.org", "jane@mail.example.org"]),
+        ("jürgen@example.org", ["JÜRGEN@example.org"], ["jörgen@example.org"]),
+        ("/^list-.*@example\\.org$/", ["list-x@example.org", "LIST-y@EXAMPLE.ORG"], ["my-list-x@example.org"]),
+        ("/./", ["jane", "@"], [""]),
+    ],
+)
+def test_mail_entry(entry: str, exempt: list[str], others: list[str]) -> None:
+    addresses = read_mail_addresses([("list", entry)])
+    assert [address for address in exempt if addresses.find(address) is None] == []
+    assert [address for address in others if addresses.find(address) is not None] == []
+
+
+def test_empty_list_exempts_nobody() -> None:
+    assert read_clients([]).find(SOMEWHERE, "mx.example.net") is None
+    assert read_mail_addresses([("list", "\n# nobody\n")]).find("") is None
+    assert read_mail_addresses([]).find("jane@example.org") is None
+
+
+def test_comments_and_white_space() -> None:
+    text = "# a comment\n\n  example.com  # why\n\texample.net\t; the other sign\n;example.org\r\nexample.edu\r\n"
+    clients = read_clients([("list", text)])
+    names = ("example.com", "example.net", "example.org", "example.edu")
+    assert [clients.find(SOMEWHERE, name) for name in names] == [
+        "list:3:example.com",
+        "list:4:example.net",
+        None,
+        "list:6:example.edu",
+    ]
+
+
+def test_found_entry_says_where_it_stands() -> None:
+    """As the operator wrote it, so that she finds it; of several, the first and most particular."""
+    files = [("first", "Example.COM\n192.0.2.0/24\n/^MX/\n"), ("second", "example.com\nmx.example.com\n192.0.2.0/24")]
+    clients = read_clients(files)
+    assert clients.find(SOMEWHERE, "example.com") == "first:1:Example.COM"
+    assert clients.find(SOMEWHERE, "mx.example.com") == "second:2:mx.example.com"
+    assert clients.find(ip_address("192.0.2.1"), "") == "first:2:192.0.2.0/24"
+    assert clients.find(SOMEWHERE, "mx.example.net") == "first:3:/^MX/"
+
+    addresses = read_mail_addresses([("list", "Jane@\nexample.org\njane@example.org\njane@example.org # again")])
+    assert addresses.find("jane@example.org") == "list:3:jane@example.org"
+    assert addresses.find("jane@example.net") == "list:1:Jane@"
+    assert addresses.find("joe@example.org") == "list:2:example.org"
+
+
+_NO_NETWORK = "is no address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "jane@example.org",
+            "'jane@example.org' is a mail address; a client file takes host names, addresses and networks",
+        ),
+        ("192", f"'192' {_NO_NETWORK}"),
+        ("192.0.2.256", f"'192.0.2.256' {_NO_NETWORK}"),
+        ("192.0.2.0/33", f"'192.0.2.0/33' {_NO_NETWORK}"),
+        ("192.0.2.0.0", f"'192.0.2.0.0' {_NO_NETWORK}"),
+        ("2001:db8::g", f"'2001:db8::g' {_NO_NETWORK}"),
+        ("2001:db8::/129", f"'2001:db8::/129' {_NO_NETWORK}"),
+        ("example.com/24", f"'example.com/24' {_NO_NETWORK}"),
+        ("/unfinished", f"'/unfinished' {_NO_NETWORK}"),
+        ("/", f"'/' {_NO_NETWORK}"),
+        ("192.168.256", "'192.168.256' is no network: write it as 192.168.1 or 192.168.1.0/24"),
+        ("192.016", "'192.016' is no network: write it as 192.168.1 or 192.168.1.0/24"),
+        ("example.com example.net", "'example.com example.net' is no name: one entry a line, comments behind '#'"),
+        ("*.example.com", "'*.example.com' is no name: one entry a line, comments behind '#'"),
+        ("example..com", "'example..com' is no name: one entry a line, comments behind '#'"),
+        (".", f"'.' {_NO_NETWORK}"),
+        ("/mx(/", "'/mx(/' is no regular expression: missing ), unterminated subpattern at position 2"),
+        ("/*/", "'/*/' is no regular expression: nothing to repeat at position 0"),
+    ],
+)
+def test_wrong_line_of_a_client_file(line: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_clients([("list", f"# clients\n{line}\n")])
+    assert caught.value.faults == (Fault("list", 2, message),)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        pytest.param("/^mx[[:digit:]]+/", id="a POSIX class, which Python takes for something else"),
+        pytest.param("/a{4294967296}/", id="a repetition beyond all bounds"),
+        pytest.param(f"/{'(' * 9999}/", id="nested beyond all bounds"),
+    ],
+)
+def test_expression_that_python_cannot_take(expression: str) -> None:
+    """It stops the start like any wrong line; it neither crashes nor means something else in silence."""
+    with pytest.raises(SettingsError, match=r"^list:2: .* is no regular expression: "):
+        read_clients([("list", f"# clients\n{expression}\n")])
+
+
+_NO_ADDRESS = "is no mail address: write it as user@, user@domain or domain"
+_A_NETWORK = "is no mail address or domain; networks belong in whitelist_clients_file"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("192.0.2.1", f"'192.0.2.1' {_A_NETWORK}"),
+        ("192.168", f"'192.168' {_A_NETWORK}"),
+        ("2001:db8::/32", f"'2001:db8::/32' {_A_NETWORK}"),
+        ("jane doe@example.org", f"'jane doe@example.org' {_NO_ADDRESS}"),
+        ("@example.org", f"'@example.org' {_NO_ADDRESS}"),
+        ("jane@exa mple.org", f"'jane@exa mple.org' {_NO_ADDRESS}"),
+        ("jane@@example.org", f"'jane@@example.org' {_NO_ADDRESS}"),
+        ("jane joe", "'jane joe' is no name: one entry a line, comments behind '#'"),
+        ("/[/", "'/[/' is no regular expression: unterminated character set at position 0"),
+    ],
+)
+def test_wrong_line_of_a_mail_file(line: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_mail_addresses([("list", f"# senders\n{line}\n")])
+    assert caught.value.faults == (Fault("list", 2, message),)
+
+
+def test_every_wrong_line_of_every_file_is_named() -> None:
+    files = [("first", "*\nexample.com\njane@"), ("second", "\n\n/(/")]
+    with pytest.raises(SettingsError) as caught:
+        read_clients(files)
+    assert [(fault.file, fault.line) for fault in caught.value.faults] == [("first", 1), ("first", 3), ("second", 3)]

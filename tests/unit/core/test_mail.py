@@ -1,0 +1,53 @@
+"""Requests, actions and addresses, as Postfix names and writes them."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from bley.core.mail import Action, Request, parse_address
+
+
+def test_request_takes_what_it_uses() -> None:
+    """An attribute not sent is empty; one that bley does not use is ignored."""
+    attributes = {"sender": "a@example.com", "size": "12345", "request": "smtpd_access_policy"}
+    assert Request.from_attributes(attributes) == Request(sender="a@example.com")
+
+
+@pytest.mark.parametrize(
+    ("client_name", "verified_name"),
+    [
+        ("mx.example.com", "mx.example.com"),
+        ("MX.Example.COM.", "mx.example.com"),
+        ("unknown", ""),
+        ("Unknown", ""),
+        ("", ""),
+        ("unknown.example.com", "unknown.example.com"),
+    ],
+)
+def test_verified_name(client_name: str, verified_name: str) -> None:
+    """Postfix says `unknown` where forward and reverse name do not agree."""
+    assert Request(client_name=client_name).verified_name == verified_name
+
+
+def test_action_is_written_as_in_access_5() -> None:
+    assert str(Action("DUNNO")) == "DUNNO"
+    assert str(Action("DEFER_IF_PERMIT", "try again later")) == "DEFER_IF_PERMIT try again later"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::192.0.2.1", "::c000:201"),
+    ],
+)
+def test_address(text: str, address: str) -> None:
+    """However it is written; an IPv4-mapped address is IPv4."""
+    assert parse_address(text) == ip_address(address)
+
+
+@pytest.mark.parametrize("text", ["", "unknown", "192.0.2", "192.0.2.256", "192.0.2.1 ", "[192.0.2.1]", "192.0.2.0/24"])
+def test_what_is_no_address(text: str) -> None:
+    assert parse_address(text) is None

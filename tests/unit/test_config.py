@@ -1,0 +1,285 @@
+"""The settings: defaults, units, bounds, and how they are shown."""
+
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from bley.config import Settings, show
+from bley.core.dnslists import parse_dns_lists
+from bley.core.greylist import Timing
+from bley.core.policy import Thresholds
+from bley.core.triplet import TripletRules
+
+
+def _value(key: str, text: str) -> object:
+    """What the settings make of `key = text`."""
+    return getattr(Settings.model_validate({key: text}), key)
+
+
+@pytest.mark.parametrize(
+    ("key", "default"),
+    [
+        ("listen_addr", ("127.0.0.1",)),
+        ("listen_port", 1337),
+        ("listen_mode", 0o660),
+        ("pid_file", ""),
+        ("log_file", "-"),
+        ("log_format", "text"),
+        ("reject_msg", "greylisted, try again later"),
+        (
+            "greylist_header",
+            "X-Greylist: delayed %(delta)s seconds by bley-%(version)s at %(hostname)s; %(date)s",
+        ),
+        ("dbtype", "sqlite3"),
+        ("dbname", "bley.db"),
+        ("whitelist_recipients_file", ("whitelist_recipients",)),
+        ("whitelist_clients_file", ("whitelist_clients",)),
+        ("whitelist_senders_file", ("whitelist_senders",)),
+        ("trusted_networks", (ip_network("127.0.0.0/8"), ip_network("::1"))),
+        ("dnswl_threshold", 1),
+        ("dnsbl_threshold", 1),
+        ("rfc_threshold", 2),
+        ("resolver", ()),
+        ("check_timeout", timedelta(seconds=5)),
+        ("use_spf", True),
+        ("use_spf_guess", False),
+        ("greylist_period", timedelta(minutes=5)),
+        ("greylist_max", timedelta(minutes=720)),
+        ("greylist_penalty", timedelta(minutes=1)),
+        ("greylist_by", "smart"),
+        ("ipv4_prefix", 24),
+        ("ipv6_prefix", 64),
+        ("recipient_delimiter", "+"),
+        ("purge_days", timedelta(days=40)),
+        ("purge_bad_days", timedelta(days=10)),
+        ("cache_valid", timedelta(seconds=60)),
+        ("cache_size", 100_000),
+        ("exim_workaround", False),
+        ("mode", "enforce"),
+        ("on_store_error", "pass"),
+    ],
+)
+def test_default(key: str, default: object) -> None:
+    assert getattr(Settings(), key) == default
+
+
+def test_default_lists_are_alive_and_filtered() -> None:
+    """Those of bley 2 are dead; a list that answers for errors counts only its listings."""
+    settings = Settings()
+    assert [dns_list.zone for dns_list in settings.dnsbls] == ["zen.spamhaus.org", "bl.spamcop.net"]
+    assert [dns_list.zone for dns_list in settings.dnswls] == ["list.dnswl.org"]
+    assert all(dns_list.codes for dns_list in (*settings.dnsbls, *settings.dnswls))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "seconds"),
+    [
+        pytest.param("check_timeout", "7", 7, id="a bare number is seconds here"),
+        pytest.param("cache_valid", "60", 60, id="and here, as bley 2 really did it"),
+        pytest.param("greylist_period", "5", 300, id="minutes here"),
+        pytest.param("purge_days", "40", 40 * 86400, id="days here"),
+        pytest.param("greylist_period", "90s", 90, id="seconds"),
+        pytest.param("check_timeout", "1m", 60, id="minutes"),
+        pytest.param("greylist_max", "12h", 43200, id="hours"),
+        pytest.param("greylist_period", "1d", 86400, id="days"),
+        pytest.param("greylist_period", " 1.5 H ", 5400, id="a fraction, a space, a capital"),
+        pytest.param("greylist_period", "0", 0, id="none at all"),
+    ],
+)
+def test_duration(key: str, text: str, seconds: float) -> None:
+    assert _value(key, text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5", "5 minutes", "1h30m", "0x5", "5,5", "inf", "nan", "1e3", "9" * 400])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"is (no duration|longer than a duration can be)"):
+        _value("greylist_period", text)
+
+
+@pytest.mark.parametrize("key", ["purge_days", "purge_bad_days", "cache_valid"])
+def test_duration_from_before_the_calendar(key: str) -> None:
+    """What was that long ago has no date; whoever means "never" is told so at the start, not at each request."""
+    with pytest.raises(ValidationError, match="is longer than 36500d"):
+        _value(key, "999999d")
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "61", "2m"])
+def test_check_timeout_is_bounded(text: str) -> None:
+    """Postfix gives up after 100 s, and a check needs some time."""
+    with pytest.raises(ValidationError, match="must be more than 0s and at most 60s"):
+        _value("check_timeout", text)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param({"purge_bad_days": "12h"}, id="too short for the default wait"),
+        pytest.param({"greylist_max": "10d"}, id="too long for the default lifetime"),
+        pytest.param({"purge_bad_days": "1", "greylist_max": "24h"}, id="both given"),
+    ],
+)
+def test_greylisted_record_lives_longer_than_it_waits(texts: dict[str, str]) -> None:
+    """Otherwise no greylisted mail could ever pass."""
+    with pytest.raises(ValidationError, match="greylist_max"):
+        Settings.model_validate(texts)
+
+
+@pytest.mark.parametrize("text", ["1", "yes", "TRUE", "on"])
+def test_true(text: str) -> None:
+    assert _value("exim_workaround", text) is True
+
+
+@pytest.mark.parametrize("text", ["0", "no", "False", "off"])
+def test_false(text: str) -> None:
+    assert _value("use_spf", text) is False
+
+
+@pytest.mark.parametrize("key", ["listen_addr", "whitelist_clients_file", "resolver"])
+def test_several_words(key: str) -> None:
+    """Separated by commas or white space, line ends too."""
+    assert _value(key, "192.0.2.1, 192.0.2.2\n192.0.2.3") == ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+    assert _value(key, "192.0.2.1") == ("192.0.2.1",)
+
+
+def test_trusted_networks() -> None:
+    """Bits behind the prefix are ignored; none at all are fine."""
+    networks = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
+    assert _value("trusted_networks", "192.0.2.5/24 2001:db8::1/32") == networks
+    assert _value("trusted_networks", "") == ()
+
+
+@pytest.mark.parametrize("text", ["192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:53"])
+def test_resolver(text: str) -> None:
+    assert _value("resolver", text) == (text,)
+
+
+@pytest.mark.parametrize(
+    "text", ["dns.example", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:dns", ":53", "[2001:db8::1]:x"]
+)
+def test_what_is_no_resolver(text: str) -> None:
+    with pytest.raises(ValidationError, match="has no server in"):
+        _value("resolver", text)
+
+
+@pytest.mark.parametrize(("text", "prefix"), [("28", 28), ("255.255.255.0", 24), ("255.255.240.0", 20)])
+def test_prefix(text: str, prefix: int) -> None:
+    """A netmask is what bley 2 took as well."""
+    assert _value("ipv4_prefix", text) == prefix
+
+
+@pytest.mark.parametrize("text", ["660", "0660"])
+def test_listen_mode_is_octal(text: str) -> None:
+    assert _value("listen_mode", text) == 0o660
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("reject_msg", "wait %(wait)s s, 100%%"),
+        ("reject_msg", "wait %(wait)s s for %(reason)s"),
+        ("greylist_header", "X-Greylist: %(delta)s %(version)s %(hostname)s %(date)s"),
+        ("greylist_header", "X-Greylist:yes"),
+        ("greylist_header", ""),
+    ],
+)
+def test_template(key: str, text: str) -> None:
+    assert _value(key, text) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("reject_msg", "100%"),
+        ("reject_msg", "%s"),
+        ("reject_msg", "%(delta)s"),
+        ("reject_msg", "%(wait)"),
+        ("reject_msg", "%(wait)x"),
+        ("reject_msg", "%(reason)d"),
+        ("reject_msg", "one line\nand another"),
+        ("greylist_header", "X-Greylist: %(wait)s"),
+        ("greylist_header", "X-Greylist: %(hostname)d"),
+    ],
+)
+def test_template_that_would_fail_later(key: str, text: str) -> None:
+    """When the first mail is answered it would be too late."""
+    with pytest.raises(ValidationError, match="is no single line with only"):
+        _value(key, text)
+
+
+@pytest.mark.parametrize("text", ["X-Greylist", ": delayed", "X Greylist: delayed", "X-Greylist: ", "X-Greylist:"])
+def test_what_is_no_header(text: str) -> None:
+    with pytest.raises(ValidationError, match="is no header: write it as Name: text"):
+        _value("greylist_header", text)
+
+
+def test_settings_in_the_shape_their_users_need() -> None:
+    settings = Settings.model_validate(
+        {
+            "dbpath": "/var/lib/bley",
+            "dbname": "triplets.db",
+            "greylist_period": "1",
+            "greylist_max": "2",
+            "greylist_penalty": "3",
+            "purge_bad_days": "4",
+            "dnswl_threshold": "5",
+            "dnsbl_threshold": "6",
+            "rfc_threshold": "7",
+            "greylist_by": "network",
+            "ipv4_prefix": "8",
+            "ipv6_prefix": "9",
+            "recipient_delimiter": "-",
+        }
+    )
+    assert settings.database_file == Path("/var/lib/bley/triplets.db")
+    minutes = timedelta(minutes=1)
+    assert settings.timing == Timing(1 * minutes, 2 * minutes, 3 * minutes, timedelta(days=4))
+    assert settings.thresholds == Thresholds(5, 6, 7)
+    assert settings.triplet_rules == TripletRules("network", 8, 9, "-")
+
+
+def test_database_file_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it stays where it is when the daemon changes its directory."""
+    monkeypatch.chdir(tmp_path)
+    assert Settings().database_file == tmp_path / "bley.db"
+
+
+def test_values_that_are_no_texts_are_taken_as_they_are() -> None:
+    settings = Settings(use_spf=False, greylist_period=timedelta(minutes=7), dnsbls=parse_dns_lists("bl.example"))
+    assert (settings.use_spf, settings.greylist_period) == (False, timedelta(minutes=7))
+    assert settings.dnsbls[0].zone == "bl.example"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "line"),
+    [
+        ("use_spf", "yes", "use_spf = 1"),
+        ("exim_workaround", "off", "exim_workaround = 0"),
+        ("listen_mode", "600", "listen_mode = 0600"),
+        ("listen_port", "1338", "listen_port = 1338"),
+        ("greylist_period", "90s", "greylist_period = 90s"),
+        ("greylist_period", "5", "greylist_period = 5m"),
+        ("greylist_period", "0", "greylist_period = 0s"),
+        ("greylist_max", "720", "greylist_max = 12h"),
+        ("purge_days", "40", "purge_days = 40d"),
+        ("check_timeout", "1.5", "check_timeout = 1.5s"),
+        ("listen_addr", "::1 127.0.0.1", "listen_addr = ::1, 127.0.0.1"),
+        ("trusted_networks", "192.0.2.0/24,::1", "trusted_networks = 192.0.2.0/24, ::1/128"),
+        ("dnsbls", "bl.example=127.0.0.[2..4]*3", "dnsbls = bl.example=127.0.0.[2..4]*3"),
+        ("reject_msg", "100%% sure", "reject_msg = 100%% sure"),
+        ("dnswls", "", "dnswls ="),
+        ("dbpass", "secret", "dbpass = ********"),
+        ("dbpass", "", "dbpass ="),
+    ],
+)
+def test_show(key: str, text: str, line: str) -> None:
+    """A setting is shown with its unit, as it would be written; a password is not."""
+    assert line in show(Settings.model_validate({key: text})).splitlines()
+
+
+def test_show_has_every_setting_once() -> None:
+    section, *lines = show(Settings()).splitlines()
+    assert section == "[bley]"
+    assert [line.partition(" =")[0] for line in lines] == list(Settings.model_fields)
