@@ -13,6 +13,7 @@ STOREYS = [
     ["explain", "daemon"],
     ["server"],
     ["connection", "store", "resolver", "systemd"],
+    ["odd_names"],
     ["service"],
     ["actions", "checks", "log", "config_file"],
     ["config"],

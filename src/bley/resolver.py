@@ -12,6 +12,7 @@ import idna
 import pycares
 
 from bley.core.errors import ResolverError
+from bley.odd_names import OddNameResolver
 from bley.ports import ResourceRecord, RrType
 
 __all__ = ["CaresResolver"]
@@ -29,8 +30,7 @@ _QUESTIONS_A_CHANNEL = 20_000
 _SILENT_AFTER = 5
 """So many questions in a row without any answer: it is not one list that is silent, it is the DNS."""
 
-_EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_EBADNAME})
-"""There is no such record; a name that no server can be asked for does not exist either."""
+_EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND})
 
 _NO_ANSWER = frozenset({pycares.errno.ARES_ETIMEOUT, pycares.errno.ARES_ECONNREFUSED})
 _REFUSALS = frozenset(
@@ -50,6 +50,7 @@ class CaresResolver:
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._servers, self._seconds = list(servers), within.total_seconds()
+        self._odd_names = OddNameResolver(servers, within)
         self._unanswered = 0
         self._retired: list[aiodns.DNSResolver] = []
         self._open_channel()
@@ -69,6 +70,8 @@ class CaresResolver:
                 self._note(is_answered=error.args[0] in _ANSWERS)
             if error.args[0] in _EMPTY:
                 return []
+            if error.args[0] == pycares.errno.ARES_EBADNAME:
+                return await self._odd_names.resolve(name, rrtype)
             raise ResolverError(name, rrtype, str(error.args[-1])) from error
         self._note(is_answered=True)
         return [_record(record) for record in result.answer]

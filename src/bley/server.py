@@ -52,10 +52,14 @@ class Server:
                 else:
                     host = address.strip("[]")
                     self._listeners.append(await loop.create_server(self._connect, host, port, backlog=_BACKLOG))
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 await self.stop(timeout_seconds=0)
                 raise SettingsError(
-                    [Fault("listen_addr", 0, f"cannot listen at {address}: {error.strerror or error}")]
+                    [
+                        Fault(
+                            "listen_addr", 0, f"cannot listen at {address}: {getattr(error, 'strerror', None) or error}"
+                        )
+                    ]
                 ) from error
         return self._started()
 
@@ -128,6 +132,8 @@ def _unix_socket(path: Path, mode: int) -> socket.socket:
                 if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
                     raise OSError(errno.EADDRINUSE, "another process listens there")
             path.unlink()
+        else:
+            raise OSError(errno.ENOTSOCK, "there is a file that is no socket")
     sock = socket.socket(socket.AF_UNIX)
     try:
         old = os.umask(0o777)  # nobody may connect before the mode is set

@@ -95,7 +95,7 @@ def test_duration(key: str, text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "m", "-5", "5 minutes", "1h30m", "0x5", "5,5", "inf", "nan", "1e3", "9" * 400])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValidationError, match=r"is (no duration|longer than a duration can be)"):
+    with pytest.raises(ValidationError, match=r"is (no duration|longer than 36500d)"):
         _value("greylist_period", text)
 
 
