@@ -32,7 +32,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._nobody = asyncio.Event()
         self._nobody.set()
-        self._is_full = False
+        self._is_full = self._is_stopping = False
         self._listeners: list[asyncio.Server] = []
         self._unix_paths: list[Path] = []
         self._sweeper: asyncio.Task[None] | None = None
@@ -74,8 +74,10 @@ class Server:
 
     async def stop(self, timeout_seconds: float) -> None:
         """Stop accepting, answer what is in flight, for at most this time, and close all connections."""
+        self._is_stopping = True
         for listener in self._listeners:
             listener.close()
+        await asyncio.sleep(0)  # whom the kernel has accepted already is added, and closed
         for path in self._unix_paths:
             path.unlink(missing_ok=True)
         if self._sweeper:
@@ -93,6 +95,8 @@ class Server:
         """A peer has come."""
         self._connections.add(connection)
         self._nobody.clear()
+        if self._is_stopping:
+            connection.abort()
         if len(self._connections) <= MAX_CONNECTIONS:
             return
         if not self._is_full:
