@@ -13,6 +13,7 @@ from bley.config_file import Configuration
 from bley.core.decision import Decision
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence
+from bley.core.exemptions import MailExemptions
 from bley.core.greylist import Record, Sighting, Standing, Status, merged
 from bley.core.mail import Action, Address, Request, Triplet, parse_address
 from bley.core.policy import Reason, judge
@@ -124,11 +125,11 @@ class Service:
 
     def _exempt(self, case: _Case) -> Decision | None:
         request, lists = case.request, self._lists
-        if entry := lists.recipients.find(request.recipient) or lists.recipients.find(case.triplet.recipient):
+        if entry := _find(lists.recipients, request.recipient, case.triplet.recipient):
             return Decision(request, Reason.EXEMPT_RECIPIENT, triplet=case.triplet, exempted_by=entry)
         if entry := lists.clients.find(case.address, request.verified_name):
             return Decision(request, Reason.EXEMPT_CLIENT, triplet=case.triplet, exempted_by=entry)
-        if entry := lists.senders.find(request.sender) or lists.senders.find(case.triplet.sender):
+        if entry := _find(lists.senders, request.sender, case.triplet.sender):
             return Decision(request, Reason.EXEMPT_SENDER, triplet=case.triplet, exempted_by=entry)
         return None
 
@@ -206,3 +207,8 @@ class Service:
         if self._warned is None or now - self._warned >= _WARN_AGAIN:
             self._warned = now
             _log.warning("no usable client_address or recipient, answered DUNNO: %r", request)
+
+
+def _find(exemptions: MailExemptions, address: str, normalised: str) -> str | None:
+    """The entry for an address as it came, or as it is normalised: a list's entry holds for `user+extension` too."""
+    return exemptions.find(address) or (exemptions.find(normalised) if normalised != address else None)

@@ -34,7 +34,8 @@ _TYPE = "smtpd_access_policy"
 _LINE_END = re.compile(r"\r\n|[\r\n]")
 _END = re.compile(rb"\n\r?\n")
 _EMPTY = re.compile(rb"\r?\n")
-_WHOLE = re.compile(rb"[!-<>-~]+=[^\0]*")
+_WHOLE = re.compile(rb"[!-<>-~]+=[^\0\n]*")
+_ATTRIBUTES = re.compile(rb"%b(?:\n%b)*" % (_WHOLE.pattern, _WHOLE.pattern))
 _BEGUN = re.compile(rb"[!-<>-~]+(=[^\0]*)?|\r?")
 
 
@@ -90,15 +91,12 @@ class RequestParser:
 
 
 def _parse(block: bytes) -> Request:
-    attributes: dict[str, str] = {}
-    lines = block.split(b"\n")
+    if not _ATTRIBUTES.fullmatch(block):
+        raise _no_attribute(next(line for line in block.split(b"\n") if not _WHOLE.fullmatch(line)))
+    lines = block.decode("utf-8", "backslashreplace").replace("\r\n", "\n").removesuffix("\r").split("\n")
     if len(lines) > MAX_ATTRIBUTES:
         raise ProtocolError(f"a request of more than {MAX_ATTRIBUTES} attributes")
-    for line in lines:
-        if not _WHOLE.fullmatch(line):
-            raise _no_attribute(line)
-        name, _, value = line.decode("utf-8", "backslashreplace").removesuffix("\r").partition("=")
-        attributes[name] = value
+    attributes = dict(line.split("=", 1) for line in lines)
     if (kind := attributes.get("request", _TYPE)) != _TYPE:
         raise ProtocolError(f"request={kind[:40]!r} instead of {_TYPE}")
     return Request.from_attributes(attributes)
