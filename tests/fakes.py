@@ -13,6 +13,7 @@ SILENT = "silent"
 """In a FakeResolver's zone: never answers."""
 
 Data = str | bytes | tuple[int, str]
+Zone = Mapping[tuple[str, str], Sequence[Data] | ResolverError | str]
 
 
 class FakeClock:
@@ -31,7 +32,7 @@ class FakeClock:
 class FakeResolver:
     """Answers from `zone`: (name, type) to data, to an error, or SILENT; what is not in it does not exist."""
 
-    def __init__(self, zone: Mapping[tuple[str, str], Sequence[Data] | ResolverError | str] | None = None) -> None:
+    def __init__(self, zone: Zone | None = None) -> None:
         self.zone = dict(zone or {})
         self.questions: list[tuple[str, str]] = []
 

@@ -32,9 +32,11 @@ class OddNameResolver:
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._seconds = within.total_seconds()
-        self._resolver = dns.asyncresolver.Resolver(configure=not servers)
+        self._resolver = _system_resolver() if not servers else dns.asyncresolver.Resolver(configure=False)
         if servers:
             self._resolver.nameservers = [_server(server) for server in servers]
+        # So that a dead server leaves time for the next.
+        self._resolver.timeout = self._seconds / (len(self._resolver.nameservers) + 1)
 
     async def resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
         """See the port. A name that cannot be, with an empty or too long label, does not exist."""
@@ -64,6 +66,16 @@ def _text(name: dns.name.Name) -> str:
 
 def _type(rrset: dns.rrset.RRset) -> str:
     return dns.rdatatype.to_text(rrset.rdtype)
+
+
+def _system_resolver() -> dns.asyncresolver.Resolver:
+    """By resolv.conf; without one the server on this machine, as resolv.conf(5) says."""
+    try:
+        return dns.asyncresolver.Resolver()
+    except dns.resolver.NoResolverConfiguration:
+        resolver = dns.asyncresolver.Resolver(configure=False)
+        resolver.nameservers = [_server("127.0.0.1")]
+        return resolver
 
 
 def _server(text: str) -> dns.nameserver.Nameserver:
