@@ -197,7 +197,7 @@ def test_bley_2_s_words_run_it_in_the_background(tmp_path: Path) -> None:
 
 
 def test_in_the_background_a_failed_start_is_told_too(tmp_path: Path) -> None:
-    bley = Bley(tmp_path, listen_addr="192.0.2.1")
+    bley = Bley(tmp_path, listen_addr="192.0.2.1", log_file=tmp_path / "own.log")
     ran = subprocess.run([*BLEY, "-c", bley.file], check=False, timeout=WAIT_SECONDS, stderr=subprocess.PIPE, text=True)
     assert ran.returncode == 2
     assert "cannot listen at 192.0.2.1" in ran.stderr
