@@ -30,7 +30,10 @@ types: .venv/dev
 	.venv/bin/mypy $(SOURCES)
 
 unit: .venv/dev
-	.venv/bin/pytest --cov --cov-report=term
+	@rm -f .coverage*
+	.venv/bin/coverage run -m pytest
+	@.venv/bin/coverage combine --quiet
+	.venv/bin/coverage report
 
 format: .venv/dev
 	.venv/bin/ruff format $(SOURCES)

@@ -125,6 +125,7 @@ class BatchedStore:
 
     async def _run_batches(self) -> None:
         while self._reads or self._writes or self.is_down:  # when it is down, an empty transaction is a try
+            is_last_try = self._closed.is_set()
             writes = [self._writes.popleft() for _ in range(min(len(self._writes), MAX_BATCH))]
             # A read waits until all that was recorded before it is in its batch or an earlier one.
             reads = [] if self._writes else [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
@@ -137,16 +138,16 @@ class BatchedStore:
             except StoreError as error:
                 self._go_down(error, writes, reads)
                 self._writes.extendleft((sighting, None) for sighting, _ in reversed(writes))
-                if await self._is_closed_within(RETRY_SECONDS):
-                    return
             except Exception as error:  # noqa: BLE001 (a bug must not leave the requests of the batch waiting)
                 _log.exception("store: internal error, %d writes are lost; please report it", len(writes))
                 self._go_down(StoreError(f"internal error: {error}"), writes, reads)
-                if await self._is_closed_within(RETRY_SECONDS):
-                    return
             else:
                 self._come_back()
                 _resolve(writes, reads, records)
+                continue
+            if is_last_try:
+                return
+            await self._pause()
 
     async def _transact(self, writes: "_Writes", reads: "_Reads") -> Sequence[Record | None]:
         async with self._lock:
@@ -167,11 +168,11 @@ class BatchedStore:
             _log.warning("store: back, all that was kept is written, %d writes were dropped", self._dropped)
         self.is_down, self._dropped = False, 0
 
-    async def _is_closed_within(self, seconds: float) -> bool:
+    async def _pause(self) -> None:
+        """Until it is time to try again, at the latest when the store is closed."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(RETRY_SECONDS):
                 await self._closed.wait()
-        return self._closed.is_set()
 
 
 _Writes = list[tuple[Sighting, asyncio.Future[None] | None]]

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Sighting, Status
@@ -47,6 +48,10 @@ _triplets = sa.Table(
     sqlite_with_rowid=False,
 )
 _t = _triplets.c
+_SCHEMA: list[ExecutableDDLElement] = [
+    CreateTable(_triplets, if_not_exists=True),
+    *(CreateIndex(index, if_not_exists=True) for index in _triplets.indexes),
+]
 
 
 class SqlEngine:
@@ -87,7 +92,8 @@ class SqlEngine:
         try:
             async with self._database.begin() as connection:
                 if not self._is_prepared:
-                    await connection.run_sync(_triplets.metadata.create_all)
+                    for statement in _SCHEMA:
+                        await connection.execute(statement)
                     self._is_prepared = True
                 yield connection
         except SQLAlchemyError as error:
