@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._parser = RequestParser()
         self._task: asyncio.Task[None] | None = None
         self._turn: asyncio.Handle | None = None  # we go on after others had theirs
+        self._has_left = False  # the peer has closed its half
         self._is_ending = False  # answer what waits, then close
         self._is_choked = False  # the peer does not read
         self._last_event = 0.0
@@ -94,6 +95,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer has closed its half; ours stays open for the answers."""
+        self._has_left = True
         self.end()
         return True
 
@@ -196,7 +198,7 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _close(self) -> None:
-        if self._parser.pending:
+        if self._has_left and self._parser.pending:
             _log.warning("%s closed in the middle of a request", self._peer)
         self._last_event = self._loop.time()
         self._transport.close()

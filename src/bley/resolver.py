@@ -27,8 +27,8 @@ _FIRST_TRY_SECONDS = 1.0
 _QUESTIONS_A_CHANNEL = 20_000
 """c-ares's cache has no bound but its channel's life: some 1.3 KB a name, so 25 MB."""
 
-_SILENT_AFTER = 5
-"""So many questions in a row without any answer: it is not one list that is silent, it is the DNS."""
+_IN_A_ROW = 5
+"""So many questions without any answer: it is not one list that is silent, it is the DNS."""
 
 _EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND})
 
@@ -51,7 +51,7 @@ class CaresResolver:
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._servers, self._seconds = list(servers), within.total_seconds()
         self._odd_names = OddNameResolver(servers, within)
-        self._unanswered = 0
+        self._is_silent, self._in_a_row = False, 0
         self._retired: list[aiodns.DNSResolver] = []
         self._open_channel()
 
@@ -98,14 +98,23 @@ class CaresResolver:
         return self._cares
 
     def _note(self, *, is_answered: bool) -> None:
-        """Tell the operator once when the DNS falls silent, and once when it speaks again."""
-        if is_answered and self._unanswered >= _SILENT_AFTER:
-            _log.warning("DNS: answers again")
-        self._unanswered = 0 if is_answered else self._unanswered + 1
-        if self._unanswered == _SILENT_AFTER:
+        """Tell the operator once when the DNS falls silent, and once when it speaks again.
+
+        Both take some in a row: c-ares answers from its cache while no server does.
+        """
+        if is_answered != self._is_silent:
+            self._in_a_row = 0
+            return
+        self._in_a_row += 1
+        if self._in_a_row < _IN_A_ROW:
+            return
+        self._is_silent, self._in_a_row = not self._is_silent, 0
+        if self._is_silent:
             _log.warning(
-                "DNS: no answer to %d questions in a row; until there is one, its checks count nothing", _SILENT_AFTER
+                "DNS: no answer to %d questions in a row; while this lasts, its checks count nothing", _IN_A_ROW
             )
+        else:
+            _log.warning("DNS: answers again")
 
 
 def _ascii(name: str) -> str:

@@ -4,6 +4,7 @@ Source: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 
@@ -23,13 +24,16 @@ def passed_sockets() -> list[socket.socket]:
 def notify(state: str) -> None:
     """Tell a state, `READY=1` say."""
     if address := os.environ.get("NOTIFY_SOCKET"):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        # Whoever wanted to be told may have gone.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
             sock.connect("\0" + address[1:] if address.startswith("@") else address)
             sock.sendall(state.encode())
 
 
 async def feed_watchdog() -> None:
     """Tell that the loop turns, twice in each of the watchdog's periods."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return
     microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
     while microseconds:
         notify("WATCHDOG=1")

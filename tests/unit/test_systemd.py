@@ -44,6 +44,20 @@ def test_without_systemd_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     notify("READY=1")
 
 
+def test_where_nobody_listens_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, say, that was given the environment but not the socket."""
+    for place in (f"{tmp_path}/missing", "@bley-missing"):
+        monkeypatch.setenv("NOTIFY_SOCKET", place)
+        notify("READY=1")
+
+
+async def test_another_process_s_watchdog_is_not_fed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """sd_watchdog_enabled(3)."""
+    monkeypatch.setenv("WATCHDOG_USEC", "20000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    await asyncio.wait_for(feed_watchdog(), 1)
+
+
 async def test_the_watchdog_is_fed_twice_in_its_period(
     notified: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,10 +77,17 @@ class SpfChecker:
 
         _lookup.set(look_up)
         query = spf.query(str(address), request.sender, request.helo_name, querytime=seconds)
-        result, _, explanation = query.check()
-        if result == "none" and self._best_guess:
-            result, _, explanation = query.best_guess()
-            explanation = f"best guess, {explanation}"
+        if request.sender:
+            # pyspf splits at the first @, mail at the last: "x@y"@example.com is example.com's.
+            local, _, query.o = request.sender.rpartition("@")
+            query.l, query.d = local or "postmaster", query.o
+        try:
+            result, _, explanation = query.check()
+            if result == "none" and self._best_guess:
+                result, _, explanation = query.best_guess()
+                explanation = f"best guess, {explanation}"
+        except Exception as error:  # noqa: BLE001 (pyspf's own, by a record that it did not foresee: the record is wrong)
+            return "permerror", f"pyspf: {error!r}"
         return cast(str, result), cast(str, explanation)
 
     def close(self) -> None:

@@ -122,3 +122,12 @@ async def test_spf_is_asked_only_where_it_can_tip_the_judgement() -> None:
         await gather(make(spf=spf), helo_name=helo_name)
         asked.append(spf.asked)
     assert asked == [0, 1, 0]
+
+
+async def test_a_request_that_is_given_up_leaves_nothing_running() -> None:
+    zone = {("1.2.0.192.wl.example", "A"): SILENT, ("1.2.0.192.bl.example", "A"): SILENT}
+    gathering = asyncio.create_task(gather(make(FakeResolver(zone), FakeSpf(None))))
+    await asyncio.sleep(0.01)
+    gathering.cancel()
+    await asyncio.gather(gathering, return_exceptions=True)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -110,3 +110,51 @@ async def test_the_loop_turns_while_threads_judge(checker: SpfChecker) -> None:
         await asyncio.sleep(0.001)
         turns += 1
     assert turns > 20
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"v=spf1 ip4:192.0.2.1/" + b"1" * 5000 + b" -all",
+        b"v=spf1 a//" + b"1" * 5000 + b" -all",
+        b"v=spf1 exists:%{d" + b"9" * 5000 + b"}.example -all",
+        b"v=spf1 a:\xff.example -all",
+        b"v=spf1 exists:%{} -all",
+        b"v=spf1 include:hostile.example redirect=hostile.example",
+    ],
+    ids=lambda record: ascii(record)[:40],
+)
+async def test_a_hostile_record_is_a_finding_like_any_other(
+    checker: SpfChecker, resolver: FakeResolver, record: bytes
+) -> None:
+    """A stranger wrote it: it must not do away with what the other checks find."""
+    resolver.zone["hostile.example", "TXT"] = [record]
+    assert not (await check(checker, "a@hostile.example")).score
+
+
+async def test_the_domain_is_what_follows_the_last_at_sign(checker: SpfChecker) -> None:
+    """The local part may be quoted, and Postfix sends it without its quotes."""
+    assert (await check(checker, "x@y@fail.example")).score == 1
+    assert (await check(checker, "fail@fail.example@pass.example")).score == 0
+    assert (await check(checker, "@fail.example")).score == 1
+
+
+async def test_a_silent_dns_takes_no_longer_than_the_time_given_each_time(checker: SpfChecker) -> None:
+    """Its threads are free again: of as many as there are, and as many again, none waits for more than two."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    findings = await asyncio.gather(*(check(checker, "a@include.example") for _ in range(16)))
+    assert loop.time() - begun < 0.7
+    assert [finding.score for finding in findings] == [None] * 16
+
+
+async def test_who_is_still_judging_at_the_end_ends_by_itself(checker: SpfChecker) -> None:
+    before = threading.active_count()
+    judging = [asyncio.ensure_future(check(checker, "a@include.example")) for _ in range(12)]
+    await asyncio.sleep(0.01)
+    checker.close()
+    done, pending = await asyncio.wait(judging, timeout=2)
+    assert not pending
+    assert sum(not task.cancelled() and task.result().score is None for task in done) == 8
+    while threading.active_count() > before:  # noqa: ASYNC110 (nobody tells us)
+        await asyncio.sleep(0.001)
