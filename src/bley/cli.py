@@ -215,7 +215,10 @@ def _ask(settings: Settings, request: Request) -> str:
         shown = place if place.startswith("unix:") else f"{place} port {settings.listen_port}"
         click.echo(f"no answer from {shown}: {error.strerror or error}; is bley running?", err=True)
         sys.exit(EXIT_FAILED)
-    return answer.strip() or "closed without an answer; see bley's log"
+    if not answer:
+        click.echo("bley closed without an answer: its log says why", err=True)
+        sys.exit(EXIT_FAILED)
+    return answer.strip()
 
 
 def _connect(place: str, port: int, timeout: float) -> socket.socket:

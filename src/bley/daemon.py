@@ -16,6 +16,7 @@ from bley.checks.gather import Checks
 from bley.checks.spf import SpfChecker
 from bley.config import Settings
 from bley.config_file import Configuration
+from bley.core.domains import load_suffixes
 from bley.core.errors import Fault, SettingsError, StoreError
 from bley.log import configure_log
 from bley.ports import Clock, utc_now
@@ -72,6 +73,7 @@ class Daemon:
         """
         settings = self._configuration.settings
         _raise_descriptor_limit()
+        load_suffixes()
         store = BatchedStore(open_sqlite(settings.database_file))
         self._dns = Dns(settings)
         self._service = Service(self._configuration, store, self._dns.checks, self._clock, socket.gethostname())

@@ -1,7 +1,9 @@
 """The commands an administrator types."""
 
+import socket
 import subprocess
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -127,3 +129,14 @@ def test_help_and_version(tmp_path: Path) -> None:
         assert "check-config" in subprocess.run([*BLEY, word], capture_output=True, text=True, check=True).stdout
     version = subprocess.run([*BLEY, "--version"], capture_output=True, text=True, check=True).stdout
     assert version == f"bley, version {__version__}\n"
+
+
+def test_ask_says_when_it_is_not_answered(tmp_path: Path) -> None:
+    """A peer that closes without an answer is no bley, or one that did not understand."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        bley = Bley(tmp_path, listen_port=listener.getsockname()[1])
+        closing = Thread(target=lambda: listener.accept()[0].close())
+        closing.start()
+        printed = bley.run("ask", *request_options(recipient="b@example.org"), status=1)
+        closing.join()
+    assert printed.startswith(("bley closed without an answer", "no answer from 127.0.0.1"))

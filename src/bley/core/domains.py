@@ -7,12 +7,18 @@ from functools import cache, lru_cache
 
 from publicsuffixlist import PublicSuffixList
 
-__all__ = ["delegated_domain", "registered_domain"]
+__all__ = ["delegated_domain", "load_suffixes", "registered_domain"]
 
 
 @cache
 def _suffixes(*, only_icann: bool) -> PublicSuffixList:
     return PublicSuffixList(only_icann=only_icann)
+
+
+def load_suffixes() -> None:
+    """Read the list now, some 50 ms, and not in the first answer."""
+    for only_icann in (False, True):
+        _suffixes(only_icann=only_icann)
 
 
 @lru_cache(maxsize=4096)
