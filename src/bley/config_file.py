@@ -53,7 +53,7 @@ def find_file(file: Path | None) -> Path | None:
 def load(file: Path | None = None) -> Configuration:
     """Read the settings file (None: defaults only) and its list files.
 
-    Raises SettingsError with every fault found.
+    Raises SettingsError with every fault of the settings, or, when these are right, of the list files.
     """
     texts, lines = _read_ini(file) if file else ({}, {})
     later = [key for key in _LATER if texts.pop(key, None)]

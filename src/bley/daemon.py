@@ -30,7 +30,17 @@ __all__ = ["Daemon", "Dns"]
 
 _PURGE_SECONDS = 1800
 _SPARE_DESCRIPTORS = 64
-_NEEDS_RESTART = ("listen_addr", "listen_port", "listen_mode", "dbtype", "dbname", "dbpath", "pid_file", "cache_size")
+_NEEDS_RESTART = (
+    "database",
+    "listen_addr",
+    "listen_port",
+    "listen_mode",
+    "dbtype",
+    "dbname",
+    "dbpath",
+    "pid_file",
+    "cache_size",
+)
 
 _log = logging.getLogger(__name__)
 
