@@ -45,7 +45,7 @@ class Checks:
             while not settled(evidence, tasks.values(), self.thresholds):
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 evidence |= {tasks.pop(task): task.result() for task in done}
-        return evidence
+        return {check: evidence[check] for check in Check if check in evidence}
 
     def _questions(self, request: Request, address: Address, evidence: Evidence) -> dict[Check, Awaitable[Finding]]:
         """What has to be asked of the DNS, SPF only where it could tip the judgement."""

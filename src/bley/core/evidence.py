@@ -8,14 +8,14 @@ __all__ = ["RFC_CHECKS", "Check", "Evidence", "Finding"]
 
 
 class Check(StrEnum):
-    """The checks, by the word that stands for them in the log."""
+    """The checks, by the word that stands for them in the log, in the order in which they stand there."""
 
-    DNSWL = "dnswl"
-    DNSBL = "dnsbl"
     HELO = "helo"
     DYNAMIC = "dyn"
     SENDER_IS_RECIPIENT = "s_eq_r"
     SPF = "spf"
+    DNSBL = "dnsbl"
+    DNSWL = "dnswl"
 
 
 RFC_CHECKS = (Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT, Check.SPF)

@@ -131,3 +131,9 @@ async def test_a_request_that_is_given_up_leaves_nothing_running() -> None:
     gathering.cancel()
     await asyncio.gather(gathering, return_exceptions=True)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_findings_stand_in_one_order_whoever_answers_first() -> None:
+    """So that the log's lines look alike."""
+    evidence, _ = await gather(make(FakeResolver(), FakeSpf()))
+    assert list(evidence) == list(Check)
