@@ -8,9 +8,12 @@ triplet's standing, new or early, as postgrey's tools know it, and `why` is the 
 Values come from the wire: what could forge a field, a line or an escape sequence is written as a backslash code.
 """
 
+import asyncio
+import contextlib
 import json
 import logging
 import math
+import os
 import re
 import sys
 import time
@@ -97,6 +100,52 @@ def _code(character: str) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
+class _OnceATurn(logging.Handler):
+    """Writes all that was logged in one turn of the event loop at once, warnings and what comes without a loop now."""
+
+    def __init__(self, target: logging.Handler) -> None:
+        super().__init__()
+        self._target = target
+        self._records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        self._records.append(record)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if record.levelno >= logging.WARNING:
+            self.flush()
+        elif len(self._records) == 1:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what waits; a log that cannot be written is told on standard error and stops no mail."""
+        records, self._records = self._records, []
+        if not records:
+            return
+        if not isinstance(self._target, logging.StreamHandler):
+            for record in records:
+                self._target.handle(record)
+            return
+        try:
+            if isinstance(self._target, WatchedFileHandler):
+                self._target.reopenIfNeeded()
+            self._target.stream.write("".join(f"{self._target.format(record)}\n" for record in records))
+            self._target.flush()
+        except OSError:
+            self._target.handleError(records[-1])
+
+    def close(self) -> None:
+        """Write what waits and let go."""
+        self.flush()
+        with contextlib.suppress(OSError):  # the full disk again, that flush has told
+            self._target.close()
+        super().close()
+
+
 def _formatter(form: str) -> logging.Formatter:
     formatter = logging.Formatter(form, "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
@@ -109,24 +158,28 @@ def configure_log(log_file: str, level: int) -> None:
     Raises SettingsError when it cannot be opened.
     """
     handler: logging.Handler
+    name = f"{_NAME}[{os.getpid()}]"
     try:
         if log_file == "syslog":
             Path(_SYSLOG_SOCKET).stat()  # without it SysLogHandler loses every line in silence
             handler = SysLogHandler(_SYSLOG_SOCKET, facility=SysLogHandler.LOG_MAIL)
-            handler.setFormatter(_formatter(f"{_NAME}[%(process)d]: %(message)s"))
+            handler.setFormatter(_formatter(f"{name}: %(message)s"))
         else:
             handler = (
                 logging.StreamHandler(sys.stdout)
                 if log_file in ("-", "")
                 else WatchedFileHandler(log_file, encoding="utf-8")
             )
-            handler.setFormatter(_formatter(f"%(asctime)s {_NAME}[%(process)d]: %(message)s"))
+            handler.setFormatter(_formatter(f"%(asctime)s {name}: %(message)s"))
     except OSError as error:
         raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {error.strerror}")]) from error
+    # No line names thread, task or source, so none is looked up. Source: logging's documentation, Optimization.
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
+    logging._srcfile = None
     root = logging.getLogger(_NAME)
     for old in root.handlers[:]:
         root.removeHandler(old)
         old.close()
-    root.addHandler(handler)
+    root.addHandler(_OnceATurn(handler))
     root.setLevel(level)
     root.propagate = False

@@ -1,5 +1,6 @@
 """The log: one line a decision, in the form that postgrey's tools read, and where it goes."""
 
+import asyncio
 import json
 import logging
 import re
@@ -269,3 +270,42 @@ def test_syslog_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(log, "_SYSLOG_SOCKET", str(tmp_path / "log"))
     with pytest.raises(SettingsError, match="syslog cannot be opened: No such file or directory"):
         configure_log("syslog", logging.INFO)
+
+
+def said(file: Path) -> list[str]:
+    """The messages in a log file."""
+    return [line.rpartition(": ")[2] for line in file.read_text().splitlines()]
+
+
+async def test_what_is_logged_in_one_turn_is_written_together(logger: logging.Logger, tmp_path: Path) -> None:
+    """The answer goes out first; order is kept."""
+    configure_log(str(tmp_path / "log"), logging.INFO)
+    logger.info("one")
+    logger.info("two")
+    assert said(tmp_path / "log") == []
+    await asyncio.sleep(0)
+    assert said(tmp_path / "log") == ["one", "two"]
+
+
+async def test_a_warning_waits_for_nothing(logger: logging.Logger, tmp_path: Path) -> None:
+    configure_log(str(tmp_path / "log"), logging.INFO)
+    logger.info("one")
+    logger.warning("two")
+    assert said(tmp_path / "log") == ["one", "two"]
+    await asyncio.sleep(0)
+    assert said(tmp_path / "log") == ["one", "two"]
+
+
+async def test_what_waits_is_written_when_the_log_is_replaced(logger: logging.Logger, tmp_path: Path) -> None:
+    configure_log(str(tmp_path / "log"), logging.INFO)
+    logger.info("one")
+    configure_log(str(tmp_path / "other"), logging.INFO)
+    assert said(tmp_path / "log") == ["one"]
+
+
+async def test_a_full_disk_stops_nothing(logger: logging.Logger, capfd: pytest.CaptureFixture[str]) -> None:
+    """The lines are lost, and standard error says why."""
+    configure_log("/dev/full", logging.INFO)
+    logger.info("one")
+    await asyncio.sleep(0)
+    assert "No space left on device" in capfd.readouterr().err
