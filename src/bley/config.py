@@ -17,7 +17,7 @@ from bley.core.greylist import Timing
 from bley.core.policy import Thresholds
 from bley.core.triplet import GreylistBy, TripletRules
 
-__all__ = ["Settings", "show"]
+__all__ = ["Settings", "show", "split_server"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
@@ -73,16 +73,25 @@ def _prefix(text: str) -> int:
 def _servers(text: str) -> tuple[str, ...]:
     words = _split(text)
     for word in words:
-        host, _, port = word.rpartition(":") if word.count(":") == 1 or "]:" in word else (word, "", "53")
         try:
-            ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
-            if not 0 < int(port) < 65536:
-                raise ValueError(port)
+            split_server(word)
         except ValueError as error:
             raise ValueError(
                 f"has no server in {word!r}: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"
             ) from error
     return words
+
+
+def split_server(text: str) -> tuple[str, int]:
+    """Address and port of a DNS server as the setting `resolver` writes it; the port is 53 if not given.
+
+    Raises ValueError when it is none.
+    """
+    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "53")
+    address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    if not 0 < int(port) < 65536:
+        raise ValueError(f"{port} is no port")
+    return str(address), int(port)
 
 
 def _mode(text: str) -> int:

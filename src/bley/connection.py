@@ -27,7 +27,7 @@ MAX_WAITING_BYTES = 2 * MAX_REQUEST_BYTES
 """Postfix sends one request and waits; more is pipelining."""
 
 MAX_BURST = 100
-"""About a millisecond's work."""
+"""Less than three milliseconds of known triplets."""
 
 REQUEST_SECONDS = 4.0
 """Postfix writes a request at once."""

@@ -21,6 +21,7 @@ from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 
+from bley.config import split_server
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
 
@@ -79,9 +80,7 @@ def _system_resolver() -> dns.asyncresolver.Resolver:
 
 
 def _server(text: str) -> dns.nameserver.Nameserver:
-    """`192.0.2.1`, `192.0.2.1:5353` or `[2001:db8::1]:53`."""
-    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "53")
-    return dns.nameserver.Do53Nameserver(host.strip("[]"), int(port))
+    return dns.nameserver.Do53Nameserver(*split_server(text))
 
 
 def _data(rdata: object) -> str | bytes | tuple[int, str]:

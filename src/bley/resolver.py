@@ -31,12 +31,11 @@ _IN_A_ROW = 5
 """So many questions without any answer: it is not one list that is silent, it is the DNS."""
 
 _EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND})
-
 _NO_ANSWER = frozenset({pycares.errno.ARES_ETIMEOUT, pycares.errno.ARES_ECONNREFUSED})
 _REFUSALS = frozenset(
     {pycares.errno.ARES_EFORMERR, pycares.errno.ARES_ESERVFAIL, pycares.errno.ARES_ENOTIMP, pycares.errno.ARES_EREFUSED}
 )
-_ANSWERS = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND}) | _REFUSALS
+_ANSWERS = _EMPTY | _REFUSALS
 
 _MISREAD = re.compile(r"[\0\\]")  # c-ares ends a name at NUL and takes a backslash for an escape
 

@@ -54,13 +54,8 @@ class Server:
                     self._listeners.append(await loop.create_server(self._connect, host, port, backlog=_BACKLOG))
             except (OSError, UnicodeError) as error:
                 await self.stop(timeout_seconds=0)
-                raise SettingsError(
-                    [
-                        Fault(
-                            "listen_addr", 0, f"cannot listen at {address}: {getattr(error, 'strerror', None) or error}"
-                        )
-                    ]
-                ) from error
+                why = getattr(error, "strerror", None) or error
+                raise SettingsError([Fault("listen_addr", 0, f"cannot listen at {address}: {why}")]) from error
         return self._started()
 
     async def listen_at(self, sockets: Iterable[socket.socket]) -> list[str]:

@@ -24,7 +24,7 @@ MAX_BATCH = 500
 """Reads, and writes, in one transaction: some 20 ms on SQLite, so that no one waits long behind a full batch."""
 
 MAX_KEPT = 100_000
-"""Writes kept while the store is away: an hour of 28 strangers a second, some 60 MB."""
+"""Writes kept while the store is away: an hour of 28 strangers a second, some 50 MB."""
 
 TRANSACTION_SECONDS = 1.0
 """After this time a transaction hangs. It bounds what a request waits for the store."""
