@@ -30,19 +30,38 @@ class FakeClock:
 
 
 class FakeResolver:
-    """Answers from `zone`: (name, type) to data, to an error, or SILENT; what is not in it does not exist."""
+    """Answers from `zone`: (name, type) to data, to an error, or SILENT; what is not in it does not exist.
 
-    def __init__(self, zone: Zone | None = None) -> None:
-        self.zone = dict(zone or {})
+    `ttl_seconds` is every record's; `is_down`: as if no server answered at all, while the zone's SILENT is one name's.
+    """
+
+    def __init__(self, zone: Zone | None = None, ttl_seconds: int = 300) -> None:
+        self.zone, self.ttl_seconds, self.is_down = dict(zone or {}), ttl_seconds, False
         self.questions: list[tuple[str, str]] = []
 
-    async def resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
+    def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         self.questions.append((name, rrtype))
-        await asyncio.sleep(0)
-        answer = self.zone.get((name, rrtype), ())
-        if answer == SILENT:
-            await asyncio.Event().wait()
-        if isinstance(answer, ResolverError):
-            raise answer
-        assert not isinstance(answer, str)
-        return [ResourceRecord(name, rrtype, data) for data in answer]
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Sequence[ResourceRecord]] = loop.create_future()
+        found = self.zone.get((name, rrtype), ())
+        if self.is_down:
+            loop.call_soon(_fail, answer, ResolverError(name, rrtype, "no answer in time", is_silence=True))
+        elif isinstance(found, ResolverError):
+            loop.call_soon(_fail, answer, found)
+        elif found != SILENT:
+            records = [ResourceRecord(name, rrtype, data, self.ttl_seconds) for data in found]
+            loop.call_soon(_give, answer, records)
+        return answer
+
+    async def has_answers(self) -> bool:
+        return not self.is_down
+
+
+def _give(answer: asyncio.Future[Sequence[ResourceRecord]], records: Sequence[ResourceRecord]) -> None:
+    if not answer.done():
+        answer.set_result(records)
+
+
+def _fail(answer: asyncio.Future[Sequence[ResourceRecord]], error: ResolverError) -> None:
+    if not answer.done():
+        answer.set_exception(error)

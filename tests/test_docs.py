@@ -6,12 +6,18 @@ import sys
 import tomllib
 from pathlib import Path
 
+import click
+
 from bley import __version__
+from bley.checks.list_report import ListReport
 from bley.cli import main
 from bley.config import Settings, show
 from bley.config_file import load
+from bley.core.dnslists import parse_dns_lists
 from bley.core.evidence import Check
 from bley.core.policy import Reason
+from bley.metrics import REGISTRY
+from bley.web import ListMetrics
 
 PROJECT = Path(__file__).parent.parent
 SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()
@@ -50,6 +56,35 @@ def test_every_reason_is_documented_and_every_documented_one_exists() -> None:
     assert set(tables) == {*Reason, *Check}
 
 
+def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
+    report = ListReport(
+        name="bl.example",
+        setting="dnsbls",
+        entries="bl.example",
+        state="well",
+        state_ipv6="well",
+        since="",
+        what="",
+        last_error="",
+        last_error_at=None,
+        answers={"listed": 1},
+        median_seconds=0.1,
+        p95_seconds=0.1,
+    )
+    families = [*REGISTRY.collect(), *ListMetrics([report], dns_is_silent=False).collect()]
+    shown = {sample.name: set(sample.labels) for family in families for sample in family.samples}
+    documented = rows(PROJECT.joinpath("docs/metrics.md").read_text(), 3)
+    assert {name: set(re.findall(r"`(\w+)`", labels)) for name, (_, labels, _) in documented.items()} == shown
+
+
+def test_the_lists_that_the_documents_recommend_are_alive() -> None:
+    text = PROJECT.joinpath("docs/lists.md").read_text().split("## Which lists to take")[1].split("Weights as")[0]
+    settings = re.findall(r"`((?:[\w-]+\.)+[a-z]{2,}[^`]*)`", text)
+    lists = [dns_list for setting in settings for dns_list in parse_dns_lists(setting)]
+    assert len(lists) >= 6
+    assert {dns_list.facts.status for dns_list in lists} == {"alive"}
+
+
 def test_every_command_is_documented() -> None:
     readme = PROJECT.joinpath("README.md").read_text()
     for name, command in main.commands.items():
@@ -61,7 +96,7 @@ def test_every_command_is_documented() -> None:
 def test_every_option_is_in_the_manual_page() -> None:
     for command in [main, *main.commands.values()]:
         for parameter in command.params:
-            for option in parameter.opts:
+            for option in parameter.opts if isinstance(parameter, click.Option) else []:
                 assert option.replace("-", "\\-") in MANUAL, option
 
 

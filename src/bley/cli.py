@@ -13,6 +13,7 @@ import click
 import uvloop
 
 from bley import __version__
+from bley.checks.list_watch import ListWatch
 from bley.config import Settings, show
 from bley.config_file import Configuration, find_file, load
 from bley.core.errors import SettingsError
@@ -20,7 +21,8 @@ from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.daemon import Daemon, Dns
 from bley.explain import Step, explain
-from bley.log import configure_log
+from bley.list_commands import ListsError, show_lists, test_lists
+from bley.log import configure_log, printable
 from bley.ports import utc_now
 
 __all__ = ["main"]
@@ -119,7 +121,22 @@ def explain_(before: Path | None, file: Path | None, request: Request) -> None:
     """Show every step of the decision about a request, without storing anything."""
     configuration = _load(file or before)
     for name, text in uvloop.run(_explain(configuration, request)):
-        click.echo(f"{name:<12}{text}")
+        click.echo(f"{name:<12}{printable(text)}")
+
+
+@main.command("lists")
+@_config_option
+@click.option("--test", is_flag=True, help="Test the lists now, without the running bley.")
+@click.argument("zones", nargs=-1)
+@click.pass_obj
+def lists_(before: Path | None, file: Path | None, test: bool, zones: tuple[str, ...]) -> None:
+    """Show how the DNS lists do: all that are configured, or these ZONES."""
+    settings = _load(file or before).settings
+    try:
+        is_well = test_lists(settings, zones) if test else show_lists(settings, zones)
+    except ListsError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if is_well else EXIT_FAILED)
 
 
 @main.command("check-config")
@@ -196,10 +213,13 @@ def _detach() -> Callable[[], None]:
 
 
 async def _explain(configuration: Configuration, request: Request) -> list[Step]:
-    dns = Dns(configuration.settings)
+    logging.getLogger("bley").addHandler(logging.NullHandler())  # the steps say it all
+    watch = ListWatch(utc_now)
+    dns = Dns(configuration.settings, watch)
     try:
         return await explain(configuration, dns.checks, utc_now, request)
     finally:
+        await watch.close()
         await dns.close()
 
 

@@ -24,6 +24,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
 _LONGEST = timedelta(days=36500)  # so that no instant before the calendar is ever computed
 _LONGEST_CHECK = timedelta(seconds=60)
+_WEB_PORT = 1338
 _SQLITE_URL = re.compile("sqlite:///(.+)")
 _HEADER = re.compile(r"[!-9;-~]+:\s?\S.*")
 
@@ -87,9 +88,16 @@ def split_server(text: str) -> tuple[str, int]:
 
     Raises ValueError when it is none.
     """
-    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "53")
+    address, port = _split_place(text, 53)
+    if port == 0:
+        raise ValueError("0 is no port")
+    return address, port
+
+
+def _split_place(text: str, default_port: int) -> tuple[str, int]:
+    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", str(default_port))
     address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
-    if not 0 < int(port) < 65536:
+    if not 0 <= int(port) < 65536:
         raise ValueError(f"{port} is no port")
     return str(address), int(port)
 
@@ -176,6 +184,7 @@ class Settings(BaseModel):
     exim_workaround: Boolean = False
     mode: Literal["enforce", "observe"] = "enforce"
     on_store_error: Literal["pass", "defer"] = "pass"
+    web_listen: str = "127.0.0.1:1338"
 
     @field_validator("dbtype")
     @classmethod
@@ -198,6 +207,17 @@ class Settings(BaseModel):
             raise ValueError("is no header: write it as Name: text")
         return value
 
+    @field_validator("web_listen")
+    @classmethod
+    def _is_own(cls, value: str) -> str:
+        try:
+            address, _ = _split_place(value or "::1", _WEB_PORT)
+        except ValueError as error:
+            raise ValueError("is no place to listen at: write 127.0.0.1:1338 or [::1]:1338") from error
+        if not ip_address(address).is_loopback:
+            raise ValueError("must be a loopback address: put a web server with a password before it")
+        return value
+
     @field_validator("check_timeout")
     @classmethod
     def _is_awaited(cls, value: timedelta) -> timedelta:
@@ -218,6 +238,11 @@ class Settings(BaseModel):
         if url := _SQLITE_URL.fullmatch(self.database):
             return Path(url[1]).absolute()
         return Path(self.dbpath, self.dbname).absolute()
+
+    @property
+    def web_place(self) -> tuple[str, int] | None:
+        """Address and port of `web_listen`; None: off."""
+        return _split_place(self.web_listen, _WEB_PORT) if self.web_listen else None
 
     @property
     def timing(self) -> Timing:

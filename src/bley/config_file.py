@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bley.config import Settings
 from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions import ClientExemptions, MailExemptions, read_clients, read_mail_addresses
+from bley.core.list_syntax import hide_keys
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
 
@@ -23,7 +24,7 @@ _SECTION = "bley"
 _OTHER_SECTIONS = ("bleygraph",)
 _RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}  # bley 2's words
 _ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # who asks why mail is delayed must get through: RFC 5321 4.5.1
-_LATER = ("web_listen", "log_days", "destdir")
+_LATER = ("log_days", "destdir")
 _LINE = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
 
 _Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions)
@@ -74,7 +75,10 @@ def load(file: Path | None = None) -> Configuration:
         recipients=read("whitelist_recipients_file", lambda files: read_mail_addresses([_ALWAYS_EXEMPT, *files])),
         clients=read("whitelist_clients_file", read_clients),
         senders=read("whitelist_senders_file", read_mail_addresses),
-        notes=tuple(f"{file}:{lines.get(key, 0)}: {key} has no effect in this version" for key in later),
+        notes=(
+            *(f"{file}:{lines.get(key, 0)}: {key} has no effect in this version" for key in later),
+            *_dead_lists(settings, lines, str(file)),
+        ),
     )
     if faults:
         raise SettingsError(faults)
@@ -108,12 +112,12 @@ def _ini_faults(file: str, error: configparser.Error) -> list[Fault]:
         case configparser.MissingSectionHeaderError():
             return [Fault(file, error.lineno, f"a setting before the section: begin the file with [{_SECTION}]")]
         case configparser.DuplicateOptionError():
-            return [Fault(file, error.lineno or 0, f"{error.option} stands here a second time")]
+            return [Fault(file, error.lineno or 0, f"{hide_keys(error.option)} stands here a second time")]
         case configparser.DuplicateSectionError():
             return [Fault(file, error.lineno or 0, f"section [{error.section}] stands here a second time")]
         case configparser.ParsingError():
             shown = [(line, ast.literal_eval(text).strip()) for line, text in error.errors]
-            return [Fault(file, line, f"{text!r} is no setting: write key = value") for line, text in shown]
+            return [Fault(file, line, f"{hide_keys(text)!r} is no setting: write key = value") for line, text in shown]
     raise error
 
 
@@ -143,7 +147,7 @@ def _settings(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> 
     for key, text in texts.items():
         field = _RENAMED.get(key, key)
         if field not in Settings.model_fields:
-            faults.append(Fault(file, lines.get(key, 0), f"unknown key {key!r}{_did_you_mean(key)}"))
+            faults.append(Fault(file, lines.get(key, 0), f"unknown key {hide_keys(key)!r}{_did_you_mean(key)}"))
         elif field in known:
             faults.append(Fault(file, lines.get(key, 0), f"{key} says the same as {origin[field]}: keep one"))
         else:
@@ -154,11 +158,26 @@ def _settings(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> 
         for detail in error.errors(include_url=False):
             field = str(detail["loc"][0])
             key = origin.get(field, field)
-            shown = "********" if key == "dbpass" else texts.get(key, "its default")
-            faults.append(Fault(file, lines.get(key, 0), f"{key} = {shown}: {_what(detail['type'], detail['msg'])}"))
+            shown = "********" if key == "dbpass" else hide_keys(texts.get(key, "its default"))
+            what = hide_keys(_what(detail["type"], detail["msg"]))
+            shows_itself = "\n" in what  # with a caret under the place
+            faults.append(
+                Fault(file, lines.get(key, 0), f"{key}: {what}" if shows_itself else f"{key} = {shown}: {what}")
+            )
     if faults:
         raise SettingsError(sorted(faults, key=lambda fault: fault.line))
     return settings
+
+
+def _dead_lists(settings: Settings, lines: Mapping[str, int], file: str) -> list[str]:
+    """The configured lists that are known to be dead: the operator should know, and they are not asked."""
+    return [
+        f"{file}:{lines.get(key, 0)}: {key}: {dns_list.name} is dead since {facts.since}: it {facts.how}; "
+        f"it is not asked: take {facts.instead} instead"
+        for key in ("dnsbls", "dnswls")
+        for dns_list in getattr(settings, key)
+        if (facts := dns_list.facts).status == "dead"
+    ]
 
 
 def _what(kind: str, message: str) -> str:

@@ -12,7 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from bley import __version__, systemd
+from bley.checks.dnsl import AskedList
 from bley.checks.gather import Checks
+from bley.checks.list_report import ListReport, report_lists
+from bley.checks.list_watch import ListWatch
 from bley.checks.spf import SpfChecker
 from bley.config import Settings
 from bley.config_file import Configuration
@@ -25,6 +28,8 @@ from bley.server import MAX_CONNECTIONS, Server
 from bley.service import Service
 from bley.store.batched import BatchedStore
 from bley.store.sql import open_sqlite
+from bley.uncached import DnspythonResolver
+from bley.web import Web
 
 __all__ = ["Daemon", "Dns"]
 
@@ -40,22 +45,25 @@ _NEEDS_RESTART = (
     "dbpath",
     "pid_file",
     "cache_size",
+    "web_listen",
 )
 
 _log = logging.getLogger(__name__)
 
 
 class Dns:
-    """The checks of one configuration with the resolver and the threads that they need."""
+    """The checks of one configuration with the resolver and the threads that they need; `watch` knows the lists."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, watch: ListWatch) -> None:
         # Less than the checks' own deadline, so that it is the resolver that says which question was not answered.
-        self._resolver = CaresResolver(settings.resolver, settings.check_timeout * 0.9)
-        self._spf = SpfChecker(self._resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
+        within = settings.check_timeout * 0.9
+        self.resolver = CaresResolver(settings.resolver, within)
+        watch.follow((*settings.dnswls, *settings.dnsbls), DnspythonResolver(settings.resolver, within))
+        self._spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         self.checks = Checks(
-            resolver=self._resolver,
-            dnswls=settings.dnswls,
-            dnsbls=settings.dnsbls,
+            resolver=self.resolver,
+            dnswls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnswls],
+            dnsbls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnsbls],
             spf=self._spf if settings.use_spf else None,
             thresholds=settings.thresholds,
             timeout=settings.check_timeout,
@@ -64,7 +72,7 @@ class Dns:
     async def close(self) -> None:
         """Give up what is still being asked."""
         self._spf.close()
-        await self._resolver.close()
+        await self.resolver.close()
 
 
 class Daemon:
@@ -75,6 +83,7 @@ class Daemon:
     ) -> None:
         self._configuration, self._load, self._level, self._clock = configuration, load, level, clock
         self._retiring: set[asyncio.Task[None]] = set()
+        self._watch = ListWatch(clock)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is called when bley listens.
@@ -85,7 +94,8 @@ class Daemon:
         _raise_descriptor_limit()
         load_suffixes()
         store = BatchedStore(open_sqlite(settings.database_file))
-        self._dns = Dns(settings)
+        self._dns = Dns(settings, self._watch)
+        self._web = Web(self._report_lists, lambda: self._dns.resolver.is_silent)
         self._service = Service(self._configuration, store, self._dns.checks, self._clock, socket.gethostname())
         self._server = Server(self._service, closes_after_answer=settings.exim_workaround)
         stopping = asyncio.Event()
@@ -98,7 +108,10 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             await self._server.stop(settings.check_timeout.total_seconds() + 1)
+            await self._web.close()
+            await self._service.close()
             await store.close()
+            await self._watch.close()
             await self._dns.close()
             for task in self._retiring:
                 task.cancel()
@@ -110,9 +123,18 @@ class Daemon:
             places = await self._server.listen_at(sockets)
         else:
             places = await self._server.listen(settings.listen_addr, settings.listen_port, settings.listen_mode)
+        if settings.web_place:
+            _log.info("metrics at http://%s/metrics", await self._web.listen(*settings.web_place))
         _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.database_file)
+        self._warn_of_notes()
+
+    def _warn_of_notes(self) -> None:
         for note in self._configuration.notes:
             _log.warning("%s", note)
+
+    def _report_lists(self) -> list[ListReport]:
+        settings = self._configuration.settings
+        return report_lists({"dnsbls": settings.dnsbls, "dnswls": settings.dnswls}, self._watch.lists)
 
     async def _serve(self, store: BatchedStore, stopping: asyncio.Event) -> None:
         chores = [asyncio.create_task(self._purge(store)), asyncio.create_task(systemd.feed_watchdog())]
@@ -134,20 +156,21 @@ class Daemon:
             new = self._load()
             configure_log(new.settings.log_file, self._level)
         except SettingsError as error:
-            for fault in error.faults:
-                _log.error("%s", fault)
+            for line in str(error).splitlines():
+                _log.error("%s", line)
             _log.error("not reloaded: the old settings stay")
             return
         old, old_dns = self._configuration.settings, self._dns
         for key in _NEEDS_RESTART:
             if getattr(old, key) != getattr(new.settings, key):
                 _log.warning("%s has changed: takes effect after a restart", key)
-        self._configuration, self._dns = new, Dns(new.settings)
+        self._configuration, self._dns = new, Dns(new.settings, self._watch)
         self._service.reconfigure(new, self._dns.checks)
         self._server.closes_after_answer = new.settings.exim_workaround
         task = asyncio.get_running_loop().create_task(_close_later(old_dns, 2 * old.check_timeout))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+        self._warn_of_notes()
         _log.info("reloaded")
 
     async def _purge(self, store: BatchedStore) -> None:

@@ -1,6 +1,7 @@
 """`bley explain`: every step of the decision about one request, in words, without storing anything."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from bley.actions import Actions
@@ -8,9 +9,9 @@ from bley.checks.gather import Checks
 from bley.config_file import Configuration
 from bley.core.decision import Decision
 from bley.core.errors import StoreError
-from bley.core.evidence import Check
+from bley.core.evidence import Check, Evidence, Finding
 from bley.core.greylist import Record, Status
-from bley.core.mail import Request
+from bley.core.mail import Request, parse_address
 from bley.core.policy import Reason
 from bley.ports import Clock, Store
 from bley.service import Service
@@ -37,6 +38,7 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
     steps = [("request", _request(request))]
     try:
         decision = await service.decide(request)
+        decision = replace(decision, evidence=await _with_words(decision, checks))
     except StoreError as error:
         return [*steps, ("store", f"{file}: {error}"), ("verdict", f"{settings.on_store_error}, by on_store_error")]
     finally:
@@ -49,6 +51,12 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
         ("verdict", _verdict(decision)),
         ("answer", f"action={action}"),
     ]
+
+
+async def _with_words(decision: Decision, checks: Checks) -> Evidence:
+    """The evidence with the DNS lists' own words why they name the client."""
+    address = parse_address(decision.request.client_address)
+    return await checks.explain(decision.evidence, address) if address else decision.evidence
 
 
 def _look_into(file: Path) -> Store:
@@ -86,12 +94,24 @@ def _findings(decision: Decision, configuration: Configuration) -> list[Step]:
     steps = []
     for check in Check:
         if finding := decision.evidence.get(check):
-            steps.append((check.value, f"{finding}  {finding.detail}"))
+            first, *others = _words(finding)
+            steps.append((check.value, f"{finding}  {first}"))
+            steps += [("", f"   {line}") for line in others]
         else:
             steps.append((check.value, f"-  not asked: {_why_not(check, configuration)}"))
     thresholds = configuration.settings.thresholds
     limits = f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}"
     return [*steps, ("thresholds", f"{limits}, helo + dyn + s_eq_r + spf {thresholds.rfc_threshold}")]
+
+
+def _words(finding: Finding) -> list[str]:
+    """A line for each list, and one for what it says of the client; of other checks one line."""
+    lines = []
+    for each in finding.answers:
+        lines.append(str(each))
+        if each.text:
+            lines.append(f"  it says: {each.text}")
+    return lines or [finding.detail]
 
 
 def _why_not(check: Check, configuration: Configuration) -> str:

@@ -25,7 +25,7 @@ from bley.core.decision import Decision
 from bley.core.errors import Fault, SettingsError
 from bley.core.greylist import Standing
 
-__all__ = ["DecisionLog", "configure_log"]
+__all__ = ["DecisionLog", "configure_log", "printable"]
 
 _SYSLOG_SOCKET = "/dev/log"
 _UNSAFE = re.compile(r"[\s,\\]")
@@ -47,7 +47,17 @@ class DecisionLog:
         _log.info("%s", json.dumps(fields) if self._is_json else _line(fields))
         if _log.isEnabledFor(logging.DEBUG):
             for check, finding in decision.evidence.items():
-                _log.debug("%s=%s: %s", check.value, finding, _safe(finding.detail, _UNSAFE_IN_TEXT))
+                _log.debug("%s=%s: %s", check.value, finding, printable(finding.detail))
+
+    def write_listings(self, decision: Decision) -> None:
+        """Log why lists name the client of a decision, in their own words."""
+        for finding in decision.evidence.values():
+            for each in finding.answers:
+                if each.text:
+                    fields = {"listed_by": each.dns_list.name, "client_address": decision.request.client_address}
+                    told = {"list_says": each.text}
+                    text = f"{_line(fields)}, list_says={printable(each.text)}"
+                    _log.info("%s", json.dumps(fields | told) if self._is_json else text)
 
     def _fields(self, decision: Decision) -> dict[str, object]:
         request = decision.request
@@ -88,6 +98,11 @@ def _safe(value: str, unsafe: re.Pattern[str] = _UNSAFE) -> str:
     if value.isprintable() and not unsafe.search(value):
         return value
     return "".join(_code(character) if _is_unsafe(character, unsafe) else character for character in value)
+
+
+def printable(text: str) -> str:
+    """A text of words, in which nothing from the wire can end the line or command a terminal."""
+    return _safe(text, _UNSAFE_IN_TEXT)
 
 
 def _is_unsafe(character: str, unsafe: re.Pattern[str]) -> bool:

@@ -1,5 +1,6 @@
 """What the service needs of the world, and nothing about who provides it."""
 
+from asyncio import Future
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from typing import Literal, Protocol
 from bley.core.greylist import Record, Sighting
 from bley.core.mail import Triplet
 
-__all__ = ["Clock", "Resolver", "ResourceRecord", "RrType", "Store", "utc_now"]
+__all__ = ["Clock", "Resolver", "ResourceRecord", "RrType", "Store", "UncachedResolver", "utc_now"]
 
 Clock = Callable[[], datetime]
 """Gives the present instant, aware UTC."""
@@ -19,7 +20,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-RrType = Literal["A", "AAAA", "MX", "PTR", "TXT"]
+RrType = Literal["A", "AAAA", "MX", "NS", "PTR", "TXT"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,26 @@ class ResourceRecord:
     name: str
     rrtype: str
     data: str | bytes | tuple[int, str]
+    ttl_seconds: int = 0
+    """How long it may still be kept."""
 
 
 class Resolver(Protocol):
     """Asks the DNS."""
 
-    async def resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
+    def resolve(self, name: str, rrtype: RrType) -> Future[Sequence[ResourceRecord]]:
         """All records of the answer, the CNAMEs on the way too; none where name or type does not exist.
 
         Raises ResolverError when there is no answer in time, or the answer is a failure.
+        Who asks the same at the same time gets the same future: await it through `asyncio.shield`.
         """
+
+
+class UncachedResolver(Resolver, Protocol):
+    """Asks the DNS, and never a cache."""
+
+    async def has_answers(self) -> bool:
+        """Whether any server answers anything at all."""
 
 
 class Store(Protocol):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +12,8 @@ import idna
 import pycares
 
 from bley.core.errors import ResolverError
-from bley.odd_names import OddNameResolver
 from bley.ports import ResourceRecord, RrType
+from bley.uncached import DnspythonResolver
 
 __all__ = ["CaresResolver"]
 
@@ -24,18 +24,31 @@ of a second say, and drops the late answer; a resolver that had to search for a 
 _FIRST_TRY_SECONDS = 1.0
 """How long c-ares waits for a server that it does not know yet."""
 
+_SOON = 0.1
+"""The part of the time after which a question is asked a second time, by dnspython, which waits for a late answer."""
+
 _QUESTIONS_A_CHANNEL = 20_000
 """c-ares's cache has no bound but its channel's life: some 1.3 KB a name, so 25 MB."""
 
 _IN_A_ROW = 5
-"""So many questions without any answer: it is not one list that is silent, it is the DNS."""
+"""So many questions without any answer: it may be not one list that is silent, but the DNS; the root is asked."""
+
+_PROBE_SECONDS = 1.0
+"""How often a silent DNS is asked whether it answers again."""
 
 _EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND})
-_NO_ANSWER = frozenset({pycares.errno.ARES_ETIMEOUT, pycares.errno.ARES_ECONNREFUSED})
-_REFUSALS = frozenset(
-    {pycares.errno.ARES_EFORMERR, pycares.errno.ARES_ESERVFAIL, pycares.errno.ARES_ENOTIMP, pycares.errno.ARES_EREFUSED}
-)
-_ANSWERS = _EMPTY | _REFUSALS
+_RESPONSE_CODES = {
+    pycares.errno.ARES_EFORMERR: "FORMERR",
+    pycares.errno.ARES_ESERVFAIL: "SERVFAIL",
+    pycares.errno.ARES_ENOTIMP: "NOTIMP",
+    pycares.errno.ARES_EREFUSED: "REFUSED",
+}
+"""The failures that a server can answer (RFC 1035 4.1.1)."""
+
+_NO_ANSWER = {
+    pycares.errno.ARES_ETIMEOUT: "no answer in time",
+    pycares.errno.ARES_ECONNREFUSED: "connection refused",
+}
 
 _MISREAD = re.compile(r"[\0\\]")  # c-ares ends a name at NUL and takes a backslash for an escape
 
@@ -45,38 +58,98 @@ _log = logging.getLogger(__name__)
 
 
 class CaresResolver:
-    """Asks the given servers, `address` or `address:port` (none: the system's), each question for at most `within`."""
+    """Asks the given servers, `address` or `address:port` (none: the system's), each question for at most `within`.
+
+    While no server answers, it fails at once instead of holding up mail, and asks again by itself.
+    """
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._servers, self._seconds = list(servers), within.total_seconds()
-        self._odd_names = OddNameResolver(servers, within)
-        self._is_silent, self._in_a_row = False, 0
+        self._uncached = DnspythonResolver(servers, within)
+        self._in_flight: dict[tuple[str, RrType], asyncio.Task[Sequence[ResourceRecord]]] = {}
+        self._is_silent, self._is_closed, self._in_a_row = False, False, 0
+        self._probing: asyncio.Task[None] | None = None
         self._retired: list[aiodns.DNSResolver] = []
         self._open_channel()
 
-    async def resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
+    @property
+    def is_silent(self) -> bool:
+        """Whether no server answers at present."""
+        return self._is_silent
+
+    def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         """See the port."""
+        key = (name, rrtype)
+        question = self._in_flight.get(key)
+        if question is None:
+            question = self._in_flight[key] = asyncio.get_running_loop().create_task(self._resolve(name, rrtype))
+            question.add_done_callback(lambda task: self._answered(key, task))
+        return question
+
+    def _answered(self, key: tuple[str, RrType], question: asyncio.Task[Sequence[ResourceRecord]]) -> None:
+        del self._in_flight[key]
+        if not question.cancelled():
+            question.exception()  # fetched, since whoever asked may have gone away
+
+    async def _resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
+        if self._is_silent or self._is_closed:
+            raise ResolverError(name, rrtype, "the DNS does not answer", is_silence=True)
         try:
-            async with asyncio.timeout(self._seconds):
-                result = await self._channel().query_dns(_ascii(name), rrtype)
-        except TimeoutError as error:
-            self._note(is_answered=False)
-            raise ResolverError(name, rrtype, "no answer in time") from error
+            asked = self._channel().query_dns(_ascii(name), rrtype)
         except UnicodeError as error:
             raise ResolverError(name, rrtype, "no domain name") from error
-        except aiodns.error.DNSError as error:
-            if error.args[0] in _ANSWERS | _NO_ANSWER:
-                self._note(is_answered=error.args[0] in _ANSWERS)
-            if error.args[0] in _EMPTY:
-                return []
-            if error.args[0] == pycares.errno.ARES_EBADNAME:
-                return await self._odd_names.resolve(name, rrtype)
-            raise ResolverError(name, rrtype, str(error.args[-1])) from error
+        if _is_refused_name(asked):
+            return await self._uncached.resolve(name, rrtype)
+        try:
+            await asyncio.wait([asked], timeout=self._seconds * _SOON)
+            answer = self._read(asked, name, rrtype)
+            records = await (answer if asked.done() else self._with_patience(answer, name, rrtype))
+        except ResolverError as error:
+            self._note(is_answered=not error.is_silence)
+            raise
         self._note(is_answered=True)
-        return [_record(record) for record in result.answer]
+        return records
+
+    async def _read(
+        self, asked: asyncio.Future[pycares.DNSResult], name: str, rrtype: RrType
+    ) -> Sequence[ResourceRecord]:
+        """c-ares's answer as ours."""
+        try:
+            return [_record(record) for record in (await asked).answer]
+        except aiodns.error.DNSError as error:
+            number, words = error.args
+            if number in _EMPTY:
+                return []
+            why = _NO_ANSWER.get(number) or _RESPONSE_CODES.get(number, words)
+            raise ResolverError(name, rrtype, why, is_silence=number in _NO_ANSWER) from error
+
+    async def _with_patience(
+        self, answer: Coroutine[None, None, Sequence[ResourceRecord]], name: str, rrtype: RrType
+    ) -> Sequence[ResourceRecord]:
+        """c-ares's answer, or that to a second question, asked once and waited for: c-ares drops late answers."""
+        failure = ResolverError(name, rrtype, "no answer in time", is_silence=True)
+        both = [asyncio.ensure_future(answer), self._uncached.resolve(name, rrtype)]
+        try:
+            for first in asyncio.as_completed(both, timeout=self._seconds * (1 - _SOON)):
+                try:
+                    return await first
+                except TimeoutError:
+                    break
+                except ResolverError as error:
+                    failure = error
+                    if not error.is_silence:
+                        break
+        finally:
+            for each in both:
+                each.cancel()
+        raise failure
 
     async def close(self) -> None:
         """Let go of the sockets; questions on their way end in ResolverError."""
+        self._is_closed = True
+        if self._probing:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
         for channel in (self._cares, *self._retired):
             await channel.close()
 
@@ -97,23 +170,28 @@ class CaresResolver:
         return self._cares
 
     def _note(self, *, is_answered: bool) -> None:
-        """Tell the operator once when the DNS falls silent, and once when it speaks again.
+        """Count questions in a row without an answer; after some, ask the root whether it is the DNS that is silent."""
+        self._in_a_row = 0 if is_answered else self._in_a_row + 1
+        if self._in_a_row >= _IN_A_ROW and (self._probing is None or self._probing.done()):
+            self._probing = asyncio.create_task(self._probe())
 
-        Both take some in a row: c-ares answers from its cache while no server does.
-        """
-        if is_answered != self._is_silent:
-            self._in_a_row = 0
+    async def _probe(self) -> None:
+        """Tell the operator once when the DNS is silent, and once when it speaks again."""
+        if await self._uncached.has_answers():
             return
-        self._in_a_row += 1
-        if self._in_a_row < _IN_A_ROW:
-            return
-        self._is_silent, self._in_a_row = not self._is_silent, 0
-        if self._is_silent:
-            _log.warning(
-                "DNS: no answer to %d questions in a row; while this lasts, its checks count nothing", _IN_A_ROW
-            )
-        else:
-            _log.warning("DNS: answers again")
+        self._is_silent = True
+        servers = ", ".join(self._servers) or "the system's resolver"
+        _log.warning("DNS: no answer from %s; while this lasts, its checks count nothing and hold up no mail", servers)
+        while not await self._uncached.has_answers():  # noqa: ASYNC110 (nobody but the DNS can tell)
+            await asyncio.sleep(_PROBE_SECONDS)
+        self._is_silent, self._in_a_row = False, 0
+        _log.warning("DNS: answers again")
+
+
+def _is_refused_name(asked: asyncio.Future[pycares.DNSResult]) -> bool:
+    """c-ares refuses what is no host name, before it asks anybody."""
+    error = asked.exception() if asked.done() else None
+    return error is not None and error.args[0] == pycares.errno.ARES_EBADNAME
 
 
 def _ascii(name: str) -> str:
@@ -139,4 +217,4 @@ def _record(record: pycares.DNSRecord) -> ResourceRecord:
             value = data.dname
         case _:
             value = ""
-    return ResourceRecord(record.name, rrtype, value)
+    return ResourceRecord(record.name, rrtype, value, record.ttl)

@@ -29,6 +29,9 @@ _REFRESH = timedelta(hours=1)
 _STORE_TIME = timedelta(seconds=0.9)
 """What the store may take besides the checks, so that no answer takes longer than check_timeout + 1 s."""
 
+_TELLING = 100
+"""For so many deferred clients at once the lists' own words are fetched; each may take check_timeout."""
+
 _WARN_AGAIN = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
@@ -36,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 class _Checks(Protocol):
     async def gather(self, request: Request, address: Address) -> Evidence: ...
+
+    async def explain(self, evidence: Evidence, address: Address) -> Evidence: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Service:
         self._clients = Recent[str, bool](settings.cache_valid, settings.cache_size)
         self._actions = Actions(settings, hostname)
         self._warned: datetime | None = None
+        self._telling: set[asyncio.Task[None]] = set()
         self.reconfigure(configuration, checks)
 
     def reconfigure(self, configuration: Configuration, checks: _Checks) -> None:
@@ -92,7 +98,21 @@ class Service:
             decision = self._without_store(case)
         except Exception:  # noqa: BLE001 (as in answer)
             decision = self._failed(case.request)
+        if decision.reason is Reason.DNSBL and len(self._telling) < _TELLING:
+            telling = asyncio.get_running_loop().create_task(self._tell_listings(decision, case.address))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
         return self._say(decision, case.now)
+
+    async def _tell_listings(self, decision: Decision, address: Address) -> None:
+        """Behind the answer: log the lists' own words, to which the client's operator may be referred."""
+        self._log.write_listings(replace(decision, evidence=await self._checks.explain(decision.evidence, address)))
+
+    async def close(self) -> None:
+        """Give up what is done behind the answers."""
+        for telling in self._telling:
+            telling.cancel()
+        await asyncio.gather(*self._telling, return_exceptions=True)
 
     async def decide(self, request: Request) -> Decision:
         """All nine steps, without log and answer. Raises StoreError when the store cannot be asked or told."""

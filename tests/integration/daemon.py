@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import Self
 
 WAIT_SECONDS = 15.0
-DEFAULTS = {"listen_port": "0", "dnsbls": "", "dnswls": "", "use_spf": "0", "cache_valid": "0"}
-"""Without DNS and client memory, unless a test wants them."""
+DEFAULTS = {
+    "listen_port": "0",
+    "web_listen": "",
+    "dnsbls": "",
+    "dnswls": "",
+    "use_spf": "0",
+    "cache_valid": "0",
+}
+"""Without DNS, client memory and web, unless a test wants them."""
 
 BLEY = (sys.executable, "-m", "bley")
 

@@ -39,8 +39,15 @@ def test_ask_says_when_nobody_listens(tmp_path: Path, address: str) -> None:
 
 
 def test_explain_shows_every_step_and_stores_nothing(tmp_path: Path) -> None:
-    with DnsServer({"7.100.51.198.bl.example": {"A": ["127.0.0.4"]}}) as dns:
-        settings = {"dnsbls": "bl.example", "dnswls": "wl.example", "use_spf": "1", "resolver": dns.address}
+    listed = {"A": ["127.0.0.4"], "TXT": ["see\\007 http://bl.example/"]}
+    entries = {"2.0.0.127.bl.example": {"A": ["127.0.0.2"]}, "2.0.0.127.wl.example": {"A": ["127.0.0.2"]}}
+    with DnsServer({"7.100.51.198.bl.example": listed, **entries}) as dns:
+        settings = {
+            "dnsbls": "bl.example*3",
+            "dnswls": "wl.example",
+            "use_spf": "1",
+            "resolver": dns.address,
+        }
         bley = Bley(tmp_path, **settings)
         explained = bley.run("explain", *request_options(**BAD))
     assert explained.splitlines() == [
@@ -52,7 +59,8 @@ def test_explain_shows_every_step_and_stores_nothing(tmp_path: Path) -> None:
         "dyn         0  no name, so none that looks dynamic",
         "s_eq_r      0  sender is another",
         "spf         -  not asked: it could not change the verdict",
-        "dnsbl       1  bl.example lists it: 127.0.0.4 (weight 1)",
+        "dnsbl       3  bl.example lists it: 127.0.0.4 (weight 3)",
+        "                 it says: see\\x5c007 http://bl.example/",
         "dnswl       0  wl.example does not list it",
         "thresholds  dnswl 1, dnsbl 1, helo + dyn + s_eq_r + spf 2",
         "verdict     defer, reason dnsbl; a retry passes after 300 s",
@@ -95,11 +103,11 @@ def test_explain_says_when_the_store_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_check_config_prints_all_settings(tmp_path: Path) -> None:
-    bley = Bley(tmp_path, dbpass="100% secret", greylist_period="90s", web_listen="127.0.0.1:1338")
+    bley = Bley(tmp_path, dbpass="100% secret", greylist_period="90s", log_days="30")
     printed = bley.run("check-config")
     assert "greylist_period = 90s\n" in printed
     assert "secret" not in printed
-    assert "web_listen has no effect in this version" in printed
+    assert "log_days has no effect in this version" in printed
     for key in Settings.model_fields:
         assert f"\n{key} =" in printed
 

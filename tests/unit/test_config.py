@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from bley.config import Settings, show
-from bley.core.dnslists import parse_dns_lists
+from bley.core.dnslists import parse_dns_lists, understand
 from bley.core.greylist import Timing
 from bley.core.policy import Thresholds
 from bley.core.triplet import TripletRules
@@ -60,6 +60,7 @@ def _value(key: str, text: str) -> object:
         ("exim_workaround", False),
         ("mode", "enforce"),
         ("on_store_error", "pass"),
+        ("web_listen", "127.0.0.1:1338"),
     ],
 )
 def test_default(key: str, default: object) -> None:
@@ -67,11 +68,35 @@ def test_default(key: str, default: object) -> None:
 
 
 def test_default_lists_are_alive_and_filtered() -> None:
-    """Those of bley 2 are dead; a list that answers for errors counts only its listings."""
+    """Those of bley 2 are dead; only what a list means by its own codes counts, and each can decide alone."""
     settings = Settings()
     assert [dns_list.zone for dns_list in settings.dnsbls] == ["zen.spamhaus.org", "bl.spamcop.net"]
     assert [dns_list.zone for dns_list in settings.dnswls] == ["list.dnswl.org"]
-    assert all(dns_list.codes for dns_list in (*settings.dnsbls, *settings.dnswls))
+    for dns_list in (*settings.dnsbls, *settings.dnswls):
+        assert dns_list.facts.status == "alive"
+        assert dns_list.facts.source, "it is a list that is known"
+        assert [(entry.filter is None, entry.weight) for entry in dns_list.entries] == [(False, 1)]
+
+
+@pytest.mark.parametrize(
+    ("codes", "weight"),
+    [
+        ("127.0.0.2", 1),
+        ("127.0.0.11", 1),
+        pytest.param("127.0.0.30", 0, id="a code that says nothing of mail"),
+        pytest.param("127.255.255.254", 0, id="asked through a public resolver"),
+    ],
+)
+def test_what_counts_by_default(codes: str, weight: int) -> None:
+    zen = Settings().dnsbls[0]
+    assert zen.weight(understand(zen.facts, [codes])) == weight
+
+
+@pytest.mark.parametrize(("code", "weight"), [("127.0.5.0", 0), ("127.0.5.1", 1), ("127.0.5.3", 1), ("127.0.10.3", 0)])
+def test_trust_that_counts_by_default(code: str, weight: int) -> None:
+    """Not what dnswl.org calls no trust, and not what it answers to whom it throttles."""
+    (dnswl,) = Settings().dnswls
+    assert dnswl.weight(understand(dnswl.facts, [code])) == weight
 
 
 @pytest.mark.parametrize(
@@ -162,6 +187,39 @@ def test_resolver(text: str) -> None:
 def test_what_is_no_resolver(text: str) -> None:
     with pytest.raises(ValidationError, match="has no server in"):
         _value("resolver", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("127.0.0.1:1338", ("127.0.0.1", 1338)),
+        ("127.0.0.2", ("127.0.0.2", 1338)),
+        ("[::1]:8080", ("::1", 8080)),
+        ("[::1]", ("::1", 1338)),
+        ("::1", ("::1", 1338)),
+        pytest.param("127.0.0.1:0", ("127.0.0.1", 0), id="a free port"),
+        pytest.param("", None, id="off"),
+    ],
+)
+def test_web_listen(text: str, place: tuple[str, int] | None) -> None:
+    """A loopback address; the port is 1338 if not given."""
+    settings = Settings.model_validate({"web_listen": text})
+    assert (settings.web_listen, settings.web_place) == (text, place)
+
+
+@pytest.mark.parametrize(
+    "text", ["1338", "localhost:1338", ":1338", "127.0.0.1:", "127.0.0.1:web", "127.0.0.1:65536", "127.0.0.1:-1", "on"]
+)
+def test_what_is_no_place_to_listen_at(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"is no place to listen at: write 127\.0\.0\.1:1338 or \[::1\]:1338"):
+        _value("web_listen", text)
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:1338", "192.0.2.1:1338", "[::]:1338", "2001:db8::1"])
+def test_web_pages_are_for_this_machine_only(text: str) -> None:
+    """They have no password: a web server with one must stand before them."""
+    with pytest.raises(ValidationError, match="must be a loopback address"):
+        _value("web_listen", text)
 
 
 @pytest.mark.parametrize(("text", "prefix"), [("28", 28), ("255.255.255.0", 24), ("255.255.240.0", 20)])
@@ -268,6 +326,13 @@ def test_values_that_are_no_texts_are_taken_as_they_are() -> None:
         ("listen_addr", "::1 127.0.0.1", "listen_addr = ::1, 127.0.0.1"),
         ("trusted_networks", "192.0.2.0/24,::1", "trusted_networks = 192.0.2.0/24, ::1/128"),
         ("dnsbls", "bl.example=127.0.0.[2..4]*3", "dnsbls = bl.example=127.0.0.[2..4]*3"),
+        (
+            "dnswls",
+            "a.example*-1 b.example a.example=127.0.0.2",
+            "dnswls = a.example*-1, a.example=127.0.0.2, b.example",
+        ),
+        ("dnsbls", f"{'k' * 26}.zen.dq.spamhaus.net*3", "dnsbls = ********.zen.dq.spamhaus.net*3"),
+        ("web_listen", "", "web_listen ="),
         ("reject_msg", "100%% sure", "reject_msg = 100%% sure"),
         ("dnswls", "", "dnswls ="),
         ("dbpass", "secret", "dbpass = ********"),
@@ -275,7 +340,7 @@ def test_values_that_are_no_texts_are_taken_as_they_are() -> None:
     ],
 )
 def test_show(key: str, text: str, line: str) -> None:
-    """A setting is shown with its unit, as it would be written; a password is not."""
+    """A setting is shown with its unit, as it would be written; a password or a key is not."""
     assert line in show(Settings.model_validate({key: text})).splitlines()
 
 

@@ -14,6 +14,7 @@ from bley.core.dnslists import parse_dns_lists
 from bley.core.errors import SettingsError
 
 CONFIGS = Path(__file__).parent.parent / "configs"
+KEY = "AbcdefghiJ0123456789klmnoP"  # of a customer of Spamhaus
 SOMEWHERE = ip_address("203.0.113.99")
 
 
@@ -43,7 +44,7 @@ def test_wrong_configuration(name: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_configuration_of_bley_2() -> None:
-    """Every key of bley 2 works and means the same."""
+    """Every key of bley 2 works and means the same; of a list that has died since, the operator is told."""
     configuration = load(CONFIGS / "bley2.conf")
     assert configuration.settings == Settings(
         listen_addr=("127.0.0.1", "::1"),
@@ -77,7 +78,11 @@ def test_configuration_of_bley_2() -> None:
         ipv4_prefix=24,
         ipv6_prefix=48,
     )
-    assert configuration.notes == ()
+    (note,) = configuration.notes
+    assert note == (
+        f"{CONFIGS}/bley2.conf:22: dnsbls: ix.dnsbl.manitu.net is dead since 2025-01-16: "
+        "it was emptied and closed by its operator; it is not asked: take zen.spamhaus.org instead"
+    )
 
 
 def test_list_files_of_bley_2() -> None:
@@ -142,15 +147,36 @@ def test_list_files_named_by_an_empty_setting(tmp_path: Path) -> None:
 
 def test_settings_of_later_versions_are_noted(tmp_path: Path) -> None:
     """Nothing is wrong with them, but the operator should know that they do nothing yet."""
-    file = _write(tmp_path, bley="log_days = 30\n\nweb_listen = 127.0.0.1:1338\n")
-    assert load(file).notes == (
-        f"{file}:4: web_listen has no effect in this version",
-        f"{file}:2: log_days has no effect in this version",
-    )
+    file = _write(tmp_path, bley="mode = observe\nlog_days = 30\nweb_listen = 127.0.0.1:1338\n")
+    assert load(file).notes == (f"{file}:3: log_days has no effect in this version",)
 
 
 def test_what_is_turned_off_is_not_noted(tmp_path: Path) -> None:
-    assert load(_write(tmp_path, bley="web_listen =\n")).notes == ()
+    assert load(_write(tmp_path, bley="log_days =\nweb_listen =\n")).notes == ()
+
+
+def test_dead_lists_are_noted_with_line_and_alternative(tmp_path: Path) -> None:
+    """All four default blocklists that bley ever had, and an allowlist; but no doubtful one. The settings keep them."""
+    file = _write(
+        tmp_path,
+        bley="dnswls = list.dnswl.org, dnswl.inps.de\n"
+        "dnsbls = ix.dnsbl.manitu.net*2, dnsbl.njabl.org,\n"
+        "    dnsbl.ahbl.org, DNSBL.sorbs.net, hostkarma.junkemailfilter.com=127.0.0.2\n",
+    )
+    configuration = load(file)
+    notes = [note.removeprefix(f"{file}:").split(":")[:3] for note in configuration.notes]
+    assert notes == [
+        ["3", " dnsbls", " ix.dnsbl.manitu.net is dead since 2025-01-16"],
+        ["3", " dnsbls", " dnsbl.njabl.org is dead since 2013-03-01"],
+        ["3", " dnsbls", " dnsbl.ahbl.org is dead since 2015-01-01"],
+        ["3", " dnsbls", " dnsbl.sorbs.net is dead since 2024-06-05"],
+        ["2", " dnswls", " dnswl.inps.de is dead since 2020-05-25"],
+    ]
+    assert configuration.notes[2].endswith(
+        ": it lists every address since its operator closed it; it is not asked: take zen.spamhaus.org instead"
+    )
+    assert configuration.notes[4].endswith("; it is not asked: take list.dnswl.org instead")
+    assert len(configuration.settings.dnsbls) == 5
 
 
 def test_settings_of_the_command_line_come_first(tmp_path: Path) -> None:
@@ -173,6 +199,63 @@ def test_wrong_password_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load(_write(tmp_path, bley="dbpass = secret\nlisten_port = x\n"))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        pytest.param(
+            f"dnsbls = {KEY}.zen.dq.spamhaus.net*x",
+            "dnsbls: a weight from -99 to 99 belongs here\n"
+            "    ********.zen.dq.spamhaus.net*x\n"
+            "                                 ^",
+            id="wrong list",
+        ),
+        pytest.param(
+            f"dnsbls = {KEY}.zen.dq.spamhaus.net, {KEY}.zen.dq.spamhaus.net",
+            "dnsbls: ********.zen.dq.spamhaus.net stands here twice with the same filter: keep one\n"
+            "    ********.zen.dq.spamhaus.net\n    ^",
+            id="the same list twice",
+        ),
+        pytest.param(
+            f"{KEY}.zen.dq.spamhaus.net",
+            "'********.zen.dq.spamhaus.net' is no setting: write key = value",
+            id="line that is no setting",
+        ),
+        pytest.param(
+            f"{KEY}.zen.dq.spamhaus.net=127.0.0.2",
+            "unknown key '********.zen.dq.spamhaus.net': see docs/settings.md for all keys",
+            id="unknown key",
+        ),
+        pytest.param(
+            f"rfc_threshold = {KEY}.zen.dq.spamhaus.net",
+            "rfc_threshold = ********.zen.dq.spamhaus.net: is no whole number",
+            id="value of another setting",
+        ),
+        pytest.param(
+            f"resolver = {KEY}.zen.dq.spamhaus.net",
+            "resolver = ********.zen.dq.spamhaus.net: has no server in '********.zen.dq.spamhaus.net': "
+            "write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53",
+            id="value that its fault repeats",
+        ),
+    ],
+)
+def test_key_of_a_list_is_no_part_of_a_fault(text: str, fault: str, tmp_path: Path) -> None:
+    """Faults are logged, and shown to whom one asks for help; a caret stands under the place in what is shown."""
+    file = _write(tmp_path, bley=text)
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert str(caught.value) == f"{file}:2: {fault}"
+
+
+def test_key_of_a_list_that_is_taken_for_a_key_of_the_file(tmp_path: Path) -> None:
+    """Lists on lines of their own that are not indented."""
+    file = _write(
+        tmp_path, bley=f"dnsbls =\n{KEY}.zen.dq.spamhaus.net=127.0.0.2\n{KEY}.zen.dq.spamhaus.net=127.0.0.3\n"
+    )
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert str(caught.value) == f"{file}:4: ********.zen.dq.spamhaus.net stands here a second time"
 
 
 def test_file_given_is_the_file(tmp_path: Path) -> None:

@@ -8,19 +8,22 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from bley import log
 from bley.core.decision import Decision
+from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import SettingsError
 from bley.core.evidence import Check, Finding
 from bley.core.greylist import Standing
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from bley.log import DecisionLog, configure_log
+from bley.log import DecisionLog, configure_log, printable
 
 REQUEST = Request(client_address="192.0.2.1", client_name="unknown", sender="a@example.com", recipient="b@example.org")
 DEFERRAL = Decision(
@@ -42,18 +45,31 @@ class _Collector(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def _lines(decision: Decision, level: int, *, is_json: bool = False, observes: bool = False) -> list[str]:
-    """What is written of `decision` at this level."""
+@contextmanager
+def _collected(level: int) -> Iterator[list[str]]:
+    """What is written of decisions at this level."""
     logger, handler = logging.getLogger("bley.decisions"), _Collector()
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(level)
     try:
-        DecisionLog(is_json=is_json, observes=observes).write(decision)
+        yield handler.lines
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
-    return handler.lines
+
+
+def _lines(decision: Decision, level: int, *, is_json: bool = False, observes: bool = False) -> list[str]:
+    with _collected(level) as lines:
+        DecisionLog(is_json=is_json, observes=observes).write(decision)
+    return lines
+
+
+def listings(decision: Decision, *, is_json: bool = False) -> list[str]:
+    """What the log has of the lists' own words."""
+    with _collected(logging.INFO) as lines:
+        DecisionLog(is_json=is_json, observes=False).write_listings(decision)
+    return lines
 
 
 def written(decision: Decision, *, is_json: bool = False, observes: bool = False) -> str:
@@ -160,6 +176,71 @@ def test_json() -> None:
         "wait": 300,
     }
     assert "\n" not in line
+
+
+def listed(**texts: str) -> Decision:
+    """A deferral by lists, `bl` for bl.example, that say this; the empty string: nothing."""
+    answer = Answer(Meaning.LISTED, (IPv4Address("127.0.0.2"),))
+    answers = [
+        ListAnswer(dns_list, answer, text)
+        for name, text in texts.items()
+        for dns_list in parse_dns_lists(f"{name}.example")
+    ]
+    return replace(DEFERRAL, evidence={Check.HELO: Finding(2, ""), Check.DNSBL: Finding(1, "", tuple(answers))})
+
+
+def test_each_list_that_says_why_it_names_the_client_has_a_line() -> None:
+    assert listings(listed(bl="See https://bl.example/?192.0.2.1, please", mute="", bl2="spam")) == [
+        "listed_by=bl.example, client_address=192.0.2.1, list_says=See https://bl.example/?192.0.2.1, please",
+        "listed_by=bl2.example, client_address=192.0.2.1, list_says=spam",
+    ]
+    assert listings(DEFERRAL) == []
+
+
+def test_what_a_list_says_is_a_stranger_s_text() -> None:
+    decision = listed(bl="a\nb\x1b[31m\\ \u2028")
+    assert listings(decision) == [
+        r"listed_by=bl.example, client_address=192.0.2.1, list_says=a\x0ab\x1b[31m\x5c \u2028"
+    ]
+    (line,) = listings(decision, is_json=True)
+    assert line.isascii()
+    assert line.isprintable()
+
+
+def test_what_lists_say_in_json() -> None:
+    (line,) = listings(listed(bl="Möglicher Spam, so"), is_json=True)
+    assert json.loads(line) == {
+        "listed_by": "bl.example",
+        "client_address": "192.0.2.1",
+        "list_says": "Möglicher Spam, so",
+    }
+
+
+def test_a_list_is_named_without_the_customer_s_key() -> None:
+    key = "abcdefghijklmnopqrstuvwxyz"
+    (dns_list,) = parse_dns_lists(f"{key}.zen.dq.spamhaus.net")
+    answer = ListAnswer(dns_list, Answer(Meaning.LISTED, (IPv4Address("127.0.0.2"),)), "spam")
+    decision = replace(DEFERRAL, evidence={Check.DNSBL: Finding(1, "", (answer,))})
+    for is_json in (False, True):
+        (line,) = listings(decision, is_json=is_json)
+        assert "********.zen.dq.spamhaus.net" in line
+        assert key not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("words, with spaces = and more", "words, with spaces = and more"),
+        ("Jürgen 漢", "Jürgen 漢"),
+        ("a\nb\r\tc\0", r"a\x0ab\x0d\x09c\x00"),
+        ("back\\slash", r"back\x5cslash"),
+        ("\x1b[31m\x9b", r"\x1b[31m\x9b"),
+        ("\u2028\u202e\U000e0001", r"\u2028\u202e\U000e0001"),
+        ("", ""),
+    ],
+)
+def test_printable_text_stays_in_its_line_and_commands_no_terminal(text: str, shown: str) -> None:
+    assert printable(text) == shown
 
 
 @contextmanager

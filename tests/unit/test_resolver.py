@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import dns.flags
 import dns.message
+import dns.rcode
 import dns.resolver
 import dns.rrset
 import pytest
@@ -30,6 +32,7 @@ _SOON = timedelta(milliseconds=150)
 _SLACK_SECONDS = 0.3
 _AT_ONCE_SECONDS = 0.5
 _IN_A_ROW = 5
+_TTL_SECONDS = 300  # DnsServer's, unless told otherwise
 
 _ADDRESSES = [f"192.0.2.{last}" for last in range(1, 255)]
 _LONG_TEXT = "long " * 1000
@@ -49,7 +52,8 @@ _ZONE: Zone = {
     "xn--bcher-kva.example": {"A": ["192.0.2.4"]},
     "many.example": {"A": _ADDRESSES},
     "truncated.example": Truncated({"TXT": [_LONG_TEXT]}),
-    "slow.example": Delay(0.05, {"A": ["192.0.2.5"]}),
+    "slow.example": Delay(0.05, {"A": ["192.0.2.5"], "TXT": ["slow"]}),
+    "*.slow.example": Delay(0.05, {"A": ["192.0.2.5"]}),
     "silent.example": SILENT,
     "odd name.example": {"A": ["192.0.2.6"], "AAAA": ["2001:db8::6"], "TXT": ['"in " "two"'], "MX": ["5 mx.example"]},
     "a:b=c'd.example": {"PTR": ["a.example"]},
@@ -73,6 +77,16 @@ def dns_server() -> Iterator[DnsServer]:
 async def resolver(dns_server: DnsServer) -> AsyncIterator[CaresResolver]:
     async with _asking(dns_server) as resolver:
         yield resolver
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What bley logs, whatever another test has made of its logger."""
+    logger = logging.getLogger("bley")
+    was = logger.propagate
+    logger.propagate = True
+    yield caplog
+    logger.propagate = was
 
 
 @contextlib.asynccontextmanager
@@ -122,10 +136,17 @@ class TestAnswers:
 
     async def test_the_aliases_on_the_way_are_in_the_answer(self, resolver: CaresResolver) -> None:
         assert await resolver.resolve("alias.example", "AAAA") == [
-            ResourceRecord("alias.example", "CNAME", "other.example"),
-            ResourceRecord("other.example", "CNAME", "a.example"),
-            ResourceRecord("a.example", "AAAA", "2001:db8::1"),
+            ResourceRecord("alias.example", "CNAME", "other.example", _TTL_SECONDS),
+            ResourceRecord("other.example", "CNAME", "a.example", _TTL_SECONDS),
+            ResourceRecord("a.example", "AAAA", "2001:db8::1", _TTL_SECONDS),
         ]
+
+    @pytest.mark.parametrize("name", ["a.example", "odd name.example"])
+    async def test_a_record_says_how_long_it_may_be_kept(self, name: str) -> None:
+        with DnsServer(_ZONE, ttl=77) as server:
+            async with _asking(server) as resolver:
+                records = await resolver.resolve(name, "A")
+        assert {record.ttl_seconds for record in records} == {77}
 
     @pytest.mark.parametrize(
         ("name", "rrtype"),
@@ -160,8 +181,8 @@ class TestAnswers:
 
 
 @contextlib.asynccontextmanager
-async def _odd_server(*records: str) -> AsyncIterator[str]:
-    """Answers every query with these records; its address."""
+async def _odd_server(*records: str, code: str = "NOERROR", delay_seconds: float = 0) -> AsyncIterator[str]:
+    """Answers every query with these records and this response code; its address."""
 
     class Odd(asyncio.DatagramProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -173,7 +194,8 @@ async def _odd_server(*records: str) -> AsyncIterator[str]:
             for record in records:
                 name, ttl, *rest = record.split()
                 response.answer.append(dns.rrset.from_text(name, int(ttl), *rest))
-            self.transport.sendto(response.to_wire(), addr)
+            response.set_rcode(dns.rcode.from_text(code))
+            asyncio.get_running_loop().call_later(delay_seconds, self.transport.sendto, response.to_wire(), addr)
 
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Odd, ("127.0.0.1", 0))
     host, port = transport.get_extra_info("sockname")
@@ -184,16 +206,29 @@ async def _odd_server(*records: str) -> AsyncIterator[str]:
 
 
 class TestFailures:
-    @pytest.mark.parametrize("name", ["servfail.example", "refused.example"])
-    async def test_a_failure_is_told_at_once_with_name_type_and_reason(
-        self, resolver: CaresResolver, name: str
+    @pytest.mark.parametrize("code", ["SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"])
+    @pytest.mark.parametrize("name", ["failing.example", "%.failing.example"], ids=["c-ares", "dnspython"])
+    async def test_a_failure_is_told_at_once_with_name_type_and_the_rfc_s_name_for_it(
+        self, name: str, code: str
     ) -> None:
-        start = time.monotonic()
-        with pytest.raises(ResolverError) as caught:
-            await resolver.resolve(name, "TXT")
-        assert (caught.value.name, caught.value.rrtype) == (name, "TXT")
-        assert "server" in caught.value.why
-        assert time.monotonic() - start < _AT_ONCE_SECONDS
+        """RFC 1035 4.1.1. It is no silence: somebody answered."""
+        with DnsServer({name: Rcode(code)}) as server:
+            async with _asking(server) as resolver:
+                start = time.monotonic()
+                with pytest.raises(ResolverError) as caught:
+                    await resolver.resolve(name, "TXT")
+                assert time.monotonic() - start < _AT_ONCE_SECONDS
+        error = caught.value
+        assert (error.name, error.rrtype, error.why, error.is_silence) == (name, "TXT", code, False)
+
+    async def test_silence_is_told_as_such(self, dns_server: DnsServer) -> None:
+        with DnsServer({}) as dead:
+            pass
+        for server, why in ((dns_server, "no answer in time"), (dead, "connection refused")):
+            async with _asking(server, within=_SOON) as resolver:
+                with pytest.raises(ResolverError) as caught:
+                    await resolver.resolve("silent.example", "A")
+            assert (caught.value.why, caught.value.is_silence) == (why, True)
 
     @pytest.mark.parametrize("servers", [1, 2, 3])
     async def test_silence_is_an_error_in_time_however_many_servers_there_are(self, servers: int) -> None:
@@ -219,6 +254,40 @@ class TestFailures:
         with DnsServer({"a.example": SILENT}) as silent:
             async with _asking(silent, dns_server, within=timedelta(seconds=1)) as resolver:
                 assert _data(await resolver.resolve("a.example", "AAAA")) == ["2001:db8::1"]
+
+
+class TestPatience:
+    """c-ares drops an answer that comes after its next try; so dnspython asks too, once, and waits."""
+
+    async def test_an_answer_that_is_always_late_for_c_ares_is_taken(self) -> None:
+        """c-ares waits a third of the time, then two thirds."""
+        with DnsServer({"late.example": Delay(0.7, {"A": ["192.0.2.7"]})}) as server:
+            async with _asking(server, within=timedelta(seconds=1)) as resolver:
+                assert _data(await resolver.resolve("late.example", "A")) == ["192.0.2.7"]
+
+    async def test_a_late_failure_is_told_as_what_it_is(self) -> None:
+        """Once anybody has answered there is nothing more to wait for."""
+        async with _odd_server(code="SERVFAIL", delay_seconds=0.25) as address:
+            resolver = CaresResolver([address], _WITHIN)
+            start = time.monotonic()
+            with pytest.raises(ResolverError) as caught:
+                await resolver.resolve("a.example", "A")
+            assert time.monotonic() - start < _WITHIN.total_seconds() - 0.2
+            await resolver.close()
+        assert (caught.value.why, caught.value.is_silence) == ("SERVFAIL", False)
+
+    async def test_an_answer_that_comes_soon_is_asked_for_once(
+        self, resolver: CaresResolver, dns_server: DnsServer
+    ) -> None:
+        await resolver.resolve("slow.example", "A")
+        assert dns_server.questions == [("slow.example", "A")]
+
+    async def test_nothing_is_left_running(self, dns_server: DnsServer) -> None:
+        async with _asking(dns_server, within=_SOON) as resolver:
+            await _seconds_of_failure(resolver, "silent.example")
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 class TestNames:
@@ -284,7 +353,8 @@ class TestNamesThatAreNoHostNames:
     async def test_they_are_asked_for_and_answered_as_others_are(
         self, resolver: CaresResolver, name: str, rrtype: RrType, data: list[Data]
     ) -> None:
-        assert await resolver.resolve(name, rrtype) == [ResourceRecord(name, rrtype, value) for value in data]
+        expected = [ResourceRecord(name, rrtype, value, _TTL_SECONDS) for value in data]
+        assert await resolver.resolve(name, rrtype) == expected
 
     async def test_the_aliases_on_the_way_are_in_the_answer(self, resolver: CaresResolver) -> None:
         records = await resolver.resolve("[192.0.2.1]", "A")
@@ -373,87 +443,221 @@ class TestCache:
         monkeypatch.setattr(resolver_module, "_QUESTIONS_A_CHANNEL", 3)
         async with _asking(dns_server, within=timedelta(seconds=0.5)) as resolver:
             threads = threading.active_count()
-            slow = [asyncio.create_task(resolver.resolve("slow.example", "A"))]
-            for _ in range(20):
+            slow = []
+            for number in range(20):
+                slow.append(resolver.resolve(f"n{number}.slow.example", "A"))
                 assert len(await resolver.resolve("a.example", "A")) == 2
-                slow.append(asyncio.create_task(resolver.resolve("slow.example", "A")))
             assert all(_data(records) == ["192.0.2.5"] for records in await asyncio.gather(*slow))
             assert len([name for name, _ in dns_server.questions if name == "a.example"]) > 3
             await asyncio.sleep(1.1)  # twice the longest question: then the old channels go
             assert threading.active_count() <= threads
 
 
-class TestWarnings:
-    async def test_silence_and_its_end_are_told_once_each(
-        self, dns_server: DnsServer, caplog: pytest.LogCaptureFixture
+class TestEqualQuestions:
+    async def test_they_are_asked_once_while_the_first_is_in_flight(
+        self, resolver: CaresResolver, dns_server: DnsServer
     ) -> None:
-        async with _asking(dns_server, within=timedelta(milliseconds=20)) as resolver:
-            for _ in range(2):
-                await self._ask_in_vain(resolver, dns_server, 2 * _IN_A_ROW)
-                for _ in range(_IN_A_ROW):
-                    await resolver.resolve("a.example", "A")
-        assert self._said(caplog) == ["no answer to 5", "answers again"] * 2
+        answers = await asyncio.gather(*(resolver.resolve("slow.example", "A") for _ in range(10)))
+        assert [_data(records) for records in answers] == [["192.0.2.5"]] * 10
+        assert dns_server.questions == [("slow.example", "A")]
 
-    async def test_a_cached_answer_is_no_end_of_the_silence(
-        self, dns_server: DnsServer, caplog: pytest.LogCaptureFixture
+    async def test_who_asks_later_gets_the_answer_although_the_first_has_gone_away(
+        self, resolver: CaresResolver, dns_server: DnsServer
     ) -> None:
-        async with _asking(dns_server, within=timedelta(milliseconds=20)) as resolver:
-            await resolver.resolve("a.example", "A")
-            for _ in range(3):
-                await self._ask_in_vain(resolver, dns_server, _IN_A_ROW)
-                await resolver.resolve("a.example", "A")
-        assert self._said(caplog) == ["no answer to 5"]
+        """Whoever may be cancelled awaits it through `asyncio.shield`."""
 
-    async def test_a_few_unanswered_questions_are_not_worth_a_line(
-        self, dns_server: DnsServer, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """One list may be silent: that is not the DNS."""
-        async with _asking(dns_server, within=timedelta(milliseconds=20)) as resolver:
-            await self._ask_in_vain(resolver, dns_server, _IN_A_ROW - 1)
-            await _seconds_of_failure(resolver, "refused.example")
-            await self._ask_in_vain(resolver, dns_server, _IN_A_ROW - 1)
-        assert self._said(caplog) == []
+        async def ask() -> Sequence[ResourceRecord]:
+            return await asyncio.shield(resolver.resolve("slow.example", "A"))
 
-    async def test_a_name_that_cannot_be_asked_says_nothing_of_the_dns(
-        self, dns_server: DnsServer, caplog: pytest.LogCaptureFixture
+        first = asyncio.create_task(ask())
+        await asyncio.sleep(0.001)
+        second = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        first.cancel()
+        assert _data(await second) == ["192.0.2.5"]
+        assert first.cancelled()
+        assert dns_server.questions == [("slow.example", "A")]
+
+    async def test_other_types_are_other_questions(self, resolver: CaresResolver, dns_server: DnsServer) -> None:
+        records = await asyncio.gather(resolver.resolve("slow.example", "A"), resolver.resolve("slow.example", "TXT"))
+        assert [_data(each) for each in records] == [["192.0.2.5"], [b"slow"]]
+        assert sorted(dns_server.questions) == [("slow.example", "A"), ("slow.example", "TXT")]
+
+    async def test_a_failure_is_everyone_s_and_is_asked_for_anew_afterwards(self, dns_server: DnsServer) -> None:
+        async with _asking(dns_server, within=_SOON) as resolver:
+            asked = [resolver.resolve("silent.example", "A") for _ in range(3)]
+            results = await asyncio.gather(*asked, return_exceptions=True)
+            assert all(isinstance(error, ResolverError) for error in results)
+            dns_server.update("silent.example", {"A": ["192.0.2.9"]})
+            assert _data(await resolver.resolve("silent.example", "A")) == ["192.0.2.9"]
+
+    async def test_a_failure_that_nobody_waits_for_any_more_disturbs_nobody(self, resolver: CaresResolver) -> None:
+        """asyncio would complain of an exception that was never retrieved."""
+        complaints: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        asked = resolver.resolve("servfail.example", "A")
+        await asyncio.wait([asked])
+        del asked
+        await asyncio.sleep(0)
+        gc.collect()
+        assert complaints == []
+
+
+class TestSilence:
+    """Of the DNS altogether: then questions fail at once, until it speaks again."""
+
+    @pytest.fixture(autouse=True)
+    def _hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(resolver_module, "_PROBE_SECONDS", 0.005)
+
+    @pytest.fixture
+    async def hasty(self, dns_server: DnsServer) -> AsyncIterator[CaresResolver]:
+        """In time enough for an answer on a busy machine."""
+        async with _asking(dns_server, within=timedelta(milliseconds=100)) as resolver:
+            yield resolver
+
+    async def _ask_in_vain(
+        self, resolver: CaresResolver, times: int = _IN_A_ROW, below: str = "silent.example"
     ) -> None:
-        async with _asking(dns_server, within=timedelta(milliseconds=20)) as resolver:
-            await self._ask_in_vain(resolver, dns_server, _IN_A_ROW)
+        await asyncio.gather(*(_seconds_of_failure(resolver, f"n{number}.{below}") for number in range(times)))
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(_WITHIN.total_seconds()):
+            while not is_so():  # noqa: ASYNC110 (nobody tells us)
+                await asyncio.sleep(0.001)
+
+    def _probes(self, dns_server: DnsServer) -> int:
+        return dns_server.questions.count((".", "NS"))
+
+    async def test_it_and_its_end_are_told_once_each(
+        self, hasty: CaresResolver, dns_server: DnsServer, log: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(2):
+            dns_server.silence()
+            await self._ask_in_vain(hasty, 2 * _IN_A_ROW)
+            await self._until(lambda: hasty.is_silent)
+            await self._ask_in_vain(hasty, 2 * _IN_A_ROW)
+            dns_server.speak()
+            await self._until(lambda: not hasty.is_silent)
+        consequence = "while this lasts, its checks count nothing and hold up no mail"
+        told = [f"DNS: no answer from {dns_server.address}; {consequence}", "DNS: answers again"]
+        assert log.messages == told * 2
+        assert {record.levelno for record in log.records} == {logging.WARNING}
+
+    async def test_while_it_lasts_questions_fail_at_once_and_are_not_asked(
+        self, hasty: CaresResolver, dns_server: DnsServer
+    ) -> None:
+        dns_server.silence()
+        await self._ask_in_vain(hasty)
+        await self._until(lambda: hasty.is_silent)
+        with pytest.raises(ResolverError) as caught:
+            await hasty.resolve("a.example", "A")
+        assert (caught.value.why, caught.value.is_silence) == ("the DNS does not answer", True)
+        assert ("a.example", "A") not in dns_server.questions
+
+    async def test_afterwards_questions_are_answered(self, hasty: CaresResolver, dns_server: DnsServer) -> None:
+        dns_server.silence()
+        await self._ask_in_vain(hasty)
+        await self._until(lambda: hasty.is_silent)
+        dns_server.speak()
+        await self._until(lambda: not hasty.is_silent)
+        assert len(await hasty.resolve("a.example", "A")) == 2
+
+    async def test_servers_where_nobody_listens_are_silent(self, log: pytest.LogCaptureFixture) -> None:
+        with DnsServer({}) as first, DnsServer({}) as second:
+            pass
+        async with _asking(first, second, within=timedelta(milliseconds=50)) as resolver:
+            await self._ask_in_vain(resolver)
+            await self._until(lambda: resolver.is_silent)
+        assert log.messages[0].startswith(f"DNS: no answer from {first.address}, {second.address}; ")
+
+    async def test_names_that_are_silent_say_nothing_of_a_dns_that_answers(
+        self, dns_server: DnsServer, log: pytest.LogCaptureFixture
+    ) -> None:
+        """One list may be silent; so the root is asked, which every resolver has at hand."""
+        dns_server.update("*.silent.example", SILENT)
+        async with _asking(dns_server, within=timedelta(milliseconds=150)) as resolver:
+            await self._ask_in_vain(resolver)
+            await self._until(lambda: self._probes(dns_server) > 0)
+            assert len(await resolver.resolve("a.example", "A")) == 2
+            assert not resolver.is_silent
+        assert log.messages == []
+
+    async def test_with_one_server_dead_the_dns_is_not_silent(
+        self, dns_server: DnsServer, log: pytest.LogCaptureFixture
+    ) -> None:
+        with DnsServer({}) as dead:
+            pass
+        async with _asking(dead, dns_server) as resolver:
+            await asyncio.gather(*(resolver.resolve(f"n{number}.example", "A") for number in range(3 * _IN_A_ROW)))
+            assert not resolver.is_silent
+        assert log.messages == []
+
+    async def test_any_answer_in_between_begins_the_count_anew(
+        self, hasty: CaresResolver, dns_server: DnsServer
+    ) -> None:
+        """A failure is an answer too."""
+        dns_server.update("*.silent.example", SILENT)
+        for name in ("refused.example", "nowhere.example", "a.example"):
+            await self._ask_in_vain(hasty, _IN_A_ROW - 1)
+            with contextlib.suppress(ResolverError):
+                await hasty.resolve(name, "A")
+        await asyncio.sleep(0.01)
+        assert self._probes(dns_server) == 0
+
+    async def test_a_name_that_cannot_be_asked_is_no_answer_and_no_silence(
+        self, hasty: CaresResolver, dns_server: DnsServer
+    ) -> None:
+        async def ask_the_impossible() -> None:
             for name in ("a..example", "a\\.example", "ü..example"):
-                with contextlib.suppress(ResolverError):
-                    await resolver.resolve(name, "A")
-        assert self._said(caplog) == ["no answer to 5"]
+                for _ in range(_IN_A_ROW):
+                    with contextlib.suppress(ResolverError):
+                        await hasty.resolve(name, "A")
+
+        await ask_the_impossible()
+        await asyncio.sleep(0.01)
+        assert self._probes(dns_server) == 0
+        dns_server.silence()
+        await self._ask_in_vain(hasty, _IN_A_ROW - 1)
+        await ask_the_impossible()
+        await self._ask_in_vain(hasty, 1)
+        await self._until(lambda: hasty.is_silent)
 
     async def test_questions_cut_off_by_the_end_say_nothing_of_the_dns(
-        self, dns_server: DnsServer, caplog: pytest.LogCaptureFixture
+        self, dns_server: DnsServer, log: pytest.LogCaptureFixture
     ) -> None:
-        resolver = CaresResolver([dns_server.address], timedelta(seconds=0.2))
-        await self._ask_in_vain(resolver, dns_server, _IN_A_ROW)
-        asked = asyncio.create_task(resolver.resolve("silent.example", "A"))
-        await asyncio.sleep(0)
+        resolver = CaresResolver([dns_server.address], _WITHIN)
+        asked = [resolver.resolve(f"n{number}.slow.example", "A") for number in range(2 * _IN_A_ROW)]
+        await asyncio.sleep(0.001)
         await resolver.close()
-        with pytest.raises(ResolverError):
-            await asked
-        assert self._said(caplog) == ["no answer to 5"]
+        assert all(isinstance(error, ResolverError) for error in await asyncio.gather(*asked, return_exceptions=True))
+        await asyncio.sleep(0.01)
+        assert self._probes(dns_server) == 0
+        assert log.messages == []
 
-    async def _ask_in_vain(self, resolver: CaresResolver, dns_server: DnsServer, times: int) -> None:
-        dns_server.silence()
-        await asyncio.gather(*(_seconds_of_failure(resolver, f"n{number}.example") for number in range(times)))
-        dns_server.speak()
-
-    def _said(self, caplog: pytest.LogCaptureFixture) -> list[str]:
-        assert all(record.levelno == logging.WARNING for record in caplog.records)
-        words = [record.getMessage().removeprefix("DNS: ") for record in caplog.records]
-        return [text.partition(" questions")[0] for text in words]
+    async def test_a_resolver_that_is_closed_meanwhile_asks_no_more(self, dns_server: DnsServer) -> None:
+        async with _asking(dns_server, within=timedelta(milliseconds=50)) as resolver:
+            dns_server.silence()
+            await self._ask_in_vain(resolver)
+            await self._until(lambda: resolver.is_silent)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 class TestClose:
     async def test_questions_on_their_way_end_in_a_resolver_error_at_once(self, dns_server: DnsServer) -> None:
         resolver = CaresResolver([dns_server.address], _WITHIN)
         asked = asyncio.create_task(_seconds_of_failure(resolver, "silent.example"))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
         await resolver.close()
         assert await asked < _AT_ONCE_SECONDS
+
+    async def test_who_asks_then_gets_a_resolver_error_too(self, dns_server: DnsServer) -> None:
+        resolver = CaresResolver([dns_server.address], _WITHIN)
+        in_the_same_turn = resolver.resolve("a.example", "A")
+        await resolver.close()
+        with pytest.raises(ResolverError):
+            await in_the_same_turn
+        assert await _seconds_of_failure(resolver, "a.example") < _AT_ONCE_SECONDS
 
     async def test_nothing_is_left_of_it(self, dns_server: DnsServer) -> None:
         """c-ares lets go in a thread of its own, a moment later."""

@@ -1,16 +1,20 @@
 """The nine steps of the decision (design, part 2), with time that is told and evidence that is given."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
+from ipaddress import IPv4Address
 
 import pytest
 
+from bley import service as service_module
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.decision import Decision
+from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
 from bley.core.evidence import Check, Evidence, Finding
 from bley.core.exemptions import read_clients, read_mail_addresses
@@ -30,22 +34,34 @@ REQUEST = Request(
     instance="1a.2b",
 )
 TRIPLET = Triplet("198.51.100.0/24", "a@example.com", "b@example.org")
+LISTED = Answer(Meaning.LISTED, (IPv4Address("127.0.0.2"),))
+NAMED = tuple(ListAnswer(dns_list, LISTED) for dns_list in parse_dns_lists("bl.example, bl2.example"))
+BLOCKED = {Check.HELO: Finding(2, "no match"), Check.DNSBL: Finding(2, "listed", NAMED)}
 BAD = {Check.HELO: Finding(2, "no match")}
 GOOD = {Check.HELO: Finding(0, "match")}
 ALLOWED = {Check.HELO: Finding(2, "no match"), Check.DNSWL: Finding(1, "listed")}
 DEFER = "DEFER_IF_PERMIT"
 
 
-@dataclass
 class FakeChecks:
-    """Finds what it is told to; counts how often it is asked."""
+    """Finds what it is told to; counts how often it is asked, and how often why lists name a client."""
 
-    evidence: Evidence
-    asked: int = 0
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence, self.asked, self.explained = evidence, 0, 0
+        self.may_explain = asyncio.Event()
+        self.may_explain.set()
 
     async def gather(self, request: Request, address: Address) -> Evidence:
         self.asked += 1
         return self.evidence
+
+    async def explain(self, evidence: Evidence, address: Address) -> Evidence:
+        self.explained += 1
+        await self.may_explain.wait()
+        return {
+            check: replace(finding, answers=tuple(replace(each, text=f"see {address}") for each in finding.answers))
+            for check, finding in evidence.items()
+        }
 
 
 class AwayStore(MemoryStore):
@@ -397,3 +413,96 @@ async def test_smart_takes_a_pool_for_one_client() -> None:
     assert (await world.decide(client_address="2001:db8:1:2:3::4")).triplet == replace(
         TRIPLET, client="2001:db8:1:2::/64"
     )
+
+
+class TestListsOwnWords:
+    """Why lists name a deferred client: fetched and logged behind the answer."""
+
+    @pytest.fixture
+    async def world(self) -> AsyncIterator[World]:
+        world = World(BLOCKED)
+        yield world
+        await world.service.close()
+
+    async def settle(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    def told(self, log: pytest.LogCaptureFixture) -> list[str]:
+        return [line for line in log.messages if "list_says" in line]
+
+    async def test_a_deferral_by_blocklists_logs_them(self, world: World, log: pytest.LogCaptureFixture) -> None:
+        assert (await world.answer()).verb == DEFER
+        assert self.told(log) == [], "the answer waits for nobody"
+        await self.settle()
+        assert "why=dnsbl" in log.messages[0]
+        assert log.messages[1:] == [
+            f"listed_by={name}, client_address=198.51.100.7, list_says=see 198.51.100.7"
+            for name in ("bl.example", "bl2.example")
+        ]
+
+    async def test_in_json_too(self, world: World, log: pytest.LogCaptureFixture) -> None:
+        world.reload(log_format="json")
+        await world.answer()
+        await self.settle()
+        assert [json.loads(line)["list_says"] for line in self.told(log)] == ["see 198.51.100.7"] * 2
+
+    async def test_retries_and_further_mail_of_that_client_do_not_ask_again(self, world: World) -> None:
+        await world.answer()
+        assert (await world.decide()).reason == "early"
+        await world.answer()
+        assert (await world.decide(recipient="c@example.org")).reason == "client-bad"
+        await world.answer(recipient="d@example.org")
+        await self.settle()
+        assert world.checks.explained == 1
+
+    @pytest.mark.parametrize(
+        ("evidence", "reason"),
+        [
+            (BAD, "helo"),
+            ({Check.HELO: Finding(2, ""), Check.DNSBL: Finding(0, "", NAMED)}, "helo"),
+            ({Check.DNSWL: Finding(1, "", NAMED)}, "trusted"),
+            ({Check.DNSWL: Finding(1, "", NAMED), Check.DNSBL: Finding(2, "", NAMED)}, "trusted"),
+            (GOOD, "clean"),
+        ],
+    )
+    async def test_no_other_answer_asks_for_them(
+        self, world: World, log: pytest.LogCaptureFixture, evidence: Evidence, reason: str
+    ) -> None:
+        world.checks.evidence = evidence
+        await world.answer()
+        await self.settle()
+        assert f"={reason}, " in log.messages[0]
+        assert (world.checks.explained, self.told(log)) == (0, [])
+
+    async def test_a_deferral_that_could_not_be_recorded_does_not_ask(self, world: World) -> None:
+        world.store.is_away = True
+        world.reload(on_store_error="defer")
+        assert (await world.answer()).verb == DEFER
+        await self.settle()
+        assert world.checks.explained == 0
+
+    async def test_for_so_many_clients_at_once_and_no_more(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+    ) -> None:
+        """The others are deferred all the same."""
+        monkeypatch.setattr(service_module, "_TELLING", 2)
+        world.checks.may_explain.clear()
+        for number in range(5):
+            assert (await world.answer(client_address=f"192.0.{number}.1")).verb == DEFER
+            await self.settle()
+        assert world.checks.explained == 2
+        world.checks.may_explain.set()
+        await self.settle()
+        assert len(self.told(log)) == 2 * 2
+        await world.answer(client_address="192.0.99.1")
+        await self.settle()
+        assert world.checks.explained == 3
+
+    async def test_close_gives_them_up(self, world: World, log: pytest.LogCaptureFixture) -> None:
+        world.checks.may_explain.clear()
+        await world.answer()
+        await self.settle()
+        await world.service.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert self.told(log) == []

@@ -86,7 +86,7 @@ def test_a_passed_socket_is_listened_at(tmp_path: Path) -> None:
         listener.listen()
         port = listener.getsockname()[1]
         settings = tmp_path / "bley.conf"
-        settings.write_text(f"[bley]\ndbpath = {tmp_path}\nlisten_addr = 192.0.2.1\n")
+        settings.write_text(f"[bley]\ndbpath = {tmp_path}\nlisten_addr = 192.0.2.1\nweb_listen =\n")
         command = [sys.executable, "-c", PASSING, str(listener.fileno()), "-m", "bley", "serve", "-c", str(settings)]
         with subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout

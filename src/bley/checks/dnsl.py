@@ -1,53 +1,90 @@
 """What the DNS allowlists and blocklists say of a client (RFC 5782)."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
-from bley.core.dnslists import Answer, DnsList, question
+from bley.checks.list_watch import WatchedList
+from bley.core.dnslists import Answer, DnsList, ListAnswer, Meaning, question
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.mail import Address
+from bley.core.policy import Bounds
 from bley.ports import Resolver
 
-__all__ = ["check_dns_lists"]
+__all__ = ["AskedList", "Inquiry", "explained"]
 
 
-async def check_dns_lists(address: Address, lists: Sequence[DnsList], resolver: Resolver, within: timedelta) -> Finding:
-    """The summed weight of the lists that name the client, all asked at once.
+@dataclass(frozen=True, slots=True)
+class AskedList:
+    """A list as a setting has it, and as it is watched: the one says what an answer counts, the other asks."""
 
-    A list that does not answer `within` this time, or answers that it may not be asked, counts nothing;
-    the finding is unknown if all are so.
-    """
-    answers = await asyncio.gather(*(_ask(address, dns_list, resolver, within) for dns_list in lists))
-    known = [
-        (dns_list, answer)
-        for dns_list, answer in zip(lists, answers, strict=True)
-        if isinstance(answer, Answer) and not answer.refused
-    ]
-    score = sum(dns_list.weight for dns_list, answer in known if answer.listed)
-    detail = ", ".join(_describe(dns_list, answer) for dns_list, answer in zip(lists, answers, strict=True))
-    return Finding(score if known else None, detail)
+    setting: DnsList
+    watched: WatchedList
 
 
-async def _ask(address: Address, dns_list: DnsList, resolver: Resolver, within: timedelta) -> Answer | ResolverError:
-    name = question(address, dns_list.zone)
-    try:
-        async with asyncio.timeout(within.total_seconds()):
-            records = await resolver.resolve(name, "A")
-    except ResolverError as error:
-        return error
-    except TimeoutError:
-        return ResolverError(name, "A", "no answer in time")
-    return dns_list.understand(str(record.data) for record in records if record.rrtype == "A")
+class Inquiry:
+    """The lists of one setting, all asked at once about one client; `then` is called after each answer, later."""
+
+    def __init__(
+        self, lists: Sequence[AskedList], address: Address, resolver: Resolver, then: Callable[[], object]
+    ) -> None:
+        self._lists, self._then = lists, then
+        self._answers: dict[str, ListAnswer] = {}
+        self.bounds = Bounds(sum(asked.setting.least for asked in lists), sum(asked.setting.most for asked in lists))
+        for asked in lists:
+            if instead := asked.watched.instead_of_asking(address.version):
+                self._take(asked.setting, instead)
+            else:
+                asked.watched.ask(address, resolver, partial(self._answered, asked.setting))
+
+    def _answered(self, dns_list: DnsList, answer: Answer) -> None:
+        if dns_list.zone not in self._answers:  # else it comes too late
+            self._take(dns_list, answer)
+            self._then()
+
+    def _take(self, dns_list: DnsList, answer: Answer) -> None:
+        weight = dns_list.weight(answer)
+        least, most = self.bounds
+        self.bounds = Bounds(least - dns_list.least + weight, most - dns_list.most + weight)
+        self._answers[dns_list.zone] = ListAnswer(dns_list, answer)
+
+    def finding(self) -> Finding | None:
+        """The summed weight of the lists that named the client; unknown when none could tell.
+
+        What has not answered yet is not in it; None when that is all that could tell.
+        """
+        answers = tuple(
+            self._answers[asked.setting.zone] for asked in self._lists if asked.setting.zone in self._answers
+        )
+        tells = any(each.answer.tells for each in answers)
+        if not tells and len(answers) < len(self._lists):
+            return None
+        is_known = tells or all(each.answer.meaning is Meaning.NOT_SERVED for each in answers)
+        score = sum(each.weight for each in answers) if is_known else None
+        return Finding(score, ", ".join(map(str, answers)), answers)
+
+    def give_up(self) -> None:
+        """Take what has not answered yet as unknown."""
+        for asked in self._lists:
+            if asked.setting.zone not in self._answers:
+                self._take(asked.setting, Answer(Meaning.SILENT, why="no answer in time"))
 
 
-def _describe(dns_list: DnsList, answer: Answer | ResolverError) -> str:
-    if isinstance(answer, ResolverError):
-        return f"{dns_list.zone} unknown: {answer.why}"
-    codes = " ".join(answer.codes)
-    if answer.refused:
-        return f"{dns_list.zone} refused: {codes}"
-    if answer.listed:
-        return f"{dns_list.zone} lists it: {codes} (weight {dns_list.weight})"
-    return f"{dns_list.zone} {f'does not count {codes}' if codes else 'does not list it'}"
+async def explained(finding: Finding, address: Address, resolver: Resolver, within: timedelta) -> Finding:
+    """The same finding with the lists' own words (TXT, RFC 5782 2.1) why they name the client, as far as they come."""
+
+    async def with_text(each: ListAnswer) -> ListAnswer:
+        if each.answer.meaning is not Meaning.LISTED:
+            return each
+        with contextlib.suppress(ResolverError, TimeoutError):
+            async with asyncio.timeout(within.total_seconds()):
+                records = await asyncio.shield(resolver.resolve(question(address, each.dns_list.zone), "TXT"))
+                texts = [record.data for record in records if isinstance(record.data, bytes)]
+                return replace(each, text=b" ".join(texts).decode(errors="backslashreplace"))
+        return each
+
+    return replace(finding, answers=tuple(await asyncio.gather(*map(with_text, finding.answers))))

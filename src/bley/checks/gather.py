@@ -1,20 +1,19 @@
 """All checks of one request, asked at once, under one deadline."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from bley.checks.dnsl import check_dns_lists
+from bley.checks.dnsl import AskedList, Inquiry, explained
 from bley.checks.dynamic import check_dynamic
 from bley.checks.helo import check_helo
-from bley.core.dnslists import DnsList
 from bley.core.errors import ResolverError
 from bley.core.evidence import Check, Evidence, Finding
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds, settled, spf_can_tip
+from bley.metrics import UNKNOWN_FINDINGS
 from bley.ports import Resolver
 
 __all__ = ["Checks"]
@@ -29,8 +28,8 @@ class Checks:
     """The checks as they are configured; without `spf`, SPF is not asked."""
 
     resolver: Resolver
-    dnswls: tuple[DnsList, ...]
-    dnsbls: tuple[DnsList, ...]
+    dnswls: Sequence[AskedList]
+    dnsbls: Sequence[AskedList]
     spf: _Spf | None
     thresholds: Thresholds
     timeout: timedelta
@@ -41,31 +40,83 @@ class Checks:
         What is late or failed is unknown. What was not needed is not in the evidence.
         """
         evidence = check_request(request, address)
-        async with _tasks(self._questions(request, address, evidence)) as tasks:
-            while not settled(evidence, tasks.values(), self.thresholds):
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                evidence |= {tasks.pop(task): task.result() for task in done}
+        asks_spf = self.spf is not None and spf_can_tip(evidence, self.thresholds)
+        gathering = _Gathering(self, request, address, asks_spf=asks_spf)
+        evidence |= await gathering.findings()
+        for check, finding in evidence.items():
+            if finding.score is None:
+                UNKNOWN_FINDINGS.labels(check.value).inc()
         return {check: evidence[check] for check in Check if check in evidence}
 
-    def _questions(self, request: Request, address: Address, evidence: Evidence) -> dict[Check, Awaitable[Finding]]:
-        """What has to be asked of the DNS, SPF only where it could tip the judgement."""
-        questions: dict[Check, Awaitable[Finding]] = {}
-        if self.dnswls:
-            questions[Check.DNSWL] = check_dns_lists(address, self.dnswls, self.resolver, self.timeout)
-        if self.dnsbls:
-            questions[Check.DNSBL] = check_dns_lists(address, self.dnsbls, self.resolver, self.timeout)
-        if self.spf and spf_can_tip(evidence, self.thresholds):
-            questions[Check.SPF] = self._check_spf(self.spf, request, address)
-        return questions
+    async def explain(self, evidence: Evidence, address: Address) -> Evidence:
+        """The same with the words of the DNS lists that name the client."""
+        explanations = {
+            check: await explained(finding, address, self.resolver, self.timeout)
+            for check, finding in evidence.items()
+            if finding.answers
+        }
+        return {**evidence, **explanations}
 
-    async def _check_spf(self, spf: _Spf, request: Request, address: Address) -> Finding:
+
+class _Gathering:
+    """What has to be asked of the DNS about one request: on its way as soon as this is made."""
+
+    def __init__(self, checks: Checks, request: Request, address: Address, *, asks_spf: bool) -> None:
+        self._thresholds, self._timeout = checks.thresholds, checks.timeout
+        loop = asyncio.get_running_loop()
+        self._is_settled: asyncio.Future[None] = loop.create_future()
+        lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls}
+        self._inquiries = {
+            check: Inquiry(of_check, address, checks.resolver, self._look)
+            for check, of_check in lists.items()
+            if of_check
+        }
+        self._spf: asyncio.Task[Finding] | None = None
+        if checks.spf and asks_spf:
+            self._spf = loop.create_task(_check_spf(checks.spf, request, address))
+            self._spf.add_done_callback(self._look)
+        self._look()
+
+    def _look(self, _: object = None) -> None:
+        """Whether the judgement is settled now."""
+        bounds = {check: inquiry.bounds for check, inquiry in self._inquiries.items()}
+        awaits_spf = self._spf is not None and not self._spf.done()
+        if not self._is_settled.done() and settled(
+            bounds.get(Check.DNSWL), bounds.get(Check.DNSBL), self._thresholds, awaits_spf=awaits_spf
+        ):
+            self._is_settled.set_result(None)
+
+    async def findings(self) -> dict[Check, Finding]:
+        """What is found when the judgement is settled, or time is up."""
+        found: dict[Check, Finding] = {}
         try:
-            async with asyncio.timeout(self.timeout.total_seconds()):
-                return await spf.check(request, address)
-        except ResolverError as error:
-            return Finding(None, str(error))
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                await self._is_settled
         except TimeoutError:
-            return Finding(None, "no answer in time")
+            for inquiry in self._inquiries.values():
+                inquiry.give_up()
+            if self._spf:
+                found[Check.SPF] = Finding(None, "no answer in time")
+        finally:
+            await self._end_spf()
+        for check, inquiry in self._inquiries.items():
+            if finding := inquiry.finding():
+                found[check] = finding
+        if self._spf and not self._spf.cancelled():
+            found[Check.SPF] = self._spf.result()
+        return found
+
+    async def _end_spf(self) -> None:
+        if self._spf:
+            self._spf.cancel()
+            await asyncio.wait([self._spf])
+
+
+async def _check_spf(spf: _Spf, request: Request, address: Address) -> Finding:
+    try:
+        return await spf.check(request, address)
+    except ResolverError as error:
+        return Finding(None, str(error))
 
 
 def check_request(request: Request, address: Address) -> dict[Check, Finding]:
@@ -76,17 +127,3 @@ def check_request(request: Request, address: Address) -> dict[Check, Finding]:
         Check.DYNAMIC: check_dynamic(request.verified_name, address),
         Check.SENDER_IS_RECIPIENT: Finding(int(is_own), "sender is recipient" if is_own else "sender is another"),
     }
-
-
-@contextlib.asynccontextmanager
-async def _tasks(questions: dict[Check, Awaitable[Finding]]) -> AsyncIterator[dict[asyncio.Future[Finding], Check]]:
-    """The questions on their way, each in a task; those still open at the end are given up."""
-    tasks: dict[asyncio.Future[Finding], Check] = {}
-    for check, question in questions.items():
-        tasks[asyncio.ensure_future(question)] = check
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,111 +1,164 @@
-"""DNS blocklists and allowlists (RFC 5782): how one is written in the settings, asked, and understood.
+"""DNS blocklists and allowlists (RFC 5782): what is asked of one, and what an answer means.
 
-    zen.spamhaus.org=127.0.0.[2..11]*3
-    ^zone            ^return codes   ^weight
-
-Without return codes any answer in 127.0.0.0/8 counts, except those that mean "you may not ask": 127.0.0.1,
-127.255.255.0/24, and what a list is known to use for it. These never count, whatever the return codes say.
-
-Source: RFC 5782; postconf(5), postscreen_dnsbl_sites.
+An answer is a listing only within 127.0.0.0/8 and when it does not mean "you may not ask": 127.0.0.1, 127.255.255.0/24,
+and what the list is known to use for it (`lists.toml`). These never count, whatever the operator's filter says.
+An answer outside 127.0.0.0/8 is not a list's at all, but that of somebody who parks its domain.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network
 
+from bley.core.known_lists import KnownList, find_known_list, shown_zone
+from bley.core.list_syntax import Entry, hide_keys, parse_entry
 from bley.core.mail import Address
 
-__all__ = ["Answer", "DnsList", "parse_dns_lists", "question"]
+__all__ = ["Answer", "DnsList", "ListAnswer", "Meaning", "parse_dns_lists", "question", "understand"]
 
-_SYNTAX = re.compile(r"(?P<zone>[^=*]+)(?:=(?P<codes>[^*]*))?(?:\*(?P<weight>.*))?")
-_ZONE = re.compile(r"(?:[\w-]{1,63}\.)+[\w-]{1,63}\.?")
-_OCTET = re.compile(r"\d{1,3}|\[\d{1,3}(?:\.\.\d{1,3})?(?:;\d{1,3}(?:\.\.\d{1,3})?)*\]")
+_CODES = IPv4Network("127.0.0.0/8")
 
-_LISTED = IPv4Network("127.0.0.0/8")
-_REFUSED = (IPv4Network("127.0.0.1"), IPv4Network("127.255.255.0/24"))
-_REFUSED_BY_LIST = {
-    # dnswl.org: 127.0.0.255 over the limit; 127.0.10.x was given to everybody who was throttled.
-    "list.dnswl.org": (IPv4Network("127.0.0.255"), IPv4Network("127.0.10.0/24")),
-}
+
+class Meaning(StrEnum):
+    """What a list's answer to one question means; only the first two tell of the client."""
+
+    LISTED = "listed"
+    CLEAR = "clear"
+    REFUSED = "refused"
+    PARKED = "parked"
+    FAILED = "failed"
+    SILENT = "silent"
+    SET_ASIDE = "set aside"
+    """Not asked: it is ill, or dead."""
+    NOT_SERVED = "not served"
+    """Not asked: it has no addresses of this IP version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a list says of a client: listed or not, or that it may not be asked (`refused`)."""
+    """What a list said: its return codes, or why there are none."""
 
-    listed: bool
-    refused: bool
-    codes: tuple[str, ...]
+    meaning: Meaning
+    codes: tuple[IPv4Address, ...] = ()
+    why: str = ""
+
+    @property
+    def tells(self) -> bool:
+        """Whether this says of the client that it is listed, or that it is not."""
+        return self.meaning in (Meaning.LISTED, Meaning.CLEAR)
+
+
+@dataclass(frozen=True)
+class DnsList:
+    """One list of a setting, with all entries that the setting has for its zone: one question serves them all."""
+
+    zone: str
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def name(self) -> str:
+        """The zone as it may be shown: without a customer's key."""
+        return shown_zone(self.zone)
+
+    @cached_property
+    def facts(self) -> KnownList:
+        """What is known of it."""
+        return find_known_list(self.zone)
+
+    @cached_property
+    def least(self) -> int:
+        """What an answer can count at the least."""
+        return sum(min(entry.weight, 0) for entry in self.entries)
+
+    @cached_property
+    def most(self) -> int:
+        """What an answer can count at the most."""
+        return sum(max(entry.weight, 0) for entry in self.entries)
+
+    def fitting(self, answer: Answer) -> list[Entry]:
+        """The entries of which the answer has a code."""
+        if answer.meaning is not Meaning.LISTED:
+            return []
+        codes = [code for code in answer.codes if self.facts.refusal(code) is None]
+        return [entry for entry in self.entries if entry.filter is None or any(code in entry.filter for code in codes)]
+
+    def weight(self, answer: Answer) -> int:
+        """What the answer counts: the weights of all fitting entries."""
+        return sum(entry.weight for entry in self.fitting(answer))
+
+    def __str__(self) -> str:
+        return ", ".join(f"{self.name}{entry.rest}" for entry in self.entries)
 
 
 @dataclass(frozen=True, slots=True)
-class DnsList:
-    """One configured list: its zone, the return codes that count (each octet's values; empty: all), its weight."""
+class ListAnswer:
+    """What one list of a setting said of a client, and what that counts; `text` is the list's own explanation (TXT)."""
 
-    zone: str
-    codes: tuple[frozenset[int], ...] = ()
-    weight: int = 1
+    dns_list: DnsList
+    answer: Answer
     text: str = ""
 
-    def understand(self, codes: Iterable[str]) -> Answer:
-        """What the A records of an answer mean; none at all means not listed."""
-        codes = tuple(codes)
-        addresses = [IPv4Address(code) for code in codes]
-        refused = any(self._is_refusal(address) for address in addresses)
-        listed = any(self._counts(address) for address in addresses)
-        return Answer(listed, refused and not listed, codes)
-
-    def _is_refusal(self, address: IPv4Address) -> bool:
-        networks = (*_REFUSED, *_REFUSED_BY_LIST.get(self.zone, ()))
-        return address not in _LISTED or any(address in network for network in networks)
-
-    def _counts(self, address: IPv4Address) -> bool:
-        if self._is_refusal(address):
-            return False
-        return all(octet in wanted for octet, wanted in zip(address.packed, self.codes, strict=False))
+    @property
+    def weight(self) -> int:
+        """What it counts."""
+        return self.dns_list.weight(self.answer)
 
     def __str__(self) -> str:
-        return self.text or self.zone
+        name, answer = self.dns_list.name, self.answer
+        match answer.meaning:
+            case Meaning.LISTED:
+                codes = ", ".join(self._code(code) for code in answer.codes)
+                counts = f"weight {self.weight}" if self.dns_list.fitting(answer) else "fits no filter"
+                return f"{name} lists it: {codes} ({counts})"
+            case Meaning.CLEAR:
+                return f"{name} does not list it"
+            case Meaning.NOT_SERVED | Meaning.SET_ASIDE:
+                return f"{name} not asked, {answer.why}"
+        return f"{name} unknown: {answer.why}"
+
+    def _code(self, code: IPv4Address) -> str:
+        meaning = self.dns_list.facts.meaning(code)
+        return f"{code} = {meaning}" if meaning else str(code)
+
+
+def understand(facts: KnownList, codes: Iterable[str]) -> Answer:
+    """What the A records of a list's answer mean; none at all means that the client is not listed."""
+    addresses = tuple(IPv4Address(code) for code in codes)
+    if not addresses:
+        return Answer(Meaning.CLEAR)
+    if outside := [address for address in addresses if address not in _CODES]:
+        return Answer(Meaning.PARKED, addresses, f"{outside[0]}, which is no return code: its domain is parked")
+    refusals = [facts.refusal(address) for address in addresses]
+    if None in refusals:
+        return Answer(Meaning.LISTED, addresses)
+    return Answer(Meaning.REFUSED, addresses, f"{addresses[0]}: {refusals[0]}")
 
 
 def question(address: Address, zone: str) -> str:
     """The name to ask for: reversed octets (IPv4) or nibbles (IPv6) before the zone (RFC 5782 2.1, 2.4)."""
-    return address.reverse_pointer.rpartition(".")[0].rpartition(".")[0] + "." + zone
+    return f"{_backwards(address)}.{zone}"
+
+
+@lru_cache(maxsize=256)
+def _backwards(address: Address) -> str:
+    return address.reverse_pointer.rsplit(".", 2)[0]  # without in-addr.arpa, ip6.arpa
 
 
 def parse_dns_lists(text: str) -> tuple[DnsList, ...]:
-    """Read the setting `dnsbls` or `dnswls`: lists, separated by commas or white space.
+    """Read the setting `dnsbls` or `dnswls`: entries with commas or white space between; those of a zone are one list.
 
-    Raises ValueError that names the list and what would be right.
+    Raises ValueError that shows the place and says what would be right.
     """
-    return tuple(_parse(part) for part in re.split(r"[,\s]+", text) if part)
-
-
-def _parse(text: str) -> DnsList:
-    match = _SYNTAX.fullmatch(text)
-    if not match or not _ZONE.fullmatch(match["zone"]):
-        raise ValueError(f"{text!r} is no DNS list: write it as zone, zone=127.0.0.[2..11] or zone=127.0.0.2*3")
-    codes = () if match["codes"] is None else _parse_codes(text, match["codes"])
-    weight = match["weight"]
-    if weight is not None and not re.fullmatch(r"-?\d{1,2}", weight):
-        raise ValueError(f"{text!r}: the weight {weight!r} is no whole number from -99 to 99")
-    return DnsList(match["zone"].rstrip(".").lower(), codes, 1 if weight is None else int(weight), text)
-
-
-def _parse_codes(text: str, codes: str) -> tuple[frozenset[int], ...]:
-    octets = _OCTET.findall(codes)
-    if len(octets) != 4 or ".".join(octets) != codes:
-        raise ValueError(f"{text!r}: the return codes {codes!r} are no four octets like 127.0.0.2 or 127.0.[0..255].3")
-    return tuple(_parse_octet(text, octet.strip("[]")) for octet in octets)
-
-
-def _parse_octet(text: str, octet: str) -> frozenset[int]:
-    values: set[int] = set()
-    for part in octet.split(";"):
-        first, _, last = part.partition("..")
-        low, high = int(first), int(last or first)
-        if not low <= high <= 255:
-            raise ValueError(f"{text!r}: {part!r} is no octet or range of octets from 0 to 255")
-        values.update(range(low, high + 1))
-    return frozenset(values)
+    entries: dict[str, list[Entry]] = {}
+    for part in re.split(r"[,\s]+", text):
+        if not part:
+            continue
+        entry = parse_entry(part)
+        same = entries.setdefault(entry.zone, [])
+        if any(entry.filter == other.filter for other in same):
+            what = f"{shown_zone(entry.zone)} stands here twice with the same filter: keep one"
+            raise ValueError(f"{what}\n    {hide_keys(part)}\n    ^")
+        same.append(entry)
+    return tuple(DnsList(zone, tuple(of_zone)) for zone, of_zone in entries.items())

@@ -49,8 +49,11 @@ class StoreError(BleyError):
 
 
 class ResolverError(BleyError):
-    """The DNS gave no usable answer to one question; what it would have told is unknown."""
+    """The DNS gave no usable answer to one question; what it would have told is unknown.
 
-    def __init__(self, name: str, rrtype: str, why: str) -> None:
-        self.name, self.rrtype, self.why = name, rrtype, why
+    `is_silence`: no server answered at all, which may be the fault of the servers asked or of those that they asked.
+    """
+
+    def __init__(self, name: str, rrtype: str, why: str, *, is_silence: bool = False) -> None:
+        self.name, self.rrtype, self.why, self.is_silence = name, rrtype, why, is_silence
         super().__init__(f"{name} {rrtype}: {why}")

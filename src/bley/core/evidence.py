@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bley.core.dnslists import ListAnswer
+
 __all__ = ["RFC_CHECKS", "Check", "Evidence", "Finding"]
 
 
@@ -24,10 +26,11 @@ RFC_CHECKS = (Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT, Check.SPF)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check's answer: what it counts (None: unknown) and, for people, why."""
+    """One check's answer: what it counts (None: unknown) and, for people, why; of DNS lists, what each answered."""
 
     score: int | None
     detail: str
+    answers: tuple[ListAnswer, ...] = ()
 
     def __str__(self) -> str:
         return "?" if self.score is None else str(self.score)

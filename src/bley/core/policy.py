@@ -1,6 +1,5 @@
 """The decision: from evidence to a judgement, and the name of every reason there is."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -8,7 +7,7 @@ from typing import NamedTuple
 from bley.core.evidence import RFC_CHECKS, Check, Evidence
 from bley.core.greylist import Status
 
-__all__ = ["Judgement", "Reason", "Thresholds", "judge", "settled", "spf_can_tip"]
+__all__ = ["Bounds", "Judgement", "Reason", "Thresholds", "judge", "settled", "spf_can_tip"]
 
 
 class Reason(StrEnum):
@@ -78,11 +77,22 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
     return Judgement(Status.CLEAN, Reason.CLEAN)
 
 
-def settled(evidence: Evidence, pending: Collection[Check], thresholds: Thresholds) -> bool:
-    """Whether no answer that is still missing can change the judgement and its reason."""
-    if _is_trusted(evidence, thresholds) or not pending:
+class Bounds(NamedTuple):
+    """What a check counts at the least and at the most while answers are missing."""
+
+    least: int
+    most: int
+
+
+def settled(dnswl: Bounds | None, dnsbl: Bounds | None, thresholds: Thresholds, *, awaits_spf: bool) -> bool:
+    """Whether no answer that is still missing can change the judgement and its reason; None: no such lists."""
+    if dnswl and dnswl.least >= thresholds.dnswl_threshold:
         return True
-    return Check.DNSWL not in pending and _is_listed(evidence, thresholds)
+    if dnswl and dnswl.most >= thresholds.dnswl_threshold:
+        return False
+    if dnsbl and dnsbl.least >= thresholds.dnsbl_threshold:
+        return True
+    return not awaits_spf and (dnsbl is None or dnsbl.most < thresholds.dnsbl_threshold)
 
 
 def spf_can_tip(evidence: Evidence, thresholds: Thresholds) -> bool:

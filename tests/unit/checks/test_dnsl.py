@@ -1,88 +1,305 @@
-"""What lists say of a client, from what the DNS answers."""
+"""What the lists of one setting say of a client: while answers come, and when they are all there."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.dnsl import check_dns_lists
-from bley.core.dnslists import parse_dns_lists
+from bley.checks.dnsl import AskedList, Inquiry, explained
+from bley.checks.list_watch import ListWatch
+from bley.core.dnslists import DnsList, Meaning, parse_dns_lists, question
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
-from bley.core.mail import parse_address
-from tests.fakes import SILENT, FakeResolver, Zone
+from bley.core.mail import Address
+from bley.ports import ResourceRecord, RrType
+from tests.fakes import SILENT, Data, FakeClock, FakeResolver, Zone
 
-CLIENT = parse_address("192.0.2.1")
-CLIENT_IPV6 = parse_address("2001:db8::1")
+CLIENT, CLIENT_IPV6 = ip_address("192.0.2.1"), ip_address("2001:db8::1")
+LISTED = ["127.0.0.4"]
 SECOND = timedelta(seconds=1)
-ZONE: Zone = {
-    ("1.2.0.192.bl.example", "A"): ["127.0.0.4"],
-    ("1.2.0.192.other.example", "A"): ["127.0.0.99", "127.0.0.3"],
-    ("1.2.0.192.refusing.example", "A"): ["127.255.255.254"],
-    ("1.2.0.192.parked.example", "A"): ["203.0.113.80"],
-    ("1.2.0.192.failing.example", "A"): ResolverError("1.2.0.192.failing.example", "A", "SERVFAIL"),
-    ("1.2.0.192.silent.example", "A"): SILENT,
-    ("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.example", "A"): ["127.0.0.2"],
-}
+SERVFAIL = ResolverError("", "A", "SERVFAIL")
 
 
-async def find(lists: str, within: timedelta = SECOND) -> Finding:
-    assert CLIENT
-    return await check_dns_lists(CLIENT, parse_dns_lists(lists), FakeResolver(ZONE), within)
+class HeldResolver:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, asyncio.Future[Sequence[ResourceRecord]]] = {}
+
+    def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
+        assert (name not in self.asked, rrtype) == (True, "A")
+        return self.asked.setdefault(name, asyncio.get_running_loop().create_future())
+
+    async def give(self, zone: str, *codes: str) -> None:
+        name = question(CLIENT, zone)
+        self.asked[name].set_result([ResourceRecord(name, "A", code) for code in codes])
+        await settle()
+
+    async def fail(self, zone: str) -> None:
+        self.asked[question(CLIENT, zone)].set_exception(SERVFAIL)
+        await settle()
+
+
+async def settle() -> None:
+    """Let everything happen that needs no time."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def asked_lists(*settings: str, ill: Sequence[str] = ()) -> list[list[AskedList]]:
+    """The lists of each setting, tested, well but for those that are ill; one zone in two settings is watched once."""
+    parsed = [parse_dns_lists(setting) for setting in settings]
+    watch = ListWatch(FakeClock())
+    zones = {dns_list.zone for of_setting in parsed for dns_list in of_setting}
+    entries = [ip_address("127.0.0.2"), ip_address("::ffff:7f00:2")]
+    tests: Zone = {(question(entry, zone), "A"): ["127.0.0.2"] for entry in entries for zone in zones - set(ill)}
+    watch.follow([DnsList(zone, ()) for zone in zones], FakeResolver(tests))
+    await settle()
+    await watch.close()
+    return [[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in of_setting] for of_setting in parsed]
+
+
+class Asking:
+    """An inquiry, and how often it told of an answer."""
+
+    def __init__(self, lists: Sequence[AskedList]) -> None:
+        self.resolver, self.told = HeldResolver(), 0
+        self.inquiry = Inquiry(lists, CLIENT, self.resolver, self._tell)
+
+    def _tell(self) -> None:
+        self.told += 1
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        least, most = self.inquiry.bounds
+        return least, most
+
+    @property
+    def score(self) -> int | None:
+        finding = self.inquiry.finding()
+        assert finding
+        return finding.score
+
+
+async def ask(setting: str, ill: Sequence[str] = ()) -> Asking:
+    (lists,) = await asked_lists(setting, ill=ill)
+    return Asking(lists)
+
+
+async def find(setting: str, zone: Mapping[str, Sequence[Data] | ResolverError], address: Address = CLIENT) -> Finding:
+    """The finding when all have answered."""
+    (lists,) = await asked_lists(setting)
+    resolver = FakeResolver({(question(address, name), "A"): answer for name, answer in zone.items()})
+    inquiry = Inquiry(lists, address, resolver, lambda: None)
+    await settle()
+    finding = inquiry.finding()
+    assert finding
+    return finding
 
 
 @pytest.mark.parametrize(
-    ("lists", "score", "detail"),
+    ("setting", "answer", "score", "detail"),
     [
-        ("nobody.example", 0, "nobody.example does not list it"),
-        ("bl.example", 1, "bl.example lists it: 127.0.0.4 (weight 1)"),
-        ("bl.example*3", 3, "bl.example lists it: 127.0.0.4 (weight 3)"),
-        ("bl.example=127.0.0.[5..9]", 0, "bl.example does not count 127.0.0.4"),
-        ("other.example=127.0.0.[2..11]", 1, "other.example lists it: 127.0.0.99 127.0.0.3 (weight 1)"),
-        ("refusing.example", None, "refusing.example refused: 127.255.255.254"),
-        ("parked.example", None, "parked.example refused: 203.0.113.80"),
-        ("failing.example", None, "failing.example unknown: SERVFAIL"),
+        ("bl.example", [], 0, "bl.example does not list it"),
+        ("bl.example", LISTED, 1, "bl.example lists it: 127.0.0.4 (weight 1)"),
+        ("bl.example*3", LISTED, 3, "bl.example lists it: 127.0.0.4 (weight 3)"),
+        ("bl.example*-3", LISTED, -3, "bl.example lists it: 127.0.0.4 (weight -3)"),
+        ("bl.example=127.0.0.[5..9]", LISTED, 0, "bl.example lists it: 127.0.0.4 (fits no filter)"),
+        (
+            "bl.example=127.0.0.[2..11]",
+            ["127.0.0.99", "127.0.0.3"],
+            1,
+            "bl.example lists it: 127.0.0.99, 127.0.0.3 (weight 1)",
+        ),
+        (
+            "bl.example=127.0.0.[2..5], bl.example=127.0.0.4*2, bl.example=127.0.0.9*4",
+            LISTED,
+            3,
+            "bl.example lists it: 127.0.0.4 (weight 3)",
+        ),
+        (
+            "bl.example=127.0.0.4, bl.example=127.0.0.9*4",
+            ["127.0.0.4", "127.0.0.9"],
+            5,
+            "bl.example lists it: 127.0.0.4, 127.0.0.9 (weight 5)",
+        ),
+        ("bl.example", ["127.255.255.254"], None, "bl.example unknown: 127.255.255.254: you may not ask"),
+        ("bl.example", SERVFAIL, None, "bl.example unknown: SERVFAIL"),
     ],
 )
-async def test_one_list(lists: str, score: int | None, detail: str) -> None:
-    """An answer that means "you may not ask", and a failure, are unknown, never a listing."""
-    assert await find(lists) == Finding(score, detail)
+async def test_one_list(setting: str, answer: Sequence[Data] | ResolverError, score: int | None, detail: str) -> None:
+    """Entries of one zone share a question and add up; what means "you may not ask", and a failure, are unknown."""
+    finding = await find(setting, {"bl.example": answer})
+    assert (finding.score, finding.detail) == (score, detail)
 
 
-async def test_weights_add_up() -> None:
-    assert (await find("bl.example*2, other.example*3, nobody.example*9")).score == 5
-    assert (await find("bl.example*2, other.example*-3")).score == -1
+async def test_a_parked_list_is_set_aside_with_this_very_answer() -> None:
+    finding = await find("bl.example", {"bl.example": ["203.0.113.80"]})
+    assert finding.score is None
+    assert finding.detail.startswith("bl.example not asked, since 2026-11-23 12:00 UTC: it answers 203.0.113.80")
 
 
 async def test_the_known_count_although_others_are_unknown() -> None:
-    finding = await find("bl.example, failing.example, refusing.example")
-    assert finding.score == 1
-    assert (await find("nobody.example, failing.example")).score == 0
-
-
-async def test_a_silent_list_costs_no_more_than_the_time_given() -> None:
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
-    finding = await find("silent.example, bl.example", timedelta(milliseconds=50))
-    assert loop.time() - begun < 0.5
-    assert finding == Finding(1, "silent.example unknown: no answer in time, bl.example lists it: 127.0.0.4 (weight 1)")
-
-
-async def test_all_lists_are_asked_at_once() -> None:
-    """Each is asked before the first has answered."""
-    resolver = FakeResolver(ZONE)
-    assert CLIENT
-    lists = parse_dns_lists("silent.example, bl.example, other.example")
-    task = asyncio.create_task(check_dns_lists(CLIENT, lists, resolver, SECOND))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert len(resolver.questions) == 3
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    assert (
+        await find("a.example*2, b.example*-3, c.example*9", {"a.example": LISTED, "b.example": LISTED})
+    ).score == -1
+    assert (await find("a.example*2, b.example", {"a.example": LISTED, "b.example": SERVFAIL})).score == 2
+    assert (await find("a.example, b.example", {"b.example": SERVFAIL})).score == 0
 
 
 async def test_an_ipv6_client_is_asked_for_by_nibbles() -> None:
     """RFC 5782 2.4."""
-    assert CLIENT_IPV6
-    finding = await check_dns_lists(CLIENT_IPV6, parse_dns_lists("bl.example"), FakeResolver(ZONE), SECOND)
-    assert finding.score == 1
+    resolver = FakeResolver()
+    (lists,) = await asked_lists("bl.example")
+    Inquiry(lists, CLIENT_IPV6, resolver, lambda: None)
+    assert resolver.questions == [("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.example", "A")]
+
+
+class TestBounds:
+    async def test_they_narrow_with_each_answer_to_the_sum(self) -> None:
+        asking = await ask("a.example*2, b.example*3, c.example")
+        assert (asking.bounds, asking.told) == ((0, 6), 0)
+        await asking.resolver.give("b.example", "127.0.0.2")
+        assert (asking.bounds, asking.told) == ((3, 6), 1)
+        await asking.resolver.give("a.example")
+        assert (asking.bounds, asking.told) == ((3, 4), 2)
+        await asking.resolver.fail("c.example")
+        assert (asking.bounds, asking.told) == ((3, 3), 3)
+        assert asking.score == 3
+
+    async def test_negative_weights_widen_them_downwards(self) -> None:
+        asking = await ask("a.example*2, b.example*-5")
+        assert asking.bounds == (-5, 2)
+        await asking.resolver.give("a.example", "127.0.0.2")
+        assert asking.bounds == (-3, 2)
+        await asking.resolver.give("b.example", "127.0.0.2")
+        assert asking.bounds == (-3, -3)
+
+    async def test_entries_of_one_zone_are_asked_once_and_bounded_together(self) -> None:
+        asking = await ask("a.example=127.0.0.2*2, a.example=127.0.0.3*4, a.example=127.0.0.4*-1")
+        assert asking.bounds == (-1, 6)
+        assert list(asking.resolver.asked) == ["1.2.0.192.a.example"]
+        await asking.resolver.give("a.example", "127.0.0.3")
+        assert asking.bounds == (4, 4)
+
+    async def test_who_is_not_asked_has_none(self) -> None:
+        asking = await ask("a.example*2, b.example*3", ill=["b.example"])
+        assert asking.bounds == (0, 2)
+        assert list(asking.resolver.asked) == ["1.2.0.192.a.example"]
+        assert asking.told == 0, "that is known from the start"
+
+
+class TestFinding:
+    async def test_all_lists_are_asked_at_once(self) -> None:
+        asking = await ask("a.example, b.example, c.example")
+        assert len(asking.resolver.asked) == 3
+
+    async def test_there_is_none_while_nobody_has_told_anything(self) -> None:
+        asking = await ask("a.example, b.example, c.example", ill=["c.example"])
+        assert asking.inquiry.finding() is None
+        await asking.resolver.fail("a.example")
+        assert asking.inquiry.finding() is None
+        await asking.resolver.give("b.example", "127.0.0.2")
+        assert asking.score == 1
+
+    async def test_what_is_missing_is_not_in_it(self) -> None:
+        asking = await ask("a.example, b.example")
+        await asking.resolver.give("b.example", "127.0.0.2")
+        finding = asking.inquiry.finding()
+        assert finding
+        assert (finding.score, finding.detail) == (1, "b.example lists it: 127.0.0.2 (weight 1)")
+        assert [each.dns_list.zone for each in finding.answers] == ["b.example"]
+
+    async def test_it_stands_in_the_order_of_the_setting(self) -> None:
+        asking = await ask("a.example, b.example")
+        await asking.resolver.give("b.example")
+        await asking.resolver.give("a.example")
+        finding = asking.inquiry.finding()
+        assert finding
+        assert finding.detail == "a.example does not list it, b.example does not list it"
+
+    async def test_it_is_unknown_when_no_list_could_be_asked(self) -> None:
+        asking = await ask("a.example, b.example", ill=["a.example", "b.example"])
+        assert asking.score is None
+
+    async def test_it_is_zero_when_no_list_has_clients_of_this_kind(self) -> None:
+        """That is nothing unknown: an IPv6 client is in no list of IPv4 addresses."""
+        (lists,) = await asked_lists("bl.spameatingmonkey.net")
+        finding = Inquiry(lists, CLIENT_IPV6, FakeResolver(), lambda: None).finding()
+        assert finding
+        assert (finding.score, finding.detail) == (
+            0,
+            "bl.spameatingmonkey.net not asked, it has no IPv6 addresses",
+        )
+
+    async def test_a_zone_in_both_settings_counts_in_each_by_that_one_s_entries(self) -> None:
+        black, white = await asked_lists("a.example=127.0.0.2*3", "a.example=127.0.0.4")
+        assert black[0].watched is white[0].watched
+        resolver = FakeResolver({("1.2.0.192.a.example", "A"): LISTED})
+        inquiries = [Inquiry(lists, CLIENT, resolver, lambda: None) for lists in (black, white)]
+        await settle()
+        findings = [inquiry.finding() for inquiry in inquiries]
+        assert [finding and finding.score for finding in findings] == [0, 1]
+
+
+class TestGivingUp:
+    async def test_what_is_missing_then_is_unknown(self) -> None:
+        asking = await ask("a.example*2, b.example*3")
+        await asking.resolver.give("a.example", "127.0.0.2")
+        asking.inquiry.give_up()
+        finding = asking.inquiry.finding()
+        assert finding
+        assert finding.score == 2
+        assert finding.detail.endswith(", b.example unknown: no answer in time")
+        assert asking.bounds == (2, 2)
+
+    async def test_late_answers_change_nothing(self) -> None:
+        asking = await ask("a.example")
+        asking.inquiry.give_up()
+        await asking.resolver.give("a.example", "127.0.0.2")
+        assert (asking.score, asking.bounds, asking.told) == (None, (0, 0), 0)
+
+
+class TestExplained:
+    async def explain(self, texts: Sequence[Data] | ResolverError | str, setting: str = "bl.example") -> list[str]:
+        """The words in the finding where each list names the client, and answers about its reasons with these."""
+        (lists,) = await asked_lists(setting)
+        zone: dict[tuple[str, str], Sequence[Data] | ResolverError | str] = {}
+        for each in lists:
+            name = question(CLIENT, each.setting.zone)
+            zone |= {(name, "A"): LISTED, (name, "TXT"): texts}
+        resolver = FakeResolver(zone)
+        inquiry = Inquiry(lists, CLIENT, resolver, lambda: None)
+        await settle()
+        finding = inquiry.finding()
+        assert finding
+        found = await explained(finding, CLIENT, resolver, timedelta(milliseconds=20))
+        assert (found.score, found.detail) == (finding.score, finding.detail)
+        return [each.text for each in found.answers]
+
+    async def test_the_list_s_own_words_are_added(self) -> None:
+        assert await self.explain([b"See https://bl.example/?ip=192.0.2.1"]) == ["See https://bl.example/?ip=192.0.2.1"]
+        assert await self.explain([b"one", b"two"]) == ["one two"]
+        assert await self.explain([b"\xff \xc3\xbc"]) == ["\\xff ü"]
+
+    @pytest.mark.parametrize("texts", [[], SERVFAIL, SILENT], ids=["none", "failing", "silent"])
+    async def test_without_them_the_finding_stays_as_it_is(self, texts: Sequence[Data] | ResolverError | str) -> None:
+        assert await self.explain(texts) == [""]
+
+    async def test_all_are_asked_at_once(self) -> None:
+        async with asyncio.timeout(SECOND.total_seconds()):
+            assert await self.explain(SILENT, ", ".join(f"l{number}.example" for number in range(99))) == [""] * 99
+
+    async def test_only_lists_that_name_the_client_are_asked(self) -> None:
+        (lists,) = await asked_lists("a.example, b.example, c.example")
+        zone: Zone = {("1.2.0.192.a.example", "A"): LISTED, ("1.2.0.192.b.example", "A"): SERVFAIL}
+        resolver = FakeResolver(zone)
+        inquiry = Inquiry(lists, CLIENT, resolver, lambda: None)
+        await settle()
+        finding = inquiry.finding()
+        assert finding
+        assert [each.answer.meaning for each in finding.answers] == [Meaning.LISTED, Meaning.FAILED, Meaning.CLEAR]
+        await explained(finding, CLIENT, resolver, SECOND)
+        assert [name for name, rrtype in resolver.questions if rrtype == "TXT"] == ["1.2.0.192.a.example"]

@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
 
+from bley.checks import spf as spf_module
 from bley.checks.spf import SpfChecker
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.mail import Request, parse_address
+from bley.ports import ResourceRecord, RrType
 from tests.fakes import SILENT, FakeResolver, Zone
 
 ZONE: Zone = {
@@ -43,8 +45,10 @@ async def checker(resolver: FakeResolver) -> AsyncIterator[SpfChecker]:
     checker.close()
 
 
-async def check(checker: SpfChecker, sender: str, helo_name: str = "helo.example") -> Finding:
-    address = parse_address("192.0.2.1")
+async def check(
+    checker: SpfChecker, sender: str, helo_name: str = "helo.example", client: str = "192.0.2.1"
+) -> Finding:
+    address = parse_address(client)
     assert address
     return await checker.check(Request(sender=sender, helo_name=helo_name), address)
 
@@ -158,3 +162,156 @@ async def test_who_is_still_judging_at_the_end_ends_by_itself(checker: SpfChecke
     assert sum(not task.cancelled() and task.result().score is None for task in done) == 8
     while threading.active_count() > before:  # noqa: ASYNC110 (nobody tells us)
         await asyncio.sleep(0.001)
+
+
+class TestKeptResults:
+    """Of a checker whose threads are gone: who needs one again gets a RuntimeError."""
+
+    async def is_kept(self, checker: SpfChecker, sender: str, client: str = "192.0.2.1", helo_name: str = "x") -> bool:
+        """Whether a result is at hand, without question or thread."""
+        assert isinstance(checker._resolver, FakeResolver)
+        before = len(checker._resolver.questions)
+        try:
+            await check(checker, sender, helo_name, client)
+        except RuntimeError:
+            return False
+        return len(checker._resolver.questions) == before
+
+    async def keep(self, record: bytes, others: Zone | None = None, ttl_seconds: int = 300) -> SpfChecker:
+        """A checker that has checked a@kept.example from 192.0.2.1 and 2001:db8::1, and has no threads any more."""
+        resolver = FakeResolver({("kept.example", "TXT"): [record], **(others or {})}, ttl_seconds)
+        checker = SpfChecker(resolver, timedelta(seconds=1), best_guess=False)
+        for client in ("192.0.2.1", "2001:db8::1"):
+            assert (await check(checker, "a@kept.example", client=client)).detail
+        checker.close()
+        return checker
+
+    async def test_it_holds_for_the_domain_and_the_client_s_network(self) -> None:
+        checker = await self.keep(b"v=spf1 ip4:192.0.2.0/24 -all")
+        assert await self.is_kept(checker, "a@kept.example")
+        assert await self.is_kept(checker, "b@KEPT.example", "192.0.2.99")
+        assert await self.is_kept(checker, "", "192.0.2.99", helo_name="kept.example")
+        assert await self.is_kept(checker, "a@kept.example", "2001:db8::99")
+        assert not await self.is_kept(checker, "a@kept.example", "192.0.3.1")
+        assert not await self.is_kept(checker, "a@kept.example", "2001:db8:0:1::1")
+        assert not await self.is_kept(checker, "a@sub.kept.example")
+
+    async def test_it_is_the_same_finding(self, checker: SpfChecker) -> None:
+        for sender in ("a@pass.example", "a@fail.example", "a@broken.example"):
+            assert await check(checker, sender) == await check(checker, sender)
+
+    @pytest.mark.parametrize(
+        ("record", "others"),
+        [
+            (b"v=spf1 ip4:192.0.2.1 -all", {}),
+            (b"v=spf1 a -all", {("kept.example", "A"): ["192.0.2.1"]}),
+            (b"v=spf1 exists:%{i}.ok.example -all", {("192.0.2.1.ok.example", "A"): ["127.0.0.2"]}),
+            (b"v=spf1 include:other.example -all", {("other.example", "TXT"): [b"v=spf1 ip4:192.0.2.1 -all"]}),
+            (b"v=spf1 ptr -all", {}),
+        ],
+        ids=["ip4", "a", "a macro", "in an include", "ptr"],
+    )
+    async def test_it_holds_for_the_address_where_addresses_are_told_apart(self, record: bytes, others: Zone) -> None:
+        checker = await self.keep(record, others)
+        assert await self.is_kept(checker, "b@kept.example")
+        assert not await self.is_kept(checker, "b@kept.example", "192.0.2.2")
+
+    @pytest.mark.parametrize("macro", [b"%{s}", b"%{l}", b"%{h}", b"%{L}"])
+    async def test_it_is_not_kept_where_sender_or_helo_name_count(self, macro: bytes) -> None:
+        assert not await self.is_kept(
+            await self.keep(b"v=spf1 exists:" + macro + b".ok.example -all"), "a@kept.example"
+        )
+
+    async def test_an_explanation_that_names_the_sender_is_told_of_no_other(self) -> None:
+        """RFC 7208 6.2: the text that `exp` names has macros too."""
+        zone: Zone = {
+            ("named.example", "TXT"): [b"v=spf1 -all exp=why.example"],
+            ("why.example", "TXT"): [b"%{s} may not send from %{i}"],
+        }
+        checker = SpfChecker(FakeResolver(zone), timedelta(seconds=1), best_guess=False)
+        for sender, client in (("jane", "192.0.2.1"), ("joe", "192.0.2.1"), ("joe", "192.0.2.2")):
+            finding = await check(checker, f"{sender}@named.example", client=client)
+            assert f"{sender}@named.example may not send from {client}" in finding.detail
+        checker.close()
+
+    async def test_a_temporary_error_is_not_kept(self, checker: SpfChecker, resolver: FakeResolver) -> None:
+        assert (await check(checker, "a@down.example")).score is None
+        resolver.zone["broken-dns.example", "A"] = ["192.0.2.1"]
+        assert (await check(checker, "a@down.example")).score == 0
+
+    @pytest.mark.parametrize(
+        ("ttl_seconds", "kept", "gone"), [(300, 295, 305), (86400, 3595, 3605), (3, 0, 5)], ids=["TTL", "hour", "short"]
+    )
+    async def test_it_is_kept_for_its_ttl_and_at_most_an_hour(
+        self, monkeypatch: pytest.MonkeyPatch, ttl_seconds: int, kept: int, gone: int
+    ) -> None:
+        checker = await self.keep(b"v=spf1 -all", ttl_seconds=ttl_seconds)
+        loop = asyncio.get_running_loop()
+        time = loop.time
+        monkeypatch.setattr(loop, "time", lambda: time() + kept)
+        assert await self.is_kept(checker, "a@kept.example")
+        monkeypatch.setattr(loop, "time", lambda: time() + gone)
+        assert not await self.is_kept(checker, "a@kept.example")
+
+    async def test_without_a_ttl_it_is_not_kept(self) -> None:
+        assert not await self.is_kept(await self.keep(b"v=spf1 -all", ttl_seconds=0), "a@kept.example")
+
+    async def test_the_oldest_go_when_there_are_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(spf_module, "_RESULTS", 2)
+        resolver = FakeResolver({(f"{name}.example", "TXT"): [b"v=spf1 -all"] for name in "abc"})
+        checker = SpfChecker(resolver, timedelta(seconds=1), best_guess=False)
+        for name in "abc":
+            await check(checker, f"x@{name}.example")
+        checker.close()
+        assert [await self.is_kept(checker, f"x@{name}.example") for name in "abc"] == [False, True, True]
+
+    async def test_a_best_guess_holds_for_the_address(self) -> None:
+        """It looks at the client's own addresses."""
+        checker = SpfChecker(FakeResolver(ZONE), timedelta(seconds=1), best_guess=True)
+        await check(checker, "a@guessed.example")
+        checker.close()
+        assert await self.is_kept(checker, "b@guessed.example")
+        assert not await self.is_kept(checker, "b@guessed.example", "192.0.2.2")
+
+
+class SlowResolver(FakeResolver):
+    """Takes 10 ms for each answer."""
+
+    def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
+        return asyncio.ensure_future(self._later(super().resolve(name, rrtype)))
+
+    async def _later(self, answer: asyncio.Future[Sequence[ResourceRecord]]) -> Sequence[ResourceRecord]:
+        await asyncio.sleep(0.01)
+        return await answer
+
+
+class TestLimits:
+    """RFC 7208 4.6.4."""
+
+    @pytest.mark.parametrize(("timeout_seconds", "result"), [(0.04, "temperror"), (60, "pass")])
+    async def test_all_look_ups_of_an_evaluation_share_one_time(self, timeout_seconds: float, result: str) -> None:
+        """Each alone is fast enough."""
+        includes = b" ".join(b"a:host%d.example" % number for number in range(9))
+        zone: Zone = {("many.example", "TXT"): [b"v=spf1 " + includes + b" +all"]}
+        hosts: Zone = {(f"host{number}.example", "A"): ["203.0.113.1"] for number in range(9)}
+        checker = SpfChecker(SlowResolver({**zone, **hosts}), timedelta(seconds=timeout_seconds), best_guess=False)
+        assert (await check(checker, "a@many.example")).detail.startswith(f"{result}: ")
+        checker.close()
+
+    @pytest.mark.parametrize(("lookups", "result"), [(10, "fail"), (11, "permerror")])
+    async def test_ten_look_ups_are_allowed(
+        self, checker: SpfChecker, resolver: FakeResolver, lookups: int, result: str
+    ) -> None:
+        names = [f"host{number}.example" for number in range(lookups)]
+        resolver.zone |= {(name, "A"): ["203.0.113.1"] for name in names}
+        mechanisms = " ".join(f"a:{name}" for name in names)
+        resolver.zone["many.example", "TXT"] = [f"v=spf1 {mechanisms} -all".encode()]
+        assert (await check(checker, "a@many.example")).detail.startswith(f"{result}: ")
+
+    @pytest.mark.parametrize(("voids", "result"), [(2, "fail"), (3, "permerror")])
+    async def test_two_void_look_ups_are_allowed(
+        self, checker: SpfChecker, resolver: FakeResolver, voids: int, result: str
+    ) -> None:
+        mechanisms = " ".join(f"a:void{number}.example" for number in range(voids))
+        resolver.zone["void.example", "TXT"] = [f"v=spf1 {mechanisms} -all".encode()]
+        assert (await check(checker, "a@void.example")).detail.startswith(f"{result}: ")

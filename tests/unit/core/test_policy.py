@@ -7,7 +7,7 @@ import pytest
 
 from bley.core.evidence import RFC_CHECKS, Check, Evidence, Finding
 from bley.core.greylist import Status
-from bley.core.policy import Judgement, Reason, Thresholds, judge, settled, spf_can_tip
+from bley.core.policy import Bounds, Judgement, Reason, Thresholds, judge, settled, spf_can_tip
 
 DEFAULT = Thresholds()
 TRUSTED = Judgement(Status.TRUSTED, Reason.TRUSTED)
@@ -73,56 +73,68 @@ def test_threshold_of_zero_needs_a_finding() -> None:
     assert judge(_evidence(helo=0, dnsbl=0, dnswl=0), thresholds) == TRUSTED
 
 
-_SCORES: dict[Check, tuple[int | None, ...]] = {
-    Check.DNSWL: (None, 0, 1),
-    Check.DNSBL: (None, 0, 1),
-    Check.HELO: (0, 1, 2),
-    Check.DYNAMIC: (0, 1),
-    Check.SPF: (None, 0, 1),
-}
-"""All that these checks can find, as far as it makes a difference; sender-is-recipient is as dynamic."""
+def _ranges(scores: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """All that a check's sum can still become: any stretch of these scores; none: there are no such lists."""
+    return [(), *(scores[start:end] for start in range(len(scores)) for end in range(start + 1, len(scores) + 1))]
 
 
-def _cases() -> Iterator[tuple[Evidence, list[Check]]]:
-    """All evidence there can be while any of the questions to the DNS are unanswered."""
-    for asked in product((False, True), repeat=3):
-        pending = [
-            check for check, is_asked in zip((Check.DNSWL, Check.DNSBL, Check.SPF), asked, strict=True) if is_asked
-        ]
-        answered = {check: scores for check, scores in _SCORES.items() if check not in pending}
-        for scores in product(*answered.values()):
-            yield dict(zip(answered, (Finding(score, "") for score in scores), strict=True)), pending
+def _bounds(scores: tuple[int, ...]) -> Bounds | None:
+    return Bounds(scores[0], scores[-1]) if scores else None
 
 
-def _completions(evidence: Evidence, pending: list[Check]) -> Iterator[Evidence]:
-    for scores in product(*(_SCORES[check] for check in pending)):
-        yield {**evidence, **{check: Finding(score, "") for check, score in zip(pending, scores, strict=True)}}
+def _completions(
+    rfc: Evidence, dnswl: tuple[int, ...], dnsbl: tuple[int, ...], spf: tuple[int, ...]
+) -> Iterator[Evidence]:
+    """All evidence that there can be when the last answer is in."""
+    open_checks = {Check.DNSWL: dnswl, Check.DNSBL: dnsbl, Check.SPF: spf}
+    asked = {check: scores for check, scores in open_checks.items() if scores}
+    for scores in product(*asked.values()):
+        yield {**rfc, **{check: Finding(score, "") for check, score in zip(asked, scores, strict=True)}}
 
 
-def test_settled_judgement_is_final() -> None:
-    """Whatever the missing answers would be, a judgement called settled stays, and its reason too."""
-    for evidence, pending in _cases():
-        if settled(evidence, pending, DEFAULT):
-            judgements = {judge(complete, DEFAULT) for complete in _completions(evidence, pending)}
-            assert judgements == {judge(evidence, DEFAULT)}, (evidence, pending)
+@pytest.mark.parametrize("awaits_spf", [True, False])
+@pytest.mark.parametrize("rfc", [_evidence(helo=0), _evidence(helo=1), _evidence(helo=1, dyn=1), _evidence(helo=2)])
+@pytest.mark.parametrize("thresholds", [DEFAULT, Thresholds(2, 2, 2), Thresholds(0, 0, 2), Thresholds(-1, 1, 2)])
+def test_settled_says_exactly_when_judgement_is_final(
+    thresholds: Thresholds, rfc: Evidence, *, awaits_spf: bool
+) -> None:
+    """Whatever the missing answers would be, a judgement called settled stays, and its reason too; and no other does.
+
+    But SPF is waited for wherever it is asked: that is only where it can tip the sum.
+    """
+    spf = (0, 1) if awaits_spf else ()
+    for dnswl, dnsbl in product(_ranges((-1, 0, 1, 2)), repeat=2):
+        judgements = {judge(complete, thresholds) for complete in _completions(rfc, dnswl, dnsbl, spf)}
+        is_settled = settled(_bounds(dnswl), _bounds(dnsbl), thresholds, awaits_spf=awaits_spf)
+        if awaits_spf and not spf_can_tip(rfc, thresholds):
+            assert not is_settled or len(judgements) == 1, (dnswl, dnsbl)
+        else:
+            assert is_settled is (len(judgements) == 1), (dnswl, dnsbl)
 
 
-def test_settled_without_pending_questions() -> None:
-    assert all(settled(evidence, pending, DEFAULT) for evidence, pending in _cases() if not pending)
+def test_settled_when_no_answer_is_missing() -> None:
+    sums = [None, *(Bounds(score, score) for score in (-1, 0, 1, 2))]
+    assert all(settled(dnswl, dnsbl, DEFAULT, awaits_spf=False) for dnswl, dnsbl in product(sums, repeat=2))
 
 
 @pytest.mark.parametrize(
-    ("evidence", "pending", "is_settled"),
+    ("dnswl", "dnsbl", "awaits_spf", "is_settled"),
     [
-        pytest.param(_evidence(dnswl=1), {Check.DNSBL, Check.SPF}, True, id="trusted is trusted"),
-        pytest.param(_evidence(dnsbl=1), {Check.DNSWL}, False, id="an allowlist could still free it"),
-        pytest.param(_evidence(dnswl=0, dnsbl=1), {Check.SPF}, True, id="listed is listed"),
-        pytest.param(_evidence(dnswl=0, helo=2), {Check.DNSBL}, False, id="a blocklist would be named as the reason"),
-        pytest.param(_evidence(dnswl=0, helo=1), {Check.DNSBL}, False, id="clean so far"),
+        pytest.param(Bounds(1, 3), Bounds(0, 9), True, True, id="trusted is trusted"),
+        pytest.param(Bounds(0, 3), Bounds(9, 9), False, False, id="an allowlist could still free it"),
+        pytest.param(Bounds(-1, 0), Bounds(1, 9), True, True, id="no allowlist that is missing could"),
+        pytest.param(None, Bounds(1, 9), True, True, id="listed is listed"),
+        pytest.param(None, Bounds(0, 1), False, False, id="a blocklist would be named as the reason"),
+        pytest.param(Bounds(0, 0), Bounds(-2, 0), False, True, id="no missing blocklist can list it"),
+        pytest.param(Bounds(0, 0), Bounds(-1, 2), False, False, id="a missing allowance in dnsbls could free it"),
+        pytest.param(None, None, True, False, id="only SPF is missing"),
+        pytest.param(None, None, False, True, id="nothing is asked at all"),
     ],
 )
-def test_settled_as_early_as_can_be(evidence: Evidence, pending: set[Check], *, is_settled: bool) -> None:
-    assert settled(evidence, pending, DEFAULT) is is_settled
+def test_settled_as_early_as_can_be(
+    dnswl: Bounds | None, dnsbl: Bounds | None, *, awaits_spf: bool, is_settled: bool
+) -> None:
+    assert settled(dnswl, dnsbl, DEFAULT, awaits_spf=awaits_spf) is is_settled
 
 
 @pytest.mark.parametrize(("helo", "can_tip"), [(0, False), (1, True), (2, False)])

@@ -1,9 +1,11 @@
-"""Names that are no host names, which c-ares refuses to ask for: SPF's macros make them of local parts.
+"""The Resolver port by dnspython, without a cache: each question goes to the servers.
 
-`exists:%{l}._spf.example.com` asks for `bounce=jane.example.org._spf.example.com`, say (RFC 7208 7.3). They are rare
-and never the same twice, so dnspython asks for them, without a cache.
+For what must not be old, such as a list's self-test, and for names that are no host names, which c-ares refuses to ask
+for: SPF's macros make them of local parts. `exists:%{l}._spf.example.com` asks for
+`bounce=jane.example.org._spf.example.com`, say (RFC 7208 7.3).
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -25,22 +27,36 @@ from bley.config import split_server
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
 
-__all__ = ["OddNameResolver"]
+__all__ = ["DnspythonResolver"]
+
+_ROOT = "."
 
 
-class OddNameResolver:
-    """The Resolver port for any name; servers and time as CaresResolver's."""
+class DnspythonResolver:
+    """Asks the given servers for any name; servers and time as CaresResolver's."""
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._seconds = within.total_seconds()
         self._resolver = _system_resolver() if not servers else dns.asyncresolver.Resolver(configure=False)
         if servers:
             self._resolver.nameservers = [_server(server) for server in servers]
-        # So that a dead server leaves time for the next.
-        self._resolver.timeout = self._seconds / (len(self._resolver.nameservers) + 1)
+        # So that a dead server leaves time for the next; a single one may take as long as it likes.
+        servers_count = len(self._resolver.nameservers)
+        self._resolver.timeout = self._seconds / (servers_count + 1 if servers_count > 1 else 1)
 
-    async def resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
+    def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         """See the port. A name that cannot be, with an empty or too long label, does not exist."""
+        return asyncio.ensure_future(self._resolve(name, rrtype))
+
+    async def has_answers(self) -> bool:
+        """Whether any server answers at all: to the question for the root, which every resolver has at hand."""
+        try:
+            await self._resolve(_ROOT, "NS")
+        except ResolverError as error:
+            return not error.is_silence
+        return True
+
+    async def _resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
         try:
             question = dns.name.from_text(name)
         except dns.exception.DNSException:
@@ -51,14 +67,23 @@ class OddNameResolver:
             )
         except dns.resolver.NXDOMAIN:
             return []
+        except (dns.resolver.LifetimeTimeout, dns.resolver.NoNameservers) as error:
+            why = _response_code(error)
+            raise ResolverError(name, rrtype, why or "no answer in time", is_silence=not why) from error
         except (dns.exception.DNSException, OSError) as error:
             raise ResolverError(name, rrtype, str(error)) from error
         return [
             # Asked names come back as they were asked, not in zone file form, where a space is \\032.
-            ResourceRecord(name if rrset.name == question else _text(rrset.name), _type(rrset), _data(rdata))
+            ResourceRecord(name if rrset.name == question else _text(rrset.name), _type(rrset), _data(rdata), rrset.ttl)
             for rrset in answer.response.answer
             for rdata in rrset
         ]
+
+
+def _response_code(error: dns.exception.DNSException) -> str:
+    """The failure that one of the servers answered (RFC 1035 4.1.1), the empty string if none did."""
+    answers = [what for _server, _is_tcp, _port, what, _response in error.kwargs["errors"]]
+    return next((code for code in reversed(answers) if isinstance(code, str)), "")
 
 
 def _text(name: dns.name.Name) -> str:

@@ -1,0 +1,226 @@
+"""Watches the DNS lists: asks them about clients, tests them at start and every hour, and sets the ill ones aside."""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bley.checks.self_test import answer_of, self_test
+from bley.core.dnslists import Answer, DnsList, Meaning, question
+from bley.core.list_health import Diagnosis, ListHealth, ListState, diagnose_answer
+from bley.core.mail import Address
+from bley.ports import Clock, Resolver, ResourceRecord, UncachedResolver
+
+__all__ = ["ListWatch", "Pauses", "WatchedList"]
+
+_LATENCIES = 1000
+"""Of so many answers the latency is kept: enough for a 95th percentile, 8 KB a list."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """How long until a list is tested again."""
+
+    well: timedelta = timedelta(hours=1)
+    """The design's. A list's death between two tests shows in its answers."""
+    ill: timedelta = timedelta(minutes=1)
+    """After the first failed test, then each time twice as long, up to `well`: a failure is short, a death is not."""
+    doubted: timedelta = timedelta(minutes=1)
+    """At least, from one doubt to the test for the next: doubts may come all day."""
+    no_dns: timedelta = timedelta(seconds=5)
+    """When the DNS is silent, so that the test says nothing of the list."""
+
+
+class WatchedList:
+    """One list: its health for IPv4 and for IPv6 clients, and what it answered so far.
+
+    Until its first self-test is done, its answers wait for that.
+    """
+
+    def __init__(self, dns_list: DnsList, clock: Clock) -> None:
+        self.dns_list, self._clock = dns_list, clock
+        now = clock()
+        self.healths = {version: ListHealth(self._first_state(version), now) for version in (4, 6)}
+        self.answers: Counter[Meaning] = Counter()
+        self.seconds: deque[float] = deque(maxlen=_LATENCIES)
+        """How long the last answers took that told something."""
+        self.last_error: tuple[datetime, str] | None = None
+        self._waiting: dict[Address, list[Callable[[Answer], None]]] = {}
+        """Who waits for the answer about which client."""
+        self._test_wanted = asyncio.Event()
+        self._is_doubted, self._deaf_until = False, 0.0
+        self._first_test: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def _first_state(self, version: int) -> ListState:
+        if self.is_dead:
+            return ListState.DEAD
+        return ListState.UNTESTED if version in self.dns_list.facts.versions else ListState.NOT_SERVED
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it is known to be dead: then it is never asked."""
+        return self.dns_list.facts.status == "dead"
+
+    def ask(self, address: Address, resolver: Resolver, then: Callable[[Answer], None]) -> None:
+        """Ask about a client; `then` is called with the answer, later."""
+        if address in self._waiting:
+            self._waiting[address].append(then)
+            return
+        self._waiting[address] = [then]
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+
+        def answered(asked: asyncio.Future[Sequence[ResourceRecord]]) -> None:
+            answer = answer_of(self.dns_list, asked)
+            self._note(address.version, answer, loop.time() - begun)
+            if self._first_test.done():
+                deliver(answer)
+            else:
+                self._first_test.add_done_callback(lambda _: deliver(answer))
+
+        def deliver(answer: Answer) -> None:
+            answer = self.instead_of_asking(address.version) or answer
+            for waiting in self._waiting.pop(address):
+                waiting(answer)
+
+        resolver.resolve(question(address, self.dns_list.zone), "A").add_done_callback(answered)
+
+    def instead_of_asking(self, version: int) -> Answer | None:
+        """The answer for clients of this IP version while the list is not to be asked, else None."""
+        health = self._health(version)
+        match health.state:
+            case ListState.WELL:
+                return None
+            case ListState.NOT_SERVED:
+                return Answer(Meaning.NOT_SERVED, why=f"it has no IPv{version} addresses")
+            case ListState.DEAD:
+                facts = self.dns_list.facts
+                return Answer(Meaning.SET_ASIDE, why=f"dead since {facts.since}: it {facts.how}")
+            case ListState.UNTESTED:
+                return Answer(Meaning.SET_ASIDE, why="not tested yet") if self._first_test.done() else None
+        return Answer(Meaning.SET_ASIDE, why=f"since {health.since:%Y-%m-%d %H:%M} UTC: {health.diagnosis.what}")
+
+    def _health(self, version: int) -> ListHealth:
+        """What counts for clients of this IP version: who is ill for IPv4 is ill."""
+        first = self.healths[4]
+        return first if first.state is ListState.ILL else self.healths[version]
+
+    def _note(self, version: int, answer: Answer, seconds: float) -> None:
+        """Count an answer about a client, and have the list tested if it is odd."""
+        self.answers[answer.meaning] += 1
+        if answer.tells:
+            self.seconds.append(seconds)
+        else:
+            self.last_error = self._clock(), answer.why
+        health = self.healths[version]
+        if health.state is not ListState.WELL:
+            return
+        if answer.meaning is Meaning.PARKED:
+            self._take(version, diagnose_answer(self.dns_list.facts, answer))
+        if health.doubts(answer):
+            self._doubt()
+
+    def test_now(self) -> None:
+        """Have it tested at once."""
+        self._test_wanted.set()
+
+    def _doubt(self) -> None:
+        """Have it tested as soon as the last test for a doubt is some time ago."""
+        if not self._is_doubted:
+            self._is_doubted = True
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(loop.time(), self._deaf_until), self._test_wanted.set)
+
+    async def watch(self, resolver: Callable[[], UncachedResolver], pauses: Pauses) -> None:
+        """Test it, again and again, until cancelled."""
+        pause = pauses.ill
+        while True:
+            is_done = await self._test(resolver())
+            if not self._first_test.done():
+                self._first_test.set_result(None)
+            if not is_done:
+                await self._wait(pauses.no_dns)
+            elif any(health.state is ListState.ILL for health in self.healths.values()):
+                await self._wait(pause)
+                pause = min(2 * pause, pauses.well)
+            else:
+                await self._wait(pauses.well)
+                pause = pauses.ill
+            if self._is_doubted:
+                self._is_doubted = False
+                self._deaf_until = asyncio.get_running_loop().time() + pauses.doubted.total_seconds()
+
+    async def _wait(self, pause: timedelta) -> None:
+        """Until a test is wanted, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause.total_seconds()):
+                await self._test_wanted.wait()
+        self._test_wanted.clear()
+
+    async def _test(self, resolver: UncachedResolver) -> bool:
+        """One self-test; whether it could be done."""
+        try:
+            found = await self_test(self.dns_list, resolver)
+        except Exception:  # noqa: BLE001 (the next test may do better, and mail goes on; logged)
+            _log.exception("%s could not be tested; please report it", self.dns_list.name)
+            return False
+        if found is None:
+            return False
+        for version, diagnosis in found.items():
+            self._take(version, diagnosis)
+        if not any(diagnosis.fault for diagnosis in found.values()):
+            for version in self.healths.keys() - found.keys():
+                self.healths[version].not_served(self._clock())
+        return True
+
+    def _take(self, version: int, found: Diagnosis) -> None:
+        """Take a diagnosis, and tell the operator when it is news."""
+        health, now = self.healths[version], self._clock()
+        before, since = health.state, health.since
+        if found.fault:
+            self.last_error = now, found.what
+        if not health.take(found, now):
+            return
+        name = self.dns_list.name + (" for IPv6 clients" if version == 6 else "")
+        if found.fault:
+            _log.warning("%s is set aside: %s; %s: see docs/lists.md", name, found.what, found.remedy)
+        elif before is ListState.ILL:
+            _log.warning("%s is well again, after %s", name, str(now - since).partition(".")[0])
+
+
+class ListWatch:
+    """All configured lists. It outlives a reload: a list stays as ill as it was, and is tested again."""
+
+    def __init__(self, clock: Clock, pauses: Pauses | None = None) -> None:
+        self._clock, self._pauses = clock, pauses or Pauses()
+        self.lists: dict[str, WatchedList] = {}
+        self._watching: dict[str, asyncio.Task[None]] = {}
+        self._resolver: UncachedResolver
+
+    def follow(self, lists: Iterable[DnsList], resolver: UncachedResolver) -> None:
+        """Watch these lists from now on, and no others; test by `resolver`."""
+        self._resolver = resolver
+        wanted = {dns_list.zone: dns_list for dns_list in lists}
+        for zone in self.lists.keys() - wanted.keys():
+            del self.lists[zone]
+            if zone in self._watching:
+                self._watching.pop(zone).cancel()
+        for zone, dns_list in wanted.items():
+            if zone in self.lists:
+                self.lists[zone].test_now()
+                continue
+            watched = self.lists[zone] = WatchedList(dns_list, self._clock)
+            if not watched.is_dead:
+                watching = watched.watch(lambda: self._resolver, self._pauses)
+                self._watching[zone] = asyncio.get_running_loop().create_task(watching)
+
+    async def close(self) -> None:
+        """Test no more."""
+        for watching in self._watching.values():
+            watching.cancel()
+        await asyncio.gather(*self._watching.values(), return_exceptions=True)

@@ -1,0 +1,82 @@
+"""The self-test of a DNS list (RFC 5782 5): one address that it must list, and one that it must not.
+
+The resolver behind us may know both by heart long after the list has died. So a third address is asked, one that it
+cannot know: any of those that are set apart for measurements (RFC 2544, RFC 5180). It may be listed or not.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from bley.core.dnslists import Answer, DnsList, Meaning, question, understand
+from bley.core.errors import ResolverError
+from bley.core.list_health import WELL, Diagnosis, ListFault, diagnose
+from bley.ports import ResourceRecord, UncachedResolver
+
+__all__ = ["answer_of", "self_test"]
+
+_log = logging.getLogger(__name__)
+
+_MEASUREMENT: dict[int, IPv4Network | IPv6Network] = {4: IPv4Network("198.18.0.0/15"), 6: IPv6Network("2001:2::/64")}
+
+
+async def self_test(dns_list: DnsList, resolver: UncachedResolver) -> dict[int, Diagnosis] | None:
+    """What is wrong with the list, for clients of each IP version that it serves; of who is ill for IPv4, only that.
+
+    None where nothing can be said, since the DNS is silent.
+    """
+    facts = dns_list.facts
+    found: dict[int, Diagnosis] = {}
+    tests = (_test_version(dns_list, version, resolver) for version in facts.versions)
+    for version, diagnosis in zip(facts.versions, await asyncio.gather(*tests), strict=True):
+        if diagnosis.fault is ListFault.SILENT:
+            if not await resolver.has_answers():
+                return None
+            diagnosis = await _test_version(dns_list, version, resolver)  # it was the DNS, maybe, until just now
+        if found and facts.ipv6 is None and diagnosis.fault not in (None, ListFault.LISTS_ALL):
+            break  # nobody has said that it has IPv6 addresses, and it has not
+        if found and diagnosis.fault is ListFault.EMPTIED:
+            diagnosis = WELL  # its IPv4 half is well, and many have no test entry in the other
+        found[version] = diagnosis
+        if diagnosis.fault:
+            break
+    return found
+
+
+async def _test_version(dns_list: DnsList, version: int, resolver: UncachedResolver) -> Diagnosis:
+    facts = dns_list.facts
+    addresses = [facts.test_listed, facts.test_clear]
+    if version == 6:
+        addresses = [facts.test_listed_ipv6, facts.test_clear_ipv6]
+    network = _MEASUREMENT[version]
+    addresses.append(str(network.network_address + secrets.randbelow(network.num_addresses)))
+    listed, clear, unforeseen = await asyncio.gather(*(_ask(dns_list, address, resolver) for address in addresses))
+    return diagnose(facts, listed, clear, unforeseen)
+
+
+async def _ask(dns_list: DnsList, address: str, resolver: UncachedResolver) -> tuple[str, Answer] | None:
+    if not address:
+        return None
+    asked = resolver.resolve(question(ip_address(address), dns_list.zone), "A")
+    await asyncio.wait([asked])
+    answer, expected = answer_of(dns_list, asked), dns_list.facts.test_answer
+    if expected and answer.codes and all(code in expected for code in answer.codes):
+        answer = Answer(Meaning.LISTED, answer.codes)
+    return address, answer
+
+
+def answer_of(dns_list: DnsList, asked: asyncio.Future[Sequence[ResourceRecord]]) -> Answer:
+    """What the list said, from what the resolver gave."""
+    if asked.cancelled():
+        return Answer(Meaning.SILENT, why="given up")
+    match asked.exception():
+        case None:
+            return understand(dns_list.facts, [str(record.data) for record in asked.result() if record.rrtype == "A"])
+        case ResolverError() as error:
+            meaning = Meaning.SILENT if error.is_silence else Meaning.FAILED
+            return Answer(meaning, why=error.why.replace(dns_list.zone, dns_list.name))
+        case error:
+            _log.error("internal error, please report it", exc_info=error)
+            return Answer(Meaning.FAILED, why=f"internal error: {error!r}")

@@ -1,0 +1,110 @@
+"""What is known of public DNS lists: the facts of `lists.toml`, which says where each is from.
+
+docs/lists.md shows them to people.
+"""
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from ipaddress import IPv4Address
+from typing import Any, Literal
+
+from bley.core.list_syntax import Filter, hide_keys, parse_filter
+
+__all__ = ["KnownList", "find_known_list", "load_known_lists", "shown_zone"]
+
+Meanings = Mapping[Filter, str]
+"""What return codes mean."""
+
+_MEANS_REFUSED: Meanings = {
+    parse_filter("127.0.0.1"): "127.0.0.1 is no listing but an error",
+    parse_filter("127.255.255.[0..255]"): "you may not ask",
+}
+"""Of every list, unless its own facts say otherwise: RFC 5782 2.3 excludes the first, Spamhaus began the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownList:
+    """The facts of one list; the defaults are what is taken for granted of an unknown one."""
+
+    zone: str
+    title: str = ""
+    operator: str = ""
+    site: str = ""
+    lists: Literal["blocklist", "allowlist", "both"] = "blocklist"
+    status: Literal["alive", "doubtful", "dead"] = "alive"
+    since: str = ""
+    """Since when it is doubtful or dead."""
+    how: str = ""
+    """What happened then; reads behind `it`."""
+    instead: str = ""
+    """Of a dead list: a living one."""
+    ipv4: bool = True
+    ipv6: bool | None = None
+    """Whether it has IPv6 addresses; None: its self-test tells."""
+    codes: Meanings = field(default_factory=dict)
+    refusals: Meanings = field(default_factory=dict)
+    """Answers that mean "you may not ask"."""
+    remedy: str = ""
+    """What to do when it refuses."""
+    limits: str = ""
+    test_listed: str = "127.0.0.2"
+    test_clear: str = "127.0.0.1"
+    test_listed_ipv6: str = "::ffff:7f00:2"
+    test_clear_ipv6: str = "::ffff:7f00:1"
+    """The self-test's addresses (RFC 5782 5); the empty string: it has none."""
+    test_answer: Filter | None = None
+    """What a test entry answers, where that is an error otherwise."""
+    source: tuple[str, ...] = ()
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The IP versions of which it has, or may have, addresses."""
+        return tuple(version for version, has in ((4, self.ipv4), (6, self.ipv6 is not False)) if has)
+
+    def refusal(self, code: IPv4Address) -> str | None:
+        """What the code means if it means "you may not ask", else None."""
+        if (meaning := _meaning(self.refusals, code)) is not None:
+            return meaning
+        return None if self.meaning(code) else _meaning(_MEANS_REFUSED, code)
+
+    def meaning(self, code: IPv4Address) -> str:
+        """What the code says of a client; the empty string where that is not known."""
+        return _meaning(self.codes, code) or ""
+
+
+def _meaning(meanings: Meanings, code: IPv4Address) -> str | None:
+    return next((meaning for codes, meaning in meanings.items() if code in codes), None)
+
+
+def find_known_list(zone: str) -> KnownList:
+    """What is known of the list; `KEY.zen.dq.spamhaus.net` is `*.zen.dq.spamhaus.net`, whatever the key."""
+    known = load_known_lists()
+    return known.get(zone) or known.get("*." + zone.partition(".")[2]) or KnownList(zone=zone)
+
+
+def shown_zone(zone: str) -> str:
+    """The zone as it may be seen by others, without a customer's key."""
+    keyed = zone not in load_known_lists() and "*." + zone.partition(".")[2] in load_known_lists()
+    return "********." + zone.partition(".")[2] if keyed else hide_keys(zone)
+
+
+@functools.cache
+def load_known_lists() -> Mapping[str, KnownList]:
+    """All facts, by zone. Reads the package's own file once."""
+    text = resources.files("bley").joinpath("lists.toml").read_text(encoding="utf-8")
+    tables: dict[str, dict[str, Any]] = {}
+    for zone, table in tomllib.loads(text).items():
+        tables[zone] = tables[table.pop("like")] | table if "like" in table else table
+    return {zone: _known_list(zone, table) for zone, table in tables.items()}
+
+
+def _known_list(zone: str, table: Mapping[str, Any]) -> KnownList:
+    read = {
+        name: {parse_filter(codes): meaning for codes, meaning in table.get(name, {}).items()}
+        for name in ("codes", "refusals")
+    }
+    test_answer = parse_filter(table["test_answer"]) if "test_answer" in table else None
+    return KnownList(**{**table, **read, "zone": zone, "test_answer": test_answer, "source": tuple(table["source"])})

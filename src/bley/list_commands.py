@@ -1,0 +1,149 @@
+"""`bley lists`: how the DNS lists do in the running bley, and `bley lists --test`: how they do now."""
+
+import asyncio
+import http.client
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from bley.checks.list_report import ListReport
+from bley.checks.self_test import self_test
+from bley.config import Settings
+from bley.core.dnslists import DnsList, parse_dns_lists
+from bley.core.errors import BleyError
+from bley.core.known_lists import shown_zone
+from bley.core.list_health import ListState
+from bley.log import printable
+from bley.uncached import DnspythonResolver
+
+__all__ = ["ListsError", "show_lists", "test_lists"]
+
+_WAIT_SECONDS = 5.0
+
+
+class ListsError(BleyError):
+    """What was asked for cannot be shown; the text says why and what would be right."""
+
+
+def show_lists(settings: Settings, zones: Sequence[str]) -> bool:
+    """Print a table of the running bley's lists, all or these; whether all of them are well. Raises ListsError."""
+    reports = _chosen(_fetch(settings), zones)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("list", "setting", "state", "since", "answers", "listed", "median", "95 %", "last error"):
+        table.add_column(title, justify="right" if title in ("answers", "listed", "median", "95 %") else "left")
+    for report in reports:
+        table.add_row(*_row(report))
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 250  # into a pipe: one line a list
+    console.print(table)
+    for report in reports:
+        if report["what"]:
+            console.print(f"{report['name']}: {printable(report['what'])}", soft_wrap=True)
+    return not any(_is_ill(report) for report in reports)
+
+
+def _is_ill(report: ListReport) -> bool:
+    return not {report["state"], report["state_ipv6"]} <= {ListState.WELL, ListState.NOT_SERVED}
+
+
+def _fetch(settings: Settings) -> list[ListReport]:
+    without = "`bley lists --test` needs no running bley"
+    if settings.web_place is None:
+        raise ListsError(f"web_listen is empty, so that the running bley cannot be asked; {without}")
+    peer = http.client.HTTPConnection(*settings.web_place, timeout=_WAIT_SECONDS)
+    try:
+        peer.request("GET", "/lists")
+        reports: list[ListReport] = json.loads(peer.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ListsError(
+            f"no answer from web_listen {settings.web_listen}: {error}; is bley running? {without}"
+        ) from error
+    finally:
+        peer.close()
+    return reports
+
+
+def _chosen(reports: Iterable[ListReport], zones: Sequence[str]) -> list[ListReport]:
+    reports, names = list(reports), {shown_zone(zone.lower().rstrip(".")) for zone in zones}
+    if unknown := names - {report["name"] for report in reports}:
+        raise ListsError(f"{', '.join(sorted(unknown))}: not configured; `bley lists --test ZONE` tests any list")
+    return [report for report in reports if not names or report["name"] in names]
+
+
+def _row(report: ListReport) -> list[str]:
+    answers = report["answers"]
+    listed, clear = answers.get("listed", 0), answers.get("clear", 0)
+    at = report["last_error_at"]
+    return [
+        report["name"],
+        report["setting"],
+        _state(report),
+        _time(report["since"]),
+        str(sum(answers.values())),
+        f"{listed / (listed + clear):.1%}" if listed + clear else "-",
+        _milliseconds(report["median_seconds"]),
+        _milliseconds(report["p95_seconds"]),
+        f"{_time(at)} {printable(report['last_error'])}" if at else "-",
+    ]
+
+
+def _state(report: ListReport) -> str:
+    state, state_ipv6 = report["state"], report["state_ipv6"]
+    match state, state_ipv6:
+        case ListState.WELL, ListState.NOT_SERVED:
+            return "well, IPv4 only"
+        case ListState.NOT_SERVED, _:
+            return f"{state_ipv6}, IPv6 only"
+        case ListState.WELL, ListState.ILL | ListState.UNTESTED:
+            return f"well, for IPv6 {state_ipv6}"
+    return state
+
+
+def _time(instant: str) -> str:
+    return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{1000 * seconds:.1f} ms"
+
+
+def test_lists(settings: Settings, zones: Sequence[str]) -> bool:
+    """Test the configured lists, or these, now, and print what is wrong; whether nothing is. Raises ListsError."""
+    try:
+        lists = parse_dns_lists(" ".join(zones)) if zones else (*settings.dnsbls, *settings.dnswls)
+    except ValueError as error:
+        raise ListsError(str(error)) from error
+    results = uvloop.run(_test_all({dns_list.zone: dns_list for dns_list in lists}.values(), settings))
+    width = max((len(name) for name, _, _ in results), default=0)
+    for name, words, _ in results:
+        print(f"{name:<{width}}  {printable(words)}")
+    return all(is_well for _, _, is_well in results)
+
+
+Result = tuple[str, str, bool]
+"""The list's name, how it does, and whether that is well."""
+
+
+async def _test_all(lists: Iterable[DnsList], settings: Settings) -> list[Result]:
+    resolver = DnspythonResolver(settings.resolver, settings.check_timeout)
+    return await asyncio.gather(*(_test(dns_list, resolver) for dns_list in lists))
+
+
+async def _test(dns_list: DnsList, resolver: DnspythonResolver) -> Result:
+    facts = dns_list.facts
+    if facts.status == "dead":
+        return dns_list.name, f"dead since {facts.since}: it {facts.how}; take {facts.instead} instead", False
+    found = await self_test(dns_list, resolver)
+    if found is None:
+        return dns_list.name, "cannot be tested: no DNS server answers", False
+    for version, diagnosis in found.items():
+        if diagnosis.fault:
+            return dns_list.name, f"ill for IPv{version} clients: {diagnosis.what}; {diagnosis.remedy}", False
+    served = " and ".join(f"IPv{version}" for version in found)
+    doubt = f", but it is doubtful since {facts.since}: it {facts.how}" if facts.status == "doubtful" else ""
+    return dns_list.name, f"well for {served} clients{doubt}", True

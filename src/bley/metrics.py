@@ -1,0 +1,21 @@
+"""What is counted for Prometheus while requests are answered; docs/metrics.md describes it. Shown by web.py."""
+
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
+
+from bley.core.evidence import Check
+
+__all__ = ["REGISTRY", "UNKNOWN_FINDINGS"]
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # nobody asks since when a counter counts
+
+REGISTRY = CollectorRegistry()
+
+UNKNOWN_FINDINGS = Counter(
+    "bley_unknown_findings",
+    "Findings that counted nothing since they were late or failed.",
+    ["check"],
+    registry=REGISTRY,
+)
+
+for _check in Check:
+    UNKNOWN_FINDINGS.labels(_check.value)  # so that each is there, with 0, from the start

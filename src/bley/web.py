@@ -1,0 +1,98 @@
+"""What the running bley shows of itself at `web_listen`: `/metrics` for Prometheus, `/lists` for `bley lists`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from yarl import URL
+
+from bley.checks.list_report import ListReport
+from bley.core.errors import Fault, SettingsError
+from bley.metrics import REGISTRY
+
+__all__ = ["ListMetrics", "Web"]
+
+
+class Web:
+    """Shows what the functions given tell at that moment; read-only."""
+
+    def __init__(self, lists: Callable[[], Sequence[ListReport]], dns_is_silent: Callable[[], bool]) -> None:
+        self._lists, self._dns_is_silent = lists, dns_is_silent
+        application = web.Application(middlewares=[_own_names_only])
+        application.router.add_get("/lists", self._show_lists)
+        application.router.add_get("/metrics", self._show_metrics)
+        self._runner = web.AppRunner(application, access_log=None)
+
+    async def listen(self, host: str, port: int) -> str:
+        """Listen, and say where. Raises SettingsError when that cannot be."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise SettingsError([Fault("web_listen", 0, f"cannot listen at {host} port {port}: {error}")]) from error
+        host, port, *_ = self._runner.addresses[0]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def close(self) -> None:
+        """Finish what is in flight and let go of the port."""
+        await self._runner.cleanup()
+
+    async def _show_lists(self, _: web.Request) -> web.Response:
+        return web.json_response(self._lists())
+
+    async def _show_metrics(self, _: web.Request) -> web.Response:
+        text = generate_latest(REGISTRY) + generate_latest(
+            ListMetrics(self._lists(), dns_is_silent=self._dns_is_silent())
+        )
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@web.middleware
+async def _own_names_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whoever is asked as somebody else's name must not answer: a foreign page could read it (DNS rebinding)."""
+    if not _is_loopback(request.host):
+        raise web.HTTPForbidden(text="ask by the address of web_listen, or as localhost\n")
+    return await handler(request)
+
+
+def _is_loopback(host_and_port: str) -> bool:
+    try:
+        host = URL.build(scheme="http", authority=host_and_port).host or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class ListMetrics:
+    """The lists as metrics: a collector of prometheus-client's."""
+
+    def __init__(self, reports: Sequence[ListReport], *, dns_is_silent: bool) -> None:
+        self._reports = {report["name"]: report for report in reports}  # one in two settings is the same list
+        self._dns_is_silent = dns_is_silent
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, each with a sample a list."""
+        yield GaugeMetricFamily(
+            "bley_dns_silent", "1 while no DNS server answers, else 0.", value=float(self._dns_is_silent)
+        )
+        well = GaugeMetricFamily(
+            "bley_list_well", "1 while the list is well for IPv4 clients, else 0.", labels=["list"]
+        )
+        answers = CounterMetricFamily("bley_list_answers", "Answers about clients.", labels=["list", "answer"])
+        latency = GaugeMetricFamily(
+            "bley_list_latency_seconds",
+            "How long the last answers took that told something.",
+            labels=["list", "quantile"],
+        )
+        for name, report in self._reports.items():
+            well.add_metric([name], float(report["state"] == "well"))
+            for meaning, count in report["answers"].items():
+                answers.add_metric([name, meaning], count)
+            for quantile, seconds in (("0.5", report["median_seconds"]), ("0.95", report["p95_seconds"])):
+                if seconds is not None:
+                    latency.add_metric([name, quantile], seconds)
+        yield from (well, answers, latency)
