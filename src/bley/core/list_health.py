@@ -73,7 +73,7 @@ def diagnose(facts: KnownList, entry: Test, clear: Test, unforeseen: Test) -> Di
         return Diagnosis(ListFault.LISTS_ALL, what, _remove(facts))
     if entry and entry[1].meaning is Meaning.CLEAR:
         what = f"it does not list its test entry {entry[0]} (RFC 5782 5): it is empty, or is no list any more"
-        return Diagnosis(ListFault.EMPTIED, what, _remove(facts) + "; give it this entry if it is your own")
+        return Diagnosis(ListFault.EMPTIED, what, _fill(facts))
     return WELL
 
 
@@ -89,6 +89,12 @@ def diagnose_answer(facts: KnownList, answer: Answer) -> Diagnosis:
             return Diagnosis(ListFault.FAILED, f"it answers {answer.why}", f"if that lasts, {_remove(facts)}")
         case _:
             return Diagnosis(ListFault.SILENT, "it does not answer in time", f"if that lasts, {_remove(facts)}")
+
+
+def _fill(facts: KnownList) -> str:
+    if facts.status == "alive" and facts.title:
+        return "ask through a resolver of your own, public ones are often told nothing; if that lasts, remove it"
+    return _remove(facts) + "; give it this entry if it is your own"
 
 
 def _remove(facts: KnownList) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bley.core.dnslists import Answer, Meaning
-from bley.core.known_lists import KnownList
+from bley.core.known_lists import KnownList, find_known_list
 from bley.core.list_health import WELL, Diagnosis, ListFault, ListHealth, ListState, diagnose, diagnose_answer
 from tests.fakes import NOON
 
@@ -237,3 +237,11 @@ def test_self_test_ends_all_doubts(answer: Answer, so_far: int) -> None:
     health.take(WELL, LATER)
     assert not any(health.doubts(answer) for _ in range(so_far))
     assert health.doubts(answer)
+
+
+def test_a_list_that_is_known_to_be_alive_is_not_called_empty_before_the_resolver_is_looked_at() -> None:
+    """Resolvers that filter, and public ones, are told of no listing at all."""
+    zen = find_known_list("zen.spamhaus.org")
+    assert diagnose(zen, (ENTRY, CLEAR), (NO_ENTRY, CLEAR), None).remedy.startswith(
+        "ask through a resolver of your own"
+    )
