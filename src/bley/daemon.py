@@ -34,7 +34,7 @@ from bley.web import Web
 __all__ = ["Daemon", "Dns"]
 
 _PURGE_SECONDS = 1800
-_SPARE_DESCRIPTORS = 64
+_SPARE_DESCRIPTORS = 300  # 200 patient questions, the rest for store, log and web
 _NEEDS_RESTART = (
     "database",
     "listen_addr",
@@ -58,7 +58,8 @@ class Dns:
         # Less than the checks' own deadline, so that it is the resolver that says which question was not answered.
         within = settings.check_timeout * 0.9
         self.resolver = CaresResolver(settings.resolver, within)
-        watch.follow((*settings.dnswls, *settings.dnsbls), DnspythonResolver(settings.resolver, within))
+        uncached = DnspythonResolver(settings.resolver, within)
+        watch.follow((*settings.dnswls, *settings.dnsbls), uncached, self.resolver.forget)
         self._spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         self.checks = Checks(
             resolver=self.resolver,

@@ -30,7 +30,7 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
 
     What the running daemon has in memory, clients judged within `cache_valid`, is not known here.
     """
-    settings = configuration.settings
+    settings, checks = configuration.settings, replace(checks, is_thorough=True)
     file = settings.database_file
     store = _look_into(file)
     hostname = socket.gethostname()

@@ -49,7 +49,7 @@ class UncachedResolver(Resolver, Protocol):
     """Asks the DNS, and never a cache."""
 
     async def has_answers(self) -> bool:
-        """Whether any server answers anything at all."""
+        """Whether the DNS answers at all, be it that a name does not exist."""
 
 
 class Store(Protocol):

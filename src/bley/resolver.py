@@ -13,7 +13,7 @@ import pycares
 
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
-from bley.uncached import DnspythonResolver
+from bley.uncached import DnspythonResolver, fetched
 
 __all__ = ["CaresResolver"]
 
@@ -27,11 +27,14 @@ _FIRST_TRY_SECONDS = 1.0
 _SOON = 0.1
 """The part of the time after which a question is asked a second time, by dnspython, which waits for a late answer."""
 
+_PATIENT = 200
+"""So many of these at once: each takes a socket."""
+
 _QUESTIONS_A_CHANNEL = 20_000
 """c-ares's cache has no bound but its channel's life: some 1.3 KB a name, so 25 MB."""
 
 _IN_A_ROW = 5
-"""So many questions without any answer: it may be not one list that is silent, but the DNS; the root is asked."""
+"""So many questions in a row without an answer: it may be not one list that fails, but the DNS itself."""
 
 _PROBE_SECONDS = 1.0
 """How often a silent DNS is asked whether it answers again."""
@@ -68,6 +71,7 @@ class CaresResolver:
         self._uncached = DnspythonResolver(servers, within)
         self._in_flight: dict[tuple[str, RrType], asyncio.Task[Sequence[ResourceRecord]]] = {}
         self._is_silent, self._is_closed, self._in_a_row = False, False, 0
+        self._patient = 0
         self._probing: asyncio.Task[None] | None = None
         self._retired: list[aiodns.DNSResolver] = []
         self._open_channel()
@@ -83,13 +87,9 @@ class CaresResolver:
         question = self._in_flight.get(key)
         if question is None:
             question = self._in_flight[key] = asyncio.get_running_loop().create_task(self._resolve(name, rrtype))
-            question.add_done_callback(lambda task: self._answered(key, task))
+            question.add_done_callback(lambda _: self._in_flight.pop(key))
+            question.add_done_callback(fetched)
         return question
-
-    def _answered(self, key: tuple[str, RrType], question: asyncio.Task[Sequence[ResourceRecord]]) -> None:
-        del self._in_flight[key]
-        if not question.cancelled():
-            question.exception()  # fetched, since whoever asked may have gone away
 
     async def _resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
         if self._is_silent or self._is_closed:
@@ -104,8 +104,8 @@ class CaresResolver:
             await asyncio.wait([asked], timeout=self._seconds * _SOON)
             answer = self._read(asked, name, rrtype)
             records = await (answer if asked.done() else self._with_patience(answer, name, rrtype))
-        except ResolverError as error:
-            self._note(is_answered=not error.is_silence)
+        except ResolverError:
+            self._note(is_answered=False)
             raise
         self._note(is_answered=True)
         return records
@@ -128,7 +128,11 @@ class CaresResolver:
     ) -> Sequence[ResourceRecord]:
         """c-ares's answer, or that to a second question, asked once and waited for: c-ares drops late answers."""
         failure = ResolverError(name, rrtype, "no answer in time", is_silence=True)
-        both = [asyncio.ensure_future(answer), self._uncached.resolve(name, rrtype)]
+        both: list[asyncio.Future[Sequence[ResourceRecord]]] = [asyncio.ensure_future(answer)]
+        both[0].add_done_callback(fetched)
+        if self._patient < _PATIENT:
+            both.append(self._uncached.resolve(name, rrtype))
+        self._patient += 1
         try:
             for first in asyncio.as_completed(both, timeout=self._seconds * (1 - _SOON)):
                 try:
@@ -140,6 +144,7 @@ class CaresResolver:
                     if not error.is_silence:
                         break
         finally:
+            self._patient -= 1
             for each in both:
                 each.cancel()
         raise failure
@@ -158,21 +163,30 @@ class CaresResolver:
         self._cares = aiodns.DNSResolver(nameservers=self._servers or None, timeout=first, tries=_TRIES)
         self._questions = 0
 
+    def forget(self) -> None:
+        """Ask anew, whatever is in the cache."""
+        self._questions = _QUESTIONS_A_CHANNEL
+
     def _channel(self) -> aiodns.DNSResolver:
         """The channel to ask, a new one now and then; the old one answers what it was asked."""
         self._questions += 1
         if self._questions > _QUESTIONS_A_CHANNEL:
             old = self._cares
             self._retired.append(old)
-            # Unreferenced, it closes itself.
-            asyncio.get_running_loop().call_later(2 * self._seconds, self._retired.remove, old)
+            asyncio.get_running_loop().call_later(2 * self._seconds, self._let_go, old)
             self._open_channel()
         return self._cares
 
+    def _let_go(self, old: aiodns.DNSResolver) -> None:
+        """Unreferenced, the channel closes itself; what it still asks, nobody waits for."""
+        if not self._is_closed:
+            self._retired.remove(old)
+            old.cancel()
+
     def _note(self, *, is_answered: bool) -> None:
-        """Count questions in a row without an answer; after some, ask the root whether it is the DNS that is silent."""
+        """Count questions in a row without an answer; after some, ask whether it is the DNS that is silent."""
         self._in_a_row = 0 if is_answered else self._in_a_row + 1
-        if self._in_a_row >= _IN_A_ROW and (self._probing is None or self._probing.done()):
+        if self._in_a_row >= _IN_A_ROW and not self._is_closed and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:
@@ -182,9 +196,12 @@ class CaresResolver:
         self._is_silent = True
         servers = ", ".join(self._servers) or "the system's resolver"
         _log.warning("DNS: no answer from %s; while this lasts, its checks count nothing and hold up no mail", servers)
-        while not await self._uncached.has_answers():  # noqa: ASYNC110 (nobody but the DNS can tell)
-            await asyncio.sleep(_PROBE_SECONDS)
-        self._is_silent, self._in_a_row = False, 0
+        try:
+            while not await self._uncached.has_answers():  # noqa: ASYNC110 (nobody but the DNS can tell)
+                await asyncio.sleep(_PROBE_SECONDS)
+        finally:
+            self._is_silent, self._in_a_row = False, 0
+        self.forget()
         _log.warning("DNS: answers again")
 
 

@@ -11,6 +11,7 @@ from bley.actions import Actions
 from bley.checks.dynamic import server_domain
 from bley.config_file import Configuration
 from bley.core.decision import Decision
+from bley.core.dnslists import Meaning
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence
 from bley.core.exemptions import MailExemptions
@@ -98,7 +99,7 @@ class Service:
             decision = self._without_store(case)
         except Exception:  # noqa: BLE001 (as in answer)
             decision = self._failed(case.request)
-        if decision.reason is Reason.DNSBL and len(self._telling) < _TELLING:
+        if decision.defers and _is_listed(decision.evidence) and len(self._telling) < _TELLING:
             telling = asyncio.get_running_loop().create_task(self._tell_listings(decision, case.address))
             self._telling.add(telling)
             telling.add_done_callback(self._telling.discard)
@@ -227,6 +228,10 @@ class Service:
         if self._warned is None or now - self._warned >= _WARN_AGAIN:
             self._warned = now
             _log.warning("no usable client_address or recipient, answered DUNNO: %r", request)
+
+
+def _is_listed(evidence: Evidence) -> bool:
+    return any(each.answer.meaning is Meaning.LISTED for finding in evidence.values() for each in finding.answers)
 
 
 def _find(exemptions: MailExemptions, address: str, normalised: str) -> str | None:

@@ -6,6 +6,7 @@ for: SPF's macros make them of local parts. `exists:%{l}._spf.example.com` asks 
 """
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -27,9 +28,13 @@ from bley.config import split_server
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
 
-__all__ = ["DnspythonResolver"]
+__all__ = ["DnspythonResolver", "fetched"]
 
-_ROOT = "."
+
+def fetched(asked: asyncio.Future[Sequence[ResourceRecord]]) -> None:
+    """Fetch a failure that nobody may wait for any more; asyncio would print it, with the name, and a key in that."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 class DnspythonResolver:
@@ -46,14 +51,16 @@ class DnspythonResolver:
 
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         """See the port. A name that cannot be, with an empty or too long label, does not exist."""
-        return asyncio.ensure_future(self._resolve(name, rrtype))
+        asked = asyncio.ensure_future(self._resolve(name, rrtype))
+        asked.add_done_callback(fetched)
+        return asked
 
     async def has_answers(self) -> bool:
-        """Whether any server answers at all: to the question for the root, which every resolver has at hand."""
+        """Whether the DNS answers at all: to the question for a name that no cache can know, that it does not exist."""
         try:
-            await self._resolve(_ROOT, "NS")
-        except ResolverError as error:
-            return not error.is_silence
+            await self._resolve(f"{secrets.token_hex(8)}.com", "A")
+        except ResolverError:
+            return False
         return True
 
     async def _resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:

@@ -12,6 +12,7 @@ from yarl import URL
 
 from bley.checks.list_report import ListReport
 from bley.core.errors import Fault, SettingsError
+from bley.core.list_health import ListState
 from bley.metrics import REGISTRY
 
 __all__ = ["ListMetrics", "Web"]
@@ -79,9 +80,7 @@ class ListMetrics:
         yield GaugeMetricFamily(
             "bley_dns_silent", "1 while no DNS server answers, else 0.", value=float(self._dns_is_silent)
         )
-        well = GaugeMetricFamily(
-            "bley_list_well", "1 while the list is well for IPv4 clients, else 0.", labels=["list"]
-        )
+        well = GaugeMetricFamily("bley_list_well", "1 while the list is well, else 0.", labels=["list", "ip"])
         answers = CounterMetricFamily("bley_list_answers", "Answers about clients.", labels=["list", "answer"])
         latency = GaugeMetricFamily(
             "bley_list_latency_seconds",
@@ -89,7 +88,11 @@ class ListMetrics:
             labels=["list", "quantile"],
         )
         for name, report in self._reports.items():
-            well.add_metric([name], float(report["state"] == "well"))
+            state, state_ipv6 = report["state"], report["state_ipv6"]
+            if state != ListState.NOT_SERVED:
+                well.add_metric([name, "4"], float(state == ListState.WELL))
+            if state_ipv6 != ListState.NOT_SERVED:  # who is ill for IPv4 clients is ill
+                well.add_metric([name, "6"], float({state, state_ipv6} <= {ListState.WELL, ListState.NOT_SERVED}))
             for meaning, count in report["answers"].items():
                 answers.add_metric([name, meaning], count)
             for quantile, seconds in (("0.5", report["median_seconds"]), ("0.95", report["p95_seconds"])):

@@ -209,7 +209,7 @@ def test_the_page_is_given_to_loopback_names(page: Bley, host: str) -> None:
     ]
     status, text = fetch(page, "/metrics", host)
     assert status == 200
-    assert 'bley_list_well{list="bl.example"} 1.0\n' in text
+    assert 'bley_list_well{ip="4",list="bl.example"} 1.0\n' in text
 
 
 @pytest.mark.parametrize("path", ["/lists", "/metrics", "/"])

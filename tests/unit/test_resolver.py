@@ -527,7 +527,7 @@ class TestSilence:
                 await asyncio.sleep(0.001)
 
     def _probes(self, dns_server: DnsServer) -> int:
-        return dns_server.questions.count((".", "NS"))
+        return sum(name.endswith(".com") for name, _ in dns_server.questions)
 
     async def test_it_and_its_end_are_told_once_each(
         self, hasty: CaresResolver, dns_server: DnsServer, log: pytest.LogCaptureFixture
@@ -574,7 +574,7 @@ class TestSilence:
     async def test_names_that_are_silent_say_nothing_of_a_dns_that_answers(
         self, dns_server: DnsServer, log: pytest.LogCaptureFixture
     ) -> None:
-        """One list may be silent; so the root is asked, which every resolver has at hand."""
+        """One list may be silent; so a name is asked for that nobody can know."""
         dns_server.update("*.silent.example", SILENT)
         async with _asking(dns_server, within=timedelta(milliseconds=150)) as resolver:
             await self._ask_in_vain(resolver)
@@ -596,9 +596,9 @@ class TestSilence:
     async def test_any_answer_in_between_begins_the_count_anew(
         self, hasty: CaresResolver, dns_server: DnsServer
     ) -> None:
-        """A failure is an answer too."""
+        """A failure is none: a resolver whose line to the world is broken fails."""
         dns_server.update("*.silent.example", SILENT)
-        for name in ("refused.example", "nowhere.example", "a.example"):
+        for name in ("nowhere.example", "a.example"):
             await self._ask_in_vain(hasty, _IN_A_ROW - 1)
             with contextlib.suppress(ResolverError):
                 await hasty.resolve(name, "A")

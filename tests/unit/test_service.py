@@ -460,7 +460,6 @@ class TestListsOwnWords:
         ("evidence", "reason"),
         [
             (BAD, "helo"),
-            ({Check.HELO: Finding(2, ""), Check.DNSBL: Finding(0, "", NAMED)}, "helo"),
             ({Check.DNSWL: Finding(1, "", NAMED)}, "trusted"),
             ({Check.DNSWL: Finding(1, "", NAMED), Check.DNSBL: Finding(2, "", NAMED)}, "trusted"),
             (GOOD, "clean"),

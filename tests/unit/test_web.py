@@ -44,7 +44,7 @@ ILL = ListReport(
 )
 
 
-_LABELS = ("check", "list", "answer", "quantile")
+_LABELS = ("check", "list", "answer", "quantile", "ip")
 
 
 @dataclass
@@ -103,7 +103,11 @@ class TestMetrics:
 
     async def test_of_each_list(self, site: Site) -> None:
         metrics = await site.metrics()
-        assert metrics["bley_list_well"] == {("zen.spamhaus.org",): 1, ("bl.example",): 0}
+        assert metrics["bley_list_well"] == {
+            ("zen.spamhaus.org", "4"): 1,
+            ("bl.example", "4"): 0,
+            ("bl.example", "6"): 0,
+        }
         assert metrics["bley_list_answers_total"] == {
             ("zen.spamhaus.org", "listed"): 3,
             ("zen.spamhaus.org", "clear"): 7,
@@ -113,16 +117,20 @@ class TestMetrics:
             ("zen.spamhaus.org", "0.95"): 0.5,
         }
 
-    @pytest.mark.parametrize("state", ["untested", "ill", "dead", "not served"])
+    @pytest.mark.parametrize("state", ["untested", "ill", "dead"])
     async def test_only_a_well_list_is_well(self, site: Site, state: str) -> None:
         site.lists = [ListReport(**{**WELL, "state": state})]
-        assert (await site.metrics())["bley_list_well"] == {("zen.spamhaus.org",): 0}
+        assert (await site.metrics())["bley_list_well"] == {("zen.spamhaus.org", "4"): 0}
+
+    async def test_a_list_for_ipv6_clients_only_is_well_for_these(self, site: Site) -> None:
+        site.lists = [ListReport(**{**WELL, "state": "not served", "state_ipv6": "well"})]
+        assert (await site.metrics())["bley_list_well"] == {("zen.spamhaus.org", "6"): 1}
 
     async def test_a_list_in_both_settings_is_shown_once(self, site: Site) -> None:
         """Prometheus refuses a page with the same sample twice."""
         site.lists = [WELL, ListReport(**{**WELL, "setting": "dnswls"})]
         text = (await site.get("/metrics")).text
-        assert text.count('bley_list_well{list="zen.spamhaus.org"}') == 1
+        assert text.count('bley_list_well{ip="4",list="zen.spamhaus.org"}') == 1
 
     async def test_whether_the_dns_is_silent(self, site: Site) -> None:
         assert (await site.metrics())["bley_dns_silent"] == {(): 0}

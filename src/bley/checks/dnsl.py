@@ -52,6 +52,11 @@ class Inquiry:
         self.bounds = Bounds(least - dns_list.least + weight, most - dns_list.most + weight)
         self._answers[dns_list.zone] = ListAnswer(dns_list, answer)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every list has answered."""
+        return len(self._answers) == len(self._lists)
+
     def finding(self) -> Finding | None:
         """The summed weight of the lists that named the client; unknown when none could tell.
 
@@ -61,7 +66,7 @@ class Inquiry:
             self._answers[asked.setting.zone] for asked in self._lists if asked.setting.zone in self._answers
         )
         tells = any(each.answer.tells for each in answers)
-        if not tells and len(answers) < len(self._lists):
+        if not tells and not self.is_complete:
             return None
         is_known = tells or all(each.answer.meaning is Meaning.NOT_SERVED for each in answers)
         score = sum(each.weight for each in answers) if is_known else None

@@ -33,6 +33,8 @@ class Checks:
     spf: _Spf | None
     thresholds: Thresholds
     timeout: timedelta
+    is_thorough: bool = False
+    """Wait for every answer, also when none can change the judgement: to explain it."""
 
     async def gather(self, request: Request, address: Address) -> Evidence:
         """All findings, as soon as no missing one can change the judgement, at the latest after `timeout`.
@@ -50,19 +52,18 @@ class Checks:
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """The same with the words of the DNS lists that name the client."""
-        explanations = {
-            check: await explained(finding, address, self.resolver, self.timeout)
-            for check, finding in evidence.items()
-            if finding.answers
-        }
-        return {**evidence, **explanations}
+        asked = [check for check, finding in evidence.items() if finding.answers]
+        findings = await asyncio.gather(
+            *(explained(evidence[check], address, self.resolver, self.timeout) for check in asked)
+        )
+        return {**evidence, **dict(zip(asked, findings, strict=True))}
 
 
 class _Gathering:
     """What has to be asked of the DNS about one request: on its way as soon as this is made."""
 
     def __init__(self, checks: Checks, request: Request, address: Address, *, asks_spf: bool) -> None:
-        self._thresholds, self._timeout = checks.thresholds, checks.timeout
+        self._thresholds, self._timeout, self._is_thorough = checks.thresholds, checks.timeout, checks.is_thorough
         loop = asyncio.get_running_loop()
         self._is_settled: asyncio.Future[None] = loop.create_future()
         lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls}
@@ -79,12 +80,20 @@ class _Gathering:
 
     def _look(self, _: object = None) -> None:
         """Whether the judgement is settled now."""
-        bounds = {check: inquiry.bounds for check, inquiry in self._inquiries.items()}
-        awaits_spf = self._spf is not None and not self._spf.done()
-        if not self._is_settled.done() and settled(
-            bounds.get(Check.DNSWL), bounds.get(Check.DNSBL), self._thresholds, awaits_spf=awaits_spf
-        ):
+        if not self._is_settled.done() and (self._is_complete() or (not self._is_thorough and self._is_decided())):
             self._is_settled.set_result(None)
+
+    def _is_complete(self) -> bool:
+        return not self._awaits_spf() and all(inquiry.is_complete for inquiry in self._inquiries.values())
+
+    def _is_decided(self) -> bool:
+        bounds = {check: inquiry.bounds for check, inquiry in self._inquiries.items()}
+        return settled(
+            bounds.get(Check.DNSWL), bounds.get(Check.DNSBL), self._thresholds, awaits_spf=self._awaits_spf()
+        )
+
+    def _awaits_spf(self) -> bool:
+        return self._spf is not None and not self._spf.done()
 
     async def findings(self) -> dict[Check, Finding]:
         """What is found when the judgement is settled, or time is up."""

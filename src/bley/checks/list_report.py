@@ -46,7 +46,10 @@ def _report(setting: str, dns_list: DnsList, watched: WatchedList) -> ListReport
     at, error = watched.last_error or (None, "")
     quantiles = statistics.quantiles(watched.seconds, n=20, method="inclusive") if len(watched.seconds) > 1 else None
     first, second = watched.healths[4], watched.healths[6]
-    telling = second if first.state in (ListState.WELL, ListState.NOT_SERVED) else first
+    is_about_ipv6 = first.state is ListState.NOT_SERVED or (
+        first.state is ListState.WELL and second.state is ListState.ILL
+    )
+    telling = second if is_about_ipv6 else first
     return ListReport(
         name=dns_list.name,
         setting=setting,

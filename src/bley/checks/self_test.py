@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from bley.core.dnslists import Answer, DnsList, Meaning, question, understand
 from bley.core.errors import ResolverError
-from bley.core.list_health import WELL, Diagnosis, ListFault, diagnose
+from bley.core.list_health import UNHEARD, WELL, Diagnosis, ListFault, diagnose
 from bley.ports import ResourceRecord, UncachedResolver
 
 __all__ = ["answer_of", "self_test"]
@@ -31,7 +31,7 @@ async def self_test(dns_list: DnsList, resolver: UncachedResolver) -> dict[int, 
     found: dict[int, Diagnosis] = {}
     tests = (_test_version(dns_list, version, resolver) for version in facts.versions)
     for version, diagnosis in zip(facts.versions, await asyncio.gather(*tests), strict=True):
-        if diagnosis.fault is ListFault.SILENT:
+        if diagnosis.fault in UNHEARD:
             if not await resolver.has_answers():
                 return None
             diagnosis = await _test_version(dns_list, version, resolver)  # it was the DNS, maybe, until just now

@@ -7,7 +7,7 @@ A domain without an SPF record, the common case, is seen by one look-up without 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LookupTimeoutError
 from contextvars import ContextVar
 from datetime import timedelta
@@ -61,7 +61,10 @@ class SpfChecker:
         if not self._best_guess and not await self._has_record(domain):
             return Finding(0, f"none: {domain or 'the empty name'} has no SPF record")
         judge = _Evaluation(self._resolver, loop, address, loop.time() + self._timeout.total_seconds())
-        result, explanation = await loop.run_in_executor(self._threads, judge.run, request, self._best_guess)
+        try:
+            result, explanation = await loop.run_in_executor(self._threads, judge.run, request, self._best_guess)
+        finally:
+            judge.give_up()  # where nobody waits any more, its thread is free at once
         if result == "temperror":
             return Finding(None, f"{result}: {explanation}")
         finding = Finding(int(result in _SUSPICIOUS), f"{result}: {explanation}".rstrip(": ") + f" ({domain})")
@@ -102,6 +105,13 @@ class _Evaluation:
     def __init__(self, resolver: Resolver, loop: asyncio.AbstractEventLoop, address: Address, deadline: float) -> None:
         self._resolver, self._loop, self._address, self._deadline = resolver, loop, address, deadline
         self.trail = SpfTrail(address)
+        self._asked: Future[Sequence[ResourceRecord]] | None = None
+
+    def give_up(self) -> None:
+        """End it: the look-up on its way, and all that would follow, fail."""
+        self._deadline = 0.0
+        if self._asked:
+            self._asked.cancel()
 
     def run(self, request: Request, best_guess: bool) -> tuple[str, str]:
         """pyspf's result and explanation."""
@@ -123,10 +133,10 @@ class _Evaluation:
         return cast(str, result), cast(str, explanation)
 
     def _look_up(self, name: str, rrtype: RrType) -> Answers:
-        asked = asyncio.run_coroutine_threadsafe(self._resolve(name, rrtype), self._loop)
+        asked = self._asked = asyncio.run_coroutine_threadsafe(self._resolve(name, rrtype), self._loop)
         try:
             records = asked.result(max(self._deadline - self._loop.time(), 0))
-        except (ResolverError, LookupTimeoutError) as error:
+        except (ResolverError, LookupTimeoutError, CancelledError) as error:
             asked.cancel()
             raise spf.TempError(f"DNS {str(error) or 'took too long'}") from error
         self.trail.saw(rrtype, records)

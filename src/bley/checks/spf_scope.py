@@ -53,7 +53,7 @@ class SpfTrail:
 
     def saw(self, rrtype: str, records: Sequence[ResourceRecord]) -> None:
         """Take note of one answer."""
-        self.seconds = min([self.seconds, *(record.ttl_seconds for record in records or ())])
+        self.seconds = min([self.seconds, *(record.ttl_seconds for record in records)])
         if not records:
             self.seconds = min(self.seconds, _NEGATIVE_SECONDS)
         if rrtype == "PTR":

@@ -11,11 +11,11 @@ from enum import StrEnum
 from bley.core.dnslists import Answer, Meaning
 from bley.core.known_lists import KnownList
 
-__all__ = ["WELL", "Diagnosis", "ListFault", "ListHealth", "ListState", "diagnose", "diagnose_answer"]
+__all__ = ["UNHEARD", "WELL", "Diagnosis", "ListFault", "ListHealth", "ListState", "diagnose", "diagnose_answer"]
 
 _FAILURES = 3
-"""So many answers more that tell nothing than that tell something: then the list is tested at once. Each of them was
-asked several times over within check_timeout: three are no lost packets; and no more than three mails have waited."""
+"""So many answers more that tell nothing than that tell something: then the list is not asked until it is tested. Each
+was asked several times over within check_timeout: three are no lost packets."""
 
 _LISTINGS_IN_A_ROW = 30
 """So many clients listed in a row: does it list everybody? Where nine clients of ten are spammers, this happens by
@@ -43,6 +43,10 @@ class ListFault(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     SILENT = "silent"
+
+
+UNHEARD = (ListFault.FAILED, ListFault.SILENT)
+"""No answer of the list's: the fault may be the DNS's, and of a dead list it is now the one, now the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,8 @@ class ListHealth:
     def take(self, diagnosis: Diagnosis, now: datetime) -> bool:
         """Take a diagnosis; whether that changes what the operator should know."""
         state = ListState.ILL if diagnosis.fault else ListState.WELL
-        is_news = state is not self.state or diagnosis.fault is not self.diagnosis.fault
+        is_unheard = diagnosis.fault in UNHEARD and self.diagnosis.fault in UNHEARD
+        is_news = state is not self.state or not (is_unheard or diagnosis.fault is self.diagnosis.fault)
         if state is not self.state:
             self.since = now
         self.state, self.diagnosis = state, diagnosis

@@ -312,3 +312,12 @@ class TestExplain:
         evidence = await gather(checks)
         async with asyncio.timeout(5):
             assert await checks.explain(evidence, CLIENT) == evidence
+
+    async def test_a_thorough_gathering_waits_for_every_list(self) -> None:
+        """What decided is explained with all that was asked, whoever answered first."""
+        checks = replace(await make(answers(wl=LISTED, bl=LISTED)), is_thorough=True)
+        evidence = await gather(checks)
+        assert [len(evidence[check].answers) for check in (Check.DNSWL, Check.DNSBL)] == [
+            len(checks.dnswls),
+            len(checks.dnsbls),
+        ]

@@ -315,3 +315,17 @@ class TestLimits:
         mechanisms = " ".join(f"a:void{number}.example" for number in range(voids))
         resolver.zone["void.example", "TXT"] = [f"v=spf1 {mechanisms} -all".encode()]
         assert (await check(checker, "a@void.example")).detail.startswith(f"{result}: ")
+
+
+async def test_an_evaluation_that_nobody_waits_for_gives_its_thread_back_at_once(resolver: FakeResolver) -> None:
+    """Where a list decides before: else eight slow domains would hold up all others for check_timeout."""
+    patient = SpfChecker(resolver, timedelta(seconds=30), best_guess=False)
+    slow = [asyncio.ensure_future(check(patient, "a@include.example")) for _ in range(8)]
+    while ("silent.example", "TXT") not in resolver.questions:  # noqa: ASYNC110 (a thread asks)
+        await asyncio.sleep(0.001)
+    for judging in slow:
+        judging.cancel()
+    await asyncio.wait(slow)
+    async with asyncio.timeout(5):
+        assert (await check(patient, "a@fail.example")).score == 1
+    patient.close()

@@ -245,3 +245,12 @@ def test_a_list_that_is_known_to_be_alive_is_not_called_empty_before_the_resolve
     assert diagnose(zen, (ENTRY, CLEAR), (NO_ENTRY, CLEAR), None).remedy.startswith(
         "ask through a resolver of your own"
     )
+
+
+def test_now_silent_now_failing_is_one_illness() -> None:
+    """A resolver says now this, now that of a list whose servers are dead; the operator is told once."""
+    health = ListHealth(ListState.WELL, NOON)
+    assert health.take(diagnose_answer(FACTS, SILENT), NOON)
+    assert not health.take(diagnose_answer(FACTS, FAILED), LATER)
+    assert not health.take(diagnose_answer(FACTS, SILENT), LATER)
+    assert health.take(diagnose_answer(FACTS, PARKED), LATER)
