@@ -778,7 +778,7 @@ class TestStop:
                 await _eventually(lambda: _is(bool(serving.service.asked)))
                 start = time.monotonic()
                 await serving.server.stop(timeout_seconds=0.2)
-                assert 0.2 <= time.monotonic() - start < 0.5
+                assert 0.19 <= time.monotonic() - start < 0.5  # uvloop's clock counts whole milliseconds
                 assert await peer.receive_all() == b""
                 await _eventually(lambda: _is(serving.service.cancelled == 1))
 
