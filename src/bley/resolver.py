@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 class CaresResolver:
     """Asks the given servers, `address` or `address:port` (none: the system's), each question for at most `within`.
 
-    While no server answers, it fails at once instead of holding up mail, and asks again by itself.
+    While the DNS gives no usable answer at all, it fails at once instead of holding up mail, and asks again by itself.
     """
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
@@ -78,7 +78,7 @@ class CaresResolver:
 
     @property
     def is_silent(self) -> bool:
-        """Whether no server answers at present."""
+        """Whether the DNS gives no usable answer at present."""
         return self._is_silent
 
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:

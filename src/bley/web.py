@@ -78,7 +78,7 @@ class ListMetrics:
     def collect(self) -> Iterator[Metric]:
         """The families, each with a sample a list."""
         yield GaugeMetricFamily(
-            "bley_dns_silent", "1 while no DNS server answers, else 0.", value=float(self._dns_is_silent)
+            "bley_dns_silent", "1 while the DNS gives no usable answer, else 0.", value=float(self._dns_is_silent)
         )
         well = GaugeMetricFamily("bley_list_well", "1 while the list is well, else 0.", labels=["list", "ip"])
         answers = CounterMetricFamily("bley_list_answers", "Answers about clients.", labels=["list", "answer"])

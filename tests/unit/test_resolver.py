@@ -416,6 +416,14 @@ class TestServers:
 
 
 class TestCache:
+    async def test_what_is_forgotten_is_asked_anew(self, resolver: CaresResolver, dns_server: DnsServer) -> None:
+        """A list that is well again may have left an answer of its bad time here."""
+        assert len(await resolver.resolve("a.example", "A")) == 2
+        dns_server.update("a.example", {"A": ["192.0.2.9"]})
+        assert len(await resolver.resolve("a.example", "A")) == 2
+        resolver.forget()
+        assert _data(await resolver.resolve("a.example", "A")) == ["192.0.2.9"]
+
     @pytest.mark.parametrize("name", ["a.example", "nowhere.example"])
     async def test_a_name_asked_again_within_its_ttl_is_not_asked_for(
         self, resolver: CaresResolver, dns_server: DnsServer, name: str
