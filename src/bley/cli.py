@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import uvloop
 
 from bley import __version__
 from bley.checks.list_watch import ListWatch
+from bley.cli_options import EXIT_FAILED, EXIT_WRONG_SETTINGS, config_option, load_settings, refuse
 from bley.config import Settings, show
 from bley.config_file import Configuration, find_file, load
 from bley.core.errors import SettingsError
@@ -24,26 +25,17 @@ from bley.explain import Step, explain
 from bley.list_commands import ListsError, show_lists, test_lists
 from bley.log import configure_log, printable
 from bley.ports import utc_now
+from bley.store_cli import export, forget, import_
 
 __all__ = ["main"]
 
-EXIT_FAILED = 1
-EXIT_WRONG_SETTINGS = 2
-
-_config_option = click.option(
-    "-c",
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    help="Settings file; else /etc/bley/bley.conf, ./bley.conf, or the defaults.",
-)
 _pid_option = click.option("-p", "--pidfile", help="Write the process id to this file.")
 _verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log more.")
 _debug_option = click.option("-d", "--debug", is_flag=True, help="Stay in the foreground, log everything to stdout.")
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@_config_option
+@config_option
 @click.option("-f", "--foreground", is_flag=True, help="Stay in the foreground.")
 @_pid_option
 @_verbose_option
@@ -63,7 +55,7 @@ def main(
 
 
 @main.command()
-@_config_option
+@config_option
 @_pid_option
 @_verbose_option
 @_debug_option
@@ -105,33 +97,33 @@ _REQUEST_DEFAULTS = {"client_name": "unknown", "protocol_state": "RCPT"}
 
 
 @main.command()
-@_config_option
+@config_option
 @click.pass_obj
 @_request_options
 def ask(before: Path | None, file: Path | None, request: Request) -> None:
     """Send one policy request to the running bley and show its answer."""
-    click.echo(_ask(_load(file or before).settings, request))
+    click.echo(_ask(load_settings(file or before).settings, request))
 
 
 @main.command("explain")
-@_config_option
+@config_option
 @click.pass_obj
 @_request_options
 def explain_(before: Path | None, file: Path | None, request: Request) -> None:
     """Show every step of the decision about a request, without storing anything."""
-    configuration = _load(file or before)
+    configuration = load_settings(file or before)
     for name, text in uvloop.run(_explain(configuration, request)):
         click.echo(f"{name:<12}{printable(text)}")
 
 
 @main.command("lists")
-@_config_option
+@config_option
 @click.option("--test", is_flag=True, help="Test the lists now, without the running bley.")
 @click.argument("zones", nargs=-1)
 @click.pass_obj
 def lists_(before: Path | None, file: Path | None, test: bool, zones: tuple[str, ...]) -> None:
     """Show how the DNS lists do: all that are configured, or these ZONES."""
-    settings = _load(file or before).settings
+    settings = load_settings(file or before).settings
     try:
         is_well = test_lists(settings, zones) if test else show_lists(settings, zones)
     except ListsError as error:
@@ -140,27 +132,19 @@ def lists_(before: Path | None, file: Path | None, test: bool, zones: tuple[str,
 
 
 @main.command("check-config")
-@_config_option
+@config_option
 @click.pass_obj
 def check_config(before: Path | None, file: Path | None) -> None:
     """Show the settings in force, or every fault with its file and line."""
-    configuration = _load(file or before)
+    configuration = load_settings(file or before)
     for note in configuration.notes:
         click.echo(note, err=True)
     click.echo(f"# {configuration.file or 'no settings file: the defaults'}")
     click.echo(show(configuration.settings), nl=False)
 
 
-def _load(file: Path | None) -> Configuration:
-    try:
-        return load(find_file(file))
-    except SettingsError as error:
-        _refuse(error)
-
-
-def _refuse(error: SettingsError) -> NoReturn:
-    click.echo("\n".join(map(str, error.faults)), err=True)
-    sys.exit(EXIT_WRONG_SETTINGS)
+for _command in (import_, export, forget):
+    main.add_command(_command)
 
 
 def _serve(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool, detach: bool) -> None:
@@ -170,7 +154,7 @@ def _serve(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool
     level = logging.DEBUG if debug or verbose else logging.INFO
 
     def load_overridden() -> Configuration:
-        configuration = load(find_file(file))
+        configuration = load(find_file(file), makes_key=True)
         if detach and configuration.settings.log_file in ("-", ""):
             # In the background there is no standard output.
             return configuration.overridden({"log_file": "syslog"} | overrides)
@@ -182,7 +166,7 @@ def _serve(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool
         configure_log(configuration.settings.log_file, level)
         uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
     except SettingsError as error:
-        _refuse(error)
+        refuse(error)
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ docs/settings.md describes each; a test holds the two together. Reading the file
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from bley.core.dnslists import DnsList, parse_dns_lists
-from bley.core.greylist import Timing
+from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
 from bley.core.triplet import GreylistBy, TripletRules
+from bley.database import DEFAULT_PORTS, Database, DbType, Tls, hide_password, parse_database
 
 __all__ = ["Settings", "show", "split_server"]
 
@@ -25,7 +27,6 @@ _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no":
 _LONGEST = timedelta(days=36500)  # so that no instant before the calendar is ever computed
 _LONGEST_CHECK = timedelta(seconds=60)
 _WEB_PORT = 1338
-_SQLITE_URL = re.compile("sqlite:///(.+)")
 _HEADER = re.compile(r"[!-9;-~]+:\s?\S.*")
 
 
@@ -150,13 +151,16 @@ class Settings(BaseModel):
         "X-Greylist: delayed %(delta)s seconds by bley-%(version)s at %(hostname)s; %(date)s"
     )
     database: str = ""
-    dbtype: Literal["sqlite3", "pgsql", "mysql", "redis"] = "sqlite3"
+    dbtype: DbType = "sqlite3"
     dbhost: str = "localhost"
     dbport: Annotated[int, Field(ge=0, le=65535)] = 0
     dbname: Annotated[str, Field(min_length=1)] = "bley.db"
     dbpath: str = ""
     dbuser: str = "bley"
     dbpass: str = ""
+    dbpass_file: str = ""
+    dbtls: Tls = "off"
+    dbtls_ca: str = ""
     whitelist_recipients_file: Words = ("whitelist_recipients",)
     whitelist_clients_file: Words = ("whitelist_clients",)
     whitelist_senders_file: Words = ("whitelist_senders",)
@@ -179,6 +183,9 @@ class Settings(BaseModel):
     recipient_delimiter: str = "+"
     purge_days: Days = timedelta(days=40)
     purge_bad_days: Annotated[Days, Field(validate_default=True)] = timedelta(days=10)
+    log_days: Days = timedelta(days=30)
+    privacy: Literal["off", "keyed-hash"] = "off"
+    privacy_key_file: str = "bley.key"
     cache_valid: Seconds = timedelta(seconds=60)
     cache_size: Annotated[int, Field(ge=0)] = 100_000
     exim_workaround: Boolean = False
@@ -186,18 +193,18 @@ class Settings(BaseModel):
     on_store_error: Literal["pass", "defer"] = "pass"
     web_listen: str = "127.0.0.1:1338"
 
-    @field_validator("dbtype")
-    @classmethod
-    def _is_served(cls, value: str) -> str:
-        if value != "sqlite3":
-            raise ValueError("is not served by this version yet: write sqlite3")
-        return value
-
     @field_validator("database")
     @classmethod
-    def _is_sqlite(cls, value: str) -> str:
-        if value and not _SQLITE_URL.fullmatch(value):
-            raise ValueError("is not served by this version yet: write sqlite:///PATH")
+    def _is_database(cls, value: str) -> str:
+        if value:
+            parse_database(value)
+        return value
+
+    @field_validator("dbname")
+    @classmethod
+    def _is_number_for_redis(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("dbtype") == "redis" and not value.isdecimal():
+            raise ValueError("is no number of a Redis database: write 0")
         return value
 
     @field_validator("greylist_header")
@@ -233,11 +240,35 @@ class Settings(BaseModel):
         return value
 
     @property
-    def database_file(self) -> Path:
-        """The SQLite file, from `database`, else as bley 2 put it together."""
-        if url := _SQLITE_URL.fullmatch(self.database):
-            return Path(url[1]).absolute()
-        return Path(self.dbpath, self.dbname).absolute()
+    def store(self) -> Database:
+        """Where the store is: from `database`, else as bley 2 put it together."""
+        database = parse_database(self.database) if self.database else self._store_of_keys
+        return replace(
+            database,
+            password=database.password or self.dbpass,
+            tls=self.dbtls if database.tls == "off" else database.tls,
+            ca_file=database.ca_file or self.dbtls_ca,
+        )
+
+    @property
+    def _store_of_keys(self) -> Database:
+        if self.dbtype == "sqlite3":
+            return Database(file=Path(self.dbpath, self.dbname).absolute())
+        is_redis = self.dbtype == "redis"
+        is_socket = self.dbhost.startswith("/")
+        return Database(
+            dbtype=self.dbtype,
+            hosts=() if is_socket else ((self.dbhost, self.dbport or DEFAULT_PORTS[self.dbtype]),),
+            socket=self.dbhost if is_socket else "",
+            name=self.dbname if "dbname" in self.model_fields_set else "0" if is_redis else "bley",
+            user=self.dbuser if "dbuser" in self.model_fields_set or not is_redis else "",
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where files of bley's own are, SQLite's and the privacy key: that of `database`, else `dbpath`."""
+        store = self.store
+        return store.file.parent if store.dbtype == "sqlite3" else Path(self.dbpath).absolute()
 
     @property
     def web_place(self) -> tuple[str, int] | None:
@@ -247,7 +278,12 @@ class Settings(BaseModel):
     @property
     def timing(self) -> Timing:
         """How records age."""
-        return Timing(self.greylist_period, self.greylist_max, self.greylist_penalty, self.purge_bad_days)
+        return Timing(self.greylist_period, self.greylist_max, self.greylist_penalty, self.lifetimes)
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """How long what is stored is kept."""
+        return Lifetimes(self.purge_bad_days, self.purge_days, self.log_days)
 
     @property
     def thresholds(self) -> Thresholds:
@@ -270,6 +306,8 @@ def _text(key: str, value: object) -> str:
     match value:
         case str() if key == "dbpass" and value:
             return "********"
+        case str() if key == "database":
+            return hide_password(value)
         case bool():
             return str(int(value))
         case int() if key == "listen_mode":

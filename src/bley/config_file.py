@@ -3,9 +3,10 @@
 import ast
 import configparser
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,9 @@ from bley.config import Settings
 from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions import ClientExemptions, MailExemptions, read_clients, read_mail_addresses
 from bley.core.list_syntax import hide_keys
+from bley.core.triplet import TripletRules
+from bley.database import hide_password, read_password
+from bley.privacy import read_key
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
 
@@ -24,7 +28,8 @@ _SECTION = "bley"
 _OTHER_SECTIONS = ("bleygraph",)
 _RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}  # bley 2's words
 _ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # who asks why mail is delayed must get through: RFC 5321 4.5.1
-_LATER = ("log_days", "destdir")
+_LATER = ("destdir",)
+_PASSWORD_VARIABLE = "BLEY_DBPASS"
 _LINE = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
 
 _Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions)
@@ -40,6 +45,13 @@ class Configuration:
     clients: ClientExemptions
     senders: MailExemptions
     notes: tuple[str, ...] = ()
+    privacy_key: bytes = field(default=b"", repr=False)
+    """Empty: local parts are kept as they are."""
+
+    @property
+    def triplet_rules(self) -> TripletRules:
+        """How triplets are normalised."""
+        return replace(self.settings.triplet_rules, privacy_key=self.privacy_key)
 
     def overridden(self, settings: Mapping[str, object]) -> "Configuration":
         """The same, with these settings from the command line, which are taken as they are."""
@@ -51,8 +63,8 @@ def find_file(file: Path | None) -> Path | None:
     return file or next((default for default in DEFAULT_FILES if default.is_file()), None)
 
 
-def load(file: Path | None = None) -> Configuration:
-    """Read the settings file (None: defaults only) and its list files.
+def load(file: Path | None = None, *, makes_key: bool = False) -> Configuration:
+    """Read the settings file (None: defaults only) and its list files; `makes_key`: make the privacy key if need be.
 
     Raises SettingsError with every fault of the settings, or, when these are right, of the list files.
     """
@@ -60,6 +72,7 @@ def load(file: Path | None = None) -> Configuration:
     later = [key for key in _LATER if texts.pop(key, None)]
     settings = _settings(texts, lines, str(file))
     folder = file.parent if file else Path()
+    settings = _with_password(settings, folder, Fault(str(file), lines.get("dbpass_file", 0), ""))
     faults: list[Fault] = []
 
     def read(key: str, reader: Callable[[Iterable[tuple[str, str]]], _Exemptions]) -> _Exemptions:
@@ -79,6 +92,9 @@ def load(file: Path | None = None) -> Configuration:
             *(f"{file}:{lines.get(key, 0)}: {key} has no effect in this version" for key in later),
             *_dead_lists(settings, lines, str(file)),
         ),
+        privacy_key=read_key(settings.folder / settings.privacy_key_file, makes_key=makes_key)
+        if settings.privacy == "keyed-hash"
+        else b"",
     )
     if faults:
         raise SettingsError(faults)
@@ -159,6 +175,7 @@ def _settings(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> 
             field = str(detail["loc"][0])
             key = origin.get(field, field)
             shown = "********" if key == "dbpass" else hide_keys(texts.get(key, "its default"))
+            shown = hide_password(shown) if key == "database" else shown
             what = hide_keys(_what(detail["type"], detail["msg"]))
             shows_itself = "\n" in what  # with a caret under the place
             faults.append(
@@ -167,6 +184,20 @@ def _settings(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> 
     if faults:
         raise SettingsError(sorted(faults, key=lambda fault: fault.line))
     return settings
+
+
+def _with_password(settings: Settings, folder: Path, place: Fault) -> Settings:
+    """The settings with the password of the store from its file, or else from the environment."""
+    if settings.dbpass_file:
+        if settings.dbpass:
+            raise SettingsError([replace(place, text="dbpass_file says the same as dbpass: keep one")])
+        try:
+            password = read_password(folder / settings.dbpass_file)
+        except ValueError as error:
+            raise SettingsError([replace(place, text=f"dbpass_file: {error}")]) from error
+    elif not (password := os.environ.get(_PASSWORD_VARIABLE, "")):
+        return settings
+    return settings.model_copy(update={"dbpass": password})
 
 
 def _dead_lists(settings: Settings, lines: Mapping[str, int], file: str) -> list[str]:

@@ -23,17 +23,19 @@ from bley.core.domains import load_suffixes
 from bley.core.errors import Fault, SettingsError, StoreError
 from bley.log import configure_log
 from bley.ports import Clock, utc_now
+from bley.predecessors.taking import open_own
 from bley.resolver import CaresResolver
 from bley.server import MAX_CONNECTIONS, Server
 from bley.service import Service
 from bley.store.batched import BatchedStore
-from bley.store.sql import open_sqlite
 from bley.uncached import DnspythonResolver
 from bley.web import Web
 
 __all__ = ["Daemon", "Dns"]
 
 _PURGE_SECONDS = 1800
+_NEWS_SECONDS = 20
+"""How long another node, or a command, waits until it is heard here; less than a minute was promised."""
 _SPARE_DESCRIPTORS = 300  # 200 patient questions, the rest for store, log and web
 _NEEDS_RESTART = (
     "database",
@@ -41,8 +43,14 @@ _NEEDS_RESTART = (
     "listen_port",
     "listen_mode",
     "dbtype",
+    "dbhost",
+    "dbport",
     "dbname",
     "dbpath",
+    "dbuser",
+    "dbpass",
+    "dbtls",
+    "dbtls_ca",
     "pid_file",
     "cache_size",
     "web_listen",
@@ -85,6 +93,7 @@ class Daemon:
         self._configuration, self._load, self._level, self._clock = configuration, load, level, clock
         self._retiring: set[asyncio.Task[None]] = set()
         self._watch = ListWatch(clock)
+        self._forgotten: int | None = None
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is called when bley listens.
@@ -94,7 +103,7 @@ class Daemon:
         settings = self._configuration.settings
         _raise_descriptor_limit()
         load_suffixes()
-        store = BatchedStore(open_sqlite(settings.database_file))
+        store = BatchedStore(open_own(self._configuration, self._clock()))
         self._dns = Dns(settings, self._watch)
         self._web = Web(self._report_lists, lambda: self._dns.resolver.is_silent)
         self._service = Service(self._configuration, store, self._dns.checks, self._clock, socket.gethostname())
@@ -102,6 +111,8 @@ class Daemon:
         stopping = asyncio.Event()
         self._handle_signals(stopping)
         try:
+            await store.open()
+            await self._hear(store)
             await self._listen(settings)
             with _pid_file(settings.pid_file):
                 ready()
@@ -126,7 +137,7 @@ class Daemon:
             places = await self._server.listen(settings.listen_addr, settings.listen_port, settings.listen_mode)
         if settings.web_place:
             _log.info("metrics at http://%s/metrics", await self._web.listen(*settings.web_place))
-        _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.database_file)
+        _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.store)
         self._warn_of_notes()
 
     def _warn_of_notes(self) -> None:
@@ -138,7 +149,10 @@ class Daemon:
         return report_lists({"dnsbls": settings.dnsbls, "dnswls": settings.dnswls}, self._watch.lists)
 
     async def _serve(self, store: BatchedStore, stopping: asyncio.Event) -> None:
-        chores = [asyncio.create_task(self._purge(store)), asyncio.create_task(systemd.feed_watchdog())]
+        chores = [
+            asyncio.create_task(chore)
+            for chore in (self._purge(store), self._listen_to(store), systemd.feed_watchdog())
+        ]
         systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
         await stopping.wait()
         for chore in chores:
@@ -174,18 +188,34 @@ class Daemon:
         self._warn_of_notes()
         _log.info("reloaded")
 
+    async def _listen_to(self, store: BatchedStore) -> None:
+        """Hear now and then what other nodes and commands have changed."""
+        while True:
+            await asyncio.sleep(_NEWS_SECONDS)
+            await self._hear(store)
+
+    async def _hear(self, store: BatchedStore) -> None:
+        try:
+            news = await store.news()
+        except StoreError:
+            return  # which has been logged; nothing that is remembered becomes wrong by not knowing
+        self._service.finds_any = news.has_any
+        if self._forgotten not in (None, news.forgotten):
+            self._service.forget()
+        self._forgotten = news.forgotten
+
     async def _purge(self, store: BatchedStore) -> None:
         """Forget old records now and then."""
         while True:
             settings, now = self._configuration.settings, self._clock()
             try:
-                purged = await store.purge(
-                    greylisted_before=now - settings.purge_bad_days, known_before=now - settings.purge_days
-                )
+                purged = await store.purge(now, settings.lifetimes)
             except StoreError as error:
-                _log.warning("store: old records could not be purged: %s", error)
+                # That it is away has been said already.
+                _log.log(logging.DEBUG if store.is_down else logging.WARNING, "store: purge: %s", error)
             else:
-                _log.log(logging.INFO if purged else logging.DEBUG, "purged %d old records", purged)
+                level = logging.INFO if any(purged) else logging.DEBUG
+                _log.log(level, "purged %d records, %d decisions, %d counts", *purged)
             await asyncio.sleep(_PURGE_SECONDS)
 
 

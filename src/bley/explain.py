@@ -2,7 +2,6 @@
 
 import socket
 from dataclasses import replace
-from pathlib import Path
 
 from bley.actions import Actions
 from bley.checks.gather import Checks
@@ -13,11 +12,12 @@ from bley.core.evidence import Check, Evidence, Finding
 from bley.core.greylist import Record, Status
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Reason
+from bley.database import Database
 from bley.ports import Clock, Store
 from bley.service import Service
 from bley.store.batched import BatchedStore
 from bley.store.memory import MemoryStore
-from bley.store.sql import open_sqlite
+from bley.store.opening import open_engine
 
 __all__ = ["explain"]
 
@@ -31,8 +31,8 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
     What the running daemon has in memory, clients judged within `cache_valid`, is not known here.
     """
     settings, checks = configuration.settings, replace(checks, is_thorough=True)
-    file = settings.database_file
-    store = _look_into(file)
+    place = settings.store
+    store = _look_into(place)
     hostname = socket.gethostname()
     service = Service(configuration, store, checks, clock, hostname)
     steps = [("request", _request(request))]
@@ -40,13 +40,13 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
         decision = await service.decide(request)
         decision = replace(decision, evidence=await _with_words(decision, checks))
     except StoreError as error:
-        return [*steps, ("store", f"{file}: {error}"), ("verdict", f"{settings.on_store_error}, by on_store_error")]
+        return [*steps, ("store", str(error)), ("verdict", f"{settings.on_store_error}, by on_store_error")]
     finally:
         await store.close()
     action = Actions(settings, hostname).action(decision, clock())
     return [
         *steps,
-        *_triplet(decision, file),
+        *_triplet(decision, place),
         *_findings(decision, configuration),
         ("verdict", _verdict(decision)),
         ("answer", f"action={action}"),
@@ -59,9 +59,11 @@ async def _with_words(decision: Decision, checks: Checks) -> Evidence:
     return await checks.explain(decision.evidence, address) if address else decision.evidence
 
 
-def _look_into(file: Path) -> Store:
+def _look_into(place: Database) -> Store:
     """The daemon's store, to be read only; an empty one while there is none."""
-    return BatchedStore(open_sqlite(file, read_only=True)) if file.exists() else MemoryStore()
+    if place.dbtype == "sqlite3" and not place.file.exists():
+        return MemoryStore()
+    return BatchedStore(open_engine(place, read_only=True))
 
 
 def _request(request: Request) -> str:
@@ -69,13 +71,13 @@ def _request(request: Request) -> str:
     return f"{client}, HELO {request.helo_name or '(none)'}, from <{request.sender}> to <{request.recipient}>"
 
 
-def _triplet(decision: Decision, file: Path) -> list[Step]:
+def _triplet(decision: Decision, place: Database) -> list[Step]:
     if decision.triplet is None:
         return []
     triplet = decision.triplet
     steps = [("triplet", f"client {triplet.client}, sender <{triplet.sender}>, recipient <{triplet.recipient}>")]
     if decision.standing is not None:
-        steps.append(("store", f"{file}: {_record(decision.record)}"))
+        steps.append(("store", f"{place}: {_record(decision.record)}"))
         steps.append(("standing", decision.standing.value))
     return steps
 

@@ -62,7 +62,7 @@ class DecisionLog:
     def _fields(self, decision: Decision) -> dict[str, object]:
         request = decision.request
         fields: dict[str, object] = {
-            "action": ("would-defer" if self._observes else "greylist") if decision.defers else "pass",
+            "action": decision.outcome(observes=self._observes),
             "reason": decision.reason.value,
             "client_name": request.client_name,
             "client_address": request.client_address,

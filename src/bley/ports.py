@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
+from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Sighting
 from bley.core.mail import Triplet
 
@@ -53,10 +54,10 @@ class UncachedResolver(Resolver, Protocol):
 
 
 class Store(Protocol):
-    """Remembers triplets. Whatever was recorded before is found afterwards, in the order of the calls."""
+    """Remembers triplets and decisions. Whatever was recorded before is found afterwards, in the order of the calls."""
 
-    async def find(self, triplet: Triplet) -> Record | None:
-        """What is known of `triplet`. Raises StoreError."""
+    async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
+        """The first of `triplets` of which something is known, and what. Raises StoreError."""
 
     async def record(self, sighting: Sighting) -> None:
         """Merge `sighting` into its triplet's record; durable on return. Raises StoreError, and still tries later."""
@@ -64,11 +65,8 @@ class Store(Protocol):
     def record_later(self, sighting: Sighting) -> None:
         """The same, without waiting for it."""
 
-    async def purge(self, *, greylisted_before: datetime, known_before: datetime) -> int:
-        """Forget greylisted records, and the others, that were last seen before these instants; how many.
-
-        Raises StoreError.
-        """
+    def keep(self, decision: KeptDecision) -> None:
+        """Keep a decision, and count it, without waiting for it."""
 
     async def close(self) -> None:
         """Write what is still to be written, as far as that is possible, and let go."""

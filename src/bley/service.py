@@ -10,7 +10,7 @@ from typing import Protocol
 from bley.actions import Actions
 from bley.checks.dynamic import server_domain
 from bley.config_file import Configuration
-from bley.core.decision import Decision
+from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists import Meaning
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence
@@ -19,6 +19,7 @@ from bley.core.greylist import Record, Sighting, Standing, Status, merged
 from bley.core.mail import Action, Address, Request, Triplet, parse_address
 from bley.core.policy import Reason, judge
 from bley.core.recent import Recent
+from bley.core.triplet import ANY
 from bley.log import DecisionLog
 from bley.ports import Clock, Store
 
@@ -52,6 +53,8 @@ class _Case:
     address: Address
     triplet: Triplet
     now: datetime
+    kept_under: Triplet
+    """What its record is kept under: the triplet, or what was found in its place."""
 
 
 class Service:
@@ -67,17 +70,25 @@ class Service:
         self._actions = Actions(settings, hostname)
         self._warned: datetime | None = None
         self._telling: set[asyncio.Task[None]] = set()
+        self.finds_any = False
+        """The store has records that hold for any sender or recipient."""
         self.reconfigure(configuration, checks)
 
     def reconfigure(self, configuration: Configuration, checks: _Checks) -> None:
         """Decide by these settings and checks from now on; what is remembered stays."""
         self._lists, self._checks = configuration, checks
         settings = self._settings = configuration.settings
-        self._timing, self._thresholds, self._rules = settings.timing, settings.thresholds, settings.triplet_rules
+        self._timing, self._thresholds, self._rules = settings.timing, settings.thresholds, configuration.triplet_rules
         self._longest = settings.check_timeout + _STORE_TIME
         self._clients.valid = settings.cache_valid
         self._actions.reconfigure(settings)
-        self._log = DecisionLog(is_json=settings.log_format == "json", observes=settings.mode == "observe")
+        self._observes = settings.mode == "observe"
+        self._log = DecisionLog(is_json=settings.log_format == "json", observes=self._observes)
+
+    def forget(self) -> None:
+        """Somebody has made the store forget something: remember nothing that was in it."""
+        self._known.clear()
+        self._clients.clear()
 
     def answer(self, request: Request) -> Action | Coroutine[None, None, Action]:
         """The action where neither store nor DNS is needed for it, else what to await for it.
@@ -99,15 +110,22 @@ class Service:
             decision = self._without_store(case)
         except Exception:  # noqa: BLE001 (as in answer)
             decision = self._failed(case.request)
-        if decision.defers and _is_listed(decision.evidence) and len(self._telling) < _TELLING:
-            telling = asyncio.get_running_loop().create_task(self._tell_listings(decision, case.address))
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
-        return self._say(decision, case.now)
+        if not (decision.defers and _is_listed(decision.evidence) and len(self._telling) < _TELLING):
+            return self._say(decision, case.now)
+        telling = asyncio.get_running_loop().create_task(self._tell_listings(decision, case))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        self._log.write(decision)
+        return self._actions.action(decision, case.now)
 
-    async def _tell_listings(self, decision: Decision, address: Address) -> None:
-        """Behind the answer: log the lists' own words, to which the client's operator may be referred."""
-        self._log.write_listings(replace(decision, evidence=await self._checks.explain(decision.evidence, address)))
+    async def _tell_listings(self, decision: Decision, case: _Case) -> None:
+        """Behind the answer: log and keep the lists' own words too, to which the client's operator may be referred."""
+        try:
+            evidence = await self._checks.explain(decision.evidence, case.address)
+            decision = replace(decision, evidence=evidence)
+            self._log.write_listings(decision)
+        finally:
+            self._keep(decision, case.now)
 
     async def close(self) -> None:
         """Give up what is done behind the answers."""
@@ -137,7 +155,7 @@ class Service:
             self._rules.sender(request.sender),
             self._rules.recipient(request.recipient),
         )
-        case = _Case(request, address, triplet, now)
+        case = _Case(request, address, triplet, now, triplet)
         if exempt := self._exempt(case):
             return exempt
         if record := self._known.get(triplet, now):
@@ -146,24 +164,41 @@ class Service:
 
     def _exempt(self, case: _Case) -> Decision | None:
         request, lists = case.request, self._lists
-        if entry := _find(lists.recipients, request.recipient, case.triplet.recipient):
+        sender, recipient = case.triplet.sender, case.triplet.recipient
+        if self._rules.privacy_key:  # list files have addresses in clear
+            rules = self._settings.triplet_rules
+            sender, recipient = rules.sender(request.sender), rules.recipient(request.recipient)
+        if entry := _find(lists.recipients, request.recipient, recipient):
             return Decision(request, Reason.EXEMPT_RECIPIENT, triplet=case.triplet, exempted_by=entry)
         if entry := lists.clients.find(case.address, request.verified_name):
             return Decision(request, Reason.EXEMPT_CLIENT, triplet=case.triplet, exempted_by=entry)
-        if entry := _find(lists.senders, request.sender, case.triplet.sender):
+        if entry := _find(lists.senders, request.sender, sender):
             return Decision(request, Reason.EXEMPT_SENDER, triplet=case.triplet, exempted_by=entry)
         return None
 
     async def _later_steps(self, case: _Case) -> Decision:
         """Steps 5 to 9."""
-        record = await self._store.find(case.triplet)
+        kept_under, record = await self._store.find(self._places(case)) or (case.triplet, None)
         standing = self._timing.standing(record, case.now)
         decision = Decision(case.request, Reason.KNOWN, triplet=case.triplet, record=record, standing=standing)
         if record is None or standing is Standing.NEW:
             return await self._stranger(case, decision)
+        case = replace(case, kept_under=kept_under)
         if standing is Standing.EARLY:
             return await self._early(case, decision, record)
         return self._known_or_waited(case, decision, record)
+
+    def _places(self, case: _Case) -> list[Triplet]:
+        """Where its record may be: under the client's network too, from a time when its name was unknown."""
+        client, sender, recipient = case.triplet.client, case.triplet.sender, case.triplet.recipient
+        network = self._rules.client(case.address, "")
+        places = [case.triplet]
+        if network != client:
+            places.append(Triplet(network, sender, recipient))
+        if self.finds_any:
+            senders = (sender, f"{ANY}@{sender.rpartition('@')[2]}", ANY)
+            places += [Triplet(network, any_sender, ANY) for any_sender in senders]
+        return places
 
     def _known_or_waited(self, case: _Case, decision: Decision, record: Record) -> Decision:
         """Steps 5 and 6."""
@@ -205,19 +240,29 @@ class Service:
         return decision
 
     def _sighting(self, case: _Case, status: Status, attempts: int = 0) -> Sighting:
-        return Sighting(case.triplet, status, case.now, self._timing.forget_before(case.now), attempts)
+        return Sighting(case.kept_under, status, case.now, self._timing.lifetimes, attempts)
 
     def _without_store(self, case: _Case) -> Decision:
-        """What `on_store_error` says; a deferral is still recorded when that is possible again."""
+        """What `on_store_error` says; it is still recorded when that is possible again, as a passed or deferred one."""
         decision = Decision(case.request, Reason.STORE_ERROR, triplet=case.triplet)
         if self._settings.on_store_error == "pass":
+            self._store.record_later(self._sighting(case, Status.CLEAN))
             return decision
         self._store.record_later(self._sighting(case, Status.GREYLISTED))
         return replace(decision, defers=True, wait=self._timing.wait(attempts=0))
 
     def _say(self, decision: Decision, now: datetime) -> Action:
         self._log.write(decision)
+        self._keep(decision, now)
         return self._actions.action(decision, now)
+
+    def _keep(self, decision: Decision, now: datetime) -> None:
+        request, is_private = decision.request, bool(self._rules.privacy_key)
+        sender, recipient = request.sender, request.recipient
+        if is_private:
+            sender, recipient = self._rules.sender(sender), self._rules.recipient(recipient)
+        outcome = decision.outcome(observes=self._observes)
+        self._store.keep(KeptDecision(now, outcome, decision, sender, recipient, is_private))
 
     def _failed(self, request: Request) -> Decision:
         """What is answered instead of an exception, which is at fault."""

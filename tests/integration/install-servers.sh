@@ -1,9 +1,11 @@
 #!/bin/sh
 # usage: install-servers.sh FOLDER
 #
-# Installs what the integration tests run: Postfix by apt, and Exim, which Debian does not install
-# beside Postfix, as FOLDER/usr/sbin/exim4. Needs Debian or Ubuntu, and root. Starts no service,
-# removes and upgrades no package, and says nothing when there is nothing to do.
+# Installs what the integration tests run: the mail servers, the databases, and the greylisters
+# whose data bley takes over. All by apt but Exim, which Debian does not install beside Postfix:
+# that is FOLDER/usr/sbin/exim4. Needs Debian or Ubuntu, and root. Starts no service, not at the
+# next boot either, removes no package, upgrades those only that another one asks for (Perl, say),
+# and says nothing when there is nothing to do.
 #
 # What cannot be installed is no error here: one line says what is missing, the tests that need it
 # are skipped, and in CI they fail.
@@ -12,8 +14,22 @@ set -eu
 folder=$1
 exim=$folder/usr/sbin/exim4
 
-postfix_runs() {
-    [ -x /usr/lib/postfix/sbin/master ]
+# Each package, or another|one, and what shows that it is there: one of these files, or a command.
+table() {
+    cat <<'PACKAGES'
+postfix                     /usr/lib/postfix/sbin/master
+postgresql                  /usr/lib/postgresql/*/bin/postgres
+mariadb-server-core         /usr/sbin/mariadbd
+mariadb-client-core         /usr/bin/mariadb
+redis-server|valkey-server  /usr/bin/redis-server /usr/bin/valkey-server
+postgrey                    /usr/sbin/postgrey
+sqlgrey                     /usr/sbin/sqlgrey
+libdbd-sqlite3-perl         /usr/lib/*/perl5/*/DBD/SQLite.pm
+libdbd-pg-perl              /usr/lib/*/perl5/*/DBD/Pg.pm
+libdbd-mysql-perl           /usr/lib/*/perl5/*/DBD/mysql.pm
+db5.3-util                  /usr/bin/db5.3_dump
+exim4-daemon-light          exim_runs
+PACKAGES
 }
 
 # Without settings it only shows its version; without a library or its user not even that.
@@ -21,13 +37,27 @@ exim_runs() {
     "$exim" -C /dev/null -bV || /usr/sbin/exim4 -C /dev/null -bV
 } >/dev/null 2>&1
 
-missing=
-postfix_runs || missing=postfix
-exim_runs || missing="${missing:+$missing }exim4-daemon-light"
+is_there() {
+    [ "$*" != exim_runs ] || { exim_runs; return; }
+    for file in "$@"; do
+        [ ! -e "$file" ] || return 0
+    done
+    return 1
+}
+
+missing() {
+    table | while read -r package signs; do
+        # Unquoted: the shell finds the files.
+        # shellcheck disable=SC2086
+        is_there $signs || printf '%s\n' "$package"
+    done
+}
+
+missing=$(missing)
 [ -n "$missing" ] || exit 0
 
 without() {
-    echo "install-servers.sh: $1, so tests that need these packages do not run: $missing"
+    echo "install-servers.sh: $1, so tests that need these packages do not run:" $(missing)
     exit 0
 }
 
@@ -52,10 +82,25 @@ apt() {
     apt-get -qq -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=120 "$@"
 }
 
+install_package() {
+    apt install -y --no-install-recommends --no-remove "$1" || return
+    [ ! -e "/etc/init.d/$1" ] || update-rc.d "$1" disable
+}
+
 install_postfix() {
-    # Without a main.cf of the system nothing starts at the next boot either.
+    # Then it has no main.cf, and asks no questions.
     echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections &&
-        apt install -y --no-install-recommends --no-remove postfix
+        install_package postfix
+}
+
+install_postgresql() {
+    # Else it creates a cluster of the system's own, for a service that starts at the next boot.
+    settings=/etc/postgresql-common/createcluster.conf
+    if [ ! -e "$settings" ]; then
+        mkdir -p "${settings%/*}"
+        printf '# by install-servers.sh of bley\ncreate_main_cluster = false\n' >"$settings"
+    fi
+    install_package postgresql
 }
 
 # The libraries, but not exim4-base with its cron jobs and settings.
@@ -76,14 +121,25 @@ install_exim() {
         install -D -m 755 "$work/root/usr/sbin/exim4" "$exim"
 }
 
+# One that fails does not keep the others from being installed.
 install_missing() {
-    { postfix_runs || install_postfix; } && { exim_runs || install_exim; }
+    failed=
+    for package in $(missing); do
+        case $package in
+            postfix) install_postfix ;;
+            postgresql) install_postgresql ;;
+            exim4-daemon-light) install_exim ;;
+            *\|*) install_package "${package%|*}" || install_package "${package#*|}" ;;
+            *) install_package "$package" ;;
+        esac || failed=1
+    done
+    [ -z "$failed" ]
 }
 
-echo "install-servers.sh: installing $missing"
+echo "install-servers.sh: installing" $missing
 # Debian's images come without package lists, and old lists name files that are gone.
 install_missing >"$work/log" 2>&1 || { apt update && install_missing; } >"$work/log" 2>&1 || {
     cat "$work/log"
     without 'apt-get failed'
 }
-exim_runs || without "$exim does not run"
+[ -z "$(missing)" ] || without 'what was installed does not run'

@@ -6,22 +6,23 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bley.core.greylist import Record, Sighting, Standing, Status, Timing, merged
+from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing, merged, united
 from bley.core.mail import Triplet
 from tests.fakes import NOON
 
 LIFETIME = timedelta(days=10)
+LIFETIMES = Lifetimes(greylisted=LIFETIME)
 TRIPLET = Triplet("192.0.2.0/24", "a@example.com", "b@example.org")
 
 statuses = st.sampled_from(Status)
 attempts = st.integers(min_value=0, max_value=1000)
 durations = st.timedeltas(timedelta(0), timedelta(days=1))
-timings = st.builds(Timing, period=durations, longest=durations, penalty=durations, lifetime=st.just(LIFETIME))
+timings = st.builds(Timing, period=durations, longest=durations, penalty=durations, lifetimes=st.just(LIFETIMES))
 
 
 def _sightings(within: timedelta) -> st.SearchStrategy[Sighting]:
     def sighting(status: Status, seen: datetime, count: int) -> Sighting:
-        return Sighting(TRIPLET, status, seen, Timing(lifetime=LIFETIME).forget_before(seen), count)
+        return Sighting(TRIPLET, status, seen, LIFETIMES, count)
 
     return st.builds(sighting, statuses, st.timedeltas(timedelta(0), within).map(NOON.__add__), attempts)
 
@@ -49,6 +50,20 @@ def test_order_does_not_matter(orders: tuple[list[Sighting], list[Sighting]]) ->
 def test_two_sightings_commute(record: Record, one: Sighting, other: Sighting) -> None:
     """On top of any record of the same time too."""
     assert merged(merged(record, one), other) == merged(merged(record, other), one)
+
+
+@given(st.lists(records, min_size=1, max_size=6).flatmap(lambda all_: st.tuples(st.just(all_), st.permutations(all_))))
+def test_accounts_are_united_in_any_order_and_any_number_of_times(orders: tuple[list[Record], list[Record]]) -> None:
+    """An import that was interrupted is done again, while bley runs."""
+    told, retold = orders
+    whole = reduce(united, told, None)
+    assert reduce(united, [*retold, *told], None) == whole
+
+
+@given(records, records, anytime)
+def test_uniting_loses_no_status(one: Record, other: Record, sighting: Sighting) -> None:
+    """Whatever is seen in between."""
+    assert united(merged(united(one, other), sighting), one).status >= max(one.status, other.status)
 
 
 @given(records, anytime)

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from bley.config import Settings, show
 from bley.core.dnslists import parse_dns_lists, understand
-from bley.core.greylist import Timing
+from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
 from bley.core.triplet import TripletRules
+from bley.database import Database, parse_database
 
 
 def _value(key: str, text: str) -> object:
@@ -33,8 +34,17 @@ def _value(key: str, text: str) -> object:
             "greylist_header",
             "X-Greylist: delayed %(delta)s seconds by bley-%(version)s at %(hostname)s; %(date)s",
         ),
+        ("database", ""),
         ("dbtype", "sqlite3"),
+        ("dbhost", "localhost"),
+        ("dbport", 0),
         ("dbname", "bley.db"),
+        ("dbpath", ""),
+        ("dbuser", "bley"),
+        ("dbpass", ""),
+        ("dbpass_file", ""),
+        ("dbtls", "off"),
+        ("dbtls_ca", ""),
         ("whitelist_recipients_file", ("whitelist_recipients",)),
         ("whitelist_clients_file", ("whitelist_clients",)),
         ("whitelist_senders_file", ("whitelist_senders",)),
@@ -55,6 +65,9 @@ def _value(key: str, text: str) -> object:
         ("recipient_delimiter", "+"),
         ("purge_days", timedelta(days=40)),
         ("purge_bad_days", timedelta(days=10)),
+        ("log_days", timedelta(days=30)),
+        ("privacy", "off"),
+        ("privacy_key_file", "bley.key"),
         ("cache_valid", timedelta(seconds=60)),
         ("cache_size", 100_000),
         ("exim_workaround", False),
@@ -106,6 +119,8 @@ def test_trust_that_counts_by_default(code: str, weight: int) -> None:
         pytest.param("cache_valid", "60", 60, id="and here, as bley 2 really did it"),
         pytest.param("greylist_period", "5", 300, id="minutes here"),
         pytest.param("purge_days", "40", 40 * 86400, id="days here"),
+        pytest.param("log_days", "7", 7 * 86400, id="and here"),
+        pytest.param("log_days", "12h", 43200, id="of which there may be half a one"),
         pytest.param("greylist_period", "90s", 90, id="seconds"),
         pytest.param("check_timeout", "1m", 60, id="minutes"),
         pytest.param("greylist_max", "12h", 43200, id="hours"),
@@ -124,7 +139,7 @@ def test_what_is_no_duration(text: str) -> None:
         _value("greylist_period", text)
 
 
-@pytest.mark.parametrize("key", ["purge_days", "purge_bad_days", "cache_valid"])
+@pytest.mark.parametrize("key", ["purge_days", "purge_bad_days", "log_days", "cache_valid"])
 def test_duration_from_before_the_calendar(key: str) -> None:
     """What was that long ago has no date; whoever means "never" is told so at the start, not at each request."""
     with pytest.raises(ValidationError, match="is longer than 36500d"):
@@ -282,6 +297,8 @@ def test_settings_in_the_shape_their_users_need() -> None:
             "greylist_max": "2",
             "greylist_penalty": "3",
             "purge_bad_days": "4",
+            "purge_days": "5",
+            "log_days": "6",
             "dnswl_threshold": "5",
             "dnsbl_threshold": "6",
             "rfc_threshold": "7",
@@ -291,17 +308,138 @@ def test_settings_in_the_shape_their_users_need() -> None:
             "recipient_delimiter": "-",
         }
     )
-    assert settings.database_file == Path("/var/lib/bley/triplets.db")
-    minutes = timedelta(minutes=1)
-    assert settings.timing == Timing(1 * minutes, 2 * minutes, 3 * minutes, timedelta(days=4))
+    assert settings.store == Database(file=Path("/var/lib/bley/triplets.db"))
+    minutes, days = timedelta(minutes=1), timedelta(days=1)
+    assert settings.lifetimes == Lifetimes(greylisted=4 * days, known=5 * days, decisions=6 * days)
+    assert settings.timing == Timing(1 * minutes, 2 * minutes, 3 * minutes, settings.lifetimes)
     assert settings.thresholds == Thresholds(5, 6, 7)
     assert settings.triplet_rules == TripletRules("network", 8, 9, "-")
 
 
-def test_database_file_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that it stays where it is when the daemon changes its directory."""
-    monkeypatch.chdir(tmp_path)
-    assert Settings().database_file == tmp_path / "bley.db"
+class TestStore:
+    """Where the store is, from `database` or from bley 2's keys."""
+
+    @pytest.mark.parametrize(
+        ("texts", "place"),
+        [
+            pytest.param({"dbname": "b.db", "dbpath": "/var/lib/bley"}, "sqlite:////var/lib/bley/b.db", id="SQLite"),
+            pytest.param({"dbname": "/srv/b.db", "dbpath": "/var"}, "sqlite:////srv/b.db", id="SQLite, absolute name"),
+            pytest.param({"dbtype": "pgsql"}, "postgresql://bley@localhost/bley", id="PostgreSQL"),
+            pytest.param({"dbtype": "mysql"}, "mysql://bley@localhost/bley", id="MySQL"),
+            pytest.param({"dbtype": "redis"}, "redis://localhost/0", id="Redis: no user if none is given"),
+            pytest.param(
+                {"dbtype": "pgsql", "dbhost": "db.example.org", "dbport": "5433", "dbname": "mail", "dbuser": "john"},
+                "postgresql://john@db.example.org:5433/mail",
+                id="all of PostgreSQL",
+            ),
+            pytest.param({"dbtype": "pgsql", "dbname": "bley.db"}, "postgresql://bley@localhost/bley.db", id="name"),
+            pytest.param({"dbtype": "mysql", "dbport": "0"}, "mysql://bley@localhost:3306/bley", id="usual port"),
+            pytest.param(
+                {"dbtype": "redis", "dbname": "3", "dbuser": "bley", "dbpass": "secret"},
+                "redis://bley:secret@localhost/3",
+                id="all of Redis",
+            ),
+            pytest.param(
+                {"dbtype": "pgsql", "dbhost": "/run/postgresql"},
+                "postgresql://bley@/bley?socket=/run/postgresql",
+                id="PostgreSQL's socket",
+            ),
+            pytest.param(
+                {"dbtype": "mysql", "dbhost": "/run/mysqld.sock", "dbport": "3306"},
+                "mysql://bley@/bley?socket=/run/mysqld.sock",
+                id="MySQL's socket",
+            ),
+            pytest.param(
+                {"dbtype": "redis", "dbhost": "/run/redis.sock"},
+                "redis:///0?socket=/run/redis.sock",
+                id="Redis' socket",
+            ),
+            pytest.param(
+                {"dbtype": "mysql", "dbhost": "2001:db8::1"}, "mysql://bley@[2001:db8::1]/bley", id="IPv6 address"
+            ),
+            pytest.param(
+                {"dbtype": "mysql", "dbtls": "verify", "dbtls_ca": "/etc/ca.pem"},
+                "mysql://bley@localhost/bley?tls=verify&ca=/etc/ca.pem",
+                id="TLS",
+            ),
+            pytest.param(
+                {"dbtype": "pgsql", "dbpass": "50%(off)s; @/:#1"},
+                "postgresql://bley:50%25(off)s%3B%20%40%2F%3A%231@localhost/bley",
+                id="a password is taken as it is",
+            ),
+        ],
+    )
+    def test_the_keys_of_bley_2_mean_the_same_as_a_url(self, texts: dict[str, str], place: str) -> None:
+        assert Settings.model_validate(texts).store == parse_database(place)
+
+    def test_a_url_stands_in_place_of_them(self) -> None:
+        url = "mysql://john@db.example.org/mail"
+        texts = {"database": url, "dbtype": "pgsql", "dbhost": "elsewhere", "dbname": "other", "dbuser": "joe"}
+        assert Settings.model_validate(texts).store == parse_database(url)
+
+    @pytest.mark.parametrize(
+        ("url", "password"),
+        [("postgresql://bley@h/bley", "of the key"), ("postgresql://bley:of%20the%20URL@h/bley", "of the URL")],
+    )
+    def test_the_password_need_not_be_in_the_url(self, url: str, password: str) -> None:
+        assert Settings.model_validate({"database": url, "dbpass": "of the key"}).store.password == password
+
+    @pytest.mark.parametrize(
+        ("url", "tls", "ca_file"),
+        [
+            ("mysql://h/bley", "on", "/etc/ca.pem"),
+            ("mysql://h/bley?tls=verify", "verify", "/etc/ca.pem"),
+            ("mysql://h/bley?tls=verify&ca=/etc/other.pem", "verify", "/etc/other.pem"),
+        ],
+    )
+    def test_tls_need_not_be_in_the_url(self, url: str, tls: str, ca_file: str) -> None:
+        """Who asked for it in one place or the other gets it."""
+        store = Settings.model_validate({"database": url, "dbtls": "on", "dbtls_ca": "/etc/ca.pem"}).store
+        assert (store.tls, store.ca_file) == (tls, ca_file)
+
+    def test_a_file_of_the_store_is_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So that it stays where it is when the daemon changes its directory."""
+        monkeypatch.chdir(tmp_path)
+        assert Settings().store.file == tmp_path / "bley.db"
+        assert Settings.model_validate({"dbpath": "var"}).store.file == tmp_path / "var" / "bley.db"
+        assert Settings.model_validate({"database": "sqlite:///var/b.db"}).store.file == tmp_path / "var" / "b.db"
+
+    @pytest.mark.parametrize(
+        ("texts", "folder"),
+        [
+            ({}, "{here}"),
+            ({"dbpath": "var"}, "{here}/var"),
+            ({"dbpath": "/var/lib/bley"}, "/var/lib/bley"),
+            ({"database": "sqlite:////srv/bley/b.db"}, "/srv/bley"),
+            ({"database": "sqlite:////srv/bley/b.db", "dbpath": "/var"}, "/srv/bley"),
+            ({"dbtype": "pgsql", "dbpath": "/var/lib/bley"}, "/var/lib/bley"),
+            ({"database": "redis://localhost/0", "dbpath": "/var/lib/bley"}, "/var/lib/bley"),
+        ],
+    )
+    def test_folder_of_its_other_files(
+        self, texts: dict[str, str], folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The key of `privacy` is beside SQLite's file."""
+        monkeypatch.chdir(tmp_path)
+        assert Settings.model_validate(texts).folder == Path(folder.format(here=tmp_path))
+
+    @pytest.mark.parametrize("name", ["bley", "-1", "1.5", "bley.db"])
+    def test_redis_has_numbers_for_names(self, name: str) -> None:
+        with pytest.raises(ValidationError, match="is no number of a Redis database: write 0"):
+            Settings.model_validate({"dbtype": "redis", "dbname": name})
+
+    @pytest.mark.parametrize(
+        ("key", "text"),
+        [("dbtype", "oracle"), ("dbtls", "yes"), ("privacy", "on"), ("database", "bley.db"), ("log_days", "x")],
+    )
+    def test_what_is_none_of_the_values(self, key: str, text: str) -> None:
+        with pytest.raises(ValidationError):
+            _value(key, text)
+
+    def test_the_password_is_in_no_text(self) -> None:
+        """Of the settings or the store; a traceback may show both."""
+        settings = Settings.model_validate({"dbtype": "pgsql", "dbpass": "geheim"})
+        assert "geheim" not in f"{settings.store} {settings.store!r} {show(settings)}"
 
 
 def test_values_that_are_no_texts_are_taken_as_they_are() -> None:
@@ -337,6 +475,11 @@ def test_values_that_are_no_texts_are_taken_as_they_are() -> None:
         ("dnswls", "", "dnswls ="),
         ("dbpass", "secret", "dbpass = ********"),
         ("dbpass", "", "dbpass ="),
+        ("database", "", "database ="),
+        ("database", "sqlite:////var/lib/bley.db", "database = sqlite:////var/lib/bley.db"),
+        ("database", "mysql://bley@h/bley", "database = mysql://bley@h/bley"),
+        ("database", "mysql://bley:secret@h/bley", "database = mysql://bley:********@h/bley"),
+        ("log_days", "7", "log_days = 7d"),
     ],
 )
 def test_show(key: str, text: str, line: str) -> None:

@@ -1,6 +1,7 @@
 """Reading bley.conf and its list files: all of it right, or every fault with file and line."""
 
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,6 +27,13 @@ def _write(folder: Path, **files: str) -> Path:
     file = folder / "bley.conf"
     file.write_text("[bley]\n" + files.get("bley", ""), encoding="utf-8")
     return file
+
+
+def _fault(file: Path) -> str:
+    """What is wrong with it."""
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    return str(caught.value)
 
 
 def test_every_wrong_configuration_has_its_message() -> None:
@@ -147,12 +155,12 @@ def test_list_files_named_by_an_empty_setting(tmp_path: Path) -> None:
 
 def test_settings_of_later_versions_are_noted(tmp_path: Path) -> None:
     """Nothing is wrong with them, but the operator should know that they do nothing yet."""
-    file = _write(tmp_path, bley="mode = observe\nlog_days = 30\nweb_listen = 127.0.0.1:1338\n")
-    assert load(file).notes == (f"{file}:3: log_days has no effect in this version",)
+    file = _write(tmp_path, bley="mode = observe\ndestdir = /var/www\nlog_days = 30\n")
+    assert load(file).notes == (f"{file}:3: destdir has no effect in this version",)
 
 
 def test_what_is_turned_off_is_not_noted(tmp_path: Path) -> None:
-    assert load(_write(tmp_path, bley="log_days =\nweb_listen =\n")).notes == ()
+    assert load(_write(tmp_path, bley="destdir =\nweb_listen =\n")).notes == ()
 
 
 def test_dead_lists_are_noted_with_line_and_alternative(tmp_path: Path) -> None:
@@ -199,6 +207,195 @@ def test_wrong_password_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load(_write(tmp_path, bley="dbpass = secret\nlisten_port = x\n"))
     assert "secret" not in str(caught.value)
+
+
+class TestPassword:
+    """The store's, which need not stand in bley.conf."""
+
+    @pytest.fixture(autouse=True)
+    def _no_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("BLEY_DBPASS", raising=False)
+
+    @pytest.mark.parametrize(
+        ("bley", "variable", "password"),
+        [
+            pytest.param("", None, "", id="none"),
+            pytest.param("dbpass = in-key\n", None, "in-key", id="key"),
+            pytest.param("dbpass = in-key\n", "", "in-key", id="key, an empty variable"),
+            pytest.param("", "in-variable", "in-variable", id="variable"),
+            pytest.param("dbpass = in-key\n", "in-variable", "in-variable", id="variable before key"),
+            pytest.param("dbpass_file = secret\n", None, "in-file", id="file"),
+            pytest.param("dbpass_file = secret\n", "in-variable", "in-file", id="file before variable"),
+            pytest.param(
+                "database = postgresql://bley:in-url@h/n\ndbpass_file = secret\n",
+                "in-variable",
+                "in-url",
+                id="URL first",
+            ),
+            pytest.param("database = postgresql://bley@h/n\ndbpass_file = secret\n", None, "in-file", id="URL, file"),
+            pytest.param("database = postgresql://bley@h/n\n", "in-variable", "in-variable", id="URL, variable"),
+            pytest.param("database = postgresql://bley@h/n\ndbpass = in-key\n", None, "in-key", id="URL, key"),
+        ],
+    )
+    def test_the_nearest_counts(
+        self, bley: str, variable: str | None, password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """URL, file, environment, key, in this order."""
+        if variable is not None:
+            monkeypatch.setenv("BLEY_DBPASS", variable)
+        assert load(_write(tmp_path, bley=bley, secret="in-file\n")).settings.store.password == password
+
+    def test_without_a_settings_file_it_may_be_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BLEY_DBPASS", "in-variable")
+        assert load().settings.dbpass == "in-variable"
+
+    @pytest.mark.parametrize(
+        ("text", "password"),
+        [
+            ("secret\n", "secret"),
+            ("secret\r\n", "secret"),
+            ("secret", "secret"),
+            pytest.param(" s e#c%r;et \n", " s e#c%r;et ", id="signs that bley.conf would take for others"),
+            ("gehärtet\n", "gehärtet"),
+            ("", ""),
+            pytest.param("secret\nJohn changed it in May\n", "secret", id="its first line"),
+        ],
+    )
+    def test_what_of_the_file_is_the_password(self, text: str, password: str, tmp_path: Path) -> None:
+        file = _write(tmp_path, bley="dbpass_file = secret\n")
+        (tmp_path / "secret").write_bytes(text.encode())
+        assert load(file).settings.dbpass == password
+
+    def test_the_file_stands_beside_the_settings_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir("/")
+        assert load(_write(tmp_path, bley="dbpass_file = secret\n", secret="s")).settings.dbpass == "s"
+        absolute = f"dbpass_file = {tmp_path}/secret\n"
+        assert load(_write(tmp_path, bley=absolute)).settings.dbpass == "s"
+
+    def test_a_file_that_is_missing(self, tmp_path: Path) -> None:
+        file = _write(tmp_path, bley="\ndbpass_file = missing\n")
+        place = tmp_path / "missing"
+        assert _fault(file) == (
+            f"{file}:3: dbpass_file: {place} cannot be read: [Errno 2] No such file or directory: '{place}'"
+        )
+
+    def test_a_file_that_is_no_text(self, tmp_path: Path) -> None:
+        file = _write(tmp_path, bley="dbpass_file = secret\n")
+        (tmp_path / "secret").write_bytes(b"geheim\xff")
+        fault = _fault(file)
+        assert fault.startswith(f"{file}:2: dbpass_file: {tmp_path}/secret cannot be read: 'utf-8' codec can't decode")
+        assert "geheim" not in fault
+
+    def test_two_passwords(self, tmp_path: Path) -> None:
+        file = _write(tmp_path, bley="dbpass = geheim\ndbpass_file = secret\n", secret="secret\n")
+        assert _fault(file) == f"{file}:3: dbpass_file says the same as dbpass: keep one"
+
+    def test_it_is_in_nothing_that_is_shown(self, tmp_path: Path) -> None:
+        file = _write(tmp_path, bley="dbtype = pgsql\ndbpass_file = secret\n", secret="geheim\n")
+        configuration = load(file)
+        assert configuration.settings.store.password == "geheim"
+        shown = show(configuration.settings)
+        assert "geheim" not in f"{configuration.settings.store!r} {shown}"
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            pytest.param(
+                "database = oracle://bley:geheim@h/n",
+                "database = oracle://bley:********@h/n: has no known beginning: "
+                "write sqlite:///, postgresql://, mysql://, redis:// or rediss://",
+                id="another kind",
+            ),
+            pytest.param(
+                "database = bley:geheim@h/n",
+                "database = ********: has no known beginning: "
+                "write sqlite:///, postgresql://, mysql://, redis:// or rediss://",
+                id="no URL",
+            ),
+            pytest.param(
+                "database = postgresql://bley:geheim@h:x/n",
+                "database = postgresql://bley:********@h:x/n: has no port in 'h:x': write host:5432",
+                id="wrong port",
+            ),
+            pytest.param(
+                "database = redis://bley:geheim@h/n",
+                "database = redis://bley:********@h/n: has no number of a Redis database: write redis://host/0",
+                id="Redis",
+            ),
+            pytest.param(
+                "database = mysql://bley:gehe@im@h/n?ssl=on",
+                "database = mysql://bley:********@h/n?ssl=on: has an unknown option ssl: there are socket, tls and ca",
+                id="option",
+            ),
+            pytest.param(
+                "dbtype = redis\ndbpass = geheim\ndbname = bley",
+                "dbname = bley: is no number of a Redis database: write 0",
+                id="name of a Redis database",
+            ),
+        ],
+    )
+    def test_it_is_in_no_fault(self, text: str, fault: str, tmp_path: Path) -> None:
+        shown = _fault(_write(tmp_path, bley=text))
+        assert shown.partition(": ")[2] == fault
+        assert "geheim" not in shown
+
+    @pytest.mark.parametrize("sign", ["@", ":", "/", "#", "?", "&", "[", "%", " ", ",", "\n  "], ids=ascii)
+    @pytest.mark.parametrize("port", ["", ":x"])
+    def test_however_awkward_it_is_nothing_shows_it(self, sign: str, port: str, tmp_path: Path) -> None:
+        """The fault does not, and `bley check-config` neither; a value may go on in the next line."""
+        file = _write(tmp_path, bley=f"database = postgresql://bley:geheim{sign}wort@h{port}/n")
+        try:
+            shown = show(load(file).settings)
+        except SettingsError as error:
+            shown = str(error)
+        assert "geheim" not in shown
+        assert "wort@" not in shown
+
+
+class TestPrivacyKey:
+    """Of `privacy = keyed-hash`."""
+
+    def test_without_privacy_there_is_none(self, tmp_path: Path) -> None:
+        configuration = load(_write(tmp_path, bley=f"dbpath = {tmp_path}\n"), makes_key=True)
+        assert configuration.privacy_key == configuration.triplet_rules.privacy_key == b""
+        assert not (tmp_path / "bley.key").exists()
+
+    def test_it_is_made_beside_the_store_and_stays(self, tmp_path: Path) -> None:
+        (tmp_path / "var").mkdir()
+        file = _write(tmp_path, bley=f"privacy = keyed-hash\ndbpath = {tmp_path}/var\n")
+        configuration = load(file, makes_key=True)
+        assert (tmp_path / "var" / "bley.key").read_text().strip() == configuration.privacy_key.hex()
+        assert load(file).privacy_key == configuration.privacy_key
+        assert configuration.triplet_rules.privacy_key == configuration.privacy_key
+
+    def test_commands_that_only_look_make_none(self, tmp_path: Path) -> None:
+        file = _write(tmp_path, bley=f"privacy = keyed-hash\ndbpath = {tmp_path}\n")
+        assert len(load(file).privacy_key) == 32
+        assert not (tmp_path / "bley.key").exists()
+
+    def test_the_file_may_be_elsewhere(self, tmp_path: Path) -> None:
+        file = _write(tmp_path, bley=f"privacy = keyed-hash\nprivacy_key_file = {tmp_path}/k\n", k="ab" * 32)
+        assert load(file).privacy_key == b"\xab" * 32
+
+    def test_the_triplets_rules_are_the_settings_otherwise(self, tmp_path: Path) -> None:
+        file = _write(
+            tmp_path, bley=f"privacy = keyed-hash\nprivacy_key_file = {tmp_path}/k\nipv4_prefix = 16\n", k="ab" * 32
+        )
+        configuration = load(file)
+        assert replace(configuration.triplet_rules, privacy_key=b"") == configuration.settings.triplet_rules
+        assert configuration.triplet_rules.ipv4_prefix == 16
+
+    def test_a_wrong_one_is_a_fault(self, tmp_path: Path) -> None:
+        file = _write(tmp_path, bley=f"privacy = keyed-hash\nprivacy_key_file = {tmp_path}/k\n", k="geheim")
+        fault = _fault(file)
+        assert "has no key: write 64 hexadecimal digits" in fault
+        assert "geheim" not in fault
+
+    def test_it_is_not_shown(self, tmp_path: Path) -> None:
+        file = _write(tmp_path, bley=f"privacy = keyed-hash\nprivacy_key_file = {tmp_path}/k\n", k="ab" * 32)
+        configuration = load(file)
+        for key in ("abab", repr(configuration.privacy_key)[2:-1]):
+            assert key not in f"{configuration!r} {show(configuration.settings)}"
 
 
 @pytest.mark.parametrize(

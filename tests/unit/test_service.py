@@ -3,7 +3,8 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
@@ -13,7 +14,7 @@ import pytest
 from bley import service as service_module
 from bley.config import Settings
 from bley.config_file import Configuration
-from bley.core.decision import Decision
+from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
 from bley.core.evidence import Check, Evidence, Finding
@@ -22,7 +23,8 @@ from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Action, Address, Request, Triplet
 from bley.service import Service
 from bley.store.memory import MemoryStore
-from tests.fakes import FakeClock
+from bley.store.rows import decision_row
+from tests.fakes import NOON, FakeClock
 
 REQUEST = Request(
     protocol_state="RCPT",
@@ -71,11 +73,13 @@ class AwayStore(MemoryStore):
         super().__init__()
         self.is_away = False
         self.later: list[Sighting] = []
+        self.asked: list[list[Triplet]] = []
 
-    async def find(self, triplet: Triplet) -> Record | None:
+    async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
+        self.asked.append(list(triplets))
         if self.is_away:
             raise StoreError("away")
-        return await super().find(triplet)
+        return await super().find(triplets)
 
     async def record(self, sighting: Sighting) -> None:
         if self.is_away:
@@ -92,23 +96,42 @@ class AwayStore(MemoryStore):
 class World:
     """A service with all that is around it."""
 
-    def __init__(self, evidence: Evidence = BAD, **settings: object) -> None:
+    def __init__(self, evidence: Evidence = BAD, *, privacy_key: bytes = b"", **settings: object) -> None:
         self.clock, self.checks, self.store = FakeClock(), FakeChecks(evidence), AwayStore()
         self.configuration = Configuration(
             file=None,
             settings=Settings.model_validate(settings),
             recipients=read_mail_addresses([("recipients", "postmaster@\ndirect@example.org")]),
             clients=read_clients([("clients", "partner.example\n203.0.113.0/24")]),
-            senders=read_mail_addresses([("senders", "bank.example")]),
+            senders=read_mail_addresses([("senders", "bank.example\nnews@list.example")]),
+            privacy_key=privacy_key,
         )
         self.service = Service(self.configuration, self.store, self.checks, self.clock, "mx.example.org")
 
-    async def answer(self, request: Request = REQUEST, **changes: str) -> Action:
+    async def answer(self, request: Request = REQUEST, /, **changes: str) -> Action:
         answer = self.service.answer(replace(request, **changes))
         return answer if isinstance(answer, Action) else await answer
 
+    def answer_at_once(self, **changes: str) -> Action | None:
+        """None: it needs the store, or the DNS."""
+        answer = self.service.answer(replace(REQUEST, **changes))
+        if isinstance(answer, Action):
+            return answer
+        answer.close()
+        return None
+
     async def decide(self, **changes: str) -> Decision:
         return await self.service.decide(replace(REQUEST, **changes))
+
+    def back(self) -> None:
+        """The store is back, and is told what it was to be told later."""
+        self.store.is_away = False
+        for sighting in self.store.later:
+            self.store.record_later(sighting)
+
+    @property
+    def kept(self) -> list[KeptDecision]:
+        return self.store.decisions
 
     def reload(self, **settings: object) -> None:
         self.configuration = replace(self.configuration, settings=Settings.model_validate(settings))
@@ -144,12 +167,16 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
         ({"client_name": "out.partner.example"}, "exempt-client"),
         ({"sender": "x@mail.bank.example"}, "exempt-sender"),
         ({"sender": "prvs=0123456789=x@bank.example"}, "exempt-sender"),
+        ({"sender": "prvs=0123456789=news@list.example"}, "exempt-sender"),
     ],
 )
-async def test_steps_1_to_4_pass_without_store_or_checks(changes: dict[str, str], reason: str) -> None:
-    """They are answered at once, DUNNO, and nothing is recorded."""
-    world = World()
-    assert world.service.answer(replace(REQUEST, **changes)) == Action("DUNNO")
+@pytest.mark.parametrize("privacy_key", [b"", b"k" * 32], ids=["", "privacy"])
+async def test_steps_1_to_4_pass_without_store_or_checks(
+    changes: dict[str, str], reason: str, privacy_key: bytes
+) -> None:
+    """They are answered at once, DUNNO, and nothing is recorded; privacy changes nothing of it."""
+    world = World(privacy_key=privacy_key)
+    assert world.answer_at_once(**changes) == Action("DUNNO")
     assert (await world.decide(**changes)).reason == reason
     assert not world.store.records
     assert not world.checks.asked
@@ -358,12 +385,41 @@ async def test_a_json_log(log: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize(("on_store_error", "verb"), [("pass", "DUNNO"), ("defer", DEFER)])
 async def test_a_store_that_is_away(on_store_error: str, verb: str, log: pytest.LogCaptureFixture) -> None:
-    """on_store_error decides; a deferral is told to the store when it is back."""
+    """on_store_error decides; what came of it is told to the store when it is back."""
     world = World(on_store_error=on_store_error)
     world.store.is_away = True
     assert (await world.answer()).verb == verb
     assert "reason=store-error" in log.messages[0] or "why=store-error" in log.messages[0]
-    assert [sighting.triplet for sighting in world.store.later] == ([TRIPLET] if verb == DEFER else [])
+    status = Status.GREYLISTED if verb == DEFER else Status.CLEAN
+    lifetimes = world.configuration.settings.lifetimes
+    assert world.store.later == [Sighting(TRIPLET, status, world.clock.now, lifetimes)]
+
+
+async def test_who_passed_while_the_store_was_away_is_known_when_it_is_back() -> None:
+    """Else he would be deferred later though his mail came through before."""
+    world = World(on_store_error="pass")
+    world.store.is_away = True
+    assert await world.answer() == Action("DUNNO")
+    world.back()
+    world.clock.advance(days=1)
+    assert (await world.decide()).reason == "known"
+
+
+async def test_who_was_deferred_while_the_store_was_away_has_waited_when_it_is_back() -> None:
+    world = World(on_store_error="defer")
+    world.store.is_away = True
+    assert (await world.answer()).verb == DEFER
+    world.back()
+    world.clock.advance(minutes=6)
+    assert (await world.answer()).verb == "PREPEND"
+
+
+async def test_a_pass_while_the_store_is_away_is_not_remembered() -> None:
+    """What the store has of it may say something else."""
+    world = World(on_store_error="pass")
+    world.store.is_away = True
+    await world.answer()
+    assert world.answer_at_once() is None
 
 
 async def test_a_deferral_that_was_not_recorded_is_not_given() -> None:
@@ -413,6 +469,326 @@ async def test_smart_takes_a_pool_for_one_client() -> None:
     assert (await world.decide(client_address="2001:db8:1:2:3::4")).triplet == replace(
         TRIPLET, client="2001:db8:1:2::/64"
     )
+
+
+class TestPlaces:
+    """A record may be kept under the client's network, from a time when its name was unknown, or from a predecessor."""
+
+    NAMED = replace(TRIPLET, client="example.com")
+
+    def put(self, world: World, triplet: Triplet, status: Status = Status.CLEAN, minutes_ago: float = 0) -> None:
+        seen = world.clock.now - timedelta(minutes=minutes_ago)
+        world.store.records[triplet] = Record(status, seen, seen)
+
+    @pytest.mark.parametrize(
+        ("changes", "places"),
+        [
+            pytest.param({}, ["198.51.100.0/24"], id="no name: its network"),
+            pytest.param({"client_name": "mx.example.com"}, ["example.com", "198.51.100.0/24"], id="name"),
+            pytest.param(
+                {"client_address": "2001:db8::1", "client_name": "mx.example.com"},
+                ["example.com", "2001:db8::/64"],
+                id="IPv6",
+            ),
+        ],
+    )
+    async def test_where_it_looks(self, changes: dict[str, str], places: list[str]) -> None:
+        world = World()
+        await world.decide(**changes)
+        assert world.store.asked == [[replace(TRIPLET, client=client) for client in places]]
+
+    async def test_by_address_there_is_one_place(self) -> None:
+        world = World(greylist_by="address")
+        await world.decide(client_name="mx.example.com")
+        assert world.store.asked == [[replace(TRIPLET, client="198.51.100.7")]]
+
+    async def test_what_is_known_of_the_network_is_known_of_the_named_client(self) -> None:
+        world = World()
+        self.put(world, TRIPLET)
+        decision = await world.decide(client_name="mx.example.com")
+        assert (decision.reason, decision.triplet) == ("known", self.NAMED)
+        assert world.answer_at_once(client_name="mx.example.com") == Action("DUNNO")
+
+    async def test_a_wait_that_began_there_goes_on_and_ends_there(self) -> None:
+        """Not in two records, of which one would never end."""
+        world = World(cache_valid="0")
+        self.put(world, TRIPLET, Status.GREYLISTED, minutes_ago=4)
+        assert (await world.decide(client_name="mx.example.com")).reason == "early"
+        assert world.store.records[TRIPLET].attempts == 1
+        world.clock.advance(minutes=3)
+        assert (await world.decide(client_name="mx.example.com")).reason == "waited"
+        assert world.store.records[TRIPLET].status is Status.CLEAN
+        assert set(world.store.records) == {TRIPLET}
+
+    async def test_its_own_record_comes_first(self) -> None:
+        world = World()
+        self.put(world, self.NAMED, Status.TRUSTED)
+        self.put(world, TRIPLET, Status.GREYLISTED)
+        decision = await world.decide(client_name="mx.example.com")
+        assert decision.record
+        assert decision.record.status is Status.TRUSTED
+
+    async def test_the_refresh_goes_to_where_it_was_found(self) -> None:
+        world = World()
+        self.put(world, TRIPLET, minutes_ago=90)
+        await world.decide(client_name="mx.example.com")
+        assert world.store.records[TRIPLET].last_seen == world.clock.now
+        assert set(world.store.records) == {TRIPLET}
+
+    async def test_a_stranger_begins_under_its_own_name(self) -> None:
+        """Also when an old attempt of the network is found, which does not count any more."""
+        world = World()
+        self.put(world, TRIPLET, Status.GREYLISTED, minutes_ago=60 * 24 * 11)
+        decision = await world.decide(client_name="mx.example.com")
+        assert (decision.reason, decision.standing) == ("helo", Standing.NEW)
+        assert world.store.records[self.NAMED].first_seen == world.clock.now
+
+    @pytest.mark.parametrize(
+        ("sender", "recipient"),
+        [("a@example.com", "ANY"), ("ANY@example.com", "ANY"), ("ANY", "ANY")],
+    )
+    @pytest.mark.parametrize("client_name", ["unknown", "mx.example.com"])
+    @pytest.mark.parametrize("privacy_key", [b"", b"k" * 32], ids=["", "privacy"])
+    async def test_a_record_for_any_counts_for_each(
+        self, sender: str, recipient: str, client_name: str, privacy_key: bytes
+    ) -> None:
+        """Other greylisters' automatic whitelists; only where the store says that it has such."""
+        world = World(privacy_key=privacy_key)
+        rules = world.configuration.triplet_rules
+        kept_sender = sender if sender.startswith("ANY") else rules.sender(sender)
+        self.put(world, Triplet("198.51.100.0/24", kept_sender, recipient))
+        world.service.finds_any = True
+        assert (await world.decide(client_name=client_name)).reason == "known"
+        assert (await world.decide(client_name=client_name, recipient="c@example.net")).reason == "known"
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"client_address": "192.0.2.1"},
+            {"sender": "a@example.net"},
+            pytest.param({"sender": ""}, id="the null sender is of no domain"),
+            pytest.param({"sender": "a@sub.example.com"}, id="a domain below is another"),
+        ],
+    )
+    async def test_but_for_nobody_else(self, changes: dict[str, str]) -> None:
+        world = World()
+        self.put(world, Triplet("198.51.100.0/24", "ANY@example.com", "ANY"))
+        world.service.finds_any = True
+        assert (await world.decide(**changes)).reason == "helo"
+
+    async def test_unless_the_store_has_such_they_are_not_looked_for(self) -> None:
+        world = World()
+        self.put(world, Triplet("198.51.100.0/24", "ANY", "ANY"))
+        assert (await world.decide()).reason == "helo"
+        assert all(triplet.recipient != "ANY" for triplets in world.store.asked for triplet in triplets)
+
+    async def test_the_record_for_any_is_refreshed_as_a_whole(self) -> None:
+        """As long as any mail of it comes it is not forgotten."""
+        world = World()
+        kept = Triplet("198.51.100.0/24", "ANY", "ANY")
+        self.put(world, kept, minutes_ago=90)
+        world.service.finds_any = True
+        await world.decide()
+        assert world.store.records == {kept: Record(Status.CLEAN, NOON - timedelta(minutes=90), NOON)}
+
+
+class TestForget:
+    """Somebody made the store forget something: what is remembered of it here would be wrong."""
+
+    async def test_known_triplets_are_looked_up_again(self) -> None:
+        world = World(GOOD)
+        await world.answer()
+        assert world.answer_at_once() == Action("DUNNO")
+        world.store.records.clear()
+        world.service.forget()
+        world.checks.evidence = BAD
+        assert (await world.answer()).verb == DEFER
+
+    @pytest.mark.parametrize("evidence", [GOOD, BAD])
+    async def test_clients_are_judged_again(self, evidence: Evidence) -> None:
+        world = World(evidence)
+        await world.answer()
+        world.service.forget()
+        await world.answer(recipient="c@example.org")
+        assert world.checks.asked == 2
+
+
+class TestKeptDecisions:
+    """Every decision goes to the store, for statistics and searches."""
+
+    async def settle(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"protocol_state": "DATA"}, "not-rcpt"),
+            ({"recipient": ""}, "incomplete"),
+            ({"sasl_username": "jane"}, "authenticated"),
+            ({"client_address": "127.0.0.1"}, "trusted-network"),
+            ({"recipient": "postmaster@example.net"}, "exempt-recipient"),
+            ({"client_address": "203.0.113.9"}, "exempt-client"),
+            ({"sender": "x@bank.example"}, "exempt-sender"),
+        ],
+    )
+    async def test_those_of_steps_1_to_4(self, changes: dict[str, str], reason: str) -> None:
+        world = World()
+        await world.answer(**changes)
+        assert [(kept.decision.reason, kept.outcome) for kept in world.kept] == [(reason, "pass")]
+
+    async def test_those_of_a_triplet_s_life(self) -> None:
+        """Each with the instant of its request."""
+        world = World(cache_valid="30s")
+        for minutes in (0, 1, 6, 1):
+            world.clock.advance(minutes=minutes)
+            await world.answer()
+        assert [(kept.decision.reason, kept.outcome, kept.at - NOON) for kept in world.kept] == [
+            ("helo", "greylist", timedelta(minutes=0)),
+            ("early", "greylist", timedelta(minutes=1)),
+            ("waited", "pass", timedelta(minutes=7)),
+            ("known", "pass", timedelta(minutes=8)),
+        ]
+
+    @pytest.mark.parametrize(
+        ("evidence", "reasons"),
+        [
+            (GOOD, ["clean", "client-good"]),
+            (ALLOWED, ["trusted", "client-good"]),
+            (BAD, ["helo", "client-bad"]),
+            ({Check.SPF: Finding(2, "")}, ["spf", "client-bad"]),
+            ({Check.DYNAMIC: Finding(2, "")}, ["dynamic", "client-bad"]),
+            ({Check.SENDER_IS_RECIPIENT: Finding(2, "")}, ["sender-is-recipient", "client-bad"]),
+            ({Check.DNSBL: Finding(2, "")}, ["dnsbl", "client-bad"]),
+        ],
+    )
+    async def test_those_of_strangers(self, evidence: Evidence, reasons: list[str]) -> None:
+        world = World(evidence)
+        await world.answer()
+        await world.answer(recipient="c@example.org")
+        assert [kept.decision.reason for kept in world.kept] == reasons
+        assert set(world.kept[0].details["findings"]) == {check.value for check in evidence}
+
+    @pytest.mark.parametrize(("on_store_error", "outcome"), [("pass", "pass"), ("defer", "greylist")])
+    async def test_those_without_the_store(self, on_store_error: str, outcome: str) -> None:
+        world = World(on_store_error=on_store_error)
+        world.store.is_away = True
+        await world.answer()
+        assert [(kept.decision.reason, kept.outcome) for kept in world.kept] == [("store-error", outcome)]
+
+    async def test_that_of_a_bug(self, log: pytest.LogCaptureFixture) -> None:
+        world = World()
+        world.service.reconfigure(replace(world.configuration, clients=None), world.checks)  # type: ignore[arg-type]
+        await world.answer()
+        assert [(kept.decision.reason, kept.outcome) for kept in world.kept] == [("internal-error", "pass")]
+
+    async def test_a_deferral_that_is_only_observed_is_called_so(self) -> None:
+        world = World(mode="observe")
+        await world.answer()
+        assert [kept.outcome for kept in world.kept] == ["would-defer"]
+
+    async def test_that_of_a_listed_client_has_the_lists_own_words(self) -> None:
+        """It is kept once, when they are there."""
+        world = World(BLOCKED)
+        world.checks.may_explain.clear()
+        await world.answer()
+        await self.settle()
+        assert world.kept == []
+        world.checks.may_explain.set()
+        await self.settle()
+        (kept,) = world.kept
+        assert (kept.decision.reason, kept.outcome, kept.at) == ("dnsbl", "greylist", NOON)
+        assert [each["says"] for each in kept.details["findings"]["dnsbl"]["lists"]] == ["see 198.51.100.7"] * 2
+
+    async def test_when_bley_stops_before_they_are_there_it_is_kept_without(self) -> None:
+        world = World(BLOCKED)
+        world.checks.may_explain.clear()
+        await world.answer()
+        await self.settle()
+        await world.service.close()
+        (kept,) = world.kept
+        assert [each["says"] for each in kept.details["findings"]["dnsbl"]["lists"]] == ["", ""]
+
+    async def test_when_too_many_are_told_it_is_kept_without(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(service_module, "_TELLING", 0)
+        world = World(BLOCKED)
+        await world.answer()
+        assert len(world.kept) == 1
+
+    async def test_to_explain_a_request_keeps_nothing(self) -> None:
+        world = World()
+        await world.decide()
+        assert world.kept == []
+
+    async def test_addresses_are_kept_as_they_came(self) -> None:
+        world = World()
+        await world.answer(sender="John+Tag@Example.com", recipient="Jane@example.org")
+        assert [(kept.sender, kept.recipient) for kept in world.kept] == [("John+Tag@Example.com", "Jane@example.org")]
+
+
+class TestPrivacy:
+    """With a key the store learns of no local part."""
+
+    KEY = b"k" * 32
+    REQUEST = replace(REQUEST, sender="Geheim+Zusatz@example.com", recipient="Vertraut+Zusatz@example.org")
+
+    def told(self, world: World) -> str:
+        """All that the store was told."""
+        rows = [decision_row(kept) for kept in world.kept]
+        return f"{list(world.store.records)} {world.store.later} {world.store.asked} {rows}".casefold()
+
+    async def test_nothing_that_is_recorded_or_kept_holds_one(self) -> None:
+        """Of any decision on the way of a stranger's mail, of exemptions, and while the store is away."""
+        evidence = {
+            Check.HELO: Finding(2, "friend is no name"),
+            Check.SPF: Finding(1, "fail: geheim+zusatz@example.com may not (example.com)"),
+        }
+        world = World(evidence, privacy_key=self.KEY)
+        for minutes in (0, 2, 5, 1):
+            world.clock.advance(minutes=minutes)
+            await world.answer(self.REQUEST)
+        await world.answer(self.REQUEST, recipient="vertraut@example.net")
+        await world.answer(self.REQUEST, protocol_state="DATA")
+        await world.answer(self.REQUEST, client_address="")
+        await world.answer(self.REQUEST, sasl_username="geheim")
+        await world.answer(self.REQUEST, sender="geheim@bank.example")
+        await world.answer(self.REQUEST, client_address="203.0.113.9")
+        world.store.is_away = True
+        await world.answer(self.REQUEST, sender="geheim@example.net")
+        assert len({kept.decision.reason for kept in world.kept}) == 10
+        told = self.told(world)
+        for word in ("geheim", "vertraut", "zusatz"):
+            assert word not in told
+        assert "@example.org" in told, "domains stay"
+
+    async def test_an_exempt_address_is_not_shown_by_its_entry(self) -> None:
+        world = World(privacy_key=self.KEY)
+        for changes in ({"recipient": "direct@example.org"}, {"sender": "news@list.example"}):
+            await world.answer(**changes)
+        assert [kept.details["entry"] for kept in world.kept] == ["recipients:2", "senders:2"]
+        assert not re.search(r"direct|news", self.told(world))
+
+    async def test_decisions_and_records_have_the_same_hash(self) -> None:
+        """So that one finds the other."""
+        world = World(privacy_key=self.KEY)
+        await world.answer()
+        (kept,), (triplet,) = world.kept, world.store.records
+        assert (kept.sender, kept.recipient) == (triplet.sender, triplet.recipient)
+        assert kept.details["triplet"] == [triplet.client, triplet.sender, triplet.recipient]
+
+    async def test_mail_is_decided_as_without(self) -> None:
+        """A retry is a retry, the null sender is null."""
+        world = World(privacy_key=self.KEY)
+        await world.answer(sender="")
+        world.clock.advance(minutes=6)
+        assert (await world.answer(sender="", recipient="B+tag@Example.org")).verb == "PREPEND"
+        assert [kept.sender for kept in world.kept] == ["", ""]
+
+    async def test_the_log_is_not_changed(self, log: pytest.LogCaptureFixture) -> None:
+        """Postfix's own has the addresses too."""
+        world = World(privacy_key=self.KEY)
+        await world.answer()
+        assert "sender=a@example.com, recipient=b@example.org" in log.messages[0]
 
 
 class TestListsOwnWords:

@@ -17,7 +17,7 @@ from enum import Enum, IntEnum
 
 from bley.core.mail import Triplet
 
-__all__ = ["Record", "Sighting", "Standing", "Status", "Timing", "merged"]
+__all__ = ["Lifetimes", "Record", "Sighting", "Standing", "Status", "Timing", "merged", "united"]
 
 
 class Status(IntEnum):
@@ -48,28 +48,47 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A triplet was seen at `seen`, and this came of it.
+class Lifetimes:
+    """How long a record is kept that is not seen again, and how long decisions are.
 
-    `attempts` is 1 for an early retry that counts. A greylisted record first seen before `forget_before` is that of
-    another time: it is forgotten first.
+    A greylisted record is a stranger's again so long after its first attempt, however often it was seen.
+    """
+
+    greylisted: timedelta = timedelta(days=10)
+    known: timedelta = timedelta(days=40)
+    decisions: timedelta = timedelta(days=30)
+
+    def of(self, status: Status) -> timedelta:
+        """How long a record of this status is kept."""
+        return self.greylisted if status is Status.GREYLISTED else self.known
+
+    def are_over(self, record: Record, now: datetime) -> bool:
+        """Whether the record can be forgotten."""
+        return record.last_seen < now - self.of(record.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A triplet was seen at `seen`, and this came of it; `attempts` is 1 for an early retry that counts.
+
+    A greylisted record that had outlived its lifetime by then is that of another time: it is forgotten first.
     """
 
     triplet: Triplet
     status: Status
     seen: datetime
-    forget_before: datetime
+    lifetimes: Lifetimes
     attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a greylisted triplet waits, and after what time (`lifetime`) it is a stranger again."""
+    """How long a greylisted triplet waits, and how long a record is kept."""
 
     period: timedelta = timedelta(minutes=5)
     longest: timedelta = timedelta(minutes=720)
     penalty: timedelta = timedelta(minutes=1)
-    lifetime: timedelta = timedelta(days=10)
+    lifetimes: Lifetimes = Lifetimes()
 
     def wait(self, attempts: int) -> timedelta:
         """The time from the first attempt after which a retry passes."""
@@ -79,17 +98,13 @@ class Timing:
         """What is left of the wait; negative when it is over."""
         return record.first_seen + self.wait(record.attempts) - now
 
-    def forget_before(self, now: datetime) -> datetime:
-        """Greylisted records first seen before this instant are strangers' again."""
-        return now - self.lifetime
-
     def standing(self, record: Record | None, now: datetime) -> Standing:
         """Where the triplet of `record` is at `now`."""
         if record is None:
             return Standing.NEW
         if record.status is not Status.GREYLISTED:
             return Standing.KNOWN
-        if record.first_seen < self.forget_before(now):
+        if record.first_seen < now - self.lifetimes.greylisted:
             return Standing.NEW
         return Standing.WAITED if self.remaining(record, now) < timedelta(0) else Standing.EARLY
 
@@ -99,11 +114,24 @@ def merged(record: Record | None, sighting: Sighting) -> Record:
 
     Every store does exactly this.
     """
-    if record is None or (record.status is Status.GREYLISTED and record.first_seen < sighting.forget_before):
+    forget_before = sighting.seen - sighting.lifetimes.greylisted
+    if record is None or (record.status is Status.GREYLISTED and record.first_seen < forget_before):
         return Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
     return Record(
         status=max(record.status, sighting.status),
         first_seen=min(record.first_seen, sighting.seen),
         last_seen=max(record.last_seen, sighting.seen),
         attempts=record.attempts + sighting.attempts,
+    )
+
+
+def united(one: Record | None, other: Record) -> Record:
+    """What two accounts of the same triplet say together; telling the same twice changes nothing."""
+    if one is None:
+        return other
+    return Record(
+        status=max(one.status, other.status),
+        first_seen=min(one.first_seen, other.first_seen),
+        last_seen=max(one.last_seen, other.last_seen),
+        attempts=max(one.attempts, other.attempts),
     )

@@ -33,3 +33,7 @@ class Recent(Generic[K, V]):
         values[key] = (now, value)
         while len(values) > self.size:
             del values[next(iter(values))]
+
+    def clear(self) -> None:
+        """Remember nothing."""
+        self._values.clear()

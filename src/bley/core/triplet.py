@@ -5,15 +5,28 @@ rewritten for each message (VERP, BATV, SRS) or the retry comes from another hos
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from ipaddress import ip_network
 from typing import Literal
 
 from bley.core.mail import Address
 
-__all__ = ["GreylistBy", "TripletRules"]
+__all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "bounded"]
+
+ANY = "ANY"
+"""Stands for every sender or recipient, `ANY@example.com` for every sender of the domain: other greylisters know such.
+No normalised address is the same, since they are case-folded.
+"""
+
+LONGEST_PART = 255
+"""Bytes of UTF-8 in one part of a triplet: what fits three times into a primary key of InnoDB (3072 bytes, 4 for each
+character) and of PostgreSQL (2704 bytes). RFC 5321 4.5.3.1 allows 320 in an address.
+"""
 
 GreylistBy = Literal["smart", "network", "address"]
+
+_HASH_BYTES = 16
 
 _BATV = re.compile(r"prvs=[^=]*=(.+)")
 _SRS0 = re.compile(r"(srs0)[=+-][^=]*=[^=]*=(.+)")
@@ -29,6 +42,8 @@ class TripletRules:
     ipv4_prefix: int = 24
     ipv6_prefix: int = 64
     recipient_delimiter: str = "+"
+    privacy_key: bytes = field(default=b"", repr=False)
+    """Not empty: local parts are kept as their keyed hash only."""
 
     def client(self, address: Address, registered_domain: str) -> str:
         """The client as one of a pool.
@@ -36,7 +51,7 @@ class TripletRules:
         `registered_domain` is that of its verified name, empty where the name is unknown or looks dynamic.
         """
         if self.greylist_by == "smart" and registered_domain:
-            return registered_domain
+            return bounded(registered_domain)
         if self.greylist_by == "address":
             return str(address)
         prefix = self.ipv4_prefix if address.version == 4 else self.ipv6_prefix
@@ -45,7 +60,7 @@ class TripletRules:
     def recipient(self, address: str) -> str:
         """The recipient, case-folded, without extension: `Jane+news@example.org` is `jane@example.org`."""
         local, at, domain = _fold(address)
-        return self._without_extension(local) + at + domain
+        return self._kept(self._without_extension(local), at + domain)
 
     def sender(self, address: str) -> str:
         """The sender as the recipient, and without what its server put in for this one message.
@@ -60,7 +75,13 @@ class TripletRules:
             local = "=".join(srs.groups())
         else:
             local = self._without_extension(local)
-        return _WHOLE_NUMBER.sub("#", local) + at + domain
+        return self._kept(_WHOLE_NUMBER.sub("#", local), at + domain)
+
+    def _kept(self, local: str, at_domain: str) -> str:
+        if self.privacy_key and local:
+            whole = f"{local}{at_domain}".encode()
+            local = blake2b(whole, key=self.privacy_key, digest_size=_HASH_BYTES).hexdigest()
+        return bounded(local + at_domain)
 
     def _without_extension(self, local: str) -> str:
         end = min((end for mark in self.recipient_delimiter if (end := local.find(mark)) >= 0), default=0)
@@ -68,5 +89,21 @@ class TripletRules:
 
 
 def _fold(address: str) -> tuple[str, str, str]:
-    local, at, domain = address.casefold().rpartition("@")
+    local, at, domain = address.strip().casefold().rpartition("@")
     return (local, at, domain) if at else (domain, "", "")
+
+
+def bounded(part: str) -> str:
+    """A part of a triplet as every engine can keep it: in one that is too long a hash stands for the end.
+
+    Of a mail address it is the end of its local part, if only that is too long.
+    """
+    part = part.strip()  # MySQL takes `jane ` for `jane`
+    if len(part) <= LONGEST_PART // 4 or len(part.encode()) <= LONGEST_PART:
+        return part
+    digest = f"#{blake2b(part.encode(), digest_size=_HASH_BYTES).hexdigest()}"
+    local, at, domain = part.rpartition("@")
+    end = digest + at + domain
+    if not at or len(end.encode()) > LONGEST_PART:
+        local, end = part, digest
+    return local.encode()[: LONGEST_PART - len(end.encode())].decode(errors="ignore") + end

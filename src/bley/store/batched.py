@@ -3,22 +3,26 @@
 A request alone waits for nothing; while a transaction runs, the next batch collects. A batch's writes go before
 its reads, so that whatever was recorded before is found. When the engine fails or hangs, all who wait are told at
 once and nobody waits again until a try in the background succeeds; writes are kept for then, the oldest go first
-when there are too many.
+when there are too many. Decisions go behind (decisions.py) and hold up nobody.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, TypeVar
 
+from bley.core.decision import KeptDecision
 from bley.core.errors import StoreError
-from bley.core.greylist import Record, Sighting
+from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.mail import Triplet
+from bley.metrics import STORE_DOWN, STORE_DROPPED
+from bley.store.decisions import Decisions
+from bley.store.engine import Count, Engine, News, Purged
 
-__all__ = ["BatchedStore", "Engine"]
+__all__ = ["BatchedStore"]
 
 MAX_BATCH = 500
 """Reads, and writes, in one transaction: some 20 ms on SQLite, so that no one waits long behind a full batch."""
@@ -27,27 +31,33 @@ MAX_KEPT = 100_000
 """Writes kept while the store is away: an hour of 28 strangers a second, some 50 MB."""
 
 TRANSACTION_SECONDS = 1.0
-"""After this time a transaction hangs. It bounds what a request waits for the store."""
+"""What a request waits for the store at most, the batch before it included; a transaction that takes longer hangs."""
 
 RETRY_SECONDS = 1.0
+
+PREPARE_SECONDS = 1800.0
+"""For taking over what bley 2 knew, 20,000 rows a second, or waiting for another node that does."""
 
 CLOSE_SECONDS = 10.0
 """What the writes still waiting may take at the end: less than systemd's patience (TimeoutStopSec)."""
 
+_T = TypeVar("_T")
+
 _log = logging.getLogger(__name__)
 
 
-class Engine(Protocol):
-    """What an engine does for the batches. Each method raises StoreError, and then has done nothing."""
+class _Write(NamedTuple):
+    sighting: Sighting
+    since: float
+    """By the loop's clock, since when somebody waits."""
+    written: asyncio.Future[None] | None
+    """None: nobody waits."""
 
-    async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> Sequence[Record | None]:
-        """In one transaction, durable on return: merge `sightings`, then find `triplets`, in their order."""
 
-    async def purge(self, *, greylisted_before: datetime, known_before: datetime, limit: int) -> int:
-        """Forget at most `limit` such records; how many."""
-
-    async def close(self) -> None:
-        """Let go."""
+class _Read(NamedTuple):
+    triplets: Sequence[Triplet]
+    since: float
+    found: asyncio.Future[tuple[Triplet, Record] | None]
 
 
 class BatchedStore:
@@ -55,51 +65,72 @@ class BatchedStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reads: deque[tuple[Triplet, asyncio.Future[Record | None]]] = deque()
-        self._writes: deque[tuple[Sighting, asyncio.Future[None] | None]] = deque()
+        self._reads: deque[_Read] = deque()
+        self._writes: deque[_Write] = deque()
+        self._batch: tuple[list[_Write], list[_Read]] = ([], [])
         self._worker: asyncio.Task[None] | None = None
+        self._decisions = Decisions(self._write_decisions)
         self._lock = asyncio.Lock()
         self._closed = asyncio.Event()
-        self._dropped = 0
+        self._is_prepared = False
         self.is_down = False
         """The last transaction failed: answers come at once, all StoreError, until one succeeds again."""
+        self._dropped = 0
 
-    async def find(self, triplet: Triplet) -> Record | None:
+    async def open(self) -> None:
+        """Connect, and make or upgrade the tables; what takes longer than a request may wait goes on behind."""
+        with contextlib.suppress(StoreError):  # which has been logged
+            await self.find([])
+
+    async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
         """See the port."""
         self._refuse_when_down()
-        future: asyncio.Future[Record | None] = asyncio.get_running_loop().create_future()
-        self._reads.append((triplet, future))
+        loop = asyncio.get_running_loop()
+        read = _Read(triplets, loop.time(), loop.create_future())
+        self._reads.append(read)
         self._work()
-        return await future
+        return await read.found
 
     async def record(self, sighting: Sighting) -> None:
         """See the port."""
         if self.is_down:
             self.record_later(sighting)
         self._refuse_when_down()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._writes.append((sighting, future))
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        self._writes.append(_Write(sighting, loop.time(), written))
         self._work()
-        await future
+        await written
 
     def record_later(self, sighting: Sighting) -> None:
         """See the port."""
-        self._writes.append((sighting, None))
+        self._writes.append(_Write(sighting, 0, None))
         if len(self._writes) > MAX_KEPT and self.is_down:
             self._writes.popleft()
             self._dropped += 1
+            STORE_DROPPED.labels("writes").inc()
         self._work()
 
-    async def purge(self, *, greylisted_before: datetime, known_before: datetime) -> int:
-        """See the port. Goes in slices, so that it holds up nobody."""
-        total = 0
+    def keep(self, decision: KeptDecision) -> None:
+        """See the port."""
+        self._decisions.keep(decision)
+
+    async def news(self) -> News:
+        """What other nodes and commands have changed. Raises StoreError."""
+        self._refuse_when_down()
+        return await self._behind(self._engine.news)
+
+    async def purge(self, now: datetime, lifetimes: Lifetimes) -> Purged:
+        """Forget all that has outlived its lifetime; how much. Goes in slices, so that it holds up nobody.
+
+        Raises StoreError.
+        """
+        total = Purged(0, 0, 0)
         while True:
-            async with self._lock:
-                purged = await self._engine.purge(
-                    greylisted_before=greylisted_before, known_before=known_before, limit=MAX_BATCH
-                )
-            total += purged
-            if purged < MAX_BATCH:
+            self._refuse_when_down()
+            purged = await self._behind(lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
+            total = Purged(*map(sum, zip(total, purged, strict=True)))
+            if max(purged) < MAX_BATCH:
                 return total
             await asyncio.sleep(0)
 
@@ -109,15 +140,18 @@ class BatchedStore:
         if self._writes:
             self._work()
         if self._worker:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._worker, CLOSE_SECONDS)
-        if self._writes:
-            _log.error("store: %d writes are lost, it is still away", len(self._writes))
+            await asyncio.wait([self._worker], timeout=CLOSE_SECONDS)
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+        lost_decisions = await self._decisions.close()
+        if self._writes or lost_decisions:
+            what = len(self._writes), lost_decisions
+            _log.error("store: %d writes and %d decisions are lost, it is still away", *what)
         await self._engine.close()
 
     def _refuse_when_down(self) -> None:
         if self.is_down:
-            raise StoreError("the store is away")
+            raise StoreError(f"{self._engine.place}: away")
 
     def _work(self) -> None:
         if self._worker is None or self._worker.done():
@@ -129,36 +163,109 @@ class BatchedStore:
             writes = [self._writes.popleft() for _ in range(min(len(self._writes), MAX_BATCH))]
             # A read waits until all that was recorded before it is in its batch or an earlier one.
             reads = [] if self._writes else [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
-            transaction = asyncio.ensure_future(self._transact(writes, reads))
-            done, _ = await asyncio.wait([transaction], timeout=TRANSACTION_SECONDS)
-            if not done:
-                self._go_down(StoreError(f"no answer within {TRANSACTION_SECONDS:g} s"), writes, reads)
+            self._batch = writes, reads
             try:
-                records = await transaction
-            except StoreError as error:
-                self._go_down(error, writes, reads)
-                self._writes.extendleft((sighting, None) for sighting, _ in reversed(writes))
+                records = await self._transact()
+            except (StoreError, asyncio.CancelledError) as error:
+                self._writes.extendleft(write._replace(written=None) for write in reversed(writes))
+                if not isinstance(error, StoreError):
+                    raise
+                self._go_down(error)
             except Exception as error:  # noqa: BLE001 (a bug must not leave the requests of the batch waiting)
                 _log.exception("store: internal error, %d writes are lost; please report it", len(writes))
-                self._go_down(StoreError(f"internal error: {error}"), writes, reads)
+                self._go_down(StoreError(f"internal error: {error}"))
             else:
                 self._come_back()
                 _resolve(writes, reads, records)
                 continue
             if is_last_try:
                 return
-            await self._pause()
+            await self._pause(RETRY_SECONDS)
 
-    async def _transact(self, writes: "_Writes", reads: "_Reads") -> Sequence[Record | None]:
+    async def _transact(self) -> Mapping[Triplet, Record]:
+        """Do the batch. Raises StoreError; all who wait have been told of it at their time already if it hung."""
+        writes, reads = self._batch
+        if not self._is_prepared:
+            if not await self._or_go_down(self._alone(self._engine.is_prepared), stops=True):
+                await self._or_go_down(self._prepare(), stops=False)
+            self._is_prepared = True
+        sightings = [write.sighting for write in writes]
+        triplets = [triplet for read in reads for triplet in read.triplets]
+        return await self._or_go_down(self._alone(lambda: self._engine.transact(sightings, triplets)), stops=True)
+
+    async def _prepare(self) -> None:
+        try:
+            async with asyncio.timeout(PREPARE_SECONDS):
+                await self._alone(self._engine.prepare)
+        except TimeoutError as error:
+            raise self._silence(PREPARE_SECONDS) from error
+
+    async def _or_go_down(self, work: Awaitable[_T], *, stops: bool) -> _T:
+        """The work's result; what hangs is told at once to all who wait, and stopped if `stops`."""
+        task = asyncio.ensure_future(work)
+        try:
+            done, _ = await asyncio.wait([task], timeout=self._patience)
+            if not done:
+                error = self._silence(TRANSACTION_SECONDS)
+                self._go_down(error)
+                if stops:
+                    task.cancel()
+                    await asyncio.wait([task])
+                    if task.cancelled():
+                        raise error
+            return await task
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task])
+            raise
+
+    @property
+    def _patience(self) -> float:
+        """For how many seconds the one who has waited longest may still wait; some for a batch of its own."""
+        writes, reads = self._batch
+        now = asyncio.get_running_loop().time()
+        waiting = (
+            next((write.since for write in queue if write.written and not write.written.done()), now)
+            for queue in (writes, self._writes)
+        )
+        asking = (next((read.since for read in queue if not read.found.done()), now) for queue in (reads, self._reads))
+        return max(min(*waiting, *asking) + TRANSACTION_SECONDS - now, 0.05)
+
+    async def _alone(self, work: Callable[[], Awaitable[_T]]) -> _T:
         async with self._lock:
-            return await self._engine.transact([sighting for sighting, _ in writes], [triplet for triplet, _ in reads])
+            return await work()
 
-    def _go_down(self, error: StoreError, writes: "_Writes", reads: "_Reads") -> None:
+    async def _write_decisions(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
+        self._refuse_when_down()
+        if not self._is_prepared:
+            raise StoreError(f"{self._engine.place}: not ready yet")
+        await self._behind(lambda: self._engine.keep(decisions, counts))
+
+    async def _behind(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """What nobody waits for, and what must not make anybody wait. Raises StoreError."""
+        try:
+            async with asyncio.timeout(TRANSACTION_SECONDS):
+                return await self._alone(work)
+        except TimeoutError as error:
+            raise self._silence(TRANSACTION_SECONDS) from error
+
+    def _silence(self, seconds: float) -> StoreError:
+        return StoreError(f"{self._engine.place}: no answer within {seconds:g} s")
+
+    def _go_down(self, error: StoreError) -> None:
         """Tell all who wait, and from now on everybody at once."""
         if not self.is_down:
             _log.warning("store: %s; answering by on_store_error until it is back", error)
         self.is_down = True
-        _fail([*writes, *self._writes], [*reads, *self._reads], error)
+        self._is_prepared = False  # another one may stand in its place
+        STORE_DOWN.set(1)
+        writes, reads = self._batch
+        for future in (
+            *(write.written for write in (*writes, *self._writes)),
+            *(read.found for read in (*reads, *self._reads)),
+        ):
+            if future and not future.done():
+                future.set_exception(StoreError(str(error)))
         self._reads.clear()
 
     def _come_back(self) -> None:
@@ -167,28 +274,20 @@ class BatchedStore:
         if self.is_down:
             _log.warning("store: back, all that was kept is written, %d writes were dropped", self._dropped)
         self.is_down, self._dropped = False, 0
+        STORE_DOWN.set(0)
 
-    async def _pause(self) -> None:
-        """Until it is time to try again, at the latest when the store is closed."""
+    async def _pause(self, seconds: float) -> None:
+        """Until the time is over, at the latest when the store is closed."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RETRY_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._closed.wait()
 
 
-_Writes = list[tuple[Sighting, asyncio.Future[None] | None]]
-_Reads = list[tuple[Triplet, asyncio.Future[Record | None]]]
-
-
-def _fail(writes: _Writes, reads: _Reads, error: StoreError) -> None:
-    for _, future in (*writes, *reads):
-        if future and not future.done():
-            future.set_exception(StoreError(str(error)))
-
-
-def _resolve(writes: _Writes, reads: _Reads, records: Sequence[Record | None]) -> None:
-    for _, written in writes:
-        if written and not written.done():
-            written.set_result(None)
-    for (_, found), record in zip(reads, records, strict=True):
-        if not found.done():
-            found.set_result(record)
+def _resolve(writes: Sequence[_Write], reads: Sequence[_Read], records: Mapping[Triplet, Record]) -> None:
+    for write in writes:
+        if write.written and not write.written.done():
+            write.written.set_result(None)
+    for read in reads:
+        if not read.found.done():
+            found = ((triplet, records[triplet]) for triplet in read.triplets if triplet in records)
+            read.found.set_result(next(found, None))

@@ -1,22 +1,24 @@
 """A store in memory: for tests, and the shortest description of what every store does."""
 
-from datetime import datetime
+from collections.abc import Sequence
 
-from bley.core.greylist import Record, Sighting, Status, merged
+from bley.core.decision import KeptDecision
+from bley.core.greylist import Record, Sighting, merged
 from bley.core.mail import Triplet
 
 __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """Keeps records until the process ends."""
+    """Keeps records and decisions until the process ends."""
 
     def __init__(self) -> None:
         self.records: dict[Triplet, Record] = {}
+        self.decisions: list[KeptDecision] = []
 
-    async def find(self, triplet: Triplet) -> Record | None:
+    async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
         """See the port."""
-        return self.records.get(triplet)
+        return next(((triplet, self.records[triplet]) for triplet in triplets if triplet in self.records), None)
 
     async def record(self, sighting: Sighting) -> None:
         """See the port."""
@@ -26,16 +28,9 @@ class MemoryStore:
         """See the port."""
         self.records[sighting.triplet] = merged(self.records.get(sighting.triplet), sighting)
 
-    async def purge(self, *, greylisted_before: datetime, known_before: datetime) -> int:
+    def keep(self, decision: KeptDecision) -> None:
         """See the port."""
-        old = [
-            triplet
-            for triplet, record in self.records.items()
-            if record.last_seen < (greylisted_before if record.status is Status.GREYLISTED else known_before)
-        ]
-        for triplet in old:
-            del self.records[triplet]
-        return len(old)
+        self.decisions.append(decision)
 
     async def close(self) -> None:
         """See the port."""

@@ -1,198 +1,261 @@
-"""The SQL engine: SQLAlchemy Core, here on SQLite.
+"""The SQL engine: SQLAlchemy Core on SQLite, PostgreSQL, MySQL or MariaDB; where they differ is in dialects.py.
 
-Table `triplets`, one row a triplet: (client, sender, recipient) is the primary key; `status` 0 greylisted, 1 clean,
-2 trusted; `first_seen` and `last_seen` are microseconds since 1970-01-01 UTC; `attempts` counts early retries.
-A row is only ever written by the upsert below, which does what core.greylist.merged says.
-
-SQLite runs in WAL with synchronous NORMAL: a crash of bley loses nothing; a power cut may lose the last moment's
-records, that is one more wait for these mails. Source: sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous.
+A row of `triplets` is only ever written by the upserts in sql_statements.py, which do what core.greylist.merged says,
+or united. A transaction that loses against another node's is begun again.
 """
 
-import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
+from bley.core.decision import KeptDecision
 from bley.core.errors import StoreError
-from bley.core.greylist import Record, Sighting, Status
+from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Triplet
+from bley.core.triplet import ANY
+from bley.store.dialects import Dialect
+from bley.store.engine import SPANS, Count, News, Purged
+from bley.store.rows import decision_row, from_microseconds, microseconds
+from bley.store.runners import Runner
+from bley.store.sql_schema import METADATA, VERSION, counts, decisions, meta, triplets
+from bley.store.sql_statements import Statements
 
-__all__ = ["SqlEngine", "open_sqlite"]
+__all__ = ["SqlEngine", "TakeOver"]
 
-_LOCK_SECONDS = 0.5
-"""How long SQLite waits for another process's lock before the transaction fails."""
+_TRIES = 5
+"""How often a transaction is begun that loses against another node's."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PORTION = 1000
+
 _MICROSECOND = timedelta(microseconds=1)
 
-_triplets = sa.Table(
-    "triplets",
-    sa.MetaData(),
-    sa.Column("client", sa.Text, primary_key=True),
-    sa.Column("sender", sa.Text, primary_key=True),
-    sa.Column("recipient", sa.Text, primary_key=True),
-    sa.Column("status", sa.SmallInteger, nullable=False),
-    sa.Column("first_seen", sa.BigInteger, nullable=False),
-    sa.Column("last_seen", sa.BigInteger, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Index("triplets_by_age", "status", "last_seen"),
-    sqlite_with_rowid=False,
-)
-_t = _triplets.c
-_SCHEMA: list[ExecutableDDLElement] = [
-    CreateTable(_triplets, if_not_exists=True),
-    *(CreateIndex(index, if_not_exists=True) for index in _triplets.indexes),
-]
+_T = TypeVar("_T")
+TakeOver = Callable[[], AsyncIterator[Sequence[tuple[Triplet, Record]]]]
+
+_log = logging.getLogger(__name__)
 
 
 class SqlEngine:
-    """Keeps records in a SQL database; if `read_only`, it writes nothing."""
+    """Keeps records in a SQL database; if `read_only`, it writes nothing.
 
-    def __init__(self, database: AsyncEngine, *, read_only: bool = False) -> None:
-        self._database, self._read_only = database, read_only
-        self._is_prepared = read_only
+    `take_over` reads what an earlier bley left in the same database, when it is prepared for the first time.
+    """
 
-    async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> list[Record | None]:
+    def __init__(
+        self, runner: Runner, dialect: Dialect, *, read_only: bool = False, take_over: TakeOver | None = None
+    ) -> None:
+        self._runner, self._dialect, self._read_only, self._take_over = runner, dialect, read_only, take_over
+        self.place = dialect.place
+        self._statements = Statements(dialect)
+        self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *dialect.errors)
+
+    async def is_prepared(self) -> bool:
         """See Engine."""
-        async with self._transaction() as connection:
+        return await self._transaction(self._version, writes=False) == VERSION
+
+    async def prepare(self) -> None:
+        """See Engine. Tables are made and upgraded under a lock, so that several nodes may start at once."""
+        if self._read_only:
+            return
+        inherited: list[tuple[Triplet, Record]] = []
+        if self._take_over and await self._transaction(self._version, writes=False) == 0:
+            async for records in self._take_over():
+                inherited += records
+        await self._transaction(lambda connection: self._upgrade(connection, inherited))
+
+    def _version(self, connection: sa.Connection) -> int:
+        """The schema's; 0 where bley has prepared nothing yet."""
+        version = self._meta(connection, "schema") if sa.inspect(connection).has_table(meta.name) else 0
+        if version > VERSION:
+            raise StoreError(
+                f"{self.place}: its schema is {version}, of a newer bley; this one knows {VERSION}: upgrade bley"
+            )
+        return version
+
+    def _upgrade(self, connection: sa.Connection, inherited: Sequence[tuple[Triplet, Record]]) -> None:
+        with self._dialect.locked(connection):
+            is_new = self._version(connection) == 0  # another node may have been faster
+            METADATA.create_all(connection)
+            if inherited and is_new:
+                connection.execute(self._statements.unite, _sorted(map(_row_of_record, inherited)))
+            self._set_meta(connection, "schema", VERSION)
+            connection.commit()  # within the lock, which MySQL keeps beyond the transaction
+        if inherited and is_new:
+            _log.info("store: took over %d records of bley 2, its tables stay as they are", len(inherited))
+
+    async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+        """See Engine."""
+
+        def work(connection: sa.Connection) -> Mapping[Triplet, Record]:
             if sightings and not self._read_only:
-                await connection.execute(_upsert, [_row(sighting) for sighting in sightings])
-            if sightings and not triplets:
-                return []
+                self._merge(connection, sightings)
+            if not triplets:
+                return {}
             keys = [[triplet.client, triplet.sender, triplet.recipient] for triplet in triplets]
-            rows = await connection.execute(_find, {"keys": json.dumps(keys)})
-            found = {Triplet(row.client, row.sender, row.recipient): _record(row) for row in rows}
-        return [found.get(triplet) for triplet in triplets]
+            rows = connection.execute(self._statements.find, {"keys": json.dumps(keys)})
+            return dict(map(_triplet_and_record, rows))
 
-    async def purge(self, *, greylisted_before: datetime, known_before: datetime, limit: int) -> int:
+        return await self._transaction(work, writes=bool(sightings))
+
+    def _merge(self, connection: sa.Connection, sightings: Sequence[Sighting]) -> None:
+        for lifetime, same in groupby(sightings, key=lambda sighting: sighting.lifetimes.greylisted):
+            merge = self._statements.merge(lifetime // _MICROSECOND)
+            connection.execute(merge, _sorted(map(_row_of_sighting, same)))
+
+    async def keep(self, kept: Sequence[KeptDecision], numbers: Mapping[Count, int]) -> None:
         """See Engine."""
+
+        def work(connection: sa.Connection) -> None:
+            if kept:
+                connection.execute(sa.insert(decisions), list(map(decision_row, kept)))
+            if numbers:
+                rows = [{**key._asdict(), "count": number} for key, number in sorted(numbers.items())]
+                connection.execute(self._statements.count, rows)
+
+        await self._transaction(work)
+
+    async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
+        """See Engine."""
+
+        def work(connection: sa.Connection) -> Purged:
+            purged = self._purge_records(connection, now, lifetimes, limit)
+            before = microseconds(now - lifetimes.decisions)
+            ids = connection.scalars(sa.select(decisions.c.id).where(decisions.c.at < before).limit(limit)).all()
+            if ids:
+                connection.execute(sa.delete(decisions).where(decisions.c.id.in_(ids)))
+            return Purged(purged, len(ids), self._purge_counts(connection, now))
+
+        return await self._transaction(work)
+
+    def _purge_records(self, connection: sa.Connection, now: datetime, lifetimes: Lifetimes, limit: int) -> int:
+        column = triplets.c
         old = sa.or_(
-            sa.and_(_t.status == Status.GREYLISTED, _t.last_seen < _microseconds(greylisted_before)),
-            sa.and_(_t.status.in_([Status.CLEAN, Status.TRUSTED]), _t.last_seen < _microseconds(known_before)),
+            *(
+                sa.and_(column.status == status, column.last_seen < microseconds(now - lifetimes.of(status)))
+                for status in Status
+            )
         )
-        keys = sa.select(_t.client, _t.sender, _t.recipient).where(old).limit(limit)
-        async with self._transaction() as connection:
-            rows = (await connection.execute(keys)).all()
-            if rows:
-                await connection.execute(_delete, [row._asdict() for row in rows])
+        keys = sa.select(column.client, column.sender, column.recipient, column.last_seen).where(old).limit(limit)
+        rows = [row._asdict() for row in connection.execute(keys)]
+        if rows:
+            connection.execute(self._statements.delete_unseen, rows)
         return len(rows)
 
-    @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction, in a database that has our tables; what goes wrong in it is a StoreError."""
-        try:
-            async with self._database.begin() as connection:
-                if not self._is_prepared:
-                    for statement in _SCHEMA:
-                        await connection.execute(statement)
-                    self._is_prepared = True
-                yield connection
-        except SQLAlchemyError as error:
-            raise StoreError(_reason(error)) from error
+    def _purge_counts(self, connection: sa.Connection, now: datetime) -> int:
+        purged = 0
+        for seconds, lifetime in SPANS.items():
+            before = int((now - lifetime).timestamp())
+            old = sa.delete(counts).where(counts.c.seconds == seconds, counts.c.start < before)
+            purged += connection.execute(old).rowcount
+        return purged
+
+    async def news(self) -> News:
+        """See Engine."""
+
+        def work(connection: sa.Connection) -> News:
+            return News(self._meta(connection, "forgotten"), bool(self._meta(connection, "has_any")))
+
+        return await self._transaction(work, writes=False)
+
+    async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
+        """See Engine. In the order of the primary key, a portion a transaction."""
+        last = Triplet("", "", "")
+        while True:
+            portion = await self._transaction(partial(self._behind, last=last), writes=False)
+            if portion:
+                yield portion
+            if len(portion) < _PORTION:
+                return
+            last = portion[-1][0]
+
+    def _behind(self, connection: sa.Connection, last: Triplet) -> Sequence[tuple[Triplet, Record]]:
+        keys = {"client": last.client, "sender": last.sender, "recipient": last.recipient}
+        return list(map(_triplet_and_record, connection.execute(self._statements.behind.limit(_PORTION), keys)))
+
+    async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
+        """See Engine."""
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(self._statements.unite, _sorted(map(_row_of_record, records)))
+            if any(triplet.recipient == ANY for triplet, _ in records):
+                self._set_meta(connection, "has_any", 1)
+
+        await self._transaction(work)
+
+    async def forget(self, forgotten: Sequence[Triplet]) -> None:
+        """See Engine."""
+
+        def work(connection: sa.Connection) -> None:
+            rows = [{"client": each.client, "sender": each.sender, "recipient": each.recipient} for each in forgotten]
+            if rows:
+                connection.execute(self._statements.delete, rows)
+            self._set_meta(connection, "forgotten", self._meta(connection, "forgotten", locks=True) + 1)
+
+        await self._transaction(work)
 
     async def close(self) -> None:
         """See Engine."""
-        await self._database.dispose()
+        await self._runner.close()
+
+    def _meta(self, connection: sa.Connection, name: str, *, locks: bool = False) -> int:
+        query = sa.select(meta.c.value).where(meta.c.name == name)
+        return connection.scalar(query.with_for_update() if locks else query) or 0
+
+    def _set_meta(self, connection: sa.Connection, name: str, value: int) -> None:
+        connection.execute(self._statements.set_meta, [{"name": name, "value": value}])
+
+    async def _transaction(self, work: Callable[[sa.Connection], _T], *, writes: bool = True) -> _T:
+        """The work's result, committed. What goes wrong is a StoreError, and the next one connects anew."""
+
+        def transaction(connection: sa.Connection) -> _T:
+            self._dialect.begin(connection, writes=writes and not self._read_only)
+            result = work(connection)
+            connection.commit()
+            return result
+
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return await self._runner.run(transaction)
+            except self._errors as error:
+                if tries_left and self._dialect.may_try_again(error):
+                    continue
+                await self._runner.disconnect()
+                raise StoreError(self._dialect.reason(error)) from error
+        raise AssertionError("unreachable")
 
 
-def open_sqlite(file: Path, *, read_only: bool = False) -> SqlEngine:
-    """An engine on the SQLite file, which is made when it is not there, unless `read_only`."""
-    url = sa.URL.create(
-        "sqlite+aiosqlite",
-        database=f"file:{quote(str(file))}",
-        query={"uri": "true", "mode": "ro" if read_only else "rwc"},
-    )
-    database = create_async_engine(
-        url, pool_size=1, max_overflow=0, connect_args={"timeout": _LOCK_SECONDS}, poolclass=sa.AsyncAdaptedQueuePool
-    )
-
-    @sa.event.listens_for(database.sync_engine, "connect")
-    def set_up(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        if not read_only:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
-
-    return SqlEngine(database, read_only=read_only)
+def _sorted(rows: Any) -> list[dict[str, Any]]:
+    """In one order on all nodes, so that they do not wait for each other's rows crosswise."""
+    return sorted(rows, key=lambda row: (row["client"], row["sender"], row["recipient"]))
 
 
-_wanted = sa.func.json_each(sa.bindparam("keys")).table_valued("value", name="wanted")
-_find = sa.select(_triplets).select_from(
-    # A join: SQLite does not use the index for (client, sender, recipient) IN (…)
-    _wanted.join(
-        _triplets,
-        sa.and_(
-            *(
-                column == sa.func.json_extract(_wanted.c.value, f"$[{place}]")
-                for place, column in enumerate((_t.client, _t.sender, _t.recipient))
-            )
-        ),
-    )
-)
-_delete = sa.delete(_triplets).where(
-    *(column == sa.bindparam(f"{column.name}") for column in (_t.client, _t.sender, _t.recipient))
-)
+def _row_of_sighting(sighting: Sighting) -> dict[str, Any]:
+    record = Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
+    return _row_of_record((sighting.triplet, record))
 
 
-def _merge() -> Insert:
-    """core.greylist.merged, as one statement."""
-    statement = insert(_triplets).values({column.name: sa.bindparam(column.name) for column in _t})
-    new = statement.excluded
-    is_old = sa.and_(_t.status == Status.GREYLISTED, _t.first_seen < sa.bindparam("forget_before"))
-
-    def unless_old(value: sa.ColumnElement[int], column: str) -> sa.ColumnElement[int]:
-        return sa.case((is_old, new[column]), else_=value)
-
-    return statement.on_conflict_do_update(
-        index_elements=[_t.client, _t.sender, _t.recipient],
-        set_={
-            "status": unless_old(sa.func.max(_t.status, new.status), "status"),
-            "first_seen": unless_old(sa.func.min(_t.first_seen, new.first_seen), "first_seen"),
-            "last_seen": unless_old(sa.func.max(_t.last_seen, new.last_seen), "last_seen"),
-            "attempts": unless_old(_t.attempts + new.attempts, "attempts"),
-        },
-    )
-
-
-_upsert = _merge()
-
-
-def _row(sighting: Sighting) -> dict[str, object]:
-    seen = _microseconds(sighting.seen)
+def _row_of_record(item: tuple[Triplet, Record]) -> dict[str, Any]:
+    triplet, record = item
     return {
-        "client": sighting.triplet.client,
-        "sender": sighting.triplet.sender,
-        "recipient": sighting.triplet.recipient,
-        "status": int(sighting.status),
-        "first_seen": seen,
-        "last_seen": seen,
-        "attempts": sighting.attempts,
-        "forget_before": _microseconds(sighting.forget_before),
+        "client": triplet.client,
+        "sender": triplet.sender,
+        "recipient": triplet.recipient,
+        "status": int(record.status),
+        "first_seen": microseconds(record.first_seen),
+        "last_seen": microseconds(record.last_seen),
+        "attempts": record.attempts,
     }
 
 
-def _record(row: sa.Row[Any]) -> Record:
-    return Record(Status(row.status), _instant(row.first_seen), _instant(row.last_seen), row.attempts)
-
-
-def _microseconds(instant: datetime) -> int:
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def _instant(microseconds: int) -> datetime:
-    return _EPOCH + microseconds * _MICROSECOND
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    """The driver's own words, without SQLAlchemy's statement and parameters."""
-    return str(getattr(error, "orig", None) or error)
+def _triplet_and_record(row: Any) -> tuple[Triplet, Record]:
+    record = Record(
+        Status(row.status), from_microseconds(row.first_seen), from_microseconds(row.last_seen), row.attempts
+    )
+    return Triplet(row.client, row.sender, row.recipient), record

@@ -4,19 +4,20 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bley.core.greylist import Record, Sighting, Standing, Status, Timing, merged
+from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing, merged, united
 from bley.core.mail import Triplet
 from tests.fakes import NOON
 
+LIFETIMES = Lifetimes(greylisted=timedelta(days=1), known=timedelta(days=4), decisions=timedelta(days=3))
 TIMING = Timing(
-    period=timedelta(minutes=5), longest=timedelta(minutes=20), penalty=timedelta(minutes=2), lifetime=timedelta(days=1)
+    period=timedelta(minutes=5), longest=timedelta(minutes=20), penalty=timedelta(minutes=2), lifetimes=LIFETIMES
 )
 INSTANT = timedelta(microseconds=1)
 TRIPLET = Triplet("192.0.2.0/24", "a@example.com", "b@example.org")
 
 
 def _sighting(status: Status, seen: datetime, attempts: int = 0) -> Sighting:
-    return Sighting(TRIPLET, status, seen, TIMING.forget_before(seen), attempts)
+    return Sighting(TRIPLET, status, seen, LIFETIMES, attempts)
 
 
 def _greylisted(ago: timedelta, attempts: int = 0) -> Record:
@@ -81,8 +82,8 @@ def test_sightings_add_up() -> None:
 def test_greylisted_record_is_forgotten_after_its_lifetime() -> None:
     """Its clock starts again, so that an old attempt is no wait."""
     sighting = _sighting(Status.GREYLISTED, NOON)
-    old, older = _greylisted(TIMING.lifetime, attempts=3), _greylisted(TIMING.lifetime + INSTANT, attempts=3)
-    assert merged(old, sighting).first_seen == NOON - TIMING.lifetime
+    old, older = (_greylisted(LIFETIMES.greylisted + more, attempts=3) for more in (timedelta(0), INSTANT))
+    assert merged(old, sighting).first_seen == NOON - LIFETIMES.greylisted
     assert merged(older, sighting) == Record(Status.GREYLISTED, NOON, NOON, 0)
 
 
@@ -90,3 +91,39 @@ def test_known_record_is_not_forgotten() -> None:
     record = Record(Status.CLEAN, NOON - timedelta(days=99), NOON - timedelta(days=98))
     after = merged(record, _sighting(Status.GREYLISTED, NOON))
     assert after == Record(Status.CLEAN, record.first_seen, NOON)
+
+
+def test_a_sighting_forgets_by_the_lifetimes_it_came_with() -> None:
+    """A reload changes them; a sighting that was kept meanwhile is merged as when it was seen."""
+    record = _greylisted(timedelta(days=2), attempts=3)
+    longer = Sighting(TRIPLET, Status.GREYLISTED, NOON, Lifetimes(greylisted=timedelta(days=2)))
+    assert merged(record, longer).first_seen == record.first_seen
+    assert merged(record, _sighting(Status.GREYLISTED, NOON)).first_seen == NOON
+
+
+@pytest.mark.parametrize(
+    ("status", "lifetime"),
+    [
+        (Status.GREYLISTED, LIFETIMES.greylisted),
+        (Status.CLEAN, LIFETIMES.known),
+        (Status.TRUSTED, LIFETIMES.known),
+    ],
+)
+def test_a_record_may_be_forgotten_so_long_after_it_was_last_seen(status: Status, lifetime: timedelta) -> None:
+    long_ago = NOON - timedelta(days=99)
+    assert LIFETIMES.of(status) == lifetime
+    assert not LIFETIMES.are_over(Record(status, long_ago, NOON - lifetime), NOON)
+    assert LIFETIMES.are_over(Record(status, long_ago, NOON - lifetime - INSTANT), NOON)
+
+
+def test_two_accounts_of_a_triplet_say_more_together() -> None:
+    """The higher status, the earliest and latest instant; attempts are those of the one that knows of more."""
+    hour = timedelta(hours=1)
+    one = Record(Status.CLEAN, NOON, NOON + hour, attempts=2)
+    other = Record(Status.GREYLISTED, NOON - hour, NOON, attempts=5)
+    assert united(one, other) == united(other, one) == Record(Status.CLEAN, NOON - hour, NOON + hour, attempts=5)
+
+
+def test_what_was_told_before_changes_nothing() -> None:
+    record = Record(Status.GREYLISTED, NOON, NOON, attempts=3)
+    assert united(None, record) == united(record, record) == record

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.core.triplet import GreylistBy, TripletRules
+from bley.core.triplet import ANY, LONGEST_PART, GreylistBy, TripletRules, bounded
 
 RULES = TripletRules()
 
@@ -44,6 +44,12 @@ ALIKE_FOR_BOTH = [
     pytest.param("jane", "jane", id="no domain"),
     pytest.param("jane+news", "jane", id="no domain, extension"),
     pytest.param('"jane@home+x"@example.org', '"jane@home@example.org', id="the last at sign counts"),
+    pytest.param(" jane@example.org\t", "jane@example.org", id="white space around it"),
+    pytest.param("jane doe@example.org", "jane doe@example.org", id="white space within"),
+    pytest.param(" ", "", id="nothing but white space"),
+    pytest.param("jane +news", "jane", id="no domain, white space before the extension"),
+    pytest.param("any@example.org", "any@example.org", id="never what stands for all"),
+    pytest.param("ANY@example.org", "any@example.org", id="not in capitals either"),
     pytest.param("", "", id="empty"),
     pytest.param("@", "@", id="no local part, no domain"),
 ]
@@ -112,3 +118,101 @@ def test_recipient_is_not_rewritten_as_senders_are() -> None:
     """Nobody numbers recipients for each message: order-17@d and order-18@d are two."""
     for address in ("prvs=1=jane@d", "order-17@d", "srs0=hhh=tt=d1=jane@d2"):
         assert RULES.recipient(address) == address
+
+
+class TestBounds:
+    """Every engine can keep every part: 255 bytes of UTF-8 fit into each primary key."""
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            pytest.param("x" * LONGEST_PART, id="ASCII"),
+            pytest.param("x" + "\u00fc" * 127, id="two bytes a letter"),
+            pytest.param("\u6f22" * 85, id="three"),
+            pytest.param("xyz" + "\U0001f642" * 63, id="four"),
+        ],
+    )
+    def test_a_part_of_just_so_many_bytes_is_kept(self, part: str) -> None:
+        assert len(part.encode()) == LONGEST_PART
+        assert bounded(part) == part
+
+    @pytest.mark.parametrize("letter", ["x", "\u00fc", "\u6f22", "\U0001f642"], ids=ascii)
+    @pytest.mark.parametrize("more", range(8))
+    def test_a_longer_one_ends_in_its_hash(self, letter: str, more: int) -> None:
+        """Wherever it is cut: a letter that does not fit as a whole goes."""
+        part = "y" * more + letter * (LONGEST_PART + 1)
+        kept = bounded(part)
+        beginning, _, digest = kept.partition("#")
+        assert LONGEST_PART - len(letter.encode()) < len(kept.encode()) <= LONGEST_PART
+        assert part.startswith(beginning)
+        assert len(digest) == 32
+        assert bounded(part + letter) != kept
+        assert bounded(kept) == kept
+
+    def test_all_parts_are_bounded(self) -> None:
+        long = "x" * 300
+        parts = [
+            RULES.client(ip_address("192.0.2.1"), f"{long}.example"),
+            RULES.sender(f"{long}@example.com"),
+            RULES.recipient(f"{long}@example.org"),
+        ]
+        assert [len(part) for part in parts] == [LONGEST_PART] * 3
+        assert len(set(parts)) == 3
+
+    def test_one_byte_more_is_one_too_many(self) -> None:
+        address = f"{'x' * 243}@example.org"
+        assert RULES.recipient(address) == address
+        assert RULES.recipient(f"x{address}").startswith("x" * 222 + "#")
+
+
+class TestPrivacy:
+    """With a key, local parts are kept as their hash."""
+
+    RULES = TripletRules(privacy_key=b"k" * 32)
+
+    def test_the_domain_stays_and_the_local_part_is_a_hash(self) -> None:
+        local, at, domain = self.RULES.recipient("jane@example.org").partition("@")
+        assert (at, domain) == ("@", "example.org")
+        assert len(local) == 32
+        assert not set(local) - set("0123456789abcdef")
+
+    @pytest.mark.parametrize("same", ["Jane@Example.org", "jane+news@example.org", " jane@example.org"])
+    def test_the_same_address_is_the_same(self, same: str) -> None:
+        """It is hashed as the triplet would have it: addresses that are one in the clear are one hash."""
+        assert self.RULES.recipient(same) == self.RULES.recipient("jane@example.org")
+
+    def test_a_sender_is_the_same_however_it_was_rewritten(self) -> None:
+        senders = ["prvs=4711a2b=list-17@d", "list-18@d", "LIST-19@D"]
+        assert len({self.RULES.sender(sender) for sender in senders}) == 1
+
+    @pytest.mark.parametrize("other", ["joe@example.org", "jane@example.net", "jane", "j\u00e4ne@example.org"])
+    def test_another_address_is_another(self, other: str) -> None:
+        """The same person at another domain too: nobody can follow her."""
+        local = self.RULES.recipient("jane@example.org").partition("@")[0]
+        assert self.RULES.recipient(other).partition("@")[0] != local
+
+    def test_another_key_makes_another_hash(self) -> None:
+        other = TripletRules(privacy_key=b"l" * 32)
+        assert other.recipient("jane@example.org") != self.RULES.recipient("jane@example.org")
+
+    @pytest.mark.parametrize(("address", "kept"), [("", ""), ("@", "@"), ("@example.org", "@example.org")])
+    def test_what_has_no_local_part_stays(self, address: str, kept: str) -> None:
+        """The null sender above all."""
+        assert (self.RULES.sender(address), self.RULES.recipient(address)) == (kept, kept)
+
+    def test_an_address_without_a_domain_is_hashed(self) -> None:
+        assert len(self.RULES.recipient("postmaster")) == 32
+
+    def test_the_client_is_nobody_s_name(self) -> None:
+        assert self.RULES.client(ip_address("192.0.2.1"), "example.com") == "example.com"
+
+    def test_the_key_is_not_shown(self) -> None:
+        assert "kkkk" not in repr(self.RULES)
+
+
+@pytest.mark.parametrize("address", [ANY, f"{ANY}@example.org", "any", "Any@Example.org"])
+def test_no_address_becomes_one_that_stands_for_all(address: str) -> None:
+    """A stranger who writes it is a stranger."""
+    for rules in (RULES, TestPrivacy.RULES):
+        assert not rules.sender(address).startswith(ANY)
+        assert not rules.recipient(address).startswith(ANY)

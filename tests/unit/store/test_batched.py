@@ -3,62 +3,142 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import pytest
 
+from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
-from bley.core.greylist import Record, Sighting, Status
-from bley.core.mail import Triplet
+from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.mail import Request, Triplet
+from bley.core.policy import Reason
+from bley.metrics import REGISTRY
 from bley.store import batched
+from bley.store import decisions as decisions_module
 from bley.store.batched import BatchedStore
+from bley.store.engine import Count, News, Purged
 from tests.fakes import NOON
 
 _AT_ONCE_SECONDS = 0.02
 _RETRY_SECONDS = 0.03
 _HANG_SECONDS = 0.06
+_COLLECT_SECONDS = 0.01
 _PATIENCE_SECONDS = 3.0
 _RECORD = Record(Status.CLEAN, NOON, NOON)
+_LIFETIMES = Lifetimes()
+_NEWS = News(forgotten=3, has_any=True)
+_FULL, _NOTHING = Purged(batched.MAX_BATCH, 0, 0), Purged(0, 0, 0)
 
 _T = TypeVar("_T")
 
 
 class FakeEngine:
-    """Notes what it is asked; `error` is raised, behind a closed `gate` it hangs, `slices` is what purging finds."""
+    """Notes what it is asked; `error` is raised, behind a closed `gate` it hangs, `slices` is what purging finds.
+
+    Whatever it does takes `seconds`; to prepare has its own error, gate and seconds. An engine that `is_stubborn`
+    cannot be stopped, like a thread.
+    """
+
+    place = "the engine"
 
     def __init__(self) -> None:
+        self.asked: list[str] = []
         self.batches: list[tuple[list[Sighting], list[Triplet]]] = []
+        self.done: list[tuple[list[Sighting], list[Triplet]]] = []
+        self.kept: list[KeptDecision] = []
         self.error: Exception | None = None
-        self.gate = asyncio.Event()
+        self.has_tables = False
+        self.prepare_error: Exception | None = None
+        self.gate, self.prepare_gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
-        self.slices: list[int] = []
+        self.prepare_gate.set()
+        self.seconds, self.prepare_seconds = 0.0, 0.0
+        self.is_stubborn = False
+        self.at_work = 0
+        self.slices: list[Purged] = []
         self.is_closed = False
 
     @property
     def written(self) -> list[str]:
-        """The recipients of all sightings, in order, repetitions too."""
+        """The recipients of all sightings that it was to write, in order, repetitions too."""
         return [sighting.triplet.recipient for sightings, _ in self.batches for sighting in sightings]
 
-    async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> Sequence[Record | None]:
+    @property
+    def wrote(self) -> list[str]:
+        """The recipients of those that it has really written."""
+        return [sighting.triplet.recipient for sightings, _ in self.done for sighting in sightings]
+
+    async def is_prepared(self) -> bool:
+        self.asked.append("is_prepared")
+        await self._work()
+        return self.has_tables
+
+    async def prepare(self) -> None:
+        self.asked.append("prepare")
+        await self._do(self.prepare_gate, self.prepare_seconds)
+        if self.prepare_error:
+            raise self.prepare_error
+        self.has_tables = True
+
+    async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+        self.asked.append("transact")
         self.batches.append((list(sightings), list(triplets)))
         await self._work()
-        return [_RECORD if triplet.recipient == "known" else None for triplet in triplets]
+        self.done.append(self.batches[-1])
+        return {triplet: _RECORD for triplet in triplets if triplet.recipient == "known"}
 
-    async def purge(self, **_: object) -> int:
-        purged = self.slices.pop(0)
+    async def keep(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
+        self.asked.append("keep")
         await self._work()
-        return purged
+        self.kept += decisions
+
+    async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
+        self.asked.append("purge")
+        await self._work()
+        return self.slices.pop(0)
+
+    async def news(self) -> News:
+        self.asked.append("news")
+        await self._work()
+        return _NEWS
+
+    async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
+        yield []
+
+    async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
+        raise NotImplementedError
+
+    async def forget(self, triplets: Sequence[Triplet]) -> None:
+        raise NotImplementedError
 
     async def close(self) -> None:
         self.is_closed = True
 
     async def _work(self) -> None:
-        await asyncio.sleep(0)
-        await self.gate.wait()
+        await self._do(self.gate, self.seconds)
         if self.error:
             raise self.error
+
+    async def _do(self, gate: asyncio.Event, seconds: float) -> None:
+        self.at_work += 1
+        assert self.at_work == 1, "an engine does one thing at a time"
+        work = asyncio.get_running_loop().create_task(_be_busy(gate, seconds))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if not self.is_stubborn:
+                work.cancel()
+                raise
+            await work
+        finally:
+            self.at_work -= 1
+
+
+async def _be_busy(gate: asyncio.Event, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    await gate.wait()
 
 
 @pytest.fixture
@@ -67,11 +147,23 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def store(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> BatchedStore:
+def new_store(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> BatchedStore:
+    """One that was not asked yet."""
     monkeypatch.setattr(batched, "TRANSACTION_SECONDS", _HANG_SECONDS)
     monkeypatch.setattr(batched, "RETRY_SECONDS", _RETRY_SECONDS)
     monkeypatch.setattr(batched, "CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", _COLLECT_SECONDS)
     return BatchedStore(engine)
+
+
+@pytest.fixture
+async def store(new_store: BatchedStore, engine: FakeEngine) -> BatchedStore:
+    """One that is open."""
+    await new_store.open()
+    engine.asked.clear()
+    engine.batches.clear()
+    engine.done.clear()
+    return new_store
 
 
 def _triplet(recipient: object) -> Triplet:
@@ -79,7 +171,16 @@ def _triplet(recipient: object) -> Triplet:
 
 
 def _sighting(recipient: object) -> Sighting:
-    return Sighting(_triplet(recipient), Status.GREYLISTED, NOON, NOON - timedelta(days=10))
+    return Sighting(_triplet(recipient), Status.GREYLISTED, NOON, _LIFETIMES)
+
+
+async def _find(store: BatchedStore, recipient: object) -> Record | None:
+    found = await store.find([_triplet(recipient)])
+    return found and found[1]
+
+
+def _decision(recipient: object) -> KeptDecision:
+    return KeptDecision(NOON, "pass", Decision(Request(), Reason.CLEAN), "s", str(recipient))
 
 
 def _start(coroutine: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
@@ -112,22 +213,22 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 class TestBatches:
     async def test_one_alone_waits_for_nothing(self, store: BatchedStore, engine: FakeEngine) -> None:
-        asked = _start(store.find(_triplet("known")))
+        asked = _start(_find(store, "known"))
         await _turns()
         assert len(engine.batches) == 1
         assert await asked == _RECORD
 
     async def test_all_of_a_tick_share_a_transaction(self, store: BatchedStore, engine: FakeEngine) -> None:
-        finds = [store.find(_triplet(number)) for number in range(100)]
+        finds = [_find(store, number) for number in range(100)]
         records = [store.record(_sighting(number)) for number in range(100)]
         await asyncio.gather(*finds, *records)
         assert [(len(sightings), len(triplets)) for sightings, triplets in engine.batches] == [(100, 100)]
 
     async def test_those_who_come_while_one_runs_are_the_next(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.gate.clear()
-        first = _start(store.find(_triplet(0)))
+        first = _start(_find(store, 0))
         await _turns()
-        others = [_start(store.find(_triplet(number))) for number in range(1, 10)]
+        others = [_start(_find(store, number)) for number in range(1, 10)]
         await _turns()
         assert len(engine.batches) == 1
         engine.gate.set()
@@ -139,7 +240,7 @@ class TestBatches:
     ) -> None:
         monkeypatch.setattr(batched, "MAX_BATCH", 3)
         await asyncio.gather(*(store.record(_sighting(number)) for number in range(10)))
-        await asyncio.gather(*(store.find(_triplet(number)) for number in range(7)))
+        await asyncio.gather(*(_find(store, number) for number in range(7)))
         sizes = [(len(sightings), len(triplets)) for sightings, triplets in engine.batches]
         assert sizes == [(3, 0), (3, 0), (3, 0), (1, 0), (0, 3), (0, 3), (0, 1)]
         assert engine.written == [str(number) for number in range(10)]
@@ -150,7 +251,7 @@ class TestBatches:
         monkeypatch.setattr(batched, "MAX_BATCH", 3)
         for number in range(10):
             store.record_later(_sighting(number))
-        await store.find(_triplet("known"))
+        await _find(store, "known")
         before = [len(sightings) for sightings, triplets in engine.batches[:-1] if not triplets]
         assert sum(before) + len(engine.batches[-1][0]) == 10
 
@@ -160,8 +261,8 @@ class TestBatches:
         """The others are answered, and the sighting is written all the same."""
         for error in (None, StoreError("gone"), RuntimeError("bug")):
             engine.gate.clear()
-            leaving = [_start(store.find(_triplet(1))), _start(store.record(_sighting(error)))]
-            staying = _start(store.find(_triplet("known")))
+            leaving = [_start(_find(store, 1)), _start(store.record(_sighting(error)))]
+            staying = _start(_find(store, "known"))
             await _turns()
             for task in leaving:
                 task.cancel()
@@ -184,9 +285,9 @@ class TestEngineThatFails:
     async def test_all_who_wait_are_told_why(self, store: BatchedStore, engine: FakeEngine) -> None:
         """Those of the batch and those of the next."""
         engine.gate.clear()
-        waiting = [_start(_refused(store.find(_triplet(1)))), _start(_refused(store.record(_sighting(1))))]
+        waiting = [_start(_refused(_find(store, 1))), _start(_refused(store.record(_sighting(1))))]
         await _turns()
-        waiting += [_start(_refused(store.find(_triplet(2)))), _start(_refused(store.record(_sighting(2))))]
+        waiting += [_start(_refused(_find(store, 2))), _start(_refused(store.record(_sighting(2))))]
         await _turns()
         engine.error = StoreError("disk full")
         engine.gate.set()
@@ -196,10 +297,10 @@ class TestEngineThatFails:
 
     async def test_from_then_on_nobody_waits(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.error = StoreError("disk full")
-        await _refused(store.find(_triplet(1)))
+        await _refused(_find(store, 1))
         engine.gate.clear()
         for _ in range(10):
-            assert (await _refused(store.find(_triplet(1))))[1] < _AT_ONCE_SECONDS
+            assert (await _refused(_find(store, 1)))[1] < _AT_ONCE_SECONDS
             assert (await _refused(store.record(_sighting(1))))[1] < _AT_ONCE_SECONDS
         engine.gate.set()
         await store.close()
@@ -211,17 +312,17 @@ class TestEngineThatFails:
         engine.error = StoreError("disk full")
         match asking:
             case "find":
-                await _refused(store.find(_triplet(1)))
+                await _refused(_find(store, 1))
             case "record":
                 await _refused(store.record(_sighting(1)))
             case _:
                 store.record_later(_sighting(1))
         await asyncio.sleep(3.5 * _RETRY_SECONDS)
         assert store.is_down
-        assert 2 <= len(engine.batches) <= 6
+        assert 2 <= len(engine.asked) <= 6
         engine.error = None
         await _eventually(lambda: not store.is_down)
-        assert await store.find(_triplet("known")) == _RECORD
+        assert await _find(store, "known") == _RECORD
         assert len(_warnings(caplog)) == 2
         assert "disk full" in _warnings(caplog)[0]
         assert "back" in _warnings(caplog)[1]
@@ -231,7 +332,7 @@ class TestEngineThatFails:
     ) -> None:
         for _ in range(2):
             engine.error = StoreError("disk full")
-            await _refused(store.find(_triplet(1)))
+            await _refused(_find(store, 1))
             await asyncio.sleep(2 * _RETRY_SECONDS)
             engine.error = None
             await _eventually(lambda: not store.is_down)
@@ -250,7 +351,7 @@ class TestEngineThatFails:
         engine.error = None
         await _eventually(lambda: not store.is_down)
         store.record_later(_sighting(4))
-        await store.find(_triplet(4))
+        await _find(store, 4)
         assert engine.written == ["0", "1", "2", "3", "4"]
 
     async def test_what_is_kept_is_written_before_it_is_back(
@@ -266,7 +367,7 @@ class TestEngineThatFails:
         engine.error = None
         await _eventually(lambda: not store.is_down)
         assert len(engine.written) >= 17
-        await store.find(_triplet(1))
+        await _find(store, 1)
         assert engine.written == [str(number) for number in range(20)]
 
     async def test_only_so_much_is_kept_and_the_oldest_goes_first(
@@ -278,7 +379,7 @@ class TestEngineThatFails:
     ) -> None:
         monkeypatch.setattr(batched, "MAX_KEPT", 5)
         engine.error = StoreError("disk full")
-        await _refused(store.find(_triplet(1)))
+        await _refused(_find(store, 1))
         for number in range(12):
             store.record_later(_sighting(number))
         engine.batches.clear()
@@ -293,14 +394,14 @@ class TestEngineThatFails:
         monkeypatch.setattr(batched, "MAX_KEPT", 5)
         monkeypatch.setattr(batched, "MAX_BATCH", 5)
         engine.error = StoreError("disk full")
-        await _refused(store.find(_triplet(1)))
+        await _refused(_find(store, 1))
         for number in range(50):
             store.record_later(_sighting(number))
             await asyncio.sleep(_RETRY_SECONDS / 10)
         engine.batches.clear()
         engine.error = None
         await _eventually(lambda: not store.is_down)
-        await store.find(_triplet(1))
+        await _find(store, 1)
         assert len(engine.written) <= 10
         assert engine.written[-1] == "49"
         assert engine.written == sorted(engine.written, key=int)
@@ -309,18 +410,18 @@ class TestEngineThatFails:
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
         engine.error = ZeroDivisionError("a bug")
-        await asyncio.gather(_refused(store.find(_triplet(1))), _refused(store.record(_sighting(1))))
+        await asyncio.gather(_refused(_find(store, 1)), _refused(store.record(_sighting(1))))
         assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
         engine.error = None
         await _eventually(lambda: not store.is_down)
-        assert await store.find(_triplet("known")) == _RECORD
+        assert await _find(store, "known") == _RECORD
 
     async def test_a_bug_of_the_engine_does_not_keep_it_busy(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.error = StoreError("disk full")
-        await _refused(store.find(_triplet(1)))
+        await _refused(_find(store, 1))
         engine.error = ZeroDivisionError("a bug")
         await asyncio.sleep(3.5 * _RETRY_SECONDS)
-        assert len(engine.batches) <= 6
+        assert len(engine.asked) <= 6
         await store.close()
 
 
@@ -329,43 +430,135 @@ class TestEngineThatHangs:
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
         engine.gate.clear()
-        first = _start(_refused(store.find(_triplet(1))))
+        first = _start(_refused(_find(store, 1)))
         await asyncio.sleep(_HANG_SECONDS / 2)
         second = _start(_refused(store.record(_sighting(2))))
         (why, seconds), (_, seconds_of_second) = await asyncio.gather(first, second)
-        assert "no answer within 0.06 s" in why
+        assert why == "the engine: no answer within 0.06 s"
         assert _HANG_SECONDS <= seconds < _HANG_SECONDS + _AT_ONCE_SECONDS
         assert seconds_of_second < _HANG_SECONDS
-        assert (await _refused(store.find(_triplet(1))))[1] < _AT_ONCE_SECONDS
+        assert (await _refused(_find(store, 1)))[1] < _AT_ONCE_SECONDS
         assert len(_warnings(caplog)) == 1
         engine.gate.set()
         await store.close()
 
+    async def test_it_is_stopped_and_done_again_and_the_store_is_back(
+        self, store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        engine.gate.clear()
+        await _refused(store.record(_sighting(1)))
+        await _eventually(lambda: engine.at_work == 0)
+        store.record_later(_sighting(2))
+        engine.gate.set()
+        await _eventually(lambda: not store.is_down)
+        await _find(store, 1)
+        assert engine.wrote == ["1", "2"]
+
     async def test_when_it_ends_well_after_all_the_store_is_back_and_nothing_written_twice(
         self, store: BatchedStore, engine: FakeEngine
     ) -> None:
+        """A thread cannot be stopped."""
+        engine.is_stubborn = True
         engine.gate.clear()
         await _refused(store.record(_sighting(1)))
         store.record_later(_sighting(2))
         engine.gate.set()
         await _eventually(lambda: not store.is_down)
-        await store.find(_triplet(1))
-        assert engine.written == ["1", "2"]
+        await _find(store, 1)
+        assert engine.written == engine.wrote == ["1", "2"]
 
+    @pytest.mark.parametrize("is_stubborn", [False, True])
     async def test_when_it_ends_in_an_error_what_was_to_be_written_is_tried_again(
-        self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+        self, store: BatchedStore, engine: FakeEngine, is_stubborn: bool, caplog: pytest.LogCaptureFixture
     ) -> None:
+        engine.is_stubborn = is_stubborn
         engine.gate.clear()
         await _refused(store.record(_sighting(1)))
         store.record_later(_sighting(2))
         engine.error = StoreError("disk full")
         engine.gate.set()
-        await _eventually(lambda: len(engine.batches) > 1)
-        engine.batches.clear()
+        await _eventually(lambda: len(engine.asked) > 1)
         engine.error = None
         await _eventually(lambda: not store.is_down)
-        assert engine.written == ["1", "2"]
+        assert engine.wrote == ["1", "2"]
         assert len(_warnings(caplog)) == 2
+
+    async def test_as_long_as_it_hangs_it_is_tried_again_and_again(
+        self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Each time anew: the server that went away does not answer any more, another one may."""
+        engine.gate.clear()
+        await _refused(store.record(_sighting(1)))
+        await _eventually(lambda: len(engine.asked) >= 3)
+        assert store.is_down
+        assert len(_warnings(caplog)) == 1
+        engine.gate.set()
+        await _eventually(lambda: not store.is_down)
+        assert engine.wrote == ["1"]
+
+
+class TestNobodyWaitsLonger:
+    """Than TRANSACTION_SECONDS, whatever is before him."""
+
+    @pytest.mark.parametrize("asking", ["find", "record"])
+    async def test_behind_a_slow_batch(self, store: BatchedStore, engine: FakeEngine, asking: str) -> None:
+        engine.seconds = 0.8 * _HANG_SECONDS
+        first = _start(_find(store, "known"))
+        await _turns()
+        engine.seconds = 0
+        engine.gate.clear()
+        second = _start(_refused(_find(store, 2) if asking == "find" else store.record(_sighting(2))))
+        await asyncio.sleep(0.6 * _HANG_SECONDS)
+        engine.gate.set()
+        assert await first == _RECORD
+        engine.gate.clear()
+        assert (await second)[1] < _HANG_SECONDS + 0.05 + _AT_ONCE_SECONDS, "0.05 s are the least that a batch gets"
+        engine.gate.set()
+        await store.close()
+
+    async def test_behind_a_slow_batch_that_leaves_enough_time(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.seconds = 0.4 * _HANG_SECONDS
+        first = _start(_find(store, "known"))
+        await _turns()
+        second = _start(_find(store, "known"))
+        assert tuple(await asyncio.gather(first, second)) == (_RECORD, _RECORD)
+
+    @pytest.mark.parametrize("asking", ["find", "record"])
+    async def test_behind_batches_of_what_nobody_waits_for(
+        self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, asking: str
+    ) -> None:
+        """Strangers that pass are recorded later; there may be very many, and a disk that is slow but does not hang."""
+        monkeypatch.setattr(batched, "MAX_BATCH", 3)
+        monkeypatch.setattr(batched, "TRANSACTION_SECONDS", 0.15)
+        engine.seconds = 0.11
+        for number in range(30):
+            store.record_later(_sighting(number))
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        with pytest.raises(StoreError):
+            await (_find(store, 99) if asking == "find" else store.record(_sighting(99)))
+        assert loop.time() - start < 0.15 + 0.05 + _AT_ONCE_SECONDS, "0.05 s are the least that a batch gets"
+        engine.seconds = 0
+        await store.close()
+        assert engine.wrote[:30] == [str(number) for number in range(30)]
+
+    @pytest.mark.parametrize("work", ["keep", "purge", "news"])
+    async def test_behind_what_is_done_behind_the_answers(
+        self, store: BatchedStore, engine: FakeEngine, work: str
+    ) -> None:
+        engine.gate.clear()
+        match work:
+            case "keep":
+                store.keep(_decision(1))
+            case "purge":
+                _start(_refused(store.purge(NOON, _LIFETIMES)))
+            case "news":
+                _start(_refused(store.news()))
+        await _eventually(lambda: engine.at_work == 1)
+        assert (await _refused(_find(store, "known")))[1] < _HANG_SECONDS + _AT_ONCE_SECONDS
+        engine.gate.set()
+        await _eventually(lambda: not store.is_down)
+        await store.close()
 
 
 class TestClose:
@@ -377,7 +570,7 @@ class TestClose:
         assert engine.is_closed
 
     async def test_who_is_waiting_is_answered(self, store: BatchedStore, engine: FakeEngine) -> None:
-        asked = _start(store.find(_triplet("known")))
+        asked = _start(_find(store, "known"))
         await asyncio.sleep(0)
         await store.close()
         assert await asked == _RECORD
@@ -410,7 +603,7 @@ class TestClose:
         async with asyncio.timeout(1):
             await store.close()
         assert caplog.records[-1].levelno == logging.ERROR
-        assert "2 writes are lost" in caplog.records[-1].getMessage()
+        assert "2 writes and 0 decisions are lost" in caplog.records[-1].getMessage()
         assert engine.is_closed
 
     async def test_it_does_not_wait_for_ever_for_an_engine_that_hangs(
@@ -422,25 +615,35 @@ class TestClose:
             await store.close()
         assert engine.is_closed
 
-    async def test_a_store_that_nobody_asked_closes(self, store: BatchedStore, engine: FakeEngine) -> None:
-        await store.close()
+    async def test_a_store_that_nobody_asked_closes(self, new_store: BatchedStore, engine: FakeEngine) -> None:
+        await new_store.close()
         assert engine.is_closed
-        assert engine.batches == []
+        assert engine.asked == []
 
 
 class TestPurge:
-    async def test_it_goes_in_slices_until_one_is_not_full(self, store: BatchedStore, engine: FakeEngine) -> None:
-        engine.slices = [batched.MAX_BATCH, batched.MAX_BATCH, 7, 99]
-        assert await store.purge(greylisted_before=NOON, known_before=NOON) == 2 * batched.MAX_BATCH + 7
-        assert engine.slices == [99]
+    @pytest.mark.parametrize("kind", range(3))
+    async def test_it_goes_in_slices_until_one_is_not_full(
+        self, store: BatchedStore, engine: FakeEngine, kind: int
+    ) -> None:
+        """Of records, decisions or counts; the sums of each are told."""
+
+        def purged(number: int) -> Purged:
+            return Purged(*(number if place == kind else 1 for place in range(3)))
+
+        engine.slices = [purged(batched.MAX_BATCH), purged(batched.MAX_BATCH), purged(7), purged(99)]
+        total = [3, 3, 3]
+        total[kind] = 2 * batched.MAX_BATCH + 7
+        assert await store.purge(NOON, _LIFETIMES) == tuple(total)
+        assert engine.slices == [purged(99)]
 
     async def test_requests_have_their_turn_between_the_slices(self, store: BatchedStore, engine: FakeEngine) -> None:
-        engine.slices = [batched.MAX_BATCH] * 50 + [0]
-        purging = _start(store.purge(greylisted_before=NOON, known_before=NOON))
+        engine.slices = [_FULL] * 50 + [_NOTHING]
+        purging = _start(store.purge(NOON, _LIFETIMES))
         await _turns()
         for _ in range(10):
             left = len(engine.slices)
-            assert await store.find(_triplet("known")) == _RECORD
+            assert await _find(store, "known") == _RECORD
             assert left - len(engine.slices) < 5
         assert not purging.done()
         await purging
@@ -449,10 +652,10 @@ class TestPurge:
         self, store: BatchedStore, engine: FakeEngine
     ) -> None:
         engine.gate.clear()
-        engine.slices = [0]
-        purging = _start(store.purge(greylisted_before=NOON, known_before=NOON))
+        engine.slices = [_NOTHING]
+        purging = _start(store.purge(NOON, _LIFETIMES))
         await _turns()
-        asked = _start(store.find(_triplet("known")))
+        asked = _start(_find(store, "known"))
         await _turns()
         assert engine.batches == []
         engine.gate.set()
@@ -462,19 +665,303 @@ class TestPurge:
     async def test_its_failure_is_told_to_who_wanted_it_and_to_nobody_else(
         self, store: BatchedStore, engine: FakeEngine
     ) -> None:
-        engine.slices = [0]
         engine.error = StoreError("disk full")
-        await _refused(store.purge(greylisted_before=NOON, known_before=NOON))
+        assert (await _refused(store.purge(NOON, _LIFETIMES)))[0] == "disk full"
         engine.error = None
         assert not store.is_down
-        assert await store.find(_triplet("known")) == _RECORD
+        assert await _find(store, "known") == _RECORD
 
-    async def test_when_it_hangs_nobody_waits_long(self, store: BatchedStore, engine: FakeEngine) -> None:
+    async def test_when_it_hangs_it_is_stopped(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.gate.clear()
-        engine.slices = [0]
-        purging = _start(store.purge(greylisted_before=NOON, known_before=NOON))
-        await _turns()
-        assert (await _refused(store.find(_triplet("known"))))[1] < _HANG_SECONDS + _AT_ONCE_SECONDS
+        why, seconds = await _refused(store.purge(NOON, _LIFETIMES))
+        assert why == "the engine: no answer within 0.06 s"
+        assert seconds < _HANG_SECONDS + _AT_ONCE_SECONDS
+        assert engine.at_work == 0
         engine.gate.set()
+        assert await _find(store, "known") == _RECORD
+
+    async def test_it_ends_when_the_store_goes_away(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.slices = [_FULL] * 10_000
+        purging = _start(_refused(store.purge(NOON, _LIFETIMES)))
+        await _turns()
+        engine.error = StoreError("disk full")
+        await _refused(_find(store, 1))
         await purging
+        assert len(engine.slices) > 9_900
+
+    async def test_while_the_store_is_away_it_is_refused_without_asking(
+        self, store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        engine.error = StoreError("disk full")
+        await _refused(_find(store, 1))
+        assert (await _refused(store.purge(NOON, _LIFETIMES)))[0] == "the engine: away"
+        assert "purge" not in engine.asked
+        await store.close()
+
+
+class TestNews:
+    async def test_they_are_the_engine_s(self, store: BatchedStore) -> None:
+        assert await store.news() == _NEWS
+
+    async def test_while_the_store_is_away_there_are_none(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.error = StoreError("disk full")
+        await _refused(_find(store, 1))
+        assert (await _refused(store.news()))[0] == "the engine: away"
+        assert "news" not in engine.asked
+        await store.close()
+
+    async def test_their_failure_makes_nobody_wait(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.error = StoreError("disk full")
+        assert (await _refused(store.news()))[0] == "disk full"
+        engine.error = None
+        assert not store.is_down
+        assert await _find(store, "known") == _RECORD
+
+    async def test_when_the_engine_hangs_they_do_not_wait(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.gate.clear()
+        assert "no answer within" in (await _refused(store.news()))[0]
+        engine.gate.set()
+
+
+class TestPreparing:
+    """Before the engine is asked anything it makes or upgrades its tables, which may take long."""
+
+    async def test_it_is_done_once_before_anything_else(self, new_store: BatchedStore, engine: FakeEngine) -> None:
+        await asyncio.gather(_find(new_store, 1), new_store.record(_sighting(1)))
+        await _find(new_store, 2)
+        assert engine.asked == ["is_prepared", "prepare", "transact", "transact"]
+
+    async def test_to_open_is_to_do_it_without_a_request(self, new_store: BatchedStore, engine: FakeEngine) -> None:
+        await new_store.open()
+        await _find(new_store, 2)
+        assert engine.asked == ["is_prepared", "prepare", "transact", "transact"]
+
+    async def test_what_is_prepared_is_not_prepared_again(self, new_store: BatchedStore, engine: FakeEngine) -> None:
+        engine.has_tables = True
+        await new_store.open()
+        assert engine.asked == ["is_prepared", "transact"]
+
+    async def test_when_the_store_was_away_it_is_looked_at_again(self, store: BatchedStore, engine: FakeEngine) -> None:
+        """Another server may stand in its place, an empty one say."""
+        engine.error = StoreError("connection refused")
+        await _refused(_find(store, 1))
+        engine.has_tables, engine.error = False, None
+        engine.asked.clear()
         await _eventually(lambda: not store.is_down)
+        assert engine.asked == ["is_prepared", "prepare", "transact"]
+
+    async def test_an_engine_that_hangs_when_it_is_looked_at_is_given_up_in_time(
+        self, new_store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        engine.gate.clear()
+        assert (await _refused(_find(new_store, 1)))[1] < _HANG_SECONDS + _AT_ONCE_SECONDS
+        await _eventually(lambda: engine.asked.count("is_prepared") >= 2)
+        assert "prepare" not in engine.asked
+        engine.gate.set()
+        await _eventually(lambda: not new_store.is_down)
+
+    async def test_it_is_tried_again_while_it_fails(
+        self, new_store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Everybody is told why, and the daemon starts nevertheless."""
+        engine.prepare_error = StoreError("of a newer bley")
+        await new_store.open()
+        assert (await _refused(_find(new_store, 1)))[0] == "the engine: away"
+        new_store.record_later(_sighting(1))
+        await asyncio.sleep(2.5 * _RETRY_SECONDS)
+        assert 2 <= engine.asked.count("prepare") <= 5
+        assert "transact" not in engine.asked
+        engine.prepare_error = None
+        await _eventually(lambda: not new_store.is_down)
+        assert engine.asked.count("prepare") <= 6
+        assert engine.wrote == ["1"]
+        assert "store: of a newer bley; answering by on_store_error until it is back" in _warnings(caplog)
+        assert len(_warnings(caplog)) == 2
+
+    async def test_while_a_long_one_goes_on_everybody_is_answered_at_once(
+        self, new_store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        """It is neither stopped nor begun again."""
+        engine.prepare_gate.clear()
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await new_store.open()
+        assert loop.time() - start < _HANG_SECONDS + _AT_ONCE_SECONDS
+        for number in range(3):
+            assert (await _refused(_find(new_store, number)))[1] < _AT_ONCE_SECONDS
+            assert (await _refused(new_store.record(_sighting(number))))[1] < _AT_ONCE_SECONDS
+        await asyncio.sleep(_HANG_SECONDS + 2 * _RETRY_SECONDS)
+        assert engine.asked == ["is_prepared", "prepare"]
+        assert engine.at_work == 1
+        engine.prepare_gate.set()
+        await _eventually(lambda: not new_store.is_down)
+        assert await _find(new_store, "known") == _RECORD
+        assert engine.wrote == ["0", "1", "2"]
+        assert engine.asked.count("prepare") == 1
+
+    async def test_the_first_transaction_after_a_long_one_has_its_whole_time(
+        self, new_store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody waits for it any more: all have been answered."""
+        monkeypatch.setattr(batched, "TRANSACTION_SECONDS", 0.2)
+        engine.prepare_seconds = 0.25
+        engine.seconds = 0.1
+        await new_store.open()
+        await _eventually(lambda: bool(engine.batches) and engine.at_work == 0)
+        assert len(engine.done) == 1
+        await new_store.close()
+
+    async def test_one_that_does_not_end_is_begun_anew(
+        self, new_store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(batched, "PREPARE_SECONDS", 2 * _HANG_SECONDS)
+        engine.prepare_gate.clear()
+        await new_store.open()
+        await _eventually(lambda: engine.asked.count("prepare") == 2)
+        engine.prepare_gate.set()
+        await _eventually(lambda: not new_store.is_down)
+
+    async def test_nothing_else_is_asked_before(self, new_store: BatchedStore, engine: FakeEngine) -> None:
+        engine.prepare_gate.clear()
+        await new_store.open()
+        await _refused(new_store.purge(NOON, _LIFETIMES))
+        await _refused(new_store.news())
+        new_store.keep(_decision(1))
+        await asyncio.sleep(3 * _COLLECT_SECONDS)
+        assert engine.asked == ["is_prepared", "prepare"]
+        engine.prepare_gate.set()
+        await _eventually(lambda: bool(engine.kept))
+        await new_store.close()
+
+    async def test_close_ends_one_and_counts_what_is_lost(
+        self, new_store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What was recorded before it began, too."""
+        engine.prepare_gate.clear()
+        await _refused(new_store.record(_sighting(1)))
+        new_store.record_later(_sighting(2))
+        async with asyncio.timeout(1):
+            await new_store.close()
+        assert engine.is_closed
+        assert engine.at_work == 0
+        assert "2 writes and 0 decisions are lost" in caplog.records[-1].getMessage()
+
+
+class TestDecisions:
+    """They go behind the answers; test_decisions.py has the rest."""
+
+    async def test_they_are_kept_a_little_later(self, store: BatchedStore, engine: FakeEngine) -> None:
+        decisions = [_decision(number) for number in range(3)]
+        for decision in decisions:
+            store.keep(decision)
+        await _turns()
+        assert engine.kept == []
+        await _eventually(lambda: engine.kept == decisions)
+        assert engine.asked == ["keep"]
+
+    async def test_when_they_cannot_be_kept_requests_are_answered_all_the_same(
+        self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        engine.error = StoreError("table decisions is gone")
+        store.keep(_decision(1))
+        await _eventually(lambda: "keep" in engine.asked)
+        await _turns()
+        engine.error = None
+        assert not store.is_down
+        assert await _find(store, "known") == _RECORD
+        assert _warnings(caplog) == []
+        await _eventually(lambda: len(engine.kept) == 1)
+
+    async def test_while_the_store_is_away_they_wait(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.error = StoreError("disk full")
+        await _refused(_find(store, 1))
+        store.keep(_decision(1))
+        await asyncio.sleep(3 * _COLLECT_SECONDS)
+        assert "keep" not in engine.asked
+        engine.error = None
+        await _eventually(lambda: len(engine.kept) == 1)
+
+    async def test_when_it_hangs_to_keep_them_it_is_stopped_and_done_again(
+        self, store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        engine.gate.clear()
+        store.keep(_decision(1))
+        await _eventually(lambda: engine.asked == ["keep"] * 2)
+        engine.gate.set()
+        await _eventually(lambda: len(engine.kept) == 1)
+
+    async def test_close_keeps_what_waits(
+        self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
+        store.keep(_decision(1))
+        async with asyncio.timeout(1):
+            await store.close()
+        assert len(engine.kept) == 1
+        assert engine.is_closed
+
+    async def test_close_tells_how_many_are_lost(
+        self,
+        store: BatchedStore,
+        engine: FakeEngine,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(batched, "RETRY_SECONDS", 60)
+        engine.error = StoreError("disk full")
+        await _refused(store.record(_sighting(1)))
+        for number in range(3):
+            store.keep(_decision(number))
+        async with asyncio.timeout(1):
+            await store.close()
+        assert "store: 1 writes and 3 decisions are lost" in caplog.records[-1].getMessage()
+
+    async def test_a_bug_of_the_engine_does_not_keep_it_open(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.error = ZeroDivisionError("a bug")
+        store.keep(_decision(1))
+        await store.close()
+        assert engine.is_closed
+
+
+class TestMetrics:
+    async def test_it_is_shown_whether_the_store_is_down(self, store: BatchedStore, engine: FakeEngine) -> None:
+        assert REGISTRY.get_sample_value("bley_store_down") == 0
+        engine.error = StoreError("disk full")
+        await _refused(_find(store, 1))
+        assert REGISTRY.get_sample_value("bley_store_down") == 1
+        engine.error = None
+        await _eventually(lambda: not store.is_down)
+        assert REGISTRY.get_sample_value("bley_store_down") == 0
+
+    async def test_dropped_writes_are_counted(
+        self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(batched, "MAX_KEPT", 5)
+        before = self._dropped()
+        engine.error = StoreError("disk full")
+        await _refused(_find(store, 1))
+        for number in range(12):
+            await _refused(store.record(_sighting(number)))
+        assert self._dropped() - before == 7
+        engine.error = None
+        await _eventually(lambda: not store.is_down)
+
+    def _dropped(self) -> float:
+        return REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "writes"}) or 0
+
+
+class TestPlaces:
+    """A record may be in one of several places: the first of which something is known counts."""
+
+    async def test_all_are_asked_in_one_transaction(self, store: BatchedStore, engine: FakeEngine) -> None:
+        places = [_triplet(1), _triplet("known"), _triplet(2)]
+        assert await store.find(places) == (_triplet("known"), _RECORD)
+        assert engine.batches == [([], places)]
+
+    async def test_nothing_may_be_known(self, store: BatchedStore) -> None:
+        assert await store.find([_triplet(1), _triplet(2)]) is None
+
+    async def test_their_order_decides(self, store: BatchedStore) -> None:
+        known, other = _triplet("known"), Triplet("other", "s", "known")
+        assert await store.find([known, other]) == (known, _RECORD)
+        assert await store.find([other, known]) == (other, _RECORD)

@@ -1,0 +1,56 @@
+"""Which records a person means who names a client, a sender or a recipient."""
+
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from bley.core.mail import Triplet, parse_address
+from bley.core.triplet import TripletRules
+
+__all__ = ["Wanted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """All records that fit each text which is not empty.
+
+    `client`: an address or network, for all that overlap it, or a domain and what is below it. `sender`, `recipient`: a
+    mail address, by the same rules as its triplets', or a domain and what is below it.
+    """
+
+    client: str = ""
+    sender: str = ""
+    recipient: str = ""
+
+    def normalised(self, rules: TripletRules) -> "Wanted":
+        """The same, in the words of triplets that are kept by these rules."""
+        is_address = "@" in self.sender.strip("@"), "@" in self.recipient.strip("@")
+        return Wanted(
+            self.client.casefold(),
+            rules.sender(self.sender) if is_address[0] else self.sender.strip("@").casefold(),
+            rules.recipient(self.recipient) if is_address[1] else self.recipient.strip("@").casefold(),
+        )
+
+    def fits(self, triplet: Triplet) -> bool:
+        """Whether the triplet is meant; the texts are `normalised`."""
+        return (
+            _fits_client(triplet.client, self.client)
+            and _fits_mail(triplet.sender, self.sender)
+            and _fits_mail(triplet.recipient, self.recipient)
+        )
+
+
+def _fits_client(client: str, wanted: str) -> bool:
+    if not wanted or _is_in_domain(client, wanted):
+        return True
+    try:
+        return ip_network(client).overlaps(ip_network(parse_address(wanted) or wanted, strict=False))
+    except (ValueError, TypeError):  # one is no network, or they are of two versions
+        return False
+
+
+def _fits_mail(address: str, wanted: str) -> bool:
+    return not wanted or address == wanted or _is_in_domain(address.rpartition("@")[2], wanted)
+
+
+def _is_in_domain(name: str, wanted: str) -> bool:
+    return name == wanted or name.endswith(f".{wanted}")

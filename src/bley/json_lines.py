@@ -1,0 +1,118 @@
+"""Records as JSON lines: what `bley export` writes and `bley import FILE` reads, from any engine to any engine.
+
+    {"bley": "3.0.0", "format": 1, "privacy": "off"}
+    {"client": "192.0.2.0/24", "sender": "a@example.com", "recipient": "b@example.org", "status": "clean",
+     "first_seen": "2026-11-24T12:00:00+00:00", "last_seen": "2026-11-24T12:05:00+00:00", "attempts": 0}
+
+each in one line. `status` is greylisted, clean or trusted.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from bley import __version__
+from bley.core.errors import BleyError
+from bley.core.greylist import Record, Status
+from bley.core.inherited import kept_recipient, kept_sender
+from bley.core.mail import Triplet
+from bley.core.triplet import TripletRules, bounded
+
+__all__ = ["FormatError", "header", "line", "read_lines"]
+
+_FORMAT = 1
+
+_Part = Annotated[str, Field(pattern=r"^[^\r\n\x00]*$")]
+
+
+def _utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is outside the calendar") from error
+
+
+_Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+
+
+class FormatError(BleyError):
+    """The file is not what `bley export` writes, or cannot be used with these settings."""
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    bley: str
+    format: int
+    privacy: Literal["off", "keyed-hash"]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    client: _Part
+    sender: _Part
+    recipient: _Part
+    status: Literal["greylisted", "clean", "trusted"]
+    first_seen: _Instant
+    last_seen: _Instant
+    attempts: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+def header(privacy: str) -> str:
+    """The first line."""
+    return json.dumps({"bley": __version__, "format": _FORMAT, "privacy": privacy})
+
+
+def line(triplet: Triplet, record: Record) -> str:
+    """One record."""
+    values = {
+        "client": triplet.client,
+        "sender": triplet.sender,
+        "recipient": triplet.recipient,
+        "status": record.status.name.lower(),
+        "first_seen": record.first_seen.isoformat(),
+        "last_seen": record.last_seen.isoformat(),
+        "attempts": record.attempts,
+    }
+    return json.dumps(values, ensure_ascii=False)
+
+
+def read_lines(lines: Iterable[bytes], rules: TripletRules) -> Iterator[tuple[Triplet, Record] | str]:
+    """Records by these rules; in place of a line that is none, why, with its number.
+
+    Addresses that the file has in clear are hashed if `rules` say so. Raises FormatError.
+    """
+    numbered = enumerate(lines, start=1)
+    is_hashed = _read_header(next(numbered, (1, b""))[1], rules)
+    for number, text in numbered:
+        try:
+            read = _Line.model_validate_json(text)
+        except ValidationError as error:
+            detail = error.errors(include_url=False)[0]
+            place = "".join(f"{part}: " for part in detail["loc"])
+            yield f"line {number}: {place}{detail['msg']}"
+            continue
+        sender, recipient = read.sender, read.recipient
+        if rules.privacy_key and not is_hashed:
+            sender, recipient = kept_sender(sender, rules), kept_recipient(recipient, rules)
+        triplet = Triplet(bounded(read.client), bounded(sender), bounded(recipient))
+        status = Status[read.status.upper()]
+        yield triplet, Record(status, read.first_seen, read.last_seen, read.attempts)
+
+
+def _read_header(text: bytes, rules: TripletRules) -> bool:
+    """Whether the addresses in the file are hashed."""
+    try:
+        read = _Header.model_validate_json(text)
+    except ValidationError as error:
+        raise FormatError("line 1 is not the first line of a file of `bley export`") from error
+    if read.format != _FORMAT:
+        raise FormatError(f"is of format {read.format}, of bley {read.bley}; this bley reads {_FORMAT}: upgrade bley")
+    is_hashed = read.privacy == "keyed-hash"
+    if is_hashed and not rules.privacy_key:
+        raise FormatError("has hashed addresses: set privacy = keyed-hash here too, and take over its privacy_key_file")
+    return is_hashed

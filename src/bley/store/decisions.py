@@ -1,0 +1,83 @@
+"""Decisions on their way to the store: they go behind the answers, once a second, in slices.
+
+Counts are exact; of decisions the oldest go when there are too many, since the store is away or slower than they come.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from bley.core.decision import KeptDecision
+from bley.core.errors import StoreError
+from bley.metrics import STORE_DROPPED
+from bley.store.engine import Count, spread
+
+__all__ = ["Decisions"]
+
+MAX_WAITING = 10_000
+"""Decisions that wait, some 20 MB."""
+
+MAX_SLICE = 500
+"""Decisions in one transaction, for which requests wait meanwhile: 10 ms on SQLite."""
+
+COLLECT_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Decisions:
+    """Collects decisions and hands them to `write`, which raises StoreError when they must wait."""
+
+    def __init__(self, write: Callable[[Sequence[KeptDecision], Mapping[Count, int]], Awaitable[None]]) -> None:
+        self._write = write
+        self._waiting: deque[KeptDecision] = deque()
+        self._counts: Counter[tuple[int, str, str]] = Counter()
+        """By minute since 1970 UTC, outcome and reason."""
+        self._writer: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
+
+    def keep(self, decision: KeptDecision) -> None:
+        """Keep it, and count it, soon."""
+        self._counts[int(decision.at.timestamp()) // 60, decision.outcome, decision.decision.reason.value] += 1
+        self._waiting.append(decision)
+        if len(self._waiting) > MAX_WAITING:
+            self._waiting.popleft()
+            STORE_DROPPED.labels("decisions").inc()
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write_all())
+
+    async def close(self) -> int:
+        """Write what waits; how many are lost since that is not possible."""
+        self._closed.set()
+        if self._writer:
+            await self._writer
+        return len(self._waiting)
+
+    async def _write_all(self) -> None:
+        while self._waiting or self._counts:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(COLLECT_SECONDS):
+                    await self._closed.wait()
+            try:
+                await self._write_slice()
+                while len(self._waiting) >= MAX_SLICE or (self._closed.is_set() and self._waiting):
+                    await self._write_slice()
+            except StoreError as error:
+                _log.debug("store: decisions wait: %s", error)
+                if self._closed.is_set():
+                    return
+
+    async def _write_slice(self) -> None:
+        """Write some. What cannot be written waits on."""
+        decisions = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_SLICE))]
+        counts, self._counts = self._counts, Counter()
+        try:
+            await self._write(decisions, spread(counts))
+        except StoreError:
+            self._waiting.extendleft(reversed(decisions))
+            self._counts.update(counts)
+            raise
+        except Exception:  # noqa: BLE001 (a bug must not end the writing of decisions)
+            _log.exception("store: internal error, %d decisions are lost; please report it", len(decisions))

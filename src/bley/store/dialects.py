@@ -1,0 +1,195 @@
+"""What SQLite, PostgreSQL, and MySQL or MariaDB do each in their own way."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+from bley.store.sqlite_file import check_file
+
+__all__ = ["Dialect", "Mysql", "Postgresql", "Sqlite", "words_of"]
+
+_LOCK_NUMBER = 0x626C6579  # "bley"
+_LOCK_SECONDS = 600
+
+
+class Dialect:
+    """How to say it to this kind of database; `place` is what people call this one."""
+
+    find: str
+    """All rows of `triplets` under the keys in the parameter `keys`, a JSON array of [client, sender, recipient]."""
+
+    errors: tuple[type[BaseException], ...] = ()
+    """What the driver raises that SQLAlchemy does not turn into its own."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def insert(self, table: sa.Table) -> Any:
+        """An INSERT into the table."""
+        raise NotImplementedError
+
+    def new(self, insert: Any) -> Any:
+        """The columns of the row that is inserted, for `or_update`."""
+        return insert.excluded
+
+    def or_update(self, insert: Any, changes: Mapping[str, Any]) -> sa.Insert:
+        """The INSERT that, where the key is there already, makes these changes, in their order."""
+        statement: sa.Insert = insert.on_conflict_do_update(index_elements=insert.table.primary_key, set_=changes)
+        return statement
+
+    def begin(self, connection: sa.Connection, *, writes: bool) -> None:
+        """Begin the transaction."""
+        connection.begin()
+
+    def locked(self, connection: sa.Connection) -> AbstractContextManager[None]:
+        """Nobody else is in here at the same time, on whatever node."""
+        raise NotImplementedError
+
+    def may_try_again(self, error: BaseException) -> bool:
+        """Whether the transaction only lost against another one, or its connection had ended meanwhile."""
+        return isinstance(error, DBAPIError) and error.connection_invalidated
+
+    def reason(self, error: BaseException) -> str:
+        """What went wrong where, in one line for the operator: the driver's words, without statement and parameters."""
+        return f"{self.place}: {words_of(error)}"
+
+
+class Sqlite(Dialect):
+    """SQLite."""
+
+    errors = (OSError,)
+
+    # A join: SQLite does not use the index for (client, sender, recipient) IN (…)
+    find = """
+        SELECT t.* FROM json_each(:keys) AS wanted JOIN triplets AS t
+        ON t.client = json_extract(wanted.value, '$[0]') AND t.sender = json_extract(wanted.value, '$[1]')
+        AND t.recipient = json_extract(wanted.value, '$[2]')"""
+
+    def insert(self, table: sa.Table) -> Any:
+        """See Dialect."""
+        return sqlite.insert(table)
+
+    def begin(self, connection: sa.Connection, *, writes: bool) -> None:
+        """A transaction that will write takes the lock at once: one that read before could not wait for it."""
+        check_file(connection, Path(self.place))
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    @contextmanager
+    def locked(self, connection: sa.Connection) -> Iterator[None]:
+        """The transaction holds the file's only lock."""
+        yield
+
+    def may_try_again(self, error: BaseException) -> bool:
+        """Never: SQLite has waited for the lock already."""
+        return False
+
+    def reason(self, error: BaseException) -> str:
+        """Of a file that is gone or damaged also what to do."""
+        reason = super().reason(error)
+        name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return (
+                f"{reason}. The file is damaged: stop bley, move it away, and put a backup in its place, or what "
+                f"`sqlite3 {self.place} .recover | sqlite3 NEW` saves; without either bley begins anew"
+            )
+        file = Path(self.place)
+        if not file.parent.exists():
+            return f"{reason}. There is no folder {file.parent}: make it, or mount its file system"
+        if not file.exists():
+            return f"{reason}. There is no such file: put it back, or restart bley to begin anew"
+        return reason
+
+
+class Postgresql(Dialect):
+    """PostgreSQL from 12 on."""
+
+    find = """
+        SELECT t.* FROM json_array_elements(CAST(:keys AS json)) AS wanted(value) JOIN triplets AS t
+        ON t.client = wanted.value->>0 AND t.sender = wanted.value->>1 AND t.recipient = wanted.value->>2"""
+
+    _TRANSIENT = ("40001", "40P01")  # serialization_failure, deadlock_detected
+
+    def __init__(self, place: str) -> None:
+        import asyncpg
+
+        super().__init__(place)
+        self.errors = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+    def insert(self, table: sa.Table) -> Any:
+        """See Dialect."""
+        return postgresql.insert(table)
+
+    @contextmanager
+    def locked(self, connection: sa.Connection) -> Iterator[None]:
+        """To the end of the transaction."""
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_NUMBER)))
+        yield
+
+    def may_try_again(self, error: BaseException) -> bool:
+        """See Dialect."""
+        return super().may_try_again(error) or getattr(getattr(error, "orig", None), "sqlstate", "") in self._TRANSIENT
+
+
+class Mysql(Dialect):
+    """MySQL from 8.0 on, MariaDB from 10.6 on: before, they have no JSON_TABLE."""
+
+    # The order is ours: the optimizer knows nothing of how few are wanted.
+    find = f"""
+        SELECT t.* FROM JSON_TABLE(:keys, '$[*]' COLUMNS({
+        ", ".join(
+            f"{name} VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[{place}]'"
+            for place, name in enumerate(("client", "sender", "recipient"))
+        )
+    })) AS wanted STRAIGHT_JOIN triplets AS t
+        ON t.client = wanted.client AND t.sender = wanted.sender AND t.recipient = wanted.recipient"""
+
+    _TRANSIENT = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
+
+    def __init__(self, place: str) -> None:
+        import pymysql
+
+        super().__init__(place)
+        self.errors = (OSError, TimeoutError, pymysql.MySQLError)
+
+    def insert(self, table: sa.Table) -> Any:
+        """See Dialect."""
+        return mysql.insert(table)
+
+    def new(self, insert: Any) -> Any:
+        """See Dialect."""
+        return insert.inserted
+
+    def or_update(self, insert: Any, changes: Mapping[str, Any]) -> sa.Insert:
+        """See Dialect."""
+        statement: sa.Insert = insert.on_duplicate_key_update(list(changes.items()))
+        return statement
+
+    @contextmanager
+    def locked(self, connection: sa.Connection) -> Iterator[None]:
+        """For this database."""
+        name = sa.func.concat("bley ", sa.func.database())
+        connection.execute(sa.select(sa.func.get_lock(name, _LOCK_SECONDS)))
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.release_lock(name)))
+
+    def may_try_again(self, error: BaseException) -> bool:
+        """See Dialect."""
+        arguments = getattr(getattr(error, "orig", None), "args", ())
+        return super().may_try_again(error) or bool(arguments and arguments[0] in self._TRANSIENT)
+
+
+def words_of(error: BaseException) -> str:
+    """The driver's own words in one line, without its number, and with the system's error that it came from."""
+    error = getattr(error, "orig", None) or error
+    text = error.args[1] if len(error.args) == 2 and not isinstance(error, OSError) else error  # MySQL's: number, text
+    words = " ".join(str(text).split())
+    if isinstance(error.__cause__, OSError):
+        words = f"{words}: {error.__cause__}"
+    return words or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)

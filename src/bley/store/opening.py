@@ -1,0 +1,142 @@
+"""From a Database to its engine. Drivers are extras, imported only when they are wanted."""
+
+import asyncio
+import importlib
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bley.core.errors import Fault, SettingsError
+from bley.database import Database, DbType
+from bley.store.dialects import Dialect, Mysql, Postgresql, Sqlite
+from bley.store.engine import Engine
+from bley.store.runners import AsyncRunner, Runner, ThreadRunner
+from bley.store.sql import SqlEngine, TakeOver
+from bley.store.sqlite_file import open_sqlite, sqlite_uri
+
+__all__ = ["open_engine", "open_sql"]
+
+_CONNECT_SECONDS = 0.9
+"""Less than what a request may wait for the store."""
+
+_SERVER_OPTIONS: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "isolation_level": "READ COMMITTED"}
+
+_DRIVERS = {"pgsql": ("asyncpg", "postgresql"), "mysql": ("aiomysql", "mysql"), "redis": ("redis", "redis")}
+"""Module, and bley's extra that brings it."""
+
+
+def open_engine(database: Database, *, read_only: bool = False, take_over: TakeOver | None = None) -> Engine:
+    """An engine on the database, which is connected to when it is first asked.
+
+    Raises SettingsError when the driver is missing, or the TLS authorities cannot be read.
+    """
+    if database.dbtype == "redis":
+        _require_driver(database)
+        from bley.store.redis import RedisEngine
+
+        return RedisEngine(str(database), *_redis_clients(database), read_only=read_only)
+    runner: Runner
+    if database.dbtype == "sqlite3":
+        runner = ThreadRunner(open_sqlite(database.file, read_only=read_only))
+    else:
+        runner = AsyncRunner(open_sql(database))
+    return SqlEngine(runner, _DIALECTS[database.dbtype](str(database)), read_only=read_only, take_over=take_over)
+
+
+def open_sql(database: Database) -> AsyncEngine:
+    """SQLAlchemy's engine with one connection, on SQLite to be read only. Raises SettingsError as `open_engine`."""
+    if database.dbtype == "sqlite3":
+        return create_async_engine(f"sqlite+aiosqlite:///{sqlite_uri(database.file, 'ro')}&uri=true")
+    _require_driver(database)
+    if database.dbtype == "mysql":
+        return create_async_engine(
+            "mysql+aiomysql://", async_creator=partial(_connect_mysql, database), **_SERVER_OPTIONS
+        )
+    host, port = database.hosts[0] if database.hosts else (None, None)
+    arguments = {
+        "timeout": _CONNECT_SECONDS,
+        "ssl": _ssl_context(database),
+        "server_settings": {"application_name": "bley"},
+    } | ({"host": database.socket} if database.socket else {})
+    url = sa.URL.create(
+        "postgresql+asyncpg", database.user or None, database.password or None, host, port, database.name
+    )
+    engine = create_async_engine(url, connect_args=arguments, **_SERVER_OPTIONS)
+    sa.event.listen(engine.sync_engine, "connect", _set_up_postgresql)
+    return engine
+
+
+async def _connect_mysql(database: Database) -> Any:
+    """A connection of the driver's, or TimeoutError: aiomysql itself waits for the server's greeting for ever."""
+    import aiomysql
+
+    place: dict[str, Any] = {"unix_socket": database.socket}
+    if database.hosts:
+        host, port = database.hosts[0]
+        place = {"host": host, "port": port, "ssl": _ssl_context(database)}
+    async with asyncio.timeout(_CONNECT_SECONDS):
+        return await aiomysql.connect(
+            user=database.user, password=database.password, db=database.name, charset="utf8mb4", **place
+        )
+
+
+def _set_up_postgresql(connection: Any, _record: object) -> None:
+    """All that is looked for has an index, but PostgreSQL reads the whole of a new table until it was analysed."""
+    cursor = connection.cursor()
+    cursor.execute("SET enable_seqscan = off")
+    cursor.close()
+    connection.commit()
+
+
+def _redis_clients(database: Database) -> tuple[Any, Sequence[Any]]:
+    """The client, and those of the Sentinels."""
+    from redis.asyncio import Redis, RedisCluster
+    from redis.asyncio.cluster import ClusterNode
+    from redis.asyncio.retry import Retry
+    from redis.asyncio.sentinel import Sentinel
+    from redis.backoff import NoBackoff
+
+    access: dict[str, Any] = {"username": database.user or None, "password": database.password or None}
+    common = access | {"socket_timeout": _CONNECT_SECONDS, "socket_connect_timeout": _CONNECT_SECONDS}
+    common |= {"retry": Retry(NoBackoff(), 1)}  # a connection that had ended meanwhile
+    if database.tls != "off":
+        _ssl_context(database)
+        common |= {
+            "ssl": True,
+            "ssl_cert_reqs": "required" if database.tls == "verify" else "none",
+            "ssl_check_hostname": database.tls == "verify",
+            "ssl_ca_certs": database.ca_file or None,
+        }
+    if database.redis_kind == "cluster":
+        return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in database.hosts], **common), ()
+    number = int(database.name)
+    if database.redis_kind == "sentinel":
+        untyped: Any = Sentinel
+        sentinel = untyped(list(database.hosts), db=number, **common)
+        return sentinel.master_for(database.master), sentinel.sentinels
+    if database.socket:
+        return Redis(unix_socket_path=database.socket, db=number, **common), ()
+    host, port = database.hosts[0]
+    return Redis(host=host, port=port, db=number, **common), ()
+
+
+_DIALECTS: dict[DbType, type[Dialect]] = {"sqlite3": Sqlite, "pgsql": Postgresql, "mysql": Mysql}
+
+
+def _require_driver(database: Database) -> None:
+    module, extra = _DRIVERS[database.dbtype]
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        what = f"{database.dbtype} needs {module}, which is not installed: pip install 'bley[{extra}]'"
+        raise SettingsError([Fault("dbtype", 0, what)]) from error
+
+
+def _ssl_context(database: Database) -> Any:
+    try:
+        return database.ssl_context
+    except OSError as error:
+        raise SettingsError([Fault("dbtls_ca", 0, f"{database.ca_file} cannot be read: {error}")]) from error

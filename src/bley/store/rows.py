@@ -1,0 +1,45 @@
+"""What every engine writes of an instant and of a decision."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from bley.core.decision import KeptDecision
+
+__all__ = ["LONGEST_TEXT", "decision_row", "from_microseconds", "microseconds"]
+
+LONGEST_TEXT = 512
+"""Characters of an address or name that are kept of a decision; RFC 5321 4.5.3.1 allows 320."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(instant: datetime) -> int:
+    """Since 1970-01-01 UTC."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(number: int) -> datetime:
+    """The instant, aware UTC."""
+    return _EPOCH + number * _MICROSECOND
+
+
+def decision_row(kept: KeptDecision) -> dict[str, str | int]:
+    """The columns of the table `decisions`, and the fields of Redis' stream."""
+    request = kept.decision.request
+    texts = {
+        "client_address": request.client_address,
+        "client_name": request.client_name,
+        "helo_name": request.helo_name,
+        "sender": kept.sender,
+        "recipient": kept.recipient,
+        "instance": request.instance,
+        "queue_id": request.queue_id,
+    }
+    return {
+        "at": microseconds(kept.at),
+        "outcome": kept.outcome,
+        "reason": kept.decision.reason.value,
+        **{name: text[:LONGEST_TEXT] for name, text in texts.items()},
+        "details": json.dumps(kept.details, ensure_ascii=False),
+    }

@@ -1,0 +1,83 @@
+"""Where the SQL engine's work is done: it is written without await, so that it can run on either kind of driver.
+
+SQLite works in a thread of its own, a whole transaction in one go: with aiosqlite each statement would be four
+hand-overs between threads, ten times as long as the work itself.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["AsyncRunner", "Runner", "ThreadRunner"]
+
+_T = TypeVar("_T")
+
+
+class Runner(Protocol):
+    """Does work on a connection, one piece at a time."""
+
+    async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
+        """The work's result; what it raises is raised, and what it did not commit is undone."""
+
+    async def disconnect(self) -> None:
+        """The next work gets a new connection."""
+
+    async def close(self) -> None:
+        """Let go."""
+
+
+class AsyncRunner:
+    """On an asynchronous driver. Work that is cancelled ends with its connection."""
+
+    def __init__(self, database: AsyncEngine) -> None:
+        self._database = database
+
+    async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
+        """See Runner."""
+        async with self._database.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def disconnect(self) -> None:
+        """See Runner."""
+        await self._database.dispose()
+
+    async def close(self) -> None:
+        """See Runner."""
+        await self._database.dispose()
+
+
+class ThreadRunner:
+    """In a thread. Work that is cancelled is still waited for: it cannot be stopped, and may well be done."""
+
+    def __init__(self, database: sa.Engine) -> None:
+        self._database = database
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
+        """See Runner."""
+        return await self._in_thread(lambda: self._run(work))
+
+    def _run(self, work: Callable[[sa.Connection], _T]) -> _T:
+        with self._database.connect() as connection:
+            return work(connection)
+
+    async def disconnect(self) -> None:
+        """See Runner."""
+        await self._in_thread(self._database.dispose)
+
+    async def close(self) -> None:
+        """See Runner."""
+        await self.disconnect()
+        self._thread.shutdown()
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise

@@ -1,0 +1,82 @@
+"""The tables of the SQL engines, the same on all.
+
+`triplets`, one row a record: (client, sender, recipient) is the primary key; `status` 0 greylisted, 1 clean, 2 trusted;
+`attempts` counts early retries. `decisions`, one row a decision: `outcome`, `reason`, what Postfix sent, and all
+findings as JSON in `details`. `counts`: decisions of a span of so many seconds from `start` on, by outcome and reason.
+`meta`: the schema's version and what all nodes must know.
+
+Instants are microseconds since 1970-01-01 UTC; `start` is in seconds. Text is UTF-8, compared byte for byte.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from bley.core.triplet import LONGEST_PART
+from bley.store.rows import LONGEST_TEXT
+
+__all__ = ["METADATA", "VERSION", "counts", "decisions", "meta", "triplets"]
+
+VERSION = 1
+
+METADATA = sa.MetaData()
+
+_Part = sa.Text().with_variant(
+    mysql.VARCHAR(LONGEST_PART, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
+_Text = sa.Text().with_variant(
+    mysql.VARCHAR(LONGEST_TEXT, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
+_Word = sa.Text().with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+_Json = sa.Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # the only type that SQLite counts up by itself
+
+triplets = sa.Table(
+    "triplets",
+    METADATA,
+    sa.Column("client", _Part, primary_key=True),
+    sa.Column("sender", _Part, primary_key=True),
+    sa.Column("recipient", _Part, primary_key=True),
+    sa.Column("status", sa.SmallInteger, nullable=False),
+    sa.Column("first_seen", sa.BigInteger, nullable=False),
+    sa.Column("last_seen", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Index("triplets_by_age", "status", "last_seen"),
+    sqlite_with_rowid=False,
+    mysql_engine="InnoDB",
+)
+
+decisions = sa.Table(
+    "decisions",
+    METADATA,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("outcome", _Word, nullable=False),
+    sa.Column("reason", _Word, nullable=False),
+    *(
+        sa.Column(name, _Text, nullable=False)
+        for name in ("client_address", "client_name", "helo_name", "sender", "recipient", "instance", "queue_id")
+    ),
+    sa.Column("details", _Json, nullable=False),
+    sa.Index("decisions_by_age", "at"),
+    mysql_engine="InnoDB",
+)
+
+counts = sa.Table(
+    "counts",
+    METADATA,
+    sa.Column("seconds", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("outcome", _Word, primary_key=True),
+    sa.Column("reason", _Word, primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    mysql_engine="InnoDB",
+)
+
+meta = sa.Table(
+    "meta",
+    METADATA,
+    sa.Column("name", _Word, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+    mysql_engine="InnoDB",
+)

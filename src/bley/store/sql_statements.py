@@ -1,0 +1,104 @@
+"""The statements of the SQL engine, in the words of each dialect."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from bley.core.greylist import Status
+from bley.store.dialects import Dialect
+from bley.store.sql_schema import counts, meta, triplets
+
+__all__ = ["Statements"]
+
+_t = triplets.c
+_KEY = (_t.client, _t.sender, _t.recipient)
+
+
+class _Greatest(FunctionElement[int]):
+    """The greatest of its arguments, `max` on SQLite."""
+
+    inherit_cache = True
+
+
+class _Least(FunctionElement[int]):
+    """The least of its arguments, `min` on SQLite."""
+
+    inherit_cache = True
+
+
+for _function, _name, _name_on_sqlite in ((_Greatest, "greatest", "max"), (_Least, "least", "min")):
+
+    def _compile(
+        element: Any, compiler: Any, _names: tuple[str, str] = (_name, _name_on_sqlite), **options: Any
+    ) -> str:
+        name = _names[compiler.dialect.name == "sqlite"]
+        return f"{name}({compiler.process(element.clauses, **options)})"
+
+    compiles(_function)(_compile)
+
+
+def _behind() -> sa.Select[Any]:
+    """The rows behind a key, in order; said so that MySQL too goes by the primary key."""
+    client, sender, recipient = (sa.bindparam(column.name, type_=sa.Text()) for column in _KEY)
+    is_behind = sa.or_(_t.client > client, _t.sender > sender, sa.and_(_t.sender == sender, _t.recipient > recipient))
+    return sa.select(triplets).where(_t.client >= client, is_behind).order_by(*_KEY)
+
+
+class Statements:
+    """What the SQL engine says to a database of this dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self.find = sa.text(dialect.find).columns(*triplets.c)
+        self.delete = sa.delete(triplets).where(*(column == sa.bindparam(column.name) for column in _KEY))
+        self.delete_unseen = self.delete.where(_t.last_seen == sa.bindparam("last_seen"))
+        self.merge = cache(self._merge)
+        self.behind = _behind()
+        insert = dialect.insert(triplets)
+        new = dialect.new(insert)
+        self.unite = self._upsert(
+            insert,
+            {
+                "attempts": _Greatest(_t.attempts, new.attempts),
+                "last_seen": _Greatest(_t.last_seen, new.last_seen),
+                "first_seen": _Least(_t.first_seen, new.first_seen),
+                "status": _Greatest(_t.status, new.status),
+            },
+        )
+        insert = dialect.insert(counts)
+        self.count = self._upsert(insert, {"count": counts.c["count"] + dialect.new(insert)["count"]})
+        insert = dialect.insert(meta)
+        self.set_meta = self._upsert(insert, {"value": dialect.new(insert).value})
+
+    def _merge(self, lifetime_microseconds: int) -> sa.Insert:
+        """core.greylist.merged, as one statement.
+
+        The lifetime stands in the text, since MySQL's driver puts many rows into one statement and cannot have
+        parameters behind them. MySQL sees what was set before, so `status` and `first_seen`, asked by all, are last.
+        """
+        insert = self._dialect.insert(triplets)
+        new = self._dialect.new(insert)
+        lifetime: sa.ColumnElement[int] = sa.literal_column(str(lifetime_microseconds), sa.BigInteger)
+        is_old = sa.and_(
+            _t.status == sa.literal_column(str(int(Status.GREYLISTED))), _t.first_seen < new.first_seen - lifetime
+        )
+
+        def unless_old(value: Any, column: str) -> sa.ColumnElement[int]:
+            return sa.case((is_old, new[column]), else_=value)
+
+        return self._upsert(
+            insert,
+            {
+                "attempts": unless_old(_t.attempts + new.attempts, "attempts"),
+                "last_seen": unless_old(_Greatest(_t.last_seen, new.last_seen), "last_seen"),
+                "first_seen": unless_old(_Least(_t.first_seen, new.first_seen), "first_seen"),
+                "status": _Greatest(_t.status, new.status),  # a greylisted one is below every other
+            },
+        )
+
+    def _upsert(self, insert: Any, changes: Mapping[str, Any]) -> sa.Insert:
+        return self._dialect.or_update(insert, changes)

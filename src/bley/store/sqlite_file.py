@@ -1,0 +1,74 @@
+"""SQLite's file: opened, and never taken for another one that stands in its place."""
+
+import sqlite3
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+__all__ = ["check_file", "open_sqlite", "sqlite_uri"]
+
+_LOCK_SECONDS = 0.5
+"""How long SQLite waits for another process's lock before the transaction fails."""
+
+
+def open_sqlite(file: Path, *, read_only: bool) -> sa.Engine:
+    """SQLAlchemy's engine with one connection. The file is made by the first one only, and not if `read_only`."""
+    has_been_open = False
+
+    def connect() -> sqlite3.Connection:
+        nonlocal has_been_open
+        mode = "ro" if read_only else "rw" if has_been_open else "rwc"
+        # Without isolation_level the driver begins no transactions of its own: Sqlite.begin does.
+        connection = sqlite3.connect(
+            sqlite_uri(file, mode), _LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+        )
+        try:
+            if not read_only:
+                _use_wal(connection)
+                connection.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        has_been_open = True
+        return connection
+
+    engine = sa.create_engine(
+        "sqlite+pysqlite://", creator=connect, poolclass=sa.QueuePool, pool_size=1, max_overflow=0
+    )
+    sa.event.listen(engine, "connect", lambda _, record: record.info.update(file=_identity(file)))
+    return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Of a new file only one process can do it, and SQLite lets no other wait for that."""
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def sqlite_uri(file: Path, mode: str) -> str:
+    """The file as a URI, in which a name may have any signs (sqlite.org/uri.html)."""
+    return f"file:{quote(str(file))}?mode={mode}"
+
+
+def check_file(connection: sa.Connection, file: Path) -> None:
+    """Raise OSError when the connection's file is not the one of this name any more."""
+    if connection.info.get("file") != _identity(file):
+        raise FileNotFoundError("the file was moved away, or another put in its place")
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,233 @@
+"""The commands `bley import`, `bley export` and `bley forget`."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TextIO, TypeVar, cast
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bley.cli_options import config_option, load_settings, refuse
+from bley.core.errors import BleyError, SettingsError
+from bley.core.greylist import Record
+from bley.core.mail import Triplet
+from bley.core.triplet import TripletRules
+from bley.core.wanted import Wanted
+from bley.database import Database, parse_database, read_password
+from bley.json_lines import FormatError, read_lines
+from bley.log import printable
+from bley.ports import utc_now
+from bley.predecessors.bley2 import read_bley2
+from bley.predecessors.errors import PredecessorError
+from bley.predecessors.postgrey import read_postgrey
+from bley.predecessors.sqlgrey import read_sqlgrey
+from bley.store.opening import open_sql
+from bley.store_commands import ImportCount, StoreCommands
+
+__all__ = ["export", "forget", "import_"]
+
+_PASSWORD_VARIABLE = "BLEY_IMPORT_PASSWORD"
+_MAX_REASONS = 20
+_READERS = {"sqlgrey": read_sqlgrey, "bley": read_bley2}
+
+_T = TypeVar("_T")
+
+_dry_run_option = click.option("--dry-run", is_flag=True, help="Change nothing, only say what would be done.")
+
+
+@click.command("import")
+@config_option
+@click.option(
+    "--delay", type=click.IntRange(0, 10**9), default=300, show_default=True, help="postgrey's --delay, in seconds."
+)
+@click.option(
+    "--auto-whitelist-clients",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="postgrey's option of that name.",
+)
+@click.option("--password-file", type=click.Path(path_type=Path), help="Where the password for URL is.")
+@_dry_run_option
+@click.argument("source")
+@click.argument("place", required=False)
+@click.pass_obj
+def import_(
+    before: Path | None,
+    file: Path | None,
+    delay: int,
+    auto_whitelist_clients: int,
+    password_file: Path | None,
+    dry_run: bool,
+    source: str,
+    place: str | None,
+) -> None:
+    """Take over what another greylister knows, while bley runs or not.
+
+    \b
+    bley import postgrey DIR    postgrey's folder, /var/lib/postgrey
+    bley import sqlgrey URL     sqlgrey's database, postgresql://sqlgrey@localhost/sqlgrey
+    bley import bley URL        the database of a bley 2
+    bley import FILE            what `bley export` wrote; - is standard input
+
+    The password for URL comes from --password-file or the environment, BLEY_IMPORT_PASSWORD. Twice is as good as once.
+    """
+    configuration = load_settings(file or before, makes_key=True)
+    if (source in ("postgrey", *_READERS)) != (place is not None):
+        raise click.UsageError("write: bley import postgrey DIR, sqlgrey URL, bley URL, or a file alone")
+    commands = StoreCommands(configuration, utc_now(), dry_run=dry_run)
+    if source == "postgrey" and place:
+        found = read_postgrey(Path(place), timedelta(seconds=delay), auto_whitelist_clients)
+        count = _run(commands.take(_in_turn(found)))
+    elif place:
+        count = _run(_take_from_database(commands, source, _database(place, password_file)))
+    else:
+        with _reading(source) as records:
+            count = _run(commands.take(_in_turn(records(configuration.triplet_rules))))
+    _tell(source, count, dry_run=dry_run)
+
+
+async def _take_from_database(commands: StoreCommands, source: str, database: Database) -> ImportCount:
+    engine = open_sql(database)
+    try:
+        return await commands.take(_READERS[source](engine))
+    except PredecessorError as error:
+        raise PredecessorError(f"{database}: {error}") from error
+    finally:
+        await engine.dispose()
+
+
+def _database(url: str, password_file: Path | None) -> Database:
+    try:
+        database = parse_database(url)
+    except ValueError as error:
+        raise click.UsageError(f"the URL {error}") from error
+    if database.dbtype == "redis":
+        raise click.UsageError("neither sqlgrey nor bley 2 keeps anything in Redis")
+    try:
+        password = read_password(password_file) if password_file else os.environ.get(_PASSWORD_VARIABLE, "")
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    return replace(database, password=database.password or password)
+
+
+def _tell(source: str, count: ImportCount, *, dry_run: bool) -> None:
+    click.echo(
+        f"{source}: {count.taken} records {'would be ' if dry_run else ''}taken over, {count.skipped.total()} skipped"
+    )
+    for reason, number in count.skipped.most_common(_MAX_REASONS):
+        click.echo(f"{number:>8}  {printable(reason)}")
+    if len(count.skipped) > _MAX_REASONS:
+        click.echo(f"          and {len(count.skipped) - _MAX_REASONS} reasons more")
+
+
+@click.command()
+@config_option
+@click.argument("target", default="-")
+@click.pass_obj
+def export(before: Path | None, file: Path | None, target: str) -> None:
+    """Write all records as JSON lines to FILE, or to standard output."""
+    commands = StoreCommands(load_settings(file or before), utc_now())
+    with _writing(target) as opened:
+        count = _run(commands.export(opened))
+    click.echo(f"{count} records exported", err=True)
+
+
+@click.command()
+@config_option
+@click.option("--client", default="", help="An address, a network, or a domain and what is below it.")
+@click.option("--sender", default="", help="A mail address, or a domain and what is below it.")
+@click.option("--recipient", default="", help="The same.")
+@click.option("--all", "everything", is_flag=True, help="All records there are.")
+@_dry_run_option
+@click.pass_obj
+def forget(
+    before: Path | None,
+    file: Path | None,
+    client: str,
+    sender: str,
+    recipient: str,
+    everything: bool,
+    dry_run: bool,
+) -> None:
+    """Forget records, so that their mail is a stranger's again; --dry-run shows them.
+
+    Every running bley on this store knows within 20 seconds.
+    """
+    wanted = Wanted(client, sender, recipient)
+    if (wanted == Wanted()) != everything:
+        raise click.UsageError("say which: --client, --sender, --recipient, or --all")
+    commands = StoreCommands(load_settings(file or before), utc_now(), dry_run=dry_run)
+    found = _run(commands.forget(wanted))
+    table = Table("client", "sender", "recipient", "status", "first seen", "last seen", box=None, pad_edge=False)
+    for triplet, record in found:
+        times = (f"{instant:%Y-%m-%d %H:%M}" for instant in (record.first_seen, record.last_seen))
+        texts = (triplet.client, triplet.sender, triplet.recipient, record.status.name.lower())
+        table.add_row(*map(printable, texts), *times)
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 1000  # into a pipe: one line a record
+    if found:
+        console.print(table)
+    click.echo(f"{len(found)} records {'would be ' if dry_run else ''}forgotten")
+
+
+def _run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Its result; what bley foresaw ends the command with its text."""
+    try:
+        return asyncio.run(work)
+    except SettingsError as error:
+        refuse(error)
+    except BleyError as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _in_turn(items: Iterable[_T]) -> AsyncIterator[_T]:
+    for item in items:
+        yield item
+
+
+@contextlib.contextmanager
+def _reading(name: str) -> Iterator[Callable[[TripletRules], Iterator[tuple[Triplet, Record] | str]]]:
+    def records(rules: TripletRules) -> Iterator[tuple[Triplet, Record] | str]:
+        try:
+            yield from read_lines(opened, rules)
+        except FormatError as error:
+            raise FormatError(f"{name}: {error}") from error
+
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as opened:
+            yield records
+    except OSError as error:
+        raise click.ClickException(f"{name}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _writing(name: str) -> Iterator[TextIO]:
+    """A file of ours alone, that is there as a whole or not at all; what is no file, a device say, is written to."""
+    path = Path(name).resolve()
+    try:
+        if name == "-" or (path.exists() and not path.is_file()):
+            with contextlib.nullcontext(sys.stdout) if name == "-" else path.open("w", encoding="utf-8") as opened:
+                yield opened
+            return
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False
+        ) as part:
+            try:
+                yield cast(TextIO, part)
+                part.flush()
+                Path(part.name).replace(path)
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise click.ClickException(f"{name}: {error.strerror}") from error

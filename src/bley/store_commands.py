@@ -1,0 +1,104 @@
+"""What is done with the store besides answering requests: `bley import`, `bley export`, `bley forget`."""
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bley.config_file import Configuration
+from bley.core.greylist import Record
+from bley.core.inherited import Inherited
+from bley.core.mail import Triplet
+from bley.core.wanted import Wanted
+from bley.json_lines import header, line
+from bley.predecessors.taking import Taking, open_own
+from bley.store.engine import Engine
+
+__all__ = ["ImportCount", "StoreCommands"]
+
+_PORTION = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCount:
+    """What came of an import; `skipped` is counted by why."""
+
+    taken: int
+    skipped: Counter[str]
+
+
+class StoreCommands:
+    """Works on the store of this configuration, with or without a running bley; a `dry_run` changes nothing.
+
+    Each method raises StoreError when that is not possible.
+    """
+
+    def __init__(self, configuration: Configuration, now: datetime, *, dry_run: bool = False) -> None:
+        self._configuration, self._now, self._dry_run = configuration, now, dry_run
+
+    async def take(self, items: AsyncIterable[Inherited | tuple[Triplet, Record] | str]) -> ImportCount:
+        """Unite what was read elsewhere with what is known; a text is why something could not be read.
+
+        Portion by portion: what was written stays when it is interrupted, and may be written again.
+        """
+        lifetimes = self._configuration.settings.lifetimes
+        taking = Taking(self._configuration.triplet_rules, lifetimes, self._now)
+        taken = 0
+        async with self._engine() as engine:
+            with _progress("importing") as advance:
+                async for records in taking.portions(items, _PORTION):
+                    if not self._dry_run:
+                        await engine.unite(records, self._now, lifetimes)
+                    taken += len(records)
+                    advance(len(records))
+        return ImportCount(taken, taking.skipped)
+
+    async def export(self, file: TextIO) -> int:
+        """Write all records as JSON lines; how many."""
+        count = 0
+        file.write(header(self._configuration.settings.privacy) + "\n")
+        async with self._engine() as engine:
+            with _progress("exporting") as advance:
+                async for records in engine.records():
+                    file.writelines(f"{line(*record)}\n" for record in records)
+                    count += len(records)
+                    advance(len(records))
+        return count
+
+    async def forget(self, wanted: Wanted) -> list[tuple[Triplet, Record]]:
+        """Forget the records that are meant, here and in every running bley; which."""
+        wanted = wanted.normalised(self._configuration.triplet_rules)
+        found: list[tuple[Triplet, Record]] = []
+        async with self._engine() as engine:
+            with _progress("looking") as advance:
+                async for records in engine.records():
+                    found += [record for record in records if wanted.fits(record[0])]
+                    advance(len(records))
+            for start in range(0, 0 if self._dry_run else len(found), _PORTION):
+                await engine.forget([triplet for triplet, _ in found[start : start + _PORTION]])
+        return found
+
+    @contextlib.asynccontextmanager
+    async def _engine(self) -> AsyncIterator[Engine]:
+        engine = open_own(self._configuration, self._now, read_only=self._dry_run)
+        try:
+            if not await engine.is_prepared():
+                await engine.prepare()
+            yield engine
+        finally:
+            await engine.close()
+
+
+@contextlib.contextmanager
+def _progress(what: str) -> Iterator[Callable[[float], None]]:
+    """How far it is, on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn(f"{what}: {{task.completed:,.0f}} records"), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,73 @@
+"""The engines on which stores are tested, each on a real server that is started when it is first wanted."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bley.database import Database, parse_database
+from tests.integration.databases import MariadbServer, PostgresqlServer
+from tests.integration.redis_servers import RedisCluster, RedisSentinel, RedisServer
+
+__all__ = ["ENGINES", "Places", "Servers"]
+
+_SERVERS: dict[str, Callable[[Path], Any]] = {
+    "postgresql": PostgresqlServer,
+    "mariadb": MariadbServer,
+    "redis": RedisServer,
+    "redis-sentinel": RedisSentinel,
+    "redis-cluster": RedisCluster,
+}
+ENGINES = ["sqlite", *_SERVERS]
+
+
+class Servers:
+    """One server of each kind, for a whole run of tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, Any] = {}
+        self._stack = ExitStack()
+
+    def get(self, engine: str) -> Any:
+        """The running server."""
+        if engine not in self._running:
+            folder = self._folder / engine
+            folder.mkdir()
+            self._running[engine] = self._stack.enter_context(_SERVERS[engine](folder))
+        return self._running[engine]
+
+    def new_url(self, engine: str) -> str:
+        """The URL of an empty database, as a user would write it."""
+        server = self.get(engine)
+        match engine:
+            case "redis-sentinel":
+                empty: str = server.current_master().new_database()
+                access = empty.partition("@")[0].replace("redis://", "redis+sentinel://")
+                number = empty.rpartition("/")[2]
+                return f"{access}@{server.sentinel.host}:{server.sentinel.port}/{server.name}/{number}"
+            case "redis-cluster":
+                nodes = ",".join(f"{node.host}:{node.port}" for node in server.nodes)
+                access = server.new_database().partition("@")[0].replace("redis://", "redis+cluster://")
+                return f"{access}@{nodes}"
+        url: str = server.new_database()
+        return url
+
+    def close(self) -> None:
+        """End them all."""
+        self._stack.close()
+
+
+class Places:
+    """Where one test's stores are: for each engine a database that was empty before."""
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        self._servers, self._folder = servers, folder
+        self._places: dict[str, Database] = {}
+
+    def place(self, engine: str) -> Database:
+        """Always the same for this test."""
+        if engine not in self._places:
+            url = f"sqlite:///{self._folder}/bley.db" if engine == "sqlite" else self._servers.new_url(engine)
+            self._places[engine] = parse_database(url)
+        return self._places[engine]

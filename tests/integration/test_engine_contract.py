@@ -1,0 +1,248 @@
+"""What every engine does besides answering requests, on real servers."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bley.core.decision import Decision, KeptDecision
+from bley.core.evidence import Check, Finding
+from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
+from bley.core.mail import Request, Triplet
+from bley.core.policy import Reason
+from bley.core.triplet import ANY
+from bley.store.engine import Count, Engine, News, Purged, spread
+from bley.store.opening import open_engine
+from bley.store.redis import RedisEngine
+from bley.store.rows import microseconds
+from bley.store.sql import SqlEngine
+from bley.store.sql_schema import counts, decisions
+from tests.integration.stores import ENGINES, Places
+
+_NOW = datetime.now(UTC).replace(microsecond=123456)
+_DAY = timedelta(days=1)
+_LIFETIMES = Lifetimes(greylisted=10 * _DAY, known=40 * _DAY, decisions=30 * _DAY)
+_SQL_ENGINES = [engine for engine in ENGINES if not engine.startswith("redis")]
+_JANE = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
+
+
+@pytest.fixture(params=ENGINES)
+async def engine(request: pytest.FixtureRequest, places: Places) -> AsyncIterator[Engine]:
+    engine = open_engine(places.place(request.param))
+    await engine.prepare()
+    yield engine
+    await engine.close()
+
+
+def _record(status: Status = Status.CLEAN, ago: timedelta = timedelta(0), attempts: int = 0) -> Record:
+    return Record(status, _NOW - ago - timedelta(hours=1), _NOW - ago, attempts)
+
+
+async def _all(engine: Engine) -> dict[Triplet, Record]:
+    found: dict[Triplet, Record] = {}
+    async for records in engine.records():
+        assert not found.keys() & dict(records).keys()
+        found |= dict(records)
+    return found
+
+
+def _decision(at: datetime = _NOW, reason: Reason = Reason.HELO, sender: str = "a@example.com") -> KeptDecision:
+    request = Request("RCPT", "192.0.2.1", "unknown", "frïend", sender, "b@example.org", "4711.0", "4XyZ")
+    evidence = {
+        Check.HELO: Finding(2, "frïend is not the client's name"),
+        Check.SPF: Finding(None, "no answer in time"),
+    }
+    decision = Decision(request, reason, defers=True, triplet=_JANE, evidence=evidence, wait=timedelta(minutes=5))
+    return KeptDecision(at, "greylist", decision, sender, "b@example.org")
+
+
+async def _sql(engine: SqlEngine, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    work: Callable[[sa.Connection], list[dict[str, Any]]] = lambda connection: [  # noqa: E731
+        row._asdict() for row in connection.execute(query)
+    ]
+    return await engine._transaction(work, writes=False)
+
+
+async def _decisions(engine: Engine) -> list[dict[str, Any]]:
+    """As they are in the database, in order."""
+    if isinstance(engine, SqlEngine):
+        return await _sql(engine, sa.select(decisions).order_by(decisions.c.id))
+    assert isinstance(engine, RedisEngine)
+    entries = await engine._client.xrange("bley:decisions")
+    texts = [{name.decode(): value.decode() for name, value in fields.items()} for _, fields in entries]
+    return [fields | {"at": int(fields["at"])} for fields in texts]
+
+
+async def _counts(engine: Engine) -> dict[Count, int]:
+    if isinstance(engine, SqlEngine):
+        rows = await _sql(engine, sa.select(counts))
+        return {Count(row["seconds"], row["start"], row["outcome"], row["reason"]): row["count"] for row in rows}
+    assert isinstance(engine, RedisEngine)
+    found = {}
+    async for key in engine._client.scan_iter(match="bley:counts:*"):
+        seconds = int(key.decode().split(":")[2])
+        for name, number in (await engine._client.hgetall(key)).items():
+            start, outcome, reason = name.decode().split(" ")
+            found[Count(seconds, int(start), outcome, reason)] = int(number)
+    return found
+
+
+class TestDecisions:
+    async def test_they_are_kept_with_all_that_was_found(self, engine: Engine) -> None:
+        await engine.keep([_decision(), _decision(reason=Reason.EARLY)], {})
+        first, second = await _decisions(engine)
+        assert (first["reason"], second["reason"]) == ("helo", "early")
+        assert json.loads(first.pop("details")) == _decision().details
+        expected = {
+            "at": microseconds(_NOW),
+            "outcome": "greylist",
+            "reason": "helo",
+            "client_address": "192.0.2.1",
+            "client_name": "unknown",
+            "helo_name": "frïend",
+            "sender": "a@example.com",
+            "recipient": "b@example.org",
+            "instance": "4711.0",
+            "queue_id": "4XyZ",
+        }
+        assert {name: value for name, value in first.items() if name != "id"} == expected
+
+    @pytest.mark.parametrize(
+        "sender", ["ü" * 2000, "🙂@example.org", "%s%(x)s:name?'\"\\"], ids=["long", "emoji", "signs"]
+    )
+    async def test_any_sender_is_kept_as_far_as_there_is_room(self, engine: Engine, sender: str) -> None:
+        await engine.keep([_decision(sender=sender)], {})
+        (kept,) = await _decisions(engine)
+        assert kept["sender"] == sender[:512]
+
+    async def test_there_may_be_none(self, engine: Engine) -> None:
+        await engine.keep([], {})
+        assert await _decisions(engine) == []
+
+    async def test_counts_add_up_by_minute_and_hour(self, engine: Engine) -> None:
+        hour = 3600 * 400_000
+        minutes = {
+            (hour // 60, "pass", "clean"): 2,
+            (hour // 60 + 1, "pass", "clean"): 3,
+            (hour // 60, "pass", "known"): 1,
+        }
+        await asyncio.gather(*(engine.keep([], spread(minutes)) for _ in range(3)))
+        assert await _counts(engine) == {
+            Count(60, hour, "pass", "clean"): 6,
+            Count(60, hour + 60, "pass", "clean"): 9,
+            Count(60, hour, "pass", "known"): 3,
+            Count(3600, hour, "pass", "clean"): 15,
+            Count(3600, hour, "pass", "known"): 3,
+        }
+
+
+class TestPurging:
+    @pytest.mark.parametrize("engine", _SQL_ENGINES, indirect=True)
+    async def test_greylisted_and_known_records_go_by_their_own_age(self, engine: Engine) -> None:
+        ages = [1, 9, 10, 11, 39, 40, 41]
+        records = {
+            Triplet("c", status.name, str(age)): _record(status, age * _DAY) for status in Status for age in ages
+        }
+        await engine.unite(list(records.items()), _NOW, _LIFETIMES)
+        purged = await engine.purge(_NOW, _LIFETIMES, 100)
+        left = await _all(engine)
+        assert left == {key: each for key, each in records.items() if not _LIFETIMES.are_over(each, _NOW)}
+        assert purged == Purged(len(records) - len(left), 0, 0)
+
+    @pytest.mark.parametrize("engine", _SQL_ENGINES, indirect=True)
+    async def test_a_slice_is_no_larger_than_wanted(self, engine: Engine) -> None:
+        old = [(Triplet("c", "s", str(number)), _record(ago=50 * _DAY)) for number in range(5)]
+        await engine.unite(old, _NOW, _LIFETIMES)
+        assert [(await engine.purge(_NOW, _LIFETIMES, 2)).records for _ in range(4)] == [2, 2, 1, 0]
+
+    @pytest.mark.parametrize("engine", _SQL_ENGINES, indirect=True)
+    async def test_decisions_and_counts_go_by_their_age(self, engine: Engine) -> None:
+        await engine.keep([_decision(_NOW - age * _DAY) for age in (31, 30, 29)], {})
+        minute = int(_NOW.timestamp()) // 60
+        await engine.keep([], spread({(minute - age * 1440, "pass", "clean"): 1 for age in (401, 9, 7)}))
+        assert await engine.purge(_NOW, _LIFETIMES, 100) == Purged(0, 1, 3)
+        assert [kept["at"] for kept in await _decisions(engine)] == [
+            microseconds(_NOW - age * _DAY) for age in (30, 29)
+        ]
+        assert sorted(count.seconds for count in await _counts(engine)) == [60, 3600, 3600]
+
+    @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
+    async def test_redis_forgets_by_itself(self, engine: RedisEngine) -> None:
+        """Records by their status and age; what is seen again is kept longer."""
+        soon = Lifetimes(greylisted=timedelta(milliseconds=300), known=_DAY)
+        late = Triplet("c", "s", "late")
+        await engine.transact(
+            [Sighting(_JANE, Status.GREYLISTED, _NOW, soon), Sighting(late, Status.CLEAN, _NOW, soon)], []
+        )
+        assert (await engine.transact([], [_JANE, late])).keys() == {_JANE, late}
+        await asyncio.sleep(0.5)
+        assert (await engine.transact([], [_JANE, late])).keys() == {late}
+        await engine.unite([(_JANE, _record(ago=41 * _DAY))], _NOW, _LIFETIMES)
+        assert await engine.transact([], [_JANE]) == {}
+
+    @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
+    async def test_redis_caps_the_stream(self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("bley.store.redis.MAX_STREAM", 100)
+        for _ in range(10):
+            await engine.keep([_decision()] * 100, {})
+        assert 100 <= len(await _decisions(engine)) <= 200
+
+
+class TestUniting:
+    async def test_what_is_told_is_united_with_what_is_known(self, engine: Engine) -> None:
+        one, other = _record(Status.GREYLISTED, 2 * _DAY, attempts=3), _record(Status.CLEAN, _DAY, attempts=1)
+        await engine.unite([(_JANE, one)], _NOW, _LIFETIMES)
+        await engine.unite([(_JANE, other)], _NOW, _LIFETIMES)
+        assert await engine.transact([], [_JANE]) == {_JANE: united(one, other)}
+
+    async def test_twice_is_as_good_as_once(self, engine: Engine) -> None:
+        records = [
+            (Triplet("c", "s", str(number)), _record(Status.GREYLISTED, attempts=number)) for number in range(50)
+        ]
+        for _ in range(2):
+            await engine.unite(records, _NOW, _LIFETIMES)
+        assert await _all(engine) == dict(records)
+
+    async def test_the_same_may_be_told_twice_at_once(self, engine: Engine) -> None:
+        one, other = _record(ago=2 * _DAY), _record(Status.TRUSTED, _DAY)
+        await engine.unite([(_JANE, one), (_JANE, other)], _NOW, _LIFETIMES)
+        assert await _all(engine) == {_JANE: united(one, other)}
+
+    async def test_all_records_are_told_in_portions(self, engine: Engine) -> None:
+        """Also where the key's parts are equal, or sorted otherwise than here."""
+        parts = ["", "A", "a", "ä", "z", "ANY", "1", "10", "2"]
+        records = {Triplet(c, s, f"{r}{n}"): _record() for c in parts for s in parts for r in parts for n in range(3)}
+        await engine.unite(list(records.items()), _NOW, _LIFETIMES)
+        assert await _all(engine) == records
+
+
+class TestNews:
+    async def test_at_first_there_are_none(self, engine: Engine) -> None:
+        assert await engine.news() == News(0, has_any=False)
+
+    async def test_what_was_forgotten_is_gone_and_heard_of(self, engine: Engine) -> None:
+        other = Triplet("c", "s", "r")
+        await engine.unite([(_JANE, _record()), (other, _record())], _NOW, _LIFETIMES)
+        await engine.forget([_JANE])
+        assert await _all(engine) == {other: _record()}
+        assert await engine.news() == News(1, has_any=False)
+        await asyncio.gather(*(engine.forget([]) for _ in range(5)))
+        assert (await engine.news()).forgotten == 6
+
+    async def test_records_for_any_sender_or_recipient_are_heard_of(self, engine: Engine) -> None:
+        await engine.unite([(Triplet("192.0.2.0/24", ANY, ANY), _record())], _NOW, _LIFETIMES)
+        assert await engine.news() == News(0, has_any=True)
+
+
+class TestPreparing:
+    @pytest.mark.parametrize("kind", ENGINES)
+    async def test_many_may_prepare_at_once_and_again(self, kind: str, places: Places) -> None:
+        engines = [open_engine(places.place(kind)) for _ in range(5)]
+        for _ in range(2):
+            await asyncio.gather(*(engine.prepare() for engine in engines))
+        assert await _all(engines[0]) == {}
+        await asyncio.gather(*(engine.close() for engine in engines))

@@ -1,0 +1,43 @@
+"""The connection to the store is encrypted, and to whom it goes is verified, by real servers' certificates."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bley.core.errors import StoreError
+from bley.database import parse_database
+from bley.store.engine import News
+from bley.store.opening import open_engine
+from tests.integration.databases import MariadbServer, PostgresqlServer
+from tests.integration.redis_servers import RedisServer
+from tests.integration.servers import reachable_folder
+
+
+@pytest.fixture(scope="module", params=[PostgresqlServer, MariadbServer, RedisServer], ids=["pgsql", "mysql", "redis"])
+def server(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with reachable_folder() as folder, request.param(Path(folder), tls=True) as server:
+        yield server
+
+
+async def _news(url: str) -> News:
+    engine = open_engine(parse_database(url))
+    try:
+        await engine.prepare()
+        return await engine.news()
+    finally:
+        await engine.close()
+
+
+async def test_a_certificate_of_the_given_authority_is_verified(server: Any) -> None:
+    assert await _news(f"{server.new_database()}?tls=verify&ca={server.ca_file}") == News(0, has_any=False)
+
+
+async def test_a_certificate_of_nobody_known_is_refused(server: Any) -> None:
+    with pytest.raises(StoreError, match="(?i)certificate"):
+        await _news(f"{server.new_database()}?tls=verify")
+
+
+async def test_without_verifying_it_is_only_encrypted(server: Any) -> None:
+    assert await _news(f"{server.new_database()}?tls=on") == News(0, has_any=False)

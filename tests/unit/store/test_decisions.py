@@ -1,0 +1,312 @@
+"""Decisions go behind the answers: collected, in slices, bounded, and counted exactly."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+import pytest
+
+from bley.core.decision import Decision, KeptDecision
+from bley.core.errors import StoreError
+from bley.core.mail import Request
+from bley.core.policy import Reason
+from bley.metrics import REGISTRY
+from bley.store import decisions as decisions_module
+from bley.store.decisions import Decisions
+from bley.store.engine import Count
+from tests.fakes import NOON
+
+_COLLECT_SECONDS = 0.02
+_PATIENCE_SECONDS = 3.0
+
+
+def _never(_: int) -> bool:
+    return False
+
+
+def _always(_: int) -> bool:
+    return True
+
+
+class Writer:
+    """Notes what it is to write; `error` is raised by the tries, from 1, that `fails` says; behind `gate` it hangs."""
+
+    def __init__(self) -> None:
+        self.slices: list[list[str]] = []
+        self.counts = Counter[Count]()
+        self.tries = 0
+        self.error: Exception = StoreError("the store is away")
+        self.fails: Callable[[int], bool] = _never
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    @property
+    def written(self) -> list[str]:
+        """The recipients of all decisions, in order."""
+        return [recipient for one in self.slices for recipient in one]
+
+    @property
+    def counted(self) -> int:
+        """How many decisions were counted, by their hours."""
+        return sum(number for count, number in self.counts.items() if count.seconds == 3600)
+
+    async def __call__(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
+        self.tries += 1
+        fails = self.fails(self.tries)
+        await asyncio.sleep(0)
+        await self.gate.wait()
+        if fails:
+            raise self.error
+        self.slices.append([decision.recipient for decision in decisions])
+        self.counts.update(counts)
+
+
+@pytest.fixture
+def writer(monkeypatch: pytest.MonkeyPatch) -> Writer:
+    monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", _COLLECT_SECONDS)
+    return Writer()
+
+
+@pytest.fixture
+def decisions(writer: Writer) -> Decisions:
+    return Decisions(writer)
+
+
+def _decision(recipient: object, reason: Reason = Reason.CLEAN, after: timedelta = timedelta(0)) -> KeptDecision:
+    return KeptDecision(NOON + after, "pass", Decision(Request(), reason), "s", str(recipient))
+
+
+def _keep(decisions: Decisions, *recipients: object) -> None:
+    for recipient in recipients:
+        decisions.keep(_decision(recipient))
+
+
+def _dropped() -> float:
+    return REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "decisions"}) or 0
+
+
+async def _eventually(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while not is_so():  # noqa: ASYNC110 (nobody tells us)
+            await asyncio.sleep(0.002)
+
+
+class TestCollecting:
+    async def test_those_of_a_second_are_written_together(self, decisions: Decisions, writer: Writer) -> None:
+        for number in range(10):
+            _keep(decisions, number)
+            await asyncio.sleep(0)
+        assert writer.slices == []
+        await _eventually(lambda: bool(writer.slices))
+        assert writer.slices == [[str(number) for number in range(10)]]
+        await decisions.close()
+
+    async def test_who_keeps_waits_for_nobody(self, decisions: Decisions, writer: Writer) -> None:
+        writer.gate.clear()
+        _keep(decisions, 1)
+        await _eventually(lambda: writer.tries == 1)
+        _keep(decisions, 2, 3)
+        writer.gate.set()
+        await _eventually(lambda: writer.written == ["1", "2", "3"])
+        await decisions.close()
+
+    async def test_those_that_come_while_some_are_written_are_collected_too(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else a busy server would have a transaction for each decision, and its requests would wait for them."""
+        writer.gate.clear()
+        _keep(decisions, 1)
+        await _eventually(lambda: writer.tries == 1)
+        monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
+        _keep(decisions, 2)
+        writer.gate.set()
+        await _eventually(lambda: bool(writer.slices))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert writer.slices == [["1"]]
+        await decisions.close()
+        assert writer.slices == [["1"], ["2"]]
+
+    async def test_they_go_in_slices_and_the_order_is_kept(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_SLICE", 3)
+        _keep(decisions, *range(8))
+        await decisions.close()
+        assert [len(one) for one in writer.slices] == [3, 3, 2]
+        assert writer.written == [str(number) for number in range(8)]
+
+    async def test_nothing_is_written_when_there_is_nothing(self, decisions: Decisions, writer: Writer) -> None:
+        _keep(decisions, 1)
+        await _eventually(lambda: writer.tries == 1)
+        await asyncio.sleep(3 * _COLLECT_SECONDS)
+        assert writer.tries == 1
+        assert await decisions.close() == 0
+
+
+class TestCounts:
+    async def test_each_is_counted_once_by_its_span_outcome_and_reason(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In slices too."""
+        monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
+        for after in (timedelta(0), timedelta(seconds=59), timedelta(minutes=1)):
+            decisions.keep(_decision(1, Reason.CLEAN, after))
+        decisions.keep(_decision(1, Reason.DNSBL))
+        await decisions.close()
+        start = int(NOON.timestamp())
+        assert writer.counts == {
+            Count(60, start, "pass", "clean"): 2,
+            Count(60, start + 60, "pass", "clean"): 1,
+            Count(60, start, "pass", "dnsbl"): 1,
+            Count(3600, start, "pass", "clean"): 3,
+            Count(3600, start, "pass", "dnsbl"): 1,
+        }
+
+
+class TestStoreThatIsAway:
+    async def test_they_wait_in_their_order_and_are_counted_once(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
+        writer.fails = lambda number: number <= 3
+        for number in range(9):
+            _keep(decisions, number)
+            await asyncio.sleep(_COLLECT_SECONDS / 3)
+        await _eventually(lambda: len(writer.written) == 9)
+        assert writer.written == [str(number) for number in range(9)]
+        assert writer.counted == 9
+        await decisions.close()
+
+    async def test_also_when_it_goes_between_two_slices(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
+        writer.fails = lambda number: number in (2, 3)
+        _keep(decisions, *range(5))
+        await _eventually(lambda: len(writer.written) == 5)
+        assert writer.written == [str(number) for number in range(5)]
+        assert writer.counted == 5
+        await decisions.close()
+
+    async def test_it_is_not_asked_all_the_time(self, decisions: Decisions, writer: Writer) -> None:
+        writer.fails = _always
+        _keep(decisions, 1)
+        await asyncio.sleep(5.5 * _COLLECT_SECONDS)
+        assert 2 <= writer.tries <= 6
+        await decisions.close()
+
+    async def test_only_so_many_wait_the_oldest_go_first_and_all_are_counted(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_WAITING", 5)
+        before = _dropped()
+        writer.fails = lambda number: number <= 2
+        _keep(decisions, *range(12))
+        assert _dropped() - before == 7
+        await _eventually(lambda: bool(writer.slices))
+        assert writer.written == ["7", "8", "9", "10", "11"]
+        assert writer.counted == 12
+        await decisions.close()
+
+    async def test_what_comes_while_a_try_fails_does_not_grow_without_end(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_WAITING", 5)
+        monkeypatch.setattr(decisions_module, "MAX_SLICE", 5)
+        before = _dropped()
+        writer.fails = _always
+        for number in range(60):
+            _keep(decisions, number)
+            await asyncio.sleep(_COLLECT_SECONDS / 10)
+        writer.fails = _never
+        await _eventually(lambda: bool(writer.written) and writer.written[-1] == "59")
+        assert len(writer.written) <= 10
+        assert writer.written == sorted(writer.written, key=int)
+        assert _dropped() - before == 60 - len(writer.written)
+        assert writer.counted == 60
+        await decisions.close()
+
+    async def test_counts_are_written_though_no_decision_is_left(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_WAITING", 0)
+        _keep(decisions, 1)
+        await decisions.close()
+        assert (writer.slices, writer.counted) == ([[]], 1)
+
+    async def test_a_bug_is_logged_and_later_ones_are_written(
+        self, decisions: Decisions, writer: Writer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Nobody waits for the writer, so that nobody else would tell; and the store must still be closed."""
+        writer.error = ZeroDivisionError("a bug")
+        writer.fails = lambda number: number <= 1
+        _keep(decisions, 1)
+        await _eventually(lambda: writer.tries == 1)
+        await asyncio.sleep(_COLLECT_SECONDS)
+        _keep(decisions, 2)
+        await _eventually(lambda: "2" in writer.written)
+        await decisions.close()
+        told = [record for record in caplog.records if record.exc_info and record.exc_info[0] is ZeroDivisionError]
+        assert [record.name.partition(".")[0] for record in told] == ["bley"]
+
+    async def test_a_bug_at_the_end_does_not_come_out_of_close(self, decisions: Decisions, writer: Writer) -> None:
+        """What is behind it, the engine say, must still be closed."""
+        writer.error = ZeroDivisionError("a bug")
+        writer.fails = lambda number: number <= 1
+        _keep(decisions, 1)
+        await decisions.close()
+
+
+class TestClose:
+    async def test_what_waits_is_written_at_once(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
+        _keep(decisions, 1, 2)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            assert await decisions.close() == 0
+        assert writer.written == ["1", "2"]
+
+    async def test_it_tells_what_is_lost(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After a single try."""
+        monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
+        writer.fails = _always
+        _keep(decisions, 1, 2, 3)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            assert await decisions.close() == 3
+        assert writer.tries == 1
+
+    async def test_it_tells_what_is_lost_behind_the_first_slice(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
+        writer.fails = lambda number: number > 1
+        _keep(decisions, *range(5))
+        assert await decisions.close() == 3
+        assert writer.written == ["0", "1"]
+
+    async def test_nothing_kept_nothing_written(self, decisions: Decisions, writer: Writer) -> None:
+        assert await decisions.close() == 0
+        assert writer.tries == 0
+
+    async def test_no_task_is_left(self, decisions: Decisions, writer: Writer) -> None:
+        writer.fails = _always
+        _keep(decisions, 1)
+        await decisions.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_the_log_is_quiet_about_decisions_that_wait(
+    decisions: Decisions, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store's own warning is enough."""
+    writer.fails = lambda number: number <= 2
+    _keep(decisions, 1)
+    await _eventually(lambda: bool(writer.slices))
+    await decisions.close()
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []

@@ -1,0 +1,79 @@
+"""What is written of an instant and of a decision, on every engine."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from bley.core.decision import Decision, KeptDecision
+from bley.core.evidence import Check, Finding
+from bley.core.mail import Request
+from bley.core.policy import Reason
+from bley.store.rows import LONGEST_TEXT, decision_row, from_microseconds, microseconds
+from tests.fakes import NOON
+
+REQUEST = Request(
+    protocol_state="RCPT",
+    client_address="192.0.2.1",
+    client_name="mx.example.com",
+    helo_name="friend",
+    sender="John@Example.com",
+    recipient="Jane@example.org",
+    instance="1a.2b",
+    queue_id="4711",
+    sasl_username="jane",
+)
+DECISION = Decision(REQUEST, Reason.HELO, defers=True, evidence={Check.HELO: Finding(2, "jürgen is a “friend”")})
+KEPT = KeptDecision(NOON, "greylist", DECISION, "the sender", "the recipient")
+
+
+@pytest.mark.parametrize(
+    ("instant", "number"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), 0),
+        (datetime(1970, 1, 1, 0, 0, 1, 2, UTC), 1_000_002),
+        (NOON, 1_795_435_200_000_000),
+        (datetime.max.replace(tzinfo=UTC), 253_402_300_799_999_999),
+        (datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), -1),
+    ],
+)
+def test_instants_are_exact_microseconds(instant: datetime, number: int) -> None:
+    """No float is on the way: it could not tell the last ones apart."""
+    assert microseconds(instant) == number
+    assert from_microseconds(number) == instant
+    assert from_microseconds(number).utcoffset() == timedelta(0)
+
+
+def test_an_instant_of_another_time_zone_is_the_same() -> None:
+    assert microseconds(NOON.astimezone(timezone(timedelta(hours=-3.5)))) == microseconds(NOON)
+
+
+def test_a_decision_s_row() -> None:
+    """Sender and recipient are those that may be kept, not the request's."""
+    assert decision_row(KEPT) == {
+        "at": microseconds(NOON),
+        "outcome": "greylist",
+        "reason": "helo",
+        "client_address": "192.0.2.1",
+        "client_name": "mx.example.com",
+        "helo_name": "friend",
+        "sender": "the sender",
+        "recipient": "the recipient",
+        "instance": "1a.2b",
+        "queue_id": "4711",
+        "details": '{"findings": {"helo": {"score": 2, "detail": "jürgen is a “friend”"}}}',
+    }
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "🙂"], ids=ascii)
+def test_a_text_is_kept_up_to_a_length(letter: str) -> None:
+    """In characters, as MySQL's columns count; Postfix may send 2,048 bytes of an address."""
+    request = Request(**dict.fromkeys(("client_name", "helo_name", "instance", "queue_id"), letter * 2048))
+    row = decision_row(KeptDecision(NOON, "pass", Decision(request, Reason.CLEAN), letter * 2048, letter * 2048))
+    for name in ("client_name", "helo_name", "instance", "queue_id", "sender", "recipient"):
+        assert row[name] == letter * LONGEST_TEXT
+
+
+def test_details_of_a_decision_without_any_are_json_too() -> None:
+    row = decision_row(KeptDecision(NOON, "pass", Decision(REQUEST, Reason.KNOWN), "", ""))
+    assert json.loads(str(row["details"])) == {}
