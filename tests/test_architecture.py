@@ -16,7 +16,7 @@ STOREYS = [
     ["connection", "store", "resolver", "systemd", "web"],
     ["uncached"],
     ["service"],
-    ["actions", "checks", "log", "config_file", "json_lines"],
+    ["actions", "checks", "log", "config_file", "json_lines", "interruption"],
     ["config", "metrics"],
     ["database", "privacy"],
     ["ports"],

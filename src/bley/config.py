@@ -150,14 +150,14 @@ class Settings(BaseModel):
     greylist_header: Annotated[str, _template("delta", "version", "hostname", "date")] = (
         "X-Greylist: delayed %(delta)s seconds by bley-%(version)s at %(hostname)s; %(date)s"
     )
-    database: str = ""
+    database: Annotated[str, Field(repr=False)] = ""
     dbtype: DbType = "sqlite3"
     dbhost: str = "localhost"
     dbport: Annotated[int, Field(ge=0, le=65535)] = 0
     dbname: Annotated[str, Field(min_length=1)] = "bley.db"
     dbpath: str = ""
     dbuser: str = "bley"
-    dbpass: str = ""
+    dbpass: Annotated[str, Field(repr=False)] = ""
     dbpass_file: str = ""
     dbtls: Tls = "off"
     dbtls_ca: str = ""

@@ -29,6 +29,7 @@ _OTHER_SECTIONS = ("bleygraph",)
 _RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}  # bley 2's words
 _ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # who asks why mail is delayed must get through: RFC 5321 4.5.1
 _LATER = ("destdir",)
+_TEMPLATES = ("reject_msg", "greylist_header")
 _PASSWORD_VARIABLE = "BLEY_DBPASS"
 _LINE = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
 
@@ -90,6 +91,7 @@ def load(file: Path | None = None, *, makes_key: bool = False) -> Configuration:
         senders=read("whitelist_senders_file", read_mail_addresses),
         notes=(
             *(f"{file}:{lines.get(key, 0)}: {key} has no effect in this version" for key in later),
+            *_doubled_percents(texts, lines, str(file)),
             *_dead_lists(settings, lines, str(file)),
         ),
         privacy_key=read_key(settings.folder / settings.privacy_key_file, makes_key=makes_key)
@@ -198,6 +200,15 @@ def _with_password(settings: Settings, folder: Path, place: Fault) -> Settings:
     elif not (password := os.environ.get(_PASSWORD_VARIABLE, "")):
         return settings
     return settings.model_copy(update={"dbpass": password})
+
+
+def _doubled_percents(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> list[str]:
+    """bley 2 took %% for a percent sign everywhere; here it is so in templates only."""
+    return [
+        f"{file}:{lines.get(key, 0)}: {key} has %%, which was one percent sign to bley 2: write one if you mean one"
+        for key, text in texts.items()
+        if "%%" in text and key not in _TEMPLATES
+    ]
 
 
 def _dead_lists(settings: Settings, lines: Mapping[str, int], file: str) -> list[str]:

@@ -35,6 +35,7 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
     store = _look_into(place)
     hostname = socket.gethostname()
     service = Service(configuration, store, checks, clock, hostname)
+    service.finds_any = True
     steps = [("request", _request(request))]
     try:
         decision = await service.decide(request)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from bley import __version__
 from bley.core.errors import BleyError
-from bley.core.greylist import Record, Status
+from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.inherited import kept_recipient, kept_sender
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules, bounded
@@ -59,7 +59,7 @@ class _Line(BaseModel):
     status: Literal["greylisted", "clean", "trusted"]
     first_seen: _Instant
     last_seen: _Instant
-    attempts: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    attempts: Annotated[int, Field(ge=0, le=MAX_ATTEMPTS)] = 0
 
 
 def header(privacy: str) -> str:

@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
 from bley.core.wanted import Wanted
 from bley.database import Database, parse_database, read_password
+from bley.interruption import Interruption
 from bley.json_lines import FormatError, read_lines
 from bley.log import printable
 from bley.ports import utc_now
@@ -83,15 +84,16 @@ def import_(
     configuration = load_settings(file or before, makes_key=True)
     if (source in ("postgrey", *_READERS)) != (place is not None):
         raise click.UsageError("write: bley import postgrey DIR, sqlgrey URL, bley URL, or a file alone")
-    commands = StoreCommands(configuration, utc_now(), dry_run=dry_run)
+    interruption = Interruption()
+    commands = StoreCommands(configuration, utc_now(), interruption, dry_run=dry_run)
     if source == "postgrey" and place:
         found = read_postgrey(Path(place), timedelta(seconds=delay), auto_whitelist_clients)
-        count = _run(commands.take(_in_turn(found)))
+        count = _run(commands.take(interruption.read(found, waits=False)))
     elif place:
         count = _run(_take_from_database(commands, source, _database(place, password_file)))
     else:
         with _reading(source) as records:
-            count = _run(commands.take(_in_turn(records(configuration.triplet_rules))))
+            count = _run(commands.take(interruption.read(records(configuration.triplet_rules), waits=source == "-")))
     _tell(source, count, dry_run=dry_run)
 
 
@@ -135,7 +137,7 @@ def _tell(source: str, count: ImportCount, *, dry_run: bool) -> None:
 @click.pass_obj
 def export(before: Path | None, file: Path | None, target: str) -> None:
     """Write all records as JSON lines to FILE, or to standard output."""
-    commands = StoreCommands(load_settings(file or before), utc_now())
+    commands = StoreCommands(load_settings(file or before), utc_now(), Interruption())
     with _writing(target) as opened:
         count = _run(commands.export(opened))
     click.echo(f"{count} records exported", err=True)
@@ -165,7 +167,7 @@ def forget(
     wanted = Wanted(client, sender, recipient)
     if (wanted == Wanted()) != everything:
         raise click.UsageError("say which: --client, --sender, --recipient, or --all")
-    commands = StoreCommands(load_settings(file or before), utc_now(), dry_run=dry_run)
+    commands = StoreCommands(load_settings(file or before), utc_now(), Interruption(), dry_run=dry_run)
     found = _run(commands.forget(wanted))
     table = Table("client", "sender", "recipient", "status", "first seen", "last seen", box=None, pad_edge=False)
     for triplet, record in found:
@@ -186,13 +188,10 @@ def _run(work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run(work)
     except SettingsError as error:
         refuse(error)
+    except KeyboardInterrupt as error:
+        raise click.ClickException("interrupted") from error
     except BleyError as error:
         raise click.ClickException(str(error)) from error
-
-
-async def _in_turn(items: Iterable[_T]) -> AsyncIterator[_T]:
-    for item in items:
-        yield item
 
 
 @contextlib.contextmanager

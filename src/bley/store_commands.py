@@ -15,6 +15,7 @@ from bley.core.greylist import Record
 from bley.core.inherited import Inherited
 from bley.core.mail import Triplet
 from bley.core.wanted import Wanted
+from bley.interruption import InterruptedWorkError, Interruption
 from bley.json_lines import header, line
 from bley.predecessors.taking import Taking, open_own
 from bley.store.engine import Engine
@@ -35,11 +36,14 @@ class ImportCount:
 class StoreCommands:
     """Works on the store of this configuration, with or without a running bley; a `dry_run` changes nothing.
 
-    Each method raises StoreError when that is not possible.
+    Each method raises StoreError when that is not possible, and InterruptedWorkError between two portions.
     """
 
-    def __init__(self, configuration: Configuration, now: datetime, *, dry_run: bool = False) -> None:
+    def __init__(
+        self, configuration: Configuration, now: datetime, interruption: Interruption, *, dry_run: bool = False
+    ) -> None:
         self._configuration, self._now, self._dry_run = configuration, now, dry_run
+        self._interruption = interruption
 
     async def take(self, items: AsyncIterable[Inherited | tuple[Triplet, Record] | str]) -> ImportCount:
         """Unite what was read elsewhere with what is known; a text is why something could not be read.
@@ -56,6 +60,7 @@ class StoreCommands:
                         await engine.unite(records, self._now, lifetimes)
                     taken += len(records)
                     advance(len(records))
+                    self._stop_if_wanted(f"{taken} records were taken over; do it again for all")
         return ImportCount(taken, taking.skipped)
 
     async def export(self, file: TextIO) -> int:
@@ -68,20 +73,27 @@ class StoreCommands:
                     file.writelines(f"{line(*record)}\n" for record in records)
                     count += len(records)
                     advance(len(records))
+                    self._stop_if_wanted("the export is not whole")
         return count
 
     async def forget(self, wanted: Wanted) -> list[tuple[Triplet, Record]]:
         """Forget the records that are meant, here and in every running bley; which."""
-        wanted = wanted.normalised(self._configuration.triplet_rules)
+        normalised = wanted.normalised(self._configuration.triplet_rules)
         found: list[tuple[Triplet, Record]] = []
         async with self._engine() as engine:
             with _progress("looking") as advance:
                 async for records in engine.records():
-                    found += [record for record in records if wanted.fits(record[0])]
+                    found += [record for record in records if normalised.fits(record[0]) or wanted.fits(record[0])]
                     advance(len(records))
+                    self._stop_if_wanted("nothing is forgotten")
             for start in range(0, 0 if self._dry_run else len(found), _PORTION):
+                self._stop_if_wanted(f"only {start} records are forgotten")
                 await engine.forget([triplet for triplet, _ in found[start : start + _PORTION]])
         return found
+
+    def _stop_if_wanted(self, what: str) -> None:
+        if self._interruption.is_wanted:
+            raise InterruptedWorkError(f"interrupted: {what}")
 
     @contextlib.asynccontextmanager
     async def _engine(self) -> AsyncIterator[Engine]:

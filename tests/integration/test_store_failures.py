@@ -376,11 +376,8 @@ SERVER_FAULTS: dict[str, dict[str, Fault]] = {
     "read-only": on_all(read_only),
     "password changed": on_all(password_changed),
     "locked for writers": {"postgresql": locked, "mariadb": locked, "redis": redis_paused},
-    "locked, or full": {
-        "postgresql": locked_for_readers_too,
-        "mariadb": locked_for_readers_too,
-        "redis": redis_full,
-    },
+    "locked": {"postgresql": locked_for_readers_too, "mariadb": locked_for_readers_too},
+    "full": {"redis": redis_full},
 }
 SERVER_FAULTS_AT_START: dict[str, dict[str, Fault]] = {
     "gone": on_all(killed),
@@ -443,6 +440,7 @@ class Trial:
         with ThreadPoolExecutor(2) as pool:
             back_after = max(pool.map(wait_until_back, self._nodes))
         said = self._nodes[0].warnings()[0]
+        said = said.removeprefix(f"{parse_database(self._place.url)}: ")
         print(f"{what} | {self._place.engine} | {self._first:.2f} | {self._later:.2f} | {back_after:.1f} | {said}")
         self.strangers_are_deferred()
         self._check_records()
@@ -565,14 +563,17 @@ def damage_pages(file: Path) -> None:
     file.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [damage_all, damage_pages], ids=["all of it", "some pages"])
-def test_a_damaged_sqlite_file(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+DAMAGES = {"all of it": damage_all, "some pages": damage_pages}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_damaged_sqlite_file(tmp_path: Path, what: str) -> None:
     """bley says so and what to do, leaves the file alone, and goes on with a good one when that is there."""
     place = sqlite_place(tmp_path / "store")
     file, good = place.file, place.file.with_name("good.db")
     asyncio.run(fill(file))
     good.write_bytes(file.read_bytes())
-    damage(file)
+    DAMAGES[what](file)
     before, inode = file.read_bytes(), file.stat().st_ino
     with both_nodes(tmp_path, place.url) as nodes:
         trial = Trial(place, nodes)
@@ -587,7 +588,7 @@ def test_a_damaged_sqlite_file(tmp_path: Path, damage: Callable[[Path], None]) -
         for each in file.parent.glob("bley.db-*"):
             each.unlink()
         good.rename(file)
-        trial.store_is_back(f"damaged, {damage.__name__}")
+        trial.store_is_back(f"damaged at start, {what}")
         for node in nodes:
             node.ask(OF_GOOD_PAGE)
             assert "reason=early" in node.decision(OF_GOOD_PAGE)

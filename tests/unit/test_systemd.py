@@ -89,10 +89,13 @@ def test_a_passed_socket_is_listened_at(tmp_path: Path) -> None:
         settings.write_text(f"[bley]\ndbpath = {tmp_path}\nlisten_addr = 192.0.2.1\nweb_listen =\n")
         command = [sys.executable, "-c", PASSING, str(listener.fileno()), "-m", "bley", "serve", "-c", str(settings)]
         with subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            assert f"listens on 127.0.0.1:{port}, store" in process.stdout.readline()
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
-                peer.sendall(b"recipient=postmaster@example.org\nclient_address=192.0.2.1\n\n")
-                assert peer.recv(100) == b"action=DUNNO\n\n"
-            process.terminate()
+            try:
+                assert process.stdout
+                told = next(line for line in process.stdout if "listens on" in line)
+                assert f"listens on 127.0.0.1:{port}, store" in told
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+                    peer.sendall(b"recipient=postmaster@example.org\nclient_address=192.0.2.1\n\n")
+                    assert peer.recv(100) == b"action=DUNNO\n\n"
+            finally:
+                process.terminate()
         assert process.returncode == 0

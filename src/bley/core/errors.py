@@ -4,15 +4,16 @@ BleyError
   SettingsError   the operator: wrong settings, a wrong line in a list file
   ProtocolError   the peer: bytes that are no policy request
   StoreError      the store: gone, locked, full, damaged
+    RefusedError  nobody: it will not keep this, whenever it is asked
   ResolverError   the DNS: no answer, or a refusal
 
 Anything else that is raised is a bug and shows its traceback.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BleyError", "Fault", "ProtocolError", "ResolverError", "SettingsError", "StoreError"]
+__all__ = ["BleyError", "Fault", "ProtocolError", "RefusedError", "ResolverError", "SettingsError", "StoreError"]
 
 
 class BleyError(Exception):
@@ -45,7 +46,18 @@ class ProtocolError(BleyError):
 
 
 class StoreError(BleyError):
-    """The store did not do what was asked; answer by `on_store_error`."""
+    """The store did not do what was asked; answer by `on_store_error`.
+
+    `done`: the places of the sightings of a batch that were merged all the same.
+    """
+
+    def __init__(self, text: str, done: Collection[int] = ()) -> None:
+        self.done = done
+        super().__init__(text)
+
+
+class RefusedError(StoreError):
+    """The store is there, but will never do this: what was asked has something that it cannot keep."""
 
 
 class ResolverError(BleyError):

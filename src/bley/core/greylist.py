@@ -17,7 +17,11 @@ from enum import Enum, IntEnum
 
 from bley.core.mail import Triplet
 
-__all__ = ["Lifetimes", "Record", "Sighting", "Standing", "Status", "Timing", "merged", "united"]
+__all__ = ["MAX_ATTEMPTS", "Lifetimes", "Record", "Sighting", "Standing", "Status", "Timing", "merged", "united"]
+
+
+MAX_ATTEMPTS = 1_000_000
+"""So far early retries are counted: every wait is the longest by then, and every engine can keep the number."""
 
 
 class Status(IntEnum):
@@ -121,7 +125,7 @@ def merged(record: Record | None, sighting: Sighting) -> Record:
         status=max(record.status, sighting.status),
         first_seen=min(record.first_seen, sighting.seen),
         last_seen=max(record.last_seen, sighting.seen),
-        attempts=record.attempts + sighting.attempts,
+        attempts=min(record.attempts + sighting.attempts, MAX_ATTEMPTS),
     )
 
 

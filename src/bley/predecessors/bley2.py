@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bley.core.greylist import Record, Status
+from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.inherited import Inherited
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE, columns_of, instant, masked_network, opened, rows, text, text_column
@@ -60,6 +60,6 @@ def _inherited(row: sa.Row[Any]) -> Inherited | str:
     if not isinstance(row.status, int) or row.status < 0 or not isinstance(row.fail_count, int | None):
         return UNREADABLE
     status = _STATUSES.get(row.status, Status.GREYLISTED)
-    attempts = max(row.fail_count or 0, 0) if status is Status.GREYLISTED else 0
+    attempts = min(max(row.fail_count or 0, 0), MAX_ATTEMPTS) if status is Status.GREYLISTED else 0
     # Folded, since ANY is not: a sender that is spelt like it must not stand for all.
     return Inherited(network, sender.casefold(), recipient.casefold(), Record(status, seen, seen, attempts))

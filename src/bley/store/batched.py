@@ -12,13 +12,15 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import StoreError
+from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.mail import Triplet
 from bley.metrics import STORE_DOWN, STORE_DROPPED
+from bley.store.batch import Batch, Read, Write, tell, tell_all, waits_since
 from bley.store.decisions import Decisions
 from bley.store.engine import Count, Engine, News, Purged
 
@@ -46,28 +48,14 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-class _Write(NamedTuple):
-    sighting: Sighting
-    since: float
-    """By the loop's clock, since when somebody waits."""
-    written: asyncio.Future[None] | None
-    """None: nobody waits."""
-
-
-class _Read(NamedTuple):
-    triplets: Sequence[Triplet]
-    since: float
-    found: asyncio.Future[tuple[Triplet, Record] | None]
-
-
 class BatchedStore:
     """The Store port on an Engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reads: deque[_Read] = deque()
-        self._writes: deque[_Write] = deque()
-        self._batch: tuple[list[_Write], list[_Read]] = ([], [])
+        self._reads: deque[Read] = deque()
+        self._writes: deque[Write] = deque()
+        self._batch = Batch([], [])
         self._worker: asyncio.Task[None] | None = None
         self._decisions = Decisions(self._write_decisions)
         self._lock = asyncio.Lock()
@@ -76,6 +64,7 @@ class BatchedStore:
         self.is_down = False
         """The last transaction failed: answers come at once, all StoreError, until one succeeds again."""
         self._dropped = 0
+        self._decisions_wait = False
 
     async def open(self) -> None:
         """Connect, and make or upgrade the tables; what takes longer than a request may wait goes on behind."""
@@ -86,10 +75,10 @@ class BatchedStore:
         """See the port."""
         self._refuse_when_down()
         loop = asyncio.get_running_loop()
-        read = _Read(triplets, loop.time(), loop.create_future())
+        read = Read(triplets, loop.time(), loop.create_future())
         self._reads.append(read)
         self._work()
-        return await read.found
+        return await read.told
 
     async def record(self, sighting: Sighting) -> None:
         """See the port."""
@@ -98,13 +87,13 @@ class BatchedStore:
         self._refuse_when_down()
         loop = asyncio.get_running_loop()
         written = loop.create_future()
-        self._writes.append(_Write(sighting, loop.time(), written))
+        self._writes.append(Write(sighting, loop.time(), written))
         self._work()
         await written
 
     def record_later(self, sighting: Sighting) -> None:
         """See the port."""
-        self._writes.append(_Write(sighting, 0, None))
+        self._writes.append(Write(sighting, 0, None))
         if len(self._writes) > MAX_KEPT and self.is_down:
             self._writes.popleft()
             self._dropped += 1
@@ -163,11 +152,16 @@ class BatchedStore:
             writes = [self._writes.popleft() for _ in range(min(len(self._writes), MAX_BATCH))]
             # A read waits until all that was recorded before it is in its batch or an earlier one.
             reads = [] if self._writes else [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
-            self._batch = writes, reads
+            self._batch = Batch(writes, reads)
             try:
-                records = await self._transact()
+                try:
+                    records = await self._transact()
+                except RefusedError:
+                    records = await self._transact_singly()
             except (StoreError, asyncio.CancelledError) as error:
-                self._writes.extendleft(write._replace(written=None) for write in reversed(writes))
+                done = error.done if isinstance(error, StoreError) else ()
+                again = [write._replace(told=None) for at, write in enumerate(writes) if at not in done]
+                self._writes.extendleft(reversed(again))
                 if not isinstance(error, StoreError):
                     raise
                 self._go_down(error)
@@ -176,7 +170,7 @@ class BatchedStore:
                 self._go_down(StoreError(f"internal error: {error}"))
             else:
                 self._come_back()
-                _resolve(writes, reads, records)
+                self._batch.resolve(records)
                 continue
             if is_last_try:
                 return
@@ -184,14 +178,39 @@ class BatchedStore:
 
     async def _transact(self) -> Mapping[Triplet, Record]:
         """Do the batch. Raises StoreError; all who wait have been told of it at their time already if it hung."""
-        writes, reads = self._batch
         if not self._is_prepared:
             if not await self._or_go_down(self._alone(self._engine.is_prepared), stops=True):
                 await self._or_go_down(self._prepare(), stops=False)
             self._is_prepared = True
-        sightings = [write.sighting for write in writes]
-        triplets = [triplet for read in reads for triplet in read.triplets]
-        return await self._or_go_down(self._alone(lambda: self._engine.transact(sightings, triplets)), stops=True)
+        return await self._merge_and_find(self._batch.sightings, self._batch.triplets)
+
+    async def _merge_and_find(
+        self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]
+    ) -> Mapping[Triplet, Record]:
+        return await self._or_go_down(self._alone(partial(self._engine.transact, sightings, triplets)), stops=True)
+
+    async def _transact_singly(self) -> Mapping[Triplet, Record]:
+        """Do the batch piece by piece, since the store refuses something in it: only that is lost, and told."""
+        writes, reads = self._batch
+        records: dict[Triplet, Record] = {}
+        while writes:
+            write = writes[0]
+            try:
+                await self._merge_and_find([write.sighting], [])
+            except RefusedError as error:
+                _log.error("store: %s; what it refuses is lost: %r", error, write.sighting)
+                STORE_DROPPED.labels("writes").inc()
+                tell(write.told, error)
+            else:
+                tell(write.told, None)
+            del writes[0]
+        for read in reads:
+            try:
+                records |= await self._merge_and_find([], read.triplets)
+            except RefusedError as error:
+                _log.error("store: %s; it cannot be asked for %r", error, read.triplets)
+                tell(read.told, error)
+        return records
 
     async def _prepare(self) -> None:
         try:
@@ -222,14 +241,9 @@ class BatchedStore:
     @property
     def _patience(self) -> float:
         """For how many seconds the one who has waited longest may still wait; some for a batch of its own."""
-        writes, reads = self._batch
         now = asyncio.get_running_loop().time()
-        waiting = (
-            next((write.since for write in queue if write.written and not write.written.done()), now)
-            for queue in (writes, self._writes)
-        )
-        asking = (next((read.since for read in queue if not read.found.done()), now) for queue in (reads, self._reads))
-        return max(min(*waiting, *asking) + TRANSACTION_SECONDS - now, 0.05)
+        queues = (*self._batch, self._writes, self._reads)
+        return max(min(waits_since(queue, now) for queue in queues) + TRANSACTION_SECONDS - now, 0.05)
 
     async def _alone(self, work: Callable[[], Awaitable[_T]]) -> _T:
         async with self._lock:
@@ -239,7 +253,14 @@ class BatchedStore:
         self._refuse_when_down()
         if not self._is_prepared:
             raise StoreError(f"{self._engine.place}: not ready yet")
-        await self._behind(lambda: self._engine.keep(decisions, counts))
+        try:
+            await self._behind(lambda: self._engine.keep(decisions, counts))
+        except StoreError as error:
+            if not self._decisions_wait and not self.is_down:
+                _log.warning("store: %s; decisions wait until it takes them", error)
+            self._decisions_wait = True
+            raise
+        self._decisions_wait = False
 
     async def _behind(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """What nobody waits for, and what must not make anybody wait. Raises StoreError."""
@@ -259,13 +280,8 @@ class BatchedStore:
         self.is_down = True
         self._is_prepared = False  # another one may stand in its place
         STORE_DOWN.set(1)
-        writes, reads = self._batch
-        for future in (
-            *(write.written for write in (*writes, *self._writes)),
-            *(read.found for read in (*reads, *self._reads)),
-        ):
-            if future and not future.done():
-                future.set_exception(StoreError(str(error)))
+        for queue in (*self._batch, self._writes, self._reads):
+            tell_all(queue, error)
         self._reads.clear()
 
     def _come_back(self) -> None:
@@ -281,13 +297,3 @@ class BatchedStore:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closed.wait()
-
-
-def _resolve(writes: Sequence[_Write], reads: Sequence[_Read], records: Mapping[Triplet, Record]) -> None:
-    for write in writes:
-        if write.written and not write.written.done():
-            write.written.set_result(None)
-    for read in reads:
-        if not read.found.done():
-            found = ((triplet, records[triplet]) for triplet in read.triplets if triplet in records)
-            read.found.set_result(next(found, None))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
+from bley.core.errors import StoreError
 from bley.store.sqlite_file import check_file
 
 __all__ = ["Dialect", "Mysql", "Postgresql", "Sqlite", "words_of"]
@@ -37,10 +38,18 @@ class Dialect:
         """The columns of the row that is inserted, for `or_update`."""
         return insert.excluded
 
-    def or_update(self, insert: Any, changes: Mapping[str, Any]) -> sa.Insert:
+    def or_update(self, insert: Any, changes: Mapping[str, Any]) -> sa.Executable:
         """The INSERT that, where the key is there already, makes these changes, in their order."""
         statement: sa.Insert = insert.on_conflict_do_update(index_elements=insert.table.primary_key, set_=changes)
         return statement
+
+    def delete_some(self, table: sa.Table, condition: sa.ColumnElement[bool], limit: int) -> sa.Delete:
+        """Delete at most so many rows for which the condition holds, be it that they were changed a moment ago."""
+        key = sa.tuple_(*table.primary_key)
+        return sa.delete(table).where(condition, key.in_(sa.select(*table.primary_key).where(condition).limit(limit)))
+
+    def check(self, connection: sa.Connection) -> None:
+        """Raise StoreError when this database can never be the store."""
 
     def begin(self, connection: sa.Connection, *, writes: bool) -> None:
         """Begin the transaction."""
@@ -124,6 +133,15 @@ class Postgresql(Dialect):
         """See Dialect."""
         return postgresql.insert(table)
 
+    def check(self, connection: sa.Connection) -> None:
+        """See Dialect."""
+        encoding = connection.scalar(sa.text("SHOW server_encoding"))
+        if encoding != "UTF8":
+            raise StoreError(
+                f"{self.place}: its encoding is {encoding}: make a database with ENCODING 'UTF8' for bley, and fetch "
+                "what a bley 2 left in this one by `bley import bley URL`"
+            )
+
     @contextmanager
     def locked(self, connection: sa.Connection) -> Iterator[None]:
         """To the end of the transaction."""
@@ -164,10 +182,17 @@ class Mysql(Dialect):
         """See Dialect."""
         return insert.inserted
 
-    def or_update(self, insert: Any, changes: Mapping[str, Any]) -> sa.Insert:
+    def or_update(self, insert: Any, changes: Mapping[str, Any]) -> sa.Executable:
+        """See Dialect. In the words of MySQL 5.7, which all still know.
+
+        In those of 8.0 (`AS new`) the driver would not see that it can put many rows into one statement.
+        """
+        statement = insert.on_duplicate_key_update(list(changes.items()))
+        return sa.text(str(statement.compile(dialect=mysql.dialect(paramstyle="named"))))
+
+    def delete_some(self, table: sa.Table, condition: sa.ColumnElement[bool], limit: int) -> sa.Delete:
         """See Dialect."""
-        statement: sa.Insert = insert.on_duplicate_key_update(list(changes.items()))
-        return statement
+        return sa.delete(table).where(condition).with_dialect_options(mysql_limit=limit)
 
     @contextmanager
     def locked(self, connection: sa.Connection) -> Iterator[None]:

@@ -102,20 +102,23 @@ def _redis_clients(database: Database) -> tuple[Any, Sequence[Any]]:
     access: dict[str, Any] = {"username": database.user or None, "password": database.password or None}
     common = access | {"socket_timeout": _CONNECT_SECONDS, "socket_connect_timeout": _CONNECT_SECONDS}
     common |= {"retry": Retry(NoBackoff(), 1)}  # a connection that had ended meanwhile
+    tls: dict[str, Any] = {}
     if database.tls != "off":
         _ssl_context(database)
-        common |= {
+        tls = {
             "ssl": True,
             "ssl_cert_reqs": "required" if database.tls == "verify" else "none",
             "ssl_check_hostname": database.tls == "verify",
             "ssl_ca_certs": database.ca_file or None,
         }
+    common |= tls
     if database.redis_kind == "cluster":
         return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in database.hosts], **common), ()
     number = int(database.name)
     if database.redis_kind == "sentinel":
         untyped: Any = Sentinel
-        sentinel = untyped(list(database.hosts), db=number, **common)
+        to_sentinels = tls | {"socket_timeout": _CONNECT_SECONDS, "socket_connect_timeout": _CONNECT_SECONDS}
+        sentinel = untyped(list(database.hosts), sentinel_kwargs=to_sentinels, db=number, **common)
         return sentinel.master_for(database.master), sentinel.sentinels
     if database.socket:
         return Redis(unix_socket_path=database.socket, db=number, **common), ()

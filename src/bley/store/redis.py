@@ -10,7 +10,7 @@ one key, so that a Cluster can run it. Records and counts expire by themselves.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from bley.core.decision import KeptDecision
 from bley.core.errors import StoreError
-from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting, Status
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY
 from bley.store.engine import SPANS, Count, News, Purged
@@ -47,7 +47,8 @@ if old[1] and not (old[1] == '0' and forget_before ~= '' and tonumber(old[2]) < 
   if tonumber(old[1]) > tonumber(status) then status = old[1] end
   if tonumber(old[2]) < tonumber(first) then first = old[2] end
   if tonumber(old[3]) > tonumber(last) then last = old[3] end
-  if forget_before == '' then attempts = math.max(old[4], attempts) else attempts = old[4] + attempts end
+  if forget_before == '' then attempts = math.max(old[4], attempts)
+  else attempts = math.min(old[4] + attempts, tonumber(ARGV[8])) end
 end
 redis.call('HSET', KEYS[1], 'status', status, 'first_seen', first, 'last_seen', last, 'attempts', attempts)
 local lifetime = tonumber(status == '0' and ARGV[6] or ARGV[7])
@@ -91,7 +92,9 @@ class RedisEngine:
                     _write(pipeline, sighting.triplet, record, sighting.lifetimes, str(forget_before))
                 for triplet in triplets:
                     _read(pipeline, triplet)
-                results = await _execute(pipeline)
+                results = await pipeline.execute(raise_on_error=False)
+                merged = results[: len(results) - len(triplets)]
+                _raise_first(results, done=[at for at, each in enumerate(merged) if not isinstance(each, Exception)])
         found = zip(triplets, results[len(results) - len(triplets) :], strict=True)
         return {triplet: _record(fields) for triplet, fields in found if fields[0] is not None}
 
@@ -158,8 +161,8 @@ class RedisEngine:
         try:
             yield
         except (RedisError, OSError, TimeoutError) as error:
-            words = " ".join(str(error).partition(". script:")[0].split()) or type(error).__name__
-            raise StoreError(f"{self.place}: {words}") from error
+            words = " ".join(str(error).partition(" script:")[0].split()) or type(error).__name__
+            raise StoreError(f"{self.place}: {words}", getattr(error, "done", ())) from error
 
     async def close(self) -> None:
         """See Engine."""
@@ -167,13 +170,16 @@ class RedisEngine:
             await client.aclose()
 
 
-async def _execute(pipeline: Any) -> list[Any]:
-    """All results, or the first error that a command met, in Redis' words: redis-py would add the whole command."""
-    results: list[Any] = await pipeline.execute(raise_on_error=False)
+async def _execute(pipeline: Any) -> None:
+    _raise_first(await pipeline.execute(raise_on_error=False))
+
+
+def _raise_first(results: Sequence[Any], done: Collection[int] = ()) -> None:
+    """Raise the first error that a command met, in Redis' words: redis-py would add the whole command."""
     for result in results:
         if isinstance(result, Exception):
+            result.done = done  # type: ignore[attr-defined] # told on by _store_errors
             raise result
-    return results
 
 
 def _key(triplet: Triplet) -> str:
@@ -192,6 +198,7 @@ def _write(pipeline: Any, triplet: Triplet, record: Record, lifetimes: Lifetimes
         forget_before,
         lifetimes.greylisted // _MILLISECOND,
         lifetimes.known // _MILLISECOND,
+        MAX_ATTEMPTS,
     )
 
 

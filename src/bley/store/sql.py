@@ -13,10 +13,10 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import StoreError
+from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY
@@ -72,6 +72,7 @@ class SqlEngine:
 
     def _version(self, connection: sa.Connection) -> int:
         """The schema's; 0 where bley has prepared nothing yet."""
+        self._dialect.check(connection)
         version = self._meta(connection, "schema") if sa.inspect(connection).has_table(meta.name) else 0
         if version > VERSION:
             raise StoreError(
@@ -82,11 +83,17 @@ class SqlEngine:
     def _upgrade(self, connection: sa.Connection, inherited: Sequence[tuple[Triplet, Record]]) -> None:
         with self._dialect.locked(connection):
             is_new = self._version(connection) == 0  # another node may have been faster
+            is_empty = not sa.inspect(connection).has_table(triplets.name)
             METADATA.create_all(connection)
-            if inherited and is_new:
-                connection.execute(self._statements.unite, _sorted(map(_row_of_record, inherited)))
+            if is_new:
+                # In portions: the driver lets others go on between them.
+                for start in range(0, len(inherited), _PORTION):
+                    rows = _sorted(map(_row_of_record, inherited[start : start + _PORTION]))
+                    connection.execute(self._statements.unite, rows)
             self._set_meta(connection, "schema", VERSION)
             connection.commit()  # within the lock, which MySQL keeps beyond the transaction
+        if is_new and is_empty:
+            _log.info("store: %s is new, no records were in it", self.place)
         if inherited and is_new:
             _log.info("store: took over %d records of bley 2, its tables stay as they are", len(inherited))
 
@@ -125,36 +132,34 @@ class SqlEngine:
         """See Engine."""
 
         def work(connection: sa.Connection) -> Purged:
-            purged = self._purge_records(connection, now, lifetimes, limit)
-            before = microseconds(now - lifetimes.decisions)
-            ids = connection.scalars(sa.select(decisions.c.id).where(decisions.c.at < before).limit(limit)).all()
-            if ids:
-                connection.execute(sa.delete(decisions).where(decisions.c.id.in_(ids)))
-            return Purged(purged, len(ids), self._purge_counts(connection, now))
+            column = triplets.c
+            known = column.status.in_([Status.CLEAN, Status.TRUSTED])
+            purged = [
+                self._purge(connection, table, is_old, limit)
+                for table, is_old in (
+                    (triplets, (column.status == Status.GREYLISTED) & (column.last_seen < ago(lifetimes.greylisted))),
+                    (triplets, known & (column.last_seen < ago(lifetimes.known))),
+                    (decisions, decisions.c.at < ago(lifetimes.decisions)),
+                )
+            ]
+            numbers = [
+                self._purge(
+                    connection,
+                    counts,
+                    (counts.c.seconds == seconds) & (counts.c.start < ago(lifetime) // 1_000_000),
+                    limit,
+                )
+                for seconds, lifetime in SPANS.items()
+            ]
+            return Purged(purged[0] + purged[1], purged[2], sum(numbers))
+
+        def ago(lifetime: timedelta) -> int:
+            return microseconds(now - lifetime)
 
         return await self._transaction(work)
 
-    def _purge_records(self, connection: sa.Connection, now: datetime, lifetimes: Lifetimes, limit: int) -> int:
-        column = triplets.c
-        old = sa.or_(
-            *(
-                sa.and_(column.status == status, column.last_seen < microseconds(now - lifetimes.of(status)))
-                for status in Status
-            )
-        )
-        keys = sa.select(column.client, column.sender, column.recipient, column.last_seen).where(old).limit(limit)
-        rows = [row._asdict() for row in connection.execute(keys)]
-        if rows:
-            connection.execute(self._statements.delete_unseen, rows)
-        return len(rows)
-
-    def _purge_counts(self, connection: sa.Connection, now: datetime) -> int:
-        purged = 0
-        for seconds, lifetime in SPANS.items():
-            before = int((now - lifetime).timestamp())
-            old = sa.delete(counts).where(counts.c.seconds == seconds, counts.c.start < before)
-            purged += connection.execute(old).rowcount
-        return purged
+    def _purge(self, connection: sa.Connection, table: sa.Table, is_old: sa.ColumnElement[bool], limit: int) -> int:
+        return connection.execute(self._dialect.delete_some(table, is_old, limit)).rowcount
 
     async def news(self) -> News:
         """See Engine."""
@@ -223,6 +228,8 @@ class SqlEngine:
         for tries_left in reversed(range(_TRIES)):
             try:
                 return await self._runner.run(transaction)
+            except (DataError, IntegrityError) as error:
+                raise RefusedError(self._dialect.reason(error)) from error
             except self._errors as error:
                 if tries_left and self._dialect.may_try_again(error):
                     continue

@@ -1,6 +1,5 @@
 """The statements of the SQL engine, in the words of each dialect."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -8,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from bley.core.greylist import Status
+from bley.core.greylist import MAX_ATTEMPTS, Status
 from bley.store.dialects import Dialect
 from bley.store.sql_schema import counts, meta, triplets
 
@@ -55,12 +54,11 @@ class Statements:
         self._dialect = dialect
         self.find = sa.text(dialect.find).columns(*triplets.c)
         self.delete = sa.delete(triplets).where(*(column == sa.bindparam(column.name) for column in _KEY))
-        self.delete_unseen = self.delete.where(_t.last_seen == sa.bindparam("last_seen"))
         self.merge = cache(self._merge)
         self.behind = _behind()
         insert = dialect.insert(triplets)
         new = dialect.new(insert)
-        self.unite = self._upsert(
+        self.unite = dialect.or_update(
             insert,
             {
                 "attempts": _Greatest(_t.attempts, new.attempts),
@@ -70,11 +68,11 @@ class Statements:
             },
         )
         insert = dialect.insert(counts)
-        self.count = self._upsert(insert, {"count": counts.c["count"] + dialect.new(insert)["count"]})
+        self.count = dialect.or_update(insert, {"count": counts.c["count"] + dialect.new(insert)["count"]})
         insert = dialect.insert(meta)
-        self.set_meta = self._upsert(insert, {"value": dialect.new(insert).value})
+        self.set_meta = dialect.or_update(insert, {"value": dialect.new(insert).value})
 
-    def _merge(self, lifetime_microseconds: int) -> sa.Insert:
+    def _merge(self, lifetime_microseconds: int) -> sa.Executable:
         """core.greylist.merged, as one statement.
 
         The lifetime stands in the text, since MySQL's driver puts many rows into one statement and cannot have
@@ -90,15 +88,13 @@ class Statements:
         def unless_old(value: Any, column: str) -> sa.ColumnElement[int]:
             return sa.case((is_old, new[column]), else_=value)
 
-        return self._upsert(
+        longest: sa.ColumnElement[int] = sa.literal_column(str(MAX_ATTEMPTS), sa.Integer)
+        return self._dialect.or_update(
             insert,
             {
-                "attempts": unless_old(_t.attempts + new.attempts, "attempts"),
+                "attempts": unless_old(_Least(_t.attempts + new.attempts, longest), "attempts"),
                 "last_seen": unless_old(_Greatest(_t.last_seen, new.last_seen), "last_seen"),
                 "first_seen": unless_old(_Least(_t.first_seen, new.first_seen), "first_seen"),
                 "status": _Greatest(_t.status, new.status),  # a greylisted one is below every other
             },
         )
-
-    def _upsert(self, insert: Any, changes: Mapping[str, Any]) -> sa.Insert:
-        return self._dialect.or_update(insert, changes)

@@ -1,5 +1,7 @@
 """SQLite's file: opened, and never taken for another one that stands in its place."""
 
+import contextlib
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -20,6 +22,9 @@ def open_sqlite(file: Path, *, read_only: bool) -> sa.Engine:
     def connect() -> sqlite3.Connection:
         nonlocal has_been_open
         mode = "ro" if read_only else "rw" if has_been_open else "rwc"
+        if mode == "rwc":
+            with contextlib.suppress(FileExistsError, OSError):  # SQLite says better what is wrong
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))  # who writes to whom is nobody else's business
         # Without isolation_level the driver begins no transactions of its own: Sqlite.begin does.
         connection = sqlite3.connect(
             sqlite_uri(file, mode), _LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=True

@@ -1,12 +1,14 @@
-"""What is special about the SQL engine on SQLite: how it opens its file, asks, and fails."""
+"""The SQL engine, here on SQLite: how it prepares its tables, asks, writes, purges, and fails."""
 
 import asyncio
 import contextlib
+import itertools
+import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,16 +16,36 @@ from typing import Any
 
 import pytest
 
+from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
-from bley.core.greylist import Record, Sighting, Status
-from bley.core.mail import Triplet
-from bley.store.sql import SqlEngine, open_sqlite
+from bley.core.evidence import Check, Finding
+from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
+from bley.core.mail import Request, Triplet
+from bley.core.policy import Reason
+from bley.core.triplet import ANY
+from bley.database import Database
+from bley.store.engine import Count, Engine, News, Purged
+from bley.store.opening import open_engine
+from bley.store.rows import decision_row, microseconds
+from bley.store.sql import TakeOver
 from tests.fakes import NOON
 
 _PATIENCE_SECONDS = 3.0
+_DAY = timedelta(days=1)
+_LIFETIMES = Lifetimes(greylisted=10 * _DAY, known=40 * _DAY, decisions=30 * _DAY)
 _TRIPLET = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
-_SIGHTING = Sighting(_TRIPLET, Status.CLEAN, NOON, NOON - timedelta(days=10))
+_OTHER = replace(_TRIPLET, recipient="other@example.org")
+_SIGHTING = Sighting(_TRIPLET, Status.CLEAN, NOON, _LIFETIMES)
 _RECORD = Record(Status.CLEAN, NOON, NOON)
+_HOUR = int(NOON.timestamp())
+_DEV0 = """
+    CREATE TABLE triplets (
+        client TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL, status SMALLINT NOT NULL,
+        first_seen BIGINT NOT NULL, last_seen BIGINT NOT NULL, attempts INTEGER NOT NULL,
+        PRIMARY KEY (client, sender, recipient)
+    ) WITHOUT ROWID;
+    CREATE INDEX triplets_by_age ON triplets (status, last_seen);"""
+"""What 3.0.0.dev0 made, which had no version of its schema."""
 
 
 @pytest.fixture
@@ -33,7 +55,6 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 async def no_thread_is_left() -> AsyncIterator[None]:
-    """aiosqlite's threads end a moment after their connection, but they end."""
     before = threading.active_count()
     yield
     async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -42,28 +63,53 @@ async def no_thread_is_left() -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _engine(file: Path, *, read_only: bool = False) -> AsyncIterator[SqlEngine]:
-    engine = open_sqlite(file, read_only=read_only)
+async def _opened(file: Path, *, read_only: bool = False, take_over: TakeOver | None = None) -> AsyncIterator[Engine]:
+    """An engine that was not asked yet."""
+    engine = open_engine(Database(file=file), read_only=read_only, take_over=take_over)
     try:
         yield engine
     finally:
         await engine.close()
 
 
+@contextlib.asynccontextmanager
+async def _engine(file: Path, *, read_only: bool = False, take_over: TakeOver | None = None) -> AsyncIterator[Engine]:
+    """One that is prepared."""
+    async with _opened(file, read_only=read_only, take_over=take_over) as engine:
+        await engine.prepare()
+        yield engine
+
+
 @contextlib.contextmanager
 def _sqlite(file: Path) -> Iterator[sqlite3.Connection]:
     """Another process's connection."""
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
         yield connection
 
 
-async def _failure(engine: SqlEngine, *, writes: bool = True) -> str:
+def _rows(file: Path, table: str) -> list[dict[str, Any]]:
+    with _sqlite(file) as other:
+        rows = [dict(row) for row in other.execute(f"SELECT * FROM {table}")]
+    return sorted(rows, key=lambda row: list(row.values()))
+
+
+async def _failure(engine: Engine, *, writes: bool = True) -> str:
     """What the StoreError says, which comes within a second."""
     start = time.monotonic()
     with pytest.raises(StoreError) as caught:
         await engine.transact([_SIGHTING] if writes else [], [_TRIPLET])
     assert time.monotonic() - start < 1
     return str(caught.value)
+
+
+async def _found(engine: Engine, *triplets: Triplet) -> list[Record | None]:
+    records = await engine.transact([], triplets)
+    return [records.get(triplet) for triplet in triplets]
+
+
+async def _all_records(engine: Engine) -> list[tuple[Triplet, Record]]:
+    return [record async for records in engine.records() for record in records]
 
 
 def _entries(folder: Path) -> set[str]:
@@ -81,6 +127,33 @@ def _bytes(file: Path) -> bytes:
 
 def _damage(file: Path) -> None:
     file.write_bytes(os.urandom(8192))
+
+
+def _damage_middle(file: Path, *, cuts: bool) -> None:
+    """All but its first pages, or cut it off there."""
+    size = file.stat().st_size
+    assert size > 20 * 4096
+    if cuts:
+        os.truncate(file, 5 * 4096)
+        return
+    with file.open("r+b") as opened:
+        opened.seek(8 * 4096)
+        opened.write(os.urandom(size - 8 * 4096))
+
+
+def _damaged(file: Path, words: str) -> str:
+    return (
+        f"{file}: {words}. The file is damaged: stop bley, move it away, and put a backup in its place, or what "
+        f"`sqlite3 {file} .recover | sqlite3 NEW` saves; without either bley begins anew"
+    )
+
+
+def _kept(recipient: str = "r", ago: timedelta = timedelta(0), reason: Reason = Reason.HELO) -> KeptDecision:
+    request = Request(
+        client_address="192.0.2.1", client_name="unknown", helo_name="friend", instance="1a", queue_id="2b"
+    )
+    decision = Decision(request, reason, defers=True, evidence={Check.HELO: Finding(2, "„jürgen“ is no name")})
+    return KeptDecision(NOON - ago, "greylist", decision, "john@example.com", recipient)
 
 
 @pytest.fixture
@@ -104,7 +177,7 @@ class TestFile:
             await engine.transact([_SIGHTING], [])
             assert "bley.db-wal" in _entries(file.parent)
             with _sqlite(file) as other:
-                assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+                assert tuple(other.execute("PRAGMA journal_mode").fetchone()) == ("wal",)
 
     async def test_its_writes_wait_for_no_disk(self, file: Path, statements: list[str]) -> None:
         """Synchronous NORMAL: a crash of bley loses nothing, a power cut the last moment."""
@@ -118,8 +191,7 @@ class TestFile:
         async with _engine(folder / f"{name}.db") as engine:
             await engine.transact([_SIGHTING], [])
         assert _entries(folder) == {f"{name}.db"}
-        with _sqlite(folder / f"{name}.db") as other:
-            assert other.execute("SELECT count(*) FROM triplets").fetchone() == (1,)
+        assert len(_rows(folder / f"{name}.db", "triplets")) == 1
 
     async def test_a_relative_name_is_one_in_this_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
@@ -128,7 +200,7 @@ class TestFile:
         assert "bley.db" in _entries(tmp_path)
 
     async def test_nothing_is_opened_before_something_is_asked(self, tmp_path: Path, file: Path) -> None:
-        async with _engine(file):
+        async with _opened(file):
             pass
         assert _entries(tmp_path) == set()
 
@@ -140,21 +212,167 @@ class TestFile:
         assert len(_entries(Path("/proc/self/fd"))) <= before
 
 
+class TestPreparing:
+    async def test_it_makes_the_tables(self, file: Path) -> None:
+        async with _opened(file) as engine:
+            assert not await engine.is_prepared()
+            await engine.prepare()
+            assert await engine.is_prepared()
+        assert _rows(file, "meta") == [{"name": "schema", "value": 1}]
+
+    async def test_twice_is_as_good_as_once(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.transact([_SIGHTING], [])
+            await engine.prepare()
+            assert await _found(engine, _TRIPLET) == [_RECORD]
+
+    async def test_before_it_every_question_is_a_store_error(self, file: Path) -> None:
+        async with _opened(file) as engine:
+            assert await _failure(engine) == f"{file}: no such table: triplets"
+            for asked in (engine.keep([_kept()], {}), engine.purge(NOON, _LIFETIMES, 1), engine.news()):
+                with pytest.raises(StoreError, match="no such table"):
+                    await asked
+
+    async def test_a_schema_of_a_newer_bley_is_refused_and_left_alone(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.transact([_SIGHTING], [])
+        with _sqlite(file) as other:
+            other.execute("UPDATE meta SET value = 2 WHERE name = 'schema'")
+        before = _rows(file, "sqlite_master")
+        async with _opened(file) as engine:
+            for asked in (engine.is_prepared(), engine.prepare()):
+                with pytest.raises(StoreError) as caught:
+                    await asked
+                assert str(caught.value) == f"{file}: its schema is 2, of a newer bley; this one knows 1: upgrade bley"
+        assert _rows(file, "sqlite_master") == before
+        assert _rows(file, "meta") == [{"name": "schema", "value": 2}]
+
+    async def test_the_table_of_3_0_0_dev0_is_taken_as_it_is(self, file: Path) -> None:
+        """It had no version; its rows stay, and the index is still there once."""
+        with _sqlite(file) as old:
+            old.executescript(_DEV0)
+            values = (
+                _TRIPLET.client,
+                _TRIPLET.sender,
+                _TRIPLET.recipient,
+                0,
+                microseconds(NOON),
+                microseconds(NOON),
+                3,
+            )
+            old.execute("INSERT INTO triplets VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        async with _opened(file) as engine:
+            assert not await engine.is_prepared()
+            await engine.prepare()
+            assert await engine.is_prepared()
+            assert await _found(engine, _TRIPLET) == [Record(Status.GREYLISTED, NOON, NOON, 3)]
+            sighting = Sighting(_TRIPLET, Status.CLEAN, NOON + _DAY, _LIFETIMES, 1)
+            assert await engine.transact([sighting], [_TRIPLET]) == {
+                _TRIPLET: Record(Status.CLEAN, NOON, NOON + _DAY, 4)
+            }
+            await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1})
+        names = [row["name"] for row in _rows(file, "sqlite_master")]
+        assert names.count("triplets_by_age") == 1
+
+    @pytest.mark.parametrize("is_upgrade", [False, True])
+    async def test_several_nodes_may_do_it_at_once(self, tmp_path: Path, is_upgrade: bool) -> None:
+        """Each waits for the other."""
+        for number in range(5):
+            file = tmp_path / f"{number}.db"
+            if is_upgrade:
+                with _sqlite(file) as old:
+                    old.executescript(_DEV0)
+            async with contextlib.AsyncExitStack() as stack:
+                nodes = [await stack.enter_async_context(_opened(file)) for _ in range(4)]
+                await asyncio.gather(*(node.prepare() for node in nodes))
+                for node in nodes:
+                    await node.transact([replace(_SIGHTING, attempts=1)], [])
+                assert await _found(nodes[0], _TRIPLET) == [replace(_RECORD, attempts=4)]
+
+
+class TestTakingOver:
+    """What an earlier bley left in the same database: once, when it is prepared for the first time."""
+
+    def earlier(self, times: list[int], portions: Sequence[Sequence[tuple[Triplet, Record]]]) -> TakeOver:
+        async def take_over() -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
+            times.append(1)
+            for portion in portions:
+                yield portion
+
+        return take_over
+
+    async def test_all_portions_are_taken_and_told(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO", "bley")
+        other = Record(Status.GREYLISTED, NOON, NOON, 2)
+        async with _engine(file, take_over=self.earlier([], [[(_TRIPLET, _RECORD)], [(_OTHER, other)]])) as engine:
+            assert await _found(engine, _TRIPLET, _OTHER) == [_RECORD, other]
+        assert "store: took over 2 records of bley 2, its tables stay as they are" in caplog.messages
+
+    async def test_it_is_done_once(self, file: Path) -> None:
+        """What was forgotten since does not come back."""
+        times: list[int] = []
+        take_over = self.earlier(times, [[(_TRIPLET, _RECORD)]])
+        async with _engine(file, take_over=take_over) as engine:
+            await engine.forget([_TRIPLET])
+            await engine.prepare()
+        async with _engine(file, take_over=take_over) as engine:
+            assert await _found(engine, _TRIPLET) == [None]
+        assert len(times) == 1
+
+    async def test_of_two_nodes_at_once_it_does_not_count_twice(self, file: Path) -> None:
+        take_over = self.earlier([], [[(_TRIPLET, replace(_RECORD, attempts=3))]])
+        async with _opened(file, take_over=take_over) as one, _opened(file, take_over=take_over) as other:
+            await asyncio.gather(one.prepare(), other.prepare())
+            assert await _found(one, _TRIPLET) == [replace(_RECORD, attempts=3)]
+
+    async def test_when_there_was_none_nothing_is_told(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO", "bley")
+        async with _engine(file, take_over=self.earlier([], [])) as engine:
+            assert await engine.is_prepared()
+        assert caplog.messages == []
+
+    async def test_when_it_fails_it_is_not_prepared_and_can_be_done_again(self, file: Path) -> None:
+        async def fails() -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
+            yield [(_TRIPLET, _RECORD)]
+            raise StoreError("bley_status is damaged")
+
+        async with _opened(file, take_over=fails) as engine:
+            with pytest.raises(StoreError, match="bley_status is damaged"):
+                await engine.prepare()
+            assert not await engine.is_prepared()
+        async with _engine(file, take_over=self.earlier([], [[(_OTHER, _RECORD)]])) as engine:
+            assert await _found(engine, _TRIPLET, _OTHER) == [None, _RECORD]
+
+
 class TestStatements:
+    """However much there is, no row is looked at that is not wanted."""
+
     async def test_finding_uses_the_primary_key(self, file: Path, statements: list[str]) -> None:
-        """However many triplets there are, no row is looked at that is not wanted."""
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING], [_TRIPLET])
         plan = self._plan(file, [text for text in statements if "json_each" in text])
         assert "USING PRIMARY KEY (client=? AND sender=? AND recipient=?)" in plan
         assert "SCAN triplets" not in plan
 
-    async def test_purging_uses_the_index_of_ages(self, file: Path, statements: list[str]) -> None:
+    async def test_purging_uses_the_indexes_of_ages(self, file: Path, statements: list[str]) -> None:
         async with _engine(file) as engine:
-            await engine.purge(greylisted_before=NOON, known_before=NOON, limit=500)
-        plan = self._plan(file, [text for text in statements if "LIMIT" in text])
-        assert "triplets_by_age (status=? AND last_seen<?)" in plan
-        assert "SCAN triplets" not in plan
+            await engine.purge(NOON, _LIFETIMES, 500)
+        selects = [text for text in statements if "LIMIT" in text]
+        plans = [self._plan(file, [text for text in selects if f"FROM {table}" in text]) for table in _AGEING]
+        assert "triplets_by_age (status=? AND last_seen<?)" in plans[0]
+        assert "decisions_by_age (at<?)" in plans[1]
+        for text in (text for text in statements if "DELETE FROM counts" in text):
+            plans.append(self._plan(file, [text]))
+            assert "USING PRIMARY KEY (seconds=? AND start<?)" in plans[-1]
+        assert "SCAN" not in "\n".join(plans)
+
+    async def test_reading_all_goes_by_the_primary_key(self, file: Path, statements: list[str]) -> None:
+        """A portion is not sorted anew each time."""
+        async with _engine(file) as engine:
+            await _all_records(engine)
+        plan = self._plan(file, [text for text in statements if "ORDER BY" in text])
+        assert "USING PRIMARY KEY (client>?)" in plan
+        assert "TEMP B-TREE" not in plan
 
     def _plan(self, file: Path, statements: list[str]) -> str:
         """How SQLite does the only one of these statements."""
@@ -162,13 +380,252 @@ class TestStatements:
         with _sqlite(file) as other:
             return "\n".join(row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {statement}"))
 
-    async def test_a_slice_of_a_purge_is_no_larger_than_wanted(self, file: Path) -> None:
+
+_AGEING = ("triplets", "decisions")
+
+
+class TestSightings:
+    async def test_those_of_one_triplet_in_one_transaction_are_merged_in_their_order(self, file: Path) -> None:
+        """Of different lifetimes too: a reload may lie between them."""
+        short = replace(_LIFETIMES, greylisted=_DAY)
+        sightings = [
+            Sighting(_TRIPLET, Status.GREYLISTED, NOON, _LIFETIMES, 5),
+            Sighting(_TRIPLET, Status.GREYLISTED, NOON + 2 * _DAY, _LIFETIMES, 1),
+            Sighting(_TRIPLET, Status.GREYLISTED, NOON + 2 * _DAY, short, 2),
+            Sighting(_TRIPLET, Status.GREYLISTED, NOON + 2 * _DAY, _LIFETIMES, 4),
+        ]
+        later = NOON + 2 * _DAY
+        async with _engine(file) as engine:
+            assert await engine.transact(sightings, [_TRIPLET]) == {
+                _TRIPLET: Record(Status.GREYLISTED, later, later, 6)
+            }
+
+    async def test_a_triplet_may_be_asked_for_twice(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            assert await engine.transact([_SIGHTING], [_TRIPLET, _OTHER, _TRIPLET]) == {_TRIPLET: _RECORD}
+
+    async def test_a_row_s_columns(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.transact([replace(_SIGHTING, status=Status.TRUSTED, attempts=2)], [])
+        assert _rows(file, "triplets") == [
+            {
+                "client": "192.0.2.0/24",
+                "sender": "john@example.com",
+                "recipient": "jane@example.org",
+                "status": 2,
+                "first_seen": microseconds(NOON),
+                "last_seen": microseconds(NOON),
+                "attempts": 2,
+            }
+        ]
+
+
+class TestDecisions:
+    async def test_each_column_has_its_own(self, file: Path) -> None:
+        kept = [_kept("one"), _kept("other", reason=Reason.DNSBL)]
+        async with _engine(file) as engine:
+            await engine.keep(kept, {})
+        assert _rows(file, "decisions") == [{"id": 1, **decision_row(kept[0])}, {"id": 2, **decision_row(kept[1])}]
+
+    async def test_details_can_be_searched(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.keep([_kept()], {})
+        with _sqlite(file) as other:
+            (found,) = other.execute("SELECT json_extract(details, '$.findings.helo.detail') FROM decisions").fetchone()
+        assert found == "„jürgen“ is no name"
+        assert "jürgen" in _rows(file, "decisions")[0]["details"]
+        assert json.loads(_rows(file, "decisions")[0]["details"])["findings"]["helo"]["score"] == 2
+
+    async def test_numbers_add_up(self, file: Path) -> None:
+        minute, hour, other = (
+            Count(60, _HOUR, "greylist", "helo"),
+            Count(3600, _HOUR, "greylist", "helo"),
+            Count(60, _HOUR, "pass", "helo"),
+        )
+        async with _engine(file) as engine:
+            await engine.keep([], {minute: 2, hour: 2})
+            await engine.keep([], {minute: 3, other: 1})
+        assert _rows(file, "counts") == [
+            {**minute._asdict(), "count": 5},
+            {**other._asdict(), "count": 1},
+            {**hour._asdict(), "count": 2},
+        ]
+
+    async def test_there_may_be_nothing_to_keep(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.keep([], {})
+        assert _rows(file, "decisions") == _rows(file, "counts") == []
+
+    async def test_decisions_and_numbers_go_together_or_not_at_all(self, file: Path) -> None:
+        """Else what is tried again would count twice."""
+        async with _engine(file) as engine:
+            with _sqlite(file) as operator:
+                operator.execute(
+                    "CREATE TRIGGER full BEFORE INSERT ON counts BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+                )
+                with pytest.raises(StoreError, match="disk full"):
+                    await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1})
+                assert _rows(file, "decisions") == []
+                operator.execute("DROP TRIGGER full")
+            await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1})
+        assert (len(_rows(file, "decisions")), len(_rows(file, "counts"))) == (1, 1)
+
+
+class TestPurging:
+    async def test_records_go_by_their_own_age(self, file: Path) -> None:
+        """What is just so old stays."""
+        ages = {
+            Status.GREYLISTED: _LIFETIMES.greylisted,
+            Status.CLEAN: _LIFETIMES.known,
+            Status.TRUSTED: _LIFETIMES.known,
+        }
+        sightings = [
+            Sighting(
+                Triplet("c", status.name, str(more)), status, NOON - age - timedelta(microseconds=more), _LIFETIMES
+            )
+            for (status, age), more in itertools.product(ages.items(), (0, 1))
+        ]
+        async with _engine(file) as engine:
+            await engine.transact(sightings, [])
+            assert await engine.purge(NOON, _LIFETIMES, 500) == Purged(3, 0, 0)
+            assert {triplet.recipient for triplet, _ in await _all_records(engine)} == {"0"}
+
+    async def test_it_is_the_last_sighting_that_counts(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.transact([replace(_SIGHTING, seen=NOON - 99 * _DAY), _SIGHTING], [])
+            assert await engine.purge(NOON, _LIFETIMES, 500) == Purged(0, 0, 0)
+            assert await _found(engine, _TRIPLET) == [Record(Status.CLEAN, NOON - 99 * _DAY, NOON)]
+
+    async def test_decisions_go_by_log_days(self, file: Path) -> None:
+        moment = timedelta(microseconds=1)
+        async with _engine(file) as engine:
+            await engine.keep([_kept("stays", 30 * _DAY), _kept("goes", 30 * _DAY + moment), _kept("new")], {})
+            assert await engine.purge(NOON, _LIFETIMES, 500) == Purged(0, 1, 0)
+        assert [row["recipient"] for row in _rows(file, "decisions")] == ["stays", "new"]
+
+    async def test_numbers_of_minutes_go_before_those_of_hours(self, file: Path) -> None:
+        counts = {
+            Count(seconds, _HOUR - days * 86400 - before, "pass", "known"): 1
+            for seconds, days, before in [(60, 8, 0), (60, 8, 60), (3600, 8, 3600), (3600, 400, 0), (3600, 400, 3600)]
+        }
+        async with _engine(file) as engine:
+            await engine.keep([], counts)
+            assert await engine.purge(NOON, _LIFETIMES, 500) == Purged(0, 0, 2)
+        left = [(row["seconds"], _HOUR - row["start"]) for row in _rows(file, "counts")]
+        assert left == [(60, 8 * 86400), (3600, 400 * 86400), (3600, 8 * 86400 + 3600)]
+
+    async def test_numbers_outlive_their_decisions(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.keep([_kept(ago=31 * _DAY)], {Count(3600, _HOUR - 31 * 86400, "greylist", "helo"): 1})
+            assert await engine.purge(NOON, _LIFETIMES, 500) == Purged(0, 1, 0)
+        assert len(_rows(file, "counts")) == 1
+
+    async def test_a_slice_is_no_larger_than_wanted(self, file: Path) -> None:
         async with _engine(file) as engine:
             triplets = [Triplet("c", "s", str(number)) for number in range(5)]
             await engine.transact([replace(_SIGHTING, triplet=triplet) for triplet in triplets], [])
-            ages = {"greylisted_before": NOON, "known_before": NOON + timedelta(seconds=1)}
-            assert [await engine.purge(**ages, limit=2) for _ in range(4)] == [2, 2, 1, 0]
-            assert await engine.transact([], triplets) == [None] * 5
+            await engine.keep([_kept() for _ in range(3)], {})
+            later = NOON + 99 * _DAY
+            slices = [await engine.purge(later, _LIFETIMES, 2) for _ in range(4)]
+            assert slices == [Purged(2, 2, 0), Purged(2, 1, 0), Purged(1, 0, 0), Purged(0, 0, 0)]
+            assert await _found(engine, *triplets) == [None] * 5
+
+
+class TestForgetting:
+    async def test_what_is_forgotten_is_a_stranger_s_and_the_rest_is_not(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.transact([_SIGHTING, replace(_SIGHTING, triplet=_OTHER)], [])
+            await engine.forget([_TRIPLET, Triplet("no", "such", "record")])
+            assert await _found(engine, _TRIPLET, _OTHER) == [None, _RECORD]
+
+    async def test_every_node_can_know(self, file: Path) -> None:
+        async with _engine(file) as engine, _engine(file) as other:
+            assert await other.news() == News(0, has_any=False)
+            for number in (1, 2):
+                await engine.forget([_TRIPLET])
+                assert await other.news() == News(number, has_any=False)
+            await engine.forget([])
+            assert (await other.news()).forgotten == 3, "a client that is remembered though it has no record, say"
+
+    async def test_nodes_that_forget_at_once_are_counted_each(self, file: Path) -> None:
+        async with _engine(file) as engine, _engine(file) as other:
+            await asyncio.gather(*(node.forget([_TRIPLET]) for node in (engine, other) * 5))
+            assert (await engine.news()).forgotten == 10
+
+
+class TestUniting:
+    async def test_it_does_what_core_says_and_twice_is_as_good_as_once(self, file: Path) -> None:
+        values = [
+            Record(status, NOON - first * _DAY, NOON + last * _DAY, attempts)
+            for status, first, last, attempts in itertools.product(Status, (0, 1), (0, 1), (0, 2))
+        ]
+        pairs = {
+            Triplet("c", "s", str(number)): pair
+            for number, pair in enumerate(itertools.product([None, *values], values))
+        }
+        async with _engine(file) as engine:
+            known = [(triplet, known) for triplet, (known, _) in pairs.items() if known]
+            await engine.unite(known, NOON, _LIFETIMES)
+            for _ in range(2):
+                await engine.unite([(triplet, new) for triplet, (_, new) in pairs.items()], NOON, _LIFETIMES)
+                assert await engine.transact([], list(pairs)) == {
+                    triplet: united(known, new) for triplet, (known, new) in pairs.items()
+                }
+
+    @pytest.mark.parametrize(
+        ("triplet", "has_any"),
+        [
+            (_TRIPLET, False),
+            (replace(_TRIPLET, recipient=ANY), True),
+            (Triplet("192.0.2.0/24", f"{ANY}@example.com", ANY), True),
+            (Triplet("192.0.2.0/24", ANY, ANY), True),
+        ],
+    )
+    async def test_every_node_can_know_that_there_are_records_for_any(
+        self, file: Path, triplet: Triplet, has_any: bool
+    ) -> None:
+        async with _engine(file) as engine, _engine(file) as other:
+            await engine.unite([(triplet, _RECORD)], NOON, _LIFETIMES)
+            assert await other.news() == News(0, has_any)
+
+    async def test_there_may_be_nothing_to_unite(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.unite([], NOON, _LIFETIMES)
+            assert await _all_records(engine) == []
+
+
+class TestReadingAll:
+    @pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2500])
+    async def test_every_record_comes_once_in_portions(self, file: Path, count: int) -> None:
+        """Triplets that have one part or two in common too."""
+        triplets = [Triplet(f"c{number % 3}", f"s{number % 7}", f"r{number}ü") for number in range(count)]
+        async with _engine(file) as engine:
+            if triplets:
+                await engine.unite([(triplet, _RECORD) for triplet in triplets], NOON, _LIFETIMES)
+            portions = [portion async for portion in engine.records()]
+        read = [record for portion in portions for record in portion]
+        assert len(read) == count
+        assert dict(read) == dict.fromkeys(triplets, _RECORD)
+        assert max(map(len, portions), default=0) <= 1000
+
+    async def test_meanwhile_others_may_write(self, file: Path) -> None:
+        """And the reader itself; what is there all the time is read all the same."""
+        triplets = [Triplet("c", "s", f"{number:05}") for number in range(2500)]
+        async with _engine(file) as engine, _engine(file) as other:
+            await engine.unite([(triplet, _RECORD) for triplet in triplets], NOON, _LIFETIMES)
+            read: list[Triplet] = []
+            async for portion in engine.records():
+                read += [triplet for triplet, _ in portion]
+                await other.transact([replace(_SIGHTING, triplet=Triplet("a", "a", "a"))], [])
+                await engine.forget([portion[0][0]])
+            assert read == triplets
+
+    async def test_who_stops_in_the_middle_leaves_nothing_behind(self, file: Path) -> None:
+        async with _engine(file) as engine:
+            await engine.unite([(Triplet("c", "s", str(number)), _RECORD) for number in range(1500)], NOON, _LIFETIMES)
+            async with contextlib.aclosing(engine.records()) as portions:  # type: ignore[type-var]
+                assert len(await anext(portions)) == 1000
+            assert len(await _all_records(engine)) == 1500
 
 
 class TestReadOnly:
@@ -177,77 +634,135 @@ class TestReadOnly:
             await engine.transact([_SIGHTING], [])
         before = _bytes(file)
         async with _engine(file, read_only=True) as engine:
-            other = replace(_TRIPLET, recipient="other@example.org")
-            assert await engine.transact([replace(_SIGHTING, triplet=other)], [_TRIPLET, other]) == [_RECORD, None]
+            assert await engine.transact([replace(_SIGHTING, triplet=_OTHER)], [_TRIPLET, _OTHER]) == {
+                _TRIPLET: _RECORD
+            }
         assert _bytes(file) == before
 
     async def test_it_reads_while_another_has_the_file_open_and_writes(self, file: Path) -> None:
         async with _engine(file) as daemon, _engine(file, read_only=True) as reader:
             await daemon.transact([_SIGHTING], [])
-            assert await reader.transact([], [_TRIPLET]) == [_RECORD]
+            assert await _found(reader, _TRIPLET) == [_RECORD]
             await daemon.transact([replace(_SIGHTING, status=Status.TRUSTED)], [])
-            (record,) = await reader.transact([], [_TRIPLET])
-            assert record
-            assert record.status is Status.TRUSTED
+            assert await _found(reader, _TRIPLET) == [replace(_RECORD, status=Status.TRUSTED)]
 
     async def test_it_does_not_make_a_file(self, tmp_path: Path, file: Path) -> None:
-        async with _engine(file, read_only=True) as engine:
+        async with _opened(file, read_only=True) as engine:
             assert "unable to open database file" in await _failure(engine)
         assert _entries(tmp_path) == set()
 
+    async def test_it_prepares_nothing(self, file: Path) -> None:
+        """And reads what 3.0.0.dev0 left as it is."""
+        with _sqlite(file) as old:
+            old.executescript(_DEV0)
+        async with _engine(file, read_only=True) as engine:
+            assert await _found(engine, _TRIPLET) == [None]
+        assert [row["name"] for row in _rows(file, "sqlite_master")] == ["triplets_by_age", "triplets"]
+
 
 class TestFailures:
-    """Each within a second, in SQLite's own words, and without its statements."""
+    """Each within a second, with the file, in SQLite's own words, and without its statements."""
 
     async def test_a_missing_folder(self, file: Path) -> None:
-        async with _engine(file / "missing" / "bley.db") as engine:
-            assert await _failure(engine) == "unable to open database file"
+        missing = file / "missing" / "bley.db"
+        async with _opened(missing) as engine:
+            assert await _failure(engine) == (
+                f"{missing}: unable to open database file. There is no folder {file}/missing: "
+                "make it, or mount its file system"
+            )
 
     async def test_a_folder(self, tmp_path: Path) -> None:
-        async with _engine(tmp_path) as engine:
-            assert await _failure(engine) == "unable to open database file"
+        async with _opened(tmp_path) as engine:
+            assert await _failure(engine) == f"{tmp_path}: unable to open database file"
 
     async def test_a_damaged_file(self, file: Path) -> None:
+        """It says what to do, and touches nothing."""
         _damage(file)
+        before = _bytes(file)
+        async with _opened(file) as engine:
+            assert await _failure(engine) == _damaged(file, "file is not a database")
+            with pytest.raises(StoreError) as caught:
+                await engine.prepare()
+            assert str(caught.value) == _damaged(file, "file is not a database")
+        assert _bytes(file) == before
+
+    @pytest.mark.parametrize("cuts", [False, True], ids=["overwritten", "cut off"])
+    async def test_a_file_damaged_in_the_middle(self, file: Path, cuts: bool) -> None:
+        """A disk that is going: it opens, and fails when the bad part is read."""
+        triplets = [Triplet(f"client {number:05}", "x" * 100, "x" * 100) for number in range(2000)]
         async with _engine(file) as engine:
-            assert await _failure(engine) == "file is not a database"
+            await engine.unite([(triplet, _RECORD) for triplet in triplets], NOON, _LIFETIMES)
+        _damage_middle(file, cuts=cuts)
+        async with _opened(file) as engine:
+            with pytest.raises(StoreError) as caught:
+                await engine.transact([], triplets)
+            assert str(caught.value) == _damaged(file, "database disk image is malformed")
+            with pytest.raises(StoreError) as caught:
+                await _all_records(engine)
+            assert str(caught.value) == _damaged(file, "database disk image is malformed")
 
     @pytest.mark.parametrize("known", [False, True], ids=["new", "open"])
     async def test_a_locked_file(self, file: Path, known: bool) -> None:
+        async with _engine(file):
+            pass
         with _sqlite(file) as other:
-            async with _engine(file) as engine:
+            async with _opened(file) as engine:
                 if known:
                     await engine.transact([_SIGHTING], [])
                 other.execute("BEGIN EXCLUSIVE")
-                assert await _failure(engine) == "database is locked"
+                assert await _failure(engine) == f"{file}: database is locked"
                 other.execute("ROLLBACK")
-                assert await engine.transact([_SIGHTING], [_TRIPLET]) == [_RECORD]
+                assert await engine.transact([_SIGHTING], [_TRIPLET]) == {_TRIPLET: _RECORD}
 
     async def test_a_table_of_somebody_else(self, file: Path) -> None:
         with _sqlite(file) as other:
             other.execute("CREATE TABLE triplets (a, b)")
             async with _engine(file) as engine:
                 assert "column" in await _failure(engine)
+                assert "column" in await _failure(engine, writes=False)
 
-    async def test_purging_tells_it_too(self, tmp_path: Path) -> None:
-        async with _engine(tmp_path) as engine:
-            with pytest.raises(StoreError, match="unable to open"):
-                await engine.purge(greylisted_before=NOON, known_before=NOON, limit=1)
+    async def test_a_full_disk(self, file: Path) -> None:
+        """And when there is room again it goes on."""
+        async with _engine(file) as engine:
+            with _sqlite(file) as operator:
+                operator.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                operator.execute(
+                    "CREATE TRIGGER full BEFORE INSERT ON triplets BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
+                )
+                assert await _failure(engine) == f"{file}: disk is full"
+                operator.execute("DROP TRIGGER full")
+            assert await engine.transact([_SIGHTING], [_TRIPLET]) == {_TRIPLET: _RECORD}
 
-    async def test_a_try_without_anything_to_do_fails_where_a_find_would(self, file: Path) -> None:
+    async def test_everything_tells_it_too(self, tmp_path: Path) -> None:
+        async with _opened(tmp_path) as engine:
+            for asked in (
+                engine.is_prepared(),
+                engine.prepare(),
+                engine.keep([_kept()], {}),
+                engine.purge(NOON, _LIFETIMES, 1),
+                engine.news(),
+                engine.unite([(_TRIPLET, _RECORD)], NOON, _LIFETIMES),
+                engine.forget([_TRIPLET]),
+                _all_records(engine),
+            ):
+                with pytest.raises(StoreError, match="unable to open"):
+                    await asked
+
+    async def test_a_store_that_lost_its_tables_tells_it(self, file: Path) -> None:
         """That is how a store that is down learns whether it is back."""
         with _sqlite(file) as other:
             async with _engine(file) as engine:
                 await engine.transact([_SIGHTING], [])
-                other.execute("DROP TABLE triplets")
+                other.executescript("DROP TABLE triplets; DROP TABLE meta")
                 await _failure(engine, writes=False)
-                with pytest.raises(StoreError):
-                    await engine.transact([], [])
+                assert not await engine.is_prepared()
 
     async def test_many_failures_leave_nothing_behind(self, tmp_path: Path, file: Path) -> None:
         """A store that is down tries again each second, for days."""
         _damage(file)
-        async with _engine(tmp_path) as folder, _engine(file) as damaged:
+        async with _opened(tmp_path) as folder, _opened(file) as damaged:
+            await _failure(folder)
+            await _failure(damaged)
             before = len(_entries(Path("/proc/self/fd")))
             for _ in range(30):
                 await _failure(folder)
@@ -255,14 +770,12 @@ class TestFailures:
             assert len(_entries(Path("/proc/self/fd"))) <= before
 
     async def test_a_transaction_that_fails_has_done_nothing(self, file: Path) -> None:
-        other = replace(_TRIPLET, recipient="other@example.org")
         async with _engine(file) as engine:
-            await engine.transact([], [])
             with _sqlite(file) as operator:
                 operator.execute(
                     "CREATE TRIGGER full BEFORE INSERT ON triplets WHEN NEW.recipient LIKE 'other%' "
                     "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
                 )
             with pytest.raises(StoreError, match="disk full"):
-                await engine.transact([_SIGHTING, replace(_SIGHTING, triplet=other)], [])
-            assert await engine.transact([], [_TRIPLET, other]) == [None, None]
+                await engine.transact([_SIGHTING, replace(_SIGHTING, triplet=_OTHER)], [])
+            assert await _found(engine, _TRIPLET, _OTHER) == [None, None]

@@ -1,0 +1,75 @@
+"""What is in flight to the store together: writes, reads, and who waits for them."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bley.core.errors import StoreError
+from bley.core.greylist import Record, Sighting
+from bley.core.mail import Triplet
+
+__all__ = ["Batch", "Read", "Write", "tell", "tell_all", "waits_since"]
+
+
+class Write(NamedTuple):
+    """A sighting to be merged."""
+
+    sighting: Sighting
+    since: float
+    """By the loop's clock, since when somebody waits."""
+    told: asyncio.Future[None] | None
+    """None: nobody waits."""
+
+
+class Read(NamedTuple):
+    """Triplets of which the first is wanted of which something is known."""
+
+    triplets: Sequence[Triplet]
+    since: float
+    told: asyncio.Future[tuple[Triplet, Record] | None]
+
+
+class Batch(NamedTuple):
+    """What goes in one transaction, the writes before the reads."""
+
+    writes: list[Write]
+    reads: list[Read]
+
+    @property
+    def sightings(self) -> list[Sighting]:
+        """All to be merged, in order."""
+        return [write.sighting for write in self.writes]
+
+    @property
+    def triplets(self) -> list[Triplet]:
+        """All to be looked for."""
+        return [triplet for read in self.reads for triplet in read.triplets]
+
+    def resolve(self, records: Mapping[Triplet, Record]) -> None:
+        """Tell all who wait that it is done, and what was found."""
+        for write in self.writes:
+            tell(write.told, None)
+        for read in self.reads:
+            found = ((triplet, records[triplet]) for triplet in read.triplets if triplet in records)
+            tell(read.told, next(found, None))
+
+
+def tell(future: asyncio.Future[Any] | None, result: object) -> None:
+    """Tell who waits, if somebody still does, the result or why there is none."""
+    if future is None or future.done():
+        return
+    if isinstance(result, StoreError):
+        future.set_exception(StoreError(str(result)))
+    else:
+        future.set_result(result)
+
+
+def tell_all(queue: Iterable[Write | Read], error: StoreError) -> None:
+    """Tell all in the queue why there is no result."""
+    for each in queue:
+        tell(each.told, error)
+
+
+def waits_since(queue: Iterable[Write | Read], now: float) -> float:
+    """Since when the first one waits who was not told yet; now, if nobody does."""
+    return next((each.since for each in queue if each.told and not each.told.done()), now)

@@ -1,0 +1,952 @@
+"""`bley import`, `export` and `forget` as an administrator types them: real predecessors, stores and bleys."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
+from tests.integration.database_server import PASSWORD, wait_until
+from tests.integration.greylisters import (
+    DELAY_OVER_SECONDS,
+    ask_policy,
+    postgrey_folder,
+    running_postgrey,
+    running_sqlgrey,
+    write_berkeley_db,
+)
+from tests.integration.servers import free_port, reachable_folder
+from tests.integration.stores import ENGINES, Servers
+
+ONE_OF_EACH = ["sqlite", "postgresql", "mariadb", "redis"]
+
+HEARD_SECONDS = 21.0
+"""A running bley asks for news every 20 s."""
+
+DUNNO = "action=DUNNO"
+DEFER = "action=DEFER_IF_PERMIT greylisted, try again later"
+
+HEADER = {"bley": "3.0.0", "format": 1, "privacy": "off"}
+NOW = datetime.now(UTC).replace(microsecond=123456)
+
+JsonRecord = dict[str, Any]
+
+
+def new_bley(folder: Path, servers: Servers, engine: str, **settings: object) -> Bley:
+    """Not started, on an empty store of this engine; it defers strangers for their HELO, and retries cost nothing."""
+    url = f"sqlite:///{folder}/bley.db" if engine == "sqlite" else servers.new_url(engine)
+    return Bley(folder, database=url, greylist_period="1h", greylist_penalty=0, **settings)
+
+
+class Verdict(NamedTuple):
+    answer: str
+    reason: str
+    """Of a deferral what the triplet is: new or early."""
+
+
+def asked(bley: Bley, client_address: str, sender: str, recipient: str, client_name: str = "unknown") -> Verdict:
+    """What the running bley answers, and why."""
+    begun = len(bley.log())
+    answer = ask_policy(
+        bley.port,
+        client_address=client_address,
+        client_name=client_name,
+        helo_name="friend",
+        sender=sender,
+        recipient=recipient,
+    )
+    return Verdict(answer, bley.wait_log(r"\]: action=.*?reason=([a-z-]+)", since=begun)[1])
+
+
+KNOWN = Verdict(DUNNO, "known")
+NEW = Verdict(DEFER, "new")
+EARLY = Verdict(DEFER, "early")
+
+
+def record(
+    client: str = "192.0.2.0/24",
+    sender: str = "a@example.com",
+    recipient: str = "b@example.org",
+    status: str = "clean",
+    *,
+    first_ago: timedelta = timedelta(hours=1),
+    last_ago: timedelta = timedelta(0),
+    attempts: int = 0,
+) -> JsonRecord:
+    """As a line of `bley export` has it."""
+    return {
+        "client": client,
+        "sender": sender,
+        "recipient": recipient,
+        "status": status,
+        "first_seen": (NOW - first_ago).isoformat(),
+        "last_seen": (NOW - last_ago).isoformat(),
+        "attempts": attempts,
+    }
+
+
+def write_lines(file: Path, records: Sequence[object], header: object = HEADER) -> Path:
+    """A file as of `bley export`; a text or bytes among the records are such a line."""
+    with file.open("wb") as opened:
+        for each in (header, *records):
+            line = each if isinstance(each, str | bytes) else json.dumps(each)
+            opened.write((line.encode() if isinstance(line, str) else line) + b"\n")
+    return file
+
+
+def exported(bley: Bley) -> list[JsonRecord]:
+    """The records of its store, in order."""
+    file = bley.file.with_name("exported.jsonl")
+    bley.run("export", file)
+    with file.open(encoding="utf-8") as opened:
+        return in_order(json.loads(line) for line in list(opened)[1:])
+
+
+def in_order(records: Any) -> list[JsonRecord]:
+    return sorted(records, key=lambda each: (each["client"], each["sender"], each["recipient"]))
+
+
+@pytest.fixture(scope="module")
+def postgrey() -> Iterator[Path]:
+    """The folder of a postgrey that runs and has learned: who passed is on its whitelist too, two others wait."""
+    with postgrey_folder() as folder, running_postgrey(folder, "--auto-whitelist-clients=1") as server:
+        server.ask("192.0.2.7", "Jane+news@Example.com", "john@example.org")
+        time.sleep(DELAY_OVER_SECONDS)
+        server.ask("192.0.2.7", "Jane+news@Example.com", "john@example.org")
+        server.ask("198.51.100.7", "jane@example.com", "john@example.org")
+        server.ask("2001:db8:1:2::7", "", "john@example.org")
+        yield folder
+
+
+POSTGREY_TRIPLETS = """\
+postgrey: 3 records taken over, 1 skipped
+       1  its client has not passed often enough (postgrey --auto-whitelist-clients)
+"""
+
+
+class TestPostgrey:
+    @pytest.mark.parametrize("engine", ONE_OF_EACH)
+    def test_bley_knows_what_postgrey_knew(self, engine: str, servers: Servers, postgrey: Path, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, engine)
+        assert bley.run("import", "postgrey", postgrey, "--delay", "1") == POSTGREY_TRIPLETS
+        with bley:
+            assert asked(bley, "192.0.2.99", "jane@example.com", "John@Example.org") == KNOWN
+            assert asked(bley, "192.0.2.7", "jane@example.com", "john@example.org", "mail.example.net") == KNOWN
+            assert asked(bley, "192.0.2.7", "joe@example.com", "john@example.org") == NEW
+            assert asked(bley, "2001:db8:1:2::8", "", "john@example.org") == EARLY
+            assert asked(bley, "198.51.100.8", "jane@example.com", "john@example.org", "mail.example.net") == EARLY
+            waits = int(bley.decisions()[-1]["wait"])
+            assert 3600 - 60 < waits < 3600 - 1, "counted from postgrey's first attempt"
+            bley.write_settings(greylist_period="1s")
+            bley.reload()
+            waited = asked(bley, "198.51.100.8", "jane@example.com", "john@example.org", "mail.example.net")
+        assert waited.answer.startswith("action=PREPEND X-Greylist: delayed ")
+        assert waited.reason == "waited"
+
+    def test_a_client_on_postgreys_whitelist_passes_with_any_mail(
+        self, servers: Servers, postgrey: Path, tmp_path: Path
+    ) -> None:
+        """Also in a bley that ran before, on whatever engine: it hears of it within 20 seconds."""
+        engines = ONE_OF_EACH
+        with ExitStack() as stack, ThreadPoolExecutor(len(engines)) as pool:
+            bleys = []
+            for engine in engines:
+                folder = tmp_path / engine
+                folder.mkdir()
+                bleys.append(stack.enter_context(new_bley(folder, servers, engine)))
+            options = ("--delay=1", "--auto-whitelist-clients=1")
+            told = pool.map(lambda bley: bley.run("import", "postgrey", postgrey, *options), bleys)
+            assert set(told) == {"postgrey: 4 records taken over, 0 skipped\n"}
+            seconds = list(pool.map(_seconds_until_any_mail_passes, bleys))
+            for bley in bleys:
+                assert asked(bley, "192.0.2.99", "", "another@example.org", "dsl-7.example.net") == KNOWN
+                assert asked(bley, "198.51.100.7", "x@example.com", "another@example.org") == NEW
+        print("heard after", dict(zip(engines, seconds, strict=True)))
+        assert max(seconds) < HEARD_SECONDS
+
+    def test_a_bley_that_starts_later_knows_it_at_once(self, servers: Servers, postgrey: Path, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite", privacy="keyed-hash")
+        bley.run("import", "postgrey", postgrey, "--delay=1", "--auto-whitelist-clients=1")
+        with bley:
+            assert asked(bley, "192.0.2.7", "x@example.net", "y@example.org") == KNOWN
+            assert asked(bley, "198.51.100.7", "jane@example.com", "john@example.org") == EARLY
+
+    def test_what_is_not_taken_is_counted_by_its_reason(self, servers: Servers, tmp_path: Path) -> None:
+        days = 24 * 3600
+        now = int(time.time())
+        triplets = {
+            b"192.0.2.0/a@example.com/b@example.org": f"{now - 400},{now}",
+            b"192.0.2.0/c@example.com/b@example.org": f"{now - 50 * days},{now - 39 * days}",
+            b"192.0.2.0/d@example.com/b@example.org": f"{now - 50 * days},{now - 41 * days}",
+            b"192.0.2.0/e@example.com/b@example.org": f"{now - 11 * days},{now - 11 * days}",
+            b"0123456789abcdef0123456789abcdef01234567": f"{now},{now}",
+            b"192.0.2.0/f@example.com/b@example.org": "one",
+            b"nonsense": "1,1",
+            b"198.51.100.0/g\xff@example.com/b@example.org": f"{now - 400},{now}",
+        }
+        write_berkeley_db(tmp_path / "postgrey.db", {key: value.encode() for key, value in triplets.items()})
+        write_berkeley_db(tmp_path / "postgrey_clients.db", {b"192.0.2.7": b"4,%d" % now, b"192.0.2.8": b"5,%d" % now})
+        bley = new_bley(tmp_path, servers, "sqlite")
+        assert bley.run("import", "postgrey", tmp_path) == (
+            "postgrey: 4 records taken over, 6 skipped\n"
+            "       2  older than purge_bad_days or purge_days\n"
+            "       2  not readable\n"
+            "       1  its key is hashed (postgrey --privacy)\n"
+            "       1  its client has not passed often enough (postgrey --auto-whitelist-clients)\n"
+        )
+        found = {(each["sender"], each["status"]) for each in exported(bley)}
+        assert found == {
+            ("a@example.com", "clean"),
+            ("c@example.com", "clean"),
+            (r"g\xff@example.com", "clean"),
+            ("ANY", "clean"),
+        }
+
+    def test_networks_that_are_told_apart_here(self, servers: Servers, tmp_path: Path) -> None:
+        now = int(time.time())
+        keys = (b"192.0.2.0/a@example.com/b@example.org", b"192.0.2.0/32/a@example.com/b@example.org")
+        write_berkeley_db(tmp_path / "postgrey.db", dict.fromkeys(keys, b"%d,%d" % (now - 400, now)))
+        bley = new_bley(tmp_path, servers, "sqlite", ipv4_prefix=28)
+        assert bley.run("import", "postgrey", tmp_path) == (
+            "postgrey: 1 records taken over, 1 skipped\n"
+            "       1  of a network whose addresses ipv4_prefix, ipv6_prefix or greylist_by tell apart\n"
+        )
+        assert [each["client"] for each in exported(bley)] == ["192.0.2.0/28"]
+
+    @pytest.mark.parametrize("engine", ONE_OF_EACH)
+    def test_an_address_that_no_store_can_keep_costs_no_other(
+        self, engine: str, servers: Servers, tmp_path: Path
+    ) -> None:
+        """Such came from no mail server; but nothing keeps them from being in a file."""
+        now = b"%d,%d" % (int(time.time()) - 400, int(time.time()))
+        senders = (b"x\ny", b"x\0y", b"x\ry", b"plain")
+        triplets = {b"192.0.2.0/%s@example.com/b@example.org" % sender: now for sender in senders}
+        write_berkeley_db(tmp_path / "postgrey.db", triplets)
+        bley = new_bley(tmp_path, servers, engine)
+        bley.run("import", "postgrey", tmp_path)
+        again = new_bley(tmp_path, servers, "redis")
+        found = exported(bley)
+        assert "plain@example.com" in [each["sender"] for each in found]
+        again.run("import", write_lines(tmp_path / "lines", found))
+        assert exported(again) == found
+
+
+def _seconds_until_any_mail_passes(bley: Bley) -> float:
+    begun = time.monotonic()
+    for number in range(1000):
+        if asked(bley, "192.0.2.7", "stranger@example.net", f"{number}@example.org") == KNOWN:
+            return time.monotonic() - begun
+        assert time.monotonic() - begun < HEARD_SECONDS + 5
+        time.sleep(0.25)
+    raise AssertionError
+
+
+@pytest.fixture(scope="module")
+def sqlgrey() -> Iterator[str]:
+    """The URL of SQLite's file of a sqlgrey that runs and has learned."""
+    with reachable_folder() as folder, running_sqlgrey(folder, "SQLite", db_name=folder / "sqlgrey.db") as server:
+        _teach_sqlgrey(server)
+        yield f"sqlite:///{folder}/sqlgrey.db"
+
+
+def _teach_sqlgrey(server: Any) -> None:
+    for _ in range(2):
+        server.ask("192.0.2.7", "jane@example.com", "john@example.org")
+        server.ask("203.0.113.4", "one@example.net", "john@example.org")
+        server.ask("203.0.113.4", "two@example.net", "john@example.org")
+        time.sleep(DELAY_OVER_SECONDS)
+    server.ask("198.51.100.7", "jane@example.com", "john@example.org")
+
+
+def check_what_sqlgrey_knew(bley: Bley) -> None:
+    with bley:
+        assert asked(bley, "192.0.2.7", "Jane+x@example.com", "anybody@example.org") == KNOWN
+        assert asked(bley, "192.0.2.7", "jane@example.com", "x@example.org", "mail.example.edu") == KNOWN
+        assert asked(bley, "192.0.2.7", "joe@example.com", "john@example.org") == NEW
+        assert asked(bley, "203.0.113.4", "three@example.net", "anybody@example.org") == KNOWN
+        assert asked(bley, "203.0.113.4", "three@sub.example.net", "anybody@example.org") == NEW
+        assert asked(bley, "198.51.100.7", "jane@example.com", "john@example.org") == EARLY
+        assert 3600 - 60 < int(bley.decisions()[-1]["wait"]) <= 3600, "counted from sqlgrey's first attempt"
+        bley.write_settings(greylist_period="0")
+        bley.reload()
+        assert asked(bley, "198.51.100.7", "jane@example.com", "john@example.org").reason == "waited"
+
+
+class TestSqlgrey:
+    @pytest.mark.parametrize("engine", ONE_OF_EACH)
+    def test_bley_knows_what_sqlgrey_knew(self, engine: str, servers: Servers, sqlgrey: str, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, engine)
+        assert bley.run("import", "sqlgrey", sqlgrey) == "sqlgrey: 3 records taken over, 0 skipped\n"
+        check_what_sqlgrey_knew(bley)
+
+    def test_with_postgresql_and_a_password(
+        self, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It may stand in a file or in the environment, is never shown, and is needed."""
+        server = servers.get("postgresql")
+        server.sql("CREATE ROLE sqlgrey LOGIN PASSWORD '50%@secret'")
+        server.sql("CREATE DATABASE sqlgrey OWNER sqlgrey")
+        place = {"db_host": server.host, "db_port": server.port, "db_user": "sqlgrey", "db_pass": "50%@secret"}
+        with reachable_folder() as folder, running_sqlgrey(folder, "Pg", db_name="sqlgrey", **place) as greylister:
+            _teach_sqlgrey(greylister)
+        bley = new_bley(tmp_path, servers, "sqlite")
+        where = f"pgsql sqlgrey at {server.host}:{server.port}"
+        url = f"postgresql://sqlgrey@{server.host}:{server.port}/sqlgrey"
+        (tmp_path / "password").write_text("50%@secret\n")
+        taken = "sqlgrey: 3 records taken over, 0 skipped\n"
+        assert bley.run("import", "sqlgrey", "--password-file", tmp_path / "password", url) == taken
+        assert len(exported(bley)) == 3
+        monkeypatch.setenv("BLEY_IMPORT_PASSWORD", "50%@secret")
+        again = new_bley(tmp_path, servers, "postgresql")
+        assert again.run("import", "sqlgrey", url) == taken
+        check_what_sqlgrey_knew(again)
+        monkeypatch.setenv("BLEY_IMPORT_PASSWORD", "50%@wrong")
+        refused = f'Error: {where}: password authentication failed for user "sqlgrey"\n'
+        assert bley.run("import", "sqlgrey", url, status=1) == refused
+        assert bley.run("import", "sqlgrey", url.replace("@", ":50%25%40wrong@", 1), status=1) == refused
+
+
+class TestDryRun:
+    @pytest.mark.parametrize("engine", ONE_OF_EACH)
+    def test_an_import_makes_nothing(self, engine: str, servers: Servers, tmp_path: Path) -> None:
+        file = write_lines(tmp_path / "lines", [record(), "nonsense"])
+        bley = new_bley(tmp_path, servers, engine)
+        told = bley.run("import", "--dry-run", file)
+        assert told.startswith(f"{file}: 1 records would be taken over, 1 skipped\n       1  line 3: ")
+        assert bley.run("forget", "--all", "--dry-run") == "0 records would be forgotten\n"
+        assert _things_in_store(bley, servers, engine) == ""
+
+    def test_a_store_that_is_there_stays_as_it_is(self, servers: Servers, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite")
+        bley.run("import", write_lines(tmp_path / "one", [record()]))
+        bley.run(
+            "import", "--dry-run", write_lines(tmp_path / "two", [record(status="trusted"), record("2001:db8::/64")])
+        )
+        assert "1 records would be forgotten" in bley.run("forget", "--dry-run", "--all")
+        assert exported(bley) == [record()]
+
+
+def _things_in_store(bley: Bley, servers: Servers, engine: str) -> str:
+    url = re.findall(r"^database = (.*)$", bley.file.read_text(), re.MULTILINE)[0]
+    match engine:
+        case "sqlite":
+            return " ".join(file.name for file in bley.file.parent.glob("bley.db*"))
+        case "postgresql":
+            tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        case "mariadb":
+            tables = "SHOW TABLES"
+        case "redis":
+            tables = "KEYS *"
+    told: str = servers.get(engine).ask(tables, url)
+    return told
+
+
+ODD_ADDRESSES = [
+    "",
+    "ANY",
+    "any@example.com",
+    "ANY@example.com",
+    "jürgen@example.org",
+    "ju\u0308rgen@example.org",
+    "漢字@例え.jp",
+    "🙂@example.org",
+    "o'hara@example.org",
+    '"quoted \\\\" local"@example.org',
+    "50%off%s%(x)s%%@example.org",
+    ":name@example.org",
+    "a?b#c@example.org",
+    "-",
+    "null",
+    "[]",
+    "{}*?[a-z]@example.org",
+    "tab\tbell\x07nel\x85@example.org",
+    "line\u2028end\x1b[2J@example.org",
+    f"{'x' * 200}@{'y' * 46}.example",
+    f"{'ü' * 127}x",
+]
+
+
+def all_sorts_of_records() -> list[JsonRecord]:
+    days = [timedelta(days=age) for age in (0, 1, 9, 39)]
+    records = [record(sender=address) for address in ODD_ADDRESSES]
+    records += [record(recipient=address, attempts=4711) for address in ODD_ADDRESSES]
+    records += [
+        record("example.com", status, f"{age.days}@example.org", status, first_ago=2 * age, last_ago=age, attempts=3)
+        for status in ("greylisted", "clean", "trusted")
+        for age in days
+        if age.days < 10 or status != "greylisted"
+    ]
+    records += [record("2001:db8::/64", "ANY", "ANY"), record("192.0.2.7", "ANY@example.com", "ANY")]
+    records += [record(sender=f"{number}@example.net", attempts=2**31 - 1) for number in range(1500)]
+    return in_order(records)
+
+
+class TestBetweenEngines:
+    def test_records_are_the_same_after_a_way_through_all_engines(self, servers: Servers, tmp_path: Path) -> None:
+        """Each imports what the one before exported, and does so twice."""
+        records = all_sorts_of_records()
+        file = write_lines(tmp_path / "lines", records)
+        for number, engine in enumerate([*ENGINES, "sqlite"]):
+            folder = tmp_path / f"{number}-{engine}"
+            folder.mkdir()
+            bley = new_bley(folder, servers, engine)
+            taken = f"{file}: {len(records)} records taken over, 0 skipped\n"
+            assert bley.run("import", file) == taken
+            assert bley.run("import", file) == taken, "twice"
+            file = folder / "exported.jsonl"
+            assert exported(bley) == records, engine
+
+    @pytest.mark.parametrize("engine", ONE_OF_EACH)
+    def test_records_are_united_with_what_bley_recorded(self, engine: str, servers: Servers, tmp_path: Path) -> None:
+        """Early retries are not added up, be it told twice."""
+        file = write_lines(
+            tmp_path / "lines",
+            [
+                record(sender="a@example.com", status="greylisted", attempts=3),
+                record(sender="b@example.com", status="greylisted", attempts=3),
+                record(sender="c@example.com", status="clean"),
+            ],
+        )
+        bley = new_bley(tmp_path, servers, engine)
+        bley.run("import", file)
+        with bley:
+            assert asked(bley, "192.0.2.7", "d@example.com", "b@example.org") == NEW
+            bley.write_settings(greylist_period="2h")
+            bley.reload()
+            assert asked(bley, "192.0.2.7", "a@example.com", "b@example.org") == EARLY
+            for _ in range(2):
+                bley.run("import", file)
+        found = {each["sender"][0]: (each["status"], each["attempts"]) for each in exported(bley)}
+        assert found == {"a": ("greylisted", 4), "b": ("greylisted", 3), "c": ("clean", 0), "d": ("greylisted", 0)}
+
+    def test_by_a_pipe(self, servers: Servers, tmp_path: Path) -> None:
+        """From standard output to standard input; what is told besides is on standard error."""
+        (tmp_path / "to").mkdir()
+        one, other = new_bley(tmp_path, servers, "sqlite"), new_bley(tmp_path / "to", servers, "sqlite")
+        records = in_order([record(sender="jürgen@example.org"), record(sender="漢字@例え.jp")])
+        one.run("import", write_lines(tmp_path / "lines", records))
+        piped = subprocess.run(
+            ["sh", "-c", '"$@" export -c "$from" | "$@" import -c "$to" -', "sh", *BLEY],
+            env=os.environ | {"from": str(one.file), "to": str(other.file), "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (piped.stdout, piped.stderr) == ("-: 2 records taken over, 0 skipped\n", "2 records exported\n")
+        assert exported(other) == records
+
+    def test_who_reads_the_first_lines_only_breaks_nothing(self, servers: Servers, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite")
+        bley.run("import", write_lines(tmp_path / "lines", all_sorts_of_records()))
+        command = ["sh", "-c", '"$@" export -c "$from" | head -n 1', "sh", *BLEY]
+        piped = subprocess.run(
+            command, env=os.environ | {"from": str(bley.file)}, capture_output=True, text=True, check=True
+        )
+        assert json.loads(piped.stdout)["format"] == 1
+        assert piped.stderr == ""
+
+
+class TestExportedFile:
+    def test_it_is_there_as_a_whole_or_not_at_all(self, servers: Servers, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite")
+        target = tmp_path / "folder" / "records"
+        assert bley.run("export", target, status=1) == f"Error: {target}: No such file or directory\n"
+        target.parent.mkdir()
+        assert bley.run("export", target.parent, status=1) == f"Error: {target.parent}: Is a directory\n"
+        target.write_text("the old one")
+        bley.write_settings(database=f"postgresql://bley@127.0.0.1:{free_port()}/bley")
+        bley.run("export", target, status=1)
+        assert target.read_text() == "the old one"
+        bley.write_settings(database=f"sqlite:///{tmp_path}/bley.db")
+        assert bley.run("export", target) == "0 records exported\n"
+        assert json.loads(target.read_text())["privacy"] == "off"
+        assert list(target.parent.iterdir()) == [target]
+
+    def test_what_is_no_file_is_not_replaced_by_one(self, servers: Servers, tmp_path: Path) -> None:
+        """As /dev/null, which is a device: here one of our own."""
+        bley = new_bley(tmp_path, servers, "sqlite")
+        device, pipe, link = (tmp_path / name for name in ("device", "pipe", "link"))
+        os.mknod(device, 0o600 | stat.S_IFCHR, Path("/dev/null").stat().st_rdev)
+        assert bley.run("export", device) == "0 records exported\n"
+        assert device.is_char_device()
+        os.mkfifo(pipe)
+        with ThreadPoolExecutor(1) as pool:
+            read = pool.submit(pipe.read_text)
+            bley.run("export", pipe)
+            assert '"format": 1' in read.result(WAIT_SECONDS)
+        assert pipe.is_fifo()
+        link.symlink_to(tmp_path / "real")
+        bley.run("export", link)
+        assert link.is_symlink()
+        assert '"format": 1' in (tmp_path / "real").read_text()
+
+
+class Fed:
+    """`bley import -`, whose input comes little by little, so that it is in the middle whenever we like."""
+
+    def __init__(self, bley: Bley) -> None:
+        command: list[str | Path] = [*BLEY, "import", "-c", bley.file, "-"]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+    def feed(self, lines: Sequence[bytes]) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(b"".join(lines))
+        self.process.stdin.flush()
+
+    def ended_by(self, number: int) -> tuple[int, str]:
+        """Its status and what it said; more input may still come."""
+        self.process.send_signal(number)
+        try:
+            status = self.process.wait(5)
+        finally:
+            self.process.kill()
+        assert self.process.stdout
+        said = self.process.stdout.read().decode()
+        self.process.communicate()
+        return status, said
+
+
+class TestInterruption:
+    @pytest.mark.parametrize(
+        ("number", "engine"),
+        [*((signal.SIGINT, engine) for engine in ONE_OF_EACH), (signal.SIGKILL, "sqlite"), (signal.SIGKILL, "mariadb")],
+    )
+    def test_an_import_that_is_begun_again_ends_as_one(
+        self, number: int, engine: str, servers: Servers, tmp_path: Path
+    ) -> None:
+        records = in_order(record(sender=f"{each:05}@example.com", attempts=each) for each in range(5_000))
+        file = write_lines(tmp_path / "lines", records)
+        lines = file.read_bytes().splitlines(keepends=True)
+        bley = new_bley(tmp_path, servers, engine)
+        fed = Fed(bley)
+        fed.feed(lines[:3_501])  # ten times what a pipe holds, so that some portions are written by then
+        status, said = fed.ended_by(number)
+        assert "Traceback" not in said
+        assert status == (1 if number == signal.SIGINT else -number)
+        left = exported(bley)
+        assert left == records[: len(left)]
+        assert 1_000 <= len(left) <= 3_500
+        assert bley.run("import", file) == f"{file}: 5000 records taken over, 0 skipped\n"
+        assert exported(bley) == records
+
+    @pytest.mark.parametrize("engine", ONE_OF_EACH)
+    def test_it_ends_at_once_while_the_store_works(self, engine: str, servers: Servers, tmp_path: Path) -> None:
+        """Whatever its driver makes of a cancellation; tried at several moments."""
+        records = [record(sender=f"{each:05}@example.com") for each in range(60_000)]
+        file = write_lines(tmp_path / "lines", records)
+        bley = new_bley(tmp_path, servers, engine)
+        bley.run("export")  # makes the tables
+        for moment in (0.0, 0.07, 0.15, 0.22, 0.31):
+            bley.run("forget", "--all")
+            command: list[str | Path] = [*BLEY, "import", "-c", bley.file, file]
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            wait_until(lambda: _has_file_open(process.pid, file), "it reads the file")  # noqa: B023 (at once)
+            time.sleep(0.2 + moment)
+            process.send_signal(signal.SIGINT)
+            try:
+                said = process.communicate(timeout=5)[0].decode()
+            finally:
+                process.kill()
+            assert (process.returncode, "Traceback" in said) == (1, False), said
+
+
+def _has_file_open(process: int, file: Path) -> bool:
+    folder = Path(f"/proc/{process}/fd")
+    return any(os.path.realpath(each) == str(file) for each in folder.iterdir())
+
+
+class TestPrivacy:
+    def test_a_clear_export_becomes_hashed(self, servers: Servers, tmp_path: Path) -> None:
+        """And is known there; ANY stays what it is."""
+        records = [record(), record("example.com", "ANY@example.net", "ANY"), record("198.51.100.0/24", "ANY", "ANY")]
+        bley = new_bley(tmp_path, servers, "sqlite", privacy="keyed-hash")
+        file = write_lines(tmp_path / "lines", records)
+        for _ in range(2):
+            assert bley.run("import", file) == f"{file}: 3 records taken over, 0 skipped\n"
+        clients = {each["client"]: (each["sender"], each["recipient"]) for each in exported(bley)}
+        assert clients.pop("example.com") == ("ANY@example.net", "ANY")
+        assert clients.pop("198.51.100.0/24") == ("ANY", "ANY")
+        ((_, (sender, recipient)),) = clients.items()
+        assert re.fullmatch("[0-9a-f]{32}@example.com", sender)
+        assert re.fullmatch("[0-9a-f]{32}@example.org", recipient)
+        with bley:
+            assert asked(bley, "192.0.2.9", "A@example.com", "B+x@example.org") == KNOWN
+            assert asked(bley, "198.51.100.9", "x@example.com", "y@example.org") == KNOWN
+
+    @pytest.mark.parametrize(
+        "sender",
+        [
+            "list-123-bounce@example.com",
+            "prvs=0123456789=jane+x@example.com",
+            "SRS0=hash=tt=example.net=jane@example.com",
+            "SRS0=hash=tt=example.net=jane+x@example.com",
+            "SRS0=hash=tt=example.net=fax=12@example.com",
+            "prvs=0=prvs=1=jane@example.com",
+            f"{'x' * 300}@example.com",
+        ],
+    )
+    def test_any_sender_that_was_known_in_clear_is_known_hashed(
+        self, servers: Servers, tmp_path: Path, sender: str
+    ) -> None:
+        """What was normalised once is not normalised again."""
+        (tmp_path / "hashed").mkdir()
+        clear = new_bley(tmp_path, servers, "sqlite")
+        hashed = new_bley(tmp_path / "hashed", servers, "sqlite", privacy="keyed-hash")
+        with clear:
+            assert asked(clear, "192.0.2.7", sender, "john@example.org") == NEW
+        clear.run("export", tmp_path / "lines")
+        hashed.run("import", tmp_path / "lines")
+        with hashed:
+            assert asked(hashed, "192.0.2.7", sender, "john@example.org") == EARLY
+
+    def test_a_hashed_export_needs_the_key(self, servers: Servers, tmp_path: Path) -> None:
+        """Without privacy it is refused; with the same key it is known."""
+        for name in ("one", "clear", "other"):
+            (tmp_path / name).mkdir()
+        key = {"privacy": "keyed-hash", "privacy_key_file": tmp_path / "key"}
+        one = new_bley(tmp_path / "one", servers, "sqlite", **key)
+        one.run("import", write_lines(tmp_path / "lines", [record(), record("example.com", "ANY@example.net", "ANY")]))
+        hashed = tmp_path / "hashed"
+        one.run("export", hashed)
+        assert "a@example.com" not in hashed.read_text()
+        clear = new_bley(tmp_path / "clear", servers, "sqlite")
+        assert clear.run("import", hashed, status=1) == (
+            f"Error: {hashed}: has hashed addresses: set privacy = keyed-hash here too, "
+            "and take over its privacy_key_file\n"
+        )
+        other = new_bley(tmp_path / "other", servers, "postgresql", **key)
+        assert other.run("import", hashed) == f"{hashed}: 2 records taken over, 0 skipped\n"
+        assert exported(other) == exported(one)
+        with other:
+            assert asked(other, "192.0.2.9", "a@example.com", "b@example.org") == KNOWN
+            assert asked(other, "192.0.2.9", "c@example.com", "b@example.org") == NEW
+
+    def test_forgetting_by_the_clear_address(self, servers: Servers, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite", privacy="keyed-hash")
+        senders = ("jane@example.com", "joe@example.com", "jane@example.net")
+        bley.run("import", write_lines(tmp_path / "lines", [record(sender=sender) for sender in senders]))
+        shown = bley.run("forget", "--dry-run", "--sender", "Jane+news@example.com")
+        assert "1 records would be forgotten" in shown
+        assert "jane" not in shown
+        assert re.search(r"192\.0\.2\.0/24  [0-9a-f]{32}@example\.com ", shown)
+        assert "2 records would be" in bley.run("forget", "--dry-run", "--sender", "example.com")
+        assert "3 records would be" in bley.run("forget", "--dry-run", "--recipient", "b@example.org")
+        assert "1 records forgotten" in bley.run("forget", "--sender", "prvs=4711=jane@example.com")
+        assert "0 records would be" in bley.run("forget", "--dry-run", "--sender", "jane@example.com")
+
+    def test_forgetting_by_what_is_shown(self, servers: Servers, tmp_path: Path) -> None:
+        """What stands in the table can be typed as well."""
+        bley = new_bley(tmp_path, servers, "sqlite", privacy="keyed-hash")
+        bley.run("import", write_lines(tmp_path / "lines", [record()]))
+        shown = re.search(r"[0-9a-f]{32}@example\.com", bley.run("forget", "--dry-run", "--all"))
+        assert shown
+        assert "1 records would be" in bley.run("forget", "--dry-run", "--sender", shown[0])
+
+
+FORMAT = "line 1 is not the first line of a file of `bley export`"
+USAGE = "Usage: bley import [OPTIONS] SOURCE [PLACE]\nTry 'bley import --help' for help.\n\nError: "
+USAGE_FORGET = "Usage: bley forget [OPTIONS]\nTry 'bley forget --help' for help.\n\nError: "
+WRITE = "write: bley import postgrey DIR, sqlgrey URL, bley URL, or a file alone"
+BEGINNING = "the URL has no known beginning: write sqlite:///, postgresql://, mysql://, redis:// or rediss://"
+
+
+class TestWrongInput:
+    @pytest.mark.parametrize(
+        ("arguments", "status", "message"),
+        [
+            (["import", "{folder}/none"], 1, "Error: {folder}/none: No such file or directory"),
+            (["import", "{folder}"], 1, "Error: {folder}: Is a directory"),
+            (["import", "postgrey", "/nowhere"], 1, "Error: /nowhere is no folder with postgrey.db"),
+            (["import", "postgrey", "{folder}"], 1, "Error: {folder} is no folder with postgrey.db"),
+            (["import"], 2, USAGE + "Missing argument 'SOURCE'."),
+            (["import", "postgrey"], 2, USAGE + WRITE),
+            (["import", "sqlgrey"], 2, USAGE + WRITE),
+            (["import", "bley"], 2, USAGE + WRITE),
+            (["import", "{folder}/lines", "more"], 2, USAGE + WRITE),
+            (["import", "sqlgrey", "sqlgrey.db"], 2, USAGE + BEGINNING),
+            (["import", "sqlgrey", "oracle://a:secret@db/x"], 2, USAGE + BEGINNING),
+            (
+                ["import", "bley", "redis://:secret@localhost/0"],
+                2,
+                USAGE + "neither sqlgrey nor bley 2 keeps anything in Redis",
+            ),
+            (
+                ["import", "sqlgrey", "mysql://a:secret@db:x/y"],
+                2,
+                USAGE + "the URL has no port in 'db:x': write host:3306",
+            ),
+            (
+                ["import", "sqlgrey", "sqlite:///{folder}/none.db"],
+                1,
+                "Error: {folder}/none.db: unable to open database file",
+            ),
+            (
+                ["import", "sqlgrey", "--password-file", "{folder}/none", "mysql://a@127.0.0.1:1/x"],
+                1,
+                "Error: {folder}/none cannot be read: No such file or directory",
+            ),
+            (
+                ["import", "postgrey", "{folder}", "--delay", "soon"],
+                2,
+                USAGE + "Invalid value for '--delay': 'soon' is not a valid integer.",
+            ),
+            (
+                ["forget"],
+                2,
+                USAGE_FORGET + "say which: --client, --sender, --recipient, or --all",
+            ),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_says_what_is_wrong(
+        self, servers: Servers, tmp_path: Path, arguments: list[str], status: int, message: str
+    ) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite")
+        told = bley.run(*(each.format(folder=tmp_path) for each in arguments), status=status)
+        assert told == message.format(folder=tmp_path) + "\n"
+
+    @pytest.mark.parametrize(
+        ("header", "message"),
+        [
+            (b"", FORMAT),
+            (b"no JSON", FORMAT),
+            (b"\xff\xfe", FORMAT),
+            ({"format": 1}, FORMAT),
+            (record(), FORMAT),
+            (HEADER | {"privacy": "rot13"}, FORMAT),
+            (
+                HEADER | {"bley": "4.0.0", "format": 2},
+                "is of format 2, of bley 4.0.0; this bley reads 1: upgrade bley",
+            ),
+        ],
+        ids=["empty line", "no JSON", "no UTF-8", "another header", "no header", "another privacy", "newer"],
+    )
+    def test_a_file_that_is_no_export(self, servers: Servers, tmp_path: Path, header: Any, message: str) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite")
+        file = write_lines(tmp_path / "lines", [record()], header)
+        assert bley.run("import", file, status=1) == f"Error: {file}: {message}\n"
+
+    def test_a_bad_line_costs_no_other(self, servers: Servers, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite")
+        bad: list[Any] = [
+            "no JSON",
+            b"\xff\xfe",
+            "",
+            "[]",
+            record() | {"status": "known"},
+            record() | {"first_seen": "2026-11-24T12:00:00"},
+            record() | {"last_seen": "0001-01-01T00:00:00+14:00"},
+            record() | {"attempts": -1},
+            record() | {"color": "blue"},
+            record() | {"sender": "a\nb@example.com"},
+            json.dumps(record()).replace("a@example.com", "\\ud800@example.com"),
+            {"client": "192.0.2.0/24"},
+        ]
+        file = write_lines(tmp_path / "lines", [record(sender="a@b"), *bad, record(sender="c@d")])
+        first, *reasons = bley.run("import", file).splitlines()
+        assert first == f"{file}: 2 records taken over, {len(bad)} skipped"
+        assert [re.sub(r"(line \d+: \w+).*", r"\1", reason) for reason in reasons] == [
+            "       1  line 3: Invalid",
+            "       1  line 4: Invalid",
+            "       1  line 5: Invalid",
+            "       1  line 6: Input",
+            "       1  line 7: status",
+            "       1  line 8: first_seen",
+            "       1  line 9: last_seen",
+            "       1  line 10: attempts",
+            "       1  line 11: color",
+            "       1  line 12: sender",
+            "       1  line 13: Invalid",
+            "       1  line 14: sender",
+        ]
+        assert [each["sender"] for each in exported(bley)] == ["a@b", "c@d"]
+
+    def test_very_many_bad_lines_are_not_all_told(self, servers: Servers, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite")
+        file = write_lines(tmp_path / "lines", ["nonsense"] * 3000)
+        told = bley.run("import", file).splitlines()
+        assert told[0] == f"{file}: 0 records taken over, 3000 skipped"
+        assert told[1].startswith("       1  line 2: Invalid JSON")
+        assert len(told) < 30
+        assert re.fullmatch(r" +and \d+ reasons more", told[-1])
+
+    @pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+    def test_another_greylisters_database_that_is_no_such_or_not_there(
+        self, server: str, servers: Servers, tmp_path: Path
+    ) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite")
+        real = servers.get(server)
+        kind = {"postgresql": "pgsql", "mariadb": "mysql"}[server]
+        name = real.new_database().rpartition("/")[2]
+        where = f"{kind} {name} at 127.0.0.1:{real.port}"
+        url = real.url_of(name)
+        assert bley.run("import", "sqlgrey", url, status=1) == (
+            f"Error: {where}: there is no table connect: sqlgrey does not keep its records here\n"
+        )
+        assert bley.run("import", "bley", url, status=1) == (
+            f"Error: {where}: there is no table bley_status: no bley 2 kept its records here\n"
+        )
+        port = free_port()
+        told = bley.run("import", "sqlgrey", url.replace(f":{real.port}/", f":{port}/"), status=1)
+        assert re.fullmatch(rf"Error: {kind} {name} at 127\.0\.0\.1:{port}: .*[Cc]onnect.*\n", told), told
+        told = bley.run("import", "bley", re.sub("://.*@", "://bley:50%25wrong@", url), status=1)
+        assert re.fullmatch(rf"Error: {where}: .*(password authentication failed|Access denied) for user .*\n", told)
+        assert "wrong" not in told
+
+
+def unreachable(kind: str, servers: Servers) -> tuple[str, str]:
+    """The URL of a store that cannot be used, and how the message begins."""
+    port = free_port()
+    match kind:
+        case "no folder":
+            return "sqlite:////nowhere/bley.db", "/nowhere/bley.db: unable to open database file"
+        case "no database":
+            return "sqlite:////proc/version", "/proc/version: "
+        case "postgresql" | "mysql":
+            name = {"postgresql": "pgsql", "mysql": "mysql"}[kind]
+            return f"{kind}://bley:50%25secret@127.0.0.1:{port}/bley", f"{name} bley at 127.0.0.1:{port}: "
+        case "redis":
+            return f"redis://:50%25secret@127.0.0.1:{port}/0", f"redis 0 at 127.0.0.1:{port}: "
+        case "redis+sentinel":
+            return f"redis+sentinel://127.0.0.1:{port}/mymaster", f"redis mymaster 0 at 127.0.0.1:{port}: "
+        case "redis+cluster":
+            return f"redis+cluster://127.0.0.1:{port}", f"redis 0 at 127.0.0.1:{port}: "
+    server = servers.get(kind.removeprefix("wrong password of "))
+    url = server.url.replace(server.url[server.url.index(":", 9) : server.url.index("@")], ":50%25secret")
+    return url, ""
+
+
+class TestUnusableStore:
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            "no folder",
+            "no database",
+            "postgresql",
+            "mysql",
+            "redis",
+            "redis+sentinel",
+            "redis+cluster",
+            "wrong password of postgresql",
+            "wrong password of mariadb",
+            "wrong password of redis",
+        ],
+    )
+    def test_each_command_says_so_in_one_line(self, kind: str, servers: Servers, tmp_path: Path) -> None:
+        url, beginning = unreachable(kind, servers)
+        bley = Bley(tmp_path, database=url)
+        file = write_lines(tmp_path / "lines", [record()])
+        for command in (["import", file], ["export", tmp_path / "out"], ["forget", "--all"]):
+            told = bley.run(*command, status=1)
+            assert re.fullmatch(rf"Error: {re.escape(beginning)}\S.*\n", told), told
+            assert "secret" not in told
+            assert PASSWORD not in told
+        assert not (tmp_path / "out").exists()
+
+    def test_one_that_hangs_is_given_up(self, servers: Servers, tmp_path: Path) -> None:
+        """Nobody answers at this port."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"postgresql://bley@127.0.0.1:{silent.getsockname()[1]}/bley"
+            told = Bley(tmp_path, database=url).run("export", status=1)
+        assert re.search(r"^Error: pgsql bley at 127\.0\.0\.1:\d+: \S.*$", told, re.MULTILINE)
+        assert "Traceback" not in told
+
+
+@pytest.fixture(scope="module")
+def remembering(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Bley:
+    """Not started, with some records; what is forgotten of it is told only."""
+    folder = tmp_path_factory.mktemp("forget")
+    bley = new_bley(folder, servers, "sqlite")
+    bley.run("import", write_lines(folder / "lines", REMEMBERED))
+    return bley
+
+
+REMEMBERED = [
+    record("192.0.2.0/24", "jane@example.com", "b@example.org", "greylisted", attempts=2),
+    record("192.0.2.0/24", "", "c@sub.example.org", "trusted"),
+    record("2001:db8::/64", "joe@example.com", "b@example.org"),
+    record("198.51.100.7", "list-#@lists.example.com", "b@example.org"),
+    record("example.com", "ANY@example.com", "ANY"),
+    record("mail.example.com", "j:smile:[red]o@example.net", "x@example.net"),
+    record("notexample.com", "x@notexample.com", "x@notexample.org"),
+]
+
+
+class TestForgetting:
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            (["--client", "192.0.2.7"], [0, 1]),
+            (["--client", "192.0.2.0/25"], [0, 1]),
+            (["--client", "::ffff:192.0.2.7"], [0, 1]),
+            (["--client", "0.0.0.0/0"], [0, 1, 3]),
+            (["--client", "2001:DB8::7"], [2]),
+            (["--client", "198.51.100.7"], [3]),
+            (["--client", "198.51.100.8"], []),
+            (["--client", "Example.COM"], [4, 5]),
+            (["--sender", "Jane+news@Example.com"], [0]),
+            (["--sender", "prvs=0123456789=jane@example.com"], [0]),
+            (["--sender", "list-4711@lists.example.com"], [3]),
+            (["--sender", "example.com"], [0, 2, 3, 4]),
+            (["--sender", "@example.com"], [0, 2, 3, 4]),
+            (["--recipient", "B+x@example.org"], [0, 2, 3]),
+            (["--recipient", "example.org"], [0, 1, 2, 3]),
+            (["--sender", "example.com", "--client", "192.0.2.1", "--recipient", "b@example.org"], [0]),
+            (["--sender", "example.com", "--recipient", "example.net"], []),
+            (["--all"], [0, 1, 2, 3, 4, 5, 6]),
+        ],
+        ids=lambda value: " ".join(map(str, value)),
+    )
+    def test_which_records_are_meant(self, remembering: Bley, options: list[str], expected: list[int]) -> None:
+        *table, last = remembering.run("forget", "--dry-run", *options).splitlines()
+        assert last == f"{len(expected)} records would be forgotten"
+        times = f"{NOW - timedelta(hours=1):%Y-%m-%d %H:%M}  {NOW:%Y-%m-%d %H:%M}"
+        rows = [
+            [each["client"], each["sender"], each["recipient"], each["status"], times]
+            for each in in_order(REMEMBERED[number] for number in expected)
+        ]
+        assert [re.split(r" {2,}", line.strip(), maxsplit=0) for line in table[1:]] == [
+            [*(cell for cell in row[:4] if cell), *row[4].split("  ")] for row in rows
+        ]
+        if rows:
+            assert table[0].split() == ["client", "sender", "recipient", "status", "first", "seen", "last", "seen"]
+
+    def test_all_together_with_one_is_a_mistake(self, remembering: Bley) -> None:
+        told = remembering.run("forget", "--all", "--sender", "example.com", status=2)
+        assert told.endswith("Error: say which: --client, --sender, --recipient, or --all\n")
+
+    @pytest.mark.parametrize("engine", ONE_OF_EACH)
+    def test_what_is_forgotten_is_gone_and_nothing_else(self, engine: str, servers: Servers, tmp_path: Path) -> None:
+        bley = new_bley(tmp_path, servers, engine)
+        bley.run("import", write_lines(tmp_path / "lines", REMEMBERED))
+        told = bley.run("forget", "--client", "192.0.2.7")
+        assert told.splitlines()[-1] == "2 records forgotten"
+        assert exported(bley) == in_order(REMEMBERED[2:])
+        assert bley.run("forget", "--client", "192.0.2.7") == "0 records forgotten\n"
+
+    def test_a_copied_sender_is_found(self, servers: Servers, tmp_path: Path) -> None:
+        """As the table shows it, also where normalising it once more would change it."""
+        bley = new_bley(tmp_path, servers, "sqlite")
+        senders = ["srs0=example.net=jane+x@example.com", "list-#@example.com"]
+        bley.run("import", write_lines(tmp_path / "lines", [record(sender=sender) for sender in senders]))
+        for sender in senders:
+            assert "1 records would be" in bley.run("forget", "--dry-run", "--sender", sender)

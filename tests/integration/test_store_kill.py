@@ -1,0 +1,59 @@
+"""`kill -9` of bley, at any moment: whoever was told to come back is in the store."""
+
+import itertools
+import random
+import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from tests.integration.daemon import WAIT_SECONDS, Bley
+from tests.integration.stores import Servers
+from tests.integration.test_store_failures import GREYLISTED, Peer, stranger
+
+CONNECTIONS = 8
+
+ROUNDS = {"sqlite": 20, "postgresql": 5, "mariadb": 5, "redis": 5}
+"""Most where bley writes itself."""
+
+SHORTEST, LONGEST = 0.05, 0.5
+"""Seconds from the first answer to the kill."""
+
+
+def deferred(port: int, name: str, first: Event) -> list[str]:
+    """Send strangers, one after the other as fast as they are answered; the recipients of those that were deferred."""
+    told: list[str] = []
+    with suppress(OSError), Peer(port) as peer:
+        for number in itertools.count():
+            recipient = f"{name}n{number}@example.org"
+            if peer.ask(stranger(recipient)).action != GREYLISTED:
+                break
+            told.append(recipient)
+            first.set()
+    return told
+
+
+@pytest.mark.parametrize("engine", ROUNDS)
+def test_kill_9_loses_no_deferral_that_was_answered(servers: Servers, tmp_path: Path, engine: str) -> None:
+    settings = {} if engine == "sqlite" else {"database": servers.new_url(engine)}
+    bley, chance = Bley(tmp_path, **settings), random.Random(engine)
+    told: set[str] = set()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for number in range(ROUNDS[engine]):
+            bley.start()
+            first = Event()
+            asking = [pool.submit(deferred, bley.port, f"r{number}c{peer}", first) for peer in range(CONNECTIONS)]
+            assert first.wait(WAIT_SECONDS)
+            time.sleep(chance.uniform(SHORTEST, LONGEST))
+            bley.stop(signal.SIGKILL)
+            told |= {recipient for future in asking for recipient in future.result()}
+    stored = set(re.findall(r'"recipient": "([^"]+)"', bley.run("export")))
+    print(f"kill -9 | {engine} | {ROUNDS[engine]} times | {len(told)} deferrals answered | {len(told - stored)} lost")
+    assert len(told) > 10 * ROUNDS[engine]
+    assert told <= stored
+    assert "on_store_error" not in bley.log()

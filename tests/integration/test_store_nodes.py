@@ -1,0 +1,210 @@
+"""Several bleys on one store, on real servers: nodes are equal, and what one does the other knows."""
+
+import asyncio
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bley.core.greylist import Record, Status
+from bley.core.mail import Request
+from bley.database import parse_database
+from bley.store.opening import open_engine
+from tests.integration.daemon import Bley
+from tests.integration.database_server import wait_until
+from tests.integration.stores import ENGINES, Servers
+from tests.integration.test_store_failures import GREYLISTED, PASSED, Peer, stranger
+
+CONNECTIONS = 4
+"""To each node, at the same time."""
+
+STRANGERS = 200
+
+FORGOTTEN_SECONDS = 25.0
+"""A node asks every 20 s what is new."""
+
+
+class Nodes:
+    """Two bleys on the same database."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._url = url
+        self.bleys = []
+        for name in ("one", "two"):
+            folder.joinpath(name).mkdir(parents=True)
+            self.bleys.append(Bley(folder / name, database=url))
+
+    def start(self) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(Bley.start, self.bleys))
+
+    def stop(self) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda bley: bley.__exit__(None, None, None), self.bleys))
+
+    @contextmanager
+    def waiting_for(self, period: str) -> Iterator[None]:
+        """Early retries do not make it longer."""
+        self._set(greylist_period=period, greylist_penalty="0")
+        try:
+            yield
+        finally:
+            self._set(greylist_period="5m", greylist_penalty="1m")
+
+    def _set(self, **settings: str) -> None:
+        for bley in self.bleys:
+            bley.write_settings(**settings)
+            bley.reload()
+
+    def peers(self, stack: ExitStack) -> list[Peer]:
+        return [stack.enter_context(Peer(bley.port)) for bley in self.bleys]
+
+    def answers(self, requests: Callable[[int], Sequence[Request]]) -> list[str]:
+        """All answers to these requests of each connection, which ask all at the same time."""
+
+        def ask(number: int) -> list[str]:
+            with Peer(self.bleys[number % 2].port) as peer:
+                return [peer.ask(request).action for request in requests(number)]
+
+        with ThreadPoolExecutor(2 * CONNECTIONS) as pool:
+            return [answer for answers in pool.map(ask, range(2 * CONNECTIONS)) for answer in answers]
+
+    def records(self, domain: str) -> dict[str, Record]:
+        """Those of recipients in this domain; the test fails when one has more than one."""
+        found = asyncio.run(_records(self._url, domain))
+        assert len(dict(found)) == len(found)
+        return dict(found)
+
+    def wait_for_statuses(self, domain: str, expected: Mapping[str, Status]) -> dict[str, Record]:
+        """The records, as soon as these recipients and no others have them with these statuses."""
+        records: dict[str, Record] = {}
+
+        def are_there() -> bool:
+            records.clear()
+            records.update(self.records(domain))
+            return {recipient: record.status for recipient, record in records.items()} == expected
+
+        wait_until(are_there, "what is written behind the answers is there", 5)
+        return records
+
+    def count(self, pattern: str, domain: str) -> Counter[str]:
+        """How many decisions that match there were on each recipient in this domain."""
+        line = re.compile(rf"{pattern}, .* recipient=(\w+{domain})(?:,|$)", re.MULTILINE)
+        return Counter(recipient for bley in self.bleys for recipient in line.findall(bley.log()))
+
+
+async def _records(url: str, domain: str) -> list[tuple[str, Record]]:
+    engine = open_engine(parse_database(url))
+    found = [
+        (triplet.recipient, record)
+        async for portion in engine.records()
+        for triplet, record in portion
+        if triplet.recipient.endswith(domain)
+    ]
+    await engine.close()
+    return found
+
+
+class AllNodes:
+    """The nodes of each engine, which are started when they are first wanted and serve many tests."""
+
+    def __init__(self, servers: Servers, folder: Path, stack: ExitStack) -> None:
+        self._servers, self._folder, self._stack = servers, folder, stack
+        self._running: dict[str, Nodes] = {}
+
+    def on(self, engine: str) -> Nodes:
+        if engine not in self._running:
+            file = self._folder / "bley.db"
+            url = f"sqlite:///{file}" if engine == "sqlite" else self._servers.new_url(engine)
+            nodes = self._running[engine] = Nodes(self._folder / engine, url)
+            self._stack.callback(nodes.stop)
+            nodes.start()
+        return self._running[engine]
+
+
+@pytest.fixture(scope="module")
+def all_nodes(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllNodes]:
+    with ExitStack() as stack:
+        yield AllNodes(servers, tmp_path_factory.mktemp("nodes"), stack)
+
+
+@pytest.fixture(params=ENGINES)
+def nodes(request: pytest.FixtureRequest, all_nodes: AllNodes) -> Nodes:
+    return all_nodes.on(request.param)
+
+
+def test_who_was_deferred_by_one_passes_at_the_other(nodes: Nodes) -> None:
+    """After the wait, whichever it was; from then on both know him."""
+    mail = [stranger("a@wait.example"), stranger("b@wait.example")]
+    with nodes.waiting_for("1s"), ExitStack() as stack:
+        peers = nodes.peers(stack)
+        begun = time.monotonic()
+        assert [peer.ask(request).action for peer, request in zip(peers, mail, strict=True)] == [GREYLISTED] * 2
+        others = [partial(peer.ask, request) for peer, request in zip(peers, reversed(mail), strict=True)]
+        assert [ask().action for ask in others] == [GREYLISTED] * 2, "it is early there too"
+        time.sleep(begun + 1.05 - time.monotonic())
+        assert all(ask().action.startswith("action=PREPEND X-Greylist: delayed 1 seconds") for ask in others)
+        nodes.wait_for_statuses("@wait.example", dict.fromkeys(("a@wait.example", "b@wait.example"), Status.CLEAN))
+        assert {peer.ask(request).action for peer in peers for request in mail} == {PASSED}
+
+
+def test_strangers_who_come_to_both_at_once(nodes: Nodes) -> None:
+    """One record each; who comes second is early, and all early retries add up."""
+    requests = [stranger(f"x{number}@once.example") for number in range(STRANGERS)]
+    answers = nodes.answers(lambda _: requests)
+    assert Counter(answers) == {GREYLISTED: 2 * CONNECTIONS * STRANGERS}
+    expected = {request.recipient: Status.GREYLISTED for request in requests}
+    records = nodes.wait_for_statuses("@once.example", expected)
+    early = nodes.count("reason=early", "@once.example")
+    assert Counter({recipient: record.attempts for recipient, record in records.items()}) == early
+
+
+def test_good_and_bad_mail_of_the_same_triplets_at_once(nodes: Nodes) -> None:
+    """No update is lost: who passed once is clean, the others wait, and all early retries add up."""
+    bad = [replace(stranger(f"x{number}@mixed.example"), client_name="mx.example.com") for number in range(STRANGERS)]
+    good = [replace(request, helo_name="mx.example.com") for request in bad]
+
+    def requests(number: int) -> Sequence[Request]:
+        mine = [*bad, *good]
+        random.Random(number).shuffle(mine)
+        return mine
+
+    assert Counter(nodes.answers(requests)).keys() == {GREYLISTED, PASSED}
+    passed = nodes.count("action=pass, reason=clean", "@mixed.example")
+    assert 0 < len(passed) < STRANGERS
+    expected = {
+        request.recipient: Status.CLEAN if request.recipient in passed else Status.GREYLISTED for request in bad
+    }
+    records = nodes.wait_for_statuses("@mixed.example", expected)
+    early = nodes.count("reason=early", "@mixed.example")
+    assert Counter({recipient: record.attempts for recipient, record in records.items()}) == early
+
+
+def test_what_an_administrator_forgets_both_forget(servers: Servers, all_nodes: AllNodes) -> None:
+    """Though both have it in memory; on all engines at the same time, since it takes as long as they ask for news."""
+    every = {engine: all_nodes.on(engine) for engine in ENGINES}
+    with ThreadPoolExecutor(len(every)) as pool:
+        list(pool.map(forget_and_wait, every.values()))
+
+
+def forget_and_wait(nodes: Nodes) -> None:
+    mail = replace(stranger("x@forget.example"), client_address="203.0.113.1", client_name="mx.example.net")
+    with ExitStack() as stack:
+        peers = nodes.peers(stack)
+        assert [peer.ask(replace(mail, helo_name="mx.example.net")).action for peer in peers] == [PASSED, PASSED]
+        assert [peer.ask(mail).action for peer in peers] == [PASSED, PASSED]
+        wait_until(lambda: bool(nodes.records("@forget.example")), "it is written", 3)
+        assert "1 records forgotten" in nodes.bleys[0].run("forget", "--client", "example.net")
+        end = time.monotonic() + FORGOTTEN_SECONDS
+        for peer in peers:
+            while peer.ask(mail).action != GREYLISTED:
+                assert time.monotonic() < end, "it is known still"
+                time.sleep(0.2)

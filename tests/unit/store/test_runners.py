@@ -1,0 +1,173 @@
+"""Where the SQL engine's work is done: one piece after the other, and what is not committed is undone."""
+
+import asyncio
+import gc
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from bley.store.runners import AsyncRunner, Runner, ThreadRunner
+from bley.store.sqlite_file import open_sqlite
+
+_PATIENCE_SECONDS = 3.0
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    with sqlite3.connect(tmp_path / "bley.db") as connection:
+        connection.execute("CREATE TABLE t (number)")
+    connection.close()
+    return tmp_path / "bley.db"
+
+
+@pytest.fixture(params=["thread", "async"])
+async def runner(request: pytest.FixtureRequest, file: Path) -> AsyncIterator[Runner]:
+    runner: Runner
+    if request.param == "thread":
+        runner = ThreadRunner(open_sqlite(file, read_only=False))
+    else:
+        runner = AsyncRunner(create_async_engine(f"sqlite+aiosqlite:///{file}"))
+    yield runner
+    await runner.close()
+
+
+@pytest.fixture
+async def thread_runner(file: Path) -> AsyncIterator[ThreadRunner]:
+    runner = ThreadRunner(open_sqlite(file, read_only=False))
+    yield runner
+    await runner.close()
+
+
+def _insert(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.execute(sa.text("INSERT INTO t VALUES (1)"))
+
+
+def _count(connection: sa.Connection) -> int:
+    count: int = connection.execute(sa.text("SELECT count(*) FROM t")).scalar_one()
+    return count
+
+
+def _open_files() -> set[Path]:
+    return {each.resolve() for each in Path("/proc/self/fd").iterdir()}
+
+
+class TestEvery:
+    async def test_it_gives_the_result(self, runner: Runner) -> None:
+        assert await runner.run(_count) == 0
+
+    async def test_what_is_committed_stays(self, runner: Runner) -> None:
+        def work(connection: sa.Connection) -> None:
+            _insert(connection)
+            connection.commit()
+
+        await runner.run(work)
+        await runner.disconnect()
+        assert await runner.run(_count) == 1
+
+    async def test_what_is_not_is_undone(self, runner: Runner) -> None:
+        await runner.run(_insert)
+        assert await runner.run(_count) == 0
+
+    async def test_what_it_raises_is_raised_and_undone(self, runner: Runner) -> None:
+        def fails(connection: sa.Connection) -> None:
+            _insert(connection)
+            raise ZeroDivisionError
+
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await runner.run(fails)
+            assert await runner.run(_count) == 0
+
+    async def test_the_connection_stays_until_it_is_to_be_another(self, runner: Runner) -> None:
+        def connection_of(connection: sa.Connection) -> object:
+            return connection.connection.driver_connection
+
+        first, second = await runner.run(connection_of), await runner.run(connection_of)
+        await runner.disconnect()
+        assert first is second
+        assert await runner.run(connection_of) is not first
+
+    async def test_one_that_was_never_asked_closes(self, runner: Runner) -> None:
+        """The fixture closes it."""
+
+
+class TestThread:
+    async def test_the_loop_goes_on_meanwhile(self, thread_runner: ThreadRunner) -> None:
+        may_end = threading.Event()
+        working = asyncio.ensure_future(thread_runner.run(lambda _: may_end.wait(_PATIENCE_SECONDS)))
+        await asyncio.sleep(0.01)
+        may_end.set()
+        assert await working
+
+    async def test_it_is_one_thread_and_work_waits_for_its_turn(self, thread_runner: ThreadRunner) -> None:
+        order: list[tuple[str, int]] = []
+
+        def work(number: int) -> None:
+            order.append((threading.current_thread().name, number))
+
+        await asyncio.gather(*(thread_runner.run(lambda _, number=number: work(number)) for number in range(10)))  # type: ignore[misc]
+        assert [number for _, number in order] == list(range(10))
+        assert len({name for name, _ in order}) == 1
+        assert order[0][0] != threading.current_thread().name
+
+    async def test_work_that_is_cancelled_is_waited_for(self, thread_runner: ThreadRunner) -> None:
+        """Else the next work would be at the same connection, in the middle of its transaction."""
+        may_end, ended = threading.Event(), threading.Event()
+
+        def work(_: sa.Connection) -> None:
+            may_end.wait(_PATIENCE_SECONDS)
+            ended.set()
+
+        working = asyncio.ensure_future(thread_runner.run(work))
+        await asyncio.sleep(0.01)
+        working.cancel()
+        await asyncio.sleep(0.01)
+        assert not working.done()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert ended.is_set()
+        assert await thread_runner.run(_count) == 0
+
+    async def test_work_that_is_cancelled_and_fails_is_no_error_that_nobody_expects(
+        self, thread_runner: ThreadRunner, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It was told already that it hung."""
+        may_end = threading.Event()
+
+        def fails(_: sa.Connection) -> None:
+            may_end.wait(_PATIENCE_SECONDS)
+            raise sqlite3.OperationalError("database is locked")
+
+        working = asyncio.ensure_future(thread_runner.run(fails))
+        await asyncio.sleep(0.01)
+        working.cancel()
+        await asyncio.sleep(0.01)
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        del working
+        gc.collect()
+        await asyncio.sleep(0)
+        assert caplog.messages == []
+
+    async def test_close_ends_the_thread(self, file: Path) -> None:
+        before = threading.active_count()
+        runner = ThreadRunner(open_sqlite(file, read_only=False))
+        await runner.run(_count)
+        assert threading.active_count() == before + 1
+        await runner.close()
+        assert threading.active_count() == before
+
+    async def test_close_closes_the_file(self, file: Path) -> None:
+        runner = ThreadRunner(open_sqlite(file, read_only=False))
+        await runner.run(_count)
+        assert file in _open_files()
+        await runner.close()
+        assert file not in _open_files()
