@@ -7,8 +7,9 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from bley import __version__, systemd
@@ -150,8 +151,8 @@ class Daemon:
 
     async def _serve(self, store: BatchedStore, stopping: asyncio.Event) -> None:
         chores = [
-            asyncio.create_task(chore)
-            for chore in (self._purge(store), self._listen_to(store), systemd.feed_watchdog())
+            asyncio.create_task(_keep_on(chore))
+            for chore in (partial(self._purge, store), partial(self._listen_to, store), systemd.feed_watchdog)
         ]
         systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
         await stopping.wait()
@@ -216,7 +217,17 @@ class Daemon:
             else:
                 level = logging.INFO if any(purged) else logging.DEBUG
                 _log.log(level, "purged %d records, %d decisions, %d counts", *purged)
-            await asyncio.sleep(_PURGE_SECONDS)
+            await asyncio.sleep(_NEWS_SECONDS if store.is_down else _PURGE_SECONDS)
+
+
+async def _keep_on(chore: Callable[[], Awaitable[None]]) -> None:
+    """Do the chore, and begin anew where a bug has ended it."""
+    while True:
+        try:
+            return await chore()
+        except Exception:  # noqa: BLE001 (a bug must not end a chore for good; logged)
+            _log.exception("internal error; please report it")
+        await asyncio.sleep(_NEWS_SECONDS)
 
 
 async def _close_later(dns: Dns, delay: timedelta) -> None:

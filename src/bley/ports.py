@@ -57,7 +57,7 @@ class Store(Protocol):
     """Remembers triplets and decisions. Whatever was recorded before is found afterwards, in the order of the calls."""
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
-        """The first of `triplets` of which something is known, and what. Raises StoreError."""
+        """Of which of `triplets` the best is known (of equals the first), and what. Raises StoreError."""
 
     async def record(self, sighting: Sighting) -> None:
         """Merge `sighting` into its triplet's record; durable on return. Raises StoreError, and still tries later."""

@@ -214,7 +214,8 @@ class Service:
 
     async def _early(self, case: _Case, decision: Decision, record: Record) -> Decision:
         """Step 7."""
-        counts = case.now - record.last_seen >= self._settings.cache_valid
+        # Another node's clock, or a request at the same time, may have been a little ahead.
+        counts = abs(case.now - record.last_seen) >= self._settings.cache_valid
         await self._store.record(self._sighting(case, Status.GREYLISTED, attempts=int(counts)))
         wait = self._timing.remaining(replace(record, attempts=record.attempts + counts), case.now)
         return replace(decision, reason=Reason.EARLY, defers=True, wait=wait)

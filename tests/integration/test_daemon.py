@@ -164,13 +164,15 @@ def test_a_port_in_use_prevents_the_start(tmp_path: Path) -> None:
 
 
 def test_a_store_that_cannot_be_opened_does_not_prevent_the_start(tmp_path: Path) -> None:
-    """It answers by on_store_error, says so once, and takes the store when it can."""
+    """It answers by on_store_error, says so once, takes the store when it can, and then knows who has passed."""
     with Bley(tmp_path, dbpath=tmp_path / "later") as bley:
         assert exchange(bley.port, BAD) == b"action=DUNNO\n\n"
         assert exchange(bley.port, BAD) == b"action=DUNNO\n\n"
         tmp_path.joinpath("later").mkdir()
         bley.wait_log("store: back")
-        assert exchange(bley.port, BAD) == DEFERRED
+        assert exchange(bley.port, BAD) == b"action=DUNNO\n\n"
+        assert bley.decisions()[-1]["reason"] == "known"
+        assert exchange(bley.port, replace(BAD, sender="stranger@example.com")) == DEFERRED
     assert bley.log().count("answering by on_store_error") == 1
 
 
@@ -229,7 +231,7 @@ def test_bley_2_s_words_run_it_in_the_foreground(tmp_path: Path, words: list[str
     bley = Bley(tmp_path)
     with subprocess.Popen([*BLEY, "-c", bley.file, *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        assert "listens on" in process.stdout.readline()
+        assert next(line for line in process.stdout if "listens on" in line)
         process.terminate()
         assert process.wait(WAIT_SECONDS) == 0
 

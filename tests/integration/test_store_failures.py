@@ -7,6 +7,7 @@ seconds until bley said that the store is back | its warning".
 import asyncio
 import itertools
 import re
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+from urllib.parse import quote
 
 import pytest
 
@@ -30,7 +32,7 @@ from bley.store.opening import open_engine
 from tests.integration.daemon import WAIT_SECONDS, Bley
 from tests.integration.database_server import PASSWORD, wait_until
 from tests.integration.redis_servers import RedisSentinel
-from tests.integration.servers import reachable_folder
+from tests.integration.servers import reachable_folder, require
 from tests.integration.stores import Servers
 from tests.integration.tcp_proxy import TcpProxy
 
@@ -147,6 +149,7 @@ class Node:
         log = self.bley.log()
         assert all(map(LINE.fullmatch, log.splitlines())), "a traceback?"
         assert PASSWORD not in log
+        assert quote(PASSWORD, safe="") not in log
         assert log.count("answering by on_store_error") == len(WARNING.findall(log))
         assert log.count("store: back") == len(ALL_CLEAR.findall(log))
         said = [(match.start(), match[1]) for match in WARNING.finditer(log)]
@@ -339,6 +342,19 @@ def disk_full(place: Place) -> Iterator[None]:
 
 
 @contextmanager
+def file_moved(place: Place) -> Iterator[None]:
+    """With all that belongs to it, and put back again."""
+    aside = place.file.parent / "aside"
+    aside.mkdir()
+    for file in place.file.parent.glob("bley.db*"):
+        file.rename(aside / file.name)
+    yield
+    assert not place.file.exists(), "no new one is made in its place"
+    for file in aside.iterdir():
+        file.rename(place.file.parent / file.name)
+
+
+@contextmanager
 def folder_missing(place: Place) -> Iterator[None]:
     """As when a file system is not mounted."""
     place.file.parent.rmdir()
@@ -367,7 +383,12 @@ def on_all(fault: Fault) -> dict[str, Fault]:
     return dict.fromkeys(("postgresql", "mariadb", "redis"), fault)
 
 
-FILE_FAULTS: dict[str, Fault] = {"read-only": file_immutable, "locked for writers": file_locked, "full": disk_full}
+FILE_FAULTS: dict[str, Fault] = {
+    "moved away": file_moved,
+    "read-only": file_immutable,
+    "locked for writers": file_locked,
+    "full": disk_full,
+}
 FILE_FAULTS_AT_START: dict[str, Fault] = {"gone": folder_missing, "locked": file_locked_for_readers_too}
 SERVER_FAULTS: dict[str, dict[str, Fault]] = {
     "killed": on_all(killed),
@@ -461,6 +482,7 @@ def a_folder(folder: Path, *, on_small_disk: bool = False) -> Iterator[Path]:
     if not on_small_disk:
         yield folder
         return
+    require("mount", "mount")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "bley-test", folder], check=True)
     try:
         yield folder
@@ -527,9 +549,10 @@ def on_each_server(
             test(place, folder / engine, faults[engine])
 
     with ThreadPoolExecutor(len(faults)) as pool:
-        errors = [future.exception() for future in [pool.submit(run, engine) for engine in faults]]
-    if failed := [error for error in errors if isinstance(error, Exception)]:
-        raise ExceptionGroup(", ".join(faults), failed)
+        running = {engine: pool.submit(run, engine) for engine in faults}
+    failed = {engine: error for engine, each in running.items() if isinstance(error := each.exception(), Exception)}
+    if failed:
+        raise ExceptionGroup(", ".join(failed), list(failed.values()))
 
 
 def test_a_master_that_dies_is_replaced_by_its_sentinel(tmp_path: Path) -> None:
@@ -544,6 +567,10 @@ def test_a_master_that_dies_is_replaced_by_its_sentinel(tmp_path: Path) -> None:
             sentinel.master.kill()
             trial.store_is_away(seconds=0.5)
             trial.store_is_back("master killed, sentinel")
+
+
+RECORDS = 5000
+OF_DAMAGED_PAGE, OF_GOOD_PAGE = "known2500@example.org", "known0001@example.org"
 
 
 def damage_all(file: Path) -> None:
@@ -581,7 +608,6 @@ def test_a_damaged_sqlite_file(tmp_path: Path, what: str) -> None:
             assert node.ask(OF_DAMAGED_PAGE).action == ANSWERS[node.mode]
         said = trial.store_is_away()
         assert "The file is damaged: stop bley, move it away, and put a backup in its place" in said
-        assert f"`sqlite3 {file} .recover | sqlite3 NEW`" in said
         assert file.stat().st_ino == inode
         assert file.read_bytes() == before
 
@@ -594,7 +620,25 @@ def test_a_damaged_sqlite_file(tmp_path: Path, what: str) -> None:
             assert "reason=early" in node.decision(OF_GOOD_PAGE)
 
 
-OF_DAMAGED_PAGE, OF_GOOD_PAGE = "known2500@example.org", "known0001@example.org"
+def test_what_the_warning_of_a_damaged_file_advises_saves_the_records(tmp_path: Path) -> None:
+    """All but those of the damaged pages."""
+    if not shutil.which("sqlite3"):
+        pytest.skip("sqlite3 is missing: install the Debian package sqlite3")
+    file, new = tmp_path / "store/bley.db", tmp_path / "new.db"
+    asyncio.run(fill(file))
+    damage_pages(file)
+    node = Node(tmp_path / "node", "pass", f"sqlite:///{file}")
+    try:
+        node.start()
+        node.ask(OF_DAMAGED_PAGE)
+        advice = re.findall(rf"`([^`]*sqlite3 {file} [^`]*NEW[^`]*)`", node.warnings()[0])
+    finally:
+        node.stop()
+    assert len(advice) == 1
+    subprocess.run(["sh", "-c", advice[0].replace("NEW", str(new))], capture_output=True, check=True)
+    saved = asyncio.run(stored(f"sqlite:///{new}"))
+    assert RECORDS - 200 < len(saved) < RECORDS
+    assert OF_GOOD_PAGE in saved
 
 
 async def fill(file: Path) -> None:
@@ -603,7 +647,7 @@ async def fill(file: Path) -> None:
     engine = open_engine(Database(file=file))
     await engine.prepare()
     record = Record(Status.GREYLISTED, utc_now(), utc_now())
-    known = [Triplet("198.51.100.0/24", "a@example.com", f"known{number:04}@example.org") for number in range(5000)]
+    known = [Triplet("198.51.100.0/24", "a@example.com", f"known{number:04}@example.org") for number in range(RECORDS)]
     await engine.unite([(triplet, record) for triplet in known], utc_now(), Lifetimes())
     await engine.close()
 

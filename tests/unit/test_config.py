@@ -439,7 +439,8 @@ class TestStore:
     def test_the_password_is_in_no_text(self) -> None:
         """Of the settings or the store; a traceback may show both."""
         settings = Settings.model_validate({"dbtype": "pgsql", "dbpass": "geheim"})
-        assert "geheim" not in f"{settings.store} {settings.store!r} {show(settings)}"
+        assert "geheim" not in f"{settings.store} {settings.store!r} {settings!r} {show(settings)}"
+        assert "geheim" not in repr(Settings.model_validate({"database": "mysql://bley:geheim@h/bley"}))
 
 
 def test_values_that_are_no_texts_are_taken_as_they_are() -> None:

@@ -163,6 +163,16 @@ def test_what_is_turned_off_is_not_noted(tmp_path: Path) -> None:
     assert load(_write(tmp_path, bley="destdir =\nweb_listen =\n")).notes == ()
 
 
+def test_doubled_percent_signs_are_noted(tmp_path: Path) -> None:
+    """bley 2 took them for one; in templates they still are."""
+    file = _write(tmp_path, bley="reject_msg = 100%% sure\ndbpass = 50%%\ndbuser = 50%\n")
+    configuration = load(file)
+    assert configuration.settings.dbpass == "50%%"
+    assert configuration.notes == (
+        f"{file}:3: dbpass has %%, which was one percent sign to bley 2: write one if you mean one",
+    )
+
+
 def test_dead_lists_are_noted_with_line_and_alternative(tmp_path: Path) -> None:
     """All four default blocklists that bley ever had, and an allowlist; but no doubtful one. The settings keep them."""
     file = _write(
@@ -275,16 +285,12 @@ class TestPassword:
     def test_a_file_that_is_missing(self, tmp_path: Path) -> None:
         file = _write(tmp_path, bley="\ndbpass_file = missing\n")
         place = tmp_path / "missing"
-        assert _fault(file) == (
-            f"{file}:3: dbpass_file: {place} cannot be read: [Errno 2] No such file or directory: '{place}'"
-        )
+        assert _fault(file) == f"{file}:3: dbpass_file: {place} cannot be read: No such file or directory"
 
     def test_a_file_that_is_no_text(self, tmp_path: Path) -> None:
         file = _write(tmp_path, bley="dbpass_file = secret\n")
         (tmp_path / "secret").write_bytes(b"geheim\xff")
-        fault = _fault(file)
-        assert fault.startswith(f"{file}:2: dbpass_file: {tmp_path}/secret cannot be read: 'utf-8' codec can't decode")
-        assert "geheim" not in fault
+        assert _fault(file) == f"{file}:2: dbpass_file: {tmp_path}/secret is not UTF-8"
 
     def test_two_passwords(self, tmp_path: Path) -> None:
         file = _write(tmp_path, bley="dbpass = geheim\ndbpass_file = secret\n", secret="secret\n")

@@ -35,6 +35,15 @@ def test_one_that_is_not_there_is_made_for_its_owner_only(file: Path) -> None:
     assert file.read_text() == f"{key.hex()}\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_root_makes_is_the_folder_s_owner_s(file: Path) -> None:
+    """`bley import` may be the first to need the key, and bley itself runs as another."""
+    os.chown(file.parent, 12345, 54321)
+    read_key(file, makes_key=True)
+    assert (file.stat().st_uid, file.stat().st_gid) == (12345, 54321)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
 def test_it_stays_the_same(file: Path) -> None:
     key = read_key(file, makes_key=True)
     before = file.stat()

@@ -256,6 +256,16 @@ async def test_a_retry_before_the_wait_is_over_is_early() -> None:
     assert (await world.decide()).reason == "early"
 
 
+@pytest.mark.parametrize(("seconds_ahead", "attempts"), [(0.5, 0), (29, 0), (61, 1)])
+async def test_a_clock_that_is_a_little_ahead_makes_no_retry(seconds_ahead: float, attempts: int) -> None:
+    """Another node's, say, which saw the same message a moment ago."""
+    world = World(cache_valid="60s")
+    seen = world.clock.now + timedelta(seconds=seconds_ahead)
+    world.store.records[TRIPLET] = Record(Status.GREYLISTED, seen, seen)
+    assert (await world.decide()).reason == "early"
+    assert world.store.records[TRIPLET].attempts == attempts
+
+
 async def test_the_wait_has_a_longest() -> None:
     world = World(greylist_period="5m", greylist_penalty="100m", greylist_max="10m", cache_valid="0")
     await world.answer()
@@ -527,6 +537,12 @@ class TestPlaces:
         decision = await world.decide(client_name="mx.example.com")
         assert decision.record
         assert decision.record.status is Status.TRUSTED
+
+    async def test_who_is_known_by_its_network_does_not_wait_by_its_name(self) -> None:
+        world = World()
+        self.put(world, self.NAMED, Status.GREYLISTED, minutes_ago=1)
+        self.put(world, TRIPLET)
+        assert (await world.decide(client_name="mx.example.com")).reason == "known"
 
     async def test_the_refresh_goes_to_where_it_was_found(self) -> None:
         world = World()

@@ -148,6 +148,8 @@ class TestMetrics:
             "bley_list_answers",
             "bley_list_latency_seconds",
             "bley_list_well",
+            "bley_store_down",
+            "bley_store_dropped",
             "bley_unknown_findings",
         }
         assert all(told.values())

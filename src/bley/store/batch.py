@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bley.core.errors import StoreError
-from bley.core.greylist import Record, Sighting
+from bley.core.greylist import Record, Sighting, Status
 from bley.core.mail import Triplet
 
 __all__ = ["Batch", "Read", "Write", "tell", "tell_all", "waits_since"]
@@ -22,7 +22,7 @@ class Write(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Triplets of which the first is wanted of which something is known."""
+    """Triplets of which the one is wanted of which the best is known, and of equals the first."""
 
     triplets: Sequence[Triplet]
     since: float
@@ -51,7 +51,11 @@ class Batch(NamedTuple):
             tell(write.told, None)
         for read in self.reads:
             found = ((triplet, records[triplet]) for triplet in read.triplets if triplet in records)
-            tell(read.told, next(found, None))
+            tell(read.told, max(found, key=_status, default=None))
+
+
+def _status(found: tuple[Triplet, Record]) -> Status:
+    return found[1].status
 
 
 def tell(future: asyncio.Future[Any] | None, result: object) -> None:

@@ -104,7 +104,7 @@ class Sqlite(Dialect):
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             return (
                 f"{reason}. The file is damaged: stop bley, move it away, and put a backup in its place, or what "
-                f"`sqlite3 {self.place} .recover | sqlite3 NEW` saves; without either bley begins anew"
+                f"`sqlite3 {self.place} .dump | sqlite3 NEW` saves; without either bley begins anew"
             )
         file = Path(self.place)
         if not file.parent.exists():
@@ -197,8 +197,9 @@ class Mysql(Dialect):
     @contextmanager
     def locked(self, connection: sa.Connection) -> Iterator[None]:
         """For this database."""
-        name = sa.func.concat("bley ", sa.func.database())
-        connection.execute(sa.select(sa.func.get_lock(name, _LOCK_SECONDS)))
+        name = sa.func.concat("bley ", sa.func.md5(sa.func.database()))  # at most 64 characters
+        if connection.scalar(sa.select(sa.func.get_lock(name, _LOCK_SECONDS))) != 1:
+            raise StoreError(f"{self.place}: another node is still upgrading the tables")
         try:
             yield
         finally:
@@ -216,5 +217,5 @@ def words_of(error: BaseException) -> str:
     text = error.args[1] if len(error.args) == 2 and not isinstance(error, OSError) else error  # MySQL's: number, text
     words = " ".join(str(text).split())
     if isinstance(error.__cause__, OSError):
-        words = f"{words}: {error.__cause__}"
+        words = words if str(error.__cause__) in words else f"{words}: {error.__cause__}"
     return words or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)

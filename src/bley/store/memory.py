@@ -18,7 +18,8 @@ class MemoryStore:
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
         """See the port."""
-        return next(((triplet, self.records[triplet]) for triplet in triplets if triplet in self.records), None)
+        found = [(triplet, self.records[triplet]) for triplet in triplets if triplet in self.records]
+        return max(found, key=lambda each: each[1].status, default=None)
 
     async def record(self, sighting: Sighting) -> None:
         """See the port."""

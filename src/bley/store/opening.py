@@ -53,7 +53,9 @@ def open_sql(database: Database) -> AsyncEngine:
     _require_driver(database)
     if database.dbtype == "mysql":
         return create_async_engine(
-            "mysql+aiomysql://", async_creator=partial(_connect_mysql, database), **_SERVER_OPTIONS
+            "mysql+aiomysql://",
+            async_creator=partial(_connect_mysql, database, _ssl_context(database)),
+            **_SERVER_OPTIONS,
         )
     host, port = database.hosts[0] if database.hosts else (None, None)
     arguments = {
@@ -69,14 +71,14 @@ def open_sql(database: Database) -> AsyncEngine:
     return engine
 
 
-async def _connect_mysql(database: Database) -> Any:
+async def _connect_mysql(database: Database, ssl_context: Any) -> Any:
     """A connection of the driver's, or TimeoutError: aiomysql itself waits for the server's greeting for ever."""
     import aiomysql
 
     place: dict[str, Any] = {"unix_socket": database.socket}
     if database.hosts:
         host, port = database.hosts[0]
-        place = {"host": host, "port": port, "ssl": _ssl_context(database)}
+        place = {"host": host, "port": port, "ssl": ssl_context}
     async with asyncio.timeout(_CONNECT_SECONDS):
         return await aiomysql.connect(
             user=database.user, password=database.password, db=database.name, charset="utf8mb4", **place

@@ -80,4 +80,5 @@ class ThreadRunner:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             await asyncio.wait([future])
+            future.exception()  # which nobody wants to know any more
             raise

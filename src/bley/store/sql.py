@@ -188,6 +188,8 @@ class SqlEngine:
         """See Engine."""
 
         def work(connection: sa.Connection) -> None:
+            if not records:
+                return
             connection.execute(self._statements.unite, _sorted(map(_row_of_record, records)))
             if any(triplet.recipient == ANY for triplet, _ in records):
                 self._set_meta(connection, "has_any", 1)

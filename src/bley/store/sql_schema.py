@@ -9,7 +9,7 @@ Instants are microseconds since 1970-01-01 UTC; `start` is in seconds. Text is U
 """
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
 
 from bley.core.triplet import LONGEST_PART
 from bley.store.rows import LONGEST_TEXT
@@ -20,13 +20,16 @@ VERSION = 1
 
 METADATA = sa.MetaData()
 
-_Part = sa.Text().with_variant(
-    mysql.VARCHAR(LONGEST_PART, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
-)
-_Text = sa.Text().with_variant(
-    mysql.VARCHAR(LONGEST_TEXT, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
-)
-_Word = sa.Text().with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+
+def _text(longest: int, charset: str = "utf8mb4") -> sa.Text:
+    """Text that is compared byte for byte, whatever the database's own language."""
+    on_mysql = mysql.VARCHAR(longest, charset=charset, collation=f"{charset}_bin")
+    return (
+        sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql").with_variant(on_mysql, "mysql", "mariadb")
+    )
+
+
+_Part, _Text, _Word = _text(LONGEST_PART), _text(LONGEST_TEXT), _text(32, "ascii")
 _Json = sa.Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # the only type that SQLite counts up by itself
 

@@ -1,13 +1,14 @@
 """SQLite's file: opened, and never taken for another one that stands in its place."""
 
 import contextlib
-import os
 import sqlite3
 import time
 from pathlib import Path
 from urllib.parse import quote
 
 import sqlalchemy as sa
+
+from bley.privacy import make_private_file
 
 __all__ = ["check_file", "open_sqlite", "sqlite_uri"]
 
@@ -23,8 +24,8 @@ def open_sqlite(file: Path, *, read_only: bool) -> sa.Engine:
         nonlocal has_been_open
         mode = "ro" if read_only else "rw" if has_been_open else "rwc"
         if mode == "rwc":
-            with contextlib.suppress(FileExistsError, OSError):  # SQLite says better what is wrong
-                os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))  # who writes to whom is nobody else's business
+            with contextlib.suppress(OSError):  # it is there, or SQLite says better what is wrong
+                make_private_file(file, b"")
         # Without isolation_level the driver begins no transactions of its own: Sqlite.begin does.
         connection = sqlite3.connect(
             sqlite_uri(file, mode), _LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=True

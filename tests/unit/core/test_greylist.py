@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing, merged, united
+from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting, Standing, Status, Timing, merged, united
 from bley.core.mail import Triplet
 from tests.fakes import NOON
 
@@ -77,6 +77,13 @@ def test_sightings_add_up() -> None:
     assert earlier == Record(Status.CLEAN, NOON - hour, NOON + hour, attempts=3)
     later = merged(record, _sighting(Status.TRUSTED, NOON + 2 * hour))
     assert later == Record(Status.TRUSTED, NOON, NOON + 2 * hour, attempts=2)
+
+
+def test_attempts_are_counted_so_far_and_no_further() -> None:
+    """Every engine can keep the number, whoever sends all day for years."""
+    sighting = _sighting(Status.GREYLISTED, NOON, attempts=1)
+    nearly = Record(Status.GREYLISTED, NOON, NOON, MAX_ATTEMPTS - 1)
+    assert merged(nearly, sighting).attempts == merged(merged(nearly, sighting), sighting).attempts == MAX_ATTEMPTS
 
 
 def test_greylisted_record_is_forgotten_after_its_lifetime() -> None:

@@ -1,5 +1,6 @@
 """Two requests that a person would call the same mail again get the same triplet, and no others do."""
 
+import re
 from ipaddress import ip_address
 
 import pytest
@@ -160,9 +161,18 @@ class TestBounds:
         assert len(set(parts)) == 3
 
     def test_one_byte_more_is_one_too_many(self) -> None:
+        """The domain stays, so that the record is still one of it."""
         address = f"{'x' * 243}@example.org"
         assert RULES.recipient(address) == address
-        assert RULES.recipient(f"x{address}").startswith("x" * 222 + "#")
+        assert re.fullmatch("x{210}#[0-9a-f]{32}@example.org", RULES.recipient(f"x{address}"))
+
+    def test_a_domain_that_is_too_long_itself_is_cut(self) -> None:
+        kept = RULES.recipient(f"jane@{'x' * 240}.example.org")
+        assert re.fullmatch("jane@x{217}#[0-9a-f]{32}", kept)
+
+    def test_white_space_around_it_is_none_of_it(self) -> None:
+        """MySQL takes `jane ` for `jane`."""
+        assert bounded(" jane ") == "jane"
 
 
 class TestPrivacy:

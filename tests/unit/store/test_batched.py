@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.errors import StoreError
+from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
@@ -27,6 +27,11 @@ _HANG_SECONDS = 0.06
 _COLLECT_SECONDS = 0.01
 _PATIENCE_SECONDS = 3.0
 _RECORD = Record(Status.CLEAN, NOON, NOON)
+_RECORDS = {
+    "known": _RECORD,
+    "trusted": Record(Status.TRUSTED, NOON, NOON),
+    "greylisted": Record(Status.GREYLISTED, NOON, NOON),
+}
 _LIFETIMES = Lifetimes()
 _NEWS = News(forgotten=3, has_any=True)
 _FULL, _NOTHING = Purged(batched.MAX_BATCH, 0, 0), Purged(0, 0, 0)
@@ -37,6 +42,7 @@ _T = TypeVar("_T")
 class FakeEngine:
     """Notes what it is asked; `error` is raised, behind a closed `gate` it hangs, `slices` is what purging finds.
 
+    It `refuses` what has one of these recipients, and fails when it is asked for the one that it `fails_at` alone.
     Whatever it does takes `seconds`; to prepare has its own error, gate and seconds. An engine that `is_stubborn`
     cannot be stopped, like a thread.
     """
@@ -49,6 +55,8 @@ class FakeEngine:
         self.done: list[tuple[list[Sighting], list[Triplet]]] = []
         self.kept: list[KeptDecision] = []
         self.error: Exception | None = None
+        self.refuses: set[str] = set()
+        self.fails_at = ""
         self.has_tables = False
         self.prepare_error: Exception | None = None
         self.gate, self.prepare_gate = asyncio.Event(), asyncio.Event()
@@ -86,8 +94,13 @@ class FakeEngine:
         self.asked.append("transact")
         self.batches.append((list(sightings), list(triplets)))
         await self._work()
+        recipients = [each.recipient for each in (*(sighting.triplet for sighting in sightings), *triplets)]
+        if self.refuses & set(recipients):
+            raise RefusedError("never bad")
+        if recipients == [self.fails_at]:
+            raise StoreError("gone")
         self.done.append(self.batches[-1])
-        return {triplet: _RECORD for triplet in triplets if triplet.recipient == "known"}
+        return {triplet: _RECORDS[triplet.recipient] for triplet in triplets if triplet.recipient in _RECORDS}
 
     async def keep(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
         self.asked.append("keep")
@@ -209,6 +222,11 @@ async def _eventually(is_so: Callable[[], bool]) -> None:
 
 def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def _dropped() -> float:
+    """How many writes, in all."""
+    return REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "writes"}) or 0
 
 
 class TestBatches:
@@ -423,6 +441,67 @@ class TestEngineThatFails:
         await asyncio.sleep(3.5 * _RETRY_SECONDS)
         assert len(engine.asked) <= 6
         await store.close()
+
+
+class TestEngineThatRefuses:
+    """It is there, but will never do something: that alone is lost."""
+
+    async def test_all_else_of_the_batch_is_done(
+        self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        engine.refuses = {"bad"}
+        good = [_start(store.record(_sighting(number))) for number in range(3)]
+        bad = _start(_refused(store.record(_sighting("bad"))))
+        good.append(_start(store.record(_sighting(3))))
+        asked = [_start(_find(store, "known")), _start(_find(store, "unknown"))]
+        bad_read = _start(_refused(_find(store, "bad")))
+        await asyncio.gather(*good)
+        assert await asyncio.gather(*asked) == [_RECORD, None]
+        assert [why for why, _ in await asyncio.gather(bad, bad_read)] == ["never bad"] * 2
+        assert engine.wrote == ["0", "1", "2", "3"]
+        assert not store.is_down
+        told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        assert len(told) == 2
+        assert "store: never bad; what it refuses is lost" in told[0]
+        assert "store: never bad; it cannot be asked for" in told[1]
+
+    async def test_what_is_lost_is_counted_and_not_tried_again(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.refuses = {"bad"}
+        before = _dropped()
+        store.record_later(_sighting("bad"))
+        store.record_later(_sighting(1))
+        assert await _find(store, "known") == _RECORD
+        assert _dropped() - before == 1
+        engine.refuses = set()
+        await store.record(_sighting(2))
+        assert engine.wrote == ["1", "2"]
+
+    async def test_when_it_goes_away_in_the_middle_the_rest_is_kept(
+        self, store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        """What was written is not written again."""
+        engine.refuses = {"bad"}
+        engine.fails_at = "2"
+        for recipient in ("1", "bad", "2", "3"):
+            store.record_later(_sighting(recipient))
+        await _eventually(lambda: store.is_down)
+        engine.fails_at = ""
+        await _eventually(lambda: not store.is_down)
+        await _find(store, 1)
+        assert engine.wrote == ["1", "2", "3"]
+
+    async def test_what_a_failing_engine_has_done_is_not_done_again(
+        self, store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        """Of a Cluster one server may be away, and the others have merged their part."""
+        engine.error = StoreError("one server is away", done={0, 2})
+        for number in range(4):
+            store.record_later(_sighting(number))
+        await _eventually(lambda: store.is_down)
+        engine.error = None
+        await _eventually(lambda: not store.is_down)
+        await _find(store, 1)
+        assert engine.wrote == ["1", "3"]
 
 
 class TestEngineThatHangs:
@@ -937,21 +1016,18 @@ class TestMetrics:
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(batched, "MAX_KEPT", 5)
-        before = self._dropped()
+        before = _dropped()
         engine.error = StoreError("disk full")
         await _refused(_find(store, 1))
         for number in range(12):
             await _refused(store.record(_sighting(number)))
-        assert self._dropped() - before == 7
+        assert _dropped() - before == 7
         engine.error = None
         await _eventually(lambda: not store.is_down)
 
-    def _dropped(self) -> float:
-        return REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "writes"}) or 0
-
 
 class TestPlaces:
-    """A record may be in one of several places: the first of which something is known counts."""
+    """A record may be in one of several places: the best that is known counts."""
 
     async def test_all_are_asked_in_one_transaction(self, store: BatchedStore, engine: FakeEngine) -> None:
         places = [_triplet(1), _triplet("known"), _triplet(2)]
@@ -961,7 +1037,14 @@ class TestPlaces:
     async def test_nothing_may_be_known(self, store: BatchedStore) -> None:
         assert await store.find([_triplet(1), _triplet(2)]) is None
 
-    async def test_their_order_decides(self, store: BatchedStore) -> None:
+    @pytest.mark.parametrize("others", [["greylisted", "known"], ["unknown", "greylisted"], []])
+    async def test_the_best_counts(self, store: BatchedStore, others: list[str]) -> None:
+        """A pool that is known is not deferred since one of its hosts had to wait once."""
+        places = [_triplet(recipient) for recipient in [*others, "trusted"]]
+        for asked in (places, places[::-1]):
+            assert await store.find(asked) == (_triplet("trusted"), _RECORDS["trusted"])
+
+    async def test_of_equals_the_first_counts(self, store: BatchedStore) -> None:
         known, other = _triplet("known"), Triplet("other", "s", "known")
         assert await store.find([known, other]) == (known, _RECORD)
         assert await store.find([other, known]) == (other, _RECORD)

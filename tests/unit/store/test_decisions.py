@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.errors import StoreError
+from bley.core.errors import RefusedError, StoreError
 from bley.core.mail import Request
 from bley.core.policy import Reason
 from bley.metrics import REGISTRY
@@ -39,6 +39,7 @@ class Writer:
         self.tries = 0
         self.error: Exception = StoreError("the store is away")
         self.fails: Callable[[int], bool] = _never
+        self.refuses = ""
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -59,6 +60,8 @@ class Writer:
         await self.gate.wait()
         if fails:
             raise self.error
+        if any(decision.recipient == self.refuses for decision in decisions):
+            raise RefusedError("never bad")
         self.slices.append([decision.recipient for decision in decisions])
         self.counts.update(counts)
 
@@ -236,6 +239,19 @@ class TestStoreThatIsAway:
         _keep(decisions, 1)
         await decisions.close()
         assert (writer.slices, writer.counted) == ([[]], 1)
+
+    async def test_what_it_refuses_does_not_hold_up_the_others(
+        self, decisions: Decisions, writer: Writer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """To try it again would be of no use; what is lost is counted."""
+        writer.refuses = "bad"
+        before = _dropped()
+        _keep(decisions, 1, "bad", 2)
+        await _eventually(lambda: "2" in writer.written)
+        assert writer.written == ["1", "2"]
+        assert writer.counted == 3
+        assert _dropped() - before == 1
+        assert await decisions.close() == 0
 
     async def test_a_bug_is_logged_and_later_ones_are_written(
         self, decisions: Decisions, writer: Writer, caplog: pytest.LogCaptureFixture

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.errors import StoreError
+from bley.core.errors import RefusedError, StoreError
 from bley.core.evidence import Check, Finding
-from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
+from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting, Status, united
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.triplet import ANY
@@ -144,7 +144,7 @@ def _damage_middle(file: Path, *, cuts: bool) -> None:
 def _damaged(file: Path, words: str) -> str:
     return (
         f"{file}: {words}. The file is damaged: stop bley, move it away, and put a backup in its place, or what "
-        f"`sqlite3 {file} .recover | sqlite3 NEW` saves; without either bley begins anew"
+        f"`sqlite3 {file} .dump | sqlite3 NEW` saves; without either bley begins anew"
     )
 
 
@@ -219,6 +219,21 @@ class TestPreparing:
             await engine.prepare()
             assert await engine.is_prepared()
         assert _rows(file, "meta") == [{"name": "schema", "value": 1}]
+
+    async def test_that_there_was_nothing_is_told_once(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Who meant another file sees it."""
+        caplog.set_level("INFO", "bley")
+        for _ in range(2):
+            async with _engine(file) as engine:
+                await engine.prepare()
+        assert caplog.messages == [f"store: {file} is new, no records were in it"]
+
+    async def test_of_an_upgrade_that_is_not_said(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO", "bley")
+        with _sqlite(file) as old:
+            old.executescript(_DEV0)
+        async with _engine(file):
+            assert caplog.messages == []
 
     async def test_twice_is_as_good_as_once(self, file: Path) -> None:
         async with _engine(file) as engine:
@@ -329,7 +344,7 @@ class TestTakingOver:
         caplog.set_level("INFO", "bley")
         async with _engine(file, take_over=self.earlier([], [])) as engine:
             assert await engine.is_prepared()
-        assert caplog.messages == []
+        assert "took over" not in caplog.text
 
     async def test_when_it_fails_it_is_not_prepared_and_can_be_done_again(self, file: Path) -> None:
         async def fails() -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
@@ -357,14 +372,11 @@ class TestStatements:
     async def test_purging_uses_the_indexes_of_ages(self, file: Path, statements: list[str]) -> None:
         async with _engine(file) as engine:
             await engine.purge(NOON, _LIFETIMES, 500)
-        selects = [text for text in statements if "LIMIT" in text]
-        plans = [self._plan(file, [text for text in selects if f"FROM {table}" in text]) for table in _AGEING]
-        assert "triplets_by_age (status=? AND last_seen<?)" in plans[0]
-        assert "decisions_by_age (at<?)" in plans[1]
-        for text in (text for text in statements if "DELETE FROM counts" in text):
-            plans.append(self._plan(file, [text]))
-            assert "USING PRIMARY KEY (seconds=? AND start<?)" in plans[-1]
-        assert "SCAN" not in "\n".join(plans)
+        plans = {text.split()[2]: self._plan(file, [text]) for text in statements if text.startswith("DELETE")}
+        assert "triplets_by_age (status=? AND last_seen<?)" in plans["triplets"]
+        assert "decisions_by_age (at<?)" in plans["decisions"]
+        assert "USING PRIMARY KEY (seconds=? AND start<?)" in plans["counts"]
+        assert "SCAN" not in "\n".join(plans.values())
 
     async def test_reading_all_goes_by_the_primary_key(self, file: Path, statements: list[str]) -> None:
         """A portion is not sorted anew each time."""
@@ -379,9 +391,6 @@ class TestStatements:
         (statement,) = statements
         with _sqlite(file) as other:
             return "\n".join(row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {statement}"))
-
-
-_AGEING = ("triplets", "decisions")
 
 
 class TestSightings:
@@ -403,6 +412,14 @@ class TestSightings:
     async def test_a_triplet_may_be_asked_for_twice(self, file: Path) -> None:
         async with _engine(file) as engine:
             assert await engine.transact([_SIGHTING], [_TRIPLET, _OTHER, _TRIPLET]) == {_TRIPLET: _RECORD}
+
+    async def test_attempts_have_their_bound(self, file: Path) -> None:
+        """More would not fit into PostgreSQL's column, and the whole batch would be refused."""
+        sighting = replace(_SIGHTING, status=Status.GREYLISTED, attempts=MAX_ATTEMPTS - 1)
+        async with _engine(file) as engine:
+            for _ in range(3):
+                found = await engine.transact([sighting], [_TRIPLET])
+        assert found[_TRIPLET].attempts == MAX_ATTEMPTS
 
     async def test_a_row_s_columns(self, file: Path) -> None:
         async with _engine(file) as engine:
@@ -721,17 +738,21 @@ class TestFailures:
                 assert "column" in await _failure(engine)
                 assert "column" in await _failure(engine, writes=False)
 
-    async def test_a_full_disk(self, file: Path) -> None:
-        """And when there is room again it goes on."""
+    async def test_what_the_database_refuses_is_told_from_a_database_that_is_away(self, file: Path) -> None:
+        """To try that again would be of no use."""
         async with _engine(file) as engine:
             with _sqlite(file) as operator:
-                operator.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 operator.execute(
-                    "CREATE TRIGGER full BEFORE INSERT ON triplets BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
+                    "CREATE TRIGGER no BEFORE INSERT ON triplets BEGIN SELECT RAISE(ABORT, 'not this one'); END"
                 )
-                assert await _failure(engine) == f"{file}: disk is full"
-                operator.execute("DROP TRIGGER full")
-            assert await engine.transact([_SIGHTING], [_TRIPLET]) == {_TRIPLET: _RECORD}
+                with pytest.raises(RefusedError) as caught:
+                    await engine.transact([_SIGHTING], [])
+                assert str(caught.value) == f"{file}: not this one"
+                operator.execute("BEGIN EXCLUSIVE")
+                with pytest.raises(StoreError) as away:
+                    await engine.transact([_SIGHTING], [])
+                assert type(away.value) is StoreError
+                operator.execute("ROLLBACK")
 
     async def test_everything_tells_it_too(self, tmp_path: Path) -> None:
         async with _opened(tmp_path) as engine:

@@ -1,8 +1,10 @@
 """SQLite's file is made once, and no other is taken for it while bley runs."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -65,8 +67,13 @@ def _is_there(file: Path) -> bool:
     return file.exists()
 
 
-def _make_empty(file: Path) -> None:
+def _modes(file: Path) -> dict[str, int]:
+    return {each.name: stat.S_IMODE(each.stat().st_mode) for each in file.parent.iterdir()}
+
+
+def _make_empty(file: Path, mode: int = 0o600) -> None:
     file.touch()
+    file.chmod(mode)
 
 
 @pytest.mark.parametrize("name", ["bley.db", "b?l#e%y.db", "jürgen ü.db"])
@@ -85,6 +92,25 @@ def test_the_first_connection_makes_the_file_and_no_later_one(file: Path) -> Non
     with pytest.raises(Exception, match="unable to open database file"):
         database.connect()
     assert not file.exists()
+
+
+async def test_only_its_owner_may_read_it(file: Path) -> None:
+    """Who writes to whom is nobody else's business; what belongs to it is no different."""
+    umask = os.umask(0)
+    try:
+        async with _engine(file) as engine:
+            await engine.transact([_SIGHTING], [])
+            modes = _modes(file)
+    finally:
+        os.umask(umask)
+    assert modes == {"bley.db": 0o600, "bley.db-wal": 0o600, "bley.db-shm": 0o600}
+
+
+async def test_one_that_is_there_keeps_its_mode(file: Path) -> None:
+    """A group may have been let in."""
+    _make_empty(file, 0o640)
+    async with _engine(file):
+        assert _modes(file)["bley.db"] == 0o640
 
 
 def test_to_read_only_makes_none(file: Path) -> None:

@@ -1,0 +1,113 @@
+"""Which records are meant: as many as fit what was said, and never one more."""
+
+import pytest
+
+from bley.core.mail import Triplet
+from bley.core.triplet import ANY, TripletRules
+from bley.core.wanted import Wanted
+
+RULES = TripletRules()
+TRIPLET = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
+
+
+def _fits(wanted: Wanted, triplet: Triplet, rules: TripletRules = RULES) -> bool:
+    return wanted.normalised(rules).fits(triplet)
+
+
+@pytest.mark.parametrize(
+    ("client", "wanted", "fits"),
+    [
+        ("192.0.2.0/24", "192.0.2.0/24", True),
+        ("192.0.2.0/24", "192.0.2.7", True),
+        ("192.0.2.0/24", "192.0.0.0/16", True),
+        ("192.0.2.0/24", "192.0.2.128/25", True),
+        ("192.0.2.0/24", "192.0.2.7/16", True),
+        ("192.0.2.0/24", "192.0.3.7", False),
+        ("192.0.2.0/24", "2001:db8::1", False),
+        ("192.0.2.7", "192.0.2.0/24", True),
+        ("192.0.2.7", "192.0.2.8", False),
+        ("192.0.2.0/24", "::ffff:192.0.2.7", True),
+        ("2001:db8::/64", "2001:DB8::1", True),
+        ("2001:db8::/64", "2001:db8:1::1", False),
+        ("example.com", "example.com", True),
+        ("example.com", "Example.COM", True),
+        ("mail.example.com", "example.com", True),
+        ("badexample.com", "example.com", False),
+        ("example.com", "mail.example.com", False),
+        ("example.com", "com", True),
+        ("example.com", "192.0.2.7", False),
+        ("192.0.2.0/24", "example.com", False),
+        pytest.param("192.0.2.0/24", "2.0/24", False, id="the end of a network"),
+        pytest.param("192.0.2.10", "2.10", False, id="the end of an address"),
+        pytest.param("192.0.2.10", "10", False, id="its last octet"),
+    ],
+)
+def test_client(client: str, wanted: str, fits: bool) -> None:
+    """All that overlap an address or network; a domain with what is below it."""
+    assert _fits(Wanted(client=wanted), Triplet(client, "s", "r")) is fits
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        ("jane@example.org", True),
+        ("Jane@Example.ORG", True),
+        ("jane+news@example.org", True),
+        ("joe@example.org", False),
+        ("jane@mail.example.org", False),
+        ("example.org", True),
+        ("@example.org", True),
+        ("EXAMPLE.ORG", True),
+        ("org", True),
+        ("xample.org", False),
+        ("mail.example.org", False),
+        ("jane", False),
+        ("jane@", False),
+    ],
+)
+def test_mail_address(wanted: str, fits: bool) -> None:
+    """One, by the rules of triplets, or all of a domain and what is below it."""
+    assert _fits(Wanted(sender=wanted), Triplet("c", "jane@example.org", "r")) is fits
+    assert _fits(Wanted(recipient=wanted), Triplet("c", "s", "jane@example.org")) is fits
+
+
+def test_a_sender_is_meant_however_it_was_rewritten() -> None:
+    triplet = Triplet("c", "list-#@example.com", "r")
+    assert _fits(Wanted(sender="prvs=4711=list-17@example.com"), triplet)
+
+
+def test_all_that_is_said_must_fit() -> None:
+    whole = Wanted("192.0.2.1", "john@example.com", "example.org")
+    assert _fits(whole, TRIPLET)
+    for other in (
+        Wanted("192.0.3.1", "john@example.com", "example.org"),
+        Wanted("192.0.2.1", "joe@example.com", "example.org"),
+        Wanted("192.0.2.1", "john@example.com", "example.net"),
+    ):
+        assert not _fits(other, TRIPLET)
+
+
+def test_nothing_said_is_all() -> None:
+    assert _fits(Wanted(), TRIPLET)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        (Wanted(sender="john@example.com"), True),
+        (Wanted(sender="joe@example.com"), False),
+        (Wanted(sender="example.com"), True),
+        (Wanted(recipient="Jane+tag@example.org"), True),
+    ],
+)
+def test_with_privacy_what_is_looked_for_is_hashed(wanted: Wanted, fits: bool) -> None:
+    rules = TripletRules(privacy_key=b"k" * 32)
+    kept = Triplet("c", rules.sender("john@example.com"), rules.recipient("jane@example.org"))
+    assert _fits(wanted, kept, rules) is fits
+
+
+def test_records_for_any_are_those_of_their_client_and_domain() -> None:
+    kept = Triplet("192.0.2.0/24", f"{ANY}@example.com", ANY)
+    assert _fits(Wanted(client="192.0.2.1"), kept)
+    assert _fits(Wanted(sender="example.com"), kept)
+    assert not _fits(Wanted(sender="john@example.com"), kept)

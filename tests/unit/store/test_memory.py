@@ -1,0 +1,43 @@
+"""The store in memory is what the other tests are done with: it does what every store does."""
+
+from dataclasses import replace
+
+from bley.core.decision import Decision, KeptDecision
+from bley.core.greylist import Lifetimes, Record, Sighting, Status, merged
+from bley.core.mail import Request, Triplet
+from bley.core.policy import Reason
+from bley.store.memory import MemoryStore
+from tests.fakes import NOON
+
+_TRIPLET = Triplet("c", "s", "r")
+_SIGHTING = Sighting(_TRIPLET, Status.GREYLISTED, NOON, Lifetimes(), 1)
+
+
+async def test_sightings_are_merged() -> None:
+    store = MemoryStore()
+    assert await store.find([_TRIPLET]) is None
+    await store.record(_SIGHTING)
+    store.record_later(replace(_SIGHTING, status=Status.CLEAN))
+    record = merged(merged(None, _SIGHTING), replace(_SIGHTING, status=Status.CLEAN))
+    assert await store.find([_TRIPLET]) == (_TRIPLET, record)
+
+
+async def test_the_best_is_found_and_of_equals_the_first() -> None:
+    store = MemoryStore()
+    triplets = [Triplet("c", "s", str(number)) for number in range(4)]
+    for triplet, status in zip(triplets, (Status.GREYLISTED, Status.CLEAN, Status.CLEAN), strict=False):
+        await store.record(Sighting(triplet, status, NOON, Lifetimes()))
+    assert await store.find([triplets[3], *triplets]) == (triplets[1], Record(Status.CLEAN, NOON, NOON))
+    assert await store.find(triplets[::-1]) == (triplets[2], Record(Status.CLEAN, NOON, NOON))
+    assert await store.find([]) is None
+
+
+async def test_decisions_are_kept_in_their_order() -> None:
+    store = MemoryStore()
+    decisions = [
+        KeptDecision(NOON, "pass", Decision(Request(), reason), "s", "r") for reason in (Reason.CLEAN, Reason.KNOWN)
+    ]
+    for decision in decisions:
+        store.keep(decision)
+    await store.close()
+    assert store.decisions == decisions
