@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bley.config_file import Configuration
+from bley.core.errors import StoreError
 from bley.core.greylist import Record
 from bley.core.inherited import Inherited
 from bley.core.mail import Triplet
@@ -53,10 +54,10 @@ class StoreCommands:
         lifetimes = self._configuration.settings.lifetimes
         taking = Taking(self._configuration.triplet_rules, lifetimes, self._now)
         taken = 0
-        async with self._engine() as engine:
+        async with contextlib.nullcontext() if self._dry_run else self._engine(makes=True) as engine:
             with _progress("importing") as advance:
                 async for records in taking.portions(items, _PORTION):
-                    if not self._dry_run:
+                    if engine:
                         await engine.unite(records, self._now, lifetimes)
                     taken += len(records)
                     advance(len(records))
@@ -96,10 +97,16 @@ class StoreCommands:
             raise InterruptedWorkError(f"interrupted: {what}")
 
     @contextlib.asynccontextmanager
-    async def _engine(self) -> AsyncIterator[Engine]:
+    async def _engine(self, *, makes: bool = False) -> AsyncIterator[Engine]:
+        """The store; `makes`: it is made if there is none."""
+        place = self._configuration.settings.store
+        if not makes and place.dbtype == "sqlite3" and not place.file.exists():
+            raise StoreError(f"{place}: there is no such file")
         engine = open_own(self._configuration, self._now, read_only=self._dry_run)
         try:
             if not await engine.is_prepared():
+                if not makes:
+                    raise StoreError(f"{place}: no bley has stored anything there")
                 await engine.prepare()
             yield engine
         finally:

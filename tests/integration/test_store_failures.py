@@ -473,7 +473,10 @@ class Trial:
             found = {recipient: statuses.get(recipient) for recipient in node.asked}
             assert found == dict.fromkeys(node.asked, STATUSES[node.mode])
         asked = {recipient for node in self._nodes for recipient in node.asked}
-        wait_until(lambda: asked <= self._place.store_errors(), "the decisions are in the store", BACK_SECONDS)
+        end = time.monotonic() + BACK_SECONDS
+        while missing := asked - self._place.store_errors():
+            assert time.monotonic() < end, f"decisions on these are not in the store: {missing}"
+            time.sleep(0.2)
 
 
 @contextmanager

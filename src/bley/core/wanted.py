@@ -1,7 +1,7 @@
 """Which records a person means who names a client, a sender or a recipient."""
 
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from bley.core.mail import Triplet, parse_address
 from bley.core.triplet import TripletRules
@@ -40,12 +40,19 @@ class Wanted:
 
 
 def _fits_client(client: str, wanted: str) -> bool:
-    if not wanted or _is_in_domain(client, wanted):
+    if not wanted:
         return True
+    networks = _network(client), _network(wanted)
+    if networks[0] and networks[1]:
+        return networks[0].version == networks[1].version and networks[0].overlaps(networks[1])
+    return not any(networks) and _is_in_domain(client, wanted)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network | None:
     try:
-        return ip_network(client).overlaps(ip_network(parse_address(wanted) or wanted, strict=False))
-    except (ValueError, TypeError):  # one is no network, or they are of two versions
-        return False
+        return ip_network(parse_address(text) or text, strict=False)
+    except ValueError:
+        return None
 
 
 def _fits_mail(address: str, wanted: str) -> bool:

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import StoreError
+from bley.core.errors import RefusedError, StoreError
 from bley.metrics import STORE_DROPPED
 from bley.store.engine import Count, spread
 
@@ -74,10 +74,25 @@ class Decisions:
         decisions = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_SLICE))]
         counts, self._counts = self._counts, Counter()
         try:
-            await self._write(decisions, spread(counts))
+            try:
+                await self._write(decisions, spread(counts))
+            except RefusedError:
+                await self._write([], spread(counts))
+                counts = Counter()
+                await self._write_singly(decisions)
         except StoreError:
             self._waiting.extendleft(reversed(decisions))
             self._counts.update(counts)
             raise
         except Exception:  # noqa: BLE001 (a bug must not end the writing of decisions)
             _log.exception("store: internal error, %d decisions are lost; please report it", len(decisions))
+
+    async def _write_singly(self, decisions: list[KeptDecision]) -> None:
+        """Since the store refuses something in them: only that is lost, and told. What is written leaves the list."""
+        while decisions:
+            try:
+                await self._write(decisions[:1], {})
+            except RefusedError as error:
+                _log.error("store: %s; the decision that it refuses is lost", error)
+                STORE_DROPPED.labels("decisions").inc()
+            del decisions[0]

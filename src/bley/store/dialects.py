@@ -88,6 +88,11 @@ class Sqlite(Dialect):
         check_file(connection, Path(self.place))
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
+    def delete_some(self, table: sa.Table, condition: sa.ColumnElement[bool], limit: int) -> sa.Delete:
+        """See Dialect. Nobody can change a row meanwhile; with the condition it would look at all old rows again."""
+        key = sa.tuple_(*table.primary_key)
+        return sa.delete(table).where(key.in_(sa.select(*table.primary_key).where(condition).limit(limit)))
+
     @contextmanager
     def locked(self, connection: sa.Connection) -> Iterator[None]:
         """The transaction holds the file's only lock."""
@@ -104,7 +109,8 @@ class Sqlite(Dialect):
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             return (
                 f"{reason}. The file is damaged: stop bley, move it away, and put a backup in its place, or what "
-                f"`sqlite3 {self.place} .dump | sqlite3 NEW` saves; without either bley begins anew"
+                f"`sqlite3 {self.place} .dump | sed 's/^ROLLBACK.*/COMMIT;/' | sqlite3 NEW` saves; "
+                "without either bley begins anew"
             )
         file = Path(self.place)
         if not file.parent.exists():
@@ -215,7 +221,7 @@ def words_of(error: BaseException) -> str:
     """The driver's own words in one line, without its number, and with the system's error that it came from."""
     error = getattr(error, "orig", None) or error
     text = error.args[1] if len(error.args) == 2 and not isinstance(error, OSError) else error  # MySQL's: number, text
-    words = " ".join(str(text).split())
+    words = " ".join(str(text).split()).removesuffix(".")
     if isinstance(error.__cause__, OSError):
         words = words if str(error.__cause__) in words else f"{words}: {error.__cause__}"
     return words or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)

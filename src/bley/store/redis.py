@@ -161,7 +161,7 @@ class RedisEngine:
         try:
             yield
         except (RedisError, OSError, TimeoutError) as error:
-            words = " ".join(str(error).partition(" script:")[0].split()) or type(error).__name__
+            words = " ".join(str(error).partition(" script:")[0].split()).removesuffix(".") or type(error).__name__
             raise StoreError(f"{self.place}: {words}", getattr(error, "done", ())) from error
 
     async def close(self) -> None:
