@@ -35,7 +35,7 @@ async def test_a_certificate_of_the_given_authority_is_verified(server: Any) -> 
 
 
 async def test_a_certificate_of_nobody_known_is_refused(server: Any) -> None:
-    with pytest.raises(StoreError, match="(?i)certificate"):
+    with pytest.raises(StoreError, match=r"(?i)certificate"):
         await _news(f"{server.new_database()}?tls=verify")
 
 
