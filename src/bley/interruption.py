@@ -31,9 +31,9 @@ class Interruption:
         self.is_wanted = True
 
     async def read(self, items: Iterable[_T], *, waits: bool) -> AsyncIterator[_T]:
-        """The items; `waits`: each may be long in coming."""
+        """The items, until they are to end; `waits`: each may be long in coming."""
         iterator = iter(items)
-        while True:
+        while not self.is_wanted:
             self._is_reading = waits
             try:
                 item = next(iterator)

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from bley import __version__
 from bley.core.errors import BleyError
 from bley.core.greylist import MAX_ATTEMPTS, Record, Status
-from bley.core.inherited import kept_recipient, kept_sender
+from bley.core.inherited import is_any
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules, bounded
 
@@ -98,7 +98,8 @@ def read_lines(lines: Iterable[bytes], rules: TripletRules) -> Iterator[tuple[Tr
             continue
         sender, recipient = read.sender, read.recipient
         if rules.privacy_key and not is_hashed:
-            sender, recipient = kept_sender(sender, rules), kept_recipient(recipient, rules)
+            sender = sender if is_any(sender) else rules.kept(sender)
+            recipient = recipient if is_any(recipient) else rules.kept(recipient)
         triplet = Triplet(bounded(read.client), bounded(sender), bounded(recipient))
         status = Status[read.status.upper()]
         yield triplet, Record(status, read.first_seen, read.last_seen, read.attempts)

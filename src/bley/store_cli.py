@@ -37,6 +37,7 @@ __all__ = ["export", "forget", "import_"]
 
 _PASSWORD_VARIABLE = "BLEY_IMPORT_PASSWORD"
 _MAX_REASONS = 20
+_MAX_SHOWN = 1000
 _READERS = {"sqlgrey": read_sqlgrey, "bley": read_bley2}
 
 _T = TypeVar("_T")
@@ -170,15 +171,17 @@ def forget(
     commands = StoreCommands(load_settings(file or before), utc_now(), Interruption(), dry_run=dry_run)
     found = _run(commands.forget(wanted))
     table = Table("client", "sender", "recipient", "status", "first seen", "last seen", box=None, pad_edge=False)
-    for triplet, record in found:
+    for triplet, record in found[:_MAX_SHOWN]:
         times = (f"{instant:%Y-%m-%d %H:%M}" for instant in (record.first_seen, record.last_seen))
         texts = (triplet.client, triplet.sender, triplet.recipient, record.status.name.lower())
         table.add_row(*map(printable, texts), *times)
-    console = Console(markup=False, highlight=False)
+    console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = 1000  # into a pipe: one line a record
-    if found:
+    if found and dry_run:
         console.print(table)
+    if dry_run and len(found) > _MAX_SHOWN:
+        click.echo(f"and {len(found) - _MAX_SHOWN} more")
     click.echo(f"{len(found)} records {'would be ' if dry_run else ''}forgotten")
 
 
@@ -212,10 +215,13 @@ def _reading(name: str) -> Iterator[Callable[[TripletRules], Iterator[tuple[Trip
 @contextlib.contextmanager
 def _writing(name: str) -> Iterator[TextIO]:
     """A file of ours alone, that is there as a whole or not at all; what is no file, a device say, is written to."""
+    if name == "-":
+        yield sys.stdout
+        return
     path = Path(name).resolve()
     try:
-        if name == "-" or (path.exists() and not path.is_file()):
-            with contextlib.nullcontext(sys.stdout) if name == "-" else path.open("w", encoding="utf-8") as opened:
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8") as opened:
                 yield opened
             return
         with tempfile.NamedTemporaryFile(

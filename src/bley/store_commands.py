@@ -61,7 +61,8 @@ class StoreCommands:
                         await engine.unite(records, self._now, lifetimes)
                     taken += len(records)
                     advance(len(records))
-                    self._stop_if_wanted(f"{taken} records were taken over; do it again for all")
+                    self._stop_after(taken)
+        self._stop_after(taken)
         return ImportCount(taken, taking.skipped)
 
     async def export(self, file: TextIO) -> int:
@@ -79,7 +80,7 @@ class StoreCommands:
 
     async def forget(self, wanted: Wanted) -> list[tuple[Triplet, Record]]:
         """Forget the records that are meant, here and in every running bley; which."""
-        normalised = wanted.normalised(self._configuration.triplet_rules)
+        wanted, normalised = wanted.folded, wanted.normalised(self._configuration.triplet_rules)
         found: list[tuple[Triplet, Record]] = []
         async with self._engine() as engine:
             with _progress("looking") as advance:
@@ -91,6 +92,9 @@ class StoreCommands:
                 self._stop_if_wanted(f"only {start} records are forgotten")
                 await engine.forget([triplet for triplet, _ in found[start : start + _PORTION]])
         return found
+
+    def _stop_after(self, taken: int) -> None:
+        self._stop_if_wanted(f"{taken} records were taken over; do it again for all")
 
     def _stop_if_wanted(self, what: str) -> None:
         if self._interruption.is_wanted:

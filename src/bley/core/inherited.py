@@ -7,7 +7,7 @@ from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY, TripletRules
 
-__all__ = ["Inherited", "kept_recipient", "kept_sender"]
+__all__ = ["Inherited", "is_any"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,10 @@ class Inherited:
         client = rules.client(self.network.network_address, "")
         if rules.client(self.network.broadcast_address, "") != client:
             return None
-        return Triplet(client, kept_sender(self.sender, rules), kept_recipient(self.recipient, rules))
+        sender = self.sender if is_any(self.sender) else rules.sender(self.sender)
+        return Triplet(client, sender, self.recipient if is_any(self.recipient) else rules.recipient(self.recipient))
 
 
-def kept_sender(sender: str, rules: TripletRules) -> str:
-    """A sender that may be ANY or ANY@domain, as a triplet has it."""
-    return sender if sender == ANY or sender.startswith(f"{ANY}@") else rules.sender(sender)
-
-
-def kept_recipient(recipient: str, rules: TripletRules) -> str:
-    """A recipient that may be ANY, as a triplet has it."""
-    return recipient if recipient == ANY else rules.recipient(recipient)
+def is_any(address: str) -> bool:
+    """Whether it is ANY, or ANY@domain."""
+    return address == ANY or address.startswith(f"{ANY}@")

@@ -60,7 +60,7 @@ class TripletRules:
     def recipient(self, address: str) -> str:
         """The recipient, case-folded, without extension: `Jane+news@example.org` is `jane@example.org`."""
         local, at, domain = _fold(address)
-        return self._kept(self._without_extension(local), at + domain)
+        return self.kept(self._without_extension(local) + at + domain)
 
     def sender(self, address: str) -> str:
         """The sender as the recipient, and without what its server put in for this one message.
@@ -75,13 +75,17 @@ class TripletRules:
             local = "=".join(srs.groups())
         else:
             local = self._without_extension(local)
-        return self._kept(_WHOLE_NUMBER.sub("#", local), at + domain)
+        return self.kept(_WHOLE_NUMBER.sub("#", local) + at + domain)
 
-    def _kept(self, local: str, at_domain: str) -> str:
-        if self.privacy_key and local:
-            whole = f"{local}{at_domain}".encode()
-            local = blake2b(whole, key=self.privacy_key, digest_size=_HASH_BYTES).hexdigest()
-        return bounded(local + at_domain)
+    def kept(self, normalised: str) -> str:
+        """What of a normalised address is kept: all that every engine can keep, its local part hashed if that is wanted."""
+        address = bounded(normalised)
+        local, at, domain = _fold(address)
+        if not self.privacy_key or not local:
+            return address
+        return bounded(
+            blake2b(address.encode(), key=self.privacy_key, digest_size=_HASH_BYTES).hexdigest() + at + domain
+        )
 
     def _without_extension(self, local: str) -> str:
         end = min((end for mark in self.recipient_delimiter if (end := local.find(mark)) >= 0), default=0)

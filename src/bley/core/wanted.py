@@ -21,6 +21,11 @@ class Wanted:
     sender: str = ""
     recipient: str = ""
 
+    @property
+    def folded(self) -> "Wanted":
+        """The same, as it may be copied from a list of triplets."""
+        return Wanted(self.client.casefold(), self.sender.casefold(), self.recipient.casefold())
+
     def normalised(self, rules: TripletRules) -> "Wanted":
         """The same, in the words of triplets that are kept by these rules."""
         is_address = "@" in self.sender.strip("@"), "@" in self.recipient.strip("@")

@@ -1,6 +1,7 @@
 """From what another greylister knew to bley's records."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import replace
@@ -15,12 +16,14 @@ from bley.core.triplet import TripletRules
 from bley.database import Database
 from bley.predecessors.bley2 import has_bley2, read_bley2
 from bley.predecessors.errors import PredecessorError
+from bley.predecessors.values import UNREADABLE
 from bley.store.engine import Engine
 from bley.store.opening import open_engine, open_sql
 
 __all__ = ["Taking", "open_own"]
 
 _PORTION = 1000
+_UNKEEPABLE = re.compile(r"[\0\r\n]")  # neither PostgreSQL nor Redis' keys take them, and no policy request has them
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +59,8 @@ class Taking:
         triplet, record = (item.triplet(self._rules), item.record) if isinstance(item, Inherited) else item
         if triplet is None:
             return "of a network whose addresses ipv4_prefix, ipv6_prefix or greylist_by tell apart"
+        if _UNKEEPABLE.search("".join((triplet.client, triplet.sender, triplet.recipient))):
+            return UNREADABLE
         if self._lifetimes.are_over(record, self._now):
             return "older than purge_bad_days or purge_days"
         first_seen, last_seen = min(record.first_seen, self._now), min(record.last_seen, self._now)

@@ -119,7 +119,7 @@ def _redis_clients(database: Database) -> tuple[Any, Sequence[Any]]:
     number = int(database.name)
     if database.redis_kind == "sentinel":
         untyped: Any = Sentinel
-        to_sentinels = tls | {"socket_timeout": _CONNECT_SECONDS, "socket_connect_timeout": _CONNECT_SECONDS}
+        to_sentinels = {name: value for name, value in common.items() if name not in access}
         sentinel = untyped(list(database.hosts), sentinel_kwargs=to_sentinels, db=number, **common)
         return sentinel.master_for(database.master), sentinel.sentinels
     if database.socket:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from datetime import datetime, timedelta
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from bley.core.decision import KeptDecision
 from bley.core.errors import StoreError
@@ -160,7 +160,7 @@ class RedisEngine:
     def _store_errors(self) -> Iterator[None]:
         try:
             yield
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             words = " ".join(str(error).partition(" script:")[0].split()).removesuffix(".") or type(error).__name__
             raise StoreError(f"{self.place}: {words}", getattr(error, "done", ())) from error
 

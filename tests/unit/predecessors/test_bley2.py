@@ -180,6 +180,6 @@ async def test_what_the_database_says(tmp_path: Path) -> None:
     file = tmp_path / "bley.db"
     file.write_text("no SQLite " * 100)
     database = create_async_engine(f"sqlite+aiosqlite:///{file}")
-    with pytest.raises(PredecessorError, match="^file is not a database$"):
+    with pytest.raises(PredecessorError, match=r"^file is not a database$"):
         await read(database)
     await database.dispose()
