@@ -435,7 +435,11 @@ class TestBetweenEngines:
     def test_records_are_united_with_what_bley_recorded(self, servers: Servers, tmp_path: Path) -> None:
         """Early retries are not added up."""
         names = {"a": "greylisted", "b": "greylisted", "c": "clean"}
-        records = [record(sender=f"{name}@example.com", status=status, attempts=3) for name, status in names.items()]
+        ago = timedelta(minutes=5)
+        records = [
+            record(sender=f"{name}@example.com", status=status, attempts=3, first_ago=ago)
+            for name, status in names.items()
+        ]
         file = write_lines(tmp_path / "lines", records)
 
         def found(bley: Bley) -> dict[str, tuple[str, int]]:
@@ -448,7 +452,7 @@ class TestBetweenEngines:
             return {each["sender"][0]: (each["status"], each["attempts"]) for each in records}
 
         expected = {"a": ("greylisted", 4), "b": ("greylisted", 3), "c": ("clean", 3), "d": ("greylisted", 0)}
-        by_engine = on_each_engine(found, tmp_path, servers, greylist_period="12h", greylist_max="1d")
+        by_engine = on_each_engine(found, tmp_path, servers, greylist_max="1d")
         assert by_engine == dict.fromkeys(ONE_OF_EACH, expected)
 
     def test_by_a_pipe(self, servers: Servers, tmp_path: Path) -> None:
