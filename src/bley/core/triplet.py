@@ -78,7 +78,7 @@ class TripletRules:
         return self.kept(_WHOLE_NUMBER.sub("#", local) + at + domain)
 
     def kept(self, normalised: str) -> str:
-        """What of a normalised address is kept: all that every engine can keep, its local part hashed if that is wanted."""
+        """What is kept of a normalised address: as far as every engine can, and its local part hashed if wanted."""
         address = bounded(normalised)
         local, at, domain = _fold(address)
         if not self.privacy_key or not local:

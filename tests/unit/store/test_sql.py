@@ -144,7 +144,7 @@ def _damage_middle(file: Path, *, cuts: bool) -> None:
 def _damaged(file: Path, words: str) -> str:
     return (
         f"{file}: {words}. The file is damaged: stop bley, move it away, and put a backup in its place, or what "
-        f"`sqlite3 {file} .dump | sqlite3 NEW` saves; without either bley begins anew"
+        f"`sqlite3 {file} .dump | sed 's/^ROLLBACK.*/COMMIT;/' | sqlite3 NEW` saves; without either bley begins anew"
     )
 
 
