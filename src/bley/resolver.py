@@ -33,8 +33,9 @@ _PATIENT = 200
 _QUESTIONS_A_CHANNEL = 20_000
 """c-ares's cache has no bound but its channel's life: some 1.3 KB a name, so 25 MB."""
 
-_IN_A_ROW = 5
-"""So many questions in a row without an answer: it may be not one list that fails, but the DNS itself."""
+_IN_A_ROW = 3
+"""So many questions in a row without an answer: it may be not one list that fails, but the DNS itself. No more than
+set a list aside (core.list_health): once it is not asked, nothing would be left to count."""
 
 _PROBE_SECONDS = 1.0
 """How often a silent DNS is asked whether it answers again."""

@@ -31,7 +31,7 @@ _WITHIN = timedelta(seconds=2)
 _SOON = timedelta(milliseconds=150)
 _SLACK_SECONDS = 0.3
 _AT_ONCE_SECONDS = 0.5
-_IN_A_ROW = 5
+_IN_A_ROW = 3
 _TTL_SECONDS = 300  # DnsServer's, unless told otherwise
 
 _ADDRESSES = [f"192.0.2.{last}" for last in range(1, 255)]
