@@ -1,6 +1,5 @@
 """What Postfix is told of a decision: access(5) actions, in the operator's words."""
 
-import math
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
@@ -10,12 +9,12 @@ from bley.core.decision import Decision
 from bley.core.mail import Action
 from bley.core.recent import Recent
 
-__all__ = ["Actions"]
+__all__ = ["DUNNO", "Actions"]
 
 _INSTANCE_VALID = timedelta(hours=1)
 """How long one message's recipients can follow each other."""
 
-_DUNNO = Action("DUNNO")
+DUNNO = Action("DUNNO")
 
 
 class Actions:
@@ -34,18 +33,18 @@ class Actions:
     def action(self, decision: Decision, now: datetime) -> Action:
         """DEFER_IF_PERMIT for a deferral, PREPEND once for a message that waited, else DUNNO."""
         if decision.defers:
-            return _DUNNO if self._observes else self._defer(decision)
+            return DUNNO if self._observes else self._defer(decision)
         if decision.delayed is not None and self._header:
             return self._mark(decision.request.instance, decision.delayed, now)
-        return _DUNNO
+        return DUNNO
 
     def _defer(self, decision: Decision) -> Action:
-        wait = math.ceil(decision.wait.total_seconds()) if decision.wait else 0
-        return Action("DEFER_IF_PERMIT", self._reject_msg % {"wait": wait, "reason": decision.reason.value})
+        values = {"wait": decision.wait_seconds, "reason": decision.reason.value}
+        return Action("DEFER_IF_PERMIT", self._reject_msg % values)
 
     def _mark(self, instance: str, delayed: timedelta, now: datetime) -> Action:
         if instance and self._marked.get(instance, now):
-            return _DUNNO
+            return DUNNO
         self._marked.put(instance, True, now)
         values = {
             "delta": int(delayed.total_seconds()),

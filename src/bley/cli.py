@@ -23,7 +23,8 @@ from bley.core.wire import encode_request
 from bley.daemon import Daemon, Dns
 from bley.explain import Step, explain
 from bley.list_commands import ListsError, show_lists, test_lists
-from bley.log import configure_log, printable
+from bley.log import printable
+from bley.log_output import configure_log
 from bley.ports import utc_now
 from bley.store_cli import export, forget, import_
 

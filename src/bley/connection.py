@@ -17,6 +17,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Protocol, cast
 
+from bley.actions import DUNNO
 from bley.core.errors import ProtocolError
 from bley.core.mail import Action, Request
 from bley.core.wire import MAX_REQUEST_BYTES, RequestParser, encode_action
@@ -34,6 +35,8 @@ REQUEST_SECONDS = 4.0
 
 IDLE_SECONDS = 600.0
 """Twice Postfix's smtpd_policy_service_max_idle, so that it is Postfix that closes."""
+
+_ENCODED_DUNNO = encode_action(DUNNO)
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +72,9 @@ class Connection(asyncio.Protocol):
         self._has_left = False  # the peer has closed its half
         self._is_ending = False  # answer what waits, then close
         self._is_choked = False  # the peer does not read
+        self._is_at_rest = False  # nothing waits, so that a whole request can be answered at once
+        self._is_paused = False
+        self._has_stirred = False  # something has come since we looked
         self._last_event = 0.0
         self._peer = "?"
 
@@ -88,10 +94,20 @@ class Connection(asyncio.Protocol):
         self._host.remove(self)
 
     def data_received(self, data: bytes) -> None:
-        """The peer has sent this."""
-        self._last_event = self._loop.time()
-        self._parser.feed(data)
-        self._go_on()
+        """The peer has sent this: mostly one request, which is answered here if it is known."""
+        self._has_stirred = True
+        request = self._parser.whole(data) if self._is_at_rest else None
+        if request is None:
+            self._parser.feed(data)
+            self._go_on()
+            return
+        try:
+            if answer := self._answer(request):
+                self._transport.write(answer)
+        except Exception:  # noqa: BLE001 (as in _go_on)
+            self._fail()
+        if self._is_ending:
+            self._go_on()
 
     def eof_received(self) -> bool:
         """The peer has closed its half; ours stays open for the answers."""
@@ -101,12 +117,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer does not read: our buffer is full."""
-        self._is_choked = True
+        self._is_choked, self._is_at_rest = True, False
 
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._is_choked = False
-        self._last_event = self._loop.time()
+        self._has_stirred = True
         self._go_on()
 
     def end(self) -> None:
@@ -120,6 +136,8 @@ class Connection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """Close a peer that has been silent, or does not read, for too long."""
+        if self._has_stirred:
+            self._has_stirred, self._last_event = False, now
         is_closing = self._transport.is_closing()
         limit = REQUEST_SECONDS if is_closing or self._parser.pending else IDLE_SECONDS
         if self._task or self._turn or now - self._last_event <= limit:
@@ -152,17 +170,22 @@ class Connection(asyncio.Protocol):
         for _ in range(MAX_BURST):
             if self._task or self._is_choked or (request := self._next_request()) is None:
                 break
-            answer = self._host.service.answer(request)
-            if isinstance(answer, Action):
-                answers += self._encode(answer)
-            else:
-                self._task = self._loop.create_task(self._answer_later(answer))
+            answers += self._answer(request)
         else:
             self._turn = self._loop.call_soon(self._take_turn)
         if answers:
             self._transport.write(answers)
         if self._is_ending and not (self._task or self._turn or self._is_choked):
             self._close()
+
+    def _answer(self, request: Request) -> bytes:
+        """The answer; empty where it needs the store or the DNS, and goes on in a task."""
+        answer = self._host.service.answer(request)
+        if isinstance(answer, Action):
+            return self._encode(answer)
+        self._is_at_rest = False
+        self._task = self._loop.create_task(self._answer_later(answer))
+        return b""
 
     def _next_request(self) -> Request | None:
         if self._transport.is_closing():
@@ -183,7 +206,7 @@ class Connection(asyncio.Protocol):
             return
         finally:
             self._task = None
-        self._last_event = self._loop.time()
+        self._has_stirred = True
         self._transport.write(self._encode(action))
         self._go_on()
 
@@ -191,7 +214,7 @@ class Connection(asyncio.Protocol):
         if self._host.closes_after_answer:
             self._parser = RequestParser()
             self._is_ending = True
-        return encode_action(action)
+        return _ENCODED_DUNNO if action is DUNNO else encode_action(action)
 
     def _fail(self) -> None:
         _log.exception("%s: internal error: closed; please report it", self._peer)
@@ -200,14 +223,19 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         if self._has_left and self._parser.pending:
             _log.warning("%s closed in the middle of a request", self._peer)
-        self._last_event = self._loop.time()
+        self._has_stirred = True
         self._transport.close()
 
     def _pace(self) -> None:
         """Stop reading from a peer that is ahead of us."""
         if self._transport.is_closing():
+            self._is_at_rest = False
             return
-        if self._is_ending or self._is_choked or self._parser.pending > MAX_WAITING_BYTES:
+        pending = self._parser.pending
+        is_ahead = self._is_ending or self._is_choked or pending > MAX_WAITING_BYTES
+        self._is_at_rest = not (pending or is_ahead or self._task or self._turn)
+        if is_ahead and not self._is_paused:
             self._transport.pause_reading()
-        else:
+        elif self._is_paused and not is_ahead:
             self._transport.resume_reading()
+        self._is_paused = is_ahead

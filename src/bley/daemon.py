@@ -22,7 +22,7 @@ from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.domains import load_suffixes
 from bley.core.errors import Fault, SettingsError, StoreError
-from bley.log import configure_log
+from bley.log_output import configure_log
 from bley.ports import Clock, utc_now
 from bley.predecessors.taking import open_own
 from bley.resolver import CaresResolver
@@ -193,6 +193,7 @@ class Daemon:
         """Hear now and then what other nodes and commands have changed."""
         while True:
             await asyncio.sleep(_NEWS_SECONDS)
+            self._service.age()
             await self._hear(store)
 
     async def _hear(self, store: BatchedStore) -> None:

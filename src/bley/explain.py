@@ -39,7 +39,7 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
     steps = [("request", _request(request))]
     try:
         decision = await service.decide(request)
-        decision = replace(decision, evidence=await _with_words(decision, checks))
+        decision = decision._replace(evidence=await _with_words(decision, checks))
     except StoreError as error:
         return [*steps, ("store", str(error)), ("verdict", f"{settings.on_store_error}, by on_store_error")]
     finally:

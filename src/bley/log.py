@@ -1,4 +1,4 @@
-"""The log: one line a decision, and where it goes.
+"""The log: one line a decision. log_output.py says where it goes.
 
     action=greylist, reason=new, client_name=unknown, client_address=192.0.2.1, sender=a@example.com,
     recipient=b@example.org, why=helo, helo=2 dyn=0 s_eq_r=0, wait=300
@@ -8,29 +8,21 @@ triplet's standing, new or early, as postgrey's tools know it, and `why` is the 
 Values come from the wire: what could forge a field, a line or an escape sequence is written as a backslash code.
 """
 
-import asyncio
-import contextlib
 import json
 import logging
-import math
-import os
 import re
-import sys
-import time
-from collections.abc import Mapping
-from logging.handlers import SysLogHandler, WatchedFileHandler
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from bley.core.decision import Decision
-from bley.core.errors import Fault, SettingsError
+from bley.core.decision import Decision, Outcome
 from bley.core.greylist import Standing
+from bley.core.mail import Request
+from bley.core.policy import Reason
+from bley.log_output import log_output
 
-__all__ = ["DecisionLog", "configure_log", "printable"]
+__all__ = ["DecisionLog", "printable"]
 
-_SYSLOG_SOCKET = "/dev/log"
 _UNSAFE = re.compile(r"[\s,\\]")
 _UNSAFE_IN_TEXT = re.compile(r"\\")
-_NAME = "bley"
 
 _log = logging.getLogger("bley.decisions")
 
@@ -40,14 +32,35 @@ class DecisionLog:
 
     def __init__(self, *, is_json: bool, observes: bool) -> None:
         self._is_json, self._observes = is_json, observes
+        self._output = log_output()
+        """Where there is one, a line needs no record of logging's, which costs more than the line itself."""
 
     def write(self, decision: Decision) -> None:
         """Log one decision."""
-        fields = self._fields(decision)
-        _log.info("%s", json.dumps(fields) if self._is_json else _line(fields))
+        if self._is_json:
+            line = json.dumps(self._fields(decision))
+        else:
+            request = decision.request if _are_plain([decision.request]) else _made_safe(decision.request)
+            line = _line(request, decision.outcome(observes=self._observes), _reason(decision), _found(decision))
+        self._write([line])
         if _log.isEnabledFor(logging.DEBUG):
             for check, finding in decision.evidence.items():
                 _log.debug("%s=%s: %s", check.value, finding, printable(finding.detail))
+
+    def write_known(self, requests: Sequence[Request]) -> None:
+        """Log requests that were known."""
+        if self._is_json or not _are_plain(requests):
+            for request in requests:
+                self.write(Decision(request, Reason.KNOWN))
+        else:
+            self._write([_line(request, "pass", Reason.KNOWN.value) for request in requests])
+
+    def _write(self, lines: Sequence[str]) -> None:
+        if self._output:
+            self._output.add(lines)
+        else:
+            for line in lines:
+                _log.info("%s", line)
 
     def write_listings(self, decision: Decision) -> None:
         """Log why lists name the client of a decision, in their own words."""
@@ -56,26 +69,25 @@ class DecisionLog:
                 if each.text:
                     fields = {"listed_by": each.dns_list.name, "client_address": decision.request.client_address}
                     told = {"list_says": each.text}
-                    text = f"{_line(fields)}, list_says={printable(each.text)}"
-                    _log.info("%s", json.dumps(fields | told) if self._is_json else text)
+                    text = f"{_text(fields)}, list_says={printable(each.text)}"
+                    self._write([json.dumps(fields | told) if self._is_json else text])
 
     def _fields(self, decision: Decision) -> dict[str, object]:
         request = decision.request
         fields: dict[str, object] = {
             "action": decision.outcome(observes=self._observes),
-            "reason": decision.reason.value,
+            "reason": _reason(decision),
             "client_name": request.client_name,
             "client_address": request.client_address,
             "sender": request.sender,
             "recipient": request.recipient,
         }
         if decision.defers:
-            fields["reason"] = (decision.standing or Standing.NEW).value
             fields["why"] = decision.reason.value
         if decision.evidence:
             fields["evidence"] = {check.value: finding.score for check, finding in decision.evidence.items()}
         if decision.wait is not None:
-            fields["wait"] = math.ceil(decision.wait.total_seconds())
+            fields["wait"] = decision.wait_seconds
         if decision.delayed is not None:
             fields["delay"] = int(decision.delayed.total_seconds())
         if decision.exempted_by:
@@ -84,14 +96,48 @@ class DecisionLog:
         return fields
 
 
-def _line(fields: Mapping[str, object]) -> str:
-    return ", ".join(_text(name, value) for name, value in fields.items())
+def _are_plain(requests: Sequence[Request]) -> bool:
+    """Whether all values can stand in a line as they are."""
+    values = "".join(map("".join, requests))
+    return values.isprintable() and not (" " in values or "," in values or "\\" in values)
 
 
-def _text(name: str, value: object) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{check}={'?' if score is None else score}" for check, score in value.items())
-    return f"{name}={_safe(str(value))}"
+def _made_safe(request: Request) -> Request:
+    return Request._make(map(_safe, request))
+
+
+def _line(request: Request, outcome: Outcome, reason: str, found: str = "") -> str:
+    """A decision about a request of plain values."""
+    _, _, client_address, client_name, _, sender, recipient, instance, queue_id = request
+    line = (
+        f"action={outcome}, reason={reason}, client_name={client_name}, client_address={client_address},"
+        f" sender={sender}, recipient={recipient}{found}"
+    )
+    if instance:
+        line = f"{line}, instance={instance}"
+    return f"{line}, queue_id={queue_id}" if queue_id else line
+
+
+def _reason(decision: Decision) -> str:
+    """Of a deferral the standing, as postgrey's tools know it."""
+    return (decision.standing or Standing.NEW).value if decision.defers else decision.reason.value
+
+
+def _found(decision: Decision) -> str:
+    """What a line has between request and instance."""
+    found = f", why={decision.reason.value}" if decision.defers else ""
+    if decision.evidence:
+        scores = [f"{check.value}={finding}" for check, finding in decision.evidence.items()]
+        found = f"{found}, {' '.join(scores)}"
+    if decision.wait is not None:
+        found = f"{found}, wait={decision.wait_seconds}"
+    if decision.delayed is not None:
+        found = f"{found}, delay={int(decision.delayed.total_seconds())}"
+    return f"{found}, entry={_safe(decision.exempted_by)}" if decision.exempted_by else found
+
+
+def _text(fields: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={_safe(value)}" for name, value in fields.items())
 
 
 def _safe(value: str, unsafe: re.Pattern[str] = _UNSAFE) -> str:
@@ -113,88 +159,3 @@ def _code(character: str) -> str:
     """A backslash code, `\\x0a` or `\\u2028`, for any character."""
     number = ord(character)
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
-
-
-class _OnceATurn(logging.Handler):
-    """Writes all that was logged in one turn of the event loop at once, warnings and what comes without a loop now."""
-
-    def __init__(self, target: logging.Handler) -> None:
-        super().__init__()
-        self._target = target
-        self._records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """See logging.Handler."""
-        self._records.append(record)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-            return
-        if record.levelno >= logging.WARNING:
-            self.flush()
-        elif len(self._records) == 1:
-            loop.call_soon(self.flush)
-
-    def flush(self) -> None:
-        """Write what waits; a log that cannot be written is told on standard error and stops no mail."""
-        records, self._records = self._records, []
-        if not records:
-            return
-        if not isinstance(self._target, logging.StreamHandler):
-            for record in records:
-                self._target.handle(record)
-            return
-        try:
-            if isinstance(self._target, WatchedFileHandler):
-                self._target.reopenIfNeeded()
-            self._target.stream.write("".join(f"{self._target.format(record)}\n" for record in records))
-            self._target.flush()
-        except OSError:
-            self._target.handleError(records[-1])
-
-    def close(self) -> None:
-        """Write what waits and let go."""
-        self.flush()
-        with contextlib.suppress(OSError):  # the full disk again, that flush has told
-            self._target.close()
-        super().close()
-
-
-def _formatter(form: str) -> logging.Formatter:
-    formatter = logging.Formatter(form, "%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    return formatter
-
-
-def configure_log(log_file: str, level: int) -> None:
-    """Send bley's log to `log_file`: `syslog` (facility mail), `-` (stdout) or a path, reopened when it was rotated.
-
-    Raises SettingsError when it cannot be opened.
-    """
-    handler: logging.Handler
-    name = f"{_NAME}[{os.getpid()}]"
-    try:
-        if log_file == "syslog":
-            Path(_SYSLOG_SOCKET).stat()  # without it SysLogHandler loses every line in silence
-            handler = SysLogHandler(_SYSLOG_SOCKET, facility=SysLogHandler.LOG_MAIL)
-            handler.setFormatter(_formatter(f"{name}: %(message)s"))
-        else:
-            handler = (
-                logging.StreamHandler(sys.stdout)
-                if log_file in ("-", "")
-                else WatchedFileHandler(log_file, encoding="utf-8")
-            )
-            handler.setFormatter(_formatter(f"%(asctime)s {name}: %(message)s"))
-    except OSError as error:
-        raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {error.strerror}")]) from error
-    # No line names thread, task or source, so none is looked up. Source: logging's documentation, Optimization.
-    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
-    logging._srcfile = None
-    root = logging.getLogger(_NAME)
-    for old in root.handlers[:]:
-        root.removeHandler(old)
-        old.close()
-    root.addHandler(_OnceATurn(handler))
-    root.setLevel(level)
-    root.propagate = False

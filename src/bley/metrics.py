@@ -1,14 +1,29 @@
 """What is counted for Prometheus while requests are answered; docs/metrics.md describes it. Shown by web.py."""
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
+from bley.core.decision import Outcome
 from bley.core.evidence import Check
+from bley.core.policy import Reason
 
-__all__ = ["REGISTRY", "STORE_DOWN", "STORE_DROPPED", "UNKNOWN_FINDINGS"]
+__all__ = ["LOG_DROPPED", "REGISTRY", "STORE_DOWN", "STORE_DROPPED", "UNKNOWN_FINDINGS", "count"]
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # nobody asks since when a counter counts
 
 REGISTRY = CollectorRegistry()
+
+_DECISIONS = Counter(
+    "bley_decisions", "Requests answered, by what became of them and why.", ["action", "reason"], registry=REGISTRY
+)
+_decisions_of = cache(_DECISIONS.labels)
+
+
+def count(outcome: Outcome, reason: Reason, number: int = 1) -> None:
+    """Count decisions."""
+    _decisions_of(outcome, reason.value).inc(number)
+
 
 UNKNOWN_FINDINGS = Counter(
     "bley_unknown_findings",
@@ -28,3 +43,5 @@ STORE_DROPPED = Counter(
 
 for _what in ("writes", "decisions"):
     STORE_DROPPED.labels(_what)
+
+LOG_DROPPED = Counter("bley_log_dropped", "Lines of the log that could not be written.", registry=REGISTRY)

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Sighting
-from bley.core.mail import Triplet
+from bley.core.mail import Request, Triplet
 
 __all__ = ["Clock", "Resolver", "ResourceRecord", "RrType", "Store", "UncachedResolver", "utc_now"]
 
@@ -57,16 +57,25 @@ class Store(Protocol):
     """Remembers triplets and decisions. Whatever was recorded before is found afterwards, in the order of the calls."""
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
-        """Of which of `triplets` the best is known (of equals the first), and what. Raises StoreError."""
+        """Of which of `triplets` the best is known (of equals the first), and what.
 
-    async def record(self, sighting: Sighting) -> None:
-        """Merge `sighting` into its triplet's record; durable on return. Raises StoreError, and still tries later."""
+        Raises StoreError, after a second at the latest.
+        """
+
+    async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:
+        """Merge `sighting` into its triplet's record; durable on return.
+
+        Raises StoreError, after a second at the latest, or `within_seconds`, and still tries later.
+        """
 
     def record_later(self, sighting: Sighting) -> None:
         """The same, without waiting for it."""
 
     def keep(self, decision: KeptDecision) -> None:
         """Keep a decision, and count it, without waiting for it."""
+
+    def keep_known(self, at: datetime, requests: Sequence[Request], kept: Callable[[Request], KeptDecision]) -> None:
+        """Count requests that were known, and keep `kept` of those for which there is room."""
 
     async def close(self) -> None:
         """Write what is still to be written, as far as that is possible, and let go."""

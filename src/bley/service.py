@@ -2,25 +2,27 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
-from bley.actions import Actions
+from bley.actions import DUNNO, Actions
 from bley.checks.dynamic import server_domain
 from bley.config_file import Configuration
 from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists import Meaning
 from bley.core.errors import StoreError
-from bley.core.evidence import Evidence
+from bley.core.evidence import NO_EVIDENCE, Evidence
 from bley.core.exemptions import MailExemptions
-from bley.core.greylist import Record, Sighting, Standing, Status, merged
+from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Action, Address, Request, Triplet, parse_address
 from bley.core.policy import Reason, judge
-from bley.core.recent import Recent
+from bley.core.recent import Recent, RecentKeys
 from bley.core.triplet import ANY
 from bley.log import DecisionLog
+from bley.metrics import count
+from bley.pacing import Pacer
 from bley.ports import Clock, Store
 
 __all__ = ["Service"]
@@ -28,8 +30,11 @@ __all__ = ["Service"]
 _REFRESH = timedelta(hours=1)
 """How often at most a known triplet's `last_seen` is written, and how long it is known without the store."""
 
-_STORE_TIME = timedelta(seconds=0.9)
-"""What the store may take besides the checks, so that no answer takes longer than check_timeout + 1 s."""
+_DECIDING = Request._fields.index("recipient") + 1
+"""The first attributes of a request are those that steps 1 to 5 look at, and HELO, which makes no difference."""
+
+_STORE_SECONDS = 0.9
+"""What the store may take in all, asked and told, so that no answer takes longer than check_timeout + 1 s."""
 
 _TELLING = 100
 """For so many deferred clients at once the lists' own words are fetched; each may take check_timeout."""
@@ -45,16 +50,24 @@ class _Checks(Protocol):
     async def explain(self, evidence: Evidence, address: Address) -> Evidence: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(NamedTuple):
     """A request that steps 1 to 5 left open."""
 
     request: Request
     address: Address
     triplet: Triplet
     now: datetime
+    begun: float
+    """`now`, by the clock that measures time."""
     kept_under: Triplet
     """What its record is kept under: the triplet, or what was found in its place."""
+    record: Record | None = None
+    """What was found."""
+    standing: Standing | None = None
+
+    def decided(self, reason: Reason, **more: Any) -> Decision:
+        """With what is known of the case."""
+        return Decision(self.request, reason, triplet=self.triplet, record=self.record, standing=self.standing, **more)
 
 
 class Service:
@@ -65,7 +78,13 @@ class Service:
     ) -> None:
         self._store, self._clock = store, clock
         settings = configuration.settings
-        self._known = Recent[Triplet, Record](_REFRESH, settings.cache_size)
+        self._known = RecentKeys(_REFRESH, settings.cache_size)
+        """Triplets."""
+        self._passing = RecentKeys(_REFRESH, settings.cache_size)
+        """Requests whose triplets are known, as they came, since to normalise them costs more than to answer."""
+        self._passed: list[Request] = []
+        """Of these, the ones answered that nothing was told of yet."""
+        self._pacer = Pacer(self._tell_passed)
         self._clients = Recent[str, bool](settings.cache_valid, settings.cache_size)
         self._actions = Actions(settings, hostname)
         self._warned: datetime | None = None
@@ -75,19 +94,26 @@ class Service:
         self.reconfigure(configuration, checks)
 
     def reconfigure(self, configuration: Configuration, checks: _Checks) -> None:
-        """Decide by these settings and checks from now on; what is remembered stays."""
+        """Decide by these settings and checks from now on; what is remembered stays, as far as it is the store's."""
+        self._passing.clear()
         self._lists, self._checks = configuration, checks
         settings = self._settings = configuration.settings
         self._timing, self._thresholds, self._rules = settings.timing, settings.thresholds, configuration.triplet_rules
-        self._longest = settings.check_timeout + _STORE_TIME
+        self._longest_seconds = settings.check_timeout.total_seconds() + _STORE_SECONDS
         self._clients.valid = settings.cache_valid
         self._actions.reconfigure(settings)
         self._observes = settings.mode == "observe"
         self._log = DecisionLog(is_json=settings.log_format == "json", observes=self._observes)
 
+    def age(self) -> None:
+        """Forget what is too old; to be called now and then."""
+        for memory in (self._known, self._passing):
+            memory.age(self._clock())
+
     def forget(self) -> None:
         """Somebody has made the store forget something: remember nothing that was in it."""
         self._known.clear()
+        self._passing.clear()
         self._clients.clear()
 
     def answer(self, request: Request) -> Action | Coroutine[None, None, Action]:
@@ -95,6 +121,10 @@ class Service:
 
         Whatever fails, there is an action.
         """
+        if "\n".join(request[:_DECIDING]) in self._passing:
+            self._passed.append(request)
+            self._pacer.want()
+            return DUNNO
         now = self._clock()
         try:
             case = self._first_steps(request, now)
@@ -102,11 +132,24 @@ class Service:
             case = self._failed(request)
         return self._say(case, now) if isinstance(case, Decision) else self._answer_later(case)
 
+    def _tell_passed(self) -> None:
+        """Log, count and keep what was answered from memory, all at once, behind the answers."""
+        passed, self._passed = self._passed, []
+        if not passed:
+            return
+        self._log.write_known(passed)
+        count("pass", Reason.KNOWN, len(passed))
+        self._store.keep_known(self._clock(), passed, self._kept_known)
+
+    def _kept_known(self, request: Request) -> KeptDecision:
+        now = self._clock()
+        decision = self._first_steps(request, now)
+        return self._kept(decision if isinstance(decision, Decision) else decision.decided(Reason.KNOWN), now)
+
     async def _answer_later(self, case: _Case) -> Action:
         try:
-            async with asyncio.timeout(self._longest.total_seconds()):
-                decision = await self._later_steps(case)
-        except (StoreError, TimeoutError):
+            decision = await self._later_steps(case)
+        except StoreError:
             decision = self._without_store(case)
         except Exception:  # noqa: BLE001 (as in answer)
             decision = self._failed(case.request)
@@ -116,19 +159,21 @@ class Service:
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
         self._log.write(decision)
+        count(decision.outcome(observes=self._observes), decision.reason)
         return self._actions.action(decision, case.now)
 
     async def _tell_listings(self, decision: Decision, case: _Case) -> None:
         """Behind the answer: log and keep the lists' own words too, to which the client's operator may be referred."""
         try:
             evidence = await self._checks.explain(decision.evidence, case.address)
-            decision = replace(decision, evidence=evidence)
+            decision = decision._replace(evidence=evidence)
             self._log.write_listings(decision)
         finally:
-            self._keep(decision, case.now)
+            self._store.keep(self._kept(decision, case.now))
 
     async def close(self) -> None:
-        """Give up what is done behind the answers."""
+        """Tell what was answered, and give up what else is done behind the answers."""
+        self._tell_passed()
         for telling in self._telling:
             telling.cancel()
         await asyncio.gather(*self._telling, return_exceptions=True)
@@ -155,11 +200,12 @@ class Service:
             self._rules.sender(request.sender),
             self._rules.recipient(request.recipient),
         )
-        case = _Case(request, address, triplet, now, triplet)
+        case = _Case(request, address, triplet, now, time.monotonic(), triplet)
         if exempt := self._exempt(case):
             return exempt
-        if record := self._known.get(triplet, now):
-            return Decision(request, Reason.KNOWN, triplet=triplet, record=record, standing=Standing.KNOWN)
+        if "\n".join(triplet) in self._known:
+            self._passing.add("\n".join(request[:_DECIDING]), now)
+            return case._replace(standing=Standing.KNOWN).decided(Reason.KNOWN)
         return case
 
     def _exempt(self, case: _Case) -> Decision | None:
@@ -178,19 +224,20 @@ class Service:
 
     async def _later_steps(self, case: _Case) -> Decision:
         """Steps 5 to 9."""
-        kept_under, record = await self._store.find(self._places(case)) or (case.triplet, None)
-        standing = self._timing.standing(record, case.now)
-        decision = Decision(case.request, Reason.KNOWN, triplet=case.triplet, record=record, standing=standing)
-        if record is None or standing is Standing.NEW:
-            return await self._stranger(case, decision)
-        case = replace(case, kept_under=kept_under)
+        found = await self._store.find(self._places(case))
+        standing = self._timing.standing(found and found[1], case.now)
+        if found is None:
+            return await self._stranger(case._replace(standing=standing))
+        if standing is Standing.NEW:
+            return await self._stranger(case._replace(record=found[1], standing=standing))
+        case = case._replace(kept_under=found[0], record=found[1], standing=standing)
         if standing is Standing.EARLY:
-            return await self._early(case, decision, record)
-        return self._known_or_waited(case, decision, record)
+            return await self._early(case, found[1])
+        return self._known_or_waited(case, found[1])
 
     def _places(self, case: _Case) -> list[Triplet]:
         """Where its record may be: under the client's network too, from a time when its name was unknown."""
-        client, sender, recipient = case.triplet.client, case.triplet.sender, case.triplet.recipient
+        client, sender, recipient = case.triplet
         network = self._rules.client(case.address, "")
         places = [case.triplet]
         if network != client:
@@ -200,70 +247,75 @@ class Service:
             places += [Triplet(network, any_sender, ANY) for any_sender in senders]
         return places
 
-    def _known_or_waited(self, case: _Case, decision: Decision, record: Record) -> Decision:
+    def _known_or_waited(self, case: _Case, record: Record) -> Decision:
         """Steps 5 and 6."""
-        if decision.standing is Standing.WAITED:
+        if case.standing is Standing.WAITED:
             self._clients.put(case.triplet.client, True, case.now)
-            decision = replace(decision, reason=Reason.WAITED, delayed=case.now - record.first_seen)
-            record = replace(record, status=Status.CLEAN)
+            decision = case.decided(Reason.WAITED, delayed=case.now - record.first_seen)
             self._store.record_later(self._sighting(case, Status.CLEAN))
-        elif case.now - record.last_seen >= _REFRESH:
-            self._store.record_later(self._sighting(case, record.status))
-        self._known.put(case.triplet, record, case.now)
+        else:
+            decision = case.decided(Reason.KNOWN)
+            if case.now - record.last_seen >= _REFRESH:
+                self._store.record_later(self._sighting(case, record.status))
+        self._remember(case)
         return decision
 
-    async def _early(self, case: _Case, decision: Decision, record: Record) -> Decision:
+    async def _early(self, case: _Case, record: Record) -> Decision:
         """Step 7."""
         # Another node's clock, or a request at the same time, may have been a little ahead.
         counts = abs(case.now - record.last_seen) >= self._settings.cache_valid
         await self._store.record(self._sighting(case, Status.GREYLISTED, attempts=int(counts)))
-        wait = self._timing.remaining(replace(record, attempts=record.attempts + counts), case.now)
-        return replace(decision, reason=Reason.EARLY, defers=True, wait=wait)
+        wait = self._timing.remaining(record._replace(attempts=record.attempts + counts), case.now)
+        return case.decided(Reason.EARLY, defers=True, wait=wait)
 
-    async def _stranger(self, case: _Case, decision: Decision) -> Decision:
+    async def _stranger(self, case: _Case) -> Decision:
         """Steps 8 and 9. A deferral is durable before it is answered; a pass need not be."""
         was_good = self._clients.get(case.triplet.client, case.now)
+        evidence = NO_EVIDENCE
         if was_good is None:
             evidence = await self._checks.gather(case.request, case.address)
             status, reason = judge(evidence, self._thresholds)
-            decision = replace(decision, reason=reason, evidence=evidence)
             self._clients.put(case.triplet.client, status is not Status.GREYLISTED, case.now)
         elif was_good:
-            status, decision = Status.CLEAN, replace(decision, reason=Reason.CLIENT_GOOD)
+            status, reason = Status.CLEAN, Reason.CLIENT_GOOD
         else:
-            status, decision = Status.GREYLISTED, replace(decision, reason=Reason.CLIENT_BAD)
+            status, reason = Status.GREYLISTED, Reason.CLIENT_BAD
         sighting = self._sighting(case, status)
         if status is Status.GREYLISTED:
-            await self._store.record(sighting)
-            return replace(decision, defers=True, wait=self._timing.wait(attempts=0))
+            await self._store.record(sighting, case.begun + self._longest_seconds - time.monotonic())
+            return case.decided(reason, evidence=evidence, defers=True, wait=self._timing.wait(attempts=0))
         self._store.record_later(sighting)
-        self._known.put(case.triplet, merged(decision.record, sighting), case.now)
-        return decision
+        self._remember(case)
+        return case.decided(reason, evidence=evidence)
+
+    def _remember(self, case: _Case) -> None:
+        """Answer the triplet from memory for a while."""
+        self._known.add("\n".join(case.triplet), case.now)
+        self._passing.add("\n".join(case.request[:_DECIDING]), case.now)
 
     def _sighting(self, case: _Case, status: Status, attempts: int = 0) -> Sighting:
         return Sighting(case.kept_under, status, case.now, self._timing.lifetimes, attempts)
 
     def _without_store(self, case: _Case) -> Decision:
         """What `on_store_error` says; it is still recorded when that is possible again, as a passed or deferred one."""
-        decision = Decision(case.request, Reason.STORE_ERROR, triplet=case.triplet)
         if self._settings.on_store_error == "pass":
             self._store.record_later(self._sighting(case, Status.CLEAN))
-            return decision
+            return case.decided(Reason.STORE_ERROR)
         self._store.record_later(self._sighting(case, Status.GREYLISTED))
-        return replace(decision, defers=True, wait=self._timing.wait(attempts=0))
+        return case.decided(Reason.STORE_ERROR, defers=True, wait=self._timing.wait(attempts=0))
 
     def _say(self, decision: Decision, now: datetime) -> Action:
         self._log.write(decision)
-        self._keep(decision, now)
+        count(decision.outcome(observes=self._observes), decision.reason)
+        self._store.keep(self._kept(decision, now))
         return self._actions.action(decision, now)
 
-    def _keep(self, decision: Decision, now: datetime) -> None:
+    def _kept(self, decision: Decision, now: datetime) -> KeptDecision:
         request, is_private = decision.request, bool(self._rules.privacy_key)
         sender, recipient = request.sender, request.recipient
         if is_private:
             sender, recipient = self._rules.sender(sender), self._rules.recipient(recipient)
-        outcome = decision.outcome(observes=self._observes)
-        self._store.keep(KeptDecision(now, outcome, decision, sender, recipient, is_private))
+        return KeptDecision(now, decision.outcome(observes=self._observes), decision, sender, recipient, is_private)
 
     def _failed(self, request: Request) -> Decision:
         """What is answered instead of an exception, which is at fault."""

@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +77,7 @@ def deferred_until_closed(port: int, name: str) -> list[str]:
     with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as peer, contextlib.suppress(ConnectionError):
         for number in range(100_000):
             recipient = f"{name}x{number}y@example.org"
-            peer.sendall(encode_request(replace(BAD, recipient=recipient)))
+            peer.sendall(encode_request(BAD._replace(recipient=recipient)))
             if peer.recv(4096) != DEFERRED:
                 break
             answered.append(recipient)
@@ -172,7 +171,7 @@ def test_a_store_that_cannot_be_opened_does_not_prevent_the_start(tmp_path: Path
         bley.wait_log("store: back")
         assert exchange(bley.port, BAD) == b"action=DUNNO\n\n"
         assert bley.decisions()[-1]["reason"] == "known"
-        assert exchange(bley.port, replace(BAD, sender="stranger@example.com")) == DEFERRED
+        assert exchange(bley.port, BAD._replace(sender="stranger@example.com")) == DEFERRED
     assert bley.log().count("answering by on_store_error") == 1
 
 

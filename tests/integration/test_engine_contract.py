@@ -51,7 +51,7 @@ async def _all(engine: Engine) -> dict[Triplet, Record]:
 
 
 def _decision(at: datetime = _NOW, reason: Reason = Reason.HELO, sender: str = "a@example.com") -> KeptDecision:
-    request = Request("RCPT", "192.0.2.1", "unknown", "frïend", sender, "b@example.org", "4711.0", "4XyZ")
+    request = Request("RCPT", "", "192.0.2.1", "unknown", "frïend", sender, "b@example.org", "4711.0", "4XyZ")
     evidence = {
         Check.HELO: Finding(2, "frïend is not the client's name"),
         Check.SPF: Finding(None, "no answer in time"),

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -169,8 +168,8 @@ def test_strangers_who_come_to_both_at_once(nodes: Nodes) -> None:
 
 def test_good_and_bad_mail_of_the_same_triplets_at_once(nodes: Nodes) -> None:
     """No update is lost: who passed once is clean, the others wait, and all early retries add up."""
-    bad = [replace(stranger(f"x{number}@mixed.example"), client_name="mx.example.com") for number in range(STRANGERS)]
-    good = [replace(request, helo_name="mx.example.com") for request in bad]
+    bad = [stranger(f"x{number}@mixed.example")._replace(client_name="mx.example.com") for number in range(STRANGERS)]
+    good = [request._replace(helo_name="mx.example.com") for request in bad]
 
     def requests(number: int) -> Sequence[Request]:
         mine = [*bad, *good]
@@ -196,10 +195,10 @@ def test_what_an_administrator_forgets_both_forget(servers: Servers, all_nodes: 
 
 
 def forget_and_wait(nodes: Nodes) -> None:
-    mail = replace(stranger("x@forget.example"), client_address="203.0.113.1", client_name="mx.example.net")
+    mail = stranger("x@forget.example")._replace(client_address="203.0.113.1", client_name="mx.example.net")
     with ExitStack() as stack:
         peers = nodes.peers(stack)
-        assert [peer.ask(replace(mail, helo_name="mx.example.net")).action for peer in peers] == [PASSED, PASSED]
+        assert [peer.ask(mail._replace(helo_name="mx.example.net")).action for peer in peers] == [PASSED, PASSED]
         assert [peer.ask(mail).action for peer in peers] == [PASSED, PASSED]
         wait_until(lambda: bool(nodes.records("@forget.example")), "it is written", 3)
         assert "1 records forgotten" in nodes.bleys[0].run("forget", "--client", "example.net")

@@ -20,7 +20,12 @@ requests = st.builds(
         ("client_name", "client_address", "helo_name", "sender", "recipient", "instance", "queue_id"), values
     ),
 )
-decisions = st.builds(Decision, request=requests, reason=st.sampled_from(Reason), exempted_by=values)
+decisions = st.builds(
+    lambda request, reason, entry: Decision(request, reason, exempted_by=entry),
+    requests,
+    st.sampled_from(Reason),
+    values,
+)
 
 
 def _fields(decision: Decision) -> dict[str, str]:

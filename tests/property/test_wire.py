@@ -1,7 +1,6 @@
 """Whatever is fed, out come requests, a ProtocolError, or nothing yet: the same ones however the bytes are cut."""
 
 from collections.abc import Iterable
-from dataclasses import fields
 from itertools import pairwise
 
 from hypothesis import example, given
@@ -11,7 +10,7 @@ from bley.core.mail import Request
 from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES, encode_request
 from tests.unit.core.test_wire import POSTFIX_EXAMPLE, parse_all
 
-_USED = [field.name for field in fields(Request)]
+_USED = list(Request._fields)
 
 values = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=40)
 names = st.sampled_from(_USED) | st.text(

@@ -144,10 +144,12 @@ class TestMetrics:
         families = text_string_to_metric_families((await site.get("/metrics")).text)
         told: Mapping[str, str] = {family.name: family.documentation for family in families}
         assert set(told) == {
+            "bley_decisions",
             "bley_dns_silent",
             "bley_list_answers",
             "bley_list_latency_seconds",
             "bley_list_well",
+            "bley_log_dropped",
             "bley_store_down",
             "bley_store_dropped",
             "bley_unknown_findings",

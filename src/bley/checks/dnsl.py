@@ -92,4 +92,4 @@ async def explained(finding: Finding, address: Address, resolver: Resolver, with
                 return replace(each, text=b" ".join(texts).decode(errors="backslashreplace"))
         return each
 
-    return replace(finding, answers=tuple(await asyncio.gather(*map(with_text, finding.answers))))
+    return finding._replace(answers=tuple(await asyncio.gather(*map(with_text, finding.answers))))

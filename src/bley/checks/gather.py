@@ -43,8 +43,9 @@ class Checks:
         """
         evidence = check_request(request, address)
         asks_spf = self.spf is not None and spf_can_tip(evidence, self.thresholds)
-        gathering = _Gathering(self, request, address, asks_spf=asks_spf)
-        evidence |= await gathering.findings()
+        if not (asks_spf or self.dnswls or self.dnsbls):
+            return evidence
+        evidence |= await _Gathering(self, request, address, asks_spf=asks_spf).findings()
         for check, finding in evidence.items():
             if finding.score is None:
                 UNKNOWN_FINDINGS.labels(check.value).inc()
@@ -64,7 +65,7 @@ class _Gathering:
 
     def __init__(self, checks: Checks, request: Request, address: Address, *, asks_spf: bool) -> None:
         self._thresholds, self._timeout, self._is_thorough = checks.thresholds, checks.timeout, checks.is_thorough
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._is_settled: asyncio.Future[None] = loop.create_future()
         lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls}
         self._inquiries = {
@@ -72,6 +73,7 @@ class _Gathering:
             for check, of_check in lists.items()
             if of_check
         }
+        self._is_late = False
         self._spf: asyncio.Task[Finding] | None = None
         if checks.spf and asks_spf:
             self._spf = loop.create_task(_check_spf(checks.spf, request, address))
@@ -98,27 +100,29 @@ class _Gathering:
     async def findings(self) -> dict[Check, Finding]:
         """What is found when the judgement is settled, or time is up."""
         found: dict[Check, Finding] = {}
+        time_is_up = self._loop.call_later(self._timeout.total_seconds(), self._give_up)
         try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                await self._is_settled
-        except TimeoutError:
-            for inquiry in self._inquiries.values():
-                inquiry.give_up()
-            if self._spf:
-                found[Check.SPF] = Finding(None, "no answer in time")
+            await self._is_settled
         finally:
-            await self._end_spf()
+            time_is_up.cancel()
+            if self._spf and not self._spf.done():
+                self._spf.cancel()
+                await asyncio.wait([self._spf])
         for check, inquiry in self._inquiries.items():
             if finding := inquiry.finding():
                 found[check] = finding
         if self._spf and not self._spf.cancelled():
             found[Check.SPF] = self._spf.result()
+        elif self._spf and self._is_late:
+            found[Check.SPF] = Finding(None, "no answer in time")
         return found
 
-    async def _end_spf(self) -> None:
-        if self._spf:
-            self._spf.cancel()
-            await asyncio.wait([self._spf])
+    def _give_up(self) -> None:
+        self._is_late = True
+        for inquiry in self._inquiries.values():
+            inquiry.give_up()
+        if not self._is_settled.done():
+            self._is_settled.set_result(None)
 
 
 async def _check_spf(spf: _Spf, request: Request, address: Address) -> Finding:

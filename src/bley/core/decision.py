@@ -1,10 +1,10 @@
 """What was decided about one request, with everything that led to it: for answer, log, store and people."""
 
-from dataclasses import dataclass, field
+import math
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from bley.core.evidence import Check, Evidence, Finding
+from bley.core.evidence import NO_EVIDENCE, Check, Evidence, Finding
 from bley.core.greylist import Record, Standing
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
@@ -15,8 +15,7 @@ Outcome = Literal["pass", "greylist", "would-defer"]
 """What became of a request, in the log's and the store's words; `would-defer` is a deferral in `mode = observe`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A verdict with its named reason; steps that were not reached left their fields empty."""
 
     request: Request
@@ -26,13 +25,18 @@ class Decision:
     record: Record | None = None
     """What the store knew before."""
     standing: Standing | None = None
-    evidence: Evidence = field(default_factory=dict)
+    evidence: Evidence = NO_EVIDENCE
     wait: timedelta | None = None
     """Of a deferral: how long until a retry passes."""
     delayed: timedelta | None = None
     """Of a triplet that waited: how long ago its first attempt was."""
     exempted_by: str = ""
     """The list entry that exempts, with its file and line."""
+
+    @property
+    def wait_seconds(self) -> int:
+        """`wait` in whole seconds, after which a retry surely passes; 0 where there is none."""
+        return math.ceil(self.wait.total_seconds()) if self.wait else 0
 
     def outcome(self, *, observes: bool) -> Outcome:
         """What becomes of the request; `observes` where a deferral is not carried out."""
@@ -41,8 +45,7 @@ class Decision:
         return "would-defer" if observes else "greylist"
 
 
-@dataclass(frozen=True, slots=True)
-class KeptDecision:
+class KeptDecision(NamedTuple):
     """A decision as the store keeps it, with all findings."""
 
     at: datetime

@@ -1,12 +1,13 @@
 """What the checks can find about a stranger. Not knowing is a finding too: it counts nothing and says why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from bley.core.dnslists import ListAnswer
 
-__all__ = ["RFC_CHECKS", "Check", "Evidence", "Finding"]
+__all__ = ["NO_EVIDENCE", "RFC_CHECKS", "Check", "Evidence", "Finding"]
 
 
 class Check(StrEnum):
@@ -24,8 +25,7 @@ RFC_CHECKS = (Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT, Check.SPF)
 """The checks whose scores add up against `rfc_threshold`, in the order in which they are named as the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One check's answer: what it counts (None: unknown) and, for people, why; of DNS lists, what each answered."""
 
     score: int | None
@@ -38,3 +38,5 @@ class Finding:
 
 Evidence = Mapping[Check, Finding]
 """All findings about one request; a check that was not asked is not in it."""
+
+NO_EVIDENCE: Evidence = MappingProxyType({})

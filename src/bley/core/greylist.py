@@ -14,6 +14,7 @@ that saw the same stranger, or writes kept while the store was away, end in the 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from bley.core.mail import Triplet
 
@@ -41,8 +42,7 @@ class Standing(Enum):
     KNOWN = "known"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What the store keeps of a triplet; `attempts` counts the early retries, instants are aware UTC."""
 
     status: Status
@@ -71,8 +71,7 @@ class Lifetimes:
         return record.last_seen < now - self.of(record.status)
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """A triplet was seen at `seen`, and this came of it; `attempts` is 1 for an early retry that counts.
 
     A greylisted record that had outlived its lifetime by then is that of another time: it is forgotten first.

@@ -1,21 +1,20 @@
 """What comes in and goes out, under Postfix's own names (SMTPD_POLICY_README, access(5))."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Self
+from typing import NamedTuple, Self
 
 __all__ = ["Action", "Address", "Request", "Triplet", "parse_address"]
 
 Address = IPv4Address | IPv6Address
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A policy request: what Postfix asks for one RCPT TO. An attribute not sent is empty."""
 
     protocol_state: str = ""
+    sasl_username: str = ""
     client_address: str = ""
     client_name: str = ""
     helo_name: str = ""
@@ -23,12 +22,11 @@ class Request:
     recipient: str = ""
     instance: str = ""
     queue_id: str = ""
-    sasl_username: str = ""
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, str]) -> Self:
         """Take what bley uses from a request's attributes; the others say nothing to it."""
-        return cls(**{name: attributes[name] for name in _USED & attributes.keys()})
+        return cls(**{name: attributes[name] for name in attributes.keys() & cls._fields})
 
     @property
     def verified_name(self) -> str:
@@ -37,11 +35,7 @@ class Request:
         return "" if name == "unknown" else name
 
 
-_USED = frozenset(field.name for field in fields(Request))
-
-
-@dataclass(frozen=True, slots=True)
-class Triplet:
+class Triplet(NamedTuple):
     """(client, sender, recipient), normalised: what a record is kept under."""
 
     client: str
@@ -49,8 +43,7 @@ class Triplet:
     recipient: str
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """An access(5) action: the verb, and the text behind it, without line breaks."""
 
     verb: str

@@ -1,9 +1,9 @@
-"""A bounded memory of what happened a short time ago."""
+"""Bounded memories of what happened a short time ago."""
 
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-__all__ = ["Recent"]
+__all__ = ["Recent", "RecentKeys"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -37,3 +37,46 @@ class Recent(Generic[K, V]):
     def clear(self) -> None:
         """Remember nothing."""
         self._values.clear()
+
+
+class RecentKeys:
+    """Remembers keys for at most `valid`, and for half of that if `size` allows.
+
+    There are two generations, of which the older goes as a whole, so that a key costs no time of its own.
+    """
+
+    def __init__(self, valid: timedelta, size: int) -> None:
+        self._half, self._size = valid / 2, size // 2
+        self._young: set[str] = set()
+        self._old: set[str] = set()
+        self._begun: datetime | None = None
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def __contains__(self, key: str) -> bool:
+        """Whether it was added lately; right as long as `age` is called now and then."""
+        return key in self._young or key in self._old
+
+    def add(self, key: str, now: datetime) -> None:
+        """Remember it from `now` on."""
+        self.age(now)
+        if len(self._young) >= self._size:
+            self._turn(now)
+        if self._size:
+            self._young.add(key)
+
+    def age(self, now: datetime) -> None:
+        """Forget what is too old."""
+        if self._begun is None or now - self._begun >= 2 * self._half:
+            self.clear()
+            self._begun = now
+        elif now - self._begun >= self._half:
+            self._turn(now)
+
+    def _turn(self, now: datetime) -> None:
+        self._young, self._old, self._begun = set(), self._young, now
+
+    def clear(self) -> None:
+        """Remember nothing."""
+        self._young, self._old = set(), set()

@@ -7,7 +7,7 @@ rewritten for each message (VERP, BATV, SRS) or the retry comes from another hos
 import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Network
 from typing import Literal
 
 from bley.core.mail import Address
@@ -54,8 +54,15 @@ class TripletRules:
             return bounded(registered_domain)
         if self.greylist_by == "address":
             return str(address)
-        prefix = self.ipv4_prefix if address.version == 4 else self.ipv6_prefix
-        return str(ip_network((address, prefix), strict=False))
+        return self.network(address)
+
+    def network(self, address: Address) -> str:
+        """The network that clients without a name are told apart by."""
+        if isinstance(address, IPv4Address):
+            # What str(IPv4Network) gives, at a tenth of the cost.
+            number = int(address) >> (32 - self.ipv4_prefix) << (32 - self.ipv4_prefix)
+            return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/{self.ipv4_prefix}"
+        return str(IPv6Network((address, self.ipv6_prefix), strict=False))
 
     def recipient(self, address: str) -> str:
         """The recipient, case-folded, without extension: `Jane+news@example.org` is `jane@example.org`."""

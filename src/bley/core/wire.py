@@ -16,7 +16,7 @@ Source: SMTPD_POLICY_README of Postfix.
 """
 
 import re
-from dataclasses import asdict
+from functools import lru_cache
 
 from bley.core.errors import ProtocolError
 from bley.core.mail import Action, Request
@@ -36,6 +36,7 @@ _END = re.compile(rb"\n\r?\n")
 _EMPTY = re.compile(rb"\r?\n")
 _WHOLE = re.compile(rb"[!-<>-~]+=[^\0\n]*")
 _ATTRIBUTES = re.compile(rb"%b(?:\n%b)*" % (_WHOLE.pattern, _WHOLE.pattern))
+_ANY_VALUE = r"[^\n]*+"
 _BEGUN = re.compile(rb"[!-<>-~]+(=[^\0]*)?|\r?")
 
 
@@ -46,11 +47,23 @@ class RequestParser:
         self._buffer = b""
         self._start = 0  # of the request that is next
         self._line = 0  # where its first line stands that was not checked yet
+        self._names: tuple[str, ...] = ()
+        """Of the last request's attributes."""
+        self._layout: _Layout | None = None
 
     @property
     def pending(self) -> int:
         """How many bytes wait to become requests."""
         return len(self._buffer) - self._start
+
+    def whole(self, data: bytes) -> Request | None:
+        """The request, if `data` is just one with the attributes of those before; else None, and it is to be fed.
+
+        While something is pending it is of no use.
+        """
+        if self._layout is None or not data.endswith(b"\n\n") or len(data) > MAX_REQUEST_BYTES:
+            return None
+        return self._layout.read(data, len(b"\n\n"))
 
     def feed(self, data: bytes) -> None:
         """Add what the peer sent."""
@@ -75,7 +88,16 @@ class RequestParser:
             raise _too_long()
         block = self._buffer[self._start : end.start()]
         self._start = self._line = end.end()
-        return _parse(block)
+        return (self._layout and self._layout.read(block)) or self._parse(block)
+
+    def _parse(self, block: bytes) -> Request:
+        attributes = _attributes(block)
+        names = tuple(attributes)
+        if names != self._names:
+            self._names, self._layout = names, None
+        elif self._layout is None:  # the second like this: there may be more
+            self._layout = _Layout.of(names)
+        return Request.from_attributes(attributes)
 
     def _check_begun(self) -> None:
         """Refuse a request that is too long already, or has a line that is no attribute."""
@@ -90,7 +112,39 @@ class RequestParser:
         self._line = len(self._buffer) - len(begun)
 
 
-def _parse(block: bytes) -> Request:
+class _Layout:
+    """Requests with the same attributes in the same order, as one Postfix sends them all: read at a tenth of the cost.
+
+    It reads what `_attributes` would read to the same, and nothing else.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        values = {"request": _TYPE, **dict.fromkeys(Request._fields, r"([^\n]*+)")}
+        patterns = (f"{re.escape(name)}={values.get(name, _ANY_VALUE)}" for name in names)
+        self._match = re.compile("\n".join(patterns) + "()").fullmatch
+        groups = [name for name in names if name in Request._fields]
+        none = len(groups) + 1
+        self._order = [groups.index(name) + 1 if name in groups else none for name in Request._fields]
+
+    @classmethod
+    @lru_cache(maxsize=32)
+    def of(cls, names: tuple[str, ...]) -> "_Layout":
+        """It takes milliseconds to make one."""
+        return cls(names)
+
+    def read(self, data: bytes, end: int = 0) -> Request | None:
+        """The request that `data` is without its last `end` bytes; None if it is another's."""
+        if b"\r" in data or b"\0" in data:
+            return None
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return None
+        found = self._match(text, 0, len(text) - end)
+        return Request._make(found.group(*self._order)) if found else None
+
+
+def _attributes(block: bytes) -> dict[str, str]:
     if not _ATTRIBUTES.fullmatch(block):
         raise _no_attribute(next(line for line in block.split(b"\n") if not _WHOLE.fullmatch(line)))
     lines = block.decode("utf-8", "backslashreplace").replace("\r\n", "\n").removesuffix("\r").split("\n")
@@ -99,7 +153,7 @@ def _parse(block: bytes) -> Request:
     attributes = dict(line.split("=", 1) for line in lines)
     if (kind := attributes.get("request", _TYPE)) != _TYPE:
         raise ProtocolError(f"request={kind[:40]!r} instead of {_TYPE}")
-    return Request.from_attributes(attributes)
+    return attributes
 
 
 def _too_long() -> ProtocolError:
@@ -118,6 +172,6 @@ def encode_action(action: Action) -> bytes:
 
 def encode_request(request: Request) -> bytes:
     """A request as Postfix would send it, without what is empty. A line end in a value becomes a space."""
-    attributes = {"request": _TYPE} | {name: value for name, value in asdict(request).items() if value}
+    attributes = {"request": _TYPE} | {name: value for name, value in request._asdict().items() if value}
     lines = (f"{name}={_LINE_END.sub(' ', value)}\n" for name, value in attributes.items())
     return "".join(lines).encode("utf-8", "surrogateescape") + b"\n"

@@ -2,21 +2,22 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Sighting, Status
 from bley.core.mail import Triplet
 
-__all__ = ["Batch", "Read", "Write", "tell", "tell_all", "waits_since"]
+__all__ = ["Batch", "Read", "Write", "tell", "tell_all", "waits_until"]
 
 
 class Write(NamedTuple):
     """A sighting to be merged."""
 
     sighting: Sighting
-    since: float
-    """By the loop's clock, since when somebody waits."""
+    until: float
+    """By the loop's clock, until when somebody waits."""
     told: asyncio.Future[None] | None
     """None: nobody waits."""
 
@@ -25,7 +26,7 @@ class Read(NamedTuple):
     """Triplets of which the one is wanted of which the best is known, and of equals the first."""
 
     triplets: Sequence[Triplet]
-    since: float
+    until: float
     told: asyncio.Future[tuple[Triplet, Record] | None]
 
 
@@ -74,6 +75,6 @@ def tell_all(queue: Iterable[Write | Read], error: StoreError) -> None:
         tell(each.told, error)
 
 
-def waits_since(queue: Iterable[Write | Read], now: float) -> float:
-    """Since when the first one waits who was not told yet; now, if nobody does."""
-    return next((each.since for each in queue if each.told and not each.told.done()), now)
+def waits_until(queue: Iterable[Write | Read]) -> float:
+    """Until when those wait who were not told yet; for ever, if nobody does."""
+    return min((each.until for each in queue if each.told and not each.told.done()), default=inf)

@@ -18,9 +18,9 @@ from typing import TypeVar
 from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
-from bley.core.mail import Triplet
+from bley.core.mail import Request, Triplet
 from bley.metrics import STORE_DOWN, STORE_DROPPED
-from bley.store.batch import Batch, Read, Write, tell, tell_all, waits_since
+from bley.store.batch import Batch, Read, Write, tell, tell_all, waits_until
 from bley.store.decisions import Decisions
 from bley.store.engine import Count, Engine, News, Purged
 
@@ -75,19 +75,19 @@ class BatchedStore:
         """See the port."""
         self._refuse_when_down()
         loop = asyncio.get_running_loop()
-        read = Read(triplets, loop.time(), loop.create_future())
+        read = Read(triplets, loop.time() + TRANSACTION_SECONDS, loop.create_future())
         self._reads.append(read)
         self._work()
         return await read.told
 
-    async def record(self, sighting: Sighting) -> None:
+    async def record(self, sighting: Sighting, within_seconds: float = TRANSACTION_SECONDS) -> None:
         """See the port."""
         if self.is_down:
             self.record_later(sighting)
         self._refuse_when_down()
         loop = asyncio.get_running_loop()
         written = loop.create_future()
-        self._writes.append(Write(sighting, loop.time(), written))
+        self._writes.append(Write(sighting, loop.time() + min(within_seconds, TRANSACTION_SECONDS), written))
         self._work()
         await written
 
@@ -103,6 +103,10 @@ class BatchedStore:
     def keep(self, decision: KeptDecision) -> None:
         """See the port."""
         self._decisions.keep(decision)
+
+    def keep_known(self, at: datetime, requests: Sequence[Request], kept: Callable[[Request], KeptDecision]) -> None:
+        """See the port."""
+        self._decisions.keep_known(at, requests, kept)
 
     async def news(self) -> News:
         """What other nodes and commands have changed. Raises StoreError."""
@@ -243,7 +247,8 @@ class BatchedStore:
         """For how many seconds the one who has waited longest may still wait; some for a batch of its own."""
         now = asyncio.get_running_loop().time()
         queues = (*self._batch, self._writes, self._reads)
-        return max(min(waits_since(queue, now) for queue in queues) + TRANSACTION_SECONDS - now, 0.05)
+        until = min(waits_until(queue) for queue in queues)
+        return max(min(until - now, TRANSACTION_SECONDS), 0.05)
 
     async def _alone(self, work: Callable[[], Awaitable[_T]]) -> _T:
         async with self._lock:

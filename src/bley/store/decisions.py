@@ -1,6 +1,7 @@
 """Decisions on their way to the store: they go behind the answers, once a second, in slices.
 
 Counts are exact; of decisions the oldest go when there are too many, since the store is away or slower than they come.
+Of known mail, of which nobody asks why it was delayed, no more are taken than cost little.
 """
 
 import asyncio
@@ -8,9 +9,12 @@ import contextlib
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 
 from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
+from bley.core.mail import Request
+from bley.core.policy import Reason
 from bley.metrics import STORE_DROPPED
 from bley.store.engine import Count, spread
 
@@ -18,6 +22,9 @@ __all__ = ["Decisions"]
 
 MAX_WAITING = 10_000
 """Decisions that wait, some 20 MB."""
+
+MAX_KNOWN = 1000
+"""Decisions on known mail from one writing to the next: more than that a second is a test, or a flood."""
 
 MAX_SLICE = 500
 """Decisions in one transaction, for which requests wait meanwhile: 10 ms on SQLite."""
@@ -36,15 +43,29 @@ class Decisions:
         self._counts: Counter[tuple[int, str, str]] = Counter()
         """By minute since 1970 UTC, outcome and reason."""
         self._writer: asyncio.Task[None] | None = None
+        self._room_for_known = MAX_KNOWN
         self._closed = asyncio.Event()
 
     def keep(self, decision: KeptDecision) -> None:
         """Keep it, and count it, soon."""
-        self._counts[int(decision.at.timestamp()) // 60, decision.outcome, decision.decision.reason.value] += 1
+        self._counts[_minute(decision.at), decision.outcome, decision.decision.reason.value] += 1
         self._waiting.append(decision)
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
             STORE_DROPPED.labels("decisions").inc()
+        self._begin()
+
+    def keep_known(self, at: datetime, requests: Sequence[Request], kept: Callable[[Request], KeptDecision]) -> None:
+        """Count requests that were known, and keep `kept` of those for which there is room."""
+        self._counts[_minute(at), "pass", Reason.KNOWN.value] += len(requests)
+        room = max(min(self._room_for_known, MAX_WAITING - len(self._waiting)), 0)
+        self._waiting.extend(map(kept, requests[:room]))
+        self._room_for_known -= min(room, len(requests))
+        if room < len(requests):
+            STORE_DROPPED.labels("decisions").inc(len(requests) - room)
+        self._begin()
+
+    def _begin(self) -> None:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.get_running_loop().create_task(self._write_all())
 
@@ -60,6 +81,7 @@ class Decisions:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(COLLECT_SECONDS):
                     await self._closed.wait()
+            self._room_for_known = MAX_KNOWN
             try:
                 await self._write_slice()
                 while len(self._waiting) >= MAX_SLICE or (self._closed.is_set() and self._waiting):
@@ -96,3 +118,8 @@ class Decisions:
                 _log.error("store: %s; the decision that it refuses is lost", error)
                 STORE_DROPPED.labels("decisions").inc()
             del decisions[0]
+
+
+def _minute(at: datetime) -> int:
+    """Since 1970 UTC."""
+    return int(at.timestamp()) // 60

@@ -1,6 +1,7 @@
 """What SQLite, PostgreSQL, and MySQL or MariaDB do each in their own way."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from bley.core.errors import StoreError
+from bley.core.mail import Triplet
+from bley.store.sql_schema import triplets
 from bley.store.sqlite_file import check_file
 
 __all__ = ["Dialect", "Mysql", "Postgresql", "Sqlite", "words_of"]
@@ -31,8 +34,16 @@ class Dialect:
         self.place = place
 
     def insert(self, table: sa.Table) -> Any:
-        """An INSERT into the table."""
+        """An INSERT into the table, for `write`."""
         raise NotImplementedError
+
+    def write(self, connection: sa.Connection, insert: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """INSERT these rows, each of which has the same columns, of their table's all that are not counted up."""
+        connection.execute(insert, rows)
+
+    def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
+        """The rows of `triplets` that there are."""
+        return connection.execute(sa.text(self.find), {"keys": json.dumps(triplets)})
 
     def new(self, insert: Any) -> Any:
         """The columns of the row that is inserted, for `or_update`."""
@@ -74,14 +85,28 @@ class Sqlite(Dialect):
     errors = (OSError,)
 
     # A join: SQLite does not use the index for (client, sender, recipient) IN (…)
-    find = """
-        SELECT t.* FROM json_each(:keys) AS wanted JOIN triplets AS t
+    find = f"""
+        SELECT json_group_array(json_array({", ".join(f"t.{column.name}" for column in triplets.columns)}))
+        FROM json_each(?) AS wanted JOIN triplets AS t
         ON t.client = json_extract(wanted.value, '$[0]') AND t.sender = json_extract(wanted.value, '$[1]')
         AND t.recipient = json_extract(wanted.value, '$[2]')"""
 
     def insert(self, table: sa.Table) -> Any:
-        """See Dialect."""
-        return sqlite.insert(table)
+        """See Dialect. Its rows are one JSON array."""
+        names = [column.name for column in table.columns if column is not table.autoincrement_column]
+        row = sa.func.json_each(sa.bindparam("rows")).table_valued("value").c.value
+        values = (sa.func.json_extract(row, sa.literal_column(f"'$[{place}]'")) for place in range(len(names)))
+        # Without WHERE, SQLite takes ON CONFLICT for the ON of a join (sqlite.org/lang_upsert.html).
+        return sqlite.insert(table).from_select(names, sa.select(*values).where(sa.text("true")))
+
+    def write(self, connection: sa.Connection, insert: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """See Dialect. In one go, while which Python's lock is free for requests; else each row takes it twice."""
+        connection.execute(insert, {"rows": json.dumps([list(row.values()) for row in rows])})
+
+    def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
+        """See Dialect. In one go, as `write`."""
+        found: list[list[Any]] = json.loads(connection.exec_driver_sql(self.find, (json.dumps(triplets),)).scalar_one())
+        return found
 
     def begin(self, connection: sa.Connection, *, writes: bool) -> None:
         """A transaction that will write takes the lock at once: one that read before could not wait for it."""

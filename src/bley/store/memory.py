@@ -1,10 +1,11 @@
 """A store in memory: for tests, and the shortest description of what every store does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Sighting, merged
-from bley.core.mail import Triplet
+from bley.core.mail import Request, Triplet
 
 __all__ = ["MemoryStore"]
 
@@ -21,7 +22,7 @@ class MemoryStore:
         found = [(triplet, self.records[triplet]) for triplet in triplets if triplet in self.records]
         return max(found, key=lambda each: each[1].status, default=None)
 
-    async def record(self, sighting: Sighting) -> None:
+    async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:
         """See the port."""
         self.record_later(sighting)
 
@@ -32,6 +33,10 @@ class MemoryStore:
     def keep(self, decision: KeptDecision) -> None:
         """See the port."""
         self.decisions.append(decision)
+
+    def keep_known(self, at: datetime, requests: Sequence[Request], kept: Callable[[Request], KeptDecision]) -> None:
+        """See the port."""
+        self.decisions += map(kept, requests)
 
     async def close(self) -> None:
         """See the port."""

@@ -4,7 +4,6 @@ A row of `triplets` is only ever written by the upserts in sql_statements.py, wh
 or united. A transaction that loses against another node's is begun again.
 """
 
-import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -53,7 +52,7 @@ class SqlEngine:
     ) -> None:
         self._runner, self._dialect, self._read_only, self._take_over = runner, dialect, read_only, take_over
         self.place = dialect.place
-        self._statements = Statements(dialect)
+        self._statements, self._write = Statements(dialect), dialect.write
         self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *dialect.errors)
 
     async def is_prepared(self) -> bool:
@@ -89,7 +88,7 @@ class SqlEngine:
                 # In portions: the driver lets others go on between them.
                 for start in range(0, len(inherited), _PORTION):
                     rows = _sorted(map(_row_of_record, inherited[start : start + _PORTION]))
-                    connection.execute(self._statements.unite, rows)
+                    self._write(connection, self._statements.unite, rows)
             self._set_meta(connection, "schema", VERSION)
             connection.commit()  # within the lock, which MySQL keeps beyond the transaction
         if is_new and is_empty:
@@ -105,26 +104,24 @@ class SqlEngine:
                 self._merge(connection, sightings)
             if not triplets:
                 return {}
-            keys = [[triplet.client, triplet.sender, triplet.recipient] for triplet in triplets]
-            rows = connection.execute(self._statements.find, {"keys": json.dumps(keys)})
-            return dict(map(_triplet_and_record, rows))
+            return dict(map(_triplet_and_record, self._dialect.read(connection, triplets)))
 
         return await self._transaction(work, writes=bool(sightings))
 
     def _merge(self, connection: sa.Connection, sightings: Sequence[Sighting]) -> None:
         for lifetime, same in groupby(sightings, key=lambda sighting: sighting.lifetimes.greylisted):
             merge = self._statements.merge(lifetime // _MICROSECOND)
-            connection.execute(merge, _sorted(map(_row_of_sighting, same)))
+            self._write(connection, merge, _sorted(map(_row_of_sighting, same)))
 
     async def keep(self, kept: Sequence[KeptDecision], numbers: Mapping[Count, int]) -> None:
         """See Engine."""
 
         def work(connection: sa.Connection) -> None:
             if kept:
-                connection.execute(sa.insert(decisions), list(map(decision_row, kept)))
+                self._write(connection, self._statements.keep, list(map(decision_row, kept)))
             if numbers:
                 rows = [{**key._asdict(), "count": number} for key, number in sorted(numbers.items())]
-                connection.execute(self._statements.count, rows)
+                self._write(connection, self._statements.count, rows)
 
         await self._transaction(work)
 
@@ -190,7 +187,7 @@ class SqlEngine:
         def work(connection: sa.Connection) -> None:
             if not records:
                 return
-            connection.execute(self._statements.unite, _sorted(map(_row_of_record, records)))
+            self._write(connection, self._statements.unite, _sorted(map(_row_of_record, records)))
             if any(triplet.recipient == ANY for triplet, _ in records):
                 self._set_meta(connection, "has_any", 1)
 
@@ -216,7 +213,7 @@ class SqlEngine:
         return connection.scalar(query.with_for_update() if locks else query) or 0
 
     def _set_meta(self, connection: sa.Connection, name: str, value: int) -> None:
-        connection.execute(self._statements.set_meta, [{"name": name, "value": value}])
+        self._write(connection, self._statements.set_meta, [{"name": name, "value": value}])
 
     async def _transaction(self, work: Callable[[sa.Connection], _T], *, writes: bool = True) -> _T:
         """The work's result, committed. What goes wrong is a StoreError, and the next one connects anew."""
@@ -264,7 +261,6 @@ def _row_of_record(item: tuple[Triplet, Record]) -> dict[str, Any]:
 
 
 def _triplet_and_record(row: Any) -> tuple[Triplet, Record]:
-    record = Record(
-        Status(row.status), from_microseconds(row.first_seen), from_microseconds(row.last_seen), row.attempts
-    )
-    return Triplet(row.client, row.sender, row.recipient), record
+    client, sender, recipient, status, first_seen, last_seen, attempts = row
+    record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
+    return Triplet(client, sender, recipient), record

@@ -9,7 +9,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from bley.core.greylist import MAX_ATTEMPTS, Status
 from bley.store.dialects import Dialect
-from bley.store.sql_schema import counts, meta, triplets
+from bley.store.sql_schema import counts, decisions, meta, triplets
 
 __all__ = ["Statements"]
 
@@ -52,7 +52,6 @@ class Statements:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self.find = sa.text(dialect.find).columns(*triplets.c)
         self.delete = sa.delete(triplets).where(*(column == sa.bindparam(column.name) for column in _KEY))
         self.merge = cache(self._merge)
         self.behind = _behind()
@@ -67,6 +66,7 @@ class Statements:
                 "status": _Greatest(_t.status, new.status),
             },
         )
+        self.keep = dialect.insert(decisions)
         insert = dialect.insert(counts)
         self.count = dialect.or_update(insert, {"count": counts.c["count"] + dialect.new(insert)["count"]})
         insert = dialect.insert(meta)

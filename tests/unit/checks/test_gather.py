@@ -104,7 +104,7 @@ async def make(
 async def gather(checks: Checks, **changes: str) -> Evidence:
     """The evidence; nothing is left running. Who waits for what it need not wait for takes too long."""
     async with asyncio.timeout(5):
-        evidence = await checks.gather(replace(REQUEST, **changes), CLIENT)
+        evidence = await checks.gather(REQUEST._replace(**changes), CLIENT)
     assert asyncio.all_tasks() == {asyncio.current_task()}
     return evidence
 

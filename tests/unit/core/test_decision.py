@@ -1,7 +1,6 @@
 """A decision, and what the store keeps of it."""
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
 
@@ -31,7 +30,7 @@ def _kept(decision: Decision, *, is_private: bool = False) -> KeptDecision:
 )
 def test_outcome(defers: bool, observes: bool, outcome: Outcome) -> None:
     """In `mode = observe` no deferral is carried out, and it is called so."""
-    assert replace(DECISION, defers=defers).outcome(observes=observes) == outcome
+    assert DECISION._replace(defers=defers).outcome(observes=observes) == outcome
 
 
 class TestDetails:
@@ -40,8 +39,7 @@ class TestDetails:
 
     def test_a_stranger_s(self) -> None:
         """All findings with what they count, of lists what each answered; a customer's key is not among it."""
-        decision = replace(
-            DECISION,
+        decision = DECISION._replace(
             triplet=Triplet("192.0.2.0/24", "john@example.com", "jane@example.org"),
             standing=Standing.NEW,
             evidence={
@@ -74,7 +72,7 @@ class TestDetails:
 
     def test_one_that_waited(self) -> None:
         record = Record(Status.GREYLISTED, NOON - timedelta(minutes=6), NOON, attempts=2)
-        decision = replace(DECISION, standing=Standing.WAITED, record=record, delayed=timedelta(minutes=6))
+        decision = DECISION._replace(standing=Standing.WAITED, record=record, delayed=timedelta(minutes=6))
         assert _kept(decision).details == {
             "standing": "waited",
             "first_seen": "2026-11-23T11:54:00+00:00",
@@ -92,14 +90,14 @@ class TestDetails:
     )
     def test_what_exempted_it(self, entry: str, private: str) -> None:
         """With privacy its place alone: what stands there may be an address."""
-        decision = replace(DECISION, exempted_by=entry)
+        decision = DECISION._replace(exempted_by=entry)
         assert _kept(decision).details == {"entry": entry}
         assert _kept(decision, is_private=True).details == {"entry": private}
 
     def test_with_privacy_the_domain_s_own_explanation_of_spf_is_left_out(self) -> None:
         """It is the domain's text, in which SPF's macros may put the sender."""
         finding = Finding(1, "fail: john@example.com may not send from 192.0.2.1 (example.com)")
-        decision = replace(DECISION, evidence={Check.SPF: finding, Check.HELO: Finding(0, "a: b")})
+        decision = DECISION._replace(evidence={Check.SPF: finding, Check.HELO: Finding(0, "a: b")})
         assert _kept(decision).details["findings"]["spf"]["detail"] == finding.detail
         assert _kept(decision, is_private=True).details["findings"] == {
             "spf": {"score": 1, "detail": "fail"},
@@ -107,8 +105,7 @@ class TestDetails:
         }
 
     def test_they_are_json(self) -> None:
-        decision = replace(
-            DECISION,
+        decision = DECISION._replace(
             triplet=Triplet("c", "jürgen@example.com", "\\x80@example.org"),
             standing=Standing.EARLY,
             record=Record(Status.GREYLISTED, NOON, NOON, attempts=1),

@@ -1,7 +1,5 @@
 """The store in memory is what the other tests are done with: it does what every store does."""
 
-from dataclasses import replace
-
 from bley.core.decision import Decision, KeptDecision
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, merged
 from bley.core.mail import Request, Triplet
@@ -17,8 +15,8 @@ async def test_sightings_are_merged() -> None:
     store = MemoryStore()
     assert await store.find([_TRIPLET]) is None
     await store.record(_SIGHTING)
-    store.record_later(replace(_SIGHTING, status=Status.CLEAN))
-    record = merged(merged(None, _SIGHTING), replace(_SIGHTING, status=Status.CLEAN))
+    store.record_later(_SIGHTING._replace(status=Status.CLEAN))
+    record = merged(merged(None, _SIGHTING), _SIGHTING._replace(status=Status.CLEAN))
     assert await store.find([_TRIPLET]) == (_TRIPLET, record)
 
 

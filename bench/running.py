@@ -1,0 +1,172 @@
+"""What is measured and what measures it: bley, the bare responder, a resolver, the load; each is a process."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+__all__ = ["Bley", "Load", "bare_responder", "build", "dns_answers", "free_port", "policy_load"]
+
+HERE = Path(__file__).parent
+START_SECONDS = 30.0
+TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What `policy_load` measured; latencies are microseconds."""
+
+    requests: int
+    seconds: float
+    rate: float
+    p50: float
+    p99: float
+    longest: float
+    actions: dict[str, int] = field(default_factory=dict)
+
+
+def build(folder: Path) -> None:
+    """Compile the programs in C into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in HERE.glob("*.c"):
+        subprocess.run(["cc", "-O2", "-o", folder / source.stem, source], check=True)
+
+
+def policy_load(folder: Path, port: int, **options: int) -> Load:
+    """Load the port; options are those of policy_load.c, by letter. Raises CalledProcessError if one got no answer."""
+    words = [word for letter, number in options.items() for word in (f"-{letter}", str(number))]
+    ran = subprocess.run([folder / "policy_load", *words, str(port)], stdout=subprocess.PIPE, check=True)
+    return Load(**json.loads(ran.stdout))
+
+
+@contextmanager
+def bare_responder() -> Iterator[int]:
+    """Its port."""
+    port = free_port()
+    with _running([sys.executable, HERE / "bare_responder.py", str(port)], port):
+        yield port
+
+
+@contextmanager
+def dns_answers(folder: Path) -> Iterator[str]:
+    """Its address, as the setting `resolver` takes it."""
+    port = free_port()
+    with _running([folder / "dns_answers", str(port)]):
+        time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(command: list[str | Path], port: int | None = None) -> Iterator[None]:
+    with subprocess.Popen(command) as process:
+        try:
+            if port:
+                _wait_until_it_listens(port, process)
+            yield
+        finally:
+            process.terminate()
+
+
+class Bley:
+    """A bley with these settings, its files in the folder; it logs to a file and shows metrics."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self._file = folder / "bley.conf"
+        self.port = free_port()
+        self._settings: dict[str, object] = {
+            "listen_port": self.port,
+            "web_listen": f"127.0.0.1:{free_port()}",
+            "log_file": folder / "bley.log",
+            "dbpath": folder,
+            "dnsbls": "",
+            "dnswls": "",
+            "trusted_networks": "::1",
+            "cache_valid": 0,  # so that each stranger is judged by itself
+        } | settings
+        self.log_file = folder / "bley.log"
+        lines = "".join(f"{key} = {value}\n" for key, value in self._settings.items())
+        self._file.write_text(f"[bley]\n{lines}")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> float:
+        """Start it; how many seconds until it has answered a first request."""
+        begun = time.monotonic()
+        self.process = subprocess.Popen([sys.executable, "-m", "bley", "serve", "-c", self._file])
+        _wait_until_it_listens(self.port, self.process)
+        with socket.create_connection(("127.0.0.1", self.port)) as peer:
+            peer.sendall(b"protocol_state=RCPT\nclient_address=192.0.2.1\nrecipient=postmaster@example.org\n\n")
+            peer.recv(100)
+        return time.monotonic() - begun
+
+    def stop(self) -> None:
+        """End it as systemd would."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+    def restart(self) -> None:
+        """What was in memory is forgotten."""
+        self.stop()
+        self.start()
+
+    def run(self, command: str, *words: str | Path) -> None:
+        """A command of bley's with these settings."""
+        subprocess.run([sys.executable, "-m", "bley", command, "-c", self._file, *words], check=True)
+
+    @property
+    def rss_megabytes(self) -> float:
+        """Resident memory of it and its workers, in 10^6 bytes."""
+        return sum(_rss(pid) for pid in _family(self.process.pid)) / 1e6
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What it and its workers have used."""
+        return sum(_cpu(pid) for pid in _family(self.process.pid))
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
+def _rss(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_SECONDS
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+        else:
+            return
