@@ -74,41 +74,41 @@ class Bench:
         """Known triplets, fifty connections."""
         with self._bley() as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
-            pairs = self._in_turn(bley, n=LONG, k=KNOWN, **PASSING)
+            pairs = self._in_turn(bley, {"n": LONG, "k": KNOWN, **PASSING})
         return [_rate("known triplets, 50 connections", pairs, "0.60"), _p99(pairs, "3")]
 
     def known_one_connection(self) -> list[Row]:
         """The same, one connection."""
         with self._bley() as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
-            pairs = self._in_turn(bley, n=PORTION, k=KNOWN, c=1, **PASSING)
+            pairs = self._in_turn(bley, {"n": PORTION, "k": KNOWN, "c": 1, **PASSING})
         return [_rate("known triplets, 1 connection", pairs, "0.80")]
 
     def known_in_store(self) -> list[Row]:
         """Known to the store, after a restart."""
         with self._bley() as bley:
             self._load(bley, n=PORTION, **PASSING)
-            pairs = self._in_turn(bley, before=bley.restart, n=PORTION, **PASSING)
+            pairs = self._in_turn(bley, {"n": PORTION, **PASSING}, bley.restart)
         return [_rate("known triplets in the store, not in memory", pairs, "0.09 or 12,000/s")]
 
     def strangers(self) -> list[Row]:
         """Strangers, a quarter deferred, no lists."""
         with self._bley(use_spf=0) as bley:
-            pairs = self._in_turn(bley, are_new=True, n=PORTION)
+            pairs = self._in_turn(bley, {"n": PORTION}, are_new=True)
         return [_rate("strangers, no lists, SQLite on disk", pairs, "0.06 or 8,000/s")]
 
     def strangers_with_dns(self) -> list[Row]:
         """Strangers, two lists, and SPF of a quarter."""
         with dns_answers(self._folder) as resolver, self._bley(resolver=resolver, **LISTS) as bley:
             time.sleep(1)  # the lists are tested
-            pairs = self._in_turn(bley, are_new=True, n=PORTION)
+            pairs = self._in_turn(bley, {"n": PORTION}, are_new=True)
         return [_rate("strangers, two lists and SPF", pairs, "0.04 or 5,000/s")]
 
     def mixed(self) -> list[Row]:
         """Nine known, one stranger."""
         with self._bley(use_spf=0) as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
-            pairs = self._in_turn(bley, are_new=True, n=LONG, k=KNOWN, p=10, **PASSING)
+            pairs = self._in_turn(bley, {"n": LONG, "k": KNOWN, "p": 10, **PASSING}, are_new=True)
         return [_rate("mixed, 90 known and 10 strangers of 100", pairs, "0.30")]
 
     def memory(self) -> list[Row]:
@@ -161,10 +161,10 @@ class Bench:
         return policy_load(self._folder, bley.port, **options)
 
     def _in_turn(
-        self, bley: Bley, before: Callable[[], None] = lambda: None, are_new: bool = False, **options: int
+        self, bley: Bley, options: dict[str, int], before: Callable[[], None] = lambda: None, *, are_new: bool = False
     ) -> list[tuple[Load, Load]]:
         """Bare and bley, in turn; `are_new`: with other triplets each time."""
-        options["n"] = self._count(options["n"])
+        options = options | {"n": self._count(options["n"])}
         pairs = []
         for number in range(self._rounds):
             if are_new:

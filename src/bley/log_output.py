@@ -29,7 +29,6 @@ __all__ = ["LogOutput", "configure_log", "log_output"]
 MAX_WAITING = 10_000
 """Lines, some 2 MB."""
 
-_RETRY_SECONDS = 0.1
 _PORTION = 20
 """Lines that mostly go into a pipe without waiting, which takes select.PIPE_BUF bytes if any."""
 
@@ -89,10 +88,15 @@ class LogOutput(logging.Handler):
         self._is_failing = False
         del self._lines[:taken]
         if self._lines and _has_loop():
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._pacer.want)
+            asyncio.get_running_loop().add_writer(self._sink.fileno(), self._go_on)
         elif self._lost:
             lost, self._lost = self._lost, 0
             self.emit(_record(f"{lost} lines of the log are lost, it could not be written", logging.WARNING))
+
+    def _go_on(self) -> None:
+        """Somebody has read."""
+        asyncio.get_running_loop().remove_writer(self._sink.fileno())
+        self.flush()
 
     def _lose(self, count: int) -> None:
         """The newest."""
@@ -114,6 +118,8 @@ class LogOutput(logging.Handler):
     def close(self) -> None:
         """Write what waits, and let go."""
         self.flush()
+        if self._lines and _has_loop():
+            asyncio.get_running_loop().remove_writer(self._sink.fileno())
         self._sink.close()
         super().close()
 
@@ -139,6 +145,9 @@ class _Sink(Protocol):
 
     def write(self, lines: Sequence[str]) -> int:
         """How many lines were taken. Raises OSError when none can be."""
+
+    def fileno(self) -> int:
+        """The descriptor that can be written to when it takes more."""
 
     def close(self) -> None:
         """Let go."""
@@ -170,6 +179,10 @@ class _File:
         while data:
             data = data[os.write(self._descriptor, data) :]
         return len(lines)
+
+    def fileno(self) -> int:
+        """See _Sink."""
+        return self._descriptor
 
     def close(self) -> None:
         """See _Sink."""
@@ -210,6 +223,10 @@ class _StandardOutput:
             self._rest = self._rest[os.write(self._descriptor, self._rest[:size]) :]
         return True
 
+    def fileno(self) -> int:
+        """See _Sink."""
+        return self._descriptor
+
     def close(self) -> None:
         """See _Sink. It stays open for others."""
 
@@ -248,6 +265,10 @@ class _Syslog:
             self._socket.close()
             self._connect()  # it was restarted
             self._socket.send(datagram)
+
+    def fileno(self) -> int:
+        """See _Sink."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         """See _Sink."""

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bley.core.mail import Request
-from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES, encode_request
+from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES, RequestParser, encode_request
 from tests.unit.core.test_wire import POSTFIX_EXAMPLE, parse_all
 
 _USED = list(Request._fields)
@@ -16,7 +16,7 @@ values = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_
 names = st.sampled_from(_USED) | st.text(
     st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="="), min_size=1, max_size=20
 ).filter(lambda name: name != "request")
-blocks = st.dictionaries(names, values, max_size=MAX_ATTRIBUTES)
+blocks = st.dictionaries(names, values, max_size=MAX_ATTRIBUTES - 1)
 cuts = st.lists(st.integers(min_value=0, max_value=400), max_size=10)
 
 pieces = st.sampled_from(
@@ -44,6 +44,19 @@ def test_valid_stream(requests: list[tuple[dict[str, str], str]], positions: lis
     data = b"".join(_encode(block, end) for block, end in requests)
     expected = [Request.from_attributes(block) for block, _ in requests]
     assert parse_all(_cut(data, positions)) == (expected, None)
+
+
+@given(blocks, st.lists(values, min_size=1, max_size=5))
+def test_requests_alike(block: dict[str, str], senders: list[str]) -> None:
+    """Whoever sends the same attributes all the time is read as if each request were the first."""
+    parser = RequestParser()
+    for sender in ["", "", *senders]:
+        data = _encode(block | {"sender": sender}, "\n")
+        parser.feed(data)
+        expected = parser.next_request()
+        assert expected == Request.from_attributes(block | {"sender": sender})
+        assert parser.whole(data) in (None, expected)
+    assert parser.whole(data) == expected
 
 
 @given(st.binary(max_size=200) | st.lists(pieces, max_size=8).map(b"".join), cuts)

@@ -2,18 +2,22 @@
 
 import asyncio
 import logging
+import os
 import re
 import socket
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from bley import log_output
 from bley.core.errors import SettingsError
 from bley.log_output import configure_log
+from bley.metrics import REGISTRY
 
 
 @contextmanager
@@ -163,3 +167,153 @@ async def test_a_full_disk_stops_nothing(logger: logging.Logger, capfd: pytest.C
     logger.info("one")
     await asyncio.sleep(0)
     assert "No space left on device" in capfd.readouterr().err
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(3):
+        while not is_so():  # noqa: ASYNC110 (nobody tells us)
+            await asyncio.sleep(0.005)
+
+
+async def test_what_comes_within_a_tick_is_written_together(logger: logging.Logger, tmp_path: Path) -> None:
+    configure_log(str(tmp_path / "log"), logging.INFO)
+    logger.info("one")
+    await asyncio.sleep(0)
+    logger.info("two")
+    await asyncio.sleep(0)
+    logger.info("three")
+    assert said(tmp_path / "log") == ["one"]
+    await _until(lambda: said(tmp_path / "log") == ["one", "two", "three"])
+
+
+async def test_lines_of_decisions_stand_in_order_with_all_else(logger: logging.Logger, tmp_path: Path) -> None:
+    configure_log(str(tmp_path / "log"), logging.INFO)
+    output = log_output.log_output()
+    assert output
+    output.add(["hello"])
+    logger.info("world")
+    output.add(["hello"])
+    output.flush()
+    lines = (tmp_path / "log").read_text()
+    assert said(tmp_path / "log") == ["hello", "world", "hello"]
+    assert all(LINE.fullmatch(f"{line}\n") for line in lines.splitlines() if "world" not in line)
+
+
+class TestNobodyReads:
+    """Standard output is a pipe, say, whose reader hangs: bley does not wait for him."""
+
+    @pytest.fixture
+    def reader(self, monkeypatch: pytest.MonkeyPatch, logger: logging.Logger) -> Iterator[BinaryIO]:
+        """The other end of standard output."""
+        ours, theirs = os.pipe()
+        with open(ours, "rb", buffering=0) as reader, open(theirs, "w") as stdout:  # noqa: PTH123 (descriptors)
+            monkeypatch.setattr(sys, "stdout", stdout)
+            configure_log("-", logging.INFO)
+            yield reader
+            os.set_blocking(ours, False)
+            while reader.read(65536):
+                pass
+            logger.handlers[0].close()
+            logger.handlers.clear()
+
+    def _read_all(self, reader: BinaryIO) -> str:
+        os.set_blocking(reader.fileno(), False)
+        return b"".join(iter(lambda: reader.read(65536) or b"", b"")).decode()
+
+    async def test_lines_wait_and_none_is_lost(self, logger: logging.Logger, reader: BinaryIO) -> None:
+        numbers = range(3000)
+        for number in numbers:
+            logger.info("%d %s", number, "x" * 100)
+        await asyncio.sleep(0.01)
+        text = ""
+
+        def is_all_there() -> bool:
+            nonlocal text
+            text += self._read_all(reader)
+            return f" {numbers[-1]} " in text
+
+        await _until(is_all_there)
+        assert re.findall(r": (\d+) x{100}$", text, re.MULTILINE) == list(map(str, numbers))
+
+    async def test_what_is_too_much_is_lost_counted_and_told(
+        self, logger: logging.Logger, reader: BinaryIO, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(log_output, "MAX_WAITING", 100)
+        before = REGISTRY.get_sample_value("bley_log_dropped_total") or 0
+        for number in range(3000):
+            logger.info("%d %s", number, "x" * 100)
+            if number % 50 == 0:
+                await asyncio.sleep(0.006)
+        text = ""
+
+        def is_told() -> bool:
+            nonlocal text
+            text += self._read_all(reader)
+            return "lines of the log are lost" in text
+
+        await _until(is_told)
+        kept = re.findall(r": (\d+) x{100}$", text, re.MULTILINE)
+        assert kept[:100] == list(map(str, range(100)))
+        assert re.search(rf"{3000 - len(kept)} lines of the log are lost, it could not be written", text)
+        assert REGISTRY.get_sample_value("bley_log_dropped_total") == before + 3000 - len(kept)
+
+
+async def test_a_full_disk_is_told_once_and_what_is_lost_by_the_log(
+    logger: logging.Logger, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "log"
+    file.symlink_to("/dev/full")
+    configure_log(str(file), logging.INFO)
+    for _ in range(3):
+        logger.warning("one")
+    assert capfd.readouterr().err.count("the log cannot be written") == 1
+    file.unlink()
+    logger.warning("two")
+    assert said(file) == ["two", "3 lines of the log are lost, it could not be written"]
+
+
+class TestSyslog:
+    @pytest.fixture
+    def path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        monkeypatch.setattr(log_output, "_SYSLOG_SOCKET", str(tmp_path / "log"))
+        return str(tmp_path / "log")
+
+    def _daemon(self, path: str) -> socket.socket:
+        daemon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        daemon.bind(path)
+        daemon.settimeout(2)
+        return daemon
+
+    def test_each_level_is_a_severity(self, logger: logging.Logger, path: str) -> None:
+        with self._daemon(path) as syslog:
+            configure_log("syslog", logging.DEBUG)
+            for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+                logger.log(level, "hello")
+            priorities = [syslog.recv(1000).partition(b">")[0] for _ in range(5)]
+        assert priorities == [b"<23", b"<22", b"<20", b"<19", b"<18"]
+
+    def test_one_that_was_restarted_is_found_again(self, logger: logging.Logger, path: str) -> None:
+        with self._daemon(path):
+            configure_log("syslog", logging.INFO)
+        Path(path).unlink()
+        with self._daemon(path) as syslog:
+            logger.warning("hello")
+            assert syslog.recv(1000).endswith(b": hello\0")
+
+    async def test_one_that_does_not_read_is_not_waited_for(self, logger: logging.Logger, path: str) -> None:
+        with self._daemon(path) as syslog:
+            configure_log("syslog", logging.INFO)
+            for number in range(500):
+                logger.info("n%d", number)
+            await asyncio.sleep(0.01)
+            got: list[bytes] = []
+
+            def is_all_there() -> bool:
+                syslog.setblocking(False)
+                with suppress(BlockingIOError):
+                    while True:
+                        got.append(syslog.recv(1000))
+                return len(got) >= 500
+
+            await _until(is_all_there)
+        assert [datagram.rpartition(b": ")[2] for datagram in got] == [b"n%d\0" % number for number in range(500)]

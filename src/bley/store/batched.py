@@ -225,22 +225,15 @@ class BatchedStore:
 
     async def _or_go_down(self, work: Awaitable[_T], *, stops: bool) -> _T:
         """The work's result; what hangs is told at once to all who wait, and stopped if `stops`."""
-        task = asyncio.ensure_future(work)
+        error, patience = self._silence(TRANSACTION_SECONDS), self._patience
+        hangs = asyncio.get_running_loop().call_later(patience, self._go_down, error)
         try:
-            done, _ = await asyncio.wait([task], timeout=self._patience)
-            if not done:
-                error = self._silence(TRANSACTION_SECONDS)
-                self._go_down(error)
-                if stops:
-                    task.cancel()
-                    await asyncio.wait([task])
-                    if task.cancelled():
-                        raise error
-            return await task
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait([task])
-            raise
+            async with asyncio.timeout(patience if stops else None):
+                return await work
+        except TimeoutError:
+            raise error from None
+        finally:
+            hangs.cancel()
 
     @property
     def _patience(self) -> float:

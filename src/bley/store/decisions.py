@@ -26,8 +26,8 @@ MAX_WAITING = 10_000
 MAX_KNOWN = 1000
 """Decisions on known mail from one writing to the next: more than that a second is a test, or a flood."""
 
-MAX_SLICE = 500
-"""Decisions in one transaction, for which requests wait meanwhile: 10 ms on SQLite."""
+MAX_SLICE = 100
+"""Decisions in one transaction, for which requests wait meanwhile: 2 ms on SQLite."""
 
 COLLECT_SECONDS = 1.0
 

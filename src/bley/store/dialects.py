@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = ["Dialect", "Mysql", "Postgresql", "Sqlite", "words_of"]
 
 _LOCK_NUMBER = 0x626C6579  # "bley"
 _LOCK_SECONDS = 600
+_SQLITE = sqlite.dialect()
 
 
 class Dialect:
@@ -101,7 +103,7 @@ class Sqlite(Dialect):
 
     def write(self, connection: sa.Connection, insert: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         """See Dialect. In one go, while which Python's lock is free for requests; else each row takes it twice."""
-        connection.execute(insert, {"rows": json.dumps([list(row.values()) for row in rows])})
+        connection.exec_driver_sql(_text_on_sqlite(insert), (json.dumps([list(row.values()) for row in rows]),))
 
     def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
         """See Dialect. In one go, as `write`."""
@@ -143,6 +145,11 @@ class Sqlite(Dialect):
         if not file.exists():
             return f"{reason}. There is no such file: put it back, or restart bley to begin anew"
         return reason
+
+
+@cache
+def _text_on_sqlite(statement: Any) -> str:
+    return str(statement.compile(dialect=_SQLITE))
 
 
 class Postgresql(Dialect):

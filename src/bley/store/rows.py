@@ -12,6 +12,7 @@ LONGEST_TEXT = 512
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def microseconds(instant: datetime) -> int:
@@ -41,5 +42,5 @@ def decision_row(kept: KeptDecision) -> dict[str, str | int]:
         "outcome": kept.outcome,
         "reason": kept.decision.reason.value,
         **{name: text[:LONGEST_TEXT] for name, text in texts.items()},
-        "details": json.dumps(kept.details, ensure_ascii=False),
+        "details": _encoded(kept.details),
     }

@@ -1,9 +1,11 @@
-"""The bounded memory of what happened a short time ago."""
+"""The bounded memories of what happened a short time ago."""
 
 from datetime import timedelta
 
-from bley.core.recent import Recent
-from tests.fakes import FakeClock
+import pytest
+
+from bley.core.recent import Recent, RecentKeys
+from tests.fakes import NOON, FakeClock
 
 MINUTE = timedelta(minutes=1)
 
@@ -61,3 +63,48 @@ def test_changed_settings_hold_for_what_is_remembered() -> None:
     assert recent.get("a", clock()) == 1
     recent.put("d", 1, clock())
     assert [key for key in "abcd" if recent.get(key, clock())] == ["c", "d"]
+
+
+class TestRecentKeys:
+    HOUR = timedelta(hours=1)
+
+    @pytest.mark.parametrize("added_at", range(0, 60, 7))
+    def test_a_key_is_remembered_for_half_the_time_at_least_and_the_whole_at_most(self, added_at: int) -> None:
+        keys, known = RecentKeys(self.HOUR, 10), []
+        keys.add("first", NOON)
+        for minute in range(180):
+            if minute == added_at:
+                keys.add("a", NOON + minute * MINUTE)
+            keys.age(NOON + minute * MINUTE)
+            known.append("a" in keys)
+        assert not any(known[:added_at])
+        assert all(known[added_at : added_at + 30])
+        assert not any(known[added_at + 60 :])
+
+    def test_after_a_long_silence_all_is_forgotten(self) -> None:
+        keys = RecentKeys(self.HOUR, 10)
+        keys.add("a", NOON)
+        keys.age(NOON + self.HOUR)
+        assert len(keys) == 0
+
+    def test_each_generation_goes_by_itself(self) -> None:
+        keys = RecentKeys(self.HOUR, 10)
+        keys.add("a", NOON)
+        keys.add("b", NOON + timedelta(minutes=31))
+        keys.age(NOON + timedelta(minutes=62))
+        assert "a" not in keys
+        assert "b" in keys
+
+    @pytest.mark.parametrize("size", [0, 1, 2, 10, 11])
+    def test_there_are_never_more_than_its_size(self, size: int) -> None:
+        keys = RecentKeys(self.HOUR, size)
+        for number in range(100):
+            keys.add(f"k{number}", NOON)
+            assert len(keys) <= size
+        assert ("k99" in keys) == (size > 1)
+
+    def test_what_is_cleared_is_forgotten(self) -> None:
+        keys = RecentKeys(self.HOUR, 10)
+        keys.add("a", NOON)
+        keys.clear()
+        assert "a" not in keys

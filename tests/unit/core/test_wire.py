@@ -192,6 +192,58 @@ def test_pending_are_the_bytes_that_wait() -> None:
     assert parser.pending == 0
 
 
+class TestWhole:
+    """A peer that sends the same attributes again and again is read faster, to the same requests."""
+
+    def _parser(self, data: bytes = POSTFIX_EXAMPLE) -> RequestParser:
+        """One that has read this twice."""
+        parser = RequestParser()
+        for _ in range(2):
+            parser.feed(data)
+            assert parser.next_request() is not None
+        return parser
+
+    def test_the_third_alike_is_read_at_once(self) -> None:
+        parser = self._parser()
+        assert parser.whole(POSTFIX_EXAMPLE) == POSTFIX_REQUEST
+        other = POSTFIX_EXAMPLE.replace(b"foo@bar.tld", "jürgen=a@bar.tld".encode()).replace(b"size=12345", b"size=")
+        assert parser.whole(other) == POSTFIX_REQUEST._replace(sender="jürgen=a@bar.tld")
+
+    def test_the_second_is_not_yet(self) -> None:
+        parser = RequestParser()
+        parser.feed(POSTFIX_EXAMPLE)
+        parser.next_request()
+        assert parser.whole(POSTFIX_EXAMPLE) is None
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(POSTFIX_EXAMPLE[:-1], id="not whole"),
+            pytest.param(POSTFIX_EXAMPLE * 2, id="two"),
+            pytest.param(POSTFIX_EXAMPLE + b"\n", id="two, of which one is empty"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"stress=\n", b""), id="an attribute less"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"stress=", b"stress=\nsender=x"), id="one more"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"stress=", b"sender="), id="another"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"_policy", b"_play"), id="another kind of request"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"\n", b"\r\n"), id="other line ends"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"you", b"y\0u"), id="NUL"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"you", b"y\xffu"), id="no UTF-8"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"you", MAX_REQUEST_BYTES * b"y"), id="too long"),
+            pytest.param(b"", id="nothing"),
+        ],
+    )
+    def test_what_is_not_just_such_a_request_is_to_be_fed(self, data: bytes) -> None:
+        assert self._parser().whole(data) is None
+
+    def test_requests_in_one_piece_are_read_as_one_by_one(self) -> None:
+        requests, error = parse_all([POSTFIX_EXAMPLE * 5])
+        assert requests == 5 * [POSTFIX_REQUEST]
+        assert error is None
+
+    def test_attributes_that_are_not_sent_are_empty(self) -> None:
+        assert self._parser(b"size=1\nsender=a@d\n\n").whole(b"size=2\nsender=b@d\n\n") == Request(sender="b@d")
+
+
 @pytest.mark.parametrize(
     ("action", "data"),
     [

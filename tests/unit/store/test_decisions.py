@@ -326,3 +326,46 @@ async def test_the_log_is_quiet_about_decisions_that_wait(
     await _eventually(lambda: bool(writer.slices))
     await decisions.close()
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+
+
+class TestKnown:
+    """Of known mail no more is kept than costs little; all of it is counted."""
+
+    @pytest.fixture(autouse=True)
+    def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_KNOWN", 3)
+
+    def _keep(self, decisions: Decisions, count: int) -> None:
+        requests = [Request(recipient=str(number)) for number in range(count)]
+        decisions.keep_known(NOON, requests, lambda request: _decision(request.recipient, Reason.KNOWN))
+
+    async def test_what_there_is_room_for_is_kept(self, decisions: Decisions, writer: Writer) -> None:
+        self._keep(decisions, 2)
+        await decisions.close()
+        assert writer.written == ["0", "1"]
+        assert writer.counts[Count(3600, int(NOON.timestamp()), "pass", "known")] == 2
+
+    async def test_the_rest_is_counted_and_told(self, decisions: Decisions, writer: Writer) -> None:
+        before = REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "decisions"}) or 0
+        self._keep(decisions, 2)
+        self._keep(decisions, 4)
+        await decisions.close()
+        assert writer.written == ["0", "1", "0"]
+        assert writer.counts[Count(3600, int(NOON.timestamp()), "pass", "known")] == 6
+        assert REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "decisions"}) == before + 3
+
+    async def test_there_is_room_again_after_each_writing(self, decisions: Decisions, writer: Writer) -> None:
+        self._keep(decisions, 5)
+        await asyncio.sleep(3 * _COLLECT_SECONDS)
+        self._keep(decisions, 5)
+        await decisions.close()
+        assert len(writer.written) == 6
+
+    async def test_it_drives_out_nothing_that_waits(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_WAITING", 2)
+        decisions.keep(_decision("a"))
+        self._keep(decisions, 3)
+        await decisions.close()
+        assert writer.written == ["a", "0"]
