@@ -117,7 +117,7 @@ class Bench:
             at_start = bley.rss_megabytes
             self._load(bley, n=self._count(100_000), **PASSING)
             with_known = bley.rss_megabytes
-            self._load(bley, n=self._count(1_000_000), f=100_000)
+            self._load(bley, n=self._count(1_000_000), f=100_000, t=900)
             after_strangers = bley.rss_megabytes
         return [
             Row("RSS at start", at_start, "MB", wanted="85"),
