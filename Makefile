@@ -2,12 +2,13 @@
 # make test    install what the tests need (root and apt: Postfix, Exim) and run everything
 # make check   the same without installing servers
 # make format  put the code into its form
+# make bench   measure how fast bley is on this machine (some ten minutes)
 # make manual  make the manual page of the settings from docs/settings.md
 
 PYTHON ?= python3
 SOURCES = src tests bench docs
 
-.PHONY: run test check format lint types unit manual efficacy clean
+.PHONY: run test check format lint types unit manual efficacy bench bench-engines clean
 
 run: .venv/bley
 	@mkdir -p var
@@ -45,6 +46,13 @@ manual: .venv/bley
 # make efficacy SESSIONS=sessions.jsonl.gz: what the checks find in labelled sessions (bench/efficacy.py)
 efficacy: .venv/bley
 	.venv/bin/python bench/efficacy.py $(SESSIONS)
+
+bench: .venv/bley
+	.venv/bin/python -m bench.performance var/bench
+
+# With the servers of the tests (make test installs them): what each engine of the store costs
+bench-engines: .venv/dev
+	.venv/bin/python -m bench.engines var/bench
 
 clean:
 	rm -rf .venv var .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

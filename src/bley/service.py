@@ -122,8 +122,9 @@ class Service:
         Whatever fails, there is an action.
         """
         if "\n".join(request[:_DECIDING]) in self._passing:
+            if not self._passed:
+                self._pacer.want()
             self._passed.append(request)
-            self._pacer.want()
             return DUNNO
         now = self._clock()
         try:

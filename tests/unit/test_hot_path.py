@@ -1,0 +1,151 @@
+"""What a request costs, in function calls and not in seconds: these are the same on a busy machine."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from bley.checks.gather import Checks
+from bley.config import Settings
+from bley.config_file import Configuration
+from bley.connection import Connection
+from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.mail import Request
+from bley.core.wire import encode_request
+from bley.pacing import TICK_SECONDS
+from bley.service import Service
+from bley.store.memory import MemoryStore
+from tests.fakes import FakeClock, FakeResolver
+
+REQUEST = Request(
+    protocol_state="RCPT",
+    client_address="192.0.2.1",
+    client_name="mx.example.com",
+    helo_name="mx.example.com",
+    sender="a@example.com",
+    recipient="b@example.org",
+    instance="1f.2e",
+)
+DUNNO = b"action=DUNNO\n\n"
+
+MARGIN = 1.2
+"""More than another version of Python makes of it."""
+
+KNOWN_CALLS = 22
+"""Measured with Python 3.11: of a known triplet, from its bytes to its answer."""
+
+TOLD_CALLS = 3
+"""And for its line in the log, when some hundred are told together."""
+
+STRANGER_CALLS = 390
+"""Of a stranger, without lists and SPF, from its bytes to its answer, with all that is remembered and told of it."""
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+
+class Host:
+    closes_after_answer = False
+
+    def __init__(self) -> None:
+        settings = Settings.model_validate({"cache_valid": "0"})
+        configuration = Configuration(
+            file=None,
+            settings=settings,
+            recipients=read_mail_addresses([("built-in", "postmaster@\nabuse@")]),
+            clients=read_clients([]),
+            senders=read_mail_addresses([]),
+        )
+        checks = Checks(FakeResolver(), [], [], None, settings.thresholds, settings.check_timeout)
+        self.service: Any = Service(configuration, MemoryStore(), checks, FakeClock(), "mx.example.org")
+
+    def add(self, connection: Connection) -> None: ...
+
+    def remove(self, connection: Connection) -> None: ...
+
+
+def _connected() -> tuple[Connection, Transport]:
+    connection, transport = Connection(Host()), Transport()
+    connection.connection_made(transport)
+    return connection, transport
+
+
+class _Counted:
+    """Counts the calls made inside, of Python's functions and of C's."""
+
+    calls = 0
+
+    def _count(self, _frame: object, event: str, _what: Any) -> None:
+        self.calls += event in ("call", "c_call")
+
+    def __enter__(self) -> "_Counted":
+        sys.setprofile(self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+
+async def _settle(is_done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(3):
+        while not is_done():  # noqa: ASYNC110 (nobody tells us)
+            await asyncio.sleep(0)
+
+
+async def _make_known(connection: Connection, transport: Transport) -> None:
+    for count in range(1, 5):
+        connection.data_received(encode_request(REQUEST))
+        await _settle(lambda count=count: len(transport.written) == count)  # type: ignore[misc]
+    await asyncio.sleep(2 * TICK_SECONDS)
+
+
+async def test_a_known_triplet_costs_few_calls() -> None:
+    connection, transport = _connected()
+    await _make_known(connection, transport)
+    data = encode_request(REQUEST)
+    with _Counted() as counted:
+        for _ in range(100):
+            connection.data_received(data)
+    assert transport.written[-100:] == 100 * [DUNNO]
+    assert counted.calls / 100 <= KNOWN_CALLS * MARGIN
+
+
+async def test_a_known_triplet_is_told_with_few_calls() -> None:
+    connection, transport = _connected()
+    await _make_known(connection, transport)
+    for _ in range(1000):
+        connection.data_received(encode_request(REQUEST))
+    service: Any = connection._host.service
+    service._store.keep_known = lambda *_: None  # at most a thousand a second are kept
+    service._log._write = lambda _: None  # else by logging, where no log is configured
+    with _Counted() as counted:
+        service._tell_passed()
+    assert counted.calls / 1000 <= TOLD_CALLS * MARGIN
+
+
+async def test_a_stranger_costs_no_more_calls_than_before() -> None:
+    connection, transport = _connected()
+    await _make_known(connection, transport)
+    strangers = [
+        encode_request(REQUEST._replace(client_address=f"198.51.100.{number}", sender=f"s{number}x@s{number}.example"))
+        for number in range(100)
+    ]
+    with _Counted() as counted:
+        for stranger in strangers:
+            before = len(transport.written)
+            connection.data_received(stranger)
+            while len(transport.written) == before:  # noqa: ASYNC110 (nobody tells us)
+                await asyncio.sleep(0)
+    assert transport.written[-100:] == 100 * [DUNNO]
+    assert counted.calls / 100 <= STRANGER_CALLS * MARGIN
