@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -18,20 +18,17 @@ from bley.core.exemptions import MailExemptions
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Action, Address, Request, Triplet, parse_address
 from bley.core.policy import Reason, judge
-from bley.core.recent import Recent, RecentKeys
+from bley.core.recent import Recent
 from bley.core.triplet import ANY
+from bley.known_mail import KnownMail
 from bley.log import DecisionLog
 from bley.metrics import count
-from bley.pacing import Pacer
 from bley.ports import Clock, Store
 
 __all__ = ["Service"]
 
 _REFRESH = timedelta(hours=1)
 """How often at most a known triplet's `last_seen` is written, and how long it is known without the store."""
-
-_DECIDING = Request._fields.index("recipient") + 1
-"""The first attributes of a request are those that steps 1 to 5 look at, and HELO, which makes no difference."""
 
 _STORE_SECONDS = 0.9
 """What the store may take in all, asked and told, so that no answer takes longer than check_timeout + 1 s."""
@@ -78,13 +75,7 @@ class Service:
     ) -> None:
         self._store, self._clock = store, clock
         settings = configuration.settings
-        self._known = RecentKeys(_REFRESH, settings.cache_size)
-        """Triplets."""
-        self._passing = RecentKeys(_REFRESH, settings.cache_size)
-        """Requests whose triplets are known, as they came, since to normalise them costs more than to answer."""
-        self._passed: list[Request] = []
-        """Of these, the ones answered that nothing was told of yet."""
-        self._pacer = Pacer(self._tell_passed)
+        self._known = KnownMail(_REFRESH, settings.cache_size, self._tell_known)
         self._clients = Recent[str, bool](settings.cache_valid, settings.cache_size)
         self._actions = Actions(settings, hostname)
         self._warned: datetime | None = None
@@ -95,7 +86,7 @@ class Service:
 
     def reconfigure(self, configuration: Configuration, checks: _Checks) -> None:
         """Decide by these settings and checks from now on; what is remembered stays, as far as it is the store's."""
-        self._passing.clear()
+        self._known.forget_requests()
         self._lists, self._checks = configuration, checks
         settings = self._settings = configuration.settings
         self._timing, self._thresholds, self._rules = settings.timing, settings.thresholds, configuration.triplet_rules
@@ -107,13 +98,11 @@ class Service:
 
     def age(self) -> None:
         """Forget what is too old; to be called now and then."""
-        for memory in (self._known, self._passing):
-            memory.age(self._clock())
+        self._known.age(self._clock())
 
     def forget(self) -> None:
         """Somebody has made the store forget something: remember nothing that was in it."""
         self._known.clear()
-        self._passing.clear()
         self._clients.clear()
 
     def answer(self, request: Request) -> Action | Coroutine[None, None, Action]:
@@ -121,10 +110,7 @@ class Service:
 
         Whatever fails, there is an action.
         """
-        if "\n".join(request[:_DECIDING]) in self._passing:
-            if not self._passed:
-                self._pacer.want()
-            self._passed.append(request)
+        if self._known.recognises(request):
             return DUNNO
         now = self._clock()
         try:
@@ -133,14 +119,11 @@ class Service:
             case = self._failed(request)
         return self._say(case, now) if isinstance(case, Decision) else self._answer_later(case)
 
-    def _tell_passed(self) -> None:
-        """Log, count and keep what was answered from memory, all at once, behind the answers."""
-        passed, self._passed = self._passed, []
-        if not passed:
-            return
-        self._log.write_known(passed)
-        count("pass", Reason.KNOWN, len(passed))
-        self._store.keep_known(self._clock(), passed, self._kept_known)
+    def _tell_known(self, requests: Sequence[Request]) -> None:
+        """Log, count and keep what was answered from memory, behind the answers."""
+        self._log.write_known(requests)
+        count("pass", Reason.KNOWN, len(requests))
+        self._store.keep_known(self._clock(), requests, self._kept_known)
 
     def _kept_known(self, request: Request) -> KeptDecision:
         now = self._clock()
@@ -174,7 +157,7 @@ class Service:
 
     async def close(self) -> None:
         """Tell what was answered, and give up what else is done behind the answers."""
-        self._tell_passed()
+        self._known.tell()
         for telling in self._telling:
             telling.cancel()
         await asyncio.gather(*self._telling, return_exceptions=True)
@@ -204,8 +187,8 @@ class Service:
         case = _Case(request, address, triplet, now, time.monotonic(), triplet)
         if exempt := self._exempt(case):
             return exempt
-        if "\n".join(triplet) in self._known:
-            self._passing.add("\n".join(request[:_DECIDING]), now)
+        if triplet in self._known:
+            self._known.add(request, triplet, now)
             return case._replace(standing=Standing.KNOWN).decided(Reason.KNOWN)
         return case
 
@@ -258,7 +241,7 @@ class Service:
             decision = case.decided(Reason.KNOWN)
             if case.now - record.last_seen >= _REFRESH:
                 self._store.record_later(self._sighting(case, record.status))
-        self._remember(case)
+        self._known.add(case.request, case.triplet, case.now)
         return decision
 
     async def _early(self, case: _Case, record: Record) -> Decision:
@@ -286,13 +269,8 @@ class Service:
             await self._store.record(sighting, case.begun + self._longest_seconds - time.monotonic())
             return case.decided(reason, evidence=evidence, defers=True, wait=self._timing.wait(attempts=0))
         self._store.record_later(sighting)
-        self._remember(case)
+        self._known.add(case.request, case.triplet, case.now)
         return case.decided(reason, evidence=evidence)
-
-    def _remember(self, case: _Case) -> None:
-        """Answer the triplet from memory for a while."""
-        self._known.add("\n".join(case.triplet), case.now)
-        self._passing.add("\n".join(case.request[:_DECIDING]), case.now)
 
     def _sighting(self, case: _Case, status: Status, attempts: int = 0) -> Sighting:
         return Sighting(case.kept_under, status, case.now, self._timing.lifetimes, attempts)

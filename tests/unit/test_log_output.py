@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import pytest
 
-from bley import log_output
+from bley import log_output, log_sinks
 from bley.core.errors import SettingsError
 from bley.log_output import configure_log
 from bley.metrics import REGISTRY
@@ -84,7 +84,7 @@ def test_time_is_utc(logger: logging.Logger, capfd: pytest.CaptureFixture[str]) 
 def test_log_to_syslog(logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As facility mail (2), level info (6), without a time, which syslog knows itself."""
     path = str(tmp_path / "log")
-    monkeypatch.setattr(log_output, "_SYSLOG_SOCKET", path)
+    monkeypatch.setattr(log_sinks, "_SYSLOG_SOCKET", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
         syslog.bind(path)
         syslog.settimeout(2)
@@ -125,7 +125,7 @@ def test_file_that_cannot_be_opened(logger: logging.Logger, tmp_path: Path) -> N
 @pytest.mark.usefixtures("logger")
 def test_syslog_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container, say: the log must not be lost in silence."""
-    monkeypatch.setattr(log_output, "_SYSLOG_SOCKET", str(tmp_path / "log"))
+    monkeypatch.setattr(log_sinks, "_SYSLOG_SOCKET", str(tmp_path / "log"))
     with pytest.raises(SettingsError, match="syslog cannot be opened: No such file or directory"):
         configure_log("syslog", logging.INFO)
 
@@ -275,7 +275,7 @@ async def test_a_full_disk_is_told_once_and_what_is_lost_by_the_log(
 class TestSyslog:
     @pytest.fixture
     def path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-        monkeypatch.setattr(log_output, "_SYSLOG_SOCKET", str(tmp_path / "log"))
+        monkeypatch.setattr(log_sinks, "_SYSLOG_SOCKET", str(tmp_path / "log"))
         return str(tmp_path / "log")
 
     def _daemon(self, path: str) -> socket.socket:

@@ -1,0 +1,64 @@
+"""Known mail, answered from memory: what the store knew, or was told, within the hour."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from bley.core.mail import Request, Triplet
+from bley.core.recent import RecentKeys
+from bley.pacing import Pacer
+
+__all__ = ["KnownMail"]
+
+_DECIDING = Request._fields.index("recipient") + 1
+"""The first attributes of a request are those that steps 1 to 5 look at, and HELO, which makes no difference."""
+
+
+class KnownMail:
+    """Remembers known triplets, and requests just as they came, since to normalise these costs more than to answer.
+
+    `tell` is given, soon, the requests that were recognised; all that were within a tick at once.
+    """
+
+    def __init__(self, valid: timedelta, size: int, tell: Callable[[Sequence[Request]], None]) -> None:
+        self._triplets, self._requests = RecentKeys(valid, size), RecentKeys(valid, size)
+        self._tell = tell
+        self._recognised: list[Request] = []
+        self._pacer = Pacer(self.tell)
+
+    def recognises(self, request: Request) -> bool:
+        """Whether the request was seen just so, and its triplet is known. Then it is told."""
+        if "\n".join(request[:_DECIDING]) not in self._requests:
+            return False
+        if not self._recognised:
+            self._pacer.want()
+        self._recognised.append(request)
+        return True
+
+    def __contains__(self, triplet: Triplet) -> bool:
+        """Whether the triplet is known."""
+        return "\n".join(triplet) in self._triplets
+
+    def add(self, request: Request, triplet: Triplet, now: datetime) -> None:
+        """Remember both."""
+        self._requests.add("\n".join(request[:_DECIDING]), now)
+        self._triplets.add("\n".join(triplet), now)
+
+    def tell(self) -> None:
+        """Tell now."""
+        recognised, self._recognised = self._recognised, []
+        if recognised:
+            self._tell(recognised)
+
+    def age(self, now: datetime) -> None:
+        """Forget what is too old; to be called now and then."""
+        for memory in (self._triplets, self._requests):
+            memory.age(now)
+
+    def forget_requests(self) -> None:
+        """The rules have changed by which a request is known."""
+        self._requests.clear()
+
+    def clear(self) -> None:
+        """Remember nothing."""
+        self._triplets.clear()
+        self._requests.clear()

@@ -1,0 +1,170 @@
+"""What takes the log's lines: a file, standard output, the local syslog. None of them waits for who reads."""
+
+import os
+import select
+import socket
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["File", "Sink", "StandardOutput", "Syslog"]
+
+_PORTION = 20
+"""Lines that mostly go into a pipe without waiting, which takes select.PIPE_BUF bytes if any."""
+
+_SYSLOG_SOCKET = "/dev/log"
+
+
+class Sink(Protocol):
+    """Takes lines and never waits."""
+
+    form: str
+    """Of a line, in logging's words; NAME stands for bley's, with its process."""
+    end: str
+
+    def write(self, lines: Sequence[str]) -> int:
+        """How many lines were taken. Raises OSError when none can be."""
+
+    def fileno(self) -> int:
+        """The descriptor that can be written to when it takes more."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+class File:
+    """A file, made where there is none, and opened anew when it was rotated."""
+
+    form = "%(asctime)s NAME: %(message)s"
+    end = "\n"
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._open()
+
+    def _open(self) -> None:
+        self._descriptor = os.open(self._name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = _identity(os.fstat(self._descriptor))
+
+    def write(self, lines: Sequence[str]) -> int:
+        """See Sink."""
+        try:
+            is_there = _identity(Path(self._name).stat()) == self._file
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:  # it was rotated
+            old = self._descriptor
+            self._open()
+            os.close(old)
+        data = _encoded(lines)
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        return len(lines)
+
+    def fileno(self) -> int:
+        """See Sink."""
+        return self._descriptor
+
+    def close(self) -> None:
+        """See Sink."""
+        os.close(self._descriptor)
+
+
+class StandardOutput:
+    """Whatever it is."""
+
+    form, end = File.form, File.end
+
+    def __init__(self) -> None:
+        self._descriptor = sys.stdout.fileno()
+        self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        self._rest = b""
+        """Of lines that were taken."""
+        if not self._is_file:
+            self._poll = select.poll()
+            self._poll.register(self._descriptor, select.POLLOUT)
+
+    def write(self, lines: Sequence[str]) -> int:
+        """See Sink."""
+        taken = 0
+        while taken < len(lines) and self._write_rest():
+            portion = lines[taken:] if self._is_file else lines[taken : taken + _PORTION]
+            self._rest = _encoded(portion)
+            taken += len(portion)
+        self._write_rest()
+        return taken
+
+    def _write_rest(self) -> bool:
+        """Whether nothing is left."""
+        while self._rest:
+            if self._is_file:
+                size = len(self._rest)
+            elif self._poll.poll(0):
+                size = select.PIPE_BUF
+            else:
+                return False
+            self._rest = self._rest[os.write(self._descriptor, self._rest[:size]) :]
+        return True
+
+    def fileno(self) -> int:
+        """See Sink."""
+        return self._descriptor
+
+    def close(self) -> None:
+        """See Sink. It stays open for others."""
+
+
+class Syslog:
+    """The local one, by its socket; found again when it was restarted."""
+
+    form = "<%(priority)d>NAME: %(message)s"
+    end = "\0"
+
+    def __init__(self) -> None:
+        self._connect()
+
+    def _connect(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            self._socket.setblocking(False)
+            self._socket.connect(_SYSLOG_SOCKET)
+        except OSError:
+            self._socket.close()
+            raise
+
+    def write(self, lines: Sequence[str]) -> int:
+        """See Sink. A line is a datagram."""
+        for taken, line in enumerate(lines):
+            try:
+                self._send(_encoded([line]))
+            except BlockingIOError:
+                return taken
+        return len(lines)
+
+    def _send(self, datagram: bytes) -> None:
+        try:
+            self._socket.send(datagram)
+        except BlockingIOError:
+            raise
+        except OSError:
+            self._socket.close()
+            self._connect()  # it was restarted
+            self._socket.send(datagram)
+
+    def fileno(self) -> int:
+        """See Sink."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """See Sink."""
+        self._socket.close()
+
+
+def _identity(file: os.stat_result) -> tuple[int, int]:
+    return file.st_dev, file.st_ino
+
+
+def _encoded(lines: Sequence[str]) -> bytes:
+    return "".join(lines).encode(errors="backslashreplace")
