@@ -46,7 +46,7 @@ class LogOutput(logging.Handler):
         """In their final form, and not taken yet."""
         self._pacer = Pacer(self.flush)
         self._lost = 0
-        self._is_failing = False
+        self._is_failing = self._is_watching = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler."""
@@ -79,16 +79,20 @@ class LogOutput(logging.Handler):
             return
         self._is_failing = False
         del self._lines[:taken]
-        if self._lines and _has_loop():
-            asyncio.get_running_loop().add_writer(self._sink.fileno(), self._go_on)
-        elif self._lost:
+        self._watch(waits=bool(self._lines))
+        if self._lost and not self._lines:
             lost, self._lost = self._lost, 0
             self.emit(_record(f"{lost} lines of the log are lost, it could not be written", logging.WARNING))
 
-    def _go_on(self) -> None:
-        """Somebody has read."""
-        asyncio.get_running_loop().remove_writer(self._sink.fileno())
-        self.flush()
+    def _watch(self, *, waits: bool) -> None:
+        """Go on when the sink can be written to again, if lines wait for that."""
+        if waits == self._is_watching or not _has_loop():
+            return
+        loop, self._is_watching = asyncio.get_running_loop(), waits
+        if waits:
+            loop.add_writer(self._sink.fileno(), self.flush)
+        else:
+            loop.remove_writer(self._sink.fileno())
 
     def _lose(self, count: int) -> None:
         """The newest."""
@@ -110,8 +114,7 @@ class LogOutput(logging.Handler):
     def close(self) -> None:
         """Write what waits, and let go."""
         self.flush()
-        if self._lines and _has_loop():
-            asyncio.get_running_loop().remove_writer(self._sink.fileno())
+        self._watch(waits=False)
         self._sink.close()
         super().close()
 

@@ -257,6 +257,18 @@ class TestNobodyReads:
         assert re.search(rf"{3000 - len(kept)} lines of the log are lost, it could not be written", text)
         assert REGISTRY.get_sample_value("bley_log_dropped_total") == before + 3000 - len(kept)
 
+    async def test_a_reload_leaves_it_alone(self, logger: logging.Logger, reader: BinaryIO, tmp_path: Path) -> None:
+        for _ in range(3000):
+            logger.info("x" * 100)
+        await asyncio.sleep(0.01)
+        stuck = logger.handlers[0]
+        configure_log(str(tmp_path / "log"), logging.INFO)
+        self._read_all(reader)
+        await asyncio.sleep(0.01)
+        assert stuck not in logger.handlers
+        logger.info("hello")
+        await _until(lambda: said(tmp_path / "log") == ["hello"])
+
 
 async def test_a_full_disk_is_told_once_and_what_is_lost_by_the_log(
     logger: logging.Logger, tmp_path: Path, capfd: pytest.CaptureFixture[str]
