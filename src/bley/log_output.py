@@ -67,7 +67,7 @@ class LogOutput(logging.Handler):
         """Write what waits, as far as that goes at once."""
         self._lines += self._formatted()
         self._lose(len(self._lines) - MAX_WAITING)
-        if not self._lines:
+        if not (self._lines or self._is_watching):
             return
         try:
             taken = self._sink.write(self._lines)
@@ -76,10 +76,11 @@ class LogOutput(logging.Handler):
             if not self._is_failing:
                 print(f"{_NAME}: the log cannot be written: {error}", file=sys.stderr)
             self._is_failing = True
+            self._watch(waits=False)
             return
         self._is_failing = False
         del self._lines[:taken]
-        self._watch(waits=bool(self._lines))
+        self._watch(waits=bool(self._lines) or self._sink.is_behind)
         if self._lost and not self._lines:
             lost, self._lost = self._lost, 0
             self.emit(_record(f"{lost} lines of the log are lost, it could not be written", logging.WARNING))
