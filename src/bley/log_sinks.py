@@ -24,6 +24,10 @@ class Sink(Protocol):
     """Of a line, in logging's words; NAME stands for bley's, with its process."""
     end: str
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether it has taken lines that it must still write."""
+
     def write(self, lines: Sequence[str]) -> int:
         """How many lines were taken. Raises OSError when none can be."""
 
@@ -39,6 +43,7 @@ class File:
 
     form = "%(asctime)s NAME: %(message)s"
     end = "\n"
+    is_behind = False
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -86,6 +91,11 @@ class StandardOutput:
             self._poll = select.poll()
             self._poll.register(self._descriptor, select.POLLOUT)
 
+    @property
+    def is_behind(self) -> bool:
+        """See Sink."""
+        return bool(self._rest)
+
     def write(self, lines: Sequence[str]) -> int:
         """See Sink."""
         taken = 0
@@ -121,6 +131,7 @@ class Syslog:
 
     form = "<%(priority)d>NAME: %(message)s"
     end = "\0"
+    is_behind = False
 
     def __init__(self) -> None:
         self._connect()

@@ -257,6 +257,35 @@ class TestNobodyReads:
         assert re.search(rf"{3000 - len(kept)} lines of the log are lost, it could not be written", text)
         assert REGISTRY.get_sample_value("bley_log_dropped_total") == before + 3000 - len(kept)
 
+    async def test_the_end_of_what_was_taken_comes_too(self, logger: logging.Logger, reader: BinaryIO) -> None:
+        """Although nothing more is logged that would carry it along."""
+        for number in range(20):
+            logger.info("%d %s", number, "x" * 20_000)
+        await asyncio.sleep(0.01)
+        text = ""
+
+        def is_all_there() -> bool:
+            nonlocal text
+            text += self._read_all(reader)
+            return text.count("\n") == 20
+
+        await _until(is_all_there)
+        assert re.findall(r": (\d+) x{20000}$", text, re.MULTILINE) == list(map(str, range(20)))
+
+    async def test_one_that_has_gone_is_not_watched_any_more(
+        self, logger: logging.Logger, reader: BinaryIO, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        for _ in range(3000):
+            logger.info("x" * 100)
+        await asyncio.sleep(0.01)
+        output = log_output.log_output()
+        assert output
+        assert output._is_watching
+        with open(os.devnull, "rb") as null:  # noqa: PTH123 (a descriptor)
+            os.dup2(null.fileno(), reader.fileno())
+        await _until(lambda: not output._is_watching)
+        assert "Broken pipe" in capfd.readouterr().err
+
     async def test_a_reload_leaves_it_alone(self, logger: logging.Logger, reader: BinaryIO, tmp_path: Path) -> None:
         for _ in range(3000):
             logger.info("x" * 100)
