@@ -281,7 +281,7 @@ class TestNobodyReads:
         output = log_output.log_output()
         assert output
         assert output._is_watching
-        with open(os.devnull, "rb") as null:  # noqa: PTH123 (a descriptor)
+        with open(os.devnull, "rb") as null:  # noqa: ASYNC230, PTH123 (a descriptor)
             os.dup2(null.fileno(), reader.fileno())
         await _until(lambda: not output._is_watching)
         assert "Broken pipe" in capfd.readouterr().err
