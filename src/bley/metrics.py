@@ -18,6 +18,7 @@ _DECISIONS = Counter(
     "bley_decisions", "Requests answered, by what became of them and why.", ["action", "reason"], registry=REGISTRY
 )
 _decisions_of = cache(_DECISIONS.labels)
+_decisions_of("pass", Reason.KNOWN.value)  # so that one is there, with 0, from the start
 
 
 def count(outcome: Outcome, reason: Reason, number: int = 1) -> None:
