@@ -8,10 +8,10 @@ from bley.checks.gather import Checks
 from bley.config_file import Configuration
 from bley.core.decision import Decision
 from bley.core.errors import StoreError
-from bley.core.evidence import Check, Evidence, Finding
+from bley.core.evidence import ALWAYS_TOLD, Check, Evidence, Finding
 from bley.core.greylist import Record, Status
 from bley.core.mail import Request, parse_address
-from bley.core.policy import Reason
+from bley.core.policy import Reason, rfc_sum
 from bley.database import Database
 from bley.ports import Clock, Store
 from bley.service import Service
@@ -94,17 +94,31 @@ def _record(record: Record | None) -> str:
 def _findings(decision: Decision, configuration: Configuration) -> list[Step]:
     if not decision.evidence:
         return []
-    steps = []
+    steps, others = [], []
     for check in Check:
         if finding := decision.evidence.get(check):
-            first, *others = _words(finding)
+            first, *more = _words(finding)
             steps.append((check.value, f"{finding}  {first}"))
-            steps += [("", f"   {line}") for line in others]
-        else:
+            steps += [("", f"   {line}") for line in more]
+        elif check in ALWAYS_TOLD:
             steps.append((check.value, f"-  not asked: {_why_not(check, configuration)}"))
+        else:
+            others.append(check.value)
+    if others:
+        steps.append(("others", f"0  none of {', '.join(others)}"))
+    steps.append(("sum", _sum(decision.evidence)))
     thresholds = configuration.settings.thresholds
     limits = f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}"
-    return [*steps, ("thresholds", f"{limits}, helo + dyn + s_eq_r + spf {thresholds.rfc_threshold}")]
+    return [*steps, ("thresholds", f"{limits}, sum {thresholds.rfc_threshold}")]
+
+
+def _sum(evidence: Evidence) -> str:
+    """What counts against `rfc_threshold`, and whether a mail to oneself does."""
+    total, own = rfc_sum(evidence), evidence.get(Check.SENDER_IS_RECIPIENT)
+    text = f"{total}  of all but dnsbl and dnswl"
+    if own and total == rfc_sum({**evidence, Check.SENDER_IS_RECIPIENT: replace(own, score=0)}) and own.score:
+        text += "; s_eq_r counts only beside a fact about the client, or where SPF does not pass"
+    return text
 
 
 def _words(finding: Finding) -> list[str]:
