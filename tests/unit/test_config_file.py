@@ -431,6 +431,11 @@ class TestPrivacyKey:
             id="unknown key",
         ),
         pytest.param(
+            "scores = helo-claim-us=2",
+            "scores = helo-claim-us=2: has no finding 'helo-claim-us', did you mean 'helo-claims-us'?",
+            id="unknown finding",
+        ),
+        pytest.param(
             f"rfc_threshold = {KEY}.zen.dq.spamhaus.net",
             "rfc_threshold = ********.zen.dq.spamhaus.net: is no whole number",
             id="value of another setting",

@@ -89,9 +89,9 @@ def parse_scores(text: str) -> Scores:
 
 
 def _entry(word: str) -> tuple[Fact, int]:
-    name, equals, score = word.partition("=")
-    if name in _NAMED and not equals:
-        raise ValueError(f"has {name} behind other words: it must be the first")
+    name, _, score = word.partition("=")
+    if name in _NAMED:
+        raise ValueError(f"has {word!r} in a wrong place: {name} stands alone, before the others")
     if name not in set(Fact):
         close = difflib.get_close_matches(name, _CALLED, n=1, cutoff=0.6)
         advice = f"did you mean {_CALLED[close[0]]!r}?" if close else "see docs/reasons.md for all findings"
