@@ -112,10 +112,8 @@ def ask(before: Path | None, file: Path | None, request: Request) -> None:
 def explain_(before: Path | None, file: Path | None, request: Request) -> None:
     """Show every step of the decision about a request, without storing anything."""
     configuration = load_settings(file or before)
-    steps = uvloop.run(_explain(configuration, request))
-    width = max(len(name) for name, _ in steps) + 2
-    for name, text in steps:
-        click.echo(f"{name:<{width}}{printable(text)}")
+    for name, text in uvloop.run(_explain(configuration, request)):
+        click.echo(f"{name:<12}{printable(text)}")
 
 
 @main.command("lists")

@@ -8,7 +8,7 @@ from bley.checks.gather import Checks
 from bley.config_file import Configuration
 from bley.core.decision import Decision
 from bley.core.errors import StoreError
-from bley.core.evidence import ALWAYS_TOLD, Check, Evidence, Finding
+from bley.core.evidence import ALWAYS_TOLD, RFC_CHECKS, Check, Evidence, Finding
 from bley.core.greylist import Record, Status
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Reason, rfc_sum
@@ -92,24 +92,29 @@ def _record(record: Record | None) -> str:
 
 
 def _findings(decision: Decision, configuration: Configuration) -> list[Step]:
-    if not decision.evidence:
+    evidence = decision.evidence
+    if not evidence:
         return []
-    steps, others = [], []
-    for check in Check:
-        if finding := decision.evidence.get(check):
-            first, *more = _words(finding)
+    steps = []
+    for check in ALWAYS_TOLD:
+        if finding := evidence.get(check):
+            first, *others = _words(finding)
             steps.append((check.value, f"{finding}  {first}"))
-            steps += [("", f"   {line}") for line in more]
-        elif check in ALWAYS_TOLD:
-            steps.append((check.value, f"-  not asked: {_why_not(check, configuration)}"))
+            steps += [("", f"   {line}") for line in others]
         else:
-            others.append(check.value)
-    if others:
-        steps.append(("others", f"0  none of {', '.join(others)}"))
-    steps.append(("sum", _sum(decision.evidence)))
+            steps.append((check.value, f"-  not asked: {_why_not(check, configuration)}"))
     thresholds = configuration.settings.thresholds
-    limits = f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}"
-    return [*steps, ("thresholds", f"{limits}, sum {thresholds.rfc_threshold}")]
+    limits = f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}, sum {thresholds.rfc_threshold}"
+    return [*steps, *_others(evidence), ("sum", _sum(evidence)), ("thresholds", limits)]
+
+
+def _others(evidence: Evidence) -> list[Step]:
+    """The findings that are told by their names, and those of them that there are not."""
+    others = [check for check in RFC_CHECKS if check not in ALWAYS_TOLD]
+    lines = [f"{evidence[check]}  {check}: {evidence[check].detail}" for check in others if check in evidence]
+    if missing := [check for check in others if check not in evidence]:
+        lines.append(f"0  {', '.join(missing)}")
+    return [("" if number else "others", line) for number, line in enumerate(lines)]
 
 
 def _sum(evidence: Evidence) -> str:

@@ -46,7 +46,10 @@ class Kind(Enum):
 
 
 class Look(NamedTuple):
-    """What a name says, and the sign of it in words; a line is certain by a word, or by all of its address."""
+    """What a name says, and the sign of it in words.
+
+    A line is certain by all of its address, or by a word that is not its whole first label: `bb.example.edu` is not.
+    """
 
     kind: Kind
     sign: str = ""
@@ -95,7 +98,7 @@ def look_at(name: str, address: Address) -> Look:
     if domain in HOSTERS or _is_static(words):
         return _RENTED
     below = _below(words, MACHINES)
-    if look := _line(".".join(labels[below:]), words[below:], domain, address):
+    if look := _line(".".join(labels[below:]), words[below:], address, name.partition(".")[0], domain):
         return look
     if any(of_label & RENTED for of_label in words) or own_address_in(".".join(labels[:below]), address):
         return _RENTED
@@ -117,16 +120,16 @@ def _is_static(words: list[set[str]]) -> bool:
     return False
 
 
-def _line(host: str, words: list[set[str]], domain: str, address: Address) -> Look | None:
-    """The sign that labels are an access line's, the surest one."""
+def _line(host: str, words: list[set[str]], address: Address, first_label: str, domain: str) -> Look | None:
+    """The sign that labels are an access line's, the surest one; what begins with a bare word was named by hand."""
     own = own_address_in(host, address)
     if own and own.is_whole:
         return Look(Kind.DYNAMIC, f"has the address {own.text} in it", is_certain=True)
     if numbers := _FOUR_NUMBERS.search(host) or _ZERO_PADDED.search(host):
         return Look(Kind.DYNAMIC, f"has the address {numbers[0]} in it", is_certain=True)
-    for of_label in words:
+    for at, of_label in reversed(list(enumerate(words))):
         if access := of_label & _ACCESS:
-            return Look(Kind.DYNAMIC, f"has {min(access)!r} in it", is_certain=True)
+            return Look(Kind.DYNAMIC, f"has {min(access)!r} in it", is_certain=at > 0 or first_label not in _ACCESS)
     if host and domain in LINE_DOMAINS:
         return Look(Kind.DYNAMIC, f"is in {domain}, which has lines only", is_certain=True)
     return Look(Kind.DYNAMIC, f"has {own.text} of its address in it") if own else None

@@ -148,7 +148,7 @@ def check_request(
     }
     others = list(faults_of_helo(request, address, us, fits=helo.fact is not Fact.HELO_MISMATCH))
     if not request.verified_name:
-        others.append(found(Fact.CLIENT_HAS_NO_NAME, "no name that leads to its address and back"))
+        others.append(found(Fact.CLIENT_HAS_NO_NAME, "no name leads to its address and back"))
     for finding in others:
         if finding.fact and scores[finding.fact]:
             findings[CHECK_OF[finding.fact]] = scores.counted(finding)

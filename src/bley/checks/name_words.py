@@ -23,11 +23,9 @@ LINE = frozenset(
     | {"mobile", "mobil", "movil", "cellular", "gprs", "gsm", "hsdpa", "hspa", "lte", "umts", "wwan"}
     | {"wimax", "wifi", "wlan", "wireless"}
     | {"pool", "pools", "ippool", "poolip", "ppp", "pppoe", "pppool", "cgn", "cgnat"}
-    | {"abo", "abonent", "abonents", "abonnement", "abonne", "acesso", "assinante", "cust", "custip", "customer"}
-    | {"customers", "kunde", "kunden", "klient", "klienci", "res", "resid", "residential", "resnet", "subs"}
-    | {"subscriber", "subscribers"}
+    | {"abo", "abonent", "abonents", "acesso", "assinante", "cust", "custip", "res", "resid", "residential", "resnet"}
 )
-"""A customer's line: DSL, cable, fibre, mobile, wireless; a pool; a subscriber."""
+"""A customer's line: DSL, cable, fibre, mobile, wireless; a pool; a customer. No `subscriber`, who has newsletters."""
 
 STATIC = frozenset(
     {"static", "statics", "staticip", "staticips", "statisch", "statique", "estatico", "estatica", "statik"}
@@ -36,8 +34,10 @@ STATIC = frozenset(
 """The provider says that the line, or the machine, keeps its address."""
 
 MAIL = frozenset(
-    {"imap", "mail", "mailer", "mailgate", "mailgw", "mailhost", "mailout", "mailrelay", "mails", "mta", "mx", "mxout"}
-    | {"newsletter", "out", "outbound", "outgoing", "outmail", "relay", "smtp", "smtpout"}
+    {"email", "exchange", "imap", "list", "lists", "mail", "mailer", "mailgate", "mailgateway", "mailgw", "mailhost"}
+    | {"mailing", "mailings", "mailout", "mailrelay", "mails", "mailserver", "mta", "mx", "mxout", "newsletter"}
+    | {"out", "outbound", "outgoing", "outmail", "post", "relay", "smtp", "smtpgw", "smtpout", "smtprelay", "webmail"}
+    | {"correio", "correo", "courriel", "courrier", "poczta", "posta"}
 )
 """A mail server, or such below the label: 192-0-2-1.mail-mail.facebook.com, a8-37.smtp-out.amazonses.com."""
 
@@ -58,17 +58,9 @@ HOSTERS = frozenset(
     | {"ovh.net", "kimsufi.com"}  # ns1234567.ip-192-0-2.eu, vps-0a1b2c3d.vps.ovh.net, ks1234.kimsufi.com
     | {"poneytelecom.eu", "scaleway.com", "dedibox.fr"}  # 192-0-2-1.rev.poneytelecom.eu
     | {"secureserver.net"}  # GoDaddy: ip-192-0-2-1.ip.secureserver.net; its relays say smtpout, mailrelay
-    | {
-        "stratoserver.net",
-        "onlinehome-server.info",
-        "onlinehome-server.com",
-    }  # h1234567.stratoserver.net (Strato, Ionos)
-    | {
-        "ip-pool.com",
-        "server4you.de",
-        "startdedicated.de",
-        "startdedicated.com",
-    }  # Host Europe: static-ip-192-0-2-1.inaddr.ip-pool.com
+    | {"stratoserver.net", "onlinehome-server.com", "onlinehome-server.info"}  # h1234567.stratoserver.net, Ionos
+    | {"ip-pool.com"}  # Host Europe: static-ip-192-0-2-1.inaddr.ip-pool.com
+    | {"server4you.de", "startdedicated.com", "startdedicated.de"}  # PlusServer: euve12345.startdedicated.com
     | {"colocrossing.com"}  # 192-0-2-1-host.colocrossing.com
     | {"hostwindsdns.com"}  # client-192-0-2-1.hostwindsdns.com
     | {"oraclecloud.com", "oraclevcn.com"}

@@ -86,6 +86,21 @@ def test_which_label_has_the_say(name: str, kind: Kind) -> None:
     assert look_at(name, ip_address("192.0.2.1")).kind is kind
 
 
+def test_a_host_that_is_called_by_a_bare_word_is_no_certain_line() -> None:
+    """Somebody named it: a mobile site, a Blackboard server."""
+    names_and_certainty = {
+        "bb.example.edu": False,
+        "mobile.example.com": False,
+        "bb7.example.edu": True,
+        "x.bb.example.edu": True,
+        "mx.dyn.example.net": True,
+        "mobile.dsl.example.net": True,
+    }
+    for name, is_certain in names_and_certainty.items():
+        assert look_at(name, ip_address(SOMEWHERE)).kind is Kind.DYNAMIC
+        assert look_at(name, ip_address(SOMEWHERE)).is_certain is is_certain, name
+
+
 def test_a_line_is_certain_by_a_word_or_by_its_whole_address() -> None:
     """A part of the address may be a server's number too."""
     address = ip_address("192.0.2.199")
