@@ -145,6 +145,7 @@ class TestMetrics:
         told: Mapping[str, str] = {family.name: family.documentation for family in families}
         assert set(told) == {
             "bley_dns_silent",
+            "bley_findings",
             "bley_list_answers",
             "bley_list_latency_seconds",
             "bley_list_well",
