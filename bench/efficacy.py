@@ -1,39 +1,56 @@
-"""What the checks find in real sessions: sends the first contacts of a labelled file through a running bley.
+"""What the findings are worth in real mail: judges the first contacts of a file of labelled sessions, and counts.
 
-    .venv/bin/python bench/efficacy.py sessions.jsonl.gz
+    .venv/bin/python bench/efficacy.py sessions.jsonl.gz [--scores 'helo-half-match=0']
 
 The file has one JSON object a line: `label` (ham or spam), `client_address`, `client_name`, `helo_name`, `sender`,
-`recipient`. A first contact is the first session of its (client_address, sender, recipient). bley runs with its
-default checks on a store of its own, without DNS, with `greylist_by = address` and without client memory, so that
-every contact is judged by itself. Printed are, for ham and spam, how many are delayed and by which reason, with the
-95 % interval of the share (Wilson).
+`recipient`, and if known `date`. A first contact is the first session of its (client_address, sender, recipient).
+Each is judged by itself, by the functions that the daemon calls (`check_request`, `judge`) with the default
+thresholds: without DNS, so without lists and SPF, without memory of its client, exemptions or a name of our own.
+
+Printed are, with the 95 % interval of each share (Wilson's score): what each finding hits, by itself and beside
+others; the judgement by the scores of bley 2 and by the default (or `--scores`), by reason, by month, and by client,
+since one host that sends one mail to thousands is one host; where the spam comes from that passes; and the ham that
+is delayed, one by one, to be looked at.
 """
 
 import gzip
 import json
-import re
-import socket
-import subprocess
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
-SETTINGS = """[bley]
-listen_port = 0
-dbpath = {folder}
-dnsbls =
-dnswls =
-use_spf = 0
-greylist_by = address
-cache_valid = 0
-trusted_networks =
-reject_msg = %(reason)s
-"""
+import click
+from rich.console import Console
+from rich.progress import track
+
+from bley.checks.gather import check_request
+from bley.core.evidence import Fact
+from bley.core.greylist import Status
+from bley.core.mail import Request, parse_address
+from bley.core.policy import Reason, Thresholds, judge
+from bley.core.scores import BLEY2, Scores, parse_scores
+from bley.log import printable
+
+LABELS = ("ham", "spam")
 ATTRIBUTES = ("client_address", "client_name", "helo_name", "sender", "recipient")
-DEFERRAL = "action=DEFER_IF_PERMIT "
+FEWEST = 0.002
+"""Combinations of findings that fewer of the spam have, and no ham, are not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A first contact, what is found about it, and the reason for which it is delayed, None where it passes."""
+
+    label: str
+    month: str
+    request: Request
+    facts: frozenset[Fact]
+    reason: Reason | None
+
+
+Group = Callable[[Contact], object]
 
 
 def first_contacts(file: Path) -> Iterator[dict[str, str]]:
@@ -49,22 +66,23 @@ def first_contacts(file: Path) -> Iterator[dict[str, str]]:
                 yield session
 
 
-def judge(sessions: Iterator[dict[str, str]], port: int) -> Counter[tuple[str, str]]:
-    """How many sessions of each label got which reason, empty for those that passed."""
-    counts: Counter[tuple[str, str]] = Counter()
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as peer, peer.makefile("r") as answers:
-        for session in sessions:
-            attributes = {"request": "smtpd_access_policy", "protocol_state": "RCPT"}
-            attributes |= {name: session[name] for name in ATTRIBUTES}
-            peer.sendall("".join(f"{name}={value}\n" for name, value in attributes.items()).encode() + b"\n")
-            answer = answers.readline().strip()
-            answers.readline()
-            counts[session["label"], answer.removeprefix(DEFERRAL) if answer.startswith(DEFERRAL) else ""] += 1
-    return counts
+def judged(session: dict[str, str], scores: Scores) -> Contact:
+    """A session as bley judges it by these scores."""
+    request = Request(**{name: session[name] for name in ATTRIBUTES})
+    address = parse_address(request.client_address)
+    if address is None:
+        raise click.ClickException(f"{request.client_address!r} is no address")
+    evidence = check_request(request, address, scores=scores)
+    status, reason = judge(evidence, Thresholds())
+    facts = frozenset(finding.fact for finding in evidence.values() if finding.fact)
+    month = session.get("date", "")[:7] or "undated"
+    return Contact(session["label"], month, request, facts, reason if status is Status.GREYLISTED else None)
 
 
 def interval(part: int, whole: int) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson's score)."""
+    if not whole:
+        return 0.0, 1.0
     z = 1.96
     share = part / whole
     middle = share + z * z / (2 * whole)
@@ -72,55 +90,123 @@ def interval(part: int, whole: int) -> tuple[float, float]:
     return (middle - spread) / (1 + z * z / whole), (middle + spread) / (1 + z * z / whole)
 
 
-def table(counts: Counter[tuple[str, str]]) -> str:
-    """The counts as they are printed."""
-    labels = ("ham", "spam")
-    totals = {label: sum(count for (of, _), count in counts.items() if of == label) for label in labels}
-    reasons = Counter[str]()
-    for (_, reason), count in counts.items():
-        reasons[reason] += count
-    lines = [f"{'':22}" + "".join(f"{label:>8}{'%':>9}{'95 % interval':>18}" for label in labels)]
-    lines.append(f"{'first contacts':22}" + "".join(f"{totals[label]:8}{'':27}" for label in labels))
-
-    def row(name: str, found: dict[str, int]) -> str:
-        cells = ""
-        for label in labels:
-            low, high = interval(found[label], totals[label]) if totals[label] else (0.0, 0.0)
-            share = found[label] / totals[label] if totals[label] else 0.0
-            cells += f"{found[label]:8}{share:9.2%}{f'{low:.2%} - {high:.2%}':>18}"
-        return f"{name:22}{cells}"
-
-    delayed = {label: totals[label] - counts[label, ""] for label in labels}
-    lines.append(row("delayed", delayed))
-    lines += [
-        row(f"  {reason}", {label: counts[label, reason] for label in labels})
-        for reason, _ in reasons.most_common()
-        if reason
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+def row(title: str, counts: Counter[str], totals: Counter[str]) -> str:
+    """How many of each label, their share, and its interval."""
+    cells = ""
+    for label in LABELS:
+        low, high = interval(counts[label], totals[label])
+        share = counts[label] / totals[label] if totals[label] else 0.0
+        cells += f"{counts[label]:8}{share:9.2%}{f'{low:.2%} - {high:.2%}':>18}"
+    return f"{title:34}{cells}"
 
 
-def main() -> None:
-    """Start a bley, send the sessions of the file named on the command line, print the table."""
-    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
-        sys.exit("usage: efficacy.py SESSIONS.jsonl[.gz]")
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder, "bley.conf")
-        settings.write_text(SETTINGS.format(folder=folder))
-        command = [sys.executable, "-m", "bley", "serve", "-c", str(settings)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as bley:
-            assert bley.stdout
-            listening = re.search(r"listens on 127\.0\.0\.1:(\d+)", bley.stdout.readline())
-            if listening is None:
-                sys.exit("bley did not start")
-            # Its log goes nowhere; unread, the pipe would fill and stop it.
-            with subprocess.Popen(["cat"], stdin=bley.stdout, stdout=subprocess.DEVNULL):
-                try:
-                    counts = judge(first_contacts(Path(sys.argv[1])), int(listening[1]))
-                finally:
-                    bley.terminate()
-                    bley.stdout.close()
-    print(table(counts))
+def head(title: str) -> str:
+    """The line above rows."""
+    return f"{title:34}" + "".join(f"{label:>8}{'%':>9}{'95 % interval':>18}" for label in LABELS)
+
+
+def labels(contacts: Iterable[Contact]) -> Counter[str]:
+    """How many contacts have each label."""
+    return Counter(contact.label for contact in contacts)
+
+
+def findings(contacts: list[Contact]) -> Iterator[str]:
+    """What each finding hits at all, and by itself."""
+    totals = labels(contacts)
+    yield head("finding")
+    for fact in Fact:
+        if hit := labels(contact for contact in contacts if fact in contact.facts):
+            yield row(fact, hit, totals)
+            yield row("    and nothing else", labels(c for c in contacts if c.facts == {fact}), totals)
+
+
+def combinations(contacts: list[Contact]) -> Iterator[str]:
+    """The combinations of findings, the most frequent ones first; `*`: they delay."""
+    totals, counts = labels(contacts), Counter((contact.facts, contact.label) for contact in contacts)
+    delays = {contact.facts: contact.reason is not None for contact in contacts}
+    yield f"{'ham':>8}{'spam':>8}  findings, * where they delay"
+    for facts in sorted(delays, key=lambda facts: -sum(counts[facts, label] for label in LABELS)):
+        ham, spam = (counts[facts, label] for label in LABELS)
+        if ham or spam >= FEWEST * totals["spam"]:
+            mark = "*" if delays[facts] else " "
+            yield f"{ham:8}{spam:8} {mark}{', '.join(fact for fact in Fact if fact in facts) or 'nothing'}"
+
+
+def judgement(title: str, contacts: list[Contact]) -> Iterator[str]:
+    """What is delayed: of the contacts and of their clients, by reason, by month."""
+    delayed = [contact for contact in contacts if contact.reason]
+    clients = {(contact.label, contact.request.client_address): contact for contact in reversed(contacts)}.values()
+    yield head(title)
+    yield row("first contacts delayed", labels(delayed), labels(contacts))
+    yield row("clients delayed the first time", labels(c for c in clients if c.reason), labels(clients))
+    yield from _grouped(delayed, contacts, lambda contact: contact.reason, by_all=True)
+    yield from _grouped(delayed, contacts, lambda contact: contact.month, by_all=False)
+
+
+def _grouped(delayed: list[Contact], contacts: list[Contact], group: Group, *, by_all: bool) -> Iterator[str]:
+    """A row for each group of what is delayed, as a share of all contacts or of those of the same group."""
+    groups = {group(contact) for contact in (delayed if by_all else contacts)}
+    for name in sorted(groups, key=str):
+        whole = contacts if by_all else [contact for contact in contacts if group(contact) == name]
+        yield row(f"  {name}", labels(contact for contact in delayed if group(contact) == name), labels(whole))
+
+
+def passing_spam(contacts: list[Contact]) -> Iterator[str]:
+    """The clients that most of the passing spam comes from."""
+    passed = Counter(
+        (c.request.client_address, c.request.client_name) for c in contacts if c.label == "spam" and not c.reason
+    )
+    yield f"spam that passes: {passed.total()} contacts of {len(passed)} clients, most of"
+    for (address, name), count in passed.most_common(5):
+        yield f"{count:8}  {name} [{address}]"
+
+
+def delayed_ham(contacts: list[Contact]) -> Iterator[str]:
+    """Each ham that is delayed: client, HELO, sender, recipient's domain, findings."""
+    yield "ham that is delayed"
+    for contact in contacts:
+        if contact.label == "ham" and contact.reason:
+            request, found = contact.request, ", ".join(fact for fact in Fact if fact in contact.facts)
+            client = f"{request.client_name} [{request.client_address}], HELO {request.helo_name}"
+            domains = [address.rpartition("@")[2] or "<>" for address in (request.sender, request.recipient)]
+            yield f"  {client}, from {domains[0]} to {domains[1]}: {found}"
+
+
+def report(sessions: list[dict[str, str]], scores: Scores, console: Console) -> Iterator[str]:
+    """All that is printed."""
+    by_bley2, by_scores = (
+        [
+            judged(session, each)
+            for session in track(sessions, str(each), console=console, disable=not console.is_terminal)
+        ]
+        for each in (BLEY2, scores)
+    )
+    for part in (
+        findings(by_scores),
+        combinations(by_scores),
+        judgement("scores = bley2", by_bley2),
+        judgement(f"scores = {scores}", by_scores),
+        passing_spam(by_scores),
+        delayed_ham(by_scores),
+    ):
+        yield from part
+        yield ""
+
+
+@click.command(help=__doc__)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--scores", "text", default="default", help="Compared with those of bley 2, as in bley.conf.")
+def main(file: Path, text: str) -> None:
+    """Judge the sessions of the file and print what came of it."""
+    try:
+        scores = parse_scores(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--scores") from error
+    sessions = list(first_contacts(file))
+    totals = Counter(session["label"] for session in sessions)
+    click.echo(f"{totals['ham']} first contacts of ham, {totals['spam']} of spam\n")
+    for line in report(sessions, scores, Console(stderr=True)):
+        click.echo(printable(line.rstrip()))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from bley.cli import main
 from bley.config import Settings, show
 from bley.config_file import load
 from bley.core.dnslists import parse_dns_lists
-from bley.core.evidence import Check
+from bley.core.evidence import ALWAYS_TOLD, CHECK_OF, RFC_CHECKS, Fact
 from bley.core.policy import Reason
+from bley.core.scores import DEFAULT
 from bley.metrics import REGISTRY
 from bley.web import ListMetrics
 
@@ -51,9 +52,18 @@ def test_the_documented_defaults_are_the_defaults() -> None:
 
 
 def test_every_reason_is_documented_and_every_documented_one_exists() -> None:
-    text = PROJECT.joinpath("docs/reasons.md").read_text()
-    tables = rows(text, 3)
-    assert set(tables) == {*Reason, *Check}
+    reasons, _ = PROJECT.joinpath("docs/reasons.md").read_text().split("## Findings")
+    assert set(rows(reasons, 3)) == set(Reason)
+
+
+def test_every_finding_is_documented_with_its_score_and_its_word_in_the_log() -> None:
+    _, findings = PROJECT.joinpath("docs/reasons.md").read_text().split("## Findings")
+    assert list(rows(findings, 3)) == list(ALWAYS_TOLD)
+    documented = {name: cells[1:3] for name, cells in rows(findings, 5).items()}
+    told = {fact: f"`{CHECK_OF[fact]}`" if CHECK_OF[fact] in ALWAYS_TOLD else "by its name" for fact in Fact}
+    assert documented == {fact: [str(DEFAULT[fact]), told[fact]] for fact in Fact}
+    in_order = [CHECK_OF[Fact(name)] for name in documented]
+    assert list(dict.fromkeys(in_order)) == list(RFC_CHECKS)
 
 
 def test_every_metric_is_documented_and_every_documented_one_exists() -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from bley.core.dnslists import DnsList, parse_dns_lists
 from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
+from bley.core.scores import DEFAULT, Scores, parse_scores
 from bley.core.triplet import GreylistBy, TripletRules
 from bley.database import DEFAULT_PORTS, Database, DbType, Tls, hide_password, parse_database
 
@@ -170,6 +171,7 @@ class Settings(BaseModel):
     dnswl_threshold: Threshold = 1
     dnsbl_threshold: Threshold = 1
     rfc_threshold: Threshold = 2
+    scores: Annotated[Scores, _from_text(parse_scores)] = DEFAULT
     resolver: Annotated[tuple[str, ...], _from_text(_servers)] = ()
     check_timeout: Seconds = timedelta(seconds=5)
     use_spf: Boolean = True

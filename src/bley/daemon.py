@@ -16,6 +16,7 @@ from pathlib import Path
 from bley import __version__, systemd
 from bley.checks.dnsl import AskedList
 from bley.checks.gather import Checks
+from bley.checks.helo import Us
 from bley.checks.list_report import ListReport, report_lists
 from bley.checks.list_watch import ListWatch
 from bley.checks.spf import SpfChecker
@@ -78,6 +79,8 @@ class Dns:
             spf=self._spf if settings.use_spf else None,
             thresholds=settings.thresholds,
             timeout=settings.check_timeout,
+            scores=settings.scores,
+            us=Us(socket.gethostname(), settings.trusted_networks),
         )
 
     async def close(self) -> None:

@@ -8,10 +8,10 @@ from bley.checks.gather import Checks
 from bley.config_file import Configuration
 from bley.core.decision import Decision
 from bley.core.errors import StoreError
-from bley.core.evidence import Check, Evidence, Finding
+from bley.core.evidence import ALWAYS_TOLD, RFC_CHECKS, Check, Evidence, Finding
 from bley.core.greylist import Record, Status
 from bley.core.mail import Request, parse_address
-from bley.core.policy import Reason
+from bley.core.policy import Reason, rfc_sum
 from bley.database import Database
 from bley.ports import Clock, Store
 from bley.service import Service
@@ -92,19 +92,38 @@ def _record(record: Record | None) -> str:
 
 
 def _findings(decision: Decision, configuration: Configuration) -> list[Step]:
-    if not decision.evidence:
+    evidence = decision.evidence
+    if not evidence:
         return []
     steps = []
-    for check in Check:
-        if finding := decision.evidence.get(check):
+    for check in ALWAYS_TOLD:
+        if finding := evidence.get(check):
             first, *others = _words(finding)
             steps.append((check.value, f"{finding}  {first}"))
             steps += [("", f"   {line}") for line in others]
         else:
             steps.append((check.value, f"-  not asked: {_why_not(check, configuration)}"))
     thresholds = configuration.settings.thresholds
-    limits = f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}"
-    return [*steps, ("thresholds", f"{limits}, helo + dyn + s_eq_r + spf {thresholds.rfc_threshold}")]
+    limits = f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}, sum {thresholds.rfc_threshold}"
+    return [*steps, *_others(evidence), ("sum", _sum(evidence)), ("thresholds", limits)]
+
+
+def _others(evidence: Evidence) -> list[Step]:
+    """The findings that are told by their names, and those of them that there are not."""
+    others = [check for check in RFC_CHECKS if check not in ALWAYS_TOLD]
+    lines = [f"{evidence[check]}  {check}: {evidence[check].detail}" for check in others if check in evidence]
+    if missing := [check for check in others if check not in evidence]:
+        lines.append(f"0  {', '.join(missing)}")
+    return [("" if number else "others", line) for number, line in enumerate(lines)]
+
+
+def _sum(evidence: Evidence) -> str:
+    """What counts against `rfc_threshold`, and whether a mail to oneself does."""
+    total, own = rfc_sum(evidence), evidence.get(Check.SENDER_IS_RECIPIENT)
+    text = f"{total}  of all but dnsbl and dnswl"
+    if own and total == rfc_sum({**evidence, Check.SENDER_IS_RECIPIENT: own._replace(score=0)}) and own.score:
+        text += "; s_eq_r counts only beside a fact about the client, or where SPF does not pass"
+    return text
 
 
 def _words(finding: Finding) -> list[str]:

@@ -1,7 +1,7 @@
 """The log: one line a decision. log_output.py says where it goes.
 
     action=greylist, reason=new, client_name=unknown, client_address=192.0.2.1, sender=a@example.com,
-    recipient=b@example.org, why=helo, helo=2 dyn=0 s_eq_r=0, wait=300
+    recipient=b@example.org, why=helo, helo=2 dyn=0 s_eq_r=0 helo-not-fqdn=1, wait=300
 
 `action` is pass, greylist or would-defer (`mode = observe`). `reason` is the decision's; of a deferral it is the
 triplet's standing, new or early, as postgrey's tools know it, and `why` is the decision's reason.

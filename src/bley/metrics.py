@@ -5,10 +5,10 @@ from functools import cache
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from bley.core.decision import Outcome
-from bley.core.evidence import Check
+from bley.core.evidence import Check, Fact
 from bley.core.policy import Reason
 
-__all__ = ["LOG_DROPPED", "REGISTRY", "STORE_DOWN", "STORE_DROPPED", "UNKNOWN_FINDINGS", "count"]
+__all__ = ["FOUND", "LOG_DROPPED", "REGISTRY", "STORE_DOWN", "STORE_DROPPED", "UNKNOWN_FINDINGS", "count"]
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # nobody asks since when a counter counts
 
@@ -35,6 +35,11 @@ UNKNOWN_FINDINGS = Counter(
 
 for _check in Check:
     UNKNOWN_FINDINGS.labels(_check.value)  # so that each is there, with 0, from the start
+
+FOUND = Counter("bley_findings", "What was found about strangers.", ["finding"], registry=REGISTRY)
+
+for _fact in Fact:
+    FOUND.labels(_fact.value)
 
 STORE_DOWN = Gauge("bley_store_down", "1 while the store cannot be used, else 0.", registry=REGISTRY)
 

@@ -62,7 +62,11 @@ def test_explain_shows_every_step_and_stores_nothing(tmp_path: Path) -> None:
         "dnsbl       3  bl.example lists it: 127.0.0.4 (weight 3)",
         "                 it says: see\\x5c007 http://bl.example/",
         "dnswl       0  wl.example does not list it",
-        "thresholds  dnswl 1, dnsbl 1, helo + dyn + s_eq_r + spf 2",
+        "others      1  client-has-no-name: no name leads to its address and back",
+        "            1  helo-not-fqdn: friend has no domain",
+        "            0  helo-looks-dynamic, helo-bare-address, helo-is-local, helo-claims-us",
+        "sum         4  of all but dnsbl and dnswl",
+        "thresholds  dnswl 1, dnsbl 1, sum 2",
         "verdict     defer, reason dnsbl; a retry passes after 300 s",
         "answer      action=DEFER_IF_PERMIT greylisted, try again later",
     ]
@@ -79,6 +83,14 @@ def test_explain_knows_what_the_store_knows(tmp_path: Path) -> None:
         bley.ask(**BAD | {"client_address": "192.0.2.1", "client_name": "x.example", "helo_name": "x.example"})
         known = BAD | {"client_address": "192.0.2.1", "client_name": "x.example"}
         assert "verdict     pass, reason known" in bley.run("explain", *request_options(**known))
+
+
+def test_explain_says_when_a_mail_to_oneself_does_not_count(tmp_path: Path) -> None:
+    request = {"client_name": "mx.example.com", "helo_name": "mail.example.com", "sender": "b@example.org"}
+    explained = Bley(tmp_path).run("explain", *request_options(**BAD | request | {"recipient": "b@example.org"}))
+    assert "s_eq_r      1  sender is recipient\n" in explained
+    assert "sum         1  of all but dnsbl and dnswl; s_eq_r counts only beside a fact about the client" in explained
+    assert "verdict     pass, reason clean" in explained
 
 
 def test_explain_of_an_exempt_recipient_names_the_entry(tmp_path: Path) -> None:

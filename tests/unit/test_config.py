@@ -11,6 +11,7 @@ from bley.config import Settings, show
 from bley.core.dnslists import parse_dns_lists, understand
 from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
+from bley.core.scores import DEFAULT
 from bley.core.triplet import TripletRules
 from bley.database import Database, parse_database
 
@@ -52,6 +53,7 @@ def _value(key: str, text: str) -> object:
         ("dnswl_threshold", 1),
         ("dnsbl_threshold", 1),
         ("rfc_threshold", 2),
+        ("scores", DEFAULT),
         ("resolver", ()),
         ("check_timeout", timedelta(seconds=5)),
         ("use_spf", True),

@@ -451,6 +451,15 @@ def test_key_of_a_list_is_no_part_of_a_fault(text: str, fault: str, tmp_path: Pa
     assert str(caught.value) == f"{file}:2: {fault}"
 
 
+def test_a_finding_that_scores_do_not_know_has_file_and_line(tmp_path: Path) -> None:
+    file = _write(tmp_path, bley="rfc_threshold = 3\nscores = bley2,\n helo-claim-us=2")
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert str(caught.value) == (
+        f"{file}:3: scores = bley2,\nhelo-claim-us=2: has no finding 'helo-claim-us', did you mean 'helo-claims-us'?"
+    )
+
+
 def test_key_of_a_list_that_is_taken_for_a_key_of_the_file(tmp_path: Path) -> None:
     """Lists on lines of their own that are not indented."""
     file = _write(

@@ -83,6 +83,11 @@ _WHO = "client_name=unknown, client_address=192.0.2.1, sender=a@example.com, rec
             id="deferral, with all that was found",
         ),
         pytest.param(
+            DEFERRAL._replace(evidence={Check.HELO: Finding(2, ""), Check.HELO_NOT_FQDN: Finding(1, "")}),
+            f"action=greylist, reason=new, {_WHO}, why=helo, helo=2 helo-not-fqdn=1, wait=300",
+            id="deferral, with a finding that is told by its name",
+        ),
+        pytest.param(
             Decision(REQUEST, Reason.EARLY, defers=True, standing=Standing.EARLY, wait=timedelta(seconds=61)),
             f"action=greylist, reason=early, {_WHO}, why=early, wait=61",
             id="early retry",

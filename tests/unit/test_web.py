@@ -146,6 +146,7 @@ class TestMetrics:
         assert set(told) == {
             "bley_decisions",
             "bley_dns_silent",
+            "bley_findings",
             "bley_list_answers",
             "bley_list_latency_seconds",
             "bley_list_well",

@@ -1,75 +1,135 @@
-"""Does a client's name look like an access line: dial-up, DSL, cable, mobile?
+"""What does a host's name say of it: an access line (dial-up, DSL, cable, mobile), a rented machine, or a server?
 
-Only the labels before the registered domain are looked at, one by one, and words match whole: `liverpool.ac.uk`
-and `dynamics.com` are nobody's pool. A label that says what server it is (`mail-192-0-2-1`) is no access line,
-whatever else it holds; that says nothing of the other labels: `mx.dyn.example.net` is one.
-Where any label says `static` or the like, the provider tells that the line is not dynamic.
+Only the labels before the domain that a registry delegated are looked at, one by one. The address in the name decides
+before any word, since a name with it was made by a machine (`own_address.py`). Words match whole (`name_words.py`).
+
+A label speaks for what is below it, to its left: `mx.dyn.example.net` and `color-123.dsl.example.net` are lines,
+`192-0-2-1.smtp-out.example.com` is a mail server. `static` and the like speak for the whole name, but where the label
+to its right says that the address is lent: `static.dyn.example.net`.
+
+Rented machines (`ec2-192-0-2-1.compute.amazonaws.com`) and static lines are neither lines nor servers: nobody has
+named them, but they may send mail. Such a name counts nothing, and its domain is not its owner's.
 """
 
 import re
+from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 
+from bley.checks.name_words import FOR_A_TIME, HOSTERS, LINE, LINE_DOMAINS, MACHINES, MAIL, RENTED, STATIC
+from bley.checks.own_address import own_address_in
 from bley.core.domains import delegated_domain, registered_domain
-from bley.core.evidence import Finding
+from bley.core.evidence import Fact, Finding
 from bley.core.mail import Address
+from bley.core.scores import found
 
-__all__ = ["check_dynamic", "dynamic_sign", "server_domain"]
+__all__ = ["Kind", "Look", "check_dynamic", "dynamic_sign", "look_at", "server_domain"]
 
-_ACCESS = frozenset(
-    {"adsl", "bb", "broadband", "cable", "catv", "cpe", "dhcp", "dial", "dialin", "dialup", "dip", "dsl", "dyn"}
-    | {"dynamic", "dynamicip", "dyndsl", "dynip", "fttb", "ftth", "gprs", "hsdpa", "hsi", "lte", "mobile", "pool"}
-    | {"pools", "ppp", "pppoe", "rasdial", "sdsl", "umts", "vdsl", "wimax", "wlan", "wwan", "xdsl"}
-)
-_SERVER = frozenset(
-    {"imap", "mail", "mailer", "mailout", "mta", "mx", "mxout", "newsletter", "out", "outbound", "outgoing"}
-    | {"relay", "smtp"}
-)
-_STATIC = frozenset(
-    {"colo", "colocation", "dedi", "dedicated", "fix", "fixed", "hosted", "hosting", "server", "servers", "static"}
-    | {"staticip", "vps", "vserver"}
-)
+_LONGEST_NAME = 253
+"""Characters of a name in the DNS: RFC 1035 2.3.4. What is longer is no host's name."""
 
-_WORD = re.compile(r"[a-z]+")
-_FOUR_NUMBERS = re.compile(r"(?<![0-9])[0-9]{1,3}(?:[.-][0-9]{1,3}){3}(?![0-9])")
-_ZERO_PADDED = re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])")
+_WORD = re.compile(r"[^\W\d_]+")
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
+_FOUR_NUMBERS = re.compile(rf"(?<![0-9]){_OCTET}(?:[.-]{_OCTET}){{3}}(?![0-9])")
+_ZERO_PADDED = re.compile(r"(?<![0-9])(?:25[0-5]|2[0-4][0-9]|[01][0-9]{2}){4}(?![0-9])")
+
+
+class Kind(Enum):
+    """What a name says of its host."""
+
+    NAMED = "named"
+    """Somebody's server, or nothing: a name that was given by hand."""
+    DYNAMIC = "dynamic"
+    """An access line."""
+    RENTED = "rented"
+    """A static line or a rented machine that nobody has named."""
+
+
+class Look(NamedTuple):
+    """What a name says, and the sign of it in words.
+
+    A line is certain by all of its address, or by a word that is not its whole first label: `bb.example.edu` is not.
+    """
+
+    kind: Kind
+    sign: str = ""
+    is_certain: bool = False
+
+
+_NAMED, _RENTED = Look(Kind.NAMED), Look(Kind.RENTED)
+_ACCESS = FOR_A_TIME | LINE
 
 
 def check_dynamic(name: str, address: Address) -> Finding:
-    """Score 1 for a verified name that looks like an access line's, else 0; an empty name looks like nothing."""
+    """Whether a verified name looks like an access line's; an empty name looks like nothing."""
     if not name:
         return Finding(0, "no name, so none that looks dynamic")
-    sign = dynamic_sign(name, address)
-    return Finding(1, f"{name} {sign}") if sign else Finding(0, f"{name} does not look dynamic")
+    if sign := dynamic_sign(name, address):
+        return found(Fact.CLIENT_LOOKS_DYNAMIC, f"{name} {sign}")
+    return Finding(0, f"{name} does not look dynamic")
 
 
 def dynamic_sign(name: str, address: Address) -> str:
     """What makes `name` look like an access line's, in words; empty when it does not."""
-    name = name.rstrip(".").lower()
-    host = name.removesuffix(delegated_domain(name)).rstrip(".")
-    labels = host.split(".")
-    words = [set(_WORD.findall(label)) for label in labels]
-    if any(words_of_label & _STATIC for words_of_label in words):
-        return ""
-    others = ".".join(
-        label for label, words_of_label in zip(labels, words, strict=True) if not words_of_label & _SERVER
-    )
-    if numbers := _address_in(others, address):
-        return f"has the address {numbers} in it"
-    for words_of_label in words:
-        if (access := words_of_label & _ACCESS) and not words_of_label & _SERVER:
-            return f"has {min(access)!r} in it"
-    return ""
-
-
-def _address_in(host: str, address: Address) -> str:
-    """Four numbers in a row, twelve digits, or the client's own address in hexadecimal."""
-    if found := _FOUR_NUMBERS.search(host) or _ZERO_PADDED.search(host):
-        return found[0]
-    own = address.packed.hex() if address.version == 4 else ""
-    return own if own and own in host else ""
+    look = look_at(name.rstrip(".").lower(), address)
+    return look.sign if look.kind is Kind.DYNAMIC else ""
 
 
 @lru_cache(maxsize=16_384)
 def server_domain(name: str, address: Address) -> str:
-    """The registered domain of a verified name, empty where there is none or the name looks dynamic."""
-    return "" if not name or dynamic_sign(name, address) else registered_domain(name)
+    """The registered domain of a verified name, empty where there is none or its neighbours are strangers to it."""
+    if not name or look_at(name.rstrip(".").lower(), address).kind is not Kind.NAMED:
+        return ""
+    return registered_domain(name)
+
+
+@lru_cache(maxsize=8192)
+def look_at(name: str, address: Address) -> Look:
+    """What `name`, in lower case and without a trailing dot, says of the host at `address`."""
+    if len(name) > _LONGEST_NAME:
+        return _NAMED
+    domain = delegated_domain(name)
+    labels = name.removesuffix(domain).rstrip(".").split(".")
+    words = [set(_WORD.findall(label)) for label in labels]
+    below = _below(words, MAIL)
+    labels, words = labels[below:], words[below:]
+    if not any(labels):
+        return _NAMED
+    if domain in HOSTERS or _is_static(words):
+        return _RENTED
+    below = _below(words, MACHINES)
+    if look := _line(".".join(labels[below:]), words[below:], address, name.partition(".")[0], domain):
+        return look
+    if any(of_label & RENTED for of_label in words) or own_address_in(".".join(labels[:below]), address):
+        return _RENTED
+    return _NAMED
+
+
+def _below(words: list[set[str]], of_server: frozenset[str]) -> int:
+    """How many labels a server's word speaks for: its own and all below it."""
+    return max((at + 1 for at, of_label in enumerate(words) if of_label & of_server), default=0)
+
+
+def _is_static(words: list[set[str]]) -> bool:
+    """Whether a label says that the address stays, and none above it that it is lent."""
+    for of_label in reversed(words):
+        if of_label & STATIC:
+            return True
+        if of_label & FOR_A_TIME:
+            return False
+    return False
+
+
+def _line(host: str, words: list[set[str]], address: Address, first_label: str, domain: str) -> Look | None:
+    """The sign that labels are an access line's, the surest one; what begins with a bare word was named by hand."""
+    own = own_address_in(host, address)
+    if own and own.is_whole:
+        return Look(Kind.DYNAMIC, f"has the address {own.text} in it", is_certain=True)
+    if numbers := _FOUR_NUMBERS.search(host) or _ZERO_PADDED.search(host):
+        return Look(Kind.DYNAMIC, f"has the address {numbers[0]} in it", is_certain=True)
+    for at, of_label in reversed(list(enumerate(words))):
+        if access := of_label & _ACCESS:
+            return Look(Kind.DYNAMIC, f"has {min(access)!r} in it", is_certain=at > 0 or first_label not in _ACCESS)
+    if host and domain in LINE_DOMAINS:
+        return Look(Kind.DYNAMIC, f"is in {domain}, which has lines only", is_certain=True)
+    return Look(Kind.DYNAMIC, f"has {own.text} of its address in it") if own else None

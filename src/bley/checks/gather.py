@@ -8,15 +8,19 @@ from typing import Protocol
 
 from bley.checks.dnsl import AskedList, Inquiry, explained
 from bley.checks.dynamic import check_dynamic
-from bley.checks.helo import check_helo
+from bley.checks.helo import Us, check_helo, faults_of_helo
 from bley.core.errors import ResolverError
-from bley.core.evidence import Check, Evidence, Finding
+from bley.core.evidence import CHECK_OF, Check, Evidence, Fact, Finding
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds, settled, spf_can_tip
-from bley.metrics import UNKNOWN_FINDINGS
+from bley.core.scores import DEFAULT, Scores, found
+from bley.metrics import FOUND, UNKNOWN_FINDINGS
 from bley.ports import Resolver
 
 __all__ = ["Checks"]
+
+
+_NOBODY = Us()
 
 
 class _Spf(Protocol):
@@ -33,6 +37,8 @@ class Checks:
     spf: _Spf | None
     thresholds: Thresholds
     timeout: timedelta
+    scores: Scores = DEFAULT
+    us: Us = _NOBODY
     is_thorough: bool = False
     """Wait for every answer, also when none can change the judgement: to explain it."""
 
@@ -41,14 +47,15 @@ class Checks:
 
         What is late or failed is unknown. What was not needed is not in the evidence.
         """
-        evidence = check_request(request, address)
-        asks_spf = self.spf is not None and spf_can_tip(evidence, self.thresholds)
-        if not (asks_spf or self.dnswls or self.dnsbls):
-            return evidence
-        evidence |= await _Gathering(self, request, address, asks_spf=asks_spf).findings()
+        evidence = check_request(request, address, self.us, self.scores)
+        asks_spf = self.spf is not None and spf_can_tip(evidence, self.thresholds, self.scores)
+        if asks_spf or self.dnswls or self.dnsbls:
+            evidence |= await _Gathering(self, request, address, asks_spf=asks_spf).findings()
         for check, finding in evidence.items():
             if finding.score is None:
                 UNKNOWN_FINDINGS.labels(check.value).inc()
+            elif finding.fact:
+                FOUND.labels(finding.fact.value).inc()
         return {check: evidence[check] for check in Check if check in evidence}
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
@@ -76,7 +83,7 @@ class _Gathering:
         self._is_late = False
         self._spf: asyncio.Task[Finding] | None = None
         if checks.spf and asks_spf:
-            self._spf = loop.create_task(_check_spf(checks.spf, request, address))
+            self._spf = loop.create_task(_check_spf(checks.spf, request, address, checks.scores))
             self._spf.add_done_callback(self._look)
         self._look()
 
@@ -125,18 +132,34 @@ class _Gathering:
             self._is_settled.set_result(None)
 
 
-async def _check_spf(spf: _Spf, request: Request, address: Address) -> Finding:
+async def _check_spf(spf: _Spf, request: Request, address: Address, scores: Scores) -> Finding:
     try:
-        return await spf.check(request, address)
+        return scores.counted(await spf.check(request, address))
     except ResolverError as error:
         return Finding(None, str(error))
 
 
-def check_request(request: Request, address: Address) -> dict[Check, Finding]:
-    """What the request itself tells, without asking anybody."""
-    is_own = bool(request.sender) and request.sender.casefold() == request.recipient.casefold()
-    return {
-        Check.HELO: check_helo(request, address),
-        Check.DYNAMIC: check_dynamic(request.verified_name, address),
-        Check.SENDER_IS_RECIPIENT: Finding(int(is_own), "sender is recipient" if is_own else "sender is another"),
+def check_request(
+    request: Request, address: Address, us: Us = _NOBODY, scores: Scores = DEFAULT
+) -> dict[Check, Finding]:
+    """What the request itself tells, without asking anybody. What counts 0 and is not always told is left out."""
+    helo = check_helo(request, address)
+    findings = {
+        Check.HELO: scores.counted(helo),
+        Check.DYNAMIC: scores.counted(check_dynamic(request.verified_name, address)),
+        Check.SENDER_IS_RECIPIENT: scores.counted(_mail_to_oneself(request)),
     }
+    others = list(faults_of_helo(request, address, us, fits=helo.fact is not Fact.HELO_MISMATCH))
+    if not request.verified_name:
+        others.append(found(Fact.CLIENT_HAS_NO_NAME, "no name leads to its address and back"))
+    for finding in others:
+        if finding.fact and scores[finding.fact]:
+            findings[CHECK_OF[finding.fact]] = scores.counted(finding)
+    return findings
+
+
+def _mail_to_oneself(request: Request) -> Finding:
+    sender, recipient = (text.rstrip(".").casefold() for text in (request.sender, request.recipient))
+    if not sender or sender != recipient:
+        return Finding(0, "sender is another")
+    return found(Fact.SENDER_IS_RECIPIENT, "sender is recipient")

@@ -1,32 +1,93 @@
-"""Does the HELO name fit the client?
+"""What does the HELO name tell?
+
+How well it fits the client is told always:
 
     0   it equals the client's verified name
     1   it has the same registered domain, or is the client's address as a literal: [192.0.2.1], [IPv6:2001:db8::1]
     2   otherwise, and always where the client has no verified name and gives no literal
 
-Source: RFC 5321 4.1.1.1 and 4.1.3.
+What is wrong with it by itself is told where it does not fit: who says the name that leads to its address keeps the
+rules, whatever the name. Only whether that name is an access line's is asked of every HELO. Nothing asks the DNS.
+
+Source: RFC 5321 2.3.5, 4.1.1.1 and 4.1.3.
 """
 
-from bley.core.domains import registered_domain
-from bley.core.evidence import Finding
-from bley.core.mail import Address, Request, parse_address
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
-__all__ = ["check_helo"]
+from bley.checks.dynamic import Kind, look_at
+from bley.core.domains import registered_domain
+from bley.core.evidence import Fact, Finding
+from bley.core.mail import Address, Request, parse_address
+from bley.core.scores import found
+
+__all__ = ["Us", "check_helo", "faults_of_helo"]
 
 _IPV6_TAG = "ipv6:"
 
+_LOCAL = frozenset(
+    {"localhost", "invalid", "test"}  # RFC 6761 6.2 to 6.4
+    | {"local"}  # RFC 6762 3
+    | {"corp", "home", "internal", "intranet", "lan", "private"}  # RFC 6762 appendix G
+    | {"localdomain"}  # what Unix systems are called that nobody named
+)
+"""Last labels of names that no other network knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Us:
+    """What only we may be called: the host's name, and the networks whose clients are ours and never judged."""
+
+    hostname: str = ""
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
 
 def check_helo(request: Request, address: Address) -> Finding:
-    """Score how badly the HELO name fits; case and a trailing dot do not matter."""
-    helo, name = request.helo_name.rstrip(".").lower(), request.verified_name
+    """How badly the HELO name fits; case and a trailing dot do not matter."""
+    helo, name = _name(request.helo_name), request.verified_name
     if name and helo == name:
         return Finding(0, f"{helo} is the client's name")
     if _literal(helo) == address:
-        return Finding(1, f"{helo} is the client's address")
+        return found(Fact.HELO_HALF_MATCH, f"{helo} is the client's address")
     domain = registered_domain(helo)
     if domain and domain == registered_domain(name):
-        return Finding(1, f"{helo} is in {domain} like the client's name {name}")
-    return Finding(2, f"{helo or 'no HELO'} is not the client's name, {name or 'which is unknown'}")
+        return found(Fact.HELO_HALF_MATCH, f"{helo} is in {domain} like the client's name {name}")
+    return found(Fact.HELO_MISMATCH, f"{helo or 'no HELO'} is not the client's name, {name or 'which is unknown'}")
+
+
+def faults_of_helo(request: Request, address: Address, us: Us, *, fits: bool) -> Iterator[Finding]:
+    """What is wrong with the HELO name by itself; where it `fits`, at least by half, it can only look dynamic."""
+    helo = _name(request.helo_name)
+    look = look_at(helo, address)
+    if look.kind is Kind.DYNAMIC and look.is_certain:
+        yield found(Fact.HELO_LOOKS_DYNAMIC, f"{helo} {look.sign}")
+    if fits or not helo:
+        return
+    own = parse_address(helo)
+    if own:
+        yield found(Fact.HELO_BARE_ADDRESS, f"{helo} is an address without brackets")
+    elif "." not in helo and not helo.startswith("["):
+        yield found(Fact.HELO_NOT_FQDN, f"{helo} has no domain")
+    if helo.rpartition(".")[2] in _LOCAL:
+        yield found(Fact.HELO_IS_LOCAL, f"{helo} is no name in the public DNS")
+    if claim := _claim(helo, own or _literal(helo), request, us):
+        yield found(Fact.HELO_CLAIMS_US, f"{helo} is {claim}")
+
+
+def _claim(helo: str, address: Address | None, request: Request, us: Us) -> str:
+    """What of ours the HELO name says to be, empty if nothing."""
+    if address:
+        return "an address of ours" if any(address in network for network in us.networks) else ""
+    if "." not in helo:
+        return ""  # a short name is nobody's own
+    if helo == _name(us.hostname):
+        return "our own name"
+    return "the recipient's domain" if helo == _name(request.recipient.rpartition("@")[2]) else ""
+
+
+def _name(text: str) -> str:
+    return text.rstrip(".").lower()
 
 
 def _literal(helo: str) -> Address | None:

@@ -17,14 +17,15 @@ import spf
 
 from bley.checks.spf_scope import SPF_RECORD, Scope, SpfTrail, network_of
 from bley.core.errors import ResolverError
-from bley.core.evidence import Finding
+from bley.core.evidence import Fact, Finding
 from bley.core.mail import Address, Request
+from bley.core.scores import found
 from bley.ports import Resolver, ResourceRecord, RrType
 
 __all__ = ["SpfChecker"]
 
 _THREADS = 8
-_SUSPICIOUS = ("fail", "softfail")
+_FACT = {"fail": Fact.SPF_FAIL, "softfail": Fact.SPF_FAIL}
 _RESULTS = 20_000
 """Some 0.5 KB each: 10 MB."""
 
@@ -53,13 +54,13 @@ class SpfChecker:
         self._results: OrderedDict[tuple[str, object], tuple[float, Finding]] = OrderedDict()
 
     async def check(self, request: Request, address: Address) -> Finding:
-        """Score 1 for fail and softfail of MAIL FROM (of HELO for the null sender), else 0; unknown on temperror."""
+        """What SPF says of MAIL FROM, of HELO for the null sender: nothing for pass, unknown on temperror."""
         domain = (request.sender.rpartition("@")[2] if request.sender else request.helo_name).lower()
         loop = asyncio.get_running_loop()
         if finding := self._kept(domain, address, loop.time()):
             return finding
         if not self._best_guess and not await self._has_record(domain):
-            return Finding(0, f"none: {domain or 'the empty name'} has no SPF record")
+            return found(Fact.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record")
         judge = _Evaluation(self._resolver, loop, address, loop.time() + self._timeout.total_seconds())
         try:
             result, explanation = await loop.run_in_executor(self._threads, judge.run, request, self._best_guess)
@@ -67,7 +68,8 @@ class SpfChecker:
             judge.give_up()  # where nobody waits any more, its thread is free at once
         if result == "temperror":
             return Finding(None, f"{result}: {explanation}")
-        finding = Finding(int(result in _SUSPICIOUS), f"{result}: {explanation}".rstrip(": ") + f" ({domain})")
+        detail = f"{result}: {explanation}".rstrip(": ") + f" ({domain})"
+        finding = Finding(0, detail) if result == "pass" else found(_FACT.get(result, Fact.SPF_NO_PASS), detail)
         self._keep(domain, judge.trail, address, finding, loop.time())
         return finding
 

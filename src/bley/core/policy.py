@@ -1,13 +1,15 @@
 """The decision: from evidence to a judgement, and the name of every reason there is."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from bley.core.evidence import RFC_CHECKS, Check, Evidence
+from bley.core.evidence import ABOUT_CLIENT, ALWAYS_TOLD, RFC_CHECKS, Check, Evidence, Fact, Finding
 from bley.core.greylist import Status
+from bley.core.scores import DEFAULT, Scores, found
 
-__all__ = ["Bounds", "Judgement", "Reason", "Thresholds", "judge", "settled", "spf_can_tip"]
+__all__ = ["Bounds", "Judgement", "Reason", "Thresholds", "judge", "rfc_sum", "settled", "spf_can_tip"]
 
 
 class Reason(StrEnum):
@@ -30,6 +32,12 @@ class Reason(StrEnum):
     DNSBL = "dnsbl"
     HELO = "helo"
     DYNAMIC = "dynamic"
+    HELO_LOOKS_DYNAMIC = "helo-looks-dynamic"
+    CLIENT_HAS_NO_NAME = "client-has-no-name"
+    HELO_NOT_FQDN = "helo-not-fqdn"
+    HELO_BARE_ADDRESS = "helo-bare-address"
+    HELO_IS_LOCAL = "helo-is-local"
+    HELO_CLAIMS_US = "helo-claims-us"
     SENDER_IS_RECIPIENT = "sender-is-recipient"
     SPF = "spf"
     STORE_ERROR = "store-error"
@@ -41,7 +49,10 @@ _REASON = {
     Check.DYNAMIC: Reason.DYNAMIC,
     Check.SENDER_IS_RECIPIENT: Reason.SENDER_IS_RECIPIENT,
     Check.SPF: Reason.SPF,
+    **{check: Reason(check) for check in RFC_CHECKS if check not in ALWAYS_TOLD},
 }
+
+_COMPANY = ABOUT_CLIENT | {Fact.SPF_FAIL, Fact.SPF_NO_PASS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +80,34 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
         return Judgement(Status.TRUSTED, Reason.TRUSTED)
     if _is_listed(evidence, thresholds):
         return Judgement(Status.GREYLISTED, Reason.DNSBL)
+    return _judge_by_rfc_checks(evidence, thresholds)
+
+
+def rfc_sum(evidence: Evidence) -> int:
+    """What the RFC checks count together."""
+    return sum(_counted(evidence))
+
+
+def _judge_by_rfc_checks(evidence: Evidence, thresholds: Thresholds) -> Judgement:
     total = 0
-    for check in RFC_CHECKS:
-        total += _score(evidence, check)
+    for check, score in zip(RFC_CHECKS, _counted(evidence), strict=True):
+        total += score
         if total >= thresholds.rfc_threshold:
             return Judgement(Status.GREYLISTED, _REASON[check])
     return Judgement(Status.CLEAN, Reason.CLEAN)
+
+
+def _counted(evidence: Evidence) -> Iterator[int]:
+    """What each of the RFC checks counts beside the others."""
+    for check in RFC_CHECKS:
+        finding = evidence.get(check)
+        counts = finding is not None and (finding.counts_alone or _has_company(evidence))
+        yield _score(evidence, check) if counts else 0
+
+
+def _has_company(evidence: Evidence) -> bool:
+    """Whether something makes a mail to oneself suspicious: the client is no server's, or SPF does not pass."""
+    return any(finding.fact in _COMPANY for finding in evidence.values() if finding.score is not None)
 
 
 class Bounds(NamedTuple):
@@ -95,10 +128,10 @@ def settled(dnswl: Bounds | None, dnsbl: Bounds | None, thresholds: Thresholds, 
     return not awaits_spf and (dnsbl is None or dnsbl.most < thresholds.dnsbl_threshold)
 
 
-def spf_can_tip(evidence: Evidence, thresholds: Thresholds) -> bool:
-    """Whether SPF, which counts 1 at most, could still make the sum of the RFC checks reach its threshold."""
-    total = sum(_score(evidence, check) for check in RFC_CHECKS)
-    return total < thresholds.rfc_threshold <= total + 1
+def spf_can_tip(evidence: Evidence, thresholds: Thresholds, scores: Scores = DEFAULT) -> bool:
+    """Whether what the RFC checks say, or their reason, depends on what SPF says."""
+    possible = (Finding(0, ""), *(scores.counted(found(fact, "")) for fact in (Fact.SPF_FAIL, Fact.SPF_NO_PASS)))
+    return len({_judge_by_rfc_checks({**evidence, Check.SPF: finding}, thresholds) for finding in possible}) > 1
 
 
 def _is_trusted(evidence: Evidence, thresholds: Thresholds) -> bool:

@@ -9,13 +9,15 @@ from ipaddress import ip_address
 import pytest
 
 from bley.checks.dnsl import AskedList
-from bley.checks.gather import Checks
+from bley.checks.gather import Checks, check_request
+from bley.checks.helo import Us
 from bley.checks.list_watch import ListWatch
 from bley.core.dnslists import DnsList, Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
-from bley.core.evidence import Check, Evidence, Finding
+from bley.core.evidence import ALWAYS_TOLD, Check, Evidence, Fact, Finding
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
+from bley.core.scores import BLEY2, found, parse_scores
 from bley.metrics import REGISTRY
 from bley.ports import ResourceRecord, RrType
 from tests.fakes import SILENT, FakeClock, FakeResolver, Zone
@@ -137,8 +139,11 @@ class TestEvidence:
 
     async def test_findings_stand_in_one_order_whoever_answers_first(self) -> None:
         """So that the log's lines look alike."""
-        evidence = await gather(await make(FakeResolver(), FakeSpf()))
-        assert list(evidence) == list(Check)
+        evidence = await gather(await make(FakeResolver(), FakeSpf()), client_name="unknown", helo_name="[192.0.2.1]")
+        scores = parse_scores("client-has-no-name=0")
+        assert list(evidence) == [check for check in ALWAYS_TOLD if check is not Check.SPF] + ["client-has-no-name"]
+        checks = replace(await make(FakeResolver(), FakeSpf()), scores=scores)
+        assert list(await gather(checks, client_name="unknown", helo_name="[192.0.2.1]")) == list(ALWAYS_TOLD)
 
     async def test_spf_is_asked_only_where_it_can_tip_the_judgement(self) -> None:
         """With HELO 1 it can; with 0 it cannot, and with 2 it need not."""
@@ -154,6 +159,57 @@ class TestEvidence:
         resolver, spf = answers(wl=LISTED), FakeSpf()
         await gather(await make(resolver, spf))
         assert len(resolver.questions) == 3
+
+    async def test_spf_of_a_mail_to_oneself_is_asked_also_with_helo_0(self) -> None:
+        spf = FakeSpf(found(Fact.SPF_FAIL, "fail"))
+        evidence = await gather(await make(spf=spf), helo_name="mx.example.com", sender="b@example.org")
+        assert (spf.asked, evidence[Check.SPF].score) == (1, 1)
+
+    async def test_scores_say_what_each_finding_counts(self) -> None:
+        scores = parse_scores("helo-half-match=3, spf-fail=7")
+        checks = replace(await make(spf=FakeSpf(found(Fact.SPF_FAIL, "fail"))), scores=scores)
+        checks = replace(checks, thresholds=Thresholds(rfc_threshold=10))
+        evidence = await gather(checks)
+        assert (evidence[Check.HELO].score, evidence[Check.SPF].score) == (3, 7)
+
+    async def test_our_own_name_and_networks_are_known_to_the_checks(self) -> None:
+        checks = replace(await make(dnswls="", dnsbls=""), us=Us("mx.example.org"))
+        assert Check.HELO_CLAIMS_US in await gather(checks, helo_name="mx.example.org")
+
+
+class TestRequestAlone:
+    def find(self, **changes: str) -> dict[str, int | None]:
+        return {
+            check.value: finding.score for check, finding in check_request(REQUEST._replace(**changes), CLIENT).items()
+        }
+
+    def test_three_findings_are_always_told_and_the_others_where_they_are_found(self) -> None:
+        assert self.find() == {"helo": 1, "dyn": 0, "s_eq_r": 0}
+        assert self.find(client_name="unknown", helo_name="localhost") == {
+            "helo": 2,
+            "dyn": 0,
+            "s_eq_r": 0,
+            "helo-not-fqdn": 1,
+            "helo-is-local": 1,
+            "client-has-no-name": 1,
+        }
+
+    def test_an_access_line_that_says_its_own_name_is_found_twice(self) -> None:
+        """Once as the client's name and once as HELO; a part of the address alone is not enough for HELO."""
+        line = "ip-192-0-2-1.dsl.example.com"
+        assert self.find(client_name=line, helo_name=line) == {
+            "helo": 0,
+            "dyn": 1,
+            "s_eq_r": 0,
+            "helo-looks-dynamic": 1,
+        }
+        part = "x192-0-2.example.com"
+        assert self.find(client_name=part, helo_name=part) == {"helo": 0, "dyn": 1, "s_eq_r": 0}
+
+    def test_what_counts_0_is_not_looked_for_but_the_first_three_are_told(self) -> None:
+        request = REQUEST._replace(client_name="unknown", helo_name="localhost", sender="B@example.org.")
+        scores = {check.value: finding.score for check, finding in check_request(request, CLIENT, scores=BLEY2).items()}
+        assert scores == {"helo": 2, "dyn": 0, "s_eq_r": 1}
 
 
 class TestWhatIsWaitedFor:
@@ -284,6 +340,18 @@ class TestUnknownFindings:
         error = ResolverError("", "A", "SERVFAIL")
         checks = await make(answers(wl=LISTED, bl=SILENT, bl2=error), FakeSpf(None))
         assert await self.counted(checks) == {}
+
+
+class TestFindings:
+    async def test_what_is_found_is_counted_by_name(self) -> None:
+        def counts() -> list[float]:
+            values = [REGISTRY.get_sample_value("bley_findings_total", {"finding": fact}) for fact in Fact]
+            return [value for value in values if value is not None]
+
+        before = counts()
+        await gather(await make(dnswls="", dnsbls=""), client_name="unknown", helo_name="friend")
+        grown = {fact for fact, was, now in zip(Fact, before, counts(), strict=True) if now == was + 1}
+        assert grown == {Fact.HELO_MISMATCH, Fact.CLIENT_HAS_NO_NAME, Fact.HELO_NOT_FQDN}
 
 
 class TestExplain:

@@ -1,8 +1,11 @@
-"""Does the HELO name fit the client?"""
+"""Does the HELO name fit the client, and what is wrong with it?"""
+
+from ipaddress import ip_network
 
 import pytest
 
-from bley.checks.helo import check_helo
+from bley.checks.helo import Us, check_helo, faults_of_helo
+from bley.core.evidence import Fact
 from bley.core.mail import Request, parse_address
 
 NO_NAME = "unknown"
@@ -62,3 +65,70 @@ def test_detail_is_for_people(helo_name: str, client_name: str, detail: str) -> 
     address = parse_address("192.0.2.1")
     assert address is not None
     assert check_helo(Request(helo_name=helo_name, client_name=client_name), address).detail == detail
+
+
+CLIENT, OURS = "192.0.2.1", Us("mx.example.org", (ip_network("127.0.0.0/8"), ip_network("198.51.100.0/24")))
+
+
+def _faults(helo_name: str, client_name: str = NO_NAME, client_address: str = CLIENT) -> set[str]:
+    """What is found wrong with the HELO name by itself."""
+    address = parse_address(client_address)
+    assert address is not None
+    request = Request(helo_name=helo_name, client_name=client_name, recipient="jane@Example.ORG")
+    fits = check_helo(request, address).fact is not Fact.HELO_MISMATCH
+    return {finding.fact or "" for finding in faults_of_helo(request, address, OURS, fits=fits)}
+
+
+@pytest.mark.parametrize(
+    ("helo_name", "faults"),
+    [
+        pytest.param("friend", {"helo-not-fqdn"}, id="no dot"),
+        pytest.param("FRIEND.", {"helo-not-fqdn"}, id="no dot but the last"),
+        pytest.param("192.0.2.1", {"helo-bare-address"}, id="its own address without brackets"),
+        pytest.param("192.0.2.7", {"helo-bare-address"}, id="another's"),
+        pytest.param("2001:db8::1", {"helo-bare-address"}, id="IPv6"),
+        pytest.param("localhost", {"helo-not-fqdn", "helo-is-local"}, id="localhost"),
+        pytest.param("localhost.localdomain", {"helo-is-local"}, id="localdomain"),
+        pytest.param("pc.LOCAL.", {"helo-is-local"}, id="local"),
+        pytest.param("speedtouch.lan", {"helo-is-local"}, id="lan"),
+        pytest.param("local.example.com", set(), id="local is not the last label"),
+        pytest.param("dsl-192-0-2-1.example.com", {"helo-looks-dynamic"}, id="an access line"),
+        pytest.param("x.2-100.example.com", set(), id="what may be a server's number"),
+        pytest.param("example.org", {"helo-claims-us"}, id="the recipient's domain"),
+        pytest.param("EXAMPLE.org.", {"helo-claims-us"}, id="in another case"),
+        pytest.param("mx.example.org", {"helo-claims-us"}, id="our own name"),
+        pytest.param("mail.example.org", set(), id="another host of the recipient's domain"),
+        pytest.param("[198.51.100.7]", {"helo-claims-us"}, id="a literal of a network of ours"),
+        pytest.param("198.51.100.7", {"helo-bare-address", "helo-claims-us"}, id="the same without brackets"),
+        pytest.param("[127.0.0.1]", {"helo-claims-us"}, id="the loopback"),
+        pytest.param("[192.0.2.7]", set(), id="a literal of another"),
+        pytest.param("[IPv6:2001:db8::7]", set(), id="an IPv6 literal of another"),
+        pytest.param("mail.example.com", set(), id="a proper name, of another"),
+        pytest.param("", set(), id="no HELO"),
+    ],
+)
+def test_faults_of_a_helo_that_does_not_fit(helo_name: str, faults: set[str]) -> None:
+    assert _faults(helo_name) == faults
+
+
+@pytest.mark.parametrize(
+    ("helo_name", "client_name", "faults"),
+    [
+        pytest.param("mx.example.org", "mx.example.org", set(), id="our own server, relaying to itself"),
+        pytest.param("example.org", "smtp.example.org", set(), id="a server of the recipient's domain"),
+        pytest.param("localhost", "localhost", set(), id="localhost by name"),
+        pytest.param("[192.0.2.1]", NO_NAME, set(), id="its own address as a literal"),
+        pytest.param("x.dsl.example.com", "x.dsl.example.com", {"helo-looks-dynamic"}, id="an access line"),
+    ],
+)
+def test_a_helo_that_fits_can_only_look_dynamic(helo_name: str, client_name: str, faults: set[str]) -> None:
+    """What leads to the client's address is its name, whatever it is."""
+    assert _faults(helo_name, client_name) == faults
+
+
+def test_without_our_name_nobody_claims_it() -> None:
+    """A short host name, or none that is known, is no claim."""
+    request, address = Request(helo_name="mx", recipient="jane@"), parse_address(CLIENT)
+    assert address is not None
+    for us in (Us(), Us("mx")):
+        assert [finding.fact for finding in faults_of_helo(request, address, us, fits=False)] == ["helo-not-fqdn"]

@@ -1,13 +1,15 @@
 """From evidence to a judgement, and when no further evidence can change it."""
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 
-from bley.core.evidence import RFC_CHECKS, Check, Evidence, Finding
+from bley.core.evidence import CHECK_OF, RFC_CHECKS, Check, Evidence, Fact, Finding
 from bley.core.greylist import Status
-from bley.core.policy import Bounds, Judgement, Reason, Thresholds, judge, settled, spf_can_tip
+from bley.core.policy import Bounds, Judgement, Reason, Thresholds, judge, rfc_sum, settled, spf_can_tip
+from bley.core.scores import BLEY2, Scores, found, parse_scores
+from bley.core.scores import DEFAULT as BY_DEFAULT
 
 DEFAULT = Thresholds()
 TRUSTED = Judgement(Status.TRUSTED, Reason.TRUSTED)
@@ -146,7 +148,94 @@ def test_spf_is_asked_only_where_it_can_tip(helo: int, *, can_tip: bool) -> None
 def test_every_rfc_check_can_be_the_reason() -> None:
     thresholds = Thresholds(rfc_threshold=1)
     reasons = [judge({check: Finding(1, "")}, thresholds).reason for check in RFC_CHECKS]
-    assert reasons == [Reason.HELO, Reason.DYNAMIC, Reason.SENDER_IS_RECIPIENT, Reason.SPF]
+    assert reasons == [
+        "helo",
+        "dynamic",
+        "helo-looks-dynamic",
+        "client-has-no-name",
+        "helo-not-fqdn",
+        "helo-bare-address",
+        "helo-is-local",
+        "helo-claims-us",
+        "sender-is-recipient",
+        "spf",
+    ]
+
+
+def _of(*facts: Fact, **scores: int | None) -> Evidence:
+    """Facts as they count by default, and findings without a fact."""
+    return {CHECK_OF[fact]: found(fact, "") for fact in facts} | dict(_evidence(**scores))
+
+
+OWN = Fact.SENDER_IS_RECIPIENT
+
+
+@pytest.mark.parametrize(
+    ("evidence", "judgement"),
+    [
+        pytest.param(_of(OWN), CLEAN, id="alone"),
+        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH), CLEAN, id="with HELO 1"),
+        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH, spf=None), CLEAN, id="SPF is not known"),
+        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH, spf=0), CLEAN, id="SPF passes"),
+        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH, Fact.SPF_NO_PASS), _suspicious(Reason(OWN)), id="no pass"),
+        pytest.param(_of(OWN, Fact.SPF_NO_PASS), CLEAN, id="no pass, and nothing else"),
+        pytest.param(_of(OWN, Fact.SPF_FAIL), _suspicious(Reason.SPF), id="SPF fails"),
+        pytest.param(_of(OWN, Fact.CLIENT_LOOKS_DYNAMIC), _suspicious(Reason(OWN)), id="an access line"),
+        pytest.param(_of(OWN, Fact.CLIENT_HAS_NO_NAME), _suspicious(Reason(OWN)), id="no name"),
+        pytest.param(_of(OWN, Fact.HELO_MISMATCH), _suspicious(Reason.HELO), id="a mismatch, named first"),
+        pytest.param(_of(OWN, Fact.HELO_NOT_FQDN), CLEAN, id="a fact about HELO only"),
+    ],
+)
+def test_a_mail_to_oneself_counts_only_in_company(evidence: Evidence, judgement: Judgement) -> None:
+    """People write to themselves and to lists: it is suspicious from a client that is, or where SPF does not pass."""
+    assert judge(evidence, DEFAULT) == judgement
+
+
+def test_a_mail_to_oneself_counts_alone_by_the_scores_of_bley_2() -> None:
+    evidence = {check: BLEY2.counted(finding) for check, finding in _of(OWN, Fact.HELO_HALF_MATCH).items()}
+    assert judge(evidence, DEFAULT) == _suspicious(Reason.SENDER_IS_RECIPIENT)
+
+
+def test_an_unknown_mail_to_oneself_keeps_no_company_either() -> None:
+    """SPF that is late or failed does not make it count."""
+    late = {Check.SPF: Finding(None, "no answer in time", fact=Fact.SPF_NO_PASS)}
+    assert judge({**_of(OWN, Fact.HELO_HALF_MATCH), **late}, DEFAULT) == CLEAN
+
+
+@pytest.mark.parametrize(
+    ("evidence", "scores", "can_tip"),
+    [
+        pytest.param(_of(OWN), BY_DEFAULT, True, id="a mail to oneself, which then counts too"),
+        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH), BY_DEFAULT, True, id="with HELO 1"),
+        pytest.param(_of(OWN, Fact.CLIENT_LOOKS_DYNAMIC), BY_DEFAULT, False, id="it counts already"),
+        pytest.param(_of(), BY_DEFAULT, False, id="nothing is found"),
+        pytest.param(_of(), parse_scores("spf-fail=2"), True, id="SPF is enough"),
+        pytest.param(_of(), parse_scores("spf-no-pass=2"), True, id="so is that it does not pass"),
+        pytest.param(_of(Fact.HELO_HALF_MATCH), parse_scores("spf-fail=0"), False, id="SPF counts nothing"),
+        pytest.param(_of(OWN), parse_scores("bley2"), True, id="bley 2: one and one"),
+    ],
+)
+def test_spf_is_asked_where_its_answer_makes_a_difference(evidence: Evidence, scores: Scores, *, can_tip: bool) -> None:
+    counted = {check: scores.counted(finding) for check, finding in evidence.items()}
+    assert spf_can_tip(counted, DEFAULT, scores) is can_tip
+
+
+@pytest.mark.parametrize("facts", [facts for count in range(4) for facts in combinations(Fact, count)])
+@pytest.mark.parametrize("scores", [BY_DEFAULT, BLEY2, parse_scores("spf-no-pass=1, sender-is-recipient=2")])
+def test_spf_that_is_not_asked_could_not_have_changed_the_judgement(facts: tuple[Fact, ...], scores: Scores) -> None:
+    """Whatever else is found, and whatever SPF would have said."""
+    others: Evidence = {check: finding for check, finding in _of(*facts).items() if CHECK_OF[Fact.SPF_FAIL] != check}
+    evidence = {check: scores.counted(finding) for check, finding in others.items()}
+    answers = [Finding(0, "pass"), *(scores.counted(found(fact, "")) for fact in (Fact.SPF_FAIL, Fact.SPF_NO_PASS))]
+    judgements = {judge({**evidence, Check.SPF: answer}, DEFAULT) for answer in answers}
+    assert spf_can_tip(evidence, DEFAULT, scores) is (len(judgements) > 1)
+    if len(judgements) == 1:
+        assert judgements == {judge(evidence, DEFAULT)}
+
+
+def test_the_sum_is_what_the_judgement_counts() -> None:
+    assert rfc_sum(_of(OWN, Fact.HELO_HALF_MATCH, dnsbl=3, dnswl=1)) == 1
+    assert rfc_sum(_of(OWN, Fact.HELO_MISMATCH, Fact.HELO_NOT_FQDN)) == 4
 
 
 @pytest.mark.parametrize(("score", "shown"), [(None, "?"), (0, "0"), (2, "2"), (-1, "-1")])

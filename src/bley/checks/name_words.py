@@ -1,0 +1,84 @@
+"""What the labels of host names say, in the words of the providers of many countries. Facts, gathered from names.
+
+A word matches a whole label, or a part of one between digits, hyphens and underscores: `dsl` in `dsl-123`, `adsl7`,
+`x.dsl.example.net`, never in another word. So a word may stand here only if a server that is called so would be an
+oddity: no `home`, `user`, `client`, `net`.
+"""
+
+__all__ = ["FOR_A_TIME", "HOSTERS", "LINE", "LINE_DOMAINS", "MACHINES", "MAIL", "RENTED", "STATIC"]
+
+FOR_A_TIME = frozenset(
+    {"dhcp", "dial", "dialer", "dialin", "dialpool", "dialup", "dip", "dyn", "dynadsl", "dyndsl", "dynip", "dynpool"}
+    | {"dynamic", "dynamicip", "dynamicips", "dynamik", "dynamique", "dynamisch", "dynamisk", "dynamiczny"}
+    | {"dinamic", "dinamica", "dinamico", "einwahl", "isdn", "modem", "modems", "rasdial", "roaming"}
+)
+"""The address is the client's for a time only: it cannot be static as well."""
+
+LINE = frozenset(
+    {"adsl", "adslplus", "bbdsl", "dsl", "gdsl", "hdsl", "internetdsl", "rdsl", "sdsl", "shdsl", "vdsl", "xdsl"}
+    | {"cable", "cablelink", "cablemodem", "cmodem", "cmts", "catv", "docsis", "hfc", "hsd", "hsi", "kabel", "cpe"}
+    | {"ftth", "fttb", "fttc", "fttx", "gpon", "fios", "fbx", "freebox", "livebox"}
+    | {"bb", "bbtec", "broadband", "breitband", "bredband", "laajakaista", "bandaancha", "bandalarga"}
+    | {"ipad", "ipbf", "ipbfp", "ipngn", "ipngnfx", "ipxg"}  # NTT: p1234-ipad56marunouchi.tokyo.ocn.ne.jp
+    | {"mobile", "mobil", "movil", "cellular", "gprs", "gsm", "hsdpa", "hspa", "lte", "umts", "wwan"}
+    | {"wimax", "wifi", "wlan", "wireless"}
+    | {"pool", "pools", "ippool", "poolip", "ppp", "pppoe", "pppool", "cgn", "cgnat"}
+    | {"abo", "abonent", "abonents", "acesso", "assinante", "cust", "custip", "res", "resid", "residential", "resnet"}
+)
+"""A customer's line: DSL, cable, fibre, mobile, wireless; a pool; a customer. No `subscriber`, who has newsletters."""
+
+STATIC = frozenset(
+    {"static", "statics", "staticip", "staticips", "statisch", "statique", "estatico", "estatica", "statik"}
+    | {"fix", "fixe", "fixed", "fixip", "fixedip", "dedicated", "dedi", "colo", "colocation", "coloc"}
+)
+"""The provider says that the line, or the machine, keeps its address."""
+
+MAIL = frozenset(
+    {"email", "exchange", "imap", "list", "lists", "mail", "mailer", "mailgate", "mailgateway", "mailgw", "mailhost"}
+    | {"mailing", "mailings", "mailout", "mailrelay", "mails", "mailserver", "mta", "mx", "mxout", "newsletter"}
+    | {"out", "outbound", "outgoing", "outmail", "post", "relay", "smtp", "smtpgw", "smtpout", "smtprelay", "webmail"}
+    | {"correio", "correo", "courriel", "courrier", "poczta", "posta"}
+)
+"""A mail server, or such below the label: 192-0-2-1.mail-mail.facebook.com, a8-37.smtp-out.amazonses.com."""
+
+RENTED = frozenset({"vds", "vps", "vserver"})
+"""A machine that anybody can rent."""
+
+MACHINES = frozenset({"hosted", "hosting", "server", "servers", "srv"}) | RENTED
+"""A server of some kind, or such below the label."""
+
+HOSTERS = frozenset(
+    {"amazonaws.com"}  # EC2: ec2-192-0-2-1.compute-1.amazonaws.com; its mail service is amazonses.com
+    | {"googleusercontent.com"}  # Compute Engine: 1.2.0.192.bc.googleusercontent.com
+    | {"azure.com"}  # name.region.cloudapp.azure.com, rented as well
+    | {"your-server.de", "your-cloud.host"}  # Hetzner: static.192-0-2-1.clients.your-server.de
+    | {"linode.com", "linodeusercontent.com"}  # 192-0-2-1.ip.linodeusercontent.com, li123-45.members.linode.com
+    | {"vultr.com", "vultrusercontent.com"}  # 192.0.2.1.vultrusercontent.com
+    | {"contaboserver.net", "contabo.host"}  # vmi123456.contaboserver.net
+    | {"ovh.net", "kimsufi.com"}  # ns1234567.ip-192-0-2.eu, vps-0a1b2c3d.vps.ovh.net, ks1234.kimsufi.com
+    | {"poneytelecom.eu", "scaleway.com", "dedibox.fr"}  # 192-0-2-1.rev.poneytelecom.eu
+    | {"secureserver.net"}  # GoDaddy: ip-192-0-2-1.ip.secureserver.net; its relays say smtpout, mailrelay
+    | {"stratoserver.net", "onlinehome-server.com", "onlinehome-server.info"}  # h1234567.stratoserver.net, Ionos
+    | {"ip-pool.com"}  # Host Europe: static-ip-192-0-2-1.inaddr.ip-pool.com
+    | {"server4you.de", "startdedicated.com", "startdedicated.de"}  # PlusServer: euve12345.startdedicated.com
+    | {"colocrossing.com"}  # 192-0-2-1-host.colocrossing.com
+    | {"hostwindsdns.com"}  # client-192-0-2-1.hostwindsdns.com
+    | {"oraclecloud.com", "oraclevcn.com"}
+    | {"hwclouds-dns.com"}  # Huawei: ecs-192-0-2-1.compute.hwclouds-dns.com
+    | {"leaseweb.com", "leaseweb.net", "theplanet.com", "softlayer.com", "quadranet.com"}
+    | {"ultrasrv.de", "yourvserver.net", "happysrv.de", "goodsrv.de"}  # netcup: v22012345678901234.yourvserver.net
+    | {"timeweb.ru", "selectel.ru", "firstvds.ru", "reg.ru"}
+    | {"upcloud.host", "transip.nl", "bhost.net"}  # 192-0-2-1.de-fra1.upcloud.host, 192-0-2-1.colo.transip.nl
+)
+"""Domains in which anybody can rent a machine, which has such a name until its owner gives it one."""
+
+LINE_DOMAINS = frozenset(
+    {"pppool.de", "t-dialin.net", "t-ipconnect.de"}  # Germany: freenet, Deutsche Telekom
+    | {"shawcable.net"}  # Canada, Shaw: s0106 and the modem's hardware address; its mail servers are shaw.ca
+    | {"bbtec.net"}  # Japan, SoftBank: softbank192000002001.bbtec.net
+    | {"myvzw.com", "mycingular.net", "spcsdns.net"}  # United States, mobile: Verizon, AT&T, Sprint
+    | {"btcentralplus.com"}  # United Kingdom, BT: host192-0-2-1.range192-0.btcentralplus.com
+    | {"veloxzone.com.br"}  # Brazil, Oi: 19200002001.user.veloxzone.com.br
+    | {"direcpc.com"}  # Hughes, satellite: dpc192000002001.direcpc.com
+)
+"""Domains that providers use for their customers' lines alone: no mail server of theirs is in them."""

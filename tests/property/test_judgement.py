@@ -1,0 +1,113 @@
+"""The findings about a request, whatever it says: they only add up, and who keeps the rules is not delayed."""
+
+from ipaddress import ip_network
+from itertools import chain
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from bley.checks.dynamic import Kind, look_at
+from bley.checks.gather import check_request
+from bley.checks.helo import Us
+from bley.core.evidence import CHECK_OF, RFC_CHECKS, Check, Evidence, Fact, Finding
+from bley.core.greylist import Status
+from bley.core.mail import Request, parse_address
+from bley.core.policy import Judgement, Thresholds, judge, rfc_sum
+from bley.core.scores import BLEY2, DEFAULT, Scores, found
+from tests.unit.checks.test_dynamic import FILES, names
+
+US = Us("mx.example.org", (ip_network("127.0.0.0/8"),))
+REAL = list(chain.from_iterable(names(file) for file in FILES))
+
+_labels = st.sampled_from(
+    [
+        "mail",
+        "mx1",
+        "dsl",
+        "dyn",
+        "pool-7",
+        "static",
+        "host",
+        "192-0-2-1",
+        "198-51-100-7",
+        "c0000201",
+        "2",
+        "res",
+        "vps",
+    ]
+)
+_domains = st.sampled_from(["example.com", "example.co.uk", "pppool.de", "amazonaws.com", "local", "example.org"])
+_made = st.builds(lambda labels, domain: ".".join([*labels, domain]), st.lists(_labels, max_size=4), _domains)
+_wild = st.text(st.sampled_from("aZ019.-_[]:üßİ \x00"), max_size=80) | st.text(max_size=30)
+_names = _made | st.sampled_from([name for name, _, _ in REAL]) | _wild | st.just("unknown")
+_addresses = st.sampled_from(["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"] + [address for _, address, _ in REAL])
+_mail_addresses = st.sampled_from(["", "jane@example.org", "JANE@Example.ORG.", "john@example.com"])
+_requests = st.builds(
+    Request,
+    client_address=_addresses,
+    client_name=_names,
+    helo_name=_names | _addresses.map("[{}]".format) | st.sampled_from(["friend", "localhost", "mx.example.org"]),
+    sender=_mail_addresses,
+    recipient=_mail_addresses,
+)
+_scores = st.builds(
+    Scores, st.sampled_from(["default", "bley2"]), st.dictionaries(st.sampled_from(Fact), st.integers(0, 3))
+)
+_evidence = st.dictionaries(
+    st.sampled_from(Check),
+    st.builds(Finding, st.integers(0, 3) | st.none(), st.just(""), counts_alone=st.booleans()),
+)
+
+
+def _find(request: Request, scores: Scores = DEFAULT) -> Evidence:
+    address = parse_address(request.client_address)
+    assert address is not None
+    return check_request(request, address, US, scores)
+
+
+def _delays(judgement: Judgement) -> bool:
+    return judgement.status is Status.GREYLISTED
+
+
+@given(_evidence, st.sampled_from(Fact), _scores, st.integers(-1, 6))
+def test_no_finding_lowers_what_another_counts(evidence: Evidence, fact: Fact, scores: Scores, least: int) -> None:
+    """One fact more never makes the sum smaller, nor frees a client that was delayed without it."""
+    assume(CHECK_OF[fact] not in evidence)
+    more = {**evidence, CHECK_OF[fact]: scores.counted(found(fact, ""))}
+    assert rfc_sum(more) >= rfc_sum(evidence)
+    lists = {check: finding for check, finding in evidence.items() if check in RFC_CHECKS}
+    thresholds = Thresholds(rfc_threshold=least)
+    assert _delays(judge({**lists, CHECK_OF[fact]: more[CHECK_OF[fact]]}, thresholds)) >= _delays(
+        judge(lists, thresholds)
+    )
+
+
+@given(_requests, st.sampled_from([DEFAULT, BLEY2]))
+def test_who_says_a_name_that_is_no_line_s_is_never_delayed(request: Request, scores: Scores) -> None:
+    """A name, a matching HELO and no dynamic look are enough, even for a mail to oneself."""
+    name, address = request.verified_name, parse_address(request.client_address)
+    assert address is not None
+    assume(name and look_at(name, address).kind is not Kind.DYNAMIC)
+    evidence = _find(request._replace(helo_name=request.client_name), scores)
+    assert not _delays(judge(evidence, Thresholds()))
+
+
+@given(_requests, _scores, st.sampled_from(["lower", "upper", "title", "swapcase"]), st.sampled_from(["", "."]))
+def test_scores_are_stable_under_case_and_trailing_dots(request: Request, scores: Scores, case: str, dot: str) -> None:
+    """In the names of client and HELO, and in the domains of sender and recipient."""
+    texts = {name: getattr(request, name) for name in ("client_name", "helo_name", "sender", "recipient")}
+    assume(all(text.isascii() for text in texts.values()))  # ß has no capital that leads back to it
+    other = request._replace(**{name: getattr(text, case)() + (dot if text else "") for name, text in texts.items()})
+    shown = {check: (finding.score, finding.fact) for check, finding in _find(request, scores).items()}
+    assert {check: (finding.score, finding.fact) for check, finding in _find(other, scores).items()} == shown
+
+
+@given(_requests, _scores)
+def test_any_request_gets_its_findings_in_words(request: Request, scores: Scores) -> None:
+    """Nothing that comes from the wire raises, and each finding says why and counts what its fact counts."""
+    evidence = _find(request, scores)
+    assert set(evidence) >= {Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT}
+    for check, finding in evidence.items():
+        assert finding.detail
+        assert finding.score == (scores[finding.fact] if finding.fact else 0)
+        assert finding.fact is None or CHECK_OF[finding.fact] is check
