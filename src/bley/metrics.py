@@ -5,7 +5,7 @@ from functools import cache
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from bley.core.decision import Outcome
-from bley.core.evidence import Check, Fact
+from bley.core.evidence import ALWAYS_TOLD, Fact
 from bley.core.policy import Reason
 
 __all__ = ["FOUND", "LOG_DROPPED", "REGISTRY", "STORE_DOWN", "STORE_DROPPED", "UNKNOWN_FINDINGS", "count"]
@@ -33,7 +33,7 @@ UNKNOWN_FINDINGS = Counter(
     registry=REGISTRY,
 )
 
-for _check in Check:
+for _check in ALWAYS_TOLD:
     UNKNOWN_FINDINGS.labels(_check.value)  # so that each is there, with 0, from the start
 
 FOUND = Counter("bley_findings", "What was found about strangers.", ["finding"], registry=REGISTRY)

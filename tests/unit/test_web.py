@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bley.checks.list_report import ListReport
 from bley.core.errors import SettingsError
-from bley.core.evidence import Check
+from bley.core.evidence import ALWAYS_TOLD, Fact
 from bley.web import Web
 
 WELL = ListReport(
@@ -44,7 +44,7 @@ ILL = ListReport(
 )
 
 
-_LABELS = ("check", "list", "answer", "quantile", "ip")
+_LABELS = ("check", "finding", "list", "answer", "quantile", "ip")
 
 
 @dataclass
@@ -137,8 +137,11 @@ class TestMetrics:
         site.is_silent = True
         assert (await site.metrics())["bley_dns_silent"] == {(): 1}
 
-    async def test_unknown_findings_are_there_for_each_check_from_the_start(self, site: Site) -> None:
-        assert set((await site.metrics())["bley_unknown_findings_total"]) == {(check.value,) for check in Check}
+    async def test_findings_are_there_from_the_start(self, site: Site) -> None:
+        """Of the unknown ones those that can be unknown, or stand for such in the log."""
+        metrics = await site.metrics()
+        assert set(metrics["bley_unknown_findings_total"]) == {(check.value,) for check in ALWAYS_TOLD}
+        assert set(metrics["bley_findings_total"]) == {(fact.value,) for fact in Fact}
 
     async def test_there_is_nothing_else_and_each_is_explained(self, site: Site) -> None:
         families = text_string_to_metric_families((await site.get("/metrics")).text)

@@ -143,11 +143,13 @@ def check_request(
     request: Request, address: Address, us: Us = _NOBODY, scores: Scores = DEFAULT
 ) -> dict[Check, Finding]:
     """What the request itself tells, without asking anybody. What counts 0 and is not always told is left out."""
-    helo = check_helo(request, address)
+    helo, name = check_helo(request, address), check_dynamic(request.verified_name, address)
+    is_no_server = not request.verified_name or bool(name.fact) or helo.fact is Fact.HELO_MISMATCH
+    own = _mail_to_oneself(request, counts_alone=is_no_server or scores.counts_mail_to_oneself_alone)
     findings = {
         Check.HELO: scores.counted(helo),
-        Check.DYNAMIC: scores.counted(check_dynamic(request.verified_name, address)),
-        Check.SENDER_IS_RECIPIENT: scores.counted(_mail_to_oneself(request)),
+        Check.DYNAMIC: scores.counted(name),
+        Check.SENDER_IS_RECIPIENT: scores.counted(own),
     }
     others = list(faults_of_helo(request, address, us, fits=helo.fact is not Fact.HELO_MISMATCH))
     if not request.verified_name:
@@ -158,8 +160,9 @@ def check_request(
     return findings
 
 
-def _mail_to_oneself(request: Request) -> Finding:
+def _mail_to_oneself(request: Request, *, counts_alone: bool) -> Finding:
+    """People write to themselves: that is suspicious only from who is no server, or where SPF does not pass."""
     sender, recipient = (text.rstrip(".").casefold() for text in (request.sender, request.recipient))
     if not sender or sender != recipient:
         return Finding(0, "sender is another")
-    return found(Fact.SENDER_IS_RECIPIENT, "sender is recipient")
+    return found(Fact.SENDER_IS_RECIPIENT, "sender is recipient")._replace(counts_alone=counts_alone)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from bley.core.dnslists import ListAnswer
 
 __all__ = [
-    "ABOUT_CLIENT",
     "ALWAYS_TOLD",
     "CHECK_OF",
     "NO_EVIDENCE",
@@ -95,9 +94,6 @@ CHECK_OF = {
 }
 """Which check finds a fact: what is no check's only fact has its own name for a check."""
 
-ABOUT_CLIENT = frozenset({Fact.HELO_MISMATCH, Fact.CLIENT_LOOKS_DYNAMIC, Fact.CLIENT_HAS_NO_NAME})
-"""Facts that make a mail to oneself suspicious."""
-
 
 class Finding(NamedTuple):
     """One check's answer: what it counts (None: unknown) and, for people, why; of DNS lists, what each answered."""
@@ -108,7 +104,7 @@ class Finding(NamedTuple):
     fact: Fact | None = None
     """None: nothing that counts was found, or the check has no facts."""
     counts_alone: bool = True
-    """False: it counts only beside a fact of `ABOUT_CLIENT`, or where SPF is known not to pass."""
+    """False: it counts only where SPF is known not to pass."""
 
     def __str__(self) -> str:
         return "?" if self.score is None else str(self.score)

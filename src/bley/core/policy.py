@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from bley.core.evidence import ABOUT_CLIENT, ALWAYS_TOLD, RFC_CHECKS, Check, Evidence, Fact, Finding
+from bley.core.evidence import ALWAYS_TOLD, RFC_CHECKS, Check, Evidence, Fact, Finding
 from bley.core.greylist import Status
 from bley.core.scores import DEFAULT, Scores, found
 
@@ -52,7 +52,7 @@ _REASON = {
     **{check: Reason(check) for check in RFC_CHECKS if check not in ALWAYS_TOLD},
 }
 
-_COMPANY = ABOUT_CLIENT | {Fact.SPF_FAIL, Fact.SPF_NO_PASS}
+_NO_PASS = (Fact.SPF_FAIL, Fact.SPF_NO_PASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +99,12 @@ def _judge_by_rfc_checks(evidence: Evidence, thresholds: Thresholds) -> Judgemen
 
 def _counted(evidence: Evidence) -> Iterator[int]:
     """What each of the RFC checks counts beside the others."""
+    spf = evidence.get(Check.SPF)
+    is_without_pass = spf is not None and spf.score is not None and spf.fact in _NO_PASS
     for check in RFC_CHECKS:
         finding = evidence.get(check)
-        counts = finding is not None and (finding.counts_alone or _has_company(evidence))
+        counts = finding is not None and (finding.counts_alone or is_without_pass)
         yield _score(evidence, check) if counts else 0
-
-
-def _has_company(evidence: Evidence) -> bool:
-    """Whether something makes a mail to oneself suspicious: the client is no server's, or SPF does not pass."""
-    return any(finding.fact in _COMPANY for finding in evidence.values() if finding.score is not None)
 
 
 class Bounds(NamedTuple):

@@ -12,8 +12,11 @@ __all__ = ["BLEY2", "DEFAULT", "MOST", "Scores", "found", "parse_scores"]
 MOST = 999
 """A score is at most as high as a threshold can be."""
 
-_DEFAULT = dict.fromkeys(Fact, 1) | {Fact.HELO_MISMATCH: 2, Fact.SPF_NO_PASS: 0}
-"""A HELO that does not fit is enough for `rfc_threshold = 2` by itself; of the other facts two are needed."""
+_DEFAULT = dict.fromkeys(Fact, 1) | {Fact.HELO_MISMATCH: 2, Fact.CLIENT_HAS_NO_NAME: 0, Fact.SPF_NO_PASS: 0}
+"""A HELO that does not fit is enough for `rfc_threshold = 2` by itself; of the other facts two are needed.
+
+No name counts 0: without one HELO does not fit, or is the address literal that RFC 5321 4.1.3 has for such a host.
+"""
 
 _BLEY2 = dict.fromkeys(Fact, 0) | {
     Fact.HELO_MISMATCH: 2,
@@ -32,7 +35,7 @@ _SCORE = re.compile("[0-9]{1,3}")
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What each fact counts, 0 to `MOST`; a fact that counts 0 is not looked for where it has a check of its own."""
+    """What each fact counts, 0 to `MOST`; one that counts 0 is not told where it has a check of its own."""
 
     name: str = "default"
     """The scores that it begins with: `default` or `bley2`."""
@@ -52,10 +55,7 @@ class Scores:
         if finding.fact is None or finding.score is None:
             return finding
         score = self[finding.fact]
-        alone = finding.fact is not Fact.SENDER_IS_RECIPIENT or self.counts_mail_to_oneself_alone
-        if score == finding.score and alone is finding.counts_alone:
-            return finding
-        return finding._replace(score=score, counts_alone=alone)
+        return finding if score == finding.score else finding._replace(score=score)
 
     def __str__(self) -> str:
         return ", ".join([self.name, *(f"{fact}={score}" for fact, score in self.changed.items())])
@@ -69,7 +69,7 @@ BLEY2 = Scores("bley2")
 
 def found(fact: Fact, detail: str) -> Finding:
     """A fact as it counts by default; `Scores.counted` says what it counts by others."""
-    return Finding(_DEFAULT[fact], detail, fact=fact, counts_alone=fact is not Fact.SENDER_IS_RECIPIENT)
+    return Finding(_DEFAULT[fact], detail, fact=fact)
 
 
 def parse_scores(text: str) -> Scores:

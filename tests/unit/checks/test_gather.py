@@ -139,11 +139,11 @@ class TestEvidence:
 
     async def test_findings_stand_in_one_order_whoever_answers_first(self) -> None:
         """So that the log's lines look alike."""
-        evidence = await gather(await make(FakeResolver(), FakeSpf()), client_name="unknown", helo_name="[192.0.2.1]")
-        scores = parse_scores("client-has-no-name=0")
-        assert list(evidence) == [check for check in ALWAYS_TOLD if check is not Check.SPF] + ["client-has-no-name"]
-        checks = replace(await make(FakeResolver(), FakeSpf()), scores=scores)
-        assert list(await gather(checks, client_name="unknown", helo_name="[192.0.2.1]")) == list(ALWAYS_TOLD)
+        checks = replace(await make(FakeResolver(), FakeSpf()), thresholds=Thresholds(rfc_threshold=4))
+        evidence = await gather(checks, helo_name="localhost")
+        assert list(evidence) == [*(check for check in Check if check in evidence)]
+        assert list(evidence)[-2:] == [Check.HELO_NOT_FQDN, Check.HELO_IS_LOCAL]
+        assert list(await gather(await make(FakeResolver(), FakeSpf()))) == list(ALWAYS_TOLD)
 
     async def test_spf_is_asked_only_where_it_can_tip_the_judgement(self) -> None:
         """With HELO 1 it can; with 0 it cannot, and with 2 it need not."""
@@ -191,7 +191,6 @@ class TestRequestAlone:
             "s_eq_r": 0,
             "helo-not-fqdn": 1,
             "helo-is-local": 1,
-            "client-has-no-name": 1,
         }
 
     def test_an_access_line_that_says_its_own_name_is_found_twice(self) -> None:
@@ -205,6 +204,32 @@ class TestRequestAlone:
         }
         part = "x192-0-2.example.com"
         assert self.find(client_name=part, helo_name=part) == {"helo": 0, "dyn": 1, "s_eq_r": 0}
+
+    def test_no_name_counts_where_the_operator_wants_it(self) -> None:
+        """By default the literal of a client without a name is half a match, as RFC 5321 4.1.3 has it."""
+        request = REQUEST._replace(client_name="unknown", helo_name="[192.0.2.1]")
+        assert set(check_request(request, CLIENT)) == RFC
+        found_by = check_request(request, CLIENT, scores=parse_scores("client-has-no-name=1"))
+        assert found_by[Check.CLIENT_HAS_NO_NAME].score == 1
+
+    @pytest.mark.parametrize(
+        ("client_name", "helo_name", "counts"),
+        [
+            pytest.param("mx.example.com", "mx.example.com", False, id="HELO 0"),
+            pytest.param("mx.example.com", "smtp.example.com", False, id="HELO 1"),
+            pytest.param("mx.example.com", "[192.0.2.1]", False, id="a literal"),
+            pytest.param("unknown", "[192.0.2.1]", True, id="no name"),
+            pytest.param("x.dsl.example.com", "mx.example.com", True, id="an access line"),
+            pytest.param("mx.example.com", "mx.example.net", True, id="a mismatch"),
+        ],
+    )
+    def test_a_mail_to_oneself_counts_beside_a_fact_about_the_client(
+        self, client_name: str, helo_name: str, *, counts: bool
+    ) -> None:
+        request = REQUEST._replace(client_name=client_name, helo_name=helo_name, sender="B@example.org.")
+        for scores, counts_by_these in ((parse_scores(""), counts), (BLEY2, True)):
+            own = check_request(request, CLIENT, scores=scores)[Check.SENDER_IS_RECIPIENT]
+            assert (own.score, own.counts_alone) == (1, counts_by_these)
 
     def test_what_counts_0_is_not_looked_for_but_the_first_three_are_told(self) -> None:
         request = REQUEST._replace(client_name="unknown", helo_name="localhost", sender="B@example.org.")
@@ -351,7 +376,7 @@ class TestFindings:
         before = counts()
         await gather(await make(dnswls="", dnsbls=""), client_name="unknown", helo_name="friend")
         grown = {fact for fact, was, now in zip(Fact, before, counts(), strict=True) if now == was + 1}
-        assert grown == {Fact.HELO_MISMATCH, Fact.CLIENT_HAS_NO_NAME, Fact.HELO_NOT_FQDN}
+        assert grown == {Fact.HELO_MISMATCH, Fact.HELO_NOT_FQDN}
 
 
 class TestExplain:
