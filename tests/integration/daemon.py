@@ -75,8 +75,9 @@ class Bley:
         self.wait_log("reloaded", since=begun)
 
     def log(self) -> str:
-        """All that bley has written."""
-        return self._log_file.read_text() if self._log_file.exists() else ""
+        """All lines that bley has written. The last one may be there in part: a page of the file is seen before the next."""
+        text = self._log_file.read_text() if self._log_file.exists() else ""
+        return text[: text.rfind("\n") + 1]
 
     def wait_log(self, pattern: str, since: int = 0) -> re.Match[str]:
         """Where the log matches, as soon as it does; else the test fails."""
