@@ -75,7 +75,7 @@ class Bley:
         self.wait_log("reloaded", since=begun)
 
     def log(self) -> str:
-        """All lines that bley has written. The last one may be there in part: a page of the file is seen before the next."""
+        """All lines that bley has written; a last one that is there in part only is left out."""
         text = self._log_file.read_text() if self._log_file.exists() else ""
         return text[: text.rfind("\n") + 1]
 
