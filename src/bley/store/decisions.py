@@ -27,7 +27,7 @@ MAX_KNOWN = 1000
 """Decisions on known mail from one writing to the next: more than that a second is a test, or a flood."""
 
 MAX_SLICE = 100
-"""Decisions in one transaction, for which requests wait meanwhile: 2 ms on SQLite."""
+"""Decisions in one transaction, for which requests wait meanwhile."""
 
 COLLECT_SECONDS = 1.0
 
