@@ -33,9 +33,11 @@ class Interruption:
     async def read(self, items: Iterable[_T], *, waits: bool) -> AsyncIterator[_T]:
         """The items, until they are to end; `waits`: each may be long in coming."""
         iterator = iter(items)
-        while not self.is_wanted:
-            self._is_reading = waits
+        while True:
+            self._is_reading = waits  # before the look at is_wanted: a signal between the two must not be lost
             try:
+                if self.is_wanted:
+                    return
                 item = next(iterator)
             except StopIteration:
                 return
