@@ -71,12 +71,12 @@ class Dns:
         self.resolver = CaresResolver(settings.resolver, within)
         uncached = DnspythonResolver(settings.resolver, within)
         watch.follow((*settings.dnswls, *settings.dnsbls), uncached, self.resolver.forget)
-        self._spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
+        spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         self.checks = Checks(
             resolver=self.resolver,
             dnswls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnswls],
             dnsbls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnsbls],
-            spf=self._spf if settings.use_spf else None,
+            spf=spf if settings.use_spf else None,
             thresholds=settings.thresholds,
             timeout=settings.check_timeout,
             scores=settings.scores,
@@ -85,7 +85,6 @@ class Dns:
 
     async def close(self) -> None:
         """Give up what is still being asked."""
-        self._spf.close()
         await self.resolver.close()
 
 

@@ -2,24 +2,16 @@
 
 import asyncio
 import logging
-import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from functools import partial
 
-import aiodns
-import idna
-import pycares
-
+from bley.cares import CaresChannel, Outcome, RefusedNameError, ascii_name
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
 from bley.uncached import DnspythonResolver, fetched
 
 __all__ = ["CaresResolver"]
-
-_TRIES = 6
-"""For each server, before our own time-out ends it: c-ares asks again after some five times the usual delay, a quarter
-of a second say, and drops the late answer; a resolver that had to search for a second has it ready at a later try."""
 
 _FIRST_TRY_SECONDS = 1.0
 """How long c-ares waits for a server that it does not know yet."""
@@ -40,23 +32,7 @@ set a list aside (core.list_health): once it is not asked, nothing would be left
 _PROBE_SECONDS = 1.0
 """How often a silent DNS is asked whether it answers again."""
 
-_EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND})
-_RESPONSE_CODES = {
-    pycares.errno.ARES_EFORMERR: "FORMERR",
-    pycares.errno.ARES_ESERVFAIL: "SERVFAIL",
-    pycares.errno.ARES_ENOTIMP: "NOTIMP",
-    pycares.errno.ARES_EREFUSED: "REFUSED",
-}
-"""The failures that a server can answer (RFC 1035 4.1.1)."""
-
-_NO_ANSWER = {
-    pycares.errno.ARES_ETIMEOUT: "no answer in time",
-    pycares.errno.ARES_ECONNREFUSED: "connection refused",
-}
-
-_MISREAD = re.compile(r"[\0\\]")  # c-ares ends a name at NUL and takes a backslash for an escape
-
-_TYPE_NAMES = {getattr(pycares, f"QUERY_TYPE_{name}"): name for name in ("A", "AAAA", "CNAME", "MX", "PTR", "TXT")}
+_Answer = asyncio.Future[Sequence[ResourceRecord]]
 
 _log = logging.getLogger(__name__)
 
@@ -70,11 +46,11 @@ class CaresResolver:
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._servers, self._seconds = list(servers), within.total_seconds()
         self._uncached = DnspythonResolver(servers, within)
-        self._in_flight: dict[tuple[str, RrType], asyncio.Task[Sequence[ResourceRecord]]] = {}
+        self._in_flight: dict[tuple[str, RrType], _Answer] = {}
         self._is_silent, self._is_closed, self._in_a_row = False, False, 0
-        self._patient = 0
+        self._patient: set[_Answer] = set()
         self._probing: asyncio.Task[None] | None = None
-        self._retired: list[aiodns.DNSResolver] = []
+        self._retired: list[CaresChannel] = []
         self._open_channel()
 
     @property
@@ -85,70 +61,36 @@ class CaresResolver:
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         """See the port."""
         key = (name, rrtype)
-        question = self._in_flight.get(key)
-        if question is None:
-            question = self._in_flight[key] = asyncio.get_running_loop().create_task(self._resolve(name, rrtype))
-            question.add_done_callback(lambda _: self._in_flight.pop(key))
-            question.add_done_callback(fetched)
-        return question
-
-    async def _resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
+        answer = self._in_flight.get(key)
+        if answer and not answer.done():  # one from the cache is done before it is told
+            return answer
         if self._is_silent or self._is_closed:
-            raise ResolverError(name, rrtype, "the DNS does not answer", is_silence=True)
+            return _failed(ResolverError(name, rrtype, "the DNS does not answer", is_silence=True))
         try:
-            asked = self._channel().query_dns(_ascii(name), rrtype)
-        except UnicodeError as error:
-            raise ResolverError(name, rrtype, "no domain name") from error
-        if _is_refused_name(asked):
-            return await self._uncached.resolve(name, rrtype)
-        try:
-            await asyncio.wait([asked], timeout=self._seconds * _SOON)
-            answer = self._read(asked, name, rrtype)
-            records = await (answer if asked.done() else self._with_patience(answer, name, rrtype))
-        except ResolverError:
-            self._note(is_answered=False)
-            raise
-        self._note(is_answered=True)
-        return records
+            asked = ascii_name(name)
+        except UnicodeError:
+            return _failed(ResolverError(name, rrtype, "no domain name"))
+        question = _Question(key, self._seconds, partial(self._ask_patiently, name, rrtype))
+        self._in_flight[key] = question.answer
+        question.answer.add_done_callback(partial(self._answered, key, question))
+        self._channel().ask(asked, rrtype, question.take)
+        return question.answer
 
-    async def _read(
-        self, asked: asyncio.Future[pycares.DNSResult], name: str, rrtype: RrType
-    ) -> Sequence[ResourceRecord]:
-        """c-ares's answer as ours."""
-        try:
-            return [_record(record) for record in (await asked).answer]
-        except aiodns.error.DNSError as error:
-            number, words = error.args
-            if number in _EMPTY:
-                return []
-            why = _NO_ANSWER.get(number) or _RESPONSE_CODES.get(number, words)
-            raise ResolverError(name, rrtype, why, is_silence=number in _NO_ANSWER) from error
+    def _answered(self, key: tuple[str, RrType], question: "_Question", answer: _Answer) -> None:
+        if self._in_flight.get(key) is answer:
+            del self._in_flight[key]
+        is_failure = answer.cancelled() or answer.exception() is not None
+        if not question.is_refused:
+            self._note(is_answered=not is_failure)
 
-    async def _with_patience(
-        self, answer: Coroutine[None, None, Sequence[ResourceRecord]], name: str, rrtype: RrType
-    ) -> Sequence[ResourceRecord]:
-        """c-ares's answer, or that to a second question, asked once and waited for: c-ares drops late answers."""
-        failure = ResolverError(name, rrtype, "no answer in time", is_silence=True)
-        both: list[asyncio.Future[Sequence[ResourceRecord]]] = [asyncio.ensure_future(answer)]
-        both[0].add_done_callback(fetched)
-        if self._patient < _PATIENT:
-            both.append(self._uncached.resolve(name, rrtype))
-        self._patient += 1
-        try:
-            for first in asyncio.as_completed(both, timeout=self._seconds * (1 - _SOON)):
-                try:
-                    return await first
-                except TimeoutError:
-                    break
-                except ResolverError as error:
-                    failure = error
-                    if not error.is_silence:
-                        break
-        finally:
-            self._patient -= 1
-            for each in both:
-                each.cancel()
-        raise failure
+    def _ask_patiently(self, name: str, rrtype: RrType) -> _Answer | None:
+        """By dnspython, if there is room."""
+        if len(self._patient) >= _PATIENT:
+            return None
+        asked = self._uncached.resolve(name, rrtype)
+        self._patient.add(asked)
+        asked.add_done_callback(self._patient.discard)
+        return asked
 
     async def close(self) -> None:
         """Let go of the sockets; questions on their way end in ResolverError."""
@@ -157,18 +99,17 @@ class CaresResolver:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
         for channel in (self._cares, *self._retired):
-            await channel.close()
+            channel.close()
 
     def _open_channel(self) -> None:
-        first = min(_FIRST_TRY_SECONDS, self._seconds / 3)
-        self._cares = aiodns.DNSResolver(nameservers=self._servers or None, timeout=first, tries=_TRIES)
+        self._cares = CaresChannel(self._servers, min(_FIRST_TRY_SECONDS, self._seconds / 3))
         self._questions = 0
 
     def forget(self) -> None:
         """Ask anew, whatever is in the cache."""
         self._questions = _QUESTIONS_A_CHANNEL
 
-    def _channel(self) -> aiodns.DNSResolver:
+    def _channel(self) -> CaresChannel:
         """The channel to ask, a new one now and then; the old one answers what it was asked."""
         self._questions += 1
         if self._questions > _QUESTIONS_A_CHANNEL:
@@ -178,11 +119,11 @@ class CaresResolver:
             self._open_channel()
         return self._cares
 
-    def _let_go(self, old: aiodns.DNSResolver) -> None:
-        """Unreferenced, the channel closes itself; what it still asks, nobody waits for."""
+    def _let_go(self, old: CaresChannel) -> None:
+        """What it still asks, nobody waits for."""
         if not self._is_closed:
             self._retired.remove(old)
-            old.cancel()
+            old.close()
 
     def _note(self, *, is_answered: bool) -> None:
         """Count questions in a row without an answer; after some, ask whether it is the DNS that is silent."""
@@ -206,33 +147,63 @@ class CaresResolver:
         _log.warning("DNS: answers again")
 
 
-def _is_refused_name(asked: asyncio.Future[pycares.DNSResult]) -> bool:
-    """c-ares refuses what is no host name, before it asks anybody."""
-    error = asked.exception() if asked.done() else None
-    return error is not None and error.args[0] == pycares.errno.ARES_EBADNAME
+def _failed(error: ResolverError) -> _Answer:
+    answer: _Answer = asyncio.get_running_loop().create_future()
+    answer.set_exception(error)
+    answer.add_done_callback(fetched)
+    return answer
 
 
-def _ascii(name: str) -> str:
-    """The name as it is asked, internationalised names in their A-label form (RFC 5891); UnicodeError if it is none."""
-    if _MISREAD.search(name):
-        raise UnicodeError(f"{name!r} cannot be asked")
-    return name if name.isascii() else idna.encode(name, uts46=True).decode()
+class _Question:
+    """A question on its way to c-ares, and to dnspython where c-ares refuses the name, or takes long.
 
+    c-ares asks again and again, and drops a late answer to what it asked before; dnspython asks once and waits.
+    """
 
-def _record(record: pycares.DNSRecord) -> ResourceRecord:
-    rrtype = _TYPE_NAMES.get(record.type, str(record.type))
-    data: Any = record.data
-    match rrtype:
-        case "A" | "AAAA":
-            value = data.addr
-        case "TXT":
-            value = data.data
-        case "MX":
-            value = (data.priority, data.exchange)
-        case "CNAME":
-            value = data.cname
-        case "PTR":
-            value = data.dname
-        case _:
-            value = ""
-    return ResourceRecord(record.name, rrtype, value, record.ttl)
+    def __init__(self, asked: tuple[str, RrType], seconds: float, ask_patiently: Callable[[], _Answer | None]) -> None:
+        self._asked, self._seconds, self._ask_patiently = asked, seconds, ask_patiently
+        self._loop = asyncio.get_running_loop()
+        self.answer: _Answer = self._loop.create_future()
+        self.is_refused = False
+        """c-ares did not ask: what came of it says nothing of the DNS."""
+        self._timer = self._loop.call_later(seconds * _SOON, self._be_patient)
+        self._asked_patiently: _Answer | None = None
+        self._awaited = 1
+
+    def take(self, outcome: Outcome) -> None:
+        """What c-ares has told, or dnspython."""
+        self._awaited -= 1
+        if self.answer.done():
+            return
+        if is_refused := isinstance(outcome, RefusedNameError):
+            self.is_refused = True
+            self._be_patient()
+        if not isinstance(outcome, ResolverError):
+            self._end()
+            self.answer.set_result(outcome)
+        elif not self._awaited or not (is_refused or outcome.is_silence):
+            self._end()
+            self.answer.set_exception(outcome)
+
+    def _be_patient(self) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_later(self._seconds * (1 - _SOON), self._give_up)
+        if asked := self._ask_patiently():
+            self._awaited += 1
+            self._asked_patiently = asked
+            asked.add_done_callback(self._take_patient)
+
+    def _take_patient(self, asked: _Answer) -> None:
+        if not asked.cancelled():
+            error = asked.exception()
+            self.take(error if isinstance(error, ResolverError) else asked.result())
+
+    def _give_up(self) -> None:
+        if not self.answer.done():
+            self._end()
+            self.answer.set_exception(ResolverError(*self._asked, "no answer in time", is_silence=True))
+
+    def _end(self) -> None:
+        self._timer.cancel()
+        if self._asked_patiently:
+            self._asked_patiently.cancel()

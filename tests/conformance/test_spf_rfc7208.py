@@ -179,7 +179,6 @@ async def _check(dns: DnsServer, test: Mapping[str, Any]) -> tuple[str, str]:
     except ResolverError as error:
         return "temperror", str(error)
     finally:
-        checker.close()
         await resolver.close()
     result = finding.detail.partition(":")[0].partition(" ")[0]
     assert finding.score == {"temperror": None, "fail": 1, "softfail": 1}.get(result, 0)

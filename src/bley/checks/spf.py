@@ -1,19 +1,17 @@
 """May this client send for this sender's domain? (RFC 7208)
 
-pyspf judges, in a thread; every look-up it makes goes through our resolver on the event loop.
-A domain without an SPF record, the common case, is seen by one look-up without a thread.
+pyspf judges, in a greenlet: where it needs a look-up it is suspended, and goes on with what our resolver has found.
+A domain without an SPF record, the common case, is seen by one look-up without pyspf.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as LookupTimeoutError
-from contextvars import ContextVar
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import cast
 
 import spf
+from greenlet import getcurrent, greenlet
 
 from bley.checks.spf_scope import SPF_RECORD, Scope, SpfTrail, network_of
 from bley.core.errors import ResolverError
@@ -24,33 +22,32 @@ from bley.ports import Resolver, ResourceRecord, RrType
 
 __all__ = ["SpfChecker"]
 
-_THREADS = 8
 _FACT = {"fail": Fact.SPF_FAIL, "softfail": Fact.SPF_FAIL}
 _RESULTS = 20_000
 """Some 0.5 KB each: 10 MB."""
 
+_LONGEST_RECORD = 4096
+"""Octets. pyspf takes 10 us a mechanism, in which nobody else is answered; RFC 7208 3.4 wants no more than 512."""
+
 Answers = list[tuple[tuple[str, str], object]]
 """As pyspf wants them: ((name, type), value); a TXT value is a sequence of byte strings."""
 
-_lookup: ContextVar[Callable[[str, RrType], Answers]] = ContextVar("_lookup")
-
 
 def _look_up_for_pyspf(name: str, rrtype: RrType, _strict: object = True, _timeout: float = 0) -> Answers:
-    return _lookup.get()(name, rrtype)
+    return cast(_Evaluation, getcurrent()).look_up(name, rrtype)
 
 
 spf.DNSLookup = _look_up_for_pyspf  # pyspf has no other way to be given a resolver
 
 
 class SpfChecker:
-    """Checks SPF with a pool of threads, each for at most `timeout`; `best_guess` judges domains without a record.
+    """Checks SPF, each time for at most `timeout`; `best_guess` judges domains without a record.
 
     Results are kept as long as all records involved, at most an hour, at most `_RESULTS` of them.
     """
 
     def __init__(self, resolver: Resolver, timeout: timedelta, *, best_guess: bool) -> None:
         self._resolver, self._timeout, self._best_guess = resolver, timeout, best_guess
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spf")
         self._results: OrderedDict[tuple[str, object], tuple[float, Finding]] = OrderedDict()
 
     async def check(self, request: Request, address: Address) -> Finding:
@@ -61,17 +58,32 @@ class SpfChecker:
             return finding
         if not self._best_guess and not await self._has_record(domain):
             return found(Fact.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record")
-        judge = _Evaluation(self._resolver, loop, address, loop.time() + self._timeout.total_seconds())
-        try:
-            result, explanation = await loop.run_in_executor(self._threads, judge.run, request, self._best_guess)
-        finally:
-            judge.give_up()  # where nobody waits any more, its thread is free at once
+        trail = SpfTrail(address)
+        result, explanation = await self._evaluate(_Evaluation(address, trail), request)
         if result == "temperror":
             return Finding(None, f"{result}: {explanation}")
         detail = f"{result}: {explanation}".rstrip(": ") + f" ({domain})"
         finding = Finding(0, detail) if result == "pass" else found(_FACT.get(result, Fact.SPF_NO_PASS), detail)
-        self._keep(domain, judge.trail, address, finding, loop.time())
+        self._keep(domain, trail, address, finding, loop.time())
         return finding
+
+    async def _evaluate(self, evaluation: "_Evaluation", request: Request) -> tuple[str, str]:
+        """pyspf's result and explanation."""
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                told = evaluation.switch(request, self._best_guess)
+                while not evaluation.dead:
+                    try:
+                        records = await asyncio.shield(self._resolver.resolve(*told))
+                    except ResolverError as error:
+                        told = evaluation.throw(spf.TempError(f"DNS {error}"))
+                    else:
+                        told = evaluation.switch(records)
+        except TimeoutError:
+            return "temperror", "DNS took too long"
+        finally:
+            evaluation.throw()  # where nobody waits any more; else it has ended
+        return cast(tuple[str, str], told)
 
     async def _has_record(self, domain: str) -> bool:
         if not domain or domain.startswith("["):
@@ -96,30 +108,17 @@ class SpfChecker:
         if len(self._results) > _RESULTS:
             self._results.popitem(last=False)
 
-    def close(self) -> None:
-        """Let go of the threads; those at work end by themselves within the time-out."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
+class _Evaluation(greenlet):
+    """One evaluation by pyspf. `switch` gives the name and type to look up, at the end the result and explanation."""
 
-class _Evaluation:
-    """One evaluation by pyspf, in a thread; it ends at `deadline`, by the loop's clock."""
-
-    def __init__(self, resolver: Resolver, loop: asyncio.AbstractEventLoop, address: Address, deadline: float) -> None:
-        self._resolver, self._loop, self._address, self._deadline = resolver, loop, address, deadline
-        self.trail = SpfTrail(address)
-        self._asked: Future[Sequence[ResourceRecord]] | None = None
-
-    def give_up(self) -> None:
-        """End it: the look-up on its way, and all that would follow, fail."""
-        self._deadline = 0.0
-        if self._asked:
-            self._asked.cancel()
+    def __init__(self, address: Address, trail: SpfTrail) -> None:
+        super().__init__()
+        self._address, self._trail = address, trail
 
     def run(self, request: Request, best_guess: bool) -> tuple[str, str]:
-        """pyspf's result and explanation."""
-        _lookup.set(self._look_up)
-        seconds = max(self._deadline - self._loop.time(), 0)
-        query = spf.query(str(self._address), request.sender, request.helo_name, querytime=seconds)
+        """Judge; begun by the first `switch`, with these arguments."""
+        query = spf.query(str(self._address), request.sender, request.helo_name)
         if request.sender:
             # pyspf splits at the first @, mail at the last: "x@y"@example.com is example.com's.
             local, _, query.o = request.sender.rpartition("@")
@@ -128,24 +127,21 @@ class _Evaluation:
             result, _, explanation = query.check()
             if result == "none" and best_guess:
                 result, _, explanation = query.best_guess()
-                self.trail.narrow(Scope.ADDRESS)
+                self._trail.narrow(Scope.ADDRESS)
                 explanation = f"best guess, {explanation}"
         except Exception as error:  # noqa: BLE001 (pyspf's own, by a record that it did not foresee: the record is wrong)
             return "permerror", f"pyspf: {error!r}"
         return cast(str, result), cast(str, explanation)
 
-    def _look_up(self, name: str, rrtype: RrType) -> Answers:
-        asked = self._asked = asyncio.run_coroutine_threadsafe(self._resolve(name, rrtype), self._loop)
-        try:
-            records = asked.result(max(self._deadline - self._loop.time(), 0))
-        except (ResolverError, LookupTimeoutError, CancelledError) as error:
-            asked.cancel()
-            raise spf.TempError(f"DNS {str(error) or 'took too long'}") from error
-        self.trail.saw(rrtype, records)
+    def look_up(self, name: str, rrtype: RrType) -> Answers:
+        """Be suspended until the records are there. Raises spf.TempError where the DNS fails."""
+        assert self.parent, "only the first greenlet of a thread has none"
+        records: Sequence[ResourceRecord] = self.parent.switch((name, rrtype))
+        self._trail.saw(rrtype, records)
+        for record in records:
+            if isinstance(record.data, bytes) and len(record.data) > _LONGEST_RECORD and SPF_RECORD.match(record.data):
+                raise spf.PermError(f"the SPF record is longer than {_LONGEST_RECORD} octets", name)
         return [_for_pyspf(record) for record in records]
-
-    async def _resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
-        return await asyncio.shield(self._resolver.resolve(name, rrtype))
 
 
 def _for_pyspf(record: ResourceRecord) -> tuple[tuple[str, str], object]:

@@ -1,0 +1,153 @@
+"""One channel of c-ares, with its sockets on the event loop, and what it answers in our words."""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import idna
+import pycares
+
+from bley.core.errors import ResolverError
+from bley.ports import ResourceRecord, RrType
+
+__all__ = ["CaresChannel", "Outcome", "RefusedNameError", "ascii_name"]
+
+Outcome = Sequence[ResourceRecord] | ResolverError
+
+_TRIES = 6
+"""For each server, before our own time-out ends it: c-ares asks again after some five times the usual delay, a quarter
+of a second say, and drops the late answer; a resolver that had to search for a second has it ready at a later try."""
+
+_TICK_SECONDS = 0.1
+"""How exactly c-ares asks again; it is woken only while it waits for an answer."""
+
+_EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND})
+_RESPONSE_CODES = {
+    pycares.errno.ARES_EFORMERR: "FORMERR",
+    pycares.errno.ARES_ESERVFAIL: "SERVFAIL",
+    pycares.errno.ARES_ENOTIMP: "NOTIMP",
+    pycares.errno.ARES_EREFUSED: "REFUSED",
+}
+"""The failures that a server can answer (RFC 1035 4.1.1)."""
+
+_NO_ANSWER = {
+    pycares.errno.ARES_ETIMEOUT: "no answer in time",
+    pycares.errno.ARES_ECONNREFUSED: "connection refused",
+}
+
+_MISREAD = re.compile(r"[\0\\]")  # c-ares ends a name at NUL and takes a backslash for an escape
+
+_NO_FD = pycares.ARES_SOCKET_BAD
+_TYPES: dict[RrType, int] = {
+    "A": pycares.QUERY_TYPE_A,
+    "AAAA": pycares.QUERY_TYPE_AAAA,
+    "MX": pycares.QUERY_TYPE_MX,
+    "NS": pycares.QUERY_TYPE_NS,
+    "PTR": pycares.QUERY_TYPE_PTR,
+    "TXT": pycares.QUERY_TYPE_TXT,
+}
+_TYPE_NAMES = {number: name for name, number in _TYPES.items()} | {pycares.QUERY_TYPE_CNAME: "CNAME"}
+
+
+class RefusedNameError(ResolverError):
+    """c-ares refuses to ask for what is no host name; somebody else may."""
+
+
+class CaresChannel:
+    """Asks the given servers (none: the system's), and keeps answers for their TTL (NODATA for an hour).
+
+    A server that it does not know yet has `first_try_seconds` until it is asked again.
+    """
+
+    def __init__(self, servers: Sequence[str], first_try_seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._fds: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._cares = pycares.Channel(
+            servers=servers or None, timeout=first_try_seconds, tries=_TRIES, sock_state_cb=self._watch
+        )
+
+    def ask(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+        """`then` is called with what came of it, once: maybe before this returns. The name is one of `ascii_name`'s."""
+        is_answered = False
+
+        def answered(result: pycares.DNSResult | None, number: int | None) -> None:
+            nonlocal is_answered
+            if not is_answered:
+                is_answered = True
+                then(_outcome(result, number, name, rrtype))
+
+        try:
+            self._cares.query(name, _TYPES[rrtype], callback=answered)
+        except pycares.AresError as error:  # it may have told that by the callback already
+            answered(None, error.args[0])
+
+    def close(self) -> None:
+        """Let go of the sockets; questions on their way end in ResolverError."""
+        self._cares.cancel()
+        if self._timer:
+            self._timer.cancel()
+        for fd in self._fds:
+            self._loop.remove_reader(fd)
+            self._loop.remove_writer(fd)
+        self._fds.clear()
+        self._cares.close()  # later, in a thread: what it says of its sockets then is of none that we know
+
+    def _watch(self, fd: int, readable: bool, writable: bool) -> None:
+        """c-ares says what it waits for at a socket, at the end for nothing."""
+        if readable or writable:
+            self._fds.add(fd)
+            if readable:
+                self._loop.add_reader(fd, self._cares.process_fd, fd, _NO_FD)
+            if writable:
+                self._loop.add_writer(fd, self._cares.process_fd, _NO_FD, fd)
+            if self._timer is None:
+                self._timer = self._loop.call_later(_TICK_SECONDS, self._tick)
+        elif fd in self._fds:
+            self._fds.discard(fd)
+            self._loop.remove_reader(fd)
+            self._loop.remove_writer(fd)
+
+    def _tick(self) -> None:
+        """Have it look at the time."""
+        self._cares.process_fd(_NO_FD, _NO_FD)
+        self._timer = self._loop.call_later(_TICK_SECONDS, self._tick) if self._fds else None
+
+
+def ascii_name(name: str) -> str:
+    """The name as it is asked, internationalised names in their A-label form (RFC 5891); UnicodeError if it is none."""
+    if _MISREAD.search(name):
+        raise UnicodeError(f"{name!r} cannot be asked")
+    return name if name.isascii() else idna.encode(name, uts46=True).decode()
+
+
+def _outcome(result: pycares.DNSResult | None, number: int | None, name: str, rrtype: RrType) -> Outcome:
+    if result is not None:
+        return [_record(record) for record in result.answer]
+    assert number is not None, "c-ares gives either"
+    if number in _EMPTY:
+        return []
+    if number == pycares.errno.ARES_EBADNAME:
+        return RefusedNameError(name, rrtype, "no host name")
+    why = _NO_ANSWER.get(number) or _RESPONSE_CODES.get(number) or str(pycares.errno.strerror(number))
+    return ResolverError(name, rrtype, why, is_silence=number in _NO_ANSWER)
+
+
+def _record(record: pycares.DNSRecord) -> ResourceRecord:
+    rrtype = _TYPE_NAMES.get(record.type, str(record.type))
+    data: Any = record.data
+    match rrtype:
+        case "A" | "AAAA":
+            value = data.addr
+        case "TXT":
+            value = data.data
+        case "MX":
+            value = (data.priority, data.exchange)
+        case "CNAME":
+            value = data.cname
+        case "PTR":
+            value = data.dname
+        case _:
+            value = ""
+    return ResourceRecord(record.name, rrtype, value, record.ttl)
