@@ -223,7 +223,7 @@ def machine() -> dict[str, str]:
         "cores": str(len(Path("/proc/cpuinfo").read_text().split("processor\t")) - 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("uvloop", "sqlalchemy", "aiodns")},
+        **{name: version(name) for name in ("uvloop", "sqlalchemy", "pycares")},
     }
 
 

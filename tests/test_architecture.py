@@ -14,7 +14,7 @@ STOREYS = [
     ["explain", "list_commands", "store_commands", "daemon"],
     ["server", "predecessors", "cli_options"],
     ["connection", "store", "resolver", "systemd", "web"],
-    ["uncached"],
+    ["cares", "uncached"],
     ["service"],
     ["actions", "checks", "log", "known_mail", "config_file", "json_lines", "interruption"],
     ["log_output"],

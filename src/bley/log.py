@@ -127,7 +127,7 @@ def _found(decision: Decision) -> str:
     """What a line has between request and instance."""
     found = f", why={decision.reason.value}" if decision.defers else ""
     if decision.evidence:
-        scores = [f"{check.value}={finding}" for check, finding in decision.evidence.items()]
+        scores = [f"{check}={finding}" for check, finding in decision.evidence.items()]
         found = f"{found}, {' '.join(scores)}"
     if decision.wait is not None:
         found = f"{found}, wait={decision.wait_seconds}"

@@ -2,9 +2,8 @@
 
 from asyncio import Future
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Sighting
@@ -24,8 +23,7 @@ def utc_now() -> datetime:
 RrType = Literal["A", "AAAA", "MX", "NS", "PTR", "TXT"]
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceRecord:
+class ResourceRecord(NamedTuple):
     """One record of a DNS answer. `data`: an address or name as text; of TXT the bytes, of MX (preference, name)."""
 
     name: str

@@ -61,7 +61,7 @@ class FakeChecks:
         self.explained += 1
         await self.may_explain.wait()
         return {
-            check: finding._replace(answers=tuple(replace(each, text=f"see {address}") for each in finding.answers))
+            check: finding._replace(answers=tuple(each._replace(text=f"see {address}") for each in finding.answers))
             for check, finding in evidence.items()
         }
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -89,7 +89,7 @@ async def explained(finding: Finding, address: Address, resolver: Resolver, with
             async with asyncio.timeout(within.total_seconds()):
                 records = await asyncio.shield(resolver.resolve(question(address, each.dns_list.zone), "TXT"))
                 texts = [record.data for record in records if isinstance(record.data, bytes)]
-                return replace(each, text=b" ".join(texts).decode(errors="backslashreplace"))
+                return each._replace(text=b" ".join(texts).decode(errors="backslashreplace"))
         return each
 
     return finding._replace(answers=tuple(await asyncio.gather(*map(with_text, finding.answers))))

@@ -75,7 +75,6 @@ def dynamic_sign(name: str, address: Address) -> str:
     return look.sign if look.kind is Kind.DYNAMIC else ""
 
 
-@lru_cache(maxsize=16_384)
 def server_domain(name: str, address: Address) -> str:
     """The registered domain of a verified name, empty where there is none or its neighbours are strangers to it."""
     if not name or look_at(name.rstrip(".").lower(), address).kind is not Kind.NAMED:

@@ -19,8 +19,8 @@ from bley.ports import Resolver
 
 __all__ = ["Checks"]
 
-
 _NOBODY = Us()
+_IN_ORDER = tuple(Check)
 
 
 class _Spf(Protocol):
@@ -56,7 +56,7 @@ class Checks:
                 UNKNOWN_FINDINGS.labels(check.value).inc()
             elif finding.fact:
                 FOUND.labels(finding.fact.value).inc()
-        return {check: evidence[check] for check in Check if check in evidence}
+        return {check: evidence[check] for check in _IN_ORDER if check in evidence}
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """The same with the words of the DNS lists that name the client."""

@@ -52,8 +52,8 @@ class WatchedList:
         self.last_error: tuple[datetime, str] | None = None
         self._suspicion: Answer | None = None
         """The last of the answers for which it is not asked until it is tested."""
-        self._waiting: dict[Address, list[Callable[[Answer], None]]] = {}
-        """Who waits for the answer about which client."""
+        self._waiting: dict[str, list[Callable[[Answer], None]]] = {}
+        """Who waits for the answer to which question."""
         self._test_wanted = asyncio.Event()
         self._is_doubted, self._deaf_until = False, 0.0
         self._first_test: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -70,10 +70,11 @@ class WatchedList:
 
     def ask(self, address: Address, resolver: Resolver, then: Callable[[Answer], None]) -> None:
         """Ask about a client; `then` is called with the answer, later."""
-        if address in self._waiting:
-            self._waiting[address].append(then)
+        name = question(address, self.dns_list.zone)
+        if name in self._waiting:
+            self._waiting[name].append(then)
             return
-        self._waiting[address] = [then]
+        self._waiting[name] = [then]
         loop = asyncio.get_running_loop()
         begun = loop.time()
 
@@ -87,10 +88,10 @@ class WatchedList:
 
         def deliver(answer: Answer) -> None:
             answer = self.instead_of_asking(address.version) or answer
-            for waiting in self._waiting.pop(address, ()):
+            for waiting in self._waiting.pop(name, ()):
                 waiting(answer)
 
-        resolver.resolve(question(address, self.dns_list.zone), "A").add_done_callback(answered)
+        resolver.resolve(name, "A").add_done_callback(answered)
 
     def instead_of_asking(self, version: int) -> Answer | None:
         """The answer for clients of this IP version while the list is not to be asked, else None."""

@@ -39,17 +39,23 @@ class InName(NamedTuple):
 
 def own_address_in(host: str, address: Address) -> InName | None:
     """The part of `address` that `host` holds, in lower case; None if none, or too little to be no chance."""
+    if not host:
+        return None
     return _ipv6(host, address) if isinstance(address, IPv6Address) else _ipv4(host, address)
 
 
 def _ipv4(host: str, address: IPv4Address) -> InName | None:
-    octets = list(address.packed)
-    for text in (address.packed.hex(), address.packed[::-1].hex()):
+    packed = address.packed
+    for text in (packed.hex(), packed[::-1].hex()):
         if text in host:
             return InName(text, is_whole=True)
     runs = list(_NUMBER.finditer(host))
+    if not runs:
+        return None
+    octets = list(packed)
     numbers = [int(run[0]) if len(run[0]) <= 3 else -1 for run in runs]
-    long_runs = {run[0] for run in runs if len(run[0]) > _FEWEST_DIGITS}
+    ends = tuple(map(str, (*octets, int(address))))  # with one of these ends whatever was run together
+    long_runs = {run[0] for run in runs if len(run[0]) > _FEWEST_DIGITS and run[0].endswith(ends)}
     is_numbered = sum(number in octets for number in numbers) > 1
     for count in (4, 3, 2):
         if is_numbered and (place := _numbered(numbers, octets, count)) is not None:

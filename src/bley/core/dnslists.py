@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple
 
 from bley.core.known_lists import KnownList, find_known_list, shown_zone
 from bley.core.list_syntax import Entry, hide_keys, parse_entry
@@ -36,8 +37,7 @@ class Meaning(StrEnum):
     """Not asked: it has no addresses of this IP version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a list said: its return codes, or why there are none."""
 
     meaning: Meaning
@@ -86,14 +86,15 @@ class DnsList:
 
     def weight(self, answer: Answer) -> int:
         """What the answer counts: the weights of all fitting entries."""
+        if answer.meaning is not Meaning.LISTED:
+            return 0
         return sum(entry.weight for entry in self.fitting(answer))
 
     def __str__(self) -> str:
         return ", ".join(f"{self.name}{entry.rest}" for entry in self.entries)
 
 
-@dataclass(frozen=True, slots=True)
-class ListAnswer:
+class ListAnswer(NamedTuple):
     """What one list of a setting said of a client, and what that counts; `text` is the list's own explanation (TXT)."""
 
     dns_list: DnsList
@@ -123,11 +124,14 @@ class ListAnswer:
         return f"{code} = {meaning}" if meaning else str(code)
 
 
+_CLEAR = Answer(Meaning.CLEAR)
+
+
 def understand(facts: KnownList, codes: Iterable[str]) -> Answer:
     """What the A records of a list's answer mean; none at all means that the client is not listed."""
     addresses = tuple(IPv4Address(code) for code in codes)
     if not addresses:
-        return Answer(Meaning.CLEAR)
+        return _CLEAR
     if outside := [address for address in addresses if address not in _CODES]:
         return Answer(Meaning.PARKED, addresses, f"{outside[0]}, which is no return code: its domain is parked")
     refusals = [facts.refusal(address) for address in addresses]

@@ -45,7 +45,7 @@ class _Names:
 
     def find_name(self, name: str) -> Origin | None:
         """The entry for `name` or for a domain that it is below."""
-        while name:
+        while name and self.names:
             if origin := self.names.get(name):
                 return origin
             name = name.partition(".")[2]

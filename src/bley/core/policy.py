@@ -1,6 +1,5 @@
 """The decision: from evidence to a judgement, and the name of every reason there is."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -71,6 +70,9 @@ class Judgement(NamedTuple):
     reason: Reason
 
 
+_CLEAN = Judgement(Status.CLEAN, Reason.CLEAN)
+
+
 def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
     """Judge a stranger: trusted by allowlists, else suspicious by blocklists or by the RFC checks' sum, else clean.
 
@@ -85,26 +87,27 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
 
 def rfc_sum(evidence: Evidence) -> int:
     """What the RFC checks count together."""
-    return sum(_counted(evidence))
+    return sum(score for _, score in _counted(evidence))
 
 
 def _judge_by_rfc_checks(evidence: Evidence, thresholds: Thresholds) -> Judgement:
     total = 0
-    for check, score in zip(RFC_CHECKS, _counted(evidence), strict=True):
+    for check, score in _counted(evidence):
         total += score
         if total >= thresholds.rfc_threshold:
             return Judgement(Status.GREYLISTED, _REASON[check])
-    return Judgement(Status.CLEAN, Reason.CLEAN)
+    return _CLEAN if thresholds.rfc_threshold else Judgement(Status.GREYLISTED, _REASON[RFC_CHECKS[0]])
 
 
-def _counted(evidence: Evidence) -> Iterator[int]:
-    """What each of the RFC checks counts beside the others."""
+def _counted(evidence: Evidence) -> list[tuple[Check, int]]:
+    """The RFC checks that count something beside the others, and what."""
     spf = evidence.get(Check.SPF)
     is_without_pass = spf is not None and spf.score is not None and spf.fact in _NO_PASS
-    for check in RFC_CHECKS:
-        finding = evidence.get(check)
-        counts = finding is not None and (finding.counts_alone or is_without_pass)
-        yield _score(evidence, check) if counts else 0
+    return [
+        (check, finding.score)
+        for check in RFC_CHECKS
+        if (finding := evidence.get(check)) and finding.score and (finding.counts_alone or is_without_pass)
+    ]
 
 
 class Bounds(NamedTuple):

@@ -87,8 +87,10 @@ class TripletRules:
     def kept(self, normalised: str) -> str:
         """What is kept of a normalised address: as far as every engine can, and its local part hashed if wanted."""
         address = bounded(normalised)
+        if not self.privacy_key:
+            return address
         local, at, domain = _fold(address)
-        if not self.privacy_key or not local:
+        if not local:
             return address
         return bounded(
             blake2b(address.encode(), key=self.privacy_key, digest_size=_HASH_BYTES).hexdigest() + at + domain
