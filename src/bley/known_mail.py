@@ -38,10 +38,13 @@ class KnownMail:
         """Whether the triplet is known."""
         return "\n".join(triplet) in self._triplets
 
-    def add(self, request: Request, triplet: Triplet, now: datetime) -> None:
-        """Remember both."""
-        self._requests.add("\n".join(request[:_DECIDING]), now)
+    def add(self, triplet: Triplet, now: datetime) -> None:
+        """Remember a triplet."""
         self._triplets.add("\n".join(triplet), now)
+
+    def add_request(self, request: Request, now: datetime) -> None:
+        """Remember a request just as it came, of a triplet that is remembered: one that comes again and again."""
+        self._requests.add("\n".join(request[:_DECIDING]), now)
 
     def tell(self) -> None:
         """Tell now."""

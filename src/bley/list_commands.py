@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import uvloop
-from rich.console import Console
-from rich.table import Table
 
 from bley.checks.list_report import ListReport
 from bley.checks.self_test import self_test
@@ -32,6 +30,9 @@ class ListsError(BleyError):
 def show_lists(settings: Settings, zones: Sequence[str]) -> bool:
     """Print a table of the running bley's lists, all or these; whether all of them are well. Raises ListsError."""
     reports = _chosen(_fetch(settings), zones)
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("list", "setting", "state", "since", "answers", "listed", "median", "95 %", "last error"):
         table.add_column(title, justify="right" if title in ("answers", "listed", "median", "95 %") else "left")

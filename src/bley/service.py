@@ -188,7 +188,7 @@ class Service:
         if exempt := self._exempt(case):
             return exempt
         if triplet in self._known:
-            self._known.add(request, triplet, now)
+            self._known.add_request(request, now)
             return case._replace(standing=Standing.KNOWN).decided(Reason.KNOWN)
         return case
 
@@ -241,7 +241,7 @@ class Service:
             decision = case.decided(Reason.KNOWN)
             if case.now - record.last_seen >= _REFRESH:
                 self._store.record_later(self._sighting(case, record.status))
-        self._known.add(case.request, case.triplet, case.now)
+        self._known.add(case.triplet, case.now)
         return decision
 
     async def _early(self, case: _Case, record: Record) -> Decision:
@@ -269,7 +269,7 @@ class Service:
             await self._store.record(sighting, case.begun + self._longest_seconds - time.monotonic())
             return case.decided(reason, evidence=evidence, defers=True, wait=self._timing.wait(attempts=0))
         self._store.record_later(sighting)
-        self._known.add(case.request, case.triplet, case.now)
+        self._known.add(case.triplet, case.now)
         return case.decided(reason, evidence=evidence)
 
     def _sighting(self, case: _Case, status: Status, attempts: int = 0) -> Sighting:

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar, cast
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from bley.cli_options import config_option, load_settings, refuse
 from bley.core.errors import BleyError, SettingsError
@@ -170,6 +168,9 @@ def forget(
         raise click.UsageError("say which: --client, --sender, --recipient, or --all")
     commands = StoreCommands(load_settings(file or before), utc_now(), Interruption(), dry_run=dry_run)
     found = _run(commands.forget(wanted))
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("client", "sender", "recipient", "status", "first seen", "last seen", box=None, pad_edge=False)
     for triplet, record in found[:_MAX_SHOWN]:
         times = (f"{instant:%Y-%m-%d %H:%M}" for instant in (record.first_seen, record.last_seen))

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from bley.config_file import Configuration
 from bley.core.errors import StoreError
 from bley.core.greylist import Record
@@ -120,6 +117,9 @@ class StoreCommands:
 @contextlib.contextmanager
 def _progress(what: str) -> Iterator[Callable[[float], None]]:
     """How far it is, on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn(f"{what}: {{task.completed:,.0f}} records"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:

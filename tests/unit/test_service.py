@@ -466,6 +466,17 @@ async def test_a_bug_is_answered_dunno_and_shows_its_traceback(log: pytest.LogCa
     assert tracebacks == [ZeroDivisionError, AttributeError]
 
 
+async def test_last_seen_is_refreshed_however_often_the_triplet_comes_and_however_its_requests_differ() -> None:
+    """Else a list that writes with a new VERP address each time would be purged as unseen."""
+    world = World(GOOD)
+    for number in range(40):
+        await world.answer(sender=f"list-{number}-bounce@example.net")
+        world.clock.advance(minutes=10)
+        world.service.age()
+    (record,) = world.store.records.values()
+    assert world.clock.now - record.last_seen < timedelta(hours=2)
+
+
 async def test_a_reload_changes_the_settings_and_keeps_the_memories() -> None:
     world = World(GOOD)
     await world.answer()

@@ -10,33 +10,37 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """Remembers values by key for `valid`, at most `size` of them; the one put in first goes first."""
+    """Remembers values by key for `valid`, at most `size` of them: when there are too many, the older half goes.
+
+    There are two generations, of which the older goes as a whole, so that no value stays long after its time.
+    """
 
     def __init__(self, valid: timedelta, size: int) -> None:
-        self.valid, self.size = valid, size
-        self._values: dict[K, tuple[datetime, V]] = {}
+        self.valid, self._half = valid, size // 2
+        self._young: dict[K, tuple[datetime, V]] = {}
+        self._old: dict[K, tuple[datetime, V]] = {}
+        self._begun: datetime | None = None
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._young) + len(self._old)
 
     def get(self, key: K, now: datetime) -> V | None:
         """The value put in less than `valid` before `now`, or None."""
-        entry = self._values.get(key)
+        entry = self._young.get(key) or self._old.get(key)
         if entry is None or now - entry[0] >= self.valid:
             return None
         return entry[1]
 
     def put(self, key: K, value: V, now: datetime) -> None:
         """Remember `value` from `now` on, in place of what was there."""
-        values = self._values
-        values.pop(key, None)  # so that the order is that of `now`
-        values[key] = (now, value)
-        while len(values) > self.size:
-            del values[next(iter(values))]
+        if self._begun is None or now - self._begun >= self.valid or len(self._young) >= self._half:
+            self._young, self._old, self._begun = {}, self._young, now
+        if self._half:
+            self._young[key] = (now, value)
 
     def clear(self) -> None:
         """Remember nothing."""
-        self._values.clear()
+        self._young, self._old = {}, {}
 
 
 class RecentKeys:

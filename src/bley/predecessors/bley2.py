@@ -10,15 +10,17 @@ It has no key: a triplet may occur more than once, and every field may be NULL.
 """
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.inherited import Inherited
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE, columns_of, instant, masked_network, opened, rows, text, text_column
+
+if TYPE_CHECKING:  # 8 MB, which SQLite does not need
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 __all__ = ["has_bley2", "read_bley2"]
 
@@ -27,12 +29,12 @@ _COLUMNS = {"ip", "status", "last_action", "sender", "recipient", "fail_count"}
 _STATUSES = {0: Status.CLEAN, 1: Status.TRUSTED}
 
 
-async def has_bley2(connection: AsyncConnection) -> bool:
+async def has_bley2(connection: "AsyncConnection") -> bool:
     """Whether a bley 2 kept its records in this database."""
     return await connection.run_sync(lambda sync: sa.inspect(sync).has_table(_TABLE))
 
 
-async def read_bley2(database: AsyncEngine) -> AsyncIterator[Inherited | str]:
+async def read_bley2(database: "AsyncEngine") -> AsyncIterator[Inherited | str]:
     """Each record, or why it was skipped. Raises PredecessorError when there are none that bley 2 could have written.
 
     A local time is taken for one of this machine.

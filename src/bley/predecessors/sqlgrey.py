@@ -15,16 +15,18 @@ database's server, as its sessions see it.
 """
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bley.core.greylist import Record, Status
 from bley.core.inherited import Inherited
 from bley.core.triplet import ANY
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE, columns_of, instant, opened, rows, shortened_network, text, text_column
+
+if TYPE_CHECKING:  # 8 MB, which SQLite does not need
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 __all__ = ["CUT_OFF", "RECIPIENT_IN_SENDER", "read_sqlgrey"]
 
@@ -46,7 +48,7 @@ _LONGEST_NAME = 64
 _LONGEST_RECIPIENT = 255
 
 
-async def read_sqlgrey(database: AsyncEngine) -> AsyncIterator[Inherited | str]:
+async def read_sqlgrey(database: "AsyncEngine") -> AsyncIterator[Inherited | str]:
     """Each record, or why it was skipped. Raises PredecessorError when sqlgrey does not keep its records there."""
     async with opened(database) as connection:
         for table, (texts, instants) in _TABLES.items():
@@ -64,7 +66,7 @@ async def read_sqlgrey(database: AsyncEngine) -> AsyncIterator[Inherited | str]:
                 yield _inherited(row._asdict())
 
 
-def _instant_column(connection: AsyncConnection, name: str) -> sa.ColumnElement[Any]:
+def _instant_column(connection: "AsyncConnection", name: str) -> sa.ColumnElement[Any]:
     """The column's values as the server that wrote them understands them, which may be in another time zone than we."""
     column: sa.ColumnElement[Any] = sa.column(name)
     match connection.dialect.name:

@@ -9,15 +9,17 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bley.core.mail import parse_address
 from bley.predecessors.errors import PredecessorError
 from bley.store.dialects import words_of
+
+if TYPE_CHECKING:  # 8 MB, which SQLite does not need
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 __all__ = [
     "UNREADABLE",
@@ -106,7 +108,7 @@ def text(value: object) -> str | None:
 
 
 @asynccontextmanager
-async def opened(database: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def opened(database: "AsyncEngine") -> AsyncIterator["AsyncConnection"]:
     """A connection to read by; what goes wrong on it is a PredecessorError."""
     try:
         async with database.connect() as connection:
@@ -115,7 +117,7 @@ async def opened(database: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         raise PredecessorError(words_of(error)) from error
 
 
-async def columns_of(connection: AsyncConnection, table: str) -> set[str]:
+async def columns_of(connection: "AsyncConnection", table: str) -> set[str]:
     """The names of the table's columns; none when there is no such table."""
 
     def find(sync: sa.Connection) -> set[str]:
@@ -125,7 +127,7 @@ async def columns_of(connection: AsyncConnection, table: str) -> set[str]:
     return await connection.run_sync(find)
 
 
-def text_column(connection: AsyncConnection, name: str) -> sa.ColumnElement[Any]:
+def text_column(connection: "AsyncConnection", name: str) -> sa.ColumnElement[Any]:
     """A column whose values are for `text`."""
     column: sa.ColumnElement[Any] = sa.column(name)
     # SQLite keeps whatever bytes it was given as text, and the driver fails at those that are no UTF-8.
@@ -133,7 +135,7 @@ def text_column(connection: AsyncConnection, name: str) -> sa.ColumnElement[Any]
 
 
 async def rows(
-    connection: AsyncConnection, table: str, columns: Sequence[sa.ColumnElement[Any]]
+    connection: "AsyncConnection", table: str, columns: Sequence[sa.ColumnElement[Any]]
 ) -> AsyncIterator[sa.Row[Any]]:
     """The table's rows in whatever order, as they come: it is never in memory as a whole."""
     wanted = sa.select(*columns).select_from(sa.table(table))

@@ -4,10 +4,9 @@ import asyncio
 import importlib
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bley.core.errors import Fault, SettingsError
 from bley.database import Database, DbType
@@ -16,6 +15,9 @@ from bley.store.engine import Engine
 from bley.store.runners import AsyncRunner, Runner, ThreadRunner
 from bley.store.sql import SqlEngine, TakeOver
 from bley.store.sqlite_file import open_sqlite, sqlite_uri
+
+if TYPE_CHECKING:  # 8 MB, which SQLite does not need
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["open_engine", "open_sql"]
 
@@ -46,8 +48,10 @@ def open_engine(database: Database, *, read_only: bool = False, take_over: TakeO
     return SqlEngine(runner, _DIALECTS[database.dbtype](str(database)), read_only=read_only, take_over=take_over)
 
 
-def open_sql(database: Database) -> AsyncEngine:
+def open_sql(database: Database) -> "AsyncEngine":
     """SQLAlchemy's engine with one connection, on SQLite to be read only. Raises SettingsError as `open_engine`."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     if database.dbtype == "sqlite3":
         return create_async_engine(f"sqlite+aiosqlite:///{sqlite_uri(database.file, 'ro')}&uri=true")
     _require_driver(database)

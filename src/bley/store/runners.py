@@ -7,10 +7,12 @@ hand-overs between threads, ten times as long as the work itself.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+
+if TYPE_CHECKING:  # 8 MB, which SQLite does not need
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["AsyncRunner", "Runner", "ThreadRunner"]
 
@@ -33,7 +35,7 @@ class Runner(Protocol):
 class AsyncRunner:
     """On an asynchronous driver. Work that is cancelled ends with its connection."""
 
-    def __init__(self, database: AsyncEngine) -> None:
+    def __init__(self, database: "AsyncEngine") -> None:
         self._database = database
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
