@@ -2,7 +2,7 @@
 # make test    install what the tests need (root and apt: Postfix, Exim) and run everything
 # make check   the same without installing servers
 # make format  put the code into its form
-# make bench   measure how fast bley is on this machine (some ten minutes)
+# make bench   measure how fast bley is on this machine, and draw it (some twenty minutes)
 # make manual  make the manual page of the settings from docs/settings.md
 
 PYTHON ?= python3
@@ -47,7 +47,7 @@ manual: .venv/bley
 efficacy: .venv/bley
 	.venv/bin/python bench/efficacy.py $(SESSIONS)
 
-bench: .venv/bley
+bench: .venv/dev
 	.venv/bin/python -m bench.performance var/bench
 
 # With the servers of the tests (make test installs them): what each engine of the store costs

@@ -11,7 +11,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -20,16 +19,13 @@ from rich.progress import Progress
 from rich.table import Table
 from tests.integration.stores import Servers
 
-from bench.performance import KNOWN, PASSING, machine
-from bench.running import Bley, Load, bare_responder, build, policy_load
-from bley.core.greylist import Record, Status
-from bley.core.mail import Triplet
-from bley.json_lines import header, line
+from bench.machine import machine
+from bench.records import records_file
+from bench.running import KNOWN, PASSING, Bley, Load, bare_responder, build, fresh_bley, policy_load
 
 ENGINES = ("sqlite", "postgresql", "mariadb", "redis")
 PORTION = 10_000
 ALONE = 2_000
-SEEN = datetime.now(UTC) - timedelta(days=10)
 
 
 @dataclass(frozen=True)
@@ -73,18 +69,6 @@ class Engine:
         return policy_load(self._folder, port, **options)
 
 
-def records_file(folder: Path, count: int) -> Path:
-    """So many known triplets, as `bley export` writes them."""
-    file = folder / f"{count}.jsonl"
-    record = Record(Status.CLEAN, SEEN, SEEN)
-    with file.open("w") as lines:
-        print(header("off"), file=lines)
-        for number in range(count):
-            domain, recipient = f"r{number}.example", f"user{number % 5000}@example.org"
-            print(line(Triplet(domain, f"jane@{domain}", recipient), record), file=lines)
-    return file
-
-
 def table(figures: list[Figure], rss: dict[str, float]) -> Table:
     """For people."""
     shown = Table("engine", "records", "work", "connections", "a second", "to bare", "p50 µs", "p99 µs", "RSS MB")
@@ -121,14 +105,11 @@ def main(engines: tuple[str, ...], sizes: tuple[int, ...], folder: Path) -> None
         for size in progress.track(sizes):
             records = records_file(work, size)
             for name in progress.track(engines):
-                place = work / f"{name}{size}"
-                place.mkdir()
                 database = {} if name == "sqlite" else {"database": servers.new_url(name)}
-                with Bley(place, use_spf=0, **database) as bley:
+                with fresh_bley(work, use_spf=0, **database) as bley:
                     bley.run("import", records)
                     figures += Engine(name, size, bley, folder, bare).figures()
                     rss[f"{name} {size}"] = bley.rss_megabytes
-                shutil.rmtree(place)
     servers.close()
     Console(width=120).print(table(figures, rss))
     result = {**machine(), "rss_megabytes": rss, "figures": [asdict(figure) for figure in figures]}

@@ -4,18 +4,14 @@
 
 Each row is measured in turn with the bare responder, `rounds` times; medians are shown, and the ratio is the median of
 the rounds' ratios. The load generator runs beside them, so two cores are shared by both. bley logs to a file, shows its
-metrics, and stores every decision. FOLDER (var/bench) gets performance.json, performance.png, and what bley writes.
+metrics, and stores every decision. Then come the curves (bench/curves.py); `--only` takes `connections` and `records`
+too. FOLDER (var/bench) gets performance.json, the plots (bench/plots.py), and what bley writes.
 """
 
 import json
-import platform
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
@@ -24,14 +20,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.running import Bley, Load, bare_responder, build, dns_answers, policy_load
-from bley import __version__
+from bench.curves import Curves
+from bench.machine import described, machine
+from bench.plots import draw
+from bench.running import KNOWN, PASSING, Bley, Load, bare_responder, build, dns_answers, fresh_bley, policy_load
 
 __all__ = ["main"]
 
-PASSING = {"s": 0, "h": 0}
-"""Strangers who pass: their HELO is their name."""
-KNOWN = 1000
 LISTS = {"dnsbls": "one.example, two.example"}
 PORTION = 20_000
 LONG = 200_000
@@ -54,7 +49,6 @@ class Bench:
 
     def __init__(self, folder: Path, rounds: int, share: float, bare: int) -> None:
         self._folder, self._rounds, self._share, self._bare = folder, rounds, share, bare
-        self._numbers = 0
 
     def rows(self) -> list[Callable[[], list[Row]]]:
         """All that is measured, in order."""
@@ -72,48 +66,48 @@ class Bench:
 
     def known(self) -> list[Row]:
         """Known triplets, fifty connections."""
-        with self._bley() as bley:
+        with fresh_bley(self._folder) as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             pairs = self._in_turn(bley, {"n": LONG, "k": KNOWN, **PASSING})
         return [_rate("known triplets, 50 connections", pairs, "0.60"), _p99(pairs, "3")]
 
     def known_one_connection(self) -> list[Row]:
         """The same, one connection."""
-        with self._bley() as bley:
+        with fresh_bley(self._folder) as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             pairs = self._in_turn(bley, {"n": PORTION, "k": KNOWN, "c": 1, **PASSING})
         return [_rate("known triplets, 1 connection", pairs, "0.80")]
 
     def known_in_store(self) -> list[Row]:
         """Known to the store, after a restart."""
-        with self._bley() as bley:
+        with fresh_bley(self._folder) as bley:
             self._load(bley, n=PORTION, **PASSING)
             pairs = self._in_turn(bley, {"n": PORTION, **PASSING}, bley.restart)
         return [_rate("known triplets in the store, not in memory", pairs, "0.09 or 12,000/s")]
 
     def strangers(self) -> list[Row]:
         """Strangers, a quarter deferred, no lists."""
-        with self._bley(use_spf=0) as bley:
+        with fresh_bley(self._folder, use_spf=0) as bley:
             pairs = self._in_turn(bley, {"n": PORTION}, are_new=True)
         return [_rate("strangers, no lists, SQLite on disk", pairs, "0.06 or 8,000/s")]
 
     def strangers_with_dns(self) -> list[Row]:
         """Strangers, two lists, and SPF of a quarter."""
-        with dns_answers(self._folder) as resolver, self._bley(resolver=resolver, **LISTS) as bley:
+        with dns_answers(self._folder) as resolver, fresh_bley(self._folder, resolver=resolver, **LISTS) as bley:
             time.sleep(1)  # the lists are tested
             pairs = self._in_turn(bley, {"n": PORTION}, are_new=True)
         return [_rate("strangers, two lists and SPF", pairs, "0.04 or 5,000/s")]
 
     def mixed(self) -> list[Row]:
         """Nine known, one stranger."""
-        with self._bley(use_spf=0) as bley:
+        with fresh_bley(self._folder, use_spf=0) as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             pairs = self._in_turn(bley, {"n": LONG, "k": KNOWN, "p": 10, **PASSING}, are_new=True)
         return [_rate("mixed, 90 known and 10 strangers of 100", pairs, "0.30")]
 
     def memory(self) -> list[Row]:
         """Resident memory."""
-        with self._bley(use_spf=0) as bley:
+        with fresh_bley(self._folder, use_spf=0) as bley:
             at_start = bley.rss_megabytes
             self._load(bley, n=self._count(100_000), **PASSING)
             with_known = bley.rss_megabytes
@@ -128,7 +122,7 @@ class Bench:
     def start(self) -> list[Row]:
         """From the command to the first answer."""
         seconds = []
-        with self._bley() as bley:
+        with fresh_bley(self._folder) as bley:
             for _ in range(self._rounds):
                 bley.stop()
                 seconds.append(bley.start())
@@ -136,23 +130,13 @@ class Bench:
 
     def idle(self) -> list[Row]:
         """What bley uses when nobody asks."""
-        with self._bley() as bley:
+        with fresh_bley(self._folder) as bley:
             self._load(bley, n=KNOWN, **PASSING)
             time.sleep(3)
             before = bley.cpu_seconds
             time.sleep(10)
             used = bley.cpu_seconds - before
         return [Row("CPU when idle, of 10 s", used, "s", wanted="none")]
-
-    @contextmanager
-    def _bley(self, **settings: object) -> Iterator[Bley]:
-        self._numbers += 1
-        folder = self._folder / f"bley{self._numbers}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        with Bley(folder, **settings) as bley:
-            yield bley
-        shutil.rmtree(folder)
 
     def _count(self, number: int) -> int:
         return max(int(number * self._share), 1000)
@@ -202,7 +186,7 @@ def _p99(pairs: list[tuple[Load, Load]], wanted: str) -> Row:
 
 def table(rows: list[Row]) -> Table:
     """For people."""
-    shown = Table("work", "bley", "bare", "ratio", "wanted", title=f"bley {__version__}")
+    shown = Table("work", "bley", "bare", "ratio", "wanted")
     for row in rows:
         shown.add_row(
             row.work,
@@ -214,6 +198,7 @@ def table(rows: list[Row]) -> Table:
     return shown
 
 
+<<<<<<< HEAD
 def machine() -> dict[str, str]:
     """What was measured on."""
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
@@ -227,23 +212,33 @@ def machine() -> dict[str, str]:
     }
 
 
+=======
+>>>>>>> plots
 @click.command()
-@click.option("--rounds", default=5, show_default=True, help="How often each row is measured.")
-@click.option("--quick", is_flag=True, help="A tenth of the requests.")
-@click.option("--only", default="", help="Only the rows whose method has this in its name.")
+@click.option("--rounds", default=5, show_default=True, help="How often each row and point is measured.")
+@click.option("--quick", is_flag=True, help="A tenth of the requests, and of the largest store.")
+@click.option("--only", default="", help="Only the rows and curves whose method has this in its name.")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("var/bench"))
 def main(rounds: int, quick: bool, only: str, folder: Path) -> None:
-    """Measure, and show the table."""
+    """Measure, show the table, draw the curves."""
     folder = folder.absolute()
     build(folder)
+    share = 0.1 if quick else 1.0
     rows: list[Row] = []
+    curves: dict[str, list[dict[str, object]]] = {}
     with bare_responder() as bare, Progress(console=Console(stderr=True), transient=True) as progress:
-        bench = Bench(folder, rounds, 0.1 if quick else 1, bare)
+        bench, both = Bench(folder, rounds, share, bare), Curves(folder, rounds, share, bare)
         for measure in progress.track([each for each in bench.rows() if only in each.__name__]):
             rows += measure()
+        for curve in progress.track([each for each in (both.connections, both.records) if only in each.__name__]):
+            curves[curve.__name__] = [asdict(point) for point in curve()]
+    measured = {**machine(), "rounds": rounds, "quick": quick}
     Console().print(table(rows))
-    result = {"bley": __version__, **machine(), "rows": [asdict(row) for row in rows]}
+    click.echo(described(measured))
+    result = {**measured, "rows": [asdict(row) for row in rows], **curves}
     folder.joinpath("performance.json").write_text(json.dumps(result, indent=1) + "\n")
+    for plot in draw(result, folder):
+        click.echo(plot)
 
 
 if __name__ == "__main__":

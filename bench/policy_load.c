@@ -9,6 +9,7 @@
  *     -k N   ask for N triplets in turn; 0: for a new one each time (0)
  *     -p N   with -k: of 100 requests, so many for a new triplet    (0)
  *     -f N   number of the first triplet                            (0)
+ *     -d N   distance from one triplet's number to the next's       (1)
  *     -s N   of 100 triplets, so many have a client without a name  (25)
  *     -h N   of 100, so many have a HELO that is not the client's name but in its domain (25)
  *     -t N   give up after N seconds                                (120)
@@ -40,7 +41,7 @@ struct connection {
     char answer[ANSWER_SIZE];
 };
 
-static long connections = 50, requests = 100000, known, new_percent, first, nameless = 25, same_domain = 25, limit = 120;
+static long connections = 50, requests = 100000, known, new_percent, first, distance = 1, nameless = 25, same_domain = 25, limit = 120;
 static long asked, answered, fresh;
 static unsigned random_state = 1;
 static float *latencies;                            /* microseconds */
@@ -57,8 +58,8 @@ static long next_triplet(void)
 {
     random_state = random_state * 1103515245u + 12345u;
     if (known && (long)(random_state >> 16) % 100 >= new_percent)
-        return first + asked % known;
-    return first + known + fresh++;
+        return first + distance * (asked % known);
+    return first + distance * (known + fresh++);
 }
 
 static size_t write_request(char *to, long i)
@@ -160,9 +161,9 @@ int main(int count, char **words)
     int option, poll = epoll_create1(0);
     long i, begun, ready;
 
-    while ((option = getopt(count, words, "c:n:k:p:f:s:h:t:")) != -1) {
+    while ((option = getopt(count, words, "c:n:k:p:f:d:s:h:t:")) != -1) {
         long *setting = option == 'c' ? &connections : option == 'n' ? &requests : option == 'k' ? &known
-            : option == 'p' ? &new_percent : option == 'f' ? &first : option == 's' ? &nameless
+            : option == 'p' ? &new_percent : option == 'f' ? &first : option == 'd' ? &distance : option == 's' ? &nameless
             : option == 'h' ? &same_domain : option == 't' ? &limit : NULL;
         if (!setting)
             return 2;

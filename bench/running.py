@@ -11,13 +11,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
-__all__ = ["Bley", "Load", "bare_responder", "build", "dns_answers", "free_port", "policy_load"]
+__all__ = [
+    "KNOWN",
+    "PASSING",
+    "Bley",
+    "Load",
+    "bare_responder",
+    "build",
+    "dns_answers",
+    "free_port",
+    "fresh_bley",
+    "policy_load",
+]
 
 HERE = Path(__file__).parent
 START_SECONDS = 30.0
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+KNOWN = 1000
+"""How many triplets are asked for in turn where known ones are in memory."""
+PASSING = {"s": 0, "h": 0}
+"""Options of policy_load for strangers who pass: their HELO is their name."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,7 @@ class Bley:
     """A bley with these settings, its files in the folder; it logs to a file and shows metrics."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
         self._file = folder / "bley.conf"
         self.port = free_port()
         self._settings: dict[str, object] = {
@@ -123,8 +140,9 @@ class Bley:
         self.start()
 
     def run(self, command: str, *words: str | Path) -> None:
-        """A command of bley's with these settings."""
-        subprocess.run([sys.executable, "-m", "bley", command, "-c", self._file, *words], check=True)
+        """A command of bley's with these settings; what it says is not shown, but for its errors."""
+        words = (sys.executable, "-m", "bley", command, "-c", self._file, *words)
+        subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
 
     @property
     def rss_megabytes(self) -> float:
@@ -135,6 +153,13 @@ class Bley:
     def cpu_seconds(self) -> float:
         """What it and its workers have used."""
         return sum(_cpu(pid) for pid in _family(self.process.pid))
+
+
+@contextmanager
+def fresh_bley(parent: Path, **settings: object) -> Iterator[Bley]:
+    """A running bley with a store of its own in a new folder, which goes with it."""
+    with TemporaryDirectory(prefix="bley", dir=parent) as folder, Bley(Path(folder), **settings) as bley:
+        yield bley
 
 
 def _family(pid: int) -> list[int]:

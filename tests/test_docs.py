@@ -139,6 +139,8 @@ def test_links_and_files_named_in_the_documents_exist() -> None:
     for document in documents:
         for name in re.findall(r"`((?:docs|contrib|bench|tests|src)/[\w./-]+\.\w+)`", document.read_text()):
             assert PROJECT.joinpath(name).exists(), f"{document.name} names {name}"
+        for name in re.findall(r"!\[[^]]*\]\(([\w./-]+)\)", document.read_text()):
+            assert document.parent.joinpath(name).exists(), f"{document.name} shows {name}"
 
 
 def test_the_version_is_told_the_same_everywhere() -> None:
