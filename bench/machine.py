@@ -12,7 +12,7 @@ from bley import __version__
 
 __all__ = ["described", "machine"]
 
-LIBRARIES = ("uvloop", "sqlalchemy", "aiodns")
+LIBRARIES = ("uvloop", "sqlalchemy", "pycares")
 
 
 def machine() -> dict[str, str]:

@@ -198,22 +198,6 @@ def table(rows: list[Row]) -> Table:
     return shown
 
 
-<<<<<<< HEAD
-def machine() -> dict[str, str]:
-    """What was measured on."""
-    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="minutes"),
-        "machine": f"{platform.machine()}, {cpu.partition(':')[2].strip() or 'unknown processor'}",
-        "cores": str(len(Path("/proc/cpuinfo").read_text().split("processor\t")) - 1),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("uvloop", "sqlalchemy", "pycares")},
-    }
-
-
-=======
->>>>>>> plots
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="How often each row and point is measured.")
 @click.option("--quick", is_flag=True, help="A tenth of the requests, and of the largest store.")

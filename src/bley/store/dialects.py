@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
 from bley.core.errors import StoreError
@@ -169,6 +169,8 @@ class Postgresql(Dialect):
 
     def insert(self, table: sa.Table) -> Any:
         """See Dialect."""
+        from sqlalchemy.dialects import postgresql
+
         return postgresql.insert(table)
 
     def check(self, connection: sa.Connection) -> None:
@@ -214,6 +216,8 @@ class Mysql(Dialect):
 
     def insert(self, table: sa.Table) -> Any:
         """See Dialect."""
+        from sqlalchemy.dialects import mysql
+
         return mysql.insert(table)
 
     def new(self, insert: Any) -> Any:
@@ -225,6 +229,8 @@ class Mysql(Dialect):
 
         In those of 8.0 (`AS new`) the driver would not see that it can put many rows into one statement.
         """
+        from sqlalchemy.dialects import mysql
+
         statement = insert.on_duplicate_key_update(list(changes.items()))
         return sa.text(str(statement.compile(dialect=mysql.dialect(paramstyle="named"))))
 

@@ -9,7 +9,6 @@ Instants are microseconds since 1970-01-01 UTC; `start` is in seconds. Text is U
 """
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
 
 from bley.core.triplet import LONGEST_PART
 from bley.store.rows import LONGEST_TEXT
@@ -23,14 +22,12 @@ METADATA = sa.MetaData()
 
 def _text(longest: int, charset: str = "utf8mb4") -> sa.Text:
     """Text that is compared byte for byte, whatever the database's own language."""
-    on_mysql = mysql.VARCHAR(longest, charset=charset, collation=f"{charset}_bin")
-    return (
-        sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql").with_variant(on_mysql, "mysql", "mariadb")
-    )
+    on_mysql = sa.String(longest, collation=f"{charset}_bin")
+    return sa.Text().with_variant(sa.Text(collation="C"), "postgresql").with_variant(on_mysql, "mysql", "mariadb")
 
 
 _Part, _Text, _Word = _text(LONGEST_PART), _text(LONGEST_TEXT), _text(32, "ascii")
-_Json = sa.Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+_Json = sa.Text().with_variant(sa.Text(2**22 - 1, collation="utf8mb4_bin"), "mysql", "mariadb")  # it makes MEDIUMTEXT
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # the only type that SQLite counts up by itself
 
 triplets = sa.Table(
