@@ -8,7 +8,7 @@
 PYTHON ?= python3
 SOURCES = src tests bench docs
 
-.PHONY: run test check format lint types unit manual efficacy bench bench-engines clean
+.PHONY: run test check format lint types unit manual efficacy bench bench-engines bench-greylisters clean
 
 run: .venv/bley
 	@mkdir -p var
@@ -53,6 +53,10 @@ bench: .venv/dev
 # With the servers of the tests (make test installs them): what each engine of the store costs
 bench-engines: .venv/dev
 	.venv/bin/python -m bench.engines var/bench
+
+# With those, too: the same load on bley, postgrey and sqlgrey
+bench-greylisters: .venv/dev
+	.venv/bin/python -m bench.greylisters var/bench
 
 clean:
 	rm -rf .venv var .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -51,7 +51,7 @@ class Greylister:
     """A policy server of another project, in the foreground."""
 
     def __init__(self, command: Sequence[str | Path], port: int, log_file: Path) -> None:
-        self._port, self._log_file = port, log_file
+        self.port, self._log_file = port, log_file
         with log_file.open("ab") as log:
             self._leader = start_group(command, log)
 
@@ -60,7 +60,7 @@ class Greylister:
         end = time.monotonic() + WAIT_SECONDS
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self._port)).close()
+                socket.create_connection(("127.0.0.1", self.port)).close()
             except OSError:
                 assert self._leader.poll() is None, f"it ended:\n{self.log()}"
                 assert time.monotonic() < end, f"it does not listen:\n{self.log()}"
@@ -71,7 +71,7 @@ class Greylister:
     def ask(self, client_address: str, sender: str, recipient: str, client_name: str = "unknown") -> str:
         """The answer to one request."""
         return ask_policy(
-            self._port, client_address=client_address, client_name=client_name, sender=sender, recipient=recipient
+            self.port, client_address=client_address, client_name=client_name, sender=sender, recipient=recipient
         )
 
     def stop(self, number: int) -> None:

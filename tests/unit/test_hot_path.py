@@ -31,14 +31,14 @@ DUNNO = b"action=DUNNO\n\n"
 MARGIN = 1.2
 """More than another version of Python makes of it."""
 
-KNOWN_CALLS = 22
+KNOWN_CALLS = 21
 """Measured with Python 3.11: of a known triplet, from its bytes to its answer."""
 
 TOLD_CALLS = 3
 """And for its line in the log, when some hundred are told together."""
 
-STRANGER_CALLS = 390
-"""Of a stranger, without lists and SPF, from its bytes to its answer, with all that is remembered and told of it."""
+STRANGER_CALLS = 443
+"""Of a stranger with a number in its name, without lists and SPF, from its bytes to its answer, with all that is remembered and told of it."""
 
 
 class Transport(asyncio.Transport):
@@ -137,10 +137,11 @@ async def test_a_known_triplet_is_told_with_few_calls() -> None:
 async def test_a_stranger_costs_no_more_calls_than_before() -> None:
     connection, transport = _connected()
     await _make_known(connection, transport)
-    strangers = [
-        encode_request(REQUEST._replace(client_address=f"198.51.100.{number}", sender=f"s{number}x@s{number}.example"))
-        for number in range(100)
-    ]
+    strangers = []
+    for number in range(100):
+        name = f"mail.h{7_654_321 + number}.example.net"  # a long number might be an address
+        stranger = REQUEST._replace(client_address=f"198.51.100.{number}", client_name=name, helo_name=name)
+        strangers.append(encode_request(stranger._replace(sender=f"s{number}x@s{number}.example")))
     with _Counted() as counted:
         for stranger in strangers:
             before = len(transport.written)

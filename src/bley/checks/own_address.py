@@ -11,7 +11,7 @@ A part of the address may also be a server's number, so it says less: servers of
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -54,8 +54,7 @@ def _ipv4(host: str, address: IPv4Address) -> InName | None:
         return None
     octets = list(packed)
     numbers = [int(run[0]) if len(run[0]) <= 3 else -1 for run in runs]
-    ends = tuple(map(str, (*octets, int(address))))  # with one of these ends whatever was run together
-    long_runs = {run[0] for run in runs if len(run[0]) > _FEWEST_DIGITS and run[0].endswith(ends)}
+    long_runs = _long_runs(runs, octets)
     is_numbered = sum(number in octets for number in numbers) > 1
     for count in (4, 3, 2):
         if is_numbered and (place := _numbered(numbers, octets, count)) is not None:
@@ -63,6 +62,16 @@ def _ipv4(host: str, address: IPv4Address) -> InName | None:
         if long_runs and (joined := long_runs.intersection(_run_together(octets, count))):
             return InName(min(joined), is_whole=count == 4)
     return None
+
+
+def _long_runs(runs: Sequence[re.Match[str]], octets: list[int]) -> set[str]:
+    """The numbers that may be octets run together: they begin and end with one, or are the address as one number."""
+    long_runs = {run[0] for run in runs if len(run[0]) > _FEWEST_DIGITS}
+    if not long_runs:
+        return long_runs
+    ends = (*map(str, octets), _as_one_number(octets))
+    begins = (*ends, *(f"{octet:03}" for octet in octets))
+    return {run for run in long_runs if run.endswith(ends) and run.startswith(begins)}
 
 
 def _numbered(numbers: list[int], octets: list[int], count: int) -> int | None:
@@ -92,7 +101,11 @@ def _run_together(octets: list[int], count: int) -> Iterator[str]:
         yield (padded := "".join(f"{octet:03}" for octet in part))
         yield padded.lstrip("0")
     if count == 4:
-        yield str(int.from_bytes(bytes(octets)))
+        yield _as_one_number(octets)
+
+
+def _as_one_number(octets: list[int]) -> str:
+    return str(int.from_bytes(bytes(octets)))
 
 
 def _ipv6(host: str, address: IPv6Address) -> InName | None:
