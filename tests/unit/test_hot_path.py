@@ -38,7 +38,7 @@ TOLD_CALLS = 3
 """And for its line in the log, when some hundred are told together."""
 
 STRANGER_CALLS = 443
-"""Of a stranger with a number in its name, without lists and SPF, from its bytes to its answer, with all that is remembered and told of it."""
+"""Of a stranger with a number in its name, without lists and SPF: all that is done, remembered and told of it."""
 
 
 class Transport(asyncio.Transport):
