@@ -1,6 +1,6 @@
 """How fast bley is, beside the least that Python can do, on this machine now.
 
-    .venv/bin/python -m bench.performance [--rounds 5] [--quick] [--only WORD] [FOLDER]
+    .venv/bin/python -m bench.performance [--rounds 5] [--quick] [--only WORD] [--workers N] [FOLDER]
 
 Each row is measured in turn with the bare responder, `rounds` times; medians are shown, and the ratio is the median of
 the rounds' ratios. The load generator runs beside them, so two cores are shared by both. bley logs to a file, shows its
@@ -50,10 +50,11 @@ class Row:
 
 
 class Bench:
-    """The rows, one method each. `share` makes all of them shorter."""
+    """The rows, one method each. `share` makes all of them shorter; bley has so many workers."""
 
-    def __init__(self, folder: Path, rounds: int, share: float, bare: int) -> None:
+    def __init__(self, folder: Path, rounds: int, share: float, bare: int, workers: int) -> None:
         self._folder, self._rounds, self._share, self._bare = folder, rounds, share, bare
+        self._workers = workers
         self._numbers = 0
 
     def rows(self) -> list[Callable[[], list[Row]]]:
@@ -150,7 +151,7 @@ class Bench:
         folder = self._folder / f"bley{self._numbers}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        with Bley(folder, **settings) as bley:
+        with Bley(folder, workers=self._workers, **settings) as bley:
             yield bley
         shutil.rmtree(folder)
 
@@ -231,18 +232,19 @@ def machine() -> dict[str, str]:
 @click.option("--rounds", default=5, show_default=True, help="How often each row is measured.")
 @click.option("--quick", is_flag=True, help="A tenth of the requests.")
 @click.option("--only", default="", help="Only the rows whose method has this in its name.")
+@click.option("--workers", default=1, show_default=True, help="The setting.")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("var/bench"))
-def main(rounds: int, quick: bool, only: str, folder: Path) -> None:
+def main(rounds: int, quick: bool, only: str, workers: int, folder: Path) -> None:
     """Measure, and show the table."""
     folder = folder.absolute()
     build(folder)
     rows: list[Row] = []
     with bare_responder() as bare, Progress(console=Console(stderr=True), transient=True) as progress:
-        bench = Bench(folder, rounds, 0.1 if quick else 1, bare)
+        bench = Bench(folder, rounds, 0.1 if quick else 1, bare, workers)
         for measure in progress.track([each for each in bench.rows() if only in each.__name__]):
             rows += measure()
     Console().print(table(rows))
-    result = {"bley": __version__, **machine(), "rows": [asdict(row) for row in rows]}
+    result = {"bley": __version__, "workers": workers, **machine(), "rows": [asdict(row) for row in rows]}
     folder.joinpath("performance.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
