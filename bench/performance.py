@@ -69,6 +69,7 @@ class Bench:
             self.memory,
             self.start,
             self.idle,
+            self.processor_time,
         ]
 
     def known(self) -> list[Row]:
@@ -144,6 +145,23 @@ class Bench:
             time.sleep(10)
             used = bley.cpu_seconds - before
         return [Row("CPU when idle, of 10 s", used, "s", wanted="none")]
+
+    def processor_time(self) -> list[Row]:
+        """What all of bley's processes use for a request, which other programs hardly change."""
+        with self._bley(use_spf=0) as bley:
+            self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
+            known = [self._microseconds(bley, n=LONG, k=KNOWN, **PASSING) for _ in range(self._rounds)]
+            strangers = [self._microseconds(bley, n=PORTION, f=each * 1_000_000) for each in range(1, self._rounds + 1)]
+        return [
+            Row("CPU for a known triplet, 50 connections", median(known), "µs"),
+            Row("CPU for a stranger, no lists, SQLite on disk", median(strangers), "µs"),
+        ]
+
+    def _microseconds(self, bley: Bley, **options: int) -> float:
+        options["n"] = self._count(options["n"])
+        before = bley.cpu_seconds
+        self._load(bley, **options)
+        return 1e6 * (bley.cpu_seconds - before) / options["n"]
 
     @contextmanager
     def _bley(self, **settings: object) -> Iterator[Bley]:
