@@ -1,6 +1,6 @@
 """How fast bley is, beside the least that Python can do, on this machine now.
 
-    .venv/bin/python -m bench.performance [--rounds 5] [--quick] [--only WORD] [FOLDER]
+    .venv/bin/python -m bench.performance [--rounds 5] [--quick] [--only WORD] [--workers N] [FOLDER]
 
 Each row is measured in turn with the bare responder, `rounds` times; medians are shown, and the ratio is the median of
 the rounds' ratios. The load generator runs beside them, so two cores are shared by both. bley logs to a file, shows its
@@ -11,6 +11,7 @@ too. FOLDER (var/bench) gets performance.json, the plots (bench/plots.py), and w
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -45,10 +46,11 @@ class Row:
 
 
 class Bench:
-    """The rows, one method each. `share` makes all of them shorter."""
+    """The rows, one method each. `share` makes all of them shorter; bley has so many workers."""
 
-    def __init__(self, folder: Path, rounds: int, share: float, bare: int) -> None:
+    def __init__(self, folder: Path, rounds: int, share: float, bare: int, workers: int) -> None:
         self._folder, self._rounds, self._share, self._bare = folder, rounds, share, bare
+        self._workers = workers
 
     def rows(self) -> list[Callable[[], list[Row]]]:
         """All that is measured, in order."""
@@ -62,52 +64,53 @@ class Bench:
             self.memory,
             self.start,
             self.idle,
+            self.processor_time,
         ]
 
     def known(self) -> list[Row]:
         """Known triplets, fifty connections."""
-        with fresh_bley(self._folder) as bley:
+        with self._bley() as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             pairs = self._in_turn(bley, {"n": LONG, "k": KNOWN, **PASSING})
         return [_rate("known triplets, 50 connections", pairs, "0.60"), _p99(pairs, "3")]
 
     def known_one_connection(self) -> list[Row]:
         """The same, one connection."""
-        with fresh_bley(self._folder) as bley:
+        with self._bley() as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             pairs = self._in_turn(bley, {"n": PORTION, "k": KNOWN, "c": 1, **PASSING})
         return [_rate("known triplets, 1 connection", pairs, "0.80")]
 
     def known_in_store(self) -> list[Row]:
         """Known to the store, after a restart."""
-        with fresh_bley(self._folder) as bley:
+        with self._bley() as bley:
             self._load(bley, n=PORTION, **PASSING)
             pairs = self._in_turn(bley, {"n": PORTION, **PASSING}, bley.restart)
         return [_rate("known triplets in the store, not in memory", pairs, "0.09 or 12,000/s")]
 
     def strangers(self) -> list[Row]:
         """Strangers, a quarter deferred, no lists."""
-        with fresh_bley(self._folder, use_spf=0) as bley:
+        with self._bley(use_spf=0) as bley:
             pairs = self._in_turn(bley, {"n": PORTION}, are_new=True)
         return [_rate("strangers, no lists, SQLite on disk", pairs, "0.06 or 8,000/s")]
 
     def strangers_with_dns(self) -> list[Row]:
         """Strangers, two lists, and SPF of a quarter."""
-        with dns_answers(self._folder) as resolver, fresh_bley(self._folder, resolver=resolver, **LISTS) as bley:
+        with dns_answers(self._folder) as resolver, self._bley(resolver=resolver, **LISTS) as bley:
             time.sleep(1)  # the lists are tested
             pairs = self._in_turn(bley, {"n": PORTION}, are_new=True)
         return [_rate("strangers, two lists and SPF", pairs, "0.04 or 5,000/s")]
 
     def mixed(self) -> list[Row]:
         """Nine known, one stranger."""
-        with fresh_bley(self._folder, use_spf=0) as bley:
+        with self._bley(use_spf=0) as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             pairs = self._in_turn(bley, {"n": LONG, "k": KNOWN, "p": 10, **PASSING}, are_new=True)
         return [_rate("mixed, 90 known and 10 strangers of 100", pairs, "0.30")]
 
     def memory(self) -> list[Row]:
         """Resident memory."""
-        with fresh_bley(self._folder, use_spf=0) as bley:
+        with self._bley(use_spf=0) as bley:
             at_start = bley.rss_megabytes
             self._load(bley, n=self._count(100_000), **PASSING)
             with_known = bley.rss_megabytes
@@ -122,7 +125,7 @@ class Bench:
     def start(self) -> list[Row]:
         """From the command to the first answer."""
         seconds = []
-        with fresh_bley(self._folder) as bley:
+        with self._bley() as bley:
             for _ in range(self._rounds):
                 bley.stop()
                 seconds.append(bley.start())
@@ -130,13 +133,33 @@ class Bench:
 
     def idle(self) -> list[Row]:
         """What bley uses when nobody asks."""
-        with fresh_bley(self._folder) as bley:
+        with self._bley() as bley:
             self._load(bley, n=KNOWN, **PASSING)
             time.sleep(3)
             before = bley.cpu_seconds
             time.sleep(10)
             used = bley.cpu_seconds - before
         return [Row("CPU when idle, of 10 s", used, "s", wanted="none")]
+
+    def processor_time(self) -> list[Row]:
+        """What all of bley's processes use for a request, which other programs hardly change."""
+        with self._bley(use_spf=0) as bley:
+            self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
+            known = [self._microseconds(bley, n=LONG, k=KNOWN, **PASSING) for _ in range(self._rounds)]
+            strangers = [self._microseconds(bley, n=PORTION, f=each * 1_000_000) for each in range(1, self._rounds + 1)]
+        return [
+            Row("CPU for a known triplet, 50 connections", median(known), "µs"),
+            Row("CPU for a stranger, no lists, SQLite on disk", median(strangers), "µs"),
+        ]
+
+    def _microseconds(self, bley: Bley, **options: int) -> float:
+        options["n"] = self._count(options["n"])
+        before = bley.cpu_seconds
+        self._load(bley, **options)
+        return 1e6 * (bley.cpu_seconds - before) / options["n"]
+
+    def _bley(self, **settings: object) -> AbstractContextManager[Bley]:
+        return fresh_bley(self._folder, workers=self._workers, **settings)
 
     def _count(self, number: int) -> int:
         return max(int(number * self._share), 1000)
@@ -202,8 +225,9 @@ def table(rows: list[Row]) -> Table:
 @click.option("--rounds", default=5, show_default=True, help="How often each row and point is measured.")
 @click.option("--quick", is_flag=True, help="A tenth of the requests, and of the largest store.")
 @click.option("--only", default="", help="Only the rows and curves whose method has this in its name.")
+@click.option("--workers", default=1, show_default=True, help="The setting, for the rows of the table.")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("var/bench"))
-def main(rounds: int, quick: bool, only: str, folder: Path) -> None:
+def main(rounds: int, quick: bool, only: str, workers: int, folder: Path) -> None:
     """Measure, show the table, draw the curves."""
     folder = folder.absolute()
     build(folder)
@@ -211,12 +235,12 @@ def main(rounds: int, quick: bool, only: str, folder: Path) -> None:
     rows: list[Row] = []
     curves: dict[str, list[dict[str, object]]] = {}
     with bare_responder() as bare, Progress(console=Console(stderr=True), transient=True) as progress:
-        bench, both = Bench(folder, rounds, share, bare), Curves(folder, rounds, share, bare)
+        bench, both = Bench(folder, rounds, share, bare, workers), Curves(folder, rounds, share, bare)
         for measure in progress.track([each for each in bench.rows() if only in each.__name__]):
             rows += measure()
         for curve in progress.track([each for each in (both.connections, both.records) if only in each.__name__]):
             curves[curve.__name__] = [asdict(point) for point in curve()]
-    measured = {**machine(), "rounds": rounds, "quick": quick}
+    measured = {**machine(), "workers": workers, "rounds": rounds, "quick": quick}
     Console().print(table(rows))
     click.echo(described(measured))
     result = {**measured, "rows": [asdict(row) for row in rows], **curves}

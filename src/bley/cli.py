@@ -20,13 +20,15 @@ from bley.config_file import Configuration, find_file, load
 from bley.core.errors import SettingsError
 from bley.core.mail import Request
 from bley.core.wire import encode_request
-from bley.daemon import Daemon, Dns
+from bley.daemon import Daemon
 from bley.explain import Step, explain
 from bley.list_commands import ListsError, show_lists, test_lists
 from bley.log import printable
 from bley.log_output import configure_log
 from bley.ports import utc_now
+from bley.serving import Dns
 from bley.store_cli import export, forget, import_
+from bley.supervisor import Supervisor
 
 __all__ = ["main"]
 
@@ -165,7 +167,10 @@ def _serve(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool
         configuration = load_overridden()
         ready = _detach() if detach else _nothing
         configure_log(configuration.settings.log_file, level)
-        uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
+        if configuration.settings.workers == 1:
+            uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
+        else:
+            uvloop.run(Supervisor(configuration, load_overridden, level, is_mute=detach).run(ready))
     except SettingsError as error:
         refuse(error)
 

@@ -28,6 +28,7 @@ _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no":
 _LONGEST = timedelta(days=36500)  # so that no instant before the calendar is ever computed
 _LONGEST_CHECK = timedelta(seconds=60)
 _WEB_PORT = 1338
+_MOST_WORKERS = 64
 _HEADER = re.compile(r"[!-9;-~]+:\s?\S.*")
 
 
@@ -110,6 +111,14 @@ def _mode(text: str) -> int:
     return int(text, 8)
 
 
+def _workers(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= _MOST_WORKERS):
+        raise ValueError(
+            f"is no number of processes: write 1, or how many cores are to answer, at most {_MOST_WORKERS}"
+        )
+    return int(text)
+
+
 def _template(*names: str) -> BeforeValidator:
     """One line in which only `%(name)s` of these names, and `%%`, stand for something."""
     allowed = re.compile(rf"(?:[^%\n]|%%|%\((?:{'|'.join(names)})\)s)*")
@@ -144,6 +153,7 @@ class Settings(BaseModel):
     listen_addr: Annotated[Words, Field(min_length=1)] = ("127.0.0.1",)
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 1337
     listen_mode: Annotated[int, _from_text(_mode)] = 0o660
+    workers: Annotated[int, _from_text(_workers)] = 1
     pid_file: str = ""
     log_file: str = "-"
     log_format: Literal["text", "json"] = "text"

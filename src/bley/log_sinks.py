@@ -6,13 +6,14 @@ import socket
 import stat
 import sys
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
 __all__ = ["File", "Sink", "StandardOutput", "Syslog"]
 
-_PORTION = 20
-"""Lines that mostly go into a pipe without waiting, which takes select.PIPE_BUF bytes if any."""
+_MOST_FITTING = 100
+"""Lines of which more would never fit into select.PIPE_BUF bytes."""
 
 _SYSLOG_SOCKET = "/dev/log"
 
@@ -78,13 +79,17 @@ class File:
 
 
 class StandardOutput:
-    """Whatever it is."""
+    """Whatever it is. Others may write there too, workers say: lines of up to select.PIPE_BUF bytes stay whole."""
 
     form, end = File.form, File.end
 
     def __init__(self) -> None:
-        self._descriptor = sys.stdout.fileno()
-        self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        given = sys.stdout.fileno()
+        mode = os.fstat(given).st_mode
+        self._is_file = stat.S_ISREG(mode)
+        self._socket = socket.socket(fileno=os.dup(given)) if stat.S_ISSOCK(mode) else None
+        self._pipe = _unshared(given) if stat.S_ISFIFO(mode) else None
+        self._descriptor = given if self._pipe is None else self._pipe
         self._rest = b""
         """Of lines that were taken."""
         if not self._is_file:
@@ -100,23 +105,30 @@ class StandardOutput:
         """See Sink."""
         taken = 0
         while taken < len(lines) and self._write_rest():
-            portion = lines[taken:] if self._is_file else lines[taken : taken + _PORTION]
-            self._rest = _encoded(portion)
-            taken += len(portion)
+            count = len(lines) if self._is_file else _fitting(lines[taken : taken + _MOST_FITTING])
+            self._rest = _encoded(lines[taken : taken + count])
+            taken += count
         self._write_rest()
         return taken
 
     def _write_rest(self) -> bool:
         """Whether nothing is left."""
         while self._rest:
-            if self._is_file:
-                size = len(self._rest)
-            elif self._poll.poll(0):
-                size = select.PIPE_BUF
-            else:
+            try:
+                self._rest = self._rest[self._write_some() :]
+            except BlockingIOError:
                 return False
-            self._rest = self._rest[os.write(self._descriptor, self._rest[:size]) :]
         return True
+
+    def _write_some(self) -> int:
+        """How many bytes of the rest were written. Raises BlockingIOError when none can be without waiting."""
+        if self._is_file:
+            return os.write(self._descriptor, self._rest)
+        if not self._poll.poll(0):
+            raise BlockingIOError
+        if self._socket:
+            return self._socket.send(self._rest[: select.PIPE_BUF], socket.MSG_DONTWAIT)
+        return os.write(self._descriptor, self._rest[: select.PIPE_BUF])
 
     def fileno(self) -> int:
         """See Sink."""
@@ -124,6 +136,28 @@ class StandardOutput:
 
     def close(self) -> None:
         """See Sink. It stays open for others."""
+        if self._socket:
+            self._socket.close()
+        if self._pipe is not None:
+            os.close(self._pipe)
+
+
+def _unshared(pipe: int) -> int | None:
+    """The same pipe, but never waited for when another process has just taken the room that was seen.
+
+    As a mode of the descriptor given it would be so for all who share that. None where it may not be opened, in a
+    container say: then such a writing may wait.
+    """
+    try:
+        return os.open(f"/proc/self/fd/{pipe}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _fitting(lines: Sequence[str]) -> int:
+    """How many of the lines, at least one, together have at most PIPE_BUF bytes: a pipe takes these in one piece."""
+    sizes = accumulate(len(_encoded([line])) for line in lines)
+    return max(1, sum(size <= select.PIPE_BUF for size in sizes))
 
 
 class Syslog:

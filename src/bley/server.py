@@ -2,16 +2,14 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
-import os
 import socket
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from bley.connection import Connection, Service
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import SettingsError
+from bley.listening import BACKLOG, in_words, naming, unix_socket
 
 __all__ = ["Server"]
 
@@ -19,7 +17,6 @@ MAX_CONNECTIONS = 1000
 """Postfix has one a smtpd process, 100 by default (default_process_limit)."""
 
 _SWEEP_SECONDS = 0.5
-_BACKLOG = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -42,21 +39,23 @@ class Server:
 
         Raises SettingsError when an address cannot be used; none is listened at then.
         """
-        loop = asyncio.get_running_loop()
         for address in addresses:
             try:
-                if address.startswith("unix:"):
-                    sock = _unix_socket(Path(address.removeprefix("unix:")), unix_mode)
-                    self._unix_paths.append(Path(address.removeprefix("unix:")))
-                    self._listeners.append(await loop.create_unix_server(self._connect, sock=sock, backlog=_BACKLOG))
-                else:
-                    host = address.strip("[]")
-                    self._listeners.append(await loop.create_server(self._connect, host, port, backlog=_BACKLOG))
-            except (OSError, UnicodeError) as error:
+                with naming(address):
+                    self._listeners.append(await self._listen(address, port, unix_mode))
+            except SettingsError:
                 await self.stop(timeout_seconds=0)
-                why = getattr(error, "strerror", None) or error
-                raise SettingsError([Fault("listen_addr", 0, f"cannot listen at {address}: {why}")]) from error
+                raise
         return self._started()
+
+    async def _listen(self, address: str, port: int, unix_mode: int) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        if not address.startswith("unix:"):
+            return await loop.create_server(self._connect, address.strip("[]"), port, backlog=BACKLOG)
+        path = Path(address.removeprefix("unix:"))
+        sock = unix_socket(path, unix_mode)
+        self._unix_paths.append(path)
+        return await loop.create_unix_server(self._connect, sock=sock, backlog=BACKLOG)
 
     async def listen_at(self, sockets: Iterable[socket.socket]) -> list[str]:
         """Listen at sockets that somebody else has opened, systemd say; where, in words."""
@@ -64,7 +63,7 @@ class Server:
         for sock in sockets:
             sock.setblocking(False)
             create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-            self._listeners.append(await create(self._connect, sock=sock, backlog=_BACKLOG))
+            self._listeners.append(await create(self._connect, sock=sock, backlog=BACKLOG))
         return self._started()
 
     async def stop(self, timeout_seconds: float) -> None:
@@ -112,7 +111,7 @@ class Server:
 
     def _started(self) -> list[str]:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
-        return [_in_words(sock.getsockname()) for listener in self._listeners for sock in listener.sockets]
+        return [in_words(sock.getsockname()) for listener in self._listeners for sock in listener.sockets]
 
     async def _sweep(self) -> None:
         while True:
@@ -120,36 +119,3 @@ class Server:
             now = asyncio.get_running_loop().time()
             for connection in list(self._connections):
                 connection.sweep(now)
-
-
-def _unix_socket(path: Path, mode: int) -> socket.socket:
-    """A bound unix socket; one that a dead process left behind is replaced, a living one's is not."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.lstat().st_mode):
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.setblocking(False)
-                if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
-                    raise OSError(errno.EADDRINUSE, "another process listens there")
-            path.unlink()
-        else:
-            raise OSError(errno.ENOTSOCK, "there is a file that is no socket")
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        old = os.umask(0o777)  # nobody may connect before the mode is set
-        try:
-            sock.bind(str(path))
-        finally:
-            os.umask(old)
-        path.chmod(mode)
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock
-
-
-def _in_words(name: object) -> str:
-    """A socket's name as the settings write it."""
-    if not isinstance(name, tuple):
-        return f"unix:{name}"
-    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"

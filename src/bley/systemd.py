@@ -7,8 +7,12 @@ import asyncio
 import contextlib
 import os
 import socket
+from datetime import timedelta
 
-__all__ = ["feed_watchdog", "notify", "passed_sockets"]
+__all__ = ["VARIABLES", "feed_watchdog", "notify", "passed_sockets", "watchdog_period"]
+
+VARIABLES = frozenset({"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
+"""Of the environment: not for child processes."""
 
 _FIRST_PASSED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 
@@ -30,11 +34,15 @@ def notify(state: str) -> None:
             sock.sendall(state.encode())
 
 
+def watchdog_period() -> timedelta:
+    """Within which this process must tell that it is alive; 0 where nobody watches."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return timedelta(0)
+    return timedelta(microseconds=int(os.environ.get("WATCHDOG_USEC", "0")))
+
+
 async def feed_watchdog() -> None:
     """Tell that the loop turns, twice in each of the watchdog's periods."""
-    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
-        return
-    microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
-    while microseconds:
+    while period := watchdog_period():
         notify("WATCHDOG=1")
-        await asyncio.sleep(microseconds / 2 / 1_000_000)
+        await asyncio.sleep(period.total_seconds() / 2)

@@ -1,16 +1,17 @@
 """What the running bley shows of itself at `web_listen`: `/metrics` for Prometheus, `/lists` for `bley lists`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from ipaddress import ip_address
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 from yarl import URL
 
-from bley.checks.list_report import ListReport
+from bley.checks.list_report import DnsReport, ListReport
 from bley.core.errors import Fault, SettingsError
 from bley.core.list_health import ListState
 from bley.metrics import REGISTRY
@@ -19,10 +20,10 @@ __all__ = ["ListMetrics", "Web"]
 
 
 class Web:
-    """Shows what the functions given tell at that moment; read-only."""
+    """Shows what `report_dns` tells at that moment, None if nobody can tell, and what is counted; read-only."""
 
-    def __init__(self, lists: Callable[[], Sequence[ListReport]], dns_is_silent: Callable[[], bool]) -> None:
-        self._lists, self._dns_is_silent = lists, dns_is_silent
+    def __init__(self, report_dns: Callable[[], Awaitable[DnsReport | None]], counted: Collector = REGISTRY) -> None:
+        self._report_dns, self._counted = report_dns, counted
         application = web.Application(middlewares=[_own_names_only])
         application.router.add_get("/lists", self._show_lists)
         application.router.add_get("/metrics", self._show_metrics)
@@ -43,12 +44,16 @@ class Web:
         await self._runner.cleanup()
 
     async def _show_lists(self, _: web.Request) -> web.Response:
-        return web.json_response(self._lists())
+        report = await self._report_dns()
+        if report is None:
+            raise web.HTTPServiceUnavailable(text="no worker answers\n")
+        return web.json_response(report.lists)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
-        text = generate_latest(REGISTRY) + generate_latest(
-            ListMetrics(self._lists(), dns_is_silent=self._dns_is_silent())
-        )
+        report = await self._report_dns()
+        text = generate_latest(self._counted)
+        if report is not None:
+            text += generate_latest(ListMetrics(report.lists, dns_is_silent=report.is_silent))
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -81,7 +86,6 @@ class ListMetrics:
             "bley_dns_silent", "1 while the DNS gives no usable answer, else 0.", value=float(self._dns_is_silent)
         )
         well = GaugeMetricFamily("bley_list_well", "1 while the list is well, else 0.", labels=["list", "ip"])
-        answers = CounterMetricFamily("bley_list_answers", "Answers about clients.", labels=["list", "answer"])
         latency = GaugeMetricFamily(
             "bley_list_latency_seconds",
             "How long the last answers took that told something.",
@@ -93,9 +97,7 @@ class ListMetrics:
                 well.add_metric([name, "4"], float(state == ListState.WELL))
             if state_ipv6 != ListState.NOT_SERVED:  # who is ill for IPv4 clients is ill
                 well.add_metric([name, "6"], float({state, state_ipv6} <= {ListState.WELL, ListState.NOT_SERVED}))
-            for meaning, count in report["answers"].items():
-                answers.add_metric([name, meaning], count)
             for quantile, seconds in (("0.5", report["median_seconds"]), ("0.95", report["p95_seconds"])):
                 if seconds is not None:
                     latency.add_metric([name, quantile], seconds)
-        yield from (well, answers, latency)
+        yield from (well, latency)

@@ -140,8 +140,8 @@ async def test_a_stranger_costs_no_more_calls_than_before() -> None:
     strangers = []
     for number in range(100):
         name = f"mail.h{7_654_321 + number}.example.net"  # a long number might be an address
-        stranger = REQUEST._replace(client_address=f"198.51.100.{number}", client_name=name, helo_name=name)
-        strangers.append(encode_request(stranger._replace(sender=f"s{number}x@s{number}.example")))
+        described = REQUEST._replace(client_address=f"198.51.100.{number}", client_name=name, helo_name=name)
+        strangers.append(encode_request(described._replace(sender=f"s{number}x@s{number}.example")))
     with _Counted() as counted:
         for stranger in strangers:
             before = len(transport.written)

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -297,6 +298,78 @@ class TestNobodyReads:
         assert stuck not in logger.handlers
         logger.info("hello")
         await _until(lambda: said(tmp_path / "log") == ["hello"])
+
+
+class TestSharedOutput:
+    """Several workers write to one standard output."""
+
+    @pytest.mark.parametrize("length", [100, 1500, 4000])
+    def test_lines_of_different_processes_are_not_torn(self, length: int) -> None:
+        ours, theirs = os.pipe()
+        workers = [
+            subprocess.Popen([sys.executable, "-c", WRITING, str(number), str(length)], stdout=theirs)
+            for number in range(2)
+        ]
+        os.close(theirs)
+        with open(ours, "rb") as reader:  # noqa: PTH123 (a descriptor)
+            lines = [reader.readline() for _ in range(2 * 2000)]
+        for worker in workers:
+            assert worker.wait(10) == 0
+        for number in range(2):
+            own = [line for line in lines if f": {number} ".encode() in line]
+            assert [line.split()[-2:] for line in own] == [[b"%d" % each, b"x" * length] for each in range(2000)]
+
+    @pytest.mark.parametrize("kind", ["pipe", "socket"])
+    def test_one_that_another_process_has_filled_is_not_waited_for(
+        self, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between our look whether there is room and our writing."""
+        ours, theirs = os.pipe() if kind == "pipe" else [end.detach() for end in socket.socketpair()]
+        with open(ours, "rb", buffering=0), open(theirs, "w") as stdout:  # noqa: PTH123 (descriptors)
+            monkeypatch.setattr(sys, "stdout", stdout)
+            output = log_sinks.StandardOutput()
+            monkeypatch.setattr(output, "_poll", _AlwaysRoom())
+            taken = output.write(["x" * 1000 + "\n"] * 10_000)
+            assert 0 < taken < 10_000
+            assert output.write(["y\n"]) == 0
+            assert os.get_blocking(theirs), "others who share it may want to wait"
+            output.close()
+
+    def test_where_it_may_not_be_opened_it_is_written_to_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """/proc may be missing, or the pipe another user's."""
+        ours, theirs = os.pipe()
+        with open(ours, "rb") as reader, open(theirs, "w") as stdout:  # noqa: PTH123 (descriptors)
+            monkeypatch.setattr(sys, "stdout", stdout)
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "open", _refuse)
+                output = log_sinks.StandardOutput()
+            assert output.write(["one\n", "two\n"]) == 2
+            output.close()
+            assert (reader.readline(), reader.readline()) == (b"one\n", b"two\n")
+
+
+WRITING = """
+import asyncio, logging, sys
+from bley.log_output import configure_log
+async def write():
+    configure_log("-", logging.INFO)
+    for each in range(2000):
+        logging.getLogger("bley").info("%s %d %s", sys.argv[1], each, "x" * int(sys.argv[2]))
+        if each % 50 == 0:
+            await asyncio.sleep(0.001)
+    while logging.getLogger("bley").handlers[0]._lines:
+        await asyncio.sleep(0.001)
+asyncio.run(write())
+"""
+
+
+class _AlwaysRoom:
+    def poll(self, _milliseconds: int) -> list[int]:
+        return [1]
+
+
+def _refuse(*_: object) -> int:
+    raise PermissionError
 
 
 async def test_a_full_disk_is_told_once_and_what_is_lost_by_the_log(

@@ -1,15 +1,18 @@
 """How the lists do, for people and for metrics: `bley lists` and `/metrics` show the same figures."""
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from bley.checks.list_watch import WatchedList
 from bley.core.dnslists import DnsList, Meaning
 from bley.core.list_health import ListState
 
-__all__ = ["ListReport", "report_lists"]
+__all__ = ["DnsReport", "ListReport", "merged", "report_lists"]
+
+_FROM_BAD_TO_GOOD = (ListState.DEAD, ListState.ILL, ListState.UNTESTED, ListState.WELL, ListState.NOT_SERVED)
 
 
 class ListReport(TypedDict):
@@ -33,6 +36,13 @@ class ListReport(TypedDict):
     median_seconds: float | None
     p95_seconds: float | None
     """Of the last answers that told something; None: there was none."""
+
+
+class DnsReport(NamedTuple):
+    """How the lists do, and whether the DNS is silent."""
+
+    lists: list[ListReport]
+    is_silent: bool
 
 
 def report_lists(settings: Mapping[str, Iterable[DnsList]], watched: Mapping[str, WatchedList]) -> list[ListReport]:
@@ -64,6 +74,46 @@ def _report(setting: str, dns_list: DnsList, watched: WatchedList) -> ListReport
         median_seconds=quantiles[9] if quantiles else next(iter(watched.seconds), None),
         p95_seconds=quantiles[18] if quantiles else next(iter(watched.seconds), None),
     )
+
+
+def merged(reports: Sequence[DnsReport]) -> DnsReport:
+    """What several processes with the same lists tell, as one; at least one report.
+
+    Answers are summed; a list is as well as where it does worst, and as fast as where it is slowest.
+    """
+    same: dict[tuple[str, str], list[ListReport]] = {}
+    for report in reports:
+        for each in report.lists:
+            same.setdefault((each["setting"], each["name"]), []).append(each)
+    return DnsReport([_merged(each) for each in same.values()], any(report.is_silent for report in reports))
+
+
+def _merged(reports: Sequence[ListReport]) -> ListReport:
+    worst = min(reports, key=lambda report: min(_goodness(report["state"]), _goodness(report["state_ipv6"])))
+    last = max(reports, key=lambda report: report["last_error_at"] or "")
+    answers: Counter[str] = Counter()
+    for report in reports:
+        answers.update(report["answers"])
+    return ListReport(
+        **worst
+        | {
+            "state": min((report["state"] for report in reports), key=_goodness),
+            "state_ipv6": min((report["state_ipv6"] for report in reports), key=_goodness),
+            "last_error": last["last_error"],
+            "last_error_at": last["last_error_at"],
+            "answers": dict(answers),
+            "median_seconds": _slowest(report["median_seconds"] for report in reports),
+            "p95_seconds": _slowest(report["p95_seconds"] for report in reports),
+        }
+    )
+
+
+def _goodness(state: str) -> int:
+    return _FROM_BAD_TO_GOOD.index(ListState(state))
+
+
+def _slowest(seconds: Iterable[float | None]) -> float | None:
+    return max((each for each in seconds if each is not None), default=None)
 
 
 def _iso(instant: datetime) -> str:

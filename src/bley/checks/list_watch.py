@@ -12,6 +12,7 @@ from bley.checks.self_test import answer_of, self_test
 from bley.core.dnslists import Answer, DnsList, Meaning, question
 from bley.core.list_health import Diagnosis, ListHealth, ListState, diagnose_answer
 from bley.core.mail import Address
+from bley.metrics import LIST_ANSWERS
 from bley.ports import Clock, Resolver, ResourceRecord, UncachedResolver
 
 __all__ = ["ListWatch", "Pauses", "WatchedList"]
@@ -118,6 +119,7 @@ class WatchedList:
     def _note(self, version: int, answer: Answer, seconds: float) -> None:
         """Count an answer about a client, and have the list tested if it is odd."""
         self.answers[answer.meaning] += 1
+        LIST_ANSWERS.labels(self.dns_list.name, answer.meaning.value).inc()
         if answer.tells:
             self.seconds.append(seconds)
         else:

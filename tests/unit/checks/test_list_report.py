@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bley.checks.list_report import ListReport, report_lists
+from bley.checks.list_report import DnsReport, ListReport, merged, report_lists
 from bley.checks.list_watch import ListWatch, WatchedList
 from bley.core.dnslists import Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
@@ -126,3 +126,63 @@ async def test_a_customer_s_key_is_not_told(zone: str) -> None:
     assert after_test["state"] == "ill"
     assert after_answer["last_error"].startswith("no answer for 1.2.0.192.********.")
     assert KEY.lower() not in json.dumps([after_test, after_answer]).lower()
+
+
+class TestMerged:
+    """What several workers tell of the same lists."""
+
+    FIRST = ListReport(
+        name="bl.example",
+        setting="dnsbls",
+        entries="bl.example*2",
+        state="well",
+        state_ipv6="not served",
+        since="2026-11-23T12:00:00+00:00",
+        what="",
+        last_error="SERVFAIL",
+        last_error_at="2026-11-23T14:00:00+00:00",
+        answers={"listed": 3, "clear": 7},
+        median_seconds=0.02,
+        p95_seconds=None,
+    )
+
+    def _merge(self, *reports: ListReport) -> ListReport:
+        (told,) = merged([DnsReport([each], is_silent=False) for each in reports]).lists
+        return told
+
+    def test_one_alone_is_as_it_is(self) -> None:
+        assert self._merge(self.FIRST) == self.FIRST
+
+    def test_answers_are_summed(self) -> None:
+        told = self._merge(self.FIRST, {**self.FIRST, "answers": {"clear": 1, "silent": 2}})
+        assert told["answers"] == {"listed": 3, "clear": 8, "silent": 2}
+
+    @pytest.mark.parametrize("worse", ["untested", "ill", "dead"])
+    def test_a_list_is_well_only_where_it_is_well_everywhere(self, worse: str) -> None:
+        """What is wrong, and since when, is told by the worker where it is so."""
+        ill: ListReport = {**self.FIRST, "state": worse, "since": "2026-11-23T13:00:00+00:00", "what": "it is empty"}
+        for told in (self._merge(self.FIRST, ill), self._merge(ill, self.FIRST)):
+            assert (told["state"], told["since"], told["what"]) == (worse, ill["since"], "it is empty")
+
+    def test_it_is_ill_for_ipv6_clients_where_it_is_so_for_one(self) -> None:
+        told = self._merge(self.FIRST, {**self.FIRST, "state_ipv6": "ill", "what": "it lists the world"})
+        assert (told["state"], told["state_ipv6"], told["what"]) == ("well", "ill", "it lists the world")
+
+    def test_the_last_error_is_the_last_of_all(self) -> None:
+        later: ListReport = {**self.FIRST, "last_error": "late", "last_error_at": "2026-11-23T15:00:00+00:00"}
+        never: ListReport = {**self.FIRST, "last_error": "", "last_error_at": None}
+        assert self._merge(self.FIRST, later, never)["last_error"] == "late"
+
+    def test_latency_is_that_of_the_slowest(self) -> None:
+        told = self._merge(self.FIRST, {**self.FIRST, "median_seconds": 0.01, "p95_seconds": 0.5})
+        assert (told["median_seconds"], told["p95_seconds"]) == (0.02, 0.5)
+
+    def test_lists_of_different_settings_stand_apart(self) -> None:
+        """While a reload is under way one worker may know more lists than another."""
+        other: ListReport = {**self.FIRST, "setting": "dnswls"}
+        told = merged([DnsReport([self.FIRST], False), DnsReport([other, self.FIRST], False)])
+        assert [(each["setting"], each["answers"]["clear"]) for each in told.lists] == [("dnsbls", 14), ("dnswls", 7)]
+
+    def test_the_dns_is_silent_where_one_finds_it_so(self) -> None:
+        assert not merged([DnsReport([], is_silent=False)]).is_silent
+        assert merged([DnsReport([], is_silent=False), DnsReport([], is_silent=True)]).is_silent

@@ -1,0 +1,99 @@
+"""What a supervisor and its workers say to each other, over a pair of sockets.
+
+The supervisor asks, the worker answers each question in order; the first one is an Assignment. A message is a pickle
+behind its length (4 bytes, big-endian): both ends are of one program and one user.
+
+    Assignment     once it listens: Done, or Refused when it cannot work so
+    Reload         Done, or Refused: it goes on as before
+    ReportDns      DnsReport
+
+The supervisor's end closes when it dies, which tells its workers to stop.
+"""
+
+import asyncio
+import pickle
+import socket
+from dataclasses import dataclass
+from typing import Self
+
+from bley.checks.list_report import DnsReport
+from bley.config_file import Configuration
+from bley.core.errors import Fault
+
+__all__ = ["Answer", "Assignment", "Channel", "Done", "Question", "Refused", "Reload", "ReportDns"]
+
+_LENGTH_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Answer by this configuration at the sockets of these descriptors; `level` is the log's."""
+
+    configuration: Configuration
+    level: int
+    descriptors: tuple[int, ...]
+    purges: bool
+    """Whether it forgets old records in the store, which one worker does for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Answer by this configuration from now on."""
+
+    configuration: Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDns:
+    """Tell how the lists and the DNS do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is so now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It cannot be, because of what the operator must mend."""
+
+    faults: tuple[Fault, ...]
+
+
+Question = Assignment | Reload | ReportDns
+Answer = Done | Refused | DnsReport
+
+
+class Channel:
+    """One end."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, sock: socket.socket) -> Self:
+        """On one of a pair of connected sockets, which it closes at its end."""
+        return cls(*await asyncio.open_unix_connection(sock=sock))
+
+    def send(self, message: Question | Answer) -> None:
+        """Say something; an end that has gone does not hear it."""
+        data = pickle.dumps(message)
+        if not self._writer.is_closing():
+            self._writer.write(len(data).to_bytes(_LENGTH_BYTES) + data)
+
+    async def receive(self) -> Question | Answer:
+        """What the other end says next. Raises EOFError when it has gone."""
+        try:
+            length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES))
+            message: Question | Answer = pickle.loads(await self._reader.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise EOFError("the other end has gone") from error
+        return message
+
+    async def close(self) -> None:
+        """Say what is still to be said, and go."""
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except ConnectionError:
+            return  # the other end was faster

@@ -1,0 +1,89 @@
+"""How the operator controls bley, whether it answers itself or has workers that do: reload, pid file."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from bley.config import Settings
+from bley.config_file import Configuration
+from bley.core.errors import Fault, SettingsError
+from bley.log_output import configure_log
+
+__all__ = ["log_faults", "pid_file", "read_again", "warn_of_notes"]
+
+_NEEDS_RESTART = (
+    "database",
+    "listen_addr",
+    "listen_port",
+    "listen_mode",
+    "dbtype",
+    "dbhost",
+    "dbport",
+    "dbname",
+    "dbpath",
+    "dbuser",
+    "dbpass",
+    "dbtls",
+    "dbtls_ca",
+    "pid_file",
+    "cache_size",
+    "web_listen",
+    "workers",
+)
+
+_log = logging.getLogger(__name__)
+
+
+def read_again(load: Callable[[], Configuration], old: Configuration, level: int) -> Configuration | None:
+    """The configuration to take now, and its log at this level; None: it is bad, the old one stays, as the log says.
+
+    What can only be taken by a restart is warned of, and stays as it is.
+    """
+    try:
+        new = load()
+        configure_log(new.settings.log_file, level)
+    except SettingsError as error:
+        log_faults(error)
+        _log.error("not reloaded: the old settings stay")
+        return None
+    changed = {
+        key: value
+        for key in Settings.model_fields
+        if (value := getattr(new.settings, key)) != getattr(old.settings, key)
+    }
+    for key in _NEEDS_RESTART:
+        if key in changed:
+            _log.warning("%s has changed: takes effect after a restart", key)
+            del changed[key]
+    return replace(new, settings=old.settings.model_copy(update=changed))
+
+
+def log_faults(error: SettingsError) -> None:
+    """Tell the operator what is to be mended, a line each."""
+    for line in str(error).splitlines():
+        _log.error("%s", line)
+
+
+def warn_of_notes(configuration: Configuration) -> None:
+    """Tell the operator what is no fault."""
+    for note in configuration.notes:
+        _log.warning("%s", note)
+
+
+@contextlib.contextmanager
+def pid_file(name: str) -> Iterator[None]:
+    """The process id in a file, while bley runs."""
+    if not name:
+        yield
+        return
+    try:
+        Path(name).write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        raise SettingsError([Fault("pid_file", 0, f"{name} cannot be written: {error.strerror}")]) from error
+    try:
+        yield
+    finally:
+        Path(name).unlink(missing_ok=True)

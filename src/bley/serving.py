@@ -1,0 +1,188 @@
+"""What answers requests in one process: service and server, with the store, the DNS and the chores that they need."""
+
+import asyncio
+import gc
+import logging
+import resource
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from bley.checks.dnsl import AskedList
+from bley.checks.gather import Checks
+from bley.checks.helo import Us
+from bley.checks.list_report import DnsReport, report_lists
+from bley.checks.list_watch import ListWatch
+from bley.checks.spf import SpfChecker
+from bley.config import Settings
+from bley.config_file import Configuration
+from bley.core.domains import load_suffixes
+from bley.core.errors import StoreError
+from bley.ports import Clock
+from bley.predecessors.taking import open_own
+from bley.resolver import CaresResolver
+from bley.server import MAX_CONNECTIONS, Server
+from bley.service import Service
+from bley.store.batched import BatchedStore
+from bley.uncached import DnspythonResolver
+
+__all__ = ["Dns", "Serving"]
+
+_PURGE_SECONDS = 1800
+_NEWS_SECONDS = 20
+"""How long another node, or a command, waits until it is heard here; less than a minute was promised."""
+_SPARE_DESCRIPTORS = 300  # 200 patient questions, the rest for store, log and web
+
+_log = logging.getLogger(__name__)
+
+
+class Dns:
+    """The checks of one configuration with the resolver that they need; `watch` knows the lists."""
+
+    def __init__(self, settings: Settings, watch: ListWatch) -> None:
+        # Less than the checks' own deadline, so that it is the resolver that says which question was not answered.
+        within = settings.check_timeout * 0.9
+        self.resolver = CaresResolver(settings.resolver, within)
+        uncached = DnspythonResolver(settings.resolver, within)
+        watch.follow((*settings.dnswls, *settings.dnsbls), uncached, self.resolver.forget)
+        spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
+        self.checks = Checks(
+            resolver=self.resolver,
+            dnswls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnswls],
+            dnsbls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnsbls],
+            spf=spf if settings.use_spf else None,
+            thresholds=settings.thresholds,
+            timeout=settings.check_timeout,
+            scores=settings.scores,
+            us=Us(socket.gethostname(), settings.trusted_networks),
+        )
+
+    async def close(self) -> None:
+        """Give up what is still being asked."""
+        await self.resolver.close()
+
+
+class Serving:
+    """Answers at the sockets of `server` from `open` to `close`; `purges`: it also forgets old records in the store.
+
+    Needs a running loop. Raises SettingsError when there can be no such store.
+    """
+
+    def __init__(self, configuration: Configuration, clock: Clock, *, purges: bool) -> None:
+        _raise_descriptor_limit()
+        load_suffixes()
+        self._configuration, self._clock, self._purges = configuration, clock, purges
+        settings = configuration.settings
+        self._store = BatchedStore(open_own(configuration, clock()))
+        self._watch = ListWatch(clock)
+        self._dns = Dns(settings, self._watch)
+        self._service = Service(configuration, self._store, self._dns.checks, clock, socket.gethostname())
+        self.server = Server(self._service, closes_after_answer=settings.exim_workaround)
+        self._chores: list[asyncio.Task[None]] = []
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._forgotten: int | None = None
+        _spare_the_collector()
+
+    async def open(self) -> None:
+        """Open the store, or begin to try."""
+        await self._store.open()
+        await self._hear()
+
+    def begin_chores(self) -> None:
+        """Do from now on what is to be done now and then."""
+        chores = [self._listen_to_others, self._purge] if self._purges else [self._listen_to_others]
+        self._chores = [asyncio.create_task(keep_on(chore)) for chore in chores]
+
+    async def close(self) -> None:
+        """Stop accepting, finish what is in flight, write what is to be written."""
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        await self.server.stop(self._configuration.settings.check_timeout.total_seconds() + 1)
+        await self._service.close()
+        await self._store.close()
+        await self._watch.close()
+        await self._dns.close()
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+
+    def reconfigure(self, new: Configuration) -> None:
+        """Answer by these settings and lists from now on; what is in flight finishes by the old ones."""
+        old, old_dns = self._configuration.settings, self._dns
+        self._configuration, self._dns = new, Dns(new.settings, self._watch)
+        self._service.reconfigure(new, self._dns.checks)
+        self.server.closes_after_answer = new.settings.exim_workaround
+        task = asyncio.get_running_loop().create_task(_close_later(old_dns, 2 * old.check_timeout))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def report_dns(self) -> DnsReport:
+        """How the lists and the DNS do now."""
+        settings = self._configuration.settings
+        lists = report_lists({"dnsbls": settings.dnsbls, "dnswls": settings.dnswls}, self._watch.lists)
+        return DnsReport(lists, self._dns.resolver.is_silent)
+
+    async def _listen_to_others(self) -> None:
+        """Hear now and then what other nodes and commands have changed."""
+        while True:
+            await asyncio.sleep(_NEWS_SECONDS)
+            self._service.age()
+            await self._hear()
+
+    async def _hear(self) -> None:
+        try:
+            news = await self._store.news()
+        except StoreError:
+            return  # which has been logged; nothing that is remembered becomes wrong by not knowing
+        self._service.finds_any = news.has_any
+        if self._forgotten not in (None, news.forgotten):
+            self._service.forget()
+        self._forgotten = news.forgotten
+
+    async def _purge(self) -> None:
+        """Forget old records now and then."""
+        while True:
+            settings, now = self._configuration.settings, self._clock()
+            try:
+                purged = await self._store.purge(now, settings.lifetimes)
+            except StoreError as error:
+                # That it is away has been said already.
+                _log.log(logging.DEBUG if self._store.is_down else logging.WARNING, "store: purge: %s", error)
+            else:
+                level = logging.INFO if any(purged) else logging.DEBUG
+                _log.log(level, "purged %d records, %d decisions, %d counts", *purged)
+            await asyncio.sleep(_NEWS_SECONDS if self._store.is_down else _PURGE_SECONDS)
+
+
+async def keep_on(chore: Callable[[], Awaitable[None]]) -> None:
+    """Do the chore, and begin anew where a bug has ended it."""
+    while True:
+        try:
+            return await chore()
+        except Exception:  # noqa: BLE001 (a bug must not end a chore for good; logged)
+            _log.exception("internal error; please report it")
+        await asyncio.sleep(_NEWS_SECONDS)
+
+
+async def _close_later(dns: Dns, delay: timedelta) -> None:
+    """Requests in flight finish with the checks they began with."""
+    try:
+        await asyncio.sleep(delay.total_seconds())
+    finally:
+        await dns.close()
+
+
+def _spare_the_collector() -> None:
+    """What is there at the start stays, and little of what comes later goes round in circles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
+
+
+def _raise_descriptor_limit() -> None:
+    """Every connection needs a descriptor; the soft limit is often 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + _SPARE_DESCRIPTORS
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))

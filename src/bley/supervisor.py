@@ -1,0 +1,213 @@
+"""bley in several processes (`workers`): the one that was started supervises workers, which answer (worker.py).
+
+It opens the sockets, starts the workers and replaces those that die, and does for all of them what the daemon does for
+itself: signals, reload, pid file, systemd, `web_listen`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bley import __version__, systemd
+from bley.channel import Assignment, Reload, ReportDns
+from bley.checks.list_report import DnsReport, merged
+from bley.config_file import Configuration
+from bley.control import log_faults, pid_file, read_again, warn_of_notes
+from bley.core.errors import Fault, SettingsError
+from bley.listening import WorkerSockets
+from bley.metrics import WorkersMetrics
+from bley.serving import keep_on
+from bley.web import Web
+from bley.worker_process import Patience, WorkerGoneError, WorkerProcess, in_words
+
+__all__ = ["Supervisor"]
+
+_REPORT_SECONDS = 2.0
+"""Less than `bley lists` waits, and Prometheus."""
+_RELOAD_SECONDS = 10.0
+_STOP_SECONDS = 20.0
+"""What a worker may take for the store and all else once its requests are answered."""
+
+_log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """One bley of several workers. As Daemon; `is_mute`: the workers have no standard output."""
+
+    def __init__(
+        self, configuration: Configuration, load: Callable[[], Configuration], level: int, *, is_mute: bool
+    ) -> None:
+        self._configuration, self._load, self._level, self._is_mute = configuration, load, level, is_mute
+        self._workers: dict[int, WorkerProcess] = {}
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Have requests answered until SIGTERM or SIGINT; `ready` is called when all workers listen.
+
+        Raises SettingsError when they cannot.
+        """
+        settings = self._configuration.settings
+        self._sockets = WorkerSockets(
+            settings.listen_addr, settings.listen_port, settings.listen_mode, systemd.passed_sockets()
+        )
+        with tempfile.TemporaryDirectory(prefix="bley-", ignore_cleanup_errors=True) as folder:
+            self._metrics = WorkersMetrics(Path(folder))
+            self._web = Web(self._report_dns, self._metrics)
+            supervising = asyncio.create_task(self._supervise(ready))
+            self._handle_signals(supervising)
+            try:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await supervising
+            finally:
+                systemd.notify("STOPPING=1")
+                self._sockets.close()
+                await self._stop_workers(settings.check_timeout.total_seconds() + _STOP_SECONDS)
+                await self._web.close()
+        _log.info("stopped")
+
+    def _handle_signals(self, supervising: asyncio.Task[None]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, supervising.cancel)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    async def _supervise(self, ready: Callable[[], None]) -> None:
+        settings = self._configuration.settings
+        await self._start_all()
+        if settings.web_place:
+            _log.info("metrics at http://%s/metrics", await self._web.listen(*settings.web_place))
+        places = ", ".join(self._sockets.places)
+        _log.info("bley %s listens on %s, store %s, %d workers", __version__, places, settings.store, settings.workers)
+        warn_of_notes(self._configuration)
+        with pid_file(settings.pid_file):
+            ready()
+            systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
+            await asyncio.gather(
+                *(self._keep_replacing(worker) for worker in list(self._workers.values())),
+                keep_on(self._watch_over),
+            )
+
+    async def _start_all(self) -> None:
+        """Raises SettingsError when one cannot be started."""
+        try:
+            workers = [self._start(number) for number in range(1, self._configuration.settings.workers + 1)]
+            await asyncio.gather(*(worker.ready for worker in workers))
+        except (OSError, WorkerGoneError) as error:
+            raise SettingsError([Fault("workers", 0, f"a worker could not be started: {error}")]) from error
+
+    def _start(self, number: int) -> WorkerProcess:
+        """Start a worker. Raises OSError."""
+        sockets = tuple(sock.fileno() for sock in self._sockets.of(number))
+        assignment = Assignment(self._configuration, self._level, sockets, purges=number == 1)
+        environment = self._metrics.environment(number)
+        worker = self._workers[number] = WorkerProcess(number, assignment, environment, is_mute=self._is_mute)
+        return worker
+
+    async def _keep_replacing(self, worker: WorkerProcess) -> None:
+        """Replace it when it has died, and who has replaced it."""
+        patience = Patience()
+        while True:
+            await asyncio.wait([worker.ended])
+            self._metrics.forget_state(worker.number)
+            pause = patience.pause_after(worker.lived_seconds)
+            soon = f"in {pause:g} s" if pause else "now"
+            _log.warning("%s %s: it is replaced %s", worker, in_words(worker.ended.result()), soon)
+            worker = await self._replacement(worker.number, pause, patience)
+            try:
+                await worker.ready
+            except SettingsError as error:
+                log_faults(error)
+            except WorkerGoneError:
+                continue  # which is told above
+            else:
+                _log.info("%s answers", worker)
+
+    async def _replacement(self, number: int, pause: float, patience: Patience) -> WorkerProcess:
+        while True:
+            if pause:
+                self._sockets.release(number)
+                await asyncio.sleep(pause)
+            try:
+                return self._start(number)
+            except OSError as error:
+                pause = patience.pause_after(0)
+                _log.error("worker %d cannot be started: %s", number, error)
+
+    async def _watch_over(self) -> None:
+        """Feed systemd's watchdog while a worker answers, and kill one that does not."""
+        quarter = systemd.watchdog_period().total_seconds() / 4
+        while quarter:
+            answers = await asyncio.gather(*(self._is_alive(worker, quarter) for worker in self._workers.values()))
+            if any(answers):
+                systemd.notify("WATCHDOG=1")
+            await asyncio.sleep(quarter)
+
+    async def _is_alive(self, worker: WorkerProcess, within_seconds: float) -> bool:
+        try:
+            await worker.ask(ReportDns(), within_seconds)
+        except TimeoutError:
+            _log.error("%s has not answered for %g s: it is killed", worker, within_seconds)
+            worker.kill()
+            return False
+        except WorkerGoneError:
+            return False
+        return True
+
+    async def _report_dns(self) -> DnsReport | None:
+        """How the lists do for all workers that answer; None: none does."""
+        answers = await asyncio.gather(*map(self._ask_about_dns, self._workers.values()))
+        if not (reports := [answer for answer in answers if answer]):
+            return None
+        report = merged(reports)
+        for each in report.lists:
+            each["answers"] = self._metrics.list_answers(each["name"])  # those of dead workers too
+        return report
+
+    async def _ask_about_dns(self, worker: WorkerProcess) -> DnsReport | None:
+        try:
+            answer = await worker.ask(ReportDns(), _REPORT_SECONDS)
+        except (TimeoutError, WorkerGoneError):
+            return None
+        return answer if isinstance(answer, DnsReport) else None
+
+    def _reload(self) -> None:
+        """Read settings and lists again, for all workers; keep the old ones when the new are bad."""
+        if new := read_again(self._load, self._configuration, self._level):
+            self._configuration = new
+            task = asyncio.create_task(self._tell_workers(new))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell_workers(self, new: Configuration) -> None:
+        await asyncio.gather(*(self._tell(worker, new) for worker in self._workers.values()))
+        warn_of_notes(new)
+        _log.info("reloaded")
+
+    async def _tell(self, worker: WorkerProcess, new: Configuration) -> None:
+        try:
+            await worker.ask(Reload(new), _RELOAD_SECONDS)
+        except SettingsError as error:
+            log_faults(error)
+            _log.error("%s has not reloaded", worker)
+        except TimeoutError:
+            _log.error("%s has not reloaded yet", worker)
+        except WorkerGoneError:
+            return  # the one that replaces it begins with the new settings
+
+    async def _stop_workers(self, within_seconds: float) -> None:
+        if not self._workers:
+            return
+        for worker in self._workers.values():
+            worker.stop()
+        _, late = await asyncio.wait([worker.ended for worker in self._workers.values()], timeout=within_seconds)
+        for worker in self._workers.values():
+            if worker.ended in late:
+                _log.error("%s has not stopped within %g s: it is killed", worker, within_seconds)
+                worker.kill()
+        if late:
+            await asyncio.wait(late)

@@ -1,0 +1,150 @@
+"""A worker as its supervisor sees it: started, asked, stopped, and how long until one that died is replaced."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+
+from bley import systemd
+from bley.channel import Answer, Assignment, Channel, Question, Refused
+from bley.core.errors import BleyError, SettingsError
+
+__all__ = ["Patience", "WorkerGoneError", "WorkerProcess", "in_words"]
+
+_LONG_LIFE_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 30.0
+_REAP_SECONDS = 10.0
+"""From the end of its channel to the end of the process."""
+
+
+class WorkerGoneError(BleyError):
+    """The worker has ended, so that it answers no more."""
+
+
+class Patience:
+    """How long to wait with a worker's replacement: not at all, unless it dies again soon after its start."""
+
+    def __init__(self) -> None:
+        self._pause = 0.0
+
+    def pause_after(self, lived_seconds: float) -> float:
+        """Seconds until the one that lived for so long is replaced: 0, 1, 2, 4 and so on up to half a minute."""
+        if lived_seconds >= _LONG_LIFE_SECONDS:
+            self._pause = 0.0
+        pause, self._pause = self._pause, min(max(2 * self._pause, 1.0), _LONGEST_PAUSE_SECONDS)
+        return pause
+
+
+class WorkerProcess:
+    """A worker, started at once; `number` counts from 1 and is also that of the one that replaces it.
+
+    `is_mute`: it has no standard output. Needs a running loop. Raises OSError when it cannot be started.
+    """
+
+    def __init__(
+        self, number: int, assignment: Assignment, environment: Mapping[str, str], *, is_mute: bool = False
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = _start(theirs.fileno(), assignment.descriptors, environment, is_mute=is_mute)
+            except OSError:
+                ours.close()
+                raise
+        self.number, self._begun = number, loop.time()
+        self._channel = loop.create_task(Channel.open(ours))
+        self._questions: deque[asyncio.Future[Answer]] = deque()
+        """Those that are not answered yet."""
+        self.ended = loop.create_task(self._listen())
+        """Done when it has ended: its exit status, or minus the signal's number."""
+        self.ready = loop.create_task(self.ask(assignment))
+        """Done when it listens, or cannot: errors are those of `ask`."""
+
+    def __str__(self) -> str:
+        return f"worker {self.number} (pid {self._process.pid})"
+
+    @property
+    def lived_seconds(self) -> float:
+        """Since its start."""
+        return asyncio.get_running_loop().time() - self._begun
+
+    async def ask(self, question: Question, within_seconds: float | None = None) -> Answer:
+        """Its answer. Raises SettingsError when it refuses, TimeoutError, WorkerGoneError when it ends meanwhile."""
+        if self.ended.done():
+            raise WorkerGoneError(f"{self} has ended")
+        channel = await asyncio.shield(self._channel)
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._questions.append(answered)
+        channel.send(question)
+        async with asyncio.timeout(within_seconds):
+            answer = await answered
+        if isinstance(answer, Refused):
+            raise SettingsError(answer.faults)
+        return answer
+
+    def stop(self) -> None:
+        """Have it finish what is in flight, and end."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """Have it end at once."""
+        self._process.kill()
+
+    async def _listen(self) -> int:
+        channel = await self._channel
+        with contextlib.suppress(EOFError):
+            while True:
+                answer = await channel.receive()
+                answered = self._questions.popleft()
+                if not answered.done():  # else it was waited for too long
+                    answered.set_result(answer)  # type: ignore[arg-type] # a worker only answers
+        await channel.close()
+        status = await asyncio.to_thread(self._reap)
+        for answered in self._questions:
+            if not answered.done():
+                answered.set_exception(WorkerGoneError(f"{self} {in_words(status)}"))
+        return status
+
+    def _reap(self) -> int:
+        try:
+            return self._process.wait(_REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def _start(
+    channel: int, passed: Sequence[int], environment: Mapping[str, str], *, is_mute: bool
+) -> subprocess.Popen[bytes]:
+    """A worker at this end of a channel, with these descriptors besides. Ctrl-C in a terminal does not reach it."""
+    output = subprocess.DEVNULL if is_mute else None
+    with _blocked(signal.SIGINT, signal.SIGHUP):
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "bley.worker", str(channel)],
+            env={key: value for key, value in os.environ.items() if key not in systemd.VARIABLES} | dict(environment),
+            pass_fds=(channel, *passed),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+
+def in_words(status: int) -> str:
+    """How a process has ended."""
+    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+@contextlib.contextmanager
+def _blocked(*signals: signal.Signals) -> Iterator[None]:
+    """Processes started inside never hear these signals, which wait for this one meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,460 @@
+"""`workers = N`: several processes answer at one place, are replaced when they die, and look like one bley."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bley.core.mail import Request
+from bley.core.wire import encode_request
+from tests.dns_server import SILENT, DnsServer, Silent
+from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
+from tests.integration.test_daemon import BAD, DEFERRED, GOOD, exchange
+
+DUNNO = b"action=DUNNO\n\n"
+SLOW: Mapping[str, Silent | Mapping[str, Sequence[str]]] = {
+    "2.0.0.127.bl.example": {"A": ["127.0.0.2"]},
+    "1.2.0.192.bl.example": SILENT,
+}
+"""A list that is well, but does not answer about GOOD's client."""
+
+
+def workers(bley: Bley) -> list[int]:
+    """The process ids of the workers, in the order of their starts."""
+    pid = bley.process.pid
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def wait_until(is_so: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Also False for one that only waits to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def answering(bley: Bley) -> set[int]:
+    """Who has logged decisions."""
+    return set(map(int, re.findall(r"bley\[(\d+)\]: action=", bley.log())))
+
+
+def fetch(bley: Bley, path: str) -> str:
+    place = re.findall(r"metrics at (http://\S+)/metrics", bley.log())[-1]
+    with urllib.request.urlopen(f"{place}{path}", timeout=WAIT_SECONDS) as answer:
+        return str(answer.read().decode())
+
+
+def decided(bley: Bley) -> float:
+    """How many decisions the metrics show."""
+    families = text_string_to_metric_families(fetch(bley, "/metrics"))
+    return sum(sample.value for family in families for sample in family.samples if "decisions" in sample.name)
+
+
+def deferred_in_every_worker(bley: Bley) -> None:
+    """Connections, until each worker has had one."""
+    wait_until(
+        lambda: exchange(bley.port, BAD) == DEFERRED and set(workers(bley)) <= answering(bley),
+        "one of the workers never answers",
+    )
+
+
+@pytest.fixture
+def bley(tmp_path: Path) -> Iterator[Bley]:
+    """Of two workers."""
+    with Bley(tmp_path, workers=2, web_listen="127.0.0.1:0", pid_file=tmp_path / "bley.pid") as bley:
+        yield bley
+
+
+def test_all_workers_answer_at_one_port_and_have_one_store(bley: Bley) -> None:
+    """A triplet that one has deferred waits for all of them."""
+    assert len(workers(bley)) == 2
+    assert re.search(r"listens on 127\.0\.0\.1:\d+, store \S+, 2 workers\n", bley.log())
+    deferred_in_every_worker(bley)
+    reasons = [decision["reason"] for decision in bley.decisions()]
+    assert reasons == ["new", *["early"] * (len(reasons) - 1)]
+    assert bley.stop() == 0
+    assert bley.log().endswith("stopped\n")
+    assert bley.log().count("stopped") == 1
+
+
+def test_who_has_waited_is_known_to_all(tmp_path: Path) -> None:
+    with Bley(tmp_path, workers=2, greylist_period="0.1s") as bley:
+        assert exchange(bley.port, BAD) == DEFERRED
+        time.sleep(0.2)
+        assert exchange(bley.port, BAD).startswith(b"action=PREPEND")
+        wait_until(
+            lambda: exchange(bley.port, BAD) == DUNNO and set(workers(bley)) <= answering(bley), "only one answers"
+        )
+        assert {decision["reason"] for decision in bley.decisions()[2:]} == {"known"}
+
+
+class TestMetrics:
+    def test_they_are_sums_that_no_death_makes_smaller(self, bley: Bley) -> None:
+        deferred_in_every_worker(bley)
+        answered = len(bley.decisions())
+        assert decided(bley) == answered
+        for pid in workers(bley):
+            os.kill(pid, signal.SIGKILL)
+            assert decided(bley) >= answered
+            bley.wait_log(rf"\(pid {pid}\) was ended by SIGKILL: it is replaced now(\n.*)*worker \d .* answers")
+        assert decided(bley) == answered
+        deferred_in_every_worker(bley)
+        assert decided(bley) == len(bley.decisions()) > answered
+
+    def test_lists_are_told_for_all_workers_together(self, tmp_path: Path) -> None:
+        """Answers of the dead are still counted; `bley lists` shows what /metrics shows."""
+        zone = {f"{name}.bl.example": {"A": ["127.0.0.2"]} for name in ("2.0.0.127", "7.100.51.198")}
+        with (
+            DnsServer(zone) as dns,
+            Bley(tmp_path, workers=2, web_listen="127.0.0.1:0", dnsbls="bl.example", resolver=dns.address) as bley,
+        ):
+            strangers = iter(range(1000))
+
+            def ask() -> bool:
+                exchange(bley.port, BAD._replace(sender=f"{next(strangers)}x@example.com"))
+                return set(workers(bley)) <= answering(bley)
+
+            wait_until(ask, "only one answers")
+            count = next(strangers)
+            os.kill(workers(bley)[0], signal.SIGKILL)
+            bley.wait_log(r"worker \d \(pid \d+\) answers")
+            (report,) = json.loads(fetch(bley, "/lists"))
+            assert report["answers"] == {"listed": count}
+            assert f'bley_list_answers_total{{answer="listed",list="bl.example"}} {count}.0' in fetch(bley, "/metrics")
+            wait_until(lambda: 'bley_list_well{ip="4",list="bl.example"} 1.0' in fetch(bley, "/metrics"), "not well")
+
+
+class TestDeath:
+    def test_it_is_replaced_and_connections_go_on(self, bley: Bley) -> None:
+        first, second = workers(bley)
+        os.kill(first, signal.SIGTERM)
+        bley.wait_log(rf"worker [12] \(pid {first}\) ended with status 0: it is replaced now")
+        wait_until(lambda: len(workers(bley)) == 2, "it is not replaced")
+        assert second in workers(bley)
+        deferred_in_every_worker(bley)
+
+    def test_who_waits_to_be_accepted_is_answered_by_the_next(self, bley: Bley) -> None:
+        """Both workers are stopped, so that connections wait in the kernel; then they are killed."""
+        before = workers(bley)
+        for pid in before:
+            os.kill(pid, signal.SIGSTOP)
+        with contextlib.ExitStack() as stack, ThreadPoolExecutor() as threads:
+            peers = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", bley.port), WAIT_SECONDS)) for _ in range(10)
+            ]
+            for peer in peers:
+                peer.sendall(encode_request(BAD))
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+            assert list(threads.map(lambda peer: peer.recv(4096), peers)) == [DEFERRED] * 10
+        assert not set(before) & set(workers(bley))
+
+    def test_under_load_only_its_own_connections_are_lost(self, bley: Bley) -> None:
+        """Who connects again is answered, and nobody else notices."""
+        end = time.monotonic() + 3
+
+        def ask_on(number: int) -> tuple[int, int]:
+            answered = lost = 0
+            request = encode_request(BAD._replace(sender=f"peer{number}x@example.com"))
+            while time.monotonic() < end:
+                with socket.create_connection(("127.0.0.1", bley.port), WAIT_SECONDS) as peer:
+                    try:
+                        while time.monotonic() < end:
+                            peer.sendall(request)
+                            if not (answer := peer.recv(4096)):
+                                raise ConnectionResetError
+                            assert answer == DEFERRED
+                            answered += 1
+                    except ConnectionError:
+                        lost += 1
+            return answered, lost
+
+        with ThreadPoolExecutor(8) as threads:
+            asking = [threads.submit(ask_on, number) for number in range(8)]
+            time.sleep(0.5)
+            os.kill(workers(bley)[0], signal.SIGKILL)
+            results = [each.result() for each in asking]
+        assert all(answered > 10 for answered, _ in results)
+        assert all(lost <= 1 for _, lost in results)
+
+    def test_one_that_dies_again_at_once_is_replaced_after_a_pause_and_others_get_its_connections(
+        self, bley: Bley
+    ) -> None:
+        first, second = workers(bley)
+        os.kill(first, signal.SIGKILL)
+        replacement = bley.wait_log(r"worker \d \(pid (\d+)\) answers")[1]
+        os.kill(int(replacement), signal.SIGKILL)
+        bley.wait_log("was ended by SIGKILL: it is replaced in 1 s")
+        begun = time.monotonic()
+        assert [exchange(bley.port, BAD) for _ in range(20)] == [DEFERRED] * 20
+        assert time.monotonic() - begun < 1
+        assert answering(bley) == {second}
+        bley.wait_log(rf"worker \d \(pid (?!{replacement})\d+\) answers")
+        deferred_in_every_worker(bley)
+
+
+class TestReload:
+    def test_all_workers_and_those_that_replace_them_take_it(self, bley: Bley) -> None:
+        bley.write_settings(reject_msg="come back", workers=3)
+        bley.reload()
+        assert "workers has changed: takes effect after a restart" in bley.log()
+        assert bley.log().count("reloaded") == 1
+        os.kill(workers(bley)[0], signal.SIGKILL)
+        bley.wait_log(r"worker \d \(pid \d+\) answers")
+        come_back = b"action=DEFER_IF_PERMIT come back\n\n"
+        wait_until(
+            lambda: exchange(bley.port, BAD) == come_back and set(workers(bley)) <= answering(bley),
+            "one of the workers never answers so",
+        )
+
+    def test_a_bad_one_keeps_the_old_settings_for_those_that_are_replaced_too(self, bley: Bley) -> None:
+        bley.write_settings(reject_mgs="come back")
+        bley.reload()
+        assert bley.log().count("not reloaded: the old settings stay") == 1
+        os.kill(workers(bley)[0], signal.SIGKILL)
+        bley.wait_log(r"worker \d \(pid \d+\) answers")
+        deferred_in_every_worker(bley)
+
+
+class TestStop:
+    @pytest.mark.parametrize("to_all", [False, True], ids=["SIGTERM", "Ctrl-C"])
+    def test_what_is_in_flight_is_finished(self, tmp_path: Path, *, to_all: bool) -> None:
+        """As with one process; Ctrl-C reaches every process of the terminal."""
+        with DnsServer(SLOW) as dns:
+            bley = Bley(tmp_path, workers=2, dnsbls="bl.example", resolver=dns.address, check_timeout="1s")
+            with in_own_group(bley), socket.create_connection(("127.0.0.1", bley.port)) as peer:
+                peer.sendall(encode_request(GOOD))
+                wait_until(lambda: "1.2.0.192.bl.example" in str(dns.questions), "the DNS is not asked")
+                if to_all:
+                    os.killpg(bley.process.pid, signal.SIGINT)
+                else:
+                    bley.process.terminate()
+                assert peer.recv(4096) == DUNNO
+                assert peer.recv(4096) == b""
+                assert bley.process.wait(WAIT_SECONDS) == 0
+        assert bley.log().endswith("stopped\n")
+        assert "Traceback" not in bley.log()
+        assert "replaced" not in bley.log()
+
+    @pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6, 0.9, 1.2])
+    def test_ctrl_c_during_the_start_leaves_nothing_behind(self, tmp_path: Path, seconds: float) -> None:
+        bley = Bley(tmp_path, workers=2)
+        temporary = tmp_path / "tmp"
+        temporary.mkdir()
+        with subprocess.Popen(
+            [*BLEY, "serve", "-c", bley.file],
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"TMPDIR": str(temporary)},
+            text=True,
+        ) as process:
+            wait_until(lambda: any(temporary.iterdir()), "it does not start")
+            time.sleep(seconds)
+            os.killpg(process.pid, signal.SIGINT)
+            _, errors = process.communicate(timeout=WAIT_SECONDS)
+        assert (process.returncode, errors) == (0, "")
+        assert not list(temporary.iterdir())
+
+    def test_workers_whose_supervisor_was_killed_end_and_take_its_files_away(self, tmp_path: Path) -> None:
+        """What is in flight is finished."""
+        with DnsServer(SLOW) as dns:
+            bley = Bley(tmp_path, workers=2, dnsbls="bl.example", resolver=dns.address, check_timeout="1s")
+            with bley, socket.create_connection(("127.0.0.1", bley.port)) as peer:
+                before = workers(bley)
+                environment = Path(f"/proc/{before[0]}/environ").read_text()
+                folder = re.findall(r"PROMETHEUS_MULTIPROC_DIR=([^\0]+)", environment)[0]
+                peer.sendall(encode_request(GOOD))
+                wait_until(lambda: "1.2.0.192.bl.example" in str(dns.questions), "the DNS is not asked")
+                bley.stop(signal.SIGKILL)
+                assert peer.recv(4096) == DUNNO
+                wait_until(lambda: not any(map(is_alive, before)), "they live on")
+                assert not Path(folder).exists()
+                assert "Traceback" not in bley.log()
+                bley.start()
+                assert exchange(bley.port, BAD) == DEFERRED
+
+
+@contextlib.contextmanager
+def in_own_group(bley: Bley) -> Iterator[None]:
+    """A bley that a terminal's Ctrl-C could reach without the tests."""
+    with bley._log_file.open("ab") as log:
+        bley.process = subprocess.Popen(
+            [*BLEY, "serve", "-c", bley.file], stdout=log, stderr=log, start_new_session=True
+        )
+    bley.port = int(bley.wait_log(r"listens on \S+:(\d+), store")[1])
+    try:
+        yield
+    finally:
+        bley.process.kill()
+        bley.process.wait()
+
+
+class TestPlaces:
+    def test_a_port_in_use_prevents_the_start(self, bley: Bley) -> None:
+        """Although it is another bley's that shares its port among its workers."""
+        bley.write_settings(listen_port=bley.port)
+        assert bley.run("serve", status=2) == "listen_addr: cannot listen at 127.0.0.1: Address already in use\n"
+
+    def test_a_web_port_in_use_prevents_the_start(self, bley: Bley) -> None:
+        place = re.findall(r"metrics at http://(\S+)/metrics", bley.log())[-1]
+        bley.write_settings(listen_port=0, web_listen=place)
+        assert "web_listen: cannot listen at" in bley.run("serve", status=2)
+
+    def test_what_only_a_worker_finds_prevents_the_start(self, tmp_path: Path) -> None:
+        bley = Bley(tmp_path, workers=2, database="redis://127.0.0.1/0")
+        program = "import sys; sys.modules['redis'] = None; from bley.worker import main; main()"
+        wrapper = tmp_path / "python"
+        wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}" "$4"\n')
+        wrapper.chmod(0o755)
+        serve = f"import sys; sys.executable = '{wrapper}'; from bley.cli import main; main()"
+        ran = subprocess.run(
+            [sys.executable, "-c", serve, "serve", "-c", bley.file], capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 2
+        assert "redis" in ran.stderr
+        assert ran.stderr.count("\n") == 1
+
+    def test_workers_that_cannot_run_prevent_the_start(self, tmp_path: Path) -> None:
+        bley = Bley(tmp_path, workers=2)
+        serve = "import sys; sys.executable = '/bin/false'; from bley.cli import main; main()"
+        ran = subprocess.run(
+            [sys.executable, "-c", serve, "serve", "-c", bley.file], capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 2
+        assert re.fullmatch(
+            r"workers: a worker could not be started: worker \d \(pid \d+\) ended with status 1\n", ran.stderr
+        )
+
+    def test_a_unix_socket_is_shared(self, tmp_path: Path) -> None:
+        path = tmp_path / "bley.sock"
+        with Bley(tmp_path, workers=2, listen_addr=f"unix:{path}") as bley:
+            assert bley.places == [f"unix:{path}"]
+            bley.process.send_signal(signal.SIGCONT)
+            answers = [self._exchange_at(path, BAD) for _ in range(20)]
+            assert answers == [DEFERRED] * 20
+            os.kill(workers(bley)[0], signal.SIGKILL)
+            assert [self._exchange_at(path, BAD) for _ in range(20)] == answers
+        assert not path.exists()
+
+    def _exchange_at(self, path: Path, request: Request) -> bytes:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(WAIT_SECONDS)
+            peer.connect(str(path))
+            peer.sendall(encode_request(request))
+            return peer.recv(4096)
+
+    def test_systemd_s_socket_is_shared_and_systemd_is_told_by_the_supervisor_alone(self, tmp_path: Path) -> None:
+        """Its watchdog is fed while workers answer; one that hangs is killed, and replaced."""
+        notify = tmp_path / "notify"
+        bley = Bley(tmp_path, workers=2, listen_addr="192.0.2.1")
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified,
+        ):
+            notified.bind(str(notify))
+            notified.settimeout(WAIT_SECONDS)
+            environment = os.environ | {"NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": "4000000"}
+            command: list[str | Path] = [
+                sys.executable,
+                "-c",
+                PASSING,
+                str(listener.fileno()),
+                *BLEY[1:],
+                "serve",
+                "-c",
+                bley.file,
+            ]
+            with bley._log_file.open("ab") as log:
+                bley.process = subprocess.Popen(
+                    command, pass_fds=[listener.fileno()], env=environment, stdout=log, stderr=log
+                )
+            try:
+                bley.port = int(bley.wait_log(r"listens on 127\.0\.0\.1:(\d+), store")[1])
+                assert bley.port == listener.getsockname()[1]
+                assert exchange(bley.port, BAD) == DEFERRED
+                told = [notified.recv(100).decode() for _ in range(3)]
+                assert told == [f"READY=1\nMAINPID={bley.process.pid}", "WATCHDOG=1", "WATCHDOG=1"]
+                os.kill(workers(bley)[0], signal.SIGSTOP)
+                bley.wait_log("has not answered for 1 s: it is killed")
+                wait_until(lambda: len(workers(bley)) == 2, "it is not replaced")
+                bley.stop()
+                rest = iter(lambda: notified.recv(100).decode(), "STOPPING=1")
+                assert set(rest) <= {"WATCHDOG=1"}
+            finally:
+                bley.process.kill()
+                bley.process.wait()
+
+
+PASSING = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+def test_the_pid_file_names_the_supervisor(bley: Bley, tmp_path: Path) -> None:
+    file = tmp_path / "bley.pid"
+    assert file.read_text() == f"{bley.process.pid}\n"
+    os.kill(workers(bley)[0], signal.SIGTERM)
+    bley.wait_log(r"worker \d \(pid \d+\) answers")
+    assert file.read_text() == f"{bley.process.pid}\n"
+    assert bley.stop() == 0
+    assert not file.exists()
+
+
+def test_in_the_background_nothing_keeps_the_terminal(tmp_path: Path) -> None:
+    """Who reads all that `bley -c FILE` prints is not kept waiting by the workers."""
+    bley = Bley(tmp_path, workers=2, log_file=tmp_path / "own.log")
+    pid_file = tmp_path / "given.pid"
+    subprocess.run([*BLEY, "-c", bley.file, "-p", pid_file], check=True, timeout=WAIT_SECONDS, capture_output=True)
+    os.kill(int(pid_file.read_text()), signal.SIGTERM)
+    wait_until(lambda: not pid_file.exists(), "it does not stop")
+    wait_until(lambda: "stopped" in (tmp_path / "own.log").read_text(), "it does not stop")
+
+
+def test_the_log_on_a_pipe_has_whole_lines(tmp_path: Path) -> None:
+    """Whatever the workers write at the same time."""
+    bley = Bley(tmp_path, workers=2)
+    with subprocess.Popen([*BLEY, "serve", "-c", bley.file], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        listening = next(match for line in process.stdout if (match := re.search(r"listens on \S+:(\d+),", line)))
+
+        def ask(number: int) -> None:
+            with socket.create_connection(("127.0.0.1", int(listening[1])), WAIT_SECONDS) as peer:
+                for each in range(500):
+                    peer.sendall(encode_request(BAD._replace(sender=f"{'s' * 200}x{number}x{each}y@example.com")))
+                    assert peer.recv(4096) == DEFERRED
+
+        with ThreadPoolExecutor(8) as threads:
+            asking = [threads.submit(ask, number) for number in range(8)]
+            lines = [process.stdout.readline() for _ in range(8 * 500)]
+            for each in asking:
+                each.result()
+        process.terminate()
+        rest = process.stdout.read()
+    form = re.compile(r"\S+ bley\[(\d+)\]: action=greylist, .* sender=(\S+), recipient=.*, wait=\d+\n")
+    matches = [form.fullmatch(line) for line in [*lines, *rest.splitlines(keepends=True)] if "stopped" not in line]
+    assert all(matches)
+    assert len({match[2] for match in matches if match}) == 4000
+    assert len({match[1] for match in matches if match}) == 2

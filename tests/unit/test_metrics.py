@@ -1,0 +1,81 @@
+"""What several workers count is summed, and stays when they die."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bley.metrics import LOG_DROPPED, REGISTRY, WorkersMetrics
+
+COUNTING = """
+from bley.core.policy import Reason
+from bley.metrics import LIST_ANSWERS, LOG_DROPPED, STORE_DOWN, count
+count("pass", Reason.KNOWN, 3)
+count("greylist", Reason.HELO)
+LIST_ANSWERS.labels("bl.example", "listed").inc(2)
+LOG_DROPPED.inc()
+STORE_DOWN.set(1)
+"""
+
+
+@pytest.fixture
+def metrics(tmp_path: Path) -> WorkersMetrics:
+    return WorkersMetrics(tmp_path)
+
+
+def _work(metrics: WorkersMetrics, number: int, program: str = COUNTING) -> None:
+    """A worker of this number lives and dies, without a word of farewell."""
+    program += "\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    environment = os.environ | metrics.environment(number)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=False)
+
+
+def _values(metrics: WorkersMetrics) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for family in metrics.collect():
+        for sample in family.samples:
+            found[" ".join((sample.name, *sample.labels.values()))] = sample.value
+    return found
+
+
+def test_counters_are_summed_over_workers(metrics: WorkersMetrics) -> None:
+    _work(metrics, 1)
+    _work(metrics, 2)
+    values = _values(metrics)
+    assert values["bley_decisions_total pass known"] == 6
+    assert values["bley_decisions_total greylist helo"] == 2
+    assert metrics.list_answers("bl.example") == {"listed": 4}
+
+
+def test_who_replaces_a_dead_worker_counts_on(metrics: WorkersMetrics, tmp_path: Path) -> None:
+    """In the same files, so that they do not become more and more."""
+    _work(metrics, 1)
+    files = sorted(tmp_path.iterdir())
+    metrics.forget_state(1)
+    _work(metrics, 1)
+    assert _values(metrics)["bley_decisions_total pass known"] == 6
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_a_dead_worker_s_store_is_not_down(metrics: WorkersMetrics) -> None:
+    _work(metrics, 1)
+    _work(metrics, 2, "import bley.metrics")
+    assert _values(metrics)["bley_store_down"] == 1
+    metrics.forget_state(1)
+    assert _values(metrics)["bley_store_down"] == 0
+
+
+def test_all_that_one_process_shows_is_shown(metrics: WorkersMetrics) -> None:
+    _work(metrics, 1, "import bley.metrics")
+    shown = {family.name for family in metrics.collect()} | {"bley_list_answers"}  # which has no samples at the start
+    assert shown == {family.name for family in REGISTRY.collect()}
+
+
+def test_what_the_supervisor_itself_counts_is_in_the_sum(metrics: WorkersMetrics) -> None:
+    """Lines of its own log."""
+    _work(metrics, 1)
+    before = _values(metrics)["bley_log_dropped_total"]
+    LOG_DROPPED.inc()
+    assert _values(metrics)["bley_log_dropped_total"] == before + 1

@@ -1,0 +1,33 @@
+"""A worker as its supervisor sees it. Whole workers are in tests/integration/test_workers.py."""
+
+import signal
+
+import pytest
+
+from bley.worker_process import Patience, in_words
+
+
+def test_who_dies_is_replaced_at_once() -> None:
+    assert Patience().pause_after(3600) == 0
+    assert Patience().pause_after(1) == 0
+
+
+def test_who_dies_again_and_again_waits_longer_and_longer_but_not_for_ever() -> None:
+    patience = Patience()
+    assert [patience.pause_after(1) for _ in range(9)] == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_a_long_life_is_forgiven() -> None:
+    patience = Patience()
+    for _ in range(5):
+        patience.pause_after(1)
+    assert patience.pause_after(60) == 0
+    assert patience.pause_after(1) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(0, "ended with status 0"), (2, "ended with status 2"), (-signal.SIGKILL, "was ended by SIGKILL")],
+)
+def test_how_it_ended_is_told(status: int, words: str) -> None:
+    assert in_words(status) == words
