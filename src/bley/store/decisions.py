@@ -23,8 +23,11 @@ __all__ = ["Decisions"]
 MAX_WAITING = 10_000
 """Decisions that wait, some 20 MB."""
 
-MAX_KNOWN = 1000
-"""Decisions on known mail from one writing to the next: more than that a second is a test, or a flood."""
+KNOWN_AT_ONCE = 1000
+"""Decisions on known mail that are kept when many come after some time without: mail to a large list."""
+
+KNOWN_A_SECOND = 200
+"""And in the long run: more is a test, or a flood, and each takes time from the answers."""
 
 MAX_SLICE = 100
 """Decisions in one transaction, for which requests wait meanwhile."""
@@ -43,7 +46,8 @@ class Decisions:
         self._counts: Counter[tuple[int, str, str]] = Counter()
         """By minute since 1970 UTC, outcome and reason."""
         self._writer: asyncio.Task[None] | None = None
-        self._room_for_known = MAX_KNOWN
+        self._room_for_known = float(KNOWN_AT_ONCE)
+        self._known_at: datetime | None = None
         self._closed = asyncio.Event()
 
     def keep(self, decision: KeptDecision) -> None:
@@ -58,7 +62,11 @@ class Decisions:
     def keep_known(self, at: datetime, requests: Sequence[Request], kept: Callable[[Request], KeptDecision]) -> None:
         """Count requests that were known, and keep `kept` of those for which there is room."""
         self._counts[_minute(at), "pass", Reason.KNOWN.value] += len(requests)
-        room = max(min(self._room_for_known, MAX_WAITING - len(self._waiting)), 0)
+        if self._known_at:
+            grown = self._room_for_known + KNOWN_A_SECOND * (at - self._known_at).total_seconds()
+            self._room_for_known = max(min(grown, KNOWN_AT_ONCE), 0)
+        self._known_at = at
+        room = max(min(int(self._room_for_known), MAX_WAITING - len(self._waiting)), 0)
         self._waiting.extend(map(kept, requests[:room]))
         self._room_for_known -= min(room, len(requests))
         if room < len(requests):
@@ -81,7 +89,6 @@ class Decisions:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(COLLECT_SECONDS):
                     await self._closed.wait()
-            self._room_for_known = MAX_KNOWN
             try:
                 await self._write_slice()
                 while len(self._waiting) >= MAX_SLICE or (self._closed.is_set() and self._waiting):

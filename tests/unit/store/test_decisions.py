@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -333,11 +333,12 @@ class TestKnown:
 
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(decisions_module, "MAX_KNOWN", 3)
+        monkeypatch.setattr(decisions_module, "KNOWN_AT_ONCE", 3)
+        monkeypatch.setattr(decisions_module, "KNOWN_A_SECOND", 0.5)
 
-    def _keep(self, decisions: Decisions, count: int) -> None:
+    def _keep(self, decisions: Decisions, count: int, at: datetime = NOON) -> None:
         requests = [Request(recipient=str(number)) for number in range(count)]
-        decisions.keep_known(NOON, requests, lambda request: _decision(request.recipient, Reason.KNOWN))
+        decisions.keep_known(at, requests, lambda request: _decision(request.recipient, Reason.KNOWN))
 
     async def test_what_there_is_room_for_is_kept(self, decisions: Decisions, writer: Writer) -> None:
         self._keep(decisions, 2)
@@ -354,12 +355,15 @@ class TestKnown:
         assert writer.counts[Count(3600, int(NOON.timestamp()), "pass", "known")] == 6
         assert REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "decisions"}) == before + 3
 
-    async def test_there_is_room_again_after_each_writing(self, decisions: Decisions, writer: Writer) -> None:
+    @pytest.mark.parametrize(("seconds", "kept"), [(-60, 3), (0, 3), (1, 3), (2, 4), (5, 5), (6, 6), (600, 6)])
+    async def test_there_is_room_again_as_time_goes_by(
+        self, decisions: Decisions, writer: Writer, seconds: int, kept: int
+    ) -> None:
+        """Also where a clock is set back."""
         self._keep(decisions, 5)
-        await asyncio.sleep(3 * _COLLECT_SECONDS)
-        self._keep(decisions, 5)
+        self._keep(decisions, 5, NOON + timedelta(seconds=seconds))
         await decisions.close()
-        assert len(writer.written) == 6
+        assert len(writer.written) == kept
 
     async def test_it_drives_out_nothing_that_waits(
         self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
