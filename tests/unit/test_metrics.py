@@ -14,7 +14,7 @@ from bley.core.policy import Reason
 from bley.metrics import LIST_ANSWERS, LOG_DROPPED, STORE_DOWN, count
 count("pass", Reason.KNOWN, 3)
 count("greylist", Reason.HELO)
-LIST_ANSWERS.labels("bl.example", "listed").inc(2)
+LIST_ANSWERS.labels("of-workers.example", "listed").inc(2)
 LOG_DROPPED.inc()
 STORE_DOWN.set(1)
 """
@@ -48,7 +48,7 @@ def test_counters_are_summed_over_workers(metrics: WorkersMetrics) -> None:
     values = _values(metrics)
     assert values["bley_decisions_total pass known"] == 6
     assert values["bley_decisions_total greylist helo"] == 2
-    assert metrics.list_answers("bl.example") == {"listed": 4}
+    assert metrics.list_answers("of-workers.example") == {"listed": 4}
 
 
 def test_who_replaces_a_dead_worker_counts_on(metrics: WorkersMetrics, tmp_path: Path) -> None:
