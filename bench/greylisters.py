@@ -53,9 +53,9 @@ def _greylisters(folder: Path) -> Iterator[Mapping[str, int]]:
             running_postgrey(running.enter_context(postgrey_folder()), "--auto-whitelist-clients=0")
         )
         home = running.enter_context(reachable_folder())
-        # No client or sender is known by its mail to others; minutes.
-        settings = {"db_name": home / "sqlgrey.db", "reconnect_delay": 0.02, "group_domain_level": 1000}
-        sqlgrey = running.enter_context(running_sqlgrey(home, "SQLite", **settings, connect_src_throttle=0))
+        # No domain is known by its senders, and no client waits for having too many.
+        settings = {"db_name": home / "sqlgrey.db", "group_domain_level": 1000, "connect_src_throttle": 0}
+        sqlgrey = running.enter_context(running_sqlgrey(home, "SQLite", **settings))
         yield {"bley": bley.port, "postgrey": postgrey.port, "sqlgrey": sqlgrey.port}
 
 

@@ -96,6 +96,7 @@ def _judge_by_rfc_checks(evidence: Evidence, thresholds: Thresholds) -> Judgemen
         total += score
         if total >= thresholds.rfc_threshold:
             return Judgement(Status.GREYLISTED, _REASON[check])
+    # From 0 on everybody is suspicious.
     return _CLEAN if thresholds.rfc_threshold else Judgement(Status.GREYLISTED, _REASON[RFC_CHECKS[0]])
 
 
