@@ -1,10 +1,21 @@
 """How all tests run."""
 
 import os
+from collections.abc import Generator
 
+import pytest
 from hypothesis import settings
 
 # A busy machine is no fault of the code; and CI must find tomorrow what it finds today, a developer new things.
 settings.register_profile("developer", deadline=None)
 settings.register_profile("ci", settings.get_profile("developer"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "developer")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Name what failed once more in the last lines: pytest's own summary is as long as the differences it shows."""
+    yield
+    for kind in ("failed", "error"):
+        for report in terminalreporter.stats.get(kind, []):
+            terminalreporter.write_line(f"{kind}: {report.nodeid}")
