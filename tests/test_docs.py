@@ -18,7 +18,7 @@ from bley.core.evidence import ALWAYS_TOLD, CHECK_OF, RFC_CHECKS, Fact
 from bley.core.policy import Reason
 from bley.core.scores import DEFAULT
 from bley.metrics import LIST_ANSWERS, REGISTRY
-from bley.web import ListMetrics
+from bley.web.list_metrics import ListMetrics
 
 PROJECT = Path(__file__).parent.parent
 SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()

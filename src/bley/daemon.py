@@ -13,7 +13,7 @@ from bley.config_file import Configuration
 from bley.control import pid_file, read_again, warn_of_notes
 from bley.ports import Clock, utc_now
 from bley.serving import Serving, keep_on
-from bley.web import Web
+from bley.web.server import Web
 
 __all__ = ["Daemon"]
 

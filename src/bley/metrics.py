@@ -1,4 +1,4 @@
-"""What is counted for Prometheus while requests are answered; docs/metrics.md describes it. Shown by web.py.
+"""What is counted for Prometheus while requests are answered; docs/metrics.md describes it. Shown by web/.
 
 A worker of several counts in files of a folder that its supervisor reads (PROMETHEUS_MULTIPROC_DIR, prometheus-client's
 multiprocess mode). They are named by the worker's number, not by its process: who replaces it counts on where it ended.

@@ -22,7 +22,7 @@ from bley.core.errors import Fault, SettingsError
 from bley.listening import WorkerSockets
 from bley.metrics import WorkersMetrics
 from bley.serving import keep_on
-from bley.web import Web
+from bley.web.server import Web
 from bley.worker_process import Patience, WorkerGoneError, WorkerProcess, in_words
 
 __all__ = ["Supervisor"]

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bley.checks.list_report import DnsReport, ListReport
 from bley.core.errors import SettingsError
 from bley.core.evidence import ALWAYS_TOLD, Fact
-from bley.web import Web
+from bley.web.server import Web
 
 WELL = ListReport(
     name="zen.spamhaus.org",

@@ -1,22 +1,21 @@
 """What the running bley shows of itself at `web_listen`: `/metrics` for Prometheus, `/lists` for `bley lists`."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from yarl import URL
 
-from bley.checks.list_report import DnsReport, ListReport
+from bley.checks.list_report import DnsReport
 from bley.core.errors import Fault, SettingsError
-from bley.core.list_health import ListState
 from bley.metrics import REGISTRY
+from bley.web.list_metrics import ListMetrics
 
-__all__ = ["ListMetrics", "Web"]
+__all__ = ["Web"]
 
 
 class Web:
@@ -71,33 +70,3 @@ def _is_loopback(host_and_port: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-class ListMetrics:
-    """The lists as metrics: a collector of prometheus-client's."""
-
-    def __init__(self, reports: Sequence[ListReport], *, dns_is_silent: bool) -> None:
-        self._reports = {report["name"]: report for report in reports}  # one in two settings is the same list
-        self._dns_is_silent = dns_is_silent
-
-    def collect(self) -> Iterator[Metric]:
-        """The families, each with a sample a list."""
-        yield GaugeMetricFamily(
-            "bley_dns_silent", "1 while the DNS gives no usable answer, else 0.", value=float(self._dns_is_silent)
-        )
-        well = GaugeMetricFamily("bley_list_well", "1 while the list is well, else 0.", labels=["list", "ip"])
-        latency = GaugeMetricFamily(
-            "bley_list_latency_seconds",
-            "How long the last answers took that told something.",
-            labels=["list", "quantile"],
-        )
-        for name, report in self._reports.items():
-            state, state_ipv6 = report["state"], report["state_ipv6"]
-            if state != ListState.NOT_SERVED:
-                well.add_metric([name, "4"], float(state == ListState.WELL))
-            if state_ipv6 != ListState.NOT_SERVED:  # who is ill for IPv4 clients is ill
-                well.add_metric([name, "6"], float({state, state_ipv6} <= {ListState.WELL, ListState.NOT_SERVED}))
-            for quantile, seconds in (("0.5", report["median_seconds"]), ("0.95", report["p95_seconds"])):
-                if seconds is not None:
-                    latency.add_metric([name, quantile], seconds)
-        yield from (well, latency)

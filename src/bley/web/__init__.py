@@ -1,0 +1,1 @@
+"""What the running bley shows by HTTP at `web_listen`, read-only."""
