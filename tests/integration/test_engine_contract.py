@@ -14,8 +14,9 @@ from bley.core.evidence import Check, Finding
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
+from bley.core.statistics import Count
 from bley.core.triplet import ANY
-from bley.store.engine import Count, Engine, News, Purged, spread
+from bley.store.engine import Engine, News, Purged, spread
 from bley.store.opening import open_engine
 from bley.store.redis import RedisEngine
 from bley.store.rows import microseconds
@@ -64,7 +65,7 @@ async def _sql(engine: SqlEngine, query: sa.Select[Any]) -> list[dict[str, Any]]
     work: Callable[[sa.Connection], list[dict[str, Any]]] = lambda connection: [  # noqa: E731
         row._asdict() for row in connection.execute(query)
     ]
-    return await engine._transaction(work, writes=False)
+    return await engine._transactions.run(work, writes=False)
 
 
 async def _decisions(engine: Engine) -> list[dict[str, Any]]:
@@ -80,14 +81,14 @@ async def _decisions(engine: Engine) -> list[dict[str, Any]]:
 async def _counts(engine: Engine) -> dict[Count, int]:
     if isinstance(engine, SqlEngine):
         rows = await _sql(engine, sa.select(counts))
-        return {Count(row["seconds"], row["start"], row["outcome"], row["reason"]): row["count"] for row in rows}
+        return {Count(row["seconds"], row["start"], row["kind"], row["name"]): row["count"] for row in rows}
     assert isinstance(engine, RedisEngine)
     found = {}
     async for key in engine._client.scan_iter(match="bley:counts:*"):
         seconds = int(key.decode().split(":")[2])
         for name, number in (await engine._client.hgetall(key)).items():
-            start, outcome, reason = name.decode().split(" ")
-            found[Count(seconds, int(start), outcome, reason)] = int(number)
+            start, kind, word = name.decode().split(" ")
+            found[Count(seconds, int(start), kind, word)] = int(number)
     return found
 
 

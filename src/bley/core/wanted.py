@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from bley.core.mail import Triplet, parse_address
 from bley.core.triplet import TripletRules
 
-__all__ = ["Wanted"]
+__all__ = ["Wanted", "is_in_domain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def _fits_client(client: str, wanted: str) -> bool:
     networks = _network(client), _network(wanted)
     if networks[0] and networks[1]:
         return networks[0].version == networks[1].version and networks[0].overlaps(networks[1])
-    return not any(networks) and _is_in_domain(client, wanted)
+    return not any(networks) and is_in_domain(client, wanted)
 
 
 def _network(text: str) -> IPv4Network | IPv6Network | None:
@@ -61,8 +61,9 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
 
 
 def _fits_mail(address: str, wanted: str) -> bool:
-    return not wanted or address == wanted or _is_in_domain(address.rpartition("@")[2], wanted)
+    return not wanted or address == wanted or is_in_domain(address.rpartition("@")[2], wanted)
 
 
-def _is_in_domain(name: str, wanted: str) -> bool:
+def is_in_domain(name: str, wanted: str) -> bool:
+    """Whether the name is this domain or below it; both case-folded."""
     return name == wanted or name.endswith(f".{wanted}")

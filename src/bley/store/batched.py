@@ -19,10 +19,11 @@ from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.mail import Request, Triplet
+from bley.core.statistics import Count
 from bley.metrics import STORE_DOWN, STORE_DROPPED
 from bley.store.batch import Batch, Read, Write, tell, tell_all, waits_until
 from bley.store.decisions import Decisions
-from bley.store.engine import Count, Engine, News, Purged
+from bley.store.engine import Engine, News, Purged
 
 __all__ = ["BatchedStore"]
 

@@ -15,8 +15,9 @@ from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.mail import Request
 from bley.core.policy import Reason
+from bley.core.statistics import Count, counted
 from bley.metrics import STORE_DROPPED
-from bley.store.engine import Count, spread
+from bley.store.engine import spread
 
 __all__ = ["Decisions"]
 
@@ -44,7 +45,7 @@ class Decisions:
         self._write = write
         self._waiting: deque[KeptDecision] = deque()
         self._counts: Counter[tuple[int, str, str]] = Counter()
-        """By minute since 1970 UTC, outcome and reason."""
+        """By minute since 1970 UTC, kind and name."""
         self._writer: asyncio.Task[None] | None = None
         self._room_for_known = float(KNOWN_AT_ONCE)
         self._known_at: datetime | None = None
@@ -52,7 +53,9 @@ class Decisions:
 
     def keep(self, decision: KeptDecision) -> None:
         """Keep it, and count it, soon."""
-        self._counts[_minute(decision.at), decision.outcome, decision.decision.reason.value] += 1
+        minute = _minute(decision.at)
+        for kind, name in counted(decision.decision, decision.outcome):
+            self._counts[minute, kind, name] += 1
         self._waiting.append(decision)
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()

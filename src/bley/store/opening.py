@@ -12,14 +12,16 @@ from bley.core.errors import Fault, SettingsError
 from bley.database import Database, DbType
 from bley.store.dialects import Dialect, Mysql, Postgresql, Sqlite
 from bley.store.engine import Engine
+from bley.store.history import History
 from bley.store.runners import AsyncRunner, Runner, ThreadRunner
 from bley.store.sql import SqlEngine, TakeOver
+from bley.store.sql_history import SqlHistory
 from bley.store.sqlite_file import open_sqlite, sqlite_uri
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["open_engine", "open_sql"]
+__all__ = ["open_engine", "open_history", "open_sql"]
 
 _CONNECT_SECONDS = 0.9
 """Less than what a request may wait for the store."""
@@ -40,12 +42,25 @@ def open_engine(database: Database, *, read_only: bool = False, take_over: TakeO
         from bley.store.redis import RedisEngine
 
         return RedisEngine(str(database), *_redis_clients(database), read_only=read_only)
-    runner: Runner
+    runner, dialect = _open_runner(database, read_only=read_only)
+    return SqlEngine(runner, dialect, read_only=read_only, take_over=take_over)
+
+
+def open_history(database: Database) -> History:
+    """What the database tells people, by a connection of its own. Raises as `open_engine`."""
+    if database.dbtype == "redis":
+        _require_driver(database)
+        from bley.store.redis_history import RedisHistory
+
+        return RedisHistory(str(database), *_redis_clients(database))
+    return SqlHistory(*_open_runner(database, read_only=True))
+
+
+def _open_runner(database: Database, *, read_only: bool) -> tuple[Runner, Dialect]:
+    dialect = _DIALECTS[database.dbtype]
     if database.dbtype == "sqlite3":
-        runner = ThreadRunner(open_sqlite(database.file, read_only=read_only))
-    else:
-        runner = AsyncRunner(open_sql(database))
-    return SqlEngine(runner, _DIALECTS[database.dbtype](str(database)), read_only=read_only, take_over=take_over)
+        return ThreadRunner(open_sqlite(database.file, read_only=read_only)), dialect(str(database))
+    return AsyncRunner(open_sql(database)), dialect(str(database))
 
 
 def open_sql(database: Database) -> "AsyncEngine":

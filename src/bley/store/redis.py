@@ -2,7 +2,7 @@
 
     bley:t:CLIENT\\nSENDER\\nRECIPIENT   a hash: status, first_seen, last_seen (microseconds since 1970 UTC), attempts
     bley:decisions                     a stream, capped: the fields of the SQL engines' table `decisions`
-    bley:counts:SECONDS:NUMBER         a hash: "START OUTCOME REASON" to the number of decisions of that span
+    bley:counts:SECONDS:NUMBER         a hash: "START KIND NAME" (core.statistics) to the number of that span
     bley:schema, bley:forgotten, bley:has_any
 
 A record is only ever written by the script below, which does what core.greylist.merged says, or united; each script has
@@ -20,18 +20,19 @@ from bley.core.decision import KeptDecision
 from bley.core.errors import StoreError
 from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting, Status
 from bley.core.mail import Triplet
+from bley.core.statistics import Count
 from bley.core.triplet import ANY
-from bley.store.engine import SPANS, Count, News, Purged
+from bley.store.engine import SPANS, News, Purged
 from bley.store.rows import decision_row, from_microseconds, microseconds
 
-__all__ = ["MAX_STREAM", "RedisEngine"]
+__all__ = ["DECISIONS", "MAX_STREAM", "PREFIX", "RedisEngine", "counts_key", "store_errors", "triplet_of"]
 
 MAX_STREAM = 100_000
 """Decisions in the stream, of some 500 bytes: 50 MB of Redis' memory. It is capped by whole nodes of 100."""
 
 _VERSION = 1
-_PREFIX = "bley:t:"
-_DECISIONS = "bley:decisions"
+PREFIX = "bley:t:"
+DECISIONS = "bley:decisions"
 _PORTION = 1000
 _IN_ONE_KEY = 1440
 """Spans in one hash of counts."""
@@ -67,7 +68,7 @@ class RedisEngine:
 
     async def is_prepared(self) -> bool:
         """See Engine."""
-        with self._store_errors():
+        with store_errors(self.place):
             version = int(await self._client.get("bley:schema") or 0)
         if version > _VERSION:
             raise StoreError(
@@ -79,12 +80,12 @@ class RedisEngine:
         """See Engine."""
         if self._read_only:
             return
-        with self._store_errors():
+        with store_errors(self.place):
             await self._client.set("bley:schema", _VERSION)
 
     async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
         """See Engine. In a Cluster each server does its part."""
-        with self._store_errors():
+        with store_errors(self.place):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for sighting in () if self._read_only else sightings:
                     record = Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
@@ -100,13 +101,13 @@ class RedisEngine:
 
     async def keep(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
         """See Engine."""
-        with self._store_errors():
+        with store_errors(self.place):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for kept in decisions:
-                    pipeline.xadd(_DECISIONS, decision_row(kept), maxlen=MAX_STREAM, approximate=True)
+                    pipeline.xadd(DECISIONS, decision_row(kept), maxlen=MAX_STREAM, approximate=True)
                 for count, number in counts.items():
-                    key = f"bley:counts:{count.seconds}:{count.start // (count.seconds * _IN_ONE_KEY)}"
-                    pipeline.hincrby(key, f"{count.start} {count.outcome} {count.reason}", number)
+                    key = counts_key(count.seconds, count.start)
+                    pipeline.hincrby(key, f"{count.start} {count.kind} {count.name}", number)
                     lifetime = SPANS[count.seconds] + timedelta(seconds=count.seconds * _IN_ONE_KEY)
                     pipeline.expire(key, lifetime)
                 await _execute(pipeline)
@@ -114,22 +115,22 @@ class RedisEngine:
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         """See Engine. Only the stream: all else expires by itself."""
         oldest = microseconds(now - lifetimes.decisions) // 1000
-        with self._store_errors():
-            return Purged(0, await self._client.xtrim(_DECISIONS, minid=oldest, approximate=True, limit=limit), 0)
+        with store_errors(self.place):
+            return Purged(0, await self._client.xtrim(DECISIONS, minid=oldest, approximate=True, limit=limit), 0)
 
     async def news(self) -> News:
         """See Engine."""
-        with self._store_errors():
+        with store_errors(self.place):
             forgotten = await self._client.get("bley:forgotten")
             has_any = await self._client.get("bley:has_any")
         return News(int(forgotten or 0), bool(has_any))
 
     async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
         """See Engine."""
-        with self._store_errors():
+        with store_errors(self.place):
             portion: list[Triplet] = []
-            async for key in self._client.scan_iter(match=f"{_PREFIX}*", count=_PORTION):
-                portion.append(Triplet(*key.decode().removeprefix(_PREFIX).split("\n")))
+            async for key in self._client.scan_iter(match=f"{PREFIX}*", count=_PORTION):
+                portion.append(triplet_of(key))
                 if len(portion) == _PORTION:
                     yield list((await self.transact([], portion)).items())
                     portion.clear()
@@ -137,7 +138,7 @@ class RedisEngine:
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
         """See Engine."""
-        with self._store_errors():
+        with store_errors(self.place):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for triplet, record in records:
                     age = now - record.last_seen
@@ -149,25 +150,37 @@ class RedisEngine:
 
     async def forget(self, triplets: Sequence[Triplet]) -> None:
         """See Engine."""
-        with self._store_errors():
+        with store_errors(self.place):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for triplet in triplets:
                     pipeline.delete(_key(triplet))
                 pipeline.incr("bley:forgotten")
                 await _execute(pipeline)
 
-    @contextlib.contextmanager
-    def _store_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
-            words = " ".join(str(error).partition(" script:")[0].split()).removesuffix(".") or type(error).__name__
-            raise StoreError(f"{self.place}: {words}", getattr(error, "done", ())) from error
-
     async def close(self) -> None:
         """See Engine."""
         for client in (self._client, *self._sentinels):
             await client.aclose()
+
+
+@contextlib.contextmanager
+def store_errors(place: str) -> Iterator[None]:
+    """What Redis or the way to it raises is a StoreError."""
+    try:
+        yield
+    except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+        words = " ".join(str(error).partition(" script:")[0].split()).removesuffix(".") or type(error).__name__
+        raise StoreError(f"{place}: {words}", getattr(error, "done", ())) from error
+
+
+def counts_key(seconds: int, start: int) -> str:
+    """The hash in which the counts of the span are that starts then."""
+    return f"bley:counts:{seconds}:{start // (seconds * _IN_ONE_KEY)}"
+
+
+def triplet_of(key: bytes) -> Triplet:
+    """Whose record the key has."""
+    return Triplet(*key.decode().removeprefix(PREFIX).split("\n"))
 
 
 async def _execute(pipeline: Any) -> None:
@@ -183,7 +196,7 @@ def _raise_first(results: Sequence[Any], done: Collection[int] = ()) -> None:
 
 
 def _key(triplet: Triplet) -> str:
-    return f"{_PREFIX}{triplet.client}\n{triplet.sender}\n{triplet.recipient}"
+    return f"{PREFIX}{triplet.client}\n{triplet.sender}\n{triplet.recipient}"
 
 
 def _write(pipeline: Any, triplet: Triplet, record: Record, lifetimes: Lifetimes, forget_before: str) -> None:

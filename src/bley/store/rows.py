@@ -1,11 +1,23 @@
-"""What every engine writes of an instant and of a decision."""
+"""What every engine writes of an instant and of a decision, and how that is read again."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bley.core.decision import KeptDecision
+from bley.core.greylist import Record, Status
+from bley.core.mail import Triplet
+from bley.core.search import StoredDecision
 
-__all__ = ["LONGEST_TEXT", "decision_row", "from_microseconds", "microseconds"]
+__all__ = [
+    "LONGEST_TEXT",
+    "decision_row",
+    "from_microseconds",
+    "microseconds",
+    "stored_decision",
+    "triplet_and_record",
+]
 
 LONGEST_TEXT = 512
 """Characters of an address or name that are kept of a decision; RFC 5321 4.5.3.1 allows 320."""
@@ -44,3 +56,17 @@ def decision_row(kept: KeptDecision) -> dict[str, str | int]:
         **{name: text[:LONGEST_TEXT] for name, text in texts.items()},
         "details": _encoded(kept.details),
     }
+
+
+def stored_decision(number: str, fields: Mapping[str, Any]) -> StoredDecision:
+    """From such columns or fields."""
+    texts = {name: fields[name] for name in StoredDecision._fields[2:-1]}
+    at, details = from_microseconds(int(fields["at"])), json.loads(fields["details"])
+    return StoredDecision(number=number, at=at, details=details, **texts)
+
+
+def triplet_and_record(row: Any) -> tuple[Triplet, Record]:
+    """From a row of `triplets`."""
+    client, sender, recipient, status, first_seen, last_seen, attempts = row
+    record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
+    return Triplet(client, sender, recipient), record

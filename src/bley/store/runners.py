@@ -10,11 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+
+from bley.core.errors import RefusedError, StoreError
+from bley.store.dialects import Dialect
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["AsyncRunner", "Runner", "ThreadRunner"]
+__all__ = ["AsyncRunner", "Runner", "ThreadRunner", "Transactions"]
+
+_TRIES = 5
+"""How often a transaction is begun that loses against another node's."""
 
 _T = TypeVar("_T")
 
@@ -84,3 +91,36 @@ class ThreadRunner:
             await asyncio.wait([future])
             future.exception()  # which nobody wants to know any more
             raise
+
+
+class Transactions:
+    """Whole transactions on a runner, `read_only` ones if so; one that loses against another is begun again."""
+
+    def __init__(self, runner: Runner, dialect: Dialect, *, read_only: bool = False) -> None:
+        self._runner, self._dialect, self._read_only = runner, dialect, read_only
+        self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *dialect.errors)
+
+    async def run(self, work: Callable[[sa.Connection], _T], *, writes: bool = True) -> _T:
+        """The work's result, committed. What goes wrong is a StoreError, and the next one connects anew."""
+
+        def transaction(connection: sa.Connection) -> _T:
+            self._dialect.begin(connection, writes=writes and not self._read_only)
+            result = work(connection)
+            connection.commit()
+            return result
+
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return await self._runner.run(transaction)
+            except (DataError, IntegrityError) as error:
+                raise RefusedError(self._dialect.reason(error)) from error
+            except self._errors as error:
+                if tries_left and self._dialect.may_try_again(error):
+                    continue
+                await self._runner.disconnect()
+                raise StoreError(self._dialect.reason(error)) from error
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """Let go."""
+        await self._runner.close()

@@ -1,7 +1,7 @@
 """The SQL engine: SQLAlchemy Core on SQLite, PostgreSQL, MySQL or MariaDB; where they differ is in dialects.py.
 
 A row of `triplets` is only ever written by the upserts in sql_statements.py, which do what core.greylist.merged says,
-or united. A transaction that loses against another node's is begun again.
+or united.
 """
 
 import logging
@@ -9,33 +9,29 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import RefusedError, StoreError
+from bley.core.errors import StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Triplet
+from bley.core.statistics import Count
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
-from bley.store.engine import SPANS, Count, News, Purged
-from bley.store.rows import decision_row, from_microseconds, microseconds
-from bley.store.runners import Runner
+from bley.store.engine import SPANS, News, Purged
+from bley.store.rows import decision_row, microseconds, triplet_and_record
+from bley.store.runners import Runner, Transactions
 from bley.store.sql_schema import METADATA, VERSION, counts, decisions, meta, triplets
 from bley.store.sql_statements import Statements
 
 __all__ = ["SqlEngine", "TakeOver"]
 
-_TRIES = 5
-"""How often a transaction is begun that loses against another node's."""
-
 _PORTION = 1000
 
 _MICROSECOND = timedelta(microseconds=1)
 
-_T = TypeVar("_T")
 TakeOver = Callable[[], AsyncIterator[Sequence[tuple[Triplet, Record]]]]
 
 _log = logging.getLogger(__name__)
@@ -50,24 +46,24 @@ class SqlEngine:
     def __init__(
         self, runner: Runner, dialect: Dialect, *, read_only: bool = False, take_over: TakeOver | None = None
     ) -> None:
-        self._runner, self._dialect, self._read_only, self._take_over = runner, dialect, read_only, take_over
+        self._transactions = Transactions(runner, dialect, read_only=read_only)
+        self._dialect, self._read_only, self._take_over = dialect, read_only, take_over
         self.place = dialect.place
         self._statements, self._write = Statements(dialect), dialect.write
-        self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *dialect.errors)
 
     async def is_prepared(self) -> bool:
         """See Engine."""
-        return await self._transaction(self._version, writes=False) == VERSION
+        return await self._transactions.run(self._version, writes=False) == VERSION
 
     async def prepare(self) -> None:
         """See Engine. Tables are made and upgraded under a lock, so that several nodes may start at once."""
         if self._read_only:
             return
         inherited: list[tuple[Triplet, Record]] = []
-        if self._take_over and await self._transaction(self._version, writes=False) == 0:
+        if self._take_over and await self._transactions.run(self._version, writes=False) == 0:
             async for records in self._take_over():
                 inherited += records
-        await self._transaction(lambda connection: self._upgrade(connection, inherited))
+        await self._transactions.run(lambda connection: self._upgrade(connection, inherited))
 
     def _version(self, connection: sa.Connection) -> int:
         """The schema's; 0 where bley has prepared nothing yet."""
@@ -84,6 +80,7 @@ class SqlEngine:
             is_new = self._version(connection) == 0  # another node may have been faster
             is_empty = not sa.inspect(connection).has_table(triplets.name)
             METADATA.create_all(connection)
+            self._rename_columns_of_version_1(connection)
             if is_new:
                 # In portions: the driver lets others go on between them.
                 for start in range(0, len(inherited), _PORTION):
@@ -96,6 +93,12 @@ class SqlEngine:
         if inherited and is_new:
             _log.info("store: took over %d records of bley 2, its tables stay as they are", len(inherited))
 
+    def _rename_columns_of_version_1(self, connection: sa.Connection) -> None:
+        there = {column["name"] for column in sa.inspect(connection).get_columns(counts.name)}
+        for old, new in (("outcome", "kind"), ("reason", "name")):
+            if old in there:
+                connection.execute(sa.text(f"ALTER TABLE {counts.name} RENAME COLUMN {old} TO {new}"))
+
     async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
         """See Engine."""
 
@@ -104,9 +107,9 @@ class SqlEngine:
                 self._merge(connection, sightings)
             if not triplets:
                 return {}
-            return dict(map(_triplet_and_record, self._dialect.read(connection, triplets)))
+            return dict(map(triplet_and_record, self._dialect.read(connection, triplets)))
 
-        return await self._transaction(work, writes=bool(sightings))
+        return await self._transactions.run(work, writes=bool(sightings))
 
     def _merge(self, connection: sa.Connection, sightings: Sequence[Sighting]) -> None:
         for lifetime, same in groupby(sightings, key=lambda sighting: sighting.lifetimes.greylisted):
@@ -123,7 +126,7 @@ class SqlEngine:
                 rows = [{**key._asdict(), "count": number} for key, number in sorted(numbers.items())]
                 self._write(connection, self._statements.count, rows)
 
-        await self._transaction(work)
+        await self._transactions.run(work)
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         """See Engine."""
@@ -153,7 +156,7 @@ class SqlEngine:
         def ago(lifetime: timedelta) -> int:
             return microseconds(now - lifetime)
 
-        return await self._transaction(work)
+        return await self._transactions.run(work)
 
     def _purge(self, connection: sa.Connection, table: sa.Table, is_old: sa.ColumnElement[bool], limit: int) -> int:
         return connection.execute(self._dialect.delete_some(table, is_old, limit)).rowcount
@@ -164,13 +167,13 @@ class SqlEngine:
         def work(connection: sa.Connection) -> News:
             return News(self._meta(connection, "forgotten"), bool(self._meta(connection, "has_any")))
 
-        return await self._transaction(work, writes=False)
+        return await self._transactions.run(work, writes=False)
 
     async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
         """See Engine. In the order of the primary key, a portion a transaction."""
         last = Triplet("", "", "")
         while True:
-            portion = await self._transaction(partial(self._behind, last=last), writes=False)
+            portion = await self._transactions.run(partial(self._behind, last=last), writes=False)
             if portion:
                 yield portion
             if len(portion) < _PORTION:
@@ -179,7 +182,7 @@ class SqlEngine:
 
     def _behind(self, connection: sa.Connection, last: Triplet) -> Sequence[tuple[Triplet, Record]]:
         keys = {"client": last.client, "sender": last.sender, "recipient": last.recipient}
-        return list(map(_triplet_and_record, connection.execute(self._statements.behind.limit(_PORTION), keys)))
+        return list(map(triplet_and_record, connection.execute(self._statements.behind.limit(_PORTION), keys)))
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
         """See Engine."""
@@ -191,7 +194,7 @@ class SqlEngine:
             if any(triplet.recipient == ANY for triplet, _ in records):
                 self._set_meta(connection, "has_any", 1)
 
-        await self._transaction(work)
+        await self._transactions.run(work)
 
     async def forget(self, forgotten: Sequence[Triplet]) -> None:
         """See Engine."""
@@ -202,11 +205,11 @@ class SqlEngine:
                 connection.execute(self._statements.delete, rows)
             self._set_meta(connection, "forgotten", self._meta(connection, "forgotten", locks=True) + 1)
 
-        await self._transaction(work)
+        await self._transactions.run(work)
 
     async def close(self) -> None:
         """See Engine."""
-        await self._runner.close()
+        await self._transactions.close()
 
     def _meta(self, connection: sa.Connection, name: str, *, locks: bool = False) -> int:
         query = sa.select(meta.c.value).where(meta.c.name == name)
@@ -214,27 +217,6 @@ class SqlEngine:
 
     def _set_meta(self, connection: sa.Connection, name: str, value: int) -> None:
         self._write(connection, self._statements.set_meta, [{"name": name, "value": value}])
-
-    async def _transaction(self, work: Callable[[sa.Connection], _T], *, writes: bool = True) -> _T:
-        """The work's result, committed. What goes wrong is a StoreError, and the next one connects anew."""
-
-        def transaction(connection: sa.Connection) -> _T:
-            self._dialect.begin(connection, writes=writes and not self._read_only)
-            result = work(connection)
-            connection.commit()
-            return result
-
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                return await self._runner.run(transaction)
-            except (DataError, IntegrityError) as error:
-                raise RefusedError(self._dialect.reason(error)) from error
-            except self._errors as error:
-                if tries_left and self._dialect.may_try_again(error):
-                    continue
-                await self._runner.disconnect()
-                raise StoreError(self._dialect.reason(error)) from error
-        raise AssertionError("unreachable")
 
 
 def _sorted(rows: Any) -> list[dict[str, Any]]:
@@ -258,9 +240,3 @@ def _row_of_record(item: tuple[Triplet, Record]) -> dict[str, Any]:
         "last_seen": microseconds(record.last_seen),
         "attempts": record.attempts,
     }
-
-
-def _triplet_and_record(row: Any) -> tuple[Triplet, Record]:
-    client, sender, recipient, status, first_seen, last_seen, attempts = row
-    record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
-    return Triplet(client, sender, recipient), record

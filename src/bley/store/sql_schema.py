@@ -2,7 +2,8 @@
 
 `triplets`, one row a record: (client, sender, recipient) is the primary key; `status` 0 greylisted, 1 clean, 2 trusted;
 `attempts` counts early retries. `decisions`, one row a decision: `outcome`, `reason`, what Postfix sent, and all
-findings as JSON in `details`. `counts`: decisions of a span of so many seconds from `start` on, by outcome and reason.
+findings as JSON in `details`. `counts`: what happened in a span of so many `seconds` from `start` on, by kind and name
+(core.statistics).
 `meta`: the schema's version and what all nodes must know.
 
 Instants are microseconds since 1970-01-01 UTC; `start` is in seconds. Text is UTF-8, compared byte for byte.
@@ -15,7 +16,8 @@ from bley.store.rows import LONGEST_TEXT
 
 __all__ = ["METADATA", "VERSION", "counts", "decisions", "meta", "triplets"]
 
-VERSION = 1
+VERSION = 2
+"""Version 1 had `outcome` and `reason` in `counts`, where there are `kind` and `name`."""
 
 METADATA = sa.MetaData()
 
@@ -66,8 +68,8 @@ counts = sa.Table(
     METADATA,
     sa.Column("seconds", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("outcome", _Word, primary_key=True),
-    sa.Column("reason", _Word, primary_key=True),
+    sa.Column("kind", _Word, primary_key=True),
+    sa.Column("name", _Word, primary_key=True),
     sa.Column("count", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
     mysql_engine="InnoDB",

@@ -14,11 +14,12 @@ from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
+from bley.core.statistics import Count
 from bley.metrics import REGISTRY
 from bley.store import batched
 from bley.store import decisions as decisions_module
 from bley.store.batched import BatchedStore
-from bley.store.engine import Count, News, Purged
+from bley.store.engine import News, Purged
 from tests.fakes import NOON
 
 _AT_ONCE_SECONDS = 0.02

@@ -12,10 +12,10 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.mail import Request
 from bley.core.policy import Reason
+from bley.core.statistics import Count
 from bley.metrics import REGISTRY
 from bley.store import decisions as decisions_module
 from bley.store.decisions import Decisions
-from bley.store.engine import Count
 from tests.fakes import NOON
 
 _COLLECT_SECONDS = 0.02

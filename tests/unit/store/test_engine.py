@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from bley.store.engine import SPANS, Count, spread
+from bley.core.statistics import Count
+from bley.store.engine import SPANS, spread
 
 _HOUR = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
 _MINUTE = _HOUR // 60
@@ -27,7 +28,7 @@ def test_minutes_of_an_hour_add_up_and_other_hours_do_not() -> None:
 
 def test_outcomes_and_reasons_are_counted_apart() -> None:
     counts = spread({(_MINUTE, "pass", "known"): 1, (_MINUTE, "pass", "clean"): 2, (_MINUTE, "greylist", "known"): 3})
-    hours = {(count.outcome, count.reason): number for count, number in counts.items() if count.seconds == 3600}
+    hours = {(count.kind, count.name): number for count, number in counts.items() if count.seconds == 3600}
     assert hours == {("pass", "known"): 1, ("pass", "clean"): 2, ("greylist", "known"): 3}
 
 

@@ -22,9 +22,10 @@ from bley.core.evidence import Check, Finding
 from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting, Status, united
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
+from bley.core.statistics import Count
 from bley.core.triplet import ANY
 from bley.database import Database
-from bley.store.engine import Count, Engine, News, Purged
+from bley.store.engine import Engine, News, Purged
 from bley.store.opening import open_engine
 from bley.store.rows import decision_row, microseconds
 from bley.store.sql import TakeOver
@@ -218,7 +219,7 @@ class TestPreparing:
             assert not await engine.is_prepared()
             await engine.prepare()
             assert await engine.is_prepared()
-        assert _rows(file, "meta") == [{"name": "schema", "value": 1}]
+        assert _rows(file, "meta") == [{"name": "schema", "value": 2}]
 
     async def test_that_there_was_nothing_is_told_once(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
         """Who meant another file sees it."""
@@ -252,15 +253,15 @@ class TestPreparing:
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING], [])
         with _sqlite(file) as other:
-            other.execute("UPDATE meta SET value = 2 WHERE name = 'schema'")
+            other.execute("UPDATE meta SET value = 3 WHERE name = 'schema'")
         before = _rows(file, "sqlite_master")
         async with _opened(file) as engine:
             for asked in (engine.is_prepared(), engine.prepare()):
                 with pytest.raises(StoreError) as caught:
                     await asked
-                assert str(caught.value) == f"{file}: its schema is 2, of a newer bley; this one knows 1: upgrade bley"
+                assert str(caught.value) == f"{file}: its schema is 3, of a newer bley; this one knows 2: upgrade bley"
         assert _rows(file, "sqlite_master") == before
-        assert _rows(file, "meta") == [{"name": "schema", "value": 2}]
+        assert _rows(file, "meta") == [{"name": "schema", "value": 3}]
 
     async def test_the_table_of_3_0_0_dev0_is_taken_as_it_is(self, file: Path) -> None:
         """It had no version; its rows stay, and the index is still there once."""

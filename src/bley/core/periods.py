@@ -1,0 +1,57 @@
+"""The stretches of time that people look at, and the slots into which each is cut. All in UTC, as the log is."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from bley.core.statistics import Count, Figures, figures
+
+__all__ = ["PERIODS", "Period", "Slot", "slots"]
+
+
+class Period(NamedTuple):
+    """So long until now, in slots that begin at multiples of their length since 1970 UTC."""
+
+    name: str
+    length: timedelta
+    slot: timedelta
+
+    def since(self, now: datetime) -> datetime:
+        """The start of the first slot; the last one holds `now`."""
+        slot, length = int(self.slot.total_seconds()), int(self.length.total_seconds())
+        end = int(now.timestamp()) // slot * slot + slot
+        return datetime.fromtimestamp(end - length, UTC)
+
+
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+PERIODS = {
+    period.name: period
+    for period in (
+        Period("1h", _HOUR, _MINUTE),
+        Period("12h", 12 * _HOUR, 10 * _MINUTE),
+        Period("24h", _DAY, 20 * _MINUTE),
+        Period("7d", 7 * _DAY, 2 * _HOUR),
+        Period("28d", 28 * _DAY, 8 * _HOUR),
+        Period("365d", 365 * _DAY, _DAY),
+    )
+}
+
+
+class Slot(NamedTuple):
+    """What happened from `start` on, within the slot's length."""
+
+    start: datetime
+    figures: Figures
+
+
+def slots(period: Period, now: datetime, counts: Mapping[Count, int]) -> list[Slot]:
+    """All slots of the period, those too in which nothing happened; `counts` start where slots do."""
+    by_start: dict[int, dict[Count, int]] = {}
+    for count, number in counts.items():
+        by_start.setdefault(count.start, {})[count] = number
+    first, step = int(period.since(now).timestamp()), int(period.slot.total_seconds())
+    return [
+        Slot(datetime.fromtimestamp(start, UTC), figures(by_start.get(start, {})))
+        for start in range(first, first + int(period.length.total_seconds()), step)
+    ]

@@ -1,0 +1,130 @@
+"""What somebody looks for among decisions and records, in one text as it stands in the log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, NamedTuple
+
+from bley.core.mail import Triplet, parse_address
+from bley.core.triplet import TripletRules
+from bley.core.wanted import Wanted, is_in_domain
+
+__all__ = ["DecisionQuery", "Search", "StoredDecision"]
+
+
+class StoredDecision(NamedTuple):
+    """A decision as the store gives it back. `details` are core.decision.KeptDecision's."""
+
+    number: str
+    """The store's own for it."""
+    at: datetime
+    outcome: str
+    reason: str
+    client_address: str
+    client_name: str
+    helo_name: str
+    sender: str
+    recipient: str
+    instance: str
+    queue_id: str
+    details: Mapping[str, Any]
+
+    @property
+    def triplet(self) -> Triplet | None:
+        """None where the decision was made before there was one."""
+        triplet = self.details.get("triplet")
+        return Triplet(*triplet) if triplet else None
+
+    @property
+    def defers(self) -> bool:
+        """Whether it is a deferral, be it one that was not carried out."""
+        return self.outcome != "pass"
+
+
+@dataclass(frozen=True)
+class Search:
+    """A mail address, a domain or host name and what is below it, an IP address or network, an instance or queue id.
+
+    `rules` are those by which the store's triplets are kept: a mail address is found however it was rewritten.
+    """
+
+    text: str
+    rules: TripletRules
+
+    @cached_property
+    def word(self) -> str:
+        """The text without blanks and angle brackets around it."""
+        return self.text.strip().removeprefix("<").removesuffix(">").strip()
+
+    @cached_property
+    def network(self) -> IPv4Network | IPv6Network | None:
+        """The IP address, or the network; None where it is neither."""
+        try:
+            return ip_network(parse_address(self.word.strip("[]")) or self.word, strict=False)
+        except ValueError:
+            return None
+
+    @cached_property
+    def addresses(self) -> frozenset[str]:
+        """The mail address in all its forms, the null sender as the empty one; none where it is no mail address."""
+        if not self.word:
+            return frozenset([""])
+        if not self.word.rpartition("@")[0]:
+            return frozenset()
+        return frozenset([self.word.casefold(), self.rules.sender(self.word), self.rules.recipient(self.word)])
+
+    @cached_property
+    def domain(self) -> str:
+        """What may be a host name or domain."""
+        return self.word.removeprefix("@").rstrip(".").casefold()
+
+    def fits(self, decision: StoredDecision) -> bool:
+        """Whether the decision is meant."""
+        if self.network:
+            address = parse_address(decision.client_address)
+            return address is not None and address.version == self.network.version and address in self.network
+        sender, recipient = decision.sender, decision.recipient
+        if self.addresses:
+            forms = {sender.casefold(), self.rules.sender(sender)}
+            if recipient:
+                forms |= {recipient.casefold(), self.rules.recipient(recipient)}
+            return not self.addresses.isdisjoint(forms)
+        names = decision.client_name, decision.helo_name, *(mail.rpartition("@")[2] for mail in (sender, recipient))
+        return self.word in (decision.instance, decision.queue_id) or any(
+            is_in_domain(name.rstrip(".").casefold(), self.domain) for name in names
+        )
+
+    def fits_triplet(self, triplet: Triplet) -> bool:
+        """Whether the triplet's record is meant."""
+        if self.addresses:
+            return not self.addresses.isdisjoint((triplet.sender, triplet.recipient))
+        if self.network:
+            return Wanted(client=self.word.strip("[]")).fits(triplet)
+        kinds = Wanted(client=self.domain), Wanted(sender=self.domain), Wanted(recipient=self.domain)
+        return any(wanted.fits(triplet) for wanted in kinds)
+
+
+@dataclass(frozen=True)
+class DecisionQuery:
+    """Which decisions; what is empty or None excludes none."""
+
+    search: Search | None = None
+    reason: str = ""
+    outcome: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    recipients: frozenset[str] = frozenset()
+    """One of these, in any case."""
+
+    def fits(self, decision: StoredDecision) -> bool:
+        """Whether the decision is meant."""
+        return (
+            (not self.reason or decision.reason == self.reason)
+            and (not self.outcome or decision.outcome == self.outcome)
+            and (self.since is None or decision.at >= self.since)
+            and (self.until is None or decision.at < self.until)
+            and (not self.recipients or decision.recipient.casefold() in self.recipients)
+            and (self.search is None or self.search.fits(decision))
+        )
