@@ -55,8 +55,8 @@ class Search:
 
     @cached_property
     def word(self) -> str:
-        """The text without blanks and angle brackets around it."""
-        return self.text.strip().removeprefix("<").removesuffix(">").strip()
+        """The text without blanks and angle brackets around it, and without NUL, which PostgreSQL does not know."""
+        return self.text.replace("\0", "\ufffd").strip().removeprefix("<").removesuffix(">").strip()
 
     @cached_property
     def network(self) -> IPv4Network | IPv6Network | None:

@@ -73,7 +73,7 @@ class RedisHistory:
     async def decision(self, number: str) -> StoredDecision | None:
         """See History."""
         parts = number.split("-")
-        if len(parts) != 2 or not all(part.isdecimal() and len(part) < 19 for part in parts):
+        if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts):
             return None
         with store_errors(self.place):
             entries = await self._client.xrange(DECISIONS, number, number)
@@ -94,8 +94,9 @@ class RedisHistory:
         records = [
             (triplet, record)
             for triplet, record in (await self.find(list(triplets))).items()
-            if record.status is Status.GREYLISTED
+            if record.status is Status.GREYLISTED and record.last_seen >= since
         ]
+        records.sort(key=lambda item: item[1].last_seen, reverse=True)
         return Waiting(len(records), records[:limit])
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:

@@ -64,7 +64,7 @@ class SqlHistory:
 
     async def decision(self, number: str) -> StoredDecision | None:
         """See History."""
-        if not number.isdecimal() or len(number) > 18:
+        if not (number.isascii() and number.isdecimal()) or len(number) > 18:
             return None
         rows = await self._rows(sa.select(decisions).where(_d.id == int(number)))
         return _decision(rows[0]) if rows else None
@@ -144,18 +144,17 @@ def _conditions(query: DecisionQuery) -> list[sa.ColumnElement[bool]]:
 
 
 def _may_fit(search: Search) -> sa.ColumnElement[bool]:
-    if search.network and search.network.prefixlen == 32:
+    if isinstance(search.network, IPv4Network) and search.network.prefixlen == 32:
         return _d.client_address.endswith(str(search.network.network_address))  # IPv6 may stand around it
     if search.network:
         return _d.client_address.startswith(_first_digits(search.network))
     if search.addresses:
         return sa.or_(*(_is_like(column, word) for column in (_d.sender, _d.recipient) for word in search.addresses))
-    names = (sa.func.lower(sa.func.trim(column, ".")) for column in (_d.client_name, _d.helo_name))
+    texts = [sa.func.lower(column) for column in (_d.client_name, _d.helo_name, _d.sender, _d.recipient)]
     return sa.or_(
         _d.instance == search.word,
         _d.queue_id == search.word,
-        *(_is_in_domain(name, search.domain, ".") for name in names),
-        *(_is_in_domain(sa.func.lower(column), search.domain, "@", ".") for column in (_d.sender, _d.recipient)),
+        *(_is_in_domain(text, name) for text in texts for name in (search.domain, f"{search.domain}.")),
     )
 
 
@@ -170,8 +169,9 @@ def _is_like(column: sa.ColumnElement[str], address: str) -> sa.ColumnElement[bo
     return sa.func.lower(column).like(f"%{local}%{at}{domain}", escape="!")
 
 
-def _is_in_domain(name: sa.ColumnElement[str], domain: str, *before: str) -> sa.ColumnElement[bool]:
-    return sa.or_(name == domain, *(name.endswith(mark + domain, autoescape=True) for mark in before))
+def _is_in_domain(text: sa.ColumnElement[str], domain: str) -> sa.ColumnElement[bool]:
+    """A name, or a mail address."""
+    return sa.or_(text == domain, *(text.endswith(mark + domain, autoescape=True) for mark in ".@"))
 
 
 def _first_digits(network: IPv4Network | IPv6Network) -> str:
@@ -189,7 +189,4 @@ def _is_meant(search: Search) -> sa.ColumnElement[bool]:
     if search.network:
         around = [str(search.network.supernet(new_prefix=length)) for length in range(search.network.prefixlen + 1)]
         return sa.or_(_t.client.in_(around), _t.client.like(_first_digits(search.network) + "%"))
-    return sa.or_(
-        _is_in_domain(_t.client, search.domain, "."),
-        *(_is_in_domain(column, search.domain, "@", ".") for column in (_t.sender, _t.recipient)),
-    )
+    return sa.or_(*(_is_in_domain(column, search.domain) for column in (_t.client, _t.sender, _t.recipient)))

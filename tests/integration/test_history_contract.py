@@ -1,0 +1,236 @@
+"""What every engine tells people who look back, on real servers."""
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+
+from bley.core.decision import Decision, KeptDecision
+from bley.core.errors import StoreError
+from bley.core.evidence import Check, Fact, Finding
+from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.mail import Request, Triplet
+from bley.core.periods import PERIODS
+from bley.core.policy import Reason
+from bley.core.search import DecisionQuery, Search
+from bley.core.statistics import Count, counted, figures
+from bley.core.triplet import TripletRules
+from bley.store.engine import Engine, spread
+from bley.store.history import History
+from bley.store.opening import open_engine, open_history
+from tests.integration.stores import ENGINES, Places
+
+_NOW = datetime.now(UTC)
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_NO_TIME = timedelta(0)
+_RULES = TripletRules()
+_LIFETIMES = Lifetimes()
+
+
+class Both(NamedTuple):
+    """What writes, and what reads the same place."""
+
+    engine: Engine
+    history: History
+
+
+@pytest.fixture(params=ENGINES)
+async def both(request: pytest.FixtureRequest, places: Places) -> AsyncIterator[Both]:
+    place = places.place(request.param)
+    engine, history = open_engine(place), open_history(place)
+    await engine.prepare()
+    yield Both(engine, history)
+    await history.close()
+    await engine.close()
+
+
+def _kept(number: int = 1, reason: Reason = Reason.HELO, ago: timedelta = _NO_TIME, **fields: Any) -> KeptDecision:
+    defers = reason in (Reason.HELO, Reason.EARLY)
+    request = Request("RCPT", "", f"192.0.2.{number}", "unknown", "friend", "a@example.com", f"{number}@example.org")
+    request = request._replace(**fields)
+    triplet = Triplet("192.0.2.0/24", request.sender, request.recipient)
+    evidence = {Check.HELO: Finding(2, "friend is not the client's name", fact=Fact.HELO_MISMATCH)} if defers else {}
+    delayed = 6 * _MINUTE if reason is Reason.WAITED else None
+    decision = Decision(request, reason, defers, triplet, evidence=evidence, delayed=delayed)
+    return KeptDecision(_NOW - ago, "greylist" if defers else "pass", decision, request.sender, request.recipient)
+
+
+def _spread(kept: Sequence[KeptDecision]) -> dict[Count, int]:
+    minutes = [
+        (int(each.at.timestamp()) // 60, *pair) for each in kept for pair in counted(each.decision, each.outcome)
+    ]
+    return spread({minute: minutes.count(minute) for minute in minutes})
+
+
+async def _recipients(history: History, query: DecisionQuery, limit: int = 100, before: str = "") -> list[str]:
+    found = await history.decisions(query, limit, before)
+    return [decision.recipient.partition("@")[0] for decision in found]
+
+
+class TestCounts:
+    @pytest.mark.parametrize("name", PERIODS)
+    async def test_each_slot_has_its_own(self, both: Both, name: str) -> None:
+        """The one that holds now, the first, and what is between; nothing older."""
+        period = PERIODS[name]
+        first = _NOW - period.since(_NOW)
+        ages = [timedelta(0), first, first + _MINUTE, period.length / 2]
+        await both.engine.keep([], _spread([_kept(ago=age) for age in ages]))
+        step = int(period.slot.total_seconds())
+        starts = {int((_NOW - age).timestamp()) // step * step for age in ages if age <= first}
+        counts = await both.history.counts(period, _NOW)
+        assert {count.start for count in counts} == starts
+        assert {count.seconds for count in counts} == {step}
+        assert figures(counts).deferred == {"helo": 3}
+
+    async def test_all_kinds_are_told_apart(self, both: Both) -> None:
+        kept = [_kept(), _kept(reason=Reason.CLEAN), _kept(reason=Reason.WAITED), _kept(reason=Reason.WAITED)]
+        await both.engine.keep([], _spread(kept))
+        found = figures(await both.history.counts(PERIODS["1h"], _NOW))
+        assert (found.passed, found.deferred) == ({"waited": 2, "clean": 1}, {"helo": 1})
+        assert (found.found, found.delays) == ({"helo-mismatch": 1}, {"600": 2})
+
+    async def test_nothing_is_no_counts(self, both: Both) -> None:
+        assert await both.history.counts(PERIODS["365d"], _NOW) == {}
+
+
+class TestDecisions:
+    async def test_they_come_back_as_they_were(self, both: Both) -> None:
+        kept = _kept(instance="1.2.0", queue_id="4Xy", helo_name="frïend", sender="")
+        await both.engine.keep([kept], {})
+        (found,) = await both.history.decisions(DecisionQuery(), 10)
+        assert (found.at, found.outcome, found.reason, found.details) == (_NOW, "greylist", "helo", kept.details)
+        for name in ("client_address", "client_name", "helo_name", "sender", "recipient", "instance", "queue_id"):
+            assert getattr(found, name) == getattr(kept.decision.request, name)
+        assert await both.history.decision(found.number) == found
+
+    async def test_the_newest_are_first_and_the_next_ones_follow(self, both: Both) -> None:
+        """More than an engine reads at once."""
+        for start in range(0, 500, 100):
+            await both.engine.keep([_kept(number) for number in range(start, start + 100)], {})
+        found: list[str] = []
+        before = ""
+        while portion := await both.history.decisions(DecisionQuery(), 90, before):
+            found += [decision.recipient.partition("@")[0] for decision in portion]
+            before = portion[-1].number
+        assert found == [str(number) for number in reversed(range(500))]
+
+    @pytest.mark.parametrize("number", ["", "0", "x", "1-1", "0-0", "-1", "9" * 40, "1;", "١"])  # noqa: RUF001 (a digit)
+    async def test_one_that_is_not_there(self, both: Both, number: str) -> None:
+        await both.engine.keep([_kept()], {})
+        (there,) = await both.history.decisions(DecisionQuery(), 1)
+        if number != there.number:
+            assert await both.history.decision(number) is None
+
+    async def test_they_are_chosen_by_reason_outcome_time_and_recipient(self, both: Both) -> None:
+        await both.engine.keep(
+            [_kept(1, ago=2 * _HOUR), _kept(2, Reason.WAITED, _HOUR), _kept(3, Reason.EARLY), _kept(4, Reason.CLEAN)],
+            {},
+        )
+        for query, expected in (
+            (DecisionQuery(), "4321"),
+            (DecisionQuery(reason="waited"), "2"),
+            (DecisionQuery(outcome="greylist"), "31"),
+            (DecisionQuery(since=_NOW - _HOUR), "432"),
+            (DecisionQuery(until=_NOW - _HOUR), "1"),
+            (DecisionQuery(recipients=frozenset(["2@example.org", "3@example.org"])), "32"),
+            (DecisionQuery(reason="waited", outcome="greylist"), ""),
+        ):
+            assert "".join(await _recipients(both.history, query)) == expected, query
+
+    @pytest.mark.parametrize(
+        ("text", "fields"),
+        [
+            ("192.0.2.7", {"client_address": "192.0.2.7"}),
+            ("192.0.2.7", {"client_address": "::ffff:192.0.2.7"}),
+            ("192.0.0.0/15", {"client_address": "192.1.2.7"}),
+            ("192.0.2.0/25", {"client_address": "192.0.2.127"}),
+            ("0.0.0.0/0", {"client_address": "192.1.2.7"}),
+            ("2001:db8::7", {"client_address": "2001:db8::7"}),
+            ("2001:db8::/32", {"client_address": "2001:db8:1:2:3:4:5:6"}),
+            ("2001:db8::/33", {"client_address": "2001:db8::5:6"}),
+            ("2001:db8:0:1::/64", {"client_address": "2001:db8:0:1::6"}),
+            ("::/0", {"client_address": "2001:db8::7"}),
+            ("mail.example.net", {"client_name": "Mail.Example.Net"}),
+            ("example.net", {"client_name": "mail.example.net"}),
+            ("example.net", {"helo_name": "mail.example.net."}),
+            ("example.net", {"sender": "x@Example.net"}),
+            ("example.net", {"recipient": "x@mx.example.net"}),
+            ("x@example.net", {"sender": "X@example.net"}),
+            ("x@example.net", {"recipient": "x+y@example.net"}),
+            ("x@example.net", {"sender": "prvs=4711a=x@example.net"}),
+            ("x-1-y@example.net", {"sender": "x-4711-y@example.net"}),
+            ("SRS0=a=b=d.example=x@example.net", {"sender": "SRS0=HH=TT=d.example=x@example.net"}),
+            ("jürgen@example.net", {"sender": "jürgen@example.net"}),
+            ("a%b_c!d\\e'\"@example.net", {"sender": "a%b_c!d\\e'\"@example.net"}),
+            ("<>", {"sender": ""}),
+            ("5a2b.63f1.12.0", {"instance": "5a2b.63f1.12.0"}),
+            ("4XyZ", {"queue_id": "4XyZ"}),
+        ],
+    )
+    async def test_they_are_searched(self, both: Both, text: str, fields: dict[str, str]) -> None:
+        other = _kept(9, client_address="198.51.100.9")
+        request: dict[str, Any] = {"client_address": "203.0.113.1"} | fields
+        await both.engine.keep([other, _kept(1, **request), other], {})
+        found = await both.history.decisions(DecisionQuery(Search(text, _RULES)), 10)
+        expected = 3 if text == "0.0.0.0/0" else 1
+        assert len(found) == expected
+        (name, value), *_ = fields.items()
+        assert value in [getattr(decision, name) for decision in found]
+
+    @pytest.mark.parametrize("text", ["%", "_", "*", "\\", "'", "x' OR '1'='1", "%@%", "x@exa_ple.com", "\0", "?", "é"])
+    async def test_no_sign_stands_for_others(self, both: Both, text: str) -> None:
+        await both.engine.keep([_kept()], {})
+        assert await both.history.decisions(DecisionQuery(Search(text, _RULES)), 10) == []
+        assert await both.history.records(Search(text, _RULES), 10) == []
+
+
+class TestRecords:
+    async def _fill(self, both: Both) -> dict[Triplet, Record]:
+        """Six of them, each an hour older than the one before."""
+        kinds = itertools.cycle([Status.GREYLISTED, Status.CLEAN, Status.GREYLISTED])
+        kept = [_kept(number, ago=number * _HOUR) for number in range(6)]
+        sightings = [
+            Sighting(each.decision.triplet or Triplet("", "", ""), next(kinds), each.at, _LIFETIMES) for each in kept
+        ]
+        await both.engine.transact(sightings, [])
+        await both.engine.keep(list(reversed(kept)), {})
+        return {each.triplet: Record(each.status, each.seen, each.seen) for each in sightings}
+
+    async def test_who_waits_is_told_the_last_seen_first(self, both: Both) -> None:
+        all_of_them = await self._fill(both)
+        greylisted = [item for item in all_of_them.items() if item[1].status is Status.GREYLISTED]
+        number, records = await both.history.waiting(_NOW - _DAY, 10)
+        assert (number, list(records)) == (4, greylisted)
+        number, records = await both.history.waiting(_NOW - _DAY, 1)
+        assert (number, list(records)) == (4, greylisted[:1])
+
+    async def test_who_was_seen_before_does_not_wait_any_more(self, both: Both) -> None:
+        await self._fill(both)
+        assert (await both.history.waiting(_NOW - 2.5 * _HOUR, 10)).number == 2
+
+    async def test_they_are_searched_the_last_seen_first(self, both: Both) -> None:
+        all_of_them = await self._fill(both)
+        for text in ("192.0.2.77", "a@example.com", "example.org", "192.0.0.0/16"):
+            assert list(await both.history.records(Search(text, _RULES), 10)) == list(all_of_them.items()), text
+        assert len(await both.history.records(Search("example.org", _RULES), 2)) == 2
+        ((triplet, _),) = await both.history.records(Search("3@example.org", _RULES), 10)
+        assert triplet.recipient == "3@example.org"
+
+    async def test_they_are_found_by_their_triplets(self, both: Both) -> None:
+        all_of_them = await self._fill(both)
+        wanted = [*list(all_of_them)[:2], Triplet("no", "such", "one")]
+        assert await both.history.find(wanted) == dict(list(all_of_them.items())[:2])
+        assert await both.history.find([]) == {}
+
+
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("redis")])
+async def test_where_nothing_was_stored_that_is_said(engine: str, places: Places) -> None:
+    place = places.place(engine)
+    if engine == "sqlite":
+        place.file.touch()
+    history = open_history(place)
+    with pytest.raises(StoreError, match="no bley has stored anything there"):
+        await history.decisions(DecisionQuery(), 1)
+    await history.close()
