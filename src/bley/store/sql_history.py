@@ -25,7 +25,15 @@ from bley.store.sql_schema import VERSION, counts, decisions, meta, triplets
 
 __all__ = ["SqlHistory"]
 
+_PORTION = 1000
+
 _d, _t = decisions.c, triplets.c
+_ALL_TEXT = sa.func.lower(
+    sum(
+        (" " + column for column in (_d.helo_name, _d.sender, _d.recipient, _d.instance, _d.queue_id)),
+        _d.client_name,
+    )
+)
 
 
 class SqlHistory:
@@ -52,15 +60,15 @@ class SqlHistory:
         """See History."""
         found: list[StoredDecision] = []
         select = sa.select(decisions).where(*_conditions(query)).order_by(_d.id.desc())
+        portion = limit
         while len(found) < limit:
-            wanted = limit - len(found)
-            portion = await self._rows((select.where(_d.id < int(before)) if before else select).limit(wanted))
-            read = [_decision(row) for row in portion]
+            rows = await self._rows((select.where(_d.id < int(before)) if before else select).limit(portion))
+            read = list(map(_decision, rows))
             found += filter(query.fits, read)
-            if len(read) < wanted:
+            if len(read) < portion:
                 break
-            before = read[-1].number
-        return found
+            before, portion = read[-1].number, _PORTION
+        return found[:limit]
 
     async def decision(self, number: str) -> StoredDecision | None:
         """See History."""
@@ -150,12 +158,7 @@ def _may_fit(search: Search) -> sa.ColumnElement[bool]:
         return _d.client_address.startswith(_first_digits(search.network))
     if search.addresses:
         return sa.or_(*(_is_like(column, word) for column in (_d.sender, _d.recipient) for word in search.addresses))
-    texts = [sa.func.lower(column) for column in (_d.client_name, _d.helo_name, _d.sender, _d.recipient)]
-    return sa.or_(
-        _d.instance == search.word,
-        _d.queue_id == search.word,
-        *(_is_in_domain(text, name) for text in texts for name in (search.domain, f"{search.domain}.")),
-    )
+    return _ALL_TEXT.contains(search.domain, autoescape=True)  # once, which is faster than each for itself
 
 
 def _is_like(column: sa.ColumnElement[str], address: str) -> sa.ColumnElement[bool]:
