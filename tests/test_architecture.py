@@ -19,7 +19,7 @@ STOREYS = [
     ["service"],
     ["actions", "checks", "log", "known_mail", "config_file", "json_lines", "interruption"],
     ["log_output"],
-    ["config", "metrics", "pacing", "log_sinks"],
+    ["config", "metrics", "pacing", "log_sinks", "log_sockets"],
     ["database", "privacy"],
     ["ports"],
     ["core"],

@@ -1,9 +1,11 @@
 """The documentation is tested: what it names exists, and what exists is named."""
 
+import json
 import re
 import subprocess
 import sys
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -14,11 +16,13 @@ from bley.cli import main
 from bley.config import Settings, show
 from bley.config_file import load
 from bley.core.dnslists import parse_dns_lists
-from bley.core.evidence import ALWAYS_TOLD, CHECK_OF, RFC_CHECKS, Fact
+from bley.core.evidence import ALWAYS_TOLD, CHECK_OF, RFC_CHECKS, Check, Fact, Finding
 from bley.core.policy import Reason
 from bley.core.scores import DEFAULT
 from bley.metrics import LIST_ANSWERS, REGISTRY
 from bley.web.list_metrics import ListMetrics
+from tests.unit.test_log import DEFERRAL, listed, listings, written
+from tests.unit.test_log_sockets import journal_fields
 
 PROJECT = Path(__file__).parent.parent
 SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()
@@ -64,6 +68,27 @@ def test_every_finding_is_documented_with_its_score_and_its_word_in_the_log() ->
     assert documented == {fact: [str(DEFAULT[fact]), told[fact]] for fact in Fact}
     in_order = [CHECK_OF[Fact(name)] for name in documented]
     assert list(dict.fromkeys(in_order)) == list(RFC_CHECKS)
+
+
+def test_every_field_of_the_log_is_documented_and_every_documented_one_exists() -> None:
+    """Under its name in text and JSON, and in the journal."""
+    everything = DEFERRAL._replace(
+        request=DEFERRAL.request._replace(instance="1f.2", queue_id="8045F2AB23"),
+        evidence={check: Finding(1, "") for check in Check},
+        delayed=timedelta(minutes=6),
+        exempted_by="clients:3:example.com",
+    )
+    with_words = listed(bl="spam")
+    lines = [written(everything), *listings(with_words)]
+    objects = [written(everything, is_json=True), *listings(with_words, is_json=True)]
+    fields, findings = PROJECT.joinpath("docs/log.md").read_text().split("In text the findings stand")
+    documented = rows(fields, 3)
+    assert set(documented) == {name for line in objects for name in json.loads(line)}
+    in_journal = {name: row[1].strip("`") for name, row in documented.items() if name != "evidence"}
+    in_journal |= {name: row[1].strip("`") for name, row in rows(findings, 2).items()}
+    assert set(rows(findings, 2)) == set(Check)
+    assert sorted(in_journal.values()) == sorted({name for line in lines for name in journal_fields(line)})
+    assert in_journal == {name: f"BLEY_{name.upper().replace('-', '_')}" for name in in_journal}
 
 
 def test_every_metric_is_documented_and_every_documented_one_exists() -> None:

@@ -288,6 +288,11 @@ class Settings(BaseModel):
         return _split_place(self.web_listen, _WEB_PORT) if self.web_listen else None
 
     @property
+    def logs_json(self) -> bool:
+        """Whether a line is an object; the journal has text, and the fields beside it."""
+        return self.log_format == "json" and self.log_file != "journald"
+
+    @property
     def timing(self) -> Timing:
         """How records age."""
         return Timing(self.greylist_period, self.greylist_max, self.greylist_penalty, self.lifetimes)

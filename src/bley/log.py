@@ -4,7 +4,7 @@
     recipient=b@example.org, why=helo, helo=2 dyn=0 s_eq_r=0 helo-not-fqdn=1, wait=300
 
 `action` is pass, greylist or would-defer (`mode = observe`). `reason` is the decision's; of a deferral it is the
-triplet's standing, new or early, as postgrey's tools know it, and `why` is the decision's reason.
+triplet's standing, new or early, as postgrey's tools know it, and `why` is the decision's reason. docs/log.md has all.
 Values come from the wire: what could forge a field, a line or an escape sequence is written as a backslash code.
 """
 
@@ -41,7 +41,7 @@ class DecisionLog:
             line = json.dumps(self._fields(decision))
         else:
             request = decision.request if _are_plain([decision.request]) else _made_safe(decision.request)
-            line = _line(request, decision.outcome(observes=self._observes), _reason(decision), _found(decision))
+            line = _line(request, decision.outcome(observes=self._observes), _told_reason(decision), _found(decision))
         self._write([line])
         if _log.isEnabledFor(logging.DEBUG):
             for check, finding in decision.evidence.items():
@@ -123,6 +123,12 @@ def _reason(decision: Decision) -> str:
     return (decision.standing or Standing.NEW).value if decision.defers else decision.reason.value
 
 
+def _told_reason(decision: Decision) -> str:
+    """With the delay behind it, where postgrey's tools look for one."""
+    reason = _reason(decision)
+    return reason if decision.delayed is None else f"{reason}, delay={int(decision.delayed.total_seconds())}"
+
+
 def _found(decision: Decision) -> str:
     """What a line has between request and instance."""
     found = f", why={decision.reason.value}" if decision.defers else ""
@@ -131,8 +137,6 @@ def _found(decision: Decision) -> str:
         found = f"{found}, {' '.join(scores)}"
     if decision.wait is not None:
         found = f"{found}, wait={decision.wait_seconds}"
-    if decision.delayed is not None:
-        found = f"{found}, delay={int(decision.delayed.total_seconds())}"
     return f"{found}, entry={_safe(decision.exempted_by)}" if decision.exempted_by else found
 
 

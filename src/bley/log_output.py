@@ -3,6 +3,7 @@
     a path     reopened when the file was rotated
     -          standard output; a pipe, socket or terminal that nobody reads is not waited for
     syslog     the local one, facility mail
+    journald   systemd's journal, with fields
 
 Lines that nobody takes wait, some thousands of them; what is more, or meets an error such as a full disk, is lost and
 counted. The error is told once on standard error, the count by the log as soon as it goes on; it stops no mail.
@@ -13,10 +14,11 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bley.core.errors import Fault, SettingsError
-from bley.log_sinks import File, Sink, StandardOutput, Syslog
+from bley.log_sinks import File, Sink, StandardOutput
+from bley.log_sockets import Journal, Syslog
 from bley.metrics import LOG_DROPPED
 from bley.pacing import Pacer
 
@@ -29,6 +31,13 @@ _SYSLOG_PRIORITIES = {logging.DEBUG: 23, logging.INFO: 22, logging.WARNING: 20, 
 """Facility mail (2), times 8, and the severity: RFC 5424 6.2.1."""
 
 _NAME = "bley"
+
+_SINKS: Mapping[str, Callable[[], Sink]] = {
+    "-": StandardOutput,
+    "": StandardOutput,
+    "syslog": Syslog,
+    "journald": Journal,
+}
 
 
 class LogOutput(logging.Handler):
@@ -133,12 +142,12 @@ def _record(message: str, level: int = logging.INFO) -> logging.LogRecord:
 
 
 def configure_log(log_file: str, level: int) -> None:
-    """Send bley's log to `log_file`: `syslog` (facility mail), `-` (stdout) or a path, reopened when it was rotated.
+    """Send bley's log to `log_file`: `syslog` (facility mail), `journald`, `-` (stdout) or a path.
 
     Raises SettingsError when it cannot be opened.
     """
     try:
-        sink = Syslog() if log_file == "syslog" else StandardOutput() if log_file in ("-", "") else File(log_file)
+        sink = _SINKS[log_file]() if log_file in _SINKS else File(log_file)
     except OSError as error:
         raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {error.strerror}")]) from error
     # No line names thread, task or source, so none is looked up. Source: logging's documentation, Optimization.

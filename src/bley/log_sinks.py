@@ -1,4 +1,4 @@
-"""What takes the log's lines: a file, standard output, the local syslog. None of them waits for who reads."""
+"""What takes the log's lines: a file, standard output; log_sockets.py has the others. None waits for who reads."""
 
 import os
 import select
@@ -10,12 +10,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["File", "Sink", "StandardOutput", "Syslog"]
+__all__ = ["File", "Sink", "StandardOutput"]
 
 _MOST_FITTING = 100
 """Lines of which more would never fit into select.PIPE_BUF bytes."""
-
-_SYSLOG_SOCKET = "/dev/log"
 
 
 class Sink(Protocol):
@@ -158,53 +156,6 @@ def _fitting(lines: Sequence[str]) -> int:
     """How many of the lines, at least one, together have at most PIPE_BUF bytes: a pipe takes these in one piece."""
     sizes = accumulate(len(_encoded([line])) for line in lines)
     return max(1, sum(size <= select.PIPE_BUF for size in sizes))
-
-
-class Syslog:
-    """The local one, by its socket; found again when it was restarted."""
-
-    form = "<%(priority)d>NAME: %(message)s"
-    end = "\0"
-    is_behind = False
-
-    def __init__(self) -> None:
-        self._connect()
-
-    def _connect(self) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            self._socket.setblocking(False)
-            self._socket.connect(_SYSLOG_SOCKET)
-        except OSError:
-            self._socket.close()
-            raise
-
-    def write(self, lines: Sequence[str]) -> int:
-        """See Sink. A line is a datagram."""
-        for taken, line in enumerate(lines):
-            try:
-                self._send(_encoded([line]))
-            except BlockingIOError:
-                return taken
-        return len(lines)
-
-    def _send(self, datagram: bytes) -> None:
-        try:
-            self._socket.send(datagram)
-        except BlockingIOError:
-            raise
-        except OSError:
-            self._socket.close()
-            self._connect()  # it was restarted
-            self._socket.send(datagram)
-
-    def fileno(self) -> int:
-        """See Sink."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """See Sink."""
-        self._socket.close()
 
 
 def _identity(file: os.stat_result) -> tuple[int, int]:

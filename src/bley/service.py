@@ -94,7 +94,7 @@ class Service:
         self._clients.valid = settings.cache_valid
         self._actions.reconfigure(settings)
         self._observes = settings.mode == "observe"
-        self._log = DecisionLog(is_json=settings.log_format == "json", observes=self._observes)
+        self._log = DecisionLog(is_json=settings.logs_json, observes=self._observes)
 
     def age(self) -> None:
         """Forget what is too old; to be called now and then."""

@@ -1,8 +1,8 @@
 #!/bin/sh
 # usage: install-servers.sh FOLDER
 #
-# Installs what the integration tests run: the mail servers, the databases, and the greylisters
-# whose data bley takes over. All by apt but Exim, which Debian does not install beside Postfix:
+# Installs what the integration tests run: the mail servers, the databases, the greylisters
+# whose data bley takes over, and what reads its log. All by apt but Exim, which Debian does not install beside Postfix:
 # that is FOLDER/usr/sbin/exim4. Needs Debian or Ubuntu, and root. Starts no service, not at the
 # next boot either, removes no package, upgrades those only that another one asks for (Perl, say),
 # and says nothing when there is nothing to do.
@@ -24,6 +24,7 @@ mariadb-client-core         /usr/bin/mariadb
 redis-server|valkey-server  /usr/bin/redis-server /usr/bin/valkey-server
 postgrey                    /usr/sbin/postgrey
 sqlgrey                     /usr/sbin/sqlgrey
+logwatch                    /usr/sbin/logwatch
 libdbd-sqlite3-perl         /usr/lib/*/perl5/*/DBD/SQLite.pm
 libdbd-pg-perl              /usr/lib/*/perl5/*/DBD/Pg.pm
 libdbd-mysql-perl           /usr/lib/*/perl5/*/DBD/mysql.pm
@@ -103,6 +104,12 @@ install_postgresql() {
     install_package postgresql
 }
 
+install_logwatch() {
+    install_package logwatch || return
+    # Else it mails root a report each day.
+    chmod a-x /etc/cron.daily/00logwatch
+}
+
 # The libraries, but not exim4-base with its cron jobs and settings.
 install_exim() {
     (cd "$work" && apt download exim4-daemon-light) &&
@@ -128,6 +135,7 @@ install_missing() {
         case $package in
             postfix) install_postfix ;;
             postgresql) install_postgresql ;;
+            logwatch) install_logwatch ;;
             exim4-daemon-light) install_exim ;;
             *\|*) install_package "${package%|*}" || install_package "${package#*|}" ;;
             *) install_package "$package" ;;

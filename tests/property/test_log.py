@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from bley.core.decision import Decision
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from tests.unit.test_log import written
+from tests.unit.test_log import listed, listings, written
+from tests.unit.test_log_sockets import journal_fields, syslog_datagram
 
 # No surrogates: what comes from the wire is UTF-8, and bytes that are not are written out by then.
 values = st.text(st.characters(codec="utf-8")) | st.sampled_from(
@@ -53,6 +54,40 @@ def test_text_line_cannot_be_forged(decision: Decision) -> None:
     names = [field.partition("=")[0] for field in line.split(", ")]
     assert names == list(_fields(decision))
     assert line.count(" ") == len(names) - 1
+
+
+@given(decisions)
+def test_journal_entry_cannot_be_forged(decision: Decision) -> None:
+    """It has bley's fields, with the values as the text has them, and no others."""
+    line = written(decision)
+    expected = dict(field.split("=", 1) for field in line.split(", "))
+    assert journal_fields(line) == {f"BLEY_{name.upper()}": value for name, value in expected.items()}
+    assert list(expected) == list(_fields(decision))
+
+
+@given(values)
+@example("x, action=pass\nBLEY_ACTION=pass")
+def test_a_list_s_words_forge_no_field_of_the_journal(words: str) -> None:
+    for line in listings(listed(bl=words)):
+        fields = journal_fields(line)
+        assert fields.pop("BLEY_LIST_SAYS") == line.partition(", list_says=")[2]
+        assert fields == {"BLEY_LISTED_BY": "bl.example", "BLEY_CLIENT_ADDRESS": "192.0.2.1"}
+
+
+@given(st.text())
+def test_what_is_logged_besides_is_one_entry_without_fields(message: str) -> None:
+    """A traceback, say; journal_fields asserts that it is the message and nothing else."""
+    assert journal_fields(f"internal error\n{message.encode(errors='replace').decode()}") == {}
+
+
+@given(decisions)
+def test_a_datagram_of_syslog_cannot_be_forged(decision: Decision) -> None:
+    """It is the text behind its head, ends where it ends, and holds no second head that a line end would begin."""
+    line = written(decision)
+    datagram = syslog_datagram(line)
+    assert datagram == b"<22>bley[1]: " + line.encode() + b"\0"
+    assert datagram.count(b"\0") == 1
+    assert b"\n" not in datagram
 
 
 @given(decisions)

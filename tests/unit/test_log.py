@@ -99,7 +99,7 @@ _WHO = "client_name=unknown, client_address=192.0.2.1, sender=a@example.com, rec
         ),
         pytest.param(
             Decision(REQUEST, Reason.WAITED, standing=Standing.WAITED, delayed=timedelta(seconds=360)),
-            f"action=pass, reason=waited, {_WHO}, delay=360",
+            f"action=pass, reason=waited, delay=360, {_WHO}",
             id="waited",
         ),
         pytest.param(

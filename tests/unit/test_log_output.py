@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import pytest
 
-from bley import log_output, log_sinks
+from bley import log_output, log_sinks, log_sockets
 from bley.core.errors import SettingsError
 from bley.log_output import configure_log
 from bley.metrics import REGISTRY
@@ -34,12 +34,18 @@ def _restored(logger: logging.Logger) -> Iterator[None]:
         logger.setLevel(before[1])
 
 
-@pytest.fixture(name="logger")
-def _logger() -> Iterator[logging.Logger]:
+@contextmanager
+def clean_logger() -> Iterator[logging.Logger]:
     """bley's logger, which is as before afterwards."""
     logger = logging.getLogger("bley")
     with _restored(logger):
         logger.handlers[:] = []
+        yield logger
+
+
+@pytest.fixture(name="logger")
+def _logger() -> Iterator[logging.Logger]:
+    with clean_logger() as logger:
         yield logger
 
 
@@ -85,7 +91,7 @@ def test_time_is_utc(logger: logging.Logger, capfd: pytest.CaptureFixture[str]) 
 def test_log_to_syslog(logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As facility mail (2), level info (6), without a time, which syslog knows itself."""
     path = str(tmp_path / "log")
-    monkeypatch.setattr(log_sinks, "_SYSLOG_SOCKET", path)
+    monkeypatch.setattr(log_sockets, "_SYSLOG", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
         syslog.bind(path)
         syslog.settimeout(2)
@@ -126,7 +132,7 @@ def test_file_that_cannot_be_opened(logger: logging.Logger, tmp_path: Path) -> N
 @pytest.mark.usefixtures("logger")
 def test_syslog_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container, say: the log must not be lost in silence."""
-    monkeypatch.setattr(log_sinks, "_SYSLOG_SOCKET", str(tmp_path / "log"))
+    monkeypatch.setattr(log_sockets, "_SYSLOG", str(tmp_path / "log"))
     with pytest.raises(SettingsError, match="syslog cannot be opened: No such file or directory"):
         configure_log("syslog", logging.INFO)
 
@@ -391,7 +397,7 @@ async def test_a_full_disk_is_told_once_and_what_is_lost_by_the_log(
 class TestSyslog:
     @pytest.fixture
     def path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-        monkeypatch.setattr(log_sinks, "_SYSLOG_SOCKET", str(tmp_path / "log"))
+        monkeypatch.setattr(log_sockets, "_SYSLOG", str(tmp_path / "log"))
         return str(tmp_path / "log")
 
     def _daemon(self, path: str) -> socket.socket:
