@@ -96,13 +96,13 @@ class LogOutput(logging.Handler):
 
     def _watch(self, *, waits: bool) -> None:
         """Go on when the sink can be written to again, if lines wait for that."""
-        if waits == self._is_watching or not _has_loop():
+        if not (waits or self._is_watching) or not _has_loop():
             return
-        loop, self._is_watching = asyncio.get_running_loop(), waits
+        loop, was_watching, self._is_watching = asyncio.get_running_loop(), self._is_watching, waits
+        if was_watching:  # each time anew: who takes the lines may be another now
+            loop.remove_writer(self._sink.fileno())
         if waits:
             loop.add_writer(self._sink.fileno(), self.flush)
-        else:
-            loop.remove_writer(self._sink.fileno())
 
     def _lose(self, count: int) -> None:
         """The newest."""

@@ -12,6 +12,7 @@ import re
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 
 __all__ = ["Journal", "Syslog"]
 
@@ -32,16 +33,22 @@ class _Datagrams(ABC):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._connect()
+        self._socket = self._connected()
 
-    def _connect(self) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    def _connected(self) -> socket.socket:
+        new = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            self._socket.setblocking(False)
-            self._socket.connect(self._path)
+            new.setblocking(False)
+            new.connect(self._path)
         except OSError:
-            self._socket.close()
+            new.close()
             raise
+        return new
+
+    def _connect_again(self) -> None:
+        """By the same descriptor, which may be watched."""
+        with self._connected() as new:
+            os.dup2(new.fileno(), self._socket.fileno(), inheritable=False)
 
     def write(self, lines: Sequence[str]) -> int:
         """See Sink."""
@@ -52,8 +59,7 @@ class _Datagrams(ABC):
             except BlockingIOError:
                 return taken
             except OSError:
-                self._socket.close()
-                self._connect()  # it was restarted
+                self._connect_again()  # it was restarted
                 self._send(datagram)
         return len(lines)
 
@@ -126,12 +132,14 @@ def _fields(text: str) -> str:
     if not text.startswith(("action=", "listed_by=")):
         return ""
     fields, says, words = text.partition(", list_says=")
-    told = _FIELD.sub(_name, fields)
+    told = _FIELD.sub(lambda field: _name(field[1]), fields)
     return f"{told}\nBLEY_LIST_SAYS={words}" if says else told
 
 
-def _name(field: re.Match[str]) -> str:
-    return f"\nBLEY_{field[1].upper().replace('-', '_')}="
+@cache
+def _name(field: str) -> str:
+    """Of a field, with what stands around it; there are some thirty."""
+    return f"\nBLEY_{field.upper().replace('-', '_')}="
 
 
 def _encoded(line: str) -> bytes:

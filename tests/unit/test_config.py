@@ -494,3 +494,12 @@ def test_show_has_every_setting_once() -> None:
     section, *lines = show(Settings()).splitlines()
     assert section == "[bley]"
     assert [line.partition(" =")[0] for line in lines] == list(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("log_format", "log_file", "is_json"),
+    [("text", "-", False), ("json", "-", True), ("json", "syslog", True), ("json", "journald", False)],
+)
+def test_the_journal_has_text_and_its_fields_beside_it(log_format: str, log_file: str, is_json: bool) -> None:
+    settings = Settings.model_validate({"log_format": log_format, "log_file": log_file})
+    assert settings.logs_json is is_json

@@ -75,6 +75,7 @@ class Journald:
     """Takes entries at a socket of the test's own."""
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(path)
         self._socket.settimeout(3)
@@ -92,6 +93,7 @@ class Journald:
 
     def close(self) -> None:
         self._socket.close()
+        Path(self._path).unlink(missing_ok=True)
 
 
 @pytest.fixture(name="logger")
@@ -213,7 +215,6 @@ def test_what_is_too_large_for_a_datagram_comes_in_a_file(
 
 def test_one_that_was_restarted_is_found_again(journald: Journald, logger: logging.Logger, path: str) -> None:
     journald.close()
-    Path(path).unlink()
     again = Journald(path)
     logger.warning("hello")
     assert again.entry()["MESSAGE"] == "hello"
@@ -224,7 +225,6 @@ def test_while_there_is_none_lines_are_lost_and_counted(
     journald: Journald, logger: logging.Logger, path: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     journald.close()
-    Path(path).unlink()
     before = REGISTRY.get_sample_value("bley_log_dropped_total") or 0
     for _ in range(3):
         logger.warning("one")
@@ -243,6 +243,43 @@ async def test_one_that_does_not_read_is_not_waited_for(journald: Journald, logg
     await asyncio.sleep(0.01)
     got = [(await asyncio.to_thread(journald.entry))["MESSAGE"] for _ in range(500)]
     assert got == [f"n{number}" for number in range(500)]
+
+
+async def test_one_that_goes_while_it_is_waited_for_is_found_again(
+    journald: Journald, logger: logging.Logger, path: str
+) -> None:
+    """What waited is lost, and counted; the event loop goes on."""
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    for number in range(500):
+        logger.info("n%d", number)
+    await asyncio.sleep(0.01)
+    journald.close()
+    await asyncio.sleep(0.01)
+    logger.info("lost")
+    await asyncio.sleep(0.01)
+    again = Journald(path)
+    logger.info("hello")
+    await asyncio.sleep(0.01)
+    assert again.entry()["MESSAGE"] == "hello"
+    assert " lines of the log are lost" in again.entry()["MESSAGE"]
+    again.close()
+    assert failures == []
+
+
+async def test_one_that_is_restarted_while_lines_wait_gets_them(
+    journald: Journald, logger: logging.Logger, path: str
+) -> None:
+    """Without another line that would make bley look; what the old one had not read is lost with it."""
+    for number in range(500):
+        logger.info("n%d", number)
+    await asyncio.sleep(0.01)
+    journald.close()
+    again = Journald(path)
+    message = ""
+    while message != "n499":
+        message = (await asyncio.to_thread(again.entry))["MESSAGE"]
+    again.close()
 
 
 @pytest.mark.usefixtures("logger")
