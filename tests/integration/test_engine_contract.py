@@ -247,3 +247,32 @@ class TestPreparing:
             await asyncio.gather(*(engine.prepare() for engine in engines))
         assert await _all(engines[0]) == {}
         await asyncio.gather(*(engine.close() for engine in engines))
+
+
+@pytest.mark.parametrize("name", _SQL_ENGINES)
+@pytest.mark.parametrize("renamed", [(), ("kind",), ("kind", "name")], ids=["all", "half", "none"])
+async def test_the_counts_of_version_1_are_taken_with_other_names(
+    name: str, renamed: tuple[str, ...], places: Places
+) -> None:
+    """Also where an upgrade was broken off: MySQL renames outside of any transaction."""
+    first = open_engine(places.place(name))
+    await first.prepare()
+    assert isinstance(first, SqlEngine)
+    count = Count(60, 3600, "pass", "clean")
+    await first.keep([], {count: 7})
+
+    def go_back(connection: sa.Connection) -> None:
+        for new, old in (("kind", "outcome"), ("name", "reason")):
+            if new not in renamed:
+                connection.execute(sa.text(f"ALTER TABLE counts RENAME COLUMN {new} TO {old}"))
+        connection.execute(sa.text("UPDATE meta SET value = 1 WHERE name = 'schema'"))
+
+    await first._transactions.run(go_back)
+    await first.close()
+    second = open_engine(places.place(name))
+    assert not await second.is_prepared()
+    await second.prepare()
+    assert await _counts(second) == {count: 7}
+    await second.keep([], {count: 1})
+    assert await _counts(second) == {count: 8}
+    await second.close()

@@ -152,10 +152,11 @@ def _conditions(query: DecisionQuery) -> list[sa.ColumnElement[bool]]:
 
 
 def _may_fit(search: Search) -> sa.ColumnElement[bool]:
-    if isinstance(search.network, IPv4Network) and search.network.prefixlen == 32:
-        return _d.client_address.endswith(str(search.network.network_address))  # IPv6 may stand around it
     if search.network:
-        return _d.client_address.startswith(_first_digits(search.network))
+        # Before IPv4 there may be `::ffff:`.
+        return _d.client_address.like(
+            ("%" if search.network.version == 4 else "") + _first_digits(search.network) + "%"
+        )
     if search.addresses:
         return sa.or_(*(_is_like(column, word) for column in (_d.sender, _d.recipient) for word in search.addresses))
     return _ALL_TEXT.contains(search.domain, autoescape=True)  # once, which is faster than each for itself
@@ -183,7 +184,7 @@ def _first_digits(network: IPv4Network | IPv6Network) -> str:
     parts = str(network.network_address).split(mark)[: network.prefixlen // bits]
     if network.version == 6:  # in which `::` may stand for zeros from some place on
         parts = parts[: next((place for place, part in enumerate(parts) if not part.strip("0")), len(parts))]
-    return "".join(part + mark for part in parts)
+    return mark.join(parts)
 
 
 def _is_meant(search: Search) -> sa.ColumnElement[bool]:
