@@ -13,6 +13,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from bley.config import Settings
+from bley.core.advice import ListFile, ListFiles
 from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions import ClientExemptions, MailExemptions, read_clients, read_mail_addresses
 from bley.core.list_syntax import hide_keys
@@ -53,6 +54,22 @@ class Configuration:
     def triplet_rules(self) -> TripletRules:
         """How triplets are normalised."""
         return replace(self.settings.triplet_rules, privacy_key=self.privacy_key)
+
+    @property
+    def list_files(self) -> ListFiles:
+        """The files to which exemptions are added: of each kind the first that is read."""
+        return ListFiles(
+            self._list_file("whitelist_clients_file"),
+            self._list_file("whitelist_senders_file"),
+            self._list_file("whitelist_recipients_file"),
+            is_private=bool(self.privacy_key),
+        )
+
+    def _list_file(self, key: str) -> ListFile:
+        names = getattr(self.settings, key)
+        folder = self.file.parent if self.file else Path()
+        path = folder / (names or Settings.model_fields[key].default)[0]
+        return ListFile(key, str(path.absolute()), is_read=bool(names))
 
     def overridden(self, settings: Mapping[str, object]) -> "Configuration":
         """The same, with these settings from the command line, which are taken as they are."""

@@ -11,6 +11,7 @@ import pytest
 from bley import config_file
 from bley.config import Settings, show
 from bley.config_file import find_file, load
+from bley.core.advice import ListFile, ListFiles
 from bley.core.dnslists import parse_dns_lists
 from bley.core.errors import SettingsError
 
@@ -151,6 +152,17 @@ def test_list_files_named_by_an_empty_setting(tmp_path: Path) -> None:
     """None, even if the default one is there."""
     file = _write(tmp_path, bley="whitelist_clients_file =\n", whitelist_clients="mx.example.com\n")
     assert load(file).clients.find(SOMEWHERE, "mx.example.com") is None
+
+
+def test_where_exemptions_are_added(tmp_path: Path) -> None:
+    """To the first file of each kind, or to the default one, which the setting must name then."""
+    bley = f"whitelist_clients_file = {tmp_path}/a b\nwhitelist_senders_file =\n"
+    files = load(_write(tmp_path, bley=bley, a="", b="")).list_files
+    assert files == ListFiles(
+        ListFile("whitelist_clients_file", f"{tmp_path}/a"),
+        ListFile("whitelist_senders_file", f"{tmp_path}/whitelist_senders", is_read=False),
+        ListFile("whitelist_recipients_file", f"{tmp_path}/whitelist_recipients"),
+    )
 
 
 def test_settings_of_later_versions_are_noted(tmp_path: Path) -> None:

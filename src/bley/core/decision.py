@@ -4,6 +4,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
+from bley.core.dnslists import ListAnswer
 from bley.core.evidence import NO_EVIDENCE, Check, Evidence, Finding
 from bley.core.greylist import Record, Standing
 from bley.core.mail import Request, Triplet
@@ -76,8 +77,11 @@ class KeptDecision(NamedTuple):
 
     def _finding(self, check: Check, finding: Finding) -> dict[str, Any]:
         if finding.answers:
-            answers = [{"list": each.dns_list.name, "is": str(each), "says": each.text} for each in finding.answers]
-            return {"score": finding.score, "lists": answers}
+            return {"score": finding.score, "lists": [_told(each) for each in finding.answers]}
         # The explanation that a domain gives for its SPF may hold the sender.
         is_told = check is Check.SPF and self.is_private
         return {"score": finding.score, "detail": finding.detail.partition(":")[0] if is_told else finding.detail}
+
+
+def _told(answer: ListAnswer) -> dict[str, Any]:
+    return {"list": answer.dns_list.name, "is": str(answer), "says": answer.text, "weight": answer.weight}

@@ -24,7 +24,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from bley.core.errors import Fault, SettingsError
 from bley.core.mail import Address
 
-__all__ = ["ClientExemptions", "MailExemptions", "read_clients", "read_mail_addresses"]
+__all__ = ["ClientExemptions", "MailExemptions", "is_mail_address", "is_name", "read_clients", "read_mail_addresses"]
 
 Origin = str
 """Where an entry stands and what it says, for the log: `whitelist_clients:12:example.com`."""
@@ -115,6 +115,21 @@ def read_mail_addresses(files: Iterable[tuple[str, str]]) -> MailExemptions:
     addresses = MailExemptions()
     _read(files, addresses, lambda entry, origin: _add_mail_address(addresses, entry, origin))
     return addresses
+
+
+def is_name(text: str) -> bool:
+    """Whether it can stand in a list file as the name of hosts or of a domain."""
+    return bool(_NAME.fullmatch(text)) and not _LOOKS_LIKE_ADDRESS.fullmatch(text)
+
+
+def is_mail_address(text: str) -> bool:
+    """Whether it can stand in a list file as one mail address, and nothing in it begins a comment."""
+    local, _, domain = text.rpartition("@")
+    return (
+        bool(local and domain and _MAIL_ADDRESS.fullmatch(text))
+        and text.isprintable()
+        and not re.search("[#;]|^/", text)
+    )
 
 
 def _read(files: Iterable[tuple[str, str]], names: _Names, add: Callable[[str, Origin], None]) -> None:

@@ -63,6 +63,7 @@ class TestDetails:
                             "is": "********.zen.dq.spamhaus.net lists it: "
                             "127.0.0.2 = SBL: source or supporter of spam (weight 3)",
                             "says": "see https://example.org/1",
+                            "weight": 3,
                         }
                     ],
                 },

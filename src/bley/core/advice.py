@@ -1,0 +1,146 @@
+"""What to do if a decision was wrong: for a deferral the line that exempts, and whom to tell.
+
+    add "example.com" to /etc/bley/whitelist_clients and run: systemctl reload bley
+
+The most fitting advice is the first. Texts may hold values from the wire: who shows them makes them safe.
+"""
+
+import shlex
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from bley.core.evidence import Check
+from bley.core.exemptions import is_mail_address, is_name
+from bley.core.known_lists import find_known_list
+from bley.core.mail import parse_address
+from bley.core.policy import Reason
+from bley.core.search import StoredDecision
+
+__all__ = ["Advice", "ListFile", "ListFiles", "advice"]
+
+_RELOAD = "and run: systemctl reload bley"
+
+_OPERATOR = {
+    Reason.HELO: "its HELO should be its own host name, which leads to its address and back",
+    Reason.DYNAMIC: "its host name should not look like an access line's",
+    Reason.HELO_LOOKS_DYNAMIC: "its HELO should not look like an access line's name",
+    Reason.CLIENT_HAS_NO_NAME: "its address should have a host name that leads to the address and back",
+    Reason.HELO_NOT_FQDN: "its HELO should be its whole host name, with the domain",
+    Reason.HELO_BARE_ADDRESS: "its HELO should be its host name, not an address",
+    Reason.HELO_IS_LOCAL: "its HELO should be a host name that the public DNS knows",
+    Reason.HELO_CLAIMS_US: "its HELO should be its own host name, not ours",
+}
+"""What the client's operator should mend, by the reason of a deferral."""
+
+_SETTINGS = {
+    Reason.TRUSTED_NETWORK: "take its network out of trusted_networks",
+    Reason.CLEAN: "give what was found more weight: scores, rfc_threshold and dnsbls in docs/settings.md",
+    Reason.CLIENT_GOOD: "give what was found more weight: scores, rfc_threshold and dnsbls in docs/settings.md",
+    Reason.STORE_ERROR: "see the log for what was wrong with the store; on_store_error says what happens meanwhile",
+    Reason.INTERNAL_ERROR: "please report it, with its traceback in the log",
+}
+
+
+class Advice(NamedTuple):
+    """One thing to do: a text that goes on from `if this was wrong:`, and the line for a list file, if any."""
+
+    text: str
+    entry: str = ""
+    file: str = ""
+
+
+class ListFile(NamedTuple):
+    """A file of exemptions: the setting that names it, and its path; `is_read`: the setting does name it."""
+
+    setting: str
+    path: str
+    is_read: bool = True
+
+
+class ListFiles(NamedTuple):
+    """The operator's. `is_private`: the store has hashes, which the files do not."""
+
+    clients: ListFile
+    senders: ListFile
+    recipients: ListFile
+    is_private: bool = False
+
+
+def advice(decision: StoredDecision, files: ListFiles) -> list[Advice]:
+    """What can be done about mail like this, the most fitting first; nothing where bley did not judge."""
+    if decision.defers and decision.reason != Reason.STORE_ERROR:
+        return [*_exempting(decision, files), *_telling(decision)]
+    return list(_delaying(decision))
+
+
+def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
+    if client := _client_entry(decision):
+        yield _line(client, files.clients)
+    if files.is_private:
+        return
+    if parse_address(client) and is_mail_address(decision.sender):
+        yield _line(decision.sender, files.senders, "or, if its address changes: ")
+    if is_mail_address(decision.recipient):
+        yield _line(decision.recipient, files.recipients, "or, for all mail to this recipient: ")
+
+
+def _client_entry(decision: StoredDecision) -> str:
+    """The domain of a pool, as its triplet has it, the name of one host, or its address; empty where it has none."""
+    name = decision.client_name.rstrip(".").casefold()
+    pool = decision.triplet.client if decision.triplet else ""
+    if is_name(pool) and (name == pool or name.endswith(f".{pool}")):
+        return pool
+    address = parse_address(decision.client_address)
+    return str(address) if address else ""
+
+
+def _line(entry: str, file: ListFile, before: str = "") -> Advice:
+    setting = "" if file.is_read else f"set {file.setting} = {file.path.rpartition('/')[2]} in bley.conf, "
+    return Advice(f'{before}{setting}add "{entry}" to {file.path} {_RELOAD}', entry, file.path)
+
+
+def _telling(decision: StoredDecision) -> Iterator[Advice]:
+    """Whom to tell that it was wrong."""
+    address, domain = decision.client_address, decision.sender.rpartition("@")[2] or decision.helo_name
+    reason = Reason(decision.reason) if decision.reason in set(Reason) else None
+    if reason is Reason.DNSBL:
+        for name in _listing(decision, Check.DNSBL):
+            where = find_known_list(name).site
+            ask = f"ask {name}{f' ({where})' if where else ''} to remove {address}"
+            yield Advice(f"{ask}; or, if the list is wrong too often, take it out of dnsbls")
+    elif reason is Reason.SPF:
+        yield Advice(f"tell the postmaster of {domain}: its SPF record does not permit {address}")
+    elif reason is Reason.CLIENT_BAD:
+        yield Advice(f"see why the client was judged so just before: bley why {address}")
+    elif reason is Reason.EARLY:
+        yield Advice("see why it was deferred at first: the decision before this one")
+    elif reason in _OPERATOR:
+        yield Advice(f"tell the client's operator: {_OPERATOR[reason]}")
+
+
+def _listing(decision: StoredDecision, check: Check) -> list[str]:
+    """The lists whose answers counted."""
+    finding: dict[str, Any] = decision.details.get("findings", {}).get(check.value, {})
+    return [each["list"] for each in finding.get("lists", ()) if each.get("weight")]
+
+
+def _delaying(decision: StoredDecision) -> Iterator[Advice]:
+    """What to do about a pass."""
+    match decision.reason:
+        case Reason.EXEMPT_CLIENT | Reason.EXEMPT_SENDER | Reason.EXEMPT_RECIPIENT:
+            file, _, rest = str(decision.details.get("entry", "")).partition(":")
+            if file == "built-in":
+                yield Advice("nothing: postmaster and abuse must be reachable (RFC 5321 4.5.1)")
+            elif rest:
+                yield Advice(f"take the entry out of {file}, line {rest.partition(':')[0]}, {_RELOAD}", file=file)
+        case Reason.KNOWN | Reason.WAITED if decision.triplet:
+            names = "client", "sender", "recipient"
+            options = [
+                f"--{name} {shlex.quote(text)}" for name, text in zip(names, decision.triplet, strict=True) if text
+            ]
+            yield Advice(f"make it a stranger again: bley forget {' '.join(options)}")
+        case Reason.TRUSTED:
+            for name in _listing(decision, Check.DNSWL):
+                yield Advice(f"take {name} out of dnswls, or raise dnswl_threshold")
+        case reason if reason in _SETTINGS:
+            yield Advice(_SETTINGS[Reason(reason)])

@@ -1,0 +1,134 @@
+"""What became of a deferral: how long it had to wait, and how long it did.
+
+the same triplet's later decision with reason `waited`      PASSED
+its record is known meanwhile                               PASSED, nobody knows when
+greylisted, the wait is not over                            WAITING
+greylisted, the wait is over                                DUE
+no record, or one of a later time                           FORGOTTEN
+it was only logged, `mode = observe`                        NOT_CARRIED_OUT
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import NamedTuple
+
+from bley.core.greylist import Record, Standing, Status, Timing, united
+from bley.core.mail import Triplet, parse_address
+from bley.core.policy import Reason
+from bley.core.search import DecisionQuery, StoredDecision
+from bley.core.triplet import TripletRules
+
+__all__ = ["Fate", "Sequel", "places", "record_of", "sequel", "shown_seconds", "waited_query"]
+
+
+class Fate(Enum):
+    """What became of a deferral."""
+
+    PASSED = "passed"
+    WAITING = "waiting"
+    DUE = "due"
+    FORGOTTEN = "forgotten"
+    NOT_CARRIED_OUT = "not-carried-out"
+
+
+class Sequel(NamedTuple):
+    """What became of a deferral, and since when; what is not known is None."""
+
+    fate: Fate
+    wait: timedelta | None = None
+    """How long it had to wait from then on."""
+    passed_at: datetime | None = None
+    delay: timedelta | None = None
+    """PASSED: how long after its first attempt."""
+    left: timedelta | None = None
+    """WAITING: until a retry passes."""
+    last_attempt: datetime | None = None
+
+    def __str__(self) -> str:
+        wait = "" if self.wait is None else f"had to wait {shown_seconds(self.wait)}; "
+        match self.fate:
+            case Fate.PASSED if self.passed_at and self.delay is not None:
+                delay = shown_seconds(self.delay)
+                return f"{wait}came back and passed {_at(self.passed_at)}, {delay} after its first attempt"
+            case Fate.PASSED:
+                return f"{wait}has passed since"
+            case Fate.FORGOTTEN:
+                return f"{wait}did not come back, or its record was removed: it is a stranger again"
+            case Fate.NOT_CARRIED_OUT:
+                return "it passed, since mode = observe carries out no deferral"
+        last = f"last attempt {_at(self.last_attempt)}" if self.last_attempt else ""
+        if self.fate is Fate.WAITING and self.left is not None:
+            return f"{wait}still waiting, {shown_seconds(self.left)} left, {last}"
+        return f"{wait}the wait is over, but it has not come back, {last}"
+
+
+def sequel(
+    deferral: StoredDecision, record: Record | None, waited: Iterable[StoredDecision], timing: Timing, now: datetime
+) -> Sequel:
+    """What became of this deferral, of which there is this record; `waited` are decisions with that reason, any."""
+    wait = _seconds(deferral, "wait_seconds")
+    if deferral.outcome == "would-defer":
+        return Sequel(Fate.NOT_CARRIED_OUT, wait)
+    later = [other for other in waited if other.triplet == deferral.triplet and other.at >= deferral.at]
+    if later:
+        passed = min(later, key=lambda decision: decision.at)
+        first_seen = passed.details.get("first_seen")
+        if first_seen is None or datetime.fromisoformat(first_seen) <= deferral.at:
+            return Sequel(Fate.PASSED, wait, passed.at, _seconds(passed, "delay_seconds"))
+        return Sequel(Fate.FORGOTTEN, wait)
+    if record is None or record.first_seen > deferral.at or timing.standing(record, now) is Standing.NEW:
+        return Sequel(Fate.FORGOTTEN, wait)
+    if record.status is not Status.GREYLISTED:
+        return Sequel(Fate.PASSED, wait)
+    left = timing.remaining(record, now)
+    fate = Fate.DUE if left < timedelta(0) else Fate.WAITING
+    return Sequel(fate, wait, left=max(left, timedelta(0)), last_attempt=record.last_seen)
+
+
+def waited_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
+    """What to look for, so that `sequel` can tell of all these; at least one."""
+    return DecisionQuery(
+        reason=Reason.WAITED.value,
+        since=min(deferral.at for deferral in deferrals),
+        recipients=frozenset(deferral.recipient.casefold() for deferral in deferrals),
+    )
+
+
+def places(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
+    """Where its record may be: under the client's network too, from a time when its name was unknown."""
+    triplet, address = decision.triplet, parse_address(decision.client_address)
+    if triplet is None or address is None:
+        return [triplet] if triplet else []
+    return list(dict.fromkeys([triplet, triplet._replace(client=rules.network(address))]))
+
+
+def record_of(decision: StoredDecision, records: Mapping[Triplet, Record], rules: TripletRules) -> Record | None:
+    """What these records say of the decision's triplet, all places together."""
+    found: Record | None = None
+    for place in places(decision, rules):
+        if place in records:
+            found = united(found, records[place])
+    return found
+
+
+def shown_seconds(duration: timedelta) -> str:
+    """A duration as people read it: `47 s`, `5 min 3 s`, `2 h 5 min`, `3 d 4 h`."""
+    seconds = round(duration.total_seconds())
+    for unit, size, smaller, smaller_size in _UNITS:
+        if seconds >= size:
+            rest = seconds % size // smaller_size
+            return f"{seconds // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{seconds} s"
+
+
+_UNITS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
+
+
+def _seconds(decision: StoredDecision, name: str) -> timedelta | None:
+    number = decision.details.get(name)
+    return None if number is None else timedelta(seconds=number)
+
+
+def _at(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,130 @@
+"""What to do if a decision was wrong."""
+
+from typing import Any
+
+import pytest
+
+from bley.core.advice import Advice, ListFile, ListFiles, advice
+from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.mail import parse_address
+from bley.core.search import StoredDecision
+from tests.fakes import NOON
+
+FILES = ListFiles(
+    ListFile("whitelist_clients_file", "/etc/bley/whitelist_clients"),
+    ListFile("whitelist_senders_file", "/etc/bley/whitelist_senders"),
+    ListFile("whitelist_recipients_file", "/etc/bley/whitelist_recipients"),
+)
+RELOAD = "and run: systemctl reload bley"
+RECIPIENT = Advice(
+    f'or, for all mail to this recipient: add "jane@example.org" to {FILES.recipients.path} {RELOAD}',
+    "jane@example.org",
+    FILES.recipients.path,
+)
+
+
+def _decision(reason: str = "helo", client: str = "example.com", **changes: Any) -> StoredDecision:
+    details = {"triplet": [client, "john@example.com", "jane@example.org"], **changes.pop("details", {})}
+    words = "192.0.2.1", "mx.mail.example.com", "friend", "john@example.com", "jane@example.org", "", ""
+    return StoredDecision("1", NOON, "greylist", reason, *words, details)._replace(**changes)
+
+
+def _passed(reason: str, **changes: Any) -> StoredDecision:
+    return _decision(reason, outcome="pass", **changes)
+
+
+def _texts(decision: StoredDecision) -> list[str]:
+    return [each.text for each in advice(decision, FILES)]
+
+
+class TestOfADeferral:
+    def test_a_pool_is_exempt_by_its_domain(self) -> None:
+        first, second, told = advice(_decision(), FILES)
+        assert first == Advice(f'add "example.com" to {FILES.clients.path} {RELOAD}', "example.com", FILES.clients.path)
+        assert second == RECIPIENT
+        assert told.text.startswith("tell the client's operator: its HELO should be its own host name")
+        address = parse_address("192.0.2.1")
+        assert address
+        assert read_clients([("clients", first.entry)]).find(address, "mx.mail.example.com")
+        assert read_mail_addresses([("recipients", second.entry)]).find("jane@example.org")
+
+    @pytest.mark.parametrize(
+        ("client", "name"), [("192.0.2.0/24", "unknown"), ("192.0.2.0/24", "ppp-7.example.com"), ("example.com", "x")]
+    )
+    def test_one_without_a_name_of_its_own_is_exempt_by_its_address(self, client: str, name: str) -> None:
+        """Or its sender is: an access line's address may change."""
+        first, second, *_ = advice(_decision(client=client, client_name=name), FILES)
+        assert first.entry == "192.0.2.1"
+        assert (second.entry, second.file) == ("john@example.com", FILES.senders.path)
+        assert second.text.startswith("or, if its address changes: ")
+
+    def test_where_no_setting_names_a_file(self) -> None:
+        files = FILES._replace(clients=FILES.clients._replace(is_read=False))
+        text = advice(_decision(), files)[0].text
+        assert text.startswith('set whitelist_clients_file = whitelist_clients in bley.conf, add "example.com" to /etc')
+
+    def test_hashes_are_for_no_list_file(self) -> None:
+        entries = [each.entry for each in advice(_decision(client="192.0.2.0/24"), FILES._replace(is_private=True))]
+        assert entries == ["192.0.2.1", ""]
+
+    @pytest.mark.parametrize("recipient", ["jane#x@example.org", "/jane/@example.org", "jane", "\x1bjane@example.org"])
+    def test_what_cannot_stand_in_a_file_is_no_entry(self, recipient: str) -> None:
+        assert recipient not in [each.entry for each in advice(_decision(recipient=recipient), FILES)]
+
+    def test_a_list_s_operator_is_asked(self) -> None:
+        """Of lists that counted."""
+        lists = [
+            {"list": "zen.spamhaus.org", "is": "…", "says": "", "weight": 1},
+            {"list": "bl.example", "is": "…", "says": "", "weight": 0},
+        ]
+        _, _, *told = _texts(_decision("dnsbl", details={"findings": {"dnsbl": {"score": 1, "lists": lists}}}))
+        ask = "ask zen.spamhaus.org (https://www.spamhaus.org/) to remove 192.0.2.1; "
+        assert told == [f"{ask}or, if the list is wrong too often, take it out of dnsbls"]
+
+    @pytest.mark.parametrize(
+        ("reason", "told"),
+        [
+            ("spf", "tell the postmaster of example.com: its SPF record does not permit 192.0.2.1"),
+            ("client-bad", "see why the client was judged so just before: bley why 192.0.2.1"),
+            ("early", "see why it was deferred at first: the decision before this one"),
+            ("dynamic", "tell the client's operator: its host name should not look like an access line's"),
+        ],
+    )
+    def test_whom_to_tell(self, reason: str, told: str) -> None:
+        first, _, last = _texts(_decision(reason))
+        assert first.startswith('add "example.com"')
+        assert last == told
+
+    def test_for_a_store_that_failed_nobody_is_exempt(self) -> None:
+        (only,) = _texts(_decision("store-error"))
+        assert only.startswith("see the log")
+
+
+class TestOfAPass:
+    @pytest.mark.parametrize("reason", ["exempt-client", "exempt-sender", "exempt-recipient"])
+    def test_an_entry_is_taken_out(self, reason: str) -> None:
+        (found,) = advice(_passed(reason, details={"entry": "/etc/bley/list:12:example.com"}), FILES)
+        assert found == Advice(f"take the entry out of /etc/bley/list, line 12, {RELOAD}", file="/etc/bley/list")
+
+    def test_but_postmaster_must_be_reachable(self) -> None:
+        (only,) = _texts(_passed("exempt-recipient", details={"entry": "built-in:1:postmaster@"}))
+        assert "RFC 5321" in only
+
+    @pytest.mark.parametrize("reason", ["known", "waited"])
+    def test_the_known_are_made_strangers(self, reason: str) -> None:
+        """By a line for the shell, whatever the sender is called."""
+        (only,) = _texts(_passed(reason, details={"triplet": ["example.com", "$(reboot)@example.com", "jane@b"]}))
+        assert only.endswith("bley forget --client example.com --sender '$(reboot)@example.com' --recipient jane@b")
+
+    def test_an_allowlist_is_left_out(self) -> None:
+        lists = [{"list": "list.dnswl.org", "is": "…", "says": "", "weight": 1}]
+        found = _texts(_passed("trusted", details={"findings": {"dnswl": {"score": 1, "lists": lists}}}))
+        assert found == ["take list.dnswl.org out of dnswls, or raise dnswl_threshold"]
+
+    @pytest.mark.parametrize("reason", ["clean", "client-good", "trusted-network", "store-error", "internal-error"])
+    def test_settings_are_named(self, reason: str) -> None:
+        assert len(_texts(_passed(reason))) == 1
+
+    @pytest.mark.parametrize("reason", ["not-rcpt", "incomplete", "authenticated", "of-another-version"])
+    def test_none_where_bley_did_not_judge(self, reason: str) -> None:
+        assert _texts(_passed(reason)) == []

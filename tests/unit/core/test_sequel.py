@@ -1,0 +1,110 @@
+"""What became of a deferral."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bley.core.greylist import Record, Status, Timing
+from bley.core.mail import Triplet
+from bley.core.search import DecisionQuery, StoredDecision
+from bley.core.sequel import Fate, places, record_of, sequel, shown_seconds, waited_query
+from bley.core.triplet import TripletRules
+from tests.fakes import NOON
+
+TRIPLET = Triplet("example.com", "john@example.com", "jane@example.org")
+TIMING = Timing()
+MINUTE = timedelta(minutes=1)
+
+
+def _decision(at: Any = NOON, reason: str = "helo", outcome: str = "greylist", **details: Any) -> StoredDecision:
+    words = "192.0.2.1", "mx.example.com", "friend", "john@example.com", "Jane@example.org", "", ""
+    return StoredDecision("1", at, outcome, reason, *words, {"triplet": list(TRIPLET), **details})
+
+
+DEFERRAL = _decision(wait_seconds=300)
+
+
+def _waited(after: timedelta, first_seen: timedelta = timedelta(0)) -> StoredDecision:
+    delay = (after - first_seen).total_seconds()
+    since = (NOON + first_seen).isoformat()
+    return _decision(NOON + after, "waited", "pass", delay_seconds=delay, first_seen=since)
+
+
+class TestSequel:
+    def test_one_that_came_back(self) -> None:
+        """How long it had to wait and how long it did; the first pass behind it is that of this deferral."""
+        found = sequel(DEFERRAL, None, [_waited(30 * MINUTE), _waited(7 * MINUTE)], TIMING, NOON + timedelta(hours=1))
+        assert (found.fate, found.wait, found.delay) == (Fate.PASSED, 5 * MINUTE, 7 * MINUTE)
+        words = "had to wait 5 min; came back and passed 2026-11-23 12:07:00 UTC, 7 min after its first attempt"
+        assert str(found) == words
+
+    def test_passes_before_it_and_of_others_say_nothing(self) -> None:
+        other = _waited(MINUTE)._replace(details={"triplet": ["x", "y", "z"]})
+        assert sequel(DEFERRAL, None, [_waited(-MINUTE), other], TIMING, NOON).fate is Fate.FORGOTTEN
+
+    def test_one_that_came_back_as_a_stranger(self) -> None:
+        """The pass is of a later first attempt."""
+        assert sequel(DEFERRAL, None, [_waited(9 * MINUTE, MINUTE)], TIMING, NOON).fate is Fate.FORGOTTEN
+
+    def test_one_that_is_known_although_nobody_kept_when_it_passed(self) -> None:
+        record = Record(Status.CLEAN, NOON, NOON + MINUTE)
+        found = sequel(DEFERRAL, record, [], TIMING, NOON + MINUTE)
+        assert (found.fate, str(found)) == (Fate.PASSED, "had to wait 5 min; has passed since")
+
+    def test_one_that_still_waits(self) -> None:
+        record = Record(Status.GREYLISTED, NOON, NOON + 2 * MINUTE, attempts=1)
+        found = sequel(DEFERRAL, record, [], TIMING, NOON + 3 * MINUTE)
+        assert (found.fate, found.left) == (Fate.WAITING, 3 * MINUTE)
+        words = "had to wait 5 min; still waiting, 3 min left, last attempt 2026-11-23 12:02:00 UTC"
+        assert str(found) == words
+
+    def test_one_whose_wait_is_over(self) -> None:
+        found = sequel(DEFERRAL, Record(Status.GREYLISTED, NOON, NOON), [], TIMING, NOON + 6 * MINUTE)
+        assert (found.fate, found.left) == (Fate.DUE, timedelta(0))
+        assert str(found).endswith("the wait is over, but it has not come back, last attempt 2026-11-23 12:00:00 UTC")
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            None,
+            Record(Status.GREYLISTED, NOON - timedelta(days=11), NOON),
+            Record(Status.GREYLISTED, NOON + MINUTE, NOON + MINUTE),
+        ],
+        ids=["none", "too-old", "of-a-later-time"],
+    )
+    def test_one_that_is_forgotten(self, record: Record | None) -> None:
+        found = sequel(DEFERRAL, record, [], TIMING, NOON + 2 * MINUTE)
+        assert found.fate is Fate.FORGOTTEN
+        assert "stranger again" in str(found)
+
+    def test_one_that_was_only_logged(self) -> None:
+        found = sequel(DEFERRAL._replace(outcome="would-defer"), None, [], TIMING, NOON)
+        assert found.fate is Fate.NOT_CARRIED_OUT
+        assert "observe" in str(found)
+
+
+def test_one_query_looks_for_all() -> None:
+    query = waited_query([DEFERRAL._replace(at=NOON + MINUTE), DEFERRAL])
+    assert query == DecisionQuery(reason="waited", since=NOON, recipients=frozenset(["jane@example.org"]))
+
+
+class TestPlaces:
+    def test_a_record_may_be_under_the_network(self) -> None:
+        network = TRIPLET._replace(client="192.0.2.0/24")
+        assert places(DEFERRAL, TripletRules()) == [TRIPLET, network]
+        record = Record(Status.CLEAN, NOON, NOON)
+        assert record_of(DEFERRAL, {network: record}, TripletRules()) == record
+
+    def test_none_where_there_is_no_triplet(self) -> None:
+        early = DEFERRAL._replace(details={})
+        assert places(early, TripletRules()) == []
+        assert record_of(early, {}, TripletRules()) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0 s"), (59.4, "59 s"), (300, "5 min"), (303, "5 min 3 s"), (7500, "2 h 5 min"), (273600, "3 d 4 h")],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert shown_seconds(timedelta(seconds=seconds)) == shown
