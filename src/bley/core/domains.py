@@ -4,21 +4,28 @@ Source: publicsuffix.org, the copy that the package publicsuffixlist brings.
 """
 
 from functools import cache, lru_cache
+from itertools import takewhile
+from pathlib import Path
+from typing import NamedTuple
 
-from publicsuffixlist import PublicSuffixList
+from publicsuffixlist import PSLFILE, PublicSuffixList
 
 __all__ = ["delegated_domain", "load_suffixes", "registered_domain"]
 
 
+class _Suffixes(NamedTuple):
+    """What registries delegate below, and what owners of such domains let others have names below."""
+
+    icann: PublicSuffixList
+    private: PublicSuffixList
+
+
 @cache
-def _suffixes(*, only_icann: bool) -> PublicSuffixList:
-    return PublicSuffixList(only_icann=only_icann)
-
-
-def load_suffixes() -> None:
-    """Read the list now, some 50 ms, and not in the first answer."""
-    for only_icann in (False, True):
-        _suffixes(only_icann=only_icann)
+def load_suffixes() -> _Suffixes:
+    """Read the list, some 50 ms: call it before the first answer. Each rule is kept once."""
+    with Path(PSLFILE).open("rb") as lines:
+        icann = PublicSuffixList(takewhile(lambda line: b"BEGIN PRIVATE DOMAINS" not in line, lines))
+        return _Suffixes(icann, PublicSuffixList(lines, accept_unknown=False))
 
 
 @lru_cache(maxsize=4096)
@@ -27,10 +34,11 @@ def registered_domain(name: str) -> str:
 
     Private suffixes count: below `compute.amazonaws.com` or `dyndns.org` neighbours are strangers to each other.
     """
-    return _suffixes(only_icann=False).privatesuffix(name.rstrip(".").lower()) or ""
+    name, private = name.rstrip(".").lower(), load_suffixes().private
+    return (private.privatesuffix(name) or "") if private.publicsuffix(name) else delegated_domain(name)
 
 
 @lru_cache(maxsize=4096)
 def delegated_domain(name: str) -> str:
     """The domain that a registry delegated: as `registered_domain`, but `dyndns.org` for `home.dyndns.org`."""
-    return _suffixes(only_icann=True).privatesuffix(name.rstrip(".").lower()) or ""
+    return load_suffixes().icann.privatesuffix(name.rstrip(".").lower()) or ""
