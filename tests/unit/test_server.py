@@ -623,8 +623,7 @@ class TestPeersThatGo:
                             peer.end()
             serving.service.gate.set()
             await _eventually(lambda: _is(_descriptors() <= before))
-        await asyncio.sleep(0.01)
-        assert _descriptors() <= before - 1  # the listener
+        await _eventually(lambda: _is(_descriptors() <= before - 1))  # the listener
 
 
 async def _is(truth: bool) -> bool:
