@@ -1,9 +1,10 @@
-"""Stand-ins for the ports: time that is told, a DNS that is data."""
+"""Stand-ins for the ports: time that is told, a DNS that is data; and a list that is well."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from bley.checks.list_report import ListReport
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
 
@@ -14,6 +15,21 @@ SILENT = "silent"
 
 Data = str | bytes | tuple[int, str]
 Zone = Mapping[tuple[str, str], Sequence[Data] | ResolverError | str]
+
+WELL_LIST = ListReport(
+    name="zen.spamhaus.org",
+    setting="dnsbls",
+    entries="zen.spamhaus.org*3",
+    state="well",
+    state_ipv6="not served",
+    since="2026-11-23T12:00:00+00:00",
+    what="",
+    last_error="",
+    last_error_at=None,
+    answers={"listed": 3, "clear": 7},
+    median_seconds=0.02,
+    p95_seconds=0.5,
+)
 
 
 class FakeClock:

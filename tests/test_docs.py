@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from bley import __version__
-from bley.checks.list_report import ListReport
 from bley.cli import main
 from bley.config import Settings, show
 from bley.config_file import load
@@ -19,8 +18,7 @@ from bley.core.dnslists import parse_dns_lists
 from bley.core.evidence import ALWAYS_TOLD, CHECK_OF, RFC_CHECKS, Check, Fact, Finding
 from bley.core.policy import Reason
 from bley.core.scores import DEFAULT
-from bley.metrics import LIST_ANSWERS, REGISTRY
-from bley.web.list_metrics import ListMetrics
+from tests.shown_metrics import shown_metrics
 from tests.unit.test_log import DEFERRAL, listed, listings, written
 from tests.unit.test_log_sockets import journal_fields
 
@@ -92,25 +90,8 @@ def test_every_field_of_the_log_is_documented_and_every_documented_one_exists() 
 
 
 def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
-    report = ListReport(
-        name="bl.example",
-        setting="dnsbls",
-        entries="bl.example",
-        state="well",
-        state_ipv6="well",
-        since="",
-        what="",
-        last_error="",
-        last_error_at=None,
-        answers={"listed": 1},
-        median_seconds=0.1,
-        p95_seconds=0.1,
-    )
-    LIST_ANSWERS.labels("bl.example", "listed")
-    families = [*REGISTRY.collect(), *ListMetrics([report], dns_is_silent=False).collect()]
-    shown = {sample.name: set(sample.labels) for family in families for sample in family.samples}
     documented = rows(PROJECT.joinpath("docs/metrics.md").read_text(), 3)
-    assert {name: set(re.findall(r"`(\w+)`", labels)) for name, (_, labels, _) in documented.items()} == shown
+    assert {name: set(re.findall(r"`(\w+)`", labels)) for name, (_, labels, _) in documented.items()} == shown_metrics()
 
 
 def test_the_lists_that_the_documents_recommend_are_alive() -> None:

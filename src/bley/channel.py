@@ -5,7 +5,7 @@ behind its length (4 bytes, big-endian): both ends are of one program and one us
 
     Assignment     once it listens: Done, or Refused when it cannot work so
     Reload         Done, or Refused: it goes on as before
-    ReportDns      DnsReport
+    ReportState    StateReport
 
 The supervisor's end closes when it dies, which tells its workers to stop.
 """
@@ -16,11 +16,11 @@ import socket
 from dataclasses import dataclass
 from typing import Self
 
-from bley.checks.list_report import DnsReport
 from bley.config_file import Configuration
 from bley.core.errors import Fault
+from bley.state_report import StateReport
 
-__all__ = ["Answer", "Assignment", "Channel", "Done", "Question", "Refused", "Reload", "ReportDns"]
+__all__ = ["Answer", "Assignment", "Channel", "Done", "Question", "Refused", "Reload", "ReportState"]
 
 _LENGTH_BYTES = 4
 
@@ -44,8 +44,8 @@ class Reload:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportDns:
-    """Tell how the lists and the DNS do."""
+class ReportState:
+    """Tell how you do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Refused:
     faults: tuple[Fault, ...]
 
 
-Question = Assignment | Reload | ReportDns
-Answer = Done | Refused | DnsReport
+Question = Assignment | Reload | ReportState
+Answer = Done | Refused | StateReport
 
 
 class Channel:

@@ -14,13 +14,15 @@ answered, then closed. Whatever a peer does is bounded:
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Protocol, cast
 
 from bley.actions import DUNNO
-from bley.core.errors import ProtocolError
+from bley.core.errors import Breach, ProtocolError
 from bley.core.mail import Action, Request
 from bley.core.wire import MAX_REQUEST_BYTES, RequestParser, encode_action
+from bley.metrics import CLOSED, PROTOCOL_ERRORS, observe_answer_from_memory
 
 __all__ = ["Connection", "Host", "Service"]
 
@@ -95,7 +97,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """The peer has sent this: mostly one request, which is answered here if it is known."""
-        self._has_stirred = True
+        if not self._has_stirred:
+            self._receive_timed(data)
+            return
         request = self._parser.whole(data) if self._is_at_rest else None
         if request is None:
             self._parser.feed(data)
@@ -108,6 +112,14 @@ class Connection(asyncio.Protocol):
             self._fail()
         if self._is_ending:
             self._go_on()
+
+    def _receive_timed(self, data: bytes) -> None:
+        """The first since we looked: a sample of what is answered at once, since to time them all is too dear."""
+        self._has_stirred = True
+        begun = time.monotonic()
+        self.data_received(data)
+        if not (self._task or self._is_ending or self._parser.pending):
+            observe_answer_from_memory(time.monotonic() - begun)
 
     def eof_received(self) -> bool:
         """The peer has closed its half; ours stays open for the answers."""
@@ -144,11 +156,14 @@ class Connection(asyncio.Protocol):
             return
         if self._transport.get_write_buffer_size():
             _log.warning("%s does not read its answers: closed", self._peer)
+            CLOSED.labels("unread").inc()
             self.abort()  # close would wait until it has read them
         elif self._parser.pending and not is_closing:
             _log.warning("%s was silent for %g s in the middle of a request: closed", self._peer, REQUEST_SECONDS)
+            CLOSED.labels("unfinished").inc()
             self._transport.close()
-        else:
+        elif not is_closing:
+            CLOSED.labels("idle").inc()
             self._transport.close()
 
     def _go_on(self) -> None:
@@ -194,6 +209,7 @@ class Connection(asyncio.Protocol):
             return self._parser.next_request()
         except ProtocolError as error:
             _log.warning("%s sent %s: closed", self._peer, error)
+            PROTOCOL_ERRORS.labels(error.breach.value).inc()
             self._parser = RequestParser()
             self._is_ending = True
             return None
@@ -218,11 +234,13 @@ class Connection(asyncio.Protocol):
 
     def _fail(self) -> None:
         _log.exception("%s: internal error: closed; please report it", self._peer)
+        CLOSED.labels("internal-error").inc()
         self.abort()
 
     def _close(self) -> None:
         if self._has_left and self._parser.pending:
             _log.warning("%s closed in the middle of a request", self._peer)
+            PROTOCOL_ERRORS.labels(Breach.CUT_OFF.value).inc()
         self._has_stirred = True
         self._transport.close()
 

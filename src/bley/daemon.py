@@ -4,15 +4,15 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bley import __version__, systemd
-from bley.checks.list_report import DnsReport
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.control import pid_file, read_again, warn_of_notes
 from bley.ports import Clock, utc_now
 from bley.serving import Serving, keep_on
+from bley.state_report import StateReport
 from bley.web.server import Web
 
 __all__ = ["Daemon"]
@@ -35,7 +35,7 @@ class Daemon:
         """
         settings = self._configuration.settings
         self._serving = Serving(self._configuration, self._clock, purges=True)
-        self._web = Web(self._report_dns)
+        self._web = Web(self)
         stopping = asyncio.Event()
         self._handle_signals(stopping)
         try:
@@ -60,8 +60,17 @@ class Daemon:
         _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.store)
         warn_of_notes(self._configuration)
 
-    async def _report_dns(self) -> DnsReport:
-        return self._serving.report_dns()
+    async def is_alive(self) -> bool:
+        """Who can say so is."""
+        return True
+
+    async def report_state(self) -> StateReport:
+        """How it does at this moment."""
+        return self._serving.report_state()
+
+    def process_ids(self) -> Mapping[str, int]:
+        """Of its one process."""
+        return {"main": os.getpid()}
 
     async def _serve(self, stopping: asyncio.Event) -> None:
         self._serving.begin_chores()

@@ -38,6 +38,11 @@ class KnownMail:
         """Whether the triplet is known."""
         return "\n".join(triplet) in self._triplets
 
+    @property
+    def entries(self) -> dict[str, int]:
+        """How much is remembered, by memory."""
+        return {"triplets": len(self._triplets), "requests": len(self._requests)}
+
     def add(self, triplet: Triplet, now: datetime) -> None:
         """Remember a triplet."""
         self._triplets.add("\n".join(triplet), now)

@@ -1,44 +1,47 @@
 """What is counted for Prometheus while requests are answered; docs/metrics.md describes it. Shown by web/.
 
-A worker of several counts in files of a folder that its supervisor reads (PROMETHEUS_MULTIPROC_DIR, prometheus-client's
-multiprocess mode). They are named by the worker's number, not by its process: who replaces it counts on where it ended.
+A worker of several counts in files that its supervisor reads (workers_metrics.py). What stands at a moment, how many
+connections are open say, is not counted here but told when somebody looks (state_report.py).
 """
 
 import os
-import shutil
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, values
-from prometheus_client.core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.samples import Sample
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
 
 from bley.core.decision import Outcome
+from bley.core.errors import Breach
 from bley.core.evidence import ALWAYS_TOLD, Fact
 from bley.core.policy import Reason
 
 __all__ = [
+    "ACCEPTED",
+    "BATCH_SIZE",
+    "CACHE_HITS",
+    "CLOSED",
     "FOUND",
     "LIST_ANSWERS",
     "LOG_DROPPED",
+    "PROTOCOL_ERRORS",
     "REGISTRY",
+    "SPF_RESULTS",
     "STORE_DOWN",
     "STORE_DROPPED",
+    "STORE_PURGED",
+    "STORE_SECONDS",
     "UNKNOWN_FINDINGS",
-    "WorkersMetrics",
+    "WORKER_VARIABLE",
     "count",
-    "remove_counts",
+    "observe_answer",
+    "observe_answer_from_memory",
 ]
 
-_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_WORKER_VARIABLE = "BLEY_WORKER"
+WORKER_VARIABLE = "BLEY_WORKER"
 """The number of the worker that this process is."""
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # nobody asks since when a counter counts
 
-if worker := os.environ.get(_WORKER_VARIABLE):
+if worker := os.environ.get(WORKER_VARIABLE):
     values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
@@ -47,12 +50,43 @@ _DECISIONS = Counter(
     "bley_decisions", "Requests answered, by what became of them and why.", ["action", "reason"], registry=REGISTRY
 )
 _decisions_of = cache(_DECISIONS.labels)
-_decisions_of("pass", Reason.KNOWN.value)  # so that one is there, with 0, from the start
+for _each in (Reason.KNOWN, Reason.INTERNAL_ERROR):
+    _decisions_of("pass", _each.value)  # so that these are there, with 0, from the start
 
 
 def count(outcome: Outcome, reason: Reason, number: int = 1) -> None:
     """Count decisions."""
     _decisions_of(outcome, reason.value).inc(number)
+
+
+_ANSWER_SECONDS = Histogram(
+    "bley_answer_seconds",
+    "From the request to its answer, by who had to be asked.",
+    ["path"],
+    buckets=(50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=REGISTRY,
+)
+
+_PATH = {
+    Reason.KNOWN: "store",
+    Reason.WAITED: "store",
+    Reason.EARLY: "store",
+    Reason.CLIENT_GOOD: "client",
+    Reason.CLIENT_BAD: "client",
+    Reason.STORE_ERROR: "failed",
+    Reason.INTERNAL_ERROR: "failed",
+}
+"""What has led to a decision that was not made from memory; to all others, the checks have."""
+
+_answers_by = {path: _ANSWER_SECONDS.labels(path) for path in ("memory", "store", "client", "checks", "failed")}
+
+observe_answer_from_memory = _answers_by["memory"].observe
+"""It took so many seconds to read a request and to answer it at once."""
+
+
+def observe_answer(reason: Reason, seconds: float) -> None:
+    """It took so long to decide with the store's help, and maybe the DNS's."""
+    _answers_by[_PATH.get(reason, "checks")].observe(seconds)
 
 
 UNKNOWN_FINDINGS = Counter(
@@ -70,6 +104,30 @@ FOUND = Counter("bley_findings", "What was found about strangers.", ["finding"],
 for _fact in Fact:
     FOUND.labels(_fact.value)
 
+SPF_RESULTS = Counter("bley_spf_results", "What SPF said, by RFC 7208's words.", ["result"], registry=REGISTRY)
+
+for _result in ("none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"):
+    SPF_RESULTS.labels(_result)
+
+CACHE_HITS = Counter("bley_cache_hits", "What was found in memory.", ["cache"], registry=REGISTRY)
+
+for _cache in ("requests", "triplets", "clients", "spf"):
+    CACHE_HITS.labels(_cache)
+
+ACCEPTED = Counter("bley_connections_accepted", "Connections of Postfix's or Exim's.", registry=REGISTRY)
+
+CLOSED = Counter(
+    "bley_connections_closed", "Connections that bley has closed by itself.", ["reason"], registry=REGISTRY
+)
+
+for _reason in ("too-many", "idle", "unfinished", "unread", "internal-error"):
+    CLOSED.labels(_reason)
+
+PROTOCOL_ERRORS = Counter("bley_protocol_errors", "What came and was no request.", ["kind"], registry=REGISTRY)
+
+for _breach in Breach:
+    PROTOCOL_ERRORS.labels(_breach.value)
+
 STORE_DOWN = Gauge(
     "bley_store_down", "1 while the store cannot be used, else 0.", registry=REGISTRY, multiprocess_mode="livemax"
 )
@@ -81,45 +139,29 @@ STORE_DROPPED = Counter(
 for _what in ("writes", "decisions"):
     STORE_DROPPED.labels(_what)
 
+STORE_PURGED = Counter("bley_store_purged", "Old rows that were forgotten.", ["what"], registry=REGISTRY)
+
+for _what in ("records", "decisions", "counts"):
+    STORE_PURGED.labels(_what)
+
+BATCH_SIZE = Histogram(
+    "bley_store_batch_size",
+    "Writes and reads of requests in one transaction.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+    registry=REGISTRY,
+)
+
+STORE_SECONDS = Histogram(
+    "bley_store_transaction_seconds",
+    "How long the store took, by what it was asked for.",
+    ["what"],
+    buckets=(2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+    registry=REGISTRY,
+)
+
+for _what in ("records", "decisions", "news", "purge", "prepare"):
+    STORE_SECONDS.labels(_what)
+
 LIST_ANSWERS = Counter("bley_list_answers", "Answers about clients.", ["list", "answer"], registry=REGISTRY)
 
 LOG_DROPPED = Counter("bley_log_dropped", "Lines of the log that could not be written.", registry=REGISTRY)
-
-
-class WorkersMetrics:
-    """What all workers together have counted, with those that have died: a collector of prometheus-client's.
-
-    The folder is theirs alone.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def environment(self, number: int) -> dict[str, str]:
-        """What a worker's environment must have, so that it counts here."""
-        return {_FOLDER_VARIABLE: str(self._folder), _WORKER_VARIABLE: str(number)}
-
-    def forget_state(self, number: int) -> None:
-        """This worker has died: what it has counted stays, what was so at the time does not."""
-        mark_process_dead(number, self._folder)  # type: ignore[no-untyped-call]
-
-    def collect(self) -> Iterator[Metric]:
-        """The families of REGISTRY; what this process itself has counted is in them."""
-        own = {_key(sample): sample.value for family in REGISTRY.collect() for sample in family.samples}
-        for family in MultiProcessCollector(None, self._folder).collect():  # type: ignore[no-untyped-call]
-            family.samples = [each._replace(value=each.value + own.get(_key(each), 0)) for each in family.samples]
-            yield family
-
-    def list_answers(self, name: str) -> dict[str, int]:
-        """How many answers about clients a list gave, by their meaning."""
-        samples = (sample for family in self.collect() for sample in family.samples)
-        return {sample.labels["answer"]: int(sample.value) for sample in samples if sample.labels.get("list") == name}
-
-
-def remove_counts() -> None:
-    """Take away the files of all workers, of which this is one: for when there is no supervisor that does it."""
-    shutil.rmtree(os.environ[_FOLDER_VARIABLE], ignore_errors=True)
-
-
-def _key(sample: Sample) -> tuple[str, frozenset[tuple[str, str]]]:
-    return sample.name, frozenset(sample.labels.items())

@@ -10,6 +10,7 @@ from pathlib import Path
 from bley.connection import Connection, Service
 from bley.core.errors import SettingsError
 from bley.listening import BACKLOG, in_words, naming, unix_socket
+from bley.metrics import ACCEPTED, CLOSED
 
 __all__ = ["Server"]
 
@@ -33,6 +34,11 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._unix_paths: list[Path] = []
         self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def open_connections(self) -> int:
+        """How many peers there are."""
+        return len(self._connections)
 
     async def listen(self, addresses: Iterable[str], port: int, unix_mode: int) -> list[str]:
         """Listen at each address (`unix:PATH` is a socket of that mode); where, in words.
@@ -88,6 +94,7 @@ class Server:
     def add(self, connection: Connection) -> None:
         """A peer has come."""
         self._connections.add(connection)
+        ACCEPTED.inc()
         self._nobody.clear()
         if self._is_stopping:
             connection.abort()
@@ -96,6 +103,7 @@ class Server:
         if not self._is_full:
             _log.warning("more than %d connections: new ones are closed until some end", MAX_CONNECTIONS)
         self._is_full = True
+        CLOSED.labels("too-many").inc()
         connection.abort()
 
     def remove(self, connection: Connection) -> None:

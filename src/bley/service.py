@@ -22,7 +22,7 @@ from bley.core.recent import Recent
 from bley.core.triplet import ANY
 from bley.known_mail import KnownMail
 from bley.log import DecisionLog
-from bley.metrics import count
+from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store
 
 __all__ = ["Service"]
@@ -105,6 +105,11 @@ class Service:
         self._known.clear()
         self._clients.clear()
 
+    @property
+    def cache_entries(self) -> dict[str, int]:
+        """How much is remembered, by memory."""
+        return {**self._known.entries, "clients": len(self._clients)}
+
     def answer(self, request: Request) -> Action | Coroutine[None, None, Action]:
         """The action where neither store nor DNS is needed for it, else what to await for it.
 
@@ -117,12 +122,17 @@ class Service:
             case = self._first_steps(request, now)
         except Exception:  # noqa: BLE001 (a bug must not leave Postfix without an answer; logged in _failed)
             case = self._failed(request)
-        return self._say(case, now) if isinstance(case, Decision) else self._answer_later(case)
+        if not isinstance(case, Decision):
+            return self._answer_later(case)
+        if case.reason is Reason.KNOWN:
+            CACHE_HITS.labels("triplets").inc()
+        return self._say(case, now)
 
     def _tell_known(self, requests: Sequence[Request]) -> None:
         """Log, count and keep what was answered from memory, behind the answers."""
         self._log.write_known(requests)
         count("pass", Reason.KNOWN, len(requests))
+        CACHE_HITS.labels("requests").inc(len(requests))
         self._store.keep_known(self._clock(), requests, self._kept_known)
 
     def _kept_known(self, request: Request) -> KeptDecision:
@@ -137,6 +147,7 @@ class Service:
             decision = self._without_store(case)
         except Exception:  # noqa: BLE001 (as in answer)
             decision = self._failed(case.request)
+        observe_answer(decision.reason, time.monotonic() - case.begun)
         if not (decision.defers and _is_listed(decision.evidence) and len(self._telling) < _TELLING):
             return self._say(decision, case.now)
         telling = asyncio.get_running_loop().create_task(self._tell_listings(decision, case))
@@ -256,6 +267,8 @@ class Service:
         """Steps 8 and 9. A deferral is durable before it is answered; a pass need not be."""
         was_good = self._clients.get(case.triplet.client, case.now)
         evidence = NO_EVIDENCE
+        if was_good is not None:
+            CACHE_HITS.labels("clients").inc()
         if was_good is None:
             evidence = await self._checks.gather(case.request, case.address)
             status, reason = judge(evidence, self._thresholds)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from bley.checks.dnsl import AskedList
 from bley.checks.gather import Checks
 from bley.checks.helo import Us
-from bley.checks.list_report import DnsReport, report_lists
+from bley.checks.list_report import report_lists
 from bley.checks.list_watch import ListWatch
 from bley.checks.spf import SpfChecker
 from bley.config import Settings
@@ -23,6 +23,7 @@ from bley.predecessors.taking import open_own
 from bley.resolver import CaresResolver
 from bley.server import MAX_CONNECTIONS, Server
 from bley.service import Service
+from bley.state_report import StateReport
 from bley.store.batched import BatchedStore
 from bley.uncached import DnspythonResolver
 
@@ -45,12 +46,12 @@ class Dns:
         self.resolver = CaresResolver(settings.resolver, within)
         uncached = DnspythonResolver(settings.resolver, within)
         watch.follow((*settings.dnswls, *settings.dnsbls), uncached, self.resolver.forget)
-        spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
+        self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         self.checks = Checks(
             resolver=self.resolver,
             dnswls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnswls],
             dnsbls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnsbls],
-            spf=spf if settings.use_spf else None,
+            spf=self.spf if settings.use_spf else None,
             thresholds=settings.thresholds,
             timeout=settings.check_timeout,
             scores=settings.scores,
@@ -117,11 +118,18 @@ class Serving:
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
-    def report_dns(self) -> DnsReport:
-        """How the lists and the DNS do now."""
+    def report_state(self) -> StateReport:
+        """How all does now."""
         settings = self._configuration.settings
         lists = report_lists({"dnsbls": settings.dnsbls, "dnswls": settings.dnswls}, self._watch.lists)
-        return DnsReport(lists, self._dns.resolver.is_silent)
+        return StateReport(
+            lists,
+            self._dns.resolver.is_silent,
+            self._store.is_down,
+            self.server.open_connections,
+            self._store.waiting,
+            {**self._service.cache_entries, "spf": self._dns.spf.kept},
+        )
 
     async def _listen_to_others(self) -> None:
         """Hear now and then what other nodes and commands have changed."""

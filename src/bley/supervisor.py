@@ -10,20 +10,20 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bley import __version__, systemd
-from bley.channel import Assignment, Reload, ReportDns
-from bley.checks.list_report import DnsReport, merged
+from bley.channel import Assignment, Reload, ReportState
 from bley.config_file import Configuration
 from bley.control import log_faults, pid_file, read_again, warn_of_notes
 from bley.core.errors import Fault, SettingsError
 from bley.listening import WorkerSockets
-from bley.metrics import WorkersMetrics
 from bley.serving import keep_on
+from bley.state_report import StateReport, merged
 from bley.web.server import Web
 from bley.worker_process import Patience, WorkerGoneError, WorkerProcess, in_words
+from bley.workers_metrics import WorkersMetrics
 
 __all__ = ["Supervisor"]
 
@@ -57,7 +57,7 @@ class Supervisor:
         )
         with tempfile.TemporaryDirectory(prefix="bley-", ignore_cleanup_errors=True) as folder:
             self._metrics = WorkersMetrics(Path(folder))
-            self._web = Web(self._report_dns, self._metrics)
+            self._web = Web(self, self._metrics)
             supervising = asyncio.create_task(self._supervise(ready))
             self._handle_signals(supervising)
             try:
@@ -142,14 +142,14 @@ class Supervisor:
         """Feed systemd's watchdog while a worker answers, and kill one that does not."""
         quarter = systemd.watchdog_period().total_seconds() / 4
         while quarter:
-            answers = await asyncio.gather(*(self._is_alive(worker, quarter) for worker in self._workers.values()))
+            answers = await asyncio.gather(*(self._lives(worker, quarter) for worker in self._workers.values()))
             if any(answers):
                 systemd.notify("WATCHDOG=1")
             await asyncio.sleep(quarter)
 
-    async def _is_alive(self, worker: WorkerProcess, within_seconds: float) -> bool:
+    async def _lives(self, worker: WorkerProcess, within_seconds: float) -> bool:
         try:
-            await worker.ask(ReportDns(), within_seconds)
+            await worker.ask(ReportState(), within_seconds)
         except TimeoutError:
             _log.error("%s has not answered for %g s: it is killed", worker, within_seconds)
             worker.kill()
@@ -158,9 +158,25 @@ class Supervisor:
             return False
         return True
 
-    async def _report_dns(self) -> DnsReport | None:
-        """How the lists do for all workers that answer; None: none does."""
-        answers = await asyncio.gather(*map(self._ask_about_dns, self._workers.values()))
+    async def is_alive(self) -> bool:
+        """Whether a worker answers; the first that does is enough."""
+        asking = [asyncio.create_task(self._state_of(worker)) for worker in self._workers.values()]
+        try:
+            for answered in asyncio.as_completed(asking):
+                if await answered:
+                    return True
+        finally:
+            for each in asking:
+                each.cancel()
+        return False
+
+    def process_ids(self) -> Mapping[str, int]:
+        """Its own, and those of the workers by their numbers."""
+        return {"main": os.getpid()} | {str(number): worker.process_id for number, worker in self._workers.items()}
+
+    async def report_state(self) -> StateReport | None:
+        """How all workers do that answer; None: none does."""
+        answers = await asyncio.gather(*map(self._state_of, self._workers.values()))
         if not (reports := [answer for answer in answers if answer]):
             return None
         report = merged(reports)
@@ -168,12 +184,12 @@ class Supervisor:
             each["answers"] = self._metrics.list_answers(each["name"])  # those of dead workers too
         return report
 
-    async def _ask_about_dns(self, worker: WorkerProcess) -> DnsReport | None:
+    async def _state_of(self, worker: WorkerProcess) -> StateReport | None:
         try:
-            answer = await worker.ask(ReportDns(), _REPORT_SECONDS)
+            answer = await worker.ask(ReportState(), _REPORT_SECONDS)
         except (TimeoutError, WorkerGoneError):
             return None
-        return answer if isinstance(answer, DnsReport) else None
+        return answer if isinstance(answer, StateReport) else None
 
     def _reload(self) -> None:
         """Read settings and lists again, for all workers; keep the old ones when the new are bad."""

@@ -13,12 +13,12 @@ import sys
 
 import uvloop
 
-from bley.channel import Answer, Assignment, Channel, Done, Question, Refused, Reload, ReportDns
+from bley.channel import Answer, Assignment, Channel, Done, Question, Refused, Reload, ReportState
 from bley.core.errors import SettingsError
 from bley.log_output import configure_log
-from bley.metrics import remove_counts
 from bley.ports import utc_now
 from bley.serving import Serving
+from bley.workers_metrics import remove_counts
 
 __all__ = ["main"]
 
@@ -65,8 +65,8 @@ class Worker:
                     return Refused(error.faults)
                 self._serving.reconfigure(configuration)
                 return Done()
-            case ReportDns():
-                return self._serving.report_dns()
+            case ReportState():
+                return self._serving.report_state()
         raise TypeError(f"{question!r} is no question to a worker at work")
 
 

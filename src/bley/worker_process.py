@@ -70,6 +70,11 @@ class WorkerProcess:
         return f"worker {self.number} (pid {self._process.pid})"
 
     @property
+    def process_id(self) -> int:
+        """The system's number of it."""
+        return self._process.pid
+
+    @property
     def lived_seconds(self) -> float:
         """Since its start."""
         return asyncio.get_running_loop().time() - self._begun

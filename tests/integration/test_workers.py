@@ -69,6 +69,13 @@ def decided(bley: Bley) -> float:
     return sum(sample.value for family in families for sample in family.samples if "decisions" in sample.name)
 
 
+def samples(bley: Bley, name: str) -> dict[str, float]:
+    """What the metrics show of this name, by the values of its labels."""
+    families = text_string_to_metric_families(fetch(bley, "/metrics"))
+    found = (sample for family in families for sample in family.samples if sample.name == name)
+    return {" ".join(sample.labels.values()): sample.value for sample in found}
+
+
 def deferred_in_every_worker(bley: Bley) -> None:
     """Connections, until each worker has had one."""
     wait_until(
@@ -142,6 +149,41 @@ class TestMetrics:
             assert report["answers"] == {"listed": count}
             assert f'bley_list_answers_total{{answer="listed",list="bl.example"}} {count}.0' in fetch(bley, "/metrics")
             wait_until(lambda: 'bley_list_well{ip="4",list="bl.example"} 1.0' in fetch(bley, "/metrics"), "not well")
+
+    def test_what_stands_at_the_moment_is_the_sum_of_those_that_live(self, bley: Bley) -> None:
+        with contextlib.ExitStack() as stack:
+            for _ in range(10):
+                peer = stack.enter_context(socket.create_connection(("127.0.0.1", bley.port), WAIT_SECONDS))
+                peer.sendall(encode_request(BAD))
+                assert peer.recv(4096) == DEFERRED
+            assert samples(bley, "bley_connections") == {"": 10}
+            assert samples(bley, "bley_connections_accepted_total") == {"": 10}
+            first, _ = workers(bley)
+            os.kill(first, signal.SIGKILL)
+            bley.wait_log(r"worker \d \(pid \d+\) answers")
+            assert samples(bley, "bley_connections")[""] < 10
+            assert samples(bley, "bley_connections_accepted_total") == {"": 10}
+        wait_until(lambda: samples(bley, "bley_connections") == {"": 0}, "connections stay")
+
+    def test_histograms_are_sums_that_no_death_makes_smaller(self, bley: Bley) -> None:
+        deferred_in_every_worker(bley)
+        answered = len(bley.decisions())
+        for pid in workers(bley):
+            os.kill(pid, signal.SIGKILL)
+            bley.wait_log(rf"\(pid {pid}\) was ended by SIGKILL: it is replaced now(\n.*)*worker \d .* answers")
+        assert sum(samples(bley, "bley_answer_seconds_count").values()) == answered
+        assert samples(bley, "bley_store_transaction_seconds_count")["records"] >= answered
+
+    def test_each_process_is_told_by_its_own_name(self, bley: Bley) -> None:
+        """One that replaces another has its name."""
+        began = samples(bley, "process_start_time_seconds")
+        assert set(began) == {"main", "1", "2"}
+        assert all(size > 10e6 for size in samples(bley, "process_resident_memory_bytes").values())
+        time.sleep(0.02)  # more than the kernel's tick
+        os.kill(workers(bley)[0], signal.SIGKILL)
+        number = bley.wait_log(r"worker (\d) \(pid \d+\) answers")[1]
+        after = samples(bley, "process_start_time_seconds")
+        assert {name for name, at in after.items() if at > began[name]} == {number}
 
 
 class TestDeath:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bley.channel import Answer, Assignment, Channel, Done, Question, Refused, Reload, ReportDns
-from bley.checks.list_report import DnsReport
+from bley.channel import Answer, Assignment, Channel, Done, Question, Refused, Reload, ReportState
 from bley.config_file import load
 from bley.core.errors import Fault
+from bley.state_report import StateReport
 
 CONFIGURATION = load()
 
@@ -28,10 +28,10 @@ async def test_messages_arrive_in_order(ends: tuple[Channel, Channel]) -> None:
     messages: list[Question | Answer] = [
         Assignment(CONFIGURATION, 20, (3, 4), purges=True),
         Reload(CONFIGURATION),
-        ReportDns(),
+        ReportState(),
         Done(),
         Refused((Fault("bley.conf", 3, "is wrong"),)),
-        DnsReport([], is_silent=True),
+        StateReport([], True, False, 3, {"writes": 1}, {"spf": 2}),
     ]
     for message in messages:
         ends[0].send(message)
@@ -65,8 +65,8 @@ async def test_an_end_in_the_middle_of_a_message_is_an_end() -> None:
 
 async def test_who_has_gone_is_told_in_vain(ends: tuple[Channel, Channel]) -> None:
     await ends[1].close()
-    ends[0].send(ReportDns())
+    ends[0].send(ReportState())
     with pytest.raises(EOFError):
         await ends[0].receive()
     await ends[0].close()
-    ends[0].send(ReportDns())
+    ends[0].send(ReportState())

@@ -25,6 +25,7 @@ from bley.core.errors import SettingsError
 from bley.core.mail import Action, Request
 from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES
 from bley.server import Server
+from tests.counted import counted
 
 _PATIENCE_SECONDS = 5.0
 _MODE = 0o660
@@ -475,6 +476,115 @@ class TestTimeLimits:
                 assert await peer.receive_all() == _answer()
                 assert 0.3 <= time.monotonic() - start < 0.6
         assert not caplog.records  # nothing is wrong with that
+
+
+class TestMetrics:
+    @on_both_loops
+    async def test_connections_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 2)
+        with counted("bley_connections_accepted_total") as accepted, counted("bley_connections_closed_total") as closed:
+            async with Serving() as serving:
+                with serving.peer() as first, serving.peer() as second, serving.peer() as third:
+                    assert await first.is_answered()
+                    assert await second.is_answered()
+                    assert not await third.is_answered()
+                    assert serving.server.open_connections == 2
+        assert (accepted, closed) == ({"": 3}, {"too-many": 1})
+
+    @pytest.mark.usefixtures("hurry")
+    @on_both_loops
+    async def test_who_is_closed_for_silence_is_counted(self) -> None:
+        with counted("bley_connections_closed_total") as closed:
+            async with Serving() as serving:
+                with serving.peer() as idle, serving.peer() as unfinished:
+                    await unfinished.send(b"sender=now\n")
+                    assert await unfinished.receive_all() == await idle.receive_all() == b""
+        assert closed == {"idle": 1, "unfinished": 1}
+
+    @pytest.mark.usefixtures("hurry")
+    @on_both_loops
+    async def test_who_does_not_read_is_counted(self, tmp_path: Path) -> None:
+        with counted("bley_connections_closed_total") as closed:
+            async with Serving(f"unix:{tmp_path}/socket") as serving:
+                with serving.peer() as peer, contextlib.suppress(TimeoutError, ConnectionError):
+                    async with asyncio.timeout(1):
+                        while True:
+                            await peer.send(_request("big"))
+        assert closed == {"unread": 1}
+
+    @pytest.mark.parametrize("how", ["fail", "fail-later"])
+    @on_both_loops
+    async def test_internal_errors_are_counted(self, how: str) -> None:
+        with counted("bley_connections_closed_total") as closed:
+            async with Serving() as serving:
+                with serving.peer() as peer:
+                    await peer.send(_request(how))
+                    assert await peer.receive_all() == b""
+        assert closed == {"internal-error": 1}
+
+    @pytest.mark.parametrize(
+        ("garbage", "kind"),
+        [
+            (b"GET / HTTP/1.1\r\n", "no-attribute"),
+            (b"sender=" + b"x" * MAX_REQUEST_BYTES + b"\n\n", "too-long"),
+            (b"".join(b"name%d=x\n" % number for number in range(MAX_ATTRIBUTES + 1)) + b"\n", "too-many-attributes"),
+            (b"request=something_else\n\n", "other-request"),
+            (b"sender=a\n", "cut-off"),
+        ],
+    )
+    @on_both_loops
+    async def test_what_is_no_request_is_counted_by_what_is_wrong(self, garbage: bytes, kind: str) -> None:
+        with counted("bley_protocol_errors_total") as errors:
+            async with Serving() as serving:
+                with serving.peer() as peer:
+                    await peer.send(garbage)
+                    peer.end()
+                    assert await peer.receive_all() == b""
+        assert errors == {kind: 1}
+
+
+class TestAnswerTimes:
+    """Of what is answered at once, a sample is measured."""
+
+    @on_both_loops
+    async def test_the_first_request_of_a_connection_is_measured(self) -> None:
+        with (
+            counted("bley_answer_seconds_count") as measured,
+            counted("bley_answer_seconds_sum") as seconds,
+        ):
+            async with Serving() as serving:
+                with serving.peer() as first, serving.peer() as second:
+                    for peer in (first, second):
+                        for number in range(20):
+                            await peer.send(_request("now", str(number)))
+                            await peer.receive(_answer(str(number)))
+        assert measured == {"memory": 2}
+        assert 0 < seconds["memory"] < 1
+
+    @on_both_loops
+    async def test_and_the_first_after_each_sweep(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server_module, "_SWEEP_SECONDS", 0.02)
+        with counted("bley_answer_seconds_count") as measured:
+            async with Serving() as serving:
+                with serving.peer() as peer:
+                    for _ in range(3):
+                        assert await peer.is_answered()
+                        await peer.receive(_answer("alive")[1:])
+                        await asyncio.sleep(0.06)
+        assert measured == {"memory": 3}
+
+    @pytest.mark.parametrize("part", [b"", b"sender=now\n", b"garbage\n"])
+    @on_both_loops
+    async def test_what_is_answered_later_or_not_at_all_is_not(self, part: bytes) -> None:
+        with counted("bley_answer_seconds_count") as measured:
+            async with Serving() as serving:
+                with serving.peer() as peer:
+                    await peer.send(part or _request("later"))
+                    if not part:
+                        await peer.receive(_answer())
+                    peer.end()
+                    assert await peer.receive_all() == b""
+        assert measured == {}
 
 
 @pytest.mark.usefixtures("hurry")

@@ -24,6 +24,7 @@ from bley.core.mail import Action, Address, Request, Triplet
 from bley.service import Service
 from bley.store.memory import MemoryStore
 from bley.store.rows import decision_row
+from tests.counted import counted
 from tests.fakes import NOON, FakeClock
 
 REQUEST = Request(
@@ -913,3 +914,49 @@ class TestListsOwnWords:
         await world.service.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert self.told(log) == []
+
+
+class TestMetrics:
+    @pytest.mark.parametrize(
+        ("evidence", "requests", "paths"),
+        [
+            (BAD, 1, {"checks": 1}),
+            (BAD, 3, {"checks": 1, "store": 2}),
+            (GOOD, 3, {"checks": 1}),
+        ],
+        ids=["stranger", "early", "known from memory"],
+    )
+    async def test_how_long_an_answer_took_is_counted_by_who_had_to_be_asked(
+        self, evidence: Evidence, requests: int, paths: dict[str, float]
+    ) -> None:
+        """What is answered at once is the connection's to measure."""
+        world = World(evidence)
+        with counted("bley_answer_seconds_count") as measured:
+            for _ in range(requests):
+                await world.answer()
+        assert measured == paths
+
+    @pytest.mark.parametrize("evidence", [BAD, GOOD])
+    async def test_the_client_s_memory_is_a_path_of_its_own(self, evidence: Evidence) -> None:
+        world = World(evidence)
+        await world.answer()
+        with counted("bley_answer_seconds_count") as measured, counted("bley_cache_hits_total") as hits:
+            await world.answer(recipient="other@example.org")
+        assert (measured, hits) == ({"client": 1}, {"clients": 1})
+
+    async def test_so_is_what_fails(self) -> None:
+        world = World()
+        world.store.is_away = True
+        with counted("bley_answer_seconds_count") as measured:
+            await world.answer()
+        assert measured == {"failed": 1}
+
+    async def test_what_is_remembered_is_told_and_what_is_found_there_counted(self) -> None:
+        world = World(GOOD)
+        assert world.service.cache_entries == {"triplets": 0, "requests": 0, "clients": 0}
+        with counted("bley_cache_hits_total") as hits:
+            for _ in range(5):
+                await world.answer()
+            await world.service.close()
+        assert world.service.cache_entries == {"triplets": 1, "requests": 1, "clients": 1}
+        assert hits == {"triplets": 1, "requests": 3}

@@ -4,13 +4,13 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
 from bley.checks.list_watch import WatchedList
 from bley.core.dnslists import DnsList, Meaning
 from bley.core.list_health import ListState
 
-__all__ = ["DnsReport", "ListReport", "merged", "report_lists"]
+__all__ = ["ListReport", "merged_lists", "report_lists"]
 
 _FROM_BAD_TO_GOOD = (ListState.DEAD, ListState.ILL, ListState.UNTESTED, ListState.WELL, ListState.NOT_SERVED)
 
@@ -36,13 +36,6 @@ class ListReport(TypedDict):
     median_seconds: float | None
     p95_seconds: float | None
     """Of the last answers that told something; None: there was none."""
-
-
-class DnsReport(NamedTuple):
-    """How the lists do, and whether the DNS is silent."""
-
-    lists: list[ListReport]
-    is_silent: bool
 
 
 def report_lists(settings: Mapping[str, Iterable[DnsList]], watched: Mapping[str, WatchedList]) -> list[ListReport]:
@@ -76,16 +69,16 @@ def _report(setting: str, dns_list: DnsList, watched: WatchedList) -> ListReport
     )
 
 
-def merged(reports: Sequence[DnsReport]) -> DnsReport:
-    """What several processes with the same lists tell, as one; at least one report.
+def merged_lists(reports: Iterable[Sequence[ListReport]]) -> list[ListReport]:
+    """What several processes with the same lists tell, as one.
 
     Answers are summed; a list is as well as where it does worst, and as fast as where it is slowest.
     """
     same: dict[tuple[str, str], list[ListReport]] = {}
     for report in reports:
-        for each in report.lists:
+        for each in report:
             same.setdefault((each["setting"], each["name"]), []).append(each)
-    return DnsReport([_merged(each) for each in same.values()], any(report.is_silent for report in reports))
+    return [_merged(each) for each in same.values()]
 
 
 def _merged(reports: Sequence[ListReport]) -> ListReport:

@@ -8,7 +8,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import cast
+from typing import NamedTuple, cast
 
 import spf
 from greenlet import getcurrent, greenlet
@@ -18,6 +18,7 @@ from bley.core.errors import ResolverError
 from bley.core.evidence import Fact, Finding
 from bley.core.mail import Address, Request
 from bley.core.scores import found
+from bley.metrics import CACHE_HITS, SPF_RESULTS
 from bley.ports import Resolver, ResourceRecord, RrType
 
 __all__ = ["SpfChecker"]
@@ -40,6 +41,12 @@ def _look_up_for_pyspf(name: str, rrtype: RrType, _strict: object = True, _timeo
 spf.DNSLookup = _look_up_for_pyspf  # pyspf has no other way to be given a resolver
 
 
+class _Result(NamedTuple):
+    word: str
+    """RFC 7208's."""
+    finding: Finding
+
+
 class SpfChecker:
     """Checks SPF, each time for at most `timeout`; `best_guess` judges domains without a record.
 
@@ -48,24 +55,40 @@ class SpfChecker:
 
     def __init__(self, resolver: Resolver, timeout: timedelta, *, best_guess: bool) -> None:
         self._resolver, self._timeout, self._best_guess = resolver, timeout, best_guess
-        self._results: OrderedDict[tuple[str, object], tuple[float, Finding]] = OrderedDict()
+        self._results: OrderedDict[tuple[str, object], tuple[float, _Result]] = OrderedDict()
+
+    @property
+    def kept(self) -> int:
+        """How many results are kept."""
+        return len(self._results)
 
     async def check(self, request: Request, address: Address) -> Finding:
         """What SPF says of MAIL FROM, of HELO for the null sender: nothing for pass, unknown on temperror."""
+        try:
+            word, finding = await self._result(request, address)
+        except ResolverError:
+            SPF_RESULTS.labels("temperror").inc()
+            raise
+        SPF_RESULTS.labels(word).inc()
+        return finding
+
+    async def _result(self, request: Request, address: Address) -> _Result:
         domain = (request.sender.rpartition("@")[2] if request.sender else request.helo_name).lower()
         loop = asyncio.get_running_loop()
-        if finding := self._kept(domain, address, loop.time()):
-            return finding
+        if kept := self._kept(domain, address, loop.time()):
+            CACHE_HITS.labels("spf").inc()
+            return kept
         if not self._best_guess and not await self._has_record(domain):
-            return found(Fact.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record")
+            return _Result("none", found(Fact.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record"))
         trail = SpfTrail(address)
-        result, explanation = await self._evaluate(_Evaluation(address, trail), request)
-        if result == "temperror":
-            return Finding(None, f"{result}: {explanation}")
-        detail = f"{result}: {explanation}".rstrip(": ") + f" ({domain})"
-        finding = Finding(0, detail) if result == "pass" else found(_FACT.get(result, Fact.SPF_NO_PASS), detail)
-        self._keep(domain, trail, address, finding, loop.time())
-        return finding
+        word, explanation = await self._evaluate(_Evaluation(address, trail), request)
+        if word == "temperror":
+            return _Result(word, Finding(None, f"{word}: {explanation}"))
+        detail = f"{word}: {explanation}".rstrip(": ") + f" ({domain})"
+        finding = Finding(0, detail) if word == "pass" else found(_FACT.get(word, Fact.SPF_NO_PASS), detail)
+        result = _Result(word, finding)
+        self._keep(domain, trail, address, result, loop.time())
+        return result
 
     async def _evaluate(self, evaluation: "_Evaluation", request: Request) -> tuple[str, str]:
         """pyspf's result and explanation."""
@@ -91,20 +114,20 @@ class SpfChecker:
         records = await asyncio.shield(self._resolver.resolve(domain, "TXT"))
         return any(isinstance(record.data, bytes) and SPF_RECORD.match(record.data) for record in records)
 
-    def _kept(self, domain: str, address: Address, now: float) -> Finding | None:
+    def _kept(self, domain: str, address: Address, now: float) -> _Result | None:
         """A result that still holds for the client, by its address or its network."""
         for client in (address, network_of(address)):
-            expires, finding = self._results.get((domain, client), (now, None))
+            expires, result = self._results.get((domain, client), (now, None))
             if now < expires:
-                return finding
+                return result
         return None
 
-    def _keep(self, domain: str, trail: SpfTrail, address: Address, finding: Finding, now: float) -> None:
+    def _keep(self, domain: str, trail: SpfTrail, address: Address, result: _Result, now: float) -> None:
         if trail.scope is Scope.REQUEST:
             return
         client = address if trail.scope is Scope.ADDRESS else network_of(address)
         self._results.pop((domain, client), None)
-        self._results[domain, client] = now + trail.seconds, finding
+        self._results[domain, client] = now + trail.seconds, result
         if len(self._results) > _RESULTS:
             self._results.popitem(last=False)
 

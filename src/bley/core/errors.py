@@ -12,8 +12,18 @@ Anything else that is raised is a bug and shows its traceback.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-__all__ = ["BleyError", "Fault", "ProtocolError", "RefusedError", "ResolverError", "SettingsError", "StoreError"]
+__all__ = [
+    "BleyError",
+    "Breach",
+    "Fault",
+    "ProtocolError",
+    "RefusedError",
+    "ResolverError",
+    "SettingsError",
+    "StoreError",
+]
 
 
 class BleyError(Exception):
@@ -41,8 +51,26 @@ class SettingsError(BleyError):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+class Breach(StrEnum):
+    """What a peer did that the protocol does not allow, by its name in the metrics."""
+
+    TOO_LONG = "too-long"
+    """A request of more bytes than bley takes."""
+    TOO_MANY_ATTRIBUTES = "too-many-attributes"
+    NO_ATTRIBUTE = "no-attribute"
+    """A line that is no `name=value`: it speaks another protocol."""
+    OTHER_REQUEST = "other-request"
+    """Not `smtpd_access_policy`."""
+    CUT_OFF = "cut-off"
+    """It closed in the middle of a request."""
+
+
 class ProtocolError(BleyError):
     """The peer sent what is no policy request; close the connection without an answer."""
+
+    def __init__(self, breach: Breach, text: str) -> None:
+        self.breach = breach
+        super().__init__(text)
 
 
 class StoreError(BleyError):

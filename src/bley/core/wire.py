@@ -18,7 +18,7 @@ Source: SMTPD_POLICY_README of Postfix.
 import re
 from functools import lru_cache
 
-from bley.core.errors import ProtocolError
+from bley.core.errors import Breach, ProtocolError
 from bley.core.mail import Action, Request
 
 __all__ = ["MAX_ATTRIBUTES", "MAX_REQUEST_BYTES", "RequestParser", "encode_action", "encode_request"]
@@ -149,20 +149,20 @@ def _attributes(block: bytes) -> dict[str, str]:
         raise _no_attribute(next(line for line in block.split(b"\n") if not _WHOLE.fullmatch(line)))
     lines = block.decode("utf-8", "backslashreplace").replace("\r\n", "\n").removesuffix("\r").split("\n")
     if len(lines) > MAX_ATTRIBUTES:
-        raise ProtocolError(f"a request of more than {MAX_ATTRIBUTES} attributes")
+        raise ProtocolError(Breach.TOO_MANY_ATTRIBUTES, f"a request of more than {MAX_ATTRIBUTES} attributes")
     attributes = dict(line.split("=", 1) for line in lines)
     if (kind := attributes.get("request", _TYPE)) != _TYPE:
-        raise ProtocolError(f"request={kind[:40]!r} instead of {_TYPE}")
+        raise ProtocolError(Breach.OTHER_REQUEST, f"request={kind[:40]!r} instead of {_TYPE}")
     return attributes
 
 
 def _too_long() -> ProtocolError:
-    return ProtocolError(f"a request of more than {MAX_REQUEST_BYTES} bytes")
+    return ProtocolError(Breach.TOO_LONG, f"a request of more than {MAX_REQUEST_BYTES} bytes")
 
 
 def _no_attribute(line: bytes) -> ProtocolError:
     shown = line[:40].decode("utf-8", "backslashreplace")
-    return ProtocolError(f"{shown!r} instead of name=value")
+    return ProtocolError(Breach.NO_ATTRIBUTE, f"{shown!r} instead of name=value")
 
 
 def encode_action(action: Action) -> bytes:

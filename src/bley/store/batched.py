@@ -20,7 +20,7 @@ from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.mail import Request, Triplet
 from bley.core.statistics import Count
-from bley.metrics import STORE_DOWN, STORE_DROPPED
+from bley.metrics import BATCH_SIZE, STORE_DOWN, STORE_DROPPED, STORE_PURGED, STORE_SECONDS
 from bley.store.batch import Batch, Read, Write, tell, tell_all, waits_until
 from bley.store.decisions import Decisions
 from bley.store.engine import Engine, News, Purged
@@ -67,6 +67,11 @@ class BatchedStore:
         self._dropped = 0
         self._decisions_wait = False
 
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How much is still to be written."""
+        return {"writes": len(self._writes), "decisions": len(self._decisions)}
+
     async def open(self) -> None:
         """Connect, and make or upgrade the tables; what takes longer than a request may wait goes on behind."""
         with contextlib.suppress(StoreError):  # which has been logged
@@ -112,7 +117,7 @@ class BatchedStore:
     async def news(self) -> News:
         """What other nodes and commands have changed. Raises StoreError."""
         self._refuse_when_down()
-        return await self._behind(self._engine.news)
+        return await self._behind("news", self._engine.news)
 
     async def purge(self, now: datetime, lifetimes: Lifetimes) -> Purged:
         """Forget all that has outlived its lifetime; how much. Goes in slices, so that it holds up nobody.
@@ -122,7 +127,9 @@ class BatchedStore:
         total = Purged(0, 0, 0)
         while True:
             self._refuse_when_down()
-            purged = await self._behind(lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
+            purged = await self._behind("purge", lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
+            for what, number in purged._asdict().items():
+                STORE_PURGED.labels(what).inc(number)
             total = Purged(*map(sum, zip(total, purged, strict=True)))
             if max(purged) < MAX_BATCH:
                 return total
@@ -158,6 +165,7 @@ class BatchedStore:
             # A read waits until all that was recorded before it is in its batch or an earlier one.
             reads = [] if self._writes else [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
             self._batch = Batch(writes, reads)
+            BATCH_SIZE.observe(len(writes) + len(reads))
             try:
                 try:
                     records = await self._transact()
@@ -184,7 +192,7 @@ class BatchedStore:
     async def _transact(self) -> Mapping[Triplet, Record]:
         """Do the batch. Raises StoreError; all who wait have been told of it at their time already if it hung."""
         if not self._is_prepared:
-            if not await self._or_go_down(self._alone(self._engine.is_prepared), stops=True):
+            if not await self._or_go_down(self._alone("prepare", self._engine.is_prepared), stops=True):
                 await self._or_go_down(self._prepare(), stops=False)
             self._is_prepared = True
         return await self._merge_and_find(self._batch.sightings, self._batch.triplets)
@@ -192,7 +200,9 @@ class BatchedStore:
     async def _merge_and_find(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]
     ) -> Mapping[Triplet, Record]:
-        return await self._or_go_down(self._alone(partial(self._engine.transact, sightings, triplets)), stops=True)
+        return await self._or_go_down(
+            self._alone("records", partial(self._engine.transact, sightings, triplets)), stops=True
+        )
 
     async def _transact_singly(self) -> Mapping[Triplet, Record]:
         """Do the batch piece by piece, since the store refuses something in it: only that is lost, and told."""
@@ -220,7 +230,7 @@ class BatchedStore:
     async def _prepare(self) -> None:
         try:
             async with asyncio.timeout(PREPARE_SECONDS):
-                await self._alone(self._engine.prepare)
+                await self._alone("prepare", self._engine.prepare)
         except TimeoutError as error:
             raise self._silence(PREPARE_SECONDS) from error
 
@@ -244,16 +254,17 @@ class BatchedStore:
         until = min(waits_until(queue) for queue in queues)
         return max(min(until - now, TRANSACTION_SECONDS), 0.05)
 
-    async def _alone(self, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def _alone(self, what: str, work: Callable[[], Awaitable[_T]]) -> _T:
         async with self._lock:
-            return await work()
+            with STORE_SECONDS.labels(what).time():
+                return await work()
 
     async def _write_decisions(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
         self._refuse_when_down()
         if not self._is_prepared:
             raise StoreError(f"{self._engine.place}: not ready yet")
         try:
-            await self._behind(lambda: self._engine.keep(decisions, counts))
+            await self._behind("decisions", lambda: self._engine.keep(decisions, counts))
         except StoreError as error:
             if not self._decisions_wait and not self.is_down:
                 _log.warning("store: %s; decisions wait until it takes them", error)
@@ -261,11 +272,11 @@ class BatchedStore:
             raise
         self._decisions_wait = False
 
-    async def _behind(self, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def _behind(self, what: str, work: Callable[[], Awaitable[_T]]) -> _T:
         """What nobody waits for, and what must not make anybody wait. Raises StoreError."""
         try:
             async with asyncio.timeout(TRANSACTION_SECONDS):
-                return await self._alone(work)
+                return await self._alone(what, work)
         except TimeoutError as error:
             raise self._silence(TRANSACTION_SECONDS) from error
 

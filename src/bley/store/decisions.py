@@ -51,6 +51,10 @@ class Decisions:
         self._known_at: datetime | None = None
         self._closed = asyncio.Event()
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     def keep(self, decision: KeptDecision) -> None:
         """Keep it, and count it, soon."""
         minute = _minute(decision.at)

@@ -7,34 +7,24 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from bley.checks.list_report import ListReport
 from bley.core.list_health import ListState
 
-__all__ = ["ListMetrics"]
+__all__ = ["list_metrics"]
 
 
-class ListMetrics:
-    """The lists as metrics: a collector of prometheus-client's."""
-
-    def __init__(self, reports: Sequence[ListReport], *, dns_is_silent: bool) -> None:
-        self._reports = {report["name"]: report for report in reports}  # one in two settings is the same list
-        self._dns_is_silent = dns_is_silent
-
-    def collect(self) -> Iterator[Metric]:
-        """The families, each with a sample a list."""
-        yield GaugeMetricFamily(
-            "bley_dns_silent", "1 while the DNS gives no usable answer, else 0.", value=float(self._dns_is_silent)
-        )
-        well = GaugeMetricFamily("bley_list_well", "1 while the list is well, else 0.", labels=["list", "ip"])
-        latency = GaugeMetricFamily(
-            "bley_list_latency_seconds",
-            "How long the last answers took that told something.",
-            labels=["list", "quantile"],
-        )
-        for name, report in self._reports.items():
-            state, state_ipv6 = report["state"], report["state_ipv6"]
-            if state != ListState.NOT_SERVED:
-                well.add_metric([name, "4"], float(state == ListState.WELL))
-            if state_ipv6 != ListState.NOT_SERVED:  # who is ill for IPv4 clients is ill
-                well.add_metric([name, "6"], float({state, state_ipv6} <= {ListState.WELL, ListState.NOT_SERVED}))
-            for quantile, seconds in (("0.5", report["median_seconds"]), ("0.95", report["p95_seconds"])):
-                if seconds is not None:
-                    latency.add_metric([name, quantile], seconds)
-        yield from (well, latency)
+def list_metrics(reports: Sequence[ListReport]) -> Iterator[Metric]:
+    """The families, each with a sample a list."""
+    well = GaugeMetricFamily("bley_list_well", "1 while the list is well, else 0.", labels=["list", "ip"])
+    latency = GaugeMetricFamily(
+        "bley_list_latency_seconds",
+        "How long the last answers took that told something.",
+        labels=["list", "quantile"],
+    )
+    for name, report in {report["name"]: report for report in reports}.items():  # one in two settings is the same list
+        state, state_ipv6 = report["state"], report["state_ipv6"]
+        if state != ListState.NOT_SERVED:
+            well.add_metric([name, "4"], float(state == ListState.WELL))
+        if state_ipv6 != ListState.NOT_SERVED:  # who is ill for IPv4 clients is ill
+            well.add_metric([name, "6"], float({state, state_ipv6} <= {ListState.WELL, ListState.NOT_SERVED}))
+        for quantile, seconds in (("0.5", report["median_seconds"]), ("0.95", report["p95_seconds"])):
+            if seconds is not None:
+                latency.add_metric([name, quantile], seconds)
+    yield from (well, latency)

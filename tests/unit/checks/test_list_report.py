@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bley.checks.list_report import DnsReport, ListReport, merged, report_lists
+from bley.checks.list_report import ListReport, merged_lists, report_lists
 from bley.checks.list_watch import ListWatch, WatchedList
 from bley.core.dnslists import Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
@@ -147,7 +147,7 @@ class TestMerged:
     )
 
     def _merge(self, *reports: ListReport) -> ListReport:
-        (told,) = merged([DnsReport([each], is_silent=False) for each in reports]).lists
+        (told,) = merged_lists([[each] for each in reports])
         return told
 
     def test_one_alone_is_as_it_is(self) -> None:
@@ -180,9 +180,5 @@ class TestMerged:
     def test_lists_of_different_settings_stand_apart(self) -> None:
         """While a reload is under way one worker may know more lists than another."""
         other: ListReport = {**self.FIRST, "setting": "dnswls"}
-        told = merged([DnsReport([self.FIRST], False), DnsReport([other, self.FIRST], False)])
-        assert [(each["setting"], each["answers"]["clear"]) for each in told.lists] == [("dnsbls", 14), ("dnswls", 7)]
-
-    def test_the_dns_is_silent_where_one_finds_it_so(self) -> None:
-        assert not merged([DnsReport([], is_silent=False)]).is_silent
-        assert merged([DnsReport([], is_silent=False), DnsReport([], is_silent=True)]).is_silent
+        told = merged_lists([[self.FIRST], [other, self.FIRST]])
+        assert [(each["setting"], each["answers"]["clear"]) for each in told] == [("dnsbls", 14), ("dnswls", 7)]

@@ -13,6 +13,7 @@ from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.mail import Request, parse_address
 from bley.ports import ResourceRecord, RrType
+from tests.counted import counted
 from tests.fakes import SILENT, FakeResolver, Zone
 
 ZONE: Zone = {
@@ -71,6 +72,20 @@ async def test_result_and_score(checker: SpfChecker, sender: str, score: int | N
     finding = await check(checker, sender)
     assert finding.score == score
     assert finding.detail.startswith(result)
+
+
+async def test_results_are_counted_kept_ones_too(checker: SpfChecker, resolver: FakeResolver) -> None:
+    """A failure of the DNS is a temperror (RFC 7208 2.6.6)."""
+    resolver.zone["failing.example", "TXT"] = ResolverError("failing.example", "TXT", "SERVFAIL")
+    with counted("bley_spf_results_total") as results, counted("bley_cache_hits_total") as hits:
+        for name in ("pass", "pass", "fail", "soft", "neutral", "broken", "down", "other"):
+            await check(checker, f"a@{name}.example")
+        with pytest.raises(ResolverError):
+            await check(checker, "a@failing.example")
+    one_each = dict.fromkeys(("fail", "softfail", "neutral", "permerror", "none"), 1)
+    assert results == {"pass": 2, "temperror": 2, **one_each}
+    assert hits == {"spf": 1}
+    assert checker.kept == 5
 
 
 async def test_the_null_sender_is_judged_by_its_helo_name(checker: SpfChecker) -> None:

@@ -20,6 +20,7 @@ from bley.store import batched
 from bley.store import decisions as decisions_module
 from bley.store.batched import BatchedStore
 from bley.store.engine import News, Purged
+from tests.counted import counted
 from tests.fakes import NOON
 
 _AT_ONCE_SECONDS = 0.02
@@ -1014,6 +1015,46 @@ class TestMetrics:
         engine.error = None
         await _eventually(lambda: not store.is_down)
         assert REGISTRY.get_sample_value("bley_store_down") == 0
+
+    async def test_how_much_goes_in_a_transaction(self, store: BatchedStore, engine: FakeEngine) -> None:
+        with counted("bley_store_batch_size_sum") as asked, counted("bley_store_batch_size_count") as batches:
+            await asyncio.gather(*(_find(store, number) for number in range(3)), store.record(_sighting(1)))
+        assert (asked, batches) == ({"": 4}, {"": 1})
+
+    async def test_how_long_each_transaction_takes(self, store: BatchedStore, engine: FakeEngine) -> None:
+        """By what it is for; those that fail, too."""
+        await store.record(_sighting(1))
+        engine.seconds, engine.slices = 0.01, [_NOTHING]
+        with (
+            counted("bley_store_transaction_seconds_sum") as seconds,
+            counted("bley_store_transaction_seconds_count") as number,
+        ):
+            await _find(store, 1)
+            await store.news()
+            await store.purge(NOON, _LIFETIMES)
+            store.keep(_decision(1))
+            await _eventually(lambda: bool(engine.kept))
+            engine.error = StoreError("disk full")
+            await _refused(_find(store, 1))
+        assert number == {"records": 2, "news": 1, "purge": 1, "decisions": 1}
+        assert all(each >= 0.009 for each in seconds.values())
+        engine.error = None
+
+    async def test_purged_rows_are_counted(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.slices = [_FULL, Purged(1, 2, 3)]
+        with counted("bley_store_purged_total") as purged:
+            await store.purge(NOON, _LIFETIMES)
+        assert purged == {"records": batched.MAX_BATCH + 1, "decisions": 2, "counts": 3}
+
+    async def test_it_tells_how_much_waits(self, store: BatchedStore, engine: FakeEngine) -> None:
+        assert store.waiting == {"writes": 0, "decisions": 0}
+        engine.error = StoreError("disk full")
+        await _refused(store.record(_sighting(1)))
+        store.record_later(_sighting(2))
+        store.keep(_decision(1))
+        assert store.waiting == {"writes": 2, "decisions": 1}
+        engine.error = None
+        await _eventually(lambda: store.waiting == {"writes": 0, "decisions": 0})
 
     async def test_dropped_writes_are_counted(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch

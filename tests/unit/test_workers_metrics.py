@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from bley.metrics import LOG_DROPPED, REGISTRY, WorkersMetrics
+from bley.metrics import LOG_DROPPED, REGISTRY
+from bley.workers_metrics import WorkersMetrics
 
 COUNTING = """
 from bley.core.policy import Reason
-from bley.metrics import LIST_ANSWERS, LOG_DROPPED, STORE_DOWN, count
+from bley.metrics import BATCH_SIZE, LIST_ANSWERS, LOG_DROPPED, STORE_DOWN, count, observe_answer
 count("pass", Reason.KNOWN, 3)
 count("greylist", Reason.HELO)
 LIST_ANSWERS.labels("of-workers.example", "listed").inc(2)
 LOG_DROPPED.inc()
 STORE_DOWN.set(1)
+BATCH_SIZE.observe(3)
+observe_answer(Reason.EARLY, 0.003)
+observe_answer(Reason.HELO, 0.2)
 """
 
 
@@ -49,6 +53,17 @@ def test_counters_are_summed_over_workers(metrics: WorkersMetrics) -> None:
     assert values["bley_decisions_total pass known"] == 6
     assert values["bley_decisions_total greylist helo"] == 2
     assert metrics.list_answers("of-workers.example") == {"listed": 4}
+
+
+def test_histograms_are_summed_over_workers(metrics: WorkersMetrics) -> None:
+    for number in (1, 2, 3):
+        _work(metrics, number)
+    values = _values(metrics)
+    assert values["bley_answer_seconds_count store"] == values["bley_answer_seconds_count checks"] == 3
+    assert values["bley_answer_seconds_sum checks"] == pytest.approx(0.6)
+    assert values["bley_answer_seconds_bucket store 0.0025"] == 0
+    assert values["bley_answer_seconds_bucket store 0.005"] == values["bley_answer_seconds_bucket store +Inf"] == 3
+    assert (values["bley_store_batch_size_bucket 2.0"], values["bley_store_batch_size_bucket 5.0"]) == (0, 3)
 
 
 def test_who_replaces_a_dead_worker_counts_on(metrics: WorkersMetrics, tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""How a supervisor tells of all its workers, from what each tells of itself."""
+
+from bley.state_report import StateReport, merged
+from tests.fakes import WELL_LIST
+
+WELL = StateReport(
+    lists=[WELL_LIST],
+    dns_is_silent=False,
+    store_is_down=False,
+    connections=3,
+    waiting={"writes": 1, "decisions": 20},
+    cached={"triplets": 5, "spf": 0},
+)
+
+
+def test_one_alone_is_as_it_is() -> None:
+    assert merged([WELL]) == WELL
+
+
+def test_what_is_many_is_summed() -> None:
+    told = merged([WELL, WELL._replace(connections=1, waiting={"writes": 0, "decisions": 2}, cached={"triplets": 1})])
+    assert told.connections == 4
+    assert told.waiting == {"writes": 1, "decisions": 22}
+    assert told.cached == {"triplets": 6, "spf": 0}
+
+
+def test_the_dns_is_silent_and_the_store_down_where_one_finds_it_so() -> None:
+    assert not merged([WELL, WELL]).dns_is_silent
+    assert not merged([WELL, WELL]).store_is_down
+    assert merged([WELL, WELL._replace(dns_is_silent=True)]).dns_is_silent
+    assert merged([WELL._replace(store_is_down=True), WELL]).store_is_down
+
+
+def test_lists_are_merged() -> None:
+    (told,) = merged([WELL, WELL]).lists
+    assert told["answers"] == {"listed": 6, "clear": 14}

@@ -1,0 +1,15 @@
+"""What the tests of the web share."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.unit.web.site import Site
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    site.place = await site.web.listen("127.0.0.1", 0)
+    yield site
+    await site.web.close()

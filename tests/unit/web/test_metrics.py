@@ -1,0 +1,110 @@
+"""`/metrics`: what is counted, how bley does at that moment, and what its processes take."""
+
+import asyncio
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bley import __version__
+from bley.checks.list_report import ListReport
+from bley.core.evidence import ALWAYS_TOLD, Fact
+from tests.fakes import WELL_LIST
+from tests.unit.web.site import Site
+
+
+def _have(site: Site, *lists: ListReport) -> None:
+    site.bley.state = site.bley.state._replace(lists=list(lists))
+
+
+async def test_they_come_in_prometheus_s_text_form(site: Site) -> None:
+    answer = await site.get("/metrics")
+    assert answer.status == 200
+    assert answer.type.startswith("text/plain; version=")
+
+
+async def test_of_each_list(site: Site) -> None:
+    metrics = await site.metrics()
+    assert metrics["bley_list_well"] == {
+        ("zen.spamhaus.org", "4"): 1,
+        ("bl.example", "4"): 0,
+        ("bl.example", "6"): 0,
+    }
+    assert metrics["bley_list_latency_seconds"] == {
+        ("zen.spamhaus.org", "0.5"): 0.02,
+        ("zen.spamhaus.org", "0.95"): 0.5,
+    }
+
+
+@pytest.mark.parametrize("state", ["untested", "ill", "dead"])
+async def test_only_a_well_list_is_well(site: Site, state: str) -> None:
+    _have(site, {**WELL_LIST, "state": state})
+    assert (await site.metrics())["bley_list_well"] == {("zen.spamhaus.org", "4"): 0}
+
+
+async def test_a_list_for_ipv6_clients_only_is_well_for_these(site: Site) -> None:
+    _have(site, {**WELL_LIST, "state": "not served", "state_ipv6": "well"})
+    assert (await site.metrics())["bley_list_well"] == {("zen.spamhaus.org", "6"): 1}
+
+
+async def test_a_list_in_both_settings_is_shown_once(site: Site) -> None:
+    """Prometheus refuses a page with the same sample twice."""
+    _have(site, WELL_LIST, {**WELL_LIST, "setting": "dnswls"})
+    text = (await site.get("/metrics")).text
+    assert text.count('bley_list_well{ip="4",list="zen.spamhaus.org"}') == 1
+
+
+async def test_whether_the_dns_is_silent(site: Site) -> None:
+    assert (await site.metrics())["bley_dns_silent"] == {(): 0}
+    site.bley.state = site.bley.state._replace(dns_is_silent=True)
+    assert (await site.metrics())["bley_dns_silent"] == {(): 1}
+
+
+async def test_findings_are_there_from_the_start(site: Site) -> None:
+    """Of the unknown ones those that can be unknown, or stand for such in the log."""
+    metrics = await site.metrics()
+    assert set(metrics["bley_unknown_findings_total"]) == {(check.value,) for check in ALWAYS_TOLD}
+    assert set(metrics["bley_findings_total"]) == {(fact.value,) for fact in Fact}
+
+
+async def test_no_family_is_there_twice_and_each_is_explained(site: Site) -> None:
+    """Which ones there are is in docs/metrics.md, which is tested."""
+    families = list(text_string_to_metric_families((await site.get("/metrics")).text))
+    assert all(family.documentation for family in families)
+    names = [family.name for family in families]
+    assert sorted(set(names)) == sorted(names)
+
+
+async def test_where_no_worker_can_tell_what_is_counted_is_shown(site: Site) -> None:
+    site.bley.lives = False
+    metrics = await site.metrics()
+    assert {"bley_store_down", "bley_decisions_total", "bley_build_info", "process_cpu_seconds_total"} <= set(metrics)
+    assert not {"bley_list_well", "bley_dns_silent", "bley_connections"} & set(metrics)
+
+
+async def test_what_stands_at_the_moment(site: Site) -> None:
+    metrics = await site.metrics()
+    assert metrics["bley_connections"] == {(): 3}
+    assert metrics["bley_store_waiting"] == {("writes",): 1, ("decisions",): 20}
+    assert metrics["bley_cache_entries"] == {("requests",): 4, ("triplets",): 5, ("clients",): 6, ("spf",): 7}
+
+
+async def test_which_program_it_is(site: Site) -> None:
+    python = platform.python_version()
+    text = (await site.get("/metrics")).text
+    assert f'bley_build_info{{python="{python}",version="{__version__}"}} 1.0' in text
+
+
+async def test_what_each_process_takes(site: Site) -> None:
+    """One that has ended meanwhile is left out."""
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=subprocess.PIPE)
+    site.bley.processes = {"main": os.getpid(), "1": other.pid}
+    metrics = await site.metrics()
+    await other.communicate(b"\n")
+    for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"):
+        assert set(metrics[f"process_{name}"]) == {("main",), ("1",)}
+    assert metrics["process_open_fds"][("1",)] < 10
+    assert set((await site.metrics())["process_open_fds"]) == {("main",)}
