@@ -2,10 +2,11 @@
 # usage: install-servers.sh FOLDER
 #
 # Installs what the integration tests run: the mail servers, the databases, the greylisters
-# whose data bley takes over, and what reads its log. All by apt but Exim, which Debian does not install beside Postfix:
-# that is FOLDER/usr/sbin/exim4. Needs Debian or Ubuntu, and root. Starts no service, not at the
-# next boot either, removes no package, upgrades those only that another one asks for (Perl, say),
-# and says nothing when there is nothing to do.
+# whose data bley takes over, what reads its log, and promtool, which checks metrics. All by apt but
+# Exim, which Debian does not install beside Postfix, and promtool, which comes with a server: these
+# are FOLDER/usr/sbin/exim4 and FOLDER/usr/bin/promtool. Needs Debian or Ubuntu, and root. Starts no
+# service, not at the next boot either, removes no package, upgrades those only that another one
+# asks for (Perl, say), and says nothing when there is nothing to do.
 #
 # What cannot be installed is no error here: one line says what is missing, the tests that need it
 # are skipped, and in CI they fail.
@@ -13,6 +14,7 @@ set -eu
 
 folder=$1
 exim=$folder/usr/sbin/exim4
+promtool=$folder/usr/bin/promtool
 
 # Each package, or another|one, and what shows that it is there: one of these files, or a command.
 table() {
@@ -30,6 +32,7 @@ libdbd-pg-perl              /usr/lib/*/perl5/*/DBD/Pg.pm
 libdbd-mysql-perl           /usr/lib/*/perl5/*/DBD/mysql.pm
 db5.3-util                  /usr/bin/db5.3_dump
 exim4-daemon-light          exim_runs
+prometheus                  promtool_runs
 PACKAGES
 }
 
@@ -38,8 +41,12 @@ exim_runs() {
     "$exim" -C /dev/null -bV || /usr/sbin/exim4 -C /dev/null -bV
 } >/dev/null 2>&1
 
+promtool_runs() {
+    "$promtool" --version || promtool --version
+} >/dev/null 2>&1
+
 is_there() {
-    [ "$*" != exim_runs ] || { exim_runs; return; }
+    case $* in *_runs) "$@"; return ;; esac
     for file in "$@"; do
         [ ! -e "$file" ] || return 0
     done
@@ -128,6 +135,13 @@ install_exim() {
         install -D -m 755 "$work/root/usr/sbin/exim4" "$exim"
 }
 
+# A program without libraries of its own; the server and its web pages stay in the package.
+install_promtool() {
+    (cd "$work" && apt download prometheus) &&
+        dpkg -x "$work"/prometheus_*.deb "$work/prometheus" &&
+        install -D -m 755 "$work/prometheus/usr/bin/promtool" "$promtool"
+}
+
 # One that fails does not keep the others from being installed.
 install_missing() {
     failed=
@@ -137,6 +151,7 @@ install_missing() {
             postgresql) install_postgresql ;;
             logwatch) install_logwatch ;;
             exim4-daemon-light) install_exim ;;
+            prometheus) install_promtool ;;
             *\|*) install_package "${package%|*}" || install_package "${package#*|}" ;;
             *) install_package "$package" ;;
         esac || failed=1
