@@ -163,9 +163,9 @@ async def test_what_is_given_up_leaves_nothing_behind(resolver: FakeResolver) ->
     """Where a list decides before."""
     patient = SpfChecker(resolver, timedelta(seconds=30), best_guess=False)
     slow = [asyncio.ensure_future(check(patient, "a@include.example")) for _ in range(8)]
-    async with asyncio.timeout(10):
-        while resolver.questions.count(("silent.example", "TXT")) < len(slow):
-            await asyncio.sleep(0)
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert resolver.questions.count(("silent.example", "TXT")) == len(slow)
     suspended = [each for each in gc.get_objects() if isinstance(each, spf_module._Evaluation) and each]
     assert len(suspended) == 8
     for judging in slow:
