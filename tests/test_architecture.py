@@ -10,8 +10,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "bley"
 STOREYS = [
     ["__main__"],
     ["cli"],
-    ["store_cli"],
-    ["explain", "list_commands", "store_commands", "daemon", "supervisor", "worker"],
+    ["store_cli", "graph_cli"],
+    ["explain", "list_commands", "store_commands", "daemon", "supervisor", "worker", "graph"],
     ["serving", "worker_process", "control"],
     ["server", "web", "predecessors", "cli_options", "channel"],
     ["connection", "store", "resolver", "systemd"],

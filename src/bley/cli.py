@@ -22,6 +22,7 @@ from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.daemon import Daemon
 from bley.explain import Step, explain
+from bley.graph_cli import graph
 from bley.list_commands import ListsError, show_lists, test_lists
 from bley.log import printable
 from bley.log_output import configure_log
@@ -146,7 +147,7 @@ def check_config(before: Path | None, file: Path | None) -> None:
     click.echo(show(configuration.settings), nl=False)
 
 
-for _command in (import_, export, forget):
+for _command in (import_, export, forget, graph):
     main.add_command(_command)
 
 

@@ -204,6 +204,7 @@ class Settings(BaseModel):
     mode: Literal["enforce", "observe"] = "enforce"
     on_store_error: Literal["pass", "defer"] = "pass"
     web_listen: str = "127.0.0.1:1338"
+    destdir: str = ""
 
     @field_validator("database")
     @classmethod

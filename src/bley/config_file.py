@@ -26,10 +26,10 @@ __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
 DEFAULT_FILES = (Path("/etc/bley/bley.conf"), Path("bley.conf"))
 
 _SECTION = "bley"
-_OTHER_SECTIONS = ("bleygraph",)
+_GRAPH_SECTION = "bleygraph"
+"""Of bley 2; of its keys `destdir` still means something, which stands in [bley] as well."""
 _RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}  # bley 2's words
 _ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # who asks why mail is delayed must get through: RFC 5321 4.5.1
-_LATER = ("destdir",)
 _TEMPLATES = ("reject_msg", "greylist_header")
 _PASSWORD_VARIABLE = "BLEY_DBPASS"
 _LINE = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
@@ -87,7 +87,6 @@ def load(file: Path | None = None, *, makes_key: bool = False) -> Configuration:
     Raises SettingsError with every fault of the settings, or, when these are right, of the list files.
     """
     texts, lines = _read_ini(file) if file else ({}, {})
-    later = [key for key in _LATER if texts.pop(key, None)]
     settings = _settings(texts, lines, str(file))
     folder = file.parent if file else Path()
     settings = _with_password(settings, folder, Fault(str(file), lines.get("dbpass_file", 0), ""))
@@ -107,7 +106,6 @@ def load(file: Path | None = None, *, makes_key: bool = False) -> Configuration:
         clients=read("whitelist_clients_file", read_clients),
         senders=read("whitelist_senders_file", read_mail_addresses),
         notes=(
-            *(f"{file}:{lines.get(key, 0)}: {key} has no effect in this version" for key in later),
             *_doubled_percents(texts, lines, str(file)),
             *_dead_lists(settings, lines, str(file)),
         ),
@@ -134,12 +132,13 @@ def _read_ini(file: Path) -> tuple[dict[str, str], dict[str, int]]:
         raise SettingsError(_ini_faults(str(file), error)) from error
     lines = _line_numbers(text)
     for section in parser.sections():
-        if section not in (_SECTION, *_OTHER_SECTIONS):
+        if section not in (_SECTION, _GRAPH_SECTION):
             fault = Fault(str(file), lines.get(f"[{section}]", 0), f"unknown section [{section}]: write [{_SECTION}]")
             raise SettingsError([fault])
     if not parser.has_section(_SECTION):
         raise SettingsError([Fault(str(file), 0, f"has no section [{_SECTION}]")])
-    return dict(parser[_SECTION]), lines
+    inherited = parser[_GRAPH_SECTION] if parser.has_section(_GRAPH_SECTION) else {}
+    return {key: inherited[key] for key in ("destdir",) if key in inherited} | dict(parser[_SECTION]), lines
 
 
 def _ini_faults(file: str, error: configparser.Error) -> list[Fault]:

@@ -86,6 +86,7 @@ def test_configuration_of_bley_2() -> None:
         whitelist_senders_file=("bley2.senders", "bley2.more-senders"),
         ipv4_prefix=24,
         ipv6_prefix=48,
+        destdir="/var/www/bley",
     )
     (note,) = configuration.notes
     assert note == (
@@ -165,14 +166,20 @@ def test_where_exemptions_are_added(tmp_path: Path) -> None:
     )
 
 
-def test_settings_of_later_versions_are_noted(tmp_path: Path) -> None:
-    """Nothing is wrong with them, but the operator should know that they do nothing yet."""
-    file = _write(tmp_path, bley="mode = observe\ndestdir = /var/www\nlog_days = 30\n")
-    assert load(file).notes == (f"{file}:3: destdir has no effect in this version",)
-
-
-def test_what_is_turned_off_is_not_noted(tmp_path: Path) -> None:
-    assert load(_write(tmp_path, bley="destdir =\nweb_listen =\n")).notes == ()
+@pytest.mark.parametrize(
+    ("text", "destdir"),
+    [
+        ("destdir = /var/www\n", "/var/www"),
+        ("[bleygraph]\ndestdir = /var/www\ndays = 7\n", "/var/www"),
+        ("destdir = /srv/www\n[bleygraph]\ndestdir = /var/www\n", "/srv/www"),
+        ("[bleygraph]\n", ""),
+        ("destdir =\nweb_listen =\n", ""),
+    ],
+)
+def test_where_graphs_go_is_told_as_in_bley_2_too(tmp_path: Path, text: str, destdir: str) -> None:
+    configuration = load(_write(tmp_path, bley=text))
+    assert configuration.settings.destdir == destdir
+    assert configuration.notes == ()
 
 
 def test_doubled_percent_signs_are_noted(tmp_path: Path) -> None:

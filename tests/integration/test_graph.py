@@ -1,0 +1,130 @@
+"""`bley graph` as an administrator types it, on real stores."""
+
+import asyncio
+import os
+import pty
+import subprocess
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bley.core.decision import Decision, KeptDecision
+from bley.core.evidence import Check, Fact, Finding
+from bley.core.mail import Request
+from bley.core.policy import Reason
+from bley.core.statistics import counted
+from bley.database import parse_database
+from bley.store.engine import spread
+from bley.store.opening import open_engine
+from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
+from tests.integration.servers import free_port
+from tests.integration.stores import Servers
+
+REQUEST = Request(client_address="192.0.2.1", helo_name="friend", sender="a@example.com", recipient="b@example.org")
+EVIDENCE = {Check.HELO: Finding(2, "friend is not the client's name", fact=Fact.HELO_MISMATCH)}
+DECISIONS = (
+    *(Decision(REQUEST, Reason.KNOWN) for _ in range(6)),
+    *(Decision(REQUEST, Reason.HELO, defers=True, evidence=EVIDENCE) for _ in range(2)),
+    Decision(REQUEST, Reason.EARLY, defers=True),
+    Decision(REQUEST, Reason.WAITED, delayed=timedelta(minutes=6)),
+)
+"""In these shares."""
+
+GENEROUS_SECONDS = 30
+"""It takes 4 on two slow cores."""
+
+
+async def keep(url: str, number: int, length: timedelta) -> None:
+    """So many decisions, evenly over this time until now."""
+    engine = open_engine(parse_database(url))
+    await engine.prepare()
+    now, minutes = datetime.now(UTC), Counter[tuple[int, str, str]]()
+    for start in range(0, number, 1000):
+        kept = []
+        for place in range(start, min(start + 1000, number)):
+            decision, at = DECISIONS[place % len(DECISIONS)], now - length * (place / number)
+            outcome = decision.outcome(observes=False)
+            kept.append(KeptDecision(at, outcome, decision, REQUEST.sender, REQUEST.recipient))
+            minutes.update((int(at.timestamp()) // 60, *each) for each in counted(decision, outcome))
+        await engine.keep(kept, {})
+    await engine.keep([], spread(minutes))
+    await engine.close()
+
+
+def new_url(servers: Servers, engine: str, folder: Path) -> str:
+    return f"sqlite:///{folder}/bley.db" if engine == "sqlite" else servers.new_url(engine)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "redis"])
+def test_it_draws_what_any_engine_has_kept(servers: Servers, tmp_path: Path, engine: str) -> None:
+    url = new_url(servers, engine, tmp_path)
+    asyncio.run(keep(url, 1000, timedelta(hours=6)))
+    bley = Bley(tmp_path, database=url)
+    folder = tmp_path / "graphs"
+    assert bley.run("graph", "-d", str(folder), "--format", "svg") == f"{folder}/index.html\n"
+    for period in ("12h", "24h", "7d", "28d", "365d"):
+        mail = folder.joinpath(f"mail-{period}.svg").read_text()
+        for words in (
+            "1,000 requests",
+            "at once: 600 (60.0 %)",
+            "after its wait: 100 (10.0 %)",
+            "deferred: 200 (20.0 %)",
+        ):
+            assert words in mail
+        assert "helo: 200 (66.7 %)" in folder.joinpath(f"deferred-{period}.svg").read_text()
+        assert "helo-mismatch: 200" in folder.joinpath(f"found-{period}.svg").read_text()
+
+
+@pytest.mark.parametrize(("scheme", "shown"), [("postgresql", "pgsql"), ("redis", "redis")])
+def test_a_store_that_is_away_is_said_in_a_line(tmp_path: Path, scheme: str, shown: str) -> None:
+    port = free_port()
+    bley = Bley(tmp_path, database=f"{scheme}://bley@127.0.0.1:{port}/0")
+    printed = bley.run("graph", "-d", str(tmp_path / "graphs"), status=1)
+    assert printed.startswith(f"Error: {shown} 0 at 127.0.0.1:{port}: ")
+    assert printed.count("\n") == 1
+    assert not tmp_path.joinpath("graphs").exists()
+
+
+def test_a_year_of_a_hundred_thousand_decisions_takes_seconds(tmp_path: Path, servers: Servers) -> None:
+    url = new_url(servers, "sqlite", tmp_path)
+    asyncio.run(keep(url, 100_000, timedelta(days=364)))
+    bley = Bley(tmp_path, database=url)
+    begun = time.monotonic()
+    bley.run("graph", "-d", str(tmp_path / "graphs"))
+    assert time.monotonic() - begun < GENEROUS_SECONDS
+    assert "100,000 requests" in tmp_path.joinpath("graphs/index.html").read_text()
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_it_shows_how_far_it_is_where_that_is_seen(tmp_path: Path, servers: Servers, quiet: bool) -> None:
+    url = new_url(servers, "sqlite", tmp_path)
+    asyncio.run(keep(url, 10, timedelta(hours=1)))
+    bley = Bley(tmp_path, database=url)
+    terminal, end = pty.openpty()
+    command: list[str | Path] = [*BLEY, "graph", "-c", bley.file, "-d", tmp_path / "graphs", *(["-q"] if quiet else [])]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=end, env=environment, timeout=4 * WAIT_SECONDS, check=True
+    )
+    os.set_blocking(terminal, False)
+    os.close(end)
+    shown = _all(terminal)
+    assert bool(done.stdout) is not quiet
+    assert ("drawing" in shown and "/20" in shown) is not quiet
+    assert quiet <= (shown == "")
+
+
+def _all(terminal: int) -> str:
+    """What was written there."""
+    parts = []
+    try:
+        while part := os.read(terminal, 65536):
+            parts.append(part)
+    except (BlockingIOError, OSError):  # Linux tells so that the other end is closed
+        pass
+    finally:
+        os.close(terminal)
+    return b"".join(parts).decode()

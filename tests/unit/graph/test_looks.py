@@ -1,0 +1,28 @@
+"""Each word can be told from the others."""
+
+from itertools import combinations
+
+from bley.core.evidence import Fact
+from bley.core.policy import Reason
+from bley.graph.looks import AT_ONCE, DEFERRED, EARLY, WAITED, look_of
+
+FOUND = [*Fact, "dnsbl", "dnswl"]
+DEFERRING = [
+    Reason.EARLY, Reason.CLIENT_BAD, Reason.DNSBL, Reason.HELO, Reason.DYNAMIC, Reason.HELO_LOOKS_DYNAMIC,
+    Reason.CLIENT_HAS_NO_NAME, Reason.HELO_NOT_FQDN, Reason.HELO_BARE_ADDRESS, Reason.HELO_IS_LOCAL,
+    Reason.HELO_CLAIMS_US, Reason.SENDER_IS_RECIPIENT, Reason.SPF, Reason.STORE_ERROR,
+]  # fmt: skip
+
+
+def test_no_two_words_of_one_chart_look_the_same() -> None:
+    for words in (FOUND, DEFERRING):
+        looks = {word: look_of(word) for word in [*words, "of a later version"]}
+        assert not [pair for pair in combinations(looks, 2) if looks[pair[0]] == looks[pair[1]]]
+    assert len({AT_ONCE, WAITED, DEFERRED, EARLY}) == 4
+
+
+def test_a_finding_looks_as_the_reason_it_leads_to() -> None:
+    assert look_of("helo-mismatch") == look_of("helo")
+    assert look_of("client-looks-dynamic") == look_of("dynamic")
+    assert look_of("spf-fail") == look_of("spf")
+    assert look_of("early") == EARLY
