@@ -3,8 +3,8 @@
 import asyncio
 import os
 import pty
+import resource
 import subprocess
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,8 +33,8 @@ DECISIONS = (
 )
 """In these shares."""
 
-GENEROUS_SECONDS = 30
-"""It takes 4 on two slow cores."""
+GENEROUS_SECONDS = 20.0
+"""Of a processor, so that it does not matter what else it does. It takes 4."""
 
 
 async def keep(url: str, number: int, length: timedelta) -> None:
@@ -92,9 +92,10 @@ def test_a_year_of_a_hundred_thousand_decisions_takes_seconds(tmp_path: Path, se
     url = new_url(servers, "sqlite", tmp_path)
     asyncio.run(keep(url, 100_000, timedelta(days=364)))
     bley = Bley(tmp_path, database=url)
-    begun = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     bley.run("graph", "-d", str(tmp_path / "graphs"))
-    assert time.monotonic() - begun < GENEROUS_SECONDS
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < GENEROUS_SECONDS
     assert "100,000 requests" in tmp_path.joinpath("graphs/index.html").read_text()
 
 

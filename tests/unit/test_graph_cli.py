@@ -35,6 +35,12 @@ def at_noon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pictures do not matter, to save time."""
+    monkeypatch.setattr("bley.graph.drawing.draw", lambda chart, form: f"{chart.name} as {form}".encode())
+
+
 def settings(folder: Path, text: str = "") -> list[str]:
     """The option for a settings file with a store in this folder."""
     file = folder / "bley.conf"
@@ -84,11 +90,13 @@ def test_an_empty_store_gives_charts_that_say_so(tmp_path: Path) -> None:
         assert "no mail in this time" in file.read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_quiet_says_nothing(tmp_path: Path) -> None:
     fill(tmp_path, MIXED)
     assert run(*settings(tmp_path), "-q").output == ""
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("text", "folder"),
     [
@@ -106,6 +114,7 @@ def test_the_folder_is_that_of_the_settings_else_one_where_it_was_started(
     assert tmp_path.joinpath(folder, "mail-7d.png").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_store_that_is_away_is_said_and_what_was_drawn_before_stays(tmp_path: Path) -> None:
     fill(tmp_path, MIXED)
     run(*settings(tmp_path))
@@ -116,6 +125,7 @@ def test_a_store_that_is_away_is_said_and_what_was_drawn_before_stays(tmp_path: 
     assert before == {file: file.read_bytes() for file in tmp_path.glob("bley-graphs/*")}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
     fill(tmp_path, MIXED)
     tmp_path.joinpath("file").touch()
@@ -137,7 +147,8 @@ def test_wrong_settings_end_it_as_any_command(tmp_path: Path) -> None:
     )
 
 
-def test_the_folder_says_when_it_only_observes(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_the_page_says_when_bley_only_observes(tmp_path: Path) -> None:
     fill(tmp_path, MIXED)
     run(*settings(tmp_path, "mode = observe\n"))
     assert "passed all the same" in tmp_path.joinpath("bley-graphs/index.html").read_text()
