@@ -30,6 +30,7 @@ from bley.ports import utc_now
 from bley.serving import Dns
 from bley.store_cli import export, forget, import_
 from bley.supervisor import Supervisor
+from bley.web_cli import web_password
 
 __all__ = ["main"]
 
@@ -127,9 +128,9 @@ def explain_(before: Path | None, file: Path | None, request: Request) -> None:
 @click.pass_obj
 def lists_(before: Path | None, file: Path | None, test: bool, zones: tuple[str, ...]) -> None:
     """Show how the DNS lists do: all that are configured, or these ZONES."""
-    settings = load_settings(file or before).settings
+    configuration = load_settings(file or before)
     try:
-        is_well = test_lists(settings, zones) if test else show_lists(settings, zones)
+        is_well = test_lists(configuration.settings, zones) if test else show_lists(configuration, zones)
     except ListsError as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if is_well else EXIT_FAILED)
@@ -147,7 +148,7 @@ def check_config(before: Path | None, file: Path | None) -> None:
     click.echo(show(configuration.settings), nl=False)
 
 
-for _command in (import_, export, forget, graph):
+for _command in (import_, export, forget, graph, web_password):
     main.add_command(_command)
 
 

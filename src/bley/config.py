@@ -29,6 +29,7 @@ _LONGEST = timedelta(days=36500)  # so that no instant before the calendar is ev
 _LONGEST_CHECK = timedelta(seconds=60)
 _WEB_PORT = 1338
 _MOST_WORKERS = 64
+_HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _HEADER = re.compile(r"[!-9;-~]+:\s?\S.*")
 
 
@@ -103,6 +104,29 @@ def _split_place(text: str, default_port: int) -> tuple[str, int]:
     if not 0 <= int(port) < 65536:
         raise ValueError(f"{port} is no port")
     return str(address), int(port)
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    return tuple(_host(word) for word in _split(text))
+
+
+def _host(word: str) -> str:
+    """A host name or address as the header Host has it, without port."""
+    try:
+        return str(ip_address(word[1:-1] if word.startswith("[") and word.endswith("]") else word))
+    except ValueError:
+        if not _HOST_NAME.fullmatch(word):
+            raise ValueError(
+                f"has no host name in {word!r}: write bley.example.org, without http:// and port"
+            ) from None
+    return word.lower().rstrip(".")
+
+
+def _proxies(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    networks = _networks(text)
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("has everybody in it: write the address from which the reverse proxy asks")
+    return networks
 
 
 def _mode(text: str) -> int:
@@ -203,6 +227,11 @@ class Settings(BaseModel):
     exim_workaround: Boolean = False
     mode: Literal["enforce", "observe"] = "enforce"
     on_store_error: Literal["pass", "defer"] = "pass"
+    web_hosts: Annotated[tuple[str, ...], _from_text(_hosts)] = ()
+    web_proxy: Annotated[Networks, _from_text(_proxies)] = ()
+    web_password_file: str = ""
+    web_tls_cert: str = ""
+    web_tls_key: str = ""
     web_listen: str = "127.0.0.1:1338"
     destdir: str = ""
 
@@ -229,13 +258,25 @@ class Settings(BaseModel):
 
     @field_validator("web_listen")
     @classmethod
-    def _is_own(cls, value: str) -> str:
+    def _is_guarded(cls, value: str, info: ValidationInfo) -> str:
         try:
             address, _ = _split_place(value or "::1", _WEB_PORT)
         except ValueError as error:
             raise ValueError("is no place to listen at: write 127.0.0.1:1338 or [::1]:1338") from error
-        if not ip_address(address).is_loopback:
-            raise ValueError("must be a loopback address: put a web server with a password before it")
+        if not (
+            ip_address(address).is_loopback or info.data.get("web_password_file") or info.data.get("web_proxy", True)
+        ):
+            raise ValueError(
+                "is beyond loopback: that needs web_password_file (`bley web-password FILE` makes it), "
+                "or web_proxy, the address of a reverse proxy that asks for a password"
+            )
+        return value
+
+    @field_validator("web_tls_key")
+    @classmethod
+    def _is_of_certificate(cls, value: str, info: ValidationInfo) -> str:
+        if value and not info.data.get("web_tls_cert"):
+            raise ValueError("is a key without a certificate: set web_tls_cert")
         return value
 
     @field_validator("check_timeout")
@@ -287,6 +328,16 @@ class Settings(BaseModel):
     def web_place(self) -> tuple[str, int] | None:
         """Address and port of `web_listen`; None: off."""
         return _split_place(self.web_listen, _WEB_PORT) if self.web_listen else None
+
+    @property
+    def web_scheme(self) -> str:
+        """How `web_listen` is asked."""
+        return "https" if self.web_tls_cert else "http"
+
+    @property
+    def web_is_open(self) -> bool:
+        """Whether others than this machine can connect to `web_listen`."""
+        return self.web_place is not None and not ip_address(self.web_place[0]).is_loopback
 
     @property
     def logs_json(self) -> bool:

@@ -20,6 +20,7 @@ from bley.core.list_syntax import hide_keys
 from bley.core.triplet import TripletRules
 from bley.database import hide_password, read_password
 from bley.privacy import read_key
+from bley.web_password import PasswordHash, read_password_hash
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
 
@@ -49,6 +50,8 @@ class Configuration:
     notes: tuple[str, ...] = ()
     privacy_key: bytes = field(default=b"", repr=False)
     """Empty: local parts are kept as they are."""
+    web_password: PasswordHash | None = field(default=None, repr=False)
+    """None: nobody is asked for one."""
 
     @property
     def triplet_rules(self) -> TripletRules:
@@ -67,9 +70,12 @@ class Configuration:
 
     def _list_file(self, key: str) -> ListFile:
         names = getattr(self.settings, key)
-        folder = self.file.parent if self.file else Path()
-        path = folder / (names or Settings.model_fields[key].default)[0]
+        path = self.beside((names or Settings.model_fields[key].default)[0])
         return ListFile(key, str(path.absolute()), is_read=bool(names))
+
+    def beside(self, name: str) -> Path:
+        """The file of this name, which is beside `bley.conf` if it has no folder."""
+        return (self.file.parent if self.file else Path()) / name
 
     def overridden(self, settings: Mapping[str, object]) -> "Configuration":
         """The same, with these settings from the command line, which are taken as they are."""
@@ -108,10 +114,12 @@ def load(file: Path | None = None, *, makes_key: bool = False) -> Configuration:
         notes=(
             *_doubled_percents(texts, lines, str(file)),
             *_dead_lists(settings, lines, str(file)),
+            *_bare_password(settings, lines, str(file)),
         ),
         privacy_key=read_key(settings.folder / settings.privacy_key_file, makes_key=makes_key)
         if settings.privacy == "keyed-hash"
         else b"",
+        web_password=_web_password(settings, folder, Fault(str(file), lines.get("web_password_file", 0), "")),
     )
     if faults:
         raise SettingsError(faults)
@@ -216,6 +224,25 @@ def _with_password(settings: Settings, folder: Path, place: Fault) -> Settings:
     elif not (password := os.environ.get(_PASSWORD_VARIABLE, "")):
         return settings
     return settings.model_copy(update={"dbpass": password})
+
+
+def _web_password(settings: Settings, folder: Path, place: Fault) -> PasswordHash | None:
+    if not settings.web_password_file:
+        return None
+    file = folder / settings.web_password_file
+    try:
+        return read_password_hash(file)
+    except OSError as error:
+        text = f"web_password_file: {file} cannot be read: {error.strerror}; `bley web-password {file}` makes it"
+        raise SettingsError([replace(place, text=text)]) from error
+
+
+def _bare_password(settings: Settings, lines: Mapping[str, int], file: str) -> list[str]:
+    if not (settings.web_password_file and settings.web_is_open) or settings.web_tls_cert:
+        return []
+    what = "the password goes over the network for everybody to read"
+    remedy = "set web_tls_cert, or listen at a loopback address behind a reverse proxy with TLS"
+    return [f"{file}:{lines.get('web_listen', 0)}: web_listen: {what}: {remedy}"]
 
 
 def _doubled_percents(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> list[str]:

@@ -31,6 +31,8 @@ _NEEDS_RESTART = (
     "pid_file",
     "cache_size",
     "web_listen",
+    "web_tls_cert",
+    "web_tls_key",
     "workers",
 )
 

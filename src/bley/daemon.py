@@ -56,7 +56,8 @@ class Daemon:
         else:
             places = await self._serving.server.listen(settings.listen_addr, settings.listen_port, settings.listen_mode)
         if settings.web_place:
-            _log.info("metrics at http://%s/metrics", await self._web.listen(*settings.web_place))
+            place = await self._web.listen(*settings.web_place, self._configuration)
+            _log.info("metrics at %s://%s/metrics", settings.web_scheme, place)
         _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.store)
         warn_of_notes(self._configuration)
 
@@ -90,6 +91,7 @@ class Daemon:
         """Read settings and lists again; keep the old ones when the new are bad."""
         if new := read_again(self._load, self._configuration, self._level):
             self._configuration = new
+            self._web.reconfigure(new)
             self._serving.reconfigure(new)
             warn_of_notes(new)
             _log.info("reloaded")

@@ -1,7 +1,6 @@
 """`bley lists`: how the DNS lists do in the running bley, and `bley lists --test`: how they do now."""
 
 import asyncio
-import http.client
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,25 +10,25 @@ import uvloop
 from bley.checks.list_report import ListReport
 from bley.checks.self_test import self_test
 from bley.config import Settings
+from bley.config_file import Configuration
 from bley.core.dnslists import DnsList, parse_dns_lists
 from bley.core.errors import BleyError
 from bley.core.known_lists import shown_zone
 from bley.core.list_health import ListState
 from bley.log import printable
 from bley.uncached import DnspythonResolver
+from bley.web_client import WebError, ask_web
 
 __all__ = ["ListsError", "show_lists", "test_lists"]
-
-_WAIT_SECONDS = 5.0
 
 
 class ListsError(BleyError):
     """What was asked for cannot be shown; the text says why and what would be right."""
 
 
-def show_lists(settings: Settings, zones: Sequence[str]) -> bool:
+def show_lists(configuration: Configuration, zones: Sequence[str]) -> bool:
     """Print a table of the running bley's lists, all or these; whether all of them are well. Raises ListsError."""
-    reports = _chosen(_fetch(settings), zones)
+    reports = _chosen(_fetch(configuration), zones)
     from rich.console import Console
     from rich.table import Table
 
@@ -52,20 +51,15 @@ def _is_ill(report: ListReport) -> bool:
     return not {report["state"], report["state_ipv6"]} <= {ListState.WELL, ListState.NOT_SERVED}
 
 
-def _fetch(settings: Settings) -> list[ListReport]:
+def _fetch(configuration: Configuration) -> list[ListReport]:
     without = "`bley lists --test` needs no running bley"
-    if settings.web_place is None:
-        raise ListsError(f"web_listen is empty, so that the running bley cannot be asked; {without}")
-    peer = http.client.HTTPConnection(*settings.web_place, timeout=_WAIT_SECONDS)
     try:
-        peer.request("GET", "/lists")
-        reports: list[ListReport] = json.loads(peer.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise ListsError(
-            f"no answer from web_listen {settings.web_listen}: {error}; is bley running? {without}"
-        ) from error
-    finally:
-        peer.close()
+        reports: list[ListReport] = json.loads(ask_web(configuration, "/lists"))
+    except WebError as error:
+        raise ListsError(f"{error}; {without}") from error
+    except ValueError as error:
+        place = configuration.settings.web_listen
+        raise ListsError(f"web_listen {place} is not bley's, it answers no lists; {without}") from error
     return reports
 
 

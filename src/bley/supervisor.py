@@ -80,7 +80,8 @@ class Supervisor:
         settings = self._configuration.settings
         await self._start_all()
         if settings.web_place:
-            _log.info("metrics at http://%s/metrics", await self._web.listen(*settings.web_place))
+            place = await self._web.listen(*settings.web_place, self._configuration)
+            _log.info("metrics at %s://%s/metrics", settings.web_scheme, place)
         places = ", ".join(self._sockets.places)
         _log.info("bley %s listens on %s, store %s, %d workers", __version__, places, settings.store, settings.workers)
         warn_of_notes(self._configuration)
@@ -195,6 +196,7 @@ class Supervisor:
         """Read settings and lists again, for all workers; keep the old ones when the new are bad."""
         if new := read_again(self._load, self._configuration, self._level):
             self._configuration = new
+            self._web.reconfigure(new)
             task = asyncio.create_task(self._tell_workers(new))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)

@@ -76,6 +76,11 @@ def _value(key: str, text: str) -> object:
         ("mode", "enforce"),
         ("on_store_error", "pass"),
         ("web_listen", "127.0.0.1:1338"),
+        ("web_hosts", ()),
+        ("web_proxy", ()),
+        ("web_password_file", ""),
+        ("web_tls_cert", ""),
+        ("web_tls_key", ""),
     ],
 )
 def test_default(key: str, default: object) -> None:
@@ -221,6 +226,7 @@ def test_what_is_no_resolver(text: str) -> None:
 def test_web_listen(text: str, place: tuple[str, int] | None) -> None:
     """A loopback address; the port is 1338 if not given."""
     settings = Settings.model_validate({"web_listen": text})
+    assert settings.web_scheme == "http"
     assert (settings.web_listen, settings.web_place) == (text, place)
 
 
@@ -233,10 +239,54 @@ def test_what_is_no_place_to_listen_at(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0:1338", "192.0.2.1:1338", "[::]:1338", "2001:db8::1"])
-def test_web_pages_are_for_this_machine_only(text: str) -> None:
-    """They have no password: a web server with one must stand before them."""
-    with pytest.raises(ValidationError, match="must be a loopback address"):
-        _value("web_listen", text)
+class TestBeyondLoopback:
+    def test_it_needs_a_password_or_a_proxy(self, text: str) -> None:
+        with pytest.raises(ValidationError, match=r"is beyond loopback: that needs web_password_file .*, or web_proxy"):
+            _value("web_listen", text)
+
+    @pytest.mark.parametrize("other", [{"web_password_file": "web_password"}, {"web_proxy": "192.0.2.9"}])
+    def test_with_one_of_them_it_may_be(self, text: str, other: dict[str, str]) -> None:
+        settings = Settings.model_validate({"web_listen": text} | other)
+        assert settings.web_listen == text
+        assert settings.web_is_open
+
+    def test_a_wrong_proxy_is_the_only_fault(self, text: str) -> None:
+        with pytest.raises(ValidationError) as caught:
+            Settings.model_validate({"web_listen": text, "web_proxy": "nowhere"})
+        assert [error["loc"] for error in caught.value.errors()] == [("web_proxy",)]
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:1338", "[::1]", ""])
+def test_who_is_asked_on_its_own_machine_only_is_not_open(text: str) -> None:
+    assert not Settings.model_validate({"web_listen": text}).web_is_open
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("", ()),
+        ("Bley.example.org, mail_1", ("bley.example.org", "mail_1")),
+        ("bley.example.org.", ("bley.example.org",)),
+        ("192.0.2.1 [2001:DB8::1] 2001:db8:0::2", ("192.0.2.1", "2001:db8::1", "2001:db8::2")),
+    ],
+)
+def test_web_hosts(text: str, hosts: tuple[str, ...]) -> None:
+    """As the header Host has them."""
+    assert _value("web_hosts", text) == hosts
+
+
+@pytest.mark.parametrize("text", ["bley.example.org:1338", "http://bley.example.org", "a..b", "*.example.org", "a/b"])
+def test_what_is_no_host_name(text: str) -> None:
+    with pytest.raises(
+        ValidationError, match=r"has no host name in .*: write bley\.example\.org, without http:// and port"
+    ):
+        _value("web_hosts", text)
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "192.0.2.1, ::/0"])
+def test_not_everybody_is_a_proxy(text: str) -> None:
+    with pytest.raises(ValidationError, match="has everybody in it"):
+        _value("web_proxy", text)
 
 
 @pytest.mark.parametrize(("text", "prefix"), [("28", 28), ("255.255.255.0", 24), ("255.255.240.0", 20)])

@@ -14,6 +14,7 @@ from bley.config_file import find_file, load
 from bley.core.advice import ListFile, ListFiles
 from bley.core.dnslists import parse_dns_lists
 from bley.core.errors import SettingsError
+from bley.web_password import PasswordHash, hash_password, write_password_hash
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 KEY = "AbcdefghiJ0123456789klmnoP"  # of a customer of Spamhaus
@@ -214,6 +215,39 @@ def test_dead_lists_are_noted_with_line_and_alternative(tmp_path: Path) -> None:
     )
     assert configuration.notes[4].endswith("; it is not asked: take list.dnswl.org instead")
     assert len(configuration.settings.dnsbls) == 5
+
+
+class TestWebPassword:
+    """`bley web-password` makes the file."""
+
+    @staticmethod
+    def _file(folder: Path, **settings: str) -> tuple[Path, PasswordHash]:
+        password = hash_password("correct horse")
+        write_password_hash(folder / "web", password)
+        texts = {"web_password_file": "web"} | settings
+        return _write(folder, bley="".join(f"{key} = {text}\n" for key, text in texts.items())), password
+
+    def test_it_is_read_from_beside_the_settings_and_shown_nowhere(self, tmp_path: Path) -> None:
+        file, password = self._file(tmp_path)
+        configuration = load(file)
+        assert configuration.web_password == password
+        assert str(password) not in f"{configuration!r} {show(configuration.settings)}"
+        assert configuration.notes == ()
+
+    def test_without_the_setting_nobody_is_asked_for_one(self, tmp_path: Path) -> None:
+        assert load(_write(tmp_path)).web_password is None
+
+    def test_in_the_clear_beyond_loopback_it_is_noted(self, tmp_path: Path) -> None:
+        file, _ = self._file(tmp_path, web_listen="192.0.2.1:1338")
+        [note] = load(file).notes
+        assert note == (
+            f"{file}:3: web_listen: the password goes over the network for everybody to read: "
+            "set web_tls_cert, or listen at a loopback address behind a reverse proxy with TLS"
+        )
+
+    def test_with_tls_it_is_not(self, tmp_path: Path) -> None:
+        file, _ = self._file(tmp_path, web_listen="192.0.2.1:1338", web_tls_cert="cert.pem")
+        assert load(file).notes == ()
 
 
 def test_settings_of_the_command_line_come_first(tmp_path: Path) -> None:

@@ -35,7 +35,10 @@ class TestHost:
     @pytest.mark.parametrize("path", ["/lists", "/metrics", "/nothing", "/healthz/lists", "/healthz/../lists"])
     async def test_other_names_are_not(self, site: Site, host: str, path: str) -> None:
         answer = await site.get(path, host)
-        assert (answer.status, answer.text) == (403, "ask by the address of web_listen, or as localhost\n")
+        assert (answer.status, answer.text) == (
+            403,
+            "ask by the address of web_listen, as localhost, or by a name of web_hosts\n",
+        )
 
     @pytest.mark.parametrize("host", ["a b", "[", "::1", "localhost:port", "localhost@evil.example", "%"])
     async def test_nonsense_is_not_either(self, site: Site, host: str) -> None:

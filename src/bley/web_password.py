@@ -1,0 +1,125 @@
+"""The password of what is shown at `web_listen`: bley has its hash only, the one line of a file.
+
+    scrypt:ln=15,r=8,p=1:SALT:HASH      SALT and HASH in base64; 2^ln, r and p as scrypt has them (RFC 7914)
+
+Who can read the file can ask as bley's own commands do (`PasswordHash.proof`), so nobody else must be able to.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bley.core.errors import Fault, SettingsError
+from bley.privacy import make_private_file
+
+__all__ = [
+    "SHORTEST_PASSWORD",
+    "PasswordHash",
+    "hash_password",
+    "parse_password_hash",
+    "read_password_hash",
+    "write_password_hash",
+]
+
+SHORTEST_PASSWORD = 8
+
+_LN, _R, _P = 15, 8, 1
+"""32 MiB and about 0.1 s: more would not help, since guessing at bley is slow anyway and who has the file is in."""
+_LINE = re.compile(r"scrypt:ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3}):([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)")
+_SALT_BYTES, _HASH_BYTES = 16, 32
+_LEAST_LN = 10
+_MOST_BYTES = 1 << 28
+_OTHERS = 0o007
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordHash:
+    """What is known of a password. As a string it is the line of the file."""
+
+    ln: int
+    r: int
+    p: int
+    salt: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        salt, digest = (base64.b64encode(each).decode() for each in (self.salt, self.digest))
+        return f"scrypt:ln={self.ln},r={self.r},p={self.p}:{salt}:{digest}"
+
+    def is_of(self, password: str) -> bool:
+        """Whether it is the hash of this password. Takes some 0.1 s, outside of Python's lock."""
+        digest = _scrypt(password, self.salt, self.ln, self.r, self.p, len(self.digest))
+        return hmac.compare_digest(digest, self.digest)
+
+    @property
+    def proof(self) -> str:
+        """What shows, in place of the password, that one can read the file."""
+        return hmac.digest(self.digest, b"a command of bley", "sha256").hex()
+
+
+def hash_password(password: str) -> PasswordHash:
+    """A hash of a new password, with a salt of its own."""
+    salt = secrets.token_bytes(_SALT_BYTES)
+    return PasswordHash(_LN, _R, _P, salt, _scrypt(password, salt, _LN, _R, _P, _HASH_BYTES))
+
+
+def parse_password_hash(text: str) -> PasswordHash:
+    """Read the line of the file. Raises ValueError that does not show it: it may be the password itself."""
+    if not (match := _LINE.fullmatch(text)):
+        raise ValueError("is no hash of a password")
+    ln, r, p = int(match[1]), int(match[2]), int(match[3])
+    if ln < _LEAST_LN or not r or not p or 128 * r * p << ln > _MOST_BYTES:
+        raise ValueError(f"costs too little or too much: ln is at least {_LEAST_LN}, 128 r p 2^ln at most 2^28")
+    try:
+        salt, digest = (base64.b64decode(each, validate=True) for each in match.group(4, 5))
+    except binascii.Error as error:
+        raise ValueError("is no base64") from error
+    if len(salt) < _SALT_BYTES or len(digest) < _HASH_BYTES:
+        raise ValueError(f"is cut off: the salt has {_SALT_BYTES} bytes or more, the hash {_HASH_BYTES}")
+    return PasswordHash(ln, r, p, salt, digest)
+
+
+def read_password_hash(file: Path) -> PasswordHash:
+    """The hash in the file. Raises OSError when it cannot be read, SettingsError when it has none, or others can."""
+    remedy = f"make it with `bley web-password {file}`"
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        mode = os.fstat(opened.fileno()).st_mode
+        lines = [(number, line.strip()) for number, line in enumerate(opened, start=1) if line.strip()]
+    if len(lines) != 1:
+        number = lines[1][0] if lines else 1
+        raise SettingsError([Fault(str(file), number, f"has not one line with a hash: {remedy}")])
+    [(number, line)] = lines
+    try:
+        password = parse_password_hash(line)
+    except ValueError as error:
+        raise SettingsError([Fault(str(file), number, f"{error}: {remedy}")]) from error
+    if mode & _OTHERS:
+        raise SettingsError([Fault(str(file), 0, f"is open to everybody: chmod o= {file}")])
+    return password
+
+
+def write_password_hash(file: Path, password: PasswordHash) -> None:
+    """Make the file, for its owner only, or put a new hash into it, for who could read it before. Raises OSError."""
+    part = file.with_name(f"{file.name}.new")
+    part.unlink(missing_ok=True)
+    make_private_file(part, f"{password}\n".encode())
+    try:
+        if file.exists():
+            old = file.stat()
+            os.chown(part, old.st_uid, old.st_gid)
+            part.chmod(old.st_mode & 0o770)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _scrypt(password: str, salt: bytes, ln: int, r: int, p: int, length: int) -> bytes:
+    text = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")  # as RFC 7617 has it
+    return hashlib.scrypt(text, salt=salt, n=1 << ln, r=r, p=p, maxmem=2 * _MOST_BYTES, dklen=length)

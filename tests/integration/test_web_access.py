@@ -1,0 +1,274 @@
+"""Who a running bley shows what it shows: by password, TLS, reverse proxy; and how the password is made."""
+
+import base64
+import http.client
+import os
+import pty
+import re
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
+from tests.integration.servers import require
+
+PASSWORD, NEW_PASSWORD = "correct horse", "battery staple"
+
+
+def make_password(file: Path, password: str = PASSWORD, status: int = 0) -> str:
+    """`bley web-password`, which reads it from a pipe; what it prints."""
+    ran = subprocess.run(
+        [*BLEY, "web-password", file], input=f"{password}\n", capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == status, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def basic(password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"bley:{password}".encode()).decode()}
+
+
+def own_address() -> str:
+    """An address of this machine that is no loopback address: to bley on the loopback a stranger's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            pytest.skip("this machine has no network but the loopback")
+        address: str = probe.getsockname()[0]
+        return address
+
+
+def port_of(bley: Bley) -> int:
+    return int(bley.wait_log(r"metrics at https?://[^/]+:(\d+)/")[1])
+
+
+def ask(
+    port: int,
+    path: str = "/lists",
+    source: str = "127.0.0.1",
+    context: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> http.client.HTTPResponse:
+    """The answer to one request that comes from `source`."""
+    from_there = (source, 0)
+    peer = (
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=WAIT_SECONDS, source_address=from_there, context=context)
+        if context
+        else http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS, source_address=from_there)
+    )
+    try:
+        peer.request("GET", path, headers=dict(headers))
+        answer = peer.getresponse()
+        answer.read()
+        return answer
+    finally:
+        peer.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_beyond_loopback_the_password_is_asked_for(tmp_path: Path, workers: int) -> None:
+    """From everybody, on this machine as well; `bley lists` can read the hash; a reload takes a new one."""
+    make_password(tmp_path / "web")
+    settings = {"web_listen": "0.0.0.0:0", "web_password_file": "web", "web_hosts": "bley.example.org"}
+    with Bley(tmp_path, workers=workers, **settings) as bley:
+        port = port_of(bley)
+        assert re.search("bley.conf:\\d+: web_listen: the password goes over the network", bley.log())
+        for source in ("127.0.0.1", own_address()):
+            refused = ask(port, source=source)
+            assert (refused.status, refused.headers["WWW-Authenticate"][:5]) == (401, "Basic")
+            assert ask(port, "/metrics", source).status == 401
+            assert ask(port, source=source, headers=basic(PASSWORD)).status == 200
+            assert ask(port, source=source, headers=basic(PASSWORD) | {"Host": "bley.example.org"}).status == 200
+            assert ask(port, source=source, headers=basic(PASSWORD) | {"Host": "evil.example"}).status == 403
+        assert ask(port, headers=basic(NEW_PASSWORD)).status == 401
+        bley.wait_log(r"web_listen: 1 wrong passwords since this was last told, now from 127\.0\.0\.1")
+        bley.write_settings(web_listen=f"0.0.0.0:{port}")
+        bley.run("lists")
+
+        make_password(tmp_path / "web", NEW_PASSWORD)
+        bley.write_settings(web_listen="0.0.0.0:0")
+        bley.reload()
+        assert ask(port, headers=basic(NEW_PASSWORD)).status == 200
+        assert ask(port, headers=basic(PASSWORD)).status == 401
+        assert PASSWORD not in bley.log()
+
+        bley.write_settings(web_listen="127.0.0.1:0", web_password_file="")
+        bley.reload()
+        assert "web_listen has changed: takes effect after a restart" in bley.log()
+        assert ask(port).status == 200
+        assert ask(port, source=own_address()).status == 403, "what is still open is not open to everybody"
+
+
+@pytest.mark.parametrize(
+    ("workers", "settings", "fault"),
+    [
+        (1, {"web_listen": "0.0.0.0:0"}, "web_listen = 0.0.0.0:0: is beyond loopback: that needs web_password_file"),
+        (1, {"web_password_file": "nowhere"}, "nowhere cannot be read: No such file or directory; `bley web-password"),
+        (1, {"web_listen": "127.0.0.1:0", "web_tls_cert": "nowhere"}, "web_tls_cert: {folder}/nowhere cannot be read"),
+        (
+            2,
+            {"web_listen": "127.0.0.1:0", "web_tls_cert": "bley.conf"},
+            "web_tls_cert: {folder}/bley.conf cannot be used: a certificate and its key, without a password, are ",
+        ),
+    ],
+)
+def test_what_could_let_everybody_in_stops_the_start(
+    tmp_path: Path, workers: int, settings: dict[str, str], fault: str
+) -> None:
+    told = Bley(tmp_path, workers=workers, **settings).run("serve", status=2)
+    assert fault.format(folder=tmp_path) in told
+    assert "Traceback" not in told
+
+
+# -- TLS ------------------------------------------------------------------------------------------
+
+
+def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate of its own authority, for bley.example.org, and its key."""
+    require("openssl", "openssl", as_root=False)
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    names = ("-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:bley.example.org,IP:127.0.0.1")
+    files = ("-out", certificate, "-keyout", key)
+    subprocess.run(["openssl", "req", "-x509", *kind, *names, *files], check=True, capture_output=True)
+    return certificate, key
+
+
+def shown_by(port: int, certificate: Path) -> bool:
+    """Whether bley shows this certificate, and answers whoever believes it."""
+    try:
+        return ask(port, context=ssl.create_default_context(cafile=certificate), headers=basic(PASSWORD)).status == 200
+    except ssl.SSLCertVerificationError:
+        return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_by_tls_the_password_is_read_by_nobody_and_a_reload_takes_a_new_certificate(
+    tmp_path: Path, workers: int
+) -> None:
+    make_password(tmp_path / "web")
+    certificate, key = make_certificate(tmp_path, "first")
+    other, other_key = make_certificate(tmp_path, "second")
+    tls = {"web_tls_cert": "first.pem", "web_tls_key": "first.key"}
+    with Bley(tmp_path, workers=workers, web_listen="0.0.0.0:0", web_password_file="web", **tls) as bley:
+        port = port_of(bley)
+        assert "metrics at https://" in bley.log()
+        assert "goes over the network" not in bley.log()
+        assert shown_by(port, certificate)
+        assert not shown_by(port, other)
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            ask(port)
+        bley.write_settings(web_listen=f"0.0.0.0:{port}")
+        bley.run("lists")
+
+        other.replace(certificate)
+        bley.reload()
+        assert "cannot be used: the key is of another certificate: the old one stays" in bley.log()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ask(port, context=ssl.create_default_context(cafile=certificate))
+        other_key.replace(key)
+        bley.reload()
+        assert shown_by(port, certificate)
+        assert "Traceback" not in bley.log()
+
+
+# -- A reverse proxy ------------------------------------------------------------------------------
+
+PROXY = "127.0.0.9"
+
+
+class _Forwarding(BaseHTTPRequestHandler):
+    """Asks for the password itself, and passes requests on by the name by which it was asked."""
+
+    bley_port = 0
+
+    def do_GET(self) -> None:
+        if self.headers["Authorization"] != basic(PASSWORD)["Authorization"]:
+            self.send_error(401)
+            return
+        forwarded = {"Host": self.headers["Host"], "X-Forwarded-For": self.client_address[0]}
+        self.send_response(ask(self.bley_port, self.path, source=PROXY, headers=forwarded).status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def proxy() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Forwarding) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(WAIT_SECONDS)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_behind_a_reverse_proxy_only_that_gets_answers(
+    tmp_path: Path, proxy: ThreadingHTTPServer, workers: int
+) -> None:
+    settings = {"web_listen": "0.0.0.0:0", "web_proxy": PROXY, "web_hosts": "bley.example.org"}
+    with Bley(tmp_path, workers=workers, **settings) as bley:
+        _Forwarding.bley_port = port = port_of(bley)
+        assert "goes over the network" not in bley.log()
+        by_name = {"Host": "bley.example.org"}
+        assert ask(proxy.server_port, headers=by_name).status == 401
+        assert ask(proxy.server_port, headers=by_name | basic(PASSWORD)).status == 200
+        assert ask(proxy.server_port, headers=basic(PASSWORD) | {"Host": "evil.example"}).status == 403
+
+        assert ask(port, "/", headers=by_name).status == 403
+        assert ask(port, "/", source=PROXY, headers=by_name).status in (200, 404)
+        assert ask(port, source=own_address(), headers={"X-Forwarded-For": PROXY}).status == 403
+        bley.write_settings(web_listen=f"0.0.0.0:{port}")
+        bley.run("lists")
+
+
+# -- bley web-password ----------------------------------------------------------------------------
+
+
+def test_the_hash_is_written_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "web"
+    assert f"web_password_file = {file}" in make_password(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch(r"scrypt:ln=15,r=8,p=1:[\w+/=]+:[\w+/=]+\n", file.read_text())
+
+
+def test_it_can_be_printed(tmp_path: Path) -> None:
+    assert make_password(Path("-")).startswith("scrypt:ln=15,r=8,p=1:")
+
+
+def test_a_short_password_and_a_missing_folder_are_told(tmp_path: Path) -> None:
+    assert "at least 8 characters" in make_password(tmp_path / "web", "short", status=1)
+    assert "at least 8 characters" in make_password(tmp_path / "web", "", status=1)
+    assert "cannot be written: No such file" in make_password(tmp_path / "nowhere" / "web", status=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_on_a_terminal_it_is_asked_for_twice_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "web"
+    master, slave = pty.openpty()
+    # In a session of its own there is no other terminal that could be asked.
+    command = subprocess.Popen(
+        [*BLEY, "web-password", file], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    )
+    os.close(slave)
+    shown = b""
+    for prompt in (b"Password: ", b"The same again: "):
+        while not shown.endswith(prompt):
+            shown += os.read(master, 1024)
+        os.write(master, f"{PASSWORD}\n".encode())
+    assert command.wait(WAIT_SECONDS) == 0
+    shown += os.read(master, 4096)
+    os.close(master)
+    assert PASSWORD.encode() not in shown
+    assert file.read_text().startswith("scrypt:")

@@ -1,0 +1,266 @@
+"""Who is let in, and what browsers are told, over real connections; whence they come is the test's to say."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bley.config import Settings
+from bley.config_file import Configuration, load
+from bley.core.mail import Address
+from bley.web import access
+from bley.web.access import HEADERS, OPEN_PATHS, Access
+from bley.web.password_gate import PasswordGate
+from tests.unit.web.test_password_gate import basic, cheap_hash
+
+LOOPBACK, OWN, OTHER, PROXY = map(ip_address, ("127.0.0.1", "192.0.2.1", "192.0.2.2", "192.0.2.9"))
+PASSWORD = cheap_hash("secret")
+
+
+def configuration(*, has_password: bool = False, **texts: str) -> Configuration:
+    """With these settings."""
+    settings = Settings.model_validate(texts | ({"web_password_file": "web"} if has_password else {}))
+    return replace(load(), settings=settings, web_password=PASSWORD if has_password else None)
+
+
+@dataclass
+class Site:
+    """A guarded server, and the two ends of the connection that it sees."""
+
+    port: int = 0
+    peer: Address = LOOPBACK
+    own: Address = LOOPBACK
+    access: Access = field(default_factory=lambda: Access(PasswordGate(pause_seconds=0)))
+
+    async def get(self, path: str = "/", method: str = "GET", **headers: str) -> aiohttp.ClientResponse:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"http://127.0.0.1:{self.port}{path}", headers=headers) as answer,
+        ):
+            await answer.read()
+            return answer
+
+    async def status(self, path: str = "/", method: str = "GET", **headers: str) -> int:
+        """And so says every refusal that it is one."""
+        return (await self.get(path, method, **headers)).status
+
+
+async def _show(request: web.Request) -> web.Response:
+    if request.path == "/style.css":
+        return web.Response(text="", headers={"Cache-Control": "max-age=3600", "Server": "aiohttp"})
+    if request.path == "/broken":
+        raise RuntimeError
+    return web.Response(text="mail")
+
+
+@pytest.fixture
+async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    site = Site()
+    monkeypatch.setattr(access, "_ends", lambda _: access._Ends(site.peer, site.own))
+    application = web.Application()
+    site.access.guard(application)
+    for path in ("/", "/style.css", "/broken", "/lists", "/metrics", *OPEN_PATHS):
+        application.router.add_get(path, _show)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    site.port = runner.addresses[0][1]
+    yield site
+    await runner.cleanup()
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(("path", "status"), [("/", 200), ("/nothing", 404), ("/broken", 500), ("/healthz", 200)])
+    async def test_every_answer_has_them(
+        self, site: Site, path: str, status: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        answer = await site.get(path)
+        assert answer.status == status
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "Server" not in answer.headers
+
+    async def test_refusals_too(self, site: Site) -> None:
+        site.access.take(configuration(has_password=True))
+        for answer in (await site.get(), await site.get(Host="evil.example"), await site.get(method="POST")):
+            assert answer.status in (401, 403, 405)
+            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+
+    async def test_what_may_be_kept_says_so_itself(self, site: Site) -> None:
+        assert (await site.get("/style.css")).headers["Cache-Control"] == "max-age=3600"
+
+    def test_no_script_comes_from_a_page_or_from_elsewhere(self) -> None:
+        policy = HEADERS["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert "*" not in policy
+        assert "http" not in policy
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/nothing"])
+async def test_it_is_read_only(site: Site, path: str, method: str) -> None:
+    answer = await site.get(path, method)
+    assert answer.status == 405
+    assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD"}
+
+
+async def test_head_is_get_without_the_page(site: Site) -> None:
+    assert await site.status(method="HEAD") == 200
+
+
+class TestPeer:
+    @pytest.mark.parametrize(
+        ("peer", "own"), [(LOOPBACK, LOOPBACK), (ip_address("::1"), ip_address("::1")), (OWN, OWN)]
+    )
+    async def test_this_machine_is_let_in(self, site: Site, peer: Address, own: Address) -> None:
+        site.peer, site.own = peer, own
+        assert await site.status(Host=f"[{own}]" if ":" in str(own) else str(own)) == 200
+
+    async def test_others_are_not_without_a_password_or_proxy_whatever_a_reload_took_away(self, site: Site) -> None:
+        site.peer, site.own = OTHER, OWN
+        assert await site.status(Host="192.0.2.1") == 403
+        assert (
+            await site.status(Host="192.0.2.1", **{"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=127.0.0.1"}) == 403
+        )
+
+    async def test_with_a_proxy_only_that_is(self, site: Site) -> None:
+        site.access.take(configuration(web_proxy="192.0.2.8/31, 2001:db8::9"))
+        site.own = OWN
+        statuses = []
+        for peer in (PROXY, ip_address("2001:db8::9"), OTHER, OWN, LOOPBACK):
+            site.peer = peer
+            statuses.append(await site.status(Host="192.0.2.1"))
+        assert statuses == [200, 200, 403, 403, 403]
+
+    @pytest.mark.parametrize(("path", "status"), [("/lists", 200), ("/metrics", 200), ("/", 403), ("/nothing", 403)])
+    async def test_but_figures_this_machine_gets_without_it(self, site: Site, path: str, status: int) -> None:
+        """`bley lists` and a Prometheus need no proxy; no mail is in them."""
+        site.access.take(configuration(web_proxy="192.0.2.9"))
+        assert await site.status(path) == status
+        site.peer, site.own = OTHER, OWN
+        assert await site.status(path, Host="192.0.2.1") == 403
+
+    async def test_what_a_header_says_of_the_peer_is_not_believed(self, site: Site) -> None:
+        site.access.take(configuration(web_proxy="192.0.2.9"))
+        site.peer, site.own = OTHER, OWN
+        assert await site.status(Host="192.0.2.1", **{"X-Forwarded-For": "192.0.2.9", "X-Real-IP": "192.0.2.9"}) == 403
+
+
+class TestHost:
+    """A page of a stranger's, whose name leads here, must not be answered."""
+
+    NAMES = "bley.example.org, 198.51.100.1, 2001:db8::5"
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "localhost",
+            "LOCALHOST:1338",
+            "localhost.",
+            "127.0.0.1:1338",
+            "127.9.9.9",
+            "[::1]",
+            "[::1]:1338",
+            "192.0.2.1",
+            "192.0.2.1:1338",
+            "bley.example.org",
+            "Bley.Example.org.:443",
+            "198.51.100.1:80",
+            "[2001:db8::5]",
+            "[2001:DB8:0::5]:1338",
+        ],
+    )
+    async def test_own_names_are_answered(self, site: Site, host: str) -> None:
+        """Loopback ones, the address at which it is asked, and web_hosts."""
+        site.access.take(configuration(web_hosts=self.NAMES))
+        site.peer = site.own = OWN
+        assert await site.status(Host=host) == 200
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "evil.example",
+            "bley.example.org.evil.example",
+            "x.bley.example.org",
+            "localhost.evil.example",
+            "evil.localhost",
+            "192.0.2.2",
+            "192.0.2.1.evil.example",
+            "0.0.0.0",
+            "[::]",
+            "[2001:db8::1]:1338",
+            "2001:db8::5",
+            "[2001:db8::5",
+            "2130706433",
+            "0x7f.1",
+            "localhost:",
+            "localhost:port",
+            "localhost:99999",
+            "localhost@evil.example",
+            "evil@localhost",
+            "localhost, evil.example",
+            "[fe80::1%25lo]",
+            "%",
+            "[]",
+            "[localhost]",
+            ":80",
+            "/",
+        ],
+    )
+    @pytest.mark.parametrize("path", ["/", "/lists", "/metrics", "/nothing"])
+    async def test_others_are_not(self, site: Site, path: str, host: str) -> None:
+        site.access.take(configuration(web_hosts=self.NAMES))
+        site.peer = site.own = OWN
+        assert await site.status(path, Host=host) in (400, 403)
+
+    @pytest.mark.parametrize("path", sorted(OPEN_PATHS))
+    async def test_whether_it_lives_is_told_by_any_name_to_anybody(self, site: Site, path: str) -> None:
+        site.access.take(configuration(has_password=True, web_proxy="192.0.2.9"))
+        site.peer, site.own = OTHER, OWN
+        assert await site.status(path, Host="evil.example") == 200
+        for other in (f"{path}/", f"{path}/lists", f"/lists;{path}", f"/lists?{path}"):
+            assert await site.status(other, Host="evil.example") == 403
+
+
+class TestPassword:
+    @pytest.mark.parametrize("path", ["/", "/lists", "/metrics", "/nothing", "/style.css"])
+    async def test_it_is_asked_for_on_this_machine_too(self, site: Site, path: str) -> None:
+        site.access.take(configuration(has_password=True))
+        answer = await site.get(path)
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"] == 'Basic realm="bley", charset="UTF-8"'
+        assert await site.status(path, Authorization=basic("wrong")) == 401
+        assert await site.status(path, Authorization=basic("secret")) != 401
+
+    async def test_who_says_it_is_let_in_from_anywhere(self, site: Site) -> None:
+        site.access.take(configuration(has_password=True))
+        site.peer, site.own = OTHER, OWN
+        assert await site.status(Host="192.0.2.1", Authorization=basic("secret")) == 200
+        assert await site.status("/lists", Host="192.0.2.1", Authorization=f"Bearer {PASSWORD.proof}") == 200
+
+    async def test_but_only_through_the_proxy_and_by_a_name_of_ours(self, site: Site) -> None:
+        """All that is set must hold."""
+        site.access.take(configuration(has_password=True, web_proxy="192.0.2.9"))
+        right = basic("secret")
+        assert await site.status(Authorization=right) == 403
+        assert await site.status("/lists", Authorization=right) == 200
+        assert await site.status("/lists") == 401
+        site.peer, site.own = PROXY, OWN
+        assert await site.status(Host="192.0.2.1") == 401
+        assert await site.status(Host="192.0.2.1", Authorization=right) == 200
+        assert await site.status(Host="evil.example", Authorization=right) == 403
+
+    async def test_who_tries_too_much_is_told_to_wait(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        site.access.take(configuration(has_password=True))
+        monkeypatch.setattr(site.access._gate, "_peers", {"127.0.0.1"})
+        answer = await site.get(Authorization=basic("secret"))
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "2")
+
+    async def test_a_reload_takes_another_or_none(self, site: Site) -> None:
+        site.access.take(configuration(has_password=True))
+        assert await site.status() == 401
+        site.access.take(configuration())
+        assert await site.status() == 200

@@ -1,0 +1,181 @@
+"""Who says the password is let in, and who does not costs little."""
+
+import asyncio
+import base64
+import hashlib
+import logging
+from ipaddress import ip_address
+
+import pytest
+
+from bley.web.password_gate import PasswordGate, TooManyAttemptsError
+from bley.web_password import PasswordHash
+
+PEER, OTHER = ip_address("192.0.2.1"), ip_address("192.0.2.2")
+
+
+def cheap_hash(password: str) -> PasswordHash:
+    """A hash that takes no time."""
+    digest = hashlib.scrypt(password.encode(), salt=b"salt" * 4, n=1024, r=8, p=1, dklen=32)
+    return PasswordHash(10, 8, 1, b"salt" * 4, digest)
+
+
+def basic(password: str, user: str = "bley") -> str:
+    """The header."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+class Counted(PasswordHash):
+    """A hash that counts how often it was computed."""
+
+    tried: list[str] = []  # noqa: RUF012 a dataclass with slots has no other place; each test empties it
+
+    def is_of(self, password: str) -> bool:
+        self.tried.append(password)
+        return super().is_of(password)
+
+
+@pytest.fixture
+def gate() -> PasswordGate:
+    Counted.tried.clear()
+    gate = PasswordGate(pause_seconds=0, monotonic_seconds=lambda: Clock.now)
+    Clock.now = 1000.0
+    known = cheap_hash("secret")
+    gate.take(Counted(known.ln, known.r, known.p, known.salt, known.digest))
+    return gate
+
+
+class Clock:
+    now = 1000.0
+
+
+@pytest.mark.parametrize("user", ["bley", "jane", ""])
+async def test_the_password_is_right_whoever_says_it(gate: PasswordGate, user: str) -> None:
+    assert await gate.admits(basic("secret", user), PEER)
+
+
+async def test_the_scheme_is_in_any_case(gate: PasswordGate) -> None:
+    assert await gate.admits(basic("secret").replace("Basic", "bAsIc "), PEER)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Basic",
+        "Basic !",
+        "Basic " + base64.b64encode(b"secret").decode(),
+        "Basic " + base64.b64encode(b"bley:").decode(),
+        "Basic " + base64.b64encode(b"bley:\xff").decode(),
+        "Digest secret",
+        "Bearer",
+        "Bearer secret",
+        "Bearer \udcff",
+    ],
+)
+async def test_what_has_no_password_is_wrong_at_no_cost(gate: PasswordGate, header: str) -> None:
+    assert not await gate.admits(header, PEER)
+    assert not Counted.tried
+
+
+async def test_a_wrong_password_is_wrong_each_time(gate: PasswordGate) -> None:
+    for _ in range(2):
+        assert not await gate.admits(basic("wrong"), PEER)
+    assert Counted.tried == ["wrong", "wrong"]
+
+
+async def test_without_a_password_everybody_is_let_in() -> None:
+    assert await PasswordGate().admits("", PEER)
+
+
+async def test_what_was_right_is_remembered_for_ten_minutes_after_its_last_use(gate: PasswordGate) -> None:
+    for _ in range(3):
+        assert await gate.admits(basic("secret"), OTHER)
+        Clock.now += 599
+    assert Counted.tried == ["secret"]
+    Clock.now += 2
+    assert await gate.admits(basic("secret"), PEER)
+    assert Counted.tried == ["secret", "secret"]
+
+
+async def test_who_says_the_same_at_once_is_answered_by_one_look(gate: PasswordGate) -> None:
+    assert all(await asyncio.gather(*(gate.admits(basic("secret"), PEER) for _ in range(9))))
+    assert Counted.tried == ["secret"]
+
+
+async def test_a_peer_tries_one_at_a_time(gate: PasswordGate) -> None:
+    trying = asyncio.create_task(gate.admits(basic("one"), PEER))
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyAttemptsError):
+        await gate.admits(basic("secret"), PEER)
+    assert await gate.admits(basic("secret"), OTHER), "who is another"
+    assert not await trying
+
+
+async def test_an_ipv6_network_is_one_peer(gate: PasswordGate) -> None:
+    trying = asyncio.create_task(gate.admits(basic("one"), ip_address("2001:db8::1")))
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyAttemptsError):
+        await gate.admits(basic("two"), ip_address("2001:db8::2"))
+    await trying
+
+
+async def test_four_peers_try_at_a_time_and_who_is_remembered_need_not(gate: PasswordGate) -> None:
+    assert await gate.admits(basic("secret"), PEER)
+    peers = [ip_address(f"198.51.100.{number}") for number in range(4)]
+    trying = [asyncio.create_task(gate.admits(basic(f"wrong {peer}"), peer)) for peer in peers]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyAttemptsError):
+        await gate.admits(basic("wrong"), OTHER)
+    assert await gate.admits(basic("secret"), OTHER)
+    assert not any(await asyncio.gather(*trying))
+    assert not await gate.admits(basic("wrong"), OTHER)
+
+
+async def test_a_wrong_password_is_answered_after_a_pause(gate: PasswordGate, monkeypatch: pytest.MonkeyPatch) -> None:
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    monkeypatch.setattr("bley.web.password_gate.asyncio.sleep", sleep)
+    gate = PasswordGate()
+    gate.take(cheap_hash("secret"))
+    assert await gate.admits(basic("secret"), PEER)
+    assert not await gate.admits(basic("wrong"), PEER)
+    assert paused == [2]
+
+
+async def test_a_new_password_makes_the_old_one_wrong(gate: PasswordGate) -> None:
+    assert await gate.admits(basic("secret"), PEER)
+    gate.take(cheap_hash("other"))
+    assert not await gate.admits(basic("secret"), PEER)
+    assert await gate.admits(basic("other"), PEER)
+
+
+async def test_one_that_changes_while_it_is_tried_lets_nobody_in(gate: PasswordGate) -> None:
+    trying = asyncio.create_task(gate.admits(basic("secret"), PEER))
+    await asyncio.sleep(0)
+    gate.take(cheap_hash("other"))
+    assert not await trying
+    assert not await gate.admits(basic("secret"), PEER)
+
+
+async def test_a_command_of_ours_shows_that_it_can_read_the_hash(gate: PasswordGate) -> None:
+    assert await gate.admits(f"Bearer {cheap_hash('secret').proof}", PEER)
+    assert not await gate.admits(f"Bearer {cheap_hash('other').proof}", PEER)
+
+
+async def test_wrong_ones_are_told_once_a_minute_with_their_number(
+    gate: PasswordGate, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            await gate.admits(basic("wrong"), PEER)
+        Clock.now += 60
+        await gate.admits(basic("wrong"), OTHER)
+    assert caplog.messages == [
+        "web_listen: 1 wrong passwords since this was last told, now from 192.0.2.1",
+        "web_listen: 3 wrong passwords since this was last told, now from 192.0.2.2",
+    ]
+    assert "wrong:" not in caplog.text
