@@ -14,17 +14,18 @@ import uvloop
 
 from bley import __version__
 from bley.checks.list_watch import ListWatch
-from bley.cli_options import EXIT_FAILED, EXIT_WRONG_SETTINGS, config_option, load_settings, refuse
+from bley.cli_options import EXIT_FAILED, EXIT_WRONG_SETTINGS, config_option, json_option, load_settings, refuse
 from bley.config import Settings, show
 from bley.config_file import Configuration, find_file, load
 from bley.core.errors import SettingsError
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.daemon import Daemon
-from bley.explain import Step, explain
+from bley.documents import print_document, print_steps
+from bley.explain import Explanation, explain
 from bley.graph_cli import graph
+from bley.history_cli import stats, top, why
 from bley.list_commands import ListsError, show_lists, test_lists
-from bley.log import printable
 from bley.log_output import configure_log
 from bley.ports import utc_now
 from bley.serving import Dns
@@ -112,25 +113,32 @@ def ask(before: Path | None, file: Path | None, request: Request) -> None:
 
 @main.command("explain")
 @config_option
+@json_option
 @click.pass_obj
 @_request_options
-def explain_(before: Path | None, file: Path | None, request: Request) -> None:
+def explain_(before: Path | None, file: Path | None, as_json: bool, request: Request) -> None:
     """Show every step of the decision about a request, without storing anything."""
-    configuration = load_settings(file or before)
-    for name, text in uvloop.run(_explain(configuration, request)):
-        click.echo(f"{name:<12}{printable(text)}")
+    explanation = uvloop.run(_explain(load_settings(file or before), request))
+    if as_json:
+        print_document(explanation.document)
+    else:
+        print_steps(explanation.steps)
 
 
 @main.command("lists")
 @config_option
 @click.option("--test", is_flag=True, help="Test the lists now, without the running bley.")
+@json_option
 @click.argument("zones", nargs=-1)
 @click.pass_obj
-def lists_(before: Path | None, file: Path | None, test: bool, zones: tuple[str, ...]) -> None:
+def lists_(before: Path | None, file: Path | None, test: bool, as_json: bool, zones: tuple[str, ...]) -> None:
     """Show how the DNS lists do: all that are configured, or these ZONES."""
     configuration = load_settings(file or before)
     try:
-        is_well = test_lists(configuration.settings, zones) if test else show_lists(configuration, zones)
+        if test:
+            is_well = test_lists(configuration.settings, zones, as_json=as_json)
+        else:
+            is_well = show_lists(configuration, zones, as_json=as_json)
     except ListsError as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if is_well else EXIT_FAILED)
@@ -148,7 +156,7 @@ def check_config(before: Path | None, file: Path | None) -> None:
     click.echo(show(configuration.settings), nl=False)
 
 
-for _command in (import_, export, forget, graph, web_password):
+for _command in (why, stats, top, import_, export, forget, graph, web_password):
     main.add_command(_command)
 
 
@@ -204,7 +212,7 @@ def _detach() -> Callable[[], None]:
     return ready
 
 
-async def _explain(configuration: Configuration, request: Request) -> list[Step]:
+async def _explain(configuration: Configuration, request: Request) -> Explanation:
     logging.getLogger("bley").addHandler(logging.NullHandler())  # the steps say it all
     watch = ListWatch(utc_now)
     dns = Dns(configuration.settings, watch)

@@ -1,15 +1,19 @@
-"""What all commands share: the option `-c`, and how wrong settings end a command."""
+"""What commands share: the options `-c` and `--json`, and how wrong settings and other failures end a command."""
 
+import asyncio
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from bley.config_file import Configuration, find_file, load
-from bley.core.errors import SettingsError
+from bley.core.errors import BleyError, SettingsError
 
-__all__ = ["EXIT_FAILED", "EXIT_WRONG_SETTINGS", "config_option", "load_settings", "refuse"]
+__all__ = ["EXIT_FAILED", "EXIT_WRONG_SETTINGS", "config_option", "json_option", "load_settings", "refuse", "run"]
+
+_T = TypeVar("_T")
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTINGS = 2
@@ -21,6 +25,8 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     help="Settings file; else /etc/bley/bley.conf, ./bley.conf, or the defaults.",
 )
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, see docs/json.md.")
 
 
 def load_settings(file: Path | None, *, makes_key: bool = False) -> Configuration:
@@ -35,3 +41,15 @@ def refuse(error: SettingsError) -> NoReturn:
     """End the command with all that is to be mended."""
     click.echo("\n".join(map(str, error.faults)), err=True)
     sys.exit(EXIT_WRONG_SETTINGS)
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Its result; what bley foresaw ends the command with its text."""
+    try:
+        return asyncio.run(work)
+    except SettingsError as error:
+        refuse(error)
+    except KeyboardInterrupt as error:
+        raise click.ClickException("interrupted") from error
+    except BleyError as error:
+        raise click.ClickException(str(error)) from error

@@ -20,7 +20,7 @@ from bley.core.scores import DEFAULT, Scores, parse_scores
 from bley.core.triplet import GreylistBy, TripletRules
 from bley.database import DEFAULT_PORTS, Database, DbType, Tls, hide_password, parse_database
 
-__all__ = ["Settings", "show", "split_server"]
+__all__ = ["Settings", "parse_duration", "show", "split_server"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
@@ -39,15 +39,18 @@ def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
 
 
 def _duration_in(unit: str) -> BeforeValidator:
-    def parse(text: str) -> timedelta:
-        if not (match := _DURATION.fullmatch(text.strip().lower())):
-            raise ValueError("is no duration: write it as 90s, 5m, 12h or 40d")
-        seconds = float(match[1]) * _SECONDS[match[2] or unit]
-        if seconds > _LONGEST.total_seconds():
-            raise ValueError(f"is longer than {_LONGEST.days}d")
-        return timedelta(seconds=seconds)
+    return _from_text(lambda text: parse_duration(text, unit))
 
-    return _from_text(parse)
+
+def parse_duration(text: str, unit: str = "") -> timedelta:
+    """A duration as settings have it; `unit` is that of a number alone. Raises ValueError, which says what is right."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if not match or not (match[2] or unit):
+        raise ValueError("is no duration: write it as 90s, 5m, 12h or 40d")
+    seconds = float(match[1]) * _SECONDS[match[2] or unit]
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(f"is longer than {_LONGEST.days}d")
+    return timedelta(seconds=seconds)
 
 
 def _boolean(text: str) -> bool:

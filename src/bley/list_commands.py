@@ -1,7 +1,6 @@
 """`bley lists`: how the DNS lists do in the running bley, and `bley lists --test`: how they do now."""
 
 import asyncio
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -15,52 +14,43 @@ from bley.core.dnslists import DnsList, parse_dns_lists
 from bley.core.errors import BleyError
 from bley.core.known_lists import shown_zone
 from bley.core.list_health import ListState
+from bley.documents import print_document
 from bley.log import printable
+from bley.tables import print_table
 from bley.uncached import DnspythonResolver
-from bley.web_client import WebError, ask_web
+from bley.web_client import WebError, ask_lists
 
-__all__ = ["ListsError", "show_lists", "test_lists"]
+__all__ = ["ListsError", "print_lists", "show_lists", "shown_state", "test_lists"]
 
 
 class ListsError(BleyError):
     """What was asked for cannot be shown; the text says why and what would be right."""
 
 
-def show_lists(configuration: Configuration, zones: Sequence[str]) -> bool:
+def show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: bool) -> bool:
     """Print a table of the running bley's lists, all or these; whether all of them are well. Raises ListsError."""
-    reports = _chosen(_fetch(configuration), zones)
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("list", "setting", "state", "since", "answers", "listed", "median", "95 %", "last error"):
-        table.add_column(title, justify="right" if title in ("answers", "listed", "median", "95 %") else "left")
-    for report in reports:
-        table.add_row(*_row(report))
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console.width = 250  # into a pipe: one line a list
-    console.print(table)
-    for report in reports:
-        if report["what"]:
-            console.print(f"{report['name']}: {printable(report['what'])}", soft_wrap=True)
+    try:
+        reports = _chosen(ask_lists(configuration), zones)
+    except WebError as error:
+        raise ListsError(f"{error}; `bley lists --test` needs no running bley") from error
+    if as_json:
+        print_document({"lists": reports})
+    else:
+        print_lists(reports)
+        for report in reports:
+            if report["what"]:
+                print(f"{report['name']}: {printable(report['what'])}")
     return not any(_is_ill(report) for report in reports)
+
+
+def print_lists(reports: Iterable[ListReport]) -> None:
+    """Print the table."""
+    titles = ("list", "setting", "state", "since", "answers", "listed", "median", "95 %", "last error")
+    print_table(titles, map(_row, reports), right=("answers", "listed", "median", "95 %"))
 
 
 def _is_ill(report: ListReport) -> bool:
     return not {report["state"], report["state_ipv6"]} <= {ListState.WELL, ListState.NOT_SERVED}
-
-
-def _fetch(configuration: Configuration) -> list[ListReport]:
-    without = "`bley lists --test` needs no running bley"
-    try:
-        reports: list[ListReport] = json.loads(ask_web(configuration, "/lists"))
-    except WebError as error:
-        raise ListsError(f"{error}; {without}") from error
-    except ValueError as error:
-        place = configuration.settings.web_listen
-        raise ListsError(f"web_listen {place} is not bley's, it answers no lists; {without}") from error
-    return reports
 
 
 def _chosen(reports: Iterable[ListReport], zones: Sequence[str]) -> list[ListReport]:
@@ -77,17 +67,18 @@ def _row(report: ListReport) -> list[str]:
     return [
         report["name"],
         report["setting"],
-        _state(report),
+        shown_state(report),
         _time(report["since"]),
         str(sum(answers.values())),
         f"{listed / (listed + clear):.1%}" if listed + clear else "-",
         _milliseconds(report["median_seconds"]),
         _milliseconds(report["p95_seconds"]),
-        f"{_time(at)} {printable(report['last_error'])}" if at else "-",
+        f"{_time(at)} {report['last_error']}" if at else "-",
     ]
 
 
-def _state(report: ListReport) -> str:
+def shown_state(report: ListReport) -> str:
+    """How the list does, for clients of both IP versions."""
     state, state_ipv6 = report["state"], report["state_ipv6"]
     match state, state_ipv6:
         case ListState.WELL, ListState.NOT_SERVED:
@@ -107,13 +98,16 @@ def _milliseconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{1000 * seconds:.1f} ms"
 
 
-def test_lists(settings: Settings, zones: Sequence[str]) -> bool:
+def test_lists(settings: Settings, zones: Sequence[str], *, as_json: bool) -> bool:
     """Test the configured lists, or these, now, and print what is wrong; whether nothing is. Raises ListsError."""
     try:
         lists = parse_dns_lists(" ".join(zones)) if zones else (*settings.dnsbls, *settings.dnswls)
     except ValueError as error:
         raise ListsError(str(error)) from error
     results = uvloop.run(_test_all({dns_list.zone: dns_list for dns_list in lists}.values(), settings))
+    if as_json:
+        print_document({"lists": [dict(zip(("name", "words", "is_well"), result, strict=True)) for result in results]})
+        return all(is_well for _, _, is_well in results)
     width = max((len(name) for name, _, _ in results), default=0)
     for name, words, _ in results:
         print(f"{name:<{width}}  {printable(words)}")

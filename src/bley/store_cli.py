@@ -1,25 +1,24 @@
 """The commands `bley import`, `bley export` and `bley forget`."""
 
-import asyncio
 import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO, TypeVar, cast
+from typing import TextIO, cast
 
 import click
 
-from bley.cli_options import config_option, load_settings, refuse
-from bley.core.errors import BleyError, SettingsError
+from bley.cli_options import config_option, json_option, load_settings, run
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
 from bley.core.wanted import Wanted
 from bley.database import Database, parse_database, read_password
+from bley.documents import print_document, record_document
 from bley.interruption import Interruption
 from bley.json_lines import FormatError, read_lines
 from bley.log import printable
@@ -30,6 +29,7 @@ from bley.predecessors.postgrey import read_postgrey
 from bley.predecessors.sqlgrey import read_sqlgrey
 from bley.store.opening import open_sql
 from bley.store_commands import ImportCount, StoreCommands
+from bley.tables import print_table
 
 __all__ = ["export", "forget", "import_"]
 
@@ -37,8 +37,6 @@ _PASSWORD_VARIABLE = "BLEY_IMPORT_PASSWORD"
 _MAX_REASONS = 20
 _MAX_SHOWN = 1000
 _READERS = {"sqlgrey": read_sqlgrey, "bley": read_bley2}
-
-_T = TypeVar("_T")
 
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Change nothing, only say what would be done.")
 
@@ -87,12 +85,12 @@ def import_(
     commands = StoreCommands(configuration, utc_now(), interruption, dry_run=dry_run)
     if source == "postgrey" and place:
         found = read_postgrey(Path(place), timedelta(seconds=delay), auto_whitelist_clients)
-        count = _run(commands.take(interruption.read(found, waits=False)))
+        count = run(commands.take(interruption.read(found, waits=False)))
     elif place:
-        count = _run(_take_from_database(commands, source, _database(place, password_file)))
+        count = run(_take_from_database(commands, source, _database(place, password_file)))
     else:
         with _reading(source) as records:
-            count = _run(commands.take(interruption.read(records(configuration.triplet_rules), waits=source == "-")))
+            count = run(commands.take(interruption.read(records(configuration.triplet_rules), waits=source == "-")))
     _tell(source, count, dry_run=dry_run)
 
 
@@ -138,7 +136,7 @@ def export(before: Path | None, file: Path | None, target: str) -> None:
     """Write all records as JSON lines to FILE, or to standard output."""
     commands = StoreCommands(load_settings(file or before), utc_now(), Interruption())
     with _writing(target) as opened:
-        count = _run(commands.export(opened))
+        count = run(commands.export(opened))
     click.echo(f"{count} records exported", err=True)
 
 
@@ -149,6 +147,7 @@ def export(before: Path | None, file: Path | None, target: str) -> None:
 @click.option("--recipient", default="", help="The same.")
 @click.option("--all", "everything", is_flag=True, help="All records there are.")
 @_dry_run_option
+@json_option
 @click.pass_obj
 def forget(
     before: Path | None,
@@ -158,6 +157,7 @@ def forget(
     recipient: str,
     everything: bool,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Forget records, so that their mail is a stranger's again; --dry-run shows them.
 
@@ -167,35 +167,22 @@ def forget(
     if (wanted == Wanted()) != everything:
         raise click.UsageError("say which: --client, --sender, --recipient, or --all")
     commands = StoreCommands(load_settings(file or before), utc_now(), Interruption(), dry_run=dry_run)
-    found = _run(commands.forget(wanted))
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("client", "sender", "recipient", "status", "first seen", "last seen", box=None, pad_edge=False)
-    for triplet, record in found[:_MAX_SHOWN]:
-        times = (f"{instant:%Y-%m-%d %H:%M}" for instant in (record.first_seen, record.last_seen))
-        texts = (triplet.client, triplet.sender, triplet.recipient, record.status.name.lower())
-        table.add_row(*map(printable, texts), *times)
-    console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 1000  # into a pipe: one line a record
+    found = run(commands.forget(wanted))
+    if as_json:
+        print_document({"is_dry_run": dry_run, "forgotten": [record_document(*each) for each in found]})
+        return
     if found and dry_run:
-        console.print(table)
+        titles = "client", "sender", "recipient", "status", "first seen", "last seen"
+        print_table(titles, map(_row, found[:_MAX_SHOWN]))
     if dry_run and len(found) > _MAX_SHOWN:
         click.echo(f"and {len(found) - _MAX_SHOWN} more")
     click.echo(f"{len(found)} records {'would be ' if dry_run else ''}forgotten")
 
 
-def _run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Its result; what bley foresaw ends the command with its text."""
-    try:
-        return asyncio.run(work)
-    except SettingsError as error:
-        refuse(error)
-    except KeyboardInterrupt as error:
-        raise click.ClickException("interrupted") from error
-    except BleyError as error:
-        raise click.ClickException(str(error)) from error
+def _row(item: tuple[Triplet, Record]) -> list[str]:
+    triplet, record = item
+    times = (f"{instant:%Y-%m-%d %H:%M}" for instant in (record.first_seen, record.last_seen))
+    return [*triplet, record.status.name.lower(), *times]
 
 
 @contextlib.contextmanager

@@ -1,13 +1,15 @@
-"""Asks the running bley at `web_listen`, from its own machine: for `bley lists`."""
+"""Asks the running bley at `web_listen`, from its own machine: for `bley lists`, `bley stats`, `bley top`."""
 
 import http.client
+import json
 import ssl
 from ipaddress import ip_address
 
+from bley.checks.list_report import ListReport
 from bley.config_file import Configuration
 from bley.core.errors import BleyError
 
-__all__ = ["WebError", "ask_web"]
+__all__ = ["WebError", "ask_lists", "ask_web"]
 
 _WAIT_SECONDS = 5.0
 
@@ -35,6 +37,16 @@ def ask_web(configuration: Configuration, path: str) -> bytes:
         said = text.decode(errors="replace").strip()
         raise WebError(f"web_listen {settings.web_listen} answers {answer.status} {answer.reason}: {said}")
     return text
+
+
+def ask_lists(configuration: Configuration) -> list[ListReport]:
+    """How its DNS lists do. Raises WebError."""
+    try:
+        reports: list[ListReport] = json.loads(ask_web(configuration, "/lists"))
+    except ValueError as error:
+        place = configuration.settings.web_listen
+        raise WebError(f"web_listen {place} is not bley's, it answers no lists") from error
+    return reports
 
 
 def _connect(configuration: Configuration, host: str, port: int) -> http.client.HTTPConnection:

@@ -17,6 +17,7 @@ from bley.core.greylist import Record, Standing, Status, Timing, united
 from bley.core.mail import Triplet, parse_address
 from bley.core.policy import Reason
 from bley.core.search import DecisionQuery, StoredDecision
+from bley.core.steps import shown_instant
 from bley.core.triplet import TripletRules
 
 __all__ = ["Fate", "Sequel", "places", "record_of", "sequel", "shown_seconds", "waited_query"]
@@ -50,14 +51,14 @@ class Sequel(NamedTuple):
         match self.fate:
             case Fate.PASSED if self.passed_at and self.delay is not None:
                 delay = shown_seconds(self.delay)
-                return f"{wait}came back and passed {_at(self.passed_at)}, {delay} after its first attempt"
+                return f"{wait}came back and passed {shown_instant(self.passed_at)}, {delay} after its first attempt"
             case Fate.PASSED:
                 return f"{wait}has passed since"
             case Fate.FORGOTTEN:
                 return f"{wait}did not come back, or its record was removed: it is a stranger again"
             case Fate.NOT_CARRIED_OUT:
                 return "it passed, since mode = observe carries out no deferral"
-        last = f"last attempt {_at(self.last_attempt)}" if self.last_attempt else ""
+        last = f"last attempt {shown_instant(self.last_attempt)}" if self.last_attempt else ""
         if self.fate is Fate.WAITING and self.left is not None:
             return f"{wait}still waiting, {shown_seconds(self.left)} left, {last}"
         return f"{wait}the wait is over, but it has not come back, {last}"
@@ -128,7 +129,3 @@ _UNITS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
 def _seconds(decision: StoredDecision, name: str) -> timedelta | None:
     number = decision.details.get(name)
     return None if number is None else timedelta(seconds=number)
-
-
-def _at(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"

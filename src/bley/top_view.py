@@ -1,0 +1,142 @@
+"""What `bley top` shows, as rich draws it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import itemgetter
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bley.checks.list_report import ListReport
+from bley.core.search import StoredDecision
+from bley.core.statistics import Figures
+from bley.core.steps import shown_instant
+from bley.list_commands import shown_state
+from bley.log import printable
+
+__all__ = ["COUNTED_MINUTES", "Picture", "RateOf", "draw"]
+
+COUNTED_MINUTES = 15
+"""The time of what is counted in the store."""
+
+_REASONS = 8
+
+_COLUMNS = ("now /s", "1 min /s", f"{COUNTED_MINUTES} min")
+
+RateOf = Mapping[tuple[str, str], float]
+"""By outcome and reason, in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that is shown at once; of who is away the error."""
+
+    at: datetime
+    now: RateOf
+    minute: RateOf
+    lists: Sequence[ListReport]
+    store_is_down: bool
+    dns_is_silent: bool
+    web_error: str
+    figures: Figures
+    latest: Sequence[StoredDecision]
+    waiting: int | None
+    store_error: str
+
+
+def draw(picture: Picture) -> RenderableType:
+    """The picture, the latest decisions last: they are what does not fit."""
+    beside = Table.grid(padding=(0, 4))
+    beside.add_row(_rates(picture), _reasons(picture))
+    parts: list[RenderableType] = [_heading(picture), Text(), beside, Text()]
+    if picture.lists:
+        parts += [_lists(picture.lists), Text()]
+    return Group(*parts, _latest(picture.latest))
+
+
+def _heading(picture: Picture) -> Text:
+    text = Text(f"bley top  {shown_instant(picture.at)}\n", style="bold")
+    if picture.web_error:
+        text.append(f"bley    {printable(picture.web_error)}\n", "bold red")
+    else:
+        text.append("bley    answers", "green")
+        text.append("; the DNS is silent\n" if picture.dns_is_silent else "\n", "bold red")
+    if picture.store_error:
+        text.append(f"store   {printable(picture.store_error)}", "bold red")
+    elif picture.store_is_down:
+        text.append("store   is down for bley: mail is answered by on_store_error", "bold red")
+    else:
+        text.append("store   well", "green")
+    waiting = "-" if picture.waiting is None else str(picture.waiting)
+    return text.append(f"\nwaiting {waiting}", "not bold")
+
+
+def _rates(picture: Picture) -> Table:
+    table = _table("requests", *_COLUMNS)
+    figures = picture.figures
+    counted = {"passed": sum(figures.passed.values()), "deferred": sum(figures.deferred.values())}
+    now, minute = (_summed(rates, _passed_or_deferred) for rates in (picture.now, picture.minute))
+    for outcome, number in counted.items():
+        table.add_row(outcome, _rate(now, outcome), _rate(minute, outcome), str(number))
+    everything = (f"{sum(rates.values()):.1f}" if rates else "-" for rates in (now, minute))
+    table.add_row("all", *everything, str(figures.requests))
+    return table
+
+
+def _reasons(picture: Picture) -> Table:
+    """The most frequent."""
+    table = _table("reason", *_COLUMNS)
+    now, minute = (_summed(rates, itemgetter(1)) for rates in (picture.now, picture.minute))
+    counted = Counter(picture.figures.passed) + Counter(picture.figures.deferred)
+    there = {reason for reason, rate in minute.items() if rate} | {*counted}
+    for reason in sorted(there, key=lambda reason: (-counted[reason], reason))[:_REASONS]:
+        table.add_row(reason, _rate(now, reason), _rate(minute, reason), str(counted[reason]))
+    return table
+
+
+def _passed_or_deferred(key: tuple[str, str]) -> str:
+    return "passed" if key[0] == "pass" else "deferred"
+
+
+def _summed(rates: RateOf, name_of: Callable[[tuple[str, str]], str]) -> dict[str, float]:
+    summed: dict[str, float] = {}
+    for key, rate in rates.items():
+        summed[name_of(key)] = summed.get(name_of(key), 0) + rate
+    return summed
+
+
+def _rate(rates: Mapping[str, float], name: str) -> str:
+    return f"{rates.get(name, 0):.1f}" if rates else "-"
+
+
+def _lists(reports: Sequence[ListReport]) -> Table:
+    table = Table("list", "state", "answers", "95 %", box=None, pad_edge=False, header_style="bold")
+    for report in reports:
+        state, slow = shown_state(report), report["p95_seconds"]
+        style = "green" if state.startswith("well") else "yellow" if state == "untested" else "bold red"
+        delay = "-" if slow is None else f"{1000 * slow:.0f} ms"
+        table.add_row(report["name"], Text(state, style), str(sum(report["answers"].values())), delay)
+    return table
+
+
+def _latest(decisions: Sequence[StoredDecision]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("UTC", "outcome", "reason", "client", "sender", "recipient"):
+        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    for decision in decisions:
+        client = f"{decision.client_name} [{decision.client_address}]"
+        cells = decision.reason, client, f"<{decision.sender}>", f"<{decision.recipient}>"
+        outcome = Text(decision.outcome, "yellow" if decision.defers else "green")
+        table.add_row(f"{decision.at:%H:%M:%S}", outcome, *(Text(printable(cell)) for cell in cells))
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for title in others:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,170 @@
+"""`bley why`: the decisions about a mail, what became of each, and what to do if it was wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from bley.config_file import Configuration
+from bley.core.advice import Advice, advice
+from bley.core.evidence import Check
+from bley.core.greylist import Record, Standing, Status
+from bley.core.mail import Triplet
+from bley.core.search import DecisionQuery, Search, StoredDecision
+from bley.core.sequel import Sequel, places, record_of, sequel, shown_seconds, waited_query
+from bley.core.steps import (
+    Step,
+    finding_steps,
+    shown_instant,
+    shown_record,
+    shown_request,
+    shown_triplet,
+    shown_verdict,
+)
+from bley.documents import instant_document, record_document
+from bley.store.history import History
+
+__all__ = ["Account", "Told", "why"]
+
+_MOST_WAITED = 10_000
+
+
+class Told(NamedTuple):
+    """One decision; of a deferral what became of it."""
+
+    decision: StoredDecision
+    sequel: Sequel | None
+    advice: Sequence[Advice]
+
+    @property
+    def steps(self) -> list[Step]:
+        """For people."""
+        decision = self.decision
+        steps = [("when", shown_instant(decision.at)), ("request", shown_request(decision))]
+        if decision.triplet:
+            steps.append(("triplet", shown_triplet(decision.triplet)))
+        if standing := decision.details.get("standing"):
+            steps.append(("standing", standing))
+        steps += finding_steps(decision.details.get("findings", {}), _why_not)
+        steps.append(("verdict", _verdict(decision)))
+        if ids := [f"{name}={text}" for name in ("instance", "queue_id") if (text := getattr(decision, name))]:
+            steps.append(("log", ", ".join(ids)))
+        if self.sequel:
+            steps.append(("then", str(self.sequel)))
+        return steps
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For programs: docs/json.md."""
+        fields = self.decision._asdict() | {"at": instant_document(self.decision.at)}
+        details = fields.pop("details")
+        triplet = self.decision.triplet
+        return fields | {
+            "triplet": triplet and triplet._asdict(),
+            **{name: details.get(name) for name in _DETAILS},
+            "findings": details.get("findings", {}),
+            "sequel": self.sequel and _sequel_document(self.sequel),
+            "advice": [each._asdict() for each in self.advice],
+        }
+
+
+_DETAILS = ("standing", "first_seen", "attempts", "wait_seconds", "delay_seconds", "entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All that was found, the newest first."""
+
+    configuration: Configuration
+    text: str
+    now: datetime
+    told: Sequence[Told]
+    records: Sequence[tuple[Triplet, Record]]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known."""
+        return not (self.told or self.records)
+
+    def shown_record(self, record: Record) -> str:
+        """A record, and how long it waits."""
+        timing = self.configuration.settings.timing
+        text = shown_record(record)
+        if record.status is not Status.GREYLISTED:
+            return text
+        match timing.standing(record, self.now):
+            case Standing.EARLY:
+                return f"{text}, {shown_seconds(timing.remaining(record, self.now))} left"
+            case Standing.NEW:
+                return f"{text}, too long ago: a stranger again"
+        return f"{text}, the wait is over"
+
+    @property
+    def nothing(self) -> str:
+        """Why nothing may be known."""
+        days = shown_seconds(self.configuration.settings.log_days)
+        return (
+            f"nothing is known of {self.text}: decisions are kept for {days} (log_days); "
+            "of floods of known mail some are only counted"
+        )
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For programs: docs/json.md."""
+        return {
+            "query": self.text,
+            "at": instant_document(self.now),
+            "decisions": [each.document for each in self.told],
+            "records": [self._record_document(*each) for each in self.records],
+        }
+
+    def _record_document(self, triplet: Triplet, record: Record) -> dict[str, Any]:
+        left = None
+        if record.status is Status.GREYLISTED:
+            left = max(self.configuration.settings.timing.remaining(record, self.now).total_seconds(), 0.0)
+        return record_document(triplet, record) | {"left_seconds": left}
+
+
+async def why(history: History, configuration: Configuration, text: str, limit: int, now: datetime) -> Account:
+    """What is known of `text`, at most so many decisions and records. Raises StoreError."""
+    rules = configuration.triplet_rules
+    search = Search(text, rules)
+    decisions = await history.decisions(DecisionQuery(search=search), limit)
+    records = await history.records(search, limit)
+    deferrals = [decision for decision in decisions if decision.defers and decision.triplet]
+    known = await history.find([place for deferral in deferrals for place in places(deferral, rules)])
+    waited = await history.decisions(waited_query(deferrals), _MOST_WAITED) if deferrals else []
+
+    def told(decision: StoredDecision) -> Told:
+        became = None
+        if decision in deferrals:
+            record = record_of(decision, known, rules)
+            became = sequel(decision, record, waited, configuration.settings.timing, now)
+        return Told(decision, became, advice(decision, configuration.list_files))
+
+    return Account(configuration, text, now, list(map(told, decisions)), records)
+
+
+def _why_not(_check: Check) -> str:
+    return "not asked"
+
+
+def _verdict(decision: StoredDecision) -> str:
+    details: Mapping[str, Any] = decision.details
+    return shown_verdict(
+        decision.reason,
+        defers=decision.defers,
+        entry=details.get("entry", ""),
+        wait_seconds=details.get("wait_seconds"),
+        delay_seconds=details.get("delay_seconds"),
+    )
+
+
+def _sequel_document(became: Sequel) -> dict[str, Any]:
+    return {
+        "fate": became.fate.value,
+        "passed_at": became.passed_at and instant_document(became.passed_at),
+        "delay_seconds": became.delay and became.delay.total_seconds(),
+        "left_seconds": None if became.left is None else became.left.total_seconds(),
+        "last_attempt": became.last_attempt and instant_document(became.last_attempt),
+    }
