@@ -1,12 +1,18 @@
-"""Stand-ins for the ports: time that is told, a DNS that is data; and a list that is well."""
+"""Stand-ins for the ports: time that is told, a DNS that is data, a history that is a list; a DNS list that is well."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bley.checks.list_report import ListReport
-from bley.core.errors import ResolverError
+from bley.core.errors import ResolverError, StoreError
+from bley.core.greylist import Record, Status
+from bley.core.mail import Triplet
+from bley.core.periods import Period
+from bley.core.search import DecisionQuery, Search, StoredDecision
+from bley.core.statistics import Count
 from bley.ports import ResourceRecord, RrType
+from bley.store.history import Waiting
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -81,3 +87,54 @@ def _give(answer: asyncio.Future[Sequence[ResourceRecord]], records: Sequence[Re
 def _fail(answer: asyncio.Future[Sequence[ResourceRecord]], error: ResolverError) -> None:
     if not answer.done():
         answer.set_exception(error)
+
+
+class FakeHistory:
+    """A History of these, the newest first; `error` is raised by whatever is asked."""
+
+    place = "memory"
+
+    def __init__(
+        self,
+        decisions: Sequence[StoredDecision] = (),
+        records: Mapping[Triplet, Record] | None = None,
+        counts: Mapping[Count, int] | None = None,
+    ) -> None:
+        self._decisions, self._records, self._counts = decisions, records or {}, counts or {}
+        self.error = ""
+
+    def _fail_if_wanted(self) -> None:
+        if self.error:
+            raise StoreError(self.error)
+
+    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+        self._fail_if_wanted()
+        first = period.since(now).timestamp()
+        return {count: number for count, number in self._counts.items() if count.start >= first}
+
+    async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
+        self._fail_if_wanted()
+        numbers = [decision.number for decision in self._decisions]
+        return list(filter(query.fits, self._decisions[numbers.index(before) + 1 if before else 0 :]))[:limit]
+
+    async def decision(self, number: str) -> StoredDecision | None:
+        self._fail_if_wanted()
+        return next((decision for decision in self._decisions if decision.number == number), None)
+
+    async def waiting(self, since: datetime, limit: int) -> Waiting:
+        self._fail_if_wanted()
+        found = [
+            item for item in self._records.items() if item[1].status is Status.GREYLISTED and item[1].last_seen >= since
+        ]
+        return Waiting(len(found), found[:limit])
+
+    async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
+        self._fail_if_wanted()
+        return [item for item in self._records.items() if search.fits_triplet(item[0])][:limit]
+
+    async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+        self._fail_if_wanted()
+        return {triplet: self._records[triplet] for triplet in triplets if triplet in self._records}
+
+    async def close(self) -> None:
+        """Nothing to let go."""

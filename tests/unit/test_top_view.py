@@ -1,0 +1,85 @@
+"""What `bley top` shows."""
+
+import io
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console
+
+from bley.checks.list_report import ListReport
+from bley.core.search import StoredDecision
+from bley.core.statistics import Figures
+from bley.top_view import Picture, draw
+from tests.fakes import NOON
+
+WORDS = "192.0.2.1", "mx\x1b.example.com", "friend", "a\n@example.com", "jane@example.org", "", ""
+LIST = ListReport(
+    name="bl.example",
+    setting="dnsbls",
+    entries="bl.example",
+    state="ill",
+    state_ipv6="ill",
+    since="",
+    what="",
+    last_error="",
+    last_error_at=None,
+    answers={"listed": 3, "clear": 4},
+    median_seconds=None,
+    p95_seconds=0.0123,
+)
+PICTURE = Picture(
+    at=NOON,
+    now={("pass", "known"): 5.0, ("greylist", "helo"): 2.0, ("greylist", "early"): 1.0},
+    minute={("pass", "known"): 4.0, ("greylist", "helo"): 0.5, ("pass", "clean"): 0.25},
+    lists=[LIST],
+    store_is_down=False,
+    dns_is_silent=False,
+    web_error="",
+    figures=Figures(passed={"known": 30}, deferred={"helo": 12, "early": 3}),
+    latest=[StoredDecision("1", NOON - timedelta(minutes=1), "greylist", "helo", *WORDS, {})],
+    waiting=17,
+    store_error="",
+)
+
+
+def _drawn(**changes: Any) -> list[str]:
+    console = Console(file=io.StringIO(), width=200, markup=False, highlight=False, emoji=False)
+    console.print(draw(replace(PICTURE, **changes)))
+    assert isinstance(console.file, io.StringIO)
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+
+def test_a_picture() -> None:
+    assert _drawn() == [
+        "bley top 2026-11-23 12:00:00 UTC",
+        "bley answers",
+        "store well",
+        "waiting 17",
+        "",
+        "requests now /s 1 min /s 15 min reason now /s 1 min /s 15 min",
+        "passed 5.0 4.2 30 known 5.0 4.0 30",
+        "deferred 3.0 0.5 15 helo 2.0 0.5 12",
+        "all 8.0 4.8 45 early 1.0 0.0 3",
+        "clean 0.0 0.2 0",
+        "",
+        "list state answers 95 %",
+        "bl.example ill 7 12 ms",
+        "",
+        "UTC outcome reason client sender recipient",
+        r"11:59:00 greylist helo mx\x1b.example.com [192.0.2.1] <a\x0a@example.com> <jane@example.org>",
+    ]
+
+
+def test_who_is_away_is_told() -> None:
+    lines = _drawn(now={}, minute={}, lists=[], web_error="no answer", waiting=None, store_error="x: is away")
+    assert lines[1:4] == ["bley no answer", "store x: is away", "waiting -"]
+    assert "passed - - 30 known - - 30" in lines
+
+
+def test_what_bley_says_is_told() -> None:
+    lines = _drawn(dns_is_silent=True, store_is_down=True)
+    assert lines[1:3] == [
+        "bley answers; the DNS is silent",
+        "store is down for bley: mail is answered by on_store_error",
+    ]

@@ -1,0 +1,89 @@
+"""Why a mail was deferred, and what became of it."""
+
+from datetime import timedelta
+from typing import Any
+
+from bley.config import Settings
+from bley.config_file import Configuration
+from bley.core.exemptions import ClientExemptions, MailExemptions
+from bley.core.greylist import Record, Status
+from bley.core.mail import Triplet
+from bley.core.search import StoredDecision
+from bley.core.sequel import Fate
+from bley.why import why
+from tests.fakes import NOON, FakeHistory
+
+MINUTE = timedelta(minutes=1)
+CONFIGURATION = Configuration(None, Settings(), MailExemptions(), ClientExemptions(), MailExemptions())
+JANE, JOE = (Triplet("192.0.2.0/24", "a@example.com", f"{name}@example.org") for name in ("jane", "joe"))
+
+
+def _decision(number: int, at: timedelta, reason: str, triplet: Triplet, **details: Any) -> StoredDecision:
+    words = "192.0.2.1", "unknown", "friend", triplet.sender, triplet.recipient, f"instance.{number}", "4XyZ"
+    outcome = "pass" if reason in ("waited", "clean") else "greylist"
+    details = {"triplet": list(triplet), **details}
+    return StoredDecision(str(number), NOON + at, outcome, reason, *words, details)
+
+
+HELO = {"helo": {"score": 2, "detail": "friend is not the client's name"}}
+WAITED = _decision(4, 7 * MINUTE, "waited", JANE, delay_seconds=420.0, first_seen=NOON.isoformat())
+HISTORY = FakeHistory(
+    [
+        WAITED,
+        _decision(3, MINUTE, "early", JANE, wait_seconds=300, standing="early"),
+        _decision(2, MINUTE, "helo", JOE, wait_seconds=300, findings=HELO),
+        _decision(1, 0 * MINUTE, "helo", JANE, wait_seconds=300, findings=HELO, standing="new"),
+    ],
+    {
+        JANE: Record(Status.CLEAN, NOON, NOON + 7 * MINUTE),
+        JOE: Record(Status.GREYLISTED, NOON + MINUTE, NOON + MINUTE),
+    },
+)
+
+
+OTHERS = "helo-looks-dynamic, client-has-no-name, helo-not-fqdn, helo-bare-address, helo-is-local, helo-claims-us"
+
+
+async def test_each_deferral_has_its_sequel() -> None:
+    """One came back, another has not; a pass has none."""
+    account = await why(HISTORY, CONFIGURATION, "a@example.com", 20, NOON + 8 * MINUTE)
+    found = [told.sequel and told.sequel.fate for told in account.told]
+    assert found == [None, Fate.PASSED, Fate.DUE, Fate.PASSED]
+    assert [record.status for _, record in account.records] == [Status.CLEAN, Status.GREYLISTED]
+
+
+async def test_the_pass_is_found_beyond_what_is_shown() -> None:
+    """And although what was looked for does not fit it."""
+    account = await why(HISTORY, CONFIGURATION, "instance.1", 1, NOON + 8 * MINUTE)
+    assert account.told[0].steps == [
+        ("when", "2026-11-23 12:00:00 UTC"),
+        ("request", "unknown [192.0.2.1], HELO friend, from <a@example.com> to <jane@example.org>"),
+        ("triplet", "client 192.0.2.0/24, sender <a@example.com>, recipient <jane@example.org>"),
+        ("standing", "new"),
+        ("helo", "2  friend is not the client's name"),
+        *((check, "-  not asked") for check in ("dyn", "s_eq_r", "spf", "dnsbl", "dnswl")),
+        ("others", f"0  {OTHERS}"),
+        ("verdict", "defer, reason helo; a retry passes after 300 s"),
+        ("log", "instance=instance.1, queue_id=4XyZ"),
+        ("then", "had to wait 5 min; came back and passed 2026-11-23 12:07:00 UTC, 7 min after its first attempt"),
+    ]
+    assert account.told[0].advice[0].entry == "192.0.2.1"
+
+
+async def test_records_say_how_long_they_wait() -> None:
+    words = "greylisted, first seen 2026-11-23 12:01:00 UTC, last seen 2026-11-23 12:01:00 UTC, 0 early retries"
+    for after, rest, left in (
+        (3 * MINUTE, "3 min left", 180.0),
+        (8 * MINUTE, "the wait is over", 0.0),
+        (timedelta(days=11), "too long ago: a stranger again", 0.0),
+    ):
+        account = await why(HISTORY, CONFIGURATION, "joe@example.org", 20, NOON + after)
+        assert [account.shown_record(record) for _, record in account.records] == [f"{words}, {rest}"]
+        assert account.document["records"][0]["left_seconds"] == left
+
+
+async def test_nothing() -> None:
+    account = await why(HISTORY, CONFIGURATION, "nobody@example.net", 20, NOON)
+    assert account.is_empty
+    assert account.nothing.startswith("nothing is known of nobody@example.net: decisions are kept for 30 d (log_days)")
+    assert account.document["decisions"] == []
