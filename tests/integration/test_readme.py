@@ -2,8 +2,17 @@
 
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bley.core.decision import Decision, KeptDecision
+from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
+from bley.core.evidence import Check, Finding
+from bley.core.greylist import Record, Standing, Status
+from bley.core.mail import Request, Triplet
+from bley.core.policy import Reason
+from bley.database import Database, parse_database
+from bley.store.opening import open_engine
 from tests.dns_server import DnsServer
 from tests.integration.daemon import Bley
 
@@ -17,12 +26,54 @@ def transcripts() -> list[tuple[list[str], str]]:
     return [(shlex.split(line), printed) for line, printed in (command.split("\n", 1) for command in commands)]
 
 
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+TRIPLET = Triplet("192.0.2.0/24", "a@example.com", "b@example.org")
+FIRST = Request("RCPT", "", "192.0.2.1", "unknown", "friend", TRIPLET.sender, TRIPLET.recipient, "5a2b.63f1c2a8.1234.0")
+
+
+def _not_listed(setting: str) -> Finding:
+    clear = Answer(Meaning.CLEAR)
+    return Finding(0, "", tuple(ListAnswer(dns_list, clear) for dns_list in parse_dns_lists(setting)))
+
+
+async def _fill(place: Database) -> None:
+    """With a mail that came back after seven minutes."""
+    evidence = {
+        Check.HELO: Finding(2, "friend is not the client's name, which is unknown"),
+        Check.DYNAMIC: Finding(0, "no name, so none that looks dynamic"),
+        Check.SENDER_IS_RECIPIENT: Finding(0, "sender is another"),
+        Check.DNSBL: _not_listed("zen.spamhaus.org, bl.spamcop.net"),
+        Check.DNSWL: _not_listed("list.dnswl.org"),
+        Check.HELO_NOT_FQDN: Finding(1, "friend has no domain"),
+    }
+    deferral = Decision(FIRST, Reason.HELO, True, TRIPLET, None, Standing.NEW, evidence, timedelta(minutes=5))
+    record, again = Record(Status.GREYLISTED, NOON, NOON), FIRST._replace(instance="1")
+    waited = Decision(again, Reason.WAITED, False, TRIPLET, record, Standing.WAITED, delayed=timedelta(minutes=7))
+    engine = open_engine(place)
+    await engine.prepare()
+    kept = [
+        KeptDecision(NOON, "greylist", deferral, *TRIPLET[1:]),
+        KeptDecision(NOON + timedelta(minutes=7), "pass", waited, *TRIPLET[1:]),
+    ]
+    await engine.keep(kept, {})
+    await engine.close()
+
+
+async def test_the_transcript_of_why(tmp_path: Path) -> None:
+    """Of such a mail; only the list files stand elsewhere."""
+    await _fill(parse_database(f"sqlite:///{tmp_path}/bley.db"))
+    ((words, printed),) = [(words, printed) for words, printed in transcripts() if words[1] == "why"]
+    assert Bley(tmp_path).run(*words[1:]).replace(str(tmp_path), "/etc/bley") == printed
+
+
 def test_the_readme_s_transcripts_run(tmp_path: Path) -> None:
     """With the default lists, of which none lists anybody; only the store stands elsewhere."""
-    assert len(transcripts()) == 3
+    assert len(transcripts()) == 4
     listed = ("zen.spamhaus.org", "bl.spamcop.net", "list.dnswl.org")
     with DnsServer({f"2.0.0.127.{zone}": {"A": ["127.0.0.2"]} for zone in listed}) as dns:
         for number, ((program, *words), printed) in enumerate(transcripts()):
+            if words[0] == "why":
+                continue
             folder = tmp_path / str(number)
             folder.mkdir()
             bley = Bley(folder, resolver=dns.address, use_spf="1")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bley.config import Settings, show
+from bley.config import Settings, parse_duration, show
 from bley.core.dnslists import parse_dns_lists, understand
 from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
@@ -553,3 +553,10 @@ def test_show_has_every_setting_once() -> None:
 def test_the_journal_has_text_and_its_fields_beside_it(log_format: str, log_file: str, is_json: bool) -> None:
     settings = Settings.model_validate({"log_format": log_format, "log_file": log_file})
     assert settings.logs_json is is_json
+
+
+@pytest.mark.parametrize("text", ["7", "7w", "-1d", "", "d"])
+def test_a_duration_that_is_no_setting_needs_its_unit(text: str) -> None:
+    assert parse_duration(" 1.5h ") == timedelta(minutes=90)
+    with pytest.raises(ValueError, match="write it as 90s, 5m, 12h or 40d"):
+        parse_duration(text)

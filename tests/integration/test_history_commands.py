@@ -1,0 +1,329 @@
+"""`bley why`, `bley stats`, `bley top` beside a running bley; all commands are plain where there is no terminal."""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bley.core.mail import Request
+from bley.core.wire import encode_request
+from tests.dns_server import DnsServer
+from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley, request_options
+from tests.integration.stores import Servers
+from tests.integration.test_lists import V4, at_web_place, entries, on
+
+EVIL = "a\x1b[31m\r@example.com"
+BAD = {"client_address": "198.51.100.7", "helo_name": "friend", "sender": "a@example.com", "recipient": "b@example.org"}
+JSON_FIELDS = Path(__file__).parents[2].joinpath("docs/json.md").read_text()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "redis"])
+def anywhere(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Bley]:
+    """On this engine."""
+    url = f"sqlite:///{tmp_path}/bley.db" if request.param == "sqlite" else servers.new_url(request.param)
+    with running(tmp_path, database=url) as bley:
+        yield bley
+
+
+@pytest.fixture
+def bley(tmp_path: Path) -> Iterator[Bley]:
+    with running(tmp_path) as bley:
+        yield bley
+
+
+@contextlib.contextmanager
+def running(folder: Path, **settings: str) -> Iterator[Bley]:
+    """One whose wait is a second."""
+    with Bley(folder, web_listen="127.0.0.1:0", greylist_period="1s", **settings) as bley:
+        at_web_place(bley)
+        yield bley
+
+
+def wait_for(bley: Bley, *arguments: str, until: str) -> str:
+    """What the command prints, as soon as this is in it: decisions are kept once a second."""
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        ran = subprocess.run(
+            [*BLEY, arguments[0], "-c", bley.file, *arguments[1:]], capture_output=True, text=True, check=False
+        )
+        if until in ran.stdout:
+            return ran.stdout
+        assert time.monotonic() < end, ran.stdout + ran.stderr
+        time.sleep(0.1)
+
+
+def send(bley: Bley, attributes: Mapping[str, str], **others: str) -> str:
+    """What it answers."""
+    with socket.create_connection(("127.0.0.1", bley.port), WAIT_SECONDS) as peer:
+        peer.sendall(encode_request(Request.from_attributes({"protocol_state": "RCPT", **attributes, **others})))
+        return peer.recv(4096).decode().strip()
+
+
+def send_twice(bley: Bley) -> None:
+    """One mail that comes back after its wait, and one that does not."""
+    send(bley, BAD, instance="1.a", queue_id="4XyZ")
+    send(bley, BAD, recipient="c@example.org")
+    time.sleep(1.1)
+    assert "PREPEND" in send(bley, BAD, instance="2.b")
+
+
+class TestWhy:
+    def test_a_mail_that_was_late(self, anywhere: Bley) -> None:
+        """What became of it, which line exempts it; that a line takes effect."""
+        bley = anywhere
+        send_twice(bley)
+        printed = wait_for(bley, "why", "a@example.com", until="reason waited")
+        assert re.findall("^verdict +(.*)$", printed, re.MULTILINE) == [
+            "pass, reason waited; delayed for 1 s",
+            "defer, reason helo; a retry passes after 1 s",
+            "defer, reason helo; a retry passes after 1 s",
+        ]
+        not_yet, came_back = re.findall("^then +had to wait 1 s; (.*)$", printed, re.MULTILINE)
+        assert "has not come back" in not_yet
+        assert re.fullmatch(r"came back and passed 20.* UTC, \d s after its first attempt", came_back)
+        assert "helo        2  friend is not the client's name, which is unknown" in printed
+        assert printed.count("record ") == 2
+        assert bley.run("why", "4XyZ").count("helo-not-fqdn: friend has no domain") == 1
+        line = (
+            f'if this was wrong: add "198.51.100.7" to {bley.file.parent}/whitelist_clients and run: systemctl reload'
+        )
+        assert line in printed
+        bley.file.with_name("whitelist_clients").write_text("198.51.100.7\n")
+        bley.reload()
+        assert send(bley, BAD, recipient="d@example.org") == "action=DUNNO"
+
+    def test_json(self, bley: Bley) -> None:
+        send_twice(bley)
+        wait_for(bley, "why", "a@example.com", until="reason waited")
+        document = json.loads(bley.run("why", "--json", "--limit", "2", "198.51.100.7"))
+        assert [each["reason"] for each in document["decisions"]] == ["waited", "helo"]
+        assert document["decisions"][1]["sequel"]["fate"] == "due"
+        assert {record["status"] for record in document["records"]} == {"clean", "greylisted"}
+
+    def test_nothing_is_known(self, bley: Bley) -> None:
+        printed = bley.run("why", "nobody@example.net", status=1)
+        assert "nothing is known of nobody@example.net: decisions are kept for 30 d (log_days)" in printed
+        assert json.loads(bley.run("why", "--json", "nobody@example.net", status=1))["decisions"] == []
+
+
+def test_why_without_a_store(tmp_path: Path) -> None:
+    bley = Bley(tmp_path)
+    for command in (["why", "x"], ["stats"]):
+        assert "bley.db: there is no such file" in bley.run(*command, status=1)
+    assert not tmp_path.joinpath("bley.db").exists()
+
+
+def test_why_with_hashed_addresses(tmp_path: Path) -> None:
+    """They are found by what they were, and shown as they are stored."""
+    with Bley(tmp_path, privacy="keyed-hash") as bley:
+        send(bley, BAD)
+        printed = wait_for(bley, "why", "a@example.com", until="reason helo")
+    assert re.search(r"from <[0-9a-f]{32}@example.com> to <[0-9a-f]{32}@example.org>", printed)
+    assert "a@example.com" not in printed
+    assert "whitelist_senders" not in printed
+
+
+class TestStats:
+    def test_figures(self, anywhere: Bley) -> None:
+        bley = anywhere
+        send_twice(bley)
+        printed = wait_for(bley, "stats", "--since", "1h", until="waited ")
+        rows = {line[:20].strip(): line[20:].split() for line in printed.splitlines()}
+        assert rows["requests"][0] == "3"
+        assert rows["deferred"][:2] == ["2", "100.0%"]
+        assert rows["came back and passed"][:2] == ["1", "50.0%"]
+        assert "median delay          at most 1 min" in printed
+        document = json.loads(bley.run("stats", "--json"))
+        assert (document["requests"], document["came_back"], document["waiting"]) == (3, 1, 1)
+        assert document["lists"] == []
+
+    @pytest.mark.parametrize(("since", "error"), [("401d", "at most 400d"), ("7", "write it as 90s, 5m, 12h or 40d")])
+    def test_a_time_of_which_there_is_nothing(self, tmp_path: Path, since: str, error: str) -> None:
+        assert error in Bley(tmp_path).run("stats", "--since", since, status=2)
+
+
+# -- bley top -------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """A pseudo-terminal on which a command runs."""
+
+    def __init__(self, *command: str | Path) -> None:
+        self.pid, self._descriptor = pty.fork()
+        if self.pid == 0:
+            environment = os.environ | {"TERM": "xterm", "COLUMNS": "160", "LINES": "40"}
+            os.execve(command[0], [str(word) for word in command], environment)
+        self.shown = ""
+
+    def wait(self, pattern: str) -> None:
+        """Until this is shown, of what was not waited for yet."""
+        end = time.monotonic() + WAIT_SECONDS
+        while not (found := re.search(pattern, self.shown, re.DOTALL)):
+            assert time.monotonic() < end, f"{pattern!r} is not in {self.shown!r}"
+            self._read()
+        self.shown = self.shown[found.end() :]
+
+    def _read(self) -> bool:
+        if not select.select([self._descriptor], [], [], 0.1)[0]:
+            return True
+        try:
+            read = os.read(self._descriptor, 65536)
+        except OSError:  # the other side has ended
+            return False
+        self.shown += read.decode(errors="replace")
+        return bool(read)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._descriptor, keys)
+
+    def end(self) -> int:
+        """Its exit status, and all that it has shown last."""
+        end = time.monotonic() + WAIT_SECONDS
+        while self._read():
+            assert time.monotonic() < end, "it does not end"
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self._descriptor)
+        return os.waitstatus_to_exitcode(status)
+
+
+class TestTop:
+    @pytest.mark.parametrize("key", [b"q", b"\x03"], ids=["q", "ctrl-c"])
+    def test_live(self, tmp_path: Path, key: bytes) -> None:
+        """Rates, lists, the latest decisions; who is away is told, and is back when it is back; a key ends it."""
+        settings: dict[str, Any] = {"web_listen": "127.0.0.1:0"}
+        with DnsServer(entries("bl.example")) as dns, Bley(tmp_path, **on(dns, dnsbls="bl.example") | settings) as bley:
+            at_web_place(bley)
+            terminal = Terminal(*BLEY, "top", "-c", bley.file, "-s", "0.2")
+            terminal.wait(re.escape("\x1b[?1049h"))
+            terminal.wait("answers.*well")
+            send(bley, BAD, sender=EVIL)
+            terminal.wait(re.escape(r"a\x1b[31m"))
+            bley.stop()
+            terminal.wait("Connection refused")
+            bley.start()
+            bley.write_settings(listen_port=bley.port)
+            terminal.wait(r"bley +\S*answers")
+            terminal.type(key)
+            assert terminal.end() == 0
+            assert "\x1b[?1049l" in terminal.shown, "the terminal is as it was"
+
+    def test_so_many_pictures(self, tmp_path: Path) -> None:
+        with Bley(tmp_path) as bley:
+            begun = time.monotonic()
+            terminal = Terminal(*BLEY, "top", "-c", bley.file, "-s", "0.1", "-n", "3")
+            terminal.wait("web_listen is empty")
+            assert terminal.end() == 0
+        assert time.monotonic() - begun < WAIT_SECONDS
+
+    def test_once(self, bley: Bley) -> None:
+        send(bley, BAD)
+        printed = wait_for(bley, "top", "-s", "0.1", until="<b@example.org>")
+        assert "bley    answers\nstore   well\nwaiting 1\n" in printed
+        assert re.search(r"greylist +helo +\[198.51.100.7\] +<a@example.com>", printed), printed
+
+    def test_a_store_that_comes_later(self, tmp_path: Path) -> None:
+        bley = Bley(tmp_path)
+        assert "unable to open database file" in bley.run("top", "--once", "-s", "0.1")
+        with bley:
+            assert "store   well" in bley.run("top", "--once", "-s", "0.1")
+
+
+# -- Plain output, and JSON -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bley]:
+    """One with a list, and with decisions about values that would command a terminal."""
+    folder = tmp_path_factory.mktemp("fed")
+    with DnsServer(entries("bl.example", V4)) as dns, Bley(folder, **on(dns, dnsbls="bl.example")) as bley:
+        at_web_place(bley)
+        send(bley, BAD, sender=EVIL, client_address=V4)
+        wait_for(bley, "why", V4, until="reason dnsbl")
+        yield bley
+
+
+COMMANDS = {
+    "why": [V4],
+    "stats": [],
+    "lists": [],
+    "lists --test": ["--test"],
+    "forget": ["--all", "--dry-run"],
+    "explain": request_options(**BAD | {"sender": EVIL}),
+}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "top", "check-config", "export", "import", "ask"])
+def test_a_pipe_gets_no_control_characters(fed: Bley, command: str) -> None:
+    """Neither on standard output nor on standard error, whatever was sent from outside."""
+    arguments = COMMANDS.get(command, [])
+    if command == "import":
+        arguments = ["--dry-run", str(fed.file.with_name("exported"))]
+        fed.run("export", arguments[1])
+    elif command == "ask":
+        fed.write_settings(listen_port=fed.port)
+        arguments = COMMANDS["explain"]
+    printed = fed.run(command.partition(" ")[0], *arguments)
+    assert re.findall(r"[^\n -~…]", printed) == []
+    assert printed
+
+
+def fields(document: object) -> set[str]:
+    """The names of all fields; not those that are data, as of what is counted by name."""
+    match document:
+        case dict():
+            below = (value for name, value in document.items() if name not in _BY_NAME)
+            return {*document} | set().union(*map(fields, below))
+        case list():
+            return set().union(*map(fields, document))
+    return set()
+
+
+_BY_NAME = ("findings", "passed", "deferred", "found", "answers", "request")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_field_is_documented(fed: Bley, command: str) -> None:
+    document = json.loads(fed.run(command.partition(" ")[0], "--json", *COMMANDS[command]))
+    assert [name for name in fields(document) if f"`{name}`" not in JSON_FIELDS] == []
+    instants = re.findall(r'"(\d{4}-\d\d-\d\dT[^"]*)"', json.dumps(document))
+    assert all(value.endswith("+00:00") for value in instants)
+
+
+def test_forget_tells_what_is_forgotten(tmp_path: Path) -> None:
+    with Bley(tmp_path) as bley:
+        send(bley, BAD)
+        document = json.loads(bley.run("forget", "--all", "--json"))
+        assert document["is_dry_run"] is False
+        assert [record["sender"] for record in document["forgotten"]] == ["a@example.com"]
+        assert json.loads(bley.run("forget", "--all", "--json"))["forgotten"] == []
+
+
+def test_a_terminal_gets_progress(tmp_path: Path) -> None:
+    """On standard error, and it is gone afterwards."""
+    with Bley(tmp_path) as bley:
+        send(bley, BAD)
+        wait_for(bley, "why", "a@example.com", until="reason helo")
+        terminal = Terminal(*BLEY, "why", "-c", bley.file, "a@example.com")
+        terminal.wait("looking")
+        terminal.wait("reason helo")
+        assert terminal.end() == 0
+
+
+def test_top_ends_at_sigterm(tmp_path: Path) -> None:
+    with Bley(tmp_path) as bley:
+        send(bley, BAD)
+        terminal = Terminal(*BLEY, "top", "-c", bley.file)
+        terminal.wait("bley top")
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.end() == 0
