@@ -1,4 +1,4 @@
-"""Stand-ins for the ports: time that is told, a DNS that is data, a history that is a list; a DNS list that is well."""
+"""Stand-ins for the ports: time that is told, a DNS that is data, a history that is a list; a list that is well."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -124,7 +124,9 @@ def _lists(reports: Sequence[ListReport]) -> Table:
 
 def _latest(decisions: Sequence[StoredDecision]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("UTC", "outcome", "reason", "client", "sender", "recipient"):
+    for title, width in (("UTC", 8), ("outcome", 8), ("reason", 12)):
+        table.add_column(title, no_wrap=True, min_width=width)
+    for title in ("client", "sender", "recipient"):
         table.add_column(title, no_wrap=True, overflow="ellipsis")
     for decision in decisions:
         client = f"{decision.client_name} [{decision.client_address}]"
