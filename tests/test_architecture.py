@@ -23,7 +23,7 @@ STOREYS = [
     ["actions", "checks", "log", "known_mail", "config_file", "json_lines", "interruption"],
     ["log_output", "workers_metrics"],
     ["config", "metrics", "pacing", "log_sinks", "log_sockets"],
-    ["web_password"],
+    ["web_password", "setting_types"],
     ["database", "privacy"],
     ["ports"],
     ["core"],

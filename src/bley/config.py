@@ -1,172 +1,50 @@
 """The settings: every key of `bley.conf`, with its default, unit and bounds.
 
-docs/settings.md describes each; a test holds the two together. Reading the file is config_file.py's.
+docs/settings.md describes each; a test holds the two together. Reading the file is config_file.py's, and how values
+are written setting_types.py's.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from bley.core.dnslists import DnsList, parse_dns_lists
+from bley.core.dnslists import parse_dns_lists
 from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
-from bley.core.scores import DEFAULT, Scores, parse_scores
+from bley.core.scores import DEFAULT
 from bley.core.triplet import GreylistBy, TripletRules
 from bley.database import DEFAULT_PORTS, Database, DbType, Tls, hide_password, parse_database
+from bley.setting_types import (
+    Boolean,
+    Days,
+    DnsLists,
+    FileMode,
+    Hosts,
+    Minutes,
+    Networks,
+    Prefix,
+    Proxies,
+    ScoresByFact,
+    Seconds,
+    Servers,
+    Threshold,
+    Words,
+    Workers,
+    shown_duration,
+    split_place,
+    template,
+)
 
-__all__ = ["Settings", "parse_duration", "show", "split_server"]
+__all__ = ["Settings", "show"]
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
-_BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
-_LONGEST = timedelta(days=36500)  # so that no instant before the calendar is ever computed
 _LONGEST_CHECK = timedelta(seconds=60)
 _WEB_PORT = 1338
-_MOST_WORKERS = 64
-_HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _HEADER = re.compile(r"[!-9;-~]+:\s?\S.*")
-
-
-def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
-    """Read a text as it stands in the file; a value that is none, a default say, is taken as it is."""
-    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
-
-
-def _duration_in(unit: str) -> BeforeValidator:
-    return _from_text(lambda text: parse_duration(text, unit))
-
-
-def parse_duration(text: str, unit: str = "") -> timedelta:
-    """A duration as settings have it; `unit` is that of a number alone. Raises ValueError, which says what is right."""
-    match = _DURATION.fullmatch(text.strip().lower())
-    if not match or not (match[2] or unit):
-        raise ValueError("is no duration: write it as 90s, 5m, 12h or 40d")
-    seconds = float(match[1]) * _SECONDS[match[2] or unit]
-    if seconds > _LONGEST.total_seconds():
-        raise ValueError(f"is longer than {_LONGEST.days}d")
-    return timedelta(seconds=seconds)
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in _BOOLEANS:
-        raise ValueError("is neither 1 nor 0 (yes, no, true, false, on, off)")
-    return _BOOLEANS[text.lower()]
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(word for word in re.split(r"[,\s]+", text) if word)
-
-
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        return tuple(ip_network(word, strict=False) for word in _split(text))
-    except ValueError as error:
-        raise ValueError(f"has a wrong network, {error}: write them as 192.0.2.0/24, 2001:db8::/32") from error
-
-
-def _prefix(text: str) -> int:
-    """A prefix length, or the netmask that bley 2 took as well: 255.255.255.0 is 24."""
-    try:
-        return IPv4Network(f"0.0.0.0/{text}").prefixlen if "." in text else int(text)
-    except ValueError as error:
-        raise ValueError("is no prefix length: write it as 24") from error
-
-
-def _servers(text: str) -> tuple[str, ...]:
-    words = _split(text)
-    for word in words:
-        try:
-            split_server(word)
-        except ValueError as error:
-            raise ValueError(
-                f"has no server in {word!r}: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"
-            ) from error
-    return words
-
-
-def split_server(text: str) -> tuple[str, int]:
-    """Address and port of a DNS server as the setting `resolver` writes it; the port is 53 if not given.
-
-    Raises ValueError when it is none.
-    """
-    address, port = _split_place(text, 53)
-    if port == 0:
-        raise ValueError("0 is no port")
-    return address, port
-
-
-def _split_place(text: str, default_port: int) -> tuple[str, int]:
-    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", str(default_port))
-    address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
-    if not 0 <= int(port) < 65536:
-        raise ValueError(f"{port} is no port")
-    return str(address), int(port)
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    return tuple(_host(word) for word in _split(text))
-
-
-def _host(word: str) -> str:
-    """A host name or address as the header Host has it, without port."""
-    try:
-        return str(ip_address(word[1:-1] if word.startswith("[") and word.endswith("]") else word))
-    except ValueError:
-        if not _HOST_NAME.fullmatch(word):
-            raise ValueError(
-                f"has no host name in {word!r}: write bley.example.org, without http:// and port"
-            ) from None
-    return word.lower().rstrip(".")
-
-
-def _proxies(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    networks = _networks(text)
-    if any(network.prefixlen == 0 for network in networks):
-        raise ValueError("has everybody in it: write the address from which the reverse proxy asks")
-    return networks
-
-
-def _mode(text: str) -> int:
-    if not re.fullmatch("0?[0-7]{3}", text):
-        raise ValueError("is no file mode: write it as 0660")
-    return int(text, 8)
-
-
-def _workers(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= _MOST_WORKERS):
-        raise ValueError(
-            f"is no number of processes: write 1, or how many cores are to answer, at most {_MOST_WORKERS}"
-        )
-    return int(text)
-
-
-def _template(*names: str) -> BeforeValidator:
-    """One line in which only `%(name)s` of these names, and `%%`, stand for something."""
-    allowed = re.compile(rf"(?:[^%\n]|%%|%\((?:{'|'.join(names)})\)s)*")
-
-    def parse(text: str) -> str:
-        if not allowed.fullmatch(text):
-            known = ", ".join(f"%({name})s" for name in names)
-            raise ValueError(f"is no single line with only {known} in it: write a percent sign as %%")
-        return text
-
-    return _from_text(parse)
-
-
-Seconds = Annotated[timedelta, _duration_in("s")]
-Minutes = Annotated[timedelta, _duration_in("m")]
-Days = Annotated[timedelta, _duration_in("d")]
-Boolean = Annotated[bool, _from_text(_boolean)]
-Words = Annotated[tuple[str, ...], _from_text(_split)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], _from_text(_networks)]
-DnsLists = Annotated[tuple[DnsList, ...], _from_text(parse_dns_lists)]
-Threshold = Annotated[int, Field(ge=-999, le=999)]
 
 
 class Settings(BaseModel):
@@ -179,13 +57,13 @@ class Settings(BaseModel):
 
     listen_addr: Annotated[Words, Field(min_length=1)] = ("127.0.0.1",)
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 1337
-    listen_mode: Annotated[int, _from_text(_mode)] = 0o660
-    workers: Annotated[int, _from_text(_workers)] = 1
+    listen_mode: FileMode = 0o660
+    workers: Workers = 1
     pid_file: str = ""
     log_file: str = "-"
     log_format: Literal["text", "json"] = "text"
-    reject_msg: Annotated[str, _template("wait", "reason"), Field(min_length=1)] = "greylisted, try again later"
-    greylist_header: Annotated[str, _template("delta", "version", "hostname", "date")] = (
+    reject_msg: Annotated[str, template("wait", "reason"), Field(min_length=1)] = "greylisted, try again later"
+    greylist_header: Annotated[str, template("delta", "version", "hostname", "date")] = (
         "X-Greylist: delayed %(delta)s seconds by bley-%(version)s at %(hostname)s; %(date)s"
     )
     database: Annotated[str, Field(repr=False)] = ""
@@ -208,8 +86,8 @@ class Settings(BaseModel):
     dnswl_threshold: Threshold = 1
     dnsbl_threshold: Threshold = 1
     rfc_threshold: Threshold = 2
-    scores: Annotated[Scores, _from_text(parse_scores)] = DEFAULT
-    resolver: Annotated[tuple[str, ...], _from_text(_servers)] = ()
+    scores: ScoresByFact = DEFAULT
+    resolver: Servers = ()
     check_timeout: Seconds = timedelta(seconds=5)
     use_spf: Boolean = True
     use_spf_guess: Boolean = False
@@ -217,8 +95,8 @@ class Settings(BaseModel):
     greylist_max: Minutes = timedelta(minutes=720)
     greylist_penalty: Minutes = timedelta(minutes=1)
     greylist_by: GreylistBy = "smart"
-    ipv4_prefix: Annotated[int, _from_text(_prefix), Field(ge=1, le=32)] = 24
-    ipv6_prefix: Annotated[int, _from_text(_prefix), Field(ge=1, le=128)] = 64
+    ipv4_prefix: Annotated[Prefix, Field(ge=1, le=32)] = 24
+    ipv6_prefix: Annotated[Prefix, Field(ge=1, le=128)] = 64
     recipient_delimiter: str = "+"
     purge_days: Days = timedelta(days=40)
     purge_bad_days: Annotated[Days, Field(validate_default=True)] = timedelta(days=10)
@@ -230,8 +108,8 @@ class Settings(BaseModel):
     exim_workaround: Boolean = False
     mode: Literal["enforce", "observe"] = "enforce"
     on_store_error: Literal["pass", "defer"] = "pass"
-    web_hosts: Annotated[tuple[str, ...], _from_text(_hosts)] = ()
-    web_proxy: Annotated[Networks, _from_text(_proxies)] = ()
+    web_hosts: Hosts = ()
+    web_proxy: Proxies = ()
     web_password_file: str = ""
     web_tls_cert: str = ""
     web_tls_key: str = ""
@@ -263,7 +141,7 @@ class Settings(BaseModel):
     @classmethod
     def _is_guarded(cls, value: str, info: ValidationInfo) -> str:
         try:
-            address, _ = _split_place(value or "::1", _WEB_PORT)
+            address, _ = split_place(value or "::1", _WEB_PORT)
         except ValueError as error:
             raise ValueError("is no place to listen at: write 127.0.0.1:1338 or [::1]:1338") from error
         if not (
@@ -330,7 +208,7 @@ class Settings(BaseModel):
     @property
     def web_place(self) -> tuple[str, int] | None:
         """Address and port of `web_listen`; None: off."""
-        return _split_place(self.web_listen, _WEB_PORT) if self.web_listen else None
+        return split_place(self.web_listen, _WEB_PORT) if self.web_listen else None
 
     @property
     def web_scheme(self) -> str:
@@ -385,9 +263,7 @@ def _text(key: str, value: object) -> str:
         case int() if key == "listen_mode":
             return f"{value:04o}"
         case timedelta():
-            seconds = value.total_seconds()
-            unit = next((unit for unit in "dhm" if seconds and seconds % _SECONDS[unit] == 0), "s")
-            return f"{seconds / _SECONDS[unit]:f}".rstrip("0").rstrip(".") + unit
+            return shown_duration(value)
         case tuple():
             return ", ".join(map(str, value))
     return str(value)

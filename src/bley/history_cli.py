@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bley.cli_options import EXIT_FAILED, config_option, json_option, load_settings, run
-from bley.config import Settings, parse_duration
+from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.errors import StoreError
 from bley.core.periods import Period
@@ -17,6 +17,7 @@ from bley.documents import print_document, print_steps
 from bley.list_commands import print_lists
 from bley.log import printable
 from bley.ports import utc_now
+from bley.setting_types import parse_duration
 from bley.stats import Statistics, gather, period_until_now
 from bley.store.history import History
 from bley.store.opening import open_history

@@ -24,9 +24,9 @@ from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 
-from bley.config import split_server
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
+from bley.setting_types import split_server
 
 __all__ = ["DnspythonResolver", "fetched"]
 

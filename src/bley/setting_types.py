@@ -1,0 +1,196 @@
+"""How the values of settings are written: from a text in `bley.conf` to what it means.
+
+Each is a type for a field of Settings. What is wrong with a text is a ValueError: its words go on from the key's name.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from bley.core.dnslists import DnsList, parse_dns_lists
+from bley.core.scores import Scores, parse_scores
+
+__all__ = [
+    "Boolean",
+    "Days",
+    "DnsLists",
+    "FileMode",
+    "Hosts",
+    "Minutes",
+    "Networks",
+    "Prefix",
+    "Proxies",
+    "ScoresByFact",
+    "Seconds",
+    "Servers",
+    "Threshold",
+    "Words",
+    "Workers",
+    "parse_duration",
+    "shown_duration",
+    "split_place",
+    "split_server",
+    "template",
+]
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
+_LONGEST = timedelta(days=36500)  # so that no instant before the calendar is ever computed
+_MOST_WORKERS = 64
+_HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
+
+
+def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
+    """Read a text as it stands in the file; a value that is none, a default say, is taken as it is."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+def _duration_in(unit: str) -> BeforeValidator:
+    return _from_text(lambda text: parse_duration(text, unit))
+
+
+def parse_duration(text: str, unit: str = "") -> timedelta:
+    """A duration as settings have it; `unit` is that of a number alone. Raises ValueError, which says what is right."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if not match or not (match[2] or unit):
+        raise ValueError("is no duration: write it as 90s, 5m, 12h or 40d")
+    seconds = float(match[1]) * _SECONDS[match[2] or unit]
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(f"is longer than {_LONGEST.days}d")
+    return timedelta(seconds=seconds)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError("is neither 1 nor 0 (yes, no, true, false, on, off)")
+    return _BOOLEANS[text.lower()]
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[,\s]+", text) if word)
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(word, strict=False) for word in _split(text))
+    except ValueError as error:
+        raise ValueError(f"has a wrong network, {error}: write them as 192.0.2.0/24, 2001:db8::/32") from error
+
+
+def _prefix(text: str) -> int:
+    """A prefix length, or the netmask that bley 2 took as well: 255.255.255.0 is 24."""
+    try:
+        return IPv4Network(f"0.0.0.0/{text}").prefixlen if "." in text else int(text)
+    except ValueError as error:
+        raise ValueError("is no prefix length: write it as 24") from error
+
+
+def _servers(text: str) -> tuple[str, ...]:
+    words = _split(text)
+    for word in words:
+        try:
+            split_server(word)
+        except ValueError as error:
+            raise ValueError(
+                f"has no server in {word!r}: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"
+            ) from error
+    return words
+
+
+def split_server(text: str) -> tuple[str, int]:
+    """Address and port of a DNS server as the setting `resolver` writes it; the port is 53 if not given.
+
+    Raises ValueError when it is none.
+    """
+    address, port = split_place(text, 53)
+    if port == 0:
+        raise ValueError("0 is no port")
+    return address, port
+
+
+def split_place(text: str, default_port: int) -> tuple[str, int]:
+    """Address and port. Raises ValueError."""
+    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", str(default_port))
+    address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    if not 0 <= int(port) < 65536:
+        raise ValueError(f"{port} is no port")
+    return str(address), int(port)
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    return tuple(_host(word) for word in _split(text))
+
+
+def _host(word: str) -> str:
+    """A host name or address as the header Host has it, without port."""
+    try:
+        return str(ip_address(word[1:-1] if word.startswith("[") and word.endswith("]") else word))
+    except ValueError:
+        if not _HOST_NAME.fullmatch(word):
+            raise ValueError(
+                f"has no host name in {word!r}: write bley.example.org, without http:// and port"
+            ) from None
+    return word.lower().rstrip(".")
+
+
+def _proxies(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    networks = _networks(text)
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("has everybody in it: write the address from which the reverse proxy asks")
+    return networks
+
+
+def _mode(text: str) -> int:
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise ValueError("is no file mode: write it as 0660")
+    return int(text, 8)
+
+
+def _workers(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= _MOST_WORKERS):
+        raise ValueError(
+            f"is no number of processes: write 1, or how many cores are to answer, at most {_MOST_WORKERS}"
+        )
+    return int(text)
+
+
+def template(*names: str) -> BeforeValidator:
+    """One line in which only `%(name)s` of these names, and `%%`, stand for something."""
+    allowed = re.compile(rf"(?:[^%\n]|%%|%\((?:{'|'.join(names)})\)s)*")
+
+    def parse(text: str) -> str:
+        if not allowed.fullmatch(text):
+            known = ", ".join(f"%({name})s" for name in names)
+            raise ValueError(f"is no single line with only {known} in it: write a percent sign as %%")
+        return text
+
+    return _from_text(parse)
+
+
+Seconds = Annotated[timedelta, _duration_in("s")]
+Minutes = Annotated[timedelta, _duration_in("m")]
+Days = Annotated[timedelta, _duration_in("d")]
+Boolean = Annotated[bool, _from_text(_boolean)]
+Words = Annotated[tuple[str, ...], _from_text(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], _from_text(_networks)]
+DnsLists = Annotated[tuple[DnsList, ...], _from_text(parse_dns_lists)]
+Threshold = Annotated[int, Field(ge=-999, le=999)]
+FileMode = Annotated[int, _from_text(_mode)]
+Workers = Annotated[int, _from_text(_workers)]
+Servers = Annotated[tuple[str, ...], _from_text(_servers)]
+Prefix = Annotated[int, _from_text(_prefix)]
+ScoresByFact = Annotated[Scores, _from_text(parse_scores)]
+Hosts = Annotated[tuple[str, ...], _from_text(_hosts)]
+Proxies = Annotated[tuple[IPv4Network | IPv6Network, ...], _from_text(_proxies)]
+
+
+def shown_duration(duration: timedelta) -> str:
+    """As it may be written: in its largest whole unit."""
+    seconds = duration.total_seconds()
+    unit = next((unit for unit in "dhm" if seconds and seconds % _SECONDS[unit] == 0), "s")
+    return f"{seconds / _SECONDS[unit]:f}".rstrip("0").rstrip(".") + unit
