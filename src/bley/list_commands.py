@@ -7,20 +7,20 @@ from datetime import UTC, datetime
 import uvloop
 
 from bley.checks.list_report import ListReport
+from bley.checks.list_words import is_ill, listed_share, shown_state
 from bley.checks.self_test import self_test
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.dnslists import DnsList, parse_dns_lists
 from bley.core.errors import BleyError
 from bley.core.known_lists import shown_zone
-from bley.core.list_health import ListState
 from bley.documents import print_document
 from bley.log import printable
 from bley.tables import print_table
 from bley.uncached import DnspythonResolver
 from bley.web_client import WebError, ask_lists
 
-__all__ = ["ListsError", "print_lists", "show_lists", "shown_state", "test_lists"]
+__all__ = ["ListsError", "print_lists", "show_lists", "test_lists"]
 
 
 class ListsError(BleyError):
@@ -40,17 +40,13 @@ def show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: b
         for report in reports:
             if report["what"]:
                 print(f"{report['name']}: {printable(report['what'])}")
-    return not any(_is_ill(report) for report in reports)
+    return not any(is_ill(report) for report in reports)
 
 
 def print_lists(reports: Iterable[ListReport]) -> None:
     """Print the table."""
     titles = ("list", "setting", "state", "since", "answers", "listed", "median", "95 %", "last error")
     print_table(titles, map(_row, reports), right=("answers", "listed", "median", "95 %"))
-
-
-def _is_ill(report: ListReport) -> bool:
-    return not {report["state"], report["state_ipv6"]} <= {ListState.WELL, ListState.NOT_SERVED}
 
 
 def _chosen(reports: Iterable[ListReport], zones: Sequence[str]) -> list[ListReport]:
@@ -61,33 +57,18 @@ def _chosen(reports: Iterable[ListReport], zones: Sequence[str]) -> list[ListRep
 
 
 def _row(report: ListReport) -> list[str]:
-    answers = report["answers"]
-    listed, clear = answers.get("listed", 0), answers.get("clear", 0)
-    at = report["last_error_at"]
+    share, at = listed_share(report), report["last_error_at"]
     return [
         report["name"],
         report["setting"],
         shown_state(report),
         _time(report["since"]),
-        str(sum(answers.values())),
-        f"{listed / (listed + clear):.1%}" if listed + clear else "-",
+        str(sum(report["answers"].values())),
+        "-" if share is None else f"{share:.1%}",
         _milliseconds(report["median_seconds"]),
         _milliseconds(report["p95_seconds"]),
         f"{_time(at)} {report['last_error']}" if at else "-",
     ]
-
-
-def shown_state(report: ListReport) -> str:
-    """How the list does, for clients of both IP versions."""
-    state, state_ipv6 = report["state"], report["state_ipv6"]
-    match state, state_ipv6:
-        case ListState.WELL, ListState.NOT_SERVED:
-            return "well, IPv4 only"
-        case ListState.NOT_SERVED, _:
-            return f"{state_ipv6}, IPv6 only"
-        case ListState.WELL, ListState.ILL | ListState.UNTESTED:
-            return f"well, for IPv6 {state_ipv6}"
-    return state
 
 
 def _time(instant: str) -> str:

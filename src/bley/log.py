@@ -10,19 +10,23 @@ Values come from the wire: what could forge a field, a line or an escape sequenc
 
 import json
 import logging
+import math
 import re
 from collections.abc import Mapping, Sequence
 
-from bley.core.decision import Decision, Outcome
+from bley.core.decision import Decision
 from bley.core.greylist import Standing
 from bley.core.mail import Request
 from bley.core.policy import Reason
+from bley.core.search import StoredDecision
 from bley.log_output import log_output
 
-__all__ = ["DecisionLog", "printable"]
+__all__ = ["DecisionLog", "line_of", "printable"]
 
 _UNSAFE = re.compile(r"[\s,\\]")
 _UNSAFE_IN_TEXT = re.compile(r"\\")
+
+_STORED = ("client_address", "client_name", "sender", "recipient", "instance", "queue_id")
 
 _log = logging.getLogger("bley.decisions")
 
@@ -106,7 +110,7 @@ def _made_safe(request: Request) -> Request:
     return Request._make(map(_safe, request))
 
 
-def _line(request: Request, outcome: Outcome, reason: str, found: str = "") -> str:
+def _line(request: Request, outcome: str, reason: str, found: str = "") -> str:
     """A decision about a request of plain values."""
     _, _, client_address, client_name, _, sender, recipient, instance, queue_id = request
     line = (
@@ -116,6 +120,24 @@ def _line(request: Request, outcome: Outcome, reason: str, found: str = "") -> s
     if instance:
         line = f"{line}, instance={instance}"
     return f"{line}, queue_id={queue_id}" if queue_id else line
+
+
+def line_of(stored: StoredDecision) -> str:
+    """The line of a decision that the store gave back."""
+    request = Request(**{name: getattr(stored, name) for name in _STORED})
+    details = stored.details
+    reason = details.get("standing", Standing.NEW.value) if stored.defers else stored.reason
+    if "delay_seconds" in details:
+        reason = f"{reason}, delay={int(details['delay_seconds'])}"
+    found = f", why={stored.reason}" if stored.defers else ""
+    if findings := details.get("findings"):
+        scores = (f"{check}={'?' if each['score'] is None else each['score']}" for check, each in findings.items())
+        found = f"{found}, {' '.join(scores)}"
+    if stored.defers:
+        found = f"{found}, wait={math.ceil(details.get('wait_seconds', 0))}"
+    if "entry" in details:
+        found = f"{found}, entry={_safe(details['entry'])}"
+    return _line(_made_safe(request), stored.outcome, reason, found)
 
 
 def _reason(decision: Decision) -> str:

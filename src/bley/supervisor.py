@@ -81,6 +81,7 @@ class Supervisor:
         await self._start_all()
         if settings.web_place:
             place = await self._web.listen(*settings.web_place, self._configuration)
+            _log.info("dashboard at %s://%s/", settings.web_scheme, place)
             _log.info("metrics at %s://%s/metrics", settings.web_scheme, place)
         places = ", ".join(self._sockets.places)
         _log.info("bley %s listens on %s, store %s, %d workers", __version__, places, settings.store, settings.workers)

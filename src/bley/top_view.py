@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bley.checks.list_report import ListReport
+from bley.checks.list_words import shown_state
 from bley.core.search import StoredDecision
 from bley.core.statistics import Figures
 from bley.core.steps import shown_instant
-from bley.list_commands import shown_state
 from bley.log import printable
 
 __all__ = ["COUNTED_MINUTES", "Picture", "RateOf", "draw"]

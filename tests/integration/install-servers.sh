@@ -2,8 +2,8 @@
 # usage: install-servers.sh FOLDER
 #
 # Installs what the integration tests run: the mail servers, the databases, the greylisters
-# whose data bley takes over, what reads its log, and promtool, which checks metrics. All by apt but
-# Exim, which Debian does not install beside Postfix, and promtool, which comes with a server: these
+# whose data bley takes over, what reads its log, promtool, which checks metrics, and a browser. All
+# by apt but Exim, which Debian does not install beside Postfix, and promtool, which comes with a server: these
 # are FOLDER/usr/sbin/exim4 and FOLDER/usr/bin/promtool. Needs Debian or Ubuntu, and root. Starts no
 # service, not at the next boot either, removes no package, upgrades those only that another one
 # asks for (Perl, say), and says nothing when there is nothing to do.
@@ -31,6 +31,8 @@ libdbd-sqlite3-perl         /usr/lib/*/perl5/*/DBD/SQLite.pm
 libdbd-pg-perl              /usr/lib/*/perl5/*/DBD/Pg.pm
 libdbd-mysql-perl           /usr/lib/*/perl5/*/DBD/mysql.pm
 db5.3-util                  /usr/bin/db5.3_dump
+chromium                    /usr/bin/chromium
+chromium-driver             /usr/bin/chromedriver
 exim4-daemon-light          exim_runs
 prometheus                  promtool_runs
 PACKAGES

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from bley.core.decision import Decision
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from tests.unit.test_log import listed, listings, written
+from bley.log import line_of
+from tests.unit.test_log import listed, listings, stored, written
 from tests.unit.test_log_sockets import journal_fields, syslog_datagram
 
 # No surrogates: what comes from the wire is UTF-8, and bytes that are not are written out by then.
@@ -97,3 +98,8 @@ def test_json_line_cannot_be_forged(decision: Decision) -> None:
     line = written(decision, is_json=True)
     assert line.isprintable()
     assert json.loads(line) == _fields(decision)
+
+
+@given(decisions)
+def test_the_line_of_a_stored_decision_is_the_one_that_was_logged(decision: Decision) -> None:
+    assert line_of(stored(decision)) == written(decision)

@@ -9,13 +9,15 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from bley.core.decision import Decision
+from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Check, Finding
 from bley.core.greylist import Standing
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from bley.log import DecisionLog, printable
+from bley.core.search import StoredDecision
+from bley.log import DecisionLog, line_of, printable
+from tests.fakes import NOON
 
 REQUEST = Request(client_address="192.0.2.1", client_name="unknown", sender="a@example.com", recipient="b@example.org")
 DEFERRAL = Decision(
@@ -70,6 +72,15 @@ def written(decision: Decision, *, is_json: bool = False, observes: bool = False
     return line
 
 
+def stored(decision: Decision) -> StoredDecision:
+    """The decision, as a store gives it back."""
+    request = decision.request
+    kept = KeptDecision(NOON, decision.outcome(observes=False), decision, request.sender, request.recipient)
+    fields = request._asdict()
+    del fields["protocol_state"], fields["sasl_username"]
+    return StoredDecision("1", NOON, kept.outcome, decision.reason.value, **fields, details=kept.details)
+
+
 _WHO = "client_name=unknown, client_address=192.0.2.1, sender=a@example.com, recipient=b@example.org"
 
 
@@ -117,6 +128,7 @@ _WHO = "client_name=unknown, client_address=192.0.2.1, sender=a@example.com, rec
 )
 def test_line(decision: Decision, line: str) -> None:
     assert written(decision) == line
+    assert line_of(stored(decision)) == line
 
 
 def test_observed_deferral() -> None:

@@ -58,6 +58,8 @@ class SqlHistory:
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """See History."""
+        if before and not _is_number(before):
+            return []
         found: list[StoredDecision] = []
         select = sa.select(decisions).where(*_conditions(query)).order_by(_d.id.desc())
         portion = limit
@@ -72,7 +74,7 @@ class SqlHistory:
 
     async def decision(self, number: str) -> StoredDecision | None:
         """See History."""
-        if not (number.isascii() and number.isdecimal()) or len(number) > 18:
+        if not _is_number(number):
             return None
         rows = await self._rows(sa.select(decisions).where(_d.id == int(number)))
         return _decision(rows[0]) if rows else None
@@ -128,6 +130,11 @@ class SqlHistory:
     async def close(self) -> None:
         """See History."""
         await self._transactions.close()
+
+
+def _is_number(text: str) -> bool:
+    """Whether it may be a decision's: what else somebody writes into an address is none."""
+    return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
 def _decision(row: Any) -> StoredDecision:

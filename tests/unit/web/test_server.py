@@ -47,11 +47,11 @@ class TestHost:
 
 
 async def test_what_is_not_there_is_not_found(site: Site) -> None:
-    assert (await site.get("/")).status == 404
+    assert (await site.get("/nothing")).status == 404
     assert (await site.get("/lists/zen.spamhaus.org")).status == 404
 
 
-@pytest.mark.parametrize("path", ["/lists", "/metrics", "/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/search", "/decision/1", "/lists", "/metrics", "/healthz", "/readyz"])
 async def test_it_is_read_only(site: Site, path: str) -> None:
     assert (await site.get(path, method="POST")).status == 405
 

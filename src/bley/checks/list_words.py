@@ -1,0 +1,30 @@
+"""How a DNS list does, in the words of `bley lists` and the dashboard."""
+
+from bley.checks.list_report import ListReport
+from bley.core.list_health import ListState
+
+__all__ = ["is_ill", "listed_share", "shown_state"]
+
+
+def is_ill(report: ListReport) -> bool:
+    """Whether it is not believed, for the clients of one IP version at least."""
+    return not {report["state"], report["state_ipv6"]} <= {ListState.WELL, ListState.NOT_SERVED}
+
+
+def shown_state(report: ListReport) -> str:
+    """Its state, and for which clients."""
+    state, state_ipv6 = report["state"], report["state_ipv6"]
+    match state, state_ipv6:
+        case ListState.WELL, ListState.NOT_SERVED:
+            return "well, IPv4 only"
+        case ListState.NOT_SERVED, _:
+            return f"{state_ipv6}, IPv6 only"
+        case ListState.WELL, ListState.ILL | ListState.UNTESTED:
+            return f"well, for IPv6 {state_ipv6}"
+    return state
+
+
+def listed_share(report: ListReport) -> float | None:
+    """Of the answers that told of a client, how many named it; None where none did."""
+    listed, clear = report["answers"].get("listed", 0), report["answers"].get("clear", 0)
+    return listed / (listed + clear) if listed + clear else None

@@ -1,0 +1,164 @@
+"""A real browser: Debian's Chromium without a window, which knows nobody but this machine.
+
+with Browser(tmp_path) as browser:
+    browser.open("http://127.0.0.1:1338/")
+    assert browser.faults() == []
+"""
+
+import base64
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import axe_core_python
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.integration.servers import require
+
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMEDRIVER = Path("/usr/bin/chromedriver")
+
+AXE = Path(axe_core_python.__file__).parent / "axe.min.js"
+_RUN_AXE = """
+const done = arguments[arguments.length - 1];
+axe.run({runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+   .then(found => done(found.violations), error => done([{id: "error", help: String(error), nodes: [{html: ""}]}]));
+"""
+
+_OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+)
+_OWN = ("chrome:", "chrome-extension:", "chrome-untrusted:", "data:")
+LOAD_SECONDS = 30
+
+
+class Browser:
+    """Chromium under a driver of its own; `folder` takes its profile."""
+
+    def __init__(self, folder: Path) -> None:
+        require(CHROMIUM, "chromium")
+        require(CHROMEDRIVER, "chromium-driver")
+        options = ChromeOptions()
+        options.binary_location = str(CHROMIUM)
+        for option in (*_OPTIONS, f"--user-data-dir={folder / 'profile'}"):
+            options.add_argument(option)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        service = Service(str(CHROMEDRIVER), env=os.environ | {"HOME": str(folder)})
+        self._driver = Chrome(options, service)
+        self._driver.set_page_load_timeout(LOAD_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._driver.quit()
+
+    def open(self, url: str) -> None:
+        """Load a page."""
+        self._driver.get(url)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._driver.current_url
+
+    @property
+    def source(self) -> str:
+        """The page as it stands now."""
+        return self._driver.page_source
+
+    def find(self, selector: str) -> WebElement:
+        """The first element that the CSS selector means."""
+        return self._driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        """All of them."""
+        return self._driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def link(self, text: str) -> WebElement:
+        """The first link with just this text."""
+        return self._driver.find_element(By.LINK_TEXT, text)
+
+    def type(self, text: str) -> None:
+        """Type into what has the focus."""
+        self._driver.switch_to.active_element.send_keys(text)
+
+    def press_tab(self) -> WebElement:
+        """What has the focus after it."""
+        self.type(Keys.TAB)
+        return self._driver.switch_to.active_element
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """What a script gives back."""
+        return self._driver.execute_script(script, *arguments)
+
+    def resize(self, width: int, height: int) -> None:
+        """Make the page this wide and high, as on a phone where it is narrow."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._tell("Emulation.setDeviceMetricsOverride", metrics)
+
+    def prefer(self, **features: str) -> None:
+        """What the user prefers: `color_scheme="dark"`, `reduced_motion="reduce"`."""
+        told = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
+        self._tell("Emulation.setEmulatedMedia", {"features": told})
+
+    def disable_scripts(self, *, disabled: bool) -> None:
+        """As a user who has switched JavaScript off."""
+        self._tell("Emulation.setScriptExecutionDisabled", {"value": disabled})
+
+    def screenshot(self) -> bytes:
+        """All of the page as PNG."""
+        size = self._tell("Page.getLayoutMetrics", {})["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        taken = self._tell("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+        return base64.b64decode(taken["data"])
+
+    def faults(self) -> list[str]:
+        """What the console says since the last time: errors of scripts, of loading, of the content security policy."""
+        return [entry["message"] for entry in self._log("browser") if entry["level"] != "INFO"]
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Until it is so; else the test fails."""
+        end = time.monotonic() + LOAD_SECONDS
+        while not condition():
+            assert time.monotonic() < end, self.source
+            time.sleep(0.05)
+
+    def violations(self) -> list[str]:
+        """What axe-core finds against WCAG 2.1 A and AA, and where."""
+        if not self.run("return typeof axe === 'object'"):
+            self.run(AXE.read_text())
+        found = self._driver.execute_async_script(_RUN_AXE)
+        return [f"{each['id']}: {each['help']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+
+    def requested(self) -> list[str]:
+        """The addresses of all requests since the last time."""
+        events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
+        sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        addresses = [each["request"]["url"] for each in sent]
+        return [address for address in addresses if not address.startswith(_OWN)]
+
+    def _log(self, kind: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self._driver.get_log(kind)  # type: ignore[no-untyped-call]
+        return entries
+
+    def _tell(self, command: str, parameters: Mapping[str, Any]) -> Any:
+        return self._driver.execute_cdp_cmd(command, dict(parameters))

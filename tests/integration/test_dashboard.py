@@ -1,0 +1,347 @@
+"""The dashboard in a real browser, of a real bley that was fed with real sessions."""
+
+import csv
+import gzip
+import http.client
+import io
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from bley.core.mail import Request
+from bley.core.wire import encode_request
+from tests.integration.browser import Browser
+from tests.integration.daemon import WAIT_SECONDS, Bley
+from tests.integration.postfix import Postfix
+
+SESSIONS = Path(__file__).parent.parent / "data/sessions.jsonl.gz"
+ATTRIBUTES = ("client_address", "client_name", "helo_name", "sender", "recipient")
+
+
+def sessions() -> list[Request]:
+    with gzip.open(SESSIONS, "rt", encoding="utf-8") as lines:
+        told = [json.loads(line) for line in lines]
+    return [Request("RCPT", **{name: each[name] for name in ATTRIBUTES}) for each in told]
+
+
+def ask(port: int, requests: list[Request]) -> None:
+    with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as peer:
+        for request in requests:
+            peer.sendall(encode_request(request))
+            assert peer.recv(4096).startswith(b"action=")
+
+
+class Site:
+    """A bley's dashboard."""
+
+    def __init__(self, bley: Bley) -> None:
+        self.place = bley.wait_log(r"dashboard at http://([^/]+)/")[1]
+
+    def url(self, path: str) -> str:
+        return f"http://{self.place}{path}"
+
+    def fetch(self, path: str) -> tuple[int, str]:
+        peer = http.client.HTTPConnection(self.place, timeout=WAIT_SECONDS)
+        peer.request("GET", path)
+        response = peer.getresponse()
+        text = response.read().decode()
+        peer.close()
+        return response.status, text
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Three hundred strangers; the first fifty came a second time, too early."""
+    with Bley(tmp_path_factory.mktemp("bley"), web_listen="127.0.0.1:0") as bley:
+        requests = sessions()
+        ask(bley.port, requests + requests[:50])
+        site = Site(bley)
+        end = time.monotonic() + WAIT_SECONDS  # decisions are kept within a second
+        while site.fetch(f"/decision/{len(requests) + 50}.json")[0] != 200:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        yield site
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Browser, site: Site) -> Iterator[Browser]:
+    """At the end nobody else was asked for anything, and the console is empty."""
+    chromium.open("about:blank")  # what a page of the test before still asks for is not this test's
+    chromium.disable_scripts(disabled=False)
+    chromium.resize(1280, 800)
+    chromium.prefer(color_scheme="light", reduced_motion="no-preference")
+    chromium.faults()
+    chromium.requested()
+    yield chromium
+    assert chromium.faults() == []
+    assert {urlsplit(url).netloc for url in chromium.requested()} <= {site.place}
+
+
+def overflow(browser: Browser) -> int:
+    """How many pixels the page is too wide."""
+    wide: int = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return wide
+
+
+PATHS = [
+    "/",
+    "/?range=365d",
+    "/search",
+    "/search?q=uwaterloo.ca",
+    "/search?q=nobody.example",
+    "/decision/1",
+    "/nothing",
+]
+
+
+class TestClickingThrough:
+    def test_the_overview_answers_each_question(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        assert [title.text for title in browser.all("h2")] == [
+            "Is bley well?",
+            "What does it do now?",
+            "What does it save?",
+            "Who is being delayed?",
+            "The latest decisions",
+        ]
+        assert browser.find(".sentence").text == "bley is well: store and resolver answer."
+        figures = dict(
+            zip([e.text for e in browser.all("#now dt")], [e.text for e in browser.all("#now dd")], strict=True)
+        )
+        numbers = {name: int(text) for name, text in figures.items()}
+        assert numbers["Requests"] == 350
+        assert numbers["Requests"] == sum(number for name, number in numbers.items() if name != "Requests")
+        assert numbers["Deferred"] > 50
+        assert browser.all("#waiting tbody tr")
+        assert len(browser.all("#latest tbody tr")) == 12
+
+    def test_a_range_is_a_link_away(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        assert browser.find(".ranges [aria-current]").text == "24h"
+        browser.link("1h").click()
+        assert browser.url == site.url("/?range=1h")
+        assert browser.find(".ranges [aria-current]").text == "1h"
+        assert len(browser.all("#slots-figures tbody tr")) == 60
+
+    def test_a_reason_leads_to_its_decisions_and_one_of_these_to_its_evidence(
+        self, browser: Browser, site: Site
+    ) -> None:
+        browser.open(site.url("/"))
+        browser.link("helo").click()
+        reasons = {element.text for element in browser.all("tbody .reason")}
+        assert reasons == {"helo"}
+        browser.find("tbody th a").click()
+        assert browser.find("h1").text.startswith("Decision of ")
+        assert "helo=2" in browser.find(".line").text or "why=helo" in browser.source
+        titles = [title.text for title in browser.all("h2")]
+        assert titles == ["Verdict", "If this was wrong", "Request", "Triplet", "Evidence", "In the log"]
+        assert "still waiting" in browser.find(".became").text
+
+    def test_the_search_field_finds_decisions_and_records(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        wanted = sessions()[0]
+        browser.find("#q").send_keys(f"{wanted.client_address}\n")
+        assert browser.find("h1").text == f"Decisions on {wanted.client_address}"
+        assert browser.find("#q").get_attribute("value") == wanted.client_address
+        rows = browser.all("[aria-labelledby=found-title] tbody tr")
+        assert len(rows) == 2
+        assert all(wanted.client_address in row.text for row in rows)
+
+    def test_older_decisions_are_a_link_away(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/search"))
+        newest = browser.find("tbody th a").get_attribute("href")
+        browser.link("older").click()
+        assert browser.find("tbody th a").get_attribute("href") != newest
+        browser.link("the newest").click()
+        assert browser.url == site.url("/search")
+
+    def test_what_finds_nothing_says_what_can_be_looked_for(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/search?q=nobody.example"))
+        assert "No decision fits." in browser.source
+        assert "kept for 30 days" in browser.source
+
+    def test_the_figures_behind_a_chart_open(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        table = browser.find("#delays-figures table")
+        assert not table.is_displayed()
+        browser.find("#delays-figures summary").click()
+        assert table.is_displayed()
+
+
+class TestLive:
+    def test_the_page_follows_what_happens_and_can_be_stopped(self, browser: Browser, tmp_path: Path) -> None:
+        with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
+            own = Site(bley)
+            browser.open(own.url("/"))
+            assert "None yet." in browser.find("#latest").text
+            ask(bley.port, sessions()[:3])
+            browser.wait(lambda: len(browser.all("#latest tbody tr")) == 3)
+            button = browser.find("#live")
+            assert button.get_attribute("aria-pressed") == "true"
+            button.click()
+            assert button.get_attribute("aria-pressed") == "false"
+            browser.open("about:blank")
+            browser.requested()
+
+    def test_it_follows_a_store_that_goes_away_and_comes_back(self, browser: Browser, tmp_path: Path) -> None:
+        with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
+            own = Site(bley)
+            browser.open(own.url("/"))
+            (tmp_path / "bley.db").rename(tmp_path / "away.db")
+            browser.wait(lambda: bool(browser.all("#away")))
+            assert "the store cannot be used" in browser.find(".sentence").text
+            (tmp_path / "away.db").rename(tmp_path / "bley.db")
+            browser.wait(lambda: bool(browser.all("#now")))
+            assert browser.find(".sentence").text == "bley is well: store and resolver answer."
+            browser.open("about:blank")
+            browser.requested()
+
+    def test_what_has_the_focus_stays(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        browser.run("document.querySelector('#latest a').focus(); document.querySelector('#latest').dataset.mine = '1'")
+        browser.requested()
+        browser.wait(lambda: site.url("/") in browser.requested())
+        browser.run("return new Promise(done => setTimeout(done, 200))")
+        assert browser.run("return document.querySelector('#latest').dataset.mine") == "1"
+
+    def test_who_wants_little_motion_gets_it_when_asked_for(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        browser.run("localStorage.clear()")
+        browser.prefer(reduced_motion="reduce")
+        browser.open(site.url("/"))
+        assert browser.find("#live").get_attribute("aria-pressed") == "false"
+
+
+def test_a_bley_of_several_workers_is_shown_as_one(browser: Browser, tmp_path: Path) -> None:
+    with Bley(tmp_path, web_listen="127.0.0.1:0", workers=2) as bley:
+        own = Site(bley)
+        for request in sessions()[:6]:
+            ask(bley.port, [request])
+        browser.wait(lambda: len(json.loads(own.fetch("/search.json")[1])) == 6)
+        browser.open(own.url("/"))
+        assert browser.find("#now dd").text == "6"
+        assert browser.find(".sentence").text == "bley is well: store and resolver answer."
+        browser.open("about:blank")
+        browser.requested()
+
+
+def test_a_reload_changes_what_the_pages_go_by(tmp_path: Path) -> None:
+    with Bley(tmp_path, web_listen="127.0.0.1:0", greylist_period="5m") as bley:
+        own = Site(bley)
+        ask(bley.port, [request for request in sessions() if request.client_name == "unknown"][:1])
+        while "A wait is 5\N{NO-BREAK SPACE}min" not in own.fetch("/")[1]:
+            time.sleep(0.1)
+        bley.write_settings(greylist_period="20m")
+        bley.reload()
+        assert "A wait is 20\N{NO-BREAK SPACE}min" in own.fetch("/")[1]
+
+
+class TestForEverybody:
+    @pytest.mark.parametrize("path", PATHS[:-1])
+    def test_it_reads_without_javascript(self, browser: Browser, site: Site, path: str) -> None:
+        browser.disable_scripts(disabled=True)
+        browser.open(site.url(path))
+        assert browser.find("h1").text
+        assert not browser.find("#live").is_displayed()
+
+    @pytest.mark.parametrize("path", PATHS[:-1])
+    @pytest.mark.parametrize("width", [360, 768, 1280])
+    def test_no_page_is_wider_than_its_window(self, browser: Browser, site: Site, path: str, width: int) -> None:
+        browser.resize(width, 740)
+        browser.open(site.url(path))
+        assert overflow(browser) == 0
+
+    def test_it_is_dark_for_who_wants_that(self, browser: Browser, site: Site) -> None:
+        grounds = set()
+        for scheme in ("light", "dark"):
+            browser.prefer(color_scheme=scheme)
+            browser.open(site.url("/"))
+            grounds.add(browser.run("return getComputedStyle(document.body).backgroundColor"))
+        assert len(grounds) == 2
+
+    def test_keys_lead_from_the_skip_link_through_the_head_into_the_page(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        names = [browser.press_tab().accessible_name for _ in range(8)]
+        assert names[0] == "Skip to the content"
+        assert names[1] == "bley"
+        assert names[2:4] == ["Overview", "Decisions"]
+        assert names[4].startswith("Address, domain")
+        assert names[5:8] == ["Search", "Live", "1h"]
+        browser.open(site.url("/"))
+        browser.press_tab()
+        browser.type("\n")
+        assert browser.run("return document.activeElement.id") == "main"
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("path", PATHS[:-1])
+    def test_axe_finds_nothing(self, browser: Browser, site: Site, path: str, scheme: str) -> None:
+        """Contrast, names, landmarks, tables: axe-core by WCAG 2.1 A and AA."""
+        browser.prefer(color_scheme=scheme)
+        browser.open(site.url(path))
+        assert browser.violations() == []
+
+    def test_axe_would_find_something(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        browser.run("document.querySelector('label[for=q]').remove(); document.documentElement.lang = ''")
+        assert {violation.partition(":")[0] for violation in browser.violations()} >= {"html-has-lang"}
+
+
+class TestSafety:
+    def test_a_sender_that_is_a_script_is_text(self, browser: Browser, tmp_path: Path) -> None:
+        script = "<script>document.title='owned'</script>"
+        with (
+            Bley(tmp_path, web_listen="127.0.0.1:0") as bley,
+            Postfix(f"inet:127.0.0.1:{bley.port}") as postfix,
+            postfix.session(client_address="192.0.2.1", helo_name="friend") as smtp,
+        ):
+            smtp.send(f'"{script}"@example.com', ["b@example.org"])
+            own = Site(bley)
+            browser.wait(lambda: "owned" in own.fetch("/search.json")[1])
+            for path in ("/", "/search", "/search?q=example.com", "/decision/1"):
+                browser.open(own.url(path))
+                assert script in browser.find("main").text
+                assert browser.run("return document.title") != "owned"
+                assert len(browser.all("script")) == 1
+            browser.open("about:blank")
+            assert script in own.fetch("/decision/1.json")[1]
+            assert {urlsplit(url).netloc for url in browser.requested()} <= {own.place, ""}
+
+    def test_a_foreign_name_is_not_answered(self, site: Site) -> None:
+        peer = http.client.HTTPConnection(site.place, timeout=WAIT_SECONDS)
+        peer.request("GET", "/", headers={"Host": "evil.example"})
+        assert peer.getresponse().status == 403
+        peer.close()
+
+
+class TestDownloads:
+    def test_each_link_beneath_a_table_gives_it(self, browser: Browser, site: Site) -> None:
+        links = []
+        for path in ("/", "/search?q=uwaterloo.ca", "/decision/1"):
+            browser.open(site.url(path))
+            links += [link.get_attribute("href") or "" for link in browser.all(".downloads a")]
+        assert len(links) >= 18
+        for link in links:
+            parts = urlsplit(link)
+            status, text = site.fetch(f"{parts.path}?{parts.query}")
+            assert status == 200, link
+            if parts.path.endswith(".json"):
+                json.loads(text)
+            elif parts.path.endswith(".csv"):
+                assert len({len(row) for row in csv.reader(io.StringIO(text))}) == 1
+
+    def test_of_the_store_they_say_the_same_as_the_page(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        shown = [row.text.split() for row in browser.all("#now .reasons tbody tr")]
+        told = json.loads(site.fetch("/overview/deferred.json")[1])
+        assert [row["reason"] for row in told] == [words[0] for words in shown][: len(told)]

@@ -1,0 +1,83 @@
+"""Whatever comes from the wire stands on a page as text, and nothing else."""
+
+import asyncio
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bley.checks.list_report import ListReport
+from bley.core.greylist import Record, Status
+from bley.core.mail import Triplet
+from bley.core.search import StoredDecision
+from tests.fakes import NOON, WELL_LIST, FakeHistory
+from tests.unit.web.looking import Looking, Page, decision
+from tests.unit.web.site import ILL_LIST
+
+NASTY = st.sampled_from(
+    [
+        "<script>alert(1)</script>@example.com",
+        '"><img src=x onerror=alert(1)>',
+        "' onmouseover='alert(1)",
+        "</title><svg onload=alert(1)>",
+        "javascript:alert(1)",
+        "&lt;b&gt;",
+        "{{ 7 * 7 }}{% endblock %}",
+        "]]><!--",
+        "\u202e\x00\r\n\t<p style='x'>",
+    ]
+)
+WIRE = st.one_of(NASTY, st.text(min_size=1, max_size=30))
+
+
+@st.composite
+def decisions(draw: st.DrawFn) -> StoredDecision:
+    triplet = [draw(WIRE), draw(WIRE), draw(WIRE)]
+    says = {"list": draw(WIRE), "is": draw(WIRE), "says": draw(WIRE), "weight": 1}
+    details: dict[str, Any] = {
+        "triplet": triplet,
+        "standing": "new",
+        "findings": {"helo": {"score": 2, "detail": draw(WIRE)}, "dnsbl": {"score": 1, "lists": [says]}},
+        "entry": draw(WIRE),
+        "wait_seconds": 300.0,
+    }
+    names = ("client_address", "client_name", "helo_name", "sender", "recipient", "instance", "queue_id")
+    reason = draw(st.sampled_from(["helo", "dnsbl", "spf", "known"]))
+    return decision(details=details, reason=reason, **{name: draw(WIRE) for name in names})
+
+
+def looking(stored: StoredDecision) -> Looking:
+    record = {Triplet(*stored.details["triplet"]): Record(Status.GREYLISTED, NOON, NOON)}
+    ill = ListReport(**{**ILL_LIST, "what": stored.helo_name})
+    return Looking(FakeHistory([stored], record), [WELL_LIST, ill])
+
+
+PATHS = ("/", "/search", "/search?q=%3Cb%3E%22%27&reason=helo", "/decision/1")
+PLAIN = [asyncio.run(looking(decision(details={**decision().details, "entry": "x"})).page(path)) for path in PATHS]
+TAGS = {tag for page in PLAIN for tag in page.tags} | {"pre", "code", "em"}
+ATTRIBUTES = {name for page in PLAIN for name in page.attributes}
+
+
+def test_no_page_has_style_or_script_in_it() -> None:
+    assert not {"style", "onclick", "onload"} & ATTRIBUTES
+    assert "style" not in TAGS
+
+
+@settings(deadline=None, max_examples=60)
+@given(decisions())
+def test_no_value_becomes_a_tag_or_an_attribute(stored: StoredDecision) -> None:
+    """And every page stays well-formed: Page sees to it."""
+    site = looking(stored)
+    for path in PATHS:
+        page: Page = asyncio.run(site.page(path))
+        assert page.tags <= TAGS
+        assert page.attributes <= ATTRIBUTES
+        assert all(link.startswith(("/", "#")) for link in page.links)
+
+
+@settings(deadline=None, max_examples=60)
+@given(decisions())
+def test_every_value_can_be_read(stored: StoredDecision) -> None:
+    text = asyncio.run(looking(stored).page("/decision/1")).text
+    for value in (stored.sender, stored.recipient, stored.client_address, stored.helo_name, stored.details["entry"]):
+        assert value in text

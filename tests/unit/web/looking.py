@@ -1,0 +1,108 @@
+"""A Source of what tests say, and what a page of it shows."""
+
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from bley.checks.list_report import ListReport
+from bley.config_file import load
+from bley.core.mail import Triplet
+from bley.core.search import StoredDecision
+from bley.web.downloads import Downloads
+from bley.web.pages import Pages
+from bley.web.source import Source
+from tests.fakes import NOON, FakeClock, FakeHistory
+from tests.unit.web.site import FakeBley
+
+TRIPLET = Triplet("192.0.2.0/24", "a@example.com", "b@example.org")
+VOID = frozenset({"meta", "link", "input", "br"})
+
+
+def decision(number: str = "1", **changes: Any) -> StoredDecision:
+    """A deferral for its HELO, with evidence."""
+    findings = {
+        "helo": {"score": 2, "detail": "friend is not the client's name, which is unknown"},
+        "dnsbl": {
+            "score": 0,
+            "lists": [{"list": "bl.example", "is": "bl.example does not list it", "says": "", "weight": 0}],
+        },
+    }
+    stored = StoredDecision(
+        number=number,
+        at=NOON,
+        outcome="greylist",
+        reason="helo",
+        client_address="192.0.2.1",
+        client_name="unknown",
+        helo_name="friend",
+        sender=TRIPLET.sender,
+        recipient=TRIPLET.recipient,
+        instance="1.2.0",
+        queue_id="4X",
+        details={"triplet": list(TRIPLET), "standing": "new", "findings": findings, "wait_seconds": 300.0},
+    )
+    return stored._replace(**changes)
+
+
+class Looking:
+    """A Source, with what it shows."""
+
+    def __init__(self, history: FakeHistory, lists: Sequence[ListReport] = ()) -> None:
+        self.history, self.bley, self.opened = history, FakeBley(), 0
+        self.bley.state = self.bley.state._replace(lists=list(lists))
+        self.source = Source(self.bley, FakeClock(), self._open)
+        self.source.take(load())
+
+    def _open(self, _: object) -> FakeHistory:
+        self.opened += 1
+        return self.history
+
+    async def get(self, path: str) -> web.Response:
+        """The answer; what the handler raises is raised."""
+        application = web.Application()
+        application.add_routes([*Pages(self.source).routes(), *Downloads(self.source).routes()])
+        request = make_mocked_request("GET", path)
+        match = await application.router.resolve(request)
+        request._match_info = match
+        match.add_app(application)
+        answer = await match.handler(request)
+        assert isinstance(answer, web.Response)
+        return answer
+
+    async def page(self, path: str) -> "Page":
+        """The page, read."""
+        return Page((await self.get(path)).text or "")
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page; the tags must be closed in the order in which they were opened."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.attributes, self.text = set[str](), set[str](), ""
+        self.links = list[str]()
+        self._open = list[str]()
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.links += [value or "" for name, value in attrs if name == "href"]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data

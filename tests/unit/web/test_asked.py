@@ -1,0 +1,60 @@
+"""What the address of a page asks for."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bley.core.triplet import TripletRules
+from bley.web.asked import asked_decisions, asked_period
+from tests.fakes import NOON
+
+
+def test_nothing_means_all() -> None:
+    query = asked_decisions({}).query(TripletRules(), NOON)
+    assert (query.search, query.reason, query.outcome, query.since, query.until) == (None, "", "", None, None)
+
+
+def test_all_can_be_asked_for_together() -> None:
+    asked = asked_decisions({"q": " example.com ", "reason": "helo", "outcome": "greylist", "range": "1h"})
+    query = asked.query(TripletRules(), NOON)
+    assert query.search is not None
+    assert query.search.word == "example.com"
+    assert (query.reason, query.outcome) == ("helo", "greylist")
+    assert query.since == NOON + timedelta(minutes=1) - timedelta(hours=1)
+
+
+@pytest.mark.parametrize("text", ["2026-11-26T14:00Z", "2026-11-26T14:00", "2026-11-26T15:00+01:00"])
+def test_times_are_utc_if_they_say_nothing_else(text: str) -> None:
+    query = asked_decisions({"since": text, "until": text}).query(TripletRules(), NOON)
+    assert query.since == query.until == datetime(2026, 11, 26, 14, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"reason": "heloo"}, "there is no reason 'heloo': docs/reasons.md has all of them"),
+        ({"outcome": "x"}, "there is no outcome 'x', but pass, greylist, would-defer"),
+        ({"range": "2h"}, "there is no range '2h', but 1h, 12h, 24h, 7d, 28d, 365d"),
+        ({"since": "yesterday"}, "since is no time: 'yesterday'; write 2026-11-26T14:00Z"),
+        ({"until": "1"}, "until is no time: '1'; write 2026-11-26T14:00Z"),
+        ({"before": "x"}, "there is no decision 'x'"),
+        ({"before": "1" * 19}, f"there is no decision '{'1' * 19}'"),
+        ({"q": "x" * 401}, "what is looked for has at most 400 characters"),
+    ],
+)
+def test_what_is_wrong_is_said(query: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        asked_decisions(query)
+
+
+def test_a_link_keeps_the_query_and_begins_with_the_newest() -> None:
+    asked = asked_decisions({"q": "a&b", "reason": "helo", "before": "17"})
+    assert asked.link(range="7d") == "/search?q=a%26b&reason=helo&range=7d"
+    assert asked.link(before="3") == "/search?q=a%26b&reason=helo&before=3"
+    assert asked_decisions({}).link() == "/search"
+
+
+def test_the_range_is_a_day_if_none_is_named() -> None:
+    assert asked_period({}).name == asked_period({"range": ""}).name == "24h"
+    assert asked_period({"range": "365d"}).name == "365d"

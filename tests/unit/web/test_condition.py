@@ -1,0 +1,66 @@
+"""Is bley well?"""
+
+import pytest
+
+from bley.checks.list_report import ListReport
+from bley.state_report import StateReport
+from bley.web.condition import Level, condition
+from tests.fakes import WELL_LIST
+from tests.unit.web.site import ILL_LIST, FakeBley
+
+
+def lists(*reports: ListReport, is_silent: bool = False) -> StateReport:
+    return FakeBley().state._replace(lists=list(reports), dns_is_silent=is_silent)
+
+
+@pytest.mark.parametrize(
+    ("report", "fault", "level", "sentence"),
+    [
+        (lists(), "", Level.GOOD, "bley is well: store and resolver answer."),
+        (
+            lists(WELL_LIST, WELL_LIST),
+            "",
+            Level.GOOD,
+            "bley is well: store and resolver answer, all 2 DNS lists are well.",
+        ),
+        (lists(WELL_LIST, ILL_LIST), "", Level.DOUBTFUL, "bley answers, but 1 of 2 DNS lists is set aside."),
+        (lists(ILL_LIST, ILL_LIST), "", Level.DOUBTFUL, "bley answers, but 2 of 2 DNS lists are set aside."),
+        (lists(is_silent=True), "", Level.DOUBTFUL, "bley answers, but the resolver gives no usable answer."),
+        (lists(), "gone", Level.BAD, "bley answers, but the store cannot be used."),
+        (
+            lists(ILL_LIST, is_silent=True),
+            "gone",
+            Level.BAD,
+            (
+                "bley answers, but the store cannot be used and the resolver gives no usable answer"
+                " and 1 of 1 DNS lists is set aside."
+            ),
+        ),
+        (None, "", Level.BAD, "No worker of bley answers."),
+    ],
+)
+def test_one_sentence_says_it(report: StateReport | None, fault: str, level: Level, sentence: str) -> None:
+    told = condition(report, "bley.db", fault)
+    assert (told.level, told.sentence) == (level, sentence)
+
+
+def test_lists_that_are_being_tested_are_not_ill() -> None:
+    untested = ListReport(**{**WELL_LIST, "state": "untested", "state_ipv6": "untested"})
+    assert condition(lists(untested), "", "").sentence == "bley answers, but its DNS lists are being tested."
+
+
+def test_a_dead_list_is_worse_than_an_ill_one() -> None:
+    dead = ListReport(**{**WELL_LIST, "state": "dead", "state_ipv6": "dead"})
+    assert condition(lists(ILL_LIST, dead), "", "").level is Level.BAD
+
+
+def test_each_part_says_what_is_wrong_and_what_to_do() -> None:
+    store, resolver = condition(lists(is_silent=True), "bley.db", "disk I/O error").parts
+    assert "disk I/O error" in store.advice
+    assert "on_store_error" in store.advice
+    assert "resolver" in resolver.advice
+
+
+def test_a_list_shows_what_bley_lists_does() -> None:
+    (told,) = condition(lists(WELL_LIST), "", "").lists
+    assert (told.state, told.answers, told.listed) == ("well, IPv4 only", 10, 0.3)

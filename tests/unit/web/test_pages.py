@@ -1,0 +1,169 @@
+"""The pages, of a store that is a list."""
+
+import json
+
+import pytest
+from aiohttp import web
+
+from bley.core.errors import StoreError
+from bley.core.greylist import Record, Status
+from bley.core.statistics import Count
+from tests.fakes import NOON, WELL_LIST, FakeHistory
+from tests.unit.web.looking import TRIPLET, Looking, decision
+from tests.unit.web.site import ILL_LIST
+
+SLOT = int(NOON.timestamp())
+COUNTS = {
+    Count(1200, SLOT, "pass", "known"): 1500,
+    Count(1200, SLOT, "pass", "clean"): 50,
+    Count(1200, SLOT, "pass", "waited"): 20,
+    Count(1200, SLOT, "greylist", "helo"): 100,
+    Count(1200, SLOT, "greylist", "early"): 30,
+    Count(1200, SLOT, "found", "helo-mismatch"): 75,
+    Count(1200, SLOT, "delay", "600"): 20,
+}
+WAITING = {TRIPLET: Record(Status.GREYLISTED, NOON, NOON, 2)}
+
+
+def looking() -> Looking:
+    return Looking(
+        FakeHistory([decision(str(number)) for number in range(60, 0, -1)], WAITING, COUNTS), [WELL_LIST, ILL_LIST]
+    )
+
+
+class TestOverview:
+    async def test_it_answers_from_the_store(self) -> None:
+        text = (await looking().page("/")).text
+        for words in (
+            "1\u202f700",
+            "1\u202f550",
+            "93.9",
+            "helo-mismatch",
+            "50.0",
+            "10\u00a0min",
+            "7\u00a0min",
+            "2026-11-23 12:00:00",
+        ):
+            assert words in text, words
+
+    async def test_the_lists_stand_there_with_what_is_wrong_and_what_to_do(self) -> None:
+        text = (await looking().page("/")).text
+        assert "bley answers, but 1 of 2 DNS lists is set aside." in text
+        assert "it is empty; remove it" in text
+
+    async def test_without_the_store_the_rest_is_there(self) -> None:
+        site = looking()
+        site.history.error = "disk I/O error"
+        text = (await site.page("/")).text
+        assert "The store cannot be used" in text
+        assert "disk I/O error" in text
+        assert "zen.spamhaus.org" in text
+
+    async def test_without_workers_the_rest_is_there(self) -> None:
+        site = looking()
+        site.bley.lives = False
+        text = (await site.page("/")).text
+        assert "No worker of bley answers." in text
+        assert "1\u202f700" in text
+
+    async def test_an_empty_store_is_no_fault(self) -> None:
+        text = (await Looking(FakeHistory()).page("/")).text
+        assert "Nobody: no triplet is waiting." in text
+        assert "None yet." in text
+        assert "Nothing in this time." in text
+
+    async def test_a_range_that_is_none_is_a_bad_request(self) -> None:
+        with pytest.raises(web.HTTPBadRequest) as caught:
+            await looking().get("/?range=2h")
+        assert caught.value.text == "there is no range '2h', but 1h, 12h, 24h, 7d, 28d, 365d\n"
+
+    async def test_browsers_keep_nothing(self) -> None:
+        assert (await looking().get("/")).headers["Cache-Control"] == "no-store"
+
+
+class TestSearch:
+    async def test_older_ones_are_on_the_next_page(self) -> None:
+        site = looking()
+        page = await site.page("/search?q=example.org")
+        (older,) = [link for link in page.links if "before" in link]
+        assert older == "/search?q=example.org&before=11"
+        assert not [
+            link
+            for link in (await site.page(older)).links
+            if "before=" in link and "csv" not in link and "json" not in link
+        ]
+
+    async def test_what_fits_nothing_says_what_can_be_looked_for(self) -> None:
+        text = (await looking().page("/search?q=nobody.example")).text
+        assert "No decision fits." in text
+        assert "Decisions are kept for 30 days" in text
+        assert "No record fits." in text
+
+    async def test_the_store_is_needed(self) -> None:
+        site = looking()
+        site.history.error = "gone"
+        with pytest.raises(StoreError):
+            await site.get("/search")
+
+
+class TestDecision:
+    async def test_it_tells_everything(self) -> None:
+        text = (await looking().page("/decision/1")).text
+        for words in (
+            "deferred",
+            "The HELO name does not fit",
+            "friend is not the client's name, which is unknown",
+            "bl.example does not list it",
+            "still waiting, 7 min left",
+            "192.0.2.0/24",
+            'Add "192.0.2.1" to ',
+            "rfc_threshold = 2",
+            "client_address=192.0.2.1, sender=a@example.com, recipient=b@example.org, why=helo, helo=2 dnsbl=0",
+        ):
+            assert words in text, words
+
+    async def test_one_that_was_exempt_says_by_what(self) -> None:
+        exempt = decision(outcome="pass", reason="exempt-client", details={"entry": "/etc/bley/whitelist_clients:3: x"})
+        text = (await Looking(FakeHistory([exempt])).page("/decision/1")).text
+        assert "/etc/bley/whitelist_clients:3: x" in text
+        assert "The decision needed none." in text
+        assert "No check was asked" in text
+
+    @pytest.mark.parametrize("number", ["0", "99", "1-1"])
+    async def test_one_that_is_not_there_is_not_found(self, number: str) -> None:
+        with pytest.raises(web.HTTPNotFound):
+            await looking().get(f"/decision/{number}")
+
+
+class TestDownloads:
+    @pytest.mark.parametrize(
+        ("path", "rows"),
+        [
+            ("/overview/lists", 2),
+            ("/overview/slots", 72),
+            ("/overview/deferred", 2),
+            ("/overview/passed", 3),
+            ("/overview/found", 1),
+            ("/overview/delays", 12),
+            ("/overview/waiting", 1),
+            ("/search", 50),
+            ("/search/records", 0),
+        ],
+    )
+    async def test_each_table_comes_in_both_forms(self, path: str, rows: int) -> None:
+        site = looking()
+        told = json.loads((await site.get(f"{path}.json")).text or "")
+        assert len(told) == rows
+        answer = await site.get(f"{path}.csv")
+        assert (answer.text or "").count("\r\n") == rows + 1
+        assert answer.headers["Content-Disposition"].startswith('attachment; filename="bley-')
+
+    async def test_a_decision_with_all_that_led_to_it(self) -> None:
+        told = json.loads((await looking().get("/decision/1.json")).text or "")
+        assert told["findings"]["helo"]["score"] == 2
+        assert told["log"].startswith("action=greylist, ")
+        assert "name,value\r\nnumber,1\r\n" in ((await looking().get("/decision/1.csv")).text or "")
+
+    async def test_the_records_of_a_search(self) -> None:
+        (row,) = json.loads((await looking().get("/search/records.json?q=example.org")).text or "")
+        assert row["left_seconds"] == 420
