@@ -1,14 +1,15 @@
 # make run     install bley into .venv and run it in the foreground on 127.0.0.1:1337, its store under var/
-# make test    install what the tests need (root and apt: Postfix, Exim) and run everything
+# make test    install what the tests need (root and apt: Postfix, Exim, Chromium, …) and run everything
 # make check   the same without installing servers
 # make format  put the code into its form
 # make bench   measure how fast bley is on this machine, and draw it (some twenty minutes)
+# make screenshots  make the pictures of the dashboard in docs/ anew
 # make manual  make the manual page of the settings from docs/settings.md
 
 PYTHON ?= python3
 SOURCES = src tests bench docs
 
-.PHONY: run test check format lint types unit manual efficacy bench bench-engines bench-greylisters clean
+.PHONY: run test check format lint types unit manual efficacy bench bench-engines bench-greylisters screenshots clean
 
 run: .venv/bley
 	@mkdir -p var
@@ -57,6 +58,10 @@ bench-engines: .venv/dev
 # With those, too: the same load on bley, postgrey and sqlgrey
 bench-greylisters: .venv/dev
 	.venv/bin/python -m bench.greylisters var/bench
+
+# With the browser of the tests
+screenshots: .venv/dev
+	.venv/bin/python -m bench.screenshots docs >/dev/null
 
 clean:
 	rm -rf .venv var .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

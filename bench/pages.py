@@ -1,0 +1,96 @@
+"""What a page of the dashboard costs: time, SQL statements and bytes, with the store of this URL, which is only read.
+
+.venv/bin/python -m bench.pages sqlite:////var/lib/bley/bley.db
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import aiohttp
+import click
+import sqlalchemy as sa
+
+from bley.config_file import load
+from bley.core.periods import PERIODS
+from bley.core.search import DecisionQuery, StoredDecision
+from bley.database import parse_database
+from bley.state_report import StateReport
+from bley.store.opening import open_history
+from bley.web.server import Web
+
+_TIMES = 3
+
+
+class QuietBley:
+    """A bley without lists, which does nothing."""
+
+    async def is_alive(self) -> bool:
+        """It is."""
+        return True
+
+    async def report_state(self) -> StateReport | None:
+        """All is well."""
+        return StateReport([], False, False, 0, {}, {})
+
+    def process_ids(self) -> Mapping[str, int]:
+        """None that count."""
+        return {}
+
+
+@click.command(help=__doc__)
+@click.argument("url")
+def main(url: str) -> None:
+    """Print a row for each page."""
+    asyncio.run(_measure(url))
+
+
+async def _measure(url: str) -> None:
+    configuration = load()
+    configuration = replace(configuration, settings=configuration.settings.model_copy(update={"database": url}))
+    statements: list[str] = []
+    sa.event.listen(sa.Engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    newest, deferred = await _examples(url)
+    network = newest.client_address.rpartition(".")[0] + ".0/24"
+    paths = [
+        *(f"/?range={name}" for name in PERIODS),
+        "/search",
+        f"/search?q={newest.recipient}",
+        f"/search?q={newest.client_address}",
+        f"/search?q={network}",
+        f"/search?q={newest.client_name}",
+        "/search?q=nothing.example.net",
+        "/search?reason=waited&range=28d",
+        f"/decision/{newest.number}",
+        f"/decision/{deferred.number}",
+    ]
+    web = Web(QuietBley())
+    place = await web.listen("127.0.0.1", 0, configuration)
+    click.echo(f"{'page':45} {'first':>9} {'median':>9} {'SQL':>4} {'kB':>6}")
+    async with aiohttp.ClientSession() as session:
+        for path in paths:
+            times = []
+            for _ in range(_TIMES):
+                await asyncio.sleep(1.1)  # else it is answered from what was asked a moment ago
+                del statements[:]
+                begun = time.perf_counter()
+                async with session.get(f"http://{place}{path}") as answer:
+                    size = len(await answer.read())
+                times.append(1000 * (time.perf_counter() - begun))
+            queries = sum(statement.lstrip().upper().startswith("SELECT") for statement in statements)
+            click.echo(f"{path:45} {times[0]:6.0f} ms {sorted(times)[1]:6.0f} ms {queries:4} {size / 1000:6.0f}")
+    await web.close()
+
+
+async def _examples(url: str) -> tuple[StoredDecision, StoredDecision]:
+    """The newest decision, and the newest deferral for its HELO."""
+    history = open_history(parse_database(url))
+    (newest,) = await history.decisions(DecisionQuery(), 1)
+    (deferred,) = await history.decisions(DecisionQuery(reason="helo"), 1)
+    await history.close()
+    return newest, deferred
+
+
+if __name__ == "__main__":
+    main()

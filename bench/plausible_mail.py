@@ -1,0 +1,193 @@
+"""A store filled with a plausible time of mail, made up: for the screenshots of the dashboard.
+
+By day more than by night; who is known passes, strangers are judged by the checks themselves; of those that are
+deferred, servers come back and most others never do.
+"""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from bley.checks.gather import check_request
+from bley.core.decision import Decision, KeptDecision
+from bley.core.dnslists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists
+from bley.core.evidence import Check, Evidence, Finding
+from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing
+from bley.core.mail import Request, Triplet, parse_address
+from bley.core.policy import Reason, Thresholds, judge
+from bley.core.statistics import counted
+from bley.store.engine import Engine, spread
+
+__all__ = ["DNSBL", "fill", "strangers"]
+
+DNSBL = "zen.spamhaus.org"
+_SAYS = "https://www.spamhaus.org/query/ip/"
+_TIMING = Timing()
+_LISTED_SHARE = 0.55
+_SERVERS = ("mx1.lists.example.com", "out.shop.example.net", "mail.uni.example.edu", "smtp3.bank.example.com",
+            "mta7.news.example.net", "mail.bakery.example.org", "relay.city.example.net")  # fmt: skip
+_SENDERS = ("anna", "orders", "newsletter", "no-reply", "carlos", "billing", "mei.lin", "support")
+_RECIPIENTS = ("jane", "omar", "info", "sales", "li.wei", "hanna", "office")
+_BATCH = 2000
+
+
+class Mail(NamedTuple):
+    """A mail to one recipient: how it looks, and after which times its sender tries again."""
+
+    request: Request
+    is_known: bool
+    retries: Sequence[timedelta]
+
+
+def strangers(chance: random.Random, number: int) -> Iterator[Request]:
+    """Requests of clients that nobody knows, most of them suspicious."""
+    for _ in range(number):
+        yield _spam(chance) if chance.random() < 0.6 else _ham(chance, stranger=True)
+
+
+def _mail(chance: random.Random) -> Mail:
+    if chance.random() < 0.42:
+        is_stubborn = chance.random() < 0.12
+        return Mail(_spam(chance), False, _retries(chance, 2) if is_stubborn else ())
+    if chance.random() < 0.8:
+        return Mail(_ham(chance, stranger=False), True, ())
+    return Mail(_ham(chance, stranger=True), False, _retries(chance, 4))
+
+
+def _retries(chance: random.Random, number: int) -> list[timedelta]:
+    """As queues are run: soon at first, then less often."""
+    times, wait = [], chance.choice((2, 5, 10, 15, 30))
+    for _ in range(number):
+        times.append(timedelta(minutes=wait * chance.uniform(1, 1.4)))
+        wait *= chance.choice((2, 3, 4))
+    return times
+
+
+def _ham(chance: random.Random, *, stranger: bool) -> Request:
+    name = chance.choice(_SERVERS)
+    domain = name.partition(".")[2]
+    if stranger:
+        domain = f"{chance.choice(('post', 'mail', 'office', 'team'))}{chance.randrange(900)}.example.net"
+        name = f"mail.{domain}"
+    helo = name if chance.random() < 0.93 else f"web{chance.randrange(20)}.local"
+    return _request(chance, f"198.51.{chance.randrange(90, 110)}.{chance.randrange(1, 255)}", name, helo, domain)
+
+
+def _spam(chance: random.Random) -> Request:
+    address = f"203.0.{chance.randrange(100, 120)}.{chance.randrange(1, 255)}"
+    dynamic = f"dsl-{address.replace('.', '-')}.pool.example.net"
+    name = chance.choice(("unknown", dynamic, dynamic, f"vps{chance.randrange(900)}.example.com"))
+    helo = chance.choice(
+        (dynamic, "friend", "localhost.localdomain", address, f"vps{chance.randrange(900)}.example.com")
+    )
+    return _request(chance, address, name, helo, f"offers{chance.randrange(400)}.example.com")
+
+
+def _request(chance: random.Random, address: str, name: str, helo: str, domain: str) -> Request:
+    return Request(
+        protocol_state="RCPT",
+        client_address=address,
+        client_name=name,
+        helo_name=helo,
+        sender=f"{chance.choice(_SENDERS)}@{domain}",
+        recipient=f"{chance.choice(_RECIPIENTS)}@example.org",
+        instance=f"{chance.randrange(0x1000, 0xFFFF):x}.{chance.randrange(0x10000000, 0xFFFFFFFF):x}.0",
+    )
+
+
+async def fill(engine: Engine, now: datetime, length: timedelta, number: int) -> None:
+    """Put so many mails of so long until now into the store."""
+    await engine.prepare()
+    chance, counts = random.Random(5), Counter[tuple[int, str, str]]()
+    kept = sorted(_history(chance, now, length, number), key=lambda each: each.at)
+    for begin in range(0, len(kept), _BATCH):
+        batch = kept[begin : begin + _BATCH]
+        await engine.keep(batch, {})
+        await engine.transact([sighting for each in batch if (sighting := _sighting(each))], [])
+    for each in kept:
+        for kind, name in counted(each.decision, each.outcome):
+            counts[int(each.at.timestamp()) // 60, kind, name] += 1
+    numbers = list(spread(counts).items())
+    for begin in range(0, len(numbers), _BATCH):
+        await engine.keep([], dict(numbers[begin : begin + _BATCH]))
+
+
+def _history(chance: random.Random, now: datetime, length: timedelta, number: int) -> Iterator[KeptDecision]:
+    (dns_list,) = parse_dns_lists(DNSBL)
+    for _ in range(number):
+        at = _moment(chance, now, length)
+        mail = _mail(chance)
+        for decision, when in _decisions(chance, mail, at, dns_list):
+            if when < now:
+                yield KeptDecision(
+                    when,
+                    decision.outcome(observes=False),
+                    decision,
+                    decision.request.sender,
+                    decision.request.recipient,
+                )
+
+
+def _moment(chance: random.Random, now: datetime, length: timedelta) -> datetime:
+    """By day three times as often as by night, and at weekends half as often."""
+    while True:
+        at = now - length * chance.random()
+        likely = 0.55 + 0.45 * math.sin((at.hour + at.minute / 60 - 8) / 24 * 2 * math.pi)
+        if chance.random() < likely * (0.5 if at.weekday() >= 5 else 1):
+            return at
+
+
+def _decisions(
+    chance: random.Random, mail: Mail, at: datetime, dns_list: DnsList
+) -> Iterator[tuple[Decision, datetime]]:
+    request = mail.request
+    if mail.is_known:
+        yield Decision(request, Reason.KNOWN), at
+        return
+    address = parse_address(request.client_address)
+    assert address
+    is_spammer = request.client_address.startswith("203.")
+    is_listed = is_spammer and chance.random() < _LISTED_SHARE
+    pool = f"{request.client_address.rpartition('.')[0]}.0/24" if is_spammer else request.client_name.partition(".")[2]
+    triplet = Triplet(pool, request.sender, request.recipient)
+    evidence: Evidence = {**check_request(request, address), Check.DNSBL: _listing(dns_list, is_listed=is_listed)}
+    status, reason = judge(evidence, Thresholds())
+    if status is not Status.GREYLISTED:
+        yield Decision(request, reason, triplet=triplet, standing=Standing.NEW, evidence=evidence), at
+        return
+    wait = _TIMING.wait(0)
+    yield Decision(request, reason, True, triplet, standing=Standing.NEW, evidence=evidence, wait=wait), at
+    yield from _comes_back(mail, triplet, at)
+
+
+def _comes_back(mail: Mail, triplet: Triplet, at: datetime) -> Iterator[tuple[Decision, datetime]]:
+    for attempts, after in enumerate(mail.retries):
+        record = Record(Status.GREYLISTED, at, at, attempts)
+        left = _TIMING.remaining(record, at + after)
+        if left < timedelta(0):
+            yield (
+                Decision(mail.request, Reason.WAITED, False, triplet, record, Standing.WAITED, delayed=after),
+                at + after,
+            )
+            return
+        yield Decision(mail.request, Reason.EARLY, True, triplet, record, Standing.EARLY, wait=left), at + after
+
+
+def _listing(dns_list: DnsList, *, is_listed: bool) -> Finding:
+    if not is_listed:
+        return Finding(0, "no list names the client")
+    answer = Answer(Meaning.LISTED, (IPv4Address("127.0.0.4"),))
+    return Finding(1, "", (ListAnswer(dns_list, answer, _SAYS),))
+
+
+def _sighting(kept: KeptDecision) -> Sighting | None:
+    decision = kept.decision
+    if decision.triplet is None:
+        return None
+    status = Status.GREYLISTED if decision.defers else Status.CLEAN
+    attempts = 1 if decision.reason is Reason.EARLY else 0
+    return Sighting(decision.triplet, status, kept.at, Lifetimes(), attempts)

@@ -1,0 +1,101 @@
+"""The pictures of the dashboard in docs/: a bley with made-up mail, looked at with Chromium.
+
+.venv/bin/python -m bench.screenshots docs
+"""
+
+import asyncio
+import io
+import random
+import socket
+import tempfile
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+from PIL import Image
+from tests.dns_server import DnsServer, Entry, Zone
+from tests.integration.browser import Browser
+from tests.integration.daemon import WAIT_SECONDS, Bley
+
+from bench.plausible_mail import DNSBL, fill, strangers
+from bley.core.dnslists import question
+from bley.core.wire import encode_request
+from bley.database import parse_database
+from bley.store.opening import open_engine
+
+_MAILS = 24_000
+_DAYS = 7
+_STRANGERS = 60
+_LISTED: Entry = {"A": ["127.0.0.4"], "TXT": ["https://www.spamhaus.org/query/ip/"]}
+_CODES = "127.0.0.[2..11]"
+_COLOURS = 200
+"""Few enough that a picture has less than 300 kB."""
+
+_PAGES = (
+    ("dashboard-wide", "/", 1280, "light", 5000),
+    ("dashboard-dark", "/", 1280, "dark", 1390),
+    ("dashboard-narrow", "/", 390, "light", 2600),
+)
+
+
+@click.command(help=__doc__)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def main(folder: Path) -> None:
+    """Make all pictures."""
+    with tempfile.TemporaryDirectory(prefix="bley-") as name:
+        work = Path(name)
+        asyncio.run(_fill(work / "bley.db"))
+        settings = {
+            "dnsbls": f"{DNSBL}={_CODES}, bl.spamcop.net, bl.example.net",
+            "dnswls": "list.dnswl.org",
+            "check_timeout": "2s",
+            "web_listen": "127.0.0.1:0",
+        }
+        with DnsServer(_zone()) as dns, Bley(work, resolver=dns.address, **settings) as bley, Browser(work) as browser:
+            _ask(bley.port)
+            place = bley.wait_log(r"dashboard at (http://[^/\s]+)/")[1]
+            for title, path, width, scheme, height in _PAGES:
+                _take(browser, f"{place}{path}", (width, height), scheme, folder / f"{title}.png")
+            browser.open(f"{place}/search?reason=dnsbl")
+            decision = browser.find("tbody th a").get_attribute("href") or ""
+            _take(browser, decision, (1280, 5000), "light", folder / "dashboard-decision.png")
+
+
+async def _fill(file: Path) -> None:
+    engine = open_engine(parse_database(f"sqlite:///{file}"))
+    await fill(engine, datetime.now(UTC) - timedelta(seconds=30), timedelta(days=_DAYS), _MAILS)
+    await engine.close()
+
+
+def _zone() -> Zone:
+    """Three lists that are well, and one that is empty; every other client is listed."""
+    zone: dict[str, Entry] = {"bl.example.net": {"A": []}}
+    for name, code in ((DNSBL, "127.0.0.2"), ("bl.spamcop.net", "127.0.0.2"), ("list.dnswl.org", "127.0.10.0")):
+        zone[question(ip_address("127.0.0.2"), name)] = {"A": [code]}
+    for number in range(256 * 20):
+        if number % 2:
+            zone[question(ip_address(f"203.0.{100 + number // 256}.{number % 256}"), DNSBL)] = _LISTED
+    return zone
+
+
+def _ask(port: int) -> None:
+    for request in strangers(random.Random(7), _STRANGERS):
+        with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as peer:
+            peer.sendall(encode_request(request))
+            peer.recv(4096)
+
+
+def _take(browser: Browser, url: str, size: tuple[int, int], scheme: str, file: Path) -> None:
+    width, height = size
+    browser.resize(width, 800)
+    browser.prefer(color_scheme=scheme)
+    browser.open(url)
+    picture = Image.open(io.BytesIO(browser.screenshot())).convert("RGB")
+    picture = picture.crop((0, 0, width, min(height, picture.height)))
+    picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+    click.echo(f"{file}: {picture.width} x {picture.height}, {file.stat().st_size // 1000} kB", err=True)
+
+
+if __name__ == "__main__":
+    main()
