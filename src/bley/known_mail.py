@@ -16,23 +16,29 @@ _DECIDING = Request._fields.index("recipient") + 1
 class KnownMail:
     """Remembers known triplets, and requests just as they came, since to normalise these costs more than to answer.
 
-    `tell` is given, soon, the requests that were recognised; all that were within a tick at once.
+    `tell` is given, soon, the requests that were known, all of a tick at once, and how many were recognised.
     """
 
-    def __init__(self, valid: timedelta, size: int, tell: Callable[[Sequence[Request]], None]) -> None:
+    def __init__(self, valid: timedelta, size: int, tell: Callable[[Sequence[Request], int], None]) -> None:
         self._triplets, self._requests = RecentKeys(valid, size), RecentKeys(valid, size)
         self._tell = tell
-        self._recognised: list[Request] = []
+        self._to_tell: list[Request] = []
+        self._recognised = 0
         self._pacer = Pacer(self.tell)
 
     def recognises(self, request: Request) -> bool:
         """Whether the request was seen just so, and its triplet is known. Then it is told."""
         if "\n".join(request[:_DECIDING]) not in self._requests:
             return False
-        if not self._recognised:
-            self._pacer.want()
-        self._recognised.append(request)
+        self._recognised += 1
+        self.tell_later(request)
         return True
+
+    def tell_later(self, request: Request) -> None:
+        """It was known, whoever has found that."""
+        if not self._to_tell:
+            self._pacer.want()
+        self._to_tell.append(request)
 
     def __contains__(self, triplet: Triplet) -> bool:
         """Whether the triplet is known."""
@@ -53,9 +59,10 @@ class KnownMail:
 
     def tell(self) -> None:
         """Tell now."""
-        recognised, self._recognised = self._recognised, []
-        if recognised:
-            self._tell(recognised)
+        requests, recognised = self._to_tell, self._recognised
+        self._to_tell, self._recognised = [], 0
+        if requests:
+            self._tell(requests, recognised)
 
     def age(self, now: datetime) -> None:
         """Forget what is too old; to be called now and then."""

@@ -126,13 +126,15 @@ class Service:
             return self._answer_later(case)
         if case.reason is Reason.KNOWN:
             CACHE_HITS.labels("triplets").inc()
+            self._known.tell_later(request)
+            return DUNNO
         return self._say(case, now)
 
-    def _tell_known(self, requests: Sequence[Request]) -> None:
-        """Log, count and keep what was answered from memory, behind the answers."""
+    def _tell_known(self, requests: Sequence[Request], recognised: int) -> None:
+        """Log, count and keep what was known, behind the answers; how many were in memory just as they came."""
         self._log.write_known(requests)
         count("pass", Reason.KNOWN, len(requests))
-        CACHE_HITS.labels("requests").inc(len(requests))
+        CACHE_HITS.labels("requests").inc(recognised)
         self._store.keep_known(self._clock(), requests, self._kept_known)
 
     def _kept_known(self, request: Request) -> KeptDecision:
@@ -148,6 +150,9 @@ class Service:
         except Exception:  # noqa: BLE001 (as in answer)
             decision = self._failed(case.request)
         observe_answer(decision.reason, time.monotonic() - case.begun)
+        if decision.reason is Reason.KNOWN:
+            self._known.tell_later(case.request)
+            return DUNNO
         if not (decision.defers and _is_listed(decision.evidence) and len(self._telling) < _TELLING):
             return self._say(decision, case.now)
         telling = asyncio.get_running_loop().create_task(self._tell_listings(decision, case))
