@@ -33,7 +33,7 @@ types: .venv/dev
 
 unit: .venv/dev
 	@rm -f .coverage*
-	.venv/bin/coverage run -m pytest
+	.venv/bin/coverage run -m pytest --durations=30 --durations-min=10
 	@.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report
 

@@ -109,10 +109,9 @@ SPF_RESULTS = Counter("bley_spf_results", "What SPF said, by RFC 7208's words.",
 for _result in ("none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"):
     SPF_RESULTS.labels(_result)
 
-CACHE_HITS = Counter("bley_cache_hits", "What was found in memory.", ["cache"], registry=REGISTRY)
+_CACHE_HITS = Counter("bley_cache_hits", "What was found in memory.", ["cache"], registry=REGISTRY)
 
-for _cache in ("requests", "triplets", "clients", "spf"):
-    CACHE_HITS.labels(_cache)
+CACHE_HITS = {cache: _CACHE_HITS.labels(cache) for cache in ("requests", "triplets", "clients", "spf")}
 
 ACCEPTED = Counter("bley_connections_accepted", "Connections of Postfix's or Exim's.", registry=REGISTRY)
 

@@ -128,7 +128,12 @@ class CaresResolver:
     def _note(self, *, is_answered: bool) -> None:
         """Count questions in a row without an answer; after some, ask whether it is the DNS that is silent."""
         self._in_a_row = 0 if is_answered else self._in_a_row + 1
-        if self._in_a_row >= _IN_A_ROW and not self._is_closed and (self._probing is None or self._probing.done()):
+        if self._in_a_row >= _IN_A_ROW:
+            self.suspect()
+
+    def suspect(self) -> None:
+        """Find out whether the DNS is silent: somebody has had no answer."""
+        if not self._is_closed and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:

@@ -125,7 +125,7 @@ class Service:
         if not isinstance(case, Decision):
             return self._answer_later(case)
         if case.reason is Reason.KNOWN:
-            CACHE_HITS.labels("triplets").inc()
+            CACHE_HITS["triplets"].inc()
             self._known.tell_later(request)
             return DUNNO
         return self._say(case, now)
@@ -134,7 +134,7 @@ class Service:
         """Log, count and keep what was known, behind the answers; how many were in memory just as they came."""
         self._log.write_known(requests)
         count("pass", Reason.KNOWN, len(requests))
-        CACHE_HITS.labels("requests").inc(recognised)
+        CACHE_HITS["requests"].inc(recognised)
         self._store.keep_known(self._clock(), requests, self._kept_known)
 
     def _kept_known(self, request: Request) -> KeptDecision:
@@ -273,7 +273,7 @@ class Service:
         was_good = self._clients.get(case.triplet.client, case.now)
         evidence = NO_EVIDENCE
         if was_good is not None:
-            CACHE_HITS.labels("clients").inc()
+            CACHE_HITS["clients"].inc()
         if was_good is None:
             evidence = await self._checks.gather(case.request, case.address)
             status, reason = judge(evidence, self._thresholds)

@@ -45,7 +45,8 @@ class Dns:
         within = settings.check_timeout * 0.9
         self.resolver = CaresResolver(settings.resolver, within)
         uncached = DnspythonResolver(settings.resolver, within)
-        watch.follow((*settings.dnswls, *settings.dnsbls), uncached, self.resolver.forget)
+        lists = (*settings.dnswls, *settings.dnsbls)
+        watch.follow(lists, uncached, self.resolver.forget, self.resolver.suspect)
         self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         self.checks = Checks(
             resolver=self.resolver,

@@ -54,12 +54,9 @@ def test_without_its_store_bley_lives_but_is_not_ready(tmp_path: Path, number_of
 
 @both
 def test_without_dns_bley_lives_but_is_not_ready(tmp_path: Path, number_of_workers: int) -> None:
-    """It learns of it from mail: three questions without an answer."""
-    lists = "bl.example, bl2.example, bl3.example"
-    settings = {"workers": number_of_workers, "web_listen": "127.0.0.1:0", "dnsbls": lists}
+    """It learns of it from the first test of a list, before there is any mail."""
+    settings = {"workers": number_of_workers, "web_listen": "127.0.0.1:0", "dnsbls": "bl.example"}
     with Bley(tmp_path, resolver=f"127.0.0.1:{free_port()}", check_timeout="0.5s", **settings) as bley:
-        for number in range(8):
-            exchange(bley.port, BAD._replace(sender=f"{'x' * number}y@example.com"))
         wait_until(lambda: fetch(bley, "/readyz") == NO_DNS, "it is ready")
         assert fetch(bley, "/healthz") == OK
 

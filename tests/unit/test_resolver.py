@@ -552,6 +552,21 @@ class TestSilence:
         assert log.messages == told * 2
         assert {record.levelno for record in log.records} == {logging.WARNING}
 
+    async def test_it_is_found_where_somebody_else_had_no_answer(
+        self, hasty: CaresResolver, dns_server: DnsServer
+    ) -> None:
+        """A list's self-test, say, before there is any mail."""
+
+        def is_found() -> bool:
+            hasty.suspect()
+            return hasty.is_silent
+
+        hasty.suspect()
+        await self._until(lambda: self._probes(dns_server) == 1)
+        assert not hasty.is_silent
+        dns_server.silence()
+        await self._until(is_found)
+
     async def test_while_it_lasts_questions_fail_at_once_and_are_not_asked(
         self, hasty: CaresResolver, dns_server: DnsServer
     ) -> None:

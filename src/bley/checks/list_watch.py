@@ -43,8 +43,14 @@ class WatchedList:
     Until its first self-test is done, its answers wait for that.
     """
 
-    def __init__(self, dns_list: DnsList, clock: Clock, forget: Callable[[], None] = lambda: None) -> None:
-        self.dns_list, self._clock, self._forget = dns_list, clock, forget
+    def __init__(
+        self,
+        dns_list: DnsList,
+        clock: Clock,
+        forget: Callable[[], None] = lambda: None,
+        suspect: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.dns_list, self._clock, self._forget, self._suspect = dns_list, clock, forget, suspect
         now = clock()
         self.healths = {version: ListHealth(self._first_state(version), now) for version in (4, 6)}
         self.answers: Counter[Meaning] = Counter()
@@ -180,6 +186,7 @@ class WatchedList:
             found = None
         suspicion, self._suspicion = self._suspicion, None
         if found is None:
+            self._suspect()
             return False
         first = next(iter(found))
         if suspicion and not found[first].fault:
@@ -218,15 +225,21 @@ class ListWatch:
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._resolver: UncachedResolver
         self._forget: Callable[[], None]
+        self._suspect: Callable[[], None]
 
     def follow(
-        self, lists: Iterable[DnsList], resolver: UncachedResolver, forget: Callable[[], None] = lambda: None
+        self,
+        lists: Iterable[DnsList],
+        resolver: UncachedResolver,
+        forget: Callable[[], None] = lambda: None,
+        suspect: Callable[[], None] = lambda: None,
     ) -> None:
         """Watch these lists from now on, and no others; test by `resolver`.
 
-        When a list is well again, `forget` is called: answers of its bad time may still be in a cache.
+        When a list is well again, `forget` is called: answers of its bad time may still be in a cache. When a test says
+        nothing of the list, `suspect` is: the DNS may be silent.
         """
-        self._resolver, self._forget = resolver, forget
+        self._resolver, self._forget, self._suspect = resolver, forget, suspect
         wanted = {dns_list.zone: dns_list for dns_list in lists}
         for zone in self.lists.keys() - wanted.keys():
             del self.lists[zone]
@@ -236,7 +249,9 @@ class ListWatch:
             if zone in self.lists:
                 self.lists[zone].test_now()
                 continue
-            watched = self.lists[zone] = WatchedList(dns_list, self._clock, lambda: self._forget())
+            watched = self.lists[zone] = WatchedList(
+                dns_list, self._clock, lambda: self._forget(), lambda: self._suspect()
+            )
             if not watched.is_dead:
                 watching = watched.watch(lambda: self._resolver, self._pauses)
                 self._watching[zone] = asyncio.get_running_loop().create_task(watching)

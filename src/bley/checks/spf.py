@@ -76,7 +76,7 @@ class SpfChecker:
         domain = (request.sender.rpartition("@")[2] if request.sender else request.helo_name).lower()
         loop = asyncio.get_running_loop()
         if kept := self._kept(domain, address, loop.time()):
-            CACHE_HITS.labels("spf").inc()
+            CACHE_HITS["spf"].inc()
             return kept
         if not self._best_guess and not await self._has_record(domain):
             return _Result("none", found(Fact.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record"))

@@ -41,6 +41,7 @@ class World:
     def __init__(self, *zones: str) -> None:
         self.clock, self.resolver = FakeClock(), FakeResolver()
         self.watch = ListWatch(self.clock)
+        self.suspicions = 0
         loop = asyncio.get_running_loop()
         self._loop_time, self._passed = loop.time, 0.0
         loop.time = self._time  # type: ignore[method-assign]
@@ -54,8 +55,11 @@ class World:
         self.resolver.zone[question(address, zone), "A"] = answer
 
     async def follow(self, *zones: str) -> None:
-        self.watch.follow(parse_dns_lists(", ".join(zones)), self.resolver)
+        self.watch.follow(parse_dns_lists(", ".join(zones)), self.resolver, suspect=self._suspect)
         await settle()
+
+    def _suspect(self) -> None:
+        self.suspicions += 1
 
     async def wait(self, **duration: float) -> None:
         before = self.clock.now
@@ -125,6 +129,15 @@ class TestFirstTest:
         assert answers[0].why.startswith(why)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("is_down", "suspicions"), [(True, 1), (False, 0)])
+async def test_where_a_test_says_nothing_of_the_list_the_dns_is_suspected(
+    world: World, is_down: bool, suspicions: int
+) -> None:
+    world.resolver.is_down = is_down
+    await world.follow(ZONE)
+    assert world.suspicions == suspicions
 
 
 class TestAnswers:
