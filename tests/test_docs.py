@@ -27,6 +27,9 @@ SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()
 MANUAL = PROJECT.joinpath("docs/bley.1").read_text()
 CONF_MANUAL = PROJECT.joinpath("docs/bley.conf.5").read_text()
 
+_CONTEXT = click.Context(main)
+COMMANDS = {name: command for name in main.list_commands(_CONTEXT) if (command := main.get_command(_CONTEXT, name))}
+
 
 def rows(text: str, columns: int) -> dict[str, list[str]]:
     """The rows of Markdown tables of so many columns whose first cell is `code`."""
@@ -104,14 +107,14 @@ def test_the_lists_that_the_documents_recommend_are_alive() -> None:
 
 def test_every_command_is_documented() -> None:
     readme = PROJECT.joinpath("README.md").read_text()
-    for name, command in main.commands.items():
+    for name, command in COMMANDS.items():
         assert f"`bley {name}" in readme, name
         assert f".B bley {name}".replace("-", "\\-") in MANUAL, name
         assert command.help
 
 
 def test_every_option_is_in_the_manual_page() -> None:
-    for command in [main, *main.commands.values()]:
+    for command in [main, *COMMANDS.values()]:
         for parameter in command.params:
             for option in parameter.opts if isinstance(parameter, click.Option) else []:
                 assert option.replace("-", "\\-") in MANUAL, option

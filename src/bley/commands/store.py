@@ -12,7 +12,7 @@ from typing import TextIO, cast
 
 import click
 
-from bley.cli_options import config_option, json_option, load_settings, run
+from bley.commands.options import config_option, json_option, load_settings, run
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bley.cli_options import EXIT_FAILED, config_option, json_option, load_settings, run
+from bley.commands.options import EXIT_FAILED, config_option, json_option, load_settings, run
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.errors import StoreError

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -11,7 +11,16 @@ import click
 from bley.config_file import Configuration, find_file, load
 from bley.core.errors import BleyError, SettingsError
 
-__all__ = ["EXIT_FAILED", "EXIT_WRONG_SETTINGS", "config_option", "json_option", "load_settings", "refuse", "run"]
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_WRONG_SETTINGS",
+    "config_option",
+    "json_option",
+    "load_settings",
+    "refuse",
+    "run",
+    "serving_options",
+]
 
 _T = TypeVar("_T")
 
@@ -25,6 +34,18 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     help="Settings file; else /etc/bley/bley.conf, ./bley.conf, or the defaults.",
 )
+
+
+def serving_options(command: Callable[..., None]) -> Callable[..., None]:
+    """`-p`, `-v` and `-d`, of `bley serve` and of `bley` alone."""
+    for option in (
+        click.option("-d", "--debug", is_flag=True, help="Stay in the foreground, log everything to stdout."),
+        click.option("-v", "--verbose", is_flag=True, help="Log more."),
+        click.option("-p", "--pidfile", help="Write the process id to this file."),
+    ):
+        command = option(command)
+    return command
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, see docs/json.md.")
 

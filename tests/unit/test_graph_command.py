@@ -6,13 +6,14 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from bley.cli import main
+from bley.commands.graph import graph
 from bley.core.statistics import FOUND
 from bley.database import parse_database
-from bley.graph_cli import graph
 from bley.store.engine import spread
 from bley.store.opening import open_engine
 from tests.fakes import NOON
@@ -31,7 +32,7 @@ MIXED = {
 
 @pytest.fixture(autouse=True)
 def at_noon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("bley.graph_cli.utc_now", lambda: NOON)
+    monkeypatch.setattr("bley.commands.graph.utc_now", lambda: NOON)
     monkeypatch.chdir(tmp_path)
 
 
@@ -156,5 +157,5 @@ def test_the_page_says_when_bley_only_observes(tmp_path: Path) -> None:
 
 def test_the_old_name_is_the_same_command() -> None:
     project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
-    assert project["project"]["scripts"]["bleygraph"] == "bley.graph_cli:graph"
-    assert main.commands["graph"] is graph
+    assert project["project"]["scripts"]["bleygraph"] == "bley.commands.graph:graph"
+    assert main.get_command(click.Context(main), "graph") is graph

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bley.cli_options import config_option, load_settings, refuse
+from bley.commands.options import config_option, load_settings, refuse
 from bley.config import Settings
 from bley.core.errors import SettingsError, StoreError
 from bley.core.periods import Slot, slots

@@ -1,0 +1,52 @@
+"""`bley ask`: one policy request to the running bley."""
+
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+
+import click
+
+from bley.commands.options import EXIT_FAILED, config_option, load_settings
+from bley.commands.request import request_options
+from bley.config import Settings
+from bley.core.mail import Request
+from bley.core.wire import encode_request
+
+__all__ = ["ask"]
+
+
+@click.command()
+@config_option
+@click.pass_obj
+@request_options
+def ask(before: Path | None, file: Path | None, request: Request) -> None:
+    """Send one policy request to the running bley and show its answer."""
+    click.echo(_ask(load_settings(file or before).settings, request))
+
+
+def _ask(settings: Settings, request: Request) -> str:
+    place = settings.listen_addr[0]
+    timeout = settings.check_timeout.total_seconds() + 5
+    try:
+        with _connect(place, settings.listen_port, timeout) as peer:
+            peer.sendall(encode_request(request))
+            peer.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(partial(peer.recv, 4096), b"")).decode()
+    except OSError as error:
+        shown = place if place.startswith("unix:") else f"{place} port {settings.listen_port}"
+        click.echo(f"no answer from {shown}: {error.strerror or error}; is bley running?", err=True)
+        sys.exit(EXIT_FAILED)
+    if not answer:
+        click.echo("bley closed without an answer: its log says why", err=True)
+        sys.exit(EXIT_FAILED)
+    return answer.strip()
+
+
+def _connect(place: str, port: int, timeout: float) -> socket.socket:
+    if not place.startswith("unix:"):
+        return socket.create_connection((place.strip("[]"), port), timeout)
+    peer = socket.socket(socket.AF_UNIX)
+    peer.settimeout(timeout)
+    peer.connect(place.removeprefix("unix:"))
+    return peer

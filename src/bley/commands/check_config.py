@@ -1,0 +1,22 @@
+"""`bley check-config`: the settings in force."""
+
+from pathlib import Path
+
+import click
+
+from bley.commands.options import config_option, load_settings
+from bley.config import show
+
+__all__ = ["check_config"]
+
+
+@click.command("check-config")
+@config_option
+@click.pass_obj
+def check_config(before: Path | None, file: Path | None) -> None:
+    """Show the settings in force, or every fault with its file and line."""
+    configuration = load_settings(file or before)
+    for note in configuration.notes:
+        click.echo(note, err=True)
+    click.echo(f"# {configuration.file or 'no settings file: the defaults'}")
+    click.echo(show(configuration.settings), nl=False)

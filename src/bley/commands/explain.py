@@ -1,0 +1,45 @@
+"""`bley explain`: every step of a decision."""
+
+import logging
+from pathlib import Path
+
+import click
+import uvloop
+
+from bley.checks.list_watch import ListWatch
+from bley.commands.options import config_option, json_option, load_settings
+from bley.commands.request import request_options
+from bley.config_file import Configuration
+from bley.core.mail import Request
+from bley.documents import print_document, print_steps
+from bley.explain import Explanation
+from bley.explain import explain as explain_request
+from bley.ports import utc_now
+from bley.serving import Dns
+
+__all__ = ["explain"]
+
+
+@click.command()
+@config_option
+@json_option
+@click.pass_obj
+@request_options
+def explain(before: Path | None, file: Path | None, as_json: bool, request: Request) -> None:
+    """Show every step of the decision about a request, without storing anything."""
+    explanation = uvloop.run(_explain(load_settings(file or before), request))
+    if as_json:
+        print_document(explanation.document)
+    else:
+        print_steps(explanation.steps)
+
+
+async def _explain(configuration: Configuration, request: Request) -> Explanation:
+    logging.getLogger("bley").addHandler(logging.NullHandler())  # the steps say it all
+    watch = ListWatch(utc_now)
+    dns = Dns(configuration.settings, watch)
+    try:
+        return await explain_request(configuration, dns.checks, utc_now, request)
+    finally:
+        await watch.close()
+        await dns.close()

@@ -1,0 +1,30 @@
+"""`bley lists`: how the DNS lists do."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from bley.commands.options import EXIT_FAILED, config_option, json_option, load_settings
+from bley.list_commands import ListsError, show_lists, test_lists
+
+__all__ = ["lists"]
+
+
+@click.command()
+@config_option
+@click.option("--test", is_flag=True, help="Test the lists now, without the running bley.")
+@json_option
+@click.argument("zones", nargs=-1)
+@click.pass_obj
+def lists(before: Path | None, file: Path | None, test: bool, as_json: bool, zones: tuple[str, ...]) -> None:
+    """Show how the DNS lists do: all that are configured, or these ZONES."""
+    configuration = load_settings(file or before)
+    try:
+        if test:
+            is_well = test_lists(configuration.settings, zones, as_json=as_json)
+        else:
+            is_well = show_lists(configuration, zones, as_json=as_json)
+    except ListsError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if is_well else EXIT_FAILED)

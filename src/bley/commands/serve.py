@@ -1,0 +1,80 @@
+"""`bley serve`, and what `bley` alone does: answer Postfix, in the foreground or as a daemon."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import uvloop
+
+from bley.commands.options import EXIT_WRONG_SETTINGS, config_option, refuse, serving_options
+from bley.config_file import Configuration, find_file, load
+from bley.core.errors import SettingsError
+from bley.daemon import Daemon
+from bley.log_output import configure_log
+from bley.supervisor import Supervisor
+
+__all__ = ["run_bley", "serve"]
+
+
+@click.command()
+@config_option
+@serving_options
+@click.pass_obj
+def serve(before: Path | None, file: Path | None, pidfile: str | None, verbose: bool, debug: bool) -> None:
+    """Answer Postfix, in the foreground."""
+    run_bley(file or before, pidfile, verbose=verbose, debug=debug, detach=False)
+
+
+def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool, detach: bool) -> None:
+    """Serve until it is ended; `detach`: in the background."""
+    file = file.absolute() if file else None
+    overrides: dict[str, object] = {"pid_file": pidfile} if pidfile else {}
+    overrides |= {"log_file": "-"} if debug else {}
+    level = logging.DEBUG if debug or verbose else logging.INFO
+
+    def load_overridden() -> Configuration:
+        configuration = load(find_file(file), makes_key=True)
+        if detach and configuration.settings.log_file in ("-", ""):
+            # In the background there is no standard output.
+            return configuration.overridden({"log_file": "syslog"} | overrides)
+        return configuration.overridden(overrides)
+
+    try:
+        configuration = load_overridden()
+        ready = _detach() if detach else _nothing
+        configure_log(configuration.settings.log_file, level)
+        if configuration.settings.workers == 1:
+            uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
+        else:
+            uvloop.run(Supervisor(configuration, load_overridden, level, is_mute=detach).run(ready))
+    except SettingsError as error:
+        refuse(error)
+
+
+def _nothing() -> None:
+    """In the foreground nobody waits to be told that bley is ready."""
+
+
+def _detach() -> Callable[[], None]:
+    """Go on in the background (daemon(7)); the shell's process ends when the returned function is called.
+
+    It ends with exit status 2 when bley ends before that.
+    """
+    told, tell = os.pipe()
+    if os.fork():
+        os.close(tell)
+        os._exit(0 if os.read(told, 1) else EXIT_WRONG_SETTINGS)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+
+    def ready() -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        os.write(tell, b"+")
+        os.close(tell)
+
+    return ready
