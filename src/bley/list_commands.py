@@ -43,8 +43,11 @@ def show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: b
     return not any(is_ill(report) for report in reports)
 
 
-def print_lists(reports: Iterable[ListReport]) -> None:
+def print_lists(reports: Sequence[ListReport]) -> None:
     """Print the table."""
+    if not reports:
+        print("no DNS lists are configured")
+        return
     titles = ("list", "setting", "state", "since", "answers", "listed", "median", "95 %", "last error")
     print_table(titles, map(_row, reports), right=("answers", "listed", "median", "95 %"))
 

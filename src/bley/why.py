@@ -62,13 +62,14 @@ class Told(NamedTuple):
         return fields | {
             "triplet": triplet and triplet._asdict(),
             **{name: details.get(name) for name in _DETAILS},
+            "attempts": details.get("attempts", 0) if "first_seen" in details else None,
             "findings": details.get("findings", {}),
             "sequel": self.sequel and _sequel_document(self.sequel),
             "advice": [each._asdict() for each in self.advice],
         }
 
 
-_DETAILS = ("standing", "first_seen", "attempts", "wait_seconds", "delay_seconds", "entry")
+_DETAILS = ("standing", "first_seen", "wait_seconds", "delay_seconds", "entry")
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ async def errors_as_pages(request: web.Request, handler: Handler) -> web.StreamR
         if status < 400:
             raise
     if "text/html" not in request.headers.get("Accept", ""):
-        return web.Response(text=words, status=status)
+        return web.Response(text=words.rstrip() + "\n", status=status)
     return await _page("error.html", status, title=title, words="" if words.startswith(f"{status}:") else words)
 
 
