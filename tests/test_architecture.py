@@ -14,7 +14,7 @@ STOREYS = [
     ["stats", "top", "why"],
     ["top_view"],
     ["explain", "list_commands", "store_commands", "daemon", "supervisor", "worker", "graph"],
-    ["serving", "worker_process", "control"],
+    ["serving", "worker_process", "control", "web_place"],
     ["server", "web", "web_client", "predecessors", "channel"],
     ["connection", "store", "resolver", "systemd"],
     ["cares", "uncached", "listening", "state_report"],

@@ -13,7 +13,7 @@ from bley.control import pid_file, read_again, warn_of_notes
 from bley.ports import Clock, utc_now
 from bley.serving import Serving, keep_on
 from bley.state_report import StateReport
-from bley.web.server import Web
+from bley.web_place import WebPlace
 
 __all__ = ["Daemon"]
 
@@ -35,7 +35,7 @@ class Daemon:
         """
         settings = self._configuration.settings
         self._serving = Serving(self._configuration, self._clock, purges=True)
-        self._web = Web(self, clock=self._clock)
+        self._web = WebPlace(self, self._configuration, clock=self._clock)
         stopping = asyncio.Event()
         self._handle_signals(stopping)
         try:
@@ -55,10 +55,7 @@ class Daemon:
             places = await self._serving.server.listen_at(sockets)
         else:
             places = await self._serving.server.listen(settings.listen_addr, settings.listen_port, settings.listen_mode)
-        if settings.web_place:
-            place = await self._web.listen(*settings.web_place, self._configuration)
-            _log.info("dashboard at %s://%s/", settings.web_scheme, place)
-            _log.info("metrics at %s://%s/metrics", settings.web_scheme, place)
+        await self._web.open()
         _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.store)
         warn_of_notes(self._configuration)
 

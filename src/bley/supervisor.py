@@ -21,7 +21,7 @@ from bley.core.errors import Fault, SettingsError
 from bley.listening import WorkerSockets
 from bley.serving import keep_on
 from bley.state_report import StateReport, merged
-from bley.web.server import Web
+from bley.web_place import WebPlace
 from bley.worker_process import Patience, WorkerGoneError, WorkerProcess, in_words
 from bley.workers_metrics import WorkersMetrics
 
@@ -57,7 +57,7 @@ class Supervisor:
         )
         with tempfile.TemporaryDirectory(prefix="bley-", ignore_cleanup_errors=True) as folder:
             self._metrics = WorkersMetrics(Path(folder))
-            self._web = Web(self, self._metrics)
+            self._web = WebPlace(self, self._configuration, self._metrics)
             supervising = asyncio.create_task(self._supervise(ready))
             self._handle_signals(supervising)
             try:
@@ -79,10 +79,7 @@ class Supervisor:
     async def _supervise(self, ready: Callable[[], None]) -> None:
         settings = self._configuration.settings
         await self._start_all()
-        if settings.web_place:
-            place = await self._web.listen(*settings.web_place, self._configuration)
-            _log.info("dashboard at %s://%s/", settings.web_scheme, place)
-            _log.info("metrics at %s://%s/metrics", settings.web_scheme, place)
+        await self._web.open()
         places = ", ".join(self._sockets.places)
         _log.info("bley %s listens on %s, store %s, %d workers", __version__, places, settings.store, settings.workers)
         warn_of_notes(self._configuration)
