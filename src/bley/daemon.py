@@ -55,7 +55,7 @@ class Daemon:
             places = await self._serving.server.listen_at(sockets)
         else:
             places = await self._serving.server.listen(settings.listen_addr, settings.listen_port, settings.listen_mode)
-        await self._web.open()
+        self._web.open()
         _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.store)
         warn_of_notes(self._configuration)
 

@@ -79,7 +79,7 @@ class Supervisor:
     async def _supervise(self, ready: Callable[[], None]) -> None:
         settings = self._configuration.settings
         await self._start_all()
-        await self._web.open()
+        self._web.open()
         places = ", ".join(self._sockets.places)
         _log.info("bley %s listens on %s, store %s, %d workers", __version__, places, settings.store, settings.workers)
         warn_of_notes(self._configuration)

@@ -1,25 +1,30 @@
 """What listens at `web_listen`, if anything does.
 
-Its modules are a quarter of the start and an eighth of the memory: they are imported beside the first requests, when
-these are answered already, and not at all where it is off.
+What answers there takes an eighth of the memory and a quarter of the start. So it is imported when somebody looks for
+the first time, beside the requests; until then that connection waits in the socket.
 """
 
 import asyncio
 import logging
+import socket
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from prometheus_client.registry import Collector
 
 from bley.config_file import Configuration
+from bley.core.errors import Fault, SettingsError
 from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
+from bley.web.tls import Certificate, certificate_of
 
 if TYPE_CHECKING:
     from bley.web.server import Web
     from bley.web.shown import Shown
 
 __all__ = ["WebPlace"]
+
+_BACKLOG = 100
 
 _log = logging.getLogger(__name__)
 
@@ -31,28 +36,73 @@ class WebPlace:
         self, shown: "Shown", configuration: Configuration, counted: Collector = REGISTRY, clock: Clock = utc_now
     ) -> None:
         self._shown, self._configuration, self._counted, self._clock = shown, configuration, counted, clock
+        self._certificate: Certificate | None = None
+        self._socket: socket.socket | None = None
+        self._beginning: asyncio.Task[None] | None = None
         self._web: Web | None = None
+        self.place = ""
+        """Where it listens, as browsers write it; empty: nowhere."""
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Listen, and tell where. Raises SettingsError when that cannot be."""
-        if not self._configuration.settings.web_place:
+        settings = self._configuration.settings
+        if settings.web_place is None:
             return
-        module = await asyncio.to_thread(import_module, "bley.web.server")
-        configuration = self._configuration  # by now, which may be another
-        settings = configuration.settings
-        self._web = module.Web(self._shown, self._counted, clock=self._clock)
-        if settings.web_place:
-            place = await self._web.listen(*settings.web_place, configuration)
-            _log.info("dashboard at %s://%s/", settings.web_scheme, place)
-            _log.info("metrics at %s://%s/metrics", settings.web_scheme, place)
+        self._certificate = certificate_of(self._configuration)
+        self._socket = _listening(*settings.web_place)
+        asyncio.get_running_loop().add_reader(self._socket, self._begin, self._socket)
+        self.place = f"{settings.web_scheme}://{_shown(self._socket)}"
+        _log.info("dashboard at %s/", self.place)
+        _log.info("metrics at %s/metrics", self.place)
+
+    def _begin(self, sock: socket.socket) -> None:
+        """Somebody looks for the first time."""
+        asyncio.get_running_loop().remove_reader(sock)
+        self._beginning = asyncio.create_task(self._answer(sock))
+
+    async def _answer(self, sock: socket.socket) -> None:
+        try:
+            module = await asyncio.to_thread(import_module, "bley.web.server")
+            self._web = module.Web(self._shown, self._counted, clock=self._clock)
+            context = self._certificate.context if self._certificate else None
+            await self._web.accept(sock, self._configuration, context)
+        except Exception:  # noqa: BLE001 (mail goes on without it; logged)
+            _log.exception("web_listen: internal error, nothing is shown there; please report it")
+            sock.close()
 
     def reconfigure(self, configuration: Configuration) -> None:
-        """Go by these settings from now on."""
+        """Go by these settings from now on, and by the certificate that the files have now."""
         self._configuration = configuration
         if self._web:
             self._web.reconfigure(configuration)
+        if self._certificate:
+            try:
+                self._certificate.read()
+            except SettingsError as error:
+                _log.error("%s: the old one stays", error)
 
     async def close(self) -> None:
-        """Finish what is in flight, and let go."""
+        """Finish what is in flight, and let go of the port."""
+        if self._beginning:
+            await self._beginning
+        elif self._socket:
+            asyncio.get_running_loop().remove_reader(self._socket)
         if self._web:
             await self._web.close()
+        if self._socket:
+            self._socket.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SettingsError([Fault("web_listen", 0, f"cannot listen at {host} port {port}: {error}")]) from error
+    sock.setblocking(False)
+    return sock
+
+
+def _shown(sock: socket.socket) -> str:
+    host, port, *_ = sock.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

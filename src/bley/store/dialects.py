@@ -244,6 +244,8 @@ class Mysql(Dialect):
         name = sa.func.concat("bley ", sa.func.md5(sa.func.database()))  # at most 64 characters
         if connection.scalar(sa.select(sa.func.get_lock(name, _LOCK_SECONDS))) != 1:
             raise StoreError(f"{self.place}: another node is still upgrading the tables")
+        # Not as a table's option: SQLAlchemy would load all of its MySQL for SQLite too.
+        connection.execute(sa.text("SET default_storage_engine = InnoDB"))
         try:
             yield
         finally:

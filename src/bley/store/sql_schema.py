@@ -44,7 +44,6 @@ triplets = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Index("triplets_by_age", "status", "last_seen"),
     sqlite_with_rowid=False,
-    mysql_engine="InnoDB",
 )
 
 decisions = sa.Table(
@@ -60,7 +59,6 @@ decisions = sa.Table(
     ),
     sa.Column("details", _Json, nullable=False),
     sa.Index("decisions_by_age", "at"),
-    mysql_engine="InnoDB",
 )
 
 counts = sa.Table(
@@ -72,7 +70,6 @@ counts = sa.Table(
     sa.Column("name", _Word, primary_key=True),
     sa.Column("count", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
-    mysql_engine="InnoDB",
 )
 
 meta = sa.Table(
@@ -80,5 +77,4 @@ meta = sa.Table(
     METADATA,
     sa.Column("name", _Word, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
-    mysql_engine="InnoDB",
 )

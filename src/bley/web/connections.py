@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from typing import Any
 
@@ -35,10 +36,10 @@ class Connections:
         self._ends: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._silent: set[web.RequestHandler] = set()
 
-    async def listen(
-        self, runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None
+    async def accept(
+        self, runner: web.AppRunner, sock: socket.socket, context: ssl.SSLContext | None
     ) -> asyncio.Server:
-        """Accept connections for it once it is set up, with TLS if there is a context. Raises OSError."""
+        """Accept connections at a socket for it once it is set up, with TLS if there is a context."""
         server = runner.server
         assert server
 
@@ -52,7 +53,7 @@ class Connections:
             return protocol
 
         return await asyncio.get_running_loop().create_server(
-            accept, host, port, ssl=context, ssl_handshake_timeout=_HANDSHAKE_SECONDS if context else None
+            accept, sock=sock, ssl=context, ssl_handshake_timeout=_HANDSHAKE_SECONDS if context else None
         )
 
     @web.middleware

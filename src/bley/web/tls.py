@@ -3,9 +3,10 @@
 import ssl
 from pathlib import Path
 
+from bley.config_file import Configuration
 from bley.core.errors import Fault, SettingsError
 
-__all__ = ["Certificate"]
+__all__ = ["Certificate", "certificate_of"]
 
 
 class Certificate:
@@ -45,3 +46,12 @@ class Certificate:
 
 def _new_context() -> ssl.SSLContext:
     return ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+
+
+def certificate_of(configuration: Configuration) -> Certificate | None:
+    """The one that is configured; None: no TLS. Raises SettingsError."""
+    settings = configuration.settings
+    if not settings.web_tls_cert:
+        return None
+    key = configuration.beside(settings.web_tls_key) if settings.web_tls_key else None
+    return Certificate(configuration.beside(settings.web_tls_cert), key)

@@ -10,6 +10,6 @@ from tests.unit.web.site import Site
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
     site = Site()
-    site.place = await site.web.listen("127.0.0.1", 0)
+    site.web.open()
     yield site
     await site.web.close()

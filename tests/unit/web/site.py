@@ -8,8 +8,11 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from bley.checks.list_report import ListReport
+from bley.config import Settings
+from bley.config_file import Configuration
+from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.state_report import StateReport
-from bley.web.server import Web
+from bley.web_place import WebPlace
 from tests.fakes import WELL_LIST
 
 ILL_LIST = ListReport(
@@ -66,11 +69,13 @@ class FakeBley:
 
 
 class Site:
-    """The listening Web; `place` is where."""
+    """What listens at `web_listen`."""
 
-    def __init__(self) -> None:
-        self.bley, self.place = FakeBley(), ""
-        self.web = Web(self.bley)
+    def __init__(self, web_listen: str = "127.0.0.1:0") -> None:
+        self.bley = FakeBley()
+        settings = Settings(web_listen=web_listen)
+        lists = MailExemptions(), ClientExemptions(), MailExemptions()
+        self.web = WebPlace(self.bley, Configuration(None, settings, *lists))
 
     async def get(self, path: str, host: str = "", method: str = "GET", **headers: str) -> Answer:
         """Ask, by this name if it is given."""
@@ -78,7 +83,7 @@ class Site:
             headers["Host"] = host
         async with (
             aiohttp.ClientSession() as session,
-            session.request(method, f"http://{self.place}{path}", headers=headers) as answer,
+            session.request(method, f"{self.web.place}{path}", headers=headers) as answer,
         ):
             return Answer(answer.status, answer.headers["Content-Type"], await answer.text())
 

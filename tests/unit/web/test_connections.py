@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import AsyncIterator
 
@@ -29,7 +30,7 @@ class Site:
         application.router.add_get("/", self._show)
         self.runner = web.AppRunner(application, access_log=None, logger=logging.getLogger("quiet"), **LIMITS)
         await self.runner.setup()
-        self.server = await connections.listen(self.runner, "127.0.0.1", 0, None)
+        self.server = await connections.accept(self.runner, socket.create_server(("127.0.0.1", 0)), None)
 
     async def _show(self, _: web.Request) -> web.Response:
         await self.may_answer.wait()

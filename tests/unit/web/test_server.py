@@ -1,13 +1,8 @@
-"""Who is answered at `web_listen`, and where that is."""
+"""Who is answered at `web_listen`."""
 
-import socket
-
-import aiohttp
 import pytest
 
-from bley.core.errors import SettingsError
-from bley.web.server import Web
-from tests.unit.web.site import FakeBley, Site
+from tests.unit.web.site import Site
 
 
 class TestHost:
@@ -54,39 +49,3 @@ async def test_what_is_not_there_is_not_found(site: Site) -> None:
 @pytest.mark.parametrize("path", ["/", "/search", "/decision/1", "/lists", "/metrics", "/healthz", "/readyz"])
 async def test_it_is_read_only(site: Site, path: str) -> None:
     assert (await site.get(path, method="POST")).status == 405
-
-
-class TestListening:
-    async def test_it_says_where_it_listens(self) -> None:
-        web = Web(FakeBley())
-        host, _, port = (await web.listen("127.0.0.1", 0)).rpartition(":")
-        assert host == "127.0.0.1"
-        assert int(port) > 0
-        await web.close()
-
-    async def test_at_an_ipv6_address_too(self) -> None:
-        site = Site()
-        site.place = await site.web.listen("::1", 0)
-        assert site.place.startswith("[::1]:")
-        assert (await site.get("/lists")).status == 200
-        await site.web.close()
-
-    async def test_a_port_in_use_is_the_operator_s_to_mend(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            port = other.getsockname()[1]
-            web = Web(FakeBley())
-            with pytest.raises(SettingsError) as caught:
-                await web.listen("127.0.0.1", port)
-            await web.close()
-        assert str(caught.value).startswith(f"web_listen: cannot listen at 127.0.0.1 port {port}: ")
-        assert "in use" in str(caught.value)
-
-    async def test_after_close_nobody_listens(self) -> None:
-        site = Site()
-        site.place = await site.web.listen("127.0.0.1", 0)
-        await site.web.close()
-        with pytest.raises(aiohttp.ClientConnectionError):
-            await site.get("/lists")
-
-    async def test_close_without_listen_does_nothing(self) -> None:
-        await Web(FakeBley()).close()
