@@ -18,7 +18,7 @@ from bley.core.search import DecisionQuery, StoredDecision
 from bley.database import parse_database
 from bley.state_report import StateReport
 from bley.store.opening import open_history
-from bley.web.server import Web
+from bley.web_place import WebPlace
 
 _TIMES = 3
 
@@ -48,7 +48,8 @@ def main(url: str) -> None:
 
 async def _measure(url: str) -> None:
     configuration = load()
-    configuration = replace(configuration, settings=configuration.settings.model_copy(update={"database": url}))
+    changed = {"database": url, "web_listen": "127.0.0.1:0"}
+    configuration = replace(configuration, settings=configuration.settings.model_copy(update=changed))
     statements: list[str] = []
     sa.event.listen(sa.Engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     newest, deferred = await _examples(url)
@@ -65,8 +66,8 @@ async def _measure(url: str) -> None:
         f"/decision/{newest.number}",
         f"/decision/{deferred.number}",
     ]
-    web = Web(QuietBley())
-    place = await web.listen("127.0.0.1", 0, configuration)
+    web = WebPlace(QuietBley(), configuration)
+    web.open()
     click.echo(f"{'page':45} {'first':>9} {'median':>9} {'SQL':>4} {'kB':>6}")
     async with aiohttp.ClientSession() as session:
         for path in paths:
@@ -75,7 +76,7 @@ async def _measure(url: str) -> None:
                 await asyncio.sleep(1.1)  # else it is answered from what was asked a moment ago
                 del statements[:]
                 begun = time.perf_counter()
-                async with session.get(f"http://{place}{path}") as answer:
+                async with session.get(f"{web.place}{path}") as answer:
                     size = len(await answer.read())
                 times.append(1000 * (time.perf_counter() - begun))
             queries = sum(statement.lstrip().upper().startswith("SELECT") for statement in statements)
