@@ -362,7 +362,7 @@ class TestInstall:
         nobody = ("setpriv", "--reuid=65534", "--clear-groups")
         said = self.install(*nobody, "sh", "-s", "/nonexistent")
         assert said.startswith("install-servers.sh: not root, ")
-        assert said.endswith(" exim4-daemon-light\n")
+        assert " exim4-daemon-light" in said
         assert said.count("\n") == 1
 
     @staticmethod
