@@ -1,12 +1,15 @@
 import asyncio
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 import pytest
 
+from bley import interruption as interruption_module
 from bley.interruption import Interruption
 
 
@@ -15,58 +18,91 @@ def handlers() -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
     yield
+    signal.set_wakeup_fd(-1)
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
 
 
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Three lines come out of it, and then nothing for ten seconds."""
+    ours, theirs = os.pipe()
+    os.write(theirs, b"one\ntwo\nthree\n")
+    at_last = threading.Timer(10, os.close, [theirs])
+    at_last.start()
+    yield ours, theirs
+    assert at_last.is_alive(), "nothing but the end of the input has ended the wait for it"
+    at_last.cancel()
+    os.close(ours)
+    os.close(theirs)
+
+
+async def _read(interruption: Interruption, descriptor: int) -> list[bytes]:
+    return [line async for line in interruption.read(interruption.input(descriptor))]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_at_any_line_of_reading_is_heard_before_the_next_item(number: int) -> None:
+@pytest.mark.parametrize("line", range(25))
+def test_a_signal_at_any_line_of_reading_ends_it(pipe: tuple[int, int], number: int, line: int) -> None:
     """Else the command would wait for input that may never come."""
-    lines = 0
-    while _ends_when_signalled_at(lines, number):
-        lines += 1
-    assert lines > 10, "three items, several lines each"
-
-
-def _ends_when_signalled_at(wanted_line: int, number: int) -> bool:
-    """Whether there is such a line, counted as they run."""
-    signalled_after: int | None = None
-    given = line = 0
-
-    def items() -> Iterator[int]:
-        nonlocal given
-        for given in range(1, 4):
-            assert signalled_after is None, f"waits for item {given} although it was interrupted at line {wanted_line}"
-            yield given
+    run = 0
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
-        nonlocal line, signalled_after
-        if frame.f_code is not Interruption.read.__code__:
+        nonlocal run
+        if frame.f_code.co_filename != interruption_module.__file__:
             return None
         if event == "line":
-            if line == wanted_line:
-                signalled_after = given
+            run += 1
+            if run == line:
                 signal.raise_signal(number)
-            line += 1
         return trace
 
-    async def read() -> None:
-        async for _item in Interruption().read(items(), waits=True):
-            pass
-
+    interruption = Interruption()
+    if line == 0:
+        signal.raise_signal(number)
+    at_the_latest = threading.Timer(0.5, signal.pthread_kill, [threading.get_ident(), number])
+    at_the_latest.start()  # where there is no such line
     traced_before = sys.gettrace()
+    sys.settrace(trace)
     try:
-        sys.settrace(trace)
-        asyncio.run(read())
-    except KeyboardInterrupt:
-        assert signalled_after is not None
+        asyncio.run(_read(interruption, pipe[0]))
     finally:
         sys.settrace(traced_before)
-    return signalled_after is not None
+        at_the_latest.cancel()
+    assert interruption.is_wanted
 
 
-def test_the_second_signal_ends_it_at_once() -> None:
-    Interruption()
-    signal.raise_signal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_breaks_off_no_wait_for_input_is_heard_too(pipe: tuple[int, int], number: int) -> None:
+    """It came the moment before the wait began, or, as here, to another thread."""
+    elsewhere = threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), number))
+    elsewhere.start()
+    assert asyncio.run(_read(Interruption(), pipe[0])) == [b"one\n", b"two\n", b"three\n"]
+
+
+def test_the_second_signal_ends_the_command_at_once() -> None:
+    interruption = Interruption()
+    signal.raise_signal(signal.SIGTERM)
+    assert interruption.is_wanted
     with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+
+
+async def test_what_was_read_when_a_signal_came_is_not_given() -> None:
+    interruption = Interruption()
+
+    def items() -> Iterator[int]:
+        yield 1
+        signal.raise_signal(signal.SIGINT)
+        yield 2
+
+    assert [item async for item in interruption.read(items())] == [1]
+
+
+def test_input_comes_as_it_is() -> None:
+    ours, theirs = os.pipe()
+    os.write(theirs, b"one\ntwo\n\nlast")
+    os.close(theirs)
+    with Interruption().input(ours) as reading:
+        assert list(reading) == [b"one\n", b"two\n", b"\n", b"last"]
+    os.close(ours)

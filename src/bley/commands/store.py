@@ -85,12 +85,12 @@ def import_(
     commands = StoreCommands(configuration, utc_now(), interruption, dry_run=dry_run)
     if source == "postgrey" and place:
         found = read_postgrey(Path(place), timedelta(seconds=delay), auto_whitelist_clients)
-        count = run(commands.take(interruption.read(found, waits=False)))
+        count = run(commands.take(interruption.read(found)))
     elif place:
         count = run(_take_from_database(commands, source, _database(place, password_file)))
     else:
-        with _reading(source) as records:
-            count = run(commands.take(interruption.read(records(configuration.triplet_rules), waits=source == "-")))
+        with _reading(source, interruption) as records:
+            count = run(commands.take(interruption.read(records(configuration.triplet_rules))))
     _tell(source, count, dry_run=dry_run)
 
 
@@ -186,7 +186,9 @@ def _row(item: tuple[Triplet, Record]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _reading(name: str) -> Iterator[Callable[[TripletRules], Iterator[tuple[Triplet, Record] | str]]]:
+def _reading(
+    name: str, interruption: Interruption
+) -> Iterator[Callable[[TripletRules], Iterator[tuple[Triplet, Record] | str]]]:
     def records(rules: TripletRules) -> Iterator[tuple[Triplet, Record] | str]:
         try:
             yield from read_lines(opened, rules)
@@ -194,7 +196,7 @@ def _reading(name: str) -> Iterator[Callable[[TripletRules], Iterator[tuple[Trip
             raise FormatError(f"{name}: {error}") from error
 
     try:
-        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as opened:
+        with interruption.input(sys.stdin.fileno()) if name == "-" else Path(name).open("rb") as opened:
             yield records
     except OSError as error:
         raise click.ClickException(f"{name}: {error.strerror}") from error
