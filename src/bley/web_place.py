@@ -1,7 +1,7 @@
 """What listens at `web_listen`, if anything does.
 
-What answers there takes an eighth of the memory and a quarter of the start. So it is imported when somebody looks for
-the first time, beside the requests; until then that connection waits in the socket.
+What answers there takes much of the memory and of the start. So it is imported when somebody looks for the first time,
+beside the requests; until then that connection waits in the socket.
 """
 
 import asyncio
