@@ -14,12 +14,13 @@ from bley.core.sequel import shown_seconds
 from bley.core.statistics import Figures, figures
 from bley.core.steps import shown_instant
 from bley.documents import instant_document
+from bley.store.engine import SPANS
 from bley.store.history import History
 from bley.web_client import WebError, ask_lists
 
 __all__ = ["LONGEST", "Statistics", "gather", "period_until_now", "shown_delay"]
 
-LONGEST = timedelta(days=400)
+LONGEST = SPANS[3600]
 """So long counts by the hour are kept."""
 
 _SLOTS = (

@@ -8,7 +8,7 @@ from bley.core.evidence import ALWAYS_TOLD, RFC_CHECKS, Check, Evidence, Fact, F
 from bley.core.greylist import Status
 from bley.core.scores import DEFAULT, Scores, found
 
-__all__ = ["Bounds", "Judgement", "Reason", "Thresholds", "judge", "rfc_sum", "settled", "spf_can_tip"]
+__all__ = ["JUDGED", "Bounds", "Judgement", "Reason", "Thresholds", "judge", "rfc_sum", "settled", "spf_can_tip"]
 
 
 class Reason(StrEnum):
@@ -50,6 +50,9 @@ _REASON = {
     Check.SPF: Reason.SPF,
     **{check: Reason(check) for check in RFC_CHECKS if check not in ALWAYS_TOLD},
 }
+
+JUDGED = frozenset({Reason.TRUSTED, Reason.CLEAN, Reason.DNSBL, *_REASON.values()})
+"""The reasons of strangers about whom evidence was gathered."""
 
 _NO_PASS = (Fact.SPF_FAIL, Fact.SPF_NO_PASS)
 

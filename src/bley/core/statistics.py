@@ -119,16 +119,9 @@ class Figures:
 def figures(counts: Mapping[Count, int]) -> Figures:
     """The figures of all these counts together, the most frequent first."""
     passed, deferred, found, delays = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    by_kind = {"pass": passed, FOUND: found, DELAY: delays}
     for count, number in counts.items():
-        match count.kind:
-            case "pass":
-                passed[count.name] += number
-            case "found":
-                found[count.name] += number
-            case "delay":
-                delays[count.name] += number
-            case _:
-                deferred[count.name] += number
+        by_kind.get(count.kind, deferred)[count.name] += number
     bounds = [*map(str, DELAY_BOUNDS), LONGER]
     return Figures(
         dict(passed.most_common()),

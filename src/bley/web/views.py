@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bley.core.greylist import Record, Status, Timing
 from bley.core.mail import Triplet
 from bley.core.periods import Period, Slot, slots
-from bley.core.policy import Reason
+from bley.core.policy import JUDGED, Reason
 from bley.core.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.web.chart import Chart, Slice, chart, time_labels
 from bley.web.links import link
@@ -23,27 +23,6 @@ SERIES = {
     "early": "early retries",
 }
 """What a slot is made of, from the ground up: the same colours and words everywhere."""
-
-
-_NOT_JUDGED = frozenset(
-    {
-        Reason.NOT_RCPT,
-        Reason.INCOMPLETE,
-        Reason.AUTHENTICATED,
-        Reason.TRUSTED_NETWORK,
-        Reason.EXEMPT_RECIPIENT,
-        Reason.EXEMPT_CLIENT,
-        Reason.EXEMPT_SENDER,
-        Reason.KNOWN,
-        Reason.WAITED,
-        Reason.EARLY,
-        Reason.CLIENT_GOOD,
-        Reason.CLIENT_BAD,
-        Reason.STORE_ERROR,
-        Reason.INTERNAL_ERROR,
-    }
-)
-"""The reasons of those about whom no evidence was gathered."""
 
 
 class SlotRow(NamedTuple):
@@ -163,7 +142,7 @@ def _reasons(counts: Mapping[str, int], period: Period, outcome: str) -> list[Re
 def _findings(total: Figures) -> list[ReasonRow]:
     """What was found, and about what share of the strangers that were judged."""
     by_reason = [*total.passed.items(), *total.deferred.items()]
-    judged = sum(number for name, number in by_reason if name not in _NOT_JUDGED)
+    judged = sum(number for name, number in by_reason if name in JUDGED)
     return [ReasonRow(name, "", number, number / max(judged, number), "") for name, number in total.found.items()]
 
 
