@@ -7,14 +7,25 @@ from datetime import UTC, datetime, timedelta
 from bley.checks.list_report import ListReport
 from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
-from bley.core.mail import Triplet
+from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.periods import Period
 from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.core.statistics import Count
+from bley.core.wire import RequestParser, encode_request
 from bley.ports import ResourceRecord, RrType
 from bley.store.history import Waiting
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def raw(request: Request) -> RawRequest:
+    """As it comes from the wire."""
+    parser = RequestParser()
+    parser.feed(encode_request(request))
+    came = parser.next_request()
+    assert came
+    return came
+
 
 SILENT = "silent"
 """In a FakeResolver's zone: never answers."""

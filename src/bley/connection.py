@@ -20,7 +20,7 @@ from typing import Protocol, cast
 
 from bley.actions import DUNNO
 from bley.core.errors import Breach, ProtocolError
-from bley.core.mail import Action, Request
+from bley.core.mail import Action, RawRequest
 from bley.core.wire import MAX_REQUEST_BYTES, RequestParser, encode_action
 from bley.metrics import CLOSED, PROTOCOL_ERRORS, observe_answer_from_memory
 
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 class Service(Protocol):
     """What decides."""
 
-    def answer(self, request: Request) -> Action | Coroutine[None, None, Action]:
+    def answer(self, raw: RawRequest) -> Action | Coroutine[None, None, Action]:
         """The action, or what to await for it; never raises."""
 
 
@@ -100,13 +100,13 @@ class Connection(asyncio.Protocol):
         if not self._has_stirred:
             self._receive_timed(data)
             return
-        request = self._parser.whole(data) if self._is_at_rest else None
-        if request is None:
+        raw = self._parser.whole(data) if self._is_at_rest else None
+        if raw is None:
             self._parser.feed(data)
             self._go_on()
             return
         try:
-            if answer := self._answer(request):
+            if answer := self._answer(raw):
                 self._transport.write(answer)
         except Exception:  # noqa: BLE001 (as in _go_on)
             self._fail()
@@ -183,9 +183,9 @@ class Connection(asyncio.Protocol):
         """Answer in order; what needs the store or the DNS goes on in a task, and the rest after it."""
         answers = b""
         for _ in range(MAX_BURST):
-            if self._task or self._is_choked or (request := self._next_request()) is None:
+            if self._task or self._is_choked or (raw := self._next_request()) is None:
                 break
-            answers += self._answer(request)
+            answers += self._answer(raw)
         else:
             self._turn = self._loop.call_soon(self._take_turn)
         if answers:
@@ -193,16 +193,16 @@ class Connection(asyncio.Protocol):
         if self._is_ending and not (self._task or self._turn or self._is_choked):
             self._close()
 
-    def _answer(self, request: Request) -> bytes:
+    def _answer(self, raw: RawRequest) -> bytes:
         """The answer; empty where it needs the store or the DNS, and goes on in a task."""
-        answer = self._host.service.answer(request)
+        answer = self._host.service.answer(raw)
         if isinstance(answer, Action):
-            return self._encode(answer)
+            return self._encoded(answer)
         self._is_at_rest = False
         self._task = self._loop.create_task(self._answer_later(answer))
         return b""
 
-    def _next_request(self) -> Request | None:
+    def _next_request(self) -> RawRequest | None:
         if self._transport.is_closing():
             return None
         try:
@@ -223,10 +223,10 @@ class Connection(asyncio.Protocol):
         finally:
             self._task = None
         self._has_stirred = True
-        self._transport.write(self._encode(action))
+        self._transport.write(self._encoded(action))
         self._go_on()
 
-    def _encode(self, action: Action) -> bytes:
+    def _encoded(self, action: Action) -> bytes:
         if self._host.closes_after_answer:
             self._parser = RequestParser()
             self._is_ending = True

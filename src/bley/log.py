@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from bley.core.decision import Decision
 from bley.core.greylist import Standing
-from bley.core.mail import Request
+from bley.core.mail import RawRequest, Request
 from bley.core.policy import Reason
 from bley.core.search import StoredDecision
 from bley.log_output import log_output
@@ -42,22 +42,31 @@ class DecisionLog:
     def write(self, decision: Decision) -> None:
         """Log one decision."""
         if self._is_json:
-            line = json.dumps(self._fields(decision))
+            line = json.dumps(self._fields(decision) | _mail_fields(decision.request))
         else:
-            request = decision.request if _are_plain([decision.request]) else _made_safe(decision.request)
+            request = _made_plain(decision.request)
             line = _line(request, decision.outcome(observes=self._observes), _told_reason(decision), _found(decision))
+            line = _with_mail(line, request.instance, request.queue_id)
         self._write([line])
         if _log.isEnabledFor(logging.DEBUG):
             for check, finding in decision.evidence.items():
                 _log.debug("%s=%s: %s", check.value, finding, printable(finding.detail))
 
-    def write_known(self, requests: Sequence[Request]) -> None:
-        """Log requests that were known."""
-        if self._is_json or not _are_plain(requests):
-            for request in requests:
-                self.write(Decision(request, Reason.KNOWN))
+    def known_line(self, request: Request) -> str:
+        """The line of a request that is known, as far as it is the same for each mail."""
+        if self._is_json:
+            return json.dumps(self._fields(Decision(request, Reason.KNOWN)))
+        return _line(_made_plain(request), "pass", Reason.KNOWN.value)
+
+    def write_known(self, told: Sequence[tuple[str, RawRequest]]) -> None:
+        """Log requests that were known, each with its `known_line`."""
+        if self._is_json:
+            lines = [_json_with_mail(line, raw) for line, raw in told]
+        elif _are_plain("".join(f"{instance}{queue_id}" for _, (_, instance, queue_id) in told)):
+            lines = [_with_mail(line, instance, queue_id) for line, (_, instance, queue_id) in told]
         else:
-            self._write([_line(request, "pass", Reason.KNOWN.value) for request in requests])
+            lines = [_with_mail(line, _safe(raw.instance), _safe(raw.queue_id)) for line, raw in told]
+        self._write(lines)
 
     def _write(self, lines: Sequence[str]) -> None:
         if self._output:
@@ -96,27 +105,37 @@ class DecisionLog:
             fields["delay"] = int(decision.delayed.total_seconds())
         if decision.exempted_by:
             fields["entry"] = decision.exempted_by
-        fields |= {name: value for name in ("instance", "queue_id") if (value := getattr(request, name))}
         return fields
 
 
-def _are_plain(requests: Sequence[Request]) -> bool:
-    """Whether all values can stand in a line as they are."""
-    values = "".join(map("".join, requests))
+def _mail_fields(request: Request | RawRequest) -> dict[str, str]:
+    return {name: value for name in ("instance", "queue_id") if (value := getattr(request, name))}
+
+
+def _json_with_mail(line: str, raw: RawRequest) -> str:
+    return f"{line[:-1]}, {json.dumps(fields)[1:]}" if (fields := _mail_fields(raw)) else line
+
+
+def _are_plain(values: str) -> bool:
+    """Whether values, all in one, can stand in a line as they are."""
     return values.isprintable() and not (" " in values or "," in values or "\\" in values)
 
 
-def _made_safe(request: Request) -> Request:
-    return Request._make(map(_safe, request))
+def _made_plain(request: Request) -> Request:
+    return request if _are_plain("".join(request)) else Request._make(map(_safe, request))
 
 
 def _line(request: Request, outcome: str, reason: str, found: str = "") -> str:
-    """A decision about a request of plain values."""
-    _, _, client_address, client_name, _, sender, recipient, instance, queue_id = request
-    line = (
+    """A decision about a request of plain values, as far as it is the same for each mail."""
+    _, _, client_address, client_name, _, sender, recipient, _, _ = request
+    return (
         f"action={outcome}, reason={reason}, client_name={client_name}, client_address={client_address},"
         f" sender={sender}, recipient={recipient}{found}"
     )
+
+
+def _with_mail(line: str, instance: str, queue_id: str) -> str:
+    """With the mail that it is about, of plain values."""
     if instance:
         line = f"{line}, instance={instance}"
     return f"{line}, queue_id={queue_id}" if queue_id else line
@@ -137,7 +156,8 @@ def line_of(stored: StoredDecision) -> str:
         found = f"{found}, wait={math.ceil(details.get('wait_seconds', 0))}"
     if "entry" in details:
         found = f"{found}, entry={_safe(details['entry'])}"
-    return _line(_made_safe(request), stored.outcome, reason, found)
+    request = _made_plain(request)
+    return _with_mail(_line(request, stored.outcome, reason, found), request.instance, request.queue_id)
 
 
 def _reason(decision: Decision) -> str:

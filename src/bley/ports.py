@@ -3,13 +3,15 @@
 from asyncio import Future
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Sighting
-from bley.core.mail import Request, Triplet
+from bley.core.mail import Triplet
 
 __all__ = ["Clock", "Resolver", "ResourceRecord", "RrType", "Store", "UncachedResolver", "utc_now"]
+
+_T = TypeVar("_T")
 
 Clock = Callable[[], datetime]
 """Gives the present instant, aware UTC."""
@@ -72,7 +74,7 @@ class Store(Protocol):
     def keep(self, decision: KeptDecision) -> None:
         """Keep a decision, and count it, without waiting for it."""
 
-    def keep_known(self, at: datetime, requests: Sequence[Request], kept: Callable[[Request], KeptDecision]) -> None:
+    def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
         """Count requests that were known, and keep `kept` of those for which there is room."""
 
     async def close(self) -> None:

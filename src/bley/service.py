@@ -16,7 +16,7 @@ from bley.core.errors import StoreError
 from bley.core.evidence import NO_EVIDENCE, Evidence
 from bley.core.exemptions import MailExemptions
 from bley.core.greylist import Record, Sighting, Standing, Status
-from bley.core.mail import Action, Address, Request, Triplet, parse_address
+from bley.core.mail import Action, Address, RawRequest, Request, Triplet, parse_address
 from bley.core.policy import Reason, judge
 from bley.core.recent import Recent
 from bley.core.triplet import ANY
@@ -110,39 +110,42 @@ class Service:
         """How much is remembered, by memory."""
         return {**self._known.entries, "clients": len(self._clients)}
 
-    def answer(self, request: Request) -> Action | Coroutine[None, None, Action]:
+    def answer(self, raw: RawRequest) -> Action | Coroutine[None, None, Action]:
         """The action where neither store nor DNS is needed for it, else what to await for it.
 
         Whatever fails, there is an action.
         """
-        if self._known.recognises(request):
+        if self._known.recognises(raw):
             return DUNNO
         now = self._clock()
+        request = raw.read()
         try:
             case = self._first_steps(request, now)
         except Exception:  # noqa: BLE001 (a bug must not leave Postfix without an answer; logged in _failed)
             case = self._failed(request)
         if not isinstance(case, Decision):
-            return self._answer_later(case)
+            return self._answer_later(case, raw)
         if case.reason is Reason.KNOWN:
             CACHE_HITS["triplets"].inc()
-            self._known.tell_later(request)
+            line = self._log.known_line(request)
+            self._known.add_request(line, raw, now)
+            self._known.tell_later(line, raw)
             return DUNNO
         return self._say(case, now)
 
-    def _tell_known(self, requests: Sequence[Request], recognised: int) -> None:
+    def _tell_known(self, told: Sequence[tuple[str, RawRequest]], recognised: int) -> None:
         """Log, count and keep what was known, behind the answers; how many were in memory just as they came."""
-        self._log.write_known(requests)
-        count("pass", Reason.KNOWN, len(requests))
+        self._log.write_known(told)
+        count("pass", Reason.KNOWN, len(told))
         CACHE_HITS["requests"].inc(recognised)
-        self._store.keep_known(self._clock(), requests, self._kept_known)
+        self._store.keep_known(self._clock(), told, self._kept_known)
 
-    def _kept_known(self, request: Request) -> KeptDecision:
+    def _kept_known(self, told: tuple[str, RawRequest]) -> KeptDecision:
         now = self._clock()
-        decision = self._first_steps(request, now)
+        decision = self._first_steps(told[1].read(), now)
         return self._kept(decision if isinstance(decision, Decision) else decision.decided(Reason.KNOWN), now)
 
-    async def _answer_later(self, case: _Case) -> Action:
+    async def _answer_later(self, case: _Case, raw: RawRequest) -> Action:
         try:
             decision = await self._later_steps(case)
         except StoreError:
@@ -151,7 +154,7 @@ class Service:
             decision = self._failed(case.request)
         observe_answer(decision.reason, time.monotonic() - case.begun)
         if decision.reason is Reason.KNOWN:
-            self._known.tell_later(case.request)
+            self._known.tell_later(self._log.known_line(case.request), raw)
             return DUNNO
         if not (decision.defers and _is_listed(decision.evidence) and len(self._telling) < _TELLING):
             return self._say(decision, case.now)
@@ -204,7 +207,6 @@ class Service:
         if exempt := self._exempt(case):
             return exempt
         if triplet in self._known:
-            self._known.add_request(request, now)
             return case._replace(standing=Standing.KNOWN).decided(Reason.KNOWN)
         return case
 

@@ -66,7 +66,7 @@ def wait_for(bley: Bley, *arguments: str, until: str) -> str:
 def send(bley: Bley, attributes: Mapping[str, str], **others: str) -> str:
     """What it answers."""
     with socket.create_connection(("127.0.0.1", bley.port), WAIT_SECONDS) as peer:
-        peer.sendall(encode_request(Request.from_attributes({"protocol_state": "RCPT", **attributes, **others})))
+        peer.sendall(encode_request(Request(**{"protocol_state": "RCPT", **attributes, **others})))
         return peer.recv(4096).decode().strip()
 
 

@@ -9,7 +9,7 @@ from bley.core.decision import Decision
 from bley.core.mail import Request
 from bley.core.policy import Reason
 from bley.log import line_of
-from tests.unit.test_log import listed, listings, stored, written
+from tests.unit.test_log import known_written, listed, listings, stored, written
 from tests.unit.test_log_sockets import journal_fields, syslog_datagram
 
 # No surrogates: what comes from the wire is UTF-8, and bytes that are not are written out by then.
@@ -98,6 +98,14 @@ def test_json_line_cannot_be_forged(decision: Decision) -> None:
     line = written(decision, is_json=True)
     assert line.isprintable()
     assert json.loads(line) == _fields(decision)
+
+
+@given(st.lists(requests, max_size=5), st.booleans())
+def test_known_mail_s_lines_are_those_of_its_decisions(known: list[Request], is_json: bool) -> None:
+    """Although they are made of what is the same for each mail, and of what is not."""
+    assert known_written(known, is_json=is_json) == [
+        written(Decision(request, Reason.KNOWN), is_json=is_json) for request in known
+    ]
 
 
 @given(decisions)

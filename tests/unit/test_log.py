@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import IPv4Address
@@ -13,7 +13,7 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Check, Finding
 from bley.core.greylist import Standing
-from bley.core.mail import Request
+from bley.core.mail import RawRequest, Request
 from bley.core.policy import Reason
 from bley.core.search import StoredDecision
 from bley.log import DecisionLog, line_of, printable
@@ -51,6 +51,15 @@ def _collected(level: int) -> Iterator[list[str]]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
+
+
+def known_written(requests: Iterable[Request], *, is_json: bool) -> list[str]:
+    """The lines of requests that were known."""
+    with _collected(logging.INFO) as lines:
+        log = DecisionLog(is_json=is_json, observes=False)
+        told = [RawRequest("", request.instance, request.queue_id) for request in requests]
+        log.write_known([*zip(map(log.known_line, requests), told, strict=True)])
+    return lines
 
 
 def _lines(decision: Decision, level: int, *, is_json: bool = False, observes: bool = False) -> list[str]:

@@ -22,7 +22,7 @@ import uvloop
 from bley import connection
 from bley import server as server_module
 from bley.core.errors import SettingsError
-from bley.core.mail import Action, Request
+from bley.core.mail import Action, RawRequest, Request
 from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES
 from bley.server import Server
 from tests.counted import counted
@@ -67,7 +67,8 @@ class FakeService:
         self.gate = asyncio.Event()
         self.cancelled = 0
 
-    def answer(self, request: Request) -> Action | Coroutine[None, None, Action]:
+    def answer(self, raw: RawRequest) -> Action | Coroutine[None, None, Action]:
+        request = raw.read()
         self.asked.append(request.recipient)
         if request.sender == "fail":
             raise RuntimeError("the service is told to fail")

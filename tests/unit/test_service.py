@@ -25,7 +25,7 @@ from bley.service import Service
 from bley.store.memory import MemoryStore
 from bley.store.rows import decision_row
 from tests.counted import counted
-from tests.fakes import NOON, FakeClock
+from tests.fakes import NOON, FakeClock, raw
 
 REQUEST = Request(
     protocol_state="RCPT",
@@ -110,14 +110,14 @@ class World:
         self.service = Service(self.configuration, self.store, self.checks, self.clock, "mx.example.org")
 
     async def answer(self, request: Request = REQUEST, /, **changes: str) -> Action:
-        answer = self.service.answer(request._replace(**changes))
+        answer = self.service.answer(raw(request._replace(**changes)))
         action = answer if isinstance(answer, Action) else await answer
         await asyncio.sleep(0)  # the next one comes in another turn of the loop
         return action
 
     def answer_at_once(self, **changes: str) -> Action | None:
         """None: it needs the store, or the DNS."""
-        answer = self.service.answer(REQUEST._replace(**changes))
+        answer = self.service.answer(raw(REQUEST._replace(**changes)))
         if isinstance(answer, Action):
             return answer
         answer.close()
@@ -367,7 +367,7 @@ async def test_a_known_triplet_is_answered_without_the_store_and_refreshed_once_
     assert world.store.records[TRIPLET].last_seen == first
     world.clock.advance(minutes=61)
     world.service.age()
-    assert not isinstance(answer := world.service.answer(REQUEST), Action)
+    assert not isinstance(answer := world.service.answer(raw(REQUEST)), Action)
     assert await answer == Action("DUNNO")
     assert world.store.records[TRIPLET].last_seen == world.clock.now
 
@@ -462,7 +462,7 @@ async def test_a_bug_is_answered_dunno_and_shows_its_traceback(log: pytest.LogCa
     world.service.reconfigure(world.configuration, Broken(BAD))
     assert await world.answer() == Action("DUNNO")
     world.service.reconfigure(replace(world.configuration, clients=None), world.checks)  # type: ignore[arg-type]
-    assert world.service.answer(REQUEST) == Action("DUNNO")
+    assert world.service.answer(raw(REQUEST)) == Action("DUNNO")
     tracebacks = [record.exc_info[0] for record in log.records if record.exc_info]
     assert tracebacks == [ZeroDivisionError, AttributeError]
 
@@ -482,7 +482,7 @@ async def test_a_reload_changes_the_settings_and_keeps_the_memories() -> None:
     world = World(GOOD)
     await world.answer()
     world.reload(rfc_threshold="0", cache_valid="0")
-    assert isinstance(world.service.answer(REQUEST), Action)
+    assert isinstance(world.service.answer(raw(REQUEST)), Action)
     assert (await world.answer(recipient="c@example.org")).verb == DEFER
 
 

@@ -1,11 +1,10 @@
 """What comes in and goes out, under Postfix's own names (SMTPD_POLICY_README, access(5))."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-__all__ = ["Action", "Address", "Request", "Triplet", "parse_address"]
+__all__ = ["Action", "Address", "RawRequest", "Request", "Triplet", "parse_address"]
 
 Address = IPv4Address | IPv6Address
 
@@ -23,16 +22,29 @@ class Request(NamedTuple):
     instance: str = ""
     queue_id: str = ""
 
-    @classmethod
-    def from_attributes(cls, attributes: Mapping[str, str]) -> Self:
-        """Take what bley uses from a request's attributes; the others say nothing to it."""
-        return cls(**{name: attributes[name] for name in attributes.keys() & cls._fields})
-
     @property
     def verified_name(self) -> str:
         """The client's name where Postfix could verify it (forward and reverse agree), else empty."""
         name = self.client_name.rstrip(".").lower()
         return "" if name == "unknown" else name
+
+
+class RawRequest(NamedTuple):
+    """A request as it came: what decides about it is not read yet, only told from which mail it is about.
+
+    What decides is the same text whenever a peer has the same question again, so that to know it again costs less than
+    to read it.
+    """
+
+    deciding: str
+    """Lines `name=value`, each ended by LF, in the order in which they came."""
+    instance: str = ""
+    queue_id: str = ""
+
+    def read(self) -> Request:
+        """The request."""
+        attributes = dict(line.split("=", 1) for line in self.deciding.split("\n")[:-1])
+        return Request(**attributes, instance=self.instance, queue_id=self.queue_id)
 
 
 class Triplet(NamedTuple):

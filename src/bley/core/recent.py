@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-__all__ = ["Recent", "RecentKeys"]
+__all__ = ["Recent", "Remembered"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -43,32 +43,32 @@ class Recent(Generic[K, V]):
         self._young, self._old = {}, {}
 
 
-class RecentKeys:
-    """Remembers keys for at most `valid`, and for half of that if `size` allows.
+class Remembered(Generic[K, V]):
+    """Remembers values by key for at most `valid`, and for half of that if `size` allows.
 
-    There are two generations, of which the older goes as a whole, so that a key costs no time of its own.
+    There are two generations, of which the older goes as a whole, so that a value costs no time of its own.
     """
 
     def __init__(self, valid: timedelta, size: int) -> None:
         self._half, self._size = valid / 2, size // 2
-        self._young: set[str] = set()
-        self._old: set[str] = set()
+        self._young: dict[K, V] = {}
+        self._old: dict[K, V] = {}
         self._begun: datetime | None = None
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def __contains__(self, key: str) -> bool:
-        """Whether it was added lately; right as long as `age` is called now and then."""
-        return key in self._young or key in self._old
+    def get(self, key: K) -> V | None:
+        """The value put in lately, or None; right as long as `age` is called now and then."""
+        return self._young.get(key) or self._old.get(key)
 
-    def add(self, key: str, now: datetime) -> None:
-        """Remember it from `now` on."""
+    def put(self, key: K, value: V, now: datetime) -> None:
+        """Remember `value` from `now` on, in place of what was there; one that is true."""
         self.age(now)
         if len(self._young) >= self._size:
             self._turn(now)
         if self._size:
-            self._young.add(key)
+            self._young[key] = value
 
     def age(self, now: datetime) -> None:
         """Forget what is too old."""
@@ -79,8 +79,8 @@ class RecentKeys:
             self._turn(now)
 
     def _turn(self, now: datetime) -> None:
-        self._young, self._old, self._begun = set(), self._young, now
+        self._young, self._old, self._begun = {}, self._young, now
 
     def clear(self) -> None:
         """Remember nothing."""
-        self._young, self._old = set(), set()
+        self._young, self._old = {}, {}

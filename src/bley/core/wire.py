@@ -17,9 +17,10 @@ Source: SMTPD_POLICY_README of Postfix.
 
 import re
 from functools import lru_cache
+from itertools import groupby
 
 from bley.core.errors import Breach, ProtocolError
-from bley.core.mail import Action, Request
+from bley.core.mail import Action, RawRequest, Request
 
 __all__ = ["MAX_ATTRIBUTES", "MAX_REQUEST_BYTES", "RequestParser", "encode_action", "encode_request"]
 
@@ -31,12 +32,15 @@ MAX_ATTRIBUTES = 100
 
 _TYPE = "smtpd_access_policy"
 
+_MAIL = ("instance", "queue_id")
+"""The attributes that say which mail a request is about; all others of Request's decide."""
+
 _LINE_END = re.compile(r"\r\n|[\r\n]")
 _END = re.compile(rb"\n\r?\n")
 _EMPTY = re.compile(rb"\r?\n")
 _WHOLE = re.compile(rb"[!-<>-~]+=[^\0\n]*")
-_ATTRIBUTES = re.compile(rb"%b(?:\n%b)*" % (_WHOLE.pattern, _WHOLE.pattern))
-_ANY_VALUE = r"[^\n]*+"
+_ATTRIBUTES = re.compile(rb"(?:%b\n)+\r?\n" % _WHOLE.pattern)
+_DECIDING = Request._fields[: -len(_MAIL)]
 _BEGUN = re.compile(rb"[!-<>-~]+(=[^\0]*)?|\r?")
 
 
@@ -56,14 +60,12 @@ class RequestParser:
         """How many bytes wait to become requests."""
         return len(self._buffer) - self._start
 
-    def whole(self, data: bytes) -> Request | None:
+    def whole(self, data: bytes) -> RawRequest | None:
         """The request, if `data` is just one with the attributes of those before; else None, and it is to be fed.
 
         While something is pending it is of no use.
         """
-        if self._layout is None or not data.endswith(b"\n\n") or len(data) > MAX_REQUEST_BYTES:
-            return None
-        return self._layout.read(data, len(b"\n\n"))
+        return self._layout.read(data) if self._layout and len(data) <= MAX_REQUEST_BYTES else None
 
     def feed(self, data: bytes) -> None:
         """Add what the peer sent."""
@@ -71,7 +73,7 @@ class RequestParser:
         self._line -= self._start
         self._start = 0
 
-    def next_request(self) -> Request | None:
+    def next_request(self) -> RawRequest | None:
         """The next whole request, or None while it is not all there.
 
         Raises ProtocolError when the bytes cannot become one, as early as that is certain.
@@ -79,25 +81,26 @@ class RequestParser:
         """
         if empty := _EMPTY.match(self._buffer, self._start):
             self._start = self._line = empty.end()
-            return Request()
+            return RawRequest("")
         end = _END.search(self._buffer, max(self._start, self._line - 1))
         if end is None:
             self._check_begun()
             return None
         if end.start() - self._start > MAX_REQUEST_BYTES:
             raise _too_long()
-        block = self._buffer[self._start : end.start()]
+        block = self._buffer[self._start : end.end()]
         self._start = self._line = end.end()
         return (self._layout and self._layout.read(block)) or self._parse(block)
 
-    def _parse(self, block: bytes) -> Request:
+    def _parse(self, block: bytes) -> RawRequest:
         attributes = _attributes(block)
         names = tuple(attributes)
         if names != self._names:
             self._names, self._layout = names, None
         elif self._layout is None:  # the second like this: there may be more
             self._layout = _Layout.of(names)
-        return Request.from_attributes(attributes)
+        deciding = "".join(f"{name}={value}\n" for name, value in attributes.items() if name in _DECIDING)
+        return RawRequest(deciding, *(attributes.get(name, "") for name in _MAIL))
 
     def _check_begun(self) -> None:
         """Refuse a request that is too long already, or has a line that is no attribute."""
@@ -115,16 +118,16 @@ class RequestParser:
 class _Layout:
     """Requests with the same attributes in the same order, as one Postfix sends them all: read at a tenth of the cost.
 
-    It reads what `_attributes` would read to the same, and nothing else.
+    It reads what `_parse` would read to the same, and nothing else.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        values = {"request": _TYPE, **dict.fromkeys(Request._fields, r"([^\n]*+)")}
-        patterns = (f"{re.escape(name)}={values.get(name, _ANY_VALUE)}" for name in names)
-        self._match = re.compile("\n".join(patterns) + "()").fullmatch
-        groups = [name for name in names if name in Request._fields]
-        none = len(groups) + 1
-        self._order = [groups.index(name) + 1 if name in groups else none for name in Request._fields]
+        runs = [(decides, "".join(map(_line_pattern, run))) for decides, run in groupby(names, _DECIDING.__contains__)]
+        sent = "".join(f"({lines})" if decides else lines for decides, lines in runs)
+        pattern = re.compile(sent + "\n" + "".join(f"(?P<{name}>)" for name in _MAIL if name not in names))
+        mail = [pattern.groupindex[name] for name in _MAIL]
+        self._match = pattern.fullmatch
+        self._order = [number for number in range(1, pattern.groups + 1) if number not in mail] + mail
 
     @classmethod
     @lru_cache(maxsize=32)
@@ -132,22 +135,29 @@ class _Layout:
         """It takes milliseconds to make one."""
         return cls(names)
 
-    def read(self, data: bytes, end: int = 0) -> Request | None:
-        """The request that `data` is without its last `end` bytes; None if it is another's."""
-        if b"\r" in data or b"\0" in data:
-            return None
+    def read(self, data: bytes) -> RawRequest | None:
+        """The request that `data` is, its empty line included; None if it is another's."""
         try:
             text = data.decode()
         except UnicodeDecodeError:
             return None
-        found = self._match(text, 0, len(text) - end)
-        return tuple.__new__(Request, found.group(*self._order)) if found else None  # _make, without its own call
+        found = self._match(text)
+        if not found or "\r" in text or "\0" in text:
+            return None
+        values = found.group(*self._order)
+        return tuple.__new__(RawRequest, ("".join(values[:-2]), values[-2], values[-1]))  # _make, without its own call
+
+
+def _line_pattern(name: str) -> str:
+    if name == "request":
+        return f"request={_TYPE}\n"
+    return rf"{name}=(?P<{name}>[^\n]*+)\n" if name in _MAIL else rf"{re.escape(name)}=[^\n]*+\n"
 
 
 def _attributes(block: bytes) -> dict[str, str]:
     if not _ATTRIBUTES.fullmatch(block):
         raise _no_attribute(next(line for line in block.split(b"\n") if not _WHOLE.fullmatch(line)))
-    lines = block.decode("utf-8", "backslashreplace").replace("\r\n", "\n").removesuffix("\r").split("\n")
+    lines = block.decode("utf-8", "backslashreplace").replace("\r\n", "\n").removesuffix("\n\n").split("\n")
     if len(lines) > MAX_ATTRIBUTES:
         raise ProtocolError(Breach.TOO_MANY_ATTRIBUTES, f"a request of more than {MAX_ATTRIBUTES} attributes")
     attributes = dict(line.split("=", 1) for line in lines)

@@ -18,7 +18,7 @@ from typing import TypeVar
 from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
-from bley.core.mail import Request, Triplet
+from bley.core.mail import Triplet
 from bley.core.statistics import Count
 from bley.metrics import BATCH_SIZE, STORE_DOWN, STORE_DROPPED, STORE_PURGED, STORE_SECONDS
 from bley.store.batch import Batch, Read, Write, tell, tell_all, waits_until
@@ -110,9 +110,9 @@ class BatchedStore:
         """See the port."""
         self._decisions.keep(decision)
 
-    def keep_known(self, at: datetime, requests: Sequence[Request], kept: Callable[[Request], KeptDecision]) -> None:
+    def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
         """See the port."""
-        self._decisions.keep_known(at, requests, kept)
+        self._decisions.keep_known(at, known, kept)
 
     async def news(self) -> News:
         """What other nodes and commands have changed. Raises StoreError."""

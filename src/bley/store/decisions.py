@@ -10,16 +10,18 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
-from bley.core.mail import Request
 from bley.core.policy import Reason
 from bley.core.statistics import Count, counted
 from bley.metrics import STORE_DROPPED
 from bley.store.engine import spread
 
 __all__ = ["Decisions"]
+
+_T = TypeVar("_T")
 
 MAX_WAITING = 10_000
 """Decisions that wait, some 20 MB."""
@@ -66,18 +68,18 @@ class Decisions:
             STORE_DROPPED.labels("decisions").inc()
         self._begin()
 
-    def keep_known(self, at: datetime, requests: Sequence[Request], kept: Callable[[Request], KeptDecision]) -> None:
+    def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
         """Count requests that were known, and keep `kept` of those for which there is room."""
-        self._counts[_minute(at), "pass", Reason.KNOWN.value] += len(requests)
+        self._counts[_minute(at), "pass", Reason.KNOWN.value] += len(known)
         if self._known_at:
             grown = self._room_for_known + KNOWN_A_SECOND * (at - self._known_at).total_seconds()
             self._room_for_known = max(min(grown, KNOWN_AT_ONCE), 0)
         self._known_at = at
         room = max(min(int(self._room_for_known), MAX_WAITING - len(self._waiting)), 0)
-        self._waiting.extend(map(kept, requests[:room]))
-        self._room_for_known -= min(room, len(requests))
-        if room < len(requests):
-            STORE_DROPPED.labels("decisions").inc(len(requests) - room)
+        self._waiting.extend(map(kept, known[:room]))
+        self._room_for_known -= min(room, len(known))
+        if room < len(known):
+            STORE_DROPPED.labels("decisions").inc(len(known) - room)
         self._begin()
 
     def _begin(self) -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Sighting, merged
-from bley.core.mail import Request, Triplet
+from bley.core.mail import Triplet
 
 __all__ = ["MemoryStore"]
+
+_T = TypeVar("_T")
 
 
 class MemoryStore:
@@ -34,9 +37,9 @@ class MemoryStore:
         """See the port."""
         self.decisions.append(decision)
 
-    def keep_known(self, at: datetime, requests: Sequence[Request], kept: Callable[[Request], KeptDecision]) -> None:
+    def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
         """See the port."""
-        self.decisions += map(kept, requests)
+        self.decisions += map(kept, known)
 
     async def close(self) -> None:
         """See the port."""

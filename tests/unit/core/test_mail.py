@@ -4,13 +4,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.core.mail import Action, Request, parse_address
+from bley.core.mail import Action, RawRequest, Request, parse_address
 
 
-def test_request_takes_what_it_uses() -> None:
-    """An attribute not sent is empty; one that bley does not use is ignored."""
-    attributes = {"sender": "a@example.com", "size": "12345", "request": "smtpd_access_policy"}
-    assert Request.from_attributes(attributes) == Request(sender="a@example.com")
+def test_a_raw_request_is_read_to_its_last_equals_sign() -> None:
+    """An attribute not sent is empty."""
+    raw = RawRequest("sender=a=b@example.com\nhelo_name=\n", "1f.2")
+    assert raw.read() == Request(sender="a=b@example.com", instance="1f.2")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bley.core.recent import Recent, RecentKeys
+from bley.core.recent import Recent, Remembered
 from tests.fakes import NOON, FakeClock
 
 MINUTE = timedelta(minutes=1)
@@ -70,46 +70,46 @@ def test_what_is_too_old_goes() -> None:
     assert 60 <= len(recent) <= 120
 
 
-class TestRecentKeys:
+class TestRemembered:
     HOUR = timedelta(hours=1)
 
     @pytest.mark.parametrize("added_at", range(0, 60, 7))
     def test_a_key_is_remembered_for_half_the_time_at_least_and_the_whole_at_most(self, added_at: int) -> None:
-        keys, known = RecentKeys(self.HOUR, 10), []
-        keys.add("first", NOON)
+        keys, known = Remembered[str, bool](self.HOUR, 10), []
+        keys.put("first", True, NOON)
         for minute in range(180):
             if minute == added_at:
-                keys.add("a", NOON + minute * MINUTE)
+                keys.put("a", True, NOON + minute * MINUTE)
             keys.age(NOON + minute * MINUTE)
-            known.append("a" in keys)
+            known.append(keys.get("a") or False)
         assert not any(known[:added_at])
         assert all(known[added_at : added_at + 30])
         assert not any(known[added_at + 60 :])
 
     def test_after_a_long_silence_all_is_forgotten(self) -> None:
-        keys = RecentKeys(self.HOUR, 10)
-        keys.add("a", NOON)
+        keys = Remembered[str, bool](self.HOUR, 10)
+        keys.put("a", True, NOON)
         keys.age(NOON + self.HOUR)
         assert len(keys) == 0
 
     def test_each_generation_goes_by_itself(self) -> None:
-        keys = RecentKeys(self.HOUR, 10)
-        keys.add("a", NOON)
-        keys.add("b", NOON + timedelta(minutes=31))
+        keys = Remembered[str, bool](self.HOUR, 10)
+        keys.put("a", True, NOON)
+        keys.put("b", True, NOON + timedelta(minutes=31))
         keys.age(NOON + timedelta(minutes=62))
-        assert "a" not in keys
-        assert "b" in keys
+        assert keys.get("a") is None
+        assert keys.get("b")
 
     @pytest.mark.parametrize("size", [0, 1, 2, 10, 11])
     def test_there_are_never_more_than_its_size(self, size: int) -> None:
-        keys = RecentKeys(self.HOUR, size)
+        keys = Remembered[str, bool](self.HOUR, size)
         for number in range(100):
-            keys.add(f"k{number}", NOON)
+            keys.put(f"k{number}", True, NOON)
             assert len(keys) <= size
-        assert ("k99" in keys) == (size > 1)
+        assert bool(keys.get("k99")) == (size > 1)
 
     def test_what_is_cleared_is_forgotten(self) -> None:
-        keys = RecentKeys(self.HOUR, 10)
-        keys.add("a", NOON)
+        keys = Remembered[str, bool](self.HOUR, 10)
+        keys.put("a", True, NOON)
         keys.clear()
-        assert "a" not in keys
+        assert keys.get("a") is None

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from bley.core.errors import ProtocolError
-from bley.core.mail import Action, Request
+from bley.core.mail import Action, RawRequest, Request
 from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES, RequestParser, encode_action, encode_request
 
 # The example of SMTPD_POLICY_README, with its continued lines joined.
@@ -52,7 +52,7 @@ def parse_all(chunks: Iterable[bytes]) -> tuple[list[Request], ProtocolError | N
         for chunk in chunks:
             parser.feed(chunk)
             while (request := parser.next_request()) is not None:
-                requests.append(request)
+                requests.append(request.read())
     except ProtocolError as error:
         return requests, error
     return requests, None
@@ -79,7 +79,8 @@ def test_one_byte_at_a_time() -> None:
         parser.feed(bytes([byte]))
         assert parser.next_request() is None
     parser.feed(POSTFIX_EXAMPLE[-1:])
-    assert parser.next_request() == POSTFIX_REQUEST
+    assert (request := parser.next_request())
+    assert request.read() == POSTFIX_REQUEST
 
 
 def test_requests_follow_each_other_on_one_connection() -> None:
@@ -188,8 +189,12 @@ def test_pending_are_the_bytes_that_wait() -> None:
     assert parser.next_request() is None
     assert parser.pending == 11
     parser.feed(b"\n")
-    assert parser.next_request() == Request(sender="c@d")
+    assert parser.next_request() == RawRequest("sender=c@d\n")
     assert parser.pending == 0
+
+
+def _read(raw: RawRequest | None) -> Request | None:
+    return raw and raw.read()
 
 
 class TestWhole:
@@ -205,9 +210,9 @@ class TestWhole:
 
     def test_the_third_alike_is_read_at_once(self) -> None:
         parser = self._parser()
-        assert parser.whole(POSTFIX_EXAMPLE) == POSTFIX_REQUEST
+        assert _read(parser.whole(POSTFIX_EXAMPLE)) == POSTFIX_REQUEST
         other = POSTFIX_EXAMPLE.replace(b"foo@bar.tld", "jürgen=a@bar.tld".encode()).replace(b"size=12345", b"size=")
-        assert parser.whole(other) == POSTFIX_REQUEST._replace(sender="jürgen=a@bar.tld")
+        assert _read(parser.whole(other)) == POSTFIX_REQUEST._replace(sender="jürgen=a@bar.tld")
 
     def test_the_second_is_not_yet(self) -> None:
         parser = RequestParser()
@@ -241,7 +246,25 @@ class TestWhole:
         assert error is None
 
     def test_attributes_that_are_not_sent_are_empty(self) -> None:
-        assert self._parser(b"size=1\nsender=a@d\n\n").whole(b"size=2\nsender=b@d\n\n") == Request(sender="b@d")
+        for sent in ("size", "instance", "sasl_username"):
+            parser = self._parser(f"{sent}=1\nsender=a@d\n\n".encode())
+            expected = Request(sender="b@d")._replace(**{sent: "2"} if sent != "size" else {})
+            assert _read(parser.whole(f"{sent}=2\nsender=b@d\n\n".encode())) == expected
+        assert _read(self._parser(b"size=1\n\n").whole(b"size=2\n\n")) == Request()
+
+    def test_what_decides_is_the_same_for_each_mail(self) -> None:
+        """However it is read; and of two requests that differ in anything else it is not."""
+        parser = self._parser()
+        other_mail = POSTFIX_EXAMPLE.replace(b"123.456.7", b"789.0").replace(b"size=12345", b"size=6")
+        first, second = parser.whole(POSTFIX_EXAMPLE), parser.whole(other_mail)
+        assert first
+        assert second == first._replace(instance="789.0")
+        parser.feed(POSTFIX_EXAMPLE.replace(b"\n", b"\r\n"))
+        assert parser.next_request() == first
+        for value in (b"RCPT", b"you", b"1.2.3.4", b"another.domain.tld", b"some.domain", b"foo@", b"bar@"):
+            other = parser.whole(POSTFIX_EXAMPLE.replace(value, b"x", 1))
+            assert other
+            assert other.deciding != first.deciding
 
 
 @pytest.mark.parametrize(

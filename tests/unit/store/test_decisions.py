@@ -337,8 +337,7 @@ class TestKnown:
         monkeypatch.setattr(decisions_module, "KNOWN_A_SECOND", 0.5)
 
     def _keep(self, decisions: Decisions, count: int, at: datetime = NOON) -> None:
-        requests = [Request(recipient=str(number)) for number in range(count)]
-        decisions.keep_known(at, requests, lambda request: _decision(request.recipient, Reason.KNOWN))
+        decisions.keep_known(at, range(count), lambda number: _decision(str(number), Reason.KNOWN))
 
     async def test_what_there_is_room_for_is_kept(self, decisions: Decisions, writer: Writer) -> None:
         self._keep(decisions, 2)
