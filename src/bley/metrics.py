@@ -89,20 +89,18 @@ def observe_answer(reason: Reason, seconds: float) -> None:
     _answers_by[_PATH.get(reason, "checks")].observe(seconds)
 
 
-UNKNOWN_FINDINGS = Counter(
+_UNKNOWN_FINDINGS = Counter(
     "bley_unknown_findings",
     "Findings that counted nothing since they were late or failed.",
     ["check"],
     registry=REGISTRY,
 )
 
-for _check in ALWAYS_TOLD:
-    UNKNOWN_FINDINGS.labels(_check.value)  # so that each is there, with 0, from the start
+UNKNOWN_FINDINGS = {check: _UNKNOWN_FINDINGS.labels(check.value) for check in ALWAYS_TOLD}
 
-FOUND = Counter("bley_findings", "What was found about strangers.", ["finding"], registry=REGISTRY)
+_FOUND = Counter("bley_findings", "What was found about strangers.", ["finding"], registry=REGISTRY)
 
-for _fact in Fact:
-    FOUND.labels(_fact.value)
+FOUND = {fact: _FOUND.labels(fact.value) for fact in Fact}
 
 SPF_RESULTS = Counter("bley_spf_results", "What SPF said, by RFC 7208's words.", ["result"], registry=REGISTRY)
 

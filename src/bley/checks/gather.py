@@ -53,9 +53,9 @@ class Checks:
             evidence |= await _Gathering(self, request, address, asks_spf=asks_spf).findings()
         for check, finding in evidence.items():
             if finding.score is None:
-                UNKNOWN_FINDINGS.labels(check.value).inc()
+                UNKNOWN_FINDINGS[check].inc()
             elif finding.fact:
-                FOUND.labels(finding.fact.value).inc()
+                FOUND[finding.fact].inc()
         return {check: evidence[check] for check in _IN_ORDER if check in evidence}
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:

@@ -18,6 +18,8 @@ class _Suffixes(NamedTuple):
 
     icann: PublicSuffixList
     private: PublicSuffixList
+    shared: frozenset[str]
+    """The delegated domains that have private suffixes, or are some."""
 
 
 @cache
@@ -25,7 +27,11 @@ def load_suffixes() -> _Suffixes:
     """Read the list, some 50 ms: call it before the first answer. Each rule is kept once."""
     with Path(PSLFILE).open("rb") as lines:
         icann = PublicSuffixList(takewhile(lambda line: b"BEGIN PRIVATE DOMAINS" not in line, lines))
-        return _Suffixes(icann, PublicSuffixList(lines, accept_unknown=False))
+        rules = [line.decode().strip() for line in lines if line.strip() and not line.startswith(b"//")]
+    owned = [rule.lstrip("!*.") for rule in rules]
+    owned += [name.encode("idna").decode() for name in owned if not name.isascii()]
+    owners = map(icann.privatesuffix, owned)
+    return _Suffixes(icann, PublicSuffixList(rules, accept_unknown=False), frozenset(filter(None, owners)))
 
 
 @lru_cache(maxsize=4096)
@@ -34,8 +40,11 @@ def registered_domain(name: str) -> str:
 
     Private suffixes count: below `compute.amazonaws.com` or `dyndns.org` neighbours are strangers to each other.
     """
+    domain = delegated_domain(name)
+    if domain not in load_suffixes().shared:
+        return domain
     name, private = name.rstrip(".").lower(), load_suffixes().private
-    return (private.privatesuffix(name) or "") if private.publicsuffix(name) else delegated_domain(name)
+    return (private.privatesuffix(name) or "") if private.publicsuffix(name) else domain
 
 
 @lru_cache(maxsize=4096)

@@ -43,7 +43,7 @@ class RawRequest(NamedTuple):
 
     def read(self) -> Request:
         """The request."""
-        attributes = dict(line.split("=", 1) for line in self.deciding.split("\n")[:-1])
+        attributes = dict([line.split("=", 1) for line in self.deciding.split("\n")[:-1]])
         return Request(**attributes, instance=self.instance, queue_id=self.queue_id)
 
 

@@ -76,9 +76,9 @@ class TripletRules:
         `list-123-bounce@d` (VERP) is `list-#-bounce@d`. The null sender stays empty.
         """
         local, at, domain = _fold(address)
-        if batv := _BATV.fullmatch(local):
+        if "=" in local and (batv := _BATV.fullmatch(local)):
             local = batv[1]
-        if srs := _SRS0.fullmatch(local) or _SRS1.fullmatch(local):
+        if "=" in local and (srs := _SRS0.fullmatch(local) or _SRS1.fullmatch(local)):
             local = "=".join(srs.groups())
         else:
             local = self._without_extension(local)

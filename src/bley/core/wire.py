@@ -79,6 +79,8 @@ class RequestParser:
         Raises ProtocolError when the bytes cannot become one, as early as that is certain.
         The parser is of no use afterwards; requests returned before are good.
         """
+        if not self.pending:
+            return None
         if empty := _EMPTY.match(self._buffer, self._start):
             self._start = self._line = empty.end()
             return RawRequest("")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -103,11 +104,13 @@ class Sqlite(Dialect):
 
     def write(self, connection: sa.Connection, insert: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         """See Dialect. In one go, while which Python's lock is free for requests; else each row takes it twice."""
-        connection.exec_driver_sql(_text_on_sqlite(insert), (json.dumps([list(row.values()) for row in rows]),))
+        connection.exec_driver_sql(_text_on_sqlite(insert), (to_json([list(row.values()) for row in rows]).decode(),))
 
     def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
         """See Dialect. In one go, as `write`."""
-        found: list[list[Any]] = json.loads(connection.exec_driver_sql(self.find, (json.dumps(triplets),)).scalar_one())
+        found: list[list[Any]] = json.loads(
+            connection.exec_driver_sql(self.find, (to_json(triplets).decode(),)).scalar_one()
+        )
         return found
 
     def begin(self, connection: sa.Connection, *, writes: bool) -> None:

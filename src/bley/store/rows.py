@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic_core import to_json
+
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
@@ -24,7 +26,6 @@ LONGEST_TEXT = 512
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def microseconds(instant: datetime) -> int:
@@ -54,7 +55,7 @@ def decision_row(kept: KeptDecision) -> dict[str, str | int]:
         "outcome": kept.outcome,
         "reason": kept.decision.reason.value,
         **{name: text[:LONGEST_TEXT] for name, text in texts.items()},
-        "details": _encoded(kept.details),
+        "details": to_json(kept.details).decode(),
     }
 
 
