@@ -50,11 +50,11 @@ def _ipv4(host: str, address: IPv4Address) -> InName | None:
         if text in host:
             return InName(text, is_whole=True)
     runs = list(_NUMBER.finditer(host))
-    if not runs:
-        return None
     octets = list(packed)
-    numbers = [int(run[0]) if len(run[0]) <= 3 else -1 for run in runs]
     long_runs = _long_runs(runs, octets)
+    if len(runs) < 2 and not long_runs:
+        return None
+    numbers = [int(run[0]) if len(run[0]) <= 3 else -1 for run in runs]
     is_numbered = sum(number in octets for number in numbers) > 1
     for count in (4, 3, 2):
         if is_numbered and (place := _numbered(numbers, octets, count)) is not None:
