@@ -33,7 +33,7 @@ class KnownMail:
 
     def recognises(self, raw: RawRequest) -> bool:
         """Whether the request was seen just so, and its triplet is known. Then it is told."""
-        line = self._lines.get(raw[0])
+        line = self._lines.get(raw.deciding)
         if line is None:
             return False
         self._recognised += 1

@@ -63,7 +63,7 @@ class Remembered(Generic[K, V]):
         return self._young.get(key) or self._old.get(key)
 
     def put(self, key: K, value: V, now: datetime) -> None:
-        """Remember `value` from `now` on, in place of what was there; one that is true."""
+        """Remember `value`, which counts as true, from `now` on, in place of what was there."""
         self.age(now)
         if len(self._young) >= self._size:
             self._turn(now)
