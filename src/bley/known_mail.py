@@ -10,7 +10,7 @@ from bley.pacing import Pacer
 __all__ = ["KnownMail"]
 
 _TRIPLETS_FOR_A_REQUEST = 4
-"""A request and its line take as much memory as so many triplets."""
+"""A request and its line take no more memory than so many triplets."""
 
 
 class KnownMail:
@@ -76,7 +76,8 @@ class KnownMail:
         self._lines.age(now)
 
     def forget_requests(self) -> None:
-        """The rules have changed by which a request is known, or told."""
+        """The rules change by which a request is known, or told; those that were known are told by the old ones."""
+        self.tell()
         self._lines.clear()
 
     def clear(self) -> None:

@@ -117,6 +117,20 @@ class TestWhy:
         assert json.loads(bley.run("why", "--json", "nobody@example.net", status=1))["decisions"] == []
 
 
+def test_bytes_that_are_not_utf_8_are_those_of_the_mail(bley: Bley) -> None:
+    """A shell gives them as they are, and bley has kept them as `\\xNN`: each command means the same mail."""
+    sender = "j\udcfcrgen@example.com"  # what Python has of the byte
+    request = encode_request(Request(**BAD, protocol_state="RCPT")).replace(b"a@example.com", b"j\xfcrgen@example.com")
+    with socket.create_connection(("127.0.0.1", bley.port), WAIT_SECONDS) as peer:
+        peer.sendall(request)
+        assert b"DEFER" in peer.recv(4096)
+    mail = [f"--{name.replace('_', '-')}={value}" for name, value in (BAD | {"sender": sender}).items()]
+    wait_for(bley, "why", sender, until="reason helo")
+    assert ": greylisted, first seen " in bley.run("explain", *mail)
+    assert "1 records forgotten" in bley.run("forget", "--sender", sender)
+    assert ": no record" in bley.run("explain", *mail)
+
+
 def test_why_without_a_store(tmp_path: Path) -> None:
     bley = Bley(tmp_path)
     for command in (["why", "x"], ["stats"]):

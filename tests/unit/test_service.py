@@ -21,6 +21,7 @@ from bley.core.evidence import Check, Evidence, Finding
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Action, Address, Request, Triplet
+from bley.pacing import TICK_SECONDS
 from bley.service import Service
 from bley.store.memory import MemoryStore
 from bley.store.rows import decision_row
@@ -484,6 +485,21 @@ async def test_a_reload_changes_the_settings_and_keeps_the_memories() -> None:
     world.reload(rfc_threshold="0", cache_valid="0")
     assert isinstance(world.service.answer(raw(REQUEST)), Action)
     assert (await world.answer(recipient="c@example.org")).verb == DEFER
+
+
+async def test_what_was_known_before_a_reload_is_told_as_the_log_was_then(log: pytest.LogCaptureFixture) -> None:
+    """Its line is half made when it is answered."""
+    world = World(GOOD)
+    await world.answer()
+    log.clear()
+    assert world.answer_at_once(instance="3c") == Action("DUNNO")
+    world.reload(log_format="json")
+    assert world.answer_at_once(instance="4d") == Action("DUNNO")
+    await asyncio.sleep(2 * TICK_SECONDS)
+    before, after = log.messages
+    assert before.startswith("action=pass, reason=known, ")
+    assert before.endswith(", recipient=b@example.org, instance=3c")
+    assert json.loads(after)["instance"] == "4d"
 
 
 async def test_smart_takes_a_pool_for_one_client() -> None:

@@ -99,15 +99,15 @@ def look_at(name: str, address: Address) -> Look:
     below = _below(words, MACHINES)
     if look := _line(".".join(labels[below:]), words[below:], address, name.partition(".")[0], domain):
         return look
-    if _below(words, RENTED) or own_address_in(".".join(labels[:below]), address):
+    if any(of_label & RENTED for of_label in words) or own_address_in(".".join(labels[:below]), address):
         return _RENTED
     return _NAMED
 
 
-def _below(words: list[set[str]], telling: frozenset[str]) -> int:
-    """How many labels a telling word speaks for: its own and all below it."""
+def _below(words: list[set[str]], of_server: frozenset[str]) -> int:
+    """How many labels a server's word speaks for: its own and all below it."""
     for count in range(len(words), 0, -1):
-        if not words[count - 1].isdisjoint(telling):
+        if not words[count - 1].isdisjoint(of_server):
             return count
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bley.commands.options import EXIT_FAILED, config_option, json_option, load_settings, run
+from bley.commands.options import EXIT_FAILED, WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.errors import StoreError
@@ -32,7 +32,7 @@ __all__ = ["stats", "top", "why"]
 @config_option
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Show at most so many.")
 @json_option
-@click.argument("query")
+@click.argument("query", type=WIRE_TEXT)
 @click.pass_obj
 def why(before: Path | None, file: Path | None, limit: int, as_json: bool, query: str) -> None:
     """Show the decisions about QUERY, what became of each, and what to do if it was wrong.

@@ -1,6 +1,7 @@
 """What commands share: the options `-c` and `--json`, and how wrong settings and other failures end a command."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -14,6 +15,7 @@ from bley.core.errors import BleyError, SettingsError
 __all__ = [
     "EXIT_FAILED",
     "EXIT_WRONG_SETTINGS",
+    "WIRE_TEXT",
     "config_option",
     "json_option",
     "load_settings",
@@ -34,6 +36,16 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     help="Settings file; else /etc/bley/bley.conf, ./bley.conf, or the defaults.",
 )
+
+
+class _WireText(click.types.StringParamType):
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See click; a byte that is not UTF-8 becomes `\\xNN`."""
+        return os.fsencode(value).decode("utf-8", "backslashreplace")
+
+
+WIRE_TEXT = _WireText()
+"""An argument as it would be in a request (core.wire), and so in the store."""
 
 
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:

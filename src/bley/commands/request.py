@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bley.commands.options import WIRE_TEXT
 from bley.core.mail import Request
 
 __all__ = ["request_options"]
@@ -36,7 +37,7 @@ def request_options(command: Callable[..., None]) -> Callable[..., None]:
     for name, help_text in reversed(_REQUEST_OPTIONS.items()):
         default = _REQUEST_DEFAULTS.get(name, "")
         option = click.option(
-            f"--{name.replace('_', '-')}", default=default, show_default=bool(default), help=help_text
+            f"--{name.replace('_', '-')}", type=WIRE_TEXT, default=default, show_default=bool(default), help=help_text
         )
         with_request = option(with_request)
     return with_request

@@ -12,7 +12,7 @@ from typing import TextIO, cast
 
 import click
 
-from bley.commands.options import config_option, json_option, load_settings, run
+from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
@@ -142,9 +142,9 @@ def export(before: Path | None, file: Path | None, target: str) -> None:
 
 @click.command()
 @config_option
-@click.option("--client", default="", help="An address, a network, or a domain and what is below it.")
-@click.option("--sender", default="", help="A mail address, or a domain and what is below it.")
-@click.option("--recipient", default="", help="The same.")
+@click.option("--client", type=WIRE_TEXT, default="", help="An address, a network, or a domain and what is below it.")
+@click.option("--sender", type=WIRE_TEXT, default="", help="A mail address, or a domain and what is below it.")
+@click.option("--recipient", type=WIRE_TEXT, default="", help="The same.")
 @click.option("--all", "everything", is_flag=True, help="All records there are.")
 @_dry_run_option
 @json_option

@@ -30,10 +30,9 @@ class Request(NamedTuple):
 
 
 class RawRequest(NamedTuple):
-    """A request as it came: what decides about it is not read yet, only told from which mail it is about.
+    """A request as it came: which mail it is about is read, what decides about it is one text.
 
-    What decides is the same text whenever a peer has the same question again, so that to know it again costs less than
-    to read it.
+    That is the same whenever a peer has the same question again, so that to know it again costs less than to read it.
     """
 
     deciding: str

@@ -32,15 +32,16 @@ MAX_ATTRIBUTES = 100
 
 _TYPE = "smtpd_access_policy"
 
-_MAIL = ("instance", "queue_id")
-"""The attributes that say which mail a request is about; all others of Request's decide."""
+_MAIL = RawRequest._fields[1:]
+"""The attributes that say which mail a request is about."""
+
+_DECIDING = [name for name in Request._fields if name not in _MAIL]
 
 _LINE_END = re.compile(r"\r\n|[\r\n]")
 _END = re.compile(rb"\n\r?\n")
 _EMPTY = re.compile(rb"\r?\n")
 _WHOLE = re.compile(rb"[!-<>-~]+=[^\0\n]*")
 _ATTRIBUTES = re.compile(rb"(?:%b\n)+\r?\n" % _WHOLE.pattern)
-_DECIDING = Request._fields[: -len(_MAIL)]
 _BEGUN = re.compile(rb"[!-<>-~]+(=[^\0]*)?|\r?")
 
 
@@ -186,4 +187,4 @@ def encode_request(request: Request) -> bytes:
     """A request as Postfix would send it, without what is empty. A line end in a value becomes a space."""
     attributes = {"request": _TYPE} | {name: value for name, value in request._asdict().items() if value}
     lines = (f"{name}={_LINE_END.sub(' ', value)}\n" for name, value in attributes.items())
-    return "".join(lines).encode("utf-8", "surrogateescape") + b"\n"
+    return "".join(lines).encode() + b"\n"
