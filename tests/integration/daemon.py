@@ -54,7 +54,7 @@ class Bley:
         print(self.log())
 
     def start(self) -> None:
-        """Start and wait until it listens."""
+        """Start, wait until it listens, and until its SQLite file is open: on a slow disk that takes over a second."""
         begun = len(self.log())
         with self._log_file.open("ab") as log:
             self.process = subprocess.Popen([*BLEY, "serve", "-c", self.file], stdout=log, stderr=log)
@@ -62,6 +62,8 @@ class Bley:
         self.places = listening[1].split(", ")
         if port := re.search(r":(\d+)$", self.places[0]):
             self.port = int(port[1])
+        if re.search(r"store: \S+\.db: no answer within", self.log()[begun:]):
+            self.wait_log("store: back", since=begun)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send this signal; the exit status."""

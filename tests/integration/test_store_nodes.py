@@ -150,7 +150,7 @@ def test_who_was_deferred_by_one_passes_at_the_other(nodes: Nodes) -> None:
         others = [partial(peer.ask, request) for peer, request in zip(peers, reversed(mail), strict=True)]
         assert [ask().action for ask in others] == [GREYLISTED] * 2, "it is early there too"
         time.sleep(begun + 1.05 - time.monotonic())
-        assert all(ask().action.startswith("action=PREPEND X-Greylist: delayed 1 seconds") for ask in others)
+        assert all(ask().action.startswith("action=PREPEND X-Greylist: delayed ") for ask in others)
         nodes.wait_for_statuses("@wait.example", dict.fromkeys(("a@wait.example", "b@wait.example"), Status.CLEAN))
         assert {peer.ask(request).action for peer in peers for request in mail} == {PASSED}
 
