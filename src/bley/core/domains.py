@@ -1,16 +1,50 @@
-"""Domain names, as the public suffix list divides them.
+"""Domain names, as the DNS compares them, and as the public suffix list divides them.
 
-Source: publicsuffix.org, the copy that the package publicsuffixlist brings.
+Sources: RFC 5890 2.3.2.1, UTS 46; publicsuffix.org, the copy that the package publicsuffixlist brings.
 """
 
+import re
 from functools import cache, lru_cache
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+import idna
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
-__all__ = ["delegated_domain", "load_suffixes", "registered_domain"]
+__all__ = ["a_labels", "delegated_domain", "load_suffixes", "registered_domain", "with_a_labels"]
+
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+"""What separates labels: RFC 3490 3.1."""
+
+_LONGEST_LABEL = 63
+"""Octets, RFC 1035 2.3.4; a label with more characters is no A-label, and costs no time."""
+
+
+@lru_cache(maxsize=4096)
+def a_labels(name: str) -> str:
+    """The name as the DNS compares it: lower case, without a final dot, each label beyond ASCII as its A-label.
+
+    A label that has no A-label is only case-folded. What is ASCII is only lowered, so that SQL can do the same.
+    """
+    if name.isascii():
+        return name.lower().rstrip(".")
+    return ".".join(map(_a_label, _DOTS.split(name))).rstrip(".")
+
+
+def _a_label(label: str) -> str:
+    if label.isascii() or len(label) > _LONGEST_LABEL:
+        return label.casefold()
+    try:
+        return idna.encode(label, uts46=True).decode()
+    except idna.IDNAError:
+        return label.casefold()
+
+
+def with_a_labels(address: str) -> str:
+    """The mail address with its domain as the DNS compares it; the local part stays as it is."""
+    local, at, domain = address.rpartition("@")
+    return local + at + a_labels(domain) if at else address
 
 
 class _Suffixes(NamedTuple):

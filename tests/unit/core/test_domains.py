@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
-from bley.core.domains import delegated_domain, registered_domain
+from bley.core.domains import a_labels, delegated_domain, registered_domain, with_a_labels
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,47 @@ def test_the_two_parts_of_the_list_say_together_what_the_whole_says() -> None:
     assert len(names) > 30_000
     wrong = [name for name in names if registered_domain(name) != (whole.privatesuffix(name.lower()) or "")]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("name", "as_compared"),
+    [
+        ("MX.Example.COM.", "mx.example.com"),
+        ("MÜNCHEN.example.", "xn--mnchen-3ya.example"),
+        ("XN--mnchen-3YA.example", "xn--mnchen-3ya.example"),
+        ("Straße.example", "xn--strae-oqa.example"),
+        ("ΟΔΥΣΣΕΥΣ.example", a_labels("οδυσσευσ.example")),
+        ("a_b.über.example", "a_b.xn--ber-goa.example"),
+        ("ｅｘａｍｐｌｅ。com", "example.com"),  # noqa: RUF001 (as somebody may type it)
+        ("Ü_b.example", "ü_b.example"),
+        ("Ü" * 64 + ".example", "ü" * 64 + ".example"),
+        (".", ""),
+        ("", ""),
+    ],
+)
+def test_names_are_compared_by_their_a_labels(name: str, as_compared: str) -> None:
+    """A label that has none, such as one too long or with an underscore, is case-folded."""
+    assert a_labels(name) == as_compared
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=20) | st.text(alphabet="aẞß.-_:1üΣς\u3002\u200d "))
+def test_what_is_compared_stays_as_it_is(name: str) -> None:
+    assert a_labels(a_labels(name)) == a_labels(name)
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_ascii_is_only_lowered(name: str) -> None:
+    assert a_labels(name) == name.lower().rstrip(".")
+
+
+@pytest.mark.parametrize(
+    ("address", "as_compared"),
+    [
+        ("JÜRGEN@München.example.", "JÜRGEN@xn--mnchen-3ya.example"),
+        ("a@b@Example.com", "a@b@example.com"),
+        ("jane", "jane"),
+        ("", ""),
+    ],
+)
+def test_only_the_domain_of_a_mail_address_has_a_labels(address: str, as_compared: str) -> None:
+    assert with_a_labels(address) == as_compared
