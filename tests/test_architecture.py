@@ -25,7 +25,7 @@ STOREYS = [
     ["config", "metrics", "pacing", "log_sinks", "log_sockets"],
     ["web_password", "setting_types"],
     ["database", "privacy"],
-    ["ports"],
+    ["ports", "durable_files"],
     ["core"],
     ["__init__"],
 ]

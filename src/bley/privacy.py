@@ -3,14 +3,14 @@
 The file has 64 hexadecimal digits in one line. All nodes of one store need the same.
 """
 
-import os
 import re
 import secrets
 from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
+from bley.durable_files import create_private
 
-__all__ = ["make_private_file", "read_key"]
+__all__ = ["read_key"]
 
 _KEY_BYTES = 32
 
@@ -37,21 +37,6 @@ def read_key(file: Path, *, makes_key: bool) -> bytes:
 
 def _write(file: Path, key: bytes) -> None:
     try:
-        make_private_file(file, f"{key.hex()}\n".encode())
+        create_private(file, f"{key.hex()}\n".encode())
     except OSError as error:
         raise SettingsError([Fault("privacy_key_file", 0, f"{file} cannot be made: {error.strerror}")]) from error
-
-
-def make_private_file(file: Path, content: bytes) -> None:
-    """Make a file that only its owner may read, who is the folder's owner, be it root who makes it for bley.
-
-    Raises OSError, FileExistsError if it is there.
-    """
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as opened:
-        folder = file.parent.stat()
-        if os.geteuid() == 0:
-            os.fchown(descriptor, folder.st_uid, folder.st_gid)
-        opened.write(content)
-        opened.flush()
-        os.fsync(descriptor)

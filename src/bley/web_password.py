@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
-from bley.privacy import make_private_file
+from bley.durable_files import create_private, replacing
 
 __all__ = [
     "SHORTEST_PASSWORD",
@@ -107,17 +107,12 @@ def read_password_hash(file: Path) -> PasswordHash:
 
 def write_password_hash(file: Path, password: PasswordHash) -> None:
     """Make the file, for its owner only, or put a new hash into it, for who could read it before. Raises OSError."""
-    part = file.with_name(f"{file.name}.new")
-    part.unlink(missing_ok=True)
-    make_private_file(part, f"{password}\n".encode())
+    content = f"{password}\n".encode()
     try:
-        if file.exists():
-            old = file.stat()
-            os.chown(part, old.st_uid, old.st_gid)
-            part.chmod(old.st_mode & 0o770)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+        create_private(file, content)
+    except FileExistsError:
+        with replacing(file, 0o600, most=0o777 & ~_OTHERS) as part:
+            part.write(content)
 
 
 def _scrypt(password: str, salt: bytes, ln: int, r: int, p: int, length: int) -> bytes:

@@ -13,8 +13,8 @@ from bley.commands.options import config_option, load_settings, refuse
 from bley.config import Settings
 from bley.core.errors import SettingsError, StoreError
 from bley.core.periods import Slot, slots
+from bley.durable_files import replace_file
 from bley.graph.charts import SHOWN, Chart, charts
-from bley.graph.folder import write_whole
 from bley.graph.page import page
 from bley.ports import utc_now
 from bley.store.opening import open_history
@@ -77,11 +77,11 @@ def _draw_all(settings: Settings, folder: Path, form: str, now: datetime, advanc
     drawn: list[Chart] = []
     for period in SHOWN:
         for chart in charts(period, now, seen[period.name]):
-            write_whole(folder / f"{chart.name}.{form}", draw(chart, form))
+            replace_file(folder / f"{chart.name}.{form}", draw(chart, form))
             drawn.append(chart)
             advance()
     text = page(drawn, form, now, observes=settings.mode == "observe")
-    write_whole(folder / "index.html", text.encode())
+    replace_file(folder / "index.html", text.encode())
 
 
 async def _read(settings: Settings, now: datetime, advance: Callable[[], None]) -> Mapping[str, Sequence[Slot]]:

@@ -1,14 +1,14 @@
 """The commands `bley import`, `bley export` and `bley forget`."""
 
 import contextlib
+import io
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO
 
 import click
 
@@ -19,6 +19,7 @@ from bley.core.triplet import TripletRules
 from bley.core.wanted import Wanted
 from bley.database import Database, parse_database, read_password
 from bley.documents import print_document, record_document
+from bley.durable_files import replacing
 from bley.interruption import Interruption
 from bley.json_lines import FormatError, read_lines
 from bley.log import printable
@@ -214,15 +215,9 @@ def _writing(name: str) -> Iterator[TextIO]:
             with path.open("w", encoding="utf-8") as opened:
                 yield opened
             return
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False
-        ) as part:
-            try:
-                yield cast(TextIO, part)
-                part.flush()
-                Path(part.name).replace(path)
-            except BaseException:
-                Path(part.name).unlink(missing_ok=True)
-                raise
+        with replacing(path, 0o600) as part:
+            opened = io.TextIOWrapper(part, encoding="utf-8")
+            yield opened
+            opened.detach()
     except OSError as error:
         raise click.ClickException(f"{name}: {error.strerror}") from error

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from bley.privacy import make_private_file
+from bley.durable_files import create_private
 
 __all__ = ["check_file", "open_sqlite", "sqlite_uri"]
 
@@ -25,7 +25,7 @@ def open_sqlite(file: Path, *, read_only: bool) -> sa.Engine:
         mode = "ro" if read_only else "rw" if has_been_open else "rwc"
         if mode == "rwc":
             with contextlib.suppress(OSError):  # it is there, or SQLite says better what is wrong
-                make_private_file(file, b"")
+                create_private(file, b"")
         # Without isolation_level the driver begins no transactions of its own: Sqlite.begin does.
         connection = sqlite3.connect(
             sqlite_uri(file, mode), _LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=True
