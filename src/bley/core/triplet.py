@@ -27,11 +27,24 @@ character) and of PostgreSQL (2704 bytes). RFC 5321 4.5.3.1 allows 320 in an add
 GreylistBy = Literal["smart", "network", "address"]
 
 _HASH_BYTES = 16
+_LONGEST_CHARACTER = 4
+"""Bytes of UTF-8."""
 
-_BATV = re.compile(r"prvs=[^=]*=(.+)")
-_SRS0 = re.compile(r"(srs0)[=+-][^=]*=[^=]*=(.+)")
-_SRS1 = re.compile(r"(srs1)[=+-][^=]*=([^=]*)=[=+-][^=]*=[^=]*=(.+)")
+_LONGEST_UNDONE = 4 * LONGEST_PART
+"""Characters of a sender whose tags are undone. Some 200 tags fit into it, which cost less than a millisecond. RFC 5321
+4.5.3.1 allows 320; of a longer one only the hash at its end tells it apart."""
+
+_BATV = re.compile(
+    r"prvs=(?!\d{4}[0-9a-f]{6}=)([^=]+)=\d{4}[0-9a-f]{6}"  # the tag behind the user
+    r"|(?:ms)?prvs1?=[^=]*=(.+)"
+    r"|btv1==[^=]*==(.+)"
+)
+# A hash is base64 and a time is base32: what has a dot is a domain, so that the address is undone already.
+_SRS0 = re.compile(r"(srs0)[=+-][^=.]+=(?!srs[01]=)[^=.]*=(.+)")
+_SRS1 = re.compile(r"(srs1)[=+-][^=.]+=([^=]*)=[=+-][^=]*=[^=]*=(.+)")
+_SRS = re.compile(r"srs[01]=")
 _WHOLE_NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
+_CUT = re.compile(r"#[0-9a-f]{32}(?:@[^@]*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +78,42 @@ class TripletRules:
         return str(IPv6Network((address, self.ipv6_prefix), strict=False))
 
     def recipient(self, address: str) -> str:
-        """The recipient, case-folded, without extension: `Jane+news@example.org` is `jane@example.org`."""
-        local, at, domain = _fold(address)
-        return self.kept(self._without_extension(local) + at + domain)
+        """The recipient, case-folded, without extension: `Jane+news@example.org` is `jane@example.org`.
+
+        Normalising it again changes nothing, but for `privacy_key`, which hashes a hash.
+        """
+        address = address.strip().casefold()
+        if not _is_cut(address):
+            local, at, domain = _split(address)
+            address = self._without_extension(local) + at + domain
+        return self.kept(address)
 
     def sender(self, address: str) -> str:
-        """The sender as the recipient, and without what its server put in for this one message.
+        """The sender as the recipient, and without what its server put in for this one message, one in another too.
 
         `prvs=4711a=jane@d` (BATV) is `jane@d`; `SRS0=hash=time=d1=jane@d2` keeps neither hash nor time;
         `list-123-bounce@d` (VERP) is `list-#-bounce@d`. The null sender stays empty.
         """
-        local, at, domain = _fold(address)
-        if "=" in local and (batv := _BATV.fullmatch(local)):
-            local = batv[1]
-        if "=" in local and (srs := _SRS0.fullmatch(local) or _SRS1.fullmatch(local)):
-            local = "=".join(srs.groups())
-        else:
+        address = address.strip().casefold()
+        if len(address) <= _LONGEST_UNDONE and not _is_cut(address):
+            while (undone := self._undone(address)) != address:
+                address = undone
+        return self.kept(address)
+
+    def _undone(self, address: str) -> str:
+        local, at, domain = _split(address)
+        if "=" in local:
+            local = _without_tags(local)
+        if not _SRS.match(local):
             local = self._without_extension(local)
-        return self.kept(_WHOLE_NUMBER.sub("#", local) + at + domain)
+        return (_WHOLE_NUMBER.sub("#", local) + at + domain).strip()
 
     def kept(self, normalised: str) -> str:
         """What is kept of a normalised address: as far as every engine can, and its local part hashed if wanted."""
         address = bounded(normalised)
         if not self.privacy_key:
             return address
-        local, at, domain = _fold(address)
+        local, at, domain = _split(address)
         if not local:
             return address
         return bounded(
@@ -101,9 +125,31 @@ class TripletRules:
         return local[:end] if end else local
 
 
-def _fold(address: str) -> tuple[str, str, str]:
-    local, at, domain = address.strip().casefold().rpartition("@")
+def _split(address: str) -> tuple[str, str, str]:
+    local, at, domain = address.rpartition("@")
     return (local, at, domain) if at else (domain, "", "")
+
+
+def _without_tags(local: str) -> str:
+    """Undo BATV, and SRS, of which the domains stay; both as often as one is within the other."""
+    if batv := _BATV.fullmatch(local):
+        return _without_tags(batv[batv.lastindex or 0])
+    srs = _SRS0.fullmatch(local) or _SRS1.fullmatch(local)
+    if not srs:
+        return local
+    *kept, original = srs.groups()
+    domain, equals, user = original.partition("=")
+    rest = "=".join([*kept[1:], domain + equals + _without_tags(user)])
+    undone = f"{kept[0]}={rest}"
+    # Without a dot in its domain it may look tagged: an empty hash says that it is not.
+    return f"{kept[0]}=={rest}" if _SRS0.fullmatch(undone) or _SRS1.fullmatch(undone) else undone
+
+
+def _is_cut(address: str) -> bool:
+    """Whether it was made by `bounded`, and so is normal already: its end is a hash."""
+    if len(address) <= LONGEST_PART // 4 or not _CUT.search(address):
+        return False
+    return LONGEST_PART - _LONGEST_CHARACTER < len(address.encode()) <= LONGEST_PART
 
 
 def bounded(part: str) -> str:
