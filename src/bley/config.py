@@ -25,6 +25,7 @@ from bley.setting_types import (
     DnsLists,
     FileMode,
     Hosts,
+    Listeners,
     Minutes,
     Networks,
     Prefix,
@@ -55,7 +56,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    listen_addr: Annotated[Words, Field(min_length=1)] = ("127.0.0.1",)
+    listen_addr: Annotated[Listeners, Field(min_length=1)] = ("127.0.0.1",)
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 1337
     listen_mode: FileMode = 0o660
     workers: Workers = 1

@@ -110,7 +110,7 @@ def naming(address: str) -> Iterator[None]:
     """What goes wrong inside is a fault of this address: raises SettingsError."""
     try:
         yield
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # a name with NUL, or that cannot be encoded
         why = getattr(error, "strerror", None) or error
         raise SettingsError([Fault("listen_addr", 0, f"cannot listen at {address}: {why}")]) from error
 

@@ -6,12 +6,13 @@ Each is a type for a field of Settings. What is wrong with a text is a ValueErro
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, ip_address
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from bley.core.dnslists import DnsList, parse_dns_lists
+from bley.core.mail import Address, Network, parse_network, unmapped
 from bley.core.scores import Scores, parse_scores
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "DnsLists",
     "FileMode",
     "Hosts",
+    "Listeners",
     "Minutes",
     "Networks",
     "Prefix",
@@ -75,9 +77,9 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[,\s]+", text) if word)
 
 
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def _networks(text: str) -> tuple[Network, ...]:
     try:
-        return tuple(ip_network(word, strict=False) for word in _split(text))
+        return tuple(map(parse_network, _split(text)))
     except ValueError as error:
         raise ValueError(f"has a wrong network, {error}: write them as 192.0.2.0/24, 2001:db8::/32") from error
 
@@ -116,10 +118,27 @@ def split_server(text: str) -> tuple[str, int]:
 def split_place(text: str, default_port: int) -> tuple[str, int]:
     """Address and port. Raises ValueError."""
     host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", str(default_port))
-    address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    address = _address(host)
     if not 0 <= int(port) < 65536:
         raise ValueError(f"{port} is no port")
     return str(address), int(port)
+
+
+def _address(word: str) -> Address:
+    """An address, with or without brackets. Raises ValueError."""
+    return unmapped(ip_address(word[1:-1] if word.startswith("[") and word.endswith("]") else word))
+
+
+def _listeners(text: str) -> tuple[str, ...]:
+    return tuple(map(_listener, _split(text)))
+
+
+def _listener(word: str) -> str:
+    """`unix:PATH`, a name, or an address: an IPv4-mapped one cannot be listened at."""
+    try:
+        return str(_address(word))
+    except ValueError:
+        return word
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -129,7 +148,7 @@ def _hosts(text: str) -> tuple[str, ...]:
 def _host(word: str) -> str:
     """A host name or address as the header Host has it, without port."""
     try:
-        return str(ip_address(word[1:-1] if word.startswith("[") and word.endswith("]") else word))
+        return str(_address(word))
     except ValueError:
         if not _HOST_NAME.fullmatch(word):
             raise ValueError(
@@ -138,7 +157,7 @@ def _host(word: str) -> str:
     return word.lower().rstrip(".")
 
 
-def _proxies(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def _proxies(text: str) -> tuple[Network, ...]:
     networks = _networks(text)
     if any(network.prefixlen == 0 for network in networks):
         raise ValueError("has everybody in it: write the address from which the reverse proxy asks")
@@ -176,8 +195,9 @@ Seconds = Annotated[timedelta, _duration_in("s")]
 Minutes = Annotated[timedelta, _duration_in("m")]
 Days = Annotated[timedelta, _duration_in("d")]
 Boolean = Annotated[bool, _from_text(_boolean)]
+Listeners = Annotated[tuple[str, ...], _from_text(_listeners)]
 Words = Annotated[tuple[str, ...], _from_text(_split)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], _from_text(_networks)]
+Networks = Annotated[tuple[Network, ...], _from_text(_networks)]
 DnsLists = Annotated[tuple[DnsList, ...], _from_text(parse_dns_lists)]
 Threshold = Annotated[int, Field(ge=-999, le=999)]
 FileMode = Annotated[int, _from_text(_mode)]
@@ -186,7 +206,7 @@ Servers = Annotated[tuple[str, ...], _from_text(_servers)]
 Prefix = Annotated[int, _from_text(_prefix)]
 ScoresByFact = Annotated[Scores, _from_text(parse_scores)]
 Hosts = Annotated[tuple[str, ...], _from_text(_hosts)]
-Proxies = Annotated[tuple[IPv4Network | IPv6Network, ...], _from_text(_proxies)]
+Proxies = Annotated[tuple[Network, ...], _from_text(_proxies)]
 
 
 def shown_duration(duration: timedelta) -> str:

@@ -1,7 +1,7 @@
 """The settings: defaults, units, bounds, and how they are shown."""
 
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
 import pytest
@@ -183,6 +183,23 @@ def test_true(text: str) -> None:
 @pytest.mark.parametrize("text", ["0", "no", "False", "off"])
 def test_false(text: str) -> None:
     assert _value("use_spf", text) is False
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("trusted_networks", "::ffff:192.0.2.0/120", (IPv4Network("192.0.2.0/24"),)),
+        ("web_proxy", "::ffff:192.0.2.1", (IPv4Network("192.0.2.1"),)),
+        ("web_hosts", "[::ffff:192.0.2.1]", ("192.0.2.1",)),
+        ("listen_addr", "::ffff:127.0.0.1, [::FFFF:192.0.2.1]", ("127.0.0.1", "192.0.2.1")),
+        ("listen_addr", "unix:/run/::ffff:1.2.3.4, localhost", ("unix:/run/::ffff:1.2.3.4", "localhost")),
+        ("web_place", "[::ffff:127.0.0.1]:1339", ("127.0.0.1", 1339)),
+    ],
+)
+def test_ipv4_mapped_addresses_are_ipv4(key: str, text: str, value: object) -> None:
+    """A client's address is IPv4 too, and nobody can listen at a mapped one."""
+    settings = Settings.model_validate({"web_listen" if key == "web_place" else key: text})
+    assert getattr(settings, key) == value
 
 
 @pytest.mark.parametrize("key", ["listen_addr", "whitelist_clients_file", "resolver"])

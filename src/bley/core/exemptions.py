@@ -19,17 +19,16 @@ import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network
 
 from bley.core.errors import Fault, SettingsError
-from bley.core.mail import Address
+from bley.core.mail import Address, Network, parse_network
 
 __all__ = ["ClientExemptions", "MailExemptions", "is_mail_address", "is_name", "read_clients", "read_mail_addresses"]
 
 Origin = str
 """Where an entry stands and what it says, for the log: `whitelist_clients:12:example.com`."""
 
-_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 _PART_OF_IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){1,2}\.?")
 _LOOKS_LIKE_ADDRESS = re.compile(r"[\d./]+|.*:.*|.*/.*")
 _NAME = re.compile(r"\.?(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?")
@@ -74,7 +73,7 @@ class ClientExemptions(_Names):
                 return origin
         return None
 
-    def add_network(self, network: IPv4Network | IPv6Network, origin: Origin) -> None:
+    def add_network(self, network: Network, origin: Origin) -> None:
         """Exempt all addresses of `network`."""
         host_bits = network.max_prefixlen - network.prefixlen
         numbers = self.networks.setdefault((network.version, host_bits), {})
@@ -179,12 +178,9 @@ def _network_of_octets(entry: str) -> IPv4Network:
         raise ValueError(f"{entry!r} is no network: write it as 192.168.1 or 192.168.1.0/24") from error
 
 
-def _network(entry: str) -> IPv4Network | IPv6Network:
+def _network(entry: str) -> Network:
     try:
-        network = ip_network(entry, strict=False)
-        if isinstance(network, IPv6Network) and network.subnet_of(_IPV4_MAPPED):
-            return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
-        return network
+        return parse_network(entry)
     except ValueError as error:
         raise ValueError(
             f"{entry!r} is no address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"

@@ -1,12 +1,26 @@
 """What comes in and goes out, under Postfix's own names (SMTPD_POLICY_README, access(5))."""
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
-__all__ = ["Action", "Address", "RawRequest", "Request", "Triplet", "parse_address"]
+__all__ = [
+    "Action",
+    "Address",
+    "Network",
+    "RawRequest",
+    "Request",
+    "Triplet",
+    "parse_address",
+    "parse_network",
+    "unmapped",
+]
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
+"""RFC 4291 2.5.5.2."""
 
 
 class Request(NamedTuple):
@@ -71,4 +85,22 @@ def parse_address(text: str) -> Address | None:
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    return unmapped(address)
+
+
+def unmapped(address: Address) -> Address:
+    """The address; an IPv4-mapped one is IPv4."""
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def parse_network(text: str) -> Network:
+    """Read a network, or an address as the network of it alone; bits behind the prefix are ignored.
+
+    An IPv4-mapped network is IPv4, as `parse_address` has it, and an IPv6 zone is not kept. Raises ValueError.
+    """
+    address, slash, prefix = text.partition("/")
+    network = ip_network(address.partition("%")[0] + slash + prefix, strict=False)
+    if isinstance(network, IPv6Network) and network.subnet_of(_IPV4_MAPPED):
+        mapped_bits = _IPV4_MAPPED.prefixlen
+        return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - mapped_bits))
+    return network

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, NamedTuple
 
-from bley.core.mail import Triplet, parse_address
+from bley.core.mail import Network, Triplet, parse_address, parse_network
 from bley.core.triplet import TripletRules
 from bley.core.wanted import Wanted, is_in_domain
 
@@ -59,10 +58,10 @@ class Search:
         return self.text.replace("\0", "\ufffd").strip().removeprefix("<").removesuffix(">").strip()
 
     @cached_property
-    def network(self) -> IPv4Network | IPv6Network | None:
+    def network(self) -> Network | None:
         """The IP address, or the network; None where it is neither."""
         try:
-            return ip_network(parse_address(self.word.strip("[]")) or self.word, strict=False)
+            return parse_network(self.word.strip("[]"))
         except ValueError:
             return None
 

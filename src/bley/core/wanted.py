@@ -1,9 +1,8 @@
 """Which records a person means who names a client, a sender or a recipient."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from bley.core.mail import Triplet, parse_address
+from bley.core.mail import Network, Triplet, parse_network
 from bley.core.triplet import TripletRules
 
 __all__ = ["Wanted", "is_in_domain"]
@@ -53,9 +52,9 @@ def _fits_client(client: str, wanted: str) -> bool:
     return not any(networks) and is_in_domain(client, wanted)
 
 
-def _network(text: str) -> IPv4Network | IPv6Network | None:
+def _network(text: str) -> Network | None:
     try:
-        return ip_network(parse_address(text) or text, strict=False)
+        return parse_network(text)
     except ValueError:
         return None
 

@@ -10,7 +10,7 @@ Whether bley lives is no secret: OPEN_PATHS are answered to everybody.
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -106,9 +106,8 @@ class Access:
         if not match or int(match[2] or 0) > _LAST_PORT:
             return False
         host = match[1].strip("[]").lower()
-        try:
-            address = ip_address(host)
-        except ValueError:
+        address = parse_address(host)
+        if address is None:
             return host == "localhost" or host in self._hosts
         return address.is_loopback or address == ends.own or str(address) in self._hosts
 

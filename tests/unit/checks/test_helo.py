@@ -24,6 +24,7 @@ NO_NAME = "unknown"
         pytest.param(1, "[IPv6:2001:db8::1]", NO_NAME, "2001:db8::1", id="IPv6 literal"),
         pytest.param(1, "[ipv6:2001:0DB8:0:0::1]", NO_NAME, "2001:db8::1", id="IPv6 literal, written in another way"),
         pytest.param(1, "[192.0.2.1]", NO_NAME, "::ffff:192.0.2.1", id="IPv4-mapped"),
+        pytest.param(1, "[IPv6:::ffff:192.0.2.1]", NO_NAME, "192.0.2.1", id="IPv4-mapped literal"),
         pytest.param(2, "mx.example.net", "mx.example.com", "192.0.2.1", id="another name"),
         pytest.param(2, "other.co.uk", "mx.example.co.uk", "192.0.2.1", id="same suffix, which is nobody's"),
         pytest.param(2, "localhost", "mx.example.com", "192.0.2.1", id="localhost"),

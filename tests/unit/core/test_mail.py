@@ -1,10 +1,10 @@
 """Requests, actions and addresses, as Postfix names and writes them."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
-from bley.core.mail import Action, RawRequest, Request, parse_address
+from bley.core.mail import Action, RawRequest, Request, parse_address, parse_network
 
 
 def test_a_raw_request_is_read_to_its_last_equals_sign() -> None:
@@ -51,3 +51,28 @@ def test_address(text: str, address: str) -> None:
 @pytest.mark.parametrize("text", ["", "unknown", "192.0.2", "192.0.2.256", "192.0.2.1 ", "[192.0.2.1]", "192.0.2.0/24"])
 def test_what_is_no_address(text: str) -> None:
     assert parse_address(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1/32"),
+        ("192.0.2.1/24", "192.0.2.0/24"),
+        ("2001:DB8::1/32", "2001:db8::/32"),
+        ("fe80::1%eth0", "fe80::1/128"),
+        ("::ffff:192.0.2.1", "192.0.2.1/32"),
+        ("::ffff:192.0.2.7/120", "192.0.2.0/24"),
+        ("::ffff:c000:200/120", "192.0.2.0/24"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::fffe:0:0/95", "::fffe:0:0/95"),
+    ],
+)
+def test_network(text: str, network: str) -> None:
+    """However it is written; an IPv4-mapped network is IPv4."""
+    assert parse_network(text) == ip_network(network)
+
+
+@pytest.mark.parametrize("text", ["", "/24", "unknown", "192.0.2.0/33", "192.0.2/24", "192.0.2.0/24/24", "a%b/24"])
+def test_what_is_no_network(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parse_network(text)

@@ -39,6 +39,7 @@ def stored(**changes: Any) -> StoredDecision:
         "192.0.2.7",
         "[192.0.2.7]",
         "::ffff:192.0.2.7",
+        "::ffff:192.0.2.0/120",
         "192.0.2.0/24",
         "192.0.2.9/24",
         "mail.example.com",

@@ -27,6 +27,7 @@ def _fits(wanted: Wanted, triplet: Triplet, rules: TripletRules = RULES) -> bool
         ("192.0.2.7", "192.0.2.0/24", True),
         ("192.0.2.7", "192.0.2.8", False),
         ("192.0.2.0/24", "::ffff:192.0.2.7", True),
+        ("192.0.2.0/24", "::ffff:192.0.2.0/120", True),
         ("2001:db8::/64", "2001:DB8::1", True),
         ("2001:db8::/64", "2001:db8:1::1", False),
         ("example.com", "example.com", True),
