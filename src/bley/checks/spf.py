@@ -11,9 +11,10 @@ from datetime import timedelta
 from typing import NamedTuple, cast
 
 import spf
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
-from bley.checks.spf_scope import SPF_RECORD, Scope, SpfTrail, network_of
+from bley.checks.spf_query import BoundedQuery
+from bley.checks.spf_scope import LONGEST_RECORD, SPF_RECORD, Scope, SpfTrail, network_of
 from bley.core.errors import ResolverError
 from bley.core.evidence import Fact, Finding
 from bley.core.mail import Address, Request
@@ -27,8 +28,8 @@ _FACT = {"fail": Fact.SPF_FAIL, "softfail": Fact.SPF_FAIL}
 _RESULTS = 20_000
 """Some 0.5 KB each: 10 MB."""
 
-_LONGEST_RECORD = 4096
-"""Octets. pyspf takes 10 us a mechanism, in which nobody else is answered; RFC 7208 3.4 wants no more than 512."""
+_LONGEST_DOMAIN = 253
+"""Characters of a name that can be asked for (RFC 1035 2.3.4)."""
 
 Answers = list[tuple[tuple[str, str], object]]
 """As pyspf wants them: ((name, type), value); a TXT value is a sequence of byte strings."""
@@ -78,7 +79,7 @@ class SpfChecker:
         if kept := self._kept(domain, address, loop.time()):
             CACHE_HITS["spf"].inc()
             return kept
-        if not self._best_guess and not await self._has_record(domain):
+        if not await self._is_judged(domain):
             return _Result("none", found(Fact.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record"))
         trail = SpfTrail(address)
         word, explanation = await self._evaluate(_Evaluation(address, trail), request)
@@ -91,25 +92,36 @@ class SpfChecker:
         return result
 
     async def _evaluate(self, evaluation: "_Evaluation", request: Request) -> tuple[str, str]:
-        """pyspf's result and explanation."""
+        """Return pyspf's result and explanation."""
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 told = evaluation.switch(request, self._best_guess)
                 while not evaluation.dead:
-                    try:
-                        records = await asyncio.shield(self._resolver.resolve(*told))
-                    except ResolverError as error:
-                        told = evaluation.throw(spf.TempError(f"DNS {error}"))
-                    else:
-                        told = evaluation.switch(records)
+                    told = await self._go_on(evaluation, told)
         except TimeoutError:
             return "temperror", "DNS took too long"
         finally:
-            evaluation.throw()  # where nobody waits any more; else it has ended
+            evaluation.end()
         return cast(tuple[str, str], told)
 
-    async def _has_record(self, domain: str) -> bool:
-        if not domain or domain.startswith("["):
+    async def _go_on(self, evaluation: "_Evaluation", wanted: tuple[str, RrType] | None) -> object:
+        """Resume with the records that are wanted, or after a pause; return what the evaluation gives next."""
+        if wanted is None:
+            await asyncio.sleep(0)
+            return evaluation.switch()
+        try:
+            records = await asyncio.shield(self._resolver.resolve(*wanted))
+        except ResolverError as error:
+            return evaluation.throw(spf.TempError(f"DNS {error}"))
+        return evaluation.switch(records)
+
+    async def _is_judged(self, domain: str) -> bool:
+        """Whether there is a record, or a best guess stands for it."""
+        if not 0 < len(domain) <= _LONGEST_DOMAIN:
+            return False
+        if self._best_guess:
+            return True
+        if domain.startswith("["):
             return False
         records = await asyncio.shield(self._resolver.resolve(domain, "TXT"))
         return any(isinstance(record.data, bytes) and SPF_RECORD.match(record.data) for record in records)
@@ -133,20 +145,19 @@ class SpfChecker:
 
 
 class _Evaluation(greenlet):
-    """One evaluation by pyspf. `switch` gives the name and type to look up, at the end the result and explanation."""
+    """One evaluation by pyspf.
+
+    `switch` gives the name and type to look up, None for a pause, at the end the result and explanation.
+    """
 
     def __init__(self, address: Address, trail: SpfTrail) -> None:
         super().__init__()
-        self._address, self._trail = address, trail
+        self._address, self._trail, self._is_given_up = address, trail, False
 
     def run(self, request: Request, best_guess: bool) -> tuple[str, str]:
         """Judge; begun by the first `switch`, with these arguments."""
-        query = spf.query(str(self._address), request.sender, request.helo_name)
-        if request.sender:
-            # pyspf splits at the first @, mail at the last: "x@y"@example.com is example.com's.
-            local, _, query.o = request.sender.rpartition("@")
-            query.l, query.d = local or "postmaster", query.o
         try:
+            query = BoundedQuery(self._address, request.sender, request.helo_name, self._suspended)
             result, _, explanation = query.check()
             if result == "none" and best_guess:
                 result, _, explanation = query.best_guess()
@@ -156,17 +167,34 @@ class _Evaluation(greenlet):
             return "permerror", f"pyspf: {error!r}"
         return cast(str, result), cast(str, explanation)
 
+    def end(self) -> None:
+        """End it where nobody waits for it any more: it is never suspended again, though pyspf may catch anything."""
+        self._is_given_up = True
+        self.throw()
+
     def look_up(self, name: str, rrtype: RrType) -> Answers:
         """Be suspended until the records are there. Raises spf.TempError where the DNS fails."""
-        assert self.parent, "only the first greenlet of a thread has none"
-        records: Sequence[ResourceRecord] = self.parent.switch((name, rrtype))
+        records = cast(Sequence[ResourceRecord], self._suspended((name, rrtype)))
         self._trail.saw(rrtype, records)
-        for record in records:
-            if isinstance(record.data, bytes) and len(record.data) > _LONGEST_RECORD and SPF_RECORD.match(record.data):
-                raise spf.PermError(f"the SPF record is longer than {_LONGEST_RECORD} octets", name)
         return [_for_pyspf(record) for record in records]
+
+    def _suspended(self, wanted: tuple[str, RrType] | None = None) -> object:
+        """Be suspended until what is wanted is there, or the event loop has had its turn."""
+        if self._is_given_up:
+            raise GreenletExit
+        assert self.parent, "only the first greenlet of a thread has none"
+        return cast(object, self.parent.switch(wanted))
 
 
 def _for_pyspf(record: ResourceRecord) -> tuple[tuple[str, str], object]:
-    value = (record.data,) if isinstance(record.data, bytes) else record.data
+    """Return the record as pyspf wants it; of a text that is no SPF record, that there is one.
+
+    Raises spf.PermError for an SPF record that is too long.
+    """
+    value: object = record.data
+    if isinstance(record.data, bytes):
+        is_policy = SPF_RECORD.match(record.data)
+        if is_policy and len(record.data) > LONGEST_RECORD:
+            raise spf.PermError(f"the SPF record is longer than {LONGEST_RECORD} octets", record.name)
+        value = (record.data if is_policy else b"",)
     return (record.name.rstrip(".").lower(), record.rrtype), value

@@ -11,10 +11,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from bley.core.mail import Address
 from bley.ports import ResourceRecord
 
-__all__ = ["SPF_RECORD", "Scope", "SpfTrail", "network_of"]
+__all__ = ["LONGEST_RECORD", "SPF_RECORD", "Scope", "SpfTrail", "network_of"]
 
 SPF_RECORD = re.compile(rb"v=spf1( |$)", re.IGNORECASE)
 """RFC 7208 4.5."""
+
+LONGEST_RECORD = 4096
+"""Octets of an SPF record; RFC 7208 3.4 wants no more than 512. A longer one is a permerror."""
 
 _LONGEST_SECONDS = 3600
 _NEGATIVE_SECONDS = 300
@@ -63,10 +66,15 @@ class SpfTrail:
                 self.narrow(Scope.ADDRESS)
         texts = [record.data for record in records if isinstance(record.data, bytes)]
         policies = [text for text in texts if SPF_RECORD.match(text)]
-        for text in policies or texts:  # without a policy it is an explanation: RFC 7208 6.2
-            self._saw_macros(text)
-        if any(_PTR.search(text) or any(map(self._splits, _NETWORK.finditer(text))) for text in policies):
-            self.narrow(Scope.ADDRESS)
+        for text in policies or texts:  # without a policy it may be an explanation: RFC 7208 6.2
+            self._saw_macros(text[:LONGEST_RECORD])
+        if len(policies) == 1 and self._tells_addresses_apart(policies[0][:LONGEST_RECORD]):
+            self.narrow(
+                Scope.ADDRESS
+            )  # several are a permerror for all alike (RFC 7208 4.5), as is one that is too long
+
+    def _tells_addresses_apart(self, policy: bytes) -> bool:
+        return bool(_PTR.search(policy)) or any(map(self._splits, _NETWORK.finditer(policy)))
 
     def _saw_macros(self, text: bytes) -> None:
         letters = frozenset(match[1].lower()[0] for match in _MACRO.finditer(text))
@@ -77,12 +85,13 @@ class SpfTrail:
 
     def _splits(self, match: re.Match[bytes]) -> bool:
         """Whether a mechanism's network is a part of the client's, so that it tells its addresses apart."""
+        text, _, length = match[1].decode().partition("/")
         try:
-            network = ip_network(match[1].decode(), strict=False)
+            address = ip_address(text)
         except ValueError:
             return False  # permerror for all alike
-        own = self._network
-        return network.version == own.version and network.prefixlen > own.prefixlen and network.overlaps(own)
+        bits = int(length or address.max_prefixlen)
+        return self._network.prefixlen < bits <= address.max_prefixlen and address in self._network
 
     def narrow(self, scope: Scope) -> None:
         """The result holds for no more than this."""

@@ -238,17 +238,6 @@ class TestKeptResults:
             await self.keep(b"v=spf1 exists:" + macro + b".ok.example -all"), "a@kept.example"
         )
 
-    async def test_an_explanation_that_names_the_sender_is_told_of_no_other(self) -> None:
-        """RFC 7208 6.2: the text that `exp` names has macros too."""
-        zone: Zone = {
-            ("named.example", "TXT"): [b"v=spf1 -all exp=why.example"],
-            ("why.example", "TXT"): [b"%{s} may not send from %{i}"],
-        }
-        checker = SpfChecker(FakeResolver(zone), timedelta(seconds=1), best_guess=False)
-        for sender, client in (("jane", "192.0.2.1"), ("joe", "192.0.2.1"), ("joe", "192.0.2.2")):
-            finding = await check(checker, f"{sender}@named.example", client=client)
-            assert f"{sender}@named.example may not send from {client}" in finding.detail
-
     async def test_a_temporary_error_is_not_kept(self, checker: SpfChecker, resolver: FakeResolver) -> None:
         assert (await check(checker, "a@down.example")).score is None
         resolver.zone["broken-dns.example", "A"] = ["192.0.2.1"]
