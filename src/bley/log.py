@@ -36,8 +36,6 @@ class DecisionLog:
 
     def __init__(self, *, is_json: bool, observes: bool) -> None:
         self._is_json, self._observes = is_json, observes
-        self._output = log_output()
-        """Where there is one, a line needs no record of logging's, which costs more than the line itself."""
 
     def write(self, decision: Decision) -> None:
         """Log one decision."""
@@ -69,8 +67,10 @@ class DecisionLog:
         self._write(lines)
 
     def _write(self, lines: Sequence[str]) -> None:
-        if self._output:
-            self._output.add(lines)
+        # Where there is one, a line needs no record of logging's, which costs more than the line itself. It is asked
+        # for each time: who held it could write to what a reload has closed.
+        if output := log_output():
+            output.add(lines)
         else:
             for line in lines:
                 _log.info("%s", line)

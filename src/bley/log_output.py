@@ -1,6 +1,6 @@
 """Where the log goes: what is logged within a tick is written at once, without waiting for anybody who reads it.
 
-    a path     reopened when the file was rotated
+    a path     reopened when the file was rotated; of a file, a line is there as a whole or not at all
     -          standard output; a pipe, socket or terminal that nobody reads is not waited for
     syslog     the local one, facility mail
     journald   systemd's journal, with fields
@@ -10,6 +10,8 @@ counted. The error is told once on standard error, the count by the log as soon 
 """
 
 import asyncio
+import contextlib
+import errno
 import logging
 import os
 import sys
@@ -17,12 +19,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bley.core.errors import Fault, SettingsError
-from bley.log_sinks import File, Sink, StandardOutput
+from bley.log_sinks import File, Sink, standard_output
 from bley.log_sockets import Journal, Syslog
 from bley.metrics import LOG_DROPPED
 from bley.pacing import Pacer
 
-__all__ = ["LogOutput", "configure_log", "log_output"]
+__all__ = ["LogOutput", "configure_log", "log_output", "open_sink", "use_sink"]
 
 MAX_WAITING = 10_000
 """Lines, some 2 MB."""
@@ -33,33 +35,64 @@ _SYSLOG_PRIORITIES = {logging.DEBUG: 23, logging.INFO: 22, logging.WARNING: 20, 
 _NAME = "bley"
 
 _SINKS: Mapping[str, Callable[[], Sink]] = {
-    "-": StandardOutput,
-    "": StandardOutput,
+    "-": standard_output,
+    "": standard_output,
     "syslog": Syslog,
     "journald": Journal,
 }
 
 
 class LogOutput(logging.Handler):
-    """Writes what is logged within a tick at once; warnings, and what is logged without a loop, now."""
+    """The owner of the log: it alone holds the sink, for as long as the process lives, and changes it at a reload.
+
+    It writes what is logged within a tick at once; warnings, and what is logged without a loop, now.
+    """
 
     def __init__(self, sink: Sink) -> None:
         super().__init__()
+        self._new: list[logging.LogRecord | str] = []
+        self._waiting: list[logging.LogRecord | str] = []
+        """What no sink has taken yet, and below each in the form of the present sink."""
+        self._lines: list[str] = []
+        self._pacer = Pacer(self.flush)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watched: int | None = None
+        """The descriptor that the loop watches, since lines wait for room there."""
+        self._lost = 0
+        self._is_failing = False
+        self._take(sink)
+
+    def _take(self, sink: Sink) -> None:
         self._sink = sink
         form = sink.form.replace("NAME", f"{_NAME}[{os.getpid()}]")
         formatter = logging.Formatter(form, "%Y-%m-%dT%H:%M:%SZ")
         formatter.converter = time.gmtime
         self.setFormatter(formatter)
-        self._new: list[logging.LogRecord | str] = []
-        self._lines: list[str] = []
-        """In their final form, and not taken yet."""
-        self._pacer = Pacer(self.flush)
-        self._lost = 0
-        self._is_failing = self._is_watching = False
+
+    def switch(self, sink: Sink) -> None:
+        """Write to this sink from now on, and close the old one. Cannot fail.
+
+        What the old sink does not take at once goes to the new one.
+        """
+        self._format_new()
+        self._watch(waits=False)
+        with contextlib.suppress(OSError):  # a full disk, say: the new sink takes the lines
+            self._write()
+        if self._sink.is_behind:
+            self._count_lost(1)
+        with contextlib.suppress(OSError):  # the descriptor is closed all the same: close(2)
+            self._sink.close()
+        self._take(sink)
+        self._lines = self._formatted(self._waiting)
+        self.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler."""
-        self._add([record], is_urgent=record.levelno >= logging.WARNING)
+        is_urgent = record.levelno >= logging.WARNING
+        if self._loop and self._loop.is_running() and _running_loop() is None:  # in a thread
+            self._loop.call_soon_threadsafe(lambda: self._add([record], is_urgent=is_urgent))
+        else:
+            self._add([record], is_urgent=is_urgent)
 
     def add(self, lines: Sequence[str]) -> None:
         """Log lines of level INFO, which cost less so."""
@@ -67,54 +100,76 @@ class LogOutput(logging.Handler):
 
     def _add(self, what: Sequence[logging.LogRecord | str], *, is_urgent: bool) -> None:
         self._new += what
-        if is_urgent or not _has_loop():
+        self._loop = _running_loop()
+        if is_urgent or self._loop is None:
             self.flush()
         else:
             self._pacer.want()
 
     def flush(self) -> None:
         """Write what waits, as far as that goes at once."""
-        self._lines += self._formatted()
-        self._lose(len(self._lines) - MAX_WAITING)
-        if not (self._lines or self._is_watching):
+        self._format_new()
+        if not self._lines and self._watched is None:
             return
+        self._watch(waits=False)  # while the sink writes, it may connect again, by another descriptor
         try:
-            taken = self._sink.write(self._lines)
+            self._write()
         except OSError as error:
             self._lose(len(self._lines))
             if not self._is_failing:
                 print(f"{_NAME}: the log cannot be written: {error}", file=sys.stderr)
             self._is_failing = True
-            self._watch(waits=False)
             return
         self._is_failing = False
-        del self._lines[:taken]
-        self._watch(waits=bool(self._lines) or self._sink.is_behind)
-        if self._lost and not self._lines:
+        if self._lines or self._sink.is_behind:
+            self._watch(waits=True)
+        elif self._lost:
             lost, self._lost = self._lost, 0
             self.emit(_record(f"{lost} lines of the log are lost, it could not be written", logging.WARNING))
 
+    def _format_new(self) -> None:
+        new, self._new = self._new, []
+        if self._waiting:  # they have the time at which they were logged, should they be formatted again
+            self._waiting = [_record(each) if isinstance(each, str) else each for each in self._waiting]
+        self._waiting += new
+        self._lines += self._formatted(new)
+        self._lose(len(self._lines) - MAX_WAITING)
+
+    def _formatted(self, what: Sequence[logging.LogRecord | str]) -> list[str]:
+        before, end = self.format(_record("")), self._sink.end
+        return [f"{before}{each}{end}" if isinstance(each, str) else self.format(each) + end for each in what]
+
+    def _write(self) -> None:
+        """Have the sink take lines until it has no room. Raises OSError."""
+        while taken := self._sink.write(self._lines):
+            del self._lines[:taken], self._waiting[:taken]
+            if not self._lines:
+                return
+
     def _watch(self, *, waits: bool) -> None:
-        """Go on when the sink can be written to again, if lines wait for that."""
-        if not (waits or self._is_watching) or not _has_loop():
+        """Go on when the sink has room, if lines wait for that."""
+        if not (waits or self._watched is not None) or (loop := _running_loop()) is None:
             return
-        loop, was_watching, self._is_watching = asyncio.get_running_loop(), self._is_watching, waits
-        if was_watching:  # each time anew: who takes the lines may be another now
-            loop.remove_writer(self._sink.fileno())
+        if self._watched is not None:
+            loop.remove_writer(self._watched)
+            self._watched = None
         if waits:
-            loop.add_writer(self._sink.fileno(), self.flush)
+            self._watched = self._sink.fileno()
+            loop.add_writer(self._watched, self.flush)
+
+    @property
+    def _is_watching(self) -> bool:
+        return self._watched is not None
 
     def _lose(self, count: int) -> None:
         """The newest."""
         if count > 0:
-            del self._lines[-count:]
-            self._lost += count
-            LOG_DROPPED.inc(count)
+            del self._lines[-count:], self._waiting[-count:]
+            self._count_lost(count)
 
-    def _formatted(self) -> list[str]:
-        new, self._new = self._new, []
-        before, end = self.format(_record("")), self._sink.end
-        return [f"{before}{each}{end}" if isinstance(each, str) else self.format(each) + end for each in new]
+    def _count_lost(self, count: int) -> None:
+        self._lost += count
+        LOG_DROPPED.inc(count)
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Handler."""
@@ -122,47 +177,76 @@ class LogOutput(logging.Handler):
         return super().format(record)
 
     def close(self) -> None:
-        """Write what waits, and let go."""
+        """Write what waits, and let go. What is logged later is lost."""
         self.flush()
         self._watch(waits=False)
-        self._sink.close()
+        with contextlib.suppress(OSError):
+            self._sink.close()
+        self._sink = _Closed()
         super().close()
 
 
-def _has_loop() -> bool:
+class _Closed:
+    """No sink any more."""
+
+    form, end, is_behind = "%(message)s", "", False
+
+    def write(self, lines: Sequence[str]) -> int:
+        if lines:
+            raise OSError(errno.EBADF, "the log is closed")
+        return 0
+
+    def fileno(self) -> int:
+        return -1
+
+    def close(self) -> None: ...
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None
 
 
 def _record(message: str, level: int = logging.INFO) -> logging.LogRecord:
     return logging.makeLogRecord({"name": _NAME, "levelno": level, "msg": message})
 
 
-def configure_log(log_file: str, level: int) -> None:
-    """Send bley's log to `log_file`: `syslog` (facility mail), `journald`, `-` (stdout) or a path.
+def open_sink(log_file: str) -> Sink:
+    """Open what `log_file` means: `syslog` (facility mail), `journald`, `-` (stdout) or a path.
 
     Raises SettingsError when it cannot be opened.
     """
     try:
-        sink = _SINKS[log_file]() if log_file in _SINKS else File(log_file)
-    except OSError as error:
-        raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {error.strerror}")]) from error
+        return _SINKS[log_file]() if log_file in _SINKS else File(log_file)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {why}")]) from error
+
+
+def use_sink(sink: Sink, level: int) -> None:
+    """Send bley's log there from now on. Cannot fail."""
     # No line names thread, task or source, so none is looked up. Source: logging's documentation, Optimization.
     logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
     logging._srcfile = None
     root = logging.getLogger(_NAME)
-    for old in root.handlers[:]:
-        root.removeHandler(old)
-        old.close()
-    root.addHandler(LogOutput(sink))
+    if output := log_output():
+        output.switch(sink)
+    else:
+        root.addHandler(LogOutput(sink))
     root.setLevel(level)
     root.propagate = False
 
 
+def configure_log(log_file: str, level: int) -> None:
+    """Send bley's log to `log_file`, as `open_sink` has it. Raises SettingsError when it cannot be opened."""
+    use_sink(open_sink(log_file), level)
+
+
 def log_output() -> LogOutput | None:
-    """Where bley's log goes; None while nobody has said so."""
-    handlers = logging.getLogger(_NAME).handlers
-    return next((handler for handler in handlers if isinstance(handler, LogOutput)), None)
+    """The owner of bley's log; None while nobody has said where it goes."""
+    for handler in logging.getLogger(_NAME).handlers:
+        if isinstance(handler, LogOutput):
+            return handler
+    return None

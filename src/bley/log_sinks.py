@@ -1,19 +1,31 @@
-"""What takes the log's lines: a file, standard output; log_sockets.py has the others. None waits for who reads."""
+"""What takes the log's lines: a file, standard output; log_sockets.py has the others. None waits for a reader.
 
+Each sink holds its descriptor in an object that has no number once it is closed. So nothing can be written to a number
+that the system has given to somebody else since.
+"""
+
+import io
 import os
 import select
 import socket
 import stat
 import sys
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["File", "Sink", "StandardOutput"]
+__all__ = ["File", "RegularFile", "Sink", "StandardOutput", "Stream", "standard_output"]
 
 _MOST_FITTING = 100
 """Lines of which more would never fit into select.PIPE_BUF bytes."""
+
+_MODE = 0o640
+"""Of a log file that is created: its lines have addresses of people."""
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+"""O_NONBLOCK for a FIFO that nobody reads: to open it would wait for a reader."""
 
 
 class Sink(Protocol):
@@ -25,74 +37,81 @@ class Sink(Protocol):
 
     @property
     def is_behind(self) -> bool:
-        """Whether it has taken lines that it must still write."""
+        """Whether it has taken a line of which it must still write a part."""
 
     def write(self, lines: Sequence[str]) -> int:
-        """How many lines were taken. Raises OSError when none can be."""
+        """How many lines were taken: 0 when there is no room. Raises OSError when none can be."""
 
     def fileno(self) -> int:
-        """The descriptor that can be written to when it takes more."""
+        """The descriptor that can be written to when there is room; raises ValueError, or is -1, when it is closed."""
 
     def close(self) -> None:
         """Let go."""
 
 
-class File:
-    """A file, made where there is none, and opened anew when it was rotated."""
-
+class _Lines:
     form = "%(asctime)s NAME: %(message)s"
     end = "\n"
+
+
+class RegularFile(_Lines):
+    """An open file on a disk. A line is in it as a whole or not at all, be the disk full."""
+
     is_behind = False
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._open()
-
-    def _open(self) -> None:
-        self._descriptor = os.open(self._name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        self._file = _identity(os.fstat(self._descriptor))
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
 
     def write(self, lines: Sequence[str]) -> int:
         """See Sink."""
+        data, written = _encoded(lines), 0
         try:
-            is_there = _identity(Path(self._name).stat()) == self._file
-        except FileNotFoundError:
-            is_there = False
-        if not is_there:  # it was rotated
-            old = self._descriptor
-            self._open()
-            os.close(old)
-        data = _encoded(lines)
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+            while written < len(data):
+                written += self._file.write(data[written:])
+        except OSError:
+            ends = [0, *accumulate(len(_encoded([line])) for line in lines)]
+            taken = bisect_right(ends, written) - 1
+            if part := written - ends[taken]:
+                self._take_back(part)
+            if not taken:
+                raise
+            return taken
         return len(lines)
+
+    def _take_back(self, part: int) -> None:
+        """Undo the last write: so many bytes of a line that did not fit.
+
+        They are cut off where they are the end of the file. Where another worker has written behind them already, they
+        become a line of blanks: nobody else's line is touched, and none is glued to them.
+        """
+        descriptor = self._file.fileno()
+        end = os.lseek(descriptor, 0, os.SEEK_CUR)
+        if os.fstat(descriptor).st_size == end:
+            os.ftruncate(descriptor, end - part)
+            os.lseek(descriptor, end - part, os.SEEK_SET)
+            return
+        # By a descriptor without O_APPEND, with which Linux writes to the end whatever the place: pwrite(2), BUGS.
+        with open(f"/proc/self/fd/{descriptor}", "r+b", buffering=0) as file:  # noqa: PTH123 (a descriptor)
+            os.pwrite(file.fileno(), b" " * (part - 1) + b"\n", end - part)
 
     def fileno(self) -> int:
         """See Sink."""
-        return self._descriptor
+        return self._file.fileno()
 
     def close(self) -> None:
         """See Sink."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
-class StandardOutput:
-    """Whatever it is. Others may write there too, workers say: lines of up to select.PIPE_BUF bytes stay whole."""
+class Stream(_Lines):
+    """A pipe, socket, terminal or device. Others may write there too: lines of up to PIPE_BUF bytes stay whole."""
 
-    form, end = File.form, File.end
-
-    def __init__(self) -> None:
-        given = sys.stdout.fileno()
-        mode = os.fstat(given).st_mode
-        self._is_file = stat.S_ISREG(mode)
-        self._socket = socket.socket(fileno=os.dup(given)) if stat.S_ISSOCK(mode) else None
-        self._pipe = _unshared(given) if stat.S_ISFIFO(mode) else None
-        self._descriptor = given if self._pipe is None else self._pipe
+    def __init__(self, file: io.FileIO | socket.socket) -> None:
+        self._file = file
         self._rest = b""
-        """Of lines that were taken."""
-        if not self._is_file:
-            self._poll = select.poll()
-            self._poll.register(self._descriptor, select.POLLOUT)
+        """Of a line that was taken."""
+        self._poll = select.poll()
+        self._poll.register(file, select.POLLOUT)
 
     @property
     def is_behind(self) -> bool:
@@ -102,42 +121,105 @@ class StandardOutput:
     def write(self, lines: Sequence[str]) -> int:
         """See Sink."""
         taken = 0
-        while taken < len(lines) and self._write_rest():
-            count = len(lines) if self._is_file else _fitting(lines[taken : taken + _MOST_FITTING])
-            self._rest = _encoded(lines[taken : taken + count])
+        while self._write_rest() and taken < len(lines):
+            count = _fitting(lines[taken : taken + _MOST_FITTING])
+            data = _encoded(lines[taken : taken + count])
+            if not (written := self._write_some(data)):
+                break
+            self._rest = data[written:]
             taken += count
-        self._write_rest()
         return taken
 
     def _write_rest(self) -> bool:
         """Whether nothing is left."""
         while self._rest:
-            try:
-                self._rest = self._rest[self._write_some() :]
-            except BlockingIOError:
+            if not (written := self._write_some(self._rest)):
                 return False
+            self._rest = self._rest[written:]
         return True
 
-    def _write_some(self) -> int:
-        """How many bytes of the rest were written. Raises BlockingIOError when none can be without waiting."""
-        if self._is_file:
-            return os.write(self._descriptor, self._rest)
+    def _write_some(self, data: bytes) -> int:
+        """How many bytes were written, 0 where there is no room."""
         if not self._poll.poll(0):
-            raise BlockingIOError
-        if self._socket:
-            return self._socket.send(self._rest[: select.PIPE_BUF], socket.MSG_DONTWAIT)
-        return os.write(self._descriptor, self._rest[: select.PIPE_BUF])
+            return 0
+        piece = data[: select.PIPE_BUF]
+        try:
+            if isinstance(self._file, socket.socket):
+                return self._file.send(piece, socket.MSG_DONTWAIT)
+            return self._file.write(piece) or 0  # None: another process has just taken the room
+        except BlockingIOError:
+            return 0
 
     def fileno(self) -> int:
         """See Sink."""
-        return self._descriptor
+        return self._file.fileno()
 
     def close(self) -> None:
-        """See Sink. It stays open for others."""
-        if self._socket:
-            self._socket.close()
-        if self._pipe is not None:
-            os.close(self._pipe)
+        """See Sink."""
+        self._file.close()
+
+
+class StandardOutput(Stream):
+    """The pipe, socket, terminal or device that standard output is. It stays open for others."""
+
+    def __init__(self) -> None:
+        given = sys.stdout.fileno()
+        mode = os.fstat(given).st_mode
+        unshared = _unshared(given) if stat.S_ISFIFO(mode) else None
+        if stat.S_ISSOCK(mode):
+            super().__init__(socket.socket(fileno=os.dup(given)))
+        else:
+            super().__init__(_written(given, closefd=False) if unshared is None else _written(unshared))
+
+
+def standard_output() -> Sink:
+    """Whatever it is."""
+    given = sys.stdout.fileno()
+    if stat.S_ISREG(os.fstat(given).st_mode):
+        return RegularFile(_written(given, closefd=False))
+    return StandardOutput()
+
+
+class File(_Lines):
+    """A file, created where there is none, and opened again when it was rotated; or a FIFO or device."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._open: RegularFile | Stream = _opened(name)
+
+    @property
+    def is_behind(self) -> bool:
+        """See Sink."""
+        return self._open.is_behind
+
+    def write(self, lines: Sequence[str]) -> int:
+        """See Sink."""
+        try:
+            is_there = os.path.samestat(Path(self._name).stat(), os.fstat(self._open.fileno()))
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:  # it was rotated
+            old, self._open = self._open, _opened(self._name)
+            old.close()
+        return self._open.write(lines)
+
+    def fileno(self) -> int:
+        """See Sink."""
+        return self._open.fileno()
+
+    def close(self) -> None:
+        """See Sink."""
+        self._open.close()
+
+
+def _opened(name: str) -> RegularFile | Stream:
+    descriptor = os.open(name, _FLAGS, _MODE)
+    file = _written(descriptor)
+    return RegularFile(file) if stat.S_ISREG(os.fstat(descriptor).st_mode) else Stream(file)
+
+
+def _written(descriptor: int, *, closefd: bool = True) -> io.FileIO:
+    return io.FileIO(descriptor, "wb", closefd=closefd)
 
 
 def _unshared(pipe: int) -> int | None:
@@ -156,10 +238,6 @@ def _fitting(lines: Sequence[str]) -> int:
     """How many of the lines, at least one, together have at most PIPE_BUF bytes: a pipe takes these in one piece."""
     sizes = accumulate(len(_encoded([line])) for line in lines)
     return max(1, sum(size <= select.PIPE_BUF for size in sizes))
-
-
-def _identity(file: os.stat_result) -> tuple[int, int]:
-    return file.st_dev, file.st_ino
 
 
 def _encoded(lines: Sequence[str]) -> bytes:

@@ -45,23 +45,30 @@ class _Datagrams(ABC):
             raise
         return new
 
-    def _connect_again(self) -> None:
-        """By the same descriptor, which may be watched."""
-        with self._connected() as new:
-            os.dup2(new.fileno(), self._socket.fileno(), inheritable=False)
-
     def write(self, lines: Sequence[str]) -> int:
         """See Sink."""
         for taken, line in enumerate(lines):
-            datagram = self._datagram(line)
             try:
-                self._send(datagram)
+                self._deliver(self._datagram(line))
             except BlockingIOError:
                 return taken
             except OSError:
-                self._connect_again()  # it was restarted
-                self._send(datagram)
+                if not taken:
+                    raise
+                return taken
         return len(lines)
+
+    def _deliver(self, datagram: bytes) -> None:
+        try:
+            self._send(datagram)
+        except BlockingIOError:
+            raise
+        except OSError:  # it was restarted
+            if self._socket.fileno() < 0:
+                raise  # and this was closed
+            old, self._socket = self._socket, self._connected()
+            old.close()
+            self._send(datagram)
 
     @abstractmethod
     def _datagram(self, line: str) -> bytes: ...

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 import re
+import resource
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -16,7 +18,11 @@ from typing import BinaryIO
 import pytest
 
 from bley import log_output, log_sinks, log_sockets
+from bley.core.decision import Decision
 from bley.core.errors import SettingsError
+from bley.core.mail import Request
+from bley.core.policy import Reason
+from bley.log import DecisionLog
 from bley.log_output import configure_log
 from bley.metrics import REGISTRY
 
@@ -293,17 +299,21 @@ class TestNobodyReads:
         await _until(lambda: not output._is_watching)
         assert "Broken pipe" in capfd.readouterr().err
 
-    async def test_a_reload_leaves_it_alone(self, logger: logging.Logger, reader: BinaryIO, tmp_path: Path) -> None:
-        for _ in range(3000):
-            logger.info("x" * 100)
+    async def test_after_a_reload_the_new_log_has_what_it_did_not_take(
+        self, logger: logging.Logger, reader: BinaryIO, tmp_path: Path
+    ) -> None:
+        """No line is lost, none is written twice, and the pipe is not watched any more."""
+        for number in range(3000):
+            logger.info("%d %s", number, "x" * 100)
         await asyncio.sleep(0.01)
-        stuck = logger.handlers[0]
         configure_log(str(tmp_path / "log"), logging.INFO)
-        self._read_all(reader)
-        await asyncio.sleep(0.01)
-        assert stuck not in logger.handlers
         logger.info("hello")
-        await _until(lambda: said(tmp_path / "log") == ["hello"])
+        await _until(lambda: said(tmp_path / "log")[-1:] == ["hello"])
+        output = log_output.log_output()
+        assert output
+        assert not output._is_watching
+        text = self._read_all(reader) + (tmp_path / "log").read_text()
+        assert re.findall(r": (\d+) x{100}$", text, re.MULTILINE) == list(map(str, range(3000)))
 
 
 class TestSharedOutput:
@@ -338,7 +348,7 @@ class TestSharedOutput:
             monkeypatch.setattr(output, "_poll", _AlwaysRoom())
             taken = output.write(["x" * 1000 + "\n"] * 10_000)
             assert 0 < taken < 10_000
-            assert output.write(["y\n"]) == 0
+            assert output.write(["x" * 1000 + "\n"] * 10) == 0
             assert os.get_blocking(theirs), "others who share it may want to wait"
             output.close()
 
@@ -369,6 +379,220 @@ async def write():
         await asyncio.sleep(0.001)
 asyncio.run(write())
 """
+
+
+class TestOwner:
+    """The one that holds the log's sink stays the same; the sink changes."""
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> list[Path]:
+        return [tmp_path / name for name in ("first", "second")]
+
+    @pytest.mark.usefixtures("logger")
+    async def test_a_line_after_a_reload_is_in_the_new_file(self, files: list[Path]) -> None:
+        """Also one of those that were told to write to the log before."""
+        configure_log(str(files[0]), logging.INFO)
+        before = log_output.log_output()
+        decisions = DecisionLog(is_json=False, observes=False)
+        configure_log(str(files[1]), logging.INFO)
+        assert before is log_output.log_output()
+        decisions.write(Decision(Request(recipient="b@example.org"), Reason.NOT_RCPT))
+        await asyncio.sleep(0)
+        assert files[0].read_text() == ""
+        assert "reason=not-rcpt" in files[1].read_text()
+
+    async def test_nothing_is_written_to_a_number_that_is_somebody_else_s_now(
+        self, logger: logging.Logger, files: list[Path]
+    ) -> None:
+        """The kernel gives the number of a closed descriptor to the next one that is opened."""
+        configure_log(str(files[0]), logging.INFO)
+        output = log_output.log_output()
+        assert output
+        for file in files * 10:
+            logger.info("hello")
+            configure_log(str(file), logging.INFO)
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                output.add(["hello"])
+                output.flush()
+                ours.setblocking(False)
+                theirs.setblocking(False)
+                for end in (ours, theirs):
+                    with pytest.raises(BlockingIOError):
+                        end.recv(1)
+        assert len(said(files[0])) + len(said(files[1])) == 2 * 20
+
+    async def test_lines_of_a_thread_are_written_by_the_loop(self, logger: logging.Logger, files: list[Path]) -> None:
+        configure_log(str(files[0]), logging.INFO)
+        logger.info("one")
+        await asyncio.to_thread(logger.warning, "two")
+        await asyncio.sleep(0)
+        assert said(files[0]) == ["one", "two"]
+
+    async def test_the_new_sink_has_the_lines_in_its_own_form(
+        self, logger: logging.Logger, files: list[Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What a full disk does not take goes to syslog, with its priority."""
+        path = str(files[0].with_name("syslog"))
+        monkeypatch.setattr(log_sockets, "_SYSLOG", path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+            syslog.bind(path)
+            syslog.settimeout(2)
+            configure_log("/dev/full", logging.INFO)
+            logger.info("hello")
+            configure_log("syslog", logging.INFO)
+            assert re.fullmatch(rb"<22>bley\[\d+\]: hello\0", syslog.recv(1000))
+
+    async def test_what_is_logged_after_the_end_is_lost_and_not_somewhere_else(
+        self, logger: logging.Logger, files: list[Path], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        configure_log(str(files[0]), logging.INFO)
+        output = log_output.log_output()
+        assert output
+        output.close()
+        output.add(["hello"])
+        output.flush()
+        assert "the log is closed" in capfd.readouterr().err
+        assert files[0].read_text() == ""
+        logger.handlers.clear()
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "stdout", "syslog"])
+def test_a_closed_sink_has_no_number(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And writes nowhere."""
+    monkeypatch.setattr(log_sockets, "_SYSLOG", str(tmp_path / "log"))
+    ours, theirs = os.pipe()
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog,
+        open(ours, "rb", buffering=0),  # noqa: PTH123 (a descriptor)
+        open(theirs, "w") as stdout,  # noqa: PTH123 (a descriptor)
+        open(reader, "rb", buffering=0),  # noqa: PTH123 (a descriptor)
+    ):
+        syslog.bind(str(tmp_path / "log"))
+        monkeypatch.setattr(sys, "stdout", stdout)
+        made: dict[str, Callable[[], log_sinks.Sink]] = {
+            "file": lambda: log_sinks.File(str(tmp_path / "file")),
+            "fifo": lambda: log_sinks.File(str(tmp_path / "fifo")),
+            "stdout": log_sinks.standard_output,
+            "syslog": log_sockets.Syslog,
+        }
+        sink = made[kind]()
+        assert sink.write(["one\n"]) == 1
+        sink.close()
+        with suppress(ValueError):
+            assert sink.fileno() == -1
+        with pytest.raises((ValueError, OSError)):
+            sink.write(["two\n"])
+
+
+@pytest.mark.usefixtures("logger")
+def test_a_fifo_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(SettingsError, match="cannot be opened: No such device or address"):
+        configure_log(str(tmp_path / "fifo"), logging.INFO)
+
+
+@pytest.mark.usefixtures("logger")
+def test_a_name_that_cannot_be_one_is_a_fault() -> None:
+    with pytest.raises(SettingsError, match="cannot be opened: embedded null byte"):
+        configure_log("a\0b", logging.INFO)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0, 0o640), (0o027, 0o640), (0o077, 0o600)])
+def test_a_log_file_is_not_for_everybody(umask: int, mode: int, tmp_path: Path) -> None:
+    """One that is there keeps its mode."""
+    old = os.umask(umask)
+    try:
+        log_sinks.File(str(tmp_path / "log")).close()
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == mode
+    (tmp_path / "log").chmod(0o664)
+    log_sinks.File(str(tmp_path / "log")).close()
+    assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o664
+
+
+class TestFullDisk:
+    """A limit on a file's size stops a write in the middle of a line, just as a full disk does."""
+
+    @pytest.fixture
+    def limit(self) -> Iterator[Callable[[int], None]]:
+        """Sets how many bytes a file may have."""
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    @pytest.mark.parametrize("room", [0, 1, 9, 10, 11, 19, 25])
+    def test_a_line_is_there_as_a_whole_or_not_at_all(
+        self, room: int, tmp_path: Path, limit: Callable[[int], None]
+    ) -> None:
+        """Of 10 bytes each."""
+        file = tmp_path / "log"
+        sink = log_sinks.File(str(file))
+        limit(room)
+        lines = [f"{'x' * 8}{number}\n" for number in range(3)]
+        with suppress(OSError):
+            taken = sink.write(lines)
+            assert taken == room // 10 > 0
+            with pytest.raises(OSError, match="File too large"):
+                sink.write(lines[taken:])
+        limit(1000)
+        assert sink.write(["the next\n"]) == 1
+        sink.close()
+        assert file.read_text() == "".join(lines[: room // 10]) + "the next\n"
+
+    def test_also_where_standard_output_is_a_file(
+        self, tmp_path: Path, limit: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with (tmp_path / "out").open("w") as stdout:
+            monkeypatch.setattr(sys, "stdout", stdout)
+            sink = log_sinks.standard_output()
+            limit(15)
+            assert sink.write(["x" * 9 + "\n"] * 2) == 1
+            limit(1000)
+            assert sink.write(["the next\n"]) == 1
+        assert (tmp_path / "out").read_text() == "x" * 9 + "\nthe next\n"
+
+    def test_another_worker_s_line_behind_a_part_stays(
+        self, tmp_path: Path, limit: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The part is not glued to it, but becomes a line of blanks: it cannot be cut off any more."""
+        file = tmp_path / "log"
+        sink = log_sinks.File(str(file))
+        limit(15)
+        lseek = os.lseek
+
+        def write_between(descriptor: int, offset: int, whence: int) -> int:
+            limit(1000)
+            with file.open("a") as other:
+                other.write("another's\n")
+            return lseek(descriptor, offset, whence)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "lseek", write_between)
+            assert sink.write(["x" * 9 + "\n", "y" * 9 + "\n"]) == 1
+        assert sink.write(["the next\n"]) == 1
+        sink.close()
+        assert file.read_text().split("\n") == ["x" * 9, " " * 4, "another's", "the next", ""]
+
+    async def test_what_does_not_fit_is_counted(
+        self, logger: logging.Logger, tmp_path: Path, limit: Callable[[int], None]
+    ) -> None:
+        file = tmp_path / "log"
+        configure_log(str(file), logging.INFO)
+        limit(1000)
+        for number in range(100):
+            logger.info("hello %d", number)
+        await asyncio.sleep(0)
+        limit(100_000)
+        logger.warning("the end")
+        assert all(re.fullmatch(r"\S+ bley\[\d+\]: .+", line) for line in file.read_text().splitlines())
+        told = said(file)
+        count = len(told) - 2
+        assert told[:count] == [f"hello {number}" for number in range(count)]
+        assert told[count:] == ["the end", f"{100 - count} lines of the log are lost, it could not be written"]
 
 
 class _AlwaysRoom:
