@@ -1,5 +1,6 @@
 """Whatever is fed, out come requests, a ProtocolError, or nothing yet: the same ones however the bytes are cut."""
 
+import re
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -12,7 +13,8 @@ from tests.unit.core.test_wire import POSTFIX_EXAMPLE, parse_all
 
 _USED = list(Request._fields)
 
-values = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=40)
+plain = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=40)
+values = plain.filter(lambda value: not re.search(r"(?i)\\x[0-9a-f]{2}", value))
 names = st.sampled_from(_USED) | st.text(
     st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="="), min_size=1, max_size=20
 ).filter(lambda name: name != "request")
@@ -75,6 +77,34 @@ def test_any_bytes(data: bytes, positions: list[int]) -> None:
         requests_of_cut, error_of_cut = parse_all(chunks)
         assert requests_of_cut == requests
         assert (error_of_cut is None) == (error is None)
+
+
+sent = st.lists(
+    st.sampled_from([b"\r", b"\xff", b"\xc3", "ü".encode(), b"\\", b"x", b"X", b"ff", b"5c", b"0d", b"a", b" "]),
+    max_size=8,
+).map(b"".join)
+
+
+@given(sent, sent)
+def test_any_bytes_of_a_value_survive(one: bytes, other: bytes) -> None:
+    """They are told apart, are sent again as they were, and have no line end."""
+    first, second = (_sender(b"sender=" + value + b"\r\n\n") for value in (one, other))
+    assert (first == second) == (one == other)
+    assert (
+        encode_request(Request(sender=first))
+        == encode_request(Request()).removesuffix(b"\n")
+        + (b"sender=" + one + (b"\r\n" if one.endswith(b"\r") else b"\n") if one else b"")
+        + b"\n"
+    )
+    assert _sender(encode_request(Request(sender=first))) == first
+    assert not set(first) & set("\0\r\n")
+
+
+def _sender(data: bytes) -> str:
+    requests, error = parse_all([data])
+    assert error is None
+    (request,) = requests
+    return request.sender
 
 
 @given(st.builds(Request, **dict.fromkeys(_USED, values)))

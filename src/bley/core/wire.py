@@ -9,7 +9,9 @@ A request is `name=value` lines ended by an empty line; a line ends in LF or CRL
     <empty line>
 
 The answer is `action=…` and an empty line. Names are visible ASCII without "="; values hold anything but
-NUL and line ends, are UTF-8, and bytes that are not are kept as `\\xNN`, so that two senders never become one.
+NUL and line ends, and are UTF-8. Bytes that are not, and a CR that ends no line, are kept as `\\xNN`; where a value has
+such a code itself, its backslash is kept as `\\x5c`. So two senders never become one, and a value goes through every
+store and file of lines.
 Whatever is fed, out come requests, a ProtocolError, or nothing yet: the same ones however the bytes are cut.
 
 Source: SMTPD_POLICY_README of Postfix.
@@ -17,12 +19,12 @@ Source: SMTPD_POLICY_README of Postfix.
 
 import re
 from functools import lru_cache
-from itertools import groupby
+from itertools import compress, groupby
 
 from bley.core.errors import Breach, ProtocolError
 from bley.core.mail import Action, RawRequest, Request
 
-__all__ = ["MAX_ATTRIBUTES", "MAX_REQUEST_BYTES", "RequestParser", "encode_action", "encode_request"]
+__all__ = ["MAX_ATTRIBUTES", "MAX_REQUEST_BYTES", "RequestParser", "encode_action", "encode_request", "unambiguous"]
 
 MAX_REQUEST_BYTES = 32_768
 """Postfix 3.7 sends some 540; sender and recipient may be of 2,048 each, and there may be two certificate names."""
@@ -30,13 +32,27 @@ MAX_REQUEST_BYTES = 32_768
 MAX_ATTRIBUTES = 100
 """Postfix 3.7 sends 29."""
 
+_LONGEST_LEARNED = 4096
+"""Bytes of a request whose layout a connection remembers: with 1000 connections some 20 MB at the worst."""
+
+_READS_BEFORE_COMPILING = 1000
+"""A pattern takes as long to compile as 200 requests take that are read without it, 0.5 to 3 ms."""
+
+_MOST_PATTERNS = 16
+"""Compiled by a process: one for each version of Postfix and kind of daemon, with at most 150 KB each. Layouts beyond
+them are read at twice the cost, 3.7 us."""
+
 _TYPE = "smtpd_access_policy"
 
 _MAIL = RawRequest._fields[1:]
 """The attributes that say which mail a request is about."""
 
+_INSTANCE, _QUEUE_ID = (slice(len(name) + 1, None) for name in _MAIL)
+
 _DECIDING = [name for name in Request._fields if name not in _MAIL]
 
+_CODE = re.compile(rb"\\(?=[xX][0-9a-fA-F]{2})")
+_CODE_OF_OURS = re.compile(r"\\x(5c|0d|[89a-f][0-9a-f])")
 _LINE_END = re.compile(r"\r\n|[\r\n]")
 _END = re.compile(rb"\n\r?\n")
 _EMPTY = re.compile(rb"\r?\n")
@@ -97,8 +113,8 @@ class RequestParser:
 
     def _parse(self, block: bytes) -> RawRequest:
         attributes = _attributes(block)
-        names = tuple(attributes)
-        if names != self._names:
+        names = tuple(attributes) if len(block) <= _LONGEST_LEARNED else ()
+        if not names or names != self._names:
             self._names, self._layout = names, None
         elif self._layout is None:  # the second like this: there may be more
             self._layout = _Layout.of(names)
@@ -121,8 +137,53 @@ class RequestParser:
 class _Layout:
     """Requests with the same attributes in the same order, as one Postfix sends them all: read at a tenth of the cost.
 
-    It reads what `_parse` would read to the same, and nothing else.
+    It reads what `_parse` would read to the same, and nothing else. A layout that is read often is read by a pattern.
+    Both make the request by tuple's __new__, which is RawRequest._make without a call of its own.
     """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names, self._count = names, len(names)
+        self._begins = tuple(f"{name}=" for name in names)
+        self._decides = (*(name in _DECIDING for name in names), False, True)
+        self._type_at = names.index("request") if "request" in names else -1
+        self._type = f"request={_TYPE}" if "request" in names else ""
+        self._mail_at = [names.index(name) if name in names else -1 for name in _MAIL]
+        self._reads, self._pattern = 0, _patterns.get(names)
+
+    @classmethod
+    @lru_cache(maxsize=32)
+    def of(cls, names: tuple[str, ...]) -> "_Layout":
+        """The layout of these attributes, which connections share."""
+        return cls(names)
+
+    def read(self, data: bytes) -> RawRequest | None:
+        """The request that `data` is, its empty line included; None if it is another's."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return None
+        if "\r" in text or "\0" in text or ("\\" in text and _CODE.search(data)):
+            return None
+        if self._pattern:
+            return self._pattern.read(text)
+        self._reads += 1
+        if self._reads == _READS_BEFORE_COMPILING:
+            self._pattern = _Pattern.of(self._names)
+        return self._read_lines(text.split("\n"))
+
+    def _read_lines(self, lines: list[str]) -> RawRequest | None:
+        # The last two are the empty line, and nothing behind it.
+        if len(lines) != self._count + 2 or lines[-2] or lines[-1] or lines[self._type_at] != self._type:
+            return None
+        if not all(map(str.startswith, lines, self._begins)):
+            return None
+        instance_at, queue_id_at = self._mail_at
+        instance, queue_id = lines[instance_at][_INSTANCE], lines[queue_id_at][_QUEUE_ID]
+        return tuple.__new__(RawRequest, ("\n".join(compress(lines, self._decides)), instance, queue_id))
+
+
+class _Pattern:
+    """A layout as one regular expression, which reads a request at half the cost again."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         runs = [(decides, "".join(map(_line_pattern, run))) for decides, run in groupby(names, _DECIDING.__contains__)]
@@ -133,22 +194,22 @@ class _Layout:
         self._order = [number for number in range(1, pattern.groups + 1) if number not in mail] + mail
 
     @classmethod
-    @lru_cache(maxsize=32)
-    def of(cls, names: tuple[str, ...]) -> "_Layout":
-        """It takes milliseconds to make one."""
-        return cls(names)
+    def of(cls, names: tuple[str, ...]) -> "_Pattern | None":
+        """The pattern of these attributes; None where there are too many already."""
+        if names not in _patterns and len(_patterns) < _MOST_PATTERNS:
+            _patterns[names] = cls(names)
+        return _patterns.get(names)
 
-    def read(self, data: bytes) -> RawRequest | None:
-        """The request that `data` is, its empty line included; None if it is another's."""
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            return None
+    def read(self, text: str) -> RawRequest | None:
+        """As the layout does."""
         found = self._match(text)
-        if not found or "\r" in text or "\0" in text:
+        if not found:
             return None
         values = found.group(*self._order)
-        return tuple.__new__(RawRequest, ("".join(values[:-2]), values[-2], values[-1]))  # _make, without its own call
+        return tuple.__new__(RawRequest, ("".join(values[:-2]), values[-2], values[-1]))
+
+
+_patterns: dict[tuple[str, ...], _Pattern] = {}
 
 
 def _line_pattern(name: str) -> str:
@@ -160,13 +221,20 @@ def _line_pattern(name: str) -> str:
 def _attributes(block: bytes) -> dict[str, str]:
     if not _ATTRIBUTES.fullmatch(block):
         raise _no_attribute(next(line for line in block.split(b"\n") if not _WHOLE.fullmatch(line)))
-    lines = block.decode("utf-8", "backslashreplace").replace("\r\n", "\n").removesuffix("\n\n").split("\n")
+    lines = unambiguous(block.replace(b"\r\n", b"\n").removesuffix(b"\n\n")).split("\n")
     if len(lines) > MAX_ATTRIBUTES:
         raise ProtocolError(Breach.TOO_MANY_ATTRIBUTES, f"a request of more than {MAX_ATTRIBUTES} attributes")
     attributes = dict(line.split("=", 1) for line in lines)
     if (kind := attributes.get("request", _TYPE)) != _TYPE:
         raise ProtocolError(Breach.OTHER_REQUEST, f"request={kind[:40]!r} instead of {_TYPE}")
     return attributes
+
+
+def unambiguous(data: bytes) -> str:
+    """Bytes as a text that no other bytes give: those that are not UTF-8, and CR, are `\\xNN`."""
+    if b"\\" in data:
+        data = _CODE.sub(rb"\\x5c", data)
+    return data.replace(b"\r", rb"\x0d").decode("utf-8", "backslashreplace")
 
 
 def _too_long() -> ProtocolError:
@@ -184,7 +252,20 @@ def encode_action(action: Action) -> bytes:
 
 
 def encode_request(request: Request) -> bytes:
-    """A request as Postfix would send it, without what is empty. A line end in a value becomes a space."""
+    """A request as Postfix would send it, without what is empty; codes are the bytes that they stand for.
+
+    A line end in a value becomes a space.
+    """
     attributes = {"request": _TYPE} | {name: value for name, value in request._asdict().items() if value}
-    lines = (f"{name}={_LINE_END.sub(' ', value)}\n" for name, value in attributes.items())
-    return "".join(lines).encode() + b"\n"
+    lines = (f"{name}={_LINE_END.sub(' ', value)}" for name, value in attributes.items())
+    return b"".join(map(_encoded_line, lines)) + b"\n"
+
+
+def _encoded_line(line: str) -> bytes:
+    data = _CODE_OF_OURS.sub(lambda code: _byte(int(code[1], 16)), line).encode("utf-8", "surrogateescape")
+    return data + (b"\r\n" if data.endswith(b"\r") else b"\n")
+
+
+def _byte(number: int) -> str:
+    """The character that is encoded to this byte by surrogateescape (PEP 383)."""
+    return chr(number if number < 0x80 else 0xDC00 + number)

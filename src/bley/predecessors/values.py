@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from bley.core.mail import parse_address
+from bley.core.wire import unambiguous
 from bley.predecessors.errors import PredecessorError
 from bley.store.dialects import words_of
 
@@ -101,10 +102,10 @@ def instant(value: object) -> datetime | None:
 
 
 def text(value: object) -> str | None:
-    r"""The text, with bytes that are no UTF-8 as `\xNN`, as they are in a request; None when it is none."""
+    """The text as it is in a request, by core.wire's codes; None when it is none."""
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, str) else None
+        return unambiguous(value)
+    return unambiguous(value.encode("utf-8", "backslashreplace")) if isinstance(value, str) else None
 
 
 @asynccontextmanager

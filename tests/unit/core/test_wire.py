@@ -1,11 +1,14 @@
 """Policy delegation on the wire: what is a request, what is none, and how both sides write."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
+from bley.core import wire
 from bley.core.errors import ProtocolError
 from bley.core.mail import Action, RawRequest, Request
+from bley.core.triplet import TripletRules
 from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES, RequestParser, encode_action, encode_request
 
 # The example of SMTPD_POLICY_README, with its continued lines joined.
@@ -100,7 +103,13 @@ def test_an_empty_line_alone_is_a_request_without_attributes() -> None:
         pytest.param(b"sender=a=b@d", "a=b@d", id="equals signs in a value"),
         pytest.param(b"sender= a b ", " a b ", id="white space"),
         pytest.param("sender=jürgen@bücher.example".encode(), "jürgen@bücher.example", id="UTF-8"),
-        pytest.param(b"sender=a\rb@d", "a\rb@d", id="a carriage return inside"),
+        pytest.param(b"sender=a\\b@d", r"a\b@d", id="a backslash"),
+        pytest.param(b"sender=a\\x4\\xg0@d", r"a\x4\xg0@d", id="a backslash that begins no code"),
+        pytest.param(b"sender=a\rb@d", r"a\x0db@d", id="a carriage return inside"),
+        pytest.param(b"sender=a@d\r\r", r"a@d\x0d", id="carriage returns at the end, of which one is the line's"),
+        pytest.param(b"sender=a\\xffb@d", r"a\x5cxffb@d", id="the text that such a byte would become"),
+        pytest.param(b"sender=a\\XFFb@d", r"a\x5cXFFb@d", id="and in capitals, which triplets do not tell"),
+        pytest.param(b"sender=a\\x5cb@d", r"a\x5cx5cb@d", id="the text of a backslash's code"),
         pytest.param(b"sender=a\xc2\x85b@d", "a\x85b@d", id="what Unicode calls a line end"),
         pytest.param(b"sender=j\xfcrgen@d", r"j\xfcrgen@d", id="bytes that are not UTF-8"),
         pytest.param(b"sender=j\xf6rgen@d", r"j\xf6rgen@d", id="other bytes that are not UTF-8"),
@@ -197,6 +206,23 @@ def _read(raw: RawRequest | None) -> Request | None:
     return raw and raw.read()
 
 
+def test_no_two_senders_become_one() -> None:
+    """A byte that is not UTF-8, its code, and the code of its code."""
+    sent = [b"\xff", rb"\xff", rb"\xFF", rb"\x5cxff", rb"\x5c\xff", b"\\\xff", b"\r", rb"\r", rb"\x0d", "ÿ".encode()]
+    requests, _ = parse_all([b"".join(b"sender=" + sender + b"@d\n\n" for sender in sent)])
+    triplets = {TripletRules().sender(request.sender) for request in requests}
+    assert len(triplets) == len(sent) - 1  # case does not matter
+
+
+@pytest.fixture
+def patterns(monkeypatch: pytest.MonkeyPatch) -> dict[Any, Any]:
+    """What is compiled, nothing at first."""
+    wire._Layout.of.cache_clear()
+    patterns: dict[Any, Any] = {}
+    monkeypatch.setattr(wire, "_patterns", patterns)
+    return patterns
+
+
 class TestWhole:
     """A peer that sends the same attributes again and again is read faster, to the same requests."""
 
@@ -211,8 +237,8 @@ class TestWhole:
     def test_the_third_alike_is_read_at_once(self) -> None:
         parser = self._parser()
         assert _read(parser.whole(POSTFIX_EXAMPLE)) == POSTFIX_REQUEST
-        other = POSTFIX_EXAMPLE.replace(b"foo@bar.tld", "jürgen=a@bar.tld".encode()).replace(b"size=12345", b"size=")
-        assert _read(parser.whole(other)) == POSTFIX_REQUEST._replace(sender="jürgen=a@bar.tld")
+        other = POSTFIX_EXAMPLE.replace(b"foo@bar.tld", r"jürgen=\a@bar.tld".encode()).replace(b"size=12345", b"size=")
+        assert _read(parser.whole(other)) == POSTFIX_REQUEST._replace(sender=r"jürgen=\a@bar.tld")
 
     def test_the_second_is_not_yet(self) -> None:
         parser = RequestParser()
@@ -233,12 +259,21 @@ class TestWhole:
             pytest.param(POSTFIX_EXAMPLE.replace(b"\n", b"\r\n"), id="other line ends"),
             pytest.param(POSTFIX_EXAMPLE.replace(b"you", b"y\0u"), id="NUL"),
             pytest.param(POSTFIX_EXAMPLE.replace(b"you", b"y\xffu"), id="no UTF-8"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"you", b"y\ru"), id="a carriage return"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"you", rb"y\xffu"), id="a code"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"you", rb"y\XFFu"), id="a code in capitals"),
+            pytest.param(POSTFIX_EXAMPLE.replace(b"policy\n", b"policy_too\n"), id="a longer kind of request"),
+            pytest.param(POSTFIX_EXAMPLE[:-1] + b"x=y\n", id="an attribute in place of the empty line"),
             pytest.param(POSTFIX_EXAMPLE.replace(b"you", MAX_REQUEST_BYTES * b"y"), id="too long"),
             pytest.param(b"", id="nothing"),
         ],
     )
-    def test_what_is_not_just_such_a_request_is_to_be_fed(self, data: bytes) -> None:
-        assert self._parser().whole(data) is None
+    @pytest.mark.parametrize("is_compiled", [False, True])
+    def test_what_is_not_just_such_a_request_is_to_be_fed(self, data: bytes, is_compiled: bool) -> None:
+        parser = self._parser()
+        for _ in range(1000 if is_compiled else 0):
+            assert parser.whole(POSTFIX_EXAMPLE)
+        assert parser.whole(data) is None
 
     def test_requests_in_one_piece_are_read_as_one_by_one(self) -> None:
         requests, error = parse_all([POSTFIX_EXAMPLE * 5])
@@ -265,6 +300,32 @@ class TestWhole:
             other = parser.whole(POSTFIX_EXAMPLE.replace(value, b"x", 1))
             assert other
             assert other.deciding != first.deciding
+
+    def test_a_layout_that_is_read_often_is_read_to_the_same(self, patterns: dict[Any, Any]) -> None:
+        """By a pattern, which all connections share."""
+        parser, other = self._parser(), self._parser()
+        read = [parser.whole(POSTFIX_EXAMPLE) for _ in range(1100)]
+        assert set(read) == {other.whole(POSTFIX_EXAMPLE)}
+        assert len(patterns) == 1
+
+    def test_layouts_that_a_peer_chooses_cost_nothing(self, patterns: dict[Any, Any]) -> None:
+        """None is compiled before it was read a thousand times, only so many are at all, and others are read too."""
+        for number in range(300):
+            assert _read(self._parser(b"x%d=\nsender=a@d\n\n" % number).whole(b"x%d=\nsender=b@d\n\n" % number))
+        assert not patterns
+        for number in range(20):
+            parser = self._parser(b"y%d=\nsender=a@d\n\n" % number)
+            for _ in range(1001):
+                raw = parser.whole(b"y%d=\nsender=b@d\n\n" % number)
+                assert raw == RawRequest("sender=b@d\n")
+        assert len(patterns) == 16
+
+    def test_a_layout_of_many_bytes_is_not_remembered(self) -> None:
+        """A thousand connections would remember a thousand."""
+        data = b"".join(b"%d%s=\n" % (number, 100 * b"x") for number in range(90)) + b"\n"
+        parser = self._parser(data)
+        assert parser.whole(data) is None
+        assert not parser._names
 
 
 @pytest.mark.parametrize(
