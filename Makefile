@@ -2,14 +2,16 @@
 # make test    install what the tests need (root and apt: Postfix, Exim, Chromium, …) and run everything
 # make check   the same without installing servers
 # make format  put the code into its form
+# make fuzz MINUTES=10  look for inputs that show a defect of a parser or rule; finds go to var/fuzz
 # make bench   measure how fast bley is on this machine, and draw it (some twenty minutes)
 # make screenshots  make the pictures of the dashboard in docs/ anew
 # make manual  make the manual page of the settings from docs/settings.md
 
 PYTHON ?= python3
 SOURCES = src tests bench docs
+MINUTES ?= 10
 
-.PHONY: run test check format lint types unit manual efficacy bench bench-engines bench-greylisters screenshots clean
+.PHONY: run test check format lint types unit fuzz manual efficacy bench bench-engines bench-greylisters screenshots clean
 
 run: .venv/bley
 	@mkdir -p var
@@ -40,6 +42,11 @@ unit: .venv/dev
 format: .venv/dev
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/ruff check --fix $(SOURCES)
+
+# Led by coverage where atheris can be installed, which has no wheel for every Python and machine
+fuzz: .venv/dev
+	@.venv/bin/pip install --quiet --disable-pip-version-check atheris || echo "atheris cannot be installed: by chance"
+	.venv/bin/python -m tests.fuzz --minutes $(MINUTES)
 
 manual: .venv/bley
 	.venv/bin/python docs/manual_page.py >docs/bley.conf.5

@@ -1,0 +1,106 @@
+"""core.exemptions: each line of a list file means the same alone and among others, and only SettingsError is raised."""
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv6Address
+
+from bley.core.errors import Fault, SettingsError
+from bley.core.exemptions import (
+    ClientExemptions,
+    MailExemptions,
+    is_mail_address,
+    is_name,
+    read_clients,
+    read_mail_addresses,
+)
+from bley.core.mail import Address
+from tests.fuzz.fields import SEPARATOR, Fields
+from tests.fuzz.harness import Harness
+from tests.fuzz.step_time import in_time
+
+_ADDRESSES: list[Address] = [
+    IPv4Address("192.0.2.1"),
+    IPv4Address("192.168.1.77"),
+    IPv4Address("0.0.0.0"),
+    IPv6Address("2001:db8::1"),
+    IPv6Address("::1"),
+]
+_FILE = "list"
+_MOST_LINES = 12
+
+_Find = Callable[[Iterable[tuple[str, str]]], tuple[tuple[Fault, ...], str | None]]
+"""The faults of files, or the entry in them that exempts."""
+
+
+def check(data: bytes) -> None:
+    """A file, then an address, the client's name and a mail address that are looked for in it."""
+    fields = Fields(data)
+    text, address, name, mail = fields.text(), fields.pick(_ADDRESSES), fields.text()[:1000], fields.text()[:1000]
+    name = name.rstrip(".")  # as Request.verified_name
+
+    def find_client(files: Iterable[tuple[str, str]]) -> tuple[tuple[Fault, ...], str | None]:
+        try:
+            exemptions = read_clients(files)
+        except SettingsError as error:
+            return error.faults, None
+        return (), _find_client(exemptions, address, name)
+
+    def find_mail(files: Iterable[tuple[str, str]]) -> tuple[tuple[Fault, ...], str | None]:
+        try:
+            exemptions = read_mail_addresses(files)
+        except SettingsError as error:
+            return error.faults, None
+        return (), _find_mail(exemptions, mail)
+
+    for find in (find_client, find_mail):
+        _check_lines(text, find)
+    if is_mail_address(mail):
+        assert find_mail([(_FILE, mail)]) == ((), f"{_FILE}:1:{mail}"), "a mail address does not exempt itself"
+    if is_name(name):
+        assert find_client([(_FILE, name)])[1] or not name.strip("."), "a name does not exempt itself"
+
+
+def _find_client(exemptions: ClientExemptions, address: Address, name: str) -> str | None:
+    found = (
+        exemptions.find(address, name) if exemptions.expressions else in_time(lambda: exemptions.find(address, name))
+    )
+    assert name != name.lower() or exemptions.find(address, name.casefold()) == found, "case matters"
+    return found
+
+
+def _find_mail(exemptions: MailExemptions, mail: str) -> str | None:
+    found = exemptions.find(mail) if exemptions.expressions else in_time(lambda: exemptions.find(mail))
+    assert exemptions.find(mail.casefold()) == found, "case matters"
+    return found
+
+
+def _check_lines(text: str, find: _Find) -> None:
+    """The faults of a file are those of its lines; a file of good lines exempts what one of them exempts."""
+    lines = text.split("\n")
+    if len(lines) > _MOST_LINES:
+        return
+    faults, found = find([(_FILE, text)])
+    alone = [find([(_FILE, line)]) for line in lines]
+    expected = [(number, fault.text) for number, (of_line, _) in enumerate(alone, 1) for fault in of_line]
+    assert [(fault.line, fault.text) for fault in faults] == expected, "other faults than those of its lines"
+    assert all(str(fault).isprintable() for fault in faults), "a fault that a terminal would take for a command"
+    if not faults:
+        assert (found is not None) == any(entry is not None for _, entry in alone), "other entries than its lines'"
+        assert found is None or int(found.split(":")[1]) <= len(lines), "an entry of no line"
+
+
+def _seed(text: str, address: int = 0, name: str = "mx.example.com", mail: str = "jane@example.org") -> bytes:
+    return SEPARATOR.join([text.encode(), bytes([address]), name.encode(), mail.encode()])
+
+
+HARNESS = Harness(
+    check,
+    seeds=[
+        _seed("example.com\n192.0.2.1\n192.0.2.0/24\n192.168.1\n2001:db8::/32 # ours\n::ffff:192.0.2.0/120\n"),
+        _seed("postmaster@\njane@example.org\nexample.org; all of it\n/^j.*e@/\n"),
+        _seed("/^mx\\d+\\.example\\.net$/", name="mx1.example.net"),
+        _seed("/[[:alpha:]]/\n/(/\n//\n"),
+        _seed("wrong line\n1.2.3.4.5\n@\n"),
+        _seed("Straße.example\nüber@example.org", name="STRASSE.example", mail="ÜBER@EXAMPLE.org"),
+    ],
+    words=[b"\n", b"/", b"#", b";", b"@", b"::/0", b"0.0.0.0/0", b"/32", b".", b"\\", b"(?i)", b"[", b"]"],
+)

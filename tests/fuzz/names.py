@@ -1,0 +1,111 @@
+"""What a name says (checks.dynamic, helo, own_address; core.domains): in time, and the same in any case."""
+
+from collections.abc import Callable
+
+from bley.checks.dynamic import Kind, check_dynamic, dynamic_sign, look_at, server_domain
+from bley.checks.helo import Us, check_helo, faults_of_helo
+from bley.checks.own_address import own_address_in
+from bley.core.domains import delegated_domain, registered_domain
+from bley.core.mail import Address, Request, parse_address
+from tests.fuzz.fields import REPEAT, SEPARATOR, Fields
+from tests.fuzz.harness import Harness
+from tests.fuzz.step_time import Steps, run_in_time
+
+_ADDRESSES = [
+    address
+    for text in ("192.0.2.1", "203.0.113.77", "10.20.30.40", "2001:db8::1", "2001:db8:1:2:3:4:5:6", "::")
+    if (address := parse_address(text))
+]
+_LONGEST = 34_000
+"""Octets of a name in a policy request."""
+
+
+def check(data: bytes) -> None:
+    """The client's address, its name, the HELO name, and the recipient."""
+    fields = Fields(data)
+    address, name, helo, recipient = fields.pick(_ADDRESSES), fields.text(), fields.text(), fields.text()
+    request = Request(client_name=name[:_LONGEST], helo_name=helo[:_LONGEST], recipient=recipient)
+    for each in (request.client_name, request.helo_name):
+        _check_name(each, address)
+    _check_helo(request, address)
+
+
+def _check_name(name: str, address: Address) -> None:
+    steps: list[Callable[[], object]] = [
+        lambda: registered_domain(name),
+        lambda: delegated_domain(name),
+        lambda: look_at(name.rstrip(".").lower(), address),
+        lambda: own_address_in(name.lower()[:253], address),
+    ]
+    for step in steps:
+        run_in_time(lambda steps, step=step: _time_anew(steps, step))  # type: ignore[misc]
+    domain = registered_domain(name)
+    assert f".{name.rstrip('.').lower()}".endswith(f".{domain}") or not domain, "a domain that the name is not in"
+    assert registered_domain(domain) == domain, "the registered domain of a registered domain is another"
+    sign = dynamic_sign(name, address)
+    assert sign == dynamic_sign(name.lower() + ".", address), "a final dot, or case, matters"
+    assert bool(sign) == (check_dynamic(name, address).fact is not None), "the sign and the finding disagree"
+    of_server = server_domain(name, address)
+    assert of_server in ("", domain), "a server's domain is another"
+    assert not (sign and of_server), "an access line has a server's domain"
+    assert (look_at(name.rstrip(".").lower(), address).kind is Kind.DYNAMIC) == bool(sign), "a line without a sign"
+
+
+def _check_helo(request: Request, address: Address) -> None:
+    us = Us("mail.example.org", ())
+    finding = check_helo(request, address)
+    faults = list(faults_of_helo(request, address, us, fits=False))
+    assert finding == check_helo(request._replace(helo_name=request.helo_name + "."), address) or "[" in (
+        request.helo_name
+    ), "a final dot matters"
+    assert finding.score in (0, 1, 2), "a score that HELO does not have"
+    of_fitting = list(faults_of_helo(request, address, us, fits=True))
+    assert all(fault in faults for fault in of_fitting), "a HELO name that fits has faults of its own"
+
+
+def _time_anew(steps: Steps, step: Callable[[], object]) -> None:
+    """Time the step with nothing in a cache."""
+    for cached in (registered_domain, delegated_domain, look_at):
+        cached.cache_clear()
+    steps.time(step)
+
+
+def _seed(name: str | bytes, helo: str = "mx.example.com", address: int = 0, recipient: str = "b@example.org") -> bytes:
+    raw = name.encode() if isinstance(name, str) else name
+    return SEPARATOR.join([bytes([address]), raw, helo.encode(), recipient.encode()])
+
+
+HARNESS = Harness(
+    check,
+    seeds=[
+        _seed("mx1.example.com", "mx1.example.com"),
+        _seed("192-0-2-1.dyn.example.net", "[192.0.2.1]"),
+        _seed("ec2-203-0-113-77.compute.amazonaws.com", "localhost.localdomain", 1),
+        _seed("static.40.30.20.10.clients.your-server.de", "friend", 2),
+        _seed("2001-db8-0-1.example.co.uk", "[IPv6:2001:db8::1]", 3),
+        _seed("1.0.0.0.8.b.d.0.1.0.0.2.pool.example.jp", "192.0.2.1", 4),
+        _seed("color-123.dsl.home.dyndns.org", "example.org"),
+        _seed("bücher.example.中国", "xn--bcher-kva.example"),
+        _seed(b"1-2.\xff\xff\x04", "a" * 300),
+        _seed("unknown", ""),
+    ],
+    finds={
+        "many short labels": _seed(b"a.\xff\x02\xff"),
+        "many numbers": _seed(b"1-\xff\x02\xff"),
+    },
+    words=[
+        b".",
+        b"-",
+        b"192",
+        b"c0000201",
+        b"dyn",
+        b"dsl",
+        b"mail",
+        b"static",
+        b".com",
+        b"xn--",
+        b"[IPv6:",
+        b"]",
+        REPEAT,
+    ],
+)

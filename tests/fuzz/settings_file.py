@@ -1,0 +1,113 @@
+"""config_file: bley.conf is loaded and written to the same, or each of its faults has a line and can be shown."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from bley.config import Settings, show
+from bley.config_file import Configuration, load
+from bley.core.errors import SettingsError
+from tests.fuzz.fields import SEPARATOR, Fields
+from tests.fuzz.harness import Harness
+
+_LISTS = ("whitelist_clients", "whitelist_senders", "whitelist_recipients")
+_PASSWORDS = {"dbpass", "database"}
+"""Settings that are not shown as they are."""
+_SPECIAL = (b"/dev", b"/proc", b"/sys", b"/run")
+"""Where files are that may block their reader."""
+
+
+def check(data: bytes) -> None:
+    """The file, then list files that it finds beside it."""
+    if any(folder in data for folder in _SPECIAL):
+        return
+    fields = Fields(data)
+    text, lists = fields.octets(), [fields.octets() for _ in _LISTS]
+    for name, of_list in zip(_LISTS, lists, strict=True):
+        _folder().joinpath(name).write_bytes(of_list)
+    configuration = _load(text)
+    if configuration is None:
+        return
+    assert all(note.isprintable() for note in configuration.notes), "a note that a terminal would take for a command"
+    again = _load(show(configuration.settings).encode())
+    assert again is not None, "what `bley check-config` shows is refused"
+    assert _shown(again.settings) == _shown(configuration.settings), "what `bley check-config` shows is something else"
+
+
+def _load(text: bytes) -> Configuration | None:
+    """Return None if it has faults, after a look at them."""
+    file = _folder() / "bley.conf"
+    file.write_bytes(text)
+    try:
+        return load(file)
+    except SettingsError as error:
+        faults = error.faults
+    assert faults, "refused without a fault"
+    for fault in faults:
+        lines = str(fault).split("\n")  # of a DNS list also the text, with a caret under the place
+        assert all(line.isprintable() for line in lines), f"a terminal would take for a command: {lines}"
+        assert "".join(lines).strip(), "a fault without words"
+        assert 0 <= fault.line <= len(Path(fault.file).read_bytes().split(b"\n")), "a line that is not there"
+    return None
+
+
+def _shown(settings: Settings) -> dict[str, object]:
+    return settings.model_dump(exclude=_PASSWORDS)
+
+
+@cache
+def _folder() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="bley-fuzz-")
+    _kept.append(folder)
+    return Path(folder.name)
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []
+"""Until the process ends."""
+
+
+def _seed(text: str | bytes, *lists: bytes) -> bytes:
+    raw = text.encode() if isinstance(text, str) else text
+    return SEPARATOR.join([b"[bley]\n" + raw, *lists])
+
+
+HARNESS = Harness(
+    check,
+    seeds=[
+        show(Settings()).encode(),
+        _seed(
+            "listen_addr = 127.0.0.1, ::1\nlisten_port = 1338\ngreylist_period = 29m\nsubnet_mask_v4 = 255.255.255.0\n"
+        ),
+        _seed("dnsbls = zen.spamhaus.org=127.0.0.[2..11]*3,\n    bl.spamcop.net\ndnswls =\n"),
+        _seed("reject_msg = wait %(wait)s\n  and %%\nscores = classic\nrecipient_delimiter = +-\n"),
+        _seed("database = postgresql://bley:secret@db.example/bley?tls=verify\nlog_file = syslog\n"),
+        _seed("database = redis://h1,h2:26379/0?sentinel=m\nprivacy = off\n"),
+        _seed("greylist_perod = 5\nresolver = 127.0.0.1:5353, [2001:db8::1]:53\ncheck_timeout = 90s\n"),
+        _seed("whitelist_clients_file = whitelist_clients\n", b"example.com\n192.0.2.0/24\nwrong line\n", b"a@b\n"),
+        _seed(b"trusted_networks = ::ffff:192.0.2.0/120\nweb_listen = 0.0.0.0:80\nscores = helo-mismatch=3\n"),
+        b"greylist_period = 5\n[bley]\n",
+        b"\xef\xbb\xbf[bley]\nlisten_port: 25\n[bleygraph]\ndestdir = x\n[other]\n",
+        b"[bley]\nlog_file = \xff\n",
+    ],
+    finds={
+        "NUL in the name of a list file": _seed("whitelist_clients_file = a\0b\n"),
+        "NUL in the name of the password's file": _seed("web_password_file = a\0b\n"),
+        "NUL in the name of the key's file": _seed("privacy = keyed-hash\nprivacy_key_file = a\0b\n"),
+        "NUL in the folder of the key": _seed("privacy = keyed-hash\ndatabase = sqlite:///%00/x\n"),
+        "NUL in the name of the store's password's file": _seed("dbpass_file = a\0b\n"),
+        "control characters in the name of a section": b"[bley]\n[\x1b[2J]\n",
+        "control characters in the name of a key": _seed("a\x1b[2Jb = 1\n"),
+        "a value of two lines": _seed("log_file = a\n  b\n"),
+        "a port with an underscore": _seed("resolver = 127.0.0.1:5_3\n"),
+        "a port with a sign": _seed("resolver = 127.0.0.1:+53\n"),
+        "a zone that is no interface": _seed("resolver = [fe80::1%nope]:53\n"),
+    },
+    words=[
+        *(name.encode() + b" = " for name in Settings.model_fields),
+        b"[bley]\n",
+        b"%(wait)s",
+        b"%%",
+        b"\n  ",
+        b"\0",
+    ],
+)

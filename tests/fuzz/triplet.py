@@ -1,0 +1,87 @@
+"""core.triplet: to normalise twice changes nothing, case and a tag of one message change nothing, all can be stored."""
+
+from collections.abc import Callable
+
+from bley.core.mail import parse_address
+from bley.core.triplet import LONGEST_PART, TripletRules, bounded
+from tests.fuzz.fields import REPEAT, SEPARATOR, Fields
+from tests.fuzz.harness import Harness
+from tests.fuzz.step_time import in_time
+
+_RULES = (
+    TripletRules(),
+    TripletRules("network", 1, 1, ""),
+    TripletRules("address", 32, 128, "-+="),
+    TripletRules(privacy_key=b"k" * 32),
+    TripletRules("smart", 24, 64, "+-", privacy_key=b"k" * 32),
+)
+
+
+def check(data: bytes) -> None:
+    """The rules, then an address, the client's domain and its IP address."""
+    fields = Fields(data)
+    rules, mail, domain, address = fields.pick(_RULES), fields.text(), fields.text(), parse_address(fields.text())
+    for normalise in (rules.sender, rules.recipient):
+        _check_mail(normalise, mail, is_hashed=bool(rules.privacy_key))
+    kept = in_time(lambda: bounded(domain))
+    assert bounded(kept) == kept, "bounded twice, it is another"
+    _check_fits(kept)
+    if address:
+        for name in (domain, ""):
+            _check_fits(in_time(lambda name=name: rules.client(address, name)))  # type: ignore[misc]
+
+
+def _check_mail(normalise: Callable[[str], str], mail: str, *, is_hashed: bool) -> None:
+    normal = in_time(lambda: normalise(mail))
+    _check_fits(normal)
+    assert normal == normal.strip(), "white space around it"
+    assert normalise(mail.casefold()) == normal, "case matters"
+    assert normalise(f" {mail}\t") == normal, "white space around it matters"
+    if not is_hashed:  # a hash is another address, to be hashed itself
+        assert normalise(normal) == normal, f"normalised twice, {normal!r} is {normalise(normal)!r}"
+
+
+def _check_fits(part: str) -> None:
+    assert len(part.encode()) <= LONGEST_PART, "too long for an engine"
+
+
+def _seed(mail: str | bytes, rules: int = 0, domain: str = "example.com", address: str = "192.0.2.1") -> bytes:
+    raw = mail.encode() if isinstance(mail, str) else mail
+    return SEPARATOR.join([bytes([rules]), raw, domain.encode(), address.encode()])
+
+
+HARNESS = Harness(
+    check,
+    seeds=[
+        _seed("Jane+news@example.org"),
+        _seed("prvs=4711abc=jane@d"),
+        _seed("SRS0=hash=tt=d1.example=jane@d2", 1),
+        _seed("srs1=h=d1==h=t=d0=jane@d", 2),
+        _seed("list-4711-bounce+x@d", 3, address="2001:db8::1"),
+        _seed("", address="::ffff:192.0.2.1"),
+        _seed(b"x\xff\xff\x01@d", 4),
+        _seed("ÜBER.Straße@BÜCHER.example", 2),
+        _seed("btv1==tag==jane@d"),
+        _seed("msprvs1=tag=bounces-1234@d"),
+        _seed("bounce-0123456789abcdef-550e8400-e29b-41d4-a716-446655440000@d"),
+    ],
+    finds={
+        "BATV inside SRS": _seed("srs0=h=t=d=prvs=1abc=jane@d"),
+        "a number across the place where a local part is cut": _seed("7" * 230 + "x" * 30 + "@d"),
+    },
+    words=[
+        b"prvs=",
+        b"srs0=",
+        b"srs1=",
+        b"SRS0+",
+        b"=",
+        b"@",
+        b"+",
+        b"-",
+        b"#",
+        b"1234",
+        b"btv1==",
+        b"msprvs1=",
+        REPEAT,
+    ],
+)
