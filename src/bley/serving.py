@@ -18,6 +18,7 @@ from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.domains import load_suffixes
 from bley.core.errors import StoreError
+from bley.core.quantity import quantity
 from bley.ports import Clock
 from bley.predecessors.taking import open_own
 from bley.resolver import CaresResolver
@@ -160,7 +161,7 @@ class Serving:
                 _log.log(logging.DEBUG if self._store.is_down else logging.WARNING, "store: purge: %s", error)
             else:
                 level = logging.INFO if any(purged) else logging.DEBUG
-                _log.log(level, "purged %d records, %d decisions, %d counts", *purged)
+                _log.log(level, "purged %s, %s, %s", *map(quantity, purged, ("record", "decision", "count")))
             await asyncio.sleep(_NEWS_SECONDS if self._store.is_down else _PURGE_SECONDS)
 
 

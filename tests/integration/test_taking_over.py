@@ -99,7 +99,7 @@ def test_each_record_keeps_its_meaning_and_age(old: Old, tmp_path: Path) -> None
     before = old.run("SELECT * FROM bley_status")
     with Bley(tmp_path, **old.settings) as bley:
         assert re.search(ROWS_TOLD, bley.log())
-        assert "1 records of bley 2 were not taken over: older than purge_bad_days or purge_days" in bley.log()
+        assert "1 record of bley 2 was not taken over: older than purge_bad_days or purge_days" in bley.log()
         ask = asker(bley)
         assert [ask(f"{name}@example.com") for name in ("clean", "trusted")] == ["action=DUNNO"] * 2
         assert ask("waited@example.com").startswith("action=PREPEND X-Greylist: delayed 36")

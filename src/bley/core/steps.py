@@ -10,6 +10,7 @@ from typing import Any
 from bley.core.evidence import ALWAYS_TOLD, RFC_CHECKS, Check
 from bley.core.greylist import Record, Status
 from bley.core.mail import Request, Triplet
+from bley.core.quantity import quantity
 from bley.core.search import StoredDecision
 
 __all__ = ["Step", "finding_steps", "shown_instant", "shown_record", "shown_request", "shown_triplet", "shown_verdict"]
@@ -35,7 +36,9 @@ def shown_record(record: Record | None) -> str:
         return "no record"
     text = f"{record.status.name.lower()}, first seen {shown_instant(record.first_seen)}"
     text += f", last seen {shown_instant(record.last_seen)}"
-    return text + (f", {record.attempts} early retries" if record.status is Status.GREYLISTED else "")
+    if record.status is not Status.GREYLISTED:
+        return text
+    return f"{text}, {quantity(record.attempts, 'early retry', 'early retries')}"
 
 
 def shown_instant(instant: datetime) -> str:

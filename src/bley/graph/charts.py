@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from bley.core.periods import PERIODS, Period, Slot
+from bley.core.quantity import quantity
 from bley.core.statistics import Figures
 from bley.graph.looks import AT_ONCE, DEFERRED, EARLY, WAITED, Look, look_of
 
@@ -131,8 +132,8 @@ def in_words(duration: timedelta) -> str:
     """A whole number of minutes, hours or days: "10 minutes", "24 hours", "7 days"."""
     seconds = int(duration.total_seconds())
     if seconds > _DAY and seconds % _DAY == 0:
-        return f"{seconds // _DAY} days"
-    return f"{seconds // _HOUR} hours" if seconds % _HOUR == 0 else f"{seconds // 60} minutes"
+        return quantity(seconds // _DAY, "day")
+    return quantity(seconds // _HOUR, "hour") if seconds % _HOUR == 0 else quantity(seconds // 60, "minute")
 
 
 def numbered(number: int, what: str) -> str:

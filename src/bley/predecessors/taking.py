@@ -11,6 +11,7 @@ from bley.config_file import Configuration
 from bley.core.greylist import Lifetimes, Record
 from bley.core.inherited import Inherited
 from bley.core.mail import Triplet
+from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
 from bley.database import Database
 from bley.predecessors.bley2 import has_bley2, read_bley2
@@ -93,4 +94,5 @@ async def _take_over(
     finally:
         await engine.dispose()
     for reason, count in taking.skipped.items():
-        _log.info("store: %d records of bley 2 were not taken over: %s", count, reason)
+        words = f"{quantity(count, 'record')} of bley 2 {'was' if count == 1 else 'were'}"
+        _log.info("store: %s not taken over: %s", words, reason)

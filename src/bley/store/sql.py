@@ -17,6 +17,7 @@ from bley.core.decision import KeptDecision
 from bley.core.errors import StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Triplet
+from bley.core.quantity import quantity
 from bley.core.statistics import Count
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
@@ -91,7 +92,7 @@ class SqlEngine:
         if is_new and is_empty:
             _log.info("store: %s is new, no records were in it", self.place)
         if inherited and is_new:
-            _log.info("store: took over %d records of bley 2, its tables stay as they are", len(inherited))
+            _log.info("store: took over %s of bley 2, its tables stay as they are", quantity(len(inherited), "record"))
 
     def _rename_columns_of_version_1(self, connection: sa.Connection) -> None:
         there = {column["name"] for column in sa.inspect(connection).get_columns(counts.name)}
