@@ -12,6 +12,7 @@ from bley.core.errors import StoreError
 from bley.core.greylist import Record
 from bley.core.inherited import Inherited
 from bley.core.mail import Triplet
+from bley.core.quantity import quantity
 from bley.core.wanted import Wanted
 from bley.interruption import InterruptedWorkError, Interruption
 from bley.json_lines import header, line
@@ -76,7 +77,10 @@ class StoreCommands:
         return count
 
     async def forget(self, wanted: Wanted) -> list[tuple[Triplet, Record]]:
-        """Forget the records that are meant, here and in every running bley; which."""
+        """Forget the records that are meant, here and in every running bley; which.
+
+        Raises ValueError where `wanted` names nothing, as Wanted.normalised says.
+        """
         wanted, normalised = wanted.folded, wanted.normalised(self._configuration.triplet_rules)
         found: list[tuple[Triplet, Record]] = []
         async with self._engine() as engine:
@@ -86,12 +90,14 @@ class StoreCommands:
                     advance(len(records))
                     self._stop_if_wanted("nothing is forgotten")
             for start in range(0, 0 if self._dry_run else len(found), _PORTION):
-                self._stop_if_wanted(f"only {start} records are forgotten")
+                self._stop_if_wanted(f"only {quantity(start, 'record')} forgotten")
                 await engine.forget([triplet for triplet, _ in found[start : start + _PORTION]])
         return found
 
     def _stop_after(self, taken: int) -> None:
-        self._stop_if_wanted(f"{taken} records were taken over; do it again for all")
+        self._stop_if_wanted(
+            f"{quantity(taken, 'record')} {'was' if taken == 1 else 'were'} taken over; do it again for all"
+        )
 
     def _stop_if_wanted(self, what: str) -> None:
         if self._interruption.is_wanted:
@@ -121,7 +127,7 @@ def _progress(what: str) -> Iterator[Callable[[float], None]]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn(f"{what}: {{task.completed:,.0f}} records"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn(f"{what} records: {{task.completed:,.0f}}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda count: progress.advance(task, count)

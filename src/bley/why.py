@@ -11,7 +11,7 @@ from bley.core.evidence import Check
 from bley.core.greylist import Record, Standing, Status
 from bley.core.mail import Triplet
 from bley.core.search import DecisionQuery, Search, StoredDecision
-from bley.core.sequel import Sequel, places, record_of, sequel, shown_seconds, waited_query
+from bley.core.sequel import Sequel, places, places_of_any, record_of, sequel, shown_seconds, waited_query
 from bley.core.steps import (
     Step,
     finding_steps,
@@ -21,6 +21,7 @@ from bley.core.steps import (
     shown_triplet,
     shown_verdict,
 )
+from bley.core.triplet import TripletRules
 from bley.documents import instant_document, record_document
 from bley.store.history import History
 
@@ -133,7 +134,7 @@ async def why(history: History, configuration: Configuration, text: str, limit: 
     decisions = await history.decisions(DecisionQuery(search=search), limit)
     records = await history.records(search, limit)
     deferrals = [decision for decision in decisions if decision.defers and decision.triplet]
-    known = await history.find([place for deferral in deferrals for place in places(deferral, rules)])
+    known = await history.find([place for each in decisions for place in _all_places(each, rules)])
     waited = await history.decisions(waited_query(deferrals), _MOST_WAITED) if deferrals else []
 
     def told(decision: StoredDecision) -> Told:
@@ -141,9 +142,14 @@ async def why(history: History, configuration: Configuration, text: str, limit: 
         if decision in deferrals:
             record = record_of(decision, known, rules)
             became = sequel(decision, record, waited, configuration.settings.timing, now)
-        return Told(decision, became, advice(decision, configuration.list_files))
+        kept_under = [place for place in _all_places(decision, rules) if place in known]
+        return Told(decision, became, advice(decision, configuration.list_files, kept_under))
 
     return Account(configuration, text, now, list(map(told, decisions)), records)
+
+
+def _all_places(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
+    return [*places(decision, rules), *places_of_any(decision, rules)]
 
 
 def _why_not(_check: Check) -> str:

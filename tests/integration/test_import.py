@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
+from bley.core.quantity import quantity
 from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
 from tests.integration.database_server import PASSWORD, wait_until
 from tests.integration.greylisters import (
@@ -244,7 +245,7 @@ class TestPostgrey:
         write_berkeley_db(tmp_path / "postgrey.db", dict.fromkeys(keys, b"%d,%d" % (now - 400, now)))
         bley = new_bley(tmp_path, servers, "sqlite", ipv4_prefix=28)
         assert bley.run("import", "postgrey", tmp_path) == (
-            "postgrey: 1 records taken over, 1 skipped\n"
+            "postgrey: 1 record taken over, 1 skipped\n"
             "       1  of a network whose addresses ipv4_prefix, ipv6_prefix or greylist_by tell apart\n"
         )
         assert [each["client"] for each in exported(bley)] == ["192.0.2.0/28"]
@@ -257,7 +258,7 @@ class TestPostgrey:
         write_berkeley_db(tmp_path / "postgrey.db", triplets)
         found = on_each_engine(lambda bley: told_and_exported(bley, "postgrey", tmp_path), tmp_path, servers)
         for told, records in found.values():
-            assert told == "postgrey: 1 records taken over, 3 skipped\n       3  not readable\n"
+            assert told == "postgrey: 1 record taken over, 3 skipped\n       3  not readable\n"
             assert [each["sender"] for each in records] == ["plain@example.com"]
 
 
@@ -344,7 +345,7 @@ class TestDryRun:
 
         def check(bley: Bley) -> None:
             told = bley.run("import", "--dry-run", file)
-            assert told.startswith(f"{file}: 1 records would be taken over, 1 skipped\n       1  line 3: ")
+            assert told.startswith(f"{file}: 1 record would be taken over, 1 skipped\n       1  line 3: ")
             refused = bley.run("forget", "--all", "--dry-run", status=1)
             assert re.search(r"^Error: .*: (there is no such file|no bley has stored anything there)$", refused)
             assert _things_in_store(bley, servers) == ""
@@ -357,7 +358,7 @@ class TestDryRun:
         bley.run(
             "import", "--dry-run", write_lines(tmp_path / "two", [record(status="trusted"), record("2001:db8::/64")])
         )
-        assert "1 records would be forgotten" in bley.run("forget", "--dry-run", "--all")
+        assert "1 record would be forgotten" in bley.run("forget", "--dry-run", "--all")
         assert exported(bley) == [record()]
 
 
@@ -667,12 +668,12 @@ class TestPrivacy:
         senders = ("jane@example.com", "joe@example.com", "jane@example.net")
         bley.run("import", write_lines(tmp_path / "lines", [record(sender=sender) for sender in senders]))
         shown = bley.run("forget", "--dry-run", "--sender", "Jane+news@example.com")
-        assert "1 records would be forgotten" in shown
+        assert "1 record would be forgotten" in shown
         assert "jane" not in shown
         assert re.search(r"192\.0\.2\.0/24  [0-9a-f]{32}@example\.com ", shown)
         assert "2 records would be" in bley.run("forget", "--dry-run", "--sender", "example.com")
         assert "3 records would be" in bley.run("forget", "--dry-run", "--recipient", "b@example.org")
-        assert "1 records forgotten" in bley.run("forget", "--sender", "prvs=4711=jane@example.com")
+        assert "1 record forgotten" in bley.run("forget", "--sender", "prvs=4711=jane@example.com")
         assert "0 records would be" in bley.run("forget", "--dry-run", "--sender", "jane@example.com")
 
     def test_forgetting_by_what_is_shown(self, servers: Servers, tmp_path: Path) -> None:
@@ -681,7 +682,7 @@ class TestPrivacy:
         bley.run("import", write_lines(tmp_path / "lines", [record()]))
         shown = re.search(r"[0-9a-f]{32}@example\.com", bley.run("forget", "--dry-run", "--all"))
         assert shown
-        assert "1 records would be" in bley.run("forget", "--dry-run", "--sender", shown[0])
+        assert "1 record would be" in bley.run("forget", "--dry-run", "--sender", shown[0])
 
 
 FORMAT = "line 1 is not the first line of a file of `bley export`"
@@ -730,6 +731,21 @@ class TestWrongInput:
                 ["import", "postgrey", "{folder}", "--delay", "soon"],
                 2,
                 USAGE + "Invalid value for '--delay': 'soon' is not a valid integer range.",
+            ),
+            (
+                ["forget", "--sender", "@"],
+                2,
+                USAGE_FORGET + "--sender: '@' is no mail address or domain, and the null sender is <>",
+            ),
+            (
+                ["forget", "--json", "--recipient", ""],
+                2,
+                USAGE_FORGET + "--recipient: '' is no mail address or domain",
+            ),
+            (
+                ["forget", "--client", " ", "--sender", "example.com"],
+                2,
+                USAGE_FORGET + "--client: ' ' is no address, network or domain",
             ),
             (
                 ["forget"],
@@ -918,6 +934,8 @@ class TestForgetting:
             (["--sender", "Jane+news@Example.com"], [0]),
             (["--sender", "prvs=0123456789=jane@example.com", "--client", "192.0.2.0/28"], [0]),
             (["--recipient", "example.org"], [0, 1, 2, 3]),
+            (["--sender", "<>"], [1]),
+            (["--sender", "ANY@example.com", "--recipient", "ANY"], [4]),
             (["--sender", "example.com", "--recipient", "example.net"], []),
             (["--all"], [0, 1, 2, 3, 4, 5, 6]),
         ],
@@ -925,7 +943,7 @@ class TestForgetting:
     )
     def test_which_records_are_meant(self, remembering: Bley, options: list[str], expected: list[int]) -> None:
         *table, last = remembering.run("forget", "--dry-run", *options).splitlines()
-        assert last == f"{len(expected)} records would be forgotten"
+        assert last == f"{quantity(len(expected), 'record')} would be forgotten"
         times = f"{NOW - timedelta(hours=1):%Y-%m-%d %H:%M}  {NOW:%Y-%m-%d %H:%M}"
         rows = [
             [each["client"], each["sender"], each["recipient"], each["status"], times]
@@ -958,4 +976,4 @@ class TestForgetting:
         senders = ["srs0=example.net=jane+x@example.com", "list-#@example.com"]
         bley.run("import", write_lines(tmp_path / "lines", [record(sender=sender) for sender in senders]))
         for sender in senders:
-            assert "1 records would be" in bley.run("forget", "--dry-run", "--sender", sender)
+            assert "1 record would be" in bley.run("forget", "--dry-run", "--sender", sender)

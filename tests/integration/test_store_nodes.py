@@ -201,7 +201,7 @@ def forget_and_wait(nodes: Nodes) -> None:
         assert [peer.ask(mail._replace(helo_name="mx.example.net")).action for peer in peers] == [PASSED, PASSED]
         assert [peer.ask(mail).action for peer in peers] == [PASSED, PASSED]
         wait_until(lambda: bool(nodes.records("@forget.example")), "it is written", 3)
-        assert "1 records forgotten" in nodes.bleys[0].run("forget", "--client", "example.net")
+        assert "1 record forgotten" in nodes.bleys[0].run("forget", "--client", "example.net")
         end = time.monotonic() + FORGOTTEN_SECONDS
         for peer in peers:
             while peer.ask(mail).action != GREYLISTED:

@@ -61,7 +61,8 @@ def _print_account(account: Account) -> None:
     for told in account.told:
         print_steps(told.steps)
         for number, advice in enumerate(told.advice):
-            click.echo(f"{'  ' if number else 'if this was wrong: '}{printable(advice.text)}")
+            text = printable(advice.text.removesuffix(advice.command)) + advice.command
+            click.echo(f"{'  ' if number else 'if this was wrong: '}{text}")
         click.echo()
     for triplet, record in account.records:
         click.echo(f"{'record':<12}{printable(shown_triplet(triplet))}")

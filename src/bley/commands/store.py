@@ -15,6 +15,7 @@ import click
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
+from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
 from bley.core.wanted import Wanted
 from bley.database import Database, parse_database, read_password
@@ -121,12 +122,13 @@ def _database(url: str, password_file: Path | None) -> Database:
 
 def _tell(source: str, count: ImportCount, *, dry_run: bool) -> None:
     click.echo(
-        f"{source}: {count.taken} records {'would be ' if dry_run else ''}taken over, {count.skipped.total()} skipped"
+        f"{source}: {quantity(count.taken, 'record')} {'would be ' if dry_run else ''}taken over, "
+        f"{count.skipped.total()} skipped"
     )
     for reason, number in count.skipped.most_common(_MAX_REASONS):
         click.echo(f"{number:>8}  {printable(reason)}")
     if len(count.skipped) > _MAX_REASONS:
-        click.echo(f"          and {len(count.skipped) - _MAX_REASONS} reasons more")
+        click.echo(f"          and {quantity(len(count.skipped) - _MAX_REASONS, 'reason')} more")
 
 
 @click.command()
@@ -138,14 +140,16 @@ def export(before: Path | None, file: Path | None, target: str) -> None:
     commands = StoreCommands(load_settings(file or before), utc_now(), Interruption())
     with _writing(target) as opened:
         count = run(commands.export(opened))
-    click.echo(f"{count} records exported", err=True)
+    click.echo(f"{quantity(count, 'record')} exported", err=True)
 
 
 @click.command()
 @config_option
-@click.option("--client", type=WIRE_TEXT, default="", help="An address, a network, or a domain and what is below it.")
-@click.option("--sender", type=WIRE_TEXT, default="", help="A mail address, or a domain and what is below it.")
-@click.option("--recipient", type=WIRE_TEXT, default="", help="The same.")
+@click.option("--client", type=WIRE_TEXT, help="An address, a network, or a domain and what is below it.")
+@click.option(
+    "--sender", type=WIRE_TEXT, help="A mail address, a domain and what is below it, or '<>', the null sender."
+)
+@click.option("--recipient", type=WIRE_TEXT, help="A mail address, or a domain and what is below it.")
 @click.option("--all", "everything", is_flag=True, help="All records there are.")
 @_dry_run_option
 @json_option
@@ -153,9 +157,9 @@ def export(before: Path | None, file: Path | None, target: str) -> None:
 def forget(
     before: Path | None,
     file: Path | None,
-    client: str,
-    sender: str,
-    recipient: str,
+    client: str | None,
+    sender: str | None,
+    recipient: str | None,
     everything: bool,
     dry_run: bool,
     as_json: bool,
@@ -167,7 +171,12 @@ def forget(
     wanted = Wanted(client, sender, recipient)
     if (wanted == Wanted()) != everything:
         raise click.UsageError("say which: --client, --sender, --recipient, or --all")
-    commands = StoreCommands(load_settings(file or before), utc_now(), Interruption(), dry_run=dry_run)
+    configuration = load_settings(file or before)
+    try:
+        wanted.normalised(configuration.triplet_rules)
+    except ValueError as error:
+        raise click.UsageError(f"--{error}") from error
+    commands = StoreCommands(configuration, utc_now(), Interruption(), dry_run=dry_run)
     found = run(commands.forget(wanted))
     if as_json:
         print_document({"is_dry_run": dry_run, "forgotten": [record_document(*each) for each in found]})
@@ -177,7 +186,7 @@ def forget(
         print_table(titles, map(_row, found[:_MAX_SHOWN]))
     if dry_run and len(found) > _MAX_SHOWN:
         click.echo(f"and {len(found) - _MAX_SHOWN} more")
-    click.echo(f"{len(found)} records {'would be ' if dry_run else ''}forgotten")
+    click.echo(f"{quantity(len(found), 'record')} {'would be ' if dry_run else ''}forgotten")
 
 
 def _row(item: tuple[Triplet, Record]) -> list[str]:

@@ -6,15 +6,16 @@ The most fitting advice is the first. Texts may hold values from the wire: who s
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bley.core.evidence import Check
 from bley.core.exemptions import is_mail_address, is_name
 from bley.core.known_lists import find_known_list
-from bley.core.mail import parse_address
+from bley.core.mail import Triplet, parse_address
 from bley.core.policy import Reason
 from bley.core.search import StoredDecision
+from bley.core.wanted import NULL_SENDER
 
 __all__ = ["Advice", "ListFile", "ListFiles", "advice"]
 
@@ -42,11 +43,15 @@ _SETTINGS = {
 
 
 class Advice(NamedTuple):
-    """One thing to do: a text that goes on from `if this was wrong:`, and the line for a list file, if any."""
+    """One thing to do: a text that goes on from `if this was wrong:`, and the line for a list file, if any.
+
+    The text may end with a command, in which a shell's codes stand for all that is not printable.
+    """
 
     text: str
     entry: str = ""
     file: str = ""
+    command: str = ""
 
 
 class ListFile(NamedTuple):
@@ -66,11 +71,14 @@ class ListFiles(NamedTuple):
     is_private: bool = False
 
 
-def advice(decision: StoredDecision, files: ListFiles) -> list[Advice]:
-    """What can be done about mail like this, the most fitting first; nothing where bley did not judge."""
+def advice(decision: StoredDecision, files: ListFiles, kept_under: Sequence[Triplet] = ()) -> list[Advice]:
+    """What can be done about mail like this, the most fitting first; nothing where bley did not judge.
+
+    `kept_under`: where its records are, if that is known; else the decision's triplet stands for them.
+    """
     if decision.defers and decision.reason != Reason.STORE_ERROR:
         return [*_exempting(decision, files), *_telling(decision)]
-    return list(_delaying(decision))
+    return list(_delaying(decision, kept_under))
 
 
 def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
@@ -124,7 +132,7 @@ def _listing(decision: StoredDecision, check: Check) -> list[str]:
     return [each["list"] for each in finding.get("lists", ()) if each.get("weight")]
 
 
-def _delaying(decision: StoredDecision) -> Iterator[Advice]:
+def _delaying(decision: StoredDecision, kept_under: Sequence[Triplet]) -> Iterator[Advice]:
     """What to do about a pass."""
     match decision.reason:
         case Reason.EXEMPT_CLIENT | Reason.EXEMPT_SENDER | Reason.EXEMPT_RECIPIENT:
@@ -134,13 +142,28 @@ def _delaying(decision: StoredDecision) -> Iterator[Advice]:
             elif rest:
                 yield Advice(f"take the entry out of {file}, line {rest.partition(':')[0]}, {_RELOAD}", file=file)
         case Reason.KNOWN | Reason.WAITED if decision.triplet:
-            names = "client", "sender", "recipient"
-            options = [
-                f"--{name} {shlex.quote(text)}" for name, text in zip(names, decision.triplet, strict=True) if text
-            ]
-            yield Advice(f"make it a stranger again: bley forget {' '.join(options)}")
+            command = " && ".join(map(_forgetting, kept_under or [decision.triplet]))
+            yield Advice(f"make it a stranger again: {command}", command=command)
         case Reason.TRUSTED:
             for name in _listing(decision, Check.DNSWL):
                 yield Advice(f"take {name} out of dnswls, or raise dnswl_threshold")
         case reason if reason in _SETTINGS:
             yield Advice(_SETTINGS[Reason(reason)])
+
+
+def _forgetting(triplet: Triplet) -> str:
+    """The command that forgets this record."""
+    texts = triplet._replace(sender=triplet.sender or NULL_SENDER)._asdict()
+    return " ".join(["bley forget", *(f"--{name} {_quoted(text)}" for name, text in texts.items())])
+
+
+def _quoted(text: str) -> str:
+    """One word of a shell's line; with codes it is one of bash, zsh, ksh, or POSIX 2024."""
+    if text.isprintable() and "\\" not in text:
+        return shlex.quote(text)
+    coded = (each if each.isprintable() and each not in "\\'" else _octal(each) for each in text)
+    return f"$'{''.join(coded)}'"
+
+
+def _octal(character: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in character.encode())

@@ -1,14 +1,15 @@
 """What somebody looks for among decisions and records, in one text as it stands in the log."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from bley.core.mail import Network, Triplet, parse_address, parse_network
+from bley.core.domains import a_labels, with_a_labels
+from bley.core.mail import Network, Triplet, parse_address
 from bley.core.triplet import TripletRules
-from bley.core.wanted import Wanted, is_in_domain
+from bley.core.wanted import is_in_domain, is_near, mail_domain, named_domain, named_network
 
 __all__ = ["DecisionQuery", "Search", "StoredDecision"]
 
@@ -60,10 +61,7 @@ class Search:
     @cached_property
     def network(self) -> Network | None:
         """The IP address, or the network; None where it is neither."""
-        try:
-            return parse_network(self.word.strip("[]"))
-        except ValueError:
-            return None
+        return named_network(self.word.strip("[]"))
 
     @cached_property
     def addresses(self) -> frozenset[str]:
@@ -72,37 +70,45 @@ class Search:
             return frozenset([""])
         if not self.word.rpartition("@")[0]:
             return frozenset()
-        return frozenset([self.word.casefold(), self.rules.sender(self.word), self.rules.recipient(self.word)])
+        return self._forms(self.word, self.rules.sender, self.rules.recipient)
 
     @cached_property
     def domain(self) -> str:
-        """What may be a host name or domain."""
-        return self.word.removeprefix("@").rstrip(".").casefold()
+        """What may be a host name or domain, as these are compared; an empty one fits none."""
+        return named_domain(self.word)
 
     def fits(self, decision: StoredDecision) -> bool:
         """Whether the decision is meant."""
         if self.network:
-            address = parse_address(decision.client_address)
-            return address is not None and address.version == self.network.version and address in self.network
+            return _is_in_network(decision.client_address, self.network)
         sender, recipient = decision.sender, decision.recipient
         if self.addresses:
-            forms = {sender.casefold(), self.rules.sender(sender)}
-            if recipient:
-                forms |= {recipient.casefold(), self.rules.recipient(recipient)}
+            forms = self._forms(sender, self.rules.sender)
+            if recipient.strip():
+                forms |= self._forms(recipient, self.rules.recipient)
             return not self.addresses.isdisjoint(forms)
-        names = decision.client_name, decision.helo_name, *(mail.rpartition("@")[2] for mail in (sender, recipient))
+        domains = *map(a_labels, (decision.client_name, decision.helo_name)), *map(mail_domain, (sender, recipient))
         return self.word in (decision.instance, decision.queue_id) or any(
-            is_in_domain(name.rstrip(".").casefold(), self.domain) for name in names
+            is_in_domain(domain, self.domain) for domain in domains
         )
 
     def fits_triplet(self, triplet: Triplet) -> bool:
         """Whether the triplet's record is meant."""
-        if self.addresses:
-            return not self.addresses.isdisjoint((triplet.sender, triplet.recipient))
         if self.network:
-            return Wanted(client=self.word.strip("[]")).fits(triplet)
-        kinds = Wanted(client=self.domain), Wanted(sender=self.domain), Wanted(recipient=self.domain)
-        return any(wanted.fits(triplet) for wanted in kinds)
+            return is_near(triplet.client, self.network)
+        if self.addresses:
+            return not self.addresses.isdisjoint(map(with_a_labels, (triplet.sender, triplet.recipient)))
+        domains = a_labels(triplet.client), mail_domain(triplet.sender), mail_domain(triplet.recipient)
+        return any(is_in_domain(domain, self.domain) for domain in domains)
+
+    def _forms(self, address: str, *rules: Callable[[str], str]) -> frozenset[str]:
+        """The mail address as it came, and as each of these rules keeps it."""
+        return frozenset(with_a_labels(form) for form in (address.casefold(), *(rule(address) for rule in rules)))
+
+
+def _is_in_network(text: str, network: Network) -> bool:
+    address = parse_address(text)
+    return address is not None and address.version == network.version and address in network
 
 
 @dataclass(frozen=True)

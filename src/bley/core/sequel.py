@@ -18,9 +18,9 @@ from bley.core.mail import Triplet, parse_address
 from bley.core.policy import Reason
 from bley.core.search import DecisionQuery, StoredDecision
 from bley.core.steps import shown_instant
-from bley.core.triplet import TripletRules
+from bley.core.triplet import ANY, TripletRules
 
-__all__ = ["Fate", "Sequel", "places", "record_of", "sequel", "shown_seconds", "waited_query"]
+__all__ = ["Fate", "Sequel", "places", "places_of_any", "record_of", "sequel", "shown_seconds", "waited_query"]
 
 
 class Fate(Enum):
@@ -101,7 +101,16 @@ def places(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
     triplet, address = decision.triplet, parse_address(decision.client_address)
     if triplet is None or address is None:
         return [triplet] if triplet else []
-    return list(dict.fromkeys([triplet, triplet._replace(client=rules.network(address))]))
+    return list(dict.fromkeys([triplet, triplet._replace(client=rules.client(address, ""))]))
+
+
+def places_of_any(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
+    """Where records of other greylisters may be by which it is known, for any sender or recipient."""
+    triplet, address = decision.triplet, parse_address(decision.client_address)
+    if triplet is None or address is None:
+        return []
+    senders = triplet.sender, f"{ANY}@{triplet.sender.rpartition('@')[2]}", ANY
+    return [Triplet(rules.client(address, ""), sender, ANY) for sender in senders]
 
 
 def record_of(decision: StoredDecision, records: Mapping[Triplet, Record], rules: TripletRules) -> Record | None:

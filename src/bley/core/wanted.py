@@ -1,68 +1,116 @@
-"""Which records a person means who names a client, a sender or a recipient."""
+"""Which records a person means by the name of a client, a sender or a recipient."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from bley.core.domains import a_labels, with_a_labels
 from bley.core.mail import Network, Triplet, parse_network
-from bley.core.triplet import TripletRules
+from bley.core.triplet import ANY, TripletRules
 
-__all__ = ["Wanted", "is_in_domain"]
+__all__ = ["NULL_SENDER", "Wanted", "is_in_domain", "is_near", "mail_domain", "named_domain", "named_network"]
+
+NULL_SENDER = "<>"
+"""The null sender, as RFC 5321 4.5.5 writes it; in a triplet it is the empty text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """All records that fit each text which is not empty.
+    """All records that fit each text that is given; None is not given.
 
     `client`: an address or network, for all that overlap it, or a domain and what is below it. `sender`, `recipient`: a
-    mail address, by the same rules as its triplets', or a domain and what is below it.
+    mail address, by the same rules as its triplets', or a domain and what is below it; `<>` is the null sender.
     """
 
-    client: str = ""
-    sender: str = ""
-    recipient: str = ""
+    client: str | None = None
+    sender: str | None = None
+    recipient: str | None = None
 
     @property
     def folded(self) -> "Wanted":
         """The same, as it may be copied from a list of triplets."""
-        return Wanted(self.client.casefold(), self.sender.casefold(), self.recipient.casefold())
+        return Wanted(*(text and text.casefold() for text in (self.client, self.sender, self.recipient)))
 
     def normalised(self, rules: TripletRules) -> "Wanted":
-        """The same, in the words of triplets that are kept by these rules."""
-        is_address = "@" in self.sender.strip("@"), "@" in self.recipient.strip("@")
+        """The same, in the words of triplets that are kept by these rules.
+
+        Raises ValueError where nothing is left of a text: as a condition it would mean every record.
+        """
         return Wanted(
-            self.client.casefold(),
-            rules.sender(self.sender) if is_address[0] else self.sender.strip("@").casefold(),
-            rules.recipient(self.recipient) if is_address[1] else self.recipient.strip("@").casefold(),
-        )
+            self.client and _client(self.client),
+            self.sender and _sender(self.sender, rules),
+            self.recipient and _mail(self.recipient, rules.recipient),
+        )._checked(self)
+
+    def _checked(self, given: "Wanted") -> "Wanted":
+        for name in self.__slots__:
+            if getattr(self, name) == "":
+                hint = ", and the null sender is <>" if name == "sender" else ""
+                kinds = "address, network or domain" if name == "client" else f"mail address or domain{hint}"
+                raise ValueError(f"{name}: {getattr(given, name)!r} is no {kinds}")
+        return self
 
     def fits(self, triplet: Triplet) -> bool:
-        """Whether the triplet is meant; the texts are `normalised`."""
+        """Whether the triplet is meant; the texts are `normalised` or `folded`."""
         return (
-            _fits_client(triplet.client, self.client)
-            and _fits_mail(triplet.sender, self.sender)
-            and _fits_mail(triplet.recipient, self.recipient)
+            (self.client is None or _fits_client(triplet.client, self.client))
+            and (self.sender is None or _fits_mail(triplet.sender, self.sender))
+            and (self.recipient is None or _fits_mail(triplet.recipient, self.recipient))
         )
 
 
-def _fits_client(client: str, wanted: str) -> bool:
-    if not wanted:
-        return True
-    networks = _network(client), _network(wanted)
-    if networks[0] and networks[1]:
-        return networks[0].version == networks[1].version and networks[0].overlaps(networks[1])
-    return not any(networks) and is_in_domain(client, wanted)
+def _client(text: str) -> str:
+    word = text.strip().strip("[]")
+    return word if named_network(word) else named_domain(word)
 
 
-def _network(text: str) -> Network | None:
+def _sender(text: str, rules: TripletRules) -> str:
+    return NULL_SENDER if text.strip() == NULL_SENDER else _mail(text, rules.sender)
+
+
+def _mail(text: str, normalise: Callable[[str], str]) -> str:
+    """A mail address as it is kept; a domain otherwise. Empty where it is neither."""
+    word = text.strip().removeprefix("<").removesuffix(">").strip()
+    if word == ANY or word.startswith(f"{ANY}@"):
+        return with_a_labels(word)
+    return with_a_labels(normalise(word)) if word.rpartition("@")[0].strip("@") else named_domain(word)
+
+
+def named_network(text: str) -> Network | None:
+    """An IP address as a network of one, or a network; None where it is neither."""
     try:
         return parse_network(text)
     except ValueError:
         return None
 
 
+def named_domain(text: str) -> str:
+    """The domain that a person may write as `.example.com` or `@example.com`, as domains are compared, or nothing."""
+    return a_labels(text.strip().strip("@").strip().strip("."))
+
+
+def mail_domain(address: str) -> str:
+    """The domain of a mail address, as domains are compared; empty where it has none."""
+    return a_labels(address.rpartition("@")[2])
+
+
+def _fits_client(client: str, wanted: str) -> bool:
+    if network := named_network(wanted):
+        return is_near(client, network)
+    return named_network(client) is None and is_in_domain(a_labels(client), wanted)
+
+
+def is_near(client: str, network: Network) -> bool:
+    """Whether a triplet's client is a network or an address that shares addresses with this network."""
+    own = named_network(client)
+    return own is not None and own.version == network.version and own.overlaps(network)
+
+
 def _fits_mail(address: str, wanted: str) -> bool:
-    return not wanted or address == wanted or is_in_domain(address.rpartition("@")[2], wanted)
+    if wanted == NULL_SENDER:
+        return not address
+    return with_a_labels(address) == wanted or is_in_domain(mail_domain(address), wanted)
 
 
 def is_in_domain(name: str, wanted: str) -> bool:
-    """Whether the name is this domain or below it; both case-folded."""
-    return name == wanted or name.endswith(f".{wanted}")
+    """Whether the name is this domain or below it, both as domains are compared. No name is in the empty domain."""
+    return bool(wanted) and (name == wanted or name.endswith(f".{wanted}"))

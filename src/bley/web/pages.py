@@ -80,6 +80,7 @@ class Pages:
 
     async def _show_decision(self, request: web.Request) -> web.Response:
         decision = await decision_of(self._source, request)
+        kept_under = await self._source.kept_under(decision)
         return await _page(
             "decision.html",
             decision=decision,
@@ -87,7 +88,7 @@ class Pages:
             findings=findings(decision.details),
             sums=sums(decision.details, self._source.configuration.settings.thresholds),
             sequel=await self._source.sequel(decision),
-            advice=advice(decision, self._source.configuration.list_files),
+            advice=advice(decision, self._source.configuration.list_files, kept_under),
             now=self._source.clock(),
         )
 

@@ -11,7 +11,7 @@ from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.core.periods import Period
 from bley.core.search import DecisionQuery, StoredDecision
-from bley.core.sequel import Sequel, places, record_of, sequel, waited_query
+from bley.core.sequel import Sequel, places, places_of_any, record_of, sequel, waited_query
 from bley.core.statistics import Count
 from bley.database import Database
 from bley.ports import Clock, utc_now
@@ -118,6 +118,11 @@ class Source:
         records = await self._history("quick").find(places(decision, rules))
         waited = await self._history("search").decisions(waited_query([decision]), _LATER)
         return sequel(decision, record_of(decision, records, rules), waited, timing, self.clock())
+
+    async def kept_under(self, decision: StoredDecision) -> Sequence[Triplet]:
+        """Where its records are. Raises StoreError."""
+        rules = self.configuration.triplet_rules
+        return list(await self._history("quick").find([*places(decision, rules), *places_of_any(decision, rules)]))
 
     async def close(self) -> None:
         """Let go of the store."""

@@ -6,7 +6,7 @@ import pytest
 
 from bley.core.advice import Advice, ListFile, ListFiles, advice
 from bley.core.exemptions import read_clients, read_mail_addresses
-from bley.core.mail import parse_address
+from bley.core.mail import Triplet, parse_address
 from bley.core.search import StoredDecision
 from tests.fakes import NOON
 
@@ -115,6 +115,25 @@ class TestOfAPass:
         """By a line for the shell, whatever the sender is called."""
         (only,) = _texts(_passed(reason, details={"triplet": ["example.com", "$(reboot)@example.com", "jane@b"]}))
         assert only.endswith("bley forget --client example.com --sender '$(reboot)@example.com' --recipient jane@b")
+
+    def test_the_null_sender_is_named(self) -> None:
+        (only,) = _texts(_passed("known", details={"triplet": ["example.com", "", "jane@b"]}))
+        assert only.endswith("bley forget --client example.com --sender '<>' --recipient jane@b")
+
+    def test_what_cannot_be_shown_is_a_code_for_the_shell(self) -> None:
+        sender = "a'\\x1b\x1b\u2028ü@example.com"
+        (only,) = _texts(_passed("known", details={"triplet": ["example.com", sender, "jane@b"]}))
+        assert r" --sender $'a\047\134x1b\033\342\200\250ü@example.com' " in only
+        assert only.isprintable()
+
+    def test_the_place_is_named_where_the_record_is(self) -> None:
+        """One kept under the client's network, and a second one from another time."""
+        places = Triplet("192.0.2.0/24", "", "jane@b"), Triplet("192.0.2.0/24", "ANY", "ANY")
+        (only,) = advice(_passed("known"), FILES, places)
+        assert only.text == (
+            "make it a stranger again: bley forget --client 192.0.2.0/24 --sender '<>' --recipient jane@b"
+            " && bley forget --client 192.0.2.0/24 --sender ANY --recipient ANY"
+        )
 
     def test_an_allowlist_is_left_out(self) -> None:
         lists = [{"list": "list.dnswl.org", "is": "…", "says": "", "weight": 1}]

@@ -1,6 +1,10 @@
 """Which records are meant: as many as fit what was said, and never one more."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY, TripletRules
@@ -88,6 +92,52 @@ def test_all_that_is_said_must_fit() -> None:
         assert not _fits(other, TRIPLET)
 
 
+@pytest.mark.parametrize("text", ["", " ", "@", " @ ", "<@>", "<", ".", "..", "@.", "\u3002", "\u3000", "[]", "@@"])
+@pytest.mark.parametrize("name", ["client", "sender", "recipient"])
+def test_what_names_nothing_is_refused(name: str, text: str) -> None:
+    """It would mean all records, which only `--all` does."""
+    if (name, text) in {("sender", "[]"), ("recipient", "[]"), ("client", "<@>"), ("client", "<")}:
+        assert not _fits(Wanted(**{name: text}), TRIPLET)
+        return
+    with pytest.raises(ValueError, match=f"^{name}: .* is no "):
+        Wanted(**{name: text}).normalised(RULES)
+
+
+@given(st.text(alphabet=st.sampled_from("@. <>[]+=#/:\u3002\u3000\u200b\u00ad"), max_size=6))
+def test_no_text_of_marks_alone_means_all_records(text: str) -> None:
+    """Whatever is left of it, a record that has nothing of it is not meant."""
+    for name in ("client", "sender", "recipient"):
+        with contextlib.suppress(ValueError):
+            assert not _fits(Wanted(**{name: text}), Triplet("example.com", "john@example.com", "jane@example.org"))
+
+
+@pytest.mark.parametrize("text", ["<>", " <> "])
+def test_the_null_sender_is_meant_by_its_brackets(text: str) -> None:
+    assert _fits(Wanted(sender=text), Triplet("c", "", "r"))
+    assert not _fits(Wanted(sender=text), TRIPLET)
+    with pytest.raises(ValueError, match=r"^recipient: "):
+        Wanted(recipient=text).normalised(RULES)
+
+
+@pytest.mark.parametrize(
+    ("kept", "wanted"),
+    [
+        ("jane@xn--mnchen-3ya.example", "jane@MÜNCHEN.example"),
+        ("jane@münchen.example", "jane@xn--mnchen-3ya.example"),
+        ("jane@mx.xn--mnchen-3ya.example", "münchen.example"),
+        ("jane@mx.münchen.example", "@xn--mnchen-3ya.example."),
+        ("strasse@example.org", "Straße@example.org"),
+    ],
+)
+def test_a_domain_is_meant_by_its_a_labels_and_by_its_u_labels(kept: str, wanted: str) -> None:
+    assert _fits(Wanted(sender=wanted), Triplet("c", kept, "r"))
+    assert _fits(Wanted(client=wanted.rpartition("@")[2]), Triplet(kept.rpartition("@")[2], "s", "r"))
+
+
+def test_a_network_of_mapped_addresses_is_ipv4() -> None:
+    assert _fits(Wanted(client="::ffff:192.0.2.0/120"), TRIPLET)
+
+
 def test_nothing_said_is_all() -> None:
     assert _fits(Wanted(), TRIPLET)
 
@@ -112,3 +162,9 @@ def test_records_for_any_are_those_of_their_client_and_domain() -> None:
     assert _fits(Wanted(client="192.0.2.1"), kept)
     assert _fits(Wanted(sender="example.com"), kept)
     assert not _fits(Wanted(sender="john@example.com"), kept)
+
+
+@pytest.mark.parametrize(("kept", "fits"), [(Triplet("c", f"{ANY}@example.com", ANY), True), (TRIPLET, False)])
+def test_records_for_any_can_be_named(kept: Triplet, fits: bool) -> None:
+    assert _fits(Wanted(sender=f"{ANY}@example.com"), kept) is fits
+    assert _fits(Wanted(recipient=ANY), kept) is fits
