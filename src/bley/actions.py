@@ -6,13 +6,17 @@ from email.utils import format_datetime
 from bley import __version__
 from bley.config import Settings
 from bley.core.decision import Decision
-from bley.core.mail import Action
+from bley.core.mail import Action, Request
 from bley.core.recent import Recent
 
 __all__ = ["DUNNO", "Actions"]
 
 _INSTANCE_VALID = timedelta(hours=1)
 """How long one message's recipients can follow each other."""
+
+_MOST_MESSAGES = 20_000
+"""Messages of which a header is remembered, some 3 MB: of the last 10,000 in any case, whose recipients come within
+seconds. `cache_size` is not asked: a message never gets two headers."""
 
 DUNNO = Action("DUNNO")
 
@@ -22,7 +26,7 @@ class Actions:
 
     def __init__(self, settings: Settings, hostname: str) -> None:
         self._hostname = hostname
-        self._marked = Recent[str, bool](_INSTANCE_VALID, settings.cache_size)
+        self._marked = Recent[int, bool](_INSTANCE_VALID, _MOST_MESSAGES)
         self.reconfigure(settings)
 
     def reconfigure(self, settings: Settings) -> None:
@@ -30,22 +34,34 @@ class Actions:
         self._reject_msg, self._header = settings.reject_msg, settings.greylist_header
         self._observes = settings.mode == "observe"
 
-    def action(self, decision: Decision, now: datetime) -> Action:
-        """DEFER_IF_PERMIT for a deferral, PREPEND once for a message that waited, else DUNNO."""
+    def action(self, decision: Decision, now: datetime, steady: datetime | None = None) -> Action:
+        """DEFER_IF_PERMIT for a deferral, PREPEND once for a message that waited, else DUNNO; when observing, DUNNO.
+
+        `steady` is the instant by the clock that nobody sets, if that is another than `now`'s.
+        """
+        if self._observes:
+            return DUNNO
         if decision.defers:
-            return DUNNO if self._observes else self._defer(decision)
-        if decision.delayed is not None and self._header:
-            return self._mark(decision.request.instance, decision.delayed, now)
+            return self._defer(decision)
+        if decision.delayed is not None and self._header and not self._is_marked(decision.request, steady or now):
+            return self._mark(decision.delayed, now)
         return DUNNO
 
     def _defer(self, decision: Decision) -> Action:
         values = {"wait": decision.wait_seconds, "reason": decision.reason.value}
         return Action("DEFER_IF_PERMIT", self._reject_msg % values)
 
-    def _mark(self, instance: str, delayed: timedelta, now: datetime) -> Action:
-        if instance and self._marked.get(instance, now):
-            return DUNNO
-        self._marked.put(instance, True, now)
+    def _is_marked(self, request: Request, now: datetime) -> bool:
+        """Whether the message has its header; if not, it gets it now. Without an instance nobody can know."""
+        if not request.instance:
+            return False
+        key = hash(request.instance)
+        if self._marked.get(key, now):
+            return True
+        self._marked.put(key, True, now)
+        return False
+
+    def _mark(self, delayed: timedelta, now: datetime) -> Action:
         values = {
             "delta": int(delayed.total_seconds()),
             "version": __version__,

@@ -1,15 +1,16 @@
 """What the service needs of the world, and nothing about who provides it."""
 
+import time
 from asyncio import Future
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Sighting
 from bley.core.mail import Triplet
 
-__all__ = ["Clock", "Resolver", "ResourceRecord", "RrType", "Store", "UncachedResolver", "utc_now"]
+__all__ = ["Clock", "Resolver", "ResourceRecord", "RrType", "Store", "UncachedResolver", "steady_now", "utc_now"]
 
 _T = TypeVar("_T")
 
@@ -20,6 +21,17 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The system's clock."""
     return datetime.now(UTC)
+
+
+_STEADY_ZERO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def steady_now() -> datetime:
+    """An instant of a clock that nobody sets, whatever happens to the system's: only its differences mean something.
+
+    Durations within a process are measured by it; what is stored or shown has the system's instants.
+    """
+    return _STEADY_ZERO + timedelta(seconds=time.monotonic())
 
 
 RrType = Literal["A", "AAAA", "MX", "NS", "PTR", "TXT"]

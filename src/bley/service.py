@@ -23,7 +23,7 @@ from bley.core.triplet import ANY
 from bley.known_mail import KnownMail
 from bley.log import DecisionLog
 from bley.metrics import CACHE_HITS, count, observe_answer
-from bley.ports import Clock, Store
+from bley.ports import Clock, Store, steady_now, utc_now
 
 __all__ = ["Service"]
 
@@ -71,9 +71,17 @@ class Service:
     """Decides and answers; keeps the short memories of known triplets and of clients just judged."""
 
     def __init__(
-        self, configuration: Configuration, store: Store, checks: _Checks, clock: Clock, hostname: str
+        self,
+        configuration: Configuration,
+        store: Store,
+        checks: _Checks,
+        clock: Clock,
+        hostname: str,
+        steady: Clock | None = None,
     ) -> None:
         self._store, self._clock = store, clock
+        # A test's clock, which is never set, measures durations too.
+        self._steady = steady or (steady_now if clock is utc_now else clock)
         settings = configuration.settings
         self._known = KnownMail(_REFRESH, settings.cache_size, self._tell_known)
         self._clients = Recent[str, bool](settings.cache_valid, settings.cache_size)
@@ -98,7 +106,7 @@ class Service:
 
     def age(self) -> None:
         """Forget what is too old; to be called now and then."""
-        self._known.age(self._clock())
+        self._known.age(self._steady())
 
     def forget(self) -> None:
         """Somebody has made the store forget something: remember nothing that was in it."""
@@ -128,7 +136,7 @@ class Service:
         if case.reason is Reason.KNOWN:
             CACHE_HITS["triplets"].inc()
             line = self._log.known_line(request)
-            self._known.add_request(line, raw, now)
+            self._known.add_request(line, raw, self._steady())
             self._known.tell_later(line, raw)
             return DUNNO
         return self._say(case, now)
@@ -163,7 +171,7 @@ class Service:
         telling.add_done_callback(self._telling.discard)
         self._log.write(decision)
         count(decision.outcome(observes=self._observes), decision.reason)
-        return self._actions.action(decision, case.now)
+        return self._actions.action(decision, case.now, self._steady())
 
     async def _tell_listings(self, decision: Decision, case: _Case) -> None:
         """Behind the answer: log and keep the lists' own words too, to which the client's operator may be referred."""
@@ -192,7 +200,7 @@ class Service:
             return Decision(request, Reason.NOT_RCPT)
         address = parse_address(request.client_address)
         if address is None or not request.recipient:
-            self._warn_incomplete(request, now)
+            self._warn_incomplete(request)
             return Decision(request, Reason.INCOMPLETE)
         if request.sasl_username:
             return Decision(request, Reason.AUTHENTICATED)
@@ -252,14 +260,14 @@ class Service:
     def _known_or_waited(self, case: _Case, record: Record) -> Decision:
         """Steps 5 and 6."""
         if case.standing is Standing.WAITED:
-            self._clients.put(case.triplet.client, True, case.now)
+            self._clients.put(case.triplet.client, True, self._steady())
             decision = case.decided(Reason.WAITED, delayed=case.now - record.first_seen)
             self._store.record_later(self._sighting(case, Status.CLEAN))
         else:
             decision = case.decided(Reason.KNOWN)
             if case.now - record.last_seen >= _REFRESH:
                 self._store.record_later(self._sighting(case, record.status))
-        self._known.add(case.triplet, case.now)
+        self._known.add(case.triplet, self._steady())
         return decision
 
     async def _early(self, case: _Case, record: Record) -> Decision:
@@ -272,14 +280,14 @@ class Service:
 
     async def _stranger(self, case: _Case) -> Decision:
         """Steps 8 and 9. A deferral is durable before it is answered; a pass need not be."""
-        was_good = self._clients.get(case.triplet.client, case.now)
+        was_good = self._clients.get(case.triplet.client, self._steady())
         evidence = NO_EVIDENCE
         if was_good is not None:
             CACHE_HITS["clients"].inc()
         if was_good is None:
             evidence = await self._checks.gather(case.request, case.address)
             status, reason = judge(evidence, self._thresholds)
-            self._clients.put(case.triplet.client, status is not Status.GREYLISTED, case.now)
+            self._clients.put(case.triplet.client, status is not Status.GREYLISTED, self._steady())
         elif was_good:
             status, reason = Status.CLEAN, Reason.CLIENT_GOOD
         else:
@@ -289,7 +297,7 @@ class Service:
             await self._store.record(sighting, case.begun + self._longest_seconds - time.monotonic())
             return case.decided(reason, evidence=evidence, defers=True, wait=self._timing.wait(attempts=0))
         self._store.record_later(sighting)
-        self._known.add(case.triplet, case.now)
+        self._known.add(case.triplet, self._steady())
         return case.decided(reason, evidence=evidence)
 
     def _sighting(self, case: _Case, status: Status, attempts: int = 0) -> Sighting:
@@ -307,7 +315,7 @@ class Service:
         self._log.write(decision)
         count(decision.outcome(observes=self._observes), decision.reason)
         self._store.keep(self._kept(decision, now))
-        return self._actions.action(decision, now)
+        return self._actions.action(decision, now, self._steady())
 
     def _kept(self, decision: Decision, now: datetime) -> KeptDecision:
         request, is_private = decision.request, bool(self._rules.privacy_key)
@@ -321,7 +329,8 @@ class Service:
         _log.exception("internal error, answered DUNNO; please report it. %r", request)
         return Decision(request, Reason.INTERNAL_ERROR)
 
-    def _warn_incomplete(self, request: Request, now: datetime) -> None:
+    def _warn_incomplete(self, request: Request) -> None:
+        now = self._steady()
         if self._warned is None or now - self._warned >= _WARN_AGAIN:
             self._warned = now
             _log.warning("no usable client_address or recipient, answered DUNNO: %r", request)

@@ -70,9 +70,9 @@ def test_no_header_is_wanted() -> None:
     assert _answer(_waited(), greylist_header="") == "DUNNO"
 
 
-def test_observed_header_is_still_put_in() -> None:
-    """It delays nobody."""
-    assert _answer(_waited(), mode="observe").startswith("PREPEND ")
+def test_when_observing_no_mail_bears_the_header() -> None:
+    """It was never delayed."""
+    assert _answer(_waited(), mode="observe") == "DUNNO"
 
 
 def test_one_header_a_message() -> None:
@@ -80,6 +80,28 @@ def test_one_header_a_message() -> None:
     actions, clock = Actions(Settings(), HOSTNAME), FakeClock()
     verbs = [actions.action(_waited(instance), clock()).verb for instance in ("1.a", "1.a", "2.b", "1.a")]
     assert verbs == ["PREPEND", "DUNNO", "PREPEND", "DUNNO"]
+
+
+@pytest.mark.parametrize("cache_size", [0, 1, 2, 100_000])
+def test_one_header_a_message_however_small_the_caches_are(cache_size: int) -> None:
+    """And however many messages come meanwhile, as long as they are not ten thousand."""
+    actions = Actions(Settings(cache_size=cache_size), HOSTNAME)
+    assert actions.action(_waited("1.a"), NOON).verb == "PREPEND"
+    for number in range(9_999):
+        actions.action(_waited(f"other {number}"), NOON)
+    assert actions.action(_waited("1.a"), NOON).verb == "DUNNO"
+    assert len(actions._marked) == 10_000
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_one_header_a_message_though_the_clock_is_set(days: int) -> None:
+    """The date in the header is the clock's, the memory is not."""
+    actions = Actions(Settings(), HOSTNAME)
+    assert actions.action(_waited("1.a"), NOON, NOON).verb == "PREPEND"
+    assert actions.action(_waited("1.a"), NOON + timedelta(days=days), NOON + timedelta(seconds=1)).verb == "DUNNO"
+    assert str(actions.action(_waited("2.b"), NOON + timedelta(days=1), NOON)).endswith(
+        "Tue, 24 Nov 2026 12:00:00 +0000"
+    )
 
 
 def test_without_instance_each_recipient_bears_it() -> None:

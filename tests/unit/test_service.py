@@ -108,6 +108,7 @@ class World:
             senders=read_mail_addresses([("senders", "bank.example\nnews@list.example")]),
             privacy_key=privacy_key,
         )
+        self.steady: FakeClock | None = None
         self.service = Service(self.configuration, self.store, self.checks, self.clock, "mx.example.org")
 
     async def answer(self, request: Request = REQUEST, /, **changes: str) -> Action:
@@ -126,6 +127,15 @@ class World:
 
     async def decide(self, **changes: str) -> Decision:
         return await self.service.decide(REQUEST._replace(**changes))
+
+    def set_clock(self, **duration: float) -> None:
+        """Set the system's clock; the one that nobody sets is another from now on."""
+        if self.steady is None:
+            self.steady = FakeClock()
+            self.service = Service(
+                self.configuration, self.store, self.checks, self.clock, "mx.example.org", self.steady
+            )
+        self.clock.advance(**duration)
 
     def back(self) -> None:
         """The store is back, and is told what it was to be told later."""
@@ -340,6 +350,56 @@ async def test_a_client_just_judged_is_not_judged_again() -> None:
     world.clock.advance(seconds=1)
     await world.answer(recipient="d@example.org")
     assert world.checks.asked == 2
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+async def test_a_client_just_judged_is_so_for_the_time_that_passes(days: int) -> None:
+    """Not for what the system's clock says, which somebody sets."""
+    world = World(GOOD, cache_valid="60s")
+    world.set_clock()
+    assert world.steady
+    await world.answer()
+    world.set_clock(days=days)
+    assert (await world.decide(recipient="c@example.org")).reason == "client-good"
+    world.steady.advance(seconds=60)
+    world.checks.evidence = BAD
+    assert (await world.decide(recipient="d@example.org")).reason == "helo"
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+async def test_a_known_triplet_is_in_memory_for_the_time_that_passes(days: int) -> None:
+    world = World(GOOD)
+    world.set_clock()
+    assert world.steady
+    await world.answer()
+    world.set_clock(days=days)
+    world.service.age()
+    assert world.answer_at_once() == Action("DUNNO")
+    world.steady.advance(hours=1)
+    world.service.age()
+    assert world.answer_at_once() is None
+
+
+@pytest.mark.parametrize("days_back", [0, 1, 400])
+async def test_who_was_deferred_by_a_clock_that_was_ahead_passes_after_the_wait(days_back: float) -> None:
+    """Counted from the first retry, as long as the clock has not come there again."""
+    world = World(cache_valid="60s", reject_msg="%(wait)s")
+    await world.answer()
+    world.clock.advance(days=-days_back)
+    assert int((await world.answer()).text) <= 360
+    world.clock.advance(minutes=6, seconds=1)
+    assert (await world.decide()).reason == "waited"
+
+
+async def test_an_incomplete_request_is_warned_of_though_the_clock_is_set_back(log: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.set_clock()
+    assert world.steady
+    await world.answer(recipient="")
+    world.set_clock(days=-1)
+    world.steady.advance(minutes=1)
+    await world.answer(recipient="")
+    assert len([line for line in log.messages if line.startswith("no usable")]) == 2
 
 
 async def test_a_good_client_s_next_triplet_is_recorded_as_clean() -> None:

@@ -212,7 +212,7 @@ class WatchedList:
         if found.fault:
             _log.warning("%s is set aside: %s; %s: see docs/lists.md", name, found.what, found.remedy)
         elif before is ListState.ILL:
-            _log.warning("%s is well again, after %s", name, str(now - since).partition(".")[0])
+            _log.warning("%s is well again, after %s", name, str(max(now - since, timedelta(0))).partition(".")[0])
             self._forget()
 
 

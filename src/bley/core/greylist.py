@@ -98,8 +98,12 @@ class Timing:
         return min(self.period + attempts * self.penalty, self.longest)
 
     def remaining(self, record: Record, now: datetime) -> timedelta:
-        """What is left of the wait; negative when it is over."""
-        return record.first_seen + self.wait(record.attempts) - now
+        """What is left of the wait; negative when it is over, and never more than the whole wait.
+
+        A first attempt in the future was recorded by a clock that has been set back since, or is another node's: the
+        next sighting makes it the present.
+        """
+        return min(record.first_seen, now) + self.wait(record.attempts) - now
 
     def standing(self, record: Record | None, now: datetime) -> Standing:
         """Where the triplet of `record` is at `now`."""

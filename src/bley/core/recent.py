@@ -1,4 +1,8 @@
-"""Bounded memories of what happened a short time ago."""
+"""Bounded memories of what happened a short time ago.
+
+Their instants are those of a clock that nobody sets (`ports.steady_now`): a memory must not last longer because the
+system's clock was set back. If it is set back all the same, what is of the future by then is forgotten.
+"""
 
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -7,6 +11,8 @@ __all__ = ["Recent", "Remembered"]
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+_NO_TIME = timedelta(0)
 
 
 class Recent(Generic[K, V]):
@@ -27,13 +33,14 @@ class Recent(Generic[K, V]):
     def get(self, key: K, now: datetime) -> V | None:
         """The value put in less than `valid` before `now`, or None."""
         entry = self._young.get(key) or self._old.get(key)
-        if entry is None or now - entry[0] >= self.valid:
+        if entry is None or not _NO_TIME <= now - entry[0] < self.valid:
             return None
         return entry[1]
 
     def put(self, key: K, value: V, now: datetime) -> None:
         """Remember `value` from `now` on, in place of what was there."""
-        if self._begun is None or now - self._begun >= self.valid or len(self._young) >= self._half:
+        is_over = self._begun is None or not _NO_TIME <= now - self._begun < self.valid
+        if is_over or len(self._young) >= self._half:
             self._young, self._old, self._begun = {}, self._young, now
         if self._half:
             self._young[key] = (now, value)
@@ -72,7 +79,7 @@ class Remembered(Generic[K, V]):
 
     def age(self, now: datetime) -> None:
         """Forget what is too old."""
-        if self._begun is None or now - self._begun >= 2 * self._half:
+        if self._begun is None or not _NO_TIME <= now - self._begun < 2 * self._half:
             self.clear()
             self._begun = now
         elif now - self._begun >= self._half:

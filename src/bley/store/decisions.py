@@ -72,7 +72,7 @@ class Decisions:
         """Count requests that were known, and keep `kept` of those for which there is room."""
         self._counts[_minute(at), "pass", Reason.KNOWN.value] += len(known)
         if self._known_at:
-            grown = self._room_for_known + KNOWN_A_SECOND * (at - self._known_at).total_seconds()
+            grown = self._room_for_known + KNOWN_A_SECOND * max((at - self._known_at).total_seconds(), 0)
             self._room_for_known = max(min(grown, KNOWN_AT_ONCE), 0)
         self._known_at = at
         room = max(min(int(self._room_for_known), MAX_WAITING - len(self._waiting)), 0)

@@ -38,6 +38,15 @@ def test_wait(attempts: int, minutes: int) -> None:
     assert TIMING.wait(attempts) == timedelta(minutes=minutes)
 
 
+@pytest.mark.parametrize("ahead", [timedelta(seconds=1), timedelta(days=1), timedelta(days=36500)])
+def test_what_remains_is_never_more_than_the_whole_wait(ahead: timedelta) -> None:
+    """A clock that was ahead has been set back: the next attempt is the first, and the one after the wait passes."""
+    record = _greylisted(-ahead, attempts=1)
+    assert TIMING.remaining(record, NOON) == timedelta(minutes=7)
+    record = merged(record, _sighting(Status.GREYLISTED, NOON))
+    assert TIMING.standing(record, NOON + timedelta(minutes=7) + INSTANT) is Standing.WAITED
+
+
 def test_remaining_counts_from_the_first_attempt() -> None:
     assert TIMING.remaining(_greylisted(timedelta(minutes=3)), NOON) == timedelta(minutes=2)
     assert TIMING.remaining(_greylisted(timedelta(minutes=3), attempts=1), NOON) == timedelta(minutes=4)

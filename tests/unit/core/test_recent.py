@@ -70,6 +70,21 @@ def test_what_is_too_old_goes() -> None:
     assert 60 <= len(recent) <= 120
 
 
+@pytest.mark.parametrize("hours_later", [0, 1, 20, 23.99])
+def test_what_is_of_the_future_is_forgotten(hours_later: float) -> None:
+    """A clock that was set back a day must not keep a client good until it is there again."""
+    recent, remembered = Recent[str, int](MINUTE, size=10), Remembered[str, int](MINUTE, size=10)
+    recent.put("a", 1, NOON)
+    remembered.put("a", 1, NOON)
+    now = NOON - timedelta(days=1) + timedelta(hours=hours_later)
+    assert recent.get("a", now) is None
+    remembered.age(now)
+    assert remembered.get("a") is None
+    for number in range(100):
+        recent.put(f"b{number}", 1, now + number * MINUTE)
+    assert len(recent) == 2, "generations turn again"
+
+
 class TestRemembered:
     HOUR = timedelta(hours=1)
 
