@@ -18,6 +18,7 @@ STOREYS = [
     ["server", "web", "web_client", "predecessors", "channel"],
     ["connection", "store", "resolver", "systemd"],
     ["cares", "uncached", "listening", "state_report"],
+    ["resolv_conf"],
     ["documents", "tables"],
     ["service"],
     ["actions", "checks", "log", "known_mail", "config_file", "json_lines", "interruption"],

@@ -8,8 +8,9 @@ from typing import Any
 import idna
 import pycares
 
-from bley.core.errors import ResolverError
+from bley.core.errors import Fault, ResolverError, SettingsError
 from bley.ports import ResourceRecord, RrType
+from bley.setting_types import split_server
 
 __all__ = ["CaresChannel", "Outcome", "RefusedNameError", "ascii_name"]
 
@@ -55,18 +56,26 @@ class RefusedNameError(ResolverError):
 
 
 class CaresChannel:
-    """Asks the given servers (none: the system's), and keeps answers for their TTL (NODATA for an hour).
+    """Asks the given servers, and keeps answers for their TTL (NODATA for an hour).
 
     A server that it does not know yet has `first_try_seconds` until it is asked again.
+    Raises SettingsError when c-ares does not take the servers.
     """
 
     def __init__(self, servers: Sequence[str], first_try_seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._fds: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._cares = pycares.Channel(
-            servers=servers or None, timeout=first_try_seconds, tries=_TRIES, sock_state_cb=self._watch
-        )
+        try:
+            self._cares = pycares.Channel(
+                servers=[_in_cares_words(server) for server in servers],
+                timeout=first_try_seconds,
+                tries=_TRIES,
+                sock_state_cb=self._watch,
+            )
+        except (pycares.AresError, ValueError) as error:  # an interface that has gone, say
+            what = f"{', '.join(servers)}: c-ares cannot ask there: {error}"
+            raise SettingsError([Fault("resolver", 0, what)]) from error
 
     def ask(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
         """`then` is called with what came of it, once: maybe before this returns. The name is one of `ascii_name`'s."""
@@ -113,6 +122,14 @@ class CaresChannel:
         """Have it look at the time."""
         self._cares.process_fd(_NO_FD, _NO_FD)
         self._timer = self._loop.call_later(_TICK_SECONDS, self._tick) if self._fds else None
+
+
+def _in_cares_words(server: str) -> str:
+    """A server of the setting `resolver` as c-ares writes it. Raises ValueError when it is none."""
+    address, port = split_server(server)
+    address, _, interface = address.partition("%")
+    place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{place}%{interface}" if interface else place
 
 
 def ascii_name(name: str) -> str:

@@ -7,8 +7,9 @@ from datetime import timedelta
 from functools import partial
 
 from bley.cares import CaresChannel, Outcome, RefusedNameError, ascii_name
-from bley.core.errors import ResolverError
+from bley.core.errors import ResolverError, SettingsError
 from bley.ports import ResourceRecord, RrType
+from bley.resolv_conf import read_system_servers
 from bley.uncached import DnspythonResolver, fetched
 
 __all__ = ["CaresResolver"]
@@ -41,17 +42,19 @@ class CaresResolver:
     """Asks the given servers, `address` or `address:port` (none: the system's), each question for at most `within`.
 
     While the DNS gives no usable answer at all, it fails at once instead of holding up mail, and asks again by itself.
+    Raises SettingsError when c-ares does not take the servers.
     """
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._servers, self._seconds = list(servers), within.total_seconds()
-        self._uncached = DnspythonResolver(servers, within)
+        self._asked = self._servers or list(read_system_servers().servers)
         self._in_flight: dict[tuple[str, RrType], _Answer] = {}
         self._is_silent, self._is_closed, self._in_a_row = False, False, 0
         self._patient: set[_Answer] = set()
         self._probing: asyncio.Task[None] | None = None
         self._retired: list[CaresChannel] = []
         self._open_channel()
+        self._uncached = DnspythonResolver(self._asked, within)
 
     @property
     def is_silent(self) -> bool:
@@ -102,7 +105,7 @@ class CaresResolver:
             channel.close()
 
     def _open_channel(self) -> None:
-        self._cares = CaresChannel(self._servers, min(_FIRST_TRY_SECONDS, self._seconds / 3))
+        self._cares = CaresChannel(self._asked, min(_FIRST_TRY_SECONDS, self._seconds / 3))
         self._questions = 0
 
     def forget(self) -> None:
@@ -113,11 +116,19 @@ class CaresResolver:
         """The channel to ask, a new one now and then; the old one answers what it was asked."""
         self._questions += 1
         if self._questions > _QUESTIONS_A_CHANNEL:
-            old = self._cares
-            self._retired.append(old)
-            asyncio.get_running_loop().call_later(2 * self._seconds, self._let_go, old)
-            self._open_channel()
+            self._renew()
         return self._cares
+
+    def _renew(self) -> None:
+        old = self._cares
+        try:
+            self._open_channel()
+        except SettingsError as error:
+            self._questions = 0
+            _log.warning("DNS: %s: the old channel to c-ares stays", error)
+            return
+        self._retired.append(old)
+        asyncio.get_running_loop().call_later(2 * self._seconds, self._let_go, old)
 
     def _let_go(self, old: CaresChannel) -> None:
         """What it still asks, nobody waits for."""

@@ -21,6 +21,7 @@ from bley.core.errors import StoreError
 from bley.core.quantity import quantity
 from bley.ports import Clock
 from bley.predecessors.taking import open_own
+from bley.resolv_conf import read_system_servers
 from bley.resolver import CaresResolver
 from bley.server import MAX_CONNECTIONS, Server
 from bley.service import Service
@@ -88,6 +89,7 @@ class Serving:
 
     async def open(self) -> None:
         """Open the store, or begin to try."""
+        self._warn_of_system_servers()
         await self._store.open()
         await self._hear()
 
@@ -115,10 +117,17 @@ class Serving:
         old, old_dns = self._configuration.settings, self._dns
         self._configuration, self._dns = new, Dns(new.settings, self._watch)
         self._service.reconfigure(new, self._dns.checks)
+        self._warn_of_system_servers()
         self.server.closes_after_answer = new.settings.exim_workaround
         task = asyncio.get_running_loop().create_task(_close_later(old_dns, 2 * old.check_timeout))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+
+    def _warn_of_system_servers(self) -> None:
+        """Name the lines of resolv.conf that are ignored; of several workers, one does so."""
+        warns = self._purges and not self._configuration.settings.resolver
+        if warns and (warning := read_system_servers().warning):
+            _log.warning("DNS: %s", warning)
 
     def report_state(self) -> StateReport:
         """How all does now."""

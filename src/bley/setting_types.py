@@ -4,9 +4,10 @@ Each is a type for a field of Settings. What is wrong with a text is a ValueErro
 """
 
 import re
+import socket
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, ip_address
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -45,6 +46,9 @@ _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no":
 _LONGEST = timedelta(days=36500)  # so that no instant before the calendar is ever computed
 _MOST_WORKERS = 64
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
+_DNS_PORT = 53
+_PORT = re.compile(r"[0-9]{1,5}")
+"""Not all that int() takes, such as 5_3 and +53: c-ares does not."""
 
 
 def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
@@ -96,31 +100,46 @@ def _servers(text: str) -> tuple[str, ...]:
     words = _split(text)
     for word in words:
         try:
-            split_server(word)
-        except ValueError as error:
-            raise ValueError(
-                f"has no server in {word!r}: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"
-            ) from error
+            address, port = split_place(word, _DNS_PORT)
+        except ValueError:
+            address, port = "", 0
+        if port == 0:
+            raise ValueError(f"has no server in {word!r}: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
+        _check_interface(address)
     return words
 
 
 def split_server(text: str) -> tuple[str, int]:
     """Address and port of a DNS server as the setting `resolver` writes it; the port is 53 if not given.
 
-    Raises ValueError when it is none.
+    A link-local address has its interface behind it, as in `fe80::1%eth0`. Raises ValueError when it is none that both
+    c-ares and dnspython can ask: c-ares takes a server without its interface, and then asks none.
     """
-    address, port = split_place(text, 53)
+    address, port = split_place(text, _DNS_PORT)
     if port == 0:
         raise ValueError("0 is no port")
+    _check_interface(address)
     return address, port
+
+
+def _check_interface(text: str) -> None:
+    address = ip_address(text)
+    if not isinstance(address, IPv6Address):
+        return
+    if address.is_site_local:
+        raise ValueError(f"has the site-local address {text}: there are none any more, RFC 3879")
+    if address.is_link_local != bool(address.scope_id):
+        raise ValueError(f"has {text}: a link-local address, and no other, has its interface behind it: fe80::1%eth0")
+    if address.scope_id and address.scope_id not in (name for _, name in socket.if_nameindex()):
+        raise ValueError(f"has {text}: there is no network interface {address.scope_id!r}")
 
 
 def split_place(text: str, default_port: int) -> tuple[str, int]:
     """Address and port. Raises ValueError."""
     host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", str(default_port))
     address = _address(host)
-    if not 0 <= int(port) < 65536:
-        raise ValueError(f"{port} is no port")
+    if not (_PORT.fullmatch(port) and int(port) < 65536):
+        raise ValueError(f"{port!r} is no port")
     return str(address), int(port)
 
 

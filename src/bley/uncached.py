@@ -26,6 +26,7 @@ from dns.rdtypes.IN.AAAA import AAAA
 
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
+from bley.resolv_conf import read_system_servers
 from bley.setting_types import split_server
 
 __all__ = ["DnspythonResolver", "fetched"]
@@ -42,9 +43,8 @@ class DnspythonResolver:
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._seconds = within.total_seconds()
-        self._resolver = _system_resolver() if not servers else dns.asyncresolver.Resolver(configure=False)
-        if servers:
-            self._resolver.nameservers = [_server(server) for server in servers]
+        self._resolver = dns.asyncresolver.Resolver(configure=False)
+        self._resolver.nameservers = [_server(server) for server in servers or read_system_servers().servers]
         # So that a dead server leaves time for the next; a single one may take as long as it likes.
         servers_count = len(self._resolver.nameservers)
         self._resolver.timeout = self._seconds / (servers_count + 1 if servers_count > 1 else 1)
@@ -99,16 +99,6 @@ def _text(name: dns.name.Name) -> str:
 
 def _type(rrset: dns.rrset.RRset) -> str:
     return dns.rdatatype.to_text(rrset.rdtype)
-
-
-def _system_resolver() -> dns.asyncresolver.Resolver:
-    """By resolv.conf; without one the server on this machine, as resolv.conf(5) says."""
-    try:
-        return dns.asyncresolver.Resolver()
-    except dns.resolver.NoResolverConfiguration:
-        resolver = dns.asyncresolver.Resolver(configure=False)
-        resolver.nameservers = [_server("127.0.0.1")]
-        return resolver
 
 
 def _server(text: str) -> dns.nameserver.Nameserver:

@@ -222,10 +222,39 @@ def test_resolver(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["dns.example", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:dns", ":53", "[2001:db8::1]:x"]
+    "text",
+    [
+        "dns.example",
+        "192.0.2.1:",
+        "192.0.2.1:0",
+        "192.0.2.1:65536",
+        "192.0.2.1:dns",
+        "192.0.2.1:5_3",
+        "192.0.2.1:+53",
+        "192.0.2.1:٥٣",
+        "192.0.2.1:000053",
+        ":53",
+        "[2001:db8::1]:x",
+    ],
 )
 def test_what_is_no_resolver(text: str) -> None:
     with pytest.raises(ValidationError, match="has no server in"):
+        _value("resolver", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("fe80::1", "has its interface behind it"),
+        ("2001:db8::1%lo", "has its interface behind it"),
+        ("fe80::1%nope", "there is no network interface 'nope'"),
+        ("[fe80::1%nope]:53", "there is no network interface 'nope'"),
+        ("fec0::1", "site-local"),
+    ],
+)
+def test_a_link_local_resolver_has_its_interface(text: str, fault: str) -> None:
+    """c-ares takes others too, and asks none."""
+    with pytest.raises(ValidationError, match=fault):
         _value("resolver", text)
 
 

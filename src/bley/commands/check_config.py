@@ -6,6 +6,7 @@ import click
 
 from bley.commands.options import config_option, load_settings
 from bley.config import show
+from bley.resolv_conf import read_system_servers
 
 __all__ = ["check_config"]
 
@@ -16,7 +17,10 @@ __all__ = ["check_config"]
 def check_config(before: Path | None, file: Path | None) -> None:
     """Show the settings in force, or every fault with its file and line."""
     configuration = load_settings(file or before)
-    for note in configuration.notes:
+    notes = configuration.notes
+    if not configuration.settings.resolver and (warning := read_system_servers().warning):
+        notes = (*notes, warning)
+    for note in notes:
         click.echo(note, err=True)
     click.echo(f"# {configuration.file or 'no settings file: the defaults'}")
     click.echo(show(configuration.settings), nl=False)
