@@ -12,6 +12,11 @@ __all__ = ["KnownMail"]
 _TRIPLETS_FOR_A_REQUEST = 4
 """A request and its line take no more memory than so many triplets."""
 
+_LONGEST_REQUEST = 2048
+"""Characters of a request that is remembered: its line is no longer, so that both take some 4 KB at most. Ordinary ones
+have some 300.
+"""
+
 
 class KnownMail:
     """Remembers known triplets, and requests just as they came, since to read these costs more than to answer.
@@ -61,7 +66,8 @@ class KnownMail:
 
     def add_request(self, line: str, raw: RawRequest, now: datetime) -> None:
         """Remember a request of a triplet that is remembered: one that comes again and again."""
-        self._lines.put(raw.deciding, line, now)
+        if len(raw.deciding) <= _LONGEST_REQUEST:
+            self._lines.put(raw.deciding, line, now)
 
     def tell(self) -> None:
         """Tell now."""

@@ -126,7 +126,7 @@ class Service:
         if self._known.recognises(raw):
             return DUNNO
         now = self._clock()
-        request = raw.read()
+        request = raw.read_bounded()
         try:
             case = self._first_steps(request, now)
         except Exception:  # noqa: BLE001 (a bug must not leave Postfix without an answer; logged in _failed)
@@ -150,7 +150,7 @@ class Service:
 
     def _kept_known(self, told: tuple[str, RawRequest]) -> KeptDecision:
         now = self._clock()
-        decision = self._first_steps(told[1].read(), now)
+        decision = self._first_steps(told[1].read_bounded(), now)
         return self._kept(decision if isinstance(decision, Decision) else decision.decided(Reason.KNOWN), now)
 
     async def _answer_later(self, case: _Case, raw: RawRequest) -> Action:

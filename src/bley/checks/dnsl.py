@@ -10,7 +10,7 @@ from functools import partial
 from bley.checks.list_watch import WatchedList
 from bley.core.dnslists import Answer, DnsList, ListAnswer, Meaning, question
 from bley.core.errors import ResolverError
-from bley.core.evidence import Finding
+from bley.core.evidence import Finding, shortened
 from bley.core.mail import Address
 from bley.core.policy import Bounds
 from bley.ports import Resolver
@@ -89,7 +89,7 @@ async def explained(finding: Finding, address: Address, resolver: Resolver, with
             async with asyncio.timeout(within.total_seconds()):
                 records = await asyncio.shield(resolver.resolve(question(address, each.dns_list.zone), "TXT"))
                 texts = [record.data for record in records if isinstance(record.data, bytes)]
-                return each._replace(text=b" ".join(texts).decode(errors="backslashreplace"))
+                return each._replace(text=shortened(b" ".join(texts).decode(errors="backslashreplace")))
         return each
 
     return finding._replace(answers=tuple(await asyncio.gather(*map(with_text, finding.answers))))

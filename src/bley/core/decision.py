@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from bley.core.dnslists import ListAnswer
-from bley.core.evidence import NO_EVIDENCE, Check, Evidence, Finding
+from bley.core.evidence import NO_EVIDENCE, Check, Evidence, Finding, shortened
 from bley.core.greylist import Record, Standing
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
@@ -84,4 +84,4 @@ class KeptDecision(NamedTuple):
 
 
 def _told(answer: ListAnswer) -> dict[str, Any]:
-    return {"list": answer.dns_list.name, "is": str(answer), "says": answer.text, "weight": answer.weight}
+    return {"list": answer.dns_list.name, "is": shortened(str(answer)), "says": answer.text, "weight": answer.weight}

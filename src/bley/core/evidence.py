@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from bley.core.dnslists import ListAnswer
 
 __all__ = [
     "ALWAYS_TOLD",
     "CHECK_OF",
+    "LONGEST_DETAIL",
     "NO_EVIDENCE",
     "RFC_CHECKS",
     "Check",
     "Evidence",
     "Fact",
     "Finding",
+    "shortened",
 ]
 
 
@@ -95,9 +97,16 @@ CHECK_OF = {
 """Which check finds a fact: what is no check's only fact has its own name for a check."""
 
 
-class Finding(NamedTuple):
-    """One check's answer: what it counts (None: unknown) and, for people, why; of DNS lists, what each answered."""
+LONGEST_DETAIL = 500
+"""Characters of a finding's detail, and of what one DNS list says. Strangers write some of them."""
 
+
+def shortened(text: str) -> str:
+    """The text, or the beginning of one that is longer than `LONGEST_DETAIL`, with an ellipsis."""
+    return text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 1]}…"
+
+
+class _Finding(NamedTuple):
     score: int | None
     detail: str
     answers: tuple[ListAnswer, ...] = ()
@@ -105,6 +114,26 @@ class Finding(NamedTuple):
     """None: nothing that counts was found, or the check has no facts."""
     counts_alone: bool = True
     """False: it counts only where SPF is known not to pass."""
+
+
+class Finding(_Finding):
+    """One check's answer: what it counts (None: unknown) and, for people, why; of DNS lists, what each answered.
+
+    The detail is `shortened`, wherever it comes from.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        score: int | None,
+        detail: str,
+        answers: tuple[ListAnswer, ...] = (),
+        fact: Fact | None = None,
+        counts_alone: bool = True,
+    ) -> Self:
+        """Make one."""
+        return super().__new__(cls, score, shortened(detail), answers, fact, counts_alone)
 
     def __str__(self) -> str:
         return "?" if self.score is None else str(self.score)

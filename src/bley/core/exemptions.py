@@ -29,6 +29,9 @@ __all__ = ["ClientExemptions", "MailExemptions", "is_mail_address", "is_name", "
 Origin = str
 """Where an entry stands and what it says, for the log: `whitelist_clients:12:example.com`."""
 
+_LONGEST_NAME = 253
+"""Characters of a name in the DNS (RFC 1035 2.3.4). Of a longer one each label would cost a copy of it."""
+
 _PART_OF_IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){1,2}\.?")
 _LOOKS_LIKE_ADDRESS = re.compile(r"[\d./]+|.*:.*|.*/.*")
 _NAME = re.compile(r"\.?(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?")
@@ -44,6 +47,8 @@ class _Names:
 
     def find_name(self, name: str) -> Origin | None:
         """The entry for `name` or for a domain that it is below."""
+        if len(name) > _LONGEST_NAME:
+            name = name[-_LONGEST_NAME - 1 :].partition(".")[2]
         while name and self.names:
             if origin := self.names.get(name):
                 return origin

@@ -1,10 +1,12 @@
 """What comes in and goes out, under Postfix's own names (SMTPD_POLICY_README, access(5))."""
 
 from functools import lru_cache
+from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 __all__ = [
+    "LONGEST_VALUE",
     "Action",
     "Address",
     "Network",
@@ -18,6 +20,15 @@ __all__ = [
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+LONGEST_VALUE = 512
+"""Characters of an attribute's value that are judged; RFC 5321 4.5.3.1 allows 320 in an address, the DNS 253 in a name.
+All that is remembered, logged, stored or matched is made of these, so that no stranger chooses how long it is.
+"""
+
+_DIGEST_BYTES = 16
+_KEPT_END = 254
+"""Characters of the end that is kept of a longer value: an at sign and a domain."""
 
 _IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 """RFC 4291 2.5.5.2."""
@@ -58,6 +69,21 @@ class RawRequest(NamedTuple):
         """The request."""
         attributes = dict([line.split("=", 1) for line in self.deciding.split("\n")[:-1]])
         return Request(**attributes, instance=self.instance, queue_id=self.queue_id)
+
+    def read_bounded(self) -> Request:
+        """Return the request, with `LONGEST_VALUE` characters of each value at most."""
+        request = self.read()
+        if len(self.deciding) + len(self.instance) + len(self.queue_id) <= LONGEST_VALUE:
+            return request  # as almost every request, at no cost
+        return Request._make(map(_shortened, request))
+
+
+def _shortened(value: str) -> str:
+    """The value, in whose middle a hash stands for what is too much, so that different ones stay different."""
+    if len(value) <= LONGEST_VALUE:
+        return value
+    digest = f"#{blake2b(value.encode(errors='surrogatepass'), digest_size=_DIGEST_BYTES).hexdigest()}#"
+    return value[: LONGEST_VALUE - _KEPT_END - len(digest)] + digest + value[-_KEPT_END:]
 
 
 class Triplet(NamedTuple):

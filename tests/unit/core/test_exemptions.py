@@ -187,3 +187,11 @@ def test_every_wrong_line_of_every_file_is_named() -> None:
     with pytest.raises(SettingsError) as caught:
         read_clients(files)
     assert [(fault.file, fault.line) for fault in caught.value.faults] == [("first", 1), ("first", 3), ("second", 3)]
+
+
+def test_of_a_name_that_is_too_long_the_end_counts() -> None:
+    """It can be no host's, but a list file may exempt the domain that it is below."""
+    clients = read_clients([("f", "example.org")])
+    assert clients.find(SOMEWHERE, f"{'a.' * 10_000}example.org")
+    assert not clients.find(SOMEWHERE, f"{'a' * 10_000}example.org")
+    assert not clients.find(SOMEWHERE, f"example.org.{'a.' * 10_000}com")
