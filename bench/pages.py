@@ -32,7 +32,7 @@ class QuietBley:
 
     async def report_state(self) -> StateReport | None:
         """All is well."""
-        return StateReport([], False, False, 0, {}, {})
+        return StateReport([], False, False, 0, {}, {}, {})
 
     def process_ids(self) -> Mapping[str, int]:
         """None that count."""

@@ -12,7 +12,7 @@ from tests.fakes import WELL_LIST
 def shown_metrics() -> dict[str, set[str]]:
     """By name, with its labels. A histogram's samples are one, without the bound of its buckets."""
     LIST_ANSWERS.labels("bl.example", "listed")
-    state = StateReport([WELL_LIST], False, False, 1, {"writes": 1}, {"spf": 1})
+    state = StateReport([WELL_LIST], False, False, 1, {"writes": 1}, {"spf": 1}, {"tasks": 1})
     collectors = [REGISTRY, StateMetrics(state), ProcessMetrics({"main": os.getpid()})]
     shown: dict[str, set[str]] = {}
     for family in (family for collector in collectors for family in collector.collect()):

@@ -13,7 +13,7 @@ from bley.checks.gather import Checks
 from bley.checks.helo import Us
 from bley.checks.list_report import report_lists
 from bley.checks.list_watch import ListWatch
-from bley.checks.spf import SpfChecker
+from bley.checks.spf import SpfChecker, running_evaluations
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.domains import load_suffixes
@@ -140,6 +140,7 @@ class Serving:
             self.server.open_connections,
             self._store.waiting,
             {**self._service.cache_entries, "spf": self._dns.spf.kept},
+            {"tasks": len(asyncio.all_tasks()), "spf": running_evaluations()},
         )
 
     async def _listen_to_others(self) -> None:

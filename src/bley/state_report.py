@@ -21,6 +21,8 @@ class StateReport(NamedTuple):
     """For the store: `writes`, `decisions`."""
     cached: Mapping[str, int]
     """What is remembered, by memory."""
+    running: Mapping[str, int]
+    """What goes on: `tasks` of asyncio, `spf` evaluations. Numbers that only grow are a leak."""
 
 
 def merged(reports: Sequence[StateReport]) -> StateReport:
@@ -32,6 +34,7 @@ def merged(reports: Sequence[StateReport]) -> StateReport:
         sum(report.connections for report in reports),
         _sum(report.waiting for report in reports),
         _sum(report.cached for report in reports),
+        _sum(report.running for report in reports),
     )
 
 

@@ -5,13 +5,11 @@ no secret to the fuzzer: they stand in the seeds.
 """
 
 import asyncio
-import gc
 import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from bley.checks import spf as spf_check
-from bley.checks.spf import SpfChecker
+from bley.checks.spf import SpfChecker, running_evaluations
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.mail import Address, Request, parse_address
@@ -127,14 +125,8 @@ async def _check_all(
             assert len(finding.detail) <= _LONGEST_DETAIL, f"a detail of {len(finding.detail)} characters"
         resolver.end_step()
         assert resolver.questions <= _MOST_QUESTIONS, f"{resolver.questions} questions for one mail"
-        assert not _suspended(), "an evaluation stays suspended"
+        assert not running_evaluations(), "an evaluation stays suspended"
     return findings
-
-
-def _suspended() -> bool:
-    """Whether an evaluation has begun and not ended; it would be young, for the garbage collector."""
-    evaluation = spf_check._Evaluation
-    return any(isinstance(each, evaluation) and not each.dead for each in gc.get_objects(generation=0))
 
 
 _MACRO = b"v=spf1 exists:%{ir}.%{l1r-}.%{d}.example include:%{d2}.b.example ?exp=e.example -all"

@@ -31,7 +31,7 @@ async def test_messages_arrive_in_order(ends: tuple[Channel, Channel]) -> None:
         ReportState(),
         Done(),
         Refused((Fault("bley.conf", 3, "is wrong"),)),
-        StateReport([], True, False, 3, {"writes": 1}, {"spf": 2}),
+        StateReport([], True, False, 3, {"writes": 1}, {"spf": 2}, {"tasks": 4}),
     ]
     for message in messages:
         ends[0].send(message)

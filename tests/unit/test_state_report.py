@@ -10,6 +10,7 @@ WELL = StateReport(
     connections=3,
     waiting={"writes": 1, "decisions": 20},
     cached={"triplets": 5, "spf": 0},
+    running={"tasks": 4, "spf": 1},
 )
 
 
@@ -18,10 +19,18 @@ def test_one_alone_is_as_it_is() -> None:
 
 
 def test_what_is_many_is_summed() -> None:
-    told = merged([WELL, WELL._replace(connections=1, waiting={"writes": 0, "decisions": 2}, cached={"triplets": 1})])
+    told = merged(
+        [
+            WELL,
+            WELL._replace(
+                connections=1, waiting={"writes": 0, "decisions": 2}, cached={"triplets": 1}, running={"tasks": 2}
+            ),
+        ]
+    )
     assert told.connections == 4
     assert told.waiting == {"writes": 1, "decisions": 22}
     assert told.cached == {"triplets": 6, "spf": 0}
+    assert told.running == {"tasks": 6, "spf": 1}
 
 
 def test_the_dns_is_silent_and_the_store_down_where_one_finds_it_so() -> None:

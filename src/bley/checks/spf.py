@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple, cast
+from weakref import WeakSet
 
 import spf
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -22,7 +23,7 @@ from bley.core.scores import found
 from bley.metrics import CACHE_HITS, SPF_RESULTS
 from bley.ports import Resolver, ResourceRecord, RrType
 
-__all__ = ["SpfChecker"]
+__all__ = ["SpfChecker", "running_evaluations"]
 
 _FACT = {"fail": Fact.SPF_FAIL, "softfail": Fact.SPF_FAIL}
 _RESULTS = 20_000
@@ -153,6 +154,7 @@ class _Evaluation(greenlet):
     def __init__(self, address: Address, trail: SpfTrail) -> None:
         super().__init__()
         self._address, self._trail, self._is_given_up = address, trail, False
+        _evaluations.add(self)
 
     def run(self, request: Request, best_guess: bool) -> tuple[str, str]:
         """Judge; begun by the first `switch`, with these arguments."""
@@ -184,6 +186,14 @@ class _Evaluation(greenlet):
             raise GreenletExit
         assert self.parent, "only the first greenlet of a thread has none"
         return cast(object, self.parent.switch(wanted))
+
+
+_evaluations: WeakSet[_Evaluation] = WeakSet()
+
+
+def running_evaluations() -> int:
+    """Return how many evaluations of this process have not ended, whichever checker began them."""
+    return sum(not evaluation.dead for evaluation in _evaluations)
 
 
 def _for_pyspf(record: ResourceRecord) -> tuple[tuple[str, str], object]:

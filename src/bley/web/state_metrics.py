@@ -26,6 +26,7 @@ class StateMetrics(Collector):
         yield GaugeMetricFamily("bley_connections", "Open connections.", value=report.connections)
         yield _numbers("bley_store_waiting", "What is still to be written.", "what", report.waiting)
         yield _numbers("bley_cache_entries", "What is remembered.", "cache", report.cached)
+        yield _numbers("bley_running", "What goes on at this moment.", "what", report.running)
         yield from list_metrics(report.lists)
 
 

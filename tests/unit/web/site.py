@@ -53,6 +53,7 @@ class FakeBley:
             connections=3,
             waiting={"writes": 1, "decisions": 20},
             cached={"requests": 4, "triplets": 5, "clients": 6, "spf": 7},
+            running={"tasks": 8, "spf": 0},
         )
         self.lives = True
         """Else nobody can tell anything."""

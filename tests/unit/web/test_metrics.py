@@ -89,6 +89,7 @@ async def test_what_stands_at_the_moment(site: Site) -> None:
     metrics = await site.metrics()
     assert metrics["bley_connections"] == {(): 3}
     assert metrics["bley_store_waiting"] == {("writes",): 1, ("decisions",): 20}
+    assert metrics["bley_running"] == {("tasks",): 8, ("spf",): 0}
     assert metrics["bley_cache_entries"] == {("requests",): 4, ("triplets",): 5, ("clients",): 6, ("spf",): 7}
 
 
