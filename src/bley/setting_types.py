@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 
 from bley.core.dnslists import DnsList, parse_dns_lists
 from bley.core.mail import Address, Network, parse_network, unmapped
-from bley.core.scores import Scores, parse_scores
+from bley.core.scores import MOST, Scores, parse_scores
 
 __all__ = [
     "Boolean",
@@ -218,7 +218,8 @@ Listeners = Annotated[tuple[str, ...], _from_text(_listeners)]
 Words = Annotated[tuple[str, ...], _from_text(_split)]
 Networks = Annotated[tuple[Network, ...], _from_text(_networks)]
 DnsLists = Annotated[tuple[DnsList, ...], _from_text(parse_dns_lists)]
-Threshold = Annotated[int, Field(ge=-999, le=999)]
+Threshold = Annotated[int, Field(ge=1, le=MOST)]
+"""From 1 on: a client of whom nothing was found reaches none."""
 FileMode = Annotated[int, _from_text(_mode)]
 Workers = Annotated[int, _from_text(_workers)]
 Servers = Annotated[tuple[str, ...], _from_text(_servers)]

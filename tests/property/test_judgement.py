@@ -1,20 +1,32 @@
 """The findings about a request, whatever it says: they only add up, and who keeps the rules is not delayed."""
 
-from ipaddress import ip_network
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from itertools import chain
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bley.checks.dnsl import AskedList
 from bley.checks.dynamic import Kind, look_at
-from bley.checks.gather import check_request
+from bley.checks.gather import Checks, check_request
 from bley.checks.helo import Us
+from bley.checks.list_watch import WatchedList
+from bley.config import Settings
+from bley.core.dnslists import parse_dns_lists
+from bley.core.errors import ResolverError
 from bley.core.evidence import CHECK_OF, RFC_CHECKS, Check, Evidence, Fact, Finding
 from bley.core.greylist import Status
+from bley.core.list_health import ListState
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Judgement, Thresholds, judge, rfc_sum
 from bley.core.scores import BLEY2, DEFAULT, Scores, found
+from tests.fakes import FakeClock, FakeResolver
 from tests.unit.checks.test_dynamic import FILES, names
+from tests.unit.checks.test_gather import FakeSpf
 
 US = Us("mx.example.org", (ip_network("127.0.0.0/8"),))
 REAL = list(chain.from_iterable(names(file) for file in FILES))
@@ -111,3 +123,61 @@ def test_any_request_gets_its_findings_in_words(request: Request, scores: Scores
         assert finding.detail
         assert finding.score == (scores[finding.fact] if finding.fact else 0)
         assert finding.fact is None or CHECK_OF[finding.fact] is check
+
+
+_ZONES = ("one.example", "two.example", "three.example")
+_answers = st.fixed_dictionaries(
+    dict.fromkeys(_ZONES, st.sampled_from([["127.0.0.2"], ["127.0.0.3"], [], ResolverError("", "A", "it fails")]))
+)
+_weights = st.lists(st.tuples(st.sampled_from(_ZONES), st.integers(-3, 3)), max_size=3, unique_by=lambda each: each[0])
+_thresholds = st.integers(1, 4).map(str) | st.just("999")
+_settings = st.builds(
+    lambda *texts: Settings.model_validate(
+        dict(zip(("dnsbl_threshold", "dnswl_threshold", "rfc_threshold"), texts, strict=True))
+    ),
+    *[_thresholds] * 3,
+)
+_spf = st.sampled_from([None, found(Fact.SPF_FAIL, ""), found(Fact.SPF_NO_PASS, ""), Finding(0, "pass")])
+
+
+@given(_requests, _answers, _weights, _weights, _settings, _scores, _spf)
+def test_the_daemon_judges_as_explain_does(
+    request: Request,
+    answers: Mapping[str, Sequence[str] | ResolverError],
+    dnsbls: list[tuple[str, int]],
+    dnswls: list[tuple[str, int]],
+    settings: Settings,
+    scores: Scores,
+    spf: Finding | None,
+) -> None:
+    """The one stops when no answer can change the judgement and its reason, the other waits for all of them."""
+
+    async def judgements() -> set[Judgement]:
+        address = ip_address("192.0.2.1")
+        resolver = FakeResolver({(f"1.2.0.192.{zone}", "A"): answer for zone, answer in answers.items()})
+        checks = Checks(
+            resolver,
+            _asked(dnswls),
+            _asked(dnsbls),
+            FakeSpf(spf) if spf else None,
+            settings.thresholds,
+            timedelta(seconds=60),
+            scores,
+        )
+        found = [await each.gather(request, address) for each in (checks, replace(checks, is_thorough=True))]
+        return {judge(evidence, settings.thresholds) for evidence in found}
+
+    assert len(asyncio.run(judgements())) == 1
+
+
+def _asked(weights: list[tuple[str, int]]) -> list[AskedList]:
+    """Lists of these weights, found well."""
+    asked = []
+    for zone, weight in weights:
+        (dns_list,) = parse_dns_lists(f"{zone}=127.0.0.2*{weight}, {zone}=127.0.0.3*{-weight}")
+        watched = WatchedList(dns_list, FakeClock())
+        watched._first_test.set_result(None)
+        for health in watched.healths.values():
+            health.state = ListState.WELL
+        asked.append(AskedList(dns_list, watched))
+    return asked

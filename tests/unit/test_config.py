@@ -185,6 +185,20 @@ def test_false(text: str) -> None:
     assert _value("use_spf", text) is False
 
 
+@pytest.mark.parametrize("key", ["dnswl_threshold", "dnsbl_threshold", "rfc_threshold"])
+@pytest.mark.parametrize("text", ["0", "-1", "-999", "1000", "nan", "inf", "1e3", "0.5", "", "9" * 5000])
+def test_a_threshold_that_says_nothing_is_refused(key: str, text: str) -> None:
+    """From 0 on every client would reach it, whatever is found; NaN none, and every other at once."""
+    with pytest.raises(ValidationError):
+        Settings.model_validate({key: text})
+
+
+@pytest.mark.parametrize("scores", ["helo=-1", "helo-mismatch=1000", "helo-mismatch=nan", "helo-mismatch=1e2"])
+def test_a_score_that_says_nothing_is_refused(scores: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"scores": scores})
+
+
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [
