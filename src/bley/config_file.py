@@ -19,7 +19,7 @@ from bley.core.exemptions import ClientExemptions, MailExemptions, read_clients,
 from bley.core.list_syntax import hide_keys
 from bley.core.triplet import TripletRules
 from bley.database import hide_password, read_password
-from bley.privacy import read_key
+from bley.privacy import PrivacyKey, load_key
 from bley.web_password import PasswordHash, read_password_hash
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
@@ -50,6 +50,8 @@ class Configuration:
     notes: tuple[str, ...] = ()
     privacy_key: bytes = field(default=b"", repr=False)
     """Empty: local parts are kept as they are."""
+    has_saved_key: bool = True
+    """Whether the key's file is there; a new key is saved when a store takes it."""
     web_password: PasswordHash | None = field(default=None, repr=False)
     """None: nobody is asked for one."""
 
@@ -57,6 +59,12 @@ class Configuration:
     def triplet_rules(self) -> TripletRules:
         """How triplets are normalised."""
         return replace(self.settings.triplet_rules, privacy_key=self.privacy_key)
+
+    @property
+    def key(self) -> PrivacyKey:
+        """The privacy key with its file, for the store to compare with the one that it knows."""
+        file = self.settings.folder / self.settings.privacy_key_file
+        return PrivacyKey(self.privacy_key, file, is_saved=self.has_saved_key)
 
     @property
     def list_files(self) -> ListFiles:
@@ -87,8 +95,8 @@ def find_file(file: Path | None) -> Path | None:
     return file or next((default for default in DEFAULT_FILES if default.is_file()), None)
 
 
-def load(file: Path | None = None, *, makes_key: bool = False) -> Configuration:
-    """Read the settings file (None: defaults only) and its list files; `makes_key`: make the privacy key if need be.
+def load(file: Path | None = None) -> Configuration:
+    """Read the settings file (None: defaults only) and its list files. Nothing is written.
 
     Raises SettingsError with every fault of the settings, or, when these are right, of the list files.
     """
@@ -105,6 +113,8 @@ def load(file: Path | None = None, *, makes_key: bool = False) -> Configuration:
             faults.extend(error.faults)
             return reader([])
 
+    key_file = settings.folder / settings.privacy_key_file
+    key = load_key(key_file) if settings.privacy == "keyed-hash" else PrivacyKey()
     configuration = Configuration(
         file=file,
         settings=settings,
@@ -116,9 +126,8 @@ def load(file: Path | None = None, *, makes_key: bool = False) -> Configuration:
             *_dead_lists(settings, lines, str(file)),
             *_bare_password(settings, lines, str(file)),
         ),
-        privacy_key=read_key(settings.folder / settings.privacy_key_file, makes_key=makes_key)
-        if settings.privacy == "keyed-hash"
-        else b"",
+        privacy_key=key.value,
+        has_saved_key=key.is_saved,
         web_password=_web_password(settings, folder, Fault(str(file), lines.get("web_password_file", 0), "")),
     )
     if faults:

@@ -28,6 +28,8 @@ _NEEDS_RESTART = (
     "dbpass",
     "dbtls",
     "dbtls_ca",
+    "privacy",
+    "privacy_key_file",
     "pid_file",
     "cache_size",
     "web_listen",
@@ -60,7 +62,10 @@ def read_again(load: Callable[[], Configuration], old: Configuration, level: int
         if key in changed:
             _log.warning("%s has changed: takes effect after a restart", key)
             del changed[key]
-    return replace(new, settings=old.settings.model_copy(update=changed))
+    if new.privacy_key != old.privacy_key and new.settings.privacy == old.settings.privacy == "keyed-hash":
+        _log.warning("%s has another key, or is missing: the old key stays until a restart", new.key.file)
+    settings = old.settings.model_copy(update=changed)
+    return replace(new, settings=settings, privacy_key=old.privacy_key, has_saved_key=old.has_saved_key)
 
 
 def log_faults(error: SettingsError) -> None:

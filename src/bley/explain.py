@@ -103,7 +103,7 @@ async def explain(configuration: Configuration, checks: Checks, clock: Clock, re
     What the running daemon has in memory, clients judged within `cache_valid`, is not known here.
     """
     settings, checks = configuration.settings, replace(checks, is_thorough=True)
-    store = _look_into(settings.store)
+    store = _look_into(configuration)
     hostname, now = socket.gethostname(), clock()
     service = Service(configuration, store, checks, clock, hostname)
     service.finds_any = True
@@ -124,11 +124,12 @@ async def _with_words(decision: Decision, checks: Checks) -> Evidence:
     return await checks.explain(decision.evidence, address) if address else decision.evidence
 
 
-def _look_into(place: Database) -> Store:
+def _look_into(configuration: Configuration) -> Store:
     """The daemon's store, to be read only; an empty one while there is none."""
+    place = configuration.settings.store
     if place.dbtype == "sqlite3" and not place.file.exists():
         return MemoryStore()
-    return BatchedStore(open_engine(place, read_only=True))
+    return BatchedStore(open_engine(place, read_only=True), configuration.key, claims_key=False)
 
 
 def _triplet(decision: Decision, place: Database) -> list[Step]:

@@ -4,7 +4,8 @@
     {"client": "192.0.2.0/24", "sender": "a@example.com", "recipient": "b@example.org", "status": "clean",
      "first_seen": "2026-11-24T12:00:00+00:00", "last_seen": "2026-11-24T12:05:00+00:00", "attempts": 0}
 
-each in one line. `status` is greylisted, clean or trusted.
+each in one line. `status` is greylisted, clean or trusted. With privacy = keyed-hash the first line has a `key_check`
+too, by which the key is told apart from others (privacy.py).
 """
 
 import json
@@ -20,6 +21,7 @@ from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.inherited import is_any
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules, bounded
+from bley.privacy import check_value
 
 __all__ = ["FormatError", "header", "line", "read_lines"]
 
@@ -48,6 +50,7 @@ class _Header(BaseModel):
     bley: str
     format: int
     privacy: Literal["off", "keyed-hash"]
+    key_check: str = ""
 
 
 class _Line(BaseModel):
@@ -62,9 +65,14 @@ class _Line(BaseModel):
     attempts: Annotated[int, Field(ge=0, le=MAX_ATTEMPTS)] = 0
 
 
-def header(privacy: str) -> str:
-    """The first line."""
-    return json.dumps({"bley": __version__, "format": _FORMAT, "privacy": privacy})
+def header(privacy: str, privacy_key: bytes = b"") -> str:
+    """The first line, for records whose addresses are hashed by this key, or in clear."""
+    key_check = {"key_check": _key_check(privacy_key)} if privacy_key else {}
+    return json.dumps({"bley": __version__, "format": _FORMAT, "privacy": privacy, **key_check})
+
+
+def _key_check(privacy_key: bytes) -> str:
+    return f"{check_value(privacy_key):016x}"
 
 
 def line(triplet: Triplet, record: Record) -> str:
@@ -116,4 +124,9 @@ def _read_header(text: bytes, rules: TripletRules) -> bool:
     is_hashed = read.privacy == "keyed-hash"
     if is_hashed and not rules.privacy_key:
         raise FormatError("has hashed addresses: set privacy = keyed-hash here too, and take over its privacy_key_file")
+    if is_hashed and read.key_check not in ("", _key_check(rules.privacy_key)):
+        raise FormatError(
+            "has addresses that are hashed by another key than this bley's: import it into an empty store, with the "
+            "privacy_key_file of the bley that exported it"
+        )
     return is_hashed

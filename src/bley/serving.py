@@ -17,7 +17,7 @@ from bley.checks.spf import SpfChecker, running_evaluations
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.domains import load_suffixes
-from bley.core.errors import StoreError
+from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.core.quantity import quantity
 from bley.ports import Clock
 from bley.predecessors.taking import open_own
@@ -77,7 +77,7 @@ class Serving:
         load_suffixes()
         self._configuration, self._clock, self._purges = configuration, clock, purges
         settings = configuration.settings
-        self._store = BatchedStore(open_own(configuration, clock()))
+        self._store = BatchedStore(open_own(configuration, clock()), configuration.key)
         self._watch = ListWatch(clock)
         self._dns = Dns(settings, self._watch)
         self._service = Service(configuration, self._store, self._dns.checks, clock, socket.gethostname())
@@ -88,9 +88,12 @@ class Serving:
         _spare_the_collector()
 
     async def open(self) -> None:
-        """Open the store, or begin to try."""
+        """Open the store, or begin to try. Raises SettingsError when it has another privacy key."""
         self._warn_of_system_servers()
-        await self._store.open()
+        try:
+            await self._store.open()
+        except PrivacyKeyError as error:
+            raise SettingsError([Fault("privacy_key_file", 0, str(error))]) from error
         await self._hear()
 
     def begin_chores(self) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TextIO
 
 from bley.config_file import Configuration
-from bley.core.errors import StoreError
+from bley.core.errors import PrivacyKeyError, StoreError
 from bley.core.greylist import Record
 from bley.core.inherited import Inherited
 from bley.core.mail import Triplet
@@ -18,6 +18,7 @@ from bley.interruption import InterruptedWorkError, Interruption
 from bley.json_lines import header, line
 from bley.predecessors.taking import Taking, open_own
 from bley.store.engine import Engine
+from bley.store.key_claim import confirm_key
 
 __all__ = ["ImportCount", "StoreCommands"]
 
@@ -52,22 +53,25 @@ class StoreCommands:
         lifetimes = self._configuration.settings.lifetimes
         taking = Taking(self._configuration.triplet_rules, lifetimes, self._now)
         taken = 0
+        portions = taking.portions(items, _PORTION)
+        records = await anext(portions, None)  # before the store is opened: a file that cannot be used makes none
         async with contextlib.nullcontext() if self._dry_run else self._engine(makes=True) as engine:
             with _progress("importing") as advance:
-                async for records in taking.portions(items, _PORTION):
+                while records:
                     if engine:
                         await engine.unite(records, self._now, lifetimes)
                     taken += len(records)
                     advance(len(records))
                     self._stop_after(taken)
+                    records = await anext(portions, None)
         self._stop_after(taken)
         return ImportCount(taken, taking.skipped)
 
     async def export(self, file: TextIO) -> int:
         """Write all records as JSON lines; how many."""
         count = 0
-        file.write(header(self._configuration.settings.privacy) + "\n")
         async with self._engine() as engine:
+            file.write(header(self._configuration.settings.privacy, self._configuration.privacy_key) + "\n")
             with _progress("exporting") as advance:
                 async for records in engine.records():
                     file.writelines(f"{line(*record)}\n" for record in records)
@@ -83,7 +87,7 @@ class StoreCommands:
         """
         wanted, normalised = wanted.folded, wanted.normalised(self._configuration.triplet_rules)
         found: list[tuple[Triplet, Record]] = []
-        async with self._engine() as engine:
+        async with self._engine(needs_key=wanted != Wanted()) as engine:
             with _progress("looking") as advance:
                 async for records in engine.records():
                     found += [record for record in records if normalised.fits(record[0]) or wanted.fits(record[0])]
@@ -92,7 +96,16 @@ class StoreCommands:
             for start in range(0, 0 if self._dry_run else len(found), _PORTION):
                 self._stop_if_wanted(f"only {quantity(start, 'record')} forgotten")
                 await engine.forget([triplet for triplet, _ in found[start : start + _PORTION]])
+            if wanted == Wanted() and not self._dry_run:
+                await self._release_key(engine)
         return found
+
+    async def _release_key(self, engine: Engine) -> None:
+        """Let a new key be brought to a store that is empty now, where the old one is not at hand."""
+        try:
+            await confirm_key(engine, self._configuration.key, claims=False)
+        except PrivacyKeyError:
+            await engine.release_key()
 
     def _stop_after(self, taken: int) -> None:
         self._stop_if_wanted(
@@ -104,8 +117,8 @@ class StoreCommands:
             raise InterruptedWorkError(f"interrupted: {what}")
 
     @contextlib.asynccontextmanager
-    async def _engine(self, *, makes: bool = False) -> AsyncIterator[Engine]:
-        """The store; `makes`: it is made if there is none."""
+    async def _engine(self, *, makes: bool = False, needs_key: bool = True) -> AsyncIterator[Engine]:
+        """The store; `makes`: it is made if there is none; `needs_key`: its addresses are hashed as is configured."""
         place = self._configuration.settings.store
         if not makes and place.dbtype == "sqlite3" and not place.file.exists():
             raise StoreError(f"{place}: there is no such file")
@@ -115,6 +128,8 @@ class StoreCommands:
                 if not makes:
                     raise StoreError(f"{place}: no bley has stored anything there")
                 await engine.prepare()
+            if needs_key:
+                await confirm_key(engine, self._configuration.key, claims=makes)
             yield engine
         finally:
             await engine.close()

@@ -415,21 +415,25 @@ class TestPrivacyKey:
     """Of `privacy = keyed-hash`."""
 
     def test_without_privacy_there_is_none(self, tmp_path: Path) -> None:
-        configuration = load(_write(tmp_path, bley=f"dbpath = {tmp_path}\n"), makes_key=True)
+        configuration = load(_write(tmp_path, bley=f"dbpath = {tmp_path}\n"))
         assert configuration.privacy_key == configuration.triplet_rules.privacy_key == b""
         assert not (tmp_path / "bley.key").exists()
 
-    def test_it_is_made_beside_the_store_and_stays(self, tmp_path: Path) -> None:
+    def test_it_is_saved_beside_the_store_and_stays(self, tmp_path: Path) -> None:
         (tmp_path / "var").mkdir()
         file = _write(tmp_path, bley=f"privacy = keyed-hash\ndbpath = {tmp_path}/var\n")
-        configuration = load(file, makes_key=True)
+        configuration = load(file)
+        configuration.key.save()
         assert (tmp_path / "var" / "bley.key").read_text().strip() == configuration.privacy_key.hex()
         assert load(file).privacy_key == configuration.privacy_key
         assert configuration.triplet_rules.privacy_key == configuration.privacy_key
 
-    def test_commands_that_only_look_make_none(self, tmp_path: Path) -> None:
+    def test_to_read_the_settings_makes_no_key(self, tmp_path: Path) -> None:
+        """Only a store knows whether it needs another one."""
         file = _write(tmp_path, bley=f"privacy = keyed-hash\ndbpath = {tmp_path}\n")
-        assert len(load(file).privacy_key) == 32
+        configuration = load(file)
+        assert len(configuration.privacy_key) == 32
+        assert not configuration.has_saved_key
         assert not (tmp_path / "bley.key").exists()
 
     def test_the_file_may_be_elsewhere(self, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from bley.ports import utc_now
 from bley.setting_types import parse_duration
 from bley.stats import Statistics, gather, period_until_now
 from bley.store.history import History
-from bley.store.opening import open_history
+from bley.store.key_claim import confirm_key
+from bley.store.opening import open_engine, open_history
 from bley.tables import print_table
 from bley.why import Account
 from bley.why import why as find_out
@@ -52,7 +53,17 @@ def why(before: Path | None, file: Path | None, limit: int, as_json: bool, query
 
 async def _why(configuration: Configuration, query: str, limit: int) -> Account:
     async with _history(configuration.settings) as history:
+        await _confirm_key(configuration)
         return await find_out(history, configuration, query, limit, utc_now())
+
+
+async def _confirm_key(configuration: Configuration) -> None:
+    """Raise PrivacyKeyError where nothing would be found, since the store hashes addresses in another way."""
+    engine = open_engine(configuration.settings.store, read_only=True)
+    try:
+        await confirm_key(engine, configuration.key, claims=False)
+    finally:
+        await engine.close()
 
 
 def _print_account(account: Account) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from bley.config_file import Configuration, find_file, load
-from bley.core.errors import BleyError, SettingsError
+from bley.core.errors import BleyError, Fault, PrivacyKeyError, SettingsError
 
 __all__ = [
     "EXIT_FAILED",
@@ -62,10 +62,10 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, see docs/json.md.")
 
 
-def load_settings(file: Path | None, *, makes_key: bool = False) -> Configuration:
+def load_settings(file: Path | None) -> Configuration:
     """The configuration, or the end of the command with every fault."""
     try:
-        return load(find_file(file), makes_key=makes_key)
+        return load(find_file(file))
     except SettingsError as error:
         refuse(error)
 
@@ -82,6 +82,8 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run(work)
     except SettingsError as error:
         refuse(error)
+    except PrivacyKeyError as error:
+        refuse(SettingsError([Fault("privacy_key_file", 0, str(error))]))
     except KeyboardInterrupt as error:
         raise click.ClickException("interrupted") from error
     except BleyError as error:

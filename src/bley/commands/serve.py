@@ -35,7 +35,7 @@ def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bo
     level = logging.DEBUG if debug or verbose else logging.INFO
 
     def load_overridden() -> Configuration:
-        configuration = load(find_file(file), makes_key=True)
+        configuration = load(find_file(file))
         if detach and configuration.settings.log_file in ("-", ""):
             # In the background there is no standard output.
             return configuration.overridden({"log_file": "syslog"} | overrides)

@@ -80,7 +80,7 @@ def import_(
 
     The password for URL comes from --password-file or the environment, BLEY_IMPORT_PASSWORD. Twice is as good as once.
     """
-    configuration = load_settings(file or before, makes_key=True)
+    configuration = load_settings(file or before)
     if (source in ("postgrey", *_READERS)) != (place is not None):
         raise click.UsageError("write: bley import postgrey DIR, sqlgrey URL, bley URL, or a file alone")
     interruption = Interruption()

@@ -5,6 +5,7 @@ BleyError
   ProtocolError   the peer: bytes that are no policy request
   StoreError      the store: gone, locked, full, damaged
     RefusedError  nobody: it will not keep this, whenever it is asked
+    PrivacyKeyError  the operator: its addresses are hashed by another key, or not at all
   ResolverError   the DNS: no answer, or a refusal
 
 Anything else that is raised is a bug and shows its traceback.
@@ -18,6 +19,7 @@ __all__ = [
     "BleyError",
     "Breach",
     "Fault",
+    "PrivacyKeyError",
     "ProtocolError",
     "RefusedError",
     "ResolverError",
@@ -86,6 +88,10 @@ class StoreError(BleyError):
 
 class RefusedError(StoreError):
     """The store is there, but will never do this: what was asked has something that it cannot keep."""
+
+
+class PrivacyKeyError(StoreError):
+    """The store's addresses are not hashed by the key of these settings; the text says what to do."""
 
 
 class ResolverError(BleyError):

@@ -64,7 +64,7 @@ def tell(future: asyncio.Future[Any] | None, result: object) -> None:
     if future is None or future.done():
         return
     if isinstance(result, StoreError):
-        future.set_exception(StoreError(str(result)))
+        future.set_exception(type(result)(str(result)))  # one of its own: a traceback grows with each raise
     else:
         future.set_result(result)
 

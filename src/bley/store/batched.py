@@ -16,14 +16,16 @@ from functools import partial
 from typing import TypeVar
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import RefusedError, StoreError
+from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.mail import Triplet
 from bley.core.statistics import Count
 from bley.metrics import BATCH_SIZE, STORE_DOWN, STORE_DROPPED, STORE_PURGED, STORE_SECONDS
+from bley.privacy import PrivacyKey
 from bley.store.batch import Batch, Read, Write, tell, tell_all, waits_until
 from bley.store.decisions import Decisions
 from bley.store.engine import Engine, News, Purged
+from bley.store.key_claim import confirm_key
 
 __all__ = ["BatchedStore"]
 
@@ -50,10 +52,14 @@ _log = logging.getLogger(__name__)
 
 
 class BatchedStore:
-    """The Store port on an Engine."""
+    """The Store port on an Engine.
 
-    def __init__(self, engine: Engine) -> None:
+    Its addresses are hashed by `key` (None: that is not checked), which a new store takes if `claims_key`.
+    """
+
+    def __init__(self, engine: Engine, key: PrivacyKey | None = None, *, claims_key: bool = True) -> None:
         self._engine = engine
+        self._key, self._claims_key = key, claims_key
         self._reads: deque[Read] = deque()
         self._writes: deque[Write] = deque()
         self._batch = Batch([], [])
@@ -73,9 +79,16 @@ class BatchedStore:
         return {"writes": len(self._writes), "decisions": len(self._decisions)}
 
     async def open(self) -> None:
-        """Connect, and make or upgrade the tables; what takes longer than a request may wait goes on behind."""
-        with contextlib.suppress(StoreError):  # which has been logged
+        """Connect, and make or upgrade the tables; what takes longer than a request may wait goes on behind.
+
+        Raises PrivacyKeyError.
+        """
+        try:
             await self.find([])
+        except PrivacyKeyError:
+            raise
+        except StoreError:
+            return  # which has been logged
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
         """See the port."""
@@ -117,7 +130,16 @@ class BatchedStore:
     async def news(self) -> News:
         """What other nodes and commands have changed. Raises StoreError."""
         self._refuse_when_down()
-        return await self._behind("news", self._engine.news)
+        try:
+            return await self._behind("news", self._news)
+        except PrivacyKeyError as error:
+            self._go_down(error)
+            self._work()
+            raise
+
+    async def _news(self) -> News:
+        await self._confirm_key()
+        return await self._engine.news()
 
     async def purge(self, now: datetime, lifetimes: Lifetimes) -> Purged:
         """Forget all that has outlived its lifetime; how much. Goes in slices, so that it holds up nobody.
@@ -194,6 +216,7 @@ class BatchedStore:
         if not self._is_prepared:
             if not await self._or_go_down(self._alone("prepare", self._engine.is_prepared), stops=True):
                 await self._or_go_down(self._prepare(), stops=False)
+            await self._or_go_down(self._alone("prepare", self._confirm_key), stops=True)
             self._is_prepared = True
         return await self._merge_and_find(self._batch.sightings, self._batch.triplets)
 
@@ -226,6 +249,10 @@ class BatchedStore:
                 _log.error("store: %s; it cannot be asked for %r", error, read.triplets)
                 tell(read.told, error)
         return records
+
+    async def _confirm_key(self) -> None:
+        if self._key:
+            await confirm_key(self._engine, self._key, claims=self._claims_key)
 
     async def _prepare(self) -> None:
         try:

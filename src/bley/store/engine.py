@@ -76,5 +76,14 @@ class Engine(Protocol):
     async def forget(self, triplets: Sequence[Triplet]) -> None:
         """Forget these, and let all nodes know."""
 
+    async def key_check(self) -> int | None:
+        """Return the check value of the key that addresses are hashed by (privacy.py); None: no node has claimed it."""
+
+    async def claim_key(self, check: int) -> int:
+        """Store the check value if there is none yet, and return the one that is stored: to all nodes the same one."""
+
+    async def release_key(self) -> None:
+        """Forget the check value, so that the next node that starts may claim it."""
+
     async def close(self) -> None:
         """Let go."""

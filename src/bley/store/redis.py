@@ -3,7 +3,7 @@
     bley:t:CLIENT\\nSENDER\\nRECIPIENT   a hash: status, first_seen, last_seen (microseconds since 1970 UTC), attempts
     bley:decisions                     a stream, capped: the fields of the SQL engines' table `decisions`
     bley:counts:SECONDS:NUMBER         a hash: "START KIND NAME" (core.statistics) to the number of that span
-    bley:schema, bley:forgotten, bley:has_any
+    bley:schema, bley:forgotten, bley:has_any, bley:key_check
 
 A record is only ever written by the script below, which does what core.greylist.merged says, or united; each script has
 one key, so that a Cluster can run it. Records and counts expire by themselves.
@@ -33,6 +33,7 @@ MAX_STREAM = 100_000
 _VERSION = 1
 PREFIX = "bley:t:"
 DECISIONS = "bley:decisions"
+_KEY_CHECK = "bley:key_check"
 _PORTION = 1000
 _IN_ONE_KEY = 1440
 """Spans in one hash of counts."""
@@ -156,6 +157,22 @@ class RedisEngine:
                     pipeline.delete(_key(triplet))
                 pipeline.incr("bley:forgotten")
                 await _execute(pipeline)
+
+    async def key_check(self) -> int | None:
+        """See Engine."""
+        with store_errors(self.place):
+            return int(await self._client.get(_KEY_CHECK) or 0) or None
+
+    async def claim_key(self, check: int) -> int:
+        """See Engine."""
+        with store_errors(self.place):
+            await self._client.set(_KEY_CHECK, check, nx=True)
+            return int(await self._client.get(_KEY_CHECK) or check)
+
+    async def release_key(self) -> None:
+        """See Engine."""
+        with store_errors(self.place):
+            await self._client.delete(_KEY_CHECK)
 
     async def close(self) -> None:
         """See Engine."""

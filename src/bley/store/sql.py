@@ -31,6 +31,9 @@ __all__ = ["SqlEngine", "TakeOver"]
 
 _PORTION = 1000
 
+_KEY_CHECK = "key_check"
+"""In `meta`: 0, or no row, while no node has claimed the key."""
+
 _MICROSECOND = timedelta(microseconds=1)
 
 TakeOver = Callable[[], AsyncIterator[Sequence[tuple[Triplet, Record]]]]
@@ -207,6 +210,32 @@ class SqlEngine:
             self._set_meta(connection, "forgotten", self._meta(connection, "forgotten", locks=True) + 1)
 
         await self._transactions.run(work)
+
+    async def key_check(self) -> int | None:
+        """See Engine."""
+
+        def work(connection: sa.Connection) -> int | None:
+            is_there = sa.inspect(connection).has_table(meta.name)
+            return self._meta(connection, _KEY_CHECK) or None if is_there else None
+
+        return await self._transactions.run(work, writes=False)
+
+    async def claim_key(self, check: int) -> int:
+        """See Engine."""
+
+        def work(connection: sa.Connection) -> int:
+            with self._dialect.locked(connection):
+                if known := self._meta(connection, _KEY_CHECK):
+                    return known
+                self._set_meta(connection, _KEY_CHECK, check)
+                connection.commit()  # within the lock, which MySQL keeps beyond the transaction
+            return check
+
+        return await self._transactions.run(work)
+
+    async def release_key(self) -> None:
+        """See Engine."""
+        await self._transactions.run(lambda connection: self._set_meta(connection, _KEY_CHECK, 0))
 
     async def close(self) -> None:
         """See Engine."""

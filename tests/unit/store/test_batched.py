@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.errors import RefusedError, StoreError
+from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.statistics import Count
 from bley.metrics import REGISTRY
+from bley.privacy import PrivacyKey
 from bley.store import batched
 from bley.store import decisions as decisions_module
 from bley.store.batched import BatchedStore
@@ -71,6 +72,7 @@ class FakeEngine:
         self.at_work = 0
         self.slices: list[Purged] = []
         self.is_closed = False
+        self.check: int | None = None
 
     @property
     def written(self) -> list[str]:
@@ -128,6 +130,18 @@ class FakeEngine:
         raise NotImplementedError
 
     async def forget(self, triplets: Sequence[Triplet]) -> None:
+        raise NotImplementedError
+
+    async def key_check(self) -> int | None:
+        self.asked.append("key_check")
+        await self._work()
+        return self.check
+
+    async def claim_key(self, check: int) -> int:
+        self.check = self.check or check
+        return self.check
+
+    async def release_key(self) -> None:
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -301,6 +315,41 @@ class TestBatches:
         await store.close()
         gc.collect()
         assert "never retrieved" not in caplog.text
+
+
+class TestPrivacyKey:
+    KEY = PrivacyKey(b"k" * 32, is_saved=True)
+
+    async def test_a_new_store_takes_it_before_anything_is_asked(self, engine: FakeEngine) -> None:
+        store = BatchedStore(engine, self.KEY)
+        await store.open()
+        assert engine.check == self.KEY.check
+        assert engine.asked == ["is_prepared", "prepare", "key_check", "transact"]
+        await store.close()
+
+    async def test_a_store_with_another_key_is_not_opened(self, engine: FakeEngine) -> None:
+        engine.check = 4711
+        store = BatchedStore(engine, self.KEY)
+        with pytest.raises(PrivacyKeyError, match="its addresses are hashed by another key"):
+            await store.open()
+        assert not engine.batches
+        await store.close()
+
+    async def test_a_store_that_gets_another_key_is_not_used_until_that_is_mended(self, engine: FakeEngine) -> None:
+        """All was forgotten meanwhile, and another node began with a key of its own."""
+        store = BatchedStore(engine, self.KEY)
+        await store.open()
+        engine.check, engine.batches = 4711, []
+        with pytest.raises(PrivacyKeyError):
+            await store.news()
+        await _refused(_find(store, 1))
+        store.record_later(_sighting(1))
+        await _turns()
+        assert not engine.batches
+        engine.check = self.KEY.check
+        await _eventually(lambda: not store.is_down)
+        assert engine.written == ["1"]
+        await store.close()
 
 
 class TestEngineThatFails:
