@@ -21,6 +21,7 @@ STOREYS = [
     ["resolv_conf"],
     ["documents", "tables"],
     ["service"],
+    ["rule_set"],
     ["actions", "checks", "log", "known_mail", "config_file", "json_lines", "interruption"],
     ["log_output", "workers_metrics"],
     ["config", "metrics", "pacing", "log_sinks", "log_sockets"],

@@ -1,7 +1,9 @@
 """What Postfix is told of a decision: access(5) actions, in the operator's words."""
 
+from copy import copy
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from typing import Self
 
 from bley import __version__
 from bley.config import Settings
@@ -28,6 +30,12 @@ class Actions:
         self._hostname = hostname
         self._marked = Recent[int, bool](_INSTANCE_VALID, _MOST_MESSAGES)
         self.reconfigure(settings)
+
+    def reconfigured(self, settings: Settings) -> Self:
+        """These actions with other texts; the messages that bear the header are the same."""
+        new = copy(self)
+        new.reconfigure(settings)
+        return new
 
     def reconfigure(self, settings: Settings) -> None:
         """Use these texts from now on."""

@@ -5,12 +5,12 @@ import logging
 import time
 from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from bley.actions import DUNNO, Actions
 from bley.checks.dynamic import server_domain
 from bley.config_file import Configuration
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision
 from bley.core.dnslists import Meaning
 from bley.core.errors import StoreError
 from bley.core.evidence import NO_EVIDENCE, Evidence
@@ -21,17 +21,14 @@ from bley.core.policy import Reason, judge
 from bley.core.recent import Recent
 from bley.core.triplet import ANY
 from bley.known_mail import KnownMail
-from bley.log import DecisionLog
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
+from bley.rule_set import ChecksOfRules, RuleSet, make_rule_set
 
 __all__ = ["Service"]
 
 _REFRESH = timedelta(hours=1)
 """How often at most a known triplet's `last_seen` is written, and how long it is known without the store."""
-
-_STORE_SECONDS = 0.9
-"""What the store may take in all, asked and told, so that no answer takes longer than check_timeout + 1 s."""
 
 _TELLING = 100
 """For so many deferred clients at once the lists' own words are fetched; each may take check_timeout."""
@@ -41,15 +38,10 @@ _WARN_AGAIN = timedelta(minutes=1)
 _log = logging.getLogger(__name__)
 
 
-class _Checks(Protocol):
-    async def gather(self, request: Request, address: Address) -> Evidence: ...
-
-    async def explain(self, evidence: Evidence, address: Address) -> Evidence: ...
-
-
 class _Case(NamedTuple):
     """A request that steps 1 to 5 left open."""
 
+    rules: RuleSet
     request: Request
     address: Address
     triplet: Triplet
@@ -74,7 +66,7 @@ class Service:
         self,
         configuration: Configuration,
         store: Store,
-        checks: _Checks,
+        checks: ChecksOfRules,
         clock: Clock,
         hostname: str,
         steady: Clock | None = None,
@@ -85,24 +77,26 @@ class Service:
         settings = configuration.settings
         self._known = KnownMail(_REFRESH, settings.cache_size, self._tell_known)
         self._clients = Recent[str, bool](settings.cache_valid, settings.cache_size)
-        self._actions = Actions(settings, hostname)
         self._warned: datetime | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self.finds_any = False
         """The store has records that hold for any sender or recipient."""
-        self.reconfigure(configuration, checks)
+        self._actions = Actions(settings, hostname)
+        self._rules = self.rules_of(configuration, checks)
 
-    def reconfigure(self, configuration: Configuration, checks: _Checks) -> None:
-        """Decide by these settings and checks from now on; what is remembered stays, as far as it is the store's."""
+    def rules_of(self, configuration: Configuration, checks: ChecksOfRules) -> RuleSet:
+        """The rules that `switch` takes. Nothing changes until then."""
+        return make_rule_set(configuration, checks, self._actions)
+
+    def switch(self, rules: RuleSet) -> None:
+        """Decide new requests by these rules; what is remembered stays, as far as it is the store's. Cannot fail."""
         self._known.forget_requests()
-        self._lists, self._checks = configuration, checks
-        settings = self._settings = configuration.settings
-        self._timing, self._thresholds, self._rules = settings.timing, settings.thresholds, configuration.triplet_rules
-        self._longest_seconds = settings.check_timeout.total_seconds() + _STORE_SECONDS
-        self._clients.valid = settings.cache_valid
-        self._actions.reconfigure(settings)
-        self._observes = settings.mode == "observe"
-        self._log = DecisionLog(is_json=settings.logs_json, observes=self._observes)
+        self._clients.valid = rules.settings.cache_valid
+        self._rules = rules
+
+    def reconfigure(self, configuration: Configuration, checks: ChecksOfRules) -> None:
+        """Decide new requests by these settings and checks."""
+        self.switch(self.rules_of(configuration, checks))
 
     def age(self) -> None:
         """Forget what is too old; to be called now and then."""
@@ -125,33 +119,36 @@ class Service:
         """
         if self._known.recognises(raw):
             return DUNNO
-        now = self._clock()
+        now, rules = self._clock(), self._rules
         request = raw.read_bounded()
         try:
-            case = self._first_steps(request, now)
+            case = self._first_steps(request, now, rules)
         except Exception:  # noqa: BLE001 (a bug must not leave Postfix without an answer; logged in _failed)
             case = self._failed(request)
         if not isinstance(case, Decision):
             return self._answer_later(case, raw)
         if case.reason is Reason.KNOWN:
             CACHE_HITS["triplets"].inc()
-            line = self._log.known_line(request)
+            line = rules.log.known_line(request)
             self._known.add_request(line, raw, self._steady())
             self._known.tell_later(line, raw)
             return DUNNO
-        return self._say(case, now)
+        return self._say(case, now, rules)
 
-    def _tell_known(self, told: Sequence[tuple[str, RawRequest]], recognised: int) -> None:
-        """Log, count and keep what was known, behind the answers; how many were in memory just as they came."""
-        self._log.write_known(told)
+    def _tell_known(
+        self, told: Sequence[tuple[str, RawRequest]], recognised: int, rules: RuleSet | None = None
+    ) -> None:
+        """Log, count and store what was known, behind the answers; how many were in memory just as they came.
+
+        They were decided by `rules`; None: by those in force, for `switch` has told all that were known before it.
+        """
+        rules, now = rules or self._rules, self._clock()
+        rules.log.write_known(told)
         count("pass", Reason.KNOWN, len(told))
         CACHE_HITS["requests"].inc(recognised)
-        self._store.keep_known(self._clock(), told, self._kept_known)
-
-    def _kept_known(self, told: tuple[str, RawRequest]) -> KeptDecision:
-        now = self._clock()
-        decision = self._first_steps(told[1].read_bounded(), now)
-        return self._kept(decision if isinstance(decision, Decision) else decision.decided(Reason.KNOWN), now)
+        self._store.keep_known(
+            now, told, lambda known: rules.kept(_known_decision(known[1].read_bounded(), now, rules), now)
+        )
 
     async def _answer_later(self, case: _Case, raw: RawRequest) -> Action:
         try:
@@ -162,25 +159,33 @@ class Service:
             decision = self._failed(case.request)
         observe_answer(decision.reason, time.monotonic() - case.begun)
         if decision.reason is Reason.KNOWN:
-            self._known.tell_later(self._log.known_line(case.request), raw)
+            self._tell_later(case, raw)
             return DUNNO
         if not (decision.defers and _is_listed(decision.evidence) and len(self._telling) < _TELLING):
-            return self._say(decision, case.now)
+            return self._say(decision, case.now, case.rules)
         telling = asyncio.get_running_loop().create_task(self._tell_listings(decision, case))
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
-        self._log.write(decision)
-        count(decision.outcome(observes=self._observes), decision.reason)
-        return self._actions.action(decision, case.now, self._steady())
+        case.rules.log.write(decision)
+        count(decision.outcome(observes=case.rules.observes), decision.reason)
+        return case.rules.actions.action(decision, case.now, self._steady())
+
+    def _tell_later(self, case: _Case, raw: RawRequest) -> None:
+        """The store knew it. What began before a reload is told by itself: the next lines have another form, maybe."""
+        known = (case.rules.log.known_line(case.request), raw)
+        if case.rules is self._rules:
+            self._known.tell_later(*known)
+        else:
+            self._tell_known([known], 0, case.rules)
 
     async def _tell_listings(self, decision: Decision, case: _Case) -> None:
         """Behind the answer: log and keep the lists' own words too, to which the client's operator may be referred."""
         try:
-            evidence = await self._checks.explain(decision.evidence, case.address)
+            evidence = await case.rules.checks.explain(decision.evidence, case.address)
             decision = decision._replace(evidence=evidence)
-            self._log.write_listings(decision)
+            case.rules.log.write_listings(decision)
         finally:
-            self._store.keep(self._kept(decision, case.now))
+            self._store.keep(case.rules.kept(decision, case.now))
 
     async def close(self) -> None:
         """Tell what was answered, and give up what else is done behind the answers."""
@@ -191,10 +196,10 @@ class Service:
 
     async def decide(self, request: Request) -> Decision:
         """All nine steps, without log and answer. Raises StoreError when the store cannot be asked or told."""
-        case = self._first_steps(request, self._clock())
+        case = self._first_steps(request, self._clock(), self._rules)
         return case if isinstance(case, Decision) else await self._later_steps(case)
 
-    def _first_steps(self, request: Request, now: datetime) -> Decision | _Case:
+    def _first_steps(self, request: Request, now: datetime, rules: RuleSet) -> Decision | _Case:
         """Steps 1 to 4, and 5 where the triplet is in memory."""
         if request.protocol_state not in ("", "RCPT"):
             return Decision(request, Reason.NOT_RCPT)
@@ -204,38 +209,19 @@ class Service:
             return Decision(request, Reason.INCOMPLETE)
         if request.sasl_username:
             return Decision(request, Reason.AUTHENTICATED)
-        if any(address in network for network in self._settings.trusted_networks):
+        if any(address in network for network in rules.settings.trusted_networks):
             return Decision(request, Reason.TRUSTED_NETWORK)
-        triplet = Triplet(
-            self._rules.client(address, server_domain(request.verified_name, address)),
-            self._rules.sender(request.sender),
-            self._rules.recipient(request.recipient),
-        )
-        case = _Case(request, address, triplet, now, time.monotonic(), triplet)
-        if exempt := self._exempt(case):
+        case = _case(request, address, now, rules)
+        if exempt := _exempt(case):
             return exempt
-        if triplet in self._known:
+        if case.triplet in self._known:
             return case._replace(standing=Standing.KNOWN).decided(Reason.KNOWN)
         return case
-
-    def _exempt(self, case: _Case) -> Decision | None:
-        request, lists = case.request, self._lists
-        sender, recipient = case.triplet.sender, case.triplet.recipient
-        if self._rules.privacy_key:  # list files have addresses in clear
-            rules = self._settings.triplet_rules
-            sender, recipient = rules.sender(request.sender), rules.recipient(request.recipient)
-        if entry := _find(lists.recipients, request.recipient, recipient):
-            return Decision(request, Reason.EXEMPT_RECIPIENT, triplet=case.triplet, exempted_by=entry)
-        if entry := lists.clients.find(case.address, request.verified_name):
-            return Decision(request, Reason.EXEMPT_CLIENT, triplet=case.triplet, exempted_by=entry)
-        if entry := _find(lists.senders, request.sender, sender):
-            return Decision(request, Reason.EXEMPT_SENDER, triplet=case.triplet, exempted_by=entry)
-        return None
 
     async def _later_steps(self, case: _Case) -> Decision:
         """Steps 5 to 9."""
         found = await self._store.find(self._places(case))
-        standing = self._timing.standing(found and found[1], case.now)
+        standing = case.rules.timing.standing(found and found[1], case.now)
         if found is None:
             return await self._stranger(case._replace(standing=standing))
         if standing is Standing.NEW:
@@ -248,7 +234,7 @@ class Service:
     def _places(self, case: _Case) -> list[Triplet]:
         """Where its record may be: under the client's network too, from a time when its name was unknown."""
         client, sender, recipient = case.triplet
-        network = self._rules.client(case.address, "")
+        network = case.rules.triplets.client(case.address, "")
         places = [case.triplet]
         if network != client:
             places.append(Triplet(network, sender, recipient))
@@ -273,9 +259,9 @@ class Service:
     async def _early(self, case: _Case, record: Record) -> Decision:
         """Step 7."""
         # Another node's clock, or a request at the same time, may have been a little ahead.
-        counts = abs(case.now - record.last_seen) >= self._settings.cache_valid
+        counts = abs(case.now - record.last_seen) >= case.rules.settings.cache_valid
         await self._store.record(self._sighting(case, Status.GREYLISTED, attempts=int(counts)))
-        wait = self._timing.remaining(record._replace(attempts=record.attempts + counts), case.now)
+        wait = case.rules.timing.remaining(record._replace(attempts=record.attempts + counts), case.now)
         return case.decided(Reason.EARLY, defers=True, wait=wait)
 
     async def _stranger(self, case: _Case) -> Decision:
@@ -285,8 +271,8 @@ class Service:
         if was_good is not None:
             CACHE_HITS["clients"].inc()
         if was_good is None:
-            evidence = await self._checks.gather(case.request, case.address)
-            status, reason = judge(evidence, self._thresholds)
+            evidence = await case.rules.checks.gather(case.request, case.address)
+            status, reason = judge(evidence, case.rules.thresholds)
             self._clients.put(case.triplet.client, status is not Status.GREYLISTED, self._steady())
         elif was_good:
             status, reason = Status.CLEAN, Reason.CLIENT_GOOD
@@ -294,35 +280,28 @@ class Service:
             status, reason = Status.GREYLISTED, Reason.CLIENT_BAD
         sighting = self._sighting(case, status)
         if status is Status.GREYLISTED:
-            await self._store.record(sighting, case.begun + self._longest_seconds - time.monotonic())
-            return case.decided(reason, evidence=evidence, defers=True, wait=self._timing.wait(attempts=0))
+            await self._store.record(sighting, case.begun + case.rules.longest_seconds - time.monotonic())
+            return case.decided(reason, evidence=evidence, defers=True, wait=case.rules.timing.wait(attempts=0))
         self._store.record_later(sighting)
         self._known.add(case.triplet, self._steady())
         return case.decided(reason, evidence=evidence)
 
     def _sighting(self, case: _Case, status: Status, attempts: int = 0) -> Sighting:
-        return Sighting(case.kept_under, status, case.now, self._timing.lifetimes, attempts)
+        return Sighting(case.kept_under, status, case.now, case.rules.timing.lifetimes, attempts)
 
     def _without_store(self, case: _Case) -> Decision:
         """What `on_store_error` says; it is still recorded when that is possible again, as a passed or deferred one."""
-        if self._settings.on_store_error == "pass":
+        if case.rules.settings.on_store_error == "pass":
             self._store.record_later(self._sighting(case, Status.CLEAN))
             return case.decided(Reason.STORE_ERROR)
         self._store.record_later(self._sighting(case, Status.GREYLISTED))
-        return case.decided(Reason.STORE_ERROR, defers=True, wait=self._timing.wait(attempts=0))
+        return case.decided(Reason.STORE_ERROR, defers=True, wait=case.rules.timing.wait(attempts=0))
 
-    def _say(self, decision: Decision, now: datetime) -> Action:
-        self._log.write(decision)
-        count(decision.outcome(observes=self._observes), decision.reason)
-        self._store.keep(self._kept(decision, now))
-        return self._actions.action(decision, now, self._steady())
-
-    def _kept(self, decision: Decision, now: datetime) -> KeptDecision:
-        request, is_private = decision.request, bool(self._rules.privacy_key)
-        sender, recipient = request.sender, request.recipient
-        if is_private:
-            sender, recipient = self._rules.sender(sender), self._rules.recipient(recipient)
-        return KeptDecision(now, decision.outcome(observes=self._observes), decision, sender, recipient, is_private)
+    def _say(self, decision: Decision, now: datetime, rules: RuleSet) -> Action:
+        rules.log.write(decision)
+        count(decision.outcome(observes=rules.observes), decision.reason)
+        self._store.keep(rules.kept(decision, now))
+        return rules.actions.action(decision, now, self._steady())
 
     def _failed(self, request: Request) -> Decision:
         """What is answered instead of an exception, which is at fault."""
@@ -334,6 +313,37 @@ class Service:
         if self._warned is None or now - self._warned >= _WARN_AGAIN:
             self._warned = now
             _log.warning("no usable client_address or recipient, answered DUNNO: %r", request)
+
+
+def _case(request: Request, address: Address, now: datetime, rules: RuleSet) -> _Case:
+    triplet = Triplet(
+        rules.triplets.client(address, server_domain(request.verified_name, address)),
+        rules.triplets.sender(request.sender),
+        rules.triplets.recipient(request.recipient),
+    )
+    return _Case(rules, request, address, triplet, now, time.monotonic(), triplet)
+
+
+def _known_decision(request: Request, now: datetime, rules: RuleSet) -> Decision:
+    """About a request of which that was found when it was answered."""
+    address = parse_address(request.client_address)
+    assert address, "else it would not be known"
+    return _case(request, address, now, rules)._replace(standing=Standing.KNOWN).decided(Reason.KNOWN)
+
+
+def _exempt(case: _Case) -> Decision | None:
+    request, rules, lists = case.request, case.rules, case.rules.configuration
+    sender, recipient = case.triplet.sender, case.triplet.recipient
+    if rules.triplets.privacy_key:  # list files have addresses in clear
+        clear = rules.settings.triplet_rules
+        sender, recipient = clear.sender(request.sender), clear.recipient(request.recipient)
+    if entry := _find(lists.recipients, request.recipient, recipient):
+        return Decision(request, Reason.EXEMPT_RECIPIENT, triplet=case.triplet, exempted_by=entry)
+    if entry := lists.clients.find(case.address, request.verified_name):
+        return Decision(request, Reason.EXEMPT_CLIENT, triplet=case.triplet, exempted_by=entry)
+    if entry := _find(lists.senders, request.sender, sender):
+        return Decision(request, Reason.EXEMPT_SENDER, triplet=case.triplet, exempted_by=entry)
+    return None
 
 
 def _is_listed(evidence: Evidence) -> bool:

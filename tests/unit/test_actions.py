@@ -122,9 +122,10 @@ def test_instance_is_remembered_for_an_hour() -> None:
 def test_reload_changes_the_words_and_keeps_the_memory() -> None:
     actions = Actions(Settings(), HOSTNAME)
     actions.action(_waited("1.a"), NOON)
-    actions.reconfigure(Settings(reject_msg="later", greylist_header="X-Waited: yes"))
+    before, actions = actions, actions.reconfigured(Settings(reject_msg="later", greylist_header="X-Waited: yes"))
+    assert str(before.action(_deferral(), NOON)) == "DEFER_IF_PERMIT greylisted, try again later"
     assert str(actions.action(_deferral(), NOON)) == "DEFER_IF_PERMIT later"
     assert str(actions.action(_waited("1.a"), NOON)) == "DUNNO"
     assert str(actions.action(_waited("2.b"), NOON)) == "PREPEND X-Waited: yes"
-    actions.reconfigure(Settings(mode="observe"))
+    actions = actions.reconfigured(Settings(mode="observe"))
     assert str(actions.action(_deferral(), NOON)) == "DUNNO"

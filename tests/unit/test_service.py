@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
@@ -510,6 +510,70 @@ async def test_a_deferral_that_was_not_recorded_is_not_given() -> None:
 
     world.service.reconfigure(world.configuration, Leaving(BAD))
     assert await world.answer(client_address="192.0.2.1") == Action("DUNNO")
+
+
+class TestReloadInFlight:
+    """A request finishes by the settings that it began with: decision, answer, line in the log, and what is stored."""
+
+    NEW: Mapping[str, object] = {
+        "mode": "observe",
+        "log_format": "json",
+        "reject_msg": "new words",
+        "rfc_threshold": "99",
+        "greylist_period": "10",
+        "on_store_error": "pass",
+    }
+
+    async def test_a_stranger(self, log: pytest.LogCaptureFixture) -> None:
+        world = World(reject_msg="old words")
+
+        class Reloading(FakeChecks):
+            async def gather(self, request: Request, address: Address) -> Evidence:
+                world.reload(**TestReloadInFlight.NEW)
+                return BAD
+
+        world.service.reconfigure(world.configuration, Reloading(BAD))
+        assert await world.answer() == Action("DEFER_IF_PERMIT", "old words")
+        (line,) = [record.getMessage() for record in log.records]
+        assert line.startswith("action=greylist, reason=new, ")
+        assert ", wait=300, " in line
+        assert [kept.outcome for kept in world.kept] == ["greylist"]
+        assert await world.answer(client_address="192.0.2.99") == Action("DUNNO"), "this one is decided by the new ones"
+
+    async def test_one_that_finds_the_store_away(self) -> None:
+        world = World(on_store_error="defer")
+        answer = world.service.answer(raw(REQUEST))
+        world.store.is_away = True
+        world.reload(**self.NEW)
+        assert not isinstance(answer, Action)
+        assert (await answer).verb == "DEFER_IF_PERMIT"
+
+    async def test_one_that_the_store_knows(self, log: pytest.LogCaptureFixture) -> None:
+        """Its line has the form that it had when the request came, whatever the next line's is."""
+        world = World(GOOD)
+        await world.answer()
+        world.service.forget()
+        log.clear()
+        answer = world.service.answer(raw(REQUEST))
+        world.reload(log_format="json")
+        assert not isinstance(answer, Action)
+        assert await answer == Action("DUNNO")
+        await world.answer()
+        await asyncio.sleep(2 * TICK_SECONDS)
+        first, second = [record.getMessage() for record in log.records]
+        assert first.startswith("action=pass, reason=known, ")
+        assert json.loads(second)["reason"] == "known"
+        assert [kept.decision.reason.value for kept in world.kept] == ["clean", "known", "known"]
+
+    async def test_what_was_known_is_stored_as_it_was_decided(self) -> None:
+        """Also when it is exempt a moment later."""
+        world = World(GOOD)
+        await world.answer()
+        assert world.answer_at_once() == Action("DUNNO")
+        everybody = read_clients([("clients", "0.0.0.0/0")])
+        world.service.reconfigure(replace(world.configuration, clients=everybody), world.checks)
+        assert [kept.decision.reason.value for kept in world.kept] == ["clean", "known"]
+        assert world.kept[1].decision.standing is Standing.KNOWN
 
 
 async def test_a_bug_is_answered_dunno_and_shows_its_traceback(log: pytest.LogCaptureFixture) -> None:
