@@ -10,7 +10,17 @@ from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Sighting
 from bley.core.mail import Triplet
 
-__all__ = ["Clock", "Resolver", "ResourceRecord", "RrType", "Store", "UncachedResolver", "steady_now", "utc_now"]
+__all__ = [
+    "MOST_RECORDS",
+    "Clock",
+    "Resolver",
+    "ResourceRecord",
+    "RrType",
+    "Store",
+    "UncachedResolver",
+    "steady_now",
+    "utc_now",
+]
 
 _T = TypeVar("_T")
 
@@ -37,6 +47,10 @@ def steady_now() -> datetime:
 RrType = Literal["A", "AAAA", "MX", "NS", "PTR", "TXT"]
 
 
+MOST_RECORDS = 256
+"""Records of an answer; a stranger may write some 5,000. Each takes 9 us to read, so these 2.3 ms."""
+
+
 class ResourceRecord(NamedTuple):
     """One record of a DNS answer. `data`: an address or name as text; of TXT the bytes, of MX (preference, name)."""
 
@@ -53,7 +67,7 @@ class Resolver(Protocol):
     def resolve(self, name: str, rrtype: RrType) -> Future[Sequence[ResourceRecord]]:
         """All records of the answer, the CNAMEs on the way too; none where name or type does not exist.
 
-        Raises ResolverError when there is no answer in time, or the answer is a failure.
+        Raises ResolverError when there is no answer in time, or the answer is a failure or has over `MOST_RECORDS`.
         Who asks the same at the same time gets the same future: await it through `asyncio.shield`.
         """
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
 from bley.cares import CaresChannel, Outcome, RefusedNameError, ascii_name
-from bley.core.errors import ResolverError, SettingsError
+from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
 from bley.resolv_conf import read_system_servers
 from bley.uncached import DnspythonResolver, fetched
@@ -24,7 +25,13 @@ _PATIENT = 200
 """So many of these at once: each takes a socket."""
 
 _QUESTIONS_A_CHANNEL = 20_000
-"""c-ares's cache has no bound but its channel's life: some 1.3 KB a name, so 25 MB."""
+"""Questions after which the channel's cache is emptied: c-ares gives it no bound. Some 1.3 KB a name, so 25 MB."""
+
+_BYTES_A_CHANNEL = 32 * 2**20
+"""And bytes, since strangers choose how long an answer is: 8,000 names without records, 550 answers of 58 KB."""
+
+_MOST_IN_FLIGHT = 10_000
+"""Questions on their way, some 3 KB each."""
 
 _IN_A_ROW = 3
 """So many questions in a row without an answer: it may be not one list that fails, but the DNS itself. No more than
@@ -50,10 +57,11 @@ class CaresResolver:
         self._asked = self._servers or list(read_system_servers().servers)
         self._in_flight: dict[tuple[str, RrType], _Answer] = {}
         self._is_silent, self._is_closed, self._in_a_row = False, False, 0
+        self._last_known = ""
         self._patient: set[_Answer] = set()
         self._probing: asyncio.Task[None] | None = None
-        self._retired: list[CaresChannel] = []
-        self._open_channel()
+        self._cares = CaresChannel(self._asked, min(_FIRST_TRY_SECONDS, self._seconds / 3))
+        self._questions = 0
         self._uncached = DnspythonResolver(self._asked, within)
 
     @property
@@ -67,6 +75,8 @@ class CaresResolver:
         answer = self._in_flight.get(key)
         if answer and not answer.done():  # one from the cache is done before it is told
             return answer
+        if len(self._in_flight) >= _MOST_IN_FLIGHT:
+            return _failed(ResolverError(name, rrtype, "too many questions at once"))
         if self._is_silent or self._is_closed:
             return _failed(ResolverError(name, rrtype, "the DNS does not answer", is_silence=True))
         try:
@@ -83,6 +93,8 @@ class CaresResolver:
         if self._in_flight.get(key) is answer:
             del self._in_flight[key]
         is_failure = answer.cancelled() or answer.exception() is not None
+        if not is_failure and answer.result():
+            self._last_known = key[0]
         if not question.is_refused:
             self._note(is_answered=not is_failure)
 
@@ -101,40 +113,24 @@ class CaresResolver:
         if self._probing:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
-        for channel in (self._cares, *self._retired):
-            channel.close()
-
-    def _open_channel(self) -> None:
-        self._cares = CaresChannel(self._asked, min(_FIRST_TRY_SECONDS, self._seconds / 3))
-        self._questions = 0
+        self._cares.close()
 
     def forget(self) -> None:
         """Ask anew, whatever is in the cache."""
-        self._questions = _QUESTIONS_A_CHANNEL
+        if self._is_closed:
+            return
+        self._questions = 0
+        try:
+            self._cares.forget()
+        except ResolverError as error:
+            _log.warning("DNS: %s; its cache is kept", error)
 
     def _channel(self) -> CaresChannel:
-        """The channel to ask, a new one now and then; the old one answers what it was asked."""
+        """The channel to ask, whose cache is emptied now and then."""
         self._questions += 1
-        if self._questions > _QUESTIONS_A_CHANNEL:
-            self._renew()
+        if self._questions > _QUESTIONS_A_CHANNEL or self._cares.cached_bytes > _BYTES_A_CHANNEL:
+            self.forget()
         return self._cares
-
-    def _renew(self) -> None:
-        old = self._cares
-        try:
-            self._open_channel()
-        except SettingsError as error:
-            self._questions = 0
-            _log.warning("DNS: %s: the old channel to c-ares stays", error)
-            return
-        self._retired.append(old)
-        asyncio.get_running_loop().call_later(2 * self._seconds, self._let_go, old)
-
-    def _let_go(self, old: CaresChannel) -> None:
-        """What it still asks, nobody waits for."""
-        if not self._is_closed:
-            self._retired.remove(old)
-            old.close()
 
     def _note(self, *, is_answered: bool) -> None:
         """Count questions in a row without an answer; after some, ask whether it is the DNS that is silent."""
@@ -147,15 +143,29 @@ class CaresResolver:
         if not self._is_closed and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe())
 
+    async def _has_answers(self) -> bool:
+        """Whether a server answers, if only for what is below the last name that it had records of."""
+        asked = [self._uncached.has_answers()]
+        if self._last_known:
+            asked.append(self._is_answered(f"{secrets.token_hex(8)}.{self._last_known}"))
+        return any(await asyncio.gather(*asked))
+
+    async def _is_answered(self, name: str) -> bool:
+        try:
+            await self._uncached.resolve(name, "A")
+        except ResolverError:
+            return False
+        return True
+
     async def _probe(self) -> None:
         """Tell the operator once when the DNS is silent, and once when it speaks again."""
-        if await self._uncached.has_answers():
+        if await self._has_answers():
             return
         self._is_silent = True
         servers = ", ".join(self._servers) or "the system's resolver"
         _log.warning("DNS: no answer from %s; while this lasts, its checks count nothing and hold up no mail", servers)
         try:
-            while not await self._uncached.has_answers():  # noqa: ASYNC110 (nobody but the DNS can tell)
+            while not await self._has_answers():  # noqa: ASYNC110 (nobody but the DNS can tell)
                 await asyncio.sleep(_PROBE_SECONDS)
         finally:
             self._is_silent, self._in_a_row = False, 0

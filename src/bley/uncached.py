@@ -10,8 +10,10 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
+import dns._asyncbackend
 import dns.asyncresolver
 import dns.exception
+import dns.message
 import dns.name
 import dns.nameserver
 import dns.rdatatype
@@ -25,11 +27,15 @@ from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 
 from bley.core.errors import ResolverError
-from bley.ports import ResourceRecord, RrType
+from bley.ports import MOST_RECORDS, ResourceRecord, RrType
 from bley.resolv_conf import read_system_servers
 from bley.setting_types import split_server
 
 __all__ = ["DnspythonResolver", "fetched"]
+
+
+_LONGEST_BY_TCP = 8192
+"""Octets of an answer by TCP, which an SPF record of 4,096 fits into; dnspython takes 3 us an octet of the worst."""
 
 
 def fetched(asked: asyncio.Future[Sequence[ResourceRecord]]) -> None:
@@ -56,12 +62,19 @@ class DnspythonResolver:
         return asked
 
     async def has_answers(self) -> bool:
-        """Whether the DNS answers at all: to the question for a name that no cache can know, that it does not exist."""
-        try:
-            await self._resolve(f"{secrets.token_hex(8)}.com", "A")
-        except ResolverError:
-            return False
-        return True
+        """Whether the DNS answers at all: to a question for a name that no cache can know, that it does not exist.
+
+        Where it fails for one in com, which not every resolver has, one in the root is asked for.
+        """
+        for domain in ("com", ""):
+            try:
+                await self._resolve(f"{secrets.token_hex(8)}.{domain}", "A")
+            except ResolverError as error:
+                if error.is_silence:
+                    return False
+            else:
+                return True
+        return False
 
     async def _resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
         try:
@@ -75,22 +88,67 @@ class DnspythonResolver:
         except dns.resolver.NXDOMAIN:
             return []
         except (dns.resolver.LifetimeTimeout, dns.resolver.NoNameservers) as error:
-            why = _response_code(error)
+            why = _failure(error)
             raise ResolverError(name, rrtype, why or "no answer in time", is_silence=not why) from error
         except (dns.exception.DNSException, OSError) as error:
             raise ResolverError(name, rrtype, str(error)) from error
-        return [
+        records = [
             # Asked names come back as they were asked, not in zone file form, where a space is \\032.
             ResourceRecord(name if rrset.name == question else _text(rrset.name), _type(rrset), _data(rdata), rrset.ttl)
             for rrset in answer.response.answer
             for rdata in rrset
         ]
+        if len(records) > MOST_RECORDS:
+            raise ResolverError(name, rrtype, f"more than {MOST_RECORDS} records")
+        return records
 
 
-def _response_code(error: dns.exception.DNSException) -> str:
-    """The failure that one of the servers answered (RFC 1035 4.1.1), the empty string if none did."""
+def _failure(error: dns.exception.DNSException) -> str:
+    """The failure that one of the servers answered (RFC 1035 4.1.1), or its fault; the empty string if none did."""
     answers = [what for _server, _is_tcp, _port, what, _response in error.kwargs["errors"]]
-    return next((code for code in reversed(answers) if isinstance(code, str)), "")
+    return next((str(what) for what in reversed(answers) if isinstance(what, str | _TooLongError)), "")
+
+
+class _TooLongError(OSError):
+    """An answer is longer than _LONGEST_BY_TCP; dnspython asks that server no more."""
+
+
+class _Nameserver(dns.nameserver.Do53Nameserver):
+    """As dnspython's, but by TCP it takes no long answers, and reads them beside the event loop."""
+
+    async def async_query(
+        self,
+        request: dns.message.QueryMessage,
+        timeout: float,  # noqa: ASYNC109 (dnspython's)
+        source: str | None,
+        source_port: int,
+        max_size: bool,
+        backend: dns._asyncbackend.Backend,
+        one_rr_per_rrset: bool = False,
+        ignore_trailing: bool = False,
+    ) -> dns.message.Message:
+        if not max_size:
+            return await super().async_query(
+                request, timeout, source, source_port, max_size, backend, one_rr_per_rrset, ignore_trailing
+            )
+        async with asyncio.timeout(timeout):
+            wire = await self._ask_by_tcp(request.to_wire())
+        response = await asyncio.to_thread(dns.message.from_wire, wire)
+        if not request.is_response(response):
+            raise OSError("an answer to something else")
+        return response
+
+    async def _ask_by_tcp(self, question: bytes) -> bytes:
+        """RFC 7766 8: each message has its length before it."""
+        reader, writer = await asyncio.open_connection(self.address, self.port)
+        try:
+            writer.write(len(question).to_bytes(2) + question)
+            length = int.from_bytes(await reader.readexactly(2))
+            if length > _LONGEST_BY_TCP:
+                raise _TooLongError(f"longer than {_LONGEST_BY_TCP} octets")
+            return await reader.readexactly(length)
+        finally:
+            writer.close()
 
 
 def _text(name: dns.name.Name) -> str:
@@ -102,7 +160,7 @@ def _type(rrset: dns.rrset.RRset) -> str:
 
 
 def _server(text: str) -> dns.nameserver.Nameserver:
-    return dns.nameserver.Do53Nameserver(*split_server(text))
+    return _Nameserver(*split_server(text))
 
 
 def _data(rdata: object) -> str | bytes | tuple[int, str]:

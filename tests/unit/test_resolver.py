@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -15,11 +17,13 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
+import pycares
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bley import cares as cares_module
 from bley import resolv_conf
 from bley import resolver as resolver_module
 from bley.config import Settings
@@ -459,15 +463,15 @@ class TestServers:
         assert resolver._cares._cares.servers == servers
         await resolver.close()
 
-    async def test_a_channel_that_cannot_be_renewed_stays(
+    async def test_a_cache_that_cannot_be_emptied_stays(
         self, resolver: CaresResolver, dns_server: DnsServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Its interface has gone, say."""
-        resolver._asked = ["nowhere"]
-        resolver.forget()
+        resolver._cares._servers = ["nowhere"]
         with caplog.at_level(logging.WARNING):
+            resolver.forget()
             assert len(await resolver.resolve("a.example", "A")) == 2
-        assert "the old channel to c-ares stays" in caplog.text
+        assert "c-ares cannot ask there: " in caplog.text
 
 
 class TestCache:
@@ -499,21 +503,168 @@ class TestCache:
         dns_server.update("servfail.example", {"A": ["192.0.2.9"]})
         assert _data(await resolver.resolve("servfail.example", "A")) == ["192.0.2.9"]
 
+    @pytest.mark.parametrize(("bound", "most"), [("_QUESTIONS_A_CHANNEL", 3), ("_BYTES_A_CHANNEL", 2000)])
     async def test_the_cache_is_emptied_now_and_then_and_no_question_is_lost(
-        self, monkeypatch: pytest.MonkeyPatch, dns_server: DnsServer
+        self, monkeypatch: pytest.MonkeyPatch, dns_server: DnsServer, bound: str, most: int
     ) -> None:
-        """c-ares bounds its cache by nothing but the life of its channel."""
-        monkeypatch.setattr(resolver_module, "_QUESTIONS_A_CHANNEL", 3)
+        """c-ares bounds its cache by nothing but time."""
+        monkeypatch.setattr(resolver_module, bound, most)
         async with _asking(dns_server, within=timedelta(seconds=0.5)) as resolver:
-            threads = threading.active_count()
             slow = []
             for number in range(20):
                 slow.append(resolver.resolve(f"n{number}.slow.example", "A"))
                 assert len(await resolver.resolve("a.example", "A")) == 2
             assert all(_data(records) == ["192.0.2.5"] for records in await asyncio.gather(*slow))
             assert len([name for name, _ in dns_server.questions if name == "a.example"]) > 3
-            await asyncio.sleep(1.1)  # twice the longest question: then the old channels go
-            assert threading.active_count() <= threads
+
+    async def test_what_is_cached_is_counted_in_bytes(self) -> None:
+        """Strangers choose how long an answer is; c-ares does not tell how long its cache's are."""
+        async with _long_answers(200, 255) as address:
+            resolver = CaresResolver([address], _WITHIN)
+            for number in range(10):
+                assert len(await resolver.resolve(f"n{number}.example", "TXT")) == 200
+            await resolver.close()
+        assert 10 * 200 * 255 < resolver._cares.cached_bytes < 10 * 200 * 600
+
+    async def test_memory_stays_bounded_however_long_the_answers_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of the process: c-ares takes it by itself. Without a bound it would be 15 MB more."""
+        monkeypatch.setattr(resolver_module, "_BYTES_A_CHANNEL", 2**20)
+        async with _long_answers(230, 255) as address:
+            resolver = CaresResolver([address], _WITHIN)
+            taken = 0
+            for number in range(300):
+                await resolver.resolve(f"n{number}.example", "TXT")
+                taken = taken or (_resident_bytes() if number == 50 else 0)
+            assert _resident_bytes() - taken < 8 * 2**20
+            await resolver.close()
+
+
+class _OnlyTcp(asyncio.DatagramProtocol):
+    """Refers each question to TCP."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        self.transport.sendto(data[:2] + b"\x83\x80" + data[4:], addr)
+
+
+@contextlib.asynccontextmanager
+async def _long_answers(records: int, octets: int, *, of_empty_strings: bool = False) -> AsyncIterator[str]:
+    """Answers each question, by TCP only, with so many texts of so many octets; its address."""
+    text = b"\0" * octets if of_empty_strings else bytes([octets]) + b"x" * octets
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                query = dns.message.from_wire(await reader.readexactly(int.from_bytes(await reader.readexactly(2))))
+                head = query.id.to_bytes(2) + b"\x81\x80\0\1" + records.to_bytes(2) + bytes(4)
+                question = (
+                    cast(bytes, query.question[0].name.to_wire()) + query.question[0].rdtype.to_bytes(2) + b"\0\1"
+                )
+                record = b"\xc0\x0c\0\x10\0\1\0\0\x0e\x10" + len(text).to_bytes(2) + text
+                wire = head + question + record * records
+                writer.write(len(wire).to_bytes(2) + wire)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_OnlyTcp, ("127.0.0.1", port))
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        transport.close()
+        server.close()
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+class TestLongAnswers:
+    """A stranger may write 64 KB: 5,000 records would take 50 ms to read, with dnspython 400 ms."""
+
+    @pytest.mark.parametrize("name", ["n.example", "odd name.example"], ids=["c-ares", "dnspython"])
+    @pytest.mark.parametrize(
+        ("records", "octets", "of_empty_strings"),
+        [(700, 0, False), (5000, 0, False), (1, 30_000, True), (1, 60_000, True)],
+    )
+    async def test_too_many_records_are_a_failure(
+        self, name: str, records: int, octets: int, of_empty_strings: bool
+    ) -> None:
+        """At once, and no silence: somebody answered."""
+        async with _long_answers(records, octets, of_empty_strings=of_empty_strings) as address:
+            resolver = CaresResolver([address], _WITHIN)
+            begun = time.monotonic()
+            with pytest.raises(ResolverError) as caught:
+                await resolver.resolve(name, "TXT")
+            assert time.monotonic() - begun < _WITHIN.total_seconds() - 0.5
+            await resolver.close()
+        assert re.search("more than 256 records|longer than 8192 octets", caught.value.why)
+        assert not caught.value.is_silence
+
+    async def test_pycares_reads_no_more_than_so_many_records(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        read: list[object] = []
+        monkeypatch.setattr(cares_module, "_read", read.append)
+        async with _long_answers(5000, 0) as address:
+            resolver = CaresResolver([address], _WITHIN)
+            with pytest.raises(ResolverError):
+                await resolver.resolve("n.example", "TXT")
+            await resolver.close()
+        assert read == []
+
+    @pytest.mark.parametrize("name", ["n.example", "odd name.example"], ids=["c-ares", "dnspython"])
+    async def test_the_longest_spf_record_has_room(self, name: str) -> None:
+        async with _long_answers(17, 250) as address:
+            resolver = CaresResolver([address], _WITHIN)
+            assert await resolver.resolve(name, "TXT")
+            await resolver.close()
+
+
+class TestTcp:
+    async def test_while_an_answer_is_waited_for_the_loop_sleeps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """c-ares wants to write while it connects, and not afterwards; it looks at the time ten times a second."""
+        calls = 0
+
+        class CountingChannel(pycares.Channel):
+            def process_fd(self, read_fd: int, write_fd: int) -> None:
+                nonlocal calls
+                calls += 1
+                super().process_fd(read_fd, write_fd)
+
+        monkeypatch.setattr(pycares, "Channel", CountingChannel)
+        async with _silent_by_tcp() as address:
+            resolver = CaresResolver([address], timedelta(seconds=0.5))
+            with pytest.raises(ResolverError):
+                await resolver.resolve("a.example", "TXT")
+            await resolver.close()
+        assert 1 < calls < 100
+
+    async def test_it_is_left_alone_when_nothing_is_asked(self, resolver: CaresResolver) -> None:
+        await resolver.resolve("truncated.example", "TXT")
+        async with asyncio.timeout(_WITHIN.total_seconds()):
+            while resolver._cares._timer:  # noqa: ASYNC110 (nobody tells us)
+                await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def _silent_by_tcp() -> AsyncIterator[str]:
+    """Refers each question to TCP, where it accepts and never answers; its address."""
+    is_over = asyncio.Event()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await is_over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_OnlyTcp, ("127.0.0.1", port))
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        is_over.set()
+        transport.close()
+        server.close()
 
 
 class TestEqualQuestions:
@@ -660,6 +811,34 @@ class TestSilence:
             assert len(await resolver.resolve("a.example", "A")) == 2
             assert not resolver.is_silent
         assert log.messages == []
+
+    async def test_a_resolver_that_fails_for_com_is_not_silent(
+        self, dns_server: DnsServer, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It may have no way to the root, and know the names of its own network only."""
+
+        async def has_no_answers() -> bool:
+            return False
+
+        dns_server.update("*.silent.example", Rcode("SERVFAIL"))
+        async with _asking(dns_server) as resolver:
+            assert len(await resolver.resolve("a.example", "A")) == 2
+            monkeypatch.setattr(resolver._uncached, "has_answers", has_no_answers)
+            await self._ask_in_vain(resolver)
+            await self._until(lambda: any(name.endswith(".a.example") for name, _ in dns_server.questions))
+            await asyncio.sleep(0.05)
+            assert not resolver.is_silent
+        assert log.messages == []
+
+    async def test_too_many_questions_at_once_fail(
+        self, resolver: CaresResolver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(resolver_module, "_MOST_IN_FLIGHT", 3)
+        asked = [resolver.resolve(f"n{number}.slow.example", "A") for number in range(4)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [isinstance(answer, ResolverError) for answer in answers] == [False, False, False, True]
+        assert not cast(ResolverError, answers[3]).is_silence
+        assert await resolver.resolve("n3.slow.example", "A")
 
     async def test_with_one_server_dead_the_dns_is_not_silent(
         self, dns_server: DnsServer, log: pytest.LogCaptureFixture

@@ -149,6 +149,14 @@ async def test_a_dns_that_only_fails_has_no_answers(code: str, has_answers: bool
     transport.close()
 
 
+@pytest.mark.parametrize("code", ["SERVFAIL", "REFUSED"])
+async def test_a_dns_that_fails_for_com_alone_has_answers(dns_server: DnsServer, code: str) -> None:
+    """Not every resolver has com."""
+    for name in ("com", "*.com"):
+        dns_server.update(name, Rcode(code))
+    assert await asking(dns_server).has_answers()
+
+
 async def test_one_silent_name_does_not_make_the_dns_silent(dns_server: DnsServer) -> None:
     resolver = asking(dns_server, within=timedelta(milliseconds=150))
     assert (await failure(resolver, "silent.example")).is_silence
