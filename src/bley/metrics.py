@@ -130,10 +130,13 @@ STORE_DOWN = Gauge(
 )
 
 STORE_DROPPED = Counter(
-    "bley_store_dropped", "What was given up since too much waited for the store.", ["what"], registry=REGISTRY
+    "bley_store_dropped",
+    "What was given up: too much waited for the store, or it refused it.",
+    ["what"],
+    registry=REGISTRY,
 )
 
-for _what in ("writes", "decisions"):
+for _what in ("writes", "decisions", "counts"):
     STORE_DROPPED.labels(_what)
 
 STORE_PURGED = Counter("bley_store_purged", "Old rows that were forgotten.", ["what"], registry=REGISTRY)

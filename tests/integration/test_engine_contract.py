@@ -10,15 +10,16 @@ import pytest
 import sqlalchemy as sa
 
 from bley.core.decision import Decision, KeptDecision
+from bley.core.errors import RefusedError
 from bley.core.evidence import Check, Finding
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.statistics import Count
 from bley.core.triplet import ANY
-from bley.store.engine import Engine, News, Purged, spread
+from bley.store.engine import Engine, Marks, News, Purged, spread
 from bley.store.opening import open_engine
-from bley.store.redis import RedisEngine
+from bley.store.redis import RedisEngine, _key, counts_key
 from bley.store.rows import microseconds
 from bley.store.sql import SqlEngine
 from bley.store.sql_schema import counts, decisions
@@ -139,6 +140,103 @@ class TestDecisions:
             Count(3600, hour, "pass", "clean"): 15,
             Count(3600, hour, "pass", "known"): 3,
         }
+
+
+class TestMarks:
+    """What is done again, since its outcome was unknown, changes nothing."""
+
+    async def test_attempts_are_added_once(self, engine: Engine) -> None:
+        marks = Marks()
+        early = [Sighting(_JANE, Status.GREYLISTED, _NOW, _LIFETIMES, 1)] * 3
+        numbered = [marks.next() for _ in early]
+        for upto in (1, 1, 3, 3):
+            found = await engine.transact(early[:upto], [_JANE], numbered[:upto])
+            assert found[_JANE].attempts == upto
+
+    async def test_decisions_and_numbers_are_kept_once(self, engine: Engine) -> None:
+        marks, minute = Marks(), int(_NOW.timestamp()) // 60
+        numbers = spread({(minute, "pass", "clean"): 2, (minute - 100_000, "pass", "clean"): 1})
+        for mark in (marks.next(), marks.next(), Marks().next()):
+            for _ in range(2):
+                await engine.keep([_decision(), _decision()], numbers, mark)
+        assert len(await _decisions(engine)) == 6
+        assert await _counts(engine) == {count: 3 * number for count, number in numbers.items()}
+
+    async def test_several_writers_at_once_do_not_disturb_each_other(self, engine: Engine, places: Places) -> None:
+        minute = int(_NOW.timestamp()) // 60
+        early = Sighting(_JANE, Status.GREYLISTED, _NOW, _LIFETIMES, 1)
+
+        async def write(number: int) -> None:
+            marks, other_marks = Marks(), Marks()
+            for _ in range(5):
+                mark, other = marks.next(), other_marks.next()
+                for _ in range(2):
+                    await engine.transact([early], [], [mark])
+                    await engine.keep([_decision()], spread({(minute, "pass", "clean"): number}), other)
+
+        await asyncio.gather(*(write(number) for number in range(4)))
+        assert (await engine.transact([], [_JANE]))[_JANE].attempts == 20
+        assert len(await _decisions(engine)) == 20
+        assert sum(number for count, number in (await _counts(engine)).items() if count.seconds == 60) == 30
+
+
+class TestRefusals:
+    """What an engine never takes is lost alone."""
+
+    @pytest.mark.parametrize("sender", ["\ud800@example.org", "a\0b@example.org"], ids=["surrogate", "nul"])
+    async def test_all_else_is_done_once(self, engine: Engine, sender: str) -> None:
+        """With NUL too, which PostgreSQL alone refuses."""
+        marks, minute = Marks(), int(_NOW.timestamp()) // 60
+        bad, numbers = _JANE._replace(sender=sender), spread({(minute, "pass", "clean"): 1})
+        sightings = [Sighting(each, Status.GREYLISTED, _NOW, _LIFETIMES, 1) for each in (bad, _JANE)]
+        numbered, mark = [marks.next(), marks.next()], Marks().next()
+        errors: list[RefusedError] = []
+        for _ in range(2):
+            for asked in (
+                engine.transact(sightings, [], numbered),
+                engine.keep([_decision(sender=sender), _decision()], numbers, mark),
+                engine.unite([(bad, _record()), (_JANE._replace(client="other"), _record())], _NOW, _LIFETIMES),
+                engine.transact([], [bad, _JANE]),
+            ):
+                try:
+                    await asked
+                except RefusedError as error:
+                    errors.append(error)
+        assert all(error.first.isprintable() and str(error).isprintable() for error in errors)
+        assert (await engine.transact([], [_JANE]))[_JANE].attempts == 1
+        assert (await _counts(engine)) == numbers
+        is_refused = sender.startswith("\ud800") or engine.place.startswith("pgsql")
+        assert bool(errors) == is_refused
+        assert len(await _decisions(engine)) == (1 if is_refused else 2)
+
+    @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
+    async def test_what_somebody_else_wrote_under_a_key_of_ours_does_no_harm(self, engine: RedisEngine) -> None:
+        """A value of another type; fields that are no numbers."""
+        text, broken = _JANE._replace(recipient="text"), _JANE._replace(recipient="broken")
+        minute = int(_NOW.timestamp()) // 60
+        numbers = spread({(minute, "pass", "clean"): 1, (minute, "pass", "known"): 1})
+        hour, start = counts_key(3600, minute * 60 // 3600 * 3600), minute * 60
+        await engine._client.set(_key(text), "x")
+        await engine._client.hset(_key(broken), mapping={"status": "0", "first_seen": "never", "attempts": "many"})
+        await engine._client.set(hour, "x")
+        await engine._client.hset(counts_key(60, start), f"{start} pass clean", "one")
+
+        triplets = [text, broken, _JANE]
+        sightings = [Sighting(each, Status.CLEAN, _NOW, _LIFETIMES) for each in triplets]
+        with pytest.raises(RefusedError) as caught:
+            await engine.transact(sightings, triplets)
+        assert [value for value, _ in caught.value.refused] == [sightings[0], text]
+        assert caught.value.found == {each: Record(Status.CLEAN, _NOW, _NOW) for each in (broken, _JANE)}
+
+        mark = Marks().next()
+        with pytest.raises(RefusedError) as refused:
+            await engine.keep([_decision()], numbers, mark)
+        in_hour = {count for count in numbers if count.seconds == 3600}
+        assert {count for (count, _), _ in refused.value.refused} == {Count(60, start, "pass", "clean"), *in_hour}
+        with pytest.raises(RefusedError):
+            await engine.keep([_decision()], numbers, mark)
+        assert len(await _decisions(engine)) == 1
+        assert await engine._client.hget(counts_key(60, start), f"{start} pass known") == b"1"
 
 
 class TestPurging:

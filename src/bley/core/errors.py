@@ -4,16 +4,18 @@ BleyError
   SettingsError   the operator: wrong settings, a wrong line in a list file
   ProtocolError   the peer: bytes that are no policy request
   StoreError      the store: gone, locked, full, damaged
-    RefusedError  nobody: it will not keep this, whenever it is asked
+    RefusedError  nobody: it will never keep some of this
     PrivacyKeyError  the operator: its addresses are hashed by another key, or not at all
   ResolverError   the DNS: no answer, or a refusal
 
 Anything else that is raised is a bug and shows its traceback.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 
 __all__ = [
     "BleyError",
@@ -76,18 +78,28 @@ class ProtocolError(BleyError):
 
 
 class StoreError(BleyError):
-    """The store did not do what was asked; answer by `on_store_error`.
+    """The store did not do what was asked, as far as is known; answer by `on_store_error`.
 
-    `done`: the places of the sightings of a batch that were merged all the same.
+    A transaction that was cut off, or too late, may have happened all the same.
     """
-
-    def __init__(self, text: str, done: Collection[int] = ()) -> None:
-        self.done = done
-        super().__init__(text)
 
 
 class RefusedError(StoreError):
-    """The store is there, but will never do this: what was asked has something that it cannot keep."""
+    """The store works, but will never take some of the values that it was given. All the others were done.
+
+    `refused`: each such value, and why; `found`: what the transaction returned for the others.
+    """
+
+    def __init__(
+        self, text: str, refused: Sequence[tuple[Any, str]] = (), found: Mapping[Any, Any] = MappingProxyType({})
+    ) -> None:
+        self.refused, self.found = refused, found
+        super().__init__(text)
+
+    @property
+    def first(self) -> str:
+        """The first refused value, printable, with at most 300 characters."""
+        return repr(self.refused[0][0])[:300] if self.refused else ""
 
 
 class PrivacyKeyError(StoreError):

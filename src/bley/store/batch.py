@@ -3,13 +3,18 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Sighting, Status
 from bley.core.mail import Triplet
+from bley.store.engine import Mark
 
-__all__ = ["Batch", "Read", "Write", "tell", "tell_all", "waits_until"]
+__all__ = ["Batch", "Read", "Write", "end_at", "tell", "tell_all", "waits_until"]
+
+_FORCED_END_SECONDS = 0.2
+"""For a task that is cancelled to let go of its connection; a thread takes longer, and is left alone."""
 
 
 class Write(NamedTuple):
@@ -20,6 +25,8 @@ class Write(NamedTuple):
     """By the loop's clock, until when somebody waits."""
     told: asyncio.Future[None] | None
     """None: nobody waits."""
+    mark: Mark | None = None
+    """Of one that adds attempts."""
 
 
 class Read(NamedTuple):
@@ -37,22 +44,24 @@ class Batch(NamedTuple):
     reads: list[Read]
 
     @property
-    def sightings(self) -> list[Sighting]:
-        """All to be merged, in order."""
-        return [write.sighting for write in self.writes]
+    def work(self) -> tuple[list[Sighting], list[Triplet], list[Mark | None]]:
+        """The sightings to be merged, in order, the triplets to be looked for, and marks if any sighting has one."""
+        marks = [write.mark for write in self.writes]
+        triplets = [triplet for read in self.reads for triplet in read.triplets]
+        return [write.sighting for write in self.writes], triplets, marks if any(marks) else []
 
-    @property
-    def triplets(self) -> list[Triplet]:
-        """All to be looked for."""
-        return [triplet for read in self.reads for triplet in read.triplets]
-
-    def resolve(self, records: Mapping[Triplet, Record]) -> None:
-        """Tell all who wait that it is done, and what was found."""
+    def resolve(
+        self,
+        records: Mapping[Triplet, Record],
+        refused: Mapping[Sighting | Triplet, StoreError] = MappingProxyType({}),
+    ) -> None:
+        """Tell all who wait that it is done, and what was found, or that the store refuses it."""
         for write in self.writes:
-            tell(write.told, None)
+            tell(write.told, refused.get(write.sighting) if refused else None)
         for read in self.reads:
-            found = ((triplet, records[triplet]) for triplet in read.triplets if triplet in records)
-            tell(read.told, max(found, key=_status, default=None))
+            found = [(triplet, records[triplet]) for triplet in read.triplets if triplet in records]
+            why = next((refused[triplet] for triplet in read.triplets if triplet in refused), None) if refused else None
+            tell(read.told, max(found, key=_status, default=why))
 
 
 def _status(found: tuple[Triplet, Record]) -> Status:
@@ -78,3 +87,13 @@ def tell_all(queue: Iterable[Write | Read], error: StoreError) -> None:
 def waits_until(queue: Iterable[Write | Read]) -> float:
     """Until when those wait who were not told yet; for ever, if nobody does."""
     return min((each.until for each in queue if each.told and not each.told.done()), default=inf)
+
+
+async def end_at(task: asyncio.Task[None], instant: float) -> bool:
+    """Wait for the end of the task, which is forced at the instant of the loop's clock. Return whether it has ended."""
+    seconds = instant - asyncio.get_running_loop().time()
+    ended, _ = await asyncio.wait([task], timeout=max(seconds, 0))
+    if not ended:
+        task.cancel()
+        ended, _ = await asyncio.wait([task], timeout=_FORCED_END_SECONDS)
+    return bool(ended)

@@ -1,9 +1,13 @@
 """Batching, in one place for all engines: what all requests in flight ask of the store goes in one transaction.
 
 A request alone waits for nothing; while a transaction runs, the next batch collects. A batch's writes go before
-its reads, so that whatever was recorded before is found. When the engine fails or hangs, all who wait are told at
+its reads, so that whatever was recorded before is found. When the engine fails or is late, all who wait are told at
 once and nobody waits again until a try in the background succeeds; writes are kept for then, the oldest go first
 when there are too many. Decisions go behind (decisions.py) and hold up nobody.
+
+Late is not failed. A transaction goes on when its requests have been answered, and its outcome is taken when it comes.
+Where it stays unknown, since a connection ended or a server is silent, the work is done again: marks (engine.Mark) see
+to it that this changes nothing.
 """
 
 import asyncio
@@ -12,19 +16,19 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import TypeVar
 
 from bley.core.decision import KeptDecision
 from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.mail import Triplet
+from bley.core.quantity import quantity
 from bley.core.statistics import Count
 from bley.metrics import BATCH_SIZE, STORE_DOWN, STORE_DROPPED, STORE_PURGED, STORE_SECONDS
 from bley.privacy import PrivacyKey
-from bley.store.batch import Batch, Read, Write, tell, tell_all, waits_until
-from bley.store.decisions import Decisions
-from bley.store.engine import Engine, News, Purged
+from bley.store.batch import Batch, Read, Write, end_at, tell, tell_all, waits_until
+from bley.store.decisions import Decisions, Lost
+from bley.store.engine import Engine, Mark, Marks, News, Purged
 from bley.store.key_claim import confirm_key
 
 __all__ = ["BatchedStore"]
@@ -36,7 +40,7 @@ MAX_KEPT = 100_000
 """Writes kept while the store is away: an hour of 28 strangers a second, some 50 MB."""
 
 TRANSACTION_SECONDS = 1.0
-"""What a request waits for the store at most, the batch before it included; a transaction that takes longer hangs."""
+"""What a request waits for the store at most, the batch before it included; a transaction that takes longer is late."""
 
 RETRY_SECONDS = 1.0
 
@@ -44,7 +48,10 @@ PREPARE_SECONDS = 1800.0
 """For taking over what bley 2 knew, 20,000 rows a second, or waiting for another node that does."""
 
 CLOSE_SECONDS = 10.0
-"""What the writes still waiting may take at the end: less than systemd's patience (TimeoutStopSec)."""
+"""The time limit of `close`: less than systemd's patience (TimeoutStopSec)."""
+
+WRITES_SHARE, DECISIONS_SHARE = 0.6, 0.9
+"""Parts of CLOSE_SECONDS after which the writes, and then the decisions, must have ended; 100,000 writes take 4 s."""
 
 _T = TypeVar("_T")
 
@@ -65,6 +72,7 @@ class BatchedStore:
         self._batch = Batch([], [])
         self._worker: asyncio.Task[None] | None = None
         self._decisions = Decisions(self._write_decisions)
+        self._marks = Marks()
         self._lock = asyncio.Lock()
         self._closed = asyncio.Event()
         self._is_prepared = False
@@ -106,18 +114,27 @@ class BatchedStore:
         self._refuse_when_down()
         loop = asyncio.get_running_loop()
         written = loop.create_future()
-        self._writes.append(Write(sighting, loop.time() + min(within_seconds, TRANSACTION_SECONDS), written))
+        until = loop.time() + min(within_seconds, TRANSACTION_SECONDS)
+        self._writes.append(Write(sighting, until, written, self._mark(sighting)))
         self._work()
         await written
 
     def record_later(self, sighting: Sighting) -> None:
         """See the port."""
-        self._writes.append(Write(sighting, 0, None))
-        if len(self._writes) > MAX_KEPT and self.is_down:
-            self._writes.popleft()
-            self._dropped += 1
-            STORE_DROPPED.labels("writes").inc()
+        self._writes.append(Write(sighting, 0, None, self._mark(sighting)))
+        if len(self._writes) > MAX_KEPT:
+            self._drop(self._writes.popleft())
         self._work()
+
+    def _mark(self, sighting: Sighting) -> Mark | None:
+        return self._marks.next() if sighting.attempts else None
+
+    def _drop(self, write: Write) -> None:
+        tell(write.told, StoreError(f"{self._engine.place}: too much waits for it"))
+        if not self._dropped:
+            _log.warning("store: more than %d writes wait, the oldest are lost", MAX_KEPT)
+        self._dropped += 1
+        STORE_DROPPED.labels("writes").inc()
 
     def keep(self, decision: KeptDecision) -> None:
         """See the port."""
@@ -131,7 +148,7 @@ class BatchedStore:
         """What other nodes and commands have changed. Raises StoreError."""
         self._refuse_when_down()
         try:
-            return await self._behind("news", self._news)
+            return await self._alone("news", self._news)
         except PrivacyKeyError as error:
             self._go_down(error)
             self._work()
@@ -149,7 +166,7 @@ class BatchedStore:
         total = Purged(0, 0, 0)
         while True:
             self._refuse_when_down()
-            purged = await self._behind("purge", lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
+            purged = await self._alone("purge", lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
             for what, number in purged._asdict().items():
                 STORE_PURGED.labels(what).inc(number)
             total = Purged(*map(sum, zip(total, purged, strict=True)))
@@ -158,19 +175,23 @@ class BatchedStore:
             await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """See the port."""
+        """See the port. Takes CLOSE_SECONDS at most, whatever the engine does."""
+        start = asyncio.get_running_loop().time()
         self._closed.set()
         if self._writes:
             self._work()
         if self._worker:
-            await asyncio.wait([self._worker], timeout=CLOSE_SECONDS)
-            self._worker.cancel()
-            await asyncio.wait([self._worker])
-        lost_decisions = await self._decisions.close()
-        if self._writes or lost_decisions:
-            what = len(self._writes), lost_decisions
-            _log.error("store: %d writes and %d decisions are lost, it is still away", *what)
-        await self._engine.close()
+            await end_at(self._worker, start + WRITES_SHARE * CLOSE_SECONDS)
+        lost = await self._decisions.close(start + DECISIONS_SHARE * CLOSE_SECONDS)
+        self._log_loss(lost)
+        if not await end_at(asyncio.ensure_future(self._engine.close()), start + CLOSE_SECONDS):
+            _log.warning("store: %s: still at work after %g s, not waited for", self._engine.place, CLOSE_SECONDS)
+
+    def _log_loss(self, lost: Lost) -> None:
+        numbers = len(self._writes), *lost
+        if any(numbers):
+            texts = map(quantity, numbers, ("write", "decision", "count"))
+            _log.error("store: %s, %s and %s are lost, it did not take them in time", *texts)
 
     def _refuse_when_down(self) -> None:
         if self.is_down:
@@ -183,95 +204,65 @@ class BatchedStore:
     async def _run_batches(self) -> None:
         while self._reads or self._writes or self.is_down:  # when it is down, an empty transaction is a try
             is_last_try = self._closed.is_set()
-            writes = [self._writes.popleft() for _ in range(min(len(self._writes), MAX_BATCH))]
-            # A read waits until all that was recorded before it is in its batch or an earlier one.
-            reads = [] if self._writes else [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
-            self._batch = Batch(writes, reads)
-            BATCH_SIZE.observe(len(writes) + len(reads))
+            self._batch = batch = self._next_batch()
             try:
-                try:
-                    records = await self._transact()
-                except RefusedError:
-                    records = await self._transact_singly()
+                records = await self._transact(batch)
+            except RefusedError as error:
+                self._come_back()
+                batch.resolve(error.found, self._lose(error))
+                continue
             except (StoreError, asyncio.CancelledError) as error:
-                done = error.done if isinstance(error, StoreError) else ()
-                again = [write._replace(told=None) for at, write in enumerate(writes) if at not in done]
-                self._writes.extendleft(reversed(again))
+                self._writes.extendleft(reversed([write._replace(told=None) for write in batch.writes]))
                 if not isinstance(error, StoreError):
                     raise
                 self._go_down(error)
             except Exception as error:  # noqa: BLE001 (a bug must not leave the requests of the batch waiting)
-                _log.exception("store: internal error, %d writes are lost; please report it", len(writes))
+                _log.exception("store: internal error, %d writes are lost; please report it", len(batch.writes))
+                STORE_DROPPED.labels("writes").inc(len(batch.writes))
                 self._go_down(StoreError(f"internal error: {error}"))
             else:
                 self._come_back()
-                self._batch.resolve(records)
+                batch.resolve(records)
                 continue
             if is_last_try:
                 return
             await self._pause(RETRY_SECONDS)
 
-    async def _transact(self) -> Mapping[Triplet, Record]:
-        """Do the batch. Raises StoreError; all who wait have been told of it at their time already if it hung."""
-        if not self._is_prepared:
-            if not await self._or_go_down(self._alone("prepare", self._engine.is_prepared), stops=True):
-                await self._or_go_down(self._prepare(), stops=False)
-            await self._or_go_down(self._alone("prepare", self._confirm_key), stops=True)
-            self._is_prepared = True
-        return await self._merge_and_find(self._batch.sightings, self._batch.triplets)
+    def _next_batch(self) -> Batch:
+        writes = [self._writes.popleft() for _ in range(min(len(self._writes), MAX_BATCH))]
+        # A read waits until all that was recorded before it is in its batch or an earlier one.
+        reads = [] if self._writes else [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
+        BATCH_SIZE.observe(len(writes) + len(reads))
+        return Batch(writes, reads)
 
-    async def _merge_and_find(
-        self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]
-    ) -> Mapping[Triplet, Record]:
-        return await self._or_go_down(
-            self._alone("records", partial(self._engine.transact, sightings, triplets)), stops=True
-        )
-
-    async def _transact_singly(self) -> Mapping[Triplet, Record]:
-        """Do the batch piece by piece, since the store refuses something in it: only that is lost, and told."""
-        writes, reads = self._batch
-        records: dict[Triplet, Record] = {}
-        while writes:
-            write = writes[0]
-            try:
-                await self._merge_and_find([write.sighting], [])
-            except RefusedError as error:
-                _log.error("store: %s; what it refuses is lost: %r", error, write.sighting)
-                STORE_DROPPED.labels("writes").inc()
-                tell(write.told, error)
-            else:
-                tell(write.told, None)
-            del writes[0]
-        for read in reads:
-            try:
-                records |= await self._merge_and_find([], read.triplets)
-            except RefusedError as error:
-                _log.error("store: %s; it cannot be asked for %r", error, read.triplets)
-                tell(read.told, error)
-        return records
+    async def _transact(self, batch: Batch) -> Mapping[Triplet, Record]:
+        """Do the batch. Raises StoreError; all who wait were told at their time already if it is late."""
+        error = self._silence(TRANSACTION_SECONDS)
+        late = asyncio.get_running_loop().call_later(self._patience, self._go_down, error)
+        try:
+            if not self._is_prepared:
+                await self._prepare()
+            return await self._alone("records", lambda: self._engine.transact(*batch.work))
+        finally:
+            late.cancel()
 
     async def _confirm_key(self) -> None:
         if self._key:
             await confirm_key(self._engine, self._key, claims=self._claims_key)
 
     async def _prepare(self) -> None:
-        try:
-            async with asyncio.timeout(PREPARE_SECONDS):
-                await self._alone("prepare", self._engine.prepare)
-        except TimeoutError as error:
-            raise self._silence(PREPARE_SECONDS) from error
+        if not await self._alone("prepare", self._engine.is_prepared):
+            await self._alone("prepare", self._engine.prepare, PREPARE_SECONDS)
+        await self._alone("prepare", self._confirm_key)
+        self._is_prepared = True
 
-    async def _or_go_down(self, work: Awaitable[_T], *, stops: bool) -> _T:
-        """The work's result; what hangs is told at once to all who wait, and stopped if `stops`."""
-        error, patience = self._silence(TRANSACTION_SECONDS), self._patience
-        hangs = asyncio.get_running_loop().call_later(patience, self._go_down, error)
-        try:
-            async with asyncio.timeout(patience if stops else None):
-                return await work
-        except TimeoutError:
-            raise error from None
-        finally:
-            hangs.cancel()
+    def _lose(self, error: RefusedError) -> Mapping[Sighting | Triplet, StoreError]:
+        """What the store refuses, and why; of that, what was to be written is lost."""
+        refused = {value: StoreError(why) for value, why in error.refused}
+        lost = sum(isinstance(value, Sighting) for value in refused)
+        STORE_DROPPED.labels("writes").inc(lost)
+        _log.error("store: %s; lost, since it refuses that: %s; %s", error, quantity(lost, "write"), error.first)
+        return refused
 
     @property
     def _patience(self) -> float:
@@ -281,31 +272,33 @@ class BatchedStore:
         until = min(waits_until(queue) for queue in queues)
         return max(min(until - now, TRANSACTION_SECONDS), 0.05)
 
-    async def _alone(self, what: str, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def _alone(self, what: str, work: Callable[[], Awaitable[_T]], seconds: float | None = None) -> _T:
+        """The work's result, which takes `seconds` at most, or as long as an answer may take. Raises StoreError."""
+        limit = seconds or self._engine.answer_seconds
         async with self._lock:
             with STORE_SECONDS.labels(what).time():
-                return await work()
+                try:
+                    async with asyncio.timeout(limit):
+                        return await work()
+                except TimeoutError as error:
+                    raise self._silence(limit or 0) from error
 
-    async def _write_decisions(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
+    async def _write_decisions(
+        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark
+    ) -> None:
         self._refuse_when_down()
         if not self._is_prepared:
             raise StoreError(f"{self._engine.place}: not ready yet")
         try:
-            await self._behind("decisions", lambda: self._engine.keep(decisions, counts))
+            await self._alone("decisions", lambda: self._engine.keep(decisions, counts, mark))
+        except RefusedError:
+            raise
         except StoreError as error:
             if not self._decisions_wait and not self.is_down:
                 _log.warning("store: %s; decisions wait until it takes them", error)
             self._decisions_wait = True
             raise
         self._decisions_wait = False
-
-    async def _behind(self, what: str, work: Callable[[], Awaitable[_T]]) -> _T:
-        """What nobody waits for, and what must not make anybody wait. Raises StoreError."""
-        try:
-            async with asyncio.timeout(TRANSACTION_SECONDS):
-                return await self._alone(what, work)
-        except TimeoutError as error:
-            raise self._silence(TRANSACTION_SECONDS) from error
 
     def _silence(self, seconds: float) -> StoreError:
         return StoreError(f"{self._engine.place}: no answer within {seconds:g} s")

@@ -1,7 +1,9 @@
 """Decisions on their way to the store: they go behind the answers, once a second, in slices.
 
-Counts are exact; of decisions the oldest go when there are too many, since the store is away or slower than they come.
-Of known mail, of which nobody asks why it was delayed, no more are taken than cost little.
+A slice stays as it is, with its mark, until it is known that the store has it: it may have been written though the
+answer was an error. Of decisions the oldest go when there are too many, since the store is away or slower than they
+come. Of known mail, of which nobody asks why it was delayed, no more are taken than cost little. Counts are exact, as
+long as there is room for them.
 """
 
 import asyncio
@@ -10,21 +12,26 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.policy import Reason
+from bley.core.quantity import quantity
 from bley.core.statistics import Count, counted
 from bley.metrics import STORE_DROPPED
-from bley.store.engine import spread
+from bley.store.batch import end_at
+from bley.store.engine import Mark, Marks, spread
 
-__all__ = ["Decisions"]
+__all__ = ["Decisions", "Lost"]
 
 _T = TypeVar("_T")
 
 MAX_WAITING = 10_000
 """Decisions that wait, some 20 MB."""
+
+MAX_COUNTS = 50_000
+"""Counts that wait, of a minute, kind and name each: more than a day of some 30 a minute, some 12 MB."""
 
 KNOWN_AT_ONCE = 1000
 """Decisions on known mail that are kept when many come after some time without: mail to a large list."""
@@ -35,33 +42,54 @@ KNOWN_A_SECOND = 200
 MAX_SLICE = 100
 """Decisions in one transaction, for which requests wait meanwhile."""
 
+MAX_COUNTS_SLICE = 250
+"""Counts in one transaction, two rows each; some 5 ms on SQLite."""
+
 COLLECT_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
 
+class Lost(NamedTuple):
+    """What was not written: decisions, and how many times something was counted."""
+
+    decisions: int
+    counts: int
+
+
+class _Slice(NamedTuple):
+    """What goes in one transaction, the counts as they were collected."""
+
+    decisions: Sequence[KeptDecision]
+    counts: Counter[tuple[int, str, str]]
+    mark: Mark
+
+
 class Decisions:
     """Collects decisions and hands them to `write`, which raises StoreError when they must wait."""
 
-    def __init__(self, write: Callable[[Sequence[KeptDecision], Mapping[Count, int]], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[Sequence[KeptDecision], Mapping[Count, int], Mark], Awaitable[None]]) -> None:
         self._write = write
         self._waiting: deque[KeptDecision] = deque()
         self._counts: Counter[tuple[int, str, str]] = Counter()
         """By minute since 1970 UTC, kind and name."""
+        self._slice: _Slice | None = None
+        """It is under way, or its outcome is unknown."""
+        self._marks = Marks()
         self._writer: asyncio.Task[None] | None = None
+        self._has_room_for_counts = True
         self._room_for_known = float(KNOWN_AT_ONCE)
         self._known_at: datetime | None = None
         self._closed = asyncio.Event()
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._waiting)
+        return len(self._waiting) + (len(self._slice.decisions) if self._slice else 0)
 
     def keep(self, decision: KeptDecision) -> None:
         """Keep it, and count it, soon."""
-        minute = _minute(decision.at)
         for kind, name in counted(decision.decision, decision.outcome):
-            self._counts[minute, kind, name] += 1
+            self._count(decision.at, kind, name, 1)
         self._waiting.append(decision)
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
@@ -70,7 +98,7 @@ class Decisions:
 
     def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
         """Count requests that were known, and keep `kept` of those for which there is room."""
-        self._counts[_minute(at), "pass", Reason.KNOWN.value] += len(known)
+        self._count(at, "pass", Reason.KNOWN.value, len(known))
         if self._known_at:
             grown = self._room_for_known + KNOWN_A_SECOND * max((at - self._known_at).total_seconds(), 0)
             self._room_for_known = max(min(grown, KNOWN_AT_ONCE), 0)
@@ -82,60 +110,76 @@ class Decisions:
             STORE_DROPPED.labels("decisions").inc(len(known) - room)
         self._begin()
 
+    def _count(self, at: datetime, kind: str, name: str, number: int) -> None:
+        key = int(at.timestamp()) // 60, kind, name
+        if key in self._counts or len(self._counts) < MAX_COUNTS:
+            self._counts[key] += number
+            return
+        STORE_DROPPED.labels("counts").inc(number)
+        if self._has_room_for_counts:
+            _log.warning("store: %d counts wait, what happens from now on is not counted", MAX_COUNTS)
+        self._has_room_for_counts = False
+
     def _begin(self) -> None:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.get_running_loop().create_task(self._write_all())
 
-    async def close(self) -> int:
-        """Write what waits; how many are lost since that is not possible."""
+    async def close(self, until: float) -> Lost:
+        """Write what waits until this instant of the loop's clock; what is lost since that is not possible."""
         self._closed.set()
         if self._writer:
-            await self._writer
-        return len(self._waiting)
+            await end_at(self._writer, until)
+        pending = self._slice.counts.total() if self._slice else 0
+        return Lost(len(self), self._counts.total() + pending)
 
     async def _write_all(self) -> None:
-        while self._waiting or self._counts:
+        while self._slice or self._waiting or self._counts:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(COLLECT_SECONDS):
                     await self._closed.wait()
             try:
                 await self._write_slice()
-                while len(self._waiting) >= MAX_SLICE or (self._closed.is_set() and self._waiting):
+                while self._has_full_slice():
                     await self._write_slice()
             except StoreError as error:
                 _log.debug("store: decisions wait: %s", error)
                 if self._closed.is_set():
                     return
 
+    def _has_full_slice(self) -> bool:
+        if self._closed.is_set():
+            return bool(self._waiting or self._counts)
+        return len(self._waiting) >= MAX_SLICE or len(self._counts) >= MAX_COUNTS_SLICE
+
     async def _write_slice(self) -> None:
-        """Write some. What cannot be written waits on."""
-        decisions = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_SLICE))]
-        counts, self._counts = self._counts, Counter()
+        """Write some. What cannot be written waits on, just as it is."""
+        self._slice = self._slice or self._next_slice()
+        decisions, counts, mark = self._slice
         try:
-            try:
-                await self._write(decisions, spread(counts))
-            except RefusedError:
-                await self._write([], spread(counts))
-                counts = Counter()
-                await self._write_singly(decisions)
+            await self._write(decisions, spread(counts), mark)
+        except RefusedError as error:
+            self._lose(error)
         except StoreError:
-            self._waiting.extendleft(reversed(decisions))
-            self._counts.update(counts)
             raise
         except Exception:  # noqa: BLE001 (a bug must not end the writing of decisions)
             _log.exception("store: internal error, %d decisions are lost; please report it", len(decisions))
+            STORE_DROPPED.labels("decisions").inc(len(decisions))
+            STORE_DROPPED.labels("counts").inc(counts.total())
+        self._slice = None
 
-    async def _write_singly(self, decisions: list[KeptDecision]) -> None:
-        """Since the store refuses something in them: only that is lost, and told. What is written leaves the list."""
-        while decisions:
-            try:
-                await self._write(decisions[:1], {})
-            except RefusedError as error:
-                _log.error("store: %s; the decision that it refuses is lost", error)
-                STORE_DROPPED.labels("decisions").inc()
-            del decisions[0]
+    def _next_slice(self) -> _Slice:
+        decisions = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_SLICE))]
+        counts = Counter(dict(self._counts.popitem() for _ in range(min(len(self._counts), MAX_COUNTS_SLICE))))
+        self._has_room_for_counts = True
+        return _Slice(decisions, counts, self._marks.next())
 
-
-def _minute(at: datetime) -> int:
-    """Since 1970 UTC."""
-    return int(at.timestamp()) // 60
+    def _lose(self, error: RefusedError) -> None:
+        """Count what the store refuses, and log it; all else of the slice is written."""
+        counts = [value[1] for value, _ in error.refused if isinstance(value, tuple) and isinstance(value[0], Count)]
+        decisions = len(error.refused) - len(counts)
+        STORE_DROPPED.labels("decisions").inc(decisions)
+        STORE_DROPPED.labels("counts").inc(sum(counts))
+        _log.error(
+            "store: %s; lost, since it refuses that: %s, %s; %s",
+            *(error, quantity(decisions, "decision"), quantity(sum(counts), "count"), error.first),
+        )

@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from bley.core.errors import StoreError
 from bley.core.mail import Triplet
+from bley.store.engine import ANSWER_SECONDS
 from bley.store.sql_schema import triplets
 from bley.store.sqlite_file import check_file
 
-__all__ = ["Dialect", "Mysql", "Postgresql", "Sqlite", "words_of"]
+__all__ = ["VALUE_ERRORS", "Dialect", "Mysql", "Postgresql", "Sqlite", "printable", "words_of"]
+
+VALUE_ERRORS = (UnicodeError, PydanticSerializationError)
+"""What is raised for text that no database is given: half of a surrogate pair."""
 
 _LOCK_NUMBER = 0x626C6579  # "bley"
 _LOCK_SECONDS = 600
+_LONGEST_WORDS = 300
 _SQLITE = sqlite.dialect()
 
 
@@ -32,6 +37,9 @@ class Dialect:
 
     errors: tuple[type[BaseException], ...] = ()
     """What the driver raises that SQLAlchemy does not turn into its own."""
+
+    answer_seconds: float | None = ANSWER_SECONDS
+    """See Engine."""
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -77,6 +85,10 @@ class Dialect:
         """Whether the transaction only lost against another one, or its connection had ended meanwhile."""
         return isinstance(error, DBAPIError) and error.connection_invalidated
 
+    def refuses(self, error: BaseException) -> bool:
+        """Return whether the database works, and would never take one of the values."""
+        return isinstance(error, (DataError, IntegrityError, *VALUE_ERRORS))
+
     def reason(self, error: BaseException) -> str:
         """What went wrong where, in one line for the operator: the driver's words, without statement and parameters."""
         return f"{self.place}: {words_of(error)}"
@@ -86,6 +98,7 @@ class Sqlite(Dialect):
     """SQLite."""
 
     errors = (OSError,)
+    answer_seconds = None
 
     # A join: SQLite does not use the index for (client, sender, recipient) IN (…)
     find = f"""
@@ -163,6 +176,7 @@ class Postgresql(Dialect):
         ON t.client = wanted.value->>0 AND t.sender = wanted.value->>1 AND t.recipient = wanted.value->>2"""
 
     _TRANSIENT = ("40001", "40P01")  # serialization_failure, deadlock_detected
+    _REFUSALS = ("22", "23", "54")  # data exception, integrity constraint violation, program limit exceeded
 
     def __init__(self, place: str) -> None:
         import asyncpg
@@ -193,7 +207,11 @@ class Postgresql(Dialect):
 
     def may_try_again(self, error: BaseException) -> bool:
         """See Dialect."""
-        return super().may_try_again(error) or getattr(getattr(error, "orig", None), "sqlstate", "") in self._TRANSIENT
+        return super().may_try_again(error) or _sqlstate(error) in self._TRANSIENT
+
+    def refuses(self, error: BaseException) -> bool:
+        """See Dialect. SQLAlchemy makes no DataError of asyncpg's (sqlalchemy.dialects.postgresql.asyncpg)."""
+        return super().refuses(error) or _sqlstate(error)[:2] in self._REFUSALS
 
 
 class Mysql(Dialect):
@@ -210,6 +228,8 @@ class Mysql(Dialect):
         ON t.client = wanted.client AND t.sender = wanted.sender AND t.recipient = wanted.recipient"""
 
     _TRANSIENT = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
+    # Out of range, too long, wrong characters, wrong JSON; those of them for which the driver has no DataError.
+    _REFUSALS = (1264, 1265, 1292, 1300, 1366, 1367, 1406, 1411, 1690, 3140, 3141, 3143, 3144, 4025, 4037, 4038, 4078)
 
     def __init__(self, place: str) -> None:
         import pymysql
@@ -256,15 +276,33 @@ class Mysql(Dialect):
 
     def may_try_again(self, error: BaseException) -> bool:
         """See Dialect."""
-        arguments = getattr(getattr(error, "orig", None), "args", ())
-        return super().may_try_again(error) or bool(arguments and arguments[0] in self._TRANSIENT)
+        return super().may_try_again(error) or _errno(error) in self._TRANSIENT
+
+    def refuses(self, error: BaseException) -> bool:
+        """See Dialect."""
+        return super().refuses(error) or _errno(error) in self._REFUSALS
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
+def _errno(error: BaseException) -> object:
+    arguments = getattr(getattr(error, "orig", None), "args", ())
+    return arguments[0] if arguments else None
 
 
 def words_of(error: BaseException) -> str:
     """The driver's own words in one line, without its number, and with the system's error that it came from."""
     error = getattr(error, "orig", None) or error
     text = error.args[1] if len(error.args) == 2 and not isinstance(error, OSError) else error  # MySQL's: number, text
-    words = " ".join(str(text).split()).removesuffix(".")
+    words = printable(" ".join(str(text).split()).removesuffix("."))
     if isinstance(error.__cause__, OSError):
         words = words if str(error.__cause__) in words else f"{words}: {error.__cause__}"
     return words or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)
+
+
+def printable(text: str) -> str:
+    """Return at most 300 characters, since some drivers repeat the value that they refuse."""
+    signs = text[:_LONGEST_WORDS]
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in signs)

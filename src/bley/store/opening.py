@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from bley.core.errors import Fault, SettingsError
 from bley.database import Database, DbType
 from bley.store.dialects import Dialect, Mysql, Postgresql, Sqlite
-from bley.store.engine import Engine
+from bley.store.engine import ANSWER_SECONDS, Engine
 from bley.store.history import History
 from bley.store.runners import AsyncRunner, Runner, ThreadRunner
 from bley.store.sql import SqlEngine, TakeOver
@@ -25,6 +25,9 @@ __all__ = ["open_engine", "open_history", "open_sql"]
 
 _CONNECT_SECONDS = 0.9
 """Less than what a request may wait for the store."""
+
+_ANSWER_SECONDS = ANSWER_SECONDS - 0.5
+"""Of one server of Redis, so that another one of a Cluster can still be asked."""
 
 _SERVER_OPTIONS: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "isolation_level": "READ COMMITTED"}
 
@@ -121,7 +124,7 @@ def _redis_clients(database: Database) -> tuple[Any, Sequence[Any]]:
     from redis.backoff import NoBackoff
 
     access: dict[str, Any] = {"username": database.user or None, "password": database.password or None}
-    common = access | {"socket_timeout": _CONNECT_SECONDS, "socket_connect_timeout": _CONNECT_SECONDS}
+    common = access | {"socket_timeout": _ANSWER_SECONDS, "socket_connect_timeout": _CONNECT_SECONDS}
     common |= {"retry": Retry(NoBackoff(), 1)}  # a connection that had ended meanwhile
     tls: dict[str, Any] = {}
     if database.tls != "off":
@@ -139,6 +142,7 @@ def _redis_clients(database: Database) -> tuple[Any, Sequence[Any]]:
     if database.redis_kind == "sentinel":
         untyped: Any = Sentinel
         to_sentinels = {name: value for name, value in common.items() if name not in access}
+        to_sentinels["socket_timeout"] = _CONNECT_SECONDS  # one of them is asked after the other
         sentinel = untyped(list(database.hosts), sentinel_kwargs=to_sentinels, db=number, **common)
         return sentinel.master_for(database.master), sentinel.sentinels
     if database.socket:

@@ -1,28 +1,35 @@
 """The engine on Redis or Valkey: one server, one that Sentinels watch, or a Cluster.
 
-    bley:t:CLIENT\\nSENDER\\nRECIPIENT   a hash: status, first_seen, last_seen (microseconds since 1970 UTC), attempts
+    bley:t:CLIENT\\nSENDER\\nRECIPIENT   a hash: status, first_seen, last_seen (microseconds since 1970 UTC), attempts;
+                                       w:WRITER, of each who added attempts, to its last number (engine.Mark)
     bley:decisions                     a stream, capped: the fields of the SQL engines' table `decisions`
     bley:counts:SECONDS:NUMBER         a hash: "START KIND NAME" (core.statistics) to the number of that span
+    bley:w:{KEY}:WRITER                the last number of a writer in the stream or the counts of this key
     bley:schema, bley:forgotten, bley:has_any, bley:key_check
 
-A record is only ever written by the script below, which does what core.greylist.merged says, or united; each script has
-one key, so that a Cluster can run it. Records and counts expire by themselves.
+All but the last are only ever written by the scripts of redis_scripts.py, which for a record do what
+core.greylist.merged says, or united. Records and counts expire by themselves.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any
 
 from redis.exceptions import RedisClusterException, RedisError
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import StoreError
-from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting, Status
+from bley.core.errors import RefusedError, StoreError
+from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Triplet
 from bley.core.statistics import Count
 from bley.core.triplet import ANY
-from bley.store.engine import SPANS, News, Purged
+from bley.store.dialects import VALUE_ERRORS, printable
+from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, News, Purged
+from bley.store.redis_scripts import Commands, add_counts, keep_decisions, merge
 from bley.store.rows import decision_row, from_microseconds, microseconds
 
 __all__ = ["DECISIONS", "MAX_STREAM", "PREFIX", "RedisEngine", "counts_key", "store_errors", "triplet_of"]
@@ -38,31 +45,14 @@ _PORTION = 1000
 _IN_ONE_KEY = 1440
 """Spans in one hash of counts."""
 
-_MILLISECOND = timedelta(milliseconds=1)
-
-# Instants go through as texts: numbers of Lua are exact to 2^53 only. Without forget_before it does what `united` says,
-# where attempts are not added up.
-_MERGE = """
-local old = redis.call('HMGET', KEYS[1], 'status', 'first_seen', 'last_seen', 'attempts')
-local status, first, last, attempts, forget_before = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-if old[1] and not (old[1] == '0' and forget_before ~= '' and tonumber(old[2]) < tonumber(forget_before)) then
-  if tonumber(old[1]) > tonumber(status) then status = old[1] end
-  if tonumber(old[2]) < tonumber(first) then first = old[2] end
-  if tonumber(old[3]) > tonumber(last) then last = old[3] end
-  if forget_before == '' then attempts = math.max(old[4], attempts)
-  else attempts = math.min(old[4] + attempts, tonumber(ARGV[8])) end
-end
-redis.call('HSET', KEYS[1], 'status', status, 'first_seen', first, 'last_seen', last, 'attempts', attempts)
-local lifetime = tonumber(status == '0' and ARGV[6] or ARGV[7])
-redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), lifetime))
-"""
-
 
 class RedisEngine:
     """Keeps records in Redis; `client` is redis-py's, of whatever kind. If `read_only`, it writes nothing.
 
     `place` is what people call it; `sentinels` are clients too, which are closed with it.
     """
+
+    answer_seconds: float | None = ANSWER_SECONDS
 
     def __init__(self, place: str, client: Any, sentinels: Sequence[Any] = (), *, read_only: bool = False) -> None:
         self.place, self._client, self._sentinels, self._read_only = place, client, sentinels, read_only
@@ -84,34 +74,55 @@ class RedisEngine:
         with store_errors(self.place):
             await self._client.set("bley:schema", _VERSION)
 
-    async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+    async def transact(
+        self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
+    ) -> Mapping[Triplet, Record]:
         """See Engine. In a Cluster each server does its part."""
-        with store_errors(self.place):
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for sighting in () if self._read_only else sightings:
-                    record = Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
-                    forget_before = microseconds(sighting.seen - sighting.lifetimes.greylisted)
-                    _write(pipeline, sighting.triplet, record, sighting.lifetimes, str(forget_before))
-                for triplet in triplets:
-                    _read(pipeline, triplet)
-                results = await pipeline.execute(raise_on_error=False)
-                merged = results[: len(results) - len(triplets)]
-                _raise_first(results, done=[at for at, each in enumerate(merged) if not isinstance(each, Exception)])
-        found = zip(triplets, results[len(results) - len(triplets) :], strict=True)
-        return {triplet: _record(fields) for triplet, fields in found if fields[0] is not None}
+        async with self._commands() as commands:
+            for sighting, mark in () if self._read_only else zip_longest(sightings, marks):
+                record = Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
+                forget_before = str(microseconds(sighting.seen - sighting.lifetimes.greylisted))
+                merge(commands, sighting, _key(sighting.triplet), record, sighting.lifetimes, forget_before, mark)
+            for triplet in triplets:
+                commands.add([triplet], "hmget", _key(triplet), "status", "first_seen", "last_seen", "attempts")
+            results = await commands.execute()
+        read = [(about[0], fields) for about, fields in results if isinstance(about[0], Triplet)]
+        found = {triplet: known for triplet, fields in read if (known := _record(fields))}
+        self._raise_if_refused(commands, found)
+        return found
 
-    async def keep(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
+    async def keep(
+        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
+    ) -> None:
         """See Engine."""
-        with store_errors(self.place):
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for kept in decisions:
-                    pipeline.xadd(DECISIONS, decision_row(kept), maxlen=MAX_STREAM, approximate=True)
-                for count, number in counts.items():
-                    key = counts_key(count.seconds, count.start)
-                    pipeline.hincrby(key, f"{count.start} {count.kind} {count.name}", number)
-                    lifetime = SPANS[count.seconds] + timedelta(seconds=count.seconds * _IN_ONE_KEY)
-                    pipeline.expire(key, lifetime)
-                await _execute(pipeline)
+        mark = mark or Marks().next()
+        async with self._commands() as commands:
+            if decisions:
+                self._keep(commands, decisions, mark)
+            by_key = defaultdict[str, list[tuple[Count, int]]](list)
+            for item in counts.items():
+                by_key[counts_key(item[0].seconds, item[0].start)].append(item)
+            for key, items in by_key.items():
+                seconds = items[0][0].seconds
+                lifetime = SPANS[seconds] + timedelta(seconds=seconds * _IN_ONE_KEY)
+                numbers = {f"{count.start} {count.kind} {count.name}": number for count, number in items}
+                add_counts(commands, items, key, numbers, lifetime, mark)
+            for about, places in await commands.execute():
+                commands.refused += [(about[place], "there is no number") for place in places or ()]
+        self._raise_if_refused(commands)
+
+    def _keep(self, commands: Commands, decisions: Sequence[KeptDecision], mark: Mark) -> None:
+        kept, rows = [], []
+        for decision in decisions:
+            try:
+                row = decision_row(decision)
+                "".join(map(str, row.values())).encode()
+            except VALUE_ERRORS as error:
+                commands.refused.append((decision, str(error)))
+            else:
+                kept.append(decision)
+                rows.append(row)
+        keep_decisions(commands, kept, DECISIONS, rows, MAX_STREAM, mark)
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         """See Engine. Only the stream: all else expires by itself."""
@@ -139,24 +150,35 @@ class RedisEngine:
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
         """See Engine."""
-        with store_errors(self.place):
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for triplet, record in records:
-                    age = now - record.last_seen
-                    left = Lifetimes(lifetimes.greylisted - age, lifetimes.known - age)
-                    _write(pipeline, triplet, record, left, "")
-                if any(triplet.recipient == ANY for triplet, _ in records):
-                    pipeline.set("bley:has_any", 1)
-                await _execute(pipeline)
+        async with self._commands() as commands:
+            for item in records:
+                triplet, record = item
+                age = now - record.last_seen
+                left = Lifetimes(lifetimes.greylisted - age, lifetimes.known - age)
+                merge(commands, item, _key(triplet), record, left, "", None)
+            if any(triplet.recipient == ANY for triplet, _ in records):
+                commands.add([], "set", "bley:has_any", 1)
+            await commands.execute()
+        self._raise_if_refused(commands)
 
     async def forget(self, triplets: Sequence[Triplet]) -> None:
         """See Engine."""
+        async with self._commands() as commands:
+            for triplet in triplets:
+                commands.add([triplet], "delete", _key(triplet))
+            commands.add([], "incr", "bley:forgotten")
+            await commands.execute()
+        self._raise_if_refused(commands)
+
+    @contextlib.asynccontextmanager
+    async def _commands(self) -> AsyncIterator[Commands]:
         with store_errors(self.place):
             async with self._client.pipeline(transaction=False) as pipeline:
-                for triplet in triplets:
-                    pipeline.delete(_key(triplet))
-                pipeline.incr("bley:forgotten")
-                await _execute(pipeline)
+                yield Commands(pipeline)
+
+    def _raise_if_refused(self, commands: Commands, found: Mapping[Triplet, Record] = MappingProxyType({})) -> None:
+        if commands.refused:
+            raise RefusedError(f"{self.place}: {_words(commands.refused[0][1])}", commands.refused, found)
 
     async def key_check(self) -> int | None:
         """See Engine."""
@@ -185,9 +207,12 @@ def store_errors(place: str) -> Iterator[None]:
     """What Redis or the way to it raises is a StoreError."""
     try:
         yield
-    except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
-        words = " ".join(str(error).partition(" script:")[0].split()).removesuffix(".") or type(error).__name__
-        raise StoreError(f"{place}: {words}", getattr(error, "done", ())) from error
+    except (RedisError, RedisClusterException, OSError, TimeoutError, ValueError) as error:
+        raise StoreError(f"{place}: {_words(str(error)) or type(error).__name__}") from error
+
+
+def _words(text: str) -> str:
+    return printable(" ".join(text.partition(" script:")[0].split()).removesuffix("."))
 
 
 def counts_key(seconds: int, start: int) -> str:
@@ -200,42 +225,14 @@ def triplet_of(key: bytes) -> Triplet:
     return Triplet(*key.decode().removeprefix(PREFIX).split("\n"))
 
 
-async def _execute(pipeline: Any) -> None:
-    _raise_first(await pipeline.execute(raise_on_error=False))
-
-
-def _raise_first(results: Sequence[Any], done: Collection[int] = ()) -> None:
-    """Raise the first error that a command met, in Redis' words: redis-py would add the whole command."""
-    for result in results:
-        if isinstance(result, Exception):
-            result.done = done  # type: ignore[attr-defined] # told on by _store_errors
-            raise result
-
-
 def _key(triplet: Triplet) -> str:
     return f"{PREFIX}{triplet.client}\n{triplet.sender}\n{triplet.recipient}"
 
 
-def _write(pipeline: Any, triplet: Triplet, record: Record, lifetimes: Lifetimes, forget_before: str) -> None:
-    pipeline.eval(
-        _MERGE,
-        1,
-        _key(triplet),
-        int(record.status),
-        microseconds(record.first_seen),
-        microseconds(record.last_seen),
-        record.attempts,
-        forget_before,
-        lifetimes.greylisted // _MILLISECOND,
-        lifetimes.known // _MILLISECOND,
-        MAX_ATTEMPTS,
-    )
-
-
-def _read(pipeline: Any, triplet: Triplet) -> None:
-    pipeline.hmget(_key(triplet), "status", "first_seen", "last_seen", "attempts")
-
-
-def _record(fields: Sequence[bytes]) -> Record:
-    status, first_seen, last_seen, attempts = map(int, fields)
-    return Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
+def _record(fields: Sequence[bytes | None]) -> Record | None:
+    """The record; None where there is none, be it that somebody else has written something there."""
+    try:
+        status, first_seen, last_seen, attempts = (int(field or "") for field in fields)
+        return Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
+    except (ValueError, OverflowError):
+        return None

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bley.core.errors import RefusedError, StoreError
-from bley.store.dialects import Dialect
+from bley.store.dialects import VALUE_ERRORS, Dialect
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -98,7 +98,7 @@ class Transactions:
 
     def __init__(self, runner: Runner, dialect: Dialect, *, read_only: bool = False) -> None:
         self._runner, self._dialect, self._read_only = runner, dialect, read_only
-        self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *dialect.errors)
+        self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *VALUE_ERRORS, *dialect.errors)
 
     async def run(self, work: Callable[[sa.Connection], _T], *, writes: bool = True) -> _T:
         """The work's result, committed. What goes wrong is a StoreError, and the next one connects anew."""
@@ -112,9 +112,9 @@ class Transactions:
         for tries_left in reversed(range(_TRIES)):
             try:
                 return await self._runner.run(transaction)
-            except (DataError, IntegrityError) as error:
-                raise RefusedError(self._dialect.reason(error)) from error
             except self._errors as error:
+                if self._dialect.refuses(error):
+                    raise RefusedError(self._dialect.reason(error)) from error
                 if tries_left and self._dialect.may_try_again(error):
                     continue
                 await self._runner.disconnect()

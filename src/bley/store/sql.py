@@ -9,21 +9,23 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import StoreError
+from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.statistics import Count
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
-from bley.store.engine import SPANS, News, Purged
+from bley.store.engine import SPANS, Mark, News, Purged
+from bley.store.refusals import InHalves, Portions, Whole
 from bley.store.rows import decision_row, microseconds, triplet_and_record
 from bley.store.runners import Runner, Transactions
+from bley.store.sql_marks import SqlMarks
 from bley.store.sql_schema import METADATA, VERSION, counts, decisions, meta, triplets
 from bley.store.sql_statements import Statements
 
@@ -35,6 +37,8 @@ _KEY_CHECK = "key_check"
 """In `meta`: 0, or no row, while no node has claimed the key."""
 
 _MICROSECOND = timedelta(microseconds=1)
+
+_T = TypeVar("_T")
 
 TakeOver = Callable[[], AsyncIterator[Sequence[tuple[Triplet, Record]]]]
 
@@ -52,8 +56,9 @@ class SqlEngine:
     ) -> None:
         self._transactions = Transactions(runner, dialect, read_only=read_only)
         self._dialect, self._read_only, self._take_over = dialect, read_only, take_over
-        self.place = dialect.place
+        self.place, self.answer_seconds = dialect.place, dialect.answer_seconds
         self._statements, self._write = Statements(dialect), dialect.write
+        self._marks = SqlMarks(dialect)
 
     async def is_prepared(self) -> bool:
         """See Engine."""
@@ -103,34 +108,62 @@ class SqlEngine:
             if old in there:
                 connection.execute(sa.text(f"ALTER TABLE {counts.name} RENAME COLUMN {old} TO {new}"))
 
-    async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+    async def transact(
+        self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
+    ) -> Mapping[Triplet, Record]:
         """See Engine."""
 
-        def work(connection: sa.Connection) -> Mapping[Triplet, Record]:
-            if sightings and not self._read_only:
-                self._merge(connection, sightings)
-            if not triplets:
-                return {}
-            return dict(map(triplet_and_record, self._dialect.read(connection, triplets)))
+        def work(connection: sa.Connection, portions: Portions) -> Mapping[Triplet, Record]:
+            if sightings and not self._read_only and (left := self._marks.to_merge(connection, sightings, marks)):
+                portions.each(connection, partial(self._merge, connection), left)
+                self._marks.set(connection, marks)
+            read = portions.each(connection, lambda some: list(self._dialect.read(connection, some)), triplets)
+            return dict(triplet_and_record(row) for rows in read for row in rows)
 
-        return await self._transactions.run(work, writes=bool(sightings))
+        return await self._do(work, writes=bool(sightings))
 
     def _merge(self, connection: sa.Connection, sightings: Sequence[Sighting]) -> None:
         for lifetime, same in groupby(sightings, key=lambda sighting: sighting.lifetimes.greylisted):
             merge = self._statements.merge(lifetime // _MICROSECOND)
             self._write(connection, merge, _sorted(map(_row_of_sighting, same)))
 
-    async def keep(self, kept: Sequence[KeptDecision], numbers: Mapping[Count, int]) -> None:
+    async def keep(
+        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
+    ) -> None:
         """See Engine."""
 
-        def work(connection: sa.Connection) -> None:
-            if kept:
-                self._write(connection, self._statements.keep, list(map(decision_row, kept)))
-            if numbers:
-                rows = [{**key._asdict(), "count": number} for key, number in sorted(numbers.items())]
-                self._write(connection, self._statements.count, rows)
+        def keep(connection: sa.Connection, some: Sequence[KeptDecision]) -> None:
+            self._write(connection, self._statements.keep, list(map(decision_row, some)))
 
-        await self._transactions.run(work)
+        def add(connection: sa.Connection, some: Sequence[tuple[Count, int]]) -> None:
+            self._write(connection, self._statements.count, [{**key._asdict(), "count": value} for key, value in some])
+
+        def work(connection: sa.Connection, portions: Portions) -> None:
+            if mark and self._marks.is_done(connection, mark):
+                return
+            portions.each(connection, partial(keep, connection), decisions)
+            portions.each(connection, partial(add, connection), sorted(counts.items()))
+            self._marks.set(connection, [mark])
+
+        await self._do(work)
+
+    async def _do(self, work: Callable[[sa.Connection, Portions], _T], *, writes: bool = True) -> _T:
+        """Do the work in one transaction; all but what the database refuses, if that is something."""
+
+        def in_halves(connection: sa.Connection) -> tuple[_T, list[tuple[Any, str]]]:
+            portions = InHalves(self._dialect)
+            return work(connection, portions), portions.refused
+
+        try:
+            return await self._transactions.run(lambda connection: work(connection, Whole()), writes=writes)
+        except RefusedError as error:
+            try:
+                found, refused = await self._transactions.run(in_halves, writes=writes)
+            except RefusedError as other:  # of none of the values
+                raise StoreError(str(other)) from other
+            if not refused:
+                return found
+            raise RefusedError(str(error), refused, found if isinstance(found, Mapping) else {}) from error
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         """See Engine."""
@@ -155,6 +188,7 @@ class SqlEngine:
                 )
                 for seconds, lifetime in SPANS.items()
             ]
+            self._marks.purge(connection, now)
             return Purged(purged[0] + purged[1], purged[2], sum(numbers))
 
         def ago(lifetime: timedelta) -> int:
@@ -191,14 +225,15 @@ class SqlEngine:
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
         """See Engine."""
 
-        def work(connection: sa.Connection) -> None:
-            if not records:
-                return
-            self._write(connection, self._statements.unite, _sorted(map(_row_of_record, records)))
+        def unite(connection: sa.Connection, some: Sequence[tuple[Triplet, Record]]) -> None:
+            self._write(connection, self._statements.unite, _sorted(map(_row_of_record, some)))
+
+        def work(connection: sa.Connection, portions: Portions) -> None:
+            portions.each(connection, partial(unite, connection), records)
             if any(triplet.recipient == ANY for triplet, _ in records):
                 self._set_meta(connection, "has_any", 1)
 
-        await self._transactions.run(work)
+        await self._do(work)
 
     async def forget(self, forgotten: Sequence[Triplet]) -> None:
         """See Engine."""

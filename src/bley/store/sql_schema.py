@@ -4,7 +4,8 @@
 `attempts` counts early retries. `decisions`, one row a decision: `outcome`, `reason`, what Postfix sent, and all
 findings as JSON in `details`. `counts`: what happened in a span of so many `seconds` from `start` on, by kind and name
 (core.statistics).
-`meta`: the schema's version and what all nodes must know.
+`meta`: the schema's version and what all nodes must know. `writers`: the number of the last work that each writer, a
+process, has done (engine.Mark).
 
 Instants are microseconds since 1970-01-01 UTC; `start` is in seconds. Text is UTF-8, compared byte for byte.
 """
@@ -14,10 +15,10 @@ import sqlalchemy as sa
 from bley.core.triplet import LONGEST_PART
 from bley.store.rows import LONGEST_TEXT
 
-__all__ = ["METADATA", "VERSION", "counts", "decisions", "meta", "triplets"]
+__all__ = ["METADATA", "VERSION", "counts", "decisions", "meta", "triplets", "writers"]
 
-VERSION = 2
-"""Version 1 had `outcome` and `reason` in `counts`, where there are `kind` and `name`."""
+VERSION = 3
+"""Version 1 had `outcome` and `reason` in `counts`, where there are `kind` and `name`; version 2 had no `writers`."""
 
 METADATA = sa.MetaData()
 
@@ -77,4 +78,12 @@ meta = sa.Table(
     METADATA,
     sa.Column("name", _Word, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+writers = sa.Table(
+    "writers",
+    METADATA,
+    sa.Column("writer", _Word, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Index("writers_by_age", "number"),
 )

@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import pytest
@@ -20,7 +22,7 @@ from bley.privacy import PrivacyKey
 from bley.store import batched
 from bley.store import decisions as decisions_module
 from bley.store.batched import BatchedStore
-from bley.store.engine import News, Purged
+from bley.store.engine import Mark, News, Purged
 from tests.counted import counted
 from tests.fakes import NOON
 
@@ -29,6 +31,7 @@ _SLACK_SECONDS = 0.05
 """Less than another hang."""
 _RETRY_SECONDS = 0.03
 _HANG_SECONDS = 0.06
+_ANSWER_SECONDS = 0.18
 _COLLECT_SECONDS = 0.01
 _PATIENCE_SECONDS = 3.0
 _RECORD = Record(Status.CLEAN, NOON, NOON)
@@ -47,21 +50,28 @@ _T = TypeVar("_T")
 class FakeEngine:
     """Notes what it is asked; `error` is raised, behind a closed `gate` it hangs, `slices` is what purging finds.
 
-    It `refuses` what has one of these recipients, and fails when it is asked for the one that it `fails_at` alone.
-    Whatever it does takes `seconds`; to prepare has its own error, gate and seconds. An engine that `is_stubborn`
-    cannot be stopped, like a thread.
+    It `refuses` what has one of these recipients; `late_error` is raised when all was done. Whatever it does takes
+    `seconds`; to prepare has its own error, gate and seconds. An engine that `is_stubborn` cannot be stopped, like a
+    thread.
     """
 
     place = "the engine"
+
+    @property
+    def answer_seconds(self) -> float | None:
+        return None if self.is_stubborn else _ANSWER_SECONDS
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.batches: list[tuple[list[Sighting], list[Triplet]]] = []
         self.done: list[tuple[list[Sighting], list[Triplet]]] = []
         self.kept: list[KeptDecision] = []
+        self.counts = Counter[Count]()
+        self.attempts = Counter[str]()
+        self.marks: dict[str, int] = {}
         self.error: Exception | None = None
+        self.late_error: Exception | None = None
         self.refuses: set[str] = set()
-        self.fails_at = ""
         self.has_tables = False
         self.prepare_error: Exception | None = None
         self.gate, self.prepare_gate = asyncio.Event(), asyncio.Event()
@@ -96,22 +106,42 @@ class FakeEngine:
             raise self.prepare_error
         self.has_tables = True
 
-    async def transact(self, sightings: Sequence[Sighting], triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+    async def transact(
+        self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
+    ) -> Mapping[Triplet, Record]:
         self.asked.append("transact")
         self.batches.append((list(sightings), list(triplets)))
         await self._work()
-        recipients = [each.recipient for each in (*(sighting.triplet for sighting in sightings), *triplets)]
-        if self.refuses & set(recipients):
-            raise RefusedError("never bad")
-        if recipients == [self.fails_at]:
-            raise StoreError("gone")
-        self.done.append(self.batches[-1])
-        return {triplet: _RECORDS[triplet.recipient] for triplet in triplets if triplet.recipient in _RECORDS}
+        self.done.append(([each for each in sightings if each.triplet.recipient not in self.refuses], list(triplets)))
+        for sighting, mark in zip_longest(sightings, marks):
+            assert bool(sighting.attempts) == bool(mark)
+            if mark and self._is_new(mark):
+                self.attempts[sighting.triplet.recipient] += sighting.attempts
+        if self.late_error:
+            raise self.late_error
+        found = {triplet: _RECORDS[triplet.recipient] for triplet in triplets if triplet.recipient in _RECORDS}
+        values = [(each, each.triplet) for each in sightings] + [(each, each) for each in triplets]
+        refused = [(value, "never bad") for value, triplet in values if triplet.recipient in self.refuses]
+        if refused:
+            raise RefusedError("never bad", refused, found)
+        return found
 
-    async def keep(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
+    async def keep(
+        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
+    ) -> None:
         self.asked.append("keep")
         await self._work()
-        self.kept += decisions
+        assert mark
+        if self._is_new(mark):
+            self.kept += decisions
+            self.counts.update(counts)
+        if self.late_error:
+            raise self.late_error
+
+    def _is_new(self, mark: Mark) -> bool:
+        is_new = mark.number > self.marks.get(mark.writer, 0)
+        self.marks[mark.writer] = max(mark.number, self.marks.get(mark.writer, 0))
+        return is_new
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         self.asked.append("purge")
@@ -201,8 +231,8 @@ def _triplet(recipient: object) -> Triplet:
     return Triplet("c", "s", str(recipient))
 
 
-def _sighting(recipient: object) -> Sighting:
-    return Sighting(_triplet(recipient), Status.GREYLISTED, NOON, _LIFETIMES)
+def _sighting(recipient: object, attempts: int = 0) -> Sighting:
+    return Sighting(_triplet(recipient), Status.GREYLISTED, NOON, _LIFETIMES, attempts)
 
 
 async def _find(store: BatchedStore, recipient: object) -> Record | None:
@@ -514,9 +544,8 @@ class TestEngineThatRefuses:
         assert engine.wrote == ["0", "1", "2", "3"]
         assert not store.is_down
         told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-        assert len(told) == 2
-        assert "store: never bad; what it refuses is lost" in told[0]
-        assert "store: never bad; it cannot be asked for" in told[1]
+        assert len(told) == 1
+        assert told[0].startswith("store: never bad; lost, since it refuses that: 1 write; Sighting(")
 
     async def test_what_is_lost_is_counted_and_not_tried_again(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.refuses = {"bad"}
@@ -529,32 +558,80 @@ class TestEngineThatRefuses:
         await store.record(_sighting(2))
         assert engine.wrote == ["1", "2"]
 
-    async def test_when_it_goes_away_in_the_middle_the_rest_is_kept(
-        self, store: BatchedStore, engine: FakeEngine
-    ) -> None:
-        """What was written is not written again."""
+    async def test_where_another_place_is_known_that_counts(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.refuses = {"bad"}
-        engine.fails_at = "2"
-        for recipient in ("1", "bad", "2", "3"):
-            store.record_later(_sighting(recipient))
-        await _eventually(lambda: store.is_down)
-        engine.fails_at = ""
-        await _eventually(lambda: not store.is_down)
-        await _find(store, 1)
-        assert engine.wrote == ["1", "2", "3"]
+        assert await store.find([_triplet("bad"), _triplet("known")]) == (_triplet("known"), _RECORD)
 
-    async def test_what_a_failing_engine_has_done_is_not_done_again(
-        self, store: BatchedStore, engine: FakeEngine
+    async def test_the_log_has_the_value_bounded_and_printable(
+        self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Of a Cluster one server may be away, and the others have merged their part."""
-        engine.error = StoreError("one server is away", done={0, 2})
-        for number in range(4):
-            store.record_later(_sighting(number))
-        await _eventually(lambda: store.is_down)
-        engine.error = None
+        bad = "\x1b\n\ud800" + 1000 * "x"
+        engine.refuses = {bad}
+        await _refused(store.record(_sighting(bad)))
+        (told,) = (record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+        assert told.isprintable()
+        assert len(told) < 500
+
+
+class TestUnknownOutcome:
+    """An error may come though everything was done: its answer was lost."""
+
+    async def test_what_is_done_again_adds_its_attempts_once(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.late_error = StoreError("connection lost")
+        await _refused(store.record(_sighting(1, attempts=1)))
+        store.record_later(_sighting(2, attempts=1))
+        await asyncio.sleep(2.5 * _RETRY_SECONDS)
+        engine.late_error = None
         await _eventually(lambda: not store.is_down)
-        await _find(store, 1)
-        assert engine.wrote == ["1", "3"]
+        await store.record(_sighting(1, attempts=1))
+        assert len(engine.batches) > 3
+        assert engine.attempts == {"1": 2, "2": 1}
+
+    async def test_decisions_and_counts_are_kept_once(self, store: BatchedStore, engine: FakeEngine) -> None:
+        """Those that came meanwhile are kept with the next, not with what may have been done."""
+        engine.late_error = StoreError("connection lost")
+        store.keep(_decision(1))
+        await _eventually(lambda: engine.asked.count("keep") == 2)
+        store.keep(_decision(2))
+        await _eventually(lambda: engine.asked.count("keep") == 4)
+        engine.late_error = None
+        await _eventually(lambda: len(engine.kept) == 2)
+        assert [decision.recipient for decision in engine.kept] == ["1", "2"]
+        assert sum(engine.counts.values()) == 2 * 2
+
+    async def test_what_was_not_done_is_done_once(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.error = StoreError("disk full")
+        await _refused(store.record(_sighting(1, attempts=1)))
+        store.keep(_decision(1))
+        engine.error = None
+        await _eventually(lambda: not store.is_down and len(engine.kept) == 1)
+        assert engine.attempts == {"1": 1}
+        assert sum(engine.counts.values()) == 2
+
+    async def test_of_a_late_engine_the_outcome_is_taken_when_it_comes(
+        self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Well or ill: nothing is begun again before."""
+        engine.is_stubborn = True
+        engine.gate.clear()
+        assert (await _refused(store.record(_sighting(1, attempts=1))))[1] < _HANG_SECONDS + _SLACK_SECONDS
+        await asyncio.sleep(2 * _ANSWER_SECONDS)
+        assert engine.asked == ["transact"]
+        engine.gate.set()
+        await _eventually(lambda: not store.is_down)
+        assert engine.asked == ["transact"]
+        assert engine.attempts == {"1": 1}
+        assert "back" in _warnings(caplog)[1]
+
+    async def test_late_decisions_are_not_begun_again(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.is_stubborn = True
+        engine.gate.clear()
+        store.keep(_decision(1))
+        await _eventually(lambda: engine.asked == ["keep"])
+        await asyncio.sleep(2 * _ANSWER_SECONDS)
+        engine.gate.set()
+        await _eventually(lambda: len(engine.kept) == 1)
+        assert engine.asked == ["keep"]
 
 
 class TestEngineThatHangs:
@@ -735,7 +812,7 @@ class TestClose:
         async with asyncio.timeout(1):
             await store.close()
         assert caplog.records[-1].levelno == logging.ERROR
-        assert "2 writes and 0 decisions are lost" in caplog.records[-1].getMessage()
+        assert "2 writes, 0 decisions and 0 counts are lost" in caplog.records[-1].getMessage()
         assert engine.is_closed
 
     async def test_it_does_not_wait_for_ever_for_an_engine_that_hangs(
@@ -805,9 +882,8 @@ class TestPurge:
 
     async def test_when_it_hangs_it_is_stopped(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.gate.clear()
-        why, seconds = await _refused(store.purge(NOON, _LIFETIMES))
-        assert why == "the engine: no answer within 0.06 s"
-        assert seconds < _HANG_SECONDS + _SLACK_SECONDS
+        why, _ = await _refused(store.purge(NOON, _LIFETIMES))
+        assert why == "the engine: no answer within 0.18 s"
         assert engine.at_work == 0
         engine.gate.set()
         assert await _find(store, "known") == _RECORD
@@ -976,7 +1052,7 @@ class TestPreparing:
             await new_store.close()
         assert engine.is_closed
         assert engine.at_work == 0
-        assert "2 writes and 0 decisions are lost" in caplog.records[-1].getMessage()
+        assert "2 writes, 0 decisions and 0 counts are lost" in caplog.records[-1].getMessage()
 
 
 class TestDecisions:
@@ -1046,7 +1122,7 @@ class TestDecisions:
             store.keep(_decision(number))
         async with asyncio.timeout(1):
             await store.close()
-        assert "store: 1 writes and 3 decisions are lost" in caplog.records[-1].getMessage()
+        assert "store: 1 write, 3 decisions and 3 counts are lost" in caplog.records[-1].getMessage()
 
     async def test_a_bug_of_the_engine_does_not_keep_it_open(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.error = ZeroDivisionError("a bug")

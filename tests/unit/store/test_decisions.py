@@ -15,7 +15,8 @@ from bley.core.policy import Reason
 from bley.core.statistics import Count
 from bley.metrics import REGISTRY
 from bley.store import decisions as decisions_module
-from bley.store.decisions import Decisions
+from bley.store.decisions import Decisions, Lost
+from bley.store.engine import Mark
 from tests.fakes import NOON
 
 _COLLECT_SECONDS = 0.02
@@ -39,7 +40,8 @@ class Writer:
         self.tries = 0
         self.error: Exception = StoreError("the store is away")
         self.fails: Callable[[int], bool] = _never
-        self.refuses = ""
+        self.refuses, self.refuses_count = "", ""
+        self.tried: list[tuple[list[str], dict[Count, int], Mark]] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -53,17 +55,20 @@ class Writer:
         """How many decisions were counted, by their hours."""
         return sum(number for count, number in self.counts.items() if count.seconds == 3600)
 
-    async def __call__(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int]) -> None:
+    async def __call__(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark) -> None:
         self.tries += 1
+        self.tried.append(([decision.recipient for decision in decisions], dict(counts), mark))
         fails = self.fails(self.tries)
         await asyncio.sleep(0)
         await self.gate.wait()
         if fails:
             raise self.error
-        if any(decision.recipient == self.refuses for decision in decisions):
-            raise RefusedError("never bad")
-        self.slices.append([decision.recipient for decision in decisions])
-        self.counts.update(counts)
+        refused = [(decision, "never bad") for decision in decisions if decision.recipient == self.refuses]
+        refused_counts = [(item, "never bad") for item in counts.items() if item[0].name == self.refuses_count]
+        self.slices.append([decision.recipient for decision in decisions if decision.recipient != self.refuses])
+        self.counts.update({count: number for count, number in counts.items() if count.name != self.refuses_count})
+        if refused or refused_counts:
+            raise RefusedError("never bad", [*refused, *refused_counts])
 
 
 @pytest.fixture
@@ -86,8 +91,12 @@ def _keep(decisions: Decisions, *recipients: object) -> None:
         decisions.keep(_decision(recipient))
 
 
-def _dropped() -> float:
-    return REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "decisions"}) or 0
+def _dropped(what: str = "decisions") -> float:
+    return REGISTRY.get_sample_value("bley_store_dropped_total", {"what": what}) or 0
+
+
+async def _close(decisions: Decisions, seconds: float = _PATIENCE_SECONDS) -> Lost:
+    return await decisions.close(asyncio.get_running_loop().time() + seconds)
 
 
 async def _eventually(is_so: Callable[[], bool]) -> None:
@@ -104,7 +113,7 @@ class TestCollecting:
         assert writer.slices == []
         await _eventually(lambda: bool(writer.slices))
         assert writer.slices == [[str(number) for number in range(10)]]
-        await decisions.close()
+        await _close(decisions)
 
     async def test_who_keeps_waits_for_nobody(self, decisions: Decisions, writer: Writer) -> None:
         writer.gate.clear()
@@ -113,7 +122,7 @@ class TestCollecting:
         _keep(decisions, 2, 3)
         writer.gate.set()
         await _eventually(lambda: writer.written == ["1", "2", "3"])
-        await decisions.close()
+        await _close(decisions)
 
     async def test_those_that_come_while_some_are_written_are_collected_too(
         self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
@@ -129,7 +138,7 @@ class TestCollecting:
         for _ in range(20):
             await asyncio.sleep(0)
         assert writer.slices == [["1"]]
-        await decisions.close()
+        await _close(decisions)
         assert writer.slices == [["1"], ["2"]]
 
     async def test_they_go_in_slices_and_the_order_is_kept(
@@ -137,7 +146,7 @@ class TestCollecting:
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 3)
         _keep(decisions, *range(8))
-        await decisions.close()
+        await _close(decisions)
         assert [len(one) for one in writer.slices] == [3, 3, 2]
         assert writer.written == [str(number) for number in range(8)]
 
@@ -146,7 +155,7 @@ class TestCollecting:
         await _eventually(lambda: writer.tries == 1)
         await asyncio.sleep(3 * _COLLECT_SECONDS)
         assert writer.tries == 1
-        assert await decisions.close() == 0
+        assert await _close(decisions) == (0, 0)
 
 
 class TestCounts:
@@ -158,7 +167,7 @@ class TestCounts:
         for after in (timedelta(0), timedelta(seconds=59), timedelta(minutes=1)):
             decisions.keep(_decision(1, Reason.CLEAN, after))
         decisions.keep(_decision(1, Reason.DNSBL))
-        await decisions.close()
+        await _close(decisions)
         start = int(NOON.timestamp())
         assert writer.counts == {
             Count(60, start, "pass", "clean"): 2,
@@ -167,6 +176,44 @@ class TestCounts:
             Count(3600, start, "pass", "clean"): 3,
             Count(3600, start, "pass", "dnsbl"): 1,
         }
+
+    async def test_many_go_in_slices(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A long time without the store leaves many: all at once would make requests wait."""
+        monkeypatch.setattr(decisions_module, "MAX_COUNTS_SLICE", 3)
+        for minute in range(20):
+            decisions.keep(_decision(1, after=timedelta(minutes=minute)))
+        await _close(decisions)
+        assert max(len(counts) for _, counts, _ in writer.tried) == 3 + 1, "minutes, and their hour"
+        assert writer.counted == 20
+
+    async def test_what_does_not_fit_is_dropped_and_told_once(
+        self,
+        decisions: Decisions,
+        writer: Writer,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(decisions_module, "MAX_COUNTS", 3)
+        before = _dropped("counts")
+        for minute in (0, 1, 2, 3, 4, 1):
+            decisions.keep(_decision(1, after=timedelta(minutes=minute)))
+        decisions.keep_known(NOON + timedelta(minutes=9), range(5), _decision)
+        assert _dropped("counts") - before == 2 + 5
+        await _close(decisions)
+        assert writer.counted == 4
+        warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert warnings == ["store: 3 counts wait, what happens from now on is not counted"]
+
+    async def test_one_that_is_refused_is_lost_alone(self, decisions: Decisions, writer: Writer) -> None:
+        writer.refuses_count = "dnsbl"
+        before = _dropped("counts")
+        decisions.keep(_decision(1, Reason.DNSBL))
+        decisions.keep(_decision(2))
+        assert await _close(decisions) == (0, 0)
+        assert (writer.written, writer.counted) == (["1", "2"], 1)
+        assert _dropped("counts") - before == 2, "the minute's and the hour's"
 
 
 class TestStoreThatIsAway:
@@ -181,7 +228,23 @@ class TestStoreThatIsAway:
         await _eventually(lambda: len(writer.written) == 9)
         assert writer.written == [str(number) for number in range(9)]
         assert writer.counted == 9
-        await decisions.close()
+        await _close(decisions)
+
+    async def test_what_may_have_been_written_is_written_again_just_so(
+        self, decisions: Decisions, writer: Writer
+    ) -> None:
+        """With the same mark; what came meanwhile has another, later one."""
+        writer.fails = lambda number: number <= 2
+        _keep(decisions, 1)
+        await _eventually(lambda: writer.tries == 1)
+        _keep(decisions, 2)
+        await _eventually(lambda: writer.written == ["1", "2"])
+        first, *again, last = writer.tried
+        assert again == [first] * len(again)
+        assert last[0] == ["2"]
+        assert last[2].writer == first[2].writer
+        assert last[2].number > first[2].number
+        await _close(decisions)
 
     async def test_also_when_it_goes_between_two_slices(
         self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
@@ -192,14 +255,14 @@ class TestStoreThatIsAway:
         await _eventually(lambda: len(writer.written) == 5)
         assert writer.written == [str(number) for number in range(5)]
         assert writer.counted == 5
-        await decisions.close()
+        await _close(decisions)
 
     async def test_it_is_not_asked_all_the_time(self, decisions: Decisions, writer: Writer) -> None:
         writer.fails = _always
         _keep(decisions, 1)
         await asyncio.sleep(5.5 * _COLLECT_SECONDS)
         assert 2 <= writer.tries <= 6
-        await decisions.close()
+        await _close(decisions)
 
     async def test_only_so_many_wait_the_oldest_go_first_and_all_are_counted(
         self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
@@ -212,7 +275,7 @@ class TestStoreThatIsAway:
         await _eventually(lambda: bool(writer.slices))
         assert writer.written == ["7", "8", "9", "10", "11"]
         assert writer.counted == 12
-        await decisions.close()
+        await _close(decisions)
 
     async def test_what_comes_while_a_try_fails_does_not_grow_without_end(
         self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
@@ -230,14 +293,14 @@ class TestStoreThatIsAway:
         assert writer.written == sorted(writer.written, key=int)
         assert _dropped() - before == 60 - len(writer.written)
         assert writer.counted == 60
-        await decisions.close()
+        await _close(decisions)
 
     async def test_counts_are_written_though_no_decision_is_left(
         self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_WAITING", 0)
         _keep(decisions, 1)
-        await decisions.close()
+        await _close(decisions)
         assert (writer.slices, writer.counted) == ([[]], 1)
 
     async def test_what_it_refuses_does_not_hold_up_the_others(
@@ -251,7 +314,7 @@ class TestStoreThatIsAway:
         assert writer.written == ["1", "2"]
         assert writer.counted == 3
         assert _dropped() - before == 1
-        assert await decisions.close() == 0
+        assert await _close(decisions) == (0, 0)
 
     async def test_a_bug_is_logged_and_later_ones_are_written(
         self, decisions: Decisions, writer: Writer, caplog: pytest.LogCaptureFixture
@@ -264,7 +327,7 @@ class TestStoreThatIsAway:
         await asyncio.sleep(_COLLECT_SECONDS)
         _keep(decisions, 2)
         await _eventually(lambda: "2" in writer.written)
-        await decisions.close()
+        await _close(decisions)
         told = [record for record in caplog.records if record.exc_info and record.exc_info[0] is ZeroDivisionError]
         assert [record.name.partition(".")[0] for record in told] == ["bley"]
 
@@ -273,7 +336,7 @@ class TestStoreThatIsAway:
         writer.error = ZeroDivisionError("a bug")
         writer.fails = lambda number: number <= 1
         _keep(decisions, 1)
-        await decisions.close()
+        await _close(decisions)
 
 
 class TestClose:
@@ -283,7 +346,7 @@ class TestClose:
         monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
         _keep(decisions, 1, 2)
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            assert await decisions.close() == 0
+            assert await _close(decisions) == (0, 0)
         assert writer.written == ["1", "2"]
 
     async def test_it_tells_what_is_lost(
@@ -294,7 +357,7 @@ class TestClose:
         writer.fails = _always
         _keep(decisions, 1, 2, 3)
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            assert await decisions.close() == 3
+            assert await _close(decisions) == (3, 3)
         assert writer.tries == 1
 
     async def test_it_tells_what_is_lost_behind_the_first_slice(
@@ -303,17 +366,33 @@ class TestClose:
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
         writer.fails = lambda number: number > 1
         _keep(decisions, *range(5))
-        assert await decisions.close() == 3
+        assert await _close(decisions) == (3, 0), "the counts were in the first slice"
         assert writer.written == ["0", "1"]
 
+    async def test_it_takes_no_longer_than_it_may(
+        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However slow the store is, and however much waits."""
+        monkeypatch.setattr(decisions_module, "MAX_SLICE", 1)
+        writer.gate.clear()
+        _keep(decisions, *range(5))
+        decisions.keep_known(NOON, range(7), _decision)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            assert await _close(decisions, seconds=0.05) == (12, 12)
+
+    async def test_counts_that_are_lost_are_told(self, decisions: Decisions, writer: Writer) -> None:
+        writer.fails = _always
+        decisions.keep_known(NOON, range(5000), _decision)
+        assert (await _close(decisions)).counts == 5000
+
     async def test_nothing_kept_nothing_written(self, decisions: Decisions, writer: Writer) -> None:
-        assert await decisions.close() == 0
+        assert await _close(decisions) == (0, 0)
         assert writer.tries == 0
 
     async def test_no_task_is_left(self, decisions: Decisions, writer: Writer) -> None:
         writer.fails = _always
         _keep(decisions, 1)
-        await decisions.close()
+        await _close(decisions)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -324,7 +403,7 @@ async def test_the_log_is_quiet_about_decisions_that_wait(
     writer.fails = lambda number: number <= 2
     _keep(decisions, 1)
     await _eventually(lambda: bool(writer.slices))
-    await decisions.close()
+    await _close(decisions)
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
 
 
@@ -341,7 +420,7 @@ class TestKnown:
 
     async def test_what_there_is_room_for_is_kept(self, decisions: Decisions, writer: Writer) -> None:
         self._keep(decisions, 2)
-        await decisions.close()
+        await _close(decisions)
         assert writer.written == ["0", "1"]
         assert writer.counts[Count(3600, int(NOON.timestamp()), "pass", "known")] == 2
 
@@ -349,7 +428,7 @@ class TestKnown:
         before = REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "decisions"}) or 0
         self._keep(decisions, 2)
         self._keep(decisions, 4)
-        await decisions.close()
+        await _close(decisions)
         assert writer.written == ["0", "1", "0"]
         assert writer.counts[Count(3600, int(NOON.timestamp()), "pass", "known")] == 6
         assert REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "decisions"}) == before + 3
@@ -361,7 +440,7 @@ class TestKnown:
         """Also where a clock is set back."""
         self._keep(decisions, 5)
         self._keep(decisions, 5, NOON + timedelta(seconds=seconds))
-        await decisions.close()
+        await _close(decisions)
         assert len(writer.written) == kept
 
     async def test_it_drives_out_nothing_that_waits(
@@ -370,5 +449,5 @@ class TestKnown:
         monkeypatch.setattr(decisions_module, "MAX_WAITING", 2)
         decisions.keep(_decision("a"))
         self._keep(decisions, 3)
-        await decisions.close()
+        await _close(decisions)
         assert writer.written == ["a", "0"]

@@ -25,7 +25,7 @@ from bley.core.policy import Reason
 from bley.core.statistics import Count
 from bley.core.triplet import ANY
 from bley.database import Database
-from bley.store.engine import Engine, News, Purged
+from bley.store.engine import MARK_LIFETIME, Engine, Mark, Marks, News, Purged
 from bley.store.opening import open_engine
 from bley.store.rows import decision_row, microseconds
 from bley.store.sql import TakeOver
@@ -39,6 +39,8 @@ _OTHER = _TRIPLET._replace(recipient="other@example.org")
 _SIGHTING = Sighting(_TRIPLET, Status.CLEAN, NOON, _LIFETIMES)
 _RECORD = Record(Status.CLEAN, NOON, NOON)
 _HOUR = int(NOON.timestamp())
+_FAILS = "BEGIN INSERT INTO gone VALUES (1); END"
+"""Of a trigger: what is no fault of the value."""
 _DEV0 = """
     CREATE TABLE triplets (
         client TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL, status SMALLINT NOT NULL,
@@ -219,7 +221,7 @@ class TestPreparing:
             assert not await engine.is_prepared()
             await engine.prepare()
             assert await engine.is_prepared()
-        assert _rows(file, "meta") == [{"name": "schema", "value": 2}]
+        assert _rows(file, "meta") == [{"name": "schema", "value": 3}]
 
     async def test_that_there_was_nothing_is_told_once(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
         """Who meant another file sees it."""
@@ -253,15 +255,15 @@ class TestPreparing:
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING], [])
         with _sqlite(file) as other:
-            other.execute("UPDATE meta SET value = 3 WHERE name = 'schema'")
+            other.execute("UPDATE meta SET value = 4 WHERE name = 'schema'")
         before = _rows(file, "sqlite_master")
         async with _opened(file) as engine:
             for asked in (engine.is_prepared(), engine.prepare()):
                 with pytest.raises(StoreError) as caught:
                     await asked
-                assert str(caught.value) == f"{file}: its schema is 3, of a newer bley; this one knows 2: upgrade bley"
+                assert str(caught.value) == f"{file}: its schema is 4, of a newer bley; this one knows 3: upgrade bley"
         assert _rows(file, "sqlite_master") == before
-        assert _rows(file, "meta") == [{"name": "schema", "value": 3}]
+        assert _rows(file, "meta") == [{"name": "schema", "value": 4}]
 
     async def test_the_table_of_3_0_0_dev0_is_taken_as_it_is(self, file: Path) -> None:
         """It had no version; its rows stay, and the index is still there once."""
@@ -289,6 +291,19 @@ class TestPreparing:
             await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1})
         names = [row["name"] for row in _rows(file, "sqlite_master")]
         assert names.count("triplets_by_age") == 1
+
+    async def test_the_tables_of_version_2_are_upgraded(self, file: Path) -> None:
+        """What was in them stays."""
+        async with _engine(file) as engine:
+            await engine.transact([_SIGHTING], [])
+        with _sqlite(file) as other:
+            other.executescript("DROP TABLE writers; UPDATE meta SET value = 2 WHERE name = 'schema'")
+        async with _opened(file) as engine:
+            assert not await engine.is_prepared()
+            await engine.prepare()
+            assert await _found(engine, _TRIPLET) == [_RECORD]
+            await engine.keep([_kept()], {}, Marks().next())
+        assert len(_rows(file, "writers")) == 1
 
     @pytest.mark.parametrize("is_upgrade", [False, True])
     async def test_several_nodes_may_do_it_at_once(self, tmp_path: Path, is_upgrade: bool) -> None:
@@ -475,18 +490,69 @@ class TestDecisions:
         assert _rows(file, "decisions") == _rows(file, "counts") == []
 
     async def test_decisions_and_numbers_go_together_or_not_at_all(self, file: Path) -> None:
-        """Else what is tried again would count twice."""
+        """With their mark: else what is tried again would count twice, or not at all."""
+        mark = Marks().next()
         async with _engine(file) as engine:
             with _sqlite(file) as operator:
-                operator.execute(
-                    "CREATE TRIGGER full BEFORE INSERT ON counts BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-                )
-                with pytest.raises(StoreError, match="disk full"):
-                    await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1})
+                operator.execute(f"CREATE TRIGGER full BEFORE INSERT ON counts {_FAILS}")
+                with pytest.raises(StoreError, match="no such table"):
+                    await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1}, mark)
                 assert _rows(file, "decisions") == []
                 operator.execute("DROP TRIGGER full")
-            await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1})
+            await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1}, mark)
         assert (len(_rows(file, "decisions")), len(_rows(file, "counts"))) == (1, 1)
+
+
+class TestMarks:
+    """What is done again, since its outcome was unknown, changes nothing."""
+
+    async def test_attempts_are_added_once(self, file: Path) -> None:
+        """Also where only some of a batch was done before, and others are in it now."""
+        marks = Marks()
+        early = [_SIGHTING._replace(status=Status.GREYLISTED, attempts=1)] * 3
+        one, two, three = marks.next(), marks.next(), marks.next()
+        async with _engine(file) as engine:
+            for _ in range(2):
+                found = await engine.transact(early[:1], [_TRIPLET], [one])
+                assert found[_TRIPLET].attempts == 1
+            for _ in range(2):
+                batch = [early[0], _SIGHTING._replace(triplet=_OTHER), *early[1:]]
+                found = await engine.transact(batch, [_TRIPLET, _OTHER], [one, None, two, three])
+                assert (found[_TRIPLET].attempts, found[_OTHER]) == (3, _RECORD)
+
+    async def test_decisions_and_numbers_are_kept_once(self, file: Path) -> None:
+        marks, count = Marks(), Count(60, _HOUR, "pass", "known")
+        async with _engine(file) as engine:
+            for mark in (marks.next(), marks.next(), Marks().next()):
+                for _ in range(2):
+                    await engine.keep([_kept()], {count: 2}, mark)
+        assert len(_rows(file, "decisions")) == 3
+        assert [row["count"] for row in _rows(file, "counts")] == [6]
+
+    async def test_what_was_done_already_writes_nothing(self, file: Path) -> None:
+        """It waits for no disk, so that it does not become late again."""
+        mark, early = Marks().next(), _SIGHTING._replace(attempts=1)
+        async with _engine(file) as engine:
+            await engine.transact([early], [], [mark])
+            before = file.with_name("bley.db-wal").read_bytes()
+            await engine.transact([early], [], [mark])
+            assert file.with_name("bley.db-wal").read_bytes() == before
+
+    async def test_a_batch_without_attempts_looks_for_no_mark(self, file: Path, statements: list[str]) -> None:
+        """A stranger costs no more for them."""
+        async with _engine(file) as engine:
+            statements.clear()
+            await engine.transact([_SIGHTING], [_TRIPLET])
+        assert len(statements) == 4
+        assert "writers" not in "".join(statements)
+
+    async def test_writers_that_have_gone_are_forgotten(self, file: Path) -> None:
+        old = Mark("old", microseconds(NOON - MARK_LIFETIME) - 1)
+        async with _engine(file) as engine:
+            for mark in (old, Mark("new", old.number + 1)):
+                await engine.keep([_kept()], {}, mark)
+            await engine.purge(NOON, _LIFETIMES, 500)
+        assert [row["writer"] for row in _rows(file, "writers")] == ["new"]
 
 
 class TestPurging:
@@ -755,6 +821,49 @@ class TestFailures:
                 assert type(away.value) is StoreError
                 operator.execute("ROLLBACK")
 
+    async def test_only_that_is_lost(self, file: Path) -> None:
+        """All else is in the same transaction, with its mark; also what is asked for in it."""
+        marks = Marks()
+        triplets = [_TRIPLET._replace(recipient=str(number)) for number in range(7)]
+        sightings = [_SIGHTING._replace(triplet=triplet, attempts=1) for triplet in triplets]
+        async with _engine(file) as engine:
+            with _sqlite(file) as operator:
+                operator.execute(
+                    "CREATE TRIGGER no BEFORE INSERT ON triplets WHEN NEW.recipient IN ('2', '5') "
+                    "BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+                )
+            for numbered in [[marks.next() for _ in sightings]] * 2:
+                with contextlib.suppress(RefusedError):
+                    await engine.transact(sightings, triplets, numbered)
+            found = await engine.transact([], triplets)
+            assert {triplet.recipient: record.attempts for triplet, record in found.items()} == dict.fromkeys(
+                "01346", 1
+            )
+            with pytest.raises(RefusedError) as caught:
+                await engine.transact(sightings, triplets, [marks.next() for _ in sightings])
+            assert caught.value.refused == [
+                (sightings[2], f"{file}: not this one"),
+                (sightings[5], f"{file}: not this one"),
+            ]
+            assert len(caught.value.found) == 5
+
+    async def test_half_a_surrogate_pair_is_refused(self, file: Path) -> None:
+        """No file can hold it as UTF-8."""
+        bad = _TRIPLET._replace(sender="\ud800")
+        async with _engine(file) as engine:
+            for asked in (
+                engine.transact([_SIGHTING._replace(triplet=bad), _SIGHTING], []),
+                engine.transact([], [bad, _TRIPLET]),
+                engine.keep([_kept("\udfff"), _kept("good")], {Count(60, _HOUR, "pass", "known"): 1}),
+                engine.unite([(bad, _RECORD), (_OTHER, _RECORD)], NOON, _LIFETIMES),
+            ):
+                with pytest.raises(RefusedError) as caught:
+                    await asked
+                assert len(caught.value.refused) == 1
+            assert await _found(engine, _TRIPLET, _OTHER) == [_RECORD, _RECORD]
+        assert [row["recipient"] for row in _rows(file, "decisions")] == ["good"]
+        assert len(_rows(file, "counts")) == 1
+
     async def test_everything_tells_it_too(self, tmp_path: Path) -> None:
         async with _opened(tmp_path) as engine:
             for asked in (
@@ -795,9 +904,8 @@ class TestFailures:
         async with _engine(file) as engine:
             with _sqlite(file) as operator:
                 operator.execute(
-                    "CREATE TRIGGER full BEFORE INSERT ON triplets WHEN NEW.recipient LIKE 'other%' "
-                    "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+                    f"CREATE TRIGGER full BEFORE INSERT ON triplets WHEN NEW.recipient LIKE 'other%' {_FAILS}"
                 )
-            with pytest.raises(StoreError, match="disk full"):
+            with pytest.raises(StoreError, match="no such table"):
                 await engine.transact([_SIGHTING, _SIGHTING._replace(triplet=_OTHER)], [])
             assert await _found(engine, _TRIPLET, _OTHER) == [None, None]

@@ -1,0 +1,167 @@
+"""The scripts by which Redis is written, each on keys of one slot, so that a Cluster can run them.
+
+A script does its work once for each mark (engine.Mark). The number of the last work of a writer is in a field of the
+record, or in a key beside the stream or the counts, in the same slot, which expires. A value of somebody else under a
+key or field of ours is refused, or written anew where that loses nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record
+from bley.store.engine import MARK_LIFETIME, Mark
+from bley.store.rows import microseconds
+
+__all__ = ["Commands", "add_counts", "keep_decisions", "merge"]
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+# Instants go through as texts: numbers of Lua are exact to 2^53 only. Without forget_before it does what `united` says,
+# where attempts are not added up. A record that is none is a stranger's.
+_MERGE = """
+local old = redis.call('HMGET', KEYS[1], 'status', 'first_seen', 'last_seen', 'attempts', ARGV[9])
+local status, first, last, attempts, forget_before = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+if ARGV[9] ~= '' and (tonumber(old[5]) or -1) >= tonumber(ARGV[10]) then return end
+local known = old[1] == '0' or old[1] == '1' or old[1] == '2'
+for i = 2, 4 do known = known and tonumber(old[i]) end
+if known and not (old[1] == '0' and forget_before ~= '' and tonumber(old[2]) < tonumber(forget_before)) then
+  if tonumber(old[1]) > tonumber(status) then status = old[1] end
+  if tonumber(old[2]) < tonumber(first) then first = old[2] end
+  if tonumber(old[3]) > tonumber(last) then last = old[3] end
+  if forget_before == '' then attempts = math.max(old[4], attempts)
+  else attempts = math.min(old[4] + attempts, tonumber(ARGV[8])) end
+end
+redis.call('HSET', KEYS[1], 'status', status, 'first_seen', first, 'last_seen', last, 'attempts', attempts)
+if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], ARGV[9], ARGV[10]) end
+local lifetime = tonumber(status == '0' and ARGV[6] or ARGV[7])
+redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), lifetime))
+"""
+
+_KEEP = """
+if (tonumber(redis.call('GET', KEYS[2])) or -1) >= tonumber(ARGV[1]) then return end
+local at = 4
+while at <= #ARGV do
+  local size = tonumber(ARGV[at])
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, at + 1, at + size))
+  at = at + 1 + size
+end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+"""
+
+# Returns the places, from 0, of the fields that have something else than a number.
+_ADD = """
+if (tonumber(redis.call('GET', KEYS[2])) or -1) >= tonumber(ARGV[1]) then return {} end
+local refused = {}
+for at = 4, #ARGV, 2 do
+  local reply = redis.pcall('HINCRBY', KEYS[1], ARGV[at], ARGV[at + 1])
+  if type(reply) == 'table' and reply.err then
+    local words = tostring(reply.err)
+    if not (string.find(words, 'not an integer') or string.find(words, 'overflow')) then return reply end
+    refused[#refused + 1] = at / 2 - 2
+  end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return refused
+"""
+
+_REFUSALS = ("WRONGTYPE", "not an integer", "would overflow", "attempt to ")
+"""Words of an error that a value brings about, the last those of Lua. All others are the server's state."""
+
+
+class Commands:
+    """Commands in one go to a server, or to the servers of a Cluster, each about some values.
+
+    `refused`: the values of the commands that are refused, and why.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+        self._about: list[Sequence[Any]] = []
+        self.refused: list[tuple[Any, str]] = []
+
+    def add(self, about: Sequence[Any], name: str, *arguments: str | int) -> None:
+        """Add the command of this name of redis-py's pipeline."""
+        try:
+            encoded = [each.encode() if isinstance(each, str) else each for each in arguments]
+        except UnicodeError as error:
+            self._refuse(about, error)
+            return
+        getattr(self._pipeline, name)(*encoded)
+        self._about.append(about)
+
+    async def execute(self) -> list[tuple[Sequence[Any], Any]]:
+        """The values and the result of each command that was not refused. Raises the first other error."""
+        done = []
+        for about, result in zip(self._about, await self._pipeline.execute(raise_on_error=False), strict=True):
+            if not isinstance(result, Exception):
+                done.append((about, result))
+            elif isinstance(result, ResponseError) and any(words in str(result) for words in _REFUSALS):
+                self._refuse(about, result)
+            else:
+                raise result
+        return done
+
+    def _refuse(self, about: Sequence[Any], error: Exception) -> None:
+        self.refused += [(value, str(error)) for value in about]
+
+
+def merge(
+    commands: Commands,
+    about: Any,
+    key: str,
+    record: Record,
+    lifetimes: Lifetimes,
+    forget_before: str,
+    mark: Mark | None,
+) -> None:
+    """Merge the record into what the key has."""
+    commands.add(
+        [about],
+        "eval",
+        _MERGE,
+        1,
+        key,
+        int(record.status),
+        microseconds(record.first_seen),
+        microseconds(record.last_seen),
+        record.attempts,
+        forget_before,
+        lifetimes.greylisted // _MILLISECOND,
+        lifetimes.known // _MILLISECOND,
+        MAX_ATTEMPTS,
+        f"w:{mark.writer}" if mark else "",
+        mark.number if mark else 0,
+    )
+
+
+def keep_decisions(
+    commands: Commands,
+    about: Sequence[Any],
+    key: str,
+    rows: Sequence[Mapping[str, str | int]],
+    longest: int,
+    mark: Mark,
+) -> None:
+    """Add the rows to the stream, which is cut at some more than `longest`."""
+    arguments: list[str | int] = [mark.number, MARK_LIFETIME // _MILLISECOND, longest]
+    for row in rows:
+        arguments += [2 * len(row), *(part for item in row.items() for part in item)]
+    commands.add(about, "eval", _KEEP, 2, key, _beside(key, mark), *arguments)
+
+
+def add_counts(
+    commands: Commands, about: Sequence[Any], key: str, numbers: Mapping[str, int], lifetime: timedelta, mark: Mark
+) -> None:
+    """Add the numbers to those of the hash. The result: the places of those that are refused."""
+    arguments: list[str | int] = [mark.number, MARK_LIFETIME // _MILLISECOND, lifetime // _MILLISECOND]
+    arguments += [part for item in numbers.items() for part in item]
+    commands.add(about, "eval", _ADD, 2, key, _beside(key, mark), *arguments)
+
+
+def _beside(key: str, mark: Mark) -> str:
+    """The key of the writer's last number, in the slot of `key` (Redis Cluster specification, "Hash tags")."""
+    return f"bley:w:{{{key}}}:{mark.writer}"
