@@ -4,8 +4,13 @@ The supervisor asks, the worker answers each question in order; the first one is
 behind its length (4 bytes, big-endian): both ends are of one program and one user.
 
     Assignment     once it listens: Done, or Refused when it cannot work so
-    Reload         Done, or Refused: it goes on as before
+    Reload         Done when all of it is built, which changes nothing; or Refused
+    Commit         Done: it answers by what was built
+    Discard        Done: it goes on as before
     ReportState    StateReport
+
+A reload is in two phases, so that either all workers take it or none does: Reload to all of them, then Commit to all,
+or Discard to all where one has refused.
 
 The supervisor's end closes when it dies, which tells its workers to stop.
 """
@@ -20,7 +25,18 @@ from bley.config_file import Configuration
 from bley.core.errors import Fault
 from bley.state_report import StateReport
 
-__all__ = ["Answer", "Assignment", "Channel", "Done", "Question", "Refused", "Reload", "ReportState"]
+__all__ = [
+    "Answer",
+    "Assignment",
+    "Channel",
+    "Commit",
+    "Discard",
+    "Done",
+    "Question",
+    "Refused",
+    "Reload",
+    "ReportState",
+]
 
 _LENGTH_BYTES = 4
 
@@ -38,9 +54,19 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """Answer by this configuration from now on."""
+    """Prepare to answer by this configuration."""
 
     configuration: Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Answer by what was prepared, from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Go on as before: what was prepared is not wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +86,7 @@ class Refused:
     faults: tuple[Fault, ...]
 
 
-Question = Assignment | Reload | ReportState
+Question = Assignment | Reload | Commit | Discard | ReportState
 Answer = Done | Refused | StateReport
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.errors import Fault, SettingsError
-from bley.log_output import configure_log
+from bley.log_output import open_sink, use_sink
+from bley.transaction import Prepared
 
-__all__ = ["log_faults", "pid_file", "read_again", "warn_of_notes"]
+__all__ = ["keeping_old", "log_faults", "pid_file", "prepare_log", "read_again", "warn_of_notes"]
 
 _NEEDS_RESTART = (
     "database",
@@ -41,18 +42,12 @@ _NEEDS_RESTART = (
 _log = logging.getLogger(__name__)
 
 
-def read_again(load: Callable[[], Configuration], old: Configuration, level: int) -> Configuration | None:
-    """The configuration to take now, and its log at this level; None: it is bad, the old one stays, as the log says.
+def read_again(load: Callable[[], Configuration], old: Configuration) -> Configuration:
+    """The configuration to take now. Raises SettingsError when it is bad.
 
     What can only be taken by a restart is warned of, and stays as it is.
     """
-    try:
-        new = load()
-        configure_log(new.settings.log_file, level)
-    except SettingsError as error:
-        log_faults(error)
-        _log.error("not reloaded: the old settings stay")
-        return None
+    new = load()
     changed = {
         key: value
         for key in Settings.model_fields
@@ -66,6 +61,26 @@ def read_again(load: Callable[[], Configuration], old: Configuration, level: int
         _log.warning("%s has another key, or is missing: the old key stays until a restart", new.key.file)
     settings = old.settings.model_copy(update=changed)
     return replace(new, settings=settings, privacy_key=old.privacy_key, has_saved_key=old.has_saved_key)
+
+
+@contextlib.contextmanager
+def keeping_old() -> Iterator[None]:
+    """A reload inside: whatever prevents it is logged, and the old settings stay."""
+    try:
+        yield
+    except SettingsError as error:
+        log_faults(error)
+    except Exception:  # noqa: BLE001 (a bug must not end what works; logged)
+        _log.exception("internal error; please report it")
+    else:
+        return
+    _log.error("not reloaded: the old settings stay")
+
+
+def prepare_log(configuration: Configuration, level: int) -> Prepared:
+    """Open the log of this configuration. Raises SettingsError."""
+    sink = open_sink(configuration.settings.log_file)
+    return Prepared(lambda: use_sink(sink, level), sink.close)
 
 
 def log_faults(error: SettingsError) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from bley import __version__, systemd
 from bley.config import Settings
 from bley.config_file import Configuration
-from bley.control import pid_file, read_again, warn_of_notes
+from bley.control import keeping_old, pid_file, prepare_log, read_again, warn_of_notes
 from bley.ports import Clock, utc_now
 from bley.serving import Serving, keep_on
 from bley.state_report import StateReport
+from bley.transaction import prepare
 from bley.web_place import WebPlace
 
 __all__ = ["Daemon"]
@@ -86,10 +87,15 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
 
     def _reload(self) -> None:
-        """Read settings and lists again; keep the old ones when the new are bad."""
-        if new := read_again(self._load, self._configuration, self._level):
+        """Read settings and lists again, and take all of them, or none."""
+        with keeping_old():
+            new = read_again(self._load, self._configuration)
+            change = prepare(
+                lambda: prepare_log(new, self._level),
+                lambda: self._web.prepare(new),
+                lambda: self._serving.prepare(new),
+            )
+            change.commit()
             self._configuration = new
-            self._web.reconfigure(new)
-            self._serving.reconfigure(new)
             warn_of_notes(new)
             _log.info("reloaded")

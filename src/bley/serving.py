@@ -27,6 +27,7 @@ from bley.server import MAX_CONNECTIONS, Server
 from bley.service import Service
 from bley.state_report import StateReport
 from bley.store.batched import BatchedStore
+from bley.transaction import Prepared
 from bley.uncached import DnspythonResolver
 
 __all__ = ["Dns", "Serving"]
@@ -40,26 +41,32 @@ _log = logging.getLogger(__name__)
 
 
 class Dns:
-    """The checks of one configuration with the resolver that they need; `watch` knows the lists."""
+    """The checks of one configuration with the resolver that they need; `watch` knows the lists.
+
+    Until `follow` nothing is changed by it. Raises SettingsError when the resolver cannot be.
+    """
 
     def __init__(self, settings: Settings, watch: ListWatch) -> None:
         # Less than the checks' own deadline, so that it is the resolver that says which question was not answered.
         within = settings.check_timeout * 0.9
         self.resolver = CaresResolver(settings.resolver, within)
-        uncached = DnspythonResolver(settings.resolver, within)
-        lists = (*settings.dnswls, *settings.dnsbls)
-        watch.follow(lists, uncached, self.resolver.forget, self.resolver.suspect)
+        self._uncached = DnspythonResolver(settings.resolver, within)
+        self._watch, self._lists = watch, watch.prepare((*settings.dnswls, *settings.dnsbls))
         self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         self.checks = Checks(
             resolver=self.resolver,
-            dnswls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnswls],
-            dnsbls=[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in settings.dnsbls],
+            dnswls=[AskedList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnswls],
+            dnsbls=[AskedList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnsbls],
             spf=self.spf if settings.use_spf else None,
             thresholds=settings.thresholds,
             timeout=settings.check_timeout,
             scores=settings.scores,
             us=Us(socket.gethostname(), settings.trusted_networks),
         )
+
+    def follow(self) -> None:
+        """Watch the lists of this configuration from now on, and no others."""
+        self._watch.switch(self._lists, self._uncached, self.resolver.forget, self.resolver.suspect)
 
     async def close(self) -> None:
         """Give up what is still being asked."""
@@ -80,6 +87,7 @@ class Serving:
         self._store = BatchedStore(open_own(configuration, clock()), configuration.key)
         self._watch = ListWatch(clock)
         self._dns = Dns(settings, self._watch)
+        self._dns.follow()
         self._service = Service(configuration, self._store, self._dns.checks, clock, socket.gethostname())
         self.server = Server(self._service, closes_after_answer=settings.exim_workaround)
         self._chores: list[asyncio.Task[None]] = []
@@ -115,14 +123,27 @@ class Serving:
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
 
-    def reconfigure(self, new: Configuration) -> None:
-        """Answer by these settings and lists from now on; what is in flight finishes by the old ones."""
-        old, old_dns = self._configuration.settings, self._dns
-        self._configuration, self._dns = new, Dns(new.settings, self._watch)
-        self._service.reconfigure(new, self._dns.checks)
-        self._warn_of_system_servers()
-        self.server.closes_after_answer = new.settings.exim_workaround
-        task = asyncio.get_running_loop().create_task(_close_later(old_dns, 2 * old.check_timeout))
+    def prepare(self, new: Configuration) -> Prepared:
+        """Build what answers by these settings and lists; what is in flight then finishes by those it began with.
+
+        Raises SettingsError when it cannot be built.
+        """
+        dns = Dns(new.settings, self._watch)
+        rules = self._service.rules_of(new, dns.checks)
+
+        def commit() -> None:
+            old, old_dns = self._configuration.settings, self._dns
+            self._configuration, self._dns = new, dns
+            dns.follow()
+            self._service.switch(rules)
+            self.server.closes_after_answer = new.settings.exim_workaround
+            self._retire(old_dns, 2 * old.check_timeout)
+            self._warn_of_system_servers()
+
+        return Prepared(commit, lambda: self._retire(dns, timedelta(0)))
+
+    def _retire(self, dns: Dns, delay: timedelta) -> None:
+        task = asyncio.get_running_loop().create_task(_close_later(dns, delay))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 

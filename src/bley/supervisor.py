@@ -14,22 +14,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bley import __version__, systemd
-from bley.channel import Assignment, Reload, ReportState
+from bley.channel import Assignment, ReportState
 from bley.config_file import Configuration
-from bley.control import log_faults, pid_file, read_again, warn_of_notes
+from bley.control import keeping_old, log_faults, pid_file, prepare_log, read_again, warn_of_notes
 from bley.core.errors import Fault, SettingsError
 from bley.listening import WorkerSockets
 from bley.serving import keep_on
 from bley.state_report import StateReport, merged
+from bley.transaction import prepare
 from bley.web_place import WebPlace
 from bley.worker_process import Patience, WorkerGoneError, WorkerProcess, in_words
 from bley.workers_metrics import WorkersMetrics
+from bley.workers_reload import prepare_workers, switch_workers
 
 __all__ = ["Supervisor"]
 
 _REPORT_SECONDS = 2.0
 """Less than `bley lists` waits, and Prometheus."""
-_RELOAD_SECONDS = 10.0
 _STOP_SECONDS = 20.0
 """What a worker may take for the store and all else once its requests are answered."""
 
@@ -44,7 +45,7 @@ class Supervisor:
     ) -> None:
         self._configuration, self._load, self._level, self._is_mute = configuration, load, level, is_mute
         self._workers: dict[int, WorkerProcess] = {}
-        self._telling: set[asyncio.Task[None]] = set()
+        self._reload_wanted = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Have requests answered until SIGTERM or SIGINT; `ready` is called when all workers listen.
@@ -74,7 +75,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, supervising.cancel)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
 
     async def _supervise(self, ready: Callable[[], None]) -> None:
         settings = self._configuration.settings
@@ -89,6 +90,7 @@ class Supervisor:
             await asyncio.gather(
                 *(self._keep_replacing(worker) for worker in list(self._workers.values())),
                 keep_on(self._watch_over),
+                keep_on(self._reload_when_wanted),
             )
 
     async def _start_all(self) -> None:
@@ -190,30 +192,28 @@ class Supervisor:
             return None
         return answer if isinstance(answer, StateReport) else None
 
-    def _reload(self) -> None:
-        """Read settings and lists again, for all workers; keep the old ones when the new are bad."""
-        if new := read_again(self._load, self._configuration, self._level):
-            self._configuration = new
-            self._web.reconfigure(new)
-            task = asyncio.create_task(self._tell_workers(new))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+    async def _reload_when_wanted(self) -> None:
+        """One after the other; those that are wanted meanwhile are one."""
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            with keeping_old():
+                await self._reload()
 
-    async def _tell_workers(self, new: Configuration) -> None:
-        await asyncio.gather(*(self._tell(worker, new) for worker in self._workers.values()))
+    async def _reload(self) -> None:
+        """Read settings and lists again, and have all workers take all of them, or none. Raises SettingsError."""
+        new = read_again(self._load, self._configuration)
+        change = prepare(lambda: prepare_log(new, self._level), lambda: self._web.prepare(new))
+        try:
+            prepared = await prepare_workers(self._workers.values(), new)
+        except BaseException:
+            change.discard()
+            raise
+        change.commit()
+        self._configuration = new  # and so that of workers that are started from now on
+        await switch_workers(self._workers.values(), prepared, new)
         warn_of_notes(new)
         _log.info("reloaded")
-
-    async def _tell(self, worker: WorkerProcess, new: Configuration) -> None:
-        try:
-            await worker.ask(Reload(new), _RELOAD_SECONDS)
-        except SettingsError as error:
-            log_faults(error)
-            _log.error("%s has not reloaded", worker)
-        except TimeoutError:
-            _log.error("%s has not reloaded yet", worker)
-        except WorkerGoneError:
-            return  # the one that replaces it begins with the new settings
 
     async def _stop_workers(self, within_seconds: float) -> None:
         if not self._workers:

@@ -7,6 +7,7 @@ beside the requests; until then that connection waits in the socket.
 import asyncio
 import logging
 import socket
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from bley.config_file import Configuration
 from bley.core.errors import Fault, SettingsError
 from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
+from bley.transaction import Prepared
 from bley.web.tls import Certificate, certificate_of
 
 if TYPE_CHECKING:
@@ -70,16 +72,23 @@ class WebPlace:
             _log.exception("web_listen: internal error, nothing is shown there; please report it")
             sock.close()
 
-    def reconfigure(self, configuration: Configuration) -> None:
-        """Go by these settings from now on, and by the certificate that the files have now."""
-        self._configuration = configuration
-        if self._web:
-            self._web.reconfigure(configuration)
-        if self._certificate:
-            try:
-                self._certificate.read()
-            except SettingsError as error:
-                _log.error("%s: the old one stays", error)
+    def prepare(self, configuration: Configuration) -> Prepared:
+        """Read the certificate's files again; then these settings hold. Raises SettingsError."""
+        certificate = self._certificate
+        try:
+            context = certificate.read() if certificate else None
+        except SettingsError as error:
+            old = "the old one stays"
+            raise SettingsError([replace(fault, text=f"{fault.text}: {old}") for fault in error.faults]) from error
+
+        def commit() -> None:
+            self._configuration = configuration
+            if self._web:
+                self._web.reconfigure(configuration)
+            if certificate and context:
+                certificate.take(context)
+
+        return Prepared(commit)
 
     async def close(self) -> None:
         """Finish what is in flight, and let go of the port."""

@@ -13,11 +13,14 @@ import sys
 
 import uvloop
 
-from bley.channel import Answer, Assignment, Channel, Done, Question, Refused, Reload, ReportState
-from bley.core.errors import SettingsError
+from bley.channel import Answer, Assignment, Channel, Commit, Discard, Done, Question, Refused, Reload, ReportState
+from bley.config_file import Configuration
+from bley.control import prepare_log
+from bley.core.errors import Fault, SettingsError
 from bley.log_output import configure_log
 from bley.ports import utc_now
 from bley.serving import Serving
+from bley.transaction import Prepared, prepare
 from bley.workers_metrics import remove_counts
 
 __all__ = ["main"]
@@ -30,6 +33,7 @@ class Worker:
 
     def __init__(self, channel: Channel, assignment: Assignment) -> None:
         self._channel, self._level = channel, assignment.level
+        self._change: Prepared | None = None
         self._serving = Serving(assignment.configuration, utc_now, purges=assignment.purges)
 
     async def run(self, descriptors: tuple[int, ...]) -> None:
@@ -59,15 +63,36 @@ class Worker:
     def _answer(self, question: Question | Answer) -> Answer:
         match question:
             case Reload(configuration):
-                try:
-                    configure_log(configuration.settings.log_file, self._level)
-                except SettingsError as error:
-                    return Refused(error.faults)
-                self._serving.reconfigure(configuration)
+                return self._prepare(configuration)
+            case Commit():
+                change, self._change = self._change, None
+                if change:
+                    change.commit()
+                return Done()
+            case Discard():
+                self._discard()
                 return Done()
             case ReportState():
                 return self._serving.report_state()
         raise TypeError(f"{question!r} is no question to a worker at work")
+
+    def _prepare(self, configuration: Configuration) -> Answer:
+        self._discard()
+        try:
+            self._change = prepare(
+                lambda: prepare_log(configuration, self._level), lambda: self._serving.prepare(configuration)
+            )
+        except SettingsError as error:
+            return Refused(error.faults)
+        except Exception:  # noqa: BLE001 (a bug must not end what works; logged)
+            _log.exception("internal error; please report it")
+            return Refused((Fault("reload", 0, "a worker cannot prepare it, as its log says"),))
+        return Done()
+
+    def _discard(self) -> None:
+        change, self._change = self._change, None
+        if change:
+            change.discard()
 
 
 async def _work(sock: socket.socket) -> None:

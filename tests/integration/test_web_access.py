@@ -172,6 +172,7 @@ def test_by_tls_the_password_is_read_by_nobody_and_a_reload_takes_a_new_certific
         other.replace(certificate)
         bley.reload()
         assert "cannot be used: the key is of another certificate: the old one stays" in bley.log()
+        assert "not reloaded: the old settings stay" in bley.log()
         with pytest.raises(ssl.SSLCertVerificationError):
             ask(port, context=ssl.create_default_context(cafile=certificate))
         other_key.replace(key)

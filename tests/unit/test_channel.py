@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bley.channel import Answer, Assignment, Channel, Done, Question, Refused, Reload, ReportState
+from bley.channel import Answer, Assignment, Channel, Commit, Discard, Done, Question, Refused, Reload, ReportState
 from bley.config_file import load
 from bley.core.errors import Fault
 from bley.state_report import StateReport
@@ -28,6 +28,8 @@ async def test_messages_arrive_in_order(ends: tuple[Channel, Channel]) -> None:
     messages: list[Question | Answer] = [
         Assignment(CONFIGURATION, 20, (3, 4), purges=True),
         Reload(CONFIGURATION),
+        Commit(),
+        Discard(),
         ReportState(),
         Done(),
         Refused((Fault("bley.conf", 3, "is wrong"),)),

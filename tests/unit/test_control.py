@@ -1,12 +1,11 @@
 """A reload takes what can be taken, says what cannot, and keeps the old settings when the new are bad."""
 
-import logging
 from pathlib import Path
 
 import pytest
 
 from bley.config_file import Configuration, load
-from bley.control import read_again
+from bley.control import keeping_old, read_again
 from bley.core.errors import Fault, SettingsError
 
 
@@ -17,25 +16,18 @@ def _load(folder: Path, **settings: str) -> Configuration:
     return load(file)
 
 
-@pytest.fixture(autouse=True)
-def _logger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """bley's log is as before afterwards."""
-    monkeypatch.setattr("bley.control.configure_log", lambda *_: None)
-
-
 def test_new_settings_and_lists_are_taken(tmp_path: Path) -> None:
     old = _load(tmp_path)
     tmp_path.joinpath("whitelist_clients").write_text("192.0.2.1\n")
     new = _load(tmp_path, reject_msg="come back")
-    assert read_again(lambda: new, old, logging.INFO) == new
+    assert read_again(lambda: new, old) == new
 
 
 def test_what_needs_a_restart_stays_and_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Also when it was not in the old file: a worker that is started anew must find the same store as the others."""
     old = _load(tmp_path, dbtype="pgsql", cache_size="7")
     new = _load(tmp_path, dbtype="pgsql", dbname="other", workers="2", cache_valid="7")
-    taken = read_again(lambda: new, old, logging.INFO)
-    assert taken
+    taken = read_again(lambda: new, old)
     assert taken.settings.store == old.settings.store
     assert (taken.settings.workers, taken.settings.cache_size) == (1, 7)
     assert taken.settings.cache_valid == new.settings.cache_valid
@@ -49,9 +41,22 @@ def test_bad_settings_are_told_and_not_taken(tmp_path: Path, caplog: pytest.LogC
     def fail() -> Configuration:
         raise SettingsError([Fault("bley.conf", 3, "is wrong"), Fault("bley.conf", 4, "is wrong too")])
 
-    assert read_again(fail, _load(tmp_path), logging.INFO) is None
+    with keeping_old():
+        read_again(fail, _load(tmp_path))
     assert caplog.messages == [
         "bley.conf:3: is wrong",
         "bley.conf:4: is wrong too",
         "not reloaded: the old settings stay",
     ]
+
+
+def test_a_bug_in_a_reload_is_logged_and_the_old_settings_stay(caplog: pytest.LogCaptureFixture) -> None:
+    """With its traceback: the next reload may do better."""
+
+    def fail() -> Configuration:
+        raise ZeroDivisionError
+
+    with keeping_old():
+        fail()
+    assert caplog.messages == ["internal error; please report it", "not reloaded: the old settings stay"]
+    assert caplog.records[0].exc_info

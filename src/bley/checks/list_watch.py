@@ -234,25 +234,37 @@ class ListWatch:
         forget: Callable[[], None] = lambda: None,
         suspect: Callable[[], None] = lambda: None,
     ) -> None:
-        """Watch these lists from now on, and no others; test by `resolver`.
+        """Watch these lists from now on, as `switch` does."""
+        self.switch(self.prepare(lists), resolver, forget, suspect)
+
+    def prepare(self, lists: Iterable[DnsList]) -> dict[str, WatchedList]:
+        """These lists by zone, for `switch`: those that are watched already, and new ones, which nobody tests yet."""
+        return {dns_list.zone: self.lists.get(dns_list.zone) or self._new(dns_list) for dns_list in lists}
+
+    def _new(self, dns_list: DnsList) -> WatchedList:
+        return WatchedList(dns_list, self._clock, lambda: self._forget(), lambda: self._suspect())
+
+    def switch(
+        self,
+        lists: dict[str, WatchedList],
+        resolver: UncachedResolver,
+        forget: Callable[[], None],
+        suspect: Callable[[], None],
+    ) -> None:
+        """Watch these lists from now on, and no others; test by `resolver`. Cannot fail.
 
         When a list is well again, `forget` is called: answers of its bad time may still be in a cache. When a test says
         nothing of the list, `suspect` is: the DNS may be silent.
         """
         self._resolver, self._forget, self._suspect = resolver, forget, suspect
-        wanted = {dns_list.zone: dns_list for dns_list in lists}
-        for zone in self.lists.keys() - wanted.keys():
-            del self.lists[zone]
+        for zone in self.lists.keys() - lists.keys():
             if zone in self._watching:
                 self._watching.pop(zone).cancel()
-        for zone, dns_list in wanted.items():
-            if zone in self.lists:
-                self.lists[zone].test_now()
-                continue
-            watched = self.lists[zone] = WatchedList(
-                dns_list, self._clock, lambda: self._forget(), lambda: self._suspect()
-            )
-            if not watched.is_dead:
+        old, self.lists = self.lists, lists
+        for zone, watched in lists.items():
+            if zone in old:
+                watched.test_now()
+            elif not watched.is_dead:
                 watching = watched.watch(lambda: self._resolver, self._pauses)
                 self._watching[zone] = asyncio.get_running_loop().create_task(watching)
 

@@ -38,6 +38,7 @@ async def _explain(configuration: Configuration, request: Request) -> Explanatio
     logging.getLogger("bley").addHandler(logging.NullHandler())  # the steps say it all
     watch = ListWatch(utc_now)
     dns = Dns(configuration.settings, watch)
+    dns.follow()
     try:
         return await explain_request(configuration, dns.checks, utc_now, request)
     finally:

@@ -15,37 +15,39 @@ class Certificate:
     def __init__(self, file: Path, key_file: Path | None) -> None:
         """Raises SettingsError when they cannot be used."""
         self._file, self._key_file = file, key_file
-        self.context = _new_context()
-        self.read()
+        self._latest = self.context = self.read()
+        self.context.sni_callback = self._take_latest
 
-    def read(self) -> None:
-        """Take what the files have now, for new connections. Raises SettingsError, and then the old one stays."""
+    def _take_latest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Called at the begin of each connection, with or without a name: SSL_CTX_set_tlsext_servername_callback(3)."""
+        connection.context = self._latest
+
+    def read(self) -> ssl.SSLContext:
+        """What the files have now, for `take`. Raises SettingsError."""
         for key, file in (("web_tls_cert", self._file), ("web_tls_key", self._key_file)):
             try:
                 if file:
                     file.read_bytes()
-            except OSError as error:
-                raise SettingsError([Fault(key, 0, f"{file} cannot be read: {error.strerror}")]) from error
+            except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+                why = error.strerror if isinstance(error, OSError) else error
+                raise SettingsError([Fault(key, 0, f"{file} cannot be read: {why}")]) from error
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
-            self._load_into(_new_context())
-            self._load_into(self.context)
-        except ssl.SSLError as error:
+            # Without a password, which would else be asked for on the terminal.
+            context.load_cert_chain(self._file, self._key_file, password="")
+        except OSError as error:  # ssl.SSLError is one; another: a file has gone meanwhile
             files = f"{self._file} and {self._key_file}" if self._key_file else str(self._file)
             what = (
                 "the key is of another certificate"
-                if error.reason == "KEY_VALUES_MISMATCH"
+                if getattr(error, "reason", "") == "KEY_VALUES_MISMATCH"
                 else "a certificate and its key, without a password, are needed, in PEM form"
             )
             raise SettingsError([Fault("web_tls_cert", 0, f"{files} cannot be used: {what}")]) from error
+        return context
 
-    def _load_into(self, context: ssl.SSLContext) -> None:
-        context.load_cert_chain(
-            self._file, self._key_file, password=""
-        )  # which would else be asked for on the terminal
-
-
-def _new_context() -> ssl.SSLContext:
-    return ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    def take(self, latest: ssl.SSLContext) -> None:
+        """Speak by it to new connections. Cannot fail."""
+        self._latest = latest
 
 
 def certificate_of(configuration: Configuration) -> Certificate | None:
