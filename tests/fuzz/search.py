@@ -20,7 +20,7 @@ from bley.database import parse_database
 from bley.store.opening import open_engine, open_history
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
-from tests.property.test_history import ADDRESSES, LABELS
+from tests.searched import ADDRESSES, LABELS
 
 _RULES = TripletRules()
 _NOW = datetime(2026, 11, 26, tzinfo=UTC)

@@ -21,6 +21,7 @@ from bley.store.engine import Engine, spread
 from bley.store.history import History
 from bley.store.opening import open_engine, open_history
 from tests.integration.stores import ENGINES, Places
+from tests.searched import ADDRESSES, NASTY, NETWORKS, some_decisions, some_records
 
 _NOW = datetime.now(UTC)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -184,6 +185,61 @@ class TestDecisions:
         await both.engine.keep([_kept()], {})
         assert await both.history.decisions(DecisionQuery(Search(text, _RULES)), 10) == []
         assert await both.history.records(Search(text, _RULES), 10) == []
+
+
+async def test_a_search_finds_what_is_meant_however_it_is_written(both: Both) -> None:
+    """Each database folds upper and lower case in its own way; none knows A-labels, or the texts of an IP address."""
+    records = some_records(300)
+    await both.engine.keep(some_decisions(300), {})
+    await both.engine.unite(list(records.items()), _NOW, _LIFETIMES)
+    decisions = await both.history.decisions(DecisionQuery(), 1000)
+    assert len(decisions) == 300
+    words = [each.sender for each in decisions[::15]] + [each.helo_name for each in decisions[::15]]
+    for text in [
+        *words,
+        *ADDRESSES,
+        *NETWORKS,
+        *NASTY,
+        "\ud800",
+        "x" * 600,
+        "ÜBER.com",
+        "a@strasse.com",
+        "a@Straße.com",
+    ]:
+        search = Search(text, _RULES)
+        expected = [each.number for each in decisions if search.fits(each)]
+        found = await both.history.decisions(DecisionQuery(search), 1000)
+        assert [each.number for each in found] == expected, text
+        meant = {triplet for triplet in records if search.fits_triplet(triplet)}
+        assert {triplet for triplet, _ in await both.history.records(search, 1000)} == meant, text
+
+
+@pytest.mark.parametrize(
+    "sender", ["Straße@example.com", "JÜRGEN@example.com", "ΟΔΥΣΣΕΥΣ@example.gr", "a@MÜNCHEN.example"]
+)
+async def test_upper_and_lower_case_are_one_beyond_ascii_too(both: Both, sender: str) -> None:
+    """In decisions, records, and what a deferral is looked up by."""
+    local, _, domain = sender.partition("@")
+    triplet = Triplet("192.0.2.0/24", _RULES.sender(sender), "b@example.org")
+    kept = _kept(sender=sender, recipient=f"{local}@example.org")
+    await both.engine.keep([kept], {})
+    await both.engine.transact([Sighting(triplet, Status.CLEAN, _NOW, _LIFETIMES)], [])
+    for text in (sender, sender.lower(), sender.upper(), f"{local.swapcase()}@{domain.encode('idna').decode()}"):
+        search = Search(text, _RULES)
+        assert len(await both.history.decisions(DecisionQuery(search), 10)) == 1, text
+        assert [found for found, _ in await both.history.records(search, 10)] == [triplet], text
+    query = DecisionQuery(recipients=frozenset([f"{local}@example.org".casefold()]))
+    assert len(await both.history.decisions(query, 10)) == 1
+
+
+@pytest.mark.parametrize("since", [datetime.min, datetime(1969, 1, 1), datetime(2001, 1, 1), datetime.max])  # noqa: DTZ001, DTZ901
+async def test_any_instant_can_be_asked_for(both: Both, since: datetime) -> None:
+    await both.engine.keep([_kept()], {})
+    instant = since.replace(tzinfo=UTC)
+    found = await both.history.decisions(DecisionQuery(since=instant), 10)
+    assert len(found) == (instant <= _NOW)
+    assert len(await both.history.decisions(DecisionQuery(until=instant), 10)) == (instant > _NOW)
+    assert (await both.history.waiting(instant, 10)).number == 0
 
 
 class TestRecords:

@@ -1,99 +1,112 @@
-"""A SQL database finds what core.search says is meant, and nothing else: its conditions only spare reading the rest."""
+"""A search finds what core.search says is meant, and nothing else, on each kind of store.
+
+A database's conditions only spare reading the rest.
+"""
 
 import asyncio
-import random
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bley.core.decision import Decision, KeptDecision
-from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.decision import KeptDecision
+from bley.core.greylist import Lifetimes, Record
+from bley.core.mail import Triplet
 from bley.core.search import DecisionQuery, Search, StoredDecision
-from bley.core.triplet import TripletRules
 from bley.database import parse_database
+from bley.store.history import History
 from bley.store.opening import open_engine, open_history
-
-RULES = TripletRules()
-LABELS = ["mail", "Mx", "example", "EXAMPLE", "com", "a%b", "c_d", "über", "x-1", "#", "4711", "a/b", "", "e\\f", "g!h"]
-ADDRESSES = ["192.0.2.7", "192.0.20.7", "::ffff:192.0.2.7", "2001:db8::7", "2001:db8:0:1::7", "2001:db80::7", "x", ""]
-NETWORKS = ["192.0.2.0/24", "192.0.0.0/11", "2001:db8::/32", "2001:db8:0:1::/64", "2001:db8::/31", "::/3", "0.0.0.0/1"]
+from bley.store.redis_history import RedisHistory
+from tests.fake_redis import FakeRedisClient
+from tests.searched import ADDRESSES, LABELS, LOCALS, NASTY, NETWORKS, NOW, RULES, some_decisions, some_records
 
 labels = st.sampled_from(LABELS)
 names = st.lists(labels, max_size=3).map(".".join)
-locals_ = st.builds(
-    "".join, st.lists(st.sampled_from(["jane", "-", "7", "+x", "prvs=1=", "SRS0=h=t=", "#", "ü", "%"]), max_size=4)
-)
+locals_ = st.builds("".join, st.lists(st.sampled_from(LOCALS), max_size=4))
 mails = st.builds("{}@{}".format, locals_, names) | st.just("")
-texts = names | mails | st.sampled_from(ADDRESSES + NETWORKS) | st.text(max_size=4)
-
-
-def _mail(chance: random.Random) -> str:
-    parts = ["jane", "Jane", "-", "7", "+x", "prvs=1=", "SRS0=h=t=", "#", "ü", "%"]
-    return f"{''.join(chance.choices(parts, k=chance.randrange(4)))}@{_name(chance)}" if chance.random() < 0.9 else ""
-
-
-def _name(chance: random.Random) -> str:
-    return ".".join(chance.choices(LABELS, k=chance.randrange(4)))
-
-
-def _kept(chance: random.Random) -> KeptDecision:
-    instance, queue_id = chance.choice(["", "1.2.0", "x-1"]), chance.choice(["", "4Xy", "mail"])
-    request = Request(
-        "RCPT",
-        "",
-        chance.choice(ADDRESSES),
-        _name(chance),
-        _name(chance),
-        _mail(chance),
-        _mail(chance),
-        instance,
-        queue_id,
-    )
-    triplet = Triplet("client", request.sender, request.recipient)
-    decision = Decision(request, Reason.CLEAN, triplet=triplet)
-    return KeptDecision(datetime(2026, 11, 26, tzinfo=UTC), "pass", decision, request.sender, request.recipient)
+texts = names | mails | st.sampled_from(ADDRESSES + NETWORKS + NASTY) | st.text(max_size=4)
 
 
 class Filled:
-    """A database of 500 decisions, in which the same few words come again and again."""
+    """A store of 500 decisions and of 500 records, in which the same few words come again and again."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
+        kept, records = some_decisions(500), some_records(500)
         self._runner = asyncio.Runner()
-        self._runner.run(_fill(file))
-        self._history = open_history(parse_database(f"sqlite:///{file}"))
-        self.everything = self.find(DecisionQuery(), 1000)
+        self._history: History
+        if kind == "sqlite":
+            database = parse_database(f"sqlite:///{folder}/bley.db")
+            self._runner.run(_fill(f"sqlite:///{folder}/bley.db", kept, records))
+            self._history = open_history(database)
+        else:
+            self._history = RedisHistory("redis", FakeRedisClient(kept, records))
+        self.all_decisions = self.decisions(DecisionQuery(), 1000)
+        self.all_records = sorted(records.items(), key=lambda record: record[1].last_seen, reverse=True)
 
-    def find(self, query: DecisionQuery, limit: int) -> list[StoredDecision]:
-        return list(self._runner.run(self._history.decisions(query, limit)))
+    def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> list[StoredDecision]:
+        return list(self._runner.run(self._history.decisions(query, limit, before)))
+
+    def records(self, search: Search, limit: int) -> list[tuple[Triplet, Record]]:
+        return list(self._runner.run(self._history.records(search, limit)))
 
     def close(self) -> None:
         self._runner.run(self._history.close())
         self._runner.close()
 
 
-async def _fill(file: Path) -> None:
-    engine = open_engine(parse_database(f"sqlite:///{file}"))
+async def _fill(url: str, kept: Sequence[KeptDecision], records: dict[Triplet, Record]) -> None:
+    engine = open_engine(parse_database(url))
     await engine.prepare()
-    chance = random.Random(4711)
-    await engine.keep([_kept(chance) for _ in range(500)], {})
+    await engine.keep(kept, {})
+    await engine.unite(list(records.items()), NOW, Lifetimes())
     await engine.close()
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
-    filled = Filled(tmp_path_factory.mktemp("history") / "bley.db")
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    filled = Filled(tmp_path_factory.mktemp("history"), request.param)
     yield filled
     filled.close()
 
 
+def _check(filled: Filled, text: str) -> None:
+    search = Search(text, RULES)
+    query = DecisionQuery(search)
+    expected = [decision.number for decision in filled.all_decisions if query.fits(decision)]
+    assert [decision.number for decision in filled.decisions(query, 1000)] == expected
+    assert [decision.number for decision in filled.decisions(query, 3)] == expected[:3]
+    if len(expected) > 3:
+        assert [decision.number for decision in filled.decisions(query, 3, expected[2])] == expected[3:6]
+    records = [record for record in filled.all_records if search.fits_triplet(record[0])]
+    assert filled.records(search, 1000) == records
+    assert filled.records(search, 3) == records[:3]
+
+
 @given(texts)
+@example("x" * 150 + "jane" + "x" * 150 + "@com")
 def test_all_that_is_meant_is_found(filled: Filled, text: str) -> None:
-    query = DecisionQuery(Search(text, RULES))
-    expected = [decision.number for decision in filled.everything if query.fits(decision)]
-    assert [decision.number for decision in filled.find(query, 1000)] == expected
-    assert [decision.number for decision in filled.find(query, 3)] == expected[:3]
+    _check(filled, text)
+
+
+@pytest.mark.parametrize("text", ADDRESSES + NETWORKS + NASTY)
+def test_nasty_texts(filled: Filled, text: str) -> None:
+    _check(filled, text)
+
+
+def test_what_stands_in_the_store_finds_itself(filled: Filled) -> None:
+    for decision in filled.all_decisions[::50]:
+        for text in (decision.sender, decision.recipient, decision.client_name, decision.helo_name):
+            _check(filled, text)
+    for triplet, _ in filled.all_records[::50]:
+        for text in triplet:
+            _check(filled, text)
+
+
+@pytest.mark.parametrize("text", [".", "@", "<@", "<@>", "@.", "..", "<", ">", "\u3002"])
+def test_an_empty_domain_fits_none(filled: Filled, text: str) -> None:
+    search = Search(text, RULES)
+    assert not search.addresses
+    assert [each for each in filled.all_decisions if search.fits(each) and search.word not in each] == []
+    assert filled.records(search, 1000) == []

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bley.core.domains import a_labels, with_a_labels
 from bley.core.mail import Network, Triplet, parse_address
 from bley.core.triplet import TripletRules
-from bley.core.wanted import is_in_domain, is_near, mail_domain, named_domain, named_network
+from bley.core.wanted import NULL_SENDER, is_in_domain, is_near, mail_domain, named_domain, named_network
 
 __all__ = ["DecisionQuery", "Search", "StoredDecision"]
 
@@ -55,8 +55,9 @@ class Search:
 
     @cached_property
     def word(self) -> str:
-        """The text without blanks and angle brackets around it, and without NUL, which PostgreSQL does not know."""
-        return self.text.replace("\0", "\ufffd").strip().removeprefix("<").removesuffix(">").strip()
+        """The text without blanks and angle brackets around it, with signs in place of what no database takes."""
+        text = self.text.encode(errors="replace").decode().replace("\0", "\ufffd")  # surrogates, and NUL
+        return text.strip().removeprefix("<").removesuffix(">").strip()
 
     @cached_property
     def network(self) -> Network | None:
@@ -66,7 +67,7 @@ class Search:
     @cached_property
     def addresses(self) -> frozenset[str]:
         """The mail address in all its forms, the null sender as the empty one; none where it is no mail address."""
-        if not self.word:
+        if self.text.strip() in ("", NULL_SENDER):
             return frozenset([""])
         if not self.word.rpartition("@")[0]:
             return frozenset()
@@ -88,8 +89,9 @@ class Search:
                 forms |= self._forms(recipient, self.rules.recipient)
             return not self.addresses.isdisjoint(forms)
         domains = *map(a_labels, (decision.client_name, decision.helo_name)), *map(mail_domain, (sender, recipient))
-        return self.word in (decision.instance, decision.queue_id) or any(
-            is_in_domain(domain, self.domain) for domain in domains
+        return bool(self.word) and (
+            self.word in (decision.instance, decision.queue_id)
+            or any(is_in_domain(domain, self.domain) for domain in domains)
         )
 
     def fits_triplet(self, triplet: Triplet) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bley.core.domains import a_labels, with_a_labels
 from bley.core.mail import Network, Triplet, parse_network
@@ -75,6 +76,7 @@ def _mail(text: str, normalise: Callable[[str], str]) -> str:
     return with_a_labels(normalise(word)) if word.rpartition("@")[0].strip("@") else named_domain(word)
 
 
+@lru_cache(maxsize=1024)
 def named_network(text: str) -> Network | None:
     """An IP address as a network of one, or a network; None where it is neither."""
     try:

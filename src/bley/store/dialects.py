@@ -40,6 +40,8 @@ class Dialect:
 
     answer_seconds: float | None = ANSWER_SECONDS
     """See Engine."""
+    compares_rows = True
+    """Whether an index is used for `(a, b) > (x, y)`."""
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -226,6 +228,8 @@ class Mysql(Dialect):
         )
     })) AS wanted STRAIGHT_JOIN triplets AS t
         ON t.client = wanted.client AND t.sender = wanted.sender AND t.recipient = wanted.recipient"""
+
+    compares_rows = False  # its range optimizer knows row constructors in IN alone
 
     _TRANSIENT = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
     # Out of range, too long, wrong characters, wrong JSON; those of them for which the driver has no DataError.

@@ -10,7 +10,7 @@ from bley.core.mail import Triplet
 from bley.core.periods import Period
 from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.core.statistics import Count
-from bley.store.history import Waiting, span_of
+from bley.store.history import Latest, SearchClock, Unfinished, Waiting, span_of
 from bley.store.redis import DECISIONS, PREFIX, RedisEngine, counts_key, store_errors, triplet_of
 from bley.store.rows import microseconds, stored_decision
 
@@ -19,8 +19,11 @@ __all__ = ["RedisHistory"]
 _PORTION = 200
 """Decisions read at once: some 5 ms, in which nothing else is done."""
 
-_MAX_KEYS = 1000
-"""Records that are looked at in one go; of more that match, any may be left out."""
+_KEYS = 500
+"""Records that are looked at in one go: as long."""
+
+_CLOCKS_DIFFER = 3600 * 1_000_000
+"""Microseconds by which the clock of Redis, of which ids are made, may be behind ours."""
 
 _MAX_LOOKED_AT = 20_000
 """Decisions among which the waiting are looked for."""
@@ -49,47 +52,46 @@ class RedisHistory:
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """See History."""
-        found = []
-        async for decision in self._stream(query, f"({before}" if before else "+"):
-            if query.fits(decision):
-                found.append(decision)
-                if len(found) == limit:
-                    break
+        if before and not _is_number(before):
+            return []
+        found: list[StoredDecision] = []
+        clock = SearchClock()
+        async for read in self._portions(query.since, f"({before}" if before else "+"):
+            found += filter(query.fits, read)
+            if len(found) >= limit:
+                return found[:limit]
+            if clock.is_over:
+                return Unfinished(found, read[-1].number)
         return found
 
-    async def _stream(self, query: DecisionQuery, newest: str = "+") -> AsyncIterator[StoredDecision]:
-        """What may be meant, the newest first. An entry's id is when it was written, not long after it was decided."""
-        oldest = str(microseconds(query.since) // 1000) if query.since else "-"
+    async def _portions(self, since: datetime | None, newest: str = "+") -> AsyncIterator[Sequence[StoredDecision]]:
+        """The decisions since then and some older ones, the newest first: an entry's id is when it was written."""
+        oldest = "-" if since is None else str(max(0, (microseconds(since) - _CLOCKS_DIFFER) // 1000))
         while True:
             with store_errors(self.place):
                 entries = await self._client.xrevrange(DECISIONS, newest, oldest, count=_PORTION)
-            for number, fields in entries:
-                texts = {name.decode(): value.decode() for name, value in fields.items()}
-                yield stored_decision(number.decode(), texts)
+            if entries:
+                yield [_decision(*entry) for entry in entries]
             if len(entries) < _PORTION:
                 return
             newest = f"({entries[-1][0].decode()}"
 
     async def decision(self, number: str) -> StoredDecision | None:
         """See History."""
-        parts = number.split("-")
-        if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts):
+        if not _is_number(number):
             return None
         with store_errors(self.place):
             entries = await self._client.xrange(DECISIONS, number, number)
-        for _, fields in entries:
-            return stored_decision(number, {name.decode(): value.decode() for name, value in fields.items()})
-        return None
+        return _decision(*entries[0]) if entries else None
 
     async def waiting(self, since: datetime, limit: int) -> Waiting:
         """See History. They are looked for among the last decisions: there is no order in Redis' keys."""
         triplets: dict[Triplet, None] = {}
         looked_at = 0
-        async for decision in self._stream(DecisionQuery(since=since)):
-            if decision.defers and decision.triplet:
-                triplets[decision.triplet] = None
-            looked_at += 1
-            if looked_at == _MAX_LOOKED_AT:
+        async for read in self._portions(since):
+            triplets |= {each.triplet: None for each in read if each.defers and each.triplet}
+            looked_at += len(read)
+            if looked_at >= _MAX_LOOKED_AT:
                 break
         records = [
             (triplet, record)
@@ -101,21 +103,38 @@ class RedisHistory:
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         """See History."""
-        triplets: list[Triplet] = []
+        latest, clock = Latest(limit), SearchClock()
+        meant: list[Triplet] = []
         with store_errors(self.place):
-            async for key in self._client.scan_iter(match=f"{PREFIX}*", count=1000):
+            async for key in self._client.scan_iter(match=f"{PREFIX}*", count=_KEYS):
+                if clock.is_over:
+                    break
                 triplet = triplet_of(key)
                 if search.fits_triplet(triplet):
-                    triplets.append(triplet)
-                    if len(triplets) == _MAX_KEYS:
-                        break
-        found = await self.find(triplets)
-        return sorted(found.items(), key=lambda item: item[1].last_seen, reverse=True)[:limit]
+                    meant.append(triplet)
+                if len(meant) == _KEYS:
+                    latest.add((await self.find(meant)).items())
+                    meant.clear()
+        latest.add((await self.find(meant)).items())
+        return Unfinished(latest.found) if clock.is_over else latest.found
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
-        """See History."""
-        return await self._engine.transact([], triplets)
+        """See History. In portions, between which others are answered."""
+        found: dict[Triplet, Record] = {}
+        for start in range(0, len(triplets), _KEYS):
+            found |= await self._engine.transact([], triplets[start : start + _KEYS])
+        return found
 
     async def close(self) -> None:
         """See History."""
         await self._engine.close()
+
+
+def _is_number(text: str) -> bool:
+    """Whether it may be a decision's, which is the id of an entry."""
+    parts = text.split("-")
+    return len(parts) == 2 and all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts)
+
+
+def _decision(number: bytes, fields: Mapping[bytes, bytes]) -> StoredDecision:
+    return stored_decision(number.decode(), {name.decode(): value.decode() for name, value in fields.items()})

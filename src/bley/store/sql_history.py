@@ -1,13 +1,12 @@
 """The history in a SQL database. What is looked for has no index, which would cost every stranger more than a search.
 
-So a search reads from the newest decision on until it has found enough. The conditions here let through all that is
-meant, and little else; core.search says what is.
+So a search reads from the newest decision on until it has found enough, or its time is over, in steps (keyset.py) of
+which each takes some milliseconds: others are answered between them, and a search that is given up ends there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Network
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,22 +17,21 @@ from bley.core.periods import Period
 from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.core.statistics import Count
 from bley.store.dialects import Dialect
-from bley.store.history import Waiting, span_of
+from bley.store.history import Latest, SearchClock, Unfinished, Waiting, span_of
+from bley.store.keyset import KeysetScan, ScanPlace
 from bley.store.rows import microseconds, stored_decision, triplet_and_record
 from bley.store.runners import Runner, Transactions
+from bley.store.sql_conditions import decision_conditions, record_conditions
 from bley.store.sql_schema import VERSION, counts, decisions, meta, triplets
 
 __all__ = ["SqlHistory"]
 
-_PORTION = 1000
+_MOST_DECISIONS, _MOST_RECORDS = 250, 500
+"""Rows that are looked through in one go: some 5 ms, in which nothing else is done."""
+
+_T = TypeVar("_T")
 
 _d, _t = decisions.c, triplets.c
-_ALL_TEXT = sa.func.lower(
-    sum(
-        (" " + column for column in (_d.helo_name, _d.sender, _d.recipient, _d.instance, _d.queue_id)),
-        _d.client_name,
-    )
-)
 
 
 class SqlHistory:
@@ -57,19 +55,22 @@ class SqlHistory:
         return {Count(step, start, kind, name): int(number) for start, kind, name, number in rows}
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
-        """See History."""
-        if before and not _is_number(before):
-            return []
+        """See History. In the order of the instant, then of the number, which an index has."""
+        place = ScanPlace()
+        if before:
+            there = await self.decision(before)
+            if there is None:  # forgotten meanwhile, and with it all that is older
+                return []
+            place = ScanPlace((microseconds(there.at), int(before)))
+        scan = self._scan(decisions, ("at", "id"), decision_conditions(query), descending=True)
         found: list[StoredDecision] = []
-        select = sa.select(decisions).where(*_conditions(query)).order_by(_d.id.desc())
-        portion = limit
-        while len(found) < limit:
-            rows = await self._rows((select.where(_d.id < int(before)) if before else select).limit(portion))
-            read = list(map(_decision, rows))
-            found += filter(query.fits, read)
-            if len(read) < portion:
-                break
-            before, portion = read[-1].number, _PORTION
+        clock, most = SearchClock(), min(limit, _MOST_DECISIONS)
+        while not place.is_done and len(found) < limit:
+            rows, place = await self._step(scan, place, most)
+            found += filter(query.fits, map(_decision, rows))
+            if clock.is_over and len(found) < limit and place.behind:
+                return Unfinished(found, str(place.behind[1]))
+            most = _MOST_DECISIONS
         return found[:limit]
 
     async def decision(self, number: str) -> StoredDecision | None:
@@ -87,17 +88,23 @@ class SqlHistory:
         return Waiting(number[0][0], list(map(triplet_and_record, rows)))
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
-        """See History."""
-        select = sa.select(triplets).where(_is_meant(search)).order_by(_t.last_seen.desc())
-        found: list[tuple[Triplet, Record]] = []
-        done = 0
-        while len(found) < limit:
-            portion = [triplet_and_record(row) for row in await self._rows(select.offset(done).limit(limit))]
-            found += (each for each in portion if search.fits_triplet(each[0]))
-            done += len(portion)
-            if len(portion) < limit:
-                break
-        return found[:limit]
+        """See History. In the order of the primary key: an order of their age would need another index."""
+        scan = self._scan(triplets, ("client", "sender", "recipient"), record_conditions(search), descending=False)
+        latest, clock, place = Latest(limit), SearchClock(), ScanPlace()
+        while not place.is_done:
+            rows, place = await self._step(scan, place, _MOST_RECORDS)
+            latest.add(each for each in map(triplet_and_record, rows) if search.fits_triplet(each[0]))
+            if clock.is_over and not place.is_done:
+                return Unfinished(latest.found)
+        return latest.found
+
+    def _scan(
+        self, table: sa.Table, key: Sequence[str], conditions: Sequence[sa.ColumnElement[bool]], *, descending: bool
+    ) -> KeysetScan:
+        return KeysetScan(table, key, conditions, descending=descending, compares_rows=self._dialect.compares_rows)
+
+    async def _step(self, scan: KeysetScan, place: ScanPlace, most: int) -> tuple[Sequence[Any], ScanPlace]:
+        return await self._read(lambda connection: scan.step(connection, place, most))
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
         """See History."""
@@ -108,12 +115,15 @@ class SqlHistory:
         return await self._transactions.run(work, writes=False) if triplets else {}
 
     async def _rows(self, query: sa.Select[Any]) -> Sequence[Any]:
-        def work(connection: sa.Connection) -> Sequence[Any]:
+        return await self._read(lambda connection: connection.execute(query).all())
+
+    async def _read(self, work: Callable[[sa.Connection], _T]) -> _T:
+        def checked(connection: sa.Connection) -> _T:
             if not self._is_prepared:
                 self._check(connection)
-            return connection.execute(query).all()
+            return work(connection)
 
-        return await self._transactions.run(work, writes=False)
+        return await self._transactions.run(checked, writes=False)
 
     def _check(self, connection: sa.Connection) -> None:
         version = None
@@ -139,65 +149,3 @@ def _is_number(text: str) -> bool:
 
 def _decision(row: Any) -> StoredDecision:
     return stored_decision(str(row.id), row._mapping)
-
-
-def _conditions(query: DecisionQuery) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if query.reason:
-        conditions.append(_d.reason == query.reason)
-    if query.outcome:
-        conditions.append(_d.outcome == query.outcome)
-    if query.since:
-        conditions.append(_d.at >= microseconds(query.since))
-    if query.until:
-        conditions.append(_d.at < microseconds(query.until))
-    if query.recipients:
-        conditions.append(sa.func.lower(_d.recipient).in_(query.recipients))
-    if query.search:
-        conditions.append(_may_fit(query.search))
-    return conditions
-
-
-def _may_fit(search: Search) -> sa.ColumnElement[bool]:
-    if search.network:
-        # Before IPv4 there may be `::ffff:`.
-        return _d.client_address.like(
-            ("%" if search.network.version == 4 else "") + _first_digits(search.network) + "%"
-        )
-    if search.addresses:
-        return sa.or_(*(_is_like(column, word) for column in (_d.sender, _d.recipient) for word in search.addresses))
-    return _ALL_TEXT.contains(search.domain, autoescape=True)  # once, which is faster than each for itself
-
-
-def _is_like(column: sa.ColumnElement[str], address: str) -> sa.ColumnElement[bool]:
-    """The address as it may have come: what normalising takes away or replaces stands for anything."""
-    if not address:
-        return column == ""
-    local, at, domain = address.rpartition("@")
-    for mark in "!%_":
-        local, domain = local.replace(mark, f"!{mark}"), domain.replace(mark, f"!{mark}")
-    local = local.replace("#", "%").replace("=", "%=")
-    return sa.func.lower(column).like(f"%{local}%{at}{domain}", escape="!")
-
-
-def _is_in_domain(text: sa.ColumnElement[str], domain: str) -> sa.ColumnElement[bool]:
-    """A name, or a mail address."""
-    return sa.or_(text == domain, *(text.endswith(mark + domain, autoescape=True) for mark in ".@"))
-
-
-def _first_digits(network: IPv4Network | IPv6Network) -> str:
-    """What the texts of all its addresses begin with."""
-    mark, bits = (".", 8) if network.version == 4 else (":", 16)
-    parts = str(network.network_address).split(mark)[: network.prefixlen // bits]
-    if network.version == 6:  # in which `::` may stand for zeros from some place on
-        parts = parts[: next((place for place, part in enumerate(parts) if not part.strip("0")), len(parts))]
-    return mark.join(parts)
-
-
-def _is_meant(search: Search) -> sa.ColumnElement[bool]:
-    if search.addresses:
-        return sa.or_(_t.sender.in_(search.addresses), _t.recipient.in_(search.addresses))
-    if search.network:
-        around = [str(search.network.supernet(new_prefix=length)) for length in range(search.network.prefixlen + 1)]
-        return sa.or_(_t.client.in_(around), _t.client.like(_first_digits(search.network) + "%"))
-    return sa.or_(*(_is_in_domain(column, search.domain) for column in (_t.client, _t.sender, _t.recipient)))
