@@ -84,14 +84,13 @@ class Access:
             ends = _ends(request)
             self._check_peer(ends, path)
             self._check_host(request.headers.getall(hdrs.HOST, []), ends)
-            await self._check_password(request.headers.get(hdrs.AUTHORIZATION, ""), ends)
+            client = self._client(ends.peer, request.headers.getall(hdrs.X_FORWARDED_FOR, []))
+            await self._check_password(request.headers.get(hdrs.AUTHORIZATION, ""), client)
         return await handler(request)
 
     def _check_peer(self, ends: _Ends, path: str) -> None:
         if self._proxies:
-            if not any(ends.peer in network for network in self._proxies) and not (
-                ends.is_one_machine and path in _FIGURES
-            ):
+            if not self._is_proxy(ends.peer) and not (ends.is_one_machine and path in _FIGURES):
                 raise web.HTTPForbidden(text="ask through the reverse proxy\n")
         elif not self._has_password and not ends.is_one_machine:
             # The settings forbid it; but a reload may have taken the password away from a place that needs a restart.
@@ -111,13 +110,35 @@ class Access:
             return host == "localhost" or host in self._hosts
         return address.is_loopback or address == ends.own or str(address) in self._hosts
 
-    async def _check_password(self, authorization: str, ends: _Ends) -> None:
+    def _is_proxy(self, address: Address) -> bool:
+        return any(address in network for network in self._proxies)
+
+    def _client(self, peer: Address, forwarded: list[str]) -> Address:
+        """Return the address whose passwords are counted: the last one in X-Forwarded-For that is no proxy of ours.
+
+        Each proxy adds the address of its peer behind those that were there. What stands before was sent by the client,
+        which may write anything; from a peer that is no proxy the whole header is the client's.
+        """
+        client = peer
+        for text in reversed(",".join(forwarded).split(",")):
+            if not self._is_proxy(client) or not (address := _forwarded_address(text.strip())):
+                break
+            client = address
+        return client
+
+    async def _check_password(self, authorization: str, client: Address) -> None:
         try:
-            is_admitted = await self._gate.admits(authorization, ends.peer)
+            is_admitted = await self._gate.admits(authorization, client)
         except TooManyAttemptsError as error:
             raise web.HTTPTooManyRequests(text=f"{error}\n", headers={hdrs.RETRY_AFTER: "2"}) from error
         if not is_admitted:
             raise web.HTTPUnauthorized(text="the password, please\n", headers=_CHALLENGE)
+
+
+def _forwarded_address(text: str) -> Address | None:
+    """Read an address, to which some proxies add the port."""
+    match = _HOST.fullmatch(text)
+    return parse_address(match[1].strip("[]") if match else text)
 
 
 def _ends(request: web.Request) -> _Ends:

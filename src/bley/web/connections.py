@@ -1,4 +1,8 @@
-"""How many may be connected to `web_listen`, and how long they may say nothing: slow peers must not keep others out."""
+"""How many may be connected to `web_listen`, and how long they may say nothing: slow peers must not keep others out.
+
+At the limit the connection that has been idle for longest is closed for a new one. Idle is a connection in its TLS
+handshake, before its first request is there as a whole, and between an answer and the next request.
+"""
 
 import asyncio
 import logging
@@ -10,7 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-__all__ = ["LIMITS", "Connections", "is_own_fault"]
+__all__ = ["LIMITS", "Accepting", "Connections", "is_own_fault"]
 
 _MOST = 100
 _FIRST_REQUEST_SECONDS = 10.0
@@ -19,8 +23,12 @@ _HANDSHAKE_SECONDS = 10.0
 """Of these for TLS."""
 _NEXT_REQUEST_SECONDS = 60.0
 """From an answer to the next request as a whole: the time to read the answer, too."""
+_ACCEPT_AGAIN_SECONDS = 1.0
+"""After an error, when this process has no descriptor left, say."""
 LIMITS: dict[str, Any] = {"max_line_size": 4096, "max_field_size": 8190, "keepalive_timeout": 45.0}
 """aiohttp's: bytes of the request line, and of all others; seconds after which it closes, before we break off."""
+
+_log = logging.getLogger(__name__)
 
 
 class Connections:
@@ -34,33 +42,58 @@ class Connections:
     ) -> None:
         self._most, self._first_seconds, self._next_seconds = most, first_seconds, next_seconds
         self._ends: dict[web.RequestHandler, asyncio.TimerHandle] = {}
-        self._silent: set[web.RequestHandler] = set()
+        """When each idle connection is cut off, in the order in which they became idle."""
+        self._greeting: dict[web.RequestHandler, asyncio.Task[None]] = {}
+        """Connections that are being set up."""
 
-    async def accept(
-        self, runner: web.AppRunner, sock: socket.socket, context: ssl.SSLContext | None
-    ) -> asyncio.Server:
+    async def accept(self, runner: web.AppRunner, sock: socket.socket, context: ssl.SSLContext | None) -> "Accepting":
         """Accept connections at a socket for it once it is set up, with TLS if there is a context."""
-        server = runner.server
-        assert server
+        assert runner.server
+        sock.setblocking(False)
+        task = asyncio.create_task(self._accept_all(runner.server, sock, context))
+        task.add_done_callback(lambda _: sock.close())
+        return Accepting(sock, task)
 
-        def accept() -> asyncio.Protocol:
-            greeting = sum(protocol.transport is None for protocol in self._silent)
-            if len(server.connections) + greeting >= self._most:
-                return _Refusal()
-            protocol = server()
-            self._silent.add(protocol)
-            self._end_after(self._first_seconds, protocol)
-            return protocol
+    async def _accept_all(self, server: web.Server, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        try:
+            while True:
+                try:
+                    connection, _ = await asyncio.get_running_loop().sock_accept(sock)
+                except OSError as error:
+                    _log.warning("web_listen: a connection could not be accepted: %s", error.strerror)
+                    await asyncio.sleep(_ACCEPT_AGAIN_SECONDS)
+                else:
+                    self._take(server, connection, context)
+        finally:
+            for greeting in self._greeting.values():
+                greeting.cancel()
 
-        return await asyncio.get_running_loop().create_server(
-            accept, sock=sock, ssl=context, ssl_handshake_timeout=_HANDSHAKE_SECONDS if context else None
-        )
+    def _take(self, server: web.Server, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+        greeting = sum(protocol.transport is None for protocol in self._greeting)
+        if len(server.connections) + greeting >= self._most and not self._end_longest_idle():
+            connection.close()
+            return
+        protocol = server()
+        self._end_after(self._first_seconds, protocol)
+        self._greeting[protocol] = asyncio.create_task(self._greet(connection, protocol, context))
+
+    async def _greet(
+        self, connection: socket.socket, protocol: web.RequestHandler, context: ssl.SSLContext | None
+    ) -> None:
+        timeout = _HANDSHAKE_SECONDS if context else None
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol, connection, ssl=context, ssl_handshake_timeout=timeout
+            )
+        except (OSError, asyncio.CancelledError):  # it has gone, speaks no TLS, or was closed for another
+            connection.close()
+        finally:
+            del self._greeting[protocol]
 
     @web.middleware
     async def keep_while_answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Who has asked may wait for the answer."""
+        """Let a peer that has sent a request wait for its answer."""
         protocol = request.protocol
-        self._silent.discard(protocol)
         if end := self._ends.pop(protocol, None):
             end.cancel()
         try:
@@ -71,18 +104,30 @@ class Connections:
     def _end_after(self, seconds: float, protocol: web.RequestHandler) -> None:
         self._ends[protocol] = asyncio.get_running_loop().call_later(seconds, self._end, protocol)
 
-    def _end(self, protocol: web.RequestHandler) -> None:
-        del self._ends[protocol]
-        self._silent.discard(protocol)
+    def _end_longest_idle(self) -> bool:
+        """Whether there was one that is open."""
+        return any(self._end(protocol) for protocol in list(self._ends))
+
+    def _end(self, protocol: web.RequestHandler) -> bool:
+        """Cut it off; whether it was open."""
+        self._ends.pop(protocol).cancel()
+        greeting = self._greeting.get(protocol)
+        if greeting:
+            greeting.cancel()
         if protocol.transport:
             protocol.transport.abort()
+        return bool(greeting or protocol.transport)
 
 
-class _Refusal(asyncio.Protocol):
-    """One too many."""
+class Accepting:
+    """A socket at which connections are accepted, until `close`."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+    def __init__(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self.sockets, self._task = [sock], task
+
+    def close(self) -> None:
+        """Accept no more, and close the socket soon."""
+        self._task.cancel()
 
 
 def is_own_fault(record: logging.LogRecord) -> bool:

@@ -1,6 +1,5 @@
 """Answers whom it may at `web_listen`; what it shows is in the modules beside, each with its routes."""
 
-import asyncio
 import logging
 import socket
 import ssl
@@ -13,7 +12,7 @@ from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
 from bley.web import health, lists, metrics
 from bley.web.access import Access
-from bley.web.connections import LIMITS, Connections, is_own_fault
+from bley.web.connections import LIMITS, Accepting, Connections, is_own_fault
 from bley.web.downloads import Downloads
 from bley.web.pages import Pages, errors_as_pages
 from bley.web.shown import Shown
@@ -30,7 +29,7 @@ class Web:
 
     def __init__(self, shown: Shown, counted: Collector = REGISTRY, clock: Clock = utc_now) -> None:
         self._access, self._connections = Access(), Connections()
-        self._server: asyncio.Server | None = None
+        self._accepting: Accepting | None = None
         self._source = Source(shown, clock)
         application = web.Application(middlewares=[self._connections.keep_while_answered])
         self._access.guard(application)
@@ -43,7 +42,7 @@ class Web:
         """Answer at this socket those whom the configuration lets in, by TLS if there is a context."""
         self.reconfigure(configuration)
         await self._runner.setup()
-        self._server = await self._connections.accept(self._runner, sock, context)
+        self._accepting = await self._connections.accept(self._runner, sock, context)
 
     def reconfigure(self, configuration: Configuration) -> None:
         """Let in whom this configuration lets in, and show what it is about."""
@@ -52,7 +51,7 @@ class Web:
 
     async def close(self) -> None:
         """Finish what is in flight and let go of the port."""
-        if self._server:
-            self._server.close()
+        if self._accepting:
+            self._accepting.close()
         await self._runner.cleanup()
         await self._source.close()

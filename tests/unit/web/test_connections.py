@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import socket
+import ssl
+import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -24,15 +27,23 @@ class Site:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self._opened: list[asyncio.StreamWriter] = []
+        self._asking = 0
 
-    async def start(self, connections: Connections) -> None:
+    async def start(self, connections: Connections, context: ssl.SSLContext | None = None) -> None:
         application = web.Application(middlewares=[connections.keep_while_answered])
         application.router.add_get("/", self._show)
         self.runner = web.AppRunner(application, access_log=None, logger=logging.getLogger("quiet"), **LIMITS)
         await self.runner.setup()
-        self.server = await connections.accept(self.runner, socket.create_server(("127.0.0.1", 0)), None)
+        self.server = await connections.accept(self.runner, socket.create_server(("127.0.0.1", 0)), context)
+
+    async def are_asking(self, number: int) -> None:
+        """Wait until so many requests were taken."""
+        async with asyncio.timeout(5):
+            while self._asking < number:  # noqa: ASYNC110 (nothing tells)
+                await asyncio.sleep(0.01)
 
     async def _show(self, _: web.Request) -> web.Response:
+        self._asking += 1
         await self.may_answer.wait()
         return web.Response(text="mail")
 
@@ -105,16 +116,74 @@ async def test_who_waits_for_an_answer_is_kept(site: Site) -> None:
     assert await is_answered(stream)
 
 
-async def test_one_too_many_is_closed_until_another_goes(site: Site) -> None:
-    await site.start(Connections(most=2, first_seconds=LATER, next_seconds=LATER))
-    first, second = await site.connect(REQUEST), await site.connect()
-    assert await is_answered(first)
-    assert await has_ended(await site.connect(REQUEST))
-    first[1].close()
-    await first[1].wait_closed()
-    second[1].write(REQUEST)
-    assert await is_answered(second)
+async def test_the_longest_idle_connection_is_closed_for_a_new_one(site: Site) -> None:
+    """Be it silent since it came, or since its last answer."""
+    await site.start(Connections(most=3, first_seconds=LATER, next_seconds=LATER))
+    asked, silent, asking = await site.connect(REQUEST), await site.connect(b"GET"), await site.connect()
+    assert await is_answered(asked)
+    asking[1].write(REQUEST)
+    assert await is_answered(asking)
+    await asyncio.gather(asking[0].readuntil(b"mail"), asked[0].readuntil(b"mail"))
     assert await is_answered(await site.connect(REQUEST))
+    assert await has_ended(silent), "it came before the others were answered"
+    assert await is_answered(await site.connect(REQUEST))
+    assert await has_ended(asked)
+    asking[1].write(REQUEST)
+    assert await is_answered(asking), "it was not the longest idle one"
+
+
+async def test_a_hundred_that_say_nothing_keep_nobody_out(site: Site) -> None:
+    await site.start(Connections())
+    idle = [await site.connect(REQUEST if number % 2 else b"GET / HT") for number in range(150)]
+    for _ in range(5):
+        assert await is_answered(await site.connect(REQUEST))
+    assert await has_ended(idle[0])
+
+
+async def test_one_that_waits_for_its_answer_is_not_closed_for_another(site: Site) -> None:
+    await site.start(Connections(most=2, first_seconds=LATER, next_seconds=LATER))
+    site.may_answer.clear()
+    waiting = [await site.connect(REQUEST), await site.connect(REQUEST)]
+    await site.are_asking(2)
+    assert await has_ended(await site.connect(REQUEST))
+    site.may_answer.set()
+    assert all([await is_answered(each) for each in waiting])
+    assert await is_answered(await site.connect(REQUEST))
+
+
+async def test_those_that_begin_no_tls_keep_nobody_out(site: Site, tmp_path: Path) -> None:
+    await site.start(Connections(most=4), make_context(tmp_path))
+    idle = [await site.connect(b"\x16\x03\x01") for _ in range(20)]
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    trusting.check_hostname = False
+    stream = await asyncio.open_connection(*site.server.sockets[0].getsockname(), ssl=trusting)
+    stream[1].write(REQUEST)
+    assert await is_answered(stream)
+    assert await has_ended(idle[0])
+    stream[1].close()
+
+
+def make_context(folder: Path) -> ssl.SSLContext:
+    """To speak TLS by a certificate of its own, cert.pem."""
+    make = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run(
+        ["openssl", *make, "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], check=True, capture_output=True
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
 
 
 @pytest.mark.parametrize(

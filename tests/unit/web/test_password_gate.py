@@ -4,10 +4,13 @@ import asyncio
 import base64
 import hashlib
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 import pytest
 
+from bley.core.mail import Address
 from bley.web.password_gate import PasswordGate, TooManyAttemptsError
 from bley.web_password import PasswordHash
 
@@ -103,33 +106,101 @@ async def test_who_says_the_same_at_once_is_answered_by_one_look(gate: PasswordG
     assert Counted.tried == ["secret"]
 
 
-async def test_a_peer_tries_one_at_a_time(gate: PasswordGate) -> None:
-    trying = asyncio.create_task(gate.admits(basic("one"), PEER))
+class Held(PasswordHash):
+    """A hash that notes in which order it was asked, and how many at once."""
+
+    order: list[str] = []  # noqa: RUF012 as above
+    at_once: list[int] = []  # noqa: RUF012
+    running = 0
+
+    def is_of(self, password: str) -> bool:
+        Held.running += 1
+        Held.at_once.append(Held.running)
+        Held.order.append(password)
+        try:
+            return super().is_of(password)
+        finally:
+            Held.running -= 1
+
+
+@pytest.fixture
+def held(gate: PasswordGate) -> PasswordGate:
+    Held.order.clear()
+    Held.at_once.clear()
+    known = cheap_hash("secret")
+    gate.take(Held(known.ln, known.r, known.p, known.salt, known.digest))
+    return gate
+
+
+def _trying(gate: PasswordGate, password: str, peer: Address = PEER) -> asyncio.Task[bool]:
+    return asyncio.create_task(gate.admits(basic(password), peer))
+
+
+async def _outcomes(tasks: Sequence[asyncio.Task[bool]]) -> list[object]:
+    """What each was told: True, False, or the class of the error."""
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    return [type(each) if isinstance(each, BaseException) else each for each in results]
+
+
+async def test_hashes_are_computed_one_at_a_time_and_in_a_thread(held: PasswordGate) -> None:
+    peers = [ip_address(f"198.51.100.{number}") for number in range(9)]
+    assert not any(await asyncio.gather(*(held.admits(basic(f"wrong {peer}"), peer) for peer in peers)))
+    assert Held.at_once == [1] * 9
+
+
+async def test_who_tries_many_delays_only_his_own(held: PasswordGate) -> None:
+    """And of one address few wait at a time."""
+    trying = [_trying(held, f"wrong {number}") for number in range(20)]
     await asyncio.sleep(0)
-    with pytest.raises(TooManyAttemptsError):
-        await gate.admits(basic("secret"), PEER)
-    assert await gate.admits(basic("secret"), OTHER), "who is another"
-    assert not await trying
+    assert await held.admits(basic("secret"), OTHER)
+    assert Held.order.index("secret") <= 2
+    assert Counter(await _outcomes(trying)) == {False: 5, TooManyAttemptsError: 15}
 
 
-async def test_an_ipv6_network_is_one_peer(gate: PasswordGate) -> None:
-    trying = asyncio.create_task(gate.admits(basic("one"), ip_address("2001:db8::1")))
-    await asyncio.sleep(0)
-    with pytest.raises(TooManyAttemptsError):
-        await gate.admits(basic("two"), ip_address("2001:db8::2"))
-    await trying
+async def test_an_ipv6_network_is_one_address(held: PasswordGate) -> None:
+    trying = [_trying(held, f"wrong {number}", ip_address(f"2001:db8::{number:x}")) for number in range(20)]
+    assert Counter(await _outcomes(trying)) == {False: 5, TooManyAttemptsError: 15}
 
 
-async def test_four_peers_try_at_a_time_and_who_is_remembered_need_not(gate: PasswordGate) -> None:
-    assert await gate.admits(basic("secret"), PEER)
-    peers = [ip_address(f"198.51.100.{number}") for number in range(4)]
-    trying = [asyncio.create_task(gate.admits(basic(f"wrong {peer}"), peer)) for peer in peers]
-    await asyncio.sleep(0)
-    with pytest.raises(TooManyAttemptsError):
-        await gate.admits(basic("wrong"), OTHER)
+async def test_the_right_password_gets_in_beside_wrong_ones_of_the_same_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind a proxy that does not say for whom it asks all have one address: a stranger locks nobody out."""
+    monkeypatch.setattr("bley.web.password_gate._REST", 0.0)
+    gate = PasswordGate(pause_seconds=3600)
+    gate.take(cheap_hash("secret"))
+    for number in range(10):
+        wrong = _trying(gate, f"wrong {number}")
+        await asyncio.sleep(0)
+        gate._right.clear()
+        assert await gate.admits(basic("secret"), PEER)
+        assert not wrong.done(), "it is answered after its pause"
+
+
+async def test_wrong_answers_that_wait_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many addresses try: their pauses end early, and the right password is not refused."""
+    monkeypatch.setattr("bley.web.password_gate._REST", 0.0)
+    gate = PasswordGate(pause_seconds=3600)
+    gate.take(cheap_hash("secret"))
+    trying = [_trying(gate, f"wrong {number}", ip_address(f"198.51.100.{number}")) for number in range(32)]
+    for _ in range(1000):
+        await asyncio.sleep(0.01)
+        if len(gate._pauses) == 32:
+            break
     assert await gate.admits(basic("secret"), OTHER)
-    assert not any(await asyncio.gather(*trying))
-    assert not await gate.admits(basic("wrong"), OTHER)
+    late = [_trying(gate, f"late {number}", ip_address(f"203.0.113.{number}")) for number in range(34)]
+    assert await _outcomes(trying) == [False] * 32
+    assert not any(each.done() for each in late[:30]), "the newest pauses go on"
+
+
+async def test_where_all_wait_the_address_that_has_most_loses_one(held: PasswordGate) -> None:
+    trying = [
+        _trying(held, f"{peer} {number}", ip_address(f"198.51.100.{peer}")) for peer in range(8) for number in range(4)
+    ]
+    trying.append(_trying(held, "one more", ip_address("198.51.100.0")))
+    await asyncio.sleep(0)
+    assert await held.admits(basic("secret"), OTHER)
+    assert Counter(await _outcomes(trying)) == {False: 32, TooManyAttemptsError: 1}
 
 
 async def test_a_wrong_password_is_answered_after_a_pause(gate: PasswordGate, monkeypatch: pytest.MonkeyPatch) -> None:
