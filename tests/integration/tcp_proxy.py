@@ -3,9 +3,9 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from threading import Thread
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 WAIT_SECONDS = 20.0
 # SO_LINGER: the next close sends a reset (RFC 9293 3.10.7.4, "abort") instead of an end.
@@ -14,11 +14,21 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 Result = TypeVar("Result")
 
 
+class Answers(NamedTuple):
+    """What happens to the answer of every request that has one of these words, such as COMMIT.
+
+    It comes so many seconds late; without seconds it is lost, and both ends of the connection are reset.
+    """
+
+    words: tuple[bytes, ...]
+    late_seconds: float = 0
+
+
 class TcpProxy:
     """A free port of 127.0.0.1, `port`, that leads to this one.
 
     Of a cut network a client is not told: the kernel takes what it sends, and answers keepalive
-    probes in the server's place. Only a timeout of its own can help it.
+    probes in the server's place. Only a timeout of its own can help it. `faults`: how many answers `spoil` has met.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -26,6 +36,8 @@ class TcpProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._whole = asyncio.Event()
+        self._spoilt: Answers | None = None
+        self.faults = 0
         self._ends: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -53,6 +65,10 @@ class TcpProxy:
     def mend(self) -> None:
         """Let all pass again, first what was sent in the meantime."""
         self._run(self._set_whole(True))
+
+    def spoil(self, answers: Answers | None) -> None:
+        """From now on these are late or lost; None: none are."""
+        self._spoilt = answers
 
     def close_all(self) -> None:
         """Reset all connections, at both ends."""
@@ -95,9 +111,10 @@ class TcpProxy:
             target_reader, target = await asyncio.open_connection("127.0.0.1", self._target_port)
             ends.add(target)
             self._ends |= ends
+            is_asked = asyncio.Event()  # whose answer is to be spoilt
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._copy(reader, target))
-                both.create_task(self._copy(target_reader, writer))
+                both.create_task(self._copy(reader, target, lambda data: self._look_at(data, is_asked)))
+                both.create_task(self._copy(target_reader, writer, lambda _: self._spoil(is_asked)))
         except* OSError:  # What happens to one end happens to the other.
             await self._reset(ends)
         finally:
@@ -105,7 +122,25 @@ class TcpProxy:
             for end in ends:
                 end.close()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _look_at(self, request: bytes, is_asked: asyncio.Event) -> None:
+        if self._spoilt and any(words in request.upper() for words in self._spoilt.words):
+            is_asked.set()
+
+    async def _spoil(self, is_asked: asyncio.Event) -> None:
+        if not (is_asked.is_set() and self._spoilt):
+            return
+        is_asked.clear()
+        self.faults += 1
+        if not self._spoilt.late_seconds:
+            raise ConnectionResetError("the answer is lost")
+        await asyncio.sleep(self._spoilt.late_seconds)
+
+    async def _copy(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        look_at: Callable[[bytes], Coroutine[object, object, None]],
+    ) -> None:
         more = True
         while more:
             try:
@@ -114,6 +149,7 @@ class TcpProxy:
                 # Not even a reset gets through.
                 await self._whole.wait()
             if more := bool(data):
+                await look_at(data)
                 writer.write(data)
                 await writer.drain()
         writer.write_eof()

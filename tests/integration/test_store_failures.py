@@ -450,7 +450,9 @@ class Trial:
         with ThreadPoolExecutor(2) as pool:
             self._first = max(pool.map(Node.is_asked_by_all, self._nodes))
             self._later = max(pool.map(lambda node: node.is_asked_for(seconds), self._nodes))
-        said, _ = itertools.chain.from_iterable(node.warnings() for node in self._nodes)
+        warnings = list(itertools.chain.from_iterable(node.warnings() for node in self._nodes))
+        assert len(warnings) == 2, warnings
+        said, _ = warnings
         assert said.startswith(f"{parse_database(self._place.url)}: ")
         assert self._first < LATEST_SECONDS
         assert self._later < AT_ONCE_SECONDS

@@ -1,6 +1,7 @@
 """What SQLite, PostgreSQL, and MySQL or MariaDB do each in their own way."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -99,7 +100,7 @@ class Dialect:
 class Sqlite(Dialect):
     """SQLite."""
 
-    errors = (OSError,)
+    errors = (OSError, sqlite3.Error)
     answer_seconds = None
 
     # A join: SQLite does not use the index for (client, sender, recipient) IN (…)
