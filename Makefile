@@ -3,6 +3,7 @@
 # make check   the same without installing servers
 # make format  put the code into its form
 # make fuzz MINUTES=10  look for inputs that show a defect of a parser or rule; finds go to var/fuzz
+# make soak MINUTES=30  a running bley under mixed and hostile load, reloads and outages: does it leak, is all accounted for
 # make bench   measure how fast bley is on this machine, and draw it (some twenty minutes)
 # make screenshots  make the pictures of the dashboard in docs/ anew
 # make manual  make the manual page of the settings from docs/settings.md
@@ -11,7 +12,7 @@ PYTHON ?= python3
 SOURCES = src tests bench docs
 MINUTES ?= 10
 
-.PHONY: run test check format lint types unit fuzz manual efficacy bench bench-engines bench-greylisters screenshots clean
+.PHONY: run test check format lint types unit fuzz soak manual efficacy bench bench-engines bench-greylisters screenshots clean
 
 run: .venv/bley
 	@mkdir -p var
@@ -47,6 +48,9 @@ format: .venv/dev
 fuzz: .venv/dev
 	@.venv/bin/pip install --quiet --disable-pip-version-check atheris || echo "atheris cannot be installed: by chance"
 	.venv/bin/python -m tests.fuzz --minutes $(MINUTES)
+
+soak: .venv/dev
+	.venv/bin/python -m bench.soak --minutes $(MINUTES)
 
 manual: .venv/bley
 	.venv/bin/python docs/manual_page.py >docs/bley.conf.5

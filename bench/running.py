@@ -109,8 +109,21 @@ class Bley:
             "cache_valid": 0,  # so that each stranger is judged by itself
         } | settings
         self.log_file = folder / "bley.log"
-        lines = "".join(f"{key} = {value}\n" for key, value in self._settings.items())
+        self.write_settings()
+
+    def write_settings(self, **settings: object) -> None:
+        """Write the file with these settings over the first ones; `reload` takes them."""
+        lines = "".join(f"{key} = {value}\n" for key, value in (self._settings | settings).items())
         self._file.write_text(f"[bley]\n{lines}")
+
+    def reload(self) -> None:
+        """Let it read its settings again, without waiting for it."""
+        self.process.send_signal(signal.SIGHUP)
+
+    @property
+    def web_place(self) -> str:
+        """Address and port of its pages."""
+        return str(self._settings["web_listen"])
 
     def __enter__(self) -> Self:
         self.start()
@@ -143,6 +156,11 @@ class Bley:
         """A command of bley's with these settings; what it says is not shown, but for its errors."""
         words = (sys.executable, "-m", "bley", command, "-c", self._file, *words)
         subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Its own and its workers'."""
+        return _family(self.process.pid)
 
     @property
     def rss_megabytes(self) -> float:

@@ -1,0 +1,94 @@
+"""How a running bley stands: what it has open, what goes on in it, and what it has counted."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.running import Bley
+
+__all__ = ["Metrics", "Standing", "decisions_total", "dropped_decisions", "get_page", "read_metrics", "stands"]
+
+Metrics = Mapping[tuple[str, str], float]
+"""Values by name and labels, as they are written."""
+
+_SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_PAGE_SECONDS = 20.0
+_SAMPLES = 15
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Of all processes together; `megabytes` is resident memory in 10^6 bytes."""
+
+    descriptors: int
+    threads: int
+    megabytes: float
+    connections: int
+    tasks: int
+    spf_evaluations: int
+
+    def faults(self, before: "Standing", more_megabytes: float) -> list[str]:
+        """Return what is more than before; of memory some more is no leak: what is remembered, and the allocator's."""
+        return [
+            f"{name}: {value:,} at the end, {least:,} after the first minute"
+            for name, value in asdict(self).items()
+            if value > (least := getattr(before, name)) + (more_megabytes if name == "megabytes" else 0)
+        ]
+
+
+async def stands(bley: Bley) -> Standing:
+    """Return how it stands, once that does not change any more."""
+    standing = await _stands_now(bley)
+    for _ in range(_SAMPLES):
+        await asyncio.sleep(1)
+        before, standing = standing, await _stands_now(bley)
+        if before == standing:
+            break
+    return standing
+
+
+async def _stands_now(bley: Bley) -> Standing:
+    metrics = await read_metrics(bley)
+    processes = [Path(f"/proc/{process_id}") for process_id in bley.process_ids]
+    return Standing(
+        descriptors=sum(len(list((process / "fd").iterdir())) for process in processes),
+        threads=sum(len(list((process / "task").iterdir())) for process in processes),
+        megabytes=round(bley.rss_megabytes, 1),
+        connections=int(metrics["bley_connections", ""]),
+        tasks=int(metrics["bley_running", 'what="tasks"']),
+        spf_evaluations=int(metrics["bley_running", 'what="spf"']),
+    )
+
+
+async def read_metrics(bley: Bley) -> Metrics:
+    """Return what it shows at /metrics."""
+    page = await get_page(bley, "/metrics")
+    found = (_SAMPLE.fullmatch(line) for line in page.splitlines())
+    return {(match[1], match[2] or ""): float(match[3]) for match in found if match}
+
+
+def decisions_total(metrics: Metrics) -> dict[tuple[str, str], int]:
+    """Return bley_decisions_total by action and reason."""
+    samples = ((dict(_LABEL.findall(labels)), value) for (name, labels), value in metrics.items()
+               if name == "bley_decisions_total")  # fmt: skip
+    return {(labels["action"], labels["reason"]): int(value) for labels, value in samples if value}
+
+
+def dropped_decisions(metrics: Metrics) -> int:
+    """Return how many decisions were only counted."""
+    return int(metrics["bley_store_dropped_total", 'what="decisions"'])
+
+
+async def get_page(bley: Bley, path: str) -> str:
+    """Return what is at this path, status line and headers before it. Raises TimeoutError."""
+    host, _, port = bley.web_place.rpartition(":")
+    async with asyncio.timeout(_PAGE_SECONDS):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {bley.web_place}\r\nConnection: close\r\n\r\n".encode())
+        page = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    return page.decode(errors="replace")
