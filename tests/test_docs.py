@@ -1,5 +1,6 @@
 """The documentation is tested: what it names exists, and what exists is named."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -164,3 +165,56 @@ def test_the_manual_page_of_the_settings_is_made_from_their_document() -> None:
     """After a change: `make manual`."""
     made = subprocess.run([sys.executable, PROJECT / "docs/manual_page.py"], capture_output=True, text=True, check=True)
     assert made.stdout == CONF_MANUAL
+
+
+_BOUND = re.compile(
+    r"^(_?(?:MAX|MOST|LONGEST)(?:_[A-Z]+)*)(?:: \w+)? = |^@lru_cache.*\n(?:@.*\n)*def (\w+)", re.MULTILINE
+)
+
+_OPERATORS_OWN = (
+    *("commands/", "predecessors/", "graph/", "config.py", "setting_types.py", "resolv_conf.py", "web_password.py"),
+    *(
+        "why.py",
+        "stats.py",
+        "worker_process.py",
+        "log_sinks.py",
+        "web/chart.py",
+        "core/scores.py",
+        "core/list_syntax.py",
+    ),
+)
+"""Modules whose bounds hold for what the operator writes or asks for."""
+
+_NO_BOUNDS = {
+    "bley.cares._LONGEST_NAME_BYTES": "an estimate",
+    "bley.checks.spf_scope._LONGEST_SECONDS": "a time",
+    "bley.core.greylist.MAX_ATTEMPTS": "a number",
+    "bley.core.triplet._LONGEST_CHARACTER": "a fact",
+}
+
+
+def _bounds() -> set[str]:
+    """All that is called a bound in the code, and all caches of functions."""
+    source = PROJECT / "src"
+    found = set()
+    for file in source.rglob("*.py"):
+        if not file.relative_to(source / "bley").as_posix().startswith(_OPERATORS_OWN):
+            module = file.relative_to(source).with_suffix("").as_posix().replace("/", ".")
+            found |= {f"{module}.{constant or cached}" for constant, cached in _BOUND.findall(file.read_text())}
+    return found - set(_NO_BOUNDS)
+
+
+def test_the_documented_bounds_are_those_of_the_code() -> None:
+    """A constant by its value, a cached function by how much it caches."""
+    documented = rows(PROJECT.joinpath("docs/security.md").read_text(), 3)
+    assert len(documented) > 40
+    for path, (_, value, _) in documented.items():
+        module, _, name = path.rpartition(".")
+        bound = getattr(importlib.import_module(module), name)
+        assert float(value.replace(",", "")) == (bound.cache_info().maxsize if callable(bound) else bound), path
+
+
+def test_every_bound_is_documented() -> None:
+    documented = rows(PROJECT.joinpath("docs/security.md").read_text(), 3)
+    missing = _bounds() - set(documented)
+    assert not missing, f"docs/security.md has no row for {sorted(missing)}: what does it bound, and how much is that?"

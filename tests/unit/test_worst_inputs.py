@@ -12,7 +12,7 @@ from bley.cares import ascii_name
 from bley.checks.dynamic import check_dynamic, server_domain
 from bley.checks.gather import check_request
 from bley.checks.helo import Us
-from bley.core.domains import delegated_domain, load_suffixes, registered_domain
+from bley.core.domains import a_labels, delegated_domain, load_suffixes, registered_domain
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.mail import Request, parse_address
 from bley.core.triplet import TripletRules, bounded
@@ -57,6 +57,8 @@ STEPS: dict[str, Callable[[str], object]] = {
     "the client's address": parse_address.__wrapped__,
     "the registered domain": registered_domain.__wrapped__,
     "the delegated domain": delegated_domain.__wrapped__,
+    "the A-labels of a name": a_labels.__wrapped__,
+    "the A-labels of a name's end": lambda text: a_labels.__wrapped__(text[-253:]),
     "the name of a client": lambda text: check_dynamic(text, _IPV4),
     "the end of a client's name": lambda text: check_dynamic(text[-253:], _IPV4),
     "the end of a name by IPv6": lambda text: check_dynamic(text[-253:], _IPV6),

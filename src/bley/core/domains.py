@@ -17,6 +17,9 @@ __all__ = ["a_labels", "delegated_domain", "load_suffixes", "registered_domain",
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 """What separates labels: RFC 3490 3.1."""
 
+_LONGEST_NAME = 253
+"""Characters of a name (RFC 1035 2.3.4); a longer one is no domain, and would cost 8 us a character."""
+
 _LONGEST_LABEL = 63
 """Octets, RFC 1035 2.3.4; a label with more characters is no A-label, and costs no time."""
 
@@ -29,6 +32,8 @@ def a_labels(name: str) -> str:
     """
     if name.isascii():
         return name.lower().rstrip(".")
+    if len(folded := name.rstrip(".").casefold()) > _LONGEST_NAME:
+        return folded
     return ".".join(map(_a_label, _DOTS.split(name))).rstrip(".")
 
 
