@@ -6,6 +6,7 @@ answered, then closed. Whatever a peer does is bounded:
     bytes waiting                        MAX_WAITING_BYTES, then we stop reading until they are answered
     requests answered in one go          MAX_BURST, then others have their turn
     a request begun, then silence        REQUEST_SECONDS between two reads, then closed
+    a request that comes by drops        REQUEST_MOST times as long, then closed
     silence between requests, or a peer  IDLE_SECONDS, then closed
     that does not read its answers
     a request's size and attributes      core.wire
@@ -34,6 +35,9 @@ MAX_BURST = 100
 
 REQUEST_SECONDS = 4.0
 """Postfix writes a request at once."""
+
+REQUEST_MOST = 5
+"""A request is there within 20 s, in however many reads: 32,768 bytes are 23 segments of Ethernet."""
 
 IDLE_SECONDS = 600.0
 """Twice Postfix's smtpd_policy_service_max_idle, so that it is Postfix that closes."""
@@ -78,13 +82,14 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._has_stirred = False  # something has come since we looked
         self._last_event = 0.0
+        self._begun: float | None = None  # when the first byte came of the request that is not whole yet
         self._peer = "?"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The peer has come."""
         self._transport = cast(asyncio.Transport, transport)
         self._loop = asyncio.get_running_loop()
-        self._last_event = self._loop.time()
+        self._last_event = time.monotonic()  # the loop's clock, but never that of some milliseconds ago
         peer = transport.get_extra_info("peername")
         self._peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) and peer else "unix socket"
         self._host.add(self)
@@ -116,7 +121,7 @@ class Connection(asyncio.Protocol):
     def _receive_timed(self, data: bytes) -> None:
         """The first since we looked: a sample of what is answered at once, since to time them all is too dear."""
         self._has_stirred = True
-        begun = time.monotonic()
+        begun = self._last_event = time.monotonic()
         self.data_received(data)
         if not (self._task or self._is_ending or self._parser.pending):
             observe_answer_from_memory(time.monotonic() - begun)
@@ -146,10 +151,22 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         self._transport.abort()
 
+    @property
+    def idle_since(self) -> float | None:
+        """When something came last, by the loop's clock; None while a request of the peer is answered.
+
+        That is right to the time between two sweeps: to note each request would cost more.
+        """
+        is_busy = self._task or self._turn or self._transport.is_closing()
+        return None if is_busy else self._last_event
+
     def sweep(self, now: float) -> None:
         """Close a peer that has been silent, or does not read, for too long."""
         if self._has_stirred:
             self._has_stirred, self._last_event = False, now
+        if self._begun is not None and now - self._begun > REQUEST_MOST * REQUEST_SECONDS and not self._task:
+            self._close_unfinished(f"has not ended a request within {REQUEST_MOST * REQUEST_SECONDS:g} s")
+            return
         is_closing = self._transport.is_closing()
         limit = REQUEST_SECONDS if is_closing or self._parser.pending else IDLE_SECONDS
         if self._task or self._turn or now - self._last_event <= limit:
@@ -159,11 +176,15 @@ class Connection(asyncio.Protocol):
             CLOSED.labels("unread").inc()
             self.abort()  # close would wait until it has read them
         elif self._parser.pending and not is_closing:
-            _log.warning("%s was silent for %g s in the middle of a request: closed", self._peer, REQUEST_SECONDS)
-            CLOSED.labels("unfinished").inc()
-            self._transport.close()
+            self._close_unfinished(f"was silent for {REQUEST_SECONDS:g} s in the middle of a request")
         elif not is_closing:
             CLOSED.labels("idle").inc()
+            self._transport.close()
+
+    def _close_unfinished(self, what: str) -> None:
+        if not self._transport.is_closing():
+            _log.warning("%s %s: closed", self._peer, what)
+            CLOSED.labels("unfinished").inc()
             self._transport.close()
 
     def _go_on(self) -> None:
@@ -206,13 +227,16 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return None
         try:
-            return self._parser.next_request()
+            raw = self._parser.next_request()
         except ProtocolError as error:
             _log.warning("%s sent %s: closed", self._peer, error)
             PROTOCOL_ERRORS.labels(error.breach.value).inc()
             self._parser = RequestParser()
             self._is_ending = True
             return None
+        if raw is not None:
+            self._begun = None
+        return raw
 
     async def _answer_later(self, answer: Coroutine[None, None, Action]) -> None:
         try:
@@ -222,7 +246,7 @@ class Connection(asyncio.Protocol):
             return
         finally:
             self._task = None
-        self._has_stirred = True
+        self._has_stirred, self._begun = True, None
         self._transport.write(self._encoded(action))
         self._go_on()
 
@@ -250,6 +274,10 @@ class Connection(asyncio.Protocol):
             self._is_at_rest = False
             return
         pending = self._parser.pending
+        if not pending or self._is_choked:
+            self._begun = None
+        elif self._begun is None:
+            self._begun = self._loop.time()
         is_ahead = self._is_ending or self._is_choked or pending > MAX_WAITING_BYTES
         self._is_at_rest = not (pending or is_ahead or self._task or self._turn)
         if is_ahead and not self._is_paused:

@@ -17,6 +17,13 @@ __all__ = ["Server"]
 MAX_CONNECTIONS = 1000
 """Postfix has one a smtpd process, 100 by default (default_process_limit)."""
 
+MAX_DESCRIPTORS = MAX_CONNECTIONS + BACKLOG + 300
+"""Of connections, of those that are accepted together before the first of them is seen, of 200 patient questions to the
+DNS, and of store, log and web."""
+
+_FULL_AGAIN = 0.9
+"""The limit is warned of again when less than this part of it was in use meanwhile."""
+
 _SWEEP_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
@@ -27,7 +34,9 @@ class Server:
 
     def __init__(self, service: Service, *, closes_after_answer: bool) -> None:
         self.service, self.closes_after_answer = service, closes_after_answer
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}
+        """In the order in which they came."""
+        self._descriptors = MAX_DESCRIPTORS
         self._nobody = asyncio.Event()
         self._nobody.set()
         self._is_full = self._is_stopping = False
@@ -39,6 +48,19 @@ class Server:
     def open_connections(self) -> int:
         """How many peers there are."""
         return len(self._connections)
+
+    @property
+    def most_connections(self) -> int:
+        """How many there are at most: fewer than usual where the process may have few descriptors."""
+        lacking = max(MAX_DESCRIPTORS - BACKLOG - self._descriptors, 0)
+        return max(MAX_CONNECTIONS - lacking, min(MAX_CONNECTIONS, self._descriptors // 2))
+
+    def limit_descriptors(self, number: int) -> None:
+        """Use no more of them than there are."""
+        self._descriptors = number
+        if self.most_connections < MAX_CONNECTIONS:
+            text = "the process may have %d descriptors only: at most %d connections; see LimitNOFILE, or ulimit -Hn"
+            _log.warning(text, number, self.most_connections)
 
     async def listen(self, addresses: Iterable[str], port: int, unix_mode: int) -> list[str]:
         """Listen at each address (`unix:PATH` is a socket of that mode); where, in words.
@@ -92,24 +114,33 @@ class Server:
         await asyncio.sleep(0)
 
     def add(self, connection: Connection) -> None:
-        """A peer has come."""
-        self._connections.add(connection)
+        """A peer has come; if there are too many, the one that has been idle for the longest time goes."""
         ACCEPTED.inc()
         self._nobody.clear()
         if self._is_stopping:
             connection.abort()
-        if len(self._connections) <= MAX_CONNECTIONS:
-            return
+        if len(self._connections) >= self.most_connections:
+            self._close_one(connection)
+        self._connections[connection] = None
+
+    def _close_one(self, new: Connection) -> None:
+        """Close the longest idle connection; the new one if each other waits for an answer.
+
+        A thousand looks take a tenth of a millisecond, twice as long as to accept a connection.
+        """
         if not self._is_full:
-            _log.warning("more than %d connections: new ones are closed until some end", MAX_CONNECTIONS)
+            _log.warning("more than %d connections: for each new one the longest idle is closed", self.most_connections)
         self._is_full = True
         CLOSED.labels("too-many").inc()
-        connection.abort()
+        idle = {other: since for other in self._connections if (since := other.idle_since) is not None}
+        closed = min(idle, key=idle.__getitem__, default=new)
+        closed.abort()
+        self._connections.pop(closed, None)
 
     def remove(self, connection: Connection) -> None:
         """A peer has gone."""
-        self._connections.discard(connection)
-        if len(self._connections) < MAX_CONNECTIONS:
+        self._connections.pop(connection, None)
+        if len(self._connections) < _FULL_AGAIN * self.most_connections:
             self._is_full = False
         if not self._connections:
             self._nobody.set()

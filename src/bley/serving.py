@@ -23,7 +23,7 @@ from bley.ports import Clock
 from bley.predecessors.taking import open_own
 from bley.resolv_conf import read_system_servers
 from bley.resolver import CaresResolver
-from bley.server import MAX_CONNECTIONS, Server
+from bley.server import MAX_DESCRIPTORS, Server
 from bley.service import Service
 from bley.state_report import StateReport
 from bley.store.batched import BatchedStore
@@ -35,7 +35,6 @@ __all__ = ["Dns", "Serving"]
 _PURGE_SECONDS = 1800
 _NEWS_SECONDS = 20
 """How long another node, or a command, waits until it is heard here; less than a minute was promised."""
-_SPARE_DESCRIPTORS = 300  # 200 patient questions, the rest for store, log and web
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +79,6 @@ class Serving:
     """
 
     def __init__(self, configuration: Configuration, clock: Clock, *, purges: bool) -> None:
-        _raise_descriptor_limit()
         load_suffixes()
         self._configuration, self._clock, self._purges = configuration, clock, purges
         settings = configuration.settings
@@ -90,6 +88,7 @@ class Serving:
         self._dns.follow()
         self._service = Service(configuration, self._store, self._dns.checks, clock, socket.gethostname())
         self.server = Server(self._service, closes_after_answer=settings.exim_workaround)
+        self.server.limit_descriptors(_raise_descriptor_limit())
         self._chores: list[asyncio.Task[None]] = []
         self._retiring: set[asyncio.Task[None]] = set()
         self._forgotten: int | None = None
@@ -224,9 +223,11 @@ def _spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 100)
 
 
-def _raise_descriptor_limit() -> None:
-    """Every connection needs a descriptor; the soft limit is often 1024."""
+def _raise_descriptor_limit() -> int:
+    """Every connection needs a descriptor; the soft limit is often 1024. How many there are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + _SPARE_DESCRIPTORS
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    if not 0 <= soft < MAX_DESCRIPTORS:  # -1 is without a limit
+        return MAX_DESCRIPTORS
+    number = min(MAX_DESCRIPTORS, hard) if hard >= 0 else MAX_DESCRIPTORS
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+    return number

@@ -458,6 +458,30 @@ class TestTimeLimits:
                 await peer.receive(_answer())
 
     @on_both_loops
+    async def test_a_peer_that_drips_is_closed(self, address: str, caplog: pytest.LogCaptureFixture) -> None:
+        """It is never silent, but a request must be there within five times as long."""
+        async with Serving(address) as serving:
+            with serving.peer() as peer, contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                await peer.send(_request("now"))
+                for _ in range(1000):
+                    await peer.send(b"x")
+                    await asyncio.sleep(0.02)
+                pytest.fail("it drips on")
+        assert "has not ended a request within 0.5 s: closed" in caplog.text
+
+    @on_both_loops
+    async def test_each_request_has_its_own_time(self) -> None:
+        """Not the connection: who sends half a request with the end of each is served."""
+        whole, half = _request("now"), len(_request("now")) // 2
+        async with Serving() as serving:
+            with serving.peer() as peer:
+                await peer.send(whole[:half])
+                for _ in range(15):
+                    await asyncio.sleep(0.05)
+                    await peer.send(whole[half:] + whole[:half])
+                    await peer.receive(_answer())
+
+    @on_both_loops
     async def test_waiting_for_an_answer_is_not_silence(self) -> None:
         async with Serving() as serving:
             with serving.peer() as peer:
@@ -486,9 +510,9 @@ class TestMetrics:
         with counted("bley_connections_accepted_total") as accepted, counted("bley_connections_closed_total") as closed:
             async with Serving() as serving:
                 with serving.peer() as first, serving.peer() as second, serving.peer() as third:
-                    assert await first.is_answered()
                     assert await second.is_answered()
-                    assert not await third.is_answered()
+                    assert await third.is_answered()
+                    assert not await first.is_answered()
                     assert serving.server.open_connections == 2
         assert (accepted, closed) == ({"": 3}, {"too-many": 1})
 
@@ -659,21 +683,69 @@ class TestPeersThatDoNotRead:
 
 class TestConnectionLimit:
     @on_both_loops
-    async def test_the_one_above_is_closed_and_the_others_live_on_until_there_is_room(
-        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    async def test_the_longest_idle_is_closed_for_the_one_above(
+        self, address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
+        """Idle peers never shut Postfix out; that is warned of once, until there was room again."""
         monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 3)
-        async with Serving() as serving:
+        async with Serving(address) as serving:
             for times_full in (1, 2):
                 with contextlib.ExitStack() as stack:
                     peers = [stack.enter_context(serving.peer()) for _ in range(3)]
-                    assert [await peer.is_answered() for peer in peers] == [True] * 3
+                    await _eventually(lambda: _is(serving.server.open_connections == 3))
+                    assert await peers[0].is_answered()
                     for _ in range(3):
-                        with serving.peer() as one_above:
-                            assert not await one_above.is_answered()
-                    assert [await peer.is_answered() for peer in peers] == [True] * 3
+                        one_above = stack.enter_context(serving.peer())
+                        assert await one_above.is_answered()
+                    assert not await peers[1].is_answered()
+                    assert not await peers[2].is_answered()
+                    await peers[0].receive_all()  # until it is closed, for the third above
+                    assert serving.server.open_connections == 3
                     assert caplog.text.count("more than 3 connections") == times_full
-                await asyncio.sleep(0.02)
+                await _eventually(lambda: _is(serving.server.open_connections == 0))
+
+    @on_both_loops
+    async def test_who_waits_for_an_answer_is_not_idle(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """When all of them do, the new one is closed."""
+        monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 2)
+        async with Serving() as serving:
+            with serving.peer() as waiting, serving.peer() as idle:
+                await waiting.send(_request("gate", "1"))
+                await _eventually(lambda: _is(serving.service.asked == ["1"]))
+                with serving.peer() as other:
+                    await other.send(_request("gate", "2"))
+                    await _eventually(lambda: _is(serving.service.asked == ["1", "2"]))
+                    assert not await idle.is_answered()
+                    with serving.peer() as one_above:
+                        assert not await one_above.is_answered()
+                    serving.service.gate.set()
+                    await waiting.receive(_answer("1"))
+                    await other.receive(_answer("2"))
+
+    @on_both_loops
+    async def test_many_that_come_at_once_are_served_in_their_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However many are accepted before the first of them is seen."""
+        monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 5)
+        with counted("bley_connections_closed_total") as closed:
+            async with Serving() as serving:
+                with contextlib.ExitStack() as stack:
+                    peers = [stack.enter_context(serving.peer()) for _ in range(30)]
+                    await _eventually(lambda: _is(serving.server.open_connections == 5))
+                    await asyncio.sleep(0.02)
+                    answered = [await peer.is_answered() for peer in peers]
+        assert answered == [False] * 25 + [True] * 5
+        assert closed == {"too-many": 25}
+
+    @pytest.mark.parametrize(
+        ("descriptors", "most"), [(10**6, 1000), (1300, 1000), (1299, 999), (1024, 724), (512, 256), (64, 32)]
+    )
+    async def test_there_are_no_more_than_the_process_has_descriptors_for(
+        self, descriptors: int, most: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server = Server(FakeService(), closes_after_answer=False)
+        server.limit_descriptors(descriptors)
+        assert server.most_connections == most
+        assert len(caplog.records) == (most < 1000)
 
 
 class TestPeersThatGo:
