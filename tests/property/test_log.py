@@ -1,6 +1,7 @@
 """Whatever comes from the wire, a log line has the fields that bley gave it, and no others."""
 
 import json
+import re
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -30,6 +31,13 @@ decisions = st.builds(
 )
 
 
+_CODE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
+
+
+def _character(code: re.Match[str]) -> str:
+    return chr(int(code[1] or code[2] or code[3], 16))
+
+
 def _fields(decision: Decision) -> dict[str, str]:
     """The fields that the line of a pass must have, with their values as they came."""
     request = decision.request
@@ -55,6 +63,14 @@ def test_text_line_cannot_be_forged(decision: Decision) -> None:
     names = [field.partition("=")[0] for field in line.split(", ")]
     assert names == list(_fields(decision))
     assert line.count(" ") == len(names) - 1
+
+
+@given(decisions)
+@example(Decision(Request(sender="\\x2c,\\", helo_name="x"), Reason.CLEAN))
+def test_the_values_of_a_text_line_read_back(decision: Decision) -> None:
+    """A backslash code stands for its character, and nothing else looks like one."""
+    fields = dict(field.split("=", 1) for field in written(decision).split(", "))
+    assert {name: _CODE.sub(_character, value) for name, value in fields.items()} == _fields(decision)
 
 
 @given(decisions)

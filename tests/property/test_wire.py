@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bley.core.mail import Request
 from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES, RequestParser, encode_request
+from tests.fuzz import wire
 from tests.unit.core.test_wire import POSTFIX_EXAMPLE, parse_all
 
 _USED = list(Request._fields)
@@ -111,3 +112,11 @@ def _sender(data: bytes) -> str:
 def test_encoded_request_is_parsed_to_itself(request: Request) -> None:
     """For values that can be in a request at all: without NUL and line ends, which are LF and CR."""
     assert parse_all([encode_request(request)]) == ([request], None)
+
+
+@given(cuts, st.lists(pieces, max_size=12).map(b"".join))
+@example([], POSTFIX_EXAMPLE * 2 + POSTFIX_EXAMPLE.replace(b"foo@bar.tld", b"a\rb@d"))
+@example([], POSTFIX_EXAMPLE * 2 + POSTFIX_EXAMPLE.replace(b"foo@bar.tld", b"\xff@d"))
+def test_nasty_bytes(positions: list[int], data: bytes) -> None:
+    """Also from the layout of those before; what comes out has no line end, and is sent as it is."""
+    wire.check(bytes(position % 256 for position in [*positions, 0, 0, 0, 0][:4]) + data)
