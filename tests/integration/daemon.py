@@ -42,7 +42,9 @@ class Bley:
     def write_settings(self, **settings: object) -> None:
         """Put these settings over those of the file; a running bley reads them at `reload`."""
         self._settings |= {key: str(value) for key, value in settings.items()}
-        self.file.write_text("[bley]\n" + "".join(f"{key} = {value}\n" for key, value in self._settings.items()))
+        new = self.file.with_suffix(".new")
+        new.write_text("[bley]\n" + "".join(f"{key} = {value}\n" for key, value in self._settings.items()))
+        new.replace(self.file)  # a reload that is on its way reads all of them, or all of the old ones
 
     def __enter__(self) -> Self:
         self.start()
