@@ -1,0 +1,74 @@
+"""What systemd's units in contrib/ say: bley comes up when it can, and has its folders."""
+
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from bley.commands.options import EXIT_WRONG_SETTINGS
+from bley.server import MAX_DESCRIPTORS
+
+CONTRIB = Path(__file__).parent.parent / "contrib"
+UNITS = sorted(path.name for path in CONTRIB.iterdir() if path.suffix in (".service", ".timer", ".socket"))
+README = (CONTRIB.parent / "README.md").read_text(encoding="utf-8")
+
+
+def _unit(name: str) -> dict[str, list[str]]:
+    """The values of each key, which may stand several times."""
+    values: dict[str, list[str]] = defaultdict(list)
+    for line in (CONTRIB / name).read_text(encoding="utf-8").splitlines():
+        if "=" in line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            values[key] += value.split()
+    return values
+
+
+BLEY = _unit("bley.service")
+
+
+def test_it_waits_for_the_network() -> None:
+    """`After` alone orders the two, and starts nothing: systemd.special(7)."""
+    assert "network-online.target" in BLEY["Wants"]
+    assert "network-online.target" in BLEY["After"]
+
+
+def test_it_is_started_again_until_its_address_is_there() -> None:
+    """bley ends with the same status when it cannot listen as when the settings are wrong."""
+    assert BLEY["Restart"] == ["on-failure"]
+    assert str(EXIT_WRONG_SETTINGS) not in BLEY["RestartPreventExitStatus"]
+    assert str(EXIT_WRONG_SETTINGS) not in BLEY["SuccessExitStatus"]
+    assert BLEY["StartLimitIntervalSec"] == ["0"], "else systemd gives up after some attempts"
+    assert int(BLEY["RestartSec"][0]) >= 1, "each attempt logs its fault"
+
+
+def test_it_has_the_folder_of_every_file_that_contrib_speaks_of() -> None:
+    """All else is read-only for it."""
+    assert BLEY["ProtectSystem"] == ["strict"]
+    speaks = "".join(path.read_text(encoding="utf-8") for path in CONTRIB.glob("bley*") if path.is_file())
+    for place, key in (("log", "LogsDirectory"), ("lib", "StateDirectory"), ("run", "RuntimeDirectory")):
+        folders = set(re.findall(rf"(?<!\w)(?:/var)?/{place}/(bley)(?![\w-])", speaks))
+        assert folders <= set(BLEY[key]), key
+    assert re.search(r"/var/log/bley/bley\.log", speaks)
+    assert BLEY["LogsDirectoryMode"] == ["0750"]
+
+
+def test_the_log_is_not_for_everybody() -> None:
+    assert BLEY["UMask"] == ["0027"]
+
+
+def test_it_has_more_descriptors_than_connections() -> None:
+    assert int(BLEY["LimitNOFILE"][0]) >= MAX_DESCRIPTORS
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_understands_every_line(name: str, tmp_path: Path) -> None:
+    for unit in UNITS:
+        text = (CONTRIB / unit).read_text(encoding="utf-8")
+        (tmp_path / unit).write_text(re.sub("(?m)^ExecStart=.*", "ExecStart=/bin/true", text))
+    command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert [line for line in said.stderr.splitlines() if str(tmp_path) in line or "nknown" in line] == []
