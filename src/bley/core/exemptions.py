@@ -16,12 +16,12 @@ Source: postgrey(8), the whitelist files.
 """
 
 import re
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 from bley.core.errors import Fault, SettingsError
+from bley.core.expressions import compile_expression
 from bley.core.mail import Address, Network, parse_network
 
 __all__ = ["ClientExemptions", "MailExemptions", "is_mail_address", "is_name", "read_clients", "read_mail_addresses"]
@@ -156,11 +156,9 @@ def _read(files: Iterable[tuple[str, str]], names: _Names, add: Callable[[str, O
 
 def _expression(entry: str) -> re.Pattern[str]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)  # [[:alpha:]] means something else to Python
-            return re.compile(entry[1:-1], re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError, FutureWarning) as error:
-        raise ValueError(f"{entry!r} is no regular expression: {error}") from error
+        return compile_expression(entry[1:-1])
+    except ValueError as error:
+        raise ValueError(f"{entry!r} {error}") from error
 
 
 def _add_client(clients: ClientExemptions, entry: str, origin: Origin) -> None:
