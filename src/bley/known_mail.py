@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from sys import getsizeof
 
 from bley.core.mail import RawRequest, Triplet
 from bley.core.recent import Remembered
@@ -12,10 +13,8 @@ __all__ = ["KnownMail"]
 _TRIPLETS_FOR_A_REQUEST = 4
 """A request and its line take no more memory than so many triplets."""
 
-_LONGEST_REQUEST = 2048
-"""Characters of a request that is remembered: its line is no longer, so that both take some 4 KB at most. Ordinary ones
-have some 300.
-"""
+_MOST_BYTES = 4096
+"""Of a request that is remembered, with its line. Ordinary ones take some 0.7 KB together."""
 
 
 class KnownMail:
@@ -66,7 +65,7 @@ class KnownMail:
 
     def add_request(self, line: str, raw: RawRequest, now: datetime) -> None:
         """Remember a request of a triplet that is remembered: one that comes again and again."""
-        if len(raw.deciding) <= _LONGEST_REQUEST:
+        if getsizeof(raw.deciding) + getsizeof(line) <= _MOST_BYTES:
             self._lines.put(raw.deciding, line, now)
 
     def tell(self) -> None:
