@@ -17,6 +17,7 @@ NAMES = (
     "predecessors",
     "json_lines",
     "search",
+    "wanted",
     "log_lines",
 )
 """Each is a module of this package, which has its HARNESS."""

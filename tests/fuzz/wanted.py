@@ -1,0 +1,91 @@
+"""core.wanted: a text that names records never means all of them, fits its own record, and is the same named twice."""
+
+from bley.core.inherited import is_any
+from bley.core.mail import Triplet, parse_address
+from bley.core.triplet import LONGEST_PART, TripletRules
+from bley.core.wanted import Wanted
+from tests.fuzz.fields import SEPARATOR, Fields
+from tests.fuzz.harness import Harness
+from tests.fuzz.step_time import in_time
+
+_RULES = (TripletRules(), TripletRules("address", 32, 128, "-+="), TripletRules(privacy_key=b"k" * 32))
+_PARTS = ("client", "sender", "recipient")
+_UNLIKE = (
+    Triplet("one.example", "a@one.example", "b@two.test"),
+    Triplet("192.0.2.0/24", "c@three.invalid", "d@four.example"),
+    Triplet("2001:db8::/64", "e@five.test", "f@six.invalid"),
+    Triplet("seven.invalid", "", "g@eight.test"),
+)
+"""Records that have nothing in common."""
+
+
+def check(data: bytes) -> None:
+    """The rules, and a text that names a client, a sender, a recipient in turn."""
+    fields = Fields(data)
+    rules, text = fields.pick(_RULES), fields.text()
+    for part in _PARTS:
+        given = Wanted(**{part: text})
+        try:
+            wanted = in_time(lambda given=given: given.normalised(rules))  # type: ignore[misc]
+        except ValueError as error:
+            _check_fault(str(error), part)
+            continue
+        if not text:
+            continue
+        assert not all(map(wanted.fits, _UNLIKE)), f"{part} {text!r} means every record"
+        if not rules.privacy_key and _is_short_mail_address(getattr(wanted, part), part):
+            assert wanted.normalised(rules) == wanted, f"named twice, {wanted} is {wanted.normalised(rules)}"
+        assert wanted.fits(_own(text, rules, part)), f"{part} {text!r} does not fit its own record"
+
+
+def _is_short_mail_address(word: str, part: str) -> bool:
+    """Whether it is one to which nothing happens again: the end of a long one is hashed, brackets are taken off."""
+    return part != "client" and "@" in word and len(word.encode()) < LONGEST_PART // 2 and not set("<>") & set(word)
+
+
+def _check_fault(fault: str, part: str) -> None:
+    assert fault.startswith(f"{part}: "), f"a fault of another part: {fault}"
+    assert fault.isprintable(), "a fault that a terminal would take for a command"
+
+
+def _own(text: str, rules: TripletRules, part: str) -> Triplet:
+    """A record of the mail address, or of one of the client, that the text names."""
+    named = Wanted(**{part: text}).normalised(rules)
+    word = getattr(named, part)
+    triplet = Triplet("x.example", "x@x.example", "x@x.example")
+    if part == "client":
+        address = parse_address(word)
+        return triplet._replace(client=rules.client(address, "") if address else word)
+    if word == "<>":
+        return triplet._replace(**{part: ""})
+    return triplet._replace(**{part: word if "@" in word or is_any(word) else f"x@below.{word}"})
+
+
+def _seed(text: str, rules: int = 0) -> bytes:
+    return bytes([rules]) + SEPARATOR + text.encode()
+
+
+HARNESS = Harness(
+    check,
+    seeds=[
+        _seed("example.com"),
+        _seed("@example.com", 1),
+        _seed("Jane+x@BÜCHER.example"),
+        _seed("prvs=1=jane@d", 2),
+        _seed("192.0.2.7"),
+        _seed("192.0.2.0/24", 1),
+        _seed("[2001:db8::1]"),
+        _seed("::ffff:192.0.2.1"),
+        _seed("<>"),
+        _seed(""),
+        _seed("ANY@example.com"),
+        _seed("#-bounce@x.example"),
+    ],
+    finds={
+        "an at sign alone": _seed("@"),
+        "a blank": _seed(" "),
+        "a dot": _seed("."),
+        "every address": _seed("::/0"),
+    },
+    words=[b"@", b"<", b">", b"<>", b".", b"ANY", b"[", b"]", b"::", b"/0", b"xn--", b"+", b"#", b"srs0="],
+)
