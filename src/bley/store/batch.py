@@ -90,10 +90,10 @@ def waits_until(queue: Iterable[Write | Read]) -> float:
 
 
 async def end_at(task: asyncio.Task[None], instant: float) -> bool:
-    """Wait for the end of the task, which is forced at the instant of the loop's clock. Return whether it has ended."""
+    """Wait for the end of the task, which is forced at the instant of the loop's clock. Return whether it was not."""
     seconds = instant - asyncio.get_running_loop().time()
     ended, _ = await asyncio.wait([task], timeout=max(seconds, 0))
     if not ended:
         task.cancel()
-        ended, _ = await asyncio.wait([task], timeout=_FORCED_END_SECONDS)
+        await asyncio.wait([task], timeout=_FORCED_END_SECONDS)
     return bool(ended)

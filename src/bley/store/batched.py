@@ -185,10 +185,12 @@ class BatchedStore:
         lost = await self._decisions.close(start + DECISIONS_SHARE * CLOSE_SECONDS)
         self._log_loss(lost)
         if not await end_at(asyncio.ensure_future(self._engine.close()), start + CLOSE_SECONDS):
-            _log.warning("store: %s: still at work after %g s, not waited for", self._engine.place, CLOSE_SECONDS)
+            what = "still at work after %g s, not waited for; it may write some of that yet"
+            _log.warning(f"store: %s: {what}", self._engine.place, CLOSE_SECONDS)
 
     def _log_loss(self, lost: Lost) -> None:
-        numbers = len(self._writes), *lost
+        is_at_work = self._worker and not self._worker.done()  # a thread, which cannot be stopped
+        numbers = len(self._writes) + (len(self._batch.writes) if is_at_work else 0), *lost
         if any(numbers):
             texts = map(quantity, numbers, ("write", "decision", "count"))
             _log.error("store: %s, %s and %s are lost, it did not take them in time", *texts)
@@ -315,6 +317,7 @@ class BatchedStore:
         self._reads.clear()
 
     def _come_back(self) -> None:
+        self._is_prepared = True  # also where the transaction was late, and the store thought to be away
         if len(self._writes) > MAX_BATCH:
             return  # first what was kept: reads would wait for it
         if self.is_down:

@@ -60,7 +60,7 @@ class AsyncRunner:
 
 
 class ThreadRunner:
-    """In a thread. Work that is cancelled is still waited for: it cannot be stopped, and may well be done."""
+    """In a thread. Work under way that is cancelled is still waited for: it cannot be stopped, and may well be done."""
 
     def __init__(self, database: sa.Engine) -> None:
         self._database = database
@@ -80,16 +80,22 @@ class ThreadRunner:
 
     async def close(self) -> None:
         """See Runner."""
-        await self.disconnect()
+        try:
+            await self.disconnect()
+        except asyncio.CancelledError:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            raise
         self._thread.shutdown()
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        job = self._thread.submit(work)
+        future = asyncio.wrap_future(job)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            await asyncio.wait([future])
-            future.exception()  # which nobody wants to know any more
+            if not job.cancel():
+                await asyncio.wait([future])
+                future.exception()  # which nobody wants to know any more
             raise
 
 

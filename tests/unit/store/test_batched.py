@@ -78,7 +78,7 @@ class FakeEngine:
         self.gate.set()
         self.prepare_gate.set()
         self.seconds, self.prepare_seconds = 0.0, 0.0
-        self.is_stubborn = False
+        self.is_stubborn, self.is_busy_when_closed = False, False
         self.at_work = 0
         self.slices: list[Purged] = []
         self.is_closed = False
@@ -175,6 +175,8 @@ class FakeEngine:
         raise NotImplementedError
 
     async def close(self) -> None:
+        if self.is_busy_when_closed:
+            await self.gate.wait()
         self.is_closed = True
 
     async def _work(self) -> None:
@@ -823,6 +825,45 @@ class TestClose:
         async with asyncio.timeout(1):
             await store.close()
         assert engine.is_closed
+
+    @pytest.mark.parametrize("work", ["record", "decision", "purge"])
+    async def test_it_does_not_wait_for_work_that_cannot_be_stopped(
+        self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture, work: str
+    ) -> None:
+        """A thread that waits for its disk. Nothing else is begun, and all that waits is counted."""
+        engine.is_stubborn, engine.is_busy_when_closed = True, True
+        engine.gate.clear()
+        purging = _start(_refused(store.purge(NOON, _LIFETIMES))) if work == "purge" else None
+        if work == "decision":
+            store.keep(_decision(1))
+            await _eventually(lambda: engine.at_work == 1)
+        store.record_later(_sighting(1))
+        for _ in range(3):
+            store.keep(_decision(2))
+        await _eventually(lambda: engine.at_work == 1)
+        async with asyncio.timeout(1.5):
+            await store.close()
+        decisions = 4 if work == "decision" else 3
+        told = [record.getMessage() for record in caplog.records]
+        assert f"store: 1 write, {decisions} decisions and {decisions} counts are lost" in told[-2]
+        assert "still at work" in told[-1]
+        engine.gate.set()
+        if purging:
+            purging.cancel()
+        await _turns()
+
+    async def test_decisions_are_written_though_the_last_write_was_late(
+        self, store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        engine.is_stubborn = True
+        engine.gate.clear()
+        await _refused(store.record(_sighting(1)))
+        store.keep(_decision(1))
+        closing = _start(store.close())
+        await _turns()
+        engine.gate.set()
+        await closing
+        assert len(engine.kept) == 1
 
     async def test_a_store_that_nobody_asked_closes(self, new_store: BatchedStore, engine: FakeEngine) -> None:
         await new_store.close()

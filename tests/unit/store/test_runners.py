@@ -157,6 +157,31 @@ class TestThread:
         await asyncio.sleep(0)
         assert caplog.messages == []
 
+    async def test_work_that_waits_behind_other_work_is_cancelled_at_once(self, thread_runner: ThreadRunner) -> None:
+        may_end = threading.Event()
+        working = asyncio.ensure_future(thread_runner.run(lambda _: may_end.wait(_PATIENCE_SECONDS)))
+        waiting = asyncio.ensure_future(thread_runner.run(_insert))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not working.done()
+        may_end.set()
+        assert await working
+
+    async def test_close_may_be_cancelled_while_work_goes_on(self, file: Path) -> None:
+        """And nothing is begun after that."""
+        runner, may_end = ThreadRunner(open_sqlite(file, read_only=False)), threading.Event()
+        working = asyncio.ensure_future(runner.run(lambda _: may_end.wait(_PATIENCE_SECONDS)))
+        await asyncio.sleep(0.01)
+        closing = asyncio.ensure_future(runner.close())
+        await asyncio.sleep(0.01)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        may_end.set()
+        assert await working
+
     async def test_close_ends_the_thread(self, file: Path) -> None:
         before = threading.active_count()
         runner = ThreadRunner(open_sqlite(file, read_only=False))
