@@ -28,6 +28,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.wire import encode_request
 from bley.database import Database, parse_database
 from bley.ports import utc_now
+from bley.privacy import PrivacyKey
 from bley.store.opening import open_engine
 from tests.integration.daemon import WAIT_SECONDS, Bley
 from tests.integration.database_server import PASSWORD, wait_until
@@ -654,6 +655,7 @@ async def fill(file: Path) -> None:
     record = Record(Status.GREYLISTED, utc_now(), utc_now())
     known = [Triplet("198.51.100.0/24", "a@example.com", f"known{number:04}@example.org") for number in range(RECORDS)]
     await engine.unite([(triplet, record) for triplet in known], utc_now(), Lifetimes())
+    await engine.claim_key(PrivacyKey().check)
     await engine.close()
 
 

@@ -17,7 +17,7 @@ from bley.core.errors import StoreError
 from bley.core.mail import Triplet
 from bley.store.engine import ANSWER_SECONDS
 from bley.store.sql_schema import triplets
-from bley.store.sqlite_file import check_file
+from bley.store.sqlite_file import check_file, make_files_private
 
 __all__ = ["VALUE_ERRORS", "Dialect", "Mysql", "Postgresql", "Sqlite", "printable", "words_of"]
 
@@ -76,6 +76,9 @@ class Dialect:
     def check(self, connection: sa.Connection) -> None:
         """Raise StoreError when this database can never be the store."""
 
+    def make_private(self, connection: sa.Connection) -> None:
+        """Take what an earlier program left here from all other users of the machine."""
+
     def begin(self, connection: sa.Connection, *, writes: bool) -> None:
         """Begin the transaction."""
         connection.begin()
@@ -128,6 +131,11 @@ class Sqlite(Dialect):
             connection.exec_driver_sql(self.find, (to_json(triplets).decode(),)).scalar_one()
         )
         return found
+
+    def make_private(self, connection: sa.Connection) -> None:
+        """See Dialect. A file with tables is bley 2's, which all could read; an empty one may be the operator's."""
+        if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
+            make_files_private(Path(self.place))
 
     def begin(self, connection: sa.Connection, *, writes: bool) -> None:
         """A transaction that will write takes the lock at once: one that read before could not wait for it."""

@@ -88,6 +88,8 @@ class SqlEngine:
         with self._dialect.locked(connection):
             is_new = self._version(connection) == 0  # another node may have been faster
             is_empty = not sa.inspect(connection).has_table(triplets.name)
+            if is_new:
+                self._dialect.make_private(connection)
             METADATA.create_all(connection)
             self._rename_columns_of_version_1(connection)
             if is_new:

@@ -1,6 +1,7 @@
 """SQLite's file: opened, and never taken for another one that stands in its place."""
 
 import contextlib
+import logging
 import sqlite3
 import time
 from pathlib import Path
@@ -10,7 +11,9 @@ import sqlalchemy as sa
 
 from bley.durable_files import create_private
 
-__all__ = ["check_file", "open_sqlite", "sqlite_uri"]
+__all__ = ["check_file", "make_files_private", "open_sqlite", "sqlite_uri"]
+
+_log = logging.getLogger(__name__)
 
 _LOCK_SECONDS = 0.5
 """How long SQLite waits for another process's lock before the transaction fails."""
@@ -70,6 +73,16 @@ def check_file(connection: sa.Connection, file: Path) -> None:
     """Raise OSError when the connection's file is not the one of this name any more."""
     if connection.info.get("file") != _identity(file):
         raise FileNotFoundError("the file was moved away, or another put in its place")
+
+
+def make_files_private(file: Path) -> None:
+    """Let only its owner read and write the file, and what SQLite has beside it (sqlite.org/tempfiles.html, 2.2)."""
+    try:
+        for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                file.with_name(name).chmod(0o600)
+    except OSError as error:
+        _log.warning("store: other users may read %s: %s; `chmod 600` it and its -wal and -shm", file, error.strerror)
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

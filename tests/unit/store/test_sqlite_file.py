@@ -106,6 +106,17 @@ async def test_only_its_owner_may_read_it(file: Path) -> None:
     assert modes == {"bley.db": 0o600, "bley.db-wal": 0o600, "bley.db-shm": 0o600}
 
 
+async def test_that_of_bley_2_becomes_private_when_it_is_taken_over(file: Path) -> None:
+    """With what SQLite has beside it; bley 2 made it with the umask's rights. What is allowed later stays."""
+    with contextlib.closing(sqlite3.connect(file)) as old:
+        old.execute("CREATE TABLE bley_status (ip TEXT)")
+    for before, after in ((0o644, 0o600), (0o640, 0o640)):
+        os.chmod(file, before)  # noqa: PTH101 (which the loop may do)
+        async with _engine(file) as engine:
+            await engine.transact([_SIGHTING], [])
+            assert _modes(file) == {"bley.db": after, "bley.db-wal": after, "bley.db-shm": after}
+
+
 async def test_one_that_is_there_keeps_its_mode(file: Path) -> None:
     """A group may have been let in."""
     _make_empty(file, 0o640)
