@@ -28,7 +28,7 @@ STOREYS = [
     ["config", "metrics", "pacing", "log_sinks", "log_sockets"],
     ["web_password", "setting_types"],
     ["database", "privacy"],
-    ["ports", "durable_files"],
+    ["ports", "durable_files", "operator_files"],
     ["core"],
     ["__init__"],
 ]

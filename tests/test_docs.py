@@ -178,6 +178,7 @@ _OPERATORS_OWN = (
         "stats.py",
         "worker_process.py",
         "log_sinks.py",
+        "operator_files.py",
         "web/chart.py",
         "core/scores.py",
         "core/list_syntax.py",

@@ -24,6 +24,8 @@ from bley.setting_types import (
     Days,
     DnsLists,
     FileMode,
+    FileName,
+    FileNames,
     Hosts,
     Listeners,
     Minutes,
@@ -34,7 +36,6 @@ from bley.setting_types import (
     Seconds,
     Servers,
     Threshold,
-    Words,
     Workers,
     shown_duration,
     split_place,
@@ -60,8 +61,8 @@ class Settings(BaseModel):
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 1337
     listen_mode: FileMode = 0o660
     workers: Workers = 1
-    pid_file: str = ""
-    log_file: str = "-"
+    pid_file: FileName = ""
+    log_file: FileName = "-"
     log_format: Literal["text", "json"] = "text"
     reject_msg: Annotated[str, template("wait", "reason"), Field(min_length=1)] = "greylisted, try again later"
     greylist_header: Annotated[str, template("delta", "version", "hostname", "date")] = (
@@ -69,18 +70,18 @@ class Settings(BaseModel):
     )
     database: Annotated[str, Field(repr=False)] = ""
     dbtype: DbType = "sqlite3"
-    dbhost: str = "localhost"
+    dbhost: FileName = "localhost"
     dbport: Annotated[int, Field(ge=0, le=65535)] = 0
-    dbname: Annotated[str, Field(min_length=1)] = "bley.db"
-    dbpath: str = ""
+    dbname: Annotated[FileName, Field(min_length=1)] = "bley.db"
+    dbpath: FileName = ""
     dbuser: str = "bley"
     dbpass: Annotated[str, Field(repr=False)] = ""
-    dbpass_file: str = ""
+    dbpass_file: FileName = ""
     dbtls: Tls = "off"
-    dbtls_ca: str = ""
-    whitelist_recipients_file: Words = ("whitelist_recipients",)
-    whitelist_clients_file: Words = ("whitelist_clients",)
-    whitelist_senders_file: Words = ("whitelist_senders",)
+    dbtls_ca: FileName = ""
+    whitelist_recipients_file: FileNames = ("whitelist_recipients",)
+    whitelist_clients_file: FileNames = ("whitelist_clients",)
+    whitelist_senders_file: FileNames = ("whitelist_senders",)
     trusted_networks: Networks = (IPv4Network("127.0.0.0/8"), IPv6Network("::1"))
     dnsbls: DnsLists = parse_dns_lists("zen.spamhaus.org=127.0.0.[2..11], bl.spamcop.net=127.0.0.2")
     dnswls: DnsLists = parse_dns_lists("list.dnswl.org=127.0.[0..255].[1..3]")
@@ -103,7 +104,7 @@ class Settings(BaseModel):
     purge_bad_days: Annotated[Days, Field(validate_default=True)] = timedelta(days=10)
     log_days: Days = timedelta(days=30)
     privacy: Literal["off", "keyed-hash"] = "off"
-    privacy_key_file: str = "bley.key"
+    privacy_key_file: FileName = "bley.key"
     cache_valid: Seconds = timedelta(seconds=60)
     cache_size: Annotated[int, Field(ge=0)] = 100_000
     exim_workaround: Boolean = False
@@ -111,11 +112,11 @@ class Settings(BaseModel):
     on_store_error: Literal["pass", "defer"] = "pass"
     web_hosts: Hosts = ()
     web_proxy: Proxies = ()
-    web_password_file: str = ""
-    web_tls_cert: str = ""
-    web_tls_key: str = ""
+    web_password_file: FileName = ""
+    web_tls_cert: FileName = ""
+    web_tls_key: FileName = ""
     web_listen: str = "127.0.0.1:1338"
-    destdir: str = ""
+    destdir: FileName = ""
 
     @field_validator("database")
     @classmethod
@@ -250,7 +251,8 @@ class Settings(BaseModel):
 def show(settings: Settings) -> str:
     """All settings as a file that means the same; a password is not shown."""
     texts = {key: _text(key, getattr(settings, key)) for key in Settings.model_fields}
-    return "[bley]\n" + "".join(f"{key} = {text}".rstrip() + "\n" for key, text in texts.items())
+    lines = (f"{key} = {text}".rstrip() for key, text in texts.items())
+    return "[bley]\n" + "".join(line.replace("\n", "\n    ") + "\n" for line in lines)  # a value goes on indented
 
 
 def _text(key: str, value: object) -> str:

@@ -19,6 +19,7 @@ from bley.core.exemptions import ClientExemptions, MailExemptions, read_clients,
 from bley.core.list_syntax import hide_keys
 from bley.core.triplet import TripletRules
 from bley.database import hide_password, read_password
+from bley.operator_files import read_text
 from bley.privacy import PrivacyKey, load_key
 from bley.web_password import PasswordHash, read_password_hash
 
@@ -139,7 +140,7 @@ def _read_ini(file: Path) -> tuple[dict[str, str], dict[str, int]]:
     """The keys of section [bley] with their texts, and the line on which each stands."""
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_text(file, "utf-8-sig")
         parser.read_string(text, str(file))
     except OSError as error:
         raise SettingsError([Fault(str(file), 0, f"cannot be read: {error.strerror}")]) from error
@@ -294,7 +295,7 @@ def _list_files(settings: Settings, key: str, folder: Path, place: Fault) -> lis
     for name in getattr(settings, key):
         path = folder / name
         try:
-            texts.append((str(path), path.read_text(encoding="utf-8-sig")))
+            texts.append((str(path), read_text(path, "utf-8-sig")))
         except FileNotFoundError:
             if getattr(settings, key) != Settings.model_fields[key].default:
                 faults.append(Fault(place.file, place.line, f"{key}: there is no file {path}"))

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
+from bley.operator_files import check_name, read_text
+
 __all__ = [
     "DEFAULT_PORTS",
     "Database",
@@ -80,6 +82,8 @@ class Database:
         """How connections are encrypted; None: not at all. Raises OSError when the authorities cannot be read."""
         if self.tls == "off":
             return None
+        if self.ca_file:
+            read_text(Path(self.ca_file), errors="replace")  # OpenSSL would wait for the writer of a FIFO
         context = ssl.create_default_context(cafile=self.ca_file or None)
         if self.tls == "on":
             context.check_hostname = False
@@ -97,7 +101,7 @@ def parse_database(url: str) -> Database:
     if dbtype == "sqlite3":
         if not rest.startswith("/") or not rest.strip("/") or "\n" in rest:
             raise ValueError("names no file: write sqlite:///bley.db, or sqlite:////var/lib/bley/bley.db")
-        return Database(file=Path(unquote(rest.removeprefix("/"))).absolute())
+        return Database(file=Path(check_name(unquote(rest.removeprefix("/")))).absolute())
     if re.search(r"\s", url):
         raise ValueError("has white space in it: write a space as %20")
     # Cut at the last @, so that a password may have any sign; urlsplit would cut it at / ? and #.
@@ -117,12 +121,12 @@ def parse_database(url: str) -> Database:
     return Database(
         dbtype=dbtype,
         hosts=() if "socket" in options else tuple(_host(place, port) for place in places.split(",")),
-        socket=options.get("socket", ""),
+        socket=check_name(options.get("socket", "")),
         name=name,
         user=unquote(user),
         password=unquote(password),
         tls=_tls(options.get("tls", "verify" if scheme in _TLS_SCHEMES else "off")),
-        ca_file=options.get("ca", ""),
+        ca_file=check_name(options.get("ca", "")),
         redis_kind=redis_kind,
         master=master,
     )
@@ -138,7 +142,7 @@ def hide_password(url: str) -> str:
 def read_password(file: Path) -> str:
     """The first line of the file. Raises ValueError when it cannot be read."""
     try:
-        return file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+        return read_text(file).partition("\n")[0]
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -172,6 +176,8 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
 def _name(path: str, dbtype: DbType, redis_kind: RedisKind) -> tuple[str, str]:
     """Sentinel's name of the server, and the database."""
     names = [unquote(name) for name in path.split("/") if name]
+    if "\0" in unquote(path):
+        raise ValueError("has a NUL character in a name")
     master = ""
     if redis_kind == "sentinel":
         if not names:

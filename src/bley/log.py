@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bley.core.decision import Decision
+from bley.core.escapes import code_of
 from bley.core.greylist import Standing
 from bley.core.mail import RawRequest, Request
 from bley.core.policy import Reason
@@ -189,7 +190,7 @@ def _text(fields: Mapping[str, str]) -> str:
 def _safe(value: str, unsafe: re.Pattern[str] = _UNSAFE) -> str:
     if value.isprintable() and not unsafe.search(value):
         return value
-    return "".join(_code(character) if _is_unsafe(character, unsafe) else character for character in value)
+    return "".join(code_of(character) if _is_unsafe(character, unsafe) else character for character in value)
 
 
 def printable(text: str) -> str:
@@ -199,9 +200,3 @@ def printable(text: str) -> str:
 
 def _is_unsafe(character: str, unsafe: re.Pattern[str]) -> bool:
     return not character.isprintable() or unsafe.match(character) is not None
-
-
-def _code(character: str) -> str:
-    """A backslash code, `\\x0a` or `\\u2028`, for any character."""
-    number = ord(character)
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
 from bley.durable_files import create_private
+from bley.operator_files import read_text
 
 __all__ = ["PrivacyKey", "check_value", "load_key", "read_key"]
 
@@ -85,10 +86,10 @@ def read_key(file: Path) -> bytes | None:
     Raises SettingsError when the file cannot be read, or has no key.
     """
     try:
-        text = file.read_text(encoding="ascii").strip()
+        text = read_text(file, "ascii").strip()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([Fault("privacy_key_file", 0, f"{file} cannot be read: {error}")]) from error
     if not re.fullmatch(f"[0-9a-fA-F]{{{2 * _KEY_BYTES}}}", text):
         what = f"{file} has no key: write {2 * _KEY_BYTES} hexadecimal digits, those of the store's other nodes"

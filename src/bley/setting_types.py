@@ -10,17 +10,20 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Address, ip_address
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from bley.core.dnslists import DnsList, parse_dns_lists
 from bley.core.mail import Address, Network, parse_network, unmapped
 from bley.core.scores import MOST, Scores, parse_scores
+from bley.operator_files import check_name
 
 __all__ = [
     "Boolean",
     "Days",
     "DnsLists",
     "FileMode",
+    "FileName",
+    "FileNames",
     "Hosts",
     "Listeners",
     "Minutes",
@@ -157,7 +160,11 @@ def _listener(word: str) -> str:
     try:
         return str(_address(word))
     except ValueError:
-        return word
+        return check_name(word)
+
+
+def _file_names(text: str) -> tuple[str, ...]:
+    return tuple(map(check_name, _split(text)))
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -214,6 +221,8 @@ Seconds = Annotated[timedelta, _duration_in("s")]
 Minutes = Annotated[timedelta, _duration_in("m")]
 Days = Annotated[timedelta, _duration_in("d")]
 Boolean = Annotated[bool, _from_text(_boolean)]
+FileName = Annotated[str, AfterValidator(check_name)]
+FileNames = Annotated[tuple[str, ...], _from_text(_file_names)]
 Listeners = Annotated[tuple[str, ...], _from_text(_listeners)]
 Words = Annotated[tuple[str, ...], _from_text(_split)]
 Networks = Annotated[tuple[Network, ...], _from_text(_networks)]

@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import unicodedata
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
 from bley.durable_files import create_private, replacing
+from bley.operator_files import read_text
 
 __all__ = [
     "SHORTEST_PASSWORD",
@@ -89,9 +89,8 @@ def parse_password_hash(text: str) -> PasswordHash:
 def read_password_hash(file: Path) -> PasswordHash:
     """The hash in the file. Raises OSError when it cannot be read, SettingsError when it has none, or others can."""
     remedy = f"make it with `bley web-password {file}`"
-    with file.open(encoding="utf-8", errors="replace") as opened:
-        mode = os.fstat(opened.fileno()).st_mode
-        lines = [(number, line.strip()) for number, line in enumerate(opened, start=1) if line.strip()]
+    text = read_text(file, errors="replace")
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if len(lines) != 1:
         number = lines[1][0] if lines else 1
         raise SettingsError([Fault(str(file), number, f"has not one line with a hash: {remedy}")])
@@ -100,7 +99,7 @@ def read_password_hash(file: Path) -> PasswordHash:
         password = parse_password_hash(line)
     except ValueError as error:
         raise SettingsError([Fault(str(file), number, f"{error}: {remedy}")]) from error
-    if mode & _OTHERS:
+    if file.stat().st_mode & _OTHERS:
         raise SettingsError([Fault(str(file), 0, f"is open to everybody: chmod o= {file}")])
     return password
 

@@ -1,5 +1,6 @@
 """Reading bley.conf and its list files: all of it right, or every fault with file and line."""
 
+import os
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bley import config_file
+from bley import config_file, operator_files
 from bley.config import Settings, show
 from bley.config_file import find_file, load
 from bley.core.advice import ListFile, ListFiles
@@ -215,6 +216,73 @@ def test_dead_lists_are_noted_with_line_and_alternative(tmp_path: Path) -> None:
     )
     assert configuration.notes[4].endswith("; it is not asked: take list.dnswl.org instead")
     assert len(configuration.settings.dnsbls) == 5
+
+
+_PATHS = [
+    *("pid_file", "log_file", "dbpath", "dbname", "dbpass_file", "dbtls_ca", "privacy_key_file", "destdir"),
+    *("whitelist_clients_file", "whitelist_senders_file", "whitelist_recipients_file"),
+    *("web_password_file", "web_tls_cert", "web_tls_key"),
+]
+
+
+@pytest.mark.parametrize("key", [*_PATHS, "listen_addr"])
+@pytest.mark.parametrize(
+    ("name", "shown", "why"),
+    [
+        ("a\0b", r"a\x00b", "has a NUL character"),
+        ("x." * 128, "x." * 128, "is too long for a file"),
+        ("a/" * 2048 + "b", "a/" * 2048 + "b", "is too long for a file"),
+    ],
+    ids=["NUL", "long", "deep"],
+)
+def test_a_name_that_no_file_can_have_is_refused_with_its_line(
+    key: str, name: str, shown: str, why: str, tmp_path: Path
+) -> None:
+    before = "web_tls_cert = a\n" if key == "web_tls_key" else "\n"
+    file = _write(tmp_path, bley=f"{before}{key} = {name}\n")
+    assert _fault(file).startswith(f"{file}:3: {key} = {shown}: {why}")
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        "sqlite:///%00/x",
+        "sqlite:///" + "x." * 128,
+        "mysql://bley@/bley?socket=/a%00b",
+        "mysql://bley@h/a%00b",
+        "pgsql://h/bley?tls=verify&ca=%00",
+    ],
+)
+def test_a_database_that_no_file_can_be_is_refused_with_its_line(database: str, tmp_path: Path) -> None:
+    file = _write(tmp_path, bley=f"database = {database}\n")
+    assert _fault(file).startswith(f"{file}:2: database = {database}: ")
+
+
+@pytest.mark.parametrize("key", [*_PATHS[-6:-3], "web_password_file", "dbpass_file"])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("fifo", "it is no file"), ("/dev/zero", "it has more than 1 MB"), (".", "Is a directory")],
+)
+def test_what_never_ends_is_not_waited_for(
+    key: str, name: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start, `check-config` and a reload would hang."""
+    monkeypatch.setattr(operator_files, "LONGEST_FILE", 1 << 20)
+    os.mkfifo(tmp_path / "fifo")
+    assert why in _fault(_write(tmp_path, bley=f"{key} = {name}\n"))
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "a\u202eb", "\x9b1m", "\x07"])
+def test_what_a_fault_quotes_commands_no_terminal(name: str, tmp_path: Path) -> None:
+    """The name of a section or key, a value, and a line of a list file."""
+    file = tmp_path / "bley.conf"
+    begun = "[bley]\n"
+    for text in (f"[{name}]\n", f"{begun}[{name}]\n", f"{begun}{name} = 1\n", f"{begun}workers = {name}\n", name):
+        file.write_text(text, encoding="utf-8")
+        assert _fault(file).isprintable()
+    _write(tmp_path, bley="", whitelist_clients=f"a {name}\n")
+    assert _fault(file).isprintable()
+    assert "\\" in _fault(file)
 
 
 class TestWebPassword:

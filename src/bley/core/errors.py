@@ -17,6 +17,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from bley.core.escapes import shown_text
+
 __all__ = [
     "BleyError",
     "Breach",
@@ -36,7 +38,10 @@ class BleyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing the operator must mend, and where: `line` counts from 1, 0 is the whole file."""
+    """One thing the operator must mend, and where: `line` counts from 1, 0 is the whole file.
+
+    As a string it can be shown: what it quotes may come from anybody's file.
+    """
 
     file: str
     line: int
@@ -44,7 +49,7 @@ class Fault:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.text}"
+        return shown_text(f"{place}: {self.text}", kept="\n")
 
 
 class SettingsError(BleyError):

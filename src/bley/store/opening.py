@@ -167,4 +167,6 @@ def _ssl_context(database: Database) -> Any:
     try:
         return database.ssl_context
     except OSError as error:
-        raise SettingsError([Fault("dbtls_ca", 0, f"{database.ca_file} cannot be read: {error}")]) from error
+        raise SettingsError(
+            [Fault("dbtls_ca", 0, f"{database.ca_file} cannot be read: {error.strerror or error}")]
+        ) from error

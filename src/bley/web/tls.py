@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bley.config_file import Configuration
 from bley.core.errors import Fault, SettingsError
+from bley.operator_files import read_text
 
 __all__ = ["Certificate", "certificate_of"]
 
@@ -27,10 +28,9 @@ class Certificate:
         for key, file in (("web_tls_cert", self._file), ("web_tls_key", self._key_file)):
             try:
                 if file:
-                    file.read_bytes()
-            except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-                why = error.strerror if isinstance(error, OSError) else error
-                raise SettingsError([Fault(key, 0, f"{file} cannot be read: {why}")]) from error
+                    read_text(file, errors="replace")
+            except OSError as error:
+                raise SettingsError([Fault(key, 0, f"{file} cannot be read: {error.strerror}")]) from error
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
             # Without a password, which would else be asked for on the terminal.

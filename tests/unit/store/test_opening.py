@@ -133,7 +133,7 @@ class TestAuthorities:
     async def test_a_file_that_is_missing(self, server: str, tls: str, tmp_path: Path) -> None:
         file = tmp_path / "ca.pem"
         fault = await _fault(self._url(server, tls, file))
-        assert fault == f"dbtls_ca: {file} cannot be read: [Errno 2] No such file or directory"
+        assert fault == f"dbtls_ca: {file} cannot be read: No such file or directory"
 
     @pytest.mark.parametrize("server", SERVERS)
     async def test_a_file_that_is_none(self, server: str, tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""Reading the files that the operator names: settings, lists, passwords, keys.
+
+A name may be wrong in ways that would hold up a start or a reload for good: a FIFO that nobody writes to, a device that
+never ends. So only what ends is read, and only so much.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+__all__ = ["LONGEST_FILE", "check_name", "read_text"]
+
+LONGEST_FILE = 64 * 1024 * 1024
+"""Bytes: a list file of a million lines has some 20 MB."""
+
+
+_LONGEST_NAME = 255
+"""Bytes of each part of a file's name, and below, of all of it with the final NUL (limits.h)."""
+_LONGEST_PATH = 4095
+
+
+def check_name(name: str) -> str:
+    """Return the name of a file as it is. Raises ValueError when no file can have it."""
+    if "\0" in name:
+        raise ValueError("has a NUL character, which no file's name has")
+    try:
+        encoded = os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise ValueError("has characters that no file's name has here") from error
+    if len(encoded) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in encoded.split(b"/")):
+        raise ValueError(f"is too long for a file: {_LONGEST_PATH} bytes at most, {_LONGEST_NAME} between slashes")
+    return name
+
+
+def read_text(file: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """Return the text of a file, with LF for every line end.
+
+    Raises OSError, also for a name that can be none, what is no file, and a file that is too large, and
+    UnicodeDecodeError.
+    """
+    data = _read(file)
+    return data.decode(encoding, errors).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        # Without waiting: for a writer, where it is a FIFO.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except ValueError as error:  # NUL in the name, or characters that the system's encoding does not have
+        raise OSError(errno.EINVAL, "no file can have this name") from error
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
+            raise OSError(errno.EINVAL, "it is no file", str(file))
+        with os.fdopen(descriptor, "rb", closefd=False) as opened:
+            data = opened.read(LONGEST_FILE + 1) or b""
+    finally:
+        os.close(descriptor)
+    if len(data) > LONGEST_FILE:
+        raise OSError(errno.EFBIG, f"it has more than {LONGEST_FILE // 1024 // 1024} MB", str(file))
+    return data

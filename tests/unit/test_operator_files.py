@@ -1,0 +1,76 @@
+"""The operator's files are read, if they end and are not too large; whatever they are, nothing waits."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from bley import operator_files
+from bley.operator_files import check_name, read_text
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b"", ""), (b"a\nb", "a\nb"), (b"a\r\nb\rc\n", "a\nb\nc\n"), (b"\xef\xbb\xbf\xc3\xbc", "\u00fc")],
+)
+def test_a_text_with_any_line_ends(tmp_path: Path, content: bytes, text: str) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert read_text(tmp_path / "file", "utf-8-sig") == text
+
+
+def test_a_link_and_the_empty_device_are_files(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a")
+    (tmp_path / "link").symlink_to("file")
+    assert read_text(tmp_path / "link") == "a"
+    assert read_text(Path("/dev/null")) == ""
+
+
+def _why(file: Path) -> str:
+    with pytest.raises(OSError, match=r".") as caught:
+        read_text(file)
+    return caught.value.strerror or ""
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A FIFO has no writer: to open it would wait for one."""
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(tmp_path / "socket"))
+        assert _why(tmp_path / "socket") == "No such device or address"
+    assert _why(tmp_path / "fifo") == "it is no file"
+    assert _why(tmp_path) == "Is a directory"
+    assert _why(tmp_path / "missing") == "No such file or directory"
+    assert _why(tmp_path / ("x" * 256)) == "File name too long"
+    assert _why(Path("a\0b")) == _why(Path("a\ud800b")) == "no file can have this name"
+
+
+def test_no_descriptor_is_left(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        _why(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator_files, "LONGEST_FILE", 1 << 20)
+    assert _why(Path("/dev/zero")) == "it has more than 1 MB"
+
+
+def test_just_so_many_bytes_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator_files, "LONGEST_FILE", 10)
+    (tmp_path / "file").write_text("x" * 10)
+    assert read_text(tmp_path / "file") == "x" * 10
+    (tmp_path / "file").write_text("x" * 11)
+    assert "more than" in _why(tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["", "a", "/var/lib/b\u00fc", "x" * 255, "/".join(["x" * 200] * 20), "a\nb"])
+def test_a_name_that_a_file_can_have(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\0", "a\ud800", "x" * 256, "\u00fc" * 128, "a/" + "x" * 256, "x/" * 2048])
+def test_a_name_that_none_can_have(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^(has|is) "):
+        check_name(name)
