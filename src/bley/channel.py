@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bley.config_file import Configuration
-from bley.core.errors import Fault
+from bley.core.errors import BleyError, Fault
 from bley.state_report import StateReport
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Commit",
     "Discard",
     "Done",
+    "GarbledError",
     "Question",
     "Refused",
     "Reload",
@@ -39,6 +40,12 @@ __all__ = [
 ]
 
 _LENGTH_BYTES = 4
+_MOST_BYTES = 1 << 28
+"""Of a message. A configuration with a million list entries has less; four letters, taken for a length, are more."""
+
+
+class GarbledError(BleyError):
+    """What came is no message: something else was written to the socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +115,18 @@ class Channel:
             self._writer.write(len(data).to_bytes(_LENGTH_BYTES) + data)
 
     async def receive(self) -> Question | Answer:
-        """What the other end says next. Raises EOFError when it has gone."""
+        """What the other end says next. Raises EOFError when it has gone, GarbledError when it is no message."""
         try:
             length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES))
-            message: Question | Answer = pickle.loads(await self._reader.readexactly(length))
+            if length > _MOST_BYTES:
+                raise GarbledError(f"a message of {length} bytes")
+            data = await self._reader.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise EOFError("the other end has gone") from error
+        try:
+            message: Question | Answer = pickle.loads(data)
+        except Exception as error:  # what is no pickle may raise anything
+            raise GarbledError(f"no message: {error!r}") from error
         return message
 
     async def close(self) -> None:

@@ -37,14 +37,14 @@ class Daemon:
         settings = self._configuration.settings
         self._serving = Serving(self._configuration, self._clock, purges=True)
         self._web = WebPlace(self, self._configuration, clock=self._clock)
-        stopping = asyncio.Event()
-        self._handle_signals(stopping)
+        self._stopping = asyncio.Event()
+        self._handle_signals()
         try:
             await self._serving.open()
             await self._listen(settings)
             with pid_file(settings.pid_file):
                 ready()
-                await self._serve(stopping)
+                await self._serve()
         finally:
             systemd.notify("STOPPING=1")
             await self._serving.close()
@@ -72,22 +72,24 @@ class Daemon:
         """Of its one process."""
         return {"main": os.getpid()}
 
-    async def _serve(self, stopping: asyncio.Event) -> None:
+    async def _serve(self) -> None:
         self._serving.begin_chores()
         feeding = asyncio.create_task(keep_on(systemd.feed_watchdog))
         systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
-        await stopping.wait()
+        await self._stopping.wait()
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
 
-    def _handle_signals(self, stopping: asyncio.Event) -> None:
+    def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
+            loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
 
     def _reload(self) -> None:
         """Read settings and lists again, and take all of them, or none."""
+        if self._stopping.is_set():
+            return  # there is nothing any more that would take them
         with keeping_old():
             new = read_again(self._load, self._configuration)
             change = prepare(

@@ -4,6 +4,7 @@ Each sink holds its descriptor in an object that has no number once it is closed
 that the system has given to somebody else since.
 """
 
+import errno
 import io
 import os
 import select
@@ -163,7 +164,7 @@ class StandardOutput(Stream):
     """The pipe, socket, terminal or device that standard output is. It stays open for others."""
 
     def __init__(self) -> None:
-        given = sys.stdout.fileno()
+        given = _standard_output()
         mode = os.fstat(given).st_mode
         unshared = _unshared(given) if stat.S_ISFIFO(mode) else None
         if stat.S_ISSOCK(mode):
@@ -173,49 +174,56 @@ class StandardOutput(Stream):
 
 
 def standard_output() -> Sink:
-    """Whatever it is."""
-    given = sys.stdout.fileno()
+    """Whatever it is. Raises OSError when there is none."""
+    given = _standard_output()
     if stat.S_ISREG(os.fstat(given).st_mode):
         return RegularFile(_written(given, closefd=False))
     return StandardOutput()
+
+
+def _standard_output() -> int:
+    if sys.stdout is None:  # it was closed before bley was started
+        raise OSError(errno.EBADF, "there is no standard output")
+    return sys.stdout.fileno()
 
 
 class File(_Lines):
     """A file, created where there is none, and opened again when it was rotated; or a FIFO or device."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
-        self._open: RegularFile | Stream = _opened(name)
+        self._path = Path(name)
+        self._reopen()
+
+    def _reopen(self) -> None:
+        descriptor = os.open(self._path, _FLAGS, _MODE)
+        file = _written(descriptor)
+        self._opened = os.fstat(descriptor)
+        self._sink = RegularFile(file) if stat.S_ISREG(self._opened.st_mode) else Stream(file)
 
     @property
     def is_behind(self) -> bool:
         """See Sink."""
-        return self._open.is_behind
+        return self._sink.is_behind
 
     def write(self, lines: Sequence[str]) -> int:
         """See Sink."""
         try:
-            is_there = os.path.samestat(Path(self._name).stat(), os.fstat(self._open.fileno()))
+            is_there = os.path.samestat(self._path.stat(), self._opened)
         except FileNotFoundError:
             is_there = False
         if not is_there:  # it was rotated
-            old, self._open = self._open, _opened(self._name)
+            old = self._sink
+            self._reopen()
             old.close()
-        return self._open.write(lines)
+        return self._sink.write(lines)
 
     def fileno(self) -> int:
         """See Sink."""
-        return self._open.fileno()
+        return self._sink.fileno()
 
     def close(self) -> None:
         """See Sink."""
-        self._open.close()
-
-
-def _opened(name: str) -> RegularFile | Stream:
-    descriptor = os.open(name, _FLAGS, _MODE)
-    file = _written(descriptor)
-    return RegularFile(file) if stat.S_ISREG(os.fstat(descriptor).st_mode) else Stream(file)
+        self._sink.close()
 
 
 def _written(descriptor: int, *, closefd: bool = True) -> io.FileIO:

@@ -32,6 +32,8 @@ from bley.uncached import DnspythonResolver
 
 __all__ = ["Dns", "Serving"]
 
+_STORE_TIME = timedelta(seconds=1)
+"""What the store may take of a request, between its checks and the lists' own words."""
 _PURGE_SECONDS = 1800
 _NEWS_SECONDS = 20
 """How long another node, or a command, waits until it is heard here; less than a minute was promised."""
@@ -136,7 +138,7 @@ class Serving:
             dns.follow()
             self._service.switch(rules)
             self.server.closes_after_answer = new.settings.exim_workaround
-            self._retire(old_dns, 2 * old.check_timeout)
+            self._retire(old_dns, 2 * old.check_timeout + _STORE_TIME)
             self._warn_of_system_servers()
 
         return Prepared(commit, lambda: self._retire(dns, timedelta(0)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 from bley import systemd
-from bley.channel import Answer, Assignment, Channel, Question, Refused
+from bley.channel import Answer, Assignment, Channel, GarbledError, Question, Refused
 from bley.core.errors import BleyError, SettingsError
 
 __all__ = ["Patience", "WorkerGoneError", "WorkerProcess", "in_words"]
@@ -20,6 +21,9 @@ _LONG_LIFE_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _REAP_SECONDS = 10.0
 """From the end of its channel to the end of the process."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class WorkerGoneError(BleyError):
@@ -103,12 +107,17 @@ class WorkerProcess:
 
     async def _listen(self) -> int:
         channel = await self._channel
-        with contextlib.suppress(EOFError):
+        try:
             while True:
                 answer = await channel.receive()
                 answered = self._questions.popleft()
                 if not answered.done():  # else it was waited for too long
                     answered.set_result(answer)  # type: ignore[arg-type] # a worker only answers
+        except EOFError:
+            pass
+        except (GarbledError, IndexError) as error:  # IndexError: nothing was asked
+            _log.error("%s does not answer what it is asked (%s): it is killed", self, error)
+            self.kill()
         await channel.close()
         status = await asyncio.to_thread(self._reap)
         for answered in self._questions:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -173,6 +174,47 @@ def test_a_store_that_cannot_be_opened_does_not_prevent_the_start(tmp_path: Path
         bley.wait_log("reason=known")
         assert exchange(bley.port, BAD._replace(sender="stranger@example.com")) == DEFERRED
     assert bley.log().count("answering by on_store_error") == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_standard_streams_that_were_closed_are_nobody_s_number(workers: int, tmp_path: Path) -> None:
+    """Else what is printed would go to the database, or to a connection."""
+    log = tmp_path / "own.log"
+    bley = Bley(tmp_path, workers=workers, log_file=log)
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *BLEY, "serve", "-c", str(bley.file)]
+    with subprocess.Popen(closing) as process:
+        end = time.monotonic() + WAIT_SECONDS
+        while not log.exists() or "listens on" not in log.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == (workers if workers > 1 else 0)
+        for pid in (process.pid, *children):
+            assert [str(Path(f"/proc/{pid}/fd/{number}").readlink()) for number in range(3)] == ["/dev/null"] * 3
+        process.terminate()
+
+
+def test_a_reload_without_descriptors_left_is_refused_and_bley_goes_on(tmp_path: Path) -> None:
+    with Bley(tmp_path, reject_msg="old words") as bley, socket.create_connection(("127.0.0.1", bley.port)) as peer:
+        exchange(bley.port, GOOD)
+        before = resource.prlimit(bley.process.pid, resource.RLIMIT_NOFILE)
+        bley.write_settings(reject_msg="new words")
+        for limit in (3, before[0]):  # so many that none is left, and enough
+            resource.prlimit(bley.process.pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+            bley.reload()
+            peer.sendall(encode_request(BAD))
+            words = b"old words" if limit == 3 else b"new words"
+            assert peer.recv(4096) == b"action=DEFER_IF_PERMIT " + words + b"\n\n"
+        assert "Too many open files" in bley.log()
+
+
+@pytest.mark.parametrize("key", ["whitelist_clients_file", "log_file", "web_password_file", "dbpass_file"])
+def test_a_reload_with_a_name_that_cannot_be_one_is_refused_and_bley_goes_on(key: str, tmp_path: Path) -> None:
+    with Bley(tmp_path) as bley:
+        bley.write_settings(**{key: "a\0b"})
+        bley.reload()
+        assert "not reloaded: the old settings stay" in bley.log()
+        assert exchange(bley.port, BAD) == DEFERRED
 
 
 def test_garbage_is_closed_and_others_are_served(tmp_path: Path) -> None:

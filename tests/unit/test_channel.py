@@ -7,7 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from bley.channel import Answer, Assignment, Channel, Commit, Discard, Done, Question, Refused, Reload, ReportState
+from bley.channel import (
+    Answer,
+    Assignment,
+    Channel,
+    Commit,
+    Discard,
+    Done,
+    GarbledError,
+    Question,
+    Refused,
+    Reload,
+    ReportState,
+)
 from bley.config_file import load
 from bley.core.errors import Fault
 from bley.state_report import StateReport
@@ -62,6 +74,18 @@ async def test_an_end_in_the_middle_of_a_message_is_an_end() -> None:
         theirs.sendall((100).to_bytes(4) + b"half of it")
     with pytest.raises(EOFError):
         await channel.receive()
+    await channel.close()
+
+
+@pytest.mark.parametrize("garbage", [b"2026-11-29T12:00:00Z bley[7]: hello\n", (5).to_bytes(4) + b"hello", bytes(4)])
+async def test_what_is_no_message_is_an_error_of_its_own(garbage: bytes) -> None:
+    """A line of the log, say: its first letters would be a length of 800 MB."""
+    ours, theirs = socket.socketpair()
+    channel = await Channel.open(ours)
+    with theirs:
+        theirs.sendall(garbage)
+        with pytest.raises(GarbledError):
+            await channel.receive()
     await channel.close()
 
 

@@ -495,6 +495,14 @@ def test_a_fifo_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("logger")
+def test_where_there_is_no_standard_output_that_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was closed when bley was started."""
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SettingsError, match="there is no standard output"):
+        configure_log("-", logging.INFO)
+
+
+@pytest.mark.usefixtures("logger")
 def test_a_name_that_cannot_be_one_is_a_fault() -> None:
     with pytest.raises(SettingsError, match="cannot be opened: embedded null byte"):
         configure_log("a\0b", logging.INFO)

@@ -17,6 +17,8 @@ from bley.supervisor import Supervisor
 
 __all__ = ["run_bley", "serve"]
 
+_STANDARD_ERROR = 2
+
 
 @click.command()
 @config_option
@@ -29,6 +31,7 @@ def serve(before: Path | None, file: Path | None, pidfile: str | None, verbose: 
 
 def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool, detach: bool) -> None:
     """Serve until it is ended; `detach`: in the background."""
+    _open_standard_streams()
     file = file.absolute() if file else None
     overrides: dict[str, object] = {"pid_file": pidfile} if pidfile else {}
     overrides |= {"log_file": "-"} if debug else {}
@@ -51,6 +54,16 @@ def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bo
             uvloop.run(Supervisor(configuration, load_overridden, level, is_mute=detach).run(ready))
     except SettingsError as error:
         refuse(error)
+
+
+def _open_standard_streams() -> None:
+    """Open /dev/null in the place of those that were closed before the start.
+
+    Otherwise a database or socket would have such a number, and be given what this process and its workers print.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _nothing() -> None:
