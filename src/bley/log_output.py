@@ -51,9 +51,10 @@ class LogOutput(logging.Handler):
     def __init__(self, sink: Sink) -> None:
         super().__init__()
         self._new: list[logging.LogRecord | str] = []
-        self._waiting: list[logging.LogRecord | str] = []
-        """What no sink has taken yet, and below each in the form of the present sink."""
         self._lines: list[str] = []
+        """In the form of the present sink, and not taken yet."""
+        self._stamps: list[tuple[float, int]] = []
+        """Of each that had to wait: when it was logged, and its level. For another sink's form."""
         self._pacer = Pacer(self.flush)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: int | None = None
@@ -74,7 +75,7 @@ class LogOutput(logging.Handler):
 
         What the old sink does not take at once goes to the new one.
         """
-        self._format_new()
+        new = self._format_new()
         self._watch(waits=False)
         with contextlib.suppress(OSError):  # a full disk, say: the new sink takes the lines
             self._write()
@@ -82,8 +83,10 @@ class LogOutput(logging.Handler):
             self._count_lost(1)
         with contextlib.suppress(OSError):  # the descriptor is closed all the same: close(2)
             self._sink.close()
+        self._stamp(new)
+        texts = self._texts()
         self._take(sink)
-        self._lines = self._formatted(self._waiting)
+        self._lines = self._formatted([_record(text, *stamp) for text, stamp in zip(texts, self._stamps, strict=True)])
         self.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -108,7 +111,7 @@ class LogOutput(logging.Handler):
 
     def flush(self) -> None:
         """Write what waits, as far as that goes at once."""
-        self._format_new()
+        new = self._format_new()
         if not self._lines and self._watched is None:
             return
         self._watch(waits=False)  # while the sink writes, it may connect again, by another descriptor
@@ -122,18 +125,31 @@ class LogOutput(logging.Handler):
             return
         self._is_failing = False
         if self._lines or self._sink.is_behind:
+            self._stamp(new)
             self._watch(waits=True)
         elif self._lost:
             lost, self._lost = self._lost, 0
-            self.emit(_record(f"{lost} lines of the log are lost, it could not be written", logging.WARNING))
+            self.emit(_record(f"{lost} lines of the log are lost, it could not be written", level=logging.WARNING))
 
-    def _format_new(self) -> None:
+    def _format_new(self) -> list[logging.LogRecord | str]:
+        """Put what is new into its form. What there is room for is returned."""
         new, self._new = self._new, []
-        if self._waiting:  # they have the time at which they were logged, should they be formatted again
-            self._waiting = [_record(each) if isinstance(each, str) else each for each in self._waiting]
-        self._waiting += new
         self._lines += self._formatted(new)
-        self._lose(len(self._lines) - MAX_WAITING)
+        if (too_many := len(self._lines) - MAX_WAITING) > 0:
+            self._lose(too_many)
+            del new[-too_many:]
+        return new
+
+    def _stamp(self, new: Sequence[logging.LogRecord | str]) -> None:
+        """Give each line its stamp; those that have none yet are the last ones of `new`."""
+        now = time.time(), logging.INFO
+        bare = new[len(new) - (len(self._lines) - len(self._stamps)) :]
+        self._stamps += [now if isinstance(each, str) else (each.created, each.levelno) for each in bare]
+
+    def _texts(self) -> list[str]:
+        """The lines without what the sink's form puts around them, which is of one length for all."""
+        before, after = len(self.format(_record(""))), len(self._sink.end)
+        return [line[before : len(line) - after] for line in self._lines]
 
     def _formatted(self, what: Sequence[logging.LogRecord | str]) -> list[str]:
         before, end = self.format(_record("")), self._sink.end
@@ -142,7 +158,7 @@ class LogOutput(logging.Handler):
     def _write(self) -> None:
         """Have the sink take lines until it has no room. Raises OSError."""
         while taken := self._sink.write(self._lines):
-            del self._lines[:taken], self._waiting[:taken]
+            del self._lines[:taken], self._stamps[:taken]
             if not self._lines:
                 return
 
@@ -163,8 +179,9 @@ class LogOutput(logging.Handler):
 
     def _lose(self, count: int) -> None:
         """The newest."""
-        if count > 0:
-            del self._lines[-count:], self._waiting[-count:]
+        if count:
+            del self._lines[-count:]
+            del self._stamps[len(self._lines) :]
             self._count_lost(count)
 
     def _count_lost(self, count: int) -> None:
@@ -209,8 +226,11 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _record(message: str, level: int = logging.INFO) -> logging.LogRecord:
-    return logging.makeLogRecord({"name": _NAME, "levelno": level, "msg": message})
+def _record(message: str, created: float | None = None, level: int = logging.INFO) -> logging.LogRecord:
+    record = logging.makeLogRecord({"name": _NAME, "levelno": level, "msg": message})
+    if created is not None:
+        record.created = created
+    return record
 
 
 def open_sink(log_file: str) -> Sink:

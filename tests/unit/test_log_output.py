@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -381,6 +381,25 @@ asyncio.run(write())
 """
 
 
+class _Kept:
+    """A sink in memory, with room for some lines."""
+
+    end, is_behind = "", False
+
+    def __init__(self, form: str) -> None:
+        self.form, self.lines, self.room = form, list[str](), 1000
+
+    def write(self, lines: Sequence[str]) -> int:
+        taken, self.room = min(self.room, len(lines)), max(self.room - len(lines), 0)
+        self.lines += lines[:taken]
+        return taken
+
+    def fileno(self) -> int:
+        return -1
+
+    def close(self) -> None: ...
+
+
 class TestOwner:
     """The one that holds the log's sink stays the same; the sink changes."""
 
@@ -442,6 +461,21 @@ class TestOwner:
             logger.info("hello")
             configure_log("syslog", logging.INFO)
             assert re.fullmatch(rb"<22>bley\[\d+\]: hello\0", syslog.recv(1000))
+
+    def test_lines_that_waited_keep_their_time_and_level(self) -> None:
+        """And those for which there was no room are not among them."""
+        old, new = _Kept("%(asctime)s old %(priority)d: %(message)s"), _Kept("%(priority)d %(message)s at %(asctime)s")
+        output = log_output.LogOutput(old)
+        old.room = 1
+        output.handle(logging.makeLogRecord({"msg": "taken", "levelno": logging.INFO}))
+        output.handle(logging.makeLogRecord({"msg": "%s", "args": ("one",), "levelno": logging.ERROR, "created": 0.0}))
+        output.add(["two", "three"])
+        output.handle(logging.makeLogRecord({"msg": "four\nfive", "levelno": logging.DEBUG, "created": 86400.0}))
+        output.switch(new)
+        assert [line.partition(" at ")[0] for line in new.lines] == ["19 one", "22 two", "22 three", "23 four\nfive"]
+        assert (new.lines[0][-20:], new.lines[3][-20:]) == ("1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z")
+        assert not new.lines[1].endswith("1970-01-01T00:00:00Z")
+        assert len(old.lines) == 1
 
     async def test_what_is_logged_after_the_end_is_lost_and_not_somewhere_else(
         self, logger: logging.Logger, files: list[Path], capfd: pytest.CaptureFixture[str]
