@@ -41,6 +41,8 @@ _CHECK_SECONDS = 2
 _SETTLE_SECONDS = 2 * _CHECK_SECONDS + 3.0
 """After a reload the old checks end by then; an unfinished request is given four seconds."""
 
+_LAST_SECONDS = 2.0
+
 
 class Soak:
     """One run against one daemon."""
@@ -84,7 +86,9 @@ class Soak:
                 group.create_task(self._peers.take_turn())
 
     async def _settled(self) -> Standing:
-        """How it stands when nothing is left to do."""
+        """How it stands when nothing is left to do; the DNS was asked last, so that its sockets are open or closed."""
+        await asyncio.sleep(_SETTLE_SECONDS)
+        await self._mail.send_for(_LAST_SECONDS)
         await asyncio.sleep(_SETTLE_SECONDS)
         return await stands(self._bley)
 

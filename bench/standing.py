@@ -16,7 +16,7 @@ Metrics = Mapping[tuple[str, str], float]
 _SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _PAGE_SECONDS = 20.0
-_SAMPLES = 15
+_SAMPLES = 6
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,12 @@ class Standing:
 
 
 async def stands(bley: Bley) -> Standing:
-    """Return how it stands, once that does not change any more."""
-    standing = await _stands_now(bley)
-    for _ in range(_SAMPLES):
+    """Return how it stands at rest: of each figure the least of some seconds, since sockets come and go even then."""
+    samples = [asdict(await _stands_now(bley))]
+    while len(samples) < _SAMPLES:
         await asyncio.sleep(1)
-        before, standing = standing, await _stands_now(bley)
-        if before == standing:
-            break
-    return standing
+        samples.append(asdict(await _stands_now(bley)))
+    return Standing(**{name: min(sample[name] for sample in samples) for name in samples[0]})
 
 
 async def _stands_now(bley: Bley) -> Standing:

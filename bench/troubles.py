@@ -20,6 +20,9 @@ __all__ = ["OUTAGES", "Outage", "Troubles"]
 _AWAY_SECONDS = 3.0
 _PAUSE_SECONDS = 1.5
 _LOOK_SECONDS = 1.0
+_AT_ONCE = 4
+"""Times that all pages are looked at together: so all threads that may be are begun."""
+
 _BAD: list[dict[str, object]] = [
     {"resolver": "127.0.0.1:5_3"},
     {"resolver": "[fe80::1%nope]:53"},
@@ -155,7 +158,7 @@ class Troubles:
             await self._look_at(path)
             await self._leave(path)
             await asyncio.sleep(_LOOK_SECONDS)
-        await asyncio.gather(*(self._look_at(path) for path in _PAGES))
+        await asyncio.gather(*(self._look_at(path) for path in _AT_ONCE * _PAGES))
 
     async def _look_at(self, path: str) -> None:
         self.figures["pages"] += 1
