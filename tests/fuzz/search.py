@@ -158,6 +158,17 @@ HARNESS = Harness(
         "a final sigma": _seed("ΟΔΥΣΣΕΥΣ@x.example", "192.0.2.7", "", "", "ΟΔΥΣΣΕΥΣ@x.example", "x@x.example"),
         "everything": _seed("::/0"),
     },
-    words=[*(label.encode() for label in LABELS), b"@", b"<", b">", b"::", b"192.0.2.", b"/24", b"%", b"_", SEPARATOR],
+    words=[
+        *(label.encode() for label in LABELS if label),
+        b"@",
+        b"<",
+        b">",
+        b"::",
+        b"192.0.2.",
+        b"/24",
+        b"%",
+        b"_",
+        SEPARATOR,
+    ],
     longest=600,
 )
