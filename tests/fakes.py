@@ -13,7 +13,7 @@ from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.core.statistics import Count
 from bley.core.wire import RequestParser, encode_request
 from bley.ports import ResourceRecord, RrType
-from bley.store.history import Waiting
+from bley.store.history import Unfinished, Waiting
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -113,6 +113,8 @@ class FakeHistory:
     ) -> None:
         self._decisions, self._records, self._counts = decisions, records or {}, counts or {}
         self.error = ""
+        self.unfinished = ""
+        """If it is not empty: searches end before all was looked at, those for decisions with this one."""
 
     def _fail_if_wanted(self) -> None:
         if self.error:
@@ -126,7 +128,8 @@ class FakeHistory:
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         self._fail_if_wanted()
         numbers = [decision.number for decision in self._decisions]
-        return list(filter(query.fits, self._decisions[numbers.index(before) + 1 if before else 0 :]))[:limit]
+        found = list(filter(query.fits, self._decisions[numbers.index(before) + 1 if before else 0 :]))[:limit]
+        return Unfinished(found, self.unfinished) if self.unfinished else found
 
     async def decision(self, number: str) -> StoredDecision | None:
         self._fail_if_wanted()
@@ -141,7 +144,8 @@ class FakeHistory:
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         self._fail_if_wanted()
-        return [item for item in self._records.items() if search.fits_triplet(item[0])][:limit]
+        found = [item for item in self._records.items() if search.fits_triplet(item[0])][:limit]
+        return Unfinished(found) if self.unfinished else found
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
         self._fail_if_wanted()

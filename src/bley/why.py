@@ -23,7 +23,7 @@ from bley.core.steps import (
 )
 from bley.core.triplet import TripletRules
 from bley.documents import instant_document, record_document
-from bley.store.history import History
+from bley.store.history import SEARCH_SECONDS, History, Unfinished
 
 __all__ = ["Account", "Told", "why"]
 
@@ -82,6 +82,8 @@ class Account:
     now: datetime
     told: Sequence[Told]
     records: Sequence[tuple[Triplet, Record]]
+    is_whole: bool = True
+    """Whether all was looked at that could fit."""
 
     @property
     def is_empty(self) -> bool:
@@ -102,6 +104,11 @@ class Account:
         return f"{text}, the wait is over"
 
     @property
+    def unfinished(self) -> str:
+        """What to do where not all was looked at."""
+        return f"there may be more: the search ended after {SEARCH_SECONDS:g} s; a more exact text takes less"
+
+    @property
     def nothing(self) -> str:
         """Why nothing may be known."""
         days = shown_seconds(self.configuration.settings.log_days)
@@ -118,6 +125,7 @@ class Account:
             "at": instant_document(self.now),
             "decisions": [each.document for each in self.told],
             "records": [self._record_document(*each) for each in self.records],
+            "is_whole": self.is_whole,
         }
 
     def _record_document(self, triplet: Triplet, record: Record) -> dict[str, Any]:
@@ -145,7 +153,8 @@ async def why(history: History, configuration: Configuration, text: str, limit: 
         kept_under = [place for place in _all_places(decision, rules) if place in known]
         return Told(decision, became, advice(decision, configuration.list_files, kept_under))
 
-    return Account(configuration, text, now, list(map(told, decisions)), records)
+    is_whole = not isinstance(decisions, Unfinished) and not isinstance(records, Unfinished)
+    return Account(configuration, text, now, list(map(told, decisions)), records, is_whole)
 
 
 def _all_places(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:

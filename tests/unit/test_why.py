@@ -87,3 +87,13 @@ async def test_nothing() -> None:
     assert account.is_empty
     assert account.nothing.startswith("nothing is known of nobody@example.net: decisions are kept for 30 d (log_days)")
     assert account.document["decisions"] == []
+
+
+async def test_a_search_that_did_not_come_to_its_end_says_so() -> None:
+    history = FakeHistory()
+    history.unfinished = "7"
+    account = await why(history, CONFIGURATION, "::/0", 20, NOON)
+    assert not account.is_whole
+    assert not account.document["is_whole"]
+    assert account.unfinished == "there may be more: the search ended after 10 s; a more exact text takes less"
+    assert (await why(HISTORY, CONFIGURATION, "::/0", 20, NOON)).document["is_whole"]

@@ -75,6 +75,8 @@ def _print_account(account: Account) -> None:
             text = printable(advice.text.removesuffix(advice.command)) + advice.command
             click.echo(f"{'  ' if number else 'if this was wrong: '}{text}")
         click.echo()
+    if not account.is_whole:
+        click.echo(account.unfinished)
     for triplet, record in account.records:
         click.echo(f"{'record':<12}{printable(shown_triplet(triplet))}")
         click.echo(f"{'':<12}{account.shown_record(record)}")

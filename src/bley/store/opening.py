@@ -62,7 +62,8 @@ def open_history(database: Database) -> History:
 def _open_runner(database: Database, *, read_only: bool) -> tuple[Runner, Dialect]:
     dialect = _DIALECTS[database.dbtype]
     if database.dbtype == "sqlite3":
-        return ThreadRunner(open_sqlite(database.file, read_only=read_only)), dialect(str(database))
+        runner = ThreadRunner(open_sqlite(database.file, read_only=read_only), only_reads=read_only)
+        return runner, dialect(str(database))
     return AsyncRunner(open_sql(database)), dialect(str(database))
 
 

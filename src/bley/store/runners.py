@@ -5,9 +5,10 @@ hand-overs between threads, ten times as long as the work itself.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -60,19 +61,31 @@ class AsyncRunner:
 
 
 class ThreadRunner:
-    """In a thread. Work under way that is cancelled is still waited for: it cannot be stopped, and may well be done."""
+    """In a thread. Work under way that is cancelled is still waited for: it cannot be undone, and may well be done.
 
-    def __init__(self, database: sa.Engine) -> None:
-        self._database = database
+    With `only_reads` it is interrupted instead, and not waited for.
+    """
+
+    def __init__(self, database: sa.Engine, *, only_reads: bool = False) -> None:
+        self._database, self._only_reads = database, only_reads
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._at_work: tuple[object, Any] | None = None
+        """What is done, and the driver's connection on which it is."""
+        self._lock = threading.Lock()
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
         """See Runner."""
-        return await self._in_thread(lambda: self._run(work))
+        return await self._in_thread(lambda: self._run(work), work)
 
     def _run(self, work: Callable[[sa.Connection], _T]) -> _T:
         with self._database.connect() as connection:
-            return work(connection)
+            with self._lock:
+                self._at_work = work, connection.connection.driver_connection
+            try:
+                return work(connection)
+            finally:
+                with self._lock:
+                    self._at_work = None
 
     async def disconnect(self) -> None:
         """See Runner."""
@@ -87,16 +100,28 @@ class ThreadRunner:
             raise
         self._thread.shutdown()
 
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        job = self._thread.submit(work)
+    async def _in_thread(self, do: Callable[[], _T], work: object = None) -> _T:
+        job = self._thread.submit(do)
         future = asyncio.wrap_future(job)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             if not job.cancel():
-                await asyncio.wait([future])
-                future.exception()  # which nobody wants to know any more
+                await self._end(future, work)
             raise
+
+    async def _end(self, future: "asyncio.Future[Any]", work: object) -> None:
+        if self._only_reads and work:
+            future.cancel()
+            self._interrupt(work)
+        else:
+            await asyncio.wait([future])
+            future.exception()  # which nobody wants to know any more
+
+    def _interrupt(self, work: object) -> None:
+        with self._lock:
+            if self._at_work and self._at_work[0] is work:
+                self._at_work[1].interrupt()
 
 
 class Transactions:

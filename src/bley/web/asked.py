@@ -17,6 +17,7 @@ _OUTCOMES = ("pass", "greylist", "would-defer")
 _DEFAULT_PERIOD = "24h"
 _NUMBER = re.compile(r"\d{1,18}(-\d{1,18})?", re.ASCII)
 """A decision's, of any engine."""
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _LONGEST = 400
 """Characters of what is looked for: no address or name has more."""
 
@@ -86,4 +87,7 @@ def _instant(name: str, text: str) -> datetime | None:
         instant = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{name} is no time: {text!r}; write 2026-11-26T14:00Z") from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    try:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError:  # in the year 1 or 9999, but in no year of UTC
+        return _FIRST if instant.year == 1 else _LAST

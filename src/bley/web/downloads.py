@@ -50,12 +50,13 @@ class Downloads:
 
     async def _give_decisions(self, request: web.Request) -> web.Response:
         found = await self._source.found(or_400(asked_decisions, request))
-        return _given(request, "decisions", decisions_table(found.decisions))
+        return _given(request, "decisions", decisions_table(found.decisions), is_whole=found.is_whole)
 
     async def _give_records(self, request: web.Request) -> web.Response:
         found = await self._source.found(or_400(asked_decisions, request))
         timing = self._source.configuration.settings.timing
-        return _given(request, "records", waiting_table(waiting_rows(found.records, timing, found.now)))
+        table = waiting_table(waiting_rows(found.records, timing, found.now))
+        return _given(request, "records", table, is_whole=found.is_whole)
 
     async def _give_decision(self, request: web.Request) -> web.Response:
         fields = decision_fields(await decision_of(self._source, request))
@@ -65,8 +66,8 @@ class Downloads:
         return _given(request, f"decision-{fields['number']}", Table(("name", "value"), told))
 
 
-def _given(request: web.Request, name: str, table: Table) -> web.Response:
-    headers = {"Cache-Control": "no-store"}
+def _given(request: web.Request, name: str, table: Table, *, is_whole: bool = True) -> web.Response:
+    headers = {"Cache-Control": "no-store"} | ({} if is_whole else {"Bley-Search": "unfinished"})
     if request.match_info["form"] == "json":
         return web.Response(text=as_json(table), content_type="application/json", headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="bley-{name}.csv"'

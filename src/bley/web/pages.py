@@ -11,11 +11,12 @@ from bley.core.advice import advice
 from bley.core.errors import StoreError
 from bley.core.search import StoredDecision
 from bley.log import line_of
+from bley.store.history import SEARCH_SECONDS
 from bley.web.asked import asked_decisions, asked_period
 from bley.web.condition import condition
 from bley.web.evidence import findings, sums
 from bley.web.rendering import STATIC, render
-from bley.web.source import PAGE, Looked, Source
+from bley.web.source import Looked, Source
 from bley.web.views import overview, waiting_rows
 
 __all__ = ["Pages", "decision_of", "errors_as_pages", "or_400"]
@@ -72,7 +73,8 @@ class Pages:
             q=asked.q,
             asked=asked,
             found=found.decisions,
-            older=asked.link(before=found.decisions[-1].number) if len(found.decisions) == PAGE else "",
+            older=asked.link(before=found.older) if found.older else "",
+            ended_after=None if found.is_whole else SEARCH_SECONDS,
             records=waiting_rows(found.records, settings.timing, found.now),
             kept_days=settings.log_days.days,
             now=found.now,

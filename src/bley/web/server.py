@@ -15,10 +15,14 @@ from bley.web.access import Access
 from bley.web.connections import LIMITS, Accepting, Connections, is_own_fault
 from bley.web.downloads import Downloads
 from bley.web.pages import Pages, errors_as_pages
+from bley.web.readers import end_with_reader
 from bley.web.shown import Shown
 from bley.web.source import Source
 
 __all__ = ["Web"]
+
+_STOP_SECONDS = 1.0
+"""Twice so long a stop waits for answers."""
 
 _log = logging.getLogger(__name__)
 _log.addFilter(is_own_fault)
@@ -33,10 +37,12 @@ class Web:
         self._source = Source(shown, clock)
         application = web.Application(middlewares=[self._connections.keep_while_answered])
         self._access.guard(application)
-        application.middlewares.append(errors_as_pages)
+        application.middlewares.extend([errors_as_pages, end_with_reader])
         application.add_routes([*health.routes(shown), *lists.routes(shown), *metrics.routes(shown, counted)])
         application.add_routes([*Pages(self._source).routes(), *Downloads(self._source).routes()])
-        self._runner = web.AppRunner(application, access_log=None, logger=_log, **LIMITS)
+        self._runner = web.AppRunner(
+            application, access_log=None, logger=_log, shutdown_timeout=_STOP_SECONDS, **LIMITS
+        )
 
     async def accept(self, sock: socket.socket, configuration: Configuration, context: ssl.SSLContext | None) -> None:
         """Answer at this socket those whom the configuration lets in, by TLS if there is a context."""
@@ -50,8 +56,8 @@ class Web:
         self._source.take(configuration)
 
     async def close(self) -> None:
-        """Finish what is in flight and let go of the port."""
+        """End what is being looked for, answer the rest of what is in flight, and let go of the port."""
         if self._accepting:
             self._accepting.close()
-        await self._runner.cleanup()
         await self._source.close()
+        await self._runner.cleanup()

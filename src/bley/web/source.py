@@ -1,9 +1,9 @@
 """What the pages are made from: the running bley and its settings, and the history in its store."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from bley.config_file import Configuration
 from bley.core.errors import StoreError
@@ -15,9 +15,10 @@ from bley.core.sequel import Sequel, places, places_of_any, record_of, sequel, w
 from bley.core.statistics import Count
 from bley.database import Database
 from bley.ports import Clock, utc_now
-from bley.store.history import History, Waiting
+from bley.store.history import SEARCH_SECONDS, History, Unfinished, Waiting
 from bley.store.opening import open_history
 from bley.web.asked import AskedDecisions
+from bley.web.bounded import BoundedHistory, SharedAnswers
 from bley.web.shown import Shown
 
 __all__ = ["PAGE", "Found", "Looked", "Source"]
@@ -30,11 +31,10 @@ _WAITING = 200
 _LATER = 200
 """How many decisions are looked through for the one by which a triplet passed."""
 
-_KEPT_SECONDS = 1.0
-"""Many who look at the same cost as much as one."""
+Purpose = Literal["quick", "search"]
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
+_SECONDS: dict[Purpose, float] = {"quick": 5.0, "search": SEARCH_SECONDS + 5.0}
+"""What an answer may take: what is quick takes less than one. A search ends itself, at most a step too late."""
 
 
 class Looked(NamedTuple):
@@ -54,9 +54,24 @@ class Found(NamedTuple):
     decisions: Sequence[StoredDecision]
     records: Sequence[tuple[Triplet, Record]]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all was looked at that could fit."""
+        return not isinstance(self.decisions, Unfinished) and not isinstance(self.records, Unfinished)
+
+    @property
+    def older(self) -> str:
+        """The number of the decision behind which a search for older ones goes on; empty where there are none."""
+        if isinstance(self.decisions, Unfinished):
+            return self.decisions.before
+        return self.decisions[-1].number if len(self.decisions) == PAGE else ""
+
 
 class Source:
-    """Connects to the store, by `open_store`, when somebody looks."""
+    """Connects to the store, by `open_store`, when somebody looks.
+
+    Each question to the store has a time limit, after which the next one gets a connection of its own.
+    """
 
     def __init__(
         self,
@@ -66,8 +81,8 @@ class Source:
     ) -> None:
         self.shown, self.clock = shown, clock
         self._open_store = open_store
-        self._histories: dict[str, History] = {}
-        self._looked = _Kept(self._look)
+        self._readers: dict[Purpose, BoundedHistory] = {}
+        self._overviews = SharedAnswers(self._look)
 
     def take(self, configuration: Configuration) -> None:
         """Look by these settings from now on. The place of the store stays as it was at first: it needs a restart."""
@@ -78,74 +93,62 @@ class Source:
         """Where the store is."""
         return str(self.configuration.settings.store)
 
-    def _history(self, purpose: Literal["quick", "search"]) -> History:
+    def _history(self, purpose: Purpose) -> BoundedHistory:
         """Searches may read all decisions: no other page waits for them."""
-        if purpose not in self._histories:
-            self._histories[purpose] = self._open_store(self.configuration.settings.store)
-        return self._histories[purpose]
+        if purpose not in self._readers:
+            place = self.configuration.settings.store
+            self._readers[purpose] = BoundedHistory(str(place), lambda: self._open_store(place), _SECONDS[purpose])
+        return self._readers[purpose]
 
     async def overview(self, period: Period) -> Looked | StoreError:
         """What there is to see, or why nothing can be seen."""
-        return await self._looked.get(period)
+        return await self._overviews.get(period)
 
     async def _look(self, period: Period) -> Looked | StoreError:
         now, history = self.clock(), self._history("quick")
-        timing = self.configuration.settings.timing
-        try:
+        longest = self.configuration.settings.timing.longest
+
+        async def look(history: History) -> Looked:
             counts = await history.counts(period, now)
-            waiting = await history.waiting(now - timing.longest, _WAITING)
-            latest = await history.decisions(DecisionQuery(), _LATEST)
+            waiting = await history.waiting(now - longest, _WAITING)
+            return Looked(period, now, counts, waiting, await history.decisions(DecisionQuery(), _LATEST))
+
+        try:
+            return await history.ask(look)
         except StoreError as error:
             return error
-        return Looked(period, now, counts, waiting, latest)
 
     async def found(self, asked: AskedDecisions) -> Found:
         """What fits. Raises StoreError."""
         rules, now = self.configuration.triplet_rules, self.clock()
         search, history = asked.search(rules), self._history("search")
-        decisions = await history.decisions(asked.query(rules, now), PAGE, asked.before)
-        return Found(now, decisions, await history.records(search, RECORDS) if search and not asked.before else [])
+        query = asked.query(rules, now)
+        decisions = await history.ask(lambda history: history.decisions(query, PAGE, asked.before))
+        if search is None or asked.before:
+            return Found(now, decisions, [])
+        wanted = search
+        return Found(now, decisions, await history.ask(lambda history: history.records(wanted, RECORDS)))
 
     async def decision(self, number: str) -> StoredDecision | None:
         """The decision of this number; None: there is none. Raises StoreError."""
-        return await self._history("quick").decision(number)
+        return await self._history("quick").ask(lambda history: history.decision(number))
 
     async def sequel(self, decision: StoredDecision) -> Sequel | None:
         """What became of a deferral; None: it is none. Raises StoreError."""
         if not decision.defers or decision.triplet is None:
             return None
         rules, timing = self.configuration.triplet_rules, self.configuration.settings.timing
-        records = await self._history("quick").find(places(decision, rules))
-        waited = await self._history("search").decisions(waited_query([decision]), _LATER)
+        records = await self._history("quick").ask(lambda history: history.find(places(decision, rules)))
+        query = waited_query([decision])
+        waited = await self._history("search").ask(lambda history: history.decisions(query, _LATER))
         return sequel(decision, record_of(decision, records, rules), waited, timing, self.clock())
 
     async def kept_under(self, decision: StoredDecision) -> Sequence[Triplet]:
         """Where its records are. Raises StoreError."""
         rules = self.configuration.triplet_rules
-        return list(await self._history("quick").find([*places(decision, rules), *places_of_any(decision, rules)]))
+        everywhere = [*places(decision, rules), *places_of_any(decision, rules)]
+        return list(await self._history("quick").ask(lambda history: history.find(everywhere)))
 
     async def close(self) -> None:
-        """Let go of the store."""
-        await self._looked.close()
-        for history in self._histories.values():
-            await history.close()
-
-
-class _Kept(Generic[_K, _V]):
-    """Answers that are kept for a moment; who asks meanwhile gets the same."""
-
-    def __init__(self, ask: Callable[[_K], Awaitable[_V]]) -> None:
-        self._ask = ask
-        self._asked: dict[_K, tuple[float, asyncio.Future[_V]]] = {}
-
-    async def get(self, key: _K) -> _V:
-        """The answer, which is at most so old."""
-        now = asyncio.get_running_loop().time()
-        asked = self._asked.get(key)
-        if asked is None or (asked[1].done() and now - asked[0] > _KEPT_SECONDS):
-            asked = self._asked[key] = now, asyncio.ensure_future(self._ask(key))
-        return await asyncio.shield(asked[1])
-
-    async def close(self) -> None:
-        """Wait for what is still being asked."""
-        await asyncio.gather(*(answer for _, answer in self._asked.values()), return_exceptions=True)
+        """End what is being looked for, and let go of the store."""
+        await asyncio.gather(*(reader.close() for reader in self._readers.values()))

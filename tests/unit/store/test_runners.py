@@ -196,3 +196,46 @@ class TestThread:
         assert file in _open_files()
         await runner.close()
         assert file not in _open_files()
+
+
+class TestOnlyReads:
+    """An answer that nobody waits for any more costs nothing: SQLite is interrupted."""
+
+    @pytest.fixture
+    async def reader(self, file: Path) -> AsyncIterator[ThreadRunner]:
+        runner = ThreadRunner(open_sqlite(file, read_only=True), only_reads=True)
+        yield runner
+        await runner.close()
+
+    async def test_work_that_is_cancelled_ends(self, reader: ThreadRunner) -> None:
+        """The next one would wait for ever."""
+        begun = threading.Event()
+
+        def count_for_ever(connection: sa.Connection) -> None:
+            begun.set()
+            endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
+            connection.exec_driver_sql(endless)
+
+        task = asyncio.create_task(reader.run(count_for_ever))
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await reader.run(_count) == 0
+
+    async def test_work_that_waits_is_never_begun_and_no_other_is_interrupted(self, reader: ThreadRunner) -> None:
+        may_end, done = threading.Event(), list[str]()
+
+        def first(connection: sa.Connection) -> int:
+            may_end.wait()
+            return _count(connection)
+
+        answer = asyncio.create_task(reader.run(first))
+        waiting = asyncio.create_task(reader.run(lambda _: done.append("second")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        may_end.set()
+        assert await answer == 0
+        assert await reader.run(lambda _: list(done)) == []

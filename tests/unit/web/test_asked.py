@@ -1,9 +1,12 @@
 """What the address of a page asks for."""
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bley.core.triplet import TripletRules
 from bley.web.asked import asked_decisions, asked_period
@@ -28,6 +31,36 @@ def test_all_can_be_asked_for_together() -> None:
 def test_times_are_utc_if_they_say_nothing_else(text: str) -> None:
     query = asked_decisions({"since": text, "until": text}).query(TripletRules(), NOON)
     assert query.since == query.until == datetime(2026, 11, 26, 14, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("0001-01-01T00:00+14:00", datetime(1, 1, 1, tzinfo=UTC)),
+        ("0001-01-01", datetime(1, 1, 1, tzinfo=UTC)),
+        ("1969-12-31T23:59Z", datetime(1969, 12, 31, 23, 59, tzinfo=UTC)),
+        ("9999-12-31T23:59-14:00", datetime.max.replace(tzinfo=UTC)),
+        ("9999-12-31T23:59:59.999999Z", datetime.max.replace(tzinfo=UTC)),
+    ],
+)
+def test_any_instant_that_can_be_written_can_be_asked_for(text: str, instant: datetime) -> None:
+    query = asked_decisions({"since": text, "until": text}).query(TripletRules(), NOON)
+    assert query.since == query.until == instant
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["q", "since", "until", "before", "range", "reason", "outcome"]),
+        st.text()
+        | st.datetimes(timezones=st.timezones() | st.none()).map(datetime.isoformat)
+        | st.integers().map(str)
+        | st.from_regex(r"[0-9]{1,19}(-[0-9]{1,19})?", fullmatch=True),
+    )
+)
+def test_any_query_is_read_or_refused(query: dict[str, str]) -> None:
+    """Nothing but ValueError, which is answered with 400."""
+    with contextlib.suppress(ValueError):
+        asked_decisions(query).query(TripletRules(), NOON)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,21 @@ class TestSearch:
         assert "Decisions are kept for 30 days" in text
         assert "No record fits." in text
 
+    async def test_a_search_that_did_not_come_to_its_end_says_so(self) -> None:
+        """And goes on with the older decisions."""
+        site = looking()
+        site.history.unfinished = "7"
+        page = await site.page("/search?q=example.org")
+        text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+        assert "The search ended after 10 s, before all was looked at. Narrow it by a range" in text
+        assert "/search?q=example.org&before=7" in page.links
+        for path in ("/search.csv", "/search.json", "/search/records.csv", "/search/records.json"):
+            assert (await site.get(f"{path}?q=example.org")).headers["Bley-Search"] == "unfinished"
+
+    async def test_one_that_did_says_nothing(self) -> None:
+        assert "The search ended" not in (await looking().page("/search?q=example.org")).text
+        assert "Bley-Search" not in (await looking().get("/search.json?q=example.org")).headers
+
     async def test_the_store_is_needed(self) -> None:
         site = looking()
         site.history.error = "gone"

@@ -1,0 +1,65 @@
+"""What is looked for ends with the reader that waits for it, and does not hold up a stop."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from bley.core.search import DecisionQuery, StoredDecision
+from bley.ports import utc_now
+from bley.web.source import Source
+from tests.fakes import FakeHistory
+from tests.unit.web.site import Site
+
+WAIT_SECONDS = 10.0
+
+
+class EndlessHistory(FakeHistory):
+    """Looks for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.ended = asyncio.Event(), asyncio.Event()
+
+    async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+        return []
+
+
+@pytest.fixture
+def history(monkeypatch: pytest.MonkeyPatch) -> EndlessHistory:
+    history = EndlessHistory()
+    monkeypatch.setattr(Source.__init__, "__defaults__", (utc_now, lambda _: history))
+    return history
+
+
+async def _ask(site: Site, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = site.web.place.removeprefix("http://").rstrip("/").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return reader, writer
+
+
+@pytest.mark.parametrize("path", ["/search?q=::1", "/search.csv?q=::1", "/search/records.json?q=::1", "/"])
+async def test_a_search_ends_with_its_reader(history: EndlessHistory, site: Site, path: str) -> None:
+    _, writer = await _ask(site, path)
+    async with asyncio.timeout(WAIT_SECONDS):
+        await history.begun.wait()
+        writer.close()
+        await history.ended.wait()
+
+
+@pytest.mark.parametrize("path", ["/search?q=::1", "/"])
+async def test_a_stop_does_not_wait_for_a_search(history: EndlessHistory, site: Site, path: str) -> None:
+    """The reader gets an answer all the same."""
+    reader, writer = await _ask(site, path)
+    async with asyncio.timeout(WAIT_SECONDS):
+        await history.begun.wait()
+        await site.web.close()
+        assert history.ended.is_set()
+        assert (await reader.readline()).startswith((b"HTTP/1.1 503", b"HTTP/1.1 200"))
+    writer.close()
