@@ -78,7 +78,7 @@ class KeptDecision(NamedTuple):
     def _finding(self, check: Check, finding: Finding) -> dict[str, Any]:
         if finding.answers:
             return {"score": finding.score, "lists": [_told(each) for each in finding.answers]}
-        # The explanation that a domain gives for its SPF may hold the sender.
+        # What pyspf says of a wrong record may hold the sender, which macros put there.
         is_told = check is Check.SPF and self.is_private
         return {"score": finding.score, "detail": finding.detail.partition(":")[0] if is_told else finding.detail}
 
