@@ -6,8 +6,9 @@ A domain without an SPF record, the common case, is seen by one look-up without 
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple, cast
 from weakref import WeakSet
 
@@ -39,6 +40,10 @@ Answers = list[tuple[tuple[str, str], object]]
 """As pyspf wants them: ((name, type), value); a TXT value is a sequence of byte strings."""
 
 
+_Wanted = tuple[str, RrType] | None
+"""What an evaluation waits for: the records of a name and type; None: that the event loop has had its turn."""
+
+
 def _look_up_for_pyspf(name: str, rrtype: RrType, _strict: object = True, _timeout: float = 0) -> Answers:
     return cast(_Evaluation, getcurrent()).look_up(name, rrtype)
 
@@ -60,6 +65,7 @@ class SpfChecker:
 
     def __init__(self, resolver: Resolver, timeout: timedelta, *, best_guess: bool) -> None:
         self._resolver, self._timeout, self._best_guess = resolver, timeout, best_guess
+        self._turn = asyncio.Lock()
         self._results: OrderedDict[tuple[str, bytes], tuple[float, _Result]] = OrderedDict()
         """By domain and the octets of the client's address or network, which are fewer."""
 
@@ -101,25 +107,30 @@ class SpfChecker:
         """Return pyspf's result and explanation."""
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                told = evaluation.switch(request, self._best_guess)
+                told = await self._step(partial(evaluation.switch, request, self._best_guess))
                 while not evaluation.dead:
-                    told = await self._go_on(evaluation, told)
+                    told = await self._step(await self._next_step(evaluation, cast(_Wanted, told)))
         except TimeoutError:
             return "temperror", "DNS took too long"
         finally:
             evaluation.end()
         return cast(tuple[str, str], told)
 
-    async def _go_on(self, evaluation: "_Evaluation", wanted: tuple[str, RrType] | None) -> object:
-        """Resume with the records that are wanted, or after a pause; return what the evaluation gives next."""
-        if wanted is None:
+    async def _step(self, step: Callable[[], object]) -> object:
+        """Do a step of an evaluation, and one of one evaluation only in each turn of the event loop."""
+        async with self._turn:
             await asyncio.sleep(0)
-            return evaluation.switch()
+            return step()
+
+    async def _next_step(self, evaluation: "_Evaluation", wanted: _Wanted) -> Callable[[], object]:
+        """Wait for the records that are wanted, if any; return how the evaluation goes on."""
+        if wanted is None:
+            return evaluation.switch
         try:
             records = await asyncio.shield(self._resolver.resolve(*wanted))
         except ResolverError as error:
-            return evaluation.throw(spf.TempError(f"DNS {error}"))
-        return evaluation.switch(records)
+            return partial(evaluation.throw, spf.TempError(f"DNS {error}"))
+        return partial(evaluation.switch, records)
 
     async def _is_judged(self, domain: str) -> bool:
         """Whether there is a record, or a best guess stands for it."""
@@ -190,7 +201,7 @@ class _Evaluation(greenlet):
         self._trail.saw(rrtype, records)
         return [_for_pyspf(record) for record in records]
 
-    def _suspended(self, wanted: tuple[str, RrType] | None = None) -> object:
+    def _suspended(self, wanted: _Wanted = None) -> object:
         """Be suspended until what is wanted is there, or the event loop has had its turn."""
         if self._is_given_up:
             raise GreenletExit

@@ -137,6 +137,19 @@ async def test_the_event_loop_has_its_turn_while_a_long_record_is_judged() -> No
     assert turns > MOST_WORK / spf_query.STEP_WORK / 3
 
 
+async def test_many_long_records_at_once_hold_up_nobody_for_more_than_a_step(steps: list[float]) -> None:
+    """Else a turn of the event loop would take as many steps as there are evaluations."""
+    checker = SpfChecker(FakeResolver(_zone(WORST_RECORDS["networks"], 10)), timedelta(seconds=60), best_guess=False)
+    requests = (Request(sender="a@top.example", helo_name="h.example"),) * 20
+    checks = asyncio.gather(*(checker.check(request, _CLIENT) for request in requests))
+    most, before = 0, 0
+    while not checks.done():
+        await asyncio.sleep(0)
+        most, before = max(most, len(steps) - before), len(steps)
+    assert most <= 2
+    assert len(steps) > 20 * MOST_WORK / spf_query.STEP_WORK / 3
+
+
 @pytest.mark.parametrize("includes", [0, 10])
 @pytest.mark.parametrize(("last", "word"), [("192.0.2.0/24", "pass"), ("192.0.3.0/24", "fail")])
 async def test_the_longest_real_record_is_judged(includes: int, last: str, word: str) -> None:
