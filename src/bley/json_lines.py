@@ -9,11 +9,21 @@ too, by which the key is told apart from others (privacy.py).
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from bley import __version__
 from bley.core.errors import BleyError
@@ -27,17 +37,46 @@ __all__ = ["FormatError", "header", "line", "read_lines"]
 
 _FORMAT = 1
 
+_NUMBER = re.compile(r"[-+.\deE]+")
+"""An instant in seconds since some year, which pydantic would guess."""
+
 _Part = Annotated[str, Field(pattern=r"^[^\r\n\x00]*$")]
+
+
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""No bley has seen mail before or after; the few minutes by which a clock is ahead are the importer's."""
+
+
+def _client(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty: write an address, a network or a domain")
+    return text
+
+
+def _recipient(text: str) -> str:
+    # An empty one is exported by a store in which an older bley recorded a recipient of blanks.
+    if text and not text.strip():
+        raise ValueError("is blank: write a mail address")
+    return text
 
 
 def _utc(instant: datetime) -> datetime:
     try:
-        return instant.astimezone(UTC)
+        instant = instant.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("is outside the calendar") from error
+    if not _EARLIEST <= instant < _LATEST:
+        raise ValueError(f"is not between {_EARLIEST.year} and {_LATEST.year}: write it as 2026-11-24T12:00:00+00:00")
+    return instant
 
 
-_Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+def _in_words(value: object) -> object:
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        raise ValueError("is no instant: write it as 2026-11-24T12:00:00+00:00")
+    return value
+
+
+_Instant = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_in_words), AfterValidator(_utc)]
 
 
 class FormatError(BleyError):
@@ -54,15 +93,21 @@ class _Header(BaseModel):
 
 
 class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    client: _Part
+    client: Annotated[_Part, AfterValidator(_client)]
     sender: _Part
-    recipient: _Part
+    recipient: Annotated[_Part, AfterValidator(_recipient)]
     status: Literal["greylisted", "clean", "trusted"]
     first_seen: _Instant
     last_seen: _Instant
     attempts: Annotated[int, Field(ge=0, le=MAX_ATTEMPTS)] = 0
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> "_Line":
+        if self.first_seen > self.last_seen:
+            raise ValueError("first_seen is after last_seen: exchange them")
+        return self
 
 
 def header(privacy: str, privacy_key: bytes = b"") -> str:

@@ -19,7 +19,7 @@ from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Action, Address, RawRequest, Request, Triplet, parse_address
 from bley.core.policy import Reason, judge
 from bley.core.recent import Recent
-from bley.core.triplet import ANY
+from bley.core.triplet import ANY, any_sender_like
 from bley.known_mail import KnownMail
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
@@ -204,7 +204,7 @@ class Service:
         if request.protocol_state not in ("", "RCPT"):
             return Decision(request, Reason.NOT_RCPT)
         address = parse_address(request.client_address)
-        if address is None or not request.recipient:
+        if address is None or not request.recipient.strip():
             self._warn_incomplete(request)
             return Decision(request, Reason.INCOMPLETE)
         if request.sasl_username:
@@ -239,7 +239,7 @@ class Service:
         if network != client:
             places.append(Triplet(network, sender, recipient))
         if self.finds_any:
-            senders = (sender, f"{ANY}@{sender.rpartition('@')[2]}", ANY)
+            senders = (sender, any_sender_like(sender), ANY)
             places += [Triplet(network, any_sender, ANY) for any_sender in senders]
         return places
 

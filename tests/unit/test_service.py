@@ -210,6 +210,14 @@ async def test_the_order_of_exemptions() -> None:
     assert decision.exempted_by == "clients:2:203.0.113.0/24"
 
 
+@pytest.mark.parametrize("recipient", ["", " ", "\t \xa0"])
+async def test_a_request_without_a_recipient_is_incomplete(recipient: str) -> None:
+    """A recipient of blanks is none: normalised it is empty, and import takes no such record."""
+    world = World()
+    assert (await world.decide(recipient=recipient)).reason == "incomplete"
+    assert not world.store.records
+
+
 async def test_an_incomplete_request_is_warned_of_once_a_minute(log: pytest.LogCaptureFixture) -> None:
     world = World()
     for _ in range(3):
@@ -606,7 +614,8 @@ async def test_last_seen_is_refreshed_however_often_the_triplet_comes_and_howeve
 async def test_a_reload_changes_the_settings_and_keeps_the_memories() -> None:
     world = World(GOOD)
     await world.answer()
-    world.reload(rfc_threshold="0", cache_valid="0")
+    world.checks.evidence = {Check.HELO: Finding(1, "")}
+    world.reload(rfc_threshold="1", cache_valid="0")
     assert isinstance(world.service.answer(raw(REQUEST)), Action)
     assert (await world.answer(recipient="c@example.org")).verb == DEFER
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
-from bley.core.triplet import ANY, TripletRules
+from bley.core.triplet import ANY, TripletRules, bounded
 
 __all__ = ["Inherited", "is_any"]
 
@@ -28,7 +28,8 @@ class Inherited:
         if rules.client(self.network.broadcast_address, "") != client:
             return None
         sender = self.sender if is_any(self.sender) else rules.sender(self.sender)
-        return Triplet(client, sender, self.recipient if is_any(self.recipient) else rules.recipient(self.recipient))
+        recipient = self.recipient if is_any(self.recipient) else rules.recipient(self.recipient)
+        return Triplet(client, bounded(sender), bounded(recipient))
 
 
 def is_any(address: str) -> bool:

@@ -18,7 +18,7 @@ from bley.core.mail import Triplet, parse_address
 from bley.core.policy import Reason
 from bley.core.search import DecisionQuery, StoredDecision
 from bley.core.steps import shown_instant
-from bley.core.triplet import ANY, TripletRules
+from bley.core.triplet import ANY, TripletRules, any_sender_like
 
 __all__ = ["Fate", "Sequel", "places", "places_of_any", "record_of", "sequel", "shown_seconds", "waited_query"]
 
@@ -109,7 +109,7 @@ def places_of_any(decision: StoredDecision, rules: TripletRules) -> list[Triplet
     triplet, address = decision.triplet, parse_address(decision.client_address)
     if triplet is None or address is None:
         return []
-    senders = triplet.sender, f"{ANY}@{triplet.sender.rpartition('@')[2]}", ANY
+    senders = triplet.sender, any_sender_like(triplet.sender), ANY
     return [Triplet(rules.client(address, ""), sender, ANY) for sender in senders]
 
 

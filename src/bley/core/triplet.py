@@ -12,7 +12,7 @@ from typing import Literal
 
 from bley.core.mail import Address
 
-__all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "bounded"]
+__all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "any_sender_like", "bounded"]
 
 ANY = "ANY"
 """Stands for every sender or recipient, `ANY@example.com` for every sender of the domain: other greylisters know such.
@@ -150,6 +150,11 @@ def _is_cut(address: str) -> bool:
     if len(address) <= LONGEST_PART // 4 or not _CUT.search(address):
         return False
     return LONGEST_PART - _LONGEST_CHARACTER < len(address.encode()) <= LONGEST_PART
+
+
+def any_sender_like(sender: str) -> str:
+    """What stands for every sender of the domain of this one."""
+    return bounded(f"{ANY}@{sender.rpartition('@')[2]}")
 
 
 def bounded(part: str) -> str:

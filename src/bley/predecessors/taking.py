@@ -61,6 +61,10 @@ class Taking:
             return "of a network whose addresses ipv4_prefix, ipv6_prefix or greylist_by tell apart"
         if _UNKEEPABLE.search("".join((triplet.client, triplet.sender, triplet.recipient))):
             return UNREADABLE
+        if not triplet.recipient:
+            return UNREADABLE
+        if record.first_seen > record.last_seen:
+            return "first seen after it was last seen"
         if self._lifetimes.are_over(record, self._now):
             return "older than purge_bad_days or purge_days"
         first_seen, last_seen = min(record.first_seen, self._now), min(record.last_seen, self._now)

@@ -7,7 +7,7 @@ import pytest
 from bley.core.greylist import Record, Status
 from bley.core.inherited import Inherited
 from bley.core.mail import Triplet
-from bley.core.triplet import ANY, GreylistBy, TripletRules
+from bley.core.triplet import ANY, LONGEST_PART, GreylistBy, TripletRules, any_sender_like
 from tests.fakes import NOON
 
 RECORD = Record(Status.CLEAN, NOON, NOON)
@@ -82,3 +82,13 @@ def test_with_privacy_addresses_are_hashed_and_what_stands_for_many_stays() -> N
     assert _triplet(rules, sender=f"{ANY}@example.com", recipient=ANY) == Triplet(
         "192.0.2.0/24", f"{ANY}@example.com", ANY
     )
+
+
+def test_a_domain_that_is_too_long_is_bounded_as_it_is_looked_for() -> None:
+    """sqlgrey's column takes 255 characters, MySQL's of ours 255 bytes."""
+    for domain in ("x" * 255, "ü" * 255, "x" * 251, "example.com"):
+        triplet = _triplet(TripletRules(), sender=f"{ANY}@{domain}", recipient=ANY)
+        assert triplet
+        assert len(triplet.sender.encode()) <= LONGEST_PART
+        assert triplet.sender == any_sender_like(f"jane@{domain}")
+        assert triplet.sender.startswith(f"{ANY}@")
