@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,13 +15,16 @@ from bley.core.errors import RefusedError
 from bley.core.evidence import Check, Finding
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
 from bley.core.mail import Request, Triplet
+from bley.core.periods import PERIODS
 from bley.core.policy import Reason
+from bley.core.search import DecisionQuery, Search
 from bley.core.statistics import Count
-from bley.core.triplet import ANY
+from bley.core.triplet import ANY, TripletRules
 from bley.store.engine import Engine, Marks, News, Purged, spread
 from bley.store.opening import open_engine
 from bley.store.redis import RedisEngine, _key, counts_key
-from bley.store.rows import microseconds
+from bley.store.redis_history import RedisHistory
+from bley.store.rows import microseconds, stored_decision
 from bley.store.sql import SqlEngine
 from bley.store.sql_schema import counts, decisions
 from tests.integration.stores import ENGINES, Places
@@ -237,6 +241,63 @@ class TestRefusals:
             await engine.keep([_decision()], numbers, mark)
         assert len(await _decisions(engine)) == 1
         assert await engine._client.hget(counts_key(60, start), f"{start} pass known") == b"1"
+
+    @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
+    async def test_nor_where_it_is_read(self, engine: RedisEngine) -> None:
+        """By the dashboard, `bley export` and others."""
+        text, minute = _JANE._replace(recipient="text"), int(_NOW.timestamp()) // 60
+        start = minute * 60
+        await engine.keep([_decision()], spread({(minute, "pass", "known"): 1}))
+        await engine.unite([(_JANE, _record())], _NOW, _LIFETIMES)
+        for key in (_key(text), "bley:t:one part", b"bley:t:\xff\na\nb", counts_key(60, start - 86400)):
+            await engine._client.set(key, "x")
+        await engine._client.hset(counts_key(60, start), mapping={"one": 1, f"{start} pass clean": "x", b"\xff a b": 1})
+        await engine._client.xadd("bley:decisions", {"one": 1})
+        await engine._client.xadd("bley:decisions", {"at": "x", "details": b"\xff"})
+        history = RedisHistory(engine.place, engine._client)
+        assert await _all(engine) == {_JANE: _record()}
+        assert [triplet for triplet, _ in await history.records(Search("jane@example.org", TripletRules()), 10)] == [
+            _JANE
+        ]
+        assert await history.find([text, _JANE]) == {_JANE: _record()}
+        (kept,) = await history.decisions(DecisionQuery(), 10)
+        assert (await history.decision(kept.number)) == kept
+        assert sum((await history.counts(PERIODS["24h"], _NOW)).values()) == 1
+        assert (await history.waiting(_NOW - _DAY, 10)).number == 0
+
+    @pytest.mark.parametrize("engine", ["redis"], indirect=True)
+    async def test_decisions_are_read_in_a_thread(self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The loop, which answers requests, would be busy with JSON for half a second."""
+        threads: set[str] = set()
+
+        def read(*arguments: Any) -> Any:
+            threads.add(threading.current_thread().name)
+            return stored_decision(*arguments)
+
+        monkeypatch.setattr("bley.store.redis_history.stored_decision", read)
+        await engine.keep([_decision()] * 300, {})
+        await engine.transact([Sighting(_JANE, Status.GREYLISTED, _NOW, _LIFETIMES)], [])
+        assert (await RedisHistory(engine.place, engine._client).waiting(_NOW - _DAY, 10)).number == 1
+        assert threads
+        assert threading.main_thread().name not in threads
+
+    @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
+    async def test_a_key_that_scan_repeats_is_read_once(
+        self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As it may, when the table grows or a slot moves meanwhile."""
+        records = [(_JANE._replace(recipient=str(number)), _record()) for number in range(1500)]
+        await engine.unite(records, _NOW, _LIFETIMES)
+        scan = engine._client.scan_iter
+
+        async def repeating(**options: Any) -> AsyncIterator[bytes]:
+            for _ in range(2):
+                async for key in scan(**options):
+                    yield key
+                    yield key
+
+        monkeypatch.setattr(engine._client, "scan_iter", repeating)
+        assert await _all(engine) == dict(records)
 
 
 class TestPurging:

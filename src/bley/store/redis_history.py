@@ -1,10 +1,15 @@
 """The history in Redis: what is looked for is looked for here, portion by portion of the stream or of the keys."""
 
+import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from redis.exceptions import ResponseError
+
+from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
 from bley.core.periods import Period
@@ -43,12 +48,20 @@ class RedisHistory:
         found = Counter[Count]()
         for key in keys:
             with store_errors(self.place):
-                fields = await self._client.hgetall(key)
-            for name, number in fields.items():
-                start, kind, word = name.decode().split(" ")
-                if int(start) >= since:
-                    found[Count(step, int(start) // step * step, kind, word)] += int(number)
+                fields = await self._fields(key)
+            for start, kind, word, number in filter(None, map(_count, fields.items())):
+                if start >= since:
+                    found[Count(step, start // step * step, kind, word)] += number
         return found
+
+    async def _fields(self, key: str) -> Mapping[bytes, bytes]:
+        try:
+            fields: Mapping[bytes, bytes] = await self._client.hgetall(key)
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            return {}  # somebody else's
+        return fields
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """See History."""
@@ -60,7 +73,7 @@ class RedisHistory:
             found += filter(query.fits, read)
             if len(found) >= limit:
                 return found[:limit]
-            if clock.is_over:
+            if clock.is_over and read:
                 return Unfinished(found, read[-1].number)
         return found
 
@@ -71,7 +84,8 @@ class RedisHistory:
             with store_errors(self.place):
                 entries = await self._client.xrevrange(DECISIONS, newest, oldest, count=_PORTION)
             if entries:
-                yield [_decision(*entry) for entry in entries]
+                # In a thread, since JSON takes some milliseconds, which requests of this process would wait.
+                yield await asyncio.to_thread(_decisions, entries)
             if len(entries) < _PORTION:
                 return
             newest = f"({entries[-1][0].decode()}"
@@ -82,7 +96,7 @@ class RedisHistory:
             return None
         with store_errors(self.place):
             entries = await self._client.xrange(DECISIONS, number, number)
-        return _decision(*entries[0]) if entries else None
+        return next(iter(_decisions(entries)), None)
 
     async def waiting(self, since: datetime, limit: int) -> Waiting:
         """See History. They are looked for among the last decisions: there is no order in Redis' keys."""
@@ -110,7 +124,7 @@ class RedisHistory:
                 if clock.is_over:
                     break
                 triplet = triplet_of(key)
-                if search.fits_triplet(triplet):
+                if triplet and search.fits_triplet(triplet):
                     meant.append(triplet)
                 if len(meant) == _KEYS:
                     latest.add((await self.find(meant)).items())
@@ -122,7 +136,10 @@ class RedisHistory:
         """See History. In portions, between which others are answered."""
         found: dict[Triplet, Record] = {}
         for start in range(0, len(triplets), _KEYS):
-            found |= await self._engine.transact([], triplets[start : start + _KEYS])
+            try:
+                found |= await self._engine.transact([], triplets[start : start + _KEYS])
+            except RefusedError as error:  # under a key is no record
+                found |= error.found
         return found
 
     async def close(self) -> None:
@@ -136,5 +153,20 @@ def _is_number(text: str) -> bool:
     return len(parts) == 2 and all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts)
 
 
-def _decision(number: bytes, fields: Mapping[bytes, bytes]) -> StoredDecision:
-    return stored_decision(number.decode(), {name.decode(): value.decode() for name, value in fields.items()})
+def _decisions(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[StoredDecision]:
+    """Those of these entries of the stream that are decisions."""
+    found = []
+    for number, fields in entries:
+        with contextlib.suppress(ValueError, LookupError, OverflowError):  # somebody else's
+            texts = {name.decode(): value.decode() for name, value in fields.items()}
+            found.append(stored_decision(number.decode(), texts))
+    return found
+
+
+def _count(field: tuple[bytes, bytes]) -> tuple[int, str, str, int] | None:
+    """Start, kind, name and number; None where somebody else has written the field."""
+    try:
+        start, kind, word = field[0].decode().split(" ")
+        return int(start), kind, word, int(field[1])
+    except ValueError:
+        return None
