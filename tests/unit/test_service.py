@@ -20,7 +20,7 @@ from bley.core.errors import StoreError
 from bley.core.evidence import Check, Evidence, Finding
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.greylist import Record, Sighting, Standing, Status
-from bley.core.mail import Action, Address, Request, Triplet
+from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
 from bley.pacing import TICK_SECONDS
 from bley.service import Service
 from bley.store.memory import MemoryStore
@@ -199,6 +199,18 @@ async def test_steps_1_to_4_pass_without_store_or_checks(
 async def test_a_request_without_protocol_state_is_taken_for_rcpt() -> None:
     """Exim's recipes do not always send it."""
     assert (await World().answer(protocol_state="")).verb == DEFER
+
+
+async def test_what_is_logged_and_kept_of_a_long_request_is_bounded(log: pytest.LogCaptureFixture) -> None:
+    """Whatever a stranger writes; the retry is known again, another sender is another."""
+    world = World()
+    texts = {name: f"{name}{'a.' * 2500}@long.example" for name in ("sender", "helo_name", "client_name", "queue_id")}
+    for sender in (texts["sender"], texts["sender"], f"b{texts['sender']}"):
+        assert (await world.answer(**{**texts, "sender": sender})).verb == DEFER
+    assert len(world.store.records) == 2
+    assert max(len(value) for kept in world.kept for value in kept.decision.request) == LONGEST_VALUE
+    assert max(len(message) for message in log.messages) < 6 * LONGEST_VALUE
+    assert await world.answer(sender=f"{'a.' * 2500}@bank.example") == Action("DUNNO"), "the domain is as it was"
 
 
 async def test_the_order_of_exemptions() -> None:
