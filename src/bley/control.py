@@ -1,8 +1,10 @@
 """How the operator controls bley, whether it answers itself or has workers that do: reload, pid file."""
 
 import contextlib
+import errno
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -102,10 +104,20 @@ def pid_file(name: str) -> Iterator[None]:
         yield
         return
     try:
-        Path(name).write_text(f"{os.getpid()}\n")
+        _write_pid(name)
     except OSError as error:
         raise SettingsError([Fault("pid_file", 0, f"{name} cannot be written: {error.strerror}")]) from error
     try:
         yield
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _write_pid(name: str) -> None:
+    """Raises OSError, also for what is no file: a FIFO would wait for its reader, and at the end it is removed."""
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "w") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        opened.truncate(0)
+        opened.write(f"{os.getpid()}\n")
