@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from bley.config import Settings
 from bley.core.advice import ListFile, ListFiles
 from bley.core.errors import Fault, SettingsError
-from bley.core.exemptions import ClientExemptions, MailExemptions, read_clients, read_mail_addresses
+from bley.core.exemptions import ClientExemptions, MailExemptions, Origin, read_clients, read_mail_addresses
 from bley.core.list_syntax import hide_keys
 from bley.core.triplet import TripletRules
 from bley.database import hide_password, read_password
@@ -66,6 +66,11 @@ class Configuration:
         """The privacy key with its file, for the store to compare with the one that it knows."""
         file = self.settings.folder / self.settings.privacy_key_file
         return PrivacyKey(self.privacy_key, file, is_saved=self.has_saved_key)
+
+    @property
+    def entries_put_aside(self) -> list[Origin]:
+        """The entries of list files that match nothing any more, since their expressions took too long."""
+        return [*self.recipients.put_aside, *self.clients.put_aside, *self.senders.put_aside]
 
     @property
     def list_files(self) -> ListFiles:

@@ -18,7 +18,10 @@ from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.domains import load_suffixes
 from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
+from bley.core.exemptions import Origin
+from bley.core.expressions import SEARCH_SECONDS
 from bley.core.quantity import quantity
+from bley.log import printable
 from bley.ports import Clock
 from bley.predecessors.taking import open_own
 from bley.resolv_conf import read_system_servers
@@ -94,6 +97,7 @@ class Serving:
         self._chores: list[asyncio.Task[None]] = []
         self._retiring: set[asyncio.Task[None]] = set()
         self._forgotten: int | None = None
+        self._warned_entries: set[Origin] = set()
         _spare_the_collector()
 
     async def open(self) -> None:
@@ -135,6 +139,7 @@ class Serving:
         def commit() -> None:
             old, old_dns = self._configuration.settings, self._dns
             self._configuration, self._dns = new, dns
+            self._warned_entries.clear()
             dns.follow()
             self._service.switch(rules)
             self.server.closes_after_answer = new.settings.exim_workaround
@@ -173,7 +178,18 @@ class Serving:
         while True:
             await asyncio.sleep(_NEWS_SECONDS)
             self._service.age()
+            self._warn_of_entries_put_aside()
             await self._hear()
+
+    def _warn_of_entries_put_aside(self) -> None:
+        """Name each entry of a list file whose expression took too long, once."""
+        for entry in set(self._configuration.entries_put_aside) - self._warned_entries:
+            self._warned_entries.add(entry)
+            _log.warning(
+                "%s took more than %g ms: it matches nothing until a reload; repeat no group that has repetitions",
+                printable(entry),
+                SEARCH_SECONDS * 1000,
+            )
 
     async def _hear(self) -> None:
         try:

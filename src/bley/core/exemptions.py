@@ -21,10 +21,18 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 from bley.core.errors import Fault, SettingsError
-from bley.core.expressions import compile_expression
+from bley.core.expressions import Expression
 from bley.core.mail import Address, Network, parse_network
 
-__all__ = ["ClientExemptions", "MailExemptions", "is_mail_address", "is_name", "read_clients", "read_mail_addresses"]
+__all__ = [
+    "ClientExemptions",
+    "MailExemptions",
+    "Origin",
+    "is_mail_address",
+    "is_name",
+    "read_clients",
+    "read_mail_addresses",
+]
 
 Origin = str
 """Where an entry stands and what it says, for the log: `whitelist_clients:12:example.com`."""
@@ -43,7 +51,7 @@ class _Names:
     """Names with what is below them, and expressions: what both kinds of file have."""
 
     names: dict[str, Origin] = field(default_factory=dict)
-    expressions: list[tuple[re.Pattern[str], Origin]] = field(default_factory=list)
+    expressions: list[tuple[Expression, Origin]] = field(default_factory=list)
 
     def find_name(self, name: str) -> Origin | None:
         """The entry for `name` or for a domain that it is below."""
@@ -57,6 +65,11 @@ class _Names:
 
     def find_expression(self, text: str) -> Origin | None:
         return next((origin for expression, origin in self.expressions if expression.search(text)), None)
+
+    @property
+    def put_aside(self) -> list[Origin]:
+        """The entries that match nothing any more, since a search by their expression took too long."""
+        return [origin for expression, origin in self.expressions if expression.is_put_aside]
 
 
 @dataclass(slots=True)
@@ -154,9 +167,9 @@ def _read(files: Iterable[tuple[str, str]], names: _Names, add: Callable[[str, O
         raise SettingsError(faults)
 
 
-def _expression(entry: str) -> re.Pattern[str]:
+def _expression(entry: str) -> Expression:
     try:
-        return compile_expression(entry[1:-1])
+        return Expression(entry[1:-1])
     except ValueError as error:
         raise ValueError(f"{entry!r} {error}") from error
 
