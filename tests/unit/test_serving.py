@@ -1,0 +1,80 @@
+"""What answers is built for new settings first; then it takes effect as a whole, or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bley import cares, serving
+from bley.config_file import Configuration, load
+from bley.core.errors import Fault, SettingsError
+from bley.ports import utc_now
+from bley.serving import Serving
+
+
+def _load(folder: Path, **settings: object) -> Configuration:
+    file = folder / "bley.conf"
+    texts = {
+        "dbpath": folder,
+        "resolver": "127.0.0.1:1",
+        "dnswls": "",
+        "dnsbls": "",
+        "check_timeout": "0.1s",
+    } | settings
+    file.write_text("[bley]\n" + "".join(f"{key} = {value}\n" for key, value in texts.items()))
+    return load(file)
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Serving]:
+    running = Serving(_load(tmp_path, dnsbls="old.example, both.example"), utc_now, purges=False)
+    await running.open()
+    yield running
+    await running.close()
+
+
+def _state(running: Serving) -> list[object]:
+    """All that a reload changes."""
+    lists = [(zone, id(watched)) for zone, watched in running._watch.lists.items()]
+    rules, configuration = running._service._rules, running._configuration
+    return [id(rules), id(configuration), id(running._dns), lists, list(running._watch._watching)]
+
+
+async def test_nothing_changes_until_it_is_committed(running: Serving, tmp_path: Path) -> None:
+    before = _state(running)
+    change = running.prepare(_load(tmp_path, dnsbls="both.example, new.example", exim_workaround=1))
+    assert _state(running) == before
+    kept = running._watch.lists["both.example"]
+    change.commit()
+    assert list(running._watch.lists) == list(running._watch._watching) == ["both.example", "new.example"]
+    assert running._watch.lists["both.example"] is kept, "what is known of the list stays"
+    assert running.server.closes_after_answer
+
+
+async def test_what_is_discarded_has_changed_nothing_and_is_closed(running: Serving, tmp_path: Path) -> None:
+    before = _state(running)
+    change = running.prepare(_load(tmp_path, dnsbls="new.example"))
+    others = asyncio.all_tasks()
+    change.discard()
+    [closing] = asyncio.all_tasks() - others
+    await closing
+    assert _state(running) == before
+
+
+@pytest.mark.parametrize("where", ["c-ares", "later"])
+async def test_what_cannot_be_built_changes_nothing(
+    where: str, running: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, new = _state(running), _load(tmp_path, dnsbls="new.example")
+    if where == "c-ares":
+        monkeypatch.setattr(cares, "_in_cares_words", lambda _: "1.2.3.4:+53")
+    else:
+        monkeypatch.setattr(serving, "Checks", _refuse)
+    with pytest.raises(SettingsError):
+        running.prepare(new)
+    assert _state(running) == before
+
+
+def _refuse(**_: object) -> None:
+    raise SettingsError([Fault("checks", 0, "cannot be")])
