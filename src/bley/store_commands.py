@@ -2,13 +2,13 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TextIO
 
 from bley.config_file import Configuration
-from bley.core.errors import PrivacyKeyError, StoreError
+from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Record
 from bley.core.inherited import Inherited
 from bley.core.mail import Triplet
@@ -58,14 +58,24 @@ class StoreCommands:
         async with contextlib.nullcontext() if self._dry_run else self._engine(makes=True) as engine:
             with _progress("importing") as advance:
                 while records:
-                    if engine:
-                        await engine.unite(records, self._now, lifetimes)
-                    taken += len(records)
+                    refused = await self._unite(engine, records) if engine else []
+                    taking.skipped.update(f"the store refuses it: {why}" for _, why in refused)
+                    taken += len(records) - len(refused)
                     advance(len(records))
                     self._stop_after(taken)
                     records = await anext(portions, None)
         self._stop_after(taken)
         return ImportCount(taken, taking.skipped)
+
+    async def _unite(
+        self, engine: Engine, records: Sequence[tuple[Triplet, Record]]
+    ) -> Sequence[tuple[tuple[Triplet, Record], str]]:
+        """Unite them with what is known; return what the store refuses, and why."""
+        try:
+            await engine.unite(records, self._now, self._configuration.settings.lifetimes)
+        except RefusedError as error:
+            return error.refused
+        return []
 
     async def export(self, file: TextIO) -> int:
         """Write all records as JSON lines; how many."""

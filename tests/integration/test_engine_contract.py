@@ -66,7 +66,7 @@ def _decision(at: datetime = _NOW, reason: Reason = Reason.HELO, sender: str = "
     return KeptDecision(at, "greylist", decision, sender, "b@example.org")
 
 
-async def _sql(engine: SqlEngine, query: sa.Select[Any]) -> list[dict[str, Any]]:
+async def _sql(engine: SqlEngine, query: sa.Executable) -> list[dict[str, Any]]:
     work: Callable[[sa.Connection], list[dict[str, Any]]] = lambda connection: [  # noqa: E731
         row._asdict() for row in connection.execute(query)
     ]
@@ -182,6 +182,17 @@ class TestMarks:
         assert (await engine.transact([], [_JANE]))[_JANE].attempts == 20
         assert len(await _decisions(engine)) == 20
         assert sum(number for count, number in (await _counts(engine)).items() if count.seconds == 60) == 30
+
+
+@pytest.mark.parametrize(
+    ("engine", "asked"),
+    [("postgresql", "SHOW idle_in_transaction_session_timeout"), ("mariadb", "SELECT @@SESSION.wait_timeout")],
+    indirect=["engine"],
+)
+async def test_a_server_ends_a_transaction_whose_client_has_gone(engine: SqlEngine, asked: str) -> None:
+    """Without notice, since the network is cut: its locks would hold up the next one."""
+    (found,) = await _sql(engine, sa.text(asked))
+    assert list(found.values()) in (["1min"], [60])
 
 
 class TestRefusals:

@@ -29,6 +29,13 @@ _CONNECT_SECONDS = 0.9
 _ANSWER_SECONDS = ANSWER_SECONDS - 0.5
 """Of one server of Redis, so that another one of a Cluster can still be asked."""
 
+_IDLE_SECONDS = 60
+"""After which a server ends a connection that is idle in a transaction, and rolls that back.
+
+When the network is cut, the server does not notice for hours, and keeps its locks: our own next transaction would wait.
+MySQL ends any idle connection; every process asks for news more often.
+"""
+
 _SERVER_OPTIONS: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "isolation_level": "READ COMMITTED"}
 
 _DRIVERS = {"pgsql": ("asyncpg", "postgresql"), "mysql": ("aiomysql", "mysql"), "redis": ("redis", "redis")}
@@ -104,7 +111,12 @@ async def _connect_mysql(database: Database, ssl_context: Any) -> Any:
         place = {"host": host, "port": port, "ssl": ssl_context}
     async with asyncio.timeout(_CONNECT_SECONDS):
         return await aiomysql.connect(
-            user=database.user, password=database.password, db=database.name, charset="utf8mb4", **place
+            user=database.user,
+            password=database.password,
+            db=database.name,
+            charset="utf8mb4",
+            init_command=f"SET SESSION wait_timeout = {_IDLE_SECONDS}",
+            **place,
         )
 
 
@@ -112,6 +124,7 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
     """All that is looked for has an index, but PostgreSQL reads the whole of a new table until it was analysed."""
     cursor = connection.cursor()
     cursor.execute("SET enable_seqscan = off")
+    cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
     cursor.close()
     connection.commit()
 

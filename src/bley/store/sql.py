@@ -92,17 +92,20 @@ class SqlEngine:
                 self._dialect.make_private(connection)
             METADATA.create_all(connection)
             self._rename_columns_of_version_1(connection)
+            portions = InHalves(self._dialect)
             if is_new:
                 # In portions: the driver lets others go on between them.
                 for start in range(0, len(inherited), _PORTION):
-                    rows = _sorted(map(_row_of_record, inherited[start : start + _PORTION]))
-                    self._write(connection, self._statements.unite, rows)
+                    portions.each(connection, partial(self._unite, connection), inherited[start : start + _PORTION])
             self._set_meta(connection, "schema", VERSION)
             connection.commit()  # within the lock, which MySQL keeps beyond the transaction
         if is_new and is_empty:
             _log.info("store: %s is new, no records were in it", self.place)
         if inherited and is_new:
-            _log.info("store: took over %s of bley 2, its tables stay as they are", quantity(len(inherited), "record"))
+            taken = quantity(len(inherited) - len(portions.refused), "record")
+            _log.info("store: took over %s of bley 2, its tables stay as they are", taken)
+        for refused, why in portions.refused:
+            _log.error("store: %s; not taken over, since it refuses that: %.300r", why, refused)
 
     def _rename_columns_of_version_1(self, connection: sa.Connection) -> None:
         there = {column["name"] for column in sa.inspect(connection).get_columns(counts.name)}
@@ -227,15 +230,15 @@ class SqlEngine:
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
         """See Engine."""
 
-        def unite(connection: sa.Connection, some: Sequence[tuple[Triplet, Record]]) -> None:
-            self._write(connection, self._statements.unite, _sorted(map(_row_of_record, some)))
-
         def work(connection: sa.Connection, portions: Portions) -> None:
-            portions.each(connection, partial(unite, connection), records)
+            portions.each(connection, partial(self._unite, connection), records)
             if any(triplet.recipient == ANY for triplet, _ in records):
                 self._set_meta(connection, "has_any", 1)
 
         await self._do(work)
+
+    def _unite(self, connection: sa.Connection, records: Sequence[tuple[Triplet, Record]]) -> None:
+        self._write(connection, self._statements.unite, _sorted(map(_row_of_record, records)))
 
     async def forget(self, forgotten: Sequence[Triplet]) -> None:
         """See Engine."""

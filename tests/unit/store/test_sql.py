@@ -339,6 +339,19 @@ class TestTakingOver:
             assert await _found(engine, _TRIPLET, _OTHER) == [_RECORD, other]
         assert "store: took over 2 records of bley 2, its tables stay as they are" in caplog.messages
 
+    async def test_what_the_database_refuses_is_left_out_and_told(
+        self, file: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", "bley")
+        bad = _TRIPLET._replace(sender="\ud800")
+        take_over = self.earlier([], [[(_TRIPLET, _RECORD), (bad, _RECORD), (_OTHER, _RECORD)]])
+        async with _engine(file, take_over=take_over) as engine:
+            assert await _found(engine, _TRIPLET, _OTHER) == [_RECORD, _RECORD]
+        assert "store: took over 2 records of bley 2, its tables stay as they are" in caplog.messages
+        (told,) = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
+        assert "not taken over" in told
+        assert told.isprintable()
+
     async def test_it_is_done_once(self, file: Path) -> None:
         """What was forgotten since does not come back."""
         times: list[int] = []
