@@ -18,8 +18,10 @@ Source: SMTPD_POLICY_README of Postfix.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import compress, groupby
+from typing import NamedTuple
 
 from bley.core.errors import Breach, ProtocolError
 from bley.core.mail import Action, RawRequest, Request
@@ -164,14 +166,18 @@ class _Layout:
             return None
         if "\r" in text or "\0" in text or ("\\" in text and _CODE.search(data)):
             return None
-        if self._pattern:
-            return self._pattern.read(text)
+        if self._pattern is None:
+            return self._read_lines(text.split("\n"))
+        match, order = self._pattern
+        if not (found := match(text)):
+            return None
+        values = found.group(*order)
+        return tuple.__new__(RawRequest, ("".join(values[:-2]), values[-2], values[-1]))
+
+    def _read_lines(self, lines: list[str]) -> RawRequest | None:
         self._reads += 1
         if self._reads == _READS_BEFORE_COMPILING:
             self._pattern = _Pattern.of(self._names)
-        return self._read_lines(text.split("\n"))
-
-    def _read_lines(self, lines: list[str]) -> RawRequest | None:
         # The last two are the empty line, and nothing behind it.
         if len(lines) != self._count + 2 or lines[-2] or lines[-1] or lines[self._type_at] != self._type:
             return None
@@ -182,31 +188,28 @@ class _Layout:
         return tuple.__new__(RawRequest, ("\n".join(compress(lines, self._decides)), instance, queue_id))
 
 
-class _Pattern:
+class _Pattern(NamedTuple):
     """A layout as one regular expression, which reads a request at half the cost again."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        runs = [(decides, "".join(map(_line_pattern, run))) for decides, run in groupby(names, _DECIDING.__contains__)]
-        sent = "".join(f"({lines})" if decides else lines for decides, lines in runs)
-        pattern = re.compile(sent + "\n" + "".join(f"(?P<{name}>)" for name in _MAIL if name not in names))
-        mail = [pattern.groupindex[name] for name in _MAIL]
-        self._match = pattern.fullmatch
-        self._order = [number for number in range(1, pattern.groups + 1) if number not in mail] + mail
+    match: Callable[[str], re.Match[str] | None]
+    order: list[int]
+    """Its groups: what decides, then the mail that it is about."""
 
     @classmethod
     def of(cls, names: tuple[str, ...]) -> "_Pattern | None":
         """The pattern of these attributes; None where there are too many already."""
         if names not in _patterns and len(_patterns) < _MOST_PATTERNS:
-            _patterns[names] = cls(names)
+            _patterns[names] = cls.compiled(names)
         return _patterns.get(names)
 
-    def read(self, text: str) -> RawRequest | None:
-        """As the layout does."""
-        found = self._match(text)
-        if not found:
-            return None
-        values = found.group(*self._order)
-        return tuple.__new__(RawRequest, ("".join(values[:-2]), values[-2], values[-1]))
+    @classmethod
+    def compiled(cls, names: tuple[str, ...]) -> "_Pattern":
+        """A new pattern."""
+        runs = [(decides, "".join(map(_line_pattern, run))) for decides, run in groupby(names, _DECIDING.__contains__)]
+        sent = "".join(f"({lines})" if decides else lines for decides, lines in runs)
+        pattern = re.compile(sent + "\n" + "".join(f"(?P<{name}>)" for name in _MAIL if name not in names))
+        mail = [pattern.groupindex[name] for name in _MAIL]
+        return cls(pattern.fullmatch, [number for number in range(1, pattern.groups + 1) if number not in mail] + mail)
 
 
 _patterns: dict[tuple[str, ...], _Pattern] = {}
