@@ -20,6 +20,8 @@ from bley.core.policy import Reason
 from bley.core.search import DecisionQuery, Search
 from bley.core.statistics import Count
 from bley.core.triplet import ANY, TripletRules
+from bley.core.wire import RequestParser
+from bley.json_lines import header, line, read_lines
 from bley.store.engine import Engine, Marks, News, Purged, spread
 from bley.store.opening import open_engine
 from bley.store.redis import RedisEngine, _key, counts_key
@@ -389,6 +391,40 @@ class TestUniting:
         records = {Triplet(c, s, f"{r}{n}"): _record() for c in parts for s in parts for r in parts for n in range(3)}
         await engine.unite(list(records.items()), _NOW, _LIFETIMES)
         assert await _all(engine) == records
+
+    async def test_what_comes_by_the_wire_is_kept_as_it_is(self, engine: Engine) -> None:
+        """Two senders stay two, whatever bytes they have, and none is refused."""
+        rules = TripletRules()
+        sent = [
+            b"",
+            b"a\rb",
+            b"\xff",
+            rb"\xff",
+            rb"\x5cxff",
+            b"a\\",
+            b"%s'\"",
+            b"\x01\x7f",
+            b"a b",
+            b"a\xc2\xa0b",
+            b"7" * 600,
+        ]
+        sent += [
+            text.encode() for text in ("ü" * 300, "\U0001f642" * 100, "\u2028\u202e", "a\u0308", "\u00e4", "\ufffe")
+        ]
+        records = {}
+        for value in sent:
+            parser = RequestParser()
+            parser.feed(b"sender=" + value + b"@d\nrecipient=r" + value + b"@d\n\n")
+            raw = parser.next_request()
+            assert raw
+            triplet = Triplet("c", rules.sender(raw.read().sender), rules.recipient(raw.read().recipient))
+            records[triplet] = _record()
+        assert len(records) == len(sent)
+        await engine.unite(list(records.items()), _NOW, _LIFETIMES)
+        assert await _all(engine) == records
+        assert await engine.transact([], list(records)) == records
+        lines = [header("off").encode(), *(line(*record).encode() for record in records.items())]
+        assert dict(item for item in read_lines(lines, rules) if not isinstance(item, str)) == records
 
 
 class TestNews:
