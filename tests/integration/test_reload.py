@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import re
+import resource
 import signal
 import socket
 import threading
@@ -181,6 +182,28 @@ def test_a_worker_that_hangs_prevents_the_reload_and_all_go_on_as_before(tmp_pat
             with socket.create_connection(("127.0.0.1", bley.port), 30) as peer:
                 peer.sendall(encode_request(BAD))
                 assert peer.recv(4096) == b"action=DEFER_IF_PERMIT old words\n\n"
+        bley.reload()
+        assert bley.log().endswith(": reloaded\n")
+
+
+def test_what_one_worker_cannot_do_none_does(tmp_path: Path) -> None:
+    """It has no descriptors left, say. Its fault is logged."""
+    log = tmp_path / "own.log"
+    with Bley(tmp_path, workers=2, reject_msg="old words") as bley:
+        poor, _ = workers_of(bley)
+        before = resource.prlimit(poor, resource.RLIMIT_NOFILE)
+        bley.write_settings(reject_msg="new words", log_file=log)
+        resource.prlimit(poor, resource.RLIMIT_NOFILE, (3, before[1]))
+        bley.reload()
+        resource.prlimit(poor, resource.RLIMIT_NOFILE, before)
+        assert f"log_file: {log} cannot be opened: Too many open files\n" in bley.log()
+        assert bley.log().count("not reloaded: the old settings stay") == 1
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", bley.port), 30) as peer:
+                peer.sendall(encode_request(BAD))
+                assert peer.recv(4096) == b"action=DEFER_IF_PERMIT old words\n\n"
+        assert "action=" not in log.read_text()
+        bley.write_settings(log_file="-")
         bley.reload()
         assert bley.log().endswith(": reloaded\n")
 

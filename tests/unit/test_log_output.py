@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bley import log_output, log_sinks, log_sockets
 from bley.core.decision import Decision
@@ -584,6 +586,27 @@ class TestFullDisk:
         assert sink.write(["the next\n"]) == 1
         sink.close()
         assert file.read_text() == "".join(lines[: room // 10]) + "the next\n"
+
+    @given(
+        st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), min_size=1, max_size=9),
+        st.integers(0, 100),
+    )
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    def test_whatever_the_lines_and_the_room(
+        self, tmp_path_factory: pytest.TempPathFactory, limit: Callable[[int], None], texts: list[str], room: int
+    ) -> None:
+        """Lines of several bytes a character, tracebacks of several lines."""
+        file = tmp_path_factory.mktemp("full") / "log"
+        lines = [f"{text}\n" for text in texts]
+        sink = log_sinks.File(str(file))
+        limit(room)
+        taken = 0
+        with suppress(OSError):
+            taken = sink.write(lines)
+        limit(100_000)
+        assert sink.write(["the next\n"]) == 1
+        sink.close()
+        assert file.read_bytes().decode() == "".join(lines[:taken]) + "the next\n"
 
     def test_also_where_standard_output_is_a_file(
         self, tmp_path: Path, limit: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
