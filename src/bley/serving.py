@@ -197,7 +197,7 @@ class Serving:
         except StoreError:
             return  # which has been logged; nothing that is remembered becomes wrong by not knowing
         self._service.finds_any = news.has_any
-        if self._forgotten not in (None, news.forgotten):
+        if news.forgotten != self._forgotten:  # or what it was is not known: the store was away at the start
             self._service.forget()
         self._forgotten = news.forgotten
 

@@ -440,6 +440,17 @@ class TestNews:
         await asyncio.gather(*(engine.forget([]) for _ in range(5)))
         assert (await engine.news()).forgotten == 6
 
+    @pytest.mark.parametrize("kind", ENGINES)
+    async def test_the_first_ones_to_forget_are_all_heard_at_once_too(self, kind: str, places: Places) -> None:
+        """There is no number yet that one of them could wait for."""
+        engines = [open_engine(places.place(kind)) for _ in range(5)]
+        await engines[0].prepare()
+        await asyncio.gather(*(engine.news() for engine in engines))  # all are connected
+        await asyncio.gather(*(engine.forget([_JANE]) for engine in engines))
+        assert (await engines[0].news()).forgotten == 5
+        for engine in engines:
+            await engine.close()
+
     async def test_records_for_any_sender_or_recipient_are_heard_of(self, engine: Engine) -> None:
         await engine.unite([(Triplet("192.0.2.0/24", ANY, ANY), _record())], _NOW, _LIFETIMES)
         assert await engine.news() == News(0, has_any=True)

@@ -1,4 +1,4 @@
-"""What answers is built for new settings first; then it takes effect as a whole, or not at all."""
+"""Answers for new settings are built first and take effect as a whole, or not at all; other nodes are heard."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,9 +8,10 @@ import pytest
 
 from bley import cares, serving
 from bley.config_file import Configuration, load
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import Fault, SettingsError, StoreError
 from bley.ports import utc_now
 from bley.serving import Serving
+from bley.store.engine import News
 
 
 def _load(folder: Path, **settings: object) -> Configuration:
@@ -78,3 +79,48 @@ async def test_what_cannot_be_built_changes_nothing(
 
 def _refuse(**_: object) -> None:
     raise SettingsError([Fault("checks", 0, "cannot be")])
+
+
+class Heard:
+    """A Serving that hears what the test says, and how often it forgot."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, configuration: Configuration) -> None:
+        self.serving = Serving(configuration, utc_now, purges=False)
+        self.news: News | None = None
+        self.forgot = 0
+        monkeypatch.setattr(self.serving._store, "news", self._news)
+        monkeypatch.setattr(self.serving._service, "forget", self._forget)
+
+    async def _news(self) -> News:
+        if self.news is None:
+            raise StoreError("away")
+        return self.news
+
+    def _forget(self) -> None:
+        self.forgot += 1
+
+    async def hear(self, forgotten: int | None) -> int:
+        """How often it has forgotten after this number; None: the store is away."""
+        self.news = None if forgotten is None else News(forgotten, has_any=False)
+        await self.serving._hear()
+        return self.forgot
+
+
+class TestForget:
+    async def test_each_new_number_is_heard_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        heard = Heard(monkeypatch, _load(tmp_path))
+        begun = await heard.hear(3)
+        assert [await heard.hear(number) - begun for number in (3, 4, 4, 6, 6)] == [0, 1, 1, 2, 2]
+        assert await heard.hear(0) - begun == 3, "another store stands in its place"
+        await heard.serving.close()
+
+    async def test_one_that_was_missed_while_the_store_was_away_is_heard_when_it_is_back(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """At the start too: what was found between the store's return and the first number may be forgotten by now."""
+        heard = Heard(monkeypatch, _load(tmp_path))
+        assert await heard.hear(None) == 0
+        assert await heard.hear(1) == 1
+        assert await heard.hear(None) == 1
+        assert await heard.hear(2) == 2
+        await heard.serving.close()

@@ -247,7 +247,8 @@ class SqlEngine:
             rows = [{"client": each.client, "sender": each.sender, "recipient": each.recipient} for each in forgotten]
             if rows:
                 connection.execute(self._statements.delete, rows)
-            self._set_meta(connection, "forgotten", self._meta(connection, "forgotten", locks=True) + 1)
+            # Not read and written: of two nodes that are the first, neither would wait for the other's row.
+            self._write(connection, self._statements.add_to_meta, [{"name": "forgotten", "value": 1}])
 
         await self._transactions.run(work)
 
@@ -281,9 +282,8 @@ class SqlEngine:
         """See Engine."""
         await self._transactions.close()
 
-    def _meta(self, connection: sa.Connection, name: str, *, locks: bool = False) -> int:
-        query = sa.select(meta.c.value).where(meta.c.name == name)
-        return connection.scalar(query.with_for_update() if locks else query) or 0
+    def _meta(self, connection: sa.Connection, name: str) -> int:
+        return connection.scalar(sa.select(meta.c.value).where(meta.c.name == name)) or 0
 
     def _set_meta(self, connection: sa.Connection, name: str, value: int) -> None:
         self._write(connection, self._statements.set_meta, [{"name": name, "value": value}])

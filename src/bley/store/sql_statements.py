@@ -71,6 +71,7 @@ class Statements:
         self.count = dialect.or_update(insert, {"count": counts.c["count"] + dialect.new(insert)["count"]})
         insert = dialect.insert(meta)
         self.set_meta = dialect.or_update(insert, {"value": dialect.new(insert).value})
+        self.add_to_meta = dialect.or_update(insert, {"value": meta.c.value + dialect.new(insert).value})
 
     def _merge(self, lifetime_microseconds: int) -> sa.Executable:
         """core.greylist.merged, as one statement.
