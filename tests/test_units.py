@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bley.commands.options import EXIT_WRONG_SETTINGS
+from bley.commands.ending import EXIT_WRONG_SETTINGS
 from bley.server import MAX_DESCRIPTORS
 
 CONTRIB = Path(__file__).parent.parent / "contrib"

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from bley import __version__
+from bley.commands.ending import BleyGroup
 from bley.commands.options import config_option, serving_options
 
 __all__ = ["main"]
@@ -28,7 +29,7 @@ _COMMANDS = {
 """Each command, and the module of `commands` that has it."""
 
 
-class _Commands(click.Group):
+class _Commands(BleyGroup):
     """Imports a command when it is wanted: all that the daemon needs would take each of them half a second."""
 
     def list_commands(self, _context: click.Context) -> list[str]:

@@ -18,7 +18,7 @@ from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions import ClientExemptions, MailExemptions, Origin, read_clients, read_mail_addresses
 from bley.core.list_syntax import hide_keys
 from bley.core.triplet import TripletRules
-from bley.database import hide_password, read_password
+from bley.database import hide_password, is_utf8, read_password
 from bley.operator_files import read_text
 from bley.privacy import PrivacyKey, load_key
 from bley.web_password import PasswordHash, read_password_hash
@@ -238,6 +238,8 @@ def _with_password(settings: Settings, folder: Path, place: Fault) -> Settings:
             raise SettingsError([replace(place, text=f"dbpass_file: {error}")]) from error
     elif not (password := os.environ.get(_PASSWORD_VARIABLE, "")):
         return settings
+    elif not is_utf8(password):
+        raise SettingsError([Fault(_PASSWORD_VARIABLE, 0, "is not UTF-8")])
     return settings.model_copy(update={"dbpass": password})
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "RedisKind",
     "Tls",
     "hide_password",
+    "is_utf8",
     "parse_database",
     "read_password",
 ]
@@ -137,6 +138,11 @@ def hide_password(url: str) -> str:
     if url and "://" not in url:
         return "********"
     return re.sub(r"(?s)(?<=://)([^:]*):.*@", r"\1:********@", url)
+
+
+def is_utf8(argument: str) -> bool:
+    """Whether an argument or a variable of the environment is; its other bytes are surrogates (PEP 383)."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def read_password(file: Path) -> str:

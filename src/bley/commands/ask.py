@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from bley.commands.options import EXIT_FAILED, config_option, load_settings
+from bley.commands.ending import EXIT_FAILED
+from bley.commands.options import config_option, load_settings
 from bley.commands.request import request_options
 from bley.config import Settings
 from bley.core.mail import Request
 from bley.core.wire import encode_request
+from bley.log import printable
 
 __all__ = ["ask"]
 
@@ -32,7 +34,7 @@ def _ask(settings: Settings, request: Request) -> str:
         with _connect(place, settings.listen_port, timeout) as peer:
             peer.sendall(encode_request(request))
             peer.shutdown(socket.SHUT_WR)
-            answer = b"".join(iter(partial(peer.recv, 4096), b"")).decode()
+            answer = b"".join(iter(partial(peer.recv, 4096), b"")).decode(errors="backslashreplace")
     except OSError as error:
         shown = place if place.startswith("unix:") else f"{place} port {settings.listen_port}"
         click.echo(f"no answer from {shown}: {error.strerror or error}; is bley running?", err=True)
@@ -40,7 +42,7 @@ def _ask(settings: Settings, request: Request) -> str:
     if not answer:
         click.echo("bley closed without an answer: its log says why", err=True)
         sys.exit(EXIT_FAILED)
-    return answer.strip()
+    return printable(answer.strip())
 
 
 def _connect(place: str, port: int, timeout: float) -> socket.socket:

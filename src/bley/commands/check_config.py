@@ -6,6 +6,7 @@ import click
 
 from bley.commands.options import config_option, load_settings
 from bley.config import show
+from bley.core.escapes import shown_text
 from bley.resolv_conf import read_system_servers
 
 __all__ = ["check_config"]
@@ -21,6 +22,6 @@ def check_config(before: Path | None, file: Path | None) -> None:
     if not configuration.settings.resolver and (warning := read_system_servers().warning):
         notes = (*notes, warning)
     for note in notes:
-        click.echo(note, err=True)
-    click.echo(f"# {configuration.file or 'no settings file: the defaults'}")
-    click.echo(show(configuration.settings), nl=False)
+        click.echo(shown_text(note, "\n\t"), err=True)
+    click.echo(shown_text(f"# {configuration.file or 'no settings file: the defaults'}", "\n\t"))
+    click.echo(shown_text(show(configuration.settings), "\n\t"), nl=False)

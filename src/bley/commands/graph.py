@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from bley.commands.options import config_option, load_settings, refuse
+from bley.commands.ending import BleyCommand
+from bley.commands.options import config_option, load_settings
 from bley.config import Settings
-from bley.core.errors import SettingsError, StoreError
 from bley.core.periods import Slot, slots
 from bley.durable_files import replace_file
 from bley.graph.charts import SHOWN, Chart, charts
@@ -25,7 +25,7 @@ _DEFAULT_FOLDER = "bley-graphs"
 _FORMATS = ("png", "svg")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=BleyCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @config_option
 @click.option(
     "-d",
@@ -50,10 +50,6 @@ def graph(before: Path | None, file: Path | None, folder: Path | None, quiet: bo
     try:
         with _progress(quiet=quiet) as advance:
             _draw_all(settings, folder, form, utc_now(), advance)
-    except SettingsError as error:
-        refuse(error)
-    except StoreError as error:
-        raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from error
     if not quiet:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from bley.commands.options import EXIT_FAILED, WIRE_TEXT, config_option, json_option, load_settings, run
+from bley.commands.ending import EXIT_FAILED
+from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.errors import StoreError

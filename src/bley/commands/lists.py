@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from bley.commands.options import EXIT_FAILED, config_option, json_option, load_settings
-from bley.list_commands import ListsError, show_lists, test_lists
+from bley.commands.ending import EXIT_FAILED
+from bley.commands.options import config_option, json_option, load_settings
+from bley.list_commands import show_lists, test_lists
 
 __all__ = ["lists"]
 
@@ -20,11 +21,8 @@ __all__ = ["lists"]
 def lists(before: Path | None, file: Path | None, test: bool, as_json: bool, zones: tuple[str, ...]) -> None:
     """Show how the DNS lists do: all that are configured, or these ZONES."""
     configuration = load_settings(file or before)
-    try:
-        if test:
-            is_well = test_lists(configuration.settings, zones, as_json=as_json)
-        else:
-            is_well = show_lists(configuration, zones, as_json=as_json)
-    except ListsError as error:
-        raise click.ClickException(str(error)) from error
+    if test:
+        is_well = test_lists(configuration.settings, zones, as_json=as_json)
+    else:
+        is_well = show_lists(configuration, zones, as_json=as_json)
     sys.exit(0 if is_well else EXIT_FAILED)

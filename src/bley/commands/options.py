@@ -1,33 +1,25 @@
-"""What commands share: the options `-c` and `--json`, and how wrong settings and other failures end a command."""
+"""What commands share: the options `-c` and `--json`, and how their work is run; ending.py says how they end."""
 
 import asyncio
 import os
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from bley.config_file import Configuration, find_file, load
-from bley.core.errors import BleyError, Fault, PrivacyKeyError, SettingsError
 
 __all__ = [
-    "EXIT_FAILED",
-    "EXIT_WRONG_SETTINGS",
     "WIRE_TEXT",
     "config_option",
     "json_option",
     "load_settings",
-    "refuse",
     "run",
     "serving_options",
 ]
 
 _T = TypeVar("_T")
-
-EXIT_FAILED = 1
-EXIT_WRONG_SETTINGS = 2
 
 config_option = click.option(
     "-c",
@@ -63,28 +55,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def load_settings(file: Path | None) -> Configuration:
-    """The configuration, or the end of the command with every fault."""
-    try:
-        return load(find_file(file))
-    except SettingsError as error:
-        refuse(error)
-
-
-def refuse(error: SettingsError) -> NoReturn:
-    """End the command with all that is to be mended."""
-    click.echo("\n".join(map(str, error.faults)), err=True)
-    sys.exit(EXIT_WRONG_SETTINGS)
+    """The configuration. Raises SettingsError with every fault."""
+    return load(find_file(file))
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Its result; what bley foresaw ends the command with its text."""
+    """Its result; Ctrl-C ends the command in words."""
     try:
         return asyncio.run(work)
-    except SettingsError as error:
-        refuse(error)
-    except PrivacyKeyError as error:
-        refuse(SettingsError([Fault("privacy_key_file", 0, str(error))]))
     except KeyboardInterrupt as error:
         raise click.ClickException("interrupted") from error
-    except BleyError as error:
-        raise click.ClickException(str(error)) from error

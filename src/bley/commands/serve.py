@@ -8,16 +8,14 @@ from pathlib import Path
 import click
 import uvloop
 
-from bley.commands.options import EXIT_WRONG_SETTINGS, config_option, refuse, serving_options
+from bley.commands.ending import EXIT_WRONG_SETTINGS
+from bley.commands.options import config_option, serving_options
 from bley.config_file import Configuration, find_file, load
-from bley.core.errors import SettingsError
 from bley.daemon import Daemon
 from bley.log_output import configure_log
 from bley.supervisor import Supervisor
 
 __all__ = ["run_bley", "serve"]
-
-_STANDARD_ERROR = 2
 
 
 @click.command()
@@ -30,8 +28,7 @@ def serve(before: Path | None, file: Path | None, pidfile: str | None, verbose: 
 
 
 def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool, detach: bool) -> None:
-    """Serve until it is ended; `detach`: in the background."""
-    _open_standard_streams()
+    """Serve until it is ended; `detach`: in the background. Raises SettingsError."""
     file = file.absolute() if file else None
     overrides: dict[str, object] = {"pid_file": pidfile} if pidfile else {}
     overrides |= {"log_file": "-"} if debug else {}
@@ -44,26 +41,13 @@ def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bo
             return configuration.overridden({"log_file": "syslog"} | overrides)
         return configuration.overridden(overrides)
 
-    try:
-        configuration = load_overridden()
-        ready = _detach() if detach else _nothing
-        configure_log(configuration.settings.log_file, level)
-        if configuration.settings.workers == 1:
-            uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
-        else:
-            uvloop.run(Supervisor(configuration, load_overridden, level, is_mute=detach).run(ready))
-    except SettingsError as error:
-        refuse(error)
-
-
-def _open_standard_streams() -> None:
-    """Open /dev/null in the place of those that were closed before the start.
-
-    Otherwise a database or socket would have such a number, and be given what this process and its workers print.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
+    configuration = load_overridden()
+    ready = _detach() if detach else _nothing
+    configure_log(configuration.settings.log_file, level)
+    if configuration.settings.workers == 1:
+        uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
+    else:
+        uvloop.run(Supervisor(configuration, load_overridden, level, is_mute=detach).run(ready))
 
 
 def _nothing() -> None:

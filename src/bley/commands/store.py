@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,13 +11,14 @@ from typing import TextIO
 
 import click
 
+from bley.commands.ending import utf8_output
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
 from bley.core.wanted import Wanted
-from bley.database import Database, parse_database, read_password
+from bley.database import Database, is_utf8, parse_database, read_password
 from bley.documents import print_document, record_document
 from bley.durable_files import replacing
 from bley.interruption import Interruption
@@ -36,6 +36,7 @@ from bley.tables import print_table
 __all__ = ["export", "forget", "import_"]
 
 _PASSWORD_VARIABLE = "BLEY_IMPORT_PASSWORD"
+_STANDARD_INPUT = 0
 _MAX_REASONS = 20
 _MAX_SHOWN = 1000
 _READERS = {"sqlgrey": read_sqlgrey, "bley": read_bley2}
@@ -107,6 +108,8 @@ async def _take_from_database(commands: StoreCommands, source: str, database: Da
 
 
 def _database(url: str, password_file: Path | None) -> Database:
+    if not is_utf8(url):
+        raise click.UsageError("the URL is not UTF-8: write other bytes as %ff")
     try:
         database = parse_database(url)
     except ValueError as error:
@@ -117,6 +120,8 @@ def _database(url: str, password_file: Path | None) -> Database:
         password = read_password(password_file) if password_file else os.environ.get(_PASSWORD_VARIABLE, "")
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+    if not is_utf8(password):
+        raise click.ClickException(f"{_PASSWORD_VARIABLE} is not UTF-8")
     return replace(database, password=database.password or password)
 
 
@@ -206,7 +211,7 @@ def _reading(
             raise FormatError(f"{name}: {error}") from error
 
     try:
-        with interruption.input(sys.stdin.fileno()) if name == "-" else Path(name).open("rb") as opened:
+        with interruption.input(_STANDARD_INPUT) if name == "-" else Path(name).open("rb") as opened:
             yield records
     except OSError as error:
         raise click.ClickException(f"{name}: {error.strerror}") from error
@@ -216,9 +221,11 @@ def _reading(
 def _writing(name: str) -> Iterator[TextIO]:
     """A file of ours alone, that is there as a whole or not at all; what is no file, a device say, is written to."""
     if name == "-":
-        yield sys.stdout
+        opened = utf8_output()
+        yield opened
+        opened.detach()
         return
-    path = Path(name).resolve()
+    path = Path(os.path.realpath(name))  # Path.resolve does not take links that lead to each other
     try:
         if path.exists() and not path.is_file():
             with path.open("w", encoding="utf-8") as opened:

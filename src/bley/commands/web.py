@@ -32,7 +32,12 @@ def web_password(file: Path) -> None:
 
 
 def _ask() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    password: str = click.prompt("Password", hide_input=True, confirmation_prompt="The same again")
+    try:
+        if not sys.stdin.isatty():
+            return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt="The same again")
+    except UnicodeDecodeError as error:
+        raise click.ClickException("the password is not UTF-8, in which browsers send it") from error
+    except OSError as error:
+        raise click.ClickException(f"standard input cannot be read: {error.strerror}") from error
     return password

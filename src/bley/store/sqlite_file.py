@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -66,7 +67,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def sqlite_uri(file: Path, mode: str) -> str:
     """The file as a URI, in which a name may have any signs (sqlite.org/uri.html)."""
-    return f"file:{quote(str(file))}?mode={mode}"
+    return f"file:{quote(os.fsencode(file))}?mode={mode}"
 
 
 def check_file(connection: sa.Connection, file: Path) -> None:
