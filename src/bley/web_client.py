@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import re
 import ssl
 from ipaddress import ip_address
+from pathlib import Path
 
 from bley.checks.list_report import ListReport
 from bley.config_file import Configuration
@@ -12,6 +14,7 @@ from bley.core.errors import BleyError
 __all__ = ["WebError", "ask_lists", "ask_web"]
 
 _WAIT_SECONDS = 5.0
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class WebError(BleyError):
@@ -42,11 +45,17 @@ def ask_web(configuration: Configuration, path: str) -> bytes:
 def ask_lists(configuration: Configuration) -> list[ListReport]:
     """How its DNS lists do. Raises WebError."""
     try:
-        reports: list[ListReport] = json.loads(ask_web(configuration, "/lists"))
-    except ValueError as error:
+        reports = json.loads(ask_web(configuration, "/lists"))
+    except (ValueError, RecursionError):
+        reports = None
+    if not isinstance(reports, list) or not all(map(_is_report, reports)):
         place = configuration.settings.web_listen
-        raise WebError(f"web_listen {place} is not bley's, it answers no lists") from error
+        raise WebError(f"web_listen {place} is not this bley's, it answers no lists")
     return reports
+
+
+def _is_report(answer: object) -> bool:
+    return isinstance(answer, dict) and ListReport.__required_keys__ <= answer.keys()
 
 
 def _connect(configuration: Configuration, host: str, port: int) -> http.client.HTTPConnection:
@@ -55,11 +64,35 @@ def _connect(configuration: Configuration, host: str, port: int) -> http.client.
         host = "127.0.0.1" if address.version == 4 else "::1"
     if not configuration.settings.web_tls_cert:
         return http.client.HTTPConnection(host, port, timeout=_WAIT_SECONDS)
-    # Who shows our certificate has its key, so it is bley: by whatever name and authority.
-    context = ssl.create_default_context(cafile=str(configuration.beside(configuration.settings.web_tls_cert)))
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.check_hostname = False
-    return http.client.HTTPSConnection(host, port, timeout=_WAIT_SECONDS, context=context)
+    return _connect_tls(configuration.beside(configuration.settings.web_tls_cert), host, port)
+
+
+def _connect_tls(file: Path, host: str, port: int) -> http.client.HTTPConnection:
+    """Connect to the holder of this very certificate. Raises WebError before anything is sent to another.
+
+    Names and authorities do not matter: another certificate of the same issuer is not bley's. After a renewal bley
+    shows the old one until it is reloaded; the file does not tell whether there was one, so that is an error too.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # what is trusted is compared below
+    peer = http.client.HTTPSConnection(host, port, timeout=_WAIT_SECONDS, context=context)
+    expected = _certificate_of(file)
+    peer.connect()
+    if peer.sock.getpeercert(binary_form=True) != expected:
+        peer.close()
+        raise WebError(f"web_listen shows another certificate than {file} has: if it was renewed, reload bley")
+    return peer
+
+
+def _certificate_of(file: Path) -> bytes:
+    """Return the first certificate in the file, bley's own; those behind it are its issuers'."""
+    try:
+        match = _CERTIFICATE.search(file.read_text(encoding="ascii", errors="replace"))
+        return ssl.PEM_cert_to_DER_cert(match[0] if match else "")
+    except OSError as error:
+        raise WebError(f"web_tls_cert: {file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise WebError(f"web_tls_cert: {file} has no certificate in PEM form") from error
 
 
 def _credentials(configuration: Configuration) -> dict[str, str]:
