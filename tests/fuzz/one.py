@@ -72,7 +72,7 @@ def _led_by_coverage(name: str, seconds: int, folder: Path) -> None:
 
 def _dictionary(harness: Harness, file: Path) -> Path:
     """The harness' words in libFuzzer's form."""
-    words = ("".join(f"\\x{octet:02x}" for octet in word) for word in harness.words)
+    words = ("".join(f"\\x{octet:02x}" for octet in word) for word in harness.words if word)
     file.write_text("".join(f'"{word}"\n' for word in words))
     return file
 
