@@ -86,9 +86,13 @@ class Soak:
                 group.create_task(self._peers.take_turn())
 
     async def _settled(self) -> Standing:
-        """How it stands when nothing is left to do; the DNS was asked last, so that its sockets are open or closed."""
+        """How it stands when nothing is left to do.
+
+        Before, the DNS is asked, and the store by all who have a connection to it, so that the same sockets are open.
+        """
         await asyncio.sleep(_SETTLE_SECONDS)
         await self._mail.send_for(_LAST_SECONDS)
+        await self.troubles.look_at_all()
         await asyncio.sleep(_SETTLE_SECONDS)
         return await stands(self._bley)
 

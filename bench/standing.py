@@ -1,6 +1,7 @@
 """How a running bley stands: what it has open, what goes on in it, and what it has counted."""
 
 import asyncio
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +16,9 @@ Metrics = Mapping[tuple[str, str], float]
 
 _SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
+_POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)
+"""Those that asyncio.to_thread begins one by one, where no other is idle."""
+
 _PAGE_SECONDS = 20.0
 _SAMPLES = 6
 
@@ -31,11 +35,15 @@ class Standing:
     spf_evaluations: int
 
     def faults(self, before: "Standing", more_megabytes: float) -> list[str]:
-        """Return what is more than before; of memory some more is no leak: what is remembered, and the allocator's."""
+        """Return what is more than before.
+
+        Some more memory is no leak: what is remembered, and the allocator's; nor are threads of asyncio's pool.
+        """
+        more = {"megabytes": more_megabytes, "threads": _POOL_THREADS}
         return [
             f"{name}: {value:,} at the end, {least:,} after the first minute"
             for name, value in asdict(self).items()
-            if value > (least := getattr(before, name)) + (more_megabytes if name == "megabytes" else 0)
+            if value > (least := getattr(before, name)) + more.get(name, 0)
         ]
 
 

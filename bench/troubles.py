@@ -21,7 +21,7 @@ _AWAY_SECONDS = 3.0
 _PAUSE_SECONDS = 1.5
 _LOOK_SECONDS = 1.0
 _AT_ONCE = 4
-"""Times that all pages are looked at together: so all threads that may be are begun."""
+"""Times that all pages are looked at together."""
 
 _BAD: list[dict[str, object]] = [
     {"resolver": "127.0.0.1:5_3"},
@@ -151,13 +151,16 @@ class Troubles:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def look(self, stopping: asyncio.Event) -> None:
-        """Look at pages until it is to stop, then at many at once; of some, leave before they are there."""
+        """Look at pages until it is to stop, and leave each once before it is there."""
         for path in cycle(_PAGES):
             if stopping.is_set():
-                break
+                return
             await self._look_at(path)
             await self._leave(path)
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def look_at_all(self) -> None:
+        """Look at all pages at once, each several times."""
         await asyncio.gather(*(self._look_at(path) for path in _AT_ONCE * _PAGES))
 
     async def _look_at(self, path: str) -> None:
