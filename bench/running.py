@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,6 +109,8 @@ class Bley:
             "cache_valid": 0,  # so that each stranger is judged by itself
         } | settings
         self.log_file = folder / "bley.log"
+        self.complaints: Path | None = None
+        """A file for its standard error, which is ours if there is none."""
         self.write_settings()
 
     def write_settings(self, **settings: object) -> None:
@@ -135,7 +137,9 @@ class Bley:
     def start(self) -> float:
         """Start it; how many seconds until it has answered a first request."""
         begun = time.monotonic()
-        self.process = subprocess.Popen([sys.executable, "-m", "bley", "serve", "-c", self._file])
+        with self.complaints.open("ab") if self.complaints else nullcontext() as stderr:
+            command: list[str | Path] = [sys.executable, "-m", "bley", "serve", "-c", self._file]
+            self.process = subprocess.Popen(command, stderr=stderr)
         _wait_until_it_listens(self.port, self.process)
         with socket.create_connection(("127.0.0.1", self.port)) as peer:
             peer.sendall(b"protocol_state=RCPT\nclient_address=192.0.2.1\nrecipient=postmaster@example.org\n\n")

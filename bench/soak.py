@@ -114,7 +114,9 @@ async def soak(
     with DnsServer(zone(), ttl=30) as dns, OUTAGES[engine](folder) as outage:
         settings = {"resolver": dns.address, "check_timeout": _CHECK_SECONDS, "workers": workers, **LISTS}
         settings |= {"greylist_period": "5s", "greylist_penalty": 0, "cache_valid": 5, "cache_size": 2000}
-        with Bley(folder, **settings, **outage.settings) as bley:
+        bley = Bley(folder, **settings, **outage.settings)
+        bley.complaints = folder / "bley.stderr"
+        with bley:
             run = Soak(bley, dns, outage, rate)
             warm, end = await run.run(minutes * 60)
             metrics = await read_metrics(bley)
@@ -122,6 +124,8 @@ async def soak(
         books.faults += end.faults(warm, more_megabytes) + run.troubles.faults(books.count_lines)
         if status := bley.process.returncode:
             books.faults.append(f"bley ended with status {status}")
+        if complaints := bley.complaints.read_text(errors="replace"):
+            books.faults.append(f"on standard error: {complaints[:500]}")
         await books.check(decisions_total(metrics), dropped_decisions(metrics))
     Console(width=110).print(_table(warm, end, {**run.troubles.figures, **books.figures}))
     return books.faults

@@ -12,12 +12,7 @@ from tests.fuzz.step_time import Steps, run_in_time
 _BY_CHANCE = 60
 """Inputs of each harness, which take a second at the most."""
 
-_OPEN = {"settings_file", "predecessors", "json_lines"}
-"""Harnesses with finds that are not mended yet."""
-
-_harnesses = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xfail(strict=False) if name in _OPEN else ()) for name in NAMES]
-)
+_harnesses = pytest.mark.parametrize("name", NAMES)
 
 
 @_harnesses
