@@ -116,12 +116,20 @@ def _may_be_in(address: sa.ColumnElement[str], network: Network) -> sa.ColumnEle
 
 
 def _may_be_near(client: sa.ColumnElement[str], network: Network) -> sa.ColumnElement[bool]:
-    """A network or address of which the same holds; a network may be wider, or have bits behind its prefix."""
+    """A network or address of which the same holds; a network may be wider, or have bits behind its prefix.
+
+    Of networks as wide as most are, or narrower, as much is compared as of addresses; of wider ones less.
+    """
     if network.version == 4:
-        first = str(network.network_address).partition(".")[0] if network.prefixlen >= 8 else "%"
-        return _matches(client, f"{first}.%", "%/_", "%/%.%", "%ffff:%")
-    groups = _first_groups(network)[:1]
-    return _matches(client, "".join(f"%{group}:" for group in groups) + "%:%", *(["%/_", "%/1_"] if groups else []))
+        octets = str(network.network_address).split(".")[: min(network.prefixlen // 8, 3)]
+        like, wider = (".".join([*some, "%"]) if some else "%.%" for some in (octets, octets[:1]))
+        usual, very_wide = "/24", ["%/_", "%/%.%", "%ffff:%"]
+    else:
+        groups = [f"%{group}:" for group in _first_groups(network)]
+        like, wider = ("".join(some or ["%:"]) + "%" for some in (groups[:4], groups[:1]))
+        usual, very_wide = "/64", ["%/_", "%/1_"]
+    is_wider = _matches(client, wider) & client.contains("/") & sa.not_(client.endswith(usual))
+    return sa.or_(_matches(client, like), is_wider, _matches(client, *very_wide))
 
 
 def _first_groups(network: Network) -> list[str]:
