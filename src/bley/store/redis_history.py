@@ -21,8 +21,8 @@ from bley.store.rows import microseconds, stored_decision
 
 __all__ = ["RedisHistory"]
 
-_PORTION = 200
-"""Decisions read at once: some 5 ms, in which nothing else is done."""
+_PORTION = 100
+"""Decisions read at once: some 5 ms, in which redis-py reads the answer and nothing else is done."""
 
 _KEYS = 500
 """Records that are looked at in one go: as long."""
