@@ -198,7 +198,7 @@ def _bounds() -> set[str]:
     """All that is called a bound in the code, and all caches of functions."""
     source = PROJECT / "src"
     found = set()
-    for file in source.rglob("*.py"):
+    for file in sorted(source.rglob("*.py")):
         if not file.relative_to(source / "bley").as_posix().startswith(_OPERATORS_OWN):
             module = file.relative_to(source).with_suffix("").as_posix().replace("/", ".")
             found |= {f"{module}.{constant or cached}" for constant, cached in _BOUND.findall(file.read_text())}

@@ -38,8 +38,9 @@ _RECORD_BYTES = 300
 _LONGEST_NAME_BYTES = 1012
 """A name of 253 octets, each escaped as \\DDD. A record that is not read has two of them at most."""
 
-_EMPTY_BYTES = 4096
-"""What the cache takes for an answer without records: its question, and an SOA record with three such names."""
+_EMPTY_BYTES = 2048
+"""What the cache takes for an answer without records: its question, and an SOA record; 3.3 KB if that has three of the
+longest names."""
 
 _LONGEST_NAME = 254
 """Characters of a name with its last dot (RFC 1035 2.3.4); in its A-label form none is shorter."""

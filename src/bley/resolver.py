@@ -27,8 +27,8 @@ _PATIENT = 200
 _QUESTIONS_A_CHANNEL = 20_000
 """Questions after which the channel's cache is emptied: c-ares gives it no bound. Some 1.3 KB a name, so 25 MB."""
 
-_BYTES_A_CHANNEL = 32 * 2**20
-"""And bytes, since strangers choose how long an answer is: 8,000 names without records, 550 answers of 58 KB."""
+_BYTES_A_CHANNEL = 16 * 2**20
+"""And bytes, since strangers choose how long an answer is: 8,000 names without records, 280 answers of 58 KB."""
 
 _MOST_IN_FLIGHT = 10_000
 """Questions on their way, some 3 KB each."""
