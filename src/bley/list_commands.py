@@ -39,7 +39,7 @@ def show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: b
         print_lists(reports)
         for report in reports:
             if report["what"]:
-                print(f"{report['name']}: {printable(report['what'])}")
+                print(printable(f"{report['name']}: {report['what']}"))
     return not any(is_ill(report) for report in reports)
 
 

@@ -55,6 +55,8 @@ class StoreCommands:
         taken = 0
         portions = taking.portions(items, _PORTION)
         records = await anext(portions, None)  # before the store is opened: a file that cannot be used makes none
+        if self._dry_run:
+            await self._check_key()
         async with contextlib.nullcontext() if self._dry_run else self._engine(makes=True) as engine:
             with _progress("importing") as advance:
                 while records:
@@ -109,6 +111,16 @@ class StoreCommands:
             if wanted == Wanted() and not self._dry_run:
                 await self._release_key(engine)
         return found
+
+    async def _check_key(self) -> None:
+        """Raise PrivacyKeyError, if there is a store already."""
+        try:
+            async with self._engine():
+                return
+        except PrivacyKeyError:
+            raise
+        except StoreError:
+            return  # a dry run needs none
 
     async def _release_key(self, engine: Engine) -> None:
         """Let a new key be brought to a store that is empty now, where the old one is not at hand."""

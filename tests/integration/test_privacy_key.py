@@ -53,7 +53,13 @@ def test_a_lost_key_is_a_fault_until_it_is_restored_or_all_is_forgotten(tmp_path
     key.unlink()
     missing = f"{HASHED} a key that is missing: {key}: restore this file from a backup"
     assert missing in start_fails(bley)
-    for command in (["export"], ["forget", "--sender", "a@example.com"], ["why", "a@example.com"]):
+    (tmp_path / "none").write_text('{"bley": "3.0.0", "format": 1, "privacy": "off"}\n')
+    forget, look, take = (
+        ["forget", "--sender", "a@example.com"],
+        ["why", "a@example.com"],
+        ["import", tmp_path / "none"],
+    )
+    for command in (["export"], forget, look, take, [*take, "--dry-run"]):
         assert missing in bley.run(*command, status=2)
     assert missing in bley.run("explain", *request_options(**MAIL))
     assert not key.exists()

@@ -12,6 +12,7 @@ import click
 from bley.commands.ending import BleyCommand
 from bley.commands.options import config_option, load_settings
 from bley.config import Settings
+from bley.core.escapes import shown_text
 from bley.core.periods import Slot, slots
 from bley.durable_files import replace_file
 from bley.graph.charts import SHOWN, Chart, charts
@@ -53,7 +54,7 @@ def graph(before: Path | None, file: Path | None, folder: Path | None, quiet: bo
     except OSError as error:
         raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from error
     if not quiet:
-        click.echo(folder / "index.html")
+        click.echo(shown_text(str(folder / "index.html")))
 
 
 def _require_matplotlib() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from bley.core.escapes import shown_text
 from bley.web_password import SHORTEST_PASSWORD, hash_password, write_password_hash
 
 __all__ = ["web_password"]
@@ -28,7 +29,8 @@ def web_password(file: Path) -> None:
         write_password_hash(file, hashed)
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
-    click.echo(f"{file} is written: name it in bley.conf, web_password_file = {file.absolute()}, and reload bley")
+    said = f"{file} is written: name it in bley.conf, web_password_file = {file.absolute()}, and reload bley"
+    click.echo(shown_text(said))
 
 
 def _ask() -> str:
