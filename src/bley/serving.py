@@ -37,6 +37,10 @@ __all__ = ["Dns", "Serving"]
 
 _STORE_TIME = timedelta(seconds=1)
 """What the store may take of a request, between its checks and the lists' own words."""
+
+_CHORE_SECONDS = 1.0
+"""For a chore to end that was cancelled."""
+
 _PURGE_SECONDS = 1800
 _NEWS_SECONDS = 20
 """How long another node, or a command, waits until it is heard here; less than a minute was promised."""
@@ -118,7 +122,8 @@ class Serving:
         """Stop accepting, finish what is in flight, write what is to be written."""
         for chore in self._chores:
             chore.cancel()
-        await asyncio.gather(*self._chores, return_exceptions=True)
+        if self._chores:  # one that waits for the disk goes on in its thread
+            await asyncio.wait(self._chores, timeout=_CHORE_SECONDS)
         await self.server.stop(self._configuration.settings.check_timeout.total_seconds() + 1)
         await self._service.close()
         await self._store.close()

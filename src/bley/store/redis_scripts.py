@@ -99,7 +99,7 @@ class Commands:
         for about, result in zip(self._about, await self._pipeline.execute(raise_on_error=False), strict=True):
             if not isinstance(result, Exception):
                 done.append((about, result))
-            elif isinstance(result, ResponseError) and any(words in str(result) for words in _REFUSALS):
+            elif about and isinstance(result, ResponseError) and any(words in str(result) for words in _REFUSALS):
                 self._refuse(about, result)
             else:
                 raise result
