@@ -33,7 +33,7 @@ _NO_SERVER = "127.0.0.1:1"
 """Never asked: c-ares empties its cache when its list of servers changes."""
 
 _RECORD_BYTES = 300
-"""What c-ares's cache takes for a record beside its name and data."""
+"""What c-ares's cache takes for a record in addition to its name and data."""
 
 _LONGEST_NAME_BYTES = 1012
 """A name of 253 octets, each escaped as \\DDD. A record that is not read has two of them at most."""
@@ -161,7 +161,7 @@ class CaresChannel:
         self._cares.close()  # later, in a thread: what it says of its sockets then is of none that we know
 
     def _watch(self, fd: int, readable: bool, writable: bool) -> None:
-        """c-ares says what it waits for at a socket, each time anew, at the end for nothing."""
+        """c-ares says what it waits for at a socket each time that this changes, at the end for nothing."""
         if readable:
             self._loop.add_reader(fd, self._cares.process_fd, fd, _NO_FD)
         elif fd in self._fds:

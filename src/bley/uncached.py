@@ -114,7 +114,7 @@ class _TooLongError(OSError):
 
 
 class _Nameserver(dns.nameserver.Do53Nameserver):
-    """As dnspython's, but by TCP it takes no long answers, and reads them beside the event loop."""
+    """As dnspython's, but by TCP it takes no long answers, and parses them in a thread."""
 
     async def async_query(
         self,

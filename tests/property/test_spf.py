@@ -1,4 +1,4 @@
-"""SPF as bley evaluates it, beside pyspf's own: the same result for records of every kind, at a bounded cost."""
+"""SPF as bley evaluates it, compared with pyspf's own evaluation: records of every kind have the same result."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address

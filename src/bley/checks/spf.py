@@ -178,7 +178,7 @@ class _Evaluation(greenlet):
         _evaluations.add(self)
 
     def run(self, request: Request, best_guess: bool) -> tuple[str, str]:
-        """Judge; begun by the first `switch`, with these arguments."""
+        """Judge; the first `switch` starts it, with these arguments."""
         try:
             query = BoundedQuery(self._address, request.sender, request.helo_name, self._suspended)
             result, _, explanation = query.check()

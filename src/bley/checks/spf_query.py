@@ -1,8 +1,8 @@
 """pyspf's evaluation with a bound on what each record can cost (RFC 7208 4.6.4, 11.1).
 
 A stranger writes the records. pyspf takes quadratic time for macros and for the last label of a name, and fetches and
-expands the explanation of a fail, of which nothing depends. Here each term costs time in proportion to its length, and
-an evaluation counts its work: it pauses after some of it, so that the event loop goes on, and ends after too much.
+expands the explanation of a fail, on which no result depends. Here each term costs time in proportion to its length,
+and an evaluation counts its work: it pauses after some of it, so that the event loop goes on, and ends after too much.
 """
 
 import re
