@@ -27,6 +27,7 @@ from pydantic import (
 
 from bley import __version__
 from bley.core.errors import BleyError
+from bley.core.escapes import shown_text
 from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.inherited import is_any
 from bley.core.mail import Triplet
@@ -147,7 +148,7 @@ def read_lines(lines: Iterable[bytes], rules: TripletRules) -> Iterator[tuple[Tr
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
             place = "".join(f"{part}: " for part in detail["loc"])
-            yield f"line {number}: {place}{detail['msg']}"
+            yield shown_text(f"line {number}: {place}{detail['msg']}")  # the file's own words may be in it
             continue
         sender, recipient = read.sender, read.recipient
         if rules.privacy_key and not is_hashed:
@@ -165,7 +166,8 @@ def _read_header(text: bytes, rules: TripletRules) -> bool:
     except ValidationError as error:
         raise FormatError("line 1 is not the first line of a file of `bley export`") from error
     if read.format != _FORMAT:
-        raise FormatError(f"is of format {read.format}, of bley {read.bley}; this bley reads {_FORMAT}: upgrade bley")
+        version = shown_text(read.bley)
+        raise FormatError(f"is of format {read.format}, of bley {version}; this bley reads {_FORMAT}: upgrade bley")
     is_hashed = read.privacy == "keyed-hash"
     if is_hashed and not rules.privacy_key:
         raise FormatError("has hashed addresses: set privacy = keyed-hash here too, and take over its privacy_key_file")

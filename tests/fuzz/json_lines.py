@@ -81,6 +81,8 @@ HARNESS = Harness(
         "a recipient of blanks": _line(recipient="  "),
         "seen first after it was seen last": _line(first_seen="2026-11-24T12:06:00+00:00"),
         "an escape sequence in a fault": _line(status="\x1b[2J") + b'{"\\u001b[2J": 1}\n',
+        "an escape sequence in the name of a field": _line(**{"\x1b[2J": 0}),
+        "an escape sequence in the version": b'{"bley": "\\u001b[2J", "format": 2, "privacy": "off"}\n',
     },
     words=[b'"', b"\\u0000", b"\\r", b"\\ud800", b"2026-11-24T12:00:00", b"Z", b'"client": ', b'"sender": ', b"ANY"],
 )

@@ -1,5 +1,6 @@
 """config_file: bley.conf is loaded and written to the same, or each of its faults has a line and can be shown."""
 
+import re
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.fuzz.harness import Harness
 _LISTS = ("whitelist_clients", "whitelist_senders", "whitelist_recipients")
 _PASSWORDS = {"dbpass", "database"}
 """Settings that are not shown as they are."""
+_LINE_END = re.compile(rb"\r\n|[\r\n]")
 _SPECIAL = (b"/dev", b"/proc", b"/sys", b"/run")
 """Where files are that may block their reader."""
 
@@ -47,7 +49,8 @@ def _load(text: bytes) -> Configuration | None:
         lines = str(fault).split("\n")  # of a DNS list also the text, with a caret under the place
         assert all(line.isprintable() for line in lines), f"a terminal would take for a command: {lines}"
         assert "".join(lines).strip(), "a fault without words"
-        assert 0 <= fault.line <= len(Path(fault.file).read_bytes().split(b"\n")), "a line that is not there"
+        number = len(_LINE_END.findall(Path(fault.file).read_bytes())) + 1
+        assert 0 <= fault.line <= number, "a line that is not there"
     return None
 
 

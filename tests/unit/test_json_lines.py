@@ -103,6 +103,7 @@ def test_parts_that_are_too_long_are_kept_as_the_daemon_would() -> None:
         (_line(attempts="3"), "attempts: Input should be a valid integer"),
         (_line(attempts=1.5), "attempts: Input should be a valid integer"),
         (_line(more=1), "more: Extra inputs are not permitted"),
+        (_line(**{"\x1b[2J\r": 1}), r"\x1b[2J\x0d: Extra inputs are not permitted"),
     ],
 )
 def test_a_line_that_is_none_is_told_and_the_others_are_read(text: str, why: str) -> None:
@@ -135,6 +136,10 @@ class TestHeader:
         with pytest.raises(FormatError) as caught:
             list(read_lines([b'{"bley": "4.0", "format": 2, "privacy": "off"}'], RULES))
         assert str(caught.value) == "is of format 2, of bley 4.0; this bley reads 1: upgrade bley"
+
+    def test_what_a_file_says_of_itself_cannot_command_a_terminal(self) -> None:
+        with pytest.raises(FormatError, match=r"of bley \\x1b\[2J;"):
+            list(read_lines([b'{"bley": "\\u001b[2J", "format": 2, "privacy": "off"}'], RULES))
 
 
 class TestPrivacy:
