@@ -86,9 +86,9 @@ class RegularFile(_Lines):
         become a line of blanks: nobody else's line is touched, and none is glued to them.
         """
         descriptor = self._file.fileno()
-        end = os.lseek(descriptor, 0, os.SEEK_CUR)
-        if os.fstat(descriptor).st_size == end:
-            os.ftruncate(descriptor, end - part)
+        end, size = os.lseek(descriptor, 0, os.SEEK_CUR), os.fstat(descriptor).st_size
+        if size <= end:  # less: it was emptied meanwhile, by logrotate's copytruncate say
+            os.ftruncate(descriptor, min(size, end - part))
             os.lseek(descriptor, end - part, os.SEEK_SET)
             return
         # By a descriptor without O_APPEND, with which Linux writes to the end whatever the place: pwrite(2), BUGS.

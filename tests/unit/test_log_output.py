@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bley import log_output, log_sinks, log_sockets
+from bley import log_output, log_sinks, log_sockets, pacing
 from bley.core.decision import Decision
 from bley.core.errors import SettingsError
 from bley.core.mail import Request
@@ -190,7 +190,10 @@ async def _until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_what_comes_within_a_tick_is_written_together(logger: logging.Logger, tmp_path: Path) -> None:
+async def test_what_comes_within_a_tick_is_written_together(
+    logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "TICK_SECONDS", 0.5)  # the machine may be slow
     configure_log(str(tmp_path / "log"), logging.INFO)
     logger.info("one")
     await asyncio.sleep(0)
@@ -528,6 +531,26 @@ def test_a_fifo_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(SettingsError, match="cannot be opened: No such device or address"):
         configure_log(str(tmp_path / "fifo"), logging.INFO)
+
+
+def test_the_next_reader_of_a_fifo_has_the_rest_of_a_line(tmp_path: Path) -> None:
+    """The last one has gone in the middle of one that is longer than the pipe, which keeps what it has."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    sink = log_sinks.File(str(fifo))
+    assert sink.write(["x" * 200_000 + "\n"]) == 1
+    assert sink.is_behind
+    os.close(reader)
+    with pytest.raises(BrokenPipeError):
+        sink.write(["lost\n"])
+    with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as other:  # noqa: PTH123 (a descriptor)
+        text = b""
+        while not sink.write(["the next\n"]):
+            text += other.read(65_536) or b""
+        sink.close()
+        text += b"".join(iter(lambda: other.read(65_536), b""))
+    assert text == b"x" * 200_000 + b"\nthe next\n"
 
 
 @pytest.mark.usefixtures("logger")
