@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bley.core.errors import Fault, SettingsError
+from bley.core.quantity import quantity
 from bley.log_sinks import File, Sink, standard_output
 from bley.log_sockets import Journal, Syslog
 from bley.metrics import LOG_DROPPED
@@ -128,8 +129,8 @@ class LogOutput(logging.Handler):
             self._stamp(new)
             self._watch(waits=True)
         elif self._lost:
-            lost, self._lost = self._lost, 0
-            self.emit(_record(f"{lost} lines of the log are lost, it could not be written", level=logging.WARNING))
+            lost, self._lost = quantity(self._lost, "line of the log is", "lines of the log are"), 0
+            self.emit(_record(f"{lost} lost, it could not be written", level=logging.WARNING))
 
     def _format_new(self) -> list[logging.LogRecord | str]:
         """Put what is new into its form. What there is room for is returned."""

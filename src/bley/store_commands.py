@@ -130,9 +130,7 @@ class StoreCommands:
             await engine.release_key()
 
     def _stop_after(self, taken: int) -> None:
-        self._stop_if_wanted(
-            f"{quantity(taken, 'record')} {'was' if taken == 1 else 'were'} taken over; do it again for all"
-        )
+        self._stop_if_wanted(f"{quantity(taken, 'record was', 'records were')} taken over; do it again for all")
 
     def _stop_if_wanted(self, what: str) -> None:
         if self._interruption.is_wanted:

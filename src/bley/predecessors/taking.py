@@ -98,5 +98,5 @@ async def _take_over(
     finally:
         await engine.dispose()
     for reason, count in taking.skipped.items():
-        words = f"{quantity(count, 'record')} of bley 2 {'was' if count == 1 else 'were'}"
-        _log.info("store: %s not taken over: %s", words, reason)
+        not_taken = quantity(count, "record of bley 2 was", "records of bley 2 were")
+        _log.info("store: %s not taken over: %s", not_taken, reason)

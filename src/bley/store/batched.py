@@ -219,7 +219,8 @@ class BatchedStore:
                     raise
                 self._go_down(error)
             except Exception as error:  # noqa: BLE001 (a bug must not leave the requests of the batch waiting)
-                _log.exception("store: internal error, %d writes are lost; please report it", len(batch.writes))
+                lost = quantity(len(batch.writes), "write is", "writes are")
+                _log.exception("store: internal error, %s lost; please report it", lost)
                 STORE_DROPPED.labels("writes").inc(len(batch.writes))
                 self._go_down(StoreError(f"internal error: {error}"))
             else:
@@ -321,7 +322,8 @@ class BatchedStore:
         if len(self._writes) > MAX_BATCH:
             return  # first what was kept: reads would wait for it
         if self.is_down:
-            _log.warning("store: back, all that was kept is written, %d writes were dropped", self._dropped)
+            dropped = quantity(self._dropped, "write was", "writes were")
+            _log.warning("store: back, all that was kept is written, %s dropped", dropped)
         self.is_down, self._dropped = False, 0
         STORE_DOWN.set(0)
 

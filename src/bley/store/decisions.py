@@ -162,7 +162,8 @@ class Decisions:
         except StoreError:
             raise
         except Exception:  # noqa: BLE001 (a bug must not end the writing of decisions)
-            _log.exception("store: internal error, %d decisions are lost; please report it", len(decisions))
+            lost = quantity(len(decisions), "decision is", "decisions are")
+            _log.exception("store: internal error, %s lost; please report it", lost)
             STORE_DROPPED.labels("decisions").inc(len(decisions))
             STORE_DROPPED.labels("counts").inc(counts.total())
         self._slice = None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -9,7 +10,9 @@ from aiohttp.typedefs import Handler
 
 from bley.core.advice import advice
 from bley.core.errors import StoreError
+from bley.core.quantity import quantity
 from bley.core.search import StoredDecision
+from bley.core.sequel import shown_seconds
 from bley.log import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.asked import asked_decisions, asked_period
@@ -76,7 +79,7 @@ class Pages:
             older=asked.link(before=found.older) if found.older else "",
             ended_after=None if found.is_whole else SEARCH_SECONDS,
             records=waiting_rows(found.records, settings.timing, found.now),
-            kept_days=settings.log_days.days,
+            kept_for=_in_words(settings.log_days),
             now=found.now,
         )
 
@@ -93,6 +96,10 @@ class Pages:
             advice=advice(decision, self._source.configuration.list_files, kept_under),
             now=self._source.clock(),
         )
+
+
+def _in_words(lifetime: timedelta) -> str:
+    return quantity(lifetime.days, "day") if lifetime % timedelta(days=1) == timedelta(0) else shown_seconds(lifetime)
 
 
 async def _show_static(request: web.Request) -> web.FileResponse:
