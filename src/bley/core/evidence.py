@@ -1,9 +1,9 @@
 """What the checks can find about a stranger. Not knowing is a finding too: it counts nothing and says why."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from bley.core.dnslists import ListAnswer
 
@@ -134,6 +134,11 @@ class Finding(_Finding):
     ) -> Self:
         """Make one."""
         return super().__new__(cls, score, shortened(detail), answers, fact, counts_alone)
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override] # mypy knows no _make but its own
+        """Make one of all fields, as `_replace` does."""
+        return cls(*iterable)
 
     def __str__(self) -> str:
         return "?" if self.score is None else str(self.score)

@@ -22,6 +22,7 @@ def test_a_detail_stays_as_it_is(length: int) -> None:
 def test_a_long_detail_is_cut_however_it_is_made(finding: Finding) -> None:
     assert finding.detail == f"{'a' * (LONGEST_DETAIL - 1)}…"
     assert finding._replace(score=2).detail == finding.detail
+    assert finding._replace(detail="b" * 60_000).detail == f"{'b' * (LONGEST_DETAIL - 1)}…"
 
 
 def test_a_finding_compares_by_its_values() -> None:
