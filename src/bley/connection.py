@@ -164,10 +164,10 @@ class Connection(asyncio.Protocol):
         """Close a peer that has been silent, or does not read, for too long."""
         if self._has_stirred:
             self._has_stirred, self._last_event = False, now
-        if self._begun is not None and now - self._begun > REQUEST_MOST * REQUEST_SECONDS and not self._task:
+        is_closing = self._transport.is_closing()
+        if self._drips(now) and not (is_closing or self._task):
             self._close_unfinished(f"has not ended a request within {REQUEST_MOST * REQUEST_SECONDS:g} s")
             return
-        is_closing = self._transport.is_closing()
         limit = REQUEST_SECONDS if is_closing or self._parser.pending else IDLE_SECONDS
         if self._task or self._turn or now - self._last_event <= limit:
             return
@@ -181,11 +181,14 @@ class Connection(asyncio.Protocol):
             CLOSED.labels("idle").inc()
             self._transport.close()
 
+    def _drips(self, now: float) -> bool:
+        """Whether a request is not there for too long, however often something comes."""
+        return self._begun is not None and now - self._begun > REQUEST_MOST * REQUEST_SECONDS
+
     def _close_unfinished(self, what: str) -> None:
-        if not self._transport.is_closing():
-            _log.warning("%s %s: closed", self._peer, what)
-            CLOSED.labels("unfinished").inc()
-            self._transport.close()
+        _log.warning("%s %s: closed", self._peer, what)
+        CLOSED.labels("unfinished").inc()
+        self._transport.close()
 
     def _go_on(self) -> None:
         """Answer what waits, unless that goes on by itself: in a task, or when it is our turn again."""

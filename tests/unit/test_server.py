@@ -470,6 +470,21 @@ class TestTimeLimits:
         assert "has not ended a request within 0.5 s: closed" in caplog.text
 
     @on_both_loops
+    async def test_a_peer_that_drips_and_does_not_read_is_closed_too(self, tmp_path: Path) -> None:
+        """Though its answers cannot be sent."""
+        async with Serving(f"unix:{tmp_path}/socket") as serving:
+            with serving.peer() as peer, contextlib.suppress(ConnectionResetError, BrokenPipeError, TimeoutError):
+                for _ in range(3):
+                    await peer.send(_request("big"))
+                for _ in range(1000):
+                    await peer.send(b"x")
+                    await asyncio.sleep(0.02)
+                    if not serving.server.open_connections:
+                        break
+                await _eventually(lambda: _is(serving.server.open_connections == 0))
+            assert not serving.server.open_connections
+
+    @on_both_loops
     async def test_each_request_has_its_own_time(self) -> None:
         """Not the connection: who sends half a request with the end of each is served."""
         whole, half = _request("now"), len(_request("now")) // 2
@@ -617,10 +632,11 @@ class TestPeersThatDoNotRead:
     """On unix sockets, whose buffers the kernel does not grow."""
 
     async def _fill(self, serving: Serving, peer: Peer, answers: int) -> int:
-        """Ask for so many big answers and read none; how many the server has taken up."""
-        for number in range(answers):
-            await peer.send(_request("big", str(number)))
-            await asyncio.sleep(0.001)
+        """Ask for so many big answers and read none; how many the server has taken up, unless it closes before."""
+        with contextlib.suppress(ConnectionError):
+            for number in range(answers):
+                await peer.send(_request("big", str(number)))
+                await asyncio.sleep(0.001)
         return len(serving.service.asked)
 
     @on_both_loops
@@ -666,10 +682,11 @@ class TestPeersThatDoNotRead:
             before = len(caplog.records)
             with serving.peer() as peer:
                 await self._fill(serving, peer, most - (kept == "little"))
-                if ending == "half-close":
-                    peer.end()
-                else:
-                    await peer.send({"idle": b"", "half a request": b"sender=", "garbage": b"garbage\n"}[ending])
+                with contextlib.suppress(ConnectionError, OSError):  # closed already, where this machine is slow
+                    if ending == "half-close":
+                        peer.end()
+                    else:
+                        await peer.send({"idle": b"", "half a request": b"sender=", "garbage": b"garbage\n"}[ending])
                 await _eventually(self._room_in(serving))
             assert len(caplog.records) - before < 6
 
