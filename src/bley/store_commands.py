@@ -18,7 +18,7 @@ from bley.interruption import InterruptedWorkError, Interruption
 from bley.json_lines import header, line
 from bley.predecessors.taking import Taking, open_own
 from bley.store.engine import Engine
-from bley.store.key_claim import confirm_key
+from bley.store.key_claim import bring_key, confirm_key
 
 __all__ = ["ImportCount", "StoreCommands"]
 
@@ -147,6 +147,7 @@ class StoreCommands:
             if not await engine.is_prepared():
                 if not makes:
                     raise StoreError(f"{place}: no bley has stored anything there")
+                await bring_key(engine, self._configuration.key)
                 await engine.prepare()
             if needs_key:
                 await confirm_key(engine, self._configuration.key, claims=makes)

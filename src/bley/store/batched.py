@@ -29,7 +29,7 @@ from bley.privacy import PrivacyKey
 from bley.store.batch import Batch, Read, Write, end_at, tell, tell_all, waits_until
 from bley.store.decisions import Decisions, Lost
 from bley.store.engine import Engine, Mark, Marks, News, Purged
-from bley.store.key_claim import confirm_key
+from bley.store.key_claim import bring_key, confirm_key
 
 __all__ = ["BatchedStore"]
 
@@ -253,8 +253,13 @@ class BatchedStore:
         if self._key:
             await confirm_key(self._engine, self._key, claims=self._claims_key)
 
+    async def _bring_key(self) -> None:
+        if self._key and self._claims_key:
+            await bring_key(self._engine, self._key)
+
     async def _prepare(self) -> None:
         if not await self._alone("prepare", self._engine.is_prepared):
+            await self._alone("prepare", self._bring_key)
             await self._alone("prepare", self._engine.prepare, PREPARE_SECONDS)
         await self._alone("prepare", self._confirm_key)
         self._is_prepared = True

@@ -168,6 +168,7 @@ class FakeEngine:
         return self.check
 
     async def claim_key(self, check: int) -> int:
+        self.asked.append("claim_key")
         self.check = self.check or check
         return self.check
 
@@ -356,7 +357,7 @@ class TestPrivacyKey:
         store = BatchedStore(engine, self.KEY)
         await store.open()
         assert engine.check == self.KEY.check
-        assert engine.asked == ["is_prepared", "prepare", "key_check", "transact"]
+        assert engine.asked == ["is_prepared", "key_check", "prepare", "key_check", "claim_key", "transact"]
         await store.close()
 
     async def test_a_store_with_another_key_is_not_opened(self, engine: FakeEngine) -> None:
@@ -365,6 +366,16 @@ class TestPrivacyKey:
         with pytest.raises(PrivacyKeyError, match="its addresses are hashed by another key"):
             await store.open()
         assert not engine.batches
+        assert "prepare" not in engine.asked
+        await store.close()
+
+    async def test_a_key_that_is_known_is_claimed_no_more(self, engine: FakeEngine) -> None:
+        """Every 20 seconds that would be a transaction that writes."""
+        store = BatchedStore(engine, self.KEY)
+        await store.open()
+        engine.asked.clear()
+        await store.news()
+        assert engine.asked == ["key_check", "news"]
         await store.close()
 
     async def test_a_store_that_gets_another_key_is_not_used_until_that_is_mended(self, engine: FakeEngine) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bley.core.errors import PrivacyKeyError
 from bley.privacy import PrivacyKey, load_key, read_key
-from bley.store.key_claim import confirm_key
+from bley.store.key_claim import bring_key, confirm_key
 
 
 class FakeEngine:
@@ -43,6 +43,15 @@ async def test_a_new_store_takes_a_new_key_which_is_saved(file: Path) -> None:
     await _confirm(engine, key)
     assert (engine.check, read_key(file)) == (key.check, key.value)
     await _confirm(engine, load_key(file))
+
+
+async def test_a_new_key_is_saved_before_the_store_is_prepared(file: Path) -> None:
+    """What bley 2 left there is hashed by it then."""
+    engine, key = FakeEngine(), load_key(file)
+    assert not await bring_key(engine, key)  # type: ignore[arg-type] # as above
+    assert (engine.check, read_key(file)) == (None, key.value)
+    await _confirm(engine, load_key(file))
+    assert await bring_key(engine, load_key(file))  # type: ignore[arg-type]
 
 
 async def test_a_command_that_only_reads_claims_nothing(file: Path) -> None:
