@@ -180,20 +180,19 @@ class BatchedStore:
         self._closed.set()
         if self._writes:
             self._work()
-        if self._worker:
-            await end_at(self._worker, start + WRITES_SHARE * CLOSE_SECONDS)
+        has_ended = not self._worker or await end_at(self._worker, start + WRITES_SHARE * CLOSE_SECONDS)
         lost = await self._decisions.close(start + DECISIONS_SHARE * CLOSE_SECONDS)
-        self._log_loss(lost)
+        self._log_loss(lost, may_be_written=not has_ended or lost.may_be_written)
         if not await end_at(asyncio.ensure_future(self._engine.close()), start + CLOSE_SECONDS):
-            what = "still at work after %g s, not waited for; it may write some of that yet"
-            _log.warning(f"store: %s: {what}", self._engine.place, CLOSE_SECONDS)
+            _log.warning("store: %s: still at work after %g s, not waited for", self._engine.place, CLOSE_SECONDS)
 
-    def _log_loss(self, lost: Lost) -> None:
+    def _log_loss(self, lost: Lost, *, may_be_written: bool) -> None:
         is_at_work = self._worker and not self._worker.done()  # a thread, which cannot be stopped
-        numbers = len(self._writes) + (len(self._batch.writes) if is_at_work else 0), *lost
+        numbers = len(self._writes) + (len(self._batch.writes) if is_at_work else 0), lost.decisions, lost.counts
         if any(numbers):
             texts = map(quantity, numbers, ("write", "decision", "count"))
-            _log.error("store: %s, %s and %s are lost, it did not take them in time", *texts)
+            but = "; those under way may have been written" if may_be_written else ""
+            _log.error("store: %s, %s and %s are lost, it did not take them in time%s", *texts, but)
 
     def _refuse_when_down(self) -> None:
         if self.is_down:

@@ -55,6 +55,8 @@ class Lost(NamedTuple):
 
     decisions: int
     counts: int
+    may_be_written: bool = False
+    """A slice of it was under way at the end."""
 
 
 class _Slice(NamedTuple):
@@ -127,10 +129,9 @@ class Decisions:
     async def close(self, until: float) -> Lost:
         """Write what waits until this instant of the loop's clock; what is lost since that is not possible."""
         self._closed.set()
-        if self._writer:
-            await end_at(self._writer, until)
-        pending = self._slice.counts.total() if self._slice else 0
-        return Lost(len(self), self._counts.total() + pending)
+        has_ended = not self._writer or await end_at(self._writer, until)
+        under_way = self._slice.counts.total() if self._slice else 0
+        return Lost(len(self), self._counts.total() + under_way, may_be_written=not has_ended)
 
     async def _write_all(self) -> None:
         while self._slice or self._waiting or self._counts:

@@ -881,6 +881,7 @@ class TestClose:
         decisions = 4 if work == "decision" else 3
         told = [record.getMessage() for record in caplog.records]
         assert f"store: 1 write, {decisions} decisions and {decisions} counts are lost" in told[-2]
+        assert told[-2].endswith("; those under way may have been written")
         assert "still at work" in told[-1]
         engine.gate.set()
         if purging:

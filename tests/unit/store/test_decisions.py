@@ -155,7 +155,7 @@ class TestCollecting:
         await _eventually(lambda: writer.tries == 1)
         await asyncio.sleep(3 * _COLLECT_SECONDS)
         assert writer.tries == 1
-        assert await _close(decisions) == (0, 0)
+        assert await _close(decisions) == Lost(0, 0)
 
 
 class TestCounts:
@@ -211,7 +211,7 @@ class TestCounts:
         before = _dropped("counts")
         decisions.keep(_decision(1, Reason.DNSBL))
         decisions.keep(_decision(2))
-        assert await _close(decisions) == (0, 0)
+        assert await _close(decisions) == Lost(0, 0)
         assert (writer.written, writer.counted) == (["1", "2"], 1)
         assert _dropped("counts") - before == 2, "the minute's and the hour's"
 
@@ -314,7 +314,7 @@ class TestStoreThatIsAway:
         assert writer.written == ["1", "2"]
         assert writer.counted == 3
         assert _dropped() - before == 1
-        assert await _close(decisions) == (0, 0)
+        assert await _close(decisions) == Lost(0, 0)
 
     async def test_a_bug_is_logged_and_later_ones_are_written(
         self, decisions: Decisions, writer: Writer, caplog: pytest.LogCaptureFixture
@@ -346,7 +346,7 @@ class TestClose:
         monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
         _keep(decisions, 1, 2)
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            assert await _close(decisions) == (0, 0)
+            assert await _close(decisions) == Lost(0, 0)
         assert writer.written == ["1", "2"]
 
     async def test_it_tells_what_is_lost(
@@ -357,7 +357,7 @@ class TestClose:
         writer.fails = _always
         _keep(decisions, 1, 2, 3)
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            assert await _close(decisions) == (3, 3)
+            assert await _close(decisions) == Lost(3, 3)
         assert writer.tries == 1
 
     async def test_it_tells_what_is_lost_behind_the_first_slice(
@@ -366,7 +366,7 @@ class TestClose:
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
         writer.fails = lambda number: number > 1
         _keep(decisions, *range(5))
-        assert await _close(decisions) == (3, 0), "the counts were in the first slice"
+        assert await _close(decisions) == Lost(3, 0), "the counts were in the first slice"
         assert writer.written == ["0", "1"]
 
     async def test_it_takes_no_longer_than_it_may(
@@ -378,7 +378,7 @@ class TestClose:
         _keep(decisions, *range(5))
         decisions.keep_known(NOON, range(7), _decision)
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            assert await _close(decisions, seconds=0.05) == (12, 12)
+            assert await _close(decisions, seconds=0.05) == Lost(12, 12, may_be_written=True)
 
     async def test_counts_that_are_lost_are_told(self, decisions: Decisions, writer: Writer) -> None:
         writer.fails = _always
@@ -386,7 +386,7 @@ class TestClose:
         assert (await _close(decisions)).counts == 5000
 
     async def test_nothing_kept_nothing_written(self, decisions: Decisions, writer: Writer) -> None:
-        assert await _close(decisions) == (0, 0)
+        assert await _close(decisions) == Lost(0, 0)
         assert writer.tries == 0
 
     async def test_no_task_is_left(self, decisions: Decisions, writer: Writer) -> None:
