@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bley.core.decision import KeptDecision
@@ -84,6 +84,7 @@ def _check(filled: Filled, text: str) -> None:
     assert filled.records(search, 3) == records[:3]
 
 
+@settings(max_examples=50)
 @given(texts)
 @example("x" * 150 + "jane" + "x" * 150 + "@com")
 def test_all_that_is_meant_is_found(filled: Filled, text: str) -> None:

@@ -1,0 +1,100 @@
+"""A scan gives every row once, in order, in steps that look at a bounded number of rows."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.dialects import mysql
+
+from bley.store.keyset import KeysetScan, ScanPlace
+
+METADATA = sa.MetaData()
+TABLE = sa.Table(
+    "t",
+    METADATA,
+    sa.Column("a", sa.Text, primary_key=True),
+    sa.Column("b", sa.Text, primary_key=True),
+    sa.Column("c", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer),
+)
+KEY = ("a", "b", "c")
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[sa.Connection]:
+    with sa.create_engine("sqlite://").connect() as connection:
+        METADATA.create_all(connection)
+        yield connection
+
+
+def _read(connection: sa.Connection, scan: KeysetScan, most: int) -> tuple[list[Any], int]:
+    """All rows, and in how many steps."""
+    found: list[Any] = []
+    place, steps = ScanPlace(width=3), 0
+    while not place.is_done:
+        rows, place = scan.step(connection, place, most)
+        assert len(rows) <= most
+        found += rows
+        steps += 1
+    return found, steps
+
+
+def _scan(*conditions: sa.ColumnElement[bool], descending: bool, compares_rows: bool = True) -> KeysetScan:
+    return KeysetScan(TABLE, KEY, conditions, descending=descending, compares_rows=compares_rows)
+
+
+@given(
+    st.sets(st.tuples(*3 * [st.sampled_from(["", "a", "b", "ü"])]), max_size=40),
+    st.integers(1, 10),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_row_that_meets_the_conditions_is_given_once(
+    connection: sa.Connection, keys: set[tuple[str, str, str]], most: int, descending: bool, compares_rows: bool
+) -> None:
+    """Whichever words the database has for it, and however many rows of the same first column there are."""
+    connection.execute(sa.delete(TABLE))
+    if keys:
+        connection.execute(sa.insert(TABLE), [{"a": a, "b": b, "c": c, "number": len(a + b + c)} for a, b, c in keys])
+    scan = _scan(TABLE.c.number != 1, descending=descending, compares_rows=compares_rows)
+    found, steps = _read(connection, scan, most)
+    expected = sorted((key for key in keys if len("".join(key)) != 1), reverse=descending)
+    assert [tuple(row)[:3] for row in found] == expected
+    assert steps <= len(keys) + 2
+
+
+def test_rows_that_do_not_meet_the_conditions_cost_few_steps(connection: sa.Connection) -> None:
+    """The steps become wider, up to a bound."""
+    connection.execute(sa.delete(TABLE))
+    rows = [{"a": f"{number:05}", "b": "", "c": "", "number": number} for number in range(5000)]
+    connection.execute(sa.insert(TABLE), rows)
+    found, steps = _read(connection, _scan(TABLE.c.number == 4999, descending=False), 100)
+    assert [row.number for row in found] == [4999]
+    assert steps <= 8
+
+
+def _text(scan: KeysetScan, dialect: sa.Dialect | None = None) -> Sequence[str]:
+    """The statements of a step in the middle."""
+    statements: list[str] = []
+
+    class Recorder:
+        def execute(self, statement: sa.Select[Any]) -> "Recorder":
+            statements.append(" ".join(str(statement.compile(dialect=dialect)).split()))
+            return self
+
+        def all(self) -> list[Any]:
+            return []
+
+    scan.step(Recorder(), ScanPlace(("x", "y", "z")), 10)  # type: ignore[arg-type]
+    return statements
+
+
+def test_databases_are_asked_in_words_by_which_they_use_the_index() -> None:
+    """MySQL uses none for a comparison of rows."""
+    for statement in _text(_scan(descending=False)):
+        assert "WHERE (t.a, t.b, t.c) > (" in statement
+    for statement in _text(_scan(descending=False, compares_rows=False), mysql.dialect()):
+        assert "WHERE t.a > %s OR t.a = %s AND t.b > %s OR t.a = %s AND t.b = %s AND t.c > %s ORDER" in statement

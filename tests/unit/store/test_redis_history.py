@@ -1,0 +1,54 @@
+"""Redis is searched portion by portion; tests/property/test_history.py tries what is found."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bley.core.greylist import Record, Status
+from bley.core.mail import Triplet
+from bley.core.search import DecisionQuery, Search
+from bley.core.triplet import TripletRules
+from bley.store.history import Unfinished
+from bley.store.redis_history import RedisHistory
+from tests.fake_redis import FakeRedisClient
+from tests.searched import some_decisions
+
+RULES = TripletRules()
+NOW = datetime.now(UTC)
+
+
+def _records(number: int) -> dict[Triplet, Record]:
+    return {
+        Triplet(f"2001:db8:{each:x}::/64", "a@example.com", "b@example.org"): Record(
+            Status.CLEAN, NOW, NOW + timedelta(seconds=each)
+        )
+        for each in range(number)
+    }
+
+
+async def test_a_search_for_records_finds_the_last_seen_of_all_in_few_calls() -> None:
+    """Each once, though SCAN gives it twice."""
+    records = _records(3000)
+    client = FakeRedisClient([], records)
+    found = await RedisHistory("redis", client).records(Search("::/0", RULES), 20)
+    assert found == list(reversed(list(records.items())[-20:]))
+    assert client.calls <= 2 * (3000 // 500) + 2 * (3000 // 500) + 2
+
+
+async def test_searches_end_when_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That for decisions goes on where it ended, and comes to the end."""
+    monkeypatch.setattr("bley.store.history.SEARCH_SECONDS", 0.0)
+    history = RedisHistory("redis", FakeRedisClient(some_decisions(350), _records(1000)))
+    assert isinstance(await history.records(Search("::/0", RULES), 10), Unfinished)
+    query, before, searches = DecisionQuery(Search("nobody.example", RULES)), "", 1
+    while isinstance(found := await history.decisions(query, 10, before), Unfinished):
+        before, searches = found.before, searches + 1
+    assert (found, searches) == ([], 5)
+
+
+@pytest.mark.parametrize("before", ["7", "x", "1-", "-1", "1-1-1", "9" * 19 + "-0"])
+async def test_behind_what_is_no_number_is_nothing(before: str) -> None:
+    """Another engine's number, say: Redis would refuse it."""
+    client = FakeRedisClient(some_decisions(3), {})
+    assert await RedisHistory("redis", client).decisions(DecisionQuery(), 10, before) == []
+    assert client.calls == 0
