@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -24,12 +24,12 @@ from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.statistics import Count
-from bley.metrics import BATCH_SIZE, STORE_DOWN, STORE_DROPPED, STORE_PURGED, STORE_SECONDS
+from bley.metrics import BATCH_SIZE, STORE_DOWN, STORE_DROPPED, STORE_PURGED
 from bley.privacy import PrivacyKey
 from bley.store.batch import Batch, Read, Write, end_at, tell, tell_all, waits_until
 from bley.store.decisions import Decisions, Lost
 from bley.store.engine import Engine, Mark, Marks, News, Purged
-from bley.store.key_claim import bring_key, confirm_key
+from bley.store.turns import EngineTurns
 
 __all__ = ["BatchedStore"]
 
@@ -66,14 +66,13 @@ class BatchedStore:
 
     def __init__(self, engine: Engine, key: PrivacyKey | None = None, *, claims_key: bool = True) -> None:
         self._engine = engine
-        self._key, self._claims_key = key, claims_key
+        self._turns = EngineTurns(engine, key, claims_key=claims_key)
         self._reads: deque[Read] = deque()
         self._writes: deque[Write] = deque()
         self._batch = Batch([], [])
         self._worker: asyncio.Task[None] | None = None
         self._decisions = Decisions(self._write_decisions)
         self._marks = Marks()
-        self._lock = asyncio.Lock()
         self._closed = asyncio.Event()
         self._is_prepared = False
         self.is_down = False
@@ -148,14 +147,14 @@ class BatchedStore:
         """What other nodes and commands have changed. Raises StoreError."""
         self._refuse_when_down()
         try:
-            return await self._alone("news", self._news)
+            return await self._turns.take("news", self._news)
         except PrivacyKeyError as error:
             self._go_down(error)
             self._work()
             raise
 
     async def _news(self) -> News:
-        await self._confirm_key()
+        await self._turns.confirm_key()
         return await self._engine.news()
 
     async def purge(self, now: datetime, lifetimes: Lifetimes) -> Purged:
@@ -166,7 +165,7 @@ class BatchedStore:
         total = Purged(0, 0, 0)
         while True:
             self._refuse_when_down()
-            purged = await self._alone("purge", lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
+            purged = await self._turns.take("purge", lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
             for what, number in purged._asdict().items():
                 STORE_PURGED.labels(what).inc(number)
             total = Purged(*map(sum, zip(total, purged, strict=True)))
@@ -239,34 +238,20 @@ class BatchedStore:
 
     async def _transact(self, batch: Batch) -> Mapping[Triplet, Record]:
         """Do the batch. Raises StoreError; all who wait were told at their time already if it is late."""
-        error = self._silence(TRANSACTION_SECONDS)
+        error = self._turns.late(TRANSACTION_SECONDS)
         late = asyncio.get_running_loop().call_later(self._patience, self._go_down, error)
         try:
             if not self._is_prepared:
-                await self._prepare()
-            return await self._alone("records", lambda: self._engine.transact(*batch.work))
+                await self._turns.prepare(PREPARE_SECONDS)
+                self._is_prepared = True
+            return await self._turns.take("records", lambda: self._engine.transact(*batch.work))
         finally:
             late.cancel()
-
-    async def _confirm_key(self) -> None:
-        if self._key:
-            await confirm_key(self._engine, self._key, claims=self._claims_key)
-
-    async def _bring_key(self) -> None:
-        if self._key and self._claims_key:
-            await bring_key(self._engine, self._key)
-
-    async def _prepare(self) -> None:
-        if not await self._alone("prepare", self._engine.is_prepared):
-            await self._alone("prepare", self._bring_key)
-            await self._alone("prepare", self._engine.prepare, PREPARE_SECONDS)
-        await self._alone("prepare", self._confirm_key)
-        self._is_prepared = True
 
     def _lose(self, error: RefusedError) -> Mapping[Sighting | Triplet, StoreError]:
         """What the store refuses, and why; of that, what was to be written is lost."""
         refused = {value: StoreError(why) for value, why in error.refused}
-        lost = sum(isinstance(value, Sighting) for value in refused)
+        lost = sum(isinstance(value, Sighting) for value, _ in error.refused)
         STORE_DROPPED.labels("writes").inc(lost)
         _log.error("store: %s; lost, since it refuses that: %s; %s", error, quantity(lost, "write"), error.first)
         return refused
@@ -279,17 +264,6 @@ class BatchedStore:
         until = min(waits_until(queue) for queue in queues)
         return max(min(until - now, TRANSACTION_SECONDS), 0.05)
 
-    async def _alone(self, what: str, work: Callable[[], Awaitable[_T]], seconds: float | None = None) -> _T:
-        """The work's result, which takes `seconds` at most, or as long as an answer may take. Raises StoreError."""
-        limit = seconds or self._engine.answer_seconds
-        async with self._lock:
-            with STORE_SECONDS.labels(what).time():
-                try:
-                    async with asyncio.timeout(limit):
-                        return await work()
-                except TimeoutError as error:
-                    raise self._silence(limit or 0) from error
-
     async def _write_decisions(
         self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark
     ) -> None:
@@ -297,8 +271,9 @@ class BatchedStore:
         if not self._is_prepared:
             raise StoreError(f"{self._engine.place}: not ready yet")
         try:
-            await self._alone("decisions", lambda: self._engine.keep(decisions, counts, mark))
+            await self._turns.take("decisions", lambda: self._engine.keep(decisions, counts, mark))
         except RefusedError:
+            self._decisions_wait = False
             raise
         except StoreError as error:
             if not self._decisions_wait and not self.is_down:
@@ -306,9 +281,6 @@ class BatchedStore:
             self._decisions_wait = True
             raise
         self._decisions_wait = False
-
-    def _silence(self, seconds: float) -> StoreError:
-        return StoreError(f"{self._engine.place}: no answer within {seconds:g} s")
 
     def _go_down(self, error: StoreError) -> None:
         """Tell all who wait, and from now on everybody at once."""
