@@ -49,8 +49,19 @@ def create_private(file: Path, content: bytes) -> None:
             os.fchown(part.fileno(), folder.st_uid, folder.st_gid)
         part.write(content)
         _flush(part)
-        os.link(part.name, file)  # which, unlike a rename, replaces nothing
+        _give_name(Path(part.name), file)
     _flush_folder(file.parent)
+
+
+def _give_name(part: Path, file: Path) -> None:
+    """Name it as by a rename, but replace nothing. Raises OSError."""
+    try:
+        os.link(part, file)
+    except FileExistsError:
+        raise
+    except OSError:  # of a file system without hard links; there the file is empty for a moment
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        part.replace(file)
 
 
 @contextlib.contextmanager

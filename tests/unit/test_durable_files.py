@@ -165,6 +165,19 @@ class TestCreate:
         assert (tmp_path / "key").read_bytes() == b"old"
         assert _names(tmp_path) == ["key"]
 
+    def test_a_file_system_may_have_no_hard_links(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """CIFS, say."""
+
+        def refuse(*_: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        create_private(tmp_path / "key", b"secret")
+        with pytest.raises(FileExistsError):
+            create_private(tmp_path / "key", b"other")
+        assert (tmp_path / "key").read_bytes() == b"secret"
+        assert _names(tmp_path) == ["key"]
+
     def test_nobody_sees_a_part_of_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Its name appears when all of it is on the disk."""
         seen = []
