@@ -33,6 +33,8 @@ from bley.web_client import WebError, ask_lists, ask_web
 __all__ = ["Top"]
 
 _LATEST = 50
+_STORE_SECONDS = 5.0
+"""The store may take for an answer."""
 _WAITING_SECONDS = 10.0
 """To count who waits takes the store longer than the rest."""
 
@@ -118,16 +120,22 @@ class Top:
             return _Told(error=str(error))
 
     async def _read(self) -> _Stored:
-        """What the store tells."""
-        now = utc_now()
+        """What the store tells; the next picture tries again where it does not answer."""
         try:
-            if time.monotonic() - self._waiting_at >= _WAITING_SECONDS:
-                waiting = await self._history.waiting(now - self._configuration.settings.timing.longest, 1)
-                self._waiting, self._waiting_at = waiting.number, time.monotonic()
-            counts = await self._history.counts(_COUNTED, now)
-            latest = await self._history.decisions(DecisionQuery(), _LATEST)
+            async with asyncio.timeout(_STORE_SECONDS):
+                return await self._ask_store()
         except StoreError as error:
             return _Stored(error=str(error))
+        except TimeoutError:
+            return _Stored(error=f"{self._history.place}: no answer within {_STORE_SECONDS:g} s")
+
+    async def _ask_store(self) -> _Stored:
+        now = utc_now()
+        if time.monotonic() - self._waiting_at >= _WAITING_SECONDS:
+            waiting = await self._history.waiting(now - self._configuration.settings.timing.longest, 1)
+            self._waiting, self._waiting_at = waiting.number, time.monotonic()
+        counts = await self._history.counts(_COUNTED, now)
+        latest = await self._history.decisions(DecisionQuery(), _LATEST)
         return _Stored(figures(counts), latest, self._waiting)
 
 

@@ -1,0 +1,32 @@
+"""`bley top` goes on where the store does not answer."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+import pytest
+
+from bley.config_file import load
+from bley.core.periods import Period
+from bley.core.statistics import Count
+from bley.top import Top
+from tests.fakes import FakeHistory
+
+
+class HangingHistory(FakeHistory):
+    """Does not answer the first question."""
+
+    asked = 0
+
+    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+        self.asked += 1
+        if self.asked == 1:
+            await asyncio.Event().wait()
+        return {}
+
+
+async def test_a_store_that_does_not_answer_is_an_error_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bley.top._STORE_SECONDS", 0.05)
+    top = Top(HangingHistory(), load(), 1.0)
+    assert (await top._read()).error == "memory: no answer within 0.05 s"
+    assert (await top._read()).error == ""
