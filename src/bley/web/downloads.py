@@ -6,6 +6,7 @@ import json
 from aiohttp import web
 
 from bley.core.errors import StoreError
+from bley.store.history import Unfinished
 from bley.web.asked import asked_decisions, asked_period
 from bley.web.condition import condition
 from bley.web.exports import OVERVIEW, decision_fields, decisions_table, lists_table, waiting_table
@@ -49,14 +50,14 @@ class Downloads:
         return _given(request, name, OVERVIEW[name](told))
 
     async def _give_decisions(self, request: web.Request) -> web.Response:
-        found = await self._source.found(or_400(asked_decisions, request))
-        return _given(request, "decisions", decisions_table(found.decisions), is_whole=found.is_whole)
+        found = await self._source.found_decisions(or_400(asked_decisions, request))
+        return _given(request, "decisions", decisions_table(found), is_whole=not isinstance(found, Unfinished))
 
     async def _give_records(self, request: web.Request) -> web.Response:
-        found = await self._source.found(or_400(asked_decisions, request))
+        found = await self._source.found_records(or_400(asked_decisions, request))
         timing = self._source.configuration.settings.timing
-        table = waiting_table(waiting_rows(found.records, timing, found.now))
-        return _given(request, "records", table, is_whole=found.is_whole)
+        table = waiting_table(waiting_rows(found, timing, self._source.clock()))
+        return _given(request, "records", table, is_whole=not isinstance(found, Unfinished))
 
     async def _give_decision(self, request: web.Request) -> web.Response:
         fields = decision_fields(await decision_of(self._source, request))

@@ -119,15 +119,21 @@ class Source:
             return error
 
     async def found(self, asked: AskedDecisions) -> Found:
-        """What fits. Raises StoreError."""
-        rules, now = self.configuration.triplet_rules, self.clock()
-        search, history = asked.search(rules), self._history("search")
-        query = asked.query(rules, now)
-        decisions = await history.ask(lambda history: history.decisions(query, PAGE, asked.before))
-        if search is None or asked.before:
-            return Found(now, decisions, [])
-        wanted = search
-        return Found(now, decisions, await history.ask(lambda history: history.records(wanted, RECORDS)))
+        """What fits; records only on the first page. Raises StoreError."""
+        decisions = await self.found_decisions(asked)
+        return Found(self.clock(), decisions, [] if asked.before else await self.found_records(asked))
+
+    async def found_decisions(self, asked: AskedDecisions) -> Sequence[StoredDecision]:
+        """A page of decisions that fit. Raises StoreError."""
+        query = asked.query(self.configuration.triplet_rules, self.clock())
+        return await self._history("search").ask(lambda history: history.decisions(query, PAGE, asked.before))
+
+    async def found_records(self, asked: AskedDecisions) -> Sequence[tuple[Triplet, Record]]:
+        """Records that fit, if anything is looked for. Raises StoreError."""
+        search = asked.search(self.configuration.triplet_rules)
+        if search is None:
+            return []
+        return await self._history("search").ask(lambda history: history.records(search, RECORDS))
 
     async def decision(self, number: str) -> StoredDecision | None:
         """The decision of this number; None: there is none. Raises StoreError."""

@@ -1,6 +1,7 @@
 """What is looked for ends with the reader that waits for it, and does not hold up a stop."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -51,6 +52,7 @@ async def test_a_search_ends_with_its_reader(history: EndlessHistory, site: Site
         await history.begun.wait()
         writer.close()
         await history.ended.wait()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize("path", ["/search?q=::1", "/"])
@@ -62,4 +64,6 @@ async def test_a_stop_does_not_wait_for_a_search(history: EndlessHistory, site: 
         await site.web.close()
         assert history.ended.is_set()
         assert (await reader.readline()).startswith((b"HTTP/1.1 503", b"HTTP/1.1 200"))
-    writer.close()
+        writer.close()
+        with contextlib.suppress(OSError):  # bley has closed it
+            await writer.wait_closed()
