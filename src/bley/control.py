@@ -1,9 +1,11 @@
 """How the operator controls bley, whether it answers itself or has workers that do: reload, pid file."""
 
+import asyncio
 import contextlib
 import errno
 import logging
 import os
+import signal
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +17,16 @@ from bley.core.errors import Fault, SettingsError
 from bley.log_output import open_sink, use_sink
 from bley.transaction import Prepared
 
-__all__ = ["keeping_old", "log_faults", "pid_file", "prepare_log", "read_again", "warn_of_notes"]
+__all__ = [
+    "block_reloads",
+    "keeping_old",
+    "log_faults",
+    "pid_file",
+    "prepare_log",
+    "read_again",
+    "reloading",
+    "warn_of_notes",
+]
 
 _NEEDS_RESTART = (
     "database",
@@ -63,6 +74,25 @@ def read_again(load: Callable[[], Configuration], old: Configuration) -> Configu
         _log.warning("%s has another key, or is missing: the old key stays until a restart", new.key.file)
     settings = old.settings.model_copy(update=changed)
     return replace(new, settings=settings, privacy_key=old.privacy_key, has_saved_key=old.has_saved_key)
+
+
+@contextlib.contextmanager
+def reloading(work: Callable[[], object]) -> Iterator[None]:
+    """Call `work` at SIGHUP inside. Afterwards the signal is ignored: its default would end what still stops."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, work)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+    try:
+        yield
+    finally:
+        # The loop would set the signal's default when it is closed, unless it has no handler any more.
+        loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def block_reloads() -> None:
+    """Let SIGHUP wait until `reloading`. systemd takes its default for a clean end, and starts no other bley."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from bley import __version__, systemd
 from bley.config import Settings
 from bley.config_file import Configuration
-from bley.control import keeping_old, pid_file, prepare_log, read_again, warn_of_notes
+from bley.control import keeping_old, pid_file, prepare_log, read_again, reloading, warn_of_notes
 from bley.ports import Clock, utc_now
 from bley.serving import Serving, keep_on
 from bley.state_report import StateReport
@@ -37,14 +37,16 @@ class Daemon:
         settings = self._configuration.settings
         self._serving = Serving(self._configuration, self._clock, purges=True)
         self._web = WebPlace(self, self._configuration, clock=self._clock)
-        self._stopping = asyncio.Event()
-        self._handle_signals()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         try:
-            await self._serving.open()
-            await self._listen(settings)
-            with pid_file(settings.pid_file):
-                ready()
-                await self._serve()
+            with reloading(self._reload):
+                await self._serving.open()
+                await self._listen(settings)
+                with pid_file(settings.pid_file):
+                    ready()
+                    await self._serve(stopping)
         finally:
             systemd.notify("STOPPING=1")
             await self._serving.close()
@@ -72,24 +74,16 @@ class Daemon:
         """Of its one process."""
         return {"main": os.getpid()}
 
-    async def _serve(self) -> None:
+    async def _serve(self, stopping: asyncio.Event) -> None:
         self._serving.begin_chores()
         feeding = asyncio.create_task(keep_on(systemd.feed_watchdog))
         systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
-        await self._stopping.wait()
+        await stopping.wait()
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
 
-    def _handle_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
-
     def _reload(self) -> None:
         """Read settings and lists again, and take all of them, or none."""
-        if self._stopping.is_set():
-            return  # there is nothing any more that would take them
         with keeping_old():
             new = read_again(self._load, self._configuration)
             change = prepare(

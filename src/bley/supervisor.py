@@ -16,7 +16,7 @@ from pathlib import Path
 from bley import __version__, systemd
 from bley.channel import Assignment, ReportState
 from bley.config_file import Configuration
-from bley.control import keeping_old, log_faults, pid_file, prepare_log, read_again, warn_of_notes
+from bley.control import keeping_old, log_faults, pid_file, prepare_log, read_again, reloading, warn_of_notes
 from bley.core.errors import Fault, SettingsError
 from bley.listening import WorkerSockets
 from bley.serving import keep_on
@@ -62,7 +62,7 @@ class Supervisor:
             supervising = asyncio.create_task(self._supervise(ready))
             self._handle_signals(supervising)
             try:
-                with contextlib.suppress(asyncio.CancelledError):
+                with contextlib.suppress(asyncio.CancelledError), reloading(self._reload_wanted.set):
                     await supervising
             finally:
                 systemd.notify("STOPPING=1")
@@ -75,7 +75,6 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, supervising.cancel)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
 
     async def _supervise(self, ready: Callable[[], None]) -> None:
         settings = self._configuration.settings

@@ -10,6 +10,7 @@ import re
 import resource
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ import pytest
 
 from bley.core.mail import Request
 from bley.core.wire import encode_request
-from tests.integration.daemon import Bley
+from tests.integration.daemon import BLEY, Bley
 from tests.integration.test_daemon import BAD, GOOD
 from tests.integration.test_workers import workers as workers_of
 
@@ -164,6 +165,25 @@ def test_many_signals_at_once_are_few_reloads_and_the_last_settings_hold(workers
             assert time.monotonic() < end
         assert bley.log().count(": reloaded\n") <= 51
         assert "Traceback" not in bley.log()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_signal_while_it_starts_or_stops_ends_nothing(workers: int, tmp_path: Path) -> None:
+    """systemd would take that for a clean end, and start no other."""
+    log = tmp_path / "own.log"
+    bley = Bley(tmp_path, workers=workers, log_file=log)
+    with subprocess.Popen([*BLEY, "serve", "-c", bley.file]) as process:
+        while process.poll() is None and not (log.exists() and "reloaded" in log.read_text()):
+            time.sleep(0.002)
+            if log.exists():  # before, it has not begun
+                process.send_signal(signal.SIGHUP)
+        process.terminate()
+        while process.poll() is None:
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.002)
+    assert process.returncode == 0
+    assert log.read_text().endswith("stopped\n")
+    assert "Traceback" not in log.read_text()
 
 
 def test_a_worker_that_hangs_prevents_the_reload_and_all_go_on_as_before(tmp_path: Path) -> None:

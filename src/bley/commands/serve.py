@@ -11,6 +11,7 @@ import uvloop
 from bley.commands.ending import EXIT_WRONG_SETTINGS
 from bley.commands.options import config_option, serving_options
 from bley.config_file import Configuration, find_file, load
+from bley.control import block_reloads
 from bley.daemon import Daemon
 from bley.log_output import configure_log
 from bley.supervisor import Supervisor
@@ -29,6 +30,7 @@ def serve(before: Path | None, file: Path | None, pidfile: str | None, verbose: 
 
 def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool, detach: bool) -> None:
     """Serve until it is ended; `detach`: in the background. Raises SettingsError."""
+    block_reloads()
     file = file.absolute() if file else None
     overrides: dict[str, object] = {"pid_file": pidfile} if pidfile else {}
     overrides |= {"log_file": "-"} if debug else {}
