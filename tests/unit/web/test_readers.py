@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from typing import NoReturn
 
 import pytest
 
-from bley.core.search import DecisionQuery, StoredDecision
+from bley.core.greylist import Record
+from bley.core.mail import Triplet
+from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.ports import utc_now
 from bley.web.source import Source
 from tests.fakes import FakeHistory
@@ -23,12 +26,18 @@ class EndlessHistory(FakeHistory):
         self.begun, self.ended = asyncio.Event(), asyncio.Event()
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
+        return await self._look_for_ever()
+
+    async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
+        return await self._look_for_ever()
+
+    async def _look_for_ever(self) -> NoReturn:
         self.begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             self.ended.set()
-        return []
+        raise AssertionError("unreachable")
 
 
 @pytest.fixture
