@@ -22,7 +22,7 @@ from bley.core.statistics import Count
 from bley.core.triplet import ANY, TripletRules
 from bley.core.wire import RequestParser
 from bley.json_lines import header, line, read_lines
-from bley.store.engine import Engine, Marks, News, Purged, spread
+from bley.store.engine import Engine, Mark, Marks, News, Purged, spread
 from bley.store.opening import open_engine
 from bley.store.redis import RedisEngine, _key, counts_key
 from bley.store.redis_history import RedisHistory
@@ -493,3 +493,29 @@ async def test_the_counts_of_version_1_are_taken_with_other_names(
     await second.keep([], {count: 1})
     assert await _counts(second) == {count: 8}
     await second.close()
+
+
+@pytest.mark.parametrize("name", _SQL_ENGINES)
+async def test_the_tables_of_version_2_are_upgraded_where_they_are(name: str, places: Places) -> None:
+    """By several nodes at once; what was in them stays."""
+    first = open_engine(places.place(name))
+    await first.prepare()
+    assert isinstance(first, SqlEngine)
+    count = Count(60, 3600, "pass", "clean")
+    await first.keep([_decision()], {count: 7})
+    await first.unite([(_JANE, _record())], _NOW, _LIFETIMES)
+
+    def go_back(connection: sa.Connection) -> None:
+        connection.execute(sa.text("DROP TABLE writers"))
+        connection.execute(sa.text("UPDATE meta SET value = 2 WHERE name = 'schema'"))
+
+    await first._transactions.run(go_back)
+    nodes = [first, *(open_engine(places.place(name)) for _ in range(2))]
+    assert [await node.is_prepared() for node in nodes] == [False] * 3
+    await asyncio.gather(*(node.prepare() for node in nodes))
+    for _ in range(2):
+        await nodes[1].keep([_decision()], {count: 1}, Mark("writer", 1))
+    assert await _counts(nodes[2]) == {count: 8}
+    assert len(await _decisions(nodes[2])) == 2
+    assert await _all(nodes[2]) == {_JANE: _record()}
+    await asyncio.gather(*(node.close() for node in nodes))

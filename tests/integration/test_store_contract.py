@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from bley.core.errors import StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, merged
 from bley.core.mail import Triplet
 from bley.ports import Store
@@ -59,6 +60,29 @@ def _folded(sightings: Sequence[Sighting]) -> Record | None:
 
 def _instants(earliest: datetime, latest: datetime) -> st.SearchStrategy[datetime]:
     return st.timedeltas(timedelta(0), latest - earliest).map(lambda since: earliest + since)
+
+
+class TestRefusals:
+    """A value that an engine never takes: half of a surrogate pair, for PostgreSQL NUL too."""
+
+    @pytest.mark.parametrize("sign", ["\ud800", "\0"], ids=["surrogate", "nul"])
+    @pytest.mark.parametrize("name", ENGINES)
+    async def test_one_value_takes_nothing_else_away(self, places: Places, name: str, sign: str) -> None:
+        """Neither what is asked and recorded with it, nor the store."""
+        store = _open(places, name)
+        good = [_sighting(Triplet("c", "s", str(number)), attempts=1) for number in range(5)]
+        bad = _sighting(_JANE._replace(sender=f"a{sign}b"), attempts=1)
+        for _ in range(2):
+            recording = [store.record(sighting) for sighting in (*good[:3], bad, *good[3:])]
+            asking = [store.find([sighting.triplet]) for sighting in (bad, *good)]
+            results = await asyncio.gather(*recording, *asking, return_exceptions=True)
+            failed = [result for result in results if isinstance(result, BaseException)]
+            assert all(isinstance(error, StoreError) for error in failed)
+            assert len(failed) == (2 if sign != "\0" or name == "postgresql" else 0)
+            assert not store.is_down
+        records = [await _find(store, sighting.triplet) for sighting in good]
+        assert [record and record.attempts for record in records] == [2] * 5
+        await store.close()
 
 
 class TestFinding:
