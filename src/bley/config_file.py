@@ -5,6 +5,7 @@ import configparser
 import difflib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -109,6 +110,7 @@ def load(file: Path | None = None) -> Configuration:
     texts, lines = _read_ini(file) if file else ({}, {})
     settings = _settings(texts, lines, str(file))
     folder = file.parent if file else Path()
+    _check_store_file(settings, lines, str(file))
     settings = _with_password(settings, folder, Fault(str(file), lines.get("dbpass_file", 0), ""))
     faults: list[Fault] = []
 
@@ -225,6 +227,20 @@ def _settings(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> 
     if faults:
         raise SettingsError(sorted(faults, key=lambda fault: fault.line))
     return settings
+
+
+def _check_store_file(settings: Settings, lines: Mapping[str, int], file: str) -> None:
+    """Raise SettingsError where SQLite's file is a device, a FIFO or a socket: to read it may never end."""
+    place = settings.store.file
+    if settings.store.dbtype != "sqlite3":
+        return
+    try:
+        kind = place.stat().st_mode
+    except OSError:
+        return  # it is made, or the store says why it cannot be opened
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        key = next((key for key in ("database", "dbname", "dbpath") if key in lines), "database")
+        raise SettingsError([Fault(file, lines.get(key, 0), f"{key}: {place} is no file")])
 
 
 def _with_password(settings: Settings, folder: Path, place: Fault) -> Settings:

@@ -272,6 +272,14 @@ def test_what_never_ends_is_not_waited_for(
     assert why in _fault(_write(tmp_path, bley=f"{key} = {name}\n"))
 
 
+@pytest.mark.parametrize("settings", ["database = sqlite:////dev/zero\n", "dbpath = /dev\ndbname = zero\n"])
+def test_a_store_that_never_ends_is_refused(settings: str, tmp_path: Path) -> None:
+    """SQLite would read a device for ever, and bley could not be stopped."""
+    file = _write(tmp_path, bley=settings)
+    key, line = ("database", 2) if settings.startswith("database") else ("dbname", 3)
+    assert _fault(file) == f"{file}:{line}: {key}: /dev/zero is no file"
+
+
 @pytest.mark.parametrize("name", ["\x1b[2J", "a\u202eb", "\x9b1m", "\x07"])
 def test_what_a_fault_quotes_commands_no_terminal(name: str, tmp_path: Path) -> None:
     """The name of a section or key, a value, and a line of a list file."""
