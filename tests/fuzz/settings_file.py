@@ -15,6 +15,7 @@ _LISTS = ("whitelist_clients", "whitelist_senders", "whitelist_recipients")
 _PASSWORDS = {"dbpass", "database"}
 """Settings that are not shown as they are."""
 _LINE_END = re.compile(rb"\r\n|[\r\n]")
+_MOST_FAULTS = 20
 _SPECIAL = (b"/dev", b"/proc", b"/sys", b"/run")
 """Where files are that may block their reader."""
 
@@ -45,12 +46,12 @@ def _load(text: bytes) -> Configuration | None:
     except SettingsError as error:
         faults = error.faults
     assert faults, "refused without a fault"
-    for fault in faults:
+    numbers = {fault.file: len(_LINE_END.findall(Path(fault.file).read_bytes())) + 1 for fault in faults[:_MOST_FAULTS]}
+    for fault in faults[:_MOST_FAULTS]:
         lines = str(fault).split("\n")  # of a DNS list also the text, with a caret under the place
         assert all(line.isprintable() for line in lines), f"a terminal would take for a command: {lines}"
         assert "".join(lines).strip(), "a fault without words"
-        number = len(_LINE_END.findall(Path(fault.file).read_bytes())) + 1
-        assert 0 <= fault.line <= number, "a line that is not there"
+        assert 0 <= fault.line <= numbers[fault.file], "a line that is not there"
     return None
 
 
