@@ -1,7 +1,8 @@
 """What every engine writes of an instant and of a decision, and how that is read again."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,12 +18,15 @@ __all__ = [
     "decision_row",
     "from_microseconds",
     "microseconds",
+    "records_of",
     "stored_decision",
     "triplet_and_record",
 ]
 
 LONGEST_TEXT = 512
 """Characters of an address or name that are kept of a decision; RFC 5321 4.5.3.1 allows 320."""
+
+_log = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -71,3 +75,12 @@ def triplet_and_record(row: Any) -> tuple[Triplet, Record]:
     client, sender, recipient, status, first_seen, last_seen, attempts = row
     record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
     return Triplet(client, sender, recipient), record
+
+
+def records_of(rows: Iterable[Any]) -> Iterator[tuple[Triplet, Record]]:
+    """From rows of `triplets`, but for those that somebody else has changed so that they are no records."""
+    for row in rows:
+        try:
+            yield triplet_and_record(row)
+        except (ValueError, OverflowError, TypeError):
+            _log.warning("store: this row of triplets is no record, it is left out: %.300r", tuple(row))

@@ -23,7 +23,7 @@ from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
 from bley.store.engine import SPANS, Mark, News, Purged
 from bley.store.refusals import InHalves, Portions, Whole
-from bley.store.rows import decision_row, microseconds, triplet_and_record
+from bley.store.rows import decision_row, microseconds, records_of
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_marks import SqlMarks
 from bley.store.sql_schema import METADATA, VERSION, counts, decisions, meta, triplets
@@ -123,7 +123,7 @@ class SqlEngine:
                 portions.each(connection, partial(self._merge, connection), left)
                 self._marks.set(connection, marks)
             read = portions.each(connection, lambda some: list(self._dialect.read(connection, some)), triplets)
-            return dict(triplet_and_record(row) for rows in read for row in rows)
+            return dict(records_of(row for rows in read for row in rows))
 
         return await self._do(work, writes=bool(sightings))
 
@@ -216,16 +216,15 @@ class SqlEngine:
         """See Engine. In the order of the primary key, a portion a transaction."""
         last = Triplet("", "", "")
         while True:
-            portion = await self._transactions.run(partial(self._behind, last=last), writes=False)
-            if portion:
-                yield portion
-            if len(portion) < _PORTION:
+            rows = await self._transactions.run(partial(self._behind, last=last), writes=False)
+            if rows:
+                yield list(records_of(rows))
+            if len(rows) < _PORTION:
                 return
-            last = portion[-1][0]
+            last = Triplet(rows[-1].client, rows[-1].sender, rows[-1].recipient)
 
-    def _behind(self, connection: sa.Connection, last: Triplet) -> Sequence[tuple[Triplet, Record]]:
-        keys = {"client": last.client, "sender": last.sender, "recipient": last.recipient}
-        return list(map(triplet_and_record, connection.execute(self._statements.behind.limit(_PORTION), keys)))
+    def _behind(self, connection: sa.Connection, last: Triplet) -> Sequence[sa.Row[Any]]:
+        return connection.execute(self._statements.behind.limit(_PORTION), last._asdict()).all()
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
         """See Engine."""

@@ -19,7 +19,7 @@ from bley.core.statistics import Count
 from bley.store.dialects import Dialect
 from bley.store.history import Latest, SearchClock, Unfinished, Waiting, span_of
 from bley.store.keyset import KeysetScan, ScanPlace
-from bley.store.rows import microseconds, stored_decision, triplet_and_record
+from bley.store.rows import microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_conditions import decision_conditions, record_conditions
 from bley.store.sql_schema import VERSION, counts, decisions, meta, triplets
@@ -85,7 +85,7 @@ class SqlHistory:
         is_meant = (_t.status == int(Status.GREYLISTED)) & (_t.last_seen >= microseconds(since))
         number = await self._rows(sa.select(sa.func.count()).select_from(triplets).where(is_meant))
         rows = await self._rows(sa.select(triplets).where(is_meant).order_by(_t.last_seen.desc()).limit(limit))
-        return Waiting(number[0][0], list(map(triplet_and_record, rows)))
+        return Waiting(number[0][0], list(records_of(rows)))
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         """See History. In the order of the primary key: an order of their age would need another index."""
@@ -93,7 +93,7 @@ class SqlHistory:
         latest, clock, place = Latest(limit), SearchClock(), ScanPlace()
         while not place.is_done:
             rows, place = await self._step(scan, place, _MOST_RECORDS)
-            latest.add(each for each in map(triplet_and_record, rows) if search.fits_triplet(each[0]))
+            latest.add(each for each in records_of(rows) if search.fits_triplet(each[0]))
             if clock.is_over and not place.is_done:
                 return Unfinished(latest.found)
         return latest.found
@@ -110,7 +110,7 @@ class SqlHistory:
         """See History."""
 
         def work(connection: sa.Connection) -> Mapping[Triplet, Record]:
-            return dict(map(triplet_and_record, self._dialect.read(connection, triplets)))
+            return dict(records_of(self._dialect.read(connection, triplets)))
 
         return await self._transactions.run(work, writes=False) if triplets else {}
 

@@ -860,6 +860,21 @@ class TestFailures:
             ]
             assert len(caught.value.found) == 5
 
+    async def test_a_row_that_is_no_record_does_no_harm(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """SQLite takes any value in any column: somebody may have tried something."""
+        triplets = [_TRIPLET._replace(recipient=str(number)) for number in range(5)]
+        async with _engine(file) as engine:
+            await engine.transact([_SIGHTING._replace(triplet=triplet) for triplet in triplets], [])
+            with _sqlite(file) as other:
+                other.execute("UPDATE triplets SET status = 7 WHERE recipient = '0'")
+                other.execute("UPDATE triplets SET first_seen = 'never' WHERE recipient = '1'")
+                other.execute("UPDATE triplets SET last_seen = 9000000000000000000 WHERE recipient = '4'")
+            good = dict.fromkeys(triplets[2:4], _RECORD)
+            assert await engine.transact([], triplets) == good
+            assert dict(await _all_records(engine)) == good
+        assert len(caplog.messages) == 6
+        assert all(message.startswith("store: this row of triplets is no record") for message in caplog.messages)
+
     async def test_half_a_surrogate_pair_is_refused(self, file: Path) -> None:
         """No file can hold it as UTF-8."""
         bad = _TRIPLET._replace(sender="\ud800")
