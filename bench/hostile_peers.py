@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from itertools import cycle
 
 from bench.mixed_mail import Asked, MixedMail, PolicyPeer
-from bley.core.mail import Request
 from bley.core.wire import encode_request
 
 __all__ = ["HostilePeers"]
@@ -83,14 +82,14 @@ class HostilePeers:
             for at in range(0, len(data), step):
                 peer.send(data[at : at + step])
                 await asyncio.sleep(0.005)
-            self._note(request, await peer.answer())
+            self._asked.note(request, await peer.answer())
 
     async def _sends_carriage_returns(self) -> None:
         """Lines that end in CRLF are as good as others; a lone CR may be refused."""
         request = self._mail.request()
         async with PolicyPeer.open(self._port) as peer:
             peer.send(encode_request(request).replace(b"\n", b"\r\n"))
-            self._note(request, await peer.answer())
+            self._asked.note(request, await peer.answer())
             request = self._mail.request()
             peer.send(encode_request(request).replace(b"sender=", b"sender=a\rb"))
             if answer := await peer.answer():
@@ -111,7 +110,7 @@ class HostilePeers:
         async with PolicyPeer.open(self._port) as peer:
             peer.send(b"".join(map(encode_request, requests)))
             for request in requests:
-                self._note(request, await peer.answer())
+                self._asked.note(request, await peer.answer())
 
     async def _does_not_read(self) -> None:
         """More requests than fit into any buffer with their answers, of which none is read."""
@@ -127,7 +126,7 @@ class HostilePeers:
         async with PolicyPeer.open(self._port) as peer:
             peer.send(encode_request(request))
             peer.end()
-            self._note(request, await peer.answer())
+            self._asked.note(request, await peer.answer())
             if rest := await peer.answer():
                 self._asked.faults.append(f"a second answer {rest!r} to {request}")
 
@@ -157,9 +156,4 @@ class HostilePeers:
                 lines = encode_request(request).rstrip(b"\n").split(b"\n")
                 self._chance.shuffle(lines)
                 peer.send(b"\n".join(lines) + b"\n\n")
-                self._note(request, await peer.answer())
-
-    def _note(self, request: Request, answer: bytes) -> None:
-        if not answer:
-            self._asked.faults.append(f"no answer to {request}")
-        self._asked.answered[request.instance] = request, answer
+                self._asked.note(request, await peer.answer())

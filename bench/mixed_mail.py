@@ -17,6 +17,7 @@ __all__ = ["Asked", "MixedMail", "PolicyPeer"]
 ANSWER_SECONDS = 15.0
 """Far more than check_timeout and the store's second: longer is a fault."""
 
+_NO_ANSWER_BYTES = 200
 _KNOWN = 100
 _RETRIED = 300
 _CONNECTIONS = 30
@@ -30,6 +31,14 @@ class Asked:
     given_up: dict[str, Request] = field(default_factory=dict)
     """The peer did not stay for the answer, so that there may be one or none."""
     faults: list[str] = field(default_factory=list)
+
+    def note(self, request: Request, answer: bytes) -> None:
+        """Note an answer, and whether it is none: nothing, or not one line with an action."""
+        if not answer:
+            self.faults.append(f"no answer to {request}")
+        elif not answer.startswith(b"action=") or b"\n" in answer:
+            self.faults.append(f"{answer[:200]!r} is no answer to {request}")
+        self.answered[request.instance] = request, answer
 
 
 class PolicyPeer:
@@ -61,12 +70,14 @@ class PolicyPeer:
         self._writer.transport.abort()
 
     async def answer(self) -> bytes:
-        """Return the next answer, empty where bley closes instead. Raises TimeoutError."""
+        """Return the next answer, empty where bley closes instead; or what is none. Raises TimeoutError."""
         async with asyncio.timeout(ANSWER_SECONDS):
             try:
                 return (await self._reader.readuntil(b"\n\n")).strip()
             except (asyncio.IncompleteReadError, ConnectionError):
                 return b""
+            except asyncio.LimitOverrunError:
+                return await self._reader.read(_NO_ANSWER_BYTES)
 
     async def ask(self, request: Request, asked: Asked) -> bytes:
         """Ask, and note the answer."""
@@ -75,9 +86,7 @@ class PolicyPeer:
             answer = await self.answer()
         except TimeoutError:
             answer = b""
-        if not answer:
-            asked.faults.append(f"no answer to {request}")
-        asked.answered[request.instance] = request, answer
+        asked.note(request, answer)
         return answer
 
 

@@ -42,6 +42,8 @@ _SETTLE_SECONDS = 2 * _CHECK_SECONDS + 3.0
 """After a reload the old checks end by then; an unfinished request is given four seconds."""
 
 _LAST_SECONDS = 2.0
+_SHOWN = 300
+"""Characters of what differs, since hostile requests are long."""
 
 
 class Soak:
@@ -145,7 +147,7 @@ def main(minutes: float, rate: float, workers: int, engine: str, megabytes: floa
     folder.mkdir(parents=True)
     faults = asyncio.run(soak(folder, minutes, rate, workers, engine, megabytes))
     for fault in faults[:40]:
-        click.echo(f"DIFFERS: {fault}")
+        click.echo(f"DIFFERS: {fault[:_SHOWN]}")
     click.echo(f"{len(faults)} differences" if faults else "nothing differs")
     sys.exit(bool(faults))
 
