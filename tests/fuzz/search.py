@@ -24,7 +24,7 @@ from tests.searched import ADDRESSES, LABELS
 
 _RULES = TripletRules()
 _NOW = datetime(2026, 11, 26, tzinfo=UTC)
-_NUMBER = 150
+_NUMBER = 60
 """Decisions, and records, that are stored for every input."""
 _MOST = 10 * _NUMBER
 _LONGEST = 500
