@@ -64,7 +64,7 @@ def test_a_full_disk_below_standard_output(bley: Bley, name: str) -> None:
     with Path("/dev/full").open("wb") as full:
         ran = run(bley, name, stdout=full)
     assert is_in_words(ran) == "Error: standard output cannot be written: No space left on device\n"
-    assert ran.returncode == 1
+    assert ran.returncode == 2
 
 
 @pytest.mark.parametrize("name", ["explain", "top", "export", "--help"])
@@ -86,7 +86,7 @@ def test_standard_streams_that_are_closed(bley: Bley, name: str) -> None:
             os.close(number)
 
     ran = run(bley, name, stdin=None, stdout=None, preexec_fn=close)
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     is_in_words(ran)
 
 
@@ -210,7 +210,7 @@ class TestNamesThatAreNotUtf8:
             [*BLEY, "web-password", tmp_path / "web"], input=b"gehe\xfcm geheim\n", capture_output=True, check=False
         )
         assert is_in_words(ran) == "Error: the password is not UTF-8, in which browsers send it\n"
-        assert ran.returncode == 1
+        assert ran.returncode == 2
 
 
 @pytest.mark.parametrize("target", ["{folder}", "{folder}/none/records", "/dev/full", "/proc/records", "/"])

@@ -1,8 +1,9 @@
 """How a command ends, whichever it is.
 
-What bley foresaw is a line on standard error and an exit status: 2 for wrong settings or a wrong command line, 1 where
-the command could not do its work. Anything else is a bug and shows its traceback. Output that cannot be written is
-foreseen as well, at the last flush too; a reader that has gone (`| head`) is no error that anybody wants to read of.
+What bley foresaw is a line on standard error and an exit status: 2 for wrong settings, a wrong command line or standard
+output that cannot be written, 1 where the command could not do its work. Anything else is a bug and shows its
+traceback. Standard output is flushed before the end, which may fail as well. A reader that has gone (`| head`) is no
+error that anybody wants to read of.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import click
 from bley.core.errors import BleyError, Fault, PrivacyKeyError, SettingsError
 from bley.core.escapes import shown_text
 
-__all__ = ["EXIT_FAILED", "EXIT_WRONG_SETTINGS", "BleyCommand", "BleyGroup", "refuse", "utf8_output"]
+__all__ = ["EXIT_FAILED", "EXIT_WRONG_SETTINGS", "BleyCommand", "BleyGroup", "WrongInputError", "refuse", "utf8_output"]
 
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 _KEPT = "\n\t"
@@ -55,6 +56,12 @@ class BleyGroup(click.Group):
         """See click."""
         with _foreseen():
             return super().invoke(ctx)
+
+
+class WrongInputError(click.ClickException):
+    """What the operator gave besides the command line, a password say, cannot be used."""
+
+    exit_code = EXIT_WRONG_SETTINGS
 
 
 def refuse(error: SettingsError) -> NoReturn:
@@ -117,9 +124,11 @@ def _standard_streams() -> Iterator[None]:
     except _OutputError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes to what is left
         cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno != errno.EPIPE:
-            click.echo(f"Error: standard output cannot be written: {cause.strerror}", err=True)
-        sys.exit(EXIT_FAILED)
+        assert isinstance(cause, OSError), "as _Output raises it"
+        if cause.errno == errno.EPIPE:
+            sys.exit(EXIT_FAILED)
+        click.echo(f"Error: standard output cannot be written: {cause.strerror}", err=True)
+        sys.exit(EXIT_WRONG_SETTINGS)
 
 
 def _output() -> TextIO:

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import click
 
-from bley.commands.ending import utf8_output
+from bley.commands.ending import WrongInputError, utf8_output
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
@@ -119,9 +119,9 @@ def _database(url: str, password_file: Path | None) -> Database:
     try:
         password = read_password(password_file) if password_file else os.environ.get(_PASSWORD_VARIABLE, "")
     except ValueError as error:
-        raise click.ClickException(str(error)) from error
+        raise WrongInputError(str(error)) from error
     if not is_utf8(password):
-        raise click.ClickException(f"{_PASSWORD_VARIABLE} is not UTF-8")
+        raise WrongInputError(f"{_PASSWORD_VARIABLE} is not UTF-8")
     return replace(database, password=database.password or password)
 
 

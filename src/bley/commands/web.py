@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from bley.commands.ending import WrongInputError
 from bley.core.escapes import shown_text
 from bley.web_password import SHORTEST_PASSWORD, hash_password, write_password_hash
 
@@ -39,7 +40,7 @@ def _ask() -> str:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt="The same again")
     except UnicodeDecodeError as error:
-        raise click.ClickException("the password is not UTF-8, in which browsers send it") from error
+        raise WrongInputError("the password is not UTF-8, in which browsers send it") from error
     except OSError as error:
         raise click.ClickException(f"standard input cannot be read: {error.strerror}") from error
     return password
