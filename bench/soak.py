@@ -95,7 +95,6 @@ class Soak:
         await asyncio.sleep(_SETTLE_SECONDS)
         await self._mail.send_for(_LAST_SECONDS)
         await self.troubles.look_at_all()
-        await asyncio.sleep(_SETTLE_SECONDS)
         return await stands(self._bley)
 
 
