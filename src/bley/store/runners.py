@@ -24,6 +24,9 @@ __all__ = ["AsyncRunner", "Runner", "ThreadRunner", "Transactions"]
 _TRIES = 5
 """How often a transaction is begun that loses against another node's."""
 
+_STEPS_BETWEEN_LOOKS = 100_000
+"""Of SQLite's virtual machine, some 1 ms, after which a read ends that is cancelled."""
+
 _T = TypeVar("_T")
 
 
@@ -69,23 +72,19 @@ class ThreadRunner:
     def __init__(self, database: sa.Engine, *, only_reads: bool = False) -> None:
         self._database, self._only_reads = database, only_reads
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._at_work: tuple[object, Any] | None = None
-        """What is done, and the driver's connection on which it is."""
-        self._lock = threading.Lock()
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
         """See Runner."""
-        return await self._in_thread(lambda: self._run(work), work)
+        is_cancelled = threading.Event()
+        return await self._in_thread(lambda: self._run(work, is_cancelled), is_cancelled)
 
-    def _run(self, work: Callable[[sa.Connection], _T]) -> _T:
+    def _run(self, work: Callable[[sa.Connection], _T], is_cancelled: threading.Event) -> _T:
         with self._database.connect() as connection:
-            with self._lock:
-                self._at_work = work, connection.connection.driver_connection
-            try:
-                return work(connection)
-            finally:
-                with self._lock:
-                    self._at_work = None
+            if self._only_reads:
+                # Not Connection.interrupt, which has no effect between two statements.
+                driver: Any = connection.connection.driver_connection
+                driver.set_progress_handler(is_cancelled.is_set, _STEPS_BETWEEN_LOOKS)
+            return work(connection)
 
     async def disconnect(self) -> None:
         """See Runner."""
@@ -100,28 +99,23 @@ class ThreadRunner:
             raise
         self._thread.shutdown()
 
-    async def _in_thread(self, do: Callable[[], _T], work: object = None) -> _T:
+    async def _in_thread(self, do: Callable[[], _T], is_cancelled: threading.Event | None = None) -> _T:
         job = self._thread.submit(do)
         future = asyncio.wrap_future(job)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             if not job.cancel():
-                await self._end(future, work)
+                await self._end(future, is_cancelled)
             raise
 
-    async def _end(self, future: "asyncio.Future[Any]", work: object) -> None:
-        if self._only_reads and work:
+    async def _end(self, future: "asyncio.Future[Any]", is_cancelled: threading.Event | None) -> None:
+        if self._only_reads and is_cancelled:
+            is_cancelled.set()
             future.cancel()
-            self._interrupt(work)
         else:
             await asyncio.wait([future])
             future.exception()  # which nobody wants to know any more
-
-    def _interrupt(self, work: object) -> None:
-        with self._lock:
-            if self._at_work and self._at_work[0] is work:
-                self._at_work[1].interrupt()
 
 
 class Transactions:

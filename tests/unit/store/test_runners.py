@@ -207,12 +207,16 @@ class TestOnlyReads:
         yield runner
         await runner.close()
 
-    async def test_work_that_is_cancelled_ends(self, reader: ThreadRunner) -> None:
+    @pytest.mark.parametrize("is_between_statements", [False, True])
+    async def test_work_that_is_cancelled_ends(self, reader: ThreadRunner, is_between_statements: bool) -> None:
         """The next one would wait for ever."""
-        begun = threading.Event()
+        begun, may_go_on = threading.Event(), threading.Event()
+        if not is_between_statements:
+            may_go_on.set()
 
         def count_for_ever(connection: sa.Connection) -> None:
             begun.set()
+            may_go_on.wait()
             endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
             connection.exec_driver_sql(endless)
 
@@ -221,6 +225,7 @@ class TestOnlyReads:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        may_go_on.set()
         assert await reader.run(_count) == 0
 
     async def test_work_that_waits_is_never_begun_and_no_other_is_interrupted(self, reader: ThreadRunner) -> None:
