@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bley import log_output, log_sinks, log_sockets, pacing
@@ -581,31 +581,35 @@ def test_a_log_file_is_not_for_everybody(umask: int, mode: int, tmp_path: Path) 
     assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o664
 
 
+@contextmanager
+def file_limit(size: int) -> Iterator[Callable[[], None]]:
+    """Limit a file to so many bytes, within the block only: pytest may write to a file. Give what lifts the limit."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def lift() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield lift
+    finally:
+        lift()
+
+
 class TestFullDisk:
     """A limit on a file's size stops a write in the middle of a line, just as a full disk does."""
 
-    @pytest.fixture
-    def limit(self) -> Iterator[Callable[[int], None]]:
-        """Sets how many bytes a file may have."""
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
     @pytest.mark.parametrize("room", [0, 1, 9, 10, 11, 19, 25])
-    def test_a_line_is_there_as_a_whole_or_not_at_all(
-        self, room: int, tmp_path: Path, limit: Callable[[int], None]
-    ) -> None:
+    def test_a_line_is_there_as_a_whole_or_not_at_all(self, room: int, tmp_path: Path) -> None:
         """Of 10 bytes each."""
         file = tmp_path / "log"
         sink = log_sinks.File(str(file))
-        limit(room)
         lines = [f"{'x' * 8}{number}\n" for number in range(3)]
-        with suppress(OSError):
+        with file_limit(room), suppress(OSError):
             taken = sink.write(lines)
             assert taken == room // 10 > 0
             with pytest.raises(OSError, match="File too large"):
                 sink.write(lines[taken:])
-        limit(1000)
         assert sink.write(["the next\n"]) == 1
         sink.close()
         assert file.read_text() == "".join(lines[: room // 10]) + "the next\n"
@@ -614,67 +618,56 @@ class TestFullDisk:
         st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), min_size=1, max_size=9),
         st.integers(0, 100),
     )
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(deadline=None)
     def test_whatever_the_lines_and_the_room(
-        self, tmp_path_factory: pytest.TempPathFactory, limit: Callable[[int], None], texts: list[str], room: int
+        self, tmp_path_factory: pytest.TempPathFactory, texts: list[str], room: int
     ) -> None:
         """Lines of several bytes a character, tracebacks of several lines."""
         file = tmp_path_factory.mktemp("full") / "log"
         lines = [f"{text}\n" for text in texts]
         sink = log_sinks.File(str(file))
-        limit(room)
         taken = 0
-        with suppress(OSError):
+        with file_limit(room), suppress(OSError):
             taken = sink.write(lines)
-        limit(100_000)
         assert sink.write(["the next\n"]) == 1
         sink.close()
         assert file.read_bytes().decode() == "".join(lines[:taken]) + "the next\n"
 
-    def test_also_where_standard_output_is_a_file(
-        self, tmp_path: Path, limit: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_also_where_standard_output_is_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with (tmp_path / "out").open("w") as stdout:
             monkeypatch.setattr(sys, "stdout", stdout)
             sink = log_sinks.standard_output()
-            limit(15)
-            assert sink.write(["x" * 9 + "\n"] * 2) == 1
-            limit(1000)
+            with file_limit(15):
+                assert sink.write(["x" * 9 + "\n"] * 2) == 1
             assert sink.write(["the next\n"]) == 1
         assert (tmp_path / "out").read_text() == "x" * 9 + "\nthe next\n"
 
-    def test_another_worker_s_line_behind_a_part_stays(
-        self, tmp_path: Path, limit: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_another_worker_s_line_behind_a_part_stays(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The part is not glued to it, but becomes a line of blanks: it cannot be cut off any more."""
         file = tmp_path / "log"
         sink = log_sinks.File(str(file))
-        limit(15)
         lseek = os.lseek
+        with file_limit(15) as lift, monkeypatch.context() as patched:
 
-        def write_between(descriptor: int, offset: int, whence: int) -> int:
-            limit(1000)
-            with file.open("a") as other:
-                other.write("another's\n")
-            return lseek(descriptor, offset, whence)
+            def write_between(descriptor: int, offset: int, whence: int) -> int:
+                lift()
+                with file.open("a") as other:
+                    other.write("another's\n")
+                return lseek(descriptor, offset, whence)
 
-        with monkeypatch.context() as patched:
             patched.setattr(os, "lseek", write_between)
             assert sink.write(["x" * 9 + "\n", "y" * 9 + "\n"]) == 1
         assert sink.write(["the next\n"]) == 1
         sink.close()
         assert file.read_text().split("\n") == ["x" * 9, " " * 4, "another's", "the next", ""]
 
-    async def test_what_does_not_fit_is_counted(
-        self, logger: logging.Logger, tmp_path: Path, limit: Callable[[int], None]
-    ) -> None:
+    async def test_what_does_not_fit_is_counted(self, logger: logging.Logger, tmp_path: Path) -> None:
         file = tmp_path / "log"
         configure_log(str(file), logging.INFO)
-        limit(1000)
-        for number in range(100):
-            logger.info("hello %d", number)
-        await asyncio.sleep(0)
-        limit(100_000)
+        with file_limit(1000):
+            for number in range(100):
+                logger.info("hello %d", number)
+            await asyncio.sleep(0)
         logger.warning("the end")
         assert all(re.fullmatch(r"\S+ bley\[\d+\]: .+", line) for line in file.read_text().splitlines())
         told = said(file)
