@@ -44,7 +44,7 @@ def test_the_form() -> None:
 )
 def test_what_is_written_is_read(address: str, status: Status) -> None:
     """Each in one line, whatever it holds."""
-    triplet, record = Triplet("c", address, address or "r"), Record(status, NOON, NOON, 1)
+    triplet, record = Triplet("c", address, address), Record(status, NOON, NOON, 1)
     text = line(triplet, record)
     assert "\n" not in text
     assert list(_read(text)) == [(triplet, record)]
@@ -87,9 +87,8 @@ def test_parts_that_are_too_long_are_kept_as_the_daemon_would() -> None:
         (_line(recipient="a\0b"), "recipient: String should match pattern"),
         (_line(client=""), "client: Value error, is empty: write an address, a network or a domain"),
         (_line(client=" \t"), "client: Value error, is empty"),
-        (_line(recipient=""), "recipient: Value error, is empty"),
-        (_line(recipient="  "), "recipient: Value error, is empty: write a mail address"),
-        (_line(recipient="\u00a0"), "recipient: Value error, is empty"),
+        (_line(recipient="  "), "recipient: Value error, is blank: write a mail address"),
+        (_line(recipient="\u00a0"), "recipient: Value error, is blank"),
         (_line(first_seen="2026-11-23T12:05:01+00:00"), "Value error, first_seen is after last_seen: exchange them"),
         (_line(first_seen="0000-01-01T00:00:00+00:00"), "first_seen: Input should be a valid datetime"),
         (_line(first_seen="0001-01-01T00:00:00+00:00"), "first_seen: Value error, is not between 1970 and 2200"),
@@ -103,7 +102,6 @@ def test_parts_that_are_too_long_are_kept_as_the_daemon_would() -> None:
         (_line(attempts=True), "attempts: Input should be a valid integer"),
         (_line(attempts="3"), "attempts: Input should be a valid integer"),
         (_line(attempts=1.5), "attempts: Input should be a valid integer"),
-        (_line(**{"m\x1b": 1}), r"m\x1b: Extra inputs are not permitted"),
         (_line(more=1), "more: Extra inputs are not permitted"),
         (_line(**{"\x1b[2J\r": 1}), r"\x1b[2J\x0d: Extra inputs are not permitted"),
     ],

@@ -119,7 +119,7 @@ def _database(url: str, password_file: Path | None) -> Database:
     try:
         password = read_password(password_file) if password_file else os.environ.get(_PASSWORD_VARIABLE, "")
     except ValueError as error:
-        raise WrongInputError(str(error)) from error
+        raise click.ClickException(str(error)) from error
     if not is_utf8(password):
         raise WrongInputError(f"{_PASSWORD_VARIABLE} is not UTF-8")
     return replace(database, password=database.password or password)

@@ -61,8 +61,8 @@ class Taking:
             return "of a network whose addresses ipv4_prefix, ipv6_prefix or greylist_by tell apart"
         if _UNKEEPABLE.search("".join((triplet.client, triplet.sender, triplet.recipient))):
             return UNREADABLE
-        if not triplet.recipient:
-            return UNREADABLE
+        if isinstance(item, Inherited) and not triplet.recipient:
+            return UNREADABLE  # an export has one where an older bley recorded a recipient of blanks
         if record.first_seen > record.last_seen:
             return "first seen after it was last seen"
         if self._lifetimes.are_over(record, self._now):
