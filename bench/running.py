@@ -144,7 +144,10 @@ class Bley:
         with socket.create_connection(("127.0.0.1", self.port)) as peer:
             peer.sendall(b"protocol_state=RCPT\nclient_address=192.0.2.1\nrecipient=postmaster@example.org\n\n")
             peer.recv(100)
-        return time.monotonic() - begun
+        seconds = time.monotonic() - begun
+        if self.web_place:  # where several workers are, the first may answer before the pages are there
+            _wait_until_it_listens(int(self.web_place.rpartition(":")[2]), self.process)
+        return seconds
 
     def stop(self) -> None:
         """End it as systemd would."""
