@@ -15,7 +15,6 @@ every decision its count (bench/books.py). All traffic is on the loopback. The s
 import asyncio
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -100,8 +99,8 @@ class Soak:
 
 def _table(warm: Standing, end: Standing, figures: dict[str, int]) -> Table:
     shown = Table("", "after the first minute", "at the end")
-    for name, value in asdict(warm).items():
-        shown.add_row(name, f"{value:,}", f"{getattr(end, name):,}")
+    for name, value in warm.figures.items():
+        shown.add_row(name, f"{value:,}", f"{end.figures[name]:,}")
     shown.add_section()
     for name, number in figures.items():
         shown.add_row(name, "", f"{number:,}")

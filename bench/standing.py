@@ -1,11 +1,14 @@
 """How a running bley stands: what it has open, what goes on in it, and what it has counted."""
 
 import asyncio
+import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.running import Bley
 
@@ -33,6 +36,13 @@ class Standing:
     connections: int
     tasks: int
     spf_evaluations: int
+    open_files: tuple[str, ...]
+    """What the descriptors are open on: names, and kinds of sockets."""
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """All numbers by their names."""
+        return {name: value for name, value in asdict(self).items() if name != "open_files"}
 
     def faults(self, before: "Standing", more_megabytes: float) -> list[str]:
         """Return what is more than before.
@@ -40,33 +50,55 @@ class Standing:
         Some more memory is no leak: what is remembered, and the allocator's; nor are threads of asyncio's pool.
         """
         more = {"megabytes": more_megabytes, "threads": _POOL_THREADS}
-        return [
+        faults = [
             f"{name}: {value:,} at the end, {least:,} after the first minute"
-            for name, value in asdict(self).items()
-            if value > (least := getattr(before, name)) + more.get(name, 0)
+            for name, value in self.figures.items()
+            if value > (least := before.figures[name]) + more.get(name, 0)
         ]
+        if self.descriptors > before.descriptors:
+            new = Counter(self.open_files) - Counter(before.open_files)
+            faults.append(f"open at the end, not after the first minute: {dict(new)}")
+        return faults
 
 
 async def stands(bley: Bley) -> Standing:
     """Return how it stands at rest: of each figure the least of some seconds, since sockets come and go even then."""
-    samples = [asdict(await _stands_now(bley))]
+    samples = [await _stands_now(bley)]
     while len(samples) < _SAMPLES:
         await asyncio.sleep(1)
-        samples.append(asdict(await _stands_now(bley)))
-    return Standing(**{name: min(sample[name] for sample in samples) for name in samples[0]})
+        samples.append(await _stands_now(bley))
+    least = min(samples, key=lambda sample: sample.descriptors)
+    figures: dict[str, Any] = {name: min(sample.figures[name] for sample in samples) for name in least.figures}
+    return Standing(**figures, open_files=least.open_files)
 
 
 async def _stands_now(bley: Bley) -> Standing:
     metrics = await read_metrics(bley)
     processes = [Path(f"/proc/{process_id}") for process_id in bley.process_ids]
+    open_files = tuple(name for process in processes for name in _open_files(process))
     return Standing(
-        descriptors=sum(len(list((process / "fd").iterdir())) for process in processes),
+        descriptors=len(open_files),
         threads=sum(len(list((process / "task").iterdir())) for process in processes),
         megabytes=round(bley.rss_megabytes, 1),
         connections=int(metrics["bley_connections", ""]),
         tasks=int(metrics["bley_running", 'what="tasks"']),
         spf_evaluations=int(metrics["bley_running", 'what="spf"']),
+        open_files=open_files,
     )
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    """What each descriptor is open on; of a socket its protocol and both ends, as proc_pid_net(5) has them."""
+    sockets = {
+        fields[9]: f"{kind} {fields[1]} {fields[2]}"
+        for kind in ("tcp", "udp", "tcp6", "udp6")
+        for fields in map(str.split, (process / "net" / kind).read_text().splitlines()[1:])
+    }
+    for descriptor in (process / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            name = str(descriptor.readlink())
+            inode = name.removeprefix("socket:[").removesuffix("]")
+            yield sockets.get(inode, "socket" if name.startswith("socket:") else name)
 
 
 async def read_metrics(bley: Bley) -> Metrics:
