@@ -3,7 +3,7 @@
 from bley.core.inherited import is_any
 from bley.core.mail import Triplet, parse_address
 from bley.core.triplet import TripletRules
-from bley.core.wanted import Wanted
+from bley.core.wanted import Wanted, named_domain
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
 from tests.fuzz.step_time import in_time
@@ -51,7 +51,8 @@ def _own(text: str, rules: TripletRules, part: str) -> Triplet:
         return triplet._replace(client=rules.client(address, "") if address else word)
     if word == "<>":
         return triplet._replace(**{part: ""})
-    return triplet._replace(**{part: word if "@" in word or is_any(word) else f"x@below.{word}"})
+    is_domain = named_domain(word) == word and "@" not in word  # what is kept of a very long mail address has no "@"
+    return triplet._replace(**{part: f"x@below.{word}" if is_domain and not is_any(word) else word})
 
 
 def _seed(text: str, rules: int = 0) -> bytes:
@@ -79,6 +80,7 @@ HARNESS = Harness(
         "a blank": _seed(" "),
         "a dot": _seed("."),
         "every address": _seed("::/0"),
+        "a mail address that is cut in its local part": _seed("BÜX." * 100 + "a@" + "BÜX." * 100),
     },
     words=[b"@", b"<", b">", b"<>", b".", b"ANY", b"[", b"]", b"::", b"/0", b"xn--", b"+", b"#", b"srs0="],
 )
