@@ -2,13 +2,14 @@
 
 import asyncio
 import importlib
+import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import Fault, SettingsError, StoreError
 from bley.database import Database, DbType
 from bley.store.dialects import Dialect, Mysql, Postgresql, Sqlite
 from bley.store.engine import ANSWER_SECONDS, Engine
@@ -75,11 +76,19 @@ def _open_runner(database: Database, *, read_only: bool) -> tuple[Runner, Dialec
 
 
 def open_sql(database: Database) -> "AsyncEngine":
-    """SQLAlchemy's engine with one connection, on SQLite to be read only. Raises SettingsError as `open_engine`."""
+    """SQLAlchemy's engine with one connection, on SQLite to be read only.
+
+    Raises SettingsError as `open_engine`, and StoreError where SQLite's file cannot be opened.
+    """
     from sqlalchemy.ext.asyncio import create_async_engine
 
     if database.dbtype == "sqlite3":
-        return create_async_engine(f"sqlite+aiosqlite:///{sqlite_uri(database.file, 'ro')}&uri=true")
+        uri = sqlite_uri(database.file, "ro")
+        try:  # aiosqlite's thread outlives a failure to open, and may print a traceback at the end
+            sqlite3.connect(uri, uri=True).close()
+        except sqlite3.Error as error:
+            raise StoreError(f"{database}: {error}") from error
+        return create_async_engine(f"sqlite+aiosqlite:///{uri}&uri=true")
     _require_driver(database)
     if database.dbtype == "mysql":
         return create_async_engine(
