@@ -174,10 +174,6 @@ class LogOutput(logging.Handler):
             self._watched = self._sink.fileno()
             loop.add_writer(self._watched, self.flush)
 
-    @property
-    def _is_watching(self) -> bool:
-        return self._watched is not None
-
     def _lose(self, count: int) -> None:
         """The newest."""
         if count:

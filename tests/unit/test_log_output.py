@@ -298,10 +298,10 @@ class TestNobodyReads:
         await asyncio.sleep(0.01)
         output = log_output.log_output()
         assert output
-        assert output._is_watching
+        assert output._watched is not None
         with open(os.devnull, "rb") as null:  # noqa: ASYNC230, PTH123 (a descriptor)
             os.dup2(null.fileno(), reader.fileno())
-        await _until(lambda: not output._is_watching)
+        await _until(lambda: output._watched is None)
         assert "Broken pipe" in capfd.readouterr().err
 
     async def test_after_a_reload_the_new_log_has_what_it_did_not_take(
@@ -316,7 +316,7 @@ class TestNobodyReads:
         await _until(lambda: said(tmp_path / "log")[-1:] == ["hello"])
         output = log_output.log_output()
         assert output
-        assert not output._is_watching
+        assert output._watched is None
         text = self._read_all(reader) + (tmp_path / "log").read_text()
         assert re.findall(r": (\d+) x{100}$", text, re.MULTILINE) == list(map(str, range(3000)))
 
