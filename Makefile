@@ -7,81 +7,87 @@
 # make bench   measure how fast bley is on this machine, and draw it (some twenty minutes)
 # make screenshots  make the pictures of the dashboard in docs/ anew
 # make manual  make the manual page of the settings from docs/settings.md
+#
+# make test PYTHON=python3.13, and any other: with that Python, in a virtual environment of its own (.venv-python3.13)
 
 PYTHON ?= python3
+VENV := .venv
+ifneq ($(PYTHON),python3)
+VENV := .venv-$(or $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])'),$(error $(PYTHON) does not run))
+endif
 SOURCES = src tests bench docs
 MINUTES ?= 10
 
 .PHONY: run test check format lint types unit fuzz soak manual efficacy bench bench-engines bench-greylisters screenshots clean
 
-run: .venv/bley
+run: $(VENV)/bley
 	@mkdir -p var
 	@test -f var/bley.conf || printf '[bley]\ndbpath = var\n' > var/bley.conf
 	@echo "Try it from another terminal:"
-	@echo "  .venv/bin/bley ask --client-address 192.0.2.1 --helo-name friend --sender a@example.com --recipient b@example.org"
-	@exec .venv/bin/bley serve -c var/bley.conf
+	@echo "  $(VENV)/bin/bley ask --client-address 192.0.2.1 --helo-name friend --sender a@example.com --recipient b@example.org"
+	@exec $(VENV)/bin/bley serve -c var/bley.conf
 
-test: .venv/dev
+test: $(VENV)/dev
 	@tests/integration/install-servers.sh var/test-servers
 	@$(MAKE) --no-print-directory check
 
 check: lint types unit
 
-lint: .venv/dev
-	.venv/bin/ruff format --check $(SOURCES)
-	.venv/bin/ruff check $(SOURCES)
+lint: $(VENV)/dev
+	$(VENV)/bin/ruff format --check $(SOURCES)
+	$(VENV)/bin/ruff check $(SOURCES)
 
-types: .venv/dev
-	.venv/bin/mypy $(SOURCES)
+types: $(VENV)/dev
+	$(VENV)/bin/mypy $(SOURCES)
 
-unit: .venv/dev
+unit: $(VENV)/dev
 	@rm -f .coverage*
-	.venv/bin/coverage run -m pytest --durations=30 --durations-min=10
-	@.venv/bin/coverage combine --quiet
-	.venv/bin/coverage report
+	$(VENV)/bin/coverage run -m pytest --durations=30 --durations-min=10
+	@$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report
 
-format: .venv/dev
-	.venv/bin/ruff format $(SOURCES)
-	.venv/bin/ruff check --fix $(SOURCES)
+format: $(VENV)/dev
+	$(VENV)/bin/ruff format $(SOURCES)
+	$(VENV)/bin/ruff check --fix $(SOURCES)
 
 # Led by coverage where atheris can be installed, which has no wheel for every Python and machine
-fuzz: .venv/dev
-	@.venv/bin/pip install --quiet --disable-pip-version-check atheris || echo "atheris cannot be installed: by chance"
-	.venv/bin/python -m tests.fuzz --minutes $(MINUTES)
+fuzz: $(VENV)/dev
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check atheris || echo "atheris cannot be installed: by chance"
+	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES)
 
-soak: .venv/dev
-	.venv/bin/python -m bench.soak --minutes $(MINUTES)
+soak: $(VENV)/dev
+	$(VENV)/bin/python -m bench.soak --minutes $(MINUTES)
 
-manual: .venv/bley
-	.venv/bin/python docs/manual_page.py >docs/bley.conf.5
+manual: $(VENV)/bley
+	$(VENV)/bin/python docs/manual_page.py >docs/bley.conf.5
 
 # make efficacy SESSIONS=sessions.jsonl.gz: what the checks find in labelled sessions (bench/efficacy.py)
-efficacy: .venv/bley
-	.venv/bin/python bench/efficacy.py $(SESSIONS)
+efficacy: $(VENV)/bley
+	$(VENV)/bin/python bench/efficacy.py $(SESSIONS)
 
-bench: .venv/dev
-	.venv/bin/python -m bench.performance var/bench
+bench: $(VENV)/dev
+	$(VENV)/bin/python -m bench.performance var/bench
 
 # With the servers of the tests (make test installs them): what each engine of the store costs
-bench-engines: .venv/dev
-	.venv/bin/python -m bench.engines var/bench
+bench-engines: $(VENV)/dev
+	$(VENV)/bin/python -m bench.engines var/bench
 
 # With those, too: the same load on bley, postgrey and sqlgrey
-bench-greylisters: .venv/dev
-	.venv/bin/python -m bench.greylisters var/bench
+bench-greylisters: $(VENV)/dev
+	$(VENV)/bin/python -m bench.greylisters var/bench
 
 # With the browser of the tests
-screenshots: .venv/dev
-	.venv/bin/python -m bench.screenshots docs >/dev/null
+screenshots: $(VENV)/dev
+	$(VENV)/bin/python -m bench.screenshots docs >/dev/null
 
 clean:
-	rm -rf .venv var .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* var .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/bley: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+$(VENV)/bley: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-.venv/dev: .venv/bley
-	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+$(VENV)/dev: $(VENV)/bley
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
