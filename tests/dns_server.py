@@ -19,13 +19,13 @@ is dnspython's.
   carry the SOA (RFC 2308). A chain of CNAMEs is followed, a loop of them is SERVFAIL.
 * What a question gets is decided when it arrives: later changes do not touch a delayed answer.
 * A truncated answer is asked again over TCP, so the question stands in `questions` twice.
-* After the `with` block nothing listens at `address`: so a test gets "connection refused".
+* After the `with` block nothing listens at `address`: so a test gets "connection refused". A second `with` block of
+  the same server listens there again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -46,6 +46,8 @@ import dns.rdatatype
 import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.TXT
 import dns.rrset
+
+from tests.free_ports import free_port, listen_at
 
 Records: TypeAlias = Mapping[str, Sequence[str]]
 """Record type to records: `{"A": ["127.0.0.2"]}`; an empty one is a name with NODATA for all."""
@@ -89,8 +91,7 @@ _TCP_SIZE = 65535
 _UDP_SIZE_OFFERED = 1232  # what servers offer since the DNS flag day of 2020
 _LONGEST_CNAME_CHAIN = 16  # BIND's limit; a loop ends here with SERVFAIL
 _LARGEST_RCODE_WITHOUT_EDNS = 15  # four bits, RFC 1035 4.1.1
-_BIND_ATTEMPTS = 50  # the UDP twin of a free TCP port is hardly ever taken; 50 times is a fault
-_STEP_SECONDS = 5.0  # start and stop take milliseconds; longer is a fault, to be seen
+_STEP_SECONDS = 60.0  # start and stop take milliseconds: reached only when something hangs
 _LARGEST_TTL = 2**31 - 1  # RFC 2181 8
 
 
@@ -345,7 +346,7 @@ class DnsServer:
     def __init__(self, zone: Zone, *, ttl: int = 300) -> None:
         if not 0 <= ttl <= _LARGEST_TTL:
             raise ValueError(f"ttl {ttl}: 0 to {_LARGEST_TTL} seconds")
-        self.port = 0  # known inside the `with` block, and kept afterwards
+        self.port = 0  # known inside the `with` block, and kept for the next one
         self._ttl_seconds = ttl
         self._world = _World(zone)
         self._lock = threading.Lock()  # of _world's replacement, _questions and _silent
@@ -401,7 +402,7 @@ class DnsServer:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            tcp, udp = _bind_both()
+            tcp, udp = listen_at(self.port or free_port())
             stack.callback(tcp.close)
             stack.callback(udp.close)
             self.port = tcp.getsockname()[1]
@@ -486,20 +487,3 @@ class DnsServer:
 def _run_in(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> _T:
     """The result of `work`, done in the loop of the other thread."""
     return asyncio.run_coroutine_threadsafe(work, loop).result(_STEP_SECONDS)
-
-
-def _bind_both() -> tuple[socket.socket, socket.socket]:
-    """A TCP and a UDP socket on the same free port."""
-    for _ in range(_BIND_ATTEMPTS):
-        tcp = socket.create_server(("127.0.0.1", 0))
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            udp.bind(tcp.getsockname())
-        except OSError as error:
-            tcp.close()
-            udp.close()
-            if error.errno != errno.EADDRINUSE:
-                raise
-        else:
-            return tcp, udp
-    raise OSError(errno.EADDRINUSE, f"no port for UDP and TCP in {_BIND_ATTEMPTS} attempts")

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote, urlsplit
 
-from tests.integration.servers import end_group, free_port, reachable_folder, start_group
+from tests.free_ports import free_port
+from tests.integration.servers import end_group, reachable_folder, start_group
 
 # An URL must encode it, and a settings file quote it.
 PASSWORD = "s3cret%/@:#?+"

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from tests.integration.servers import end_group, free_port, reachable_folder, require, start_group
+from tests.free_ports import free_port
+from tests.integration.servers import end_group, reachable_folder, require, start_group
 
 __all__ = [
     "DELAY",

@@ -23,16 +23,8 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Literal, Self
 
-from tests.integration.servers import (
-    Mailbox,
-    Reply,
-    SmtpSession,
-    end_group,
-    free_port,
-    reachable_folder,
-    require,
-    start_group,
-)
+from tests.free_ports import free_port
+from tests.integration.servers import Mailbox, Reply, SmtpSession, end_group, reachable_folder, require, start_group
 
 __all__ = ["MASTER", "Postfix", "Reply", "SmtpSession", "reachable_folder"]
 

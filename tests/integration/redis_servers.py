@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
+from tests.free_ports import free_port
 from tests.integration.database_server import (
     PASSWORD,
     SERVER_USER,
@@ -21,7 +22,7 @@ from tests.integration.database_server import (
     run_client,
     wait_until,
 )
-from tests.integration.servers import free_port, require
+from tests.integration.servers import require
 
 __all__ = ["RedisCluster", "RedisSentinel", "RedisServer", "Sentinel"]
 

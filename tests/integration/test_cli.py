@@ -10,8 +10,8 @@ import pytest
 from bley import __version__
 from bley.config import Settings
 from tests.dns_server import DnsServer
+from tests.free_ports import free_port
 from tests.integration.daemon import BLEY, Bley, request_options
-from tests.integration.servers import free_port
 
 BAD = {
     "client_address": "198.51.100.7",

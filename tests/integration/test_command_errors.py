@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.free_ports import free_port
 from tests.integration.daemon import BLEY, Bley, request_options
-from tests.integration.servers import free_port
 
 MAIL = {
     "client_address": "198.51.100.7",

@@ -18,10 +18,9 @@ import pytest
 
 from bley.core.mail import Request
 from bley.core.wire import encode_request
-from tests import dns_server
 from tests.dns_server import SILENT, Delay, DnsServer, Entry, Rcode, Truncated, Zone
+from tests.free_ports import free_port
 from tests.integration.daemon import WAIT_SECONDS, Bley
-from tests.integration.servers import free_port
 
 CHECK_SECONDS = 1.0
 LATEST_SECONDS = CHECK_SECONDS + 1  # design part 5: nothing waits longer
@@ -317,15 +316,13 @@ def good_list_only(folder: Path, resolver: str, **settings: str) -> Bley:
 class Line:
     """The way to the only resolver: `down` breaks it, `up` mends it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, is_silent: bool) -> None:
-        self._monkeypatch, self._is_silent = monkeypatch, is_silent
+    def __init__(self, *, is_silent: bool) -> None:
+        self._is_silent = is_silent
         self.dns = DnsServer(GOOD_LIST)
         self._stack = ExitStack()
-        self.port = 0
 
     def __enter__(self) -> "Line":
         self._stack.enter_context(self.dns)
-        self.port = self.dns.port
         return self
 
     def down(self) -> None:
@@ -338,22 +335,15 @@ class Line:
         if self._is_silent:
             self.dns.speak()
         else:
-            self._monkeypatch.setattr(dns_server, "_bind_both", lambda: bind(self.port))
             self._stack.enter_context(self.dns)
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
 
-def bind(port: int) -> tuple[socket.socket, socket.socket]:
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(("127.0.0.1", port))
-    return socket.create_server(("127.0.0.1", port)), udp
-
-
 @pytest.fixture(params=[True, False], ids=["silent", "port closed"])
-def line(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
-    with Line(monkeypatch, is_silent=request.param) as line:
+def line(request: pytest.FixtureRequest) -> Iterator[Line]:
+    with Line(is_silent=request.param) as line:
         yield line
 
 

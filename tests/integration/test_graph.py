@@ -19,8 +19,8 @@ from bley.core.statistics import counted
 from bley.database import parse_database
 from bley.store.engine import spread
 from bley.store.opening import open_engine
+from tests.free_ports import free_port
 from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
-from tests.integration.servers import free_port
 from tests.integration.stores import Servers
 
 REQUEST = Request(client_address="192.0.2.1", helo_name="friend", sender="a@example.com", recipient="b@example.org")

@@ -1,5 +1,6 @@
 """The harness itself: what a test may rely on when a real Postfix or Exim asks its service."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,10 @@ from threading import Thread
 
 import pytest
 
+from tests.free_ports import free_port
 from tests.integration.exim import INSTALLED_EXIM, OWN_EXIM, Exim
 from tests.integration.postfix import MASTER, Postfix
-from tests.integration.servers import free_port, reachable_folder, require
+from tests.integration.servers import reachable_folder, require
 
 PROJECT = Path(__file__).parents[2]
 EARLY = "greylisted, try again in 5:00 ($5 {off}, 100 %)"
@@ -70,6 +72,17 @@ class Answering(StreamRequestHandler):
                 action = ACTIONS.get(request["recipient"].partition("@")[0], "DUNNO")
                 self.wfile.write(f"action={action}\n\n".encode())
                 request = {}
+
+
+def test_two_test_runs_are_given_different_ports() -> None:
+    """And none that a program gets which asks for any port."""
+    ours = {free_port() for _ in range(600)}
+    code = "from tests.free_ports import free_port; print([free_port() for _ in range(600)])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    theirs = set(json.loads(run.stdout))
+    assert theirs.isdisjoint(ours)
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert max(theirs | ours) < lowest
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 
 from bley.core.quantity import quantity
+from tests.free_ports import free_port
 from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
 from tests.integration.database_server import PASSWORD, wait_until
 from tests.integration.greylisters import (
@@ -28,7 +29,7 @@ from tests.integration.greylisters import (
     running_sqlgrey,
     write_berkeley_db,
 )
-from tests.integration.servers import free_port, reachable_folder
+from tests.integration.servers import reachable_folder
 from tests.integration.stores import ENGINES, Servers
 
 ONE_OF_EACH = ["sqlite", "postgresql", "mariadb", "redis"]

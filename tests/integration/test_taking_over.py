@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bley.core.mail import Request
+from tests.free_ports import free_port
 from tests.integration.daemon import Bley
-from tests.integration.servers import free_port
 from tests.integration.stores import Servers
 
 SCHEMA = (
