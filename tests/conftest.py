@@ -1,10 +1,13 @@
 """How all tests run."""
 
+import asyncio
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 
 import pytest
 from hypothesis import settings
+
+from tests.leaping_loop import LeapingLoop
 
 # A busy machine is no fault of the code; and CI must find tomorrow what it finds today, a developer new things.
 settings.register_profile("developer", deadline=None)
@@ -19,3 +22,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
     for kind in ("failed", "error"):
         for report in terminalreporter.stats.get(kind, []):
             terminalreporter.write_line(f"{kind}: {report.nodeid}")
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Move the time of tests with the mark `leaps` (pyproject.toml)."""
+    return {"leaping": LeapingLoop} if item.get_closest_marker("leaps") else {"asyncio": asyncio.new_event_loop}

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from bley.checks.gather import Checks
 from bley.config import Settings
 from bley.config_file import Configuration
@@ -16,6 +18,8 @@ from bley.pacing import TICK_SECONDS
 from bley.service import Service
 from bley.store.memory import MemoryStore
 from tests.fakes import FakeClock, FakeResolver
+
+pytestmark = pytest.mark.leaps
 
 REQUEST = Request(
     protocol_state="RCPT",

@@ -28,6 +28,8 @@ from bley.store.rows import decision_row
 from tests.counted import counted
 from tests.fakes import NOON, FakeClock, raw
 
+pytestmark = pytest.mark.leaps
+
 REQUEST = Request(
     protocol_state="RCPT",
     client_address="198.51.100.7",

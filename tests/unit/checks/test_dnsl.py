@@ -16,6 +16,8 @@ from bley.core.mail import Address
 from bley.ports import ResourceRecord, RrType
 from tests.fakes import SILENT, Data, FakeClock, FakeResolver, Zone
 
+pytestmark = pytest.mark.leaps
+
 CLIENT, CLIENT_IPV6 = ip_address("192.0.2.1"), ip_address("2001:db8::1")
 LISTED = ["127.0.0.4"]
 SECOND = timedelta(seconds=1)

@@ -14,6 +14,8 @@ from bley.core.list_health import Diagnosis, ListFault
 from bley.core.mail import parse_address
 from tests.fakes import NOON, FakeClock, FakeResolver
 
+pytestmark = pytest.mark.leaps
+
 KEY = "AbcdefghijklmnopqrstuvwxyZ"
 ILL = Diagnosis(ListFault.EMPTIED, "it is empty", "remove it")
 

@@ -14,6 +14,8 @@ from bley.core.list_health import ListState
 from bley.core.mail import Address
 from tests.fakes import Data, FakeClock, FakeResolver
 
+pytestmark = pytest.mark.leaps
+
 ZONE = "bl.example"
 DEAD = "dnsbl.sorbs.net"
 CLIENT, CLIENT_IPV6 = ip_address("192.0.2.1"), ip_address("2001:db8::1")

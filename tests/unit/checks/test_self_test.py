@@ -14,6 +14,8 @@ from bley.core.list_health import WELL, Diagnosis, ListFault
 from bley.ports import ResourceRecord, RrType
 from tests.fakes import SILENT, Data, FakeResolver, Zone
 
+pytestmark = pytest.mark.leaps
+
 UNKNOWN = "bl.example"
 WITH_IPV6 = "zen.spamhaus.org"
 WITHOUT_IPV6 = "bl.spameatingmonkey.net"

@@ -19,6 +19,8 @@ from bley.store.decisions import Decisions, Lost
 from bley.store.engine import Mark
 from tests.fakes import NOON
 
+pytestmark = pytest.mark.leaps
+
 _COLLECT_SECONDS = 0.02
 _PATIENCE_SECONDS = 3.0
 

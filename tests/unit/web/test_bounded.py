@@ -10,6 +10,8 @@ from bley.core.errors import StoreError
 from bley.web.bounded import BoundedHistory, SharedAnswers
 from tests.fakes import FakeHistory
 
+pytestmark = pytest.mark.leaps
+
 SECONDS = 0.05
 
 

@@ -14,6 +14,8 @@ from bley.core.mail import Address
 from bley.web.password_gate import PasswordGate, TooManyAttemptsError
 from bley.web_password import PasswordHash
 
+pytestmark = pytest.mark.leaps
+
 PEER, OTHER = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 
 

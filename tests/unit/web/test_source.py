@@ -16,6 +16,8 @@ from bley.web.source import Looked
 from tests.fakes import NOON, FakeHistory
 from tests.unit.web.looking import TRIPLET, Looking, decision
 
+pytestmark = pytest.mark.leaps
+
 DAY = PERIODS["24h"]
 
 
