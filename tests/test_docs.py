@@ -19,9 +19,9 @@ from bley.core.dnslists import parse_dns_lists
 from bley.core.evidence import ALWAYS_TOLD, CHECK_OF, RFC_CHECKS, Check, Fact, Finding
 from bley.core.policy import Reason
 from bley.core.scores import DEFAULT
+from tests.integration.test_log_sockets import journal_fields
 from tests.shown_metrics import shown_metrics
 from tests.unit.test_log import DEFERRAL, listed, listings, written
-from tests.unit.test_log_sockets import journal_fields
 
 PROJECT = Path(__file__).parent.parent
 SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()

@@ -13,8 +13,8 @@ from bley.log import line_of
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
 from tests.fuzz.step_time import in_time
+from tests.integration.test_log_sockets import journal_fields, syslog_datagram
 from tests.unit.test_log import known_written, stored, written
-from tests.unit.test_log_sockets import journal_fields, syslog_datagram
 
 _LONGEST = 2000
 _FROM_WIRE = ("client_name", "client_address", "sender", "recipient", "instance", "queue_id")

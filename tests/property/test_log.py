@@ -10,8 +10,8 @@ from bley.core.decision import Decision
 from bley.core.mail import Request
 from bley.core.policy import Reason
 from bley.log import line_of
+from tests.integration.test_log_sockets import journal_fields, syslog_datagram
 from tests.unit.test_log import known_written, listed, listings, stored, written
-from tests.unit.test_log_sockets import journal_fields, syslog_datagram
 
 # No surrogates: what comes from the wire is UTF-8, and bytes that are not are written out by then.
 values = st.text(st.characters(codec="utf-8")) | st.sampled_from(

@@ -11,7 +11,7 @@ import pytest
 from bley.commands.ending import EXIT_WRONG_SETTINGS
 from bley.server import MAX_DESCRIPTORS
 
-CONTRIB = Path(__file__).parent.parent / "contrib"
+CONTRIB = Path(__file__).parents[2] / "contrib"
 UNITS = sorted(path.name for path in CONTRIB.iterdir() if path.suffix in (".service", ".timer", ".socket"))
 README = (CONTRIB.parent / "README.md").read_text(encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""`bley graph` on SQLite, which needs no server; tests/integration/test_graph.py has the others."""
+"""`bley graph` on SQLite; test_graph.py has the other stores."""
 
 import asyncio
 import sys
