@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-WAIT_SECONDS = 15.0
+from tests.integration.warm_start import StartedBley, run_bley, start_bley
+
+WAIT_SECONDS = 60.0
 DEFAULTS = {
     "listen_port": "0",
     "web_listen": "",
@@ -59,7 +61,9 @@ class Bley:
         """Start, wait until it listens, and until its SQLite file is open: on a slow disk that takes over a second."""
         begun = len(self.log())
         with self._log_file.open("ab") as log:
-            self.process = subprocess.Popen([*BLEY, "serve", "-c", self.file], stdout=log, stderr=log)
+            self.process: StartedBley | subprocess.Popen[bytes] = start_bley(
+                ["serve", "-c", self.file], stdout=log, stderr=log
+            )
         listening = self.wait_log(r"listens on (.*), store", since=begun)
         self.places = listening[1].split(", ")
         if port := re.search(r":(\d+)$", self.places[0]):
@@ -100,12 +104,10 @@ class Bley:
     def run(self, *arguments: str | Path, status: int = 0) -> str:
         """Run a command of bley's with these settings; what it prints."""
         command, *options = arguments
-        environment = os.environ | {"COLUMNS": "200"}
-        ran = subprocess.run(
-            [*BLEY, command, "-c", self.file, *options], capture_output=True, text=True, env=environment, check=False
-        )
-        assert ran.returncode == status, ran.stdout + ran.stderr
-        return ran.stdout + ran.stderr
+        ran = run_bley([command, "-c", self.file, *options], env=os.environ | {"COLUMNS": "200"})
+        said = (ran.stdout + ran.stderr).decode()
+        assert ran.returncode == status, said
+        return said
 
     def ask(self, **attributes: str) -> str:
         """`bley ask` with these attributes."""

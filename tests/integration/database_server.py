@@ -23,7 +23,7 @@ from tests.integration.servers import end_group, reachable_folder, start_group
 # An URL must encode it, and a settings file quote it.
 PASSWORD = "s3cret%/@:#?+"
 # Reached only when something hangs.
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 # As root PostgreSQL does not run.
 SERVER_USER = "nobody"
 AS_SERVER_USER = ("setpriv", f"--reuid={SERVER_USER}", "--regid=nogroup", "--clear-groups")

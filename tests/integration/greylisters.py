@@ -31,7 +31,7 @@ __all__ = [
 
 POSTGREY = "/usr/sbin/postgrey"
 SQLGREY = "/usr/sbin/sqlgrey"
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 60.0
 DELAY = timedelta(seconds=1)
 # Both count whole seconds.
 DELAY_OVER_SECONDS = 2.1

@@ -19,7 +19,7 @@ from tests.integration.servers import end_group, reachable_folder, require, star
 __all__ = ["Journal", "in_its_own_world", "running_journald"]
 
 JOURNALD = "/usr/lib/systemd/systemd-journald"
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 SETTINGS = """[Journal]
 Storage=volatile

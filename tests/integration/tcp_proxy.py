@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from threading import Thread
 from typing import NamedTuple, Self, TypeVar
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 # SO_LINGER: the next close sends a reset (RFC 9293 3.10.7.4, "abort") instead of an end.
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 

@@ -23,6 +23,7 @@ from tests.dns_server import DnsServer
 from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley, request_options
 from tests.integration.stores import Servers
 from tests.integration.test_lists import V4, at_web_place, entries, on
+from tests.integration.warm_start import run_bley
 
 EVIL = "a\x1b[31m\r@example.com"
 BAD = {"client_address": "198.51.100.7", "helo_name": "friend", "sender": "a@example.com", "recipient": "b@example.org"}
@@ -55,12 +56,10 @@ def wait_for(bley: Bley, *arguments: str, until: str) -> str:
     """What the command prints, as soon as this is in it: decisions are kept once a second."""
     end = time.monotonic() + WAIT_SECONDS
     while True:
-        ran = subprocess.run(
-            [*BLEY, arguments[0], "-c", bley.file, *arguments[1:]], capture_output=True, text=True, check=False
-        )
-        if until in ran.stdout:
-            return ran.stdout
-        assert time.monotonic() < end, ran.stdout + ran.stderr
+        ran = run_bley([arguments[0], "-c", bley.file, *arguments[1:]])
+        if until in ran.stdout.decode():
+            return ran.stdout.decode()
+        assert time.monotonic() < end, (ran.stdout + ran.stderr).decode()
         time.sleep(0.1)
 
 

@@ -18,17 +18,17 @@ import pytest
 
 from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
 from tests.integration.servers import require
+from tests.integration.warm_start import run_bley
 
 PASSWORD, NEW_PASSWORD = "correct horse", "battery staple"
 
 
 def make_password(file: Path, password: str = PASSWORD, status: int = 0) -> str:
-    """`bley web-password`, which reads it from a pipe; what it prints."""
-    ran = subprocess.run(
-        [*BLEY, "web-password", file], input=f"{password}\n", capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == status, ran.stdout + ran.stderr
-    return ran.stdout + ran.stderr
+    """`bley web-password`, which reads it from standard input; what it prints."""
+    ran = run_bley(["web-password", file], input=f"{password}\n".encode())
+    said = (ran.stdout + ran.stderr).decode()
+    assert ran.returncode == status, said
+    return said
 
 
 def basic(password: str) -> dict[str, str]:

@@ -108,7 +108,7 @@ def test_who_has_waited_is_known_to_all(tmp_path: Path) -> None:
         assert exchange(bley.port, BAD) == DEFERRED
         time.sleep(0.2)
         assert exchange(bley.port, BAD).startswith(b"action=PREPEND")
-        wait_until(lambda: b"clean" in subprocess.check_output([*BLEY, "export", "-c", bley.file]), "that is stored")
+        wait_until(lambda: "clean" in bley.run("export"), "that is stored")
         wait_until(
             lambda: exchange(bley.port, BAD) == DUNNO and set(workers(bley)) <= answering(bley), "only one answers"
         )
