@@ -47,7 +47,9 @@ _OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
 _OWN = ("chrome:", "chrome-extension:", "chrome-untrusted:", "data:")
-LOAD_SECONDS = 30
+LOAD_SECONDS = 60
+SCRIPT_SECONDS = 300
+"""axe-core takes seconds, and on a slow machine minutes."""
 
 
 class Browser:
@@ -64,6 +66,7 @@ class Browser:
         service = Service(str(CHROMEDRIVER), env=os.environ | {"HOME": str(folder)})
         self._driver = Chrome(options, service)
         self._driver.set_page_load_timeout(LOAD_SECONDS)
+        self._driver.set_script_timeout(SCRIPT_SECONDS)
 
     def __enter__(self) -> Self:
         return self

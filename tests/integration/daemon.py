@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.free_ports import free_port
 from tests.integration.warm_start import StartedBley, run_bley, start_bley
 
 WAIT_SECONDS = 60.0
+"""Reached only when something hangs."""
+
 DEFAULTS = {
-    "listen_port": "0",
     "web_listen": "",
     "dnsbls": "",
     "dnswls": "",
@@ -36,7 +38,9 @@ class Bley:
     def __init__(self, folder: Path, lists: Mapping[str, str] | None = None, /, **settings: object) -> None:
         self.file = folder / "bley.conf"
         self._log_file = folder / "bley.log"
-        self._settings = DEFAULTS | {"dbpath": str(folder)} | {key: str(value) for key, value in settings.items()}
+        # Not port 0: after a restart it listens at the same place, which nobody has taken meanwhile.
+        own = {"dbpath": str(folder), "listen_port": str(free_port())}
+        self._settings = DEFAULTS | own | {key: str(value) for key, value in settings.items()}
         for name, text in (lists or {}).items():
             folder.joinpath(name).write_text(text)
         self.write_settings(**self._settings)
@@ -111,7 +115,6 @@ class Bley:
 
     def ask(self, **attributes: str) -> str:
         """`bley ask` with these attributes."""
-        self.write_settings(listen_port=self.port)
         return self.run("ask", *request_options(**attributes)).strip()
 
 

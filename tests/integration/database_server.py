@@ -49,7 +49,7 @@ class RefusedError(Exception):
     """What a server said instead of an answer, or its client when it could not reach it."""
 
 
-def run_client(command: Command, seconds: float = 10, **environment: str) -> str:
+def run_client(command: Command, seconds: float = WAIT_SECONDS, **environment: str) -> str:
     """What this command prints; raises RefusedError with what it says, TimeoutError when it takes longer.
 
     Of our environment it sees the path only: a developer's PGHOST changes nothing.
@@ -144,7 +144,7 @@ class DatabaseServer(ABC):
         """The url of one more database, which is empty and belongs to `bley`."""
 
     @abstractmethod
-    def ask(self, statement: str, url: str | None = None, seconds: float = 10) -> str:
+    def ask(self, statement: str, url: str | None = None, seconds: float = WAIT_SECONDS) -> str:
         """What the server answers the user of this url, by default its own; a row is a line.
 
         Raises RefusedError, and TimeoutError when there is no answer.

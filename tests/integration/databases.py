@@ -87,7 +87,7 @@ class PostgresqlServer(SqlServer):
 
     def prepare(self) -> None:
         options = ("--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8")
-        run_client([*AS_SERVER_USER, self._programs / "initdb", *options, "-D", self.data], WAIT_SECONDS)
+        run_client([*AS_SERVER_USER, self._programs / "initdb", *options, "-D", self.data])
         settings: dict[str, object] = {
             "listen_addresses": self.host,
             "port": self.port,
@@ -131,7 +131,7 @@ class PostgresqlServer(SqlServer):
     def session(self, database: str) -> Command:
         return [*self._psql(), "-h", self.socket_folder, "-p", str(self.port), "-U", "postgres", "-d", database]
 
-    def ask(self, statement: str, url: str | None = None, seconds: float = 10) -> str:
+    def ask(self, statement: str, url: str | None = None, seconds: float = WAIT_SECONDS) -> str:
         tls = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(self.ca_file)} if self.tls else {"PGSSLMODE": "disable"}
         return run_client([*self._psql(), "-d", url or self.url, "-c", statement], seconds, **tls)
 
@@ -149,7 +149,7 @@ class PostgresqlServer(SqlServer):
         self.disconnect()
 
     def disconnect(self) -> None:
-        self.sql(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{self.user}'")
+        self.sql(f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = '{self.user}'")
 
     def lock_statement(self, database: str, readers: bool) -> str:
         tables = "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables"
@@ -182,7 +182,7 @@ class MariadbServer(SqlServer):
         # At the socket root needs no password, because it is root.
         root = ("--auth-root-authentication-method=socket", "--auth-root-socket-user=root")
         options = ("--no-defaults", f"--datadir={self.data}", *self._sizes(), "--skip-test-db", "--skip-name-resolve")
-        run_client([*AS_SERVER_USER, "mariadb-install-db", *options, *root], WAIT_SECONDS)
+        run_client([*AS_SERVER_USER, "mariadb-install-db", *options, *root])
 
     def command(self) -> Command:
         command = [
@@ -214,7 +214,7 @@ class MariadbServer(SqlServer):
     def session(self, database: str) -> Command:
         return [*self._mariadb(), f"--socket={self.socket_path}", "--user=root", database]
 
-    def ask(self, statement: str, url: str | None = None, seconds: float = 10) -> str:
+    def ask(self, statement: str, url: str | None = None, seconds: float = WAIT_SECONDS) -> str:
         parts = urlsplit(url or self.url)
         place = [f"--host={parts.hostname}", f"--port={parts.port}", f"--user={parts.username}"]
         secret = f"--password={unquote(parts.password or '')}"

@@ -20,6 +20,7 @@ from subprocess import Popen
 from typing import Literal, Self
 
 from tests.integration.servers import (
+    REPLY_SECONDS,
     Mailbox,
     SmtpSession,
     end_group,
@@ -144,7 +145,7 @@ class Exim:
         """
         return self.mailbox.messages()
 
-    def wait_delivered(self, count: int, timeout_seconds: float = 10) -> list[EmailMessage]:
+    def wait_delivered(self, count: int, timeout_seconds: float = REPLY_SECONDS) -> list[EmailMessage]:
         """The delivered messages as soon as there are `count` of them; else the test fails."""
         return self.mailbox.wait(count, timeout_seconds)
 

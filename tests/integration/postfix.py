@@ -24,13 +24,22 @@ from pathlib import Path
 from typing import Literal, Self
 
 from tests.free_ports import free_port
-from tests.integration.servers import Mailbox, Reply, SmtpSession, end_group, reachable_folder, require, start_group
+from tests.integration.servers import (
+    REPLY_SECONDS,
+    Mailbox,
+    Reply,
+    SmtpSession,
+    end_group,
+    reachable_folder,
+    require,
+    start_group,
+)
 
 __all__ = ["MASTER", "Postfix", "Reply", "SmtpSession", "reachable_folder"]
 
 MASTER = Path("/usr/lib/postfix/sbin/master")
 POSTMAP = Path("/usr/sbin/postmap")
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 # Postfix never delivers as root.
 MAILBOX_USER = "nobody"
 
@@ -137,7 +146,7 @@ class Postfix:
         """
         return self.mailbox.messages()
 
-    def wait_delivered(self, count: int, timeout_seconds: float = 10) -> list[EmailMessage]:
+    def wait_delivered(self, count: int, timeout_seconds: float = REPLY_SECONDS) -> list[EmailMessage]:
         """The delivered messages as soon as there are `count` of them; else the test fails."""
         return self.mailbox.wait(count, timeout_seconds)
 
@@ -145,7 +154,7 @@ class Postfix:
         """What Postfix logged so far. It is written by a process of its own: see `wait_log`."""
         return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
 
-    def wait_log(self, words: str, timeout_seconds: float = 10) -> str:
+    def wait_log(self, words: str, timeout_seconds: float = REPLY_SECONDS) -> str:
         """The line of the log with these words, as soon as it is there; else the test fails."""
         end = time.monotonic() + timeout_seconds
         while True:

@@ -16,6 +16,7 @@ from tests.free_ports import free_port
 from tests.integration.database_server import (
     PASSWORD,
     SERVER_USER,
+    WAIT_SECONDS,
     Command,
     DatabaseServer,
     database_of,
@@ -64,9 +65,9 @@ class RedisServer(DatabaseServer):
         """What the server answers this command at its socket; raises RefusedError. Of an array each item is a line."""
         command: Command = [f"{KIND}-cli", "-s", self.socket_path, "-e", *map(str, words)]
         # A server without a password, as a sentinel is, refuses to be given one.
-        return run_client(command, 10, **{"REDISCLI_AUTH": self.password} if self.password else {})
+        return run_client(command, WAIT_SECONDS, **{"REDISCLI_AUTH": self.password} if self.password else {})
 
-    def ask(self, statement: str, url: str | None = None, seconds: float = 10) -> str:
+    def ask(self, statement: str, url: str | None = None, seconds: float = WAIT_SECONDS) -> str:
         parts = urlsplit(url or self.url)
         place = ["-h", str(parts.hostname), "-p", str(parts.port), "-n", database_of(url or self.url)]
         tls = ["--tls", "--cacert", str(self.ca_file)] if parts.scheme == "rediss" else []

@@ -36,7 +36,7 @@ PRINTING = {
 def bley(tmp_path_factory: pytest.TempPathFactory) -> Bley:
     """One with a few records, that has ended."""
     folder = tmp_path_factory.mktemp("bley")
-    with Bley(folder, listen_port=free_port(), workers=1) as bley:
+    with Bley(folder, workers=1) as bley:
         bley.ask(**MAIL)
         bley.ask(**MAIL | {"sender": "jürgen@exämple.com"})
     bley.run("export", folder / "records")

@@ -240,7 +240,6 @@ class TestTop:
             bley.stop()
             terminal.wait("Connection refused")
             bley.start()
-            bley.write_settings(listen_port=bley.port)
             terminal.wait(r"bley +\S*answers")
             terminal.type(key)
             assert terminal.end() == 0
@@ -299,7 +298,6 @@ def test_a_pipe_gets_no_control_characters(fed: Bley, command: str) -> None:
         arguments = ["--dry-run", str(fed.file.with_name("exported"))]
         fed.run("export", arguments[1])
     elif command == "ask":
-        fed.write_settings(listen_port=fed.port)
         arguments = COMMANDS["explain"]
     printed = fed.run(command.partition(" ")[0], *arguments)
     assert re.findall(r"[^\n -~…]", printed) == []
