@@ -66,12 +66,14 @@ def run_client(command: Command, seconds: float = WAIT_SECONDS, **environment: s
     return run.stdout.strip()
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS) -> None:
+def wait_until(
+    condition: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS, pause_seconds: float = 0.005
+) -> None:
     """Return as soon as the condition holds; else the test fails, and says what it waited for."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"in {seconds} s this did not happen: {what}"
-        time.sleep(0.005)
+        time.sleep(pause_seconds)
 
 
 def database_of(url: str) -> str:
