@@ -22,6 +22,7 @@ from bley.core.policy import Reason
 from bley.core.search import DecisionQuery
 from bley.core.statistics import Count
 from bley.database import Database, parse_database
+from bley.store import batched, decisions
 from bley.store.batched import BatchedStore
 from bley.store.engine import Engine, Mark
 from bley.store.opening import open_engine, open_history
@@ -31,13 +32,29 @@ from tests.integration.tcp_proxy import Answers, TcpProxy
 _FAULTS = 3
 """So many commits at least are spoilt in each test."""
 
-_LATE_SECONDS = 1.3
+_WAIT_SECONDS = 0.3
+"""A request waits so long for the store here, and as long is the pause between two tries."""
+
+_LATE_SECONDS = 0.5
 """Longer than a request waits."""
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
+"""Reached only when something hangs."""
+
+_HELD_SECONDS = 1.0
+"""Longer than a request waits, and than SQLite waits for a lock."""
+
 _JANE = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
 _COMMITS = {"postgresql": (b"COMMIT",), "mariadb": (b"COMMIT",), "redis": (b"EVAL",)}
 """What is in each request that makes a change durable."""
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is a second in the daemon."""
+    for name in ("TRANSACTION_SECONDS", "RETRY_SECONDS"):
+        monkeypatch.setattr(batched, name, _WAIT_SECONDS)
+    monkeypatch.setattr(decisions, "COLLECT_SECONDS", _WAIT_SECONDS)
 
 
 class Bookkeeper:
@@ -173,7 +190,7 @@ async def test_a_lock_of_another_process(tmp_path: Path) -> None:
         for _ in range(2):
             other.execute("BEGIN IMMEDIATE")
             giving = asyncio.ensure_future(books.give(10))
-            await asyncio.sleep(1.7)
+            await asyncio.sleep(_HELD_SECONDS)
             other.execute("ROLLBACK")
             await giving
     await books.wait_until_written()
