@@ -36,6 +36,9 @@ _ORPHANED = b"its parent has ended"
 _RUN_SECONDS = 60
 """For a command; reached only when it hangs."""
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Tests start several at once, in threads."""
+
 _LONGEST_REQUEST = 200_000
 """Bytes, as the kernel sends them in one piece: arguments and environment."""
 
@@ -94,8 +97,8 @@ def start_bley(
 ) -> StartedBley:
     """Start `bley` with these arguments. Without `stdin` it reads nothing; the environment is ours by default."""
     request = {"arguments": list(map(str, arguments)), "env": dict(env or os.environ), "cwd": str(cwd or Path.cwd())}
-    launcher = _launcher()
-    with Path(os.devnull).open("rb") as null:
+    with _ONE_AT_A_TIME, Path(os.devnull).open("rb") as null:
+        launcher = _launcher()
         files = [(stdin or null).fileno(), stdout.fileno(), stderr.fileno()]
         # The child of the launcher's child becomes ours when its parent ends, so that we can wait for it.
         _adopt_orphans(True)
