@@ -1,6 +1,8 @@
 # make run     install bley into .venv and run it in the foreground on 127.0.0.1:1337, its store under var/
 # make test    install what the tests need (root and apt: Postfix, Exim, Chromium, …) and run everything
 # make check   the same without installing servers
+# make quick   what takes less than a minute of it: format, lint, types, architecture, docs, pure tests
+# make nightly look longer for what the property tests may find: 5,000 examples of each
 # make format  put the code into its form
 # make fuzz MINUTES=10  look for inputs that show a defect of a parser or rule; finds go to var/fuzz
 # make soak MINUTES=30  a running bley under mixed and hostile load, reloads and outages: does it leak, is all accounted for
@@ -18,7 +20,7 @@ endif
 SOURCES = src tests bench docs
 MINUTES ?= 10
 
-.PHONY: run test check format lint types unit fuzz soak manual efficacy bench bench-engines bench-greylisters screenshots clean
+.PHONY: run test check quick nightly format lint types tests fuzz soak manual efficacy bench bench-engines bench-greylisters screenshots clean
 
 run: $(VENV)/bley
 	@mkdir -p var
@@ -27,11 +29,20 @@ run: $(VENV)/bley
 	@echo "  $(VENV)/bin/bley ask --client-address 192.0.2.1 --helo-name friend --sender a@example.com --recipient b@example.org"
 	@exec $(VENV)/bin/bley serve -c var/bley.conf
 
+# Two tests at a time on a core, since many wait; those of a class or module one after the other, as they share servers
+PYTEST = $(VENV)/bin/python -m pytest -n $$((2 * $$(nproc))) --dist loadscope
+
 test: $(VENV)/dev
 	@tests/integration/install-servers.sh var/test-servers
 	@$(MAKE) --no-print-directory check
 
-check: lint types unit
+check: lint types tests
+
+quick: lint types
+	$(PYTEST) -q --hypothesis-profile=quick $(wildcard tests/test_*.py) tests/unit/core tests/unit/checks tests/property
+
+nightly: $(VENV)/dev
+	$(PYTEST) -q --hypothesis-profile=nightly tests/property
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff format --check $(SOURCES)
@@ -40,11 +51,9 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	$(VENV)/bin/mypy $(SOURCES)
 
-unit: $(VENV)/dev
-	@rm -f .coverage*
-	$(VENV)/bin/coverage run -m pytest --durations=30 --durations-min=10
-	@$(VENV)/bin/coverage combine --quiet
-	$(VENV)/bin/coverage report
+# Covered is what the tests call, and not what the daemons and commands do that they start: that would take minutes
+tests: $(VENV)/dev
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered --durations=20
 
 format: $(VENV)/dev
 	$(VENV)/bin/ruff format $(SOURCES)

@@ -10,9 +10,10 @@ from hypothesis import settings
 from tests.leaping_loop import LeapingLoop
 
 # A busy machine is no fault of the code; and CI must find tomorrow what it finds today, a developer new things.
-settings.register_profile("developer", deadline=None)
-settings.register_profile("ci", settings.get_profile("developer"), derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") == "true" else "developer")
+IN_CI = os.environ.get("CI") == "true"
+for profile, examples in {"quick": 50, "ci": 200, "nightly": 5_000}.items():
+    settings.register_profile(profile, max_examples=examples, deadline=None, derandomize=IN_CI)
+settings.load_profile("ci")  # unless --hypothesis-profile says otherwise
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
