@@ -1,6 +1,7 @@
 """Imports point down: the house has storeys, and nobody reaches for what is above."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,8 @@ PURE = {"asyncio", "logging", "os", "socket", "time", "random", "threading", "su
 """What core must not import: it has no socket, clock, await or logging."""
 
 MODULES = sorted(path.relative_to(SOURCE).with_suffix("").parts for path in SOURCE.rglob("*.py"))
+
+IMPORTED = [".".join(("bley", *module)).removesuffix(".__init__") for module in MODULES if module[0][0] != "_"]
 
 
 def storey(room: str) -> int:
@@ -81,3 +84,20 @@ def test_core_is_pure(module: tuple[str, ...]) -> None:
 
 def test_no_room_is_a_junk_room() -> None:
     assert not {part for module in MODULES for part in module} & {"utils", "helpers", "manager", "base", "misc"}
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_module_has_what_it_exports(name: str) -> None:
+    """Each name of `__all__` exists, stands there once, and is public."""
+    module = importlib.import_module(name)
+    exported = getattr(module, "__all__", [])
+    assert [name for name in exported if not hasattr(module, name)] == []
+    assert len(set(exported)) == len(exported)
+    assert [name for name in exported if name.startswith("_")] == []
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_module_exports_something(name: str) -> None:
+    """Only packages, which are but folders, have no `__all__`."""
+    module = importlib.import_module(name)
+    assert hasattr(module, "__all__") or hasattr(module, "__path__")

@@ -19,7 +19,7 @@ from bley.core.dnslists import parse_dns_lists
 from bley.core.evidence import ALWAYS_TOLD, CHECK_OF, RFC_CHECKS, Check, Fact, Finding
 from bley.core.policy import Reason
 from bley.core.scores import DEFAULT
-from tests.integration.test_log_sockets import journal_fields
+from tests.log_datagrams import journal_fields
 from tests.shown_metrics import shown_metrics
 from tests.unit.test_log import DEFERRAL, listed, listings, written
 

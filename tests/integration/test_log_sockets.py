@@ -19,57 +19,16 @@ from bley.log import DecisionLog
 from bley.log_output import configure_log
 from bley.metrics import REGISTRY
 from tests.fakes import raw
+from tests.log_datagrams import INFO, parsed
 from tests.unit.test_log import DEFERRAL, listed
 from tests.unit.test_log_output import clean_logger
 
-INFO = {"PRIORITY": "6", "SYSLOG_FACILITY": "2", "SYSLOG_IDENTIFIER": "bley"}
 WHO = {
     "BLEY_CLIENT_NAME": "unknown",
     "BLEY_CLIENT_ADDRESS": "192.0.2.1",
     "BLEY_SENDER": "a@example.com",
     "BLEY_RECIPIENT": "b@example.org",
 }
-
-
-def parsed(datagram: bytes) -> dict[str, str]:
-    """The fields of one entry. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL."""
-    fields: dict[str, str] = {}
-    while datagram:
-        line, _, datagram = datagram.partition(b"\n")
-        name, is_text, value = line.partition(b"=")
-        if not is_text:
-            end = 8 + int.from_bytes(datagram[:8], "little")
-            value, datagram = datagram[8:end], datagram[end:]
-            assert datagram.startswith(b"\n")
-            datagram = datagram[1:]
-        assert name.decode() not in fields, f"{name!r} stands twice"
-        fields[name.decode()] = value.decode()
-    return fields
-
-
-def _datagram(sink: type[log_sockets.Journal | log_sockets.Syslog], line: str) -> bytes:
-    """What the sink sends of a line."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as taker, pytest.MonkeyPatch.context() as patched:
-        taker.bind("")  # the kernel chooses a name
-        patched.setattr(log_sockets, "_JOURNAL", taker.getsockname())
-        patched.setattr(log_sockets, "_SYSLOG", taker.getsockname())
-        sender = sink()
-        assert sender.write([line]) == 1
-        sender.close()
-        return taker.recv(1_000_000)
-
-
-def syslog_datagram(line: str) -> bytes:
-    """What syslog is sent of a line of the log."""
-    return _datagram(log_sockets.Syslog, f"<22>bley[1]: {line}{log_sockets.Syslog.end}")
-
-
-def journal_fields(line: str) -> dict[str, str]:
-    """The journal's fields of a line of the log, without those that each entry has."""
-    entry = parsed(_datagram(log_sockets.Journal, f"22 {line}"))
-    assert entry.pop("MESSAGE") == line
-    assert {name: entry.pop(name) for name in INFO} == INFO
-    return entry
 
 
 class Journald:

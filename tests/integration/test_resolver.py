@@ -21,16 +21,12 @@ import pycares
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from bley import cares as cares_module
-from bley import resolv_conf
 from bley import resolver as resolver_module
-from bley.config import Settings
-from bley.core.errors import ResolverError, SettingsError
+from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
 from bley.resolver import CaresResolver
-from bley.setting_types import split_server
 from tests.dns_server import SILENT, Delay, DnsServer, Rcode, Truncated, Zone
 from tests.fakes import Data
 
@@ -39,7 +35,6 @@ _SOON = timedelta(milliseconds=150)
 _SLACK_SECONDS = 0.3
 _AT_ONCE_SECONDS = 0.5
 _IN_A_ROW = 3
-_LIKE_A_SERVER = r"(1\.2\.3\.4|\[(::1|fe80::1|fec0::1)(%(lo|1|nope))?\]|fe80::1(%(lo|nope))?)(:[+_ 0-9]{0,9})?"
 _TTL_SECONDS = 300  # DnsServer's, unless told otherwise
 
 _ADDRESSES = [f"192.0.2.{last}" for last in range(1, 255)]
@@ -408,61 +403,7 @@ class TestNamesThatAreNoHostNames:
             assert _data(await resolver.resolve("odd name.example", "A")) == ["192.0.2.6"]
 
 
-class TestServers:
-    @pytest.mark.parametrize(
-        ("server", "asked"),
-        [
-            ("127.0.0.1", "127.0.0.1:53"),
-            ("127.0.0.1:053", "127.0.0.1:53"),
-            ("[127.0.0.1]:54", "127.0.0.1:54"),
-            ("::1", "[::1]:53"),
-            ("[::1]", "[::1]:53"),
-            ("[::1]:54", "[::1]:54"),
-            ("[::ffff:192.0.2.1]:53", "192.0.2.1:53"),
-            ("fe80::1%lo", "[fe80::1]:53%lo"),
-            ("[fe80::1%lo]:54", "[fe80::1]:54%lo"),
-        ],
-    )
-    async def test_a_server_may_be_written_in_any_of_the_usual_forms(self, server: str, asked: str) -> None:
-        resolver = CaresResolver([server], _WITHIN)
-        assert resolver._cares._cares.servers == [asked]
-        await resolver.close()
-
-    @given(
-        st.text("0123456789abcdef.:[]%+_-lo eth0\u0665", max_size=24) | st.from_regex(_LIKE_A_SERVER, fullmatch=True)
-    )
-    @settings(max_examples=200, deadline=None)
-    async def test_what_the_settings_take_c_ares_takes_too(self, text: str) -> None:
-        """And asks there."""
-        try:
-            servers = Settings.model_validate({"resolver": text}).resolver
-        except ValidationError:
-            return
-        resolver = CaresResolver(servers, _WITHIN)
-        if servers:
-            assert "" not in resolver._cares._cares.servers
-            assert len(resolver._cares._cares.servers) == len({split_server(server) for server in servers})
-        await resolver.close()
-
-    async def test_what_c_ares_does_not_take_is_the_operator_s_to_mend(self) -> None:
-        with pytest.raises(SettingsError, match="resolver: nowhere: c-ares cannot ask there"):
-            CaresResolver(["nowhere"], _WITHIN)
-
-    @pytest.mark.parametrize(
-        ("text", "servers"),
-        [("", ["127.0.0.1:53"]), ("search a..b\nnameserver foo\nnameserver ::1\n", ["[::1]:53"])],
-    )
-    async def test_the_system_s_servers_are_those_that_can_be_used(
-        self, text: str, servers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """None: the one on this machine (resolv.conf(5))."""
-        file = tmp_path / "resolv.conf"
-        file.write_text(text)
-        monkeypatch.setattr(resolv_conf, "RESOLV_CONF", file)
-        resolver = CaresResolver([], _WITHIN)
-        assert resolver._cares._cares.servers == servers
-        await resolver.close()
-
+class TestCache:
     async def test_a_cache_that_cannot_be_emptied_stays(
         self, resolver: CaresResolver, dns_server: DnsServer, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -473,8 +414,6 @@ class TestServers:
             assert len(await resolver.resolve("a.example", "A")) == 2
         assert "c-ares cannot ask there: " in caplog.text
 
-
-class TestCache:
     async def test_what_is_forgotten_is_asked_anew(self, resolver: CaresResolver, dns_server: DnsServer) -> None:
         """A list that is well again may have left an answer of its bad time here."""
         assert len(await resolver.resolve("a.example", "A")) == 2

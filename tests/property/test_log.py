@@ -10,7 +10,7 @@ from bley.core.decision import Decision
 from bley.core.mail import Request
 from bley.core.policy import Reason
 from bley.log import line_of
-from tests.integration.test_log_sockets import journal_fields, syslog_datagram
+from tests.log_datagrams import journal_fields, syslog_datagram
 from tests.unit.test_log import known_written, listed, listings, stored, written
 
 # No surrogates: what comes from the wire is UTF-8, and bytes that are not are written out by then.

@@ -7,7 +7,6 @@ import re
 import resource
 import socket
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bley import log_output, log_sinks, log_sockets, pacing
+from bley import log_output, log_sinks, pacing
 from bley.core.decision import Decision
 from bley.core.errors import SettingsError
 from bley.core.mail import Request
@@ -96,18 +95,6 @@ def test_time_is_utc(logger: logging.Logger, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr().out.startswith("1970-01-01T00:00:00Z bley[")
 
 
-def test_log_to_syslog(logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As facility mail (2), level info (6), without a time, which syslog knows itself."""
-    path = str(tmp_path / "log")
-    monkeypatch.setattr(log_sockets, "_SYSLOG", path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
-        syslog.bind(path)
-        syslog.settimeout(2)
-        configure_log("syslog", logging.INFO)
-        logger.info("hello")
-        assert re.fullmatch(rb"<22>bley\[\d+\]: hello\0", syslog.recv(1000))
-
-
 def test_level(logger: logging.Logger, capfd: pytest.CaptureFixture[str]) -> None:
     configure_log("-", logging.WARNING)
     logger.info("not this")
@@ -135,14 +122,6 @@ def test_file_that_cannot_be_opened(logger: logging.Logger, tmp_path: Path) -> N
         configure_log(str(tmp_path / "no" / "bley.log"), logging.INFO)
     assert str(caught.value) == f"log_file: {tmp_path}/no/bley.log cannot be opened: No such file or directory"
     assert logger.handlers == before
-
-
-@pytest.mark.usefixtures("logger")
-def test_syslog_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a container, say: the log must not be lost in silence."""
-    monkeypatch.setattr(log_sockets, "_SYSLOG", str(tmp_path / "log"))
-    with pytest.raises(SettingsError, match="syslog cannot be opened: No such file or directory"):
-        configure_log("syslog", logging.INFO)
 
 
 def said(file: Path) -> list[str]:
@@ -324,23 +303,6 @@ class TestNobodyReads:
 class TestSharedOutput:
     """Several workers write to one standard output."""
 
-    @pytest.mark.parametrize("length", [100, 1500, 4000])
-    def test_lines_of_different_processes_are_not_torn(self, length: int) -> None:
-        ours, theirs = os.pipe()
-        workers = [
-            subprocess.Popen([sys.executable, "-c", WRITING, str(number), str(length)], stdout=theirs)
-            for number in range(2)
-        ]
-        os.close(theirs)
-        with open(ours, "rb") as reader:  # noqa: PTH123 (a descriptor)
-            lines = [reader.readline() for _ in range(2 * 2000)]
-        for worker in workers:
-            assert worker.wait(10) == 0
-        for number in range(2):
-            own = [line for line in lines if f": {number} ".encode() in line]
-            wrong = [each for each, line in enumerate(own) if line.split()[-2:] != [b"%d" % each, b"x" * length]]
-            assert (len(own), wrong[:3]) == (2000, [])
-
     @pytest.mark.parametrize("kind", ["pipe", "socket"])
     def test_one_that_another_process_has_filled_is_not_waited_for(
         self, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -368,22 +330,6 @@ class TestSharedOutput:
             assert output.write(["one\n", "two\n"]) == 2
             output.close()
             assert (reader.readline(), reader.readline()) == (b"one\n", b"two\n")
-
-
-WRITING = """
-import asyncio, logging, sys
-from bley.log_output import configure_log
-async def write():
-    configure_log("-", logging.INFO)
-    for each in range(2000):
-        logging.getLogger("bley").info("%s %d %s", sys.argv[1], each, "x" * int(sys.argv[2]))
-        if each % 50 == 0:
-            await asyncio.sleep(0.001)
-    output = logging.getLogger("bley").handlers[0]
-    while output._new or output._lines:
-        await asyncio.sleep(0.001)
-asyncio.run(write())
-"""
 
 
 class _Kept:
@@ -453,20 +399,6 @@ class TestOwner:
         await asyncio.sleep(0)
         assert said(files[0]) == ["one", "two"]
 
-    async def test_the_new_sink_has_the_lines_in_its_own_form(
-        self, logger: logging.Logger, files: list[Path], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """What a full disk does not take goes to syslog, with its priority."""
-        path = str(files[0].with_name("syslog"))
-        monkeypatch.setattr(log_sockets, "_SYSLOG", path)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
-            syslog.bind(path)
-            syslog.settimeout(2)
-            configure_log("/dev/full", logging.INFO)
-            logger.info("hello")
-            configure_log("syslog", logging.INFO)
-            assert re.fullmatch(rb"<22>bley\[\d+\]: hello\0", syslog.recv(1000))
-
     def test_lines_that_waited_keep_their_time_and_level(self) -> None:
         """And those for which there was no room are not among them."""
         old, new = _Kept("%(asctime)s old %(priority)d: %(message)s"), _Kept("%(priority)d %(message)s at %(asctime)s")
@@ -496,26 +428,22 @@ class TestOwner:
         logger.handlers.clear()
 
 
-@pytest.mark.parametrize("kind", ["file", "fifo", "stdout", "syslog"])
+@pytest.mark.parametrize("kind", ["file", "fifo", "stdout"])
 def test_a_closed_sink_has_no_number(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And writes nowhere."""
-    monkeypatch.setattr(log_sockets, "_SYSLOG", str(tmp_path / "log"))
     ours, theirs = os.pipe()
     os.mkfifo(tmp_path / "fifo")
     reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog,
         open(ours, "rb", buffering=0),  # noqa: PTH123 (a descriptor)
         open(theirs, "w") as stdout,  # noqa: PTH123 (a descriptor)
         open(reader, "rb", buffering=0),  # noqa: PTH123 (a descriptor)
     ):
-        syslog.bind(str(tmp_path / "log"))
         monkeypatch.setattr(sys, "stdout", stdout)
         made: dict[str, Callable[[], log_sinks.Sink]] = {
             "file": lambda: log_sinks.File(str(tmp_path / "file")),
             "fifo": lambda: log_sinks.File(str(tmp_path / "fifo")),
             "stdout": log_sinks.standard_output,
-            "syslog": log_sockets.Syslog,
         }
         sink = made[kind]()
         assert sink.write(["one\n"]) == 1
@@ -697,50 +625,3 @@ async def test_a_full_disk_is_told_once_and_what_is_lost_by_the_log(
     file.unlink()
     logger.warning("two")
     assert said(file) == ["two", "3 lines of the log are lost, it could not be written"]
-
-
-class TestSyslog:
-    @pytest.fixture
-    def path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-        monkeypatch.setattr(log_sockets, "_SYSLOG", str(tmp_path / "log"))
-        return str(tmp_path / "log")
-
-    def _daemon(self, path: str) -> socket.socket:
-        daemon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        daemon.bind(path)
-        daemon.settimeout(2)
-        return daemon
-
-    def test_each_level_is_a_severity(self, logger: logging.Logger, path: str) -> None:
-        with self._daemon(path) as syslog:
-            configure_log("syslog", logging.DEBUG)
-            for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
-                logger.log(level, "hello")
-            priorities = [syslog.recv(1000).partition(b">")[0] for _ in range(5)]
-        assert priorities == [b"<23", b"<22", b"<20", b"<19", b"<18"]
-
-    def test_one_that_was_restarted_is_found_again(self, logger: logging.Logger, path: str) -> None:
-        with self._daemon(path):
-            configure_log("syslog", logging.INFO)
-        Path(path).unlink()
-        with self._daemon(path) as syslog:
-            logger.warning("hello")
-            assert syslog.recv(1000).endswith(b": hello\0")
-
-    async def test_one_that_does_not_read_is_not_waited_for(self, logger: logging.Logger, path: str) -> None:
-        with self._daemon(path) as syslog:
-            configure_log("syslog", logging.INFO)
-            for number in range(500):
-                logger.info("n%d", number)
-            await asyncio.sleep(0.01)
-            got: list[bytes] = []
-
-            def is_all_there() -> bool:
-                syslog.setblocking(False)
-                with suppress(BlockingIOError):
-                    while True:
-                        got.append(syslog.recv(1000))
-                return len(got) >= 500
-
-            await _until(is_all_there)
-        assert [datagram.rpartition(b": ")[2] for datagram in got] == [b"n%d\0" % number for number in range(500)]

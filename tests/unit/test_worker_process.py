@@ -1,16 +1,10 @@
-"""A worker as its supervisor sees it. Whole workers are in tests/integration/test_workers.py."""
+"""When a dead worker is replaced, and how its end is told. Whole workers are in integration."""
 
-import asyncio
 import signal
-import subprocess
-import sys
 
 import pytest
 
-from bley import worker_process
-from bley.channel import Assignment, Done
-from bley.config_file import load
-from bley.worker_process import Patience, WorkerGoneError, WorkerProcess, in_words
+from bley.worker_process import Patience, in_words
 
 
 def test_who_dies_is_replaced_at_once() -> None:
@@ -37,34 +31,3 @@ def test_a_long_life_is_forgiven() -> None:
 )
 def test_how_it_ended_is_told(status: int, words: str) -> None:
     assert in_words(status) == words
-
-
-_WRITING = """
-import pickle, socket, sys, time
-from bley.channel import Done
-sock = socket.socket(fileno=int(sys.argv[1]))
-for message in (sys.argv[2].encode(), pickle.dumps(Done()), pickle.dumps(Done()))[int(sys.argv[2] == "answers"):]:
-    sock.sendall(len(message).to_bytes(4) + message)
-time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("said", ["2026-11-29T12:00:00Z bley[7]: hello", "answers"])
-async def test_one_that_says_what_nobody_understands_is_killed(
-    said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Or answers what nobody has asked. Only it ends, not its supervisor."""
-
-    def start(channel: int, *_: object, **__: object) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", _WRITING, str(channel), said], pass_fds=(channel,))
-
-    monkeypatch.setattr(worker_process, "_start", start)
-    worker = WorkerProcess(1, Assignment(load(), 20, (), purges=False), {})
-    async with asyncio.timeout(30):
-        if said == "answers":
-            assert await worker.ready == Done()
-        else:
-            with pytest.raises(WorkerGoneError):
-                await worker.ready
-        assert await worker.ended == -signal.SIGKILL
-    assert "it is killed" in caplog.text

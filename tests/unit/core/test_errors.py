@@ -1,16 +1,8 @@
-"""What bley raises on purpose; and that every module gives what it promises to."""
-
-import importlib
-import pkgutil
+"""What bley raises on purpose."""
 
 import pytest
 
-import bley
 from bley.core.errors import BleyError, Fault, ProtocolError, ResolverError, SettingsError, StoreError
-
-MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(bley.__path__, "bley.") if not module.name.endswith("__main__")
-)
 
 
 @pytest.mark.parametrize(
@@ -41,20 +33,3 @@ def test_resolver_error_names_the_question() -> None:
 @pytest.mark.parametrize("error", [ProtocolError, ResolverError, SettingsError, StoreError])
 def test_all_errors_are_bleys(error: type[Exception]) -> None:
     assert issubclass(error, BleyError)
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_module_has_what_it_exports(name: str) -> None:
-    """Each name of `__all__` exists, stands there once, and is public."""
-    module = importlib.import_module(name)
-    exported = getattr(module, "__all__", [])
-    assert [name for name in exported if not hasattr(module, name)] == []
-    assert len(set(exported)) == len(exported)
-    assert [name for name in exported if name.startswith("_")] == []
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_module_exports_something(name: str) -> None:
-    """Only packages, which are but folders, have no `__all__`."""
-    module = importlib.import_module(name)
-    assert hasattr(module, "__all__") or hasattr(module, "__path__")
