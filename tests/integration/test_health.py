@@ -1,6 +1,7 @@
 """`/healthz` and `/readyz` of a running bley, of one process and of two, while something that it needs is away."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -28,6 +29,13 @@ def bley(tmp_path: Path) -> Iterator[Bley]:
     """Of two workers."""
     with Bley(tmp_path, workers=2, web_listen="127.0.0.1:0") as bley:
         yield bley
+
+
+def seconds_of(bley: Bley, path: str) -> float:
+    """How long it takes until this page says that all is well."""
+    begun = time.monotonic()
+    assert fetch(bley, path) == OK
+    return time.monotonic() - begun
 
 
 @both
@@ -65,10 +73,8 @@ def test_one_worker_that_hangs_is_no_reason_to_start_bley_anew(bley: Bley) -> No
     """And /healthz does not wait for it."""
     first, second = workers(bley)
     os.kill(first, signal.SIGSTOP)
-    begun = time.monotonic()
-    assert fetch(bley, "/healthz") == OK
-    assert time.monotonic() - begun < 1
-    assert fetch(bley, "/readyz") == OK
+    waited = seconds_of(bley, "/readyz")
+    assert min(seconds_of(bley, "/healthz") for _ in range(3)) < waited / 2
     os.kill(second, signal.SIGSTOP)
     assert fetch(bley, "/healthz") == fetch(bley, "/readyz") == NOBODY
     for pid in (first, second):
@@ -78,10 +84,8 @@ def test_one_worker_that_hangs_is_no_reason_to_start_bley_anew(bley: Bley) -> No
 
 def test_a_worker_that_is_replaced_holds_up_nobody(bley: Bley) -> None:
     os.kill(workers(bley)[0], signal.SIGKILL)
-    begun = time.monotonic()
-    while time.monotonic() - begun < 2:
+    while not re.search(r"worker \d \(pid \d+\) answers", bley.log()):
         assert fetch(bley, "/healthz") == OK
-    bley.wait_log(r"worker \d \(pid \d+\) answers")
 
 
 def test_supervisors_need_no_http_library(bley: Bley) -> None:
