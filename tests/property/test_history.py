@@ -30,10 +30,10 @@ texts = names | mails | st.sampled_from(ADDRESSES + NETWORKS + NASTY) | st.text(
 
 
 class Filled:
-    """A store of 500 decisions and of 500 records, in which the same few words come again and again."""
+    """A store of 250 decisions and of 250 records, in which the same few words come again and again."""
 
     def __init__(self, folder: Path, kind: str) -> None:
-        kept, records = some_decisions(500), some_records(500)
+        kept, records = some_decisions(250), some_records(250)
         self._runner = asyncio.Runner()
         self._history: History
         if kind == "sqlite":
@@ -84,7 +84,7 @@ def _check(filled: Filled, text: str) -> None:
     assert filled.records(search, 3) == records[:3]
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 4)  # each reads all decisions several times
 @given(texts)
 @example("x" * 150 + "jane" + "x" * 150 + "@com")
 def test_all_that_is_meant_is_found(filled: Filled, text: str) -> None:

@@ -63,7 +63,7 @@ def test_no_page_has_style_or_script_in_it() -> None:
     assert "style" not in TAGS
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=settings().max_examples // 4)  # each makes four pages
 @given(decisions())
 def test_no_value_becomes_a_tag_or_an_attribute(stored: StoredDecision) -> None:
     """And every page stays well-formed: Page sees to it."""
@@ -75,7 +75,6 @@ def test_no_value_becomes_a_tag_or_an_attribute(stored: StoredDecision) -> None:
         assert all(link.startswith(("/", "#")) for link in page.links)
 
 
-@settings(deadline=None, max_examples=60)
 @given(decisions())
 def test_every_value_can_be_read(stored: StoredDecision) -> None:
     text = asyncio.run(looking(stored).page("/decision/1")).text
