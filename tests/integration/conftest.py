@@ -1,12 +1,13 @@
 """Servers that many tests share."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.servers import reachable_folder
-from tests.integration.stores import Places, Servers
+from tests.integration.stores import OpenStores, Places, Servers
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +23,11 @@ def servers() -> Iterator[Servers]:
 def places(servers: Servers, tmp_path: Path) -> Places:
     """Empty databases."""
     return Places(servers, tmp_path)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stores(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OpenStores]:
+    """Stores for a module whose tests are marked `asyncio(loop_scope="module")`."""
+    stores = OpenStores(Places(servers, tmp_path_factory.mktemp("stores")))
+    yield stores
+    await stores.close()

@@ -3,13 +3,21 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
 
 from bley.database import Database, parse_database
+from bley.store.engine import Engine
+from bley.store.history import History
+from bley.store.opening import open_engine, open_history
+from bley.store.redis import RedisEngine
+from bley.store.sql import SqlEngine
+from bley.store.sql_schema import METADATA, meta
 from tests.integration.databases import MariadbServer, PostgresqlServer
 from tests.integration.redis_servers import RedisCluster, RedisSentinel, RedisServer
 
-__all__ = ["ENGINES", "Places", "Servers"]
+__all__ = ["ENGINES", "OpenStore", "OpenStores", "Places", "Servers"]
 
 _SERVERS: dict[str, Callable[[Path], Any]] = {
     "postgresql": PostgresqlServer,
@@ -71,3 +79,48 @@ class Places:
             url = f"sqlite:///{self._folder}/bley.db" if engine == "sqlite" else self._servers.new_url(engine)
             self._places[engine] = parse_database(url)
         return self._places[engine]
+
+
+class OpenStore(NamedTuple):
+    """What writes, and what reads the same place."""
+
+    engine: Engine
+    history: History
+
+
+class OpenStores:
+    """For each engine a store that the tests of a module share: to open one takes longer than most tests."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._open: dict[str, OpenStore] = {}
+
+    async def empty(self, engine: str) -> OpenStore:
+        """Always the same, as if nobody had used it."""
+        if engine in self._open:
+            await _empty(self._open[engine].engine)
+        else:
+            place = self._places.place(engine)
+            self._open[engine] = OpenStore(open_engine(place), open_history(place))
+            await self._open[engine].engine.prepare()
+        return self._open[engine]
+
+    async def close(self) -> None:
+        """Close them all."""
+        for store in self._open.values():
+            await store.history.close()
+            await store.engine.close()
+
+
+async def _empty(engine: Engine) -> None:
+    if isinstance(engine, SqlEngine):
+        await engine._transactions.run(_delete_all)
+    else:
+        assert isinstance(engine, RedisEngine)
+        await engine._client.flushdb()
+        await engine.prepare()
+
+
+def _delete_all(connection: sa.Connection) -> None:
+    for table in METADATA.sorted_tables:
+        connection.execute(sa.delete(table).where(meta.c.name != "schema") if table is meta else sa.delete(table))

@@ -1,11 +1,12 @@
 """What every engine tells people who look back, on real servers."""
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
@@ -17,10 +18,10 @@ from bley.core.policy import Reason
 from bley.core.search import DecisionQuery, Search
 from bley.core.statistics import Count, counted, figures
 from bley.core.triplet import TripletRules
-from bley.store.engine import Engine, spread
+from bley.store.engine import spread
 from bley.store.history import History
-from bley.store.opening import open_engine, open_history
-from tests.integration.stores import ENGINES, Places
+from bley.store.opening import open_history
+from tests.integration.stores import ENGINES, OpenStore, OpenStores, Places
 from tests.searched import ADDRESSES, NASTY, NETWORKS, some_decisions, some_records
 
 _NOW = datetime.now(UTC)
@@ -30,21 +31,12 @@ _RULES = TripletRules()
 _LIFETIMES = Lifetimes()
 
 
-class Both(NamedTuple):
-    """What writes, and what reads the same place."""
-
-    engine: Engine
-    history: History
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(params=ENGINES)
-async def both(request: pytest.FixtureRequest, places: Places) -> AsyncIterator[Both]:
-    place = places.place(request.param)
-    engine, history = open_engine(place), open_history(place)
-    await engine.prepare()
-    yield Both(engine, history)
-    await history.close()
-    await engine.close()
+@pytest_asyncio.fixture(params=ENGINES, loop_scope="module")
+async def both(request: pytest.FixtureRequest, stores: OpenStores) -> OpenStore:
+    return await stores.empty(request.param)
 
 
 def _kept(number: int = 1, reason: Reason = Reason.HELO, ago: timedelta = _NO_TIME, **fields: Any) -> KeptDecision:
@@ -72,7 +64,7 @@ async def _recipients(history: History, query: DecisionQuery, limit: int = 100, 
 
 class TestCounts:
     @pytest.mark.parametrize("name", PERIODS)
-    async def test_each_slot_has_its_own(self, both: Both, name: str) -> None:
+    async def test_each_slot_has_its_own(self, both: OpenStore, name: str) -> None:
         """The one that holds now, the first, and what is between; nothing older."""
         period = PERIODS[name]
         first = _NOW - period.since(_NOW)
@@ -85,19 +77,19 @@ class TestCounts:
         assert {count.seconds for count in counts} == {step}
         assert figures(counts).deferred == {"helo": 3}
 
-    async def test_all_kinds_are_told_apart(self, both: Both) -> None:
+    async def test_all_kinds_are_told_apart(self, both: OpenStore) -> None:
         kept = [_kept(), _kept(reason=Reason.CLEAN), _kept(reason=Reason.WAITED), _kept(reason=Reason.WAITED)]
         await both.engine.keep([], _spread(kept))
         found = figures(await both.history.counts(PERIODS["1h"], _NOW))
         assert (found.passed, found.deferred) == ({"waited": 2, "clean": 1}, {"helo": 1})
         assert (found.found, found.delays) == ({"helo-mismatch": 1}, {"600": 2})
 
-    async def test_nothing_is_no_counts(self, both: Both) -> None:
+    async def test_nothing_is_no_counts(self, both: OpenStore) -> None:
         assert await both.history.counts(PERIODS["365d"], _NOW) == {}
 
 
 class TestDecisions:
-    async def test_they_come_back_as_they_were(self, both: Both) -> None:
+    async def test_they_come_back_as_they_were(self, both: OpenStore) -> None:
         kept = _kept(instance="1.2.0", queue_id="4Xy", helo_name="frïend", sender="")
         await both.engine.keep([kept], {})
         (found,) = await both.history.decisions(DecisionQuery(), 10)
@@ -106,7 +98,7 @@ class TestDecisions:
             assert getattr(found, name) == getattr(kept.decision.request, name)
         assert await both.history.decision(found.number) == found
 
-    async def test_the_newest_are_first_and_the_next_ones_follow(self, both: Both) -> None:
+    async def test_the_newest_are_first_and_the_next_ones_follow(self, both: OpenStore) -> None:
         """More than an engine reads at once."""
         for start in range(0, 500, 100):
             await both.engine.keep([_kept(number) for number in range(start, start + 100)], {})
@@ -118,13 +110,13 @@ class TestDecisions:
         assert found == [str(number) for number in reversed(range(500))]
 
     @pytest.mark.parametrize("number", ["", "0", "x", "1-1", "0-0", "-1", "9" * 40, "1;", "١"])  # noqa: RUF001 (a digit)
-    async def test_one_that_is_not_there(self, both: Both, number: str) -> None:
+    async def test_one_that_is_not_there(self, both: OpenStore, number: str) -> None:
         await both.engine.keep([_kept()], {})
         (there,) = await both.history.decisions(DecisionQuery(), 1)
         if number != there.number:
             assert await both.history.decision(number) is None
 
-    async def test_they_are_chosen_by_reason_outcome_time_and_recipient(self, both: Both) -> None:
+    async def test_they_are_chosen_by_reason_outcome_time_and_recipient(self, both: OpenStore) -> None:
         await both.engine.keep(
             [_kept(1, ago=2 * _HOUR), _kept(2, Reason.WAITED, _HOUR), _kept(3, Reason.EARLY), _kept(4, Reason.CLEAN)],
             {},
@@ -170,7 +162,7 @@ class TestDecisions:
             ("4XyZ", {"queue_id": "4XyZ"}),
         ],
     )
-    async def test_they_are_searched(self, both: Both, text: str, fields: dict[str, str]) -> None:
+    async def test_they_are_searched(self, both: OpenStore, text: str, fields: dict[str, str]) -> None:
         other = _kept(9, client_address="198.51.100.9")
         request: dict[str, Any] = {"client_address": "203.0.113.1"} | fields
         await both.engine.keep([other, _kept(1, **request), other], {})
@@ -181,14 +173,18 @@ class TestDecisions:
         assert value in [getattr(decision, name) for decision in found]
 
     @pytest.mark.parametrize("text", ["%", "_", "*", "\\", "'", "x' OR '1'='1", "%@%", "x@exa_ple.com", "\0", "?", "é"])
-    async def test_no_sign_stands_for_others(self, both: Both, text: str) -> None:
+    async def test_no_sign_stands_for_others(self, both: OpenStore, text: str) -> None:
         await both.engine.keep([_kept()], {})
         assert await both.history.decisions(DecisionQuery(Search(text, _RULES)), 10) == []
         assert await both.history.records(Search(text, _RULES), 10) == []
 
 
-async def test_a_search_finds_what_is_meant_however_it_is_written(both: Both) -> None:
-    """Each database folds upper and lower case in its own way; none knows A-labels, or the texts of an IP address."""
+@pytest.mark.parametrize("both", ["sqlite", "postgresql", "mariadb", "redis"], indirect=True)
+async def test_a_search_finds_what_is_meant_however_it_is_written(both: OpenStore) -> None:
+    """Each database folds upper and lower case in its own way; none knows A-labels, or the texts of an IP address.
+
+    All kinds of Redis are one here: what they give is compared by the same code.
+    """
     records = some_records(300)
     await both.engine.keep(some_decisions(300), {})
     await both.engine.unite(list(records.items()), _NOW, _LIFETIMES)
@@ -217,7 +213,7 @@ async def test_a_search_finds_what_is_meant_however_it_is_written(both: Both) ->
 @pytest.mark.parametrize(
     "sender", ["Straße@example.com", "JÜRGEN@example.com", "ΟΔΥΣΣΕΥΣ@example.gr", "a@MÜNCHEN.example"]
 )
-async def test_upper_and_lower_case_are_one_beyond_ascii_too(both: Both, sender: str) -> None:
+async def test_upper_and_lower_case_are_one_beyond_ascii_too(both: OpenStore, sender: str) -> None:
     """In decisions, records, and what a deferral is looked up by."""
     local, _, domain = sender.partition("@")
     triplet = Triplet("192.0.2.0/24", _RULES.sender(sender), "b@example.org")
@@ -233,7 +229,7 @@ async def test_upper_and_lower_case_are_one_beyond_ascii_too(both: Both, sender:
 
 
 @pytest.mark.parametrize("since", [datetime.min, datetime(1969, 1, 1), datetime(2001, 1, 1), datetime.max])  # noqa: DTZ001, DTZ901
-async def test_any_instant_can_be_asked_for(both: Both, since: datetime) -> None:
+async def test_any_instant_can_be_asked_for(both: OpenStore, since: datetime) -> None:
     await both.engine.keep([_kept()], {})
     instant = since.replace(tzinfo=UTC)
     found = await both.history.decisions(DecisionQuery(since=instant), 10)
@@ -243,7 +239,7 @@ async def test_any_instant_can_be_asked_for(both: Both, since: datetime) -> None
 
 
 class TestRecords:
-    async def _fill(self, both: Both) -> dict[Triplet, Record]:
+    async def _fill(self, both: OpenStore) -> dict[Triplet, Record]:
         """Six of them, each an hour older than the one before."""
         kinds = itertools.cycle([Status.GREYLISTED, Status.CLEAN, Status.GREYLISTED])
         kept = [_kept(number, ago=number * _HOUR) for number in range(6)]
@@ -254,7 +250,7 @@ class TestRecords:
         await both.engine.keep(list(reversed(kept)), {})
         return {each.triplet: Record(each.status, each.seen, each.seen) for each in sightings}
 
-    async def test_who_waits_is_told_the_last_seen_first(self, both: Both) -> None:
+    async def test_who_waits_is_told_the_last_seen_first(self, both: OpenStore) -> None:
         all_of_them = await self._fill(both)
         greylisted = [item for item in all_of_them.items() if item[1].status is Status.GREYLISTED]
         number, records = await both.history.waiting(_NOW - _DAY, 10)
@@ -262,11 +258,11 @@ class TestRecords:
         number, records = await both.history.waiting(_NOW - _DAY, 1)
         assert (number, list(records)) == (4, greylisted[:1])
 
-    async def test_who_was_seen_before_does_not_wait_any_more(self, both: Both) -> None:
+    async def test_who_was_seen_before_does_not_wait_any_more(self, both: OpenStore) -> None:
         await self._fill(both)
         assert (await both.history.waiting(_NOW - 2.5 * _HOUR, 10)).number == 2
 
-    async def test_they_are_searched_the_last_seen_first(self, both: Both) -> None:
+    async def test_they_are_searched_the_last_seen_first(self, both: OpenStore) -> None:
         all_of_them = await self._fill(both)
         for text in ("192.0.2.77", "a@example.com", "example.org", "192.0.0.0/16"):
             assert list(await both.history.records(Search(text, _RULES), 10)) == list(all_of_them.items()), text
@@ -274,7 +270,7 @@ class TestRecords:
         ((triplet, _),) = await both.history.records(Search("3@example.org", _RULES), 10)
         assert triplet.recipient == "3@example.org"
 
-    async def test_they_are_found_by_their_triplets(self, both: Both) -> None:
+    async def test_they_are_found_by_their_triplets(self, both: OpenStore) -> None:
         all_of_them = await self._fill(both)
         wanted = [*list(all_of_them)[:2], Triplet("no", "such", "one")]
         assert await both.history.find(wanted) == dict(list(all_of_them.items())[:2])
