@@ -1,0 +1,112 @@
+"""Each module has a test file of its own name, or a line here that names the one which tests it."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+PROJECT = Path(__file__).parent.parent
+SOURCE, TESTS = PROJECT / "src" / "bley", PROJECT / "tests"
+
+TESTED_IN = {
+    "__main__": "integration/test_cli",
+    "cares": "integration/test_resolver",
+    "checks/name_words": "unit/checks/test_dynamic",
+    "commands/ask": "integration/test_cli",
+    "commands/check_config": "integration/test_cli",
+    "commands/ending": "integration/test_command_errors",
+    "commands/explain": "integration/test_cli",
+    "commands/graph": "integration/test_graph_command",
+    "commands/history": "integration/test_history_commands",
+    "commands/lists": "integration/test_list_commands",
+    "commands/options": "integration/test_cli",
+    "commands/request": "integration/test_cli",
+    "commands/serve": "integration/test_daemon",
+    "commands/store": "integration/test_import",
+    "commands/web": "integration/test_web_access",
+    "connection": "integration/test_server",
+    "explain": "integration/test_cli",
+    "log_sinks": "unit/test_log_output",
+    "metrics": "integration/web/test_metrics",
+    "ports": "integration/test_resolver",
+    "predecessors/errors": "unit/predecessors/test_bley2",
+    "predecessors/postgrey": "integration/test_predecessors",
+    "predecessors/taking": "integration/test_import",
+    "rule_set": "unit/test_service",
+    "setting_types": "unit/test_config",
+    "store/batch": "unit/store/test_batched",
+    "store/dialects": "integration/test_engine_contract",
+    "store/redis": "integration/test_engine_contract",
+    "store/redis_scripts": "integration/test_engine_contract",
+    "store/refusals": "integration/test_engine_contract",
+    "store/sql_marks": "integration/test_engine_contract",
+    "store/sql_schema": "integration/test_engine_contract",
+    "store/sql_statements": "integration/test_engine_contract",
+    "store/turns": "unit/store/test_batched",
+    "store_commands": "integration/test_import",
+    "supervisor": "integration/test_workers",
+    "web/downloads": "unit/web/test_pages",
+    "web/exports": "unit/web/test_pages",
+    "web/list_metrics": "integration/web/test_metrics",
+    "web/process_metrics": "integration/web/test_metrics",
+    "web/shown": "integration/web/test_health",
+    "web/state_metrics": "integration/web/test_metrics",
+    "web/tls": "integration/test_web_access",
+    "worker": "integration/test_workers",
+}
+"""Modules without a test file of their own name, and the one whose tests fail when the module is wrong."""
+
+MODULES = {str(path.relative_to(SOURCE).with_suffix("")): path for path in SOURCE.rglob("*.py")}
+FILES = {
+    ".".join(path.relative_to(root).with_suffix("").parts): path
+    for root, folder in ((SOURCE.parent, SOURCE), (PROJECT, TESTS))
+    for path in folder.rglob("*.py")
+}
+"""By the dotted names that they are imported by."""
+
+
+def _own_tests(module: str) -> list[Path]:
+    folder, _, name = module.rpartition("/")
+    files = [TESTS / kind / folder / f"test_{name}.py" for kind in ("unit", "integration")]
+    return [file for file in files if file.exists()]
+
+
+@cache
+def _imports(file: Path) -> frozenset[Path]:
+    """The files of bley and of the tests that a file imports, or starts by their dotted name."""
+    dotted = set[str]()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            dotted.add(node.value)
+        elif isinstance(node, ast.Import):
+            dotted |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            dotted |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    if file == SOURCE / "cli.py":
+        dotted |= {name for name in FILES if name.startswith("bley.commands.")}
+    return frozenset(FILES[name] for name in dotted & FILES.keys())
+
+
+def _reached(file: Path) -> set[Path]:
+    """All files that a file imports, and that these import."""
+    reached, new = set[Path](), {file}
+    while new:
+        reached |= new
+        new = {each for one in new for each in _imports(one)} - reached
+    return reached
+
+
+def test_each_module_has_a_test_file() -> None:
+    """Folders have none: their `__init__` has no code."""
+    modules = [name for name in MODULES if not name.endswith("__init__")]
+    assert [name for name in modules if not _own_tests(name) and name not in TESTED_IN] == []
+
+
+def test_no_line_is_left_over() -> None:
+    """Of a module that has gone, or has a test file of its own by now."""
+    assert [name for name in TESTED_IN if name not in MODULES or _own_tests(name)] == []
+
+
+def test_each_line_names_a_file_that_reaches_the_module() -> None:
+    """By imports. A test that starts bley reaches all of it, so that this only finds files that have gone."""
+    tests = {name: TESTS / f"{test}.py" for name, test in TESTED_IN.items()}
+    assert [name for name, test in tests.items() if not test.exists() or MODULES[name] not in _reached(test)] == []
