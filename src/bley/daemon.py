@@ -1,6 +1,7 @@
 """bley in one process: start, reload (SIGHUP), stop (SIGTERM, SIGINT), and what it tells systemd."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -34,24 +35,31 @@ class Daemon:
 
         Raises SettingsError when it cannot listen as it is told to.
         """
-        settings = self._configuration.settings
         self._serving = Serving(self._configuration, self._clock, purges=True)
         self._web = WebPlace(self, self._configuration, clock=self._clock)
-        stopping = asyncio.Event()
+        serving = asyncio.create_task(self._serve(ready))
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+            asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
         try:
-            with reloading(self._reload):
-                await self._serving.open()
-                await self._listen(settings)
-                with pid_file(settings.pid_file):
-                    ready()
-                    await self._serve(stopping)
+            with contextlib.suppress(asyncio.CancelledError), reloading(self._reload):
+                await serving
         finally:
             systemd.notify("STOPPING=1")
             await self._serving.close()
             await self._web.close()
         _log.info("stopped")
+
+    async def _serve(self, ready: Callable[[], None]) -> None:
+        """Serve until it is cancelled, which it may be before the store is open."""
+        settings = self._configuration.settings
+        await self._serving.open()
+        await self._listen(settings)
+        with pid_file(settings.pid_file):
+            ready()
+            self._serving.begin_chores()
+            systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
+            await keep_on(systemd.feed_watchdog)
+            await asyncio.get_running_loop().create_future()  # nobody watches
 
     async def _listen(self, settings: Settings) -> None:
         if sockets := systemd.passed_sockets():
@@ -73,14 +81,6 @@ class Daemon:
     def process_ids(self) -> Mapping[str, int]:
         """Of its one process."""
         return {"main": os.getpid()}
-
-    async def _serve(self, stopping: asyncio.Event) -> None:
-        self._serving.begin_chores()
-        feeding = asyncio.create_task(keep_on(systemd.feed_watchdog))
-        systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
-        await stopping.wait()
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
 
     def _reload(self) -> None:
         """Read settings and lists again, and take all of them, or none."""

@@ -31,6 +31,8 @@ __all__ = ["Supervisor"]
 
 _REPORT_SECONDS = 2.0
 """Less than `bley lists` waits, and Prometheus."""
+_START_SECONDS = 30.0
+"""Within which a worker that starts is not thought to hang: for Python, and for its store, which has 5 s."""
 _STOP_SECONDS = 20.0
 """What a worker may take for the store and all else once its requests are answered."""
 
@@ -142,7 +144,12 @@ class Supervisor:
         """Feed systemd's watchdog while a worker answers, and kill one that does not."""
         quarter = systemd.watchdog_period().total_seconds() / 4
         while quarter:
-            answers = await asyncio.gather(*(self._lives(worker, quarter) for worker in self._workers.values()))
+            asked = [
+                worker
+                for worker in self._workers.values()
+                if worker.ready.done() or worker.lived_seconds > _START_SECONDS
+            ]
+            answers = await asyncio.gather(*(self._lives(worker, quarter) for worker in asked))
             if any(answers):
                 systemd.notify("WATCHDOG=1")
             await asyncio.sleep(quarter)

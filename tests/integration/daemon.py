@@ -62,7 +62,7 @@ class Bley:
         print(self.log())
 
     def start(self) -> None:
-        """Start, wait until it listens, and until its SQLite file is open: on a slow disk that takes over a second."""
+        """Start, wait until it listens, and until its SQLite file is open, for which bley itself waits 5 s."""
         begun = len(self.log())
         with self._log_file.open("ab") as log:
             self.process: StartedBley | subprocess.Popen[bytes] = start_bley(

@@ -89,6 +89,10 @@ class StoreError(BleyError):
     """
 
 
+class BusyError(StoreError):
+    """Another process holds the store's lock and will let go of it: try again while there is time."""
+
+
 class RefusedError(StoreError):
     """The store works, but will never take some of the values that it was given. All the others were done.
 

@@ -16,10 +16,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import TypeVar
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
+from bley.core.errors import BusyError, PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
@@ -42,7 +43,16 @@ MAX_KEPT = 100_000
 TRANSACTION_SECONDS = 1.0
 """What a request waits for the store at most, the batch before it included; a transaction that takes longer is late."""
 
+OPEN_SECONDS = 5.0
+"""What the start waits at most for an engine from which an answer always comes: a slow disk, another process's lock.
+
+A mail that came before would pass by `on_store_error`. A server may be away for hours, so nothing waits for it.
+"""
+
 RETRY_SECONDS = 1.0
+
+_BUSY_SECONDS = 0.05
+"""Until the next try where the lock is held by another process; SQLite itself has waited half a second before."""
 
 PREPARE_SECONDS = 1800.0
 """For taking over what bley 2 knew, 20,000 rows a second, or waiting for another node that does."""
@@ -86,22 +96,34 @@ class BatchedStore:
         return {"writes": len(self._writes), "decisions": len(self._decisions)}
 
     async def open(self) -> None:
-        """Connect, and make or upgrade the tables; what takes longer than a request may wait goes on behind.
+        """Connect, and make or upgrade the tables; what takes longer than OPEN_SECONDS goes on behind.
 
-        Raises PrivacyKeyError.
+        A server has no longer than a request waits. Raises PrivacyKeyError.
         """
+        within_seconds = OPEN_SECONDS if self._engine.answer_seconds is None else TRANSACTION_SECONDS
+        explaining = asyncio.get_running_loop().call_later(TRANSACTION_SECONDS, self._explain_waiting)
         try:
-            await self.find([])
+            await self._find([], within_seconds)
         except PrivacyKeyError:
             raise
         except StoreError:
             return  # which has been logged
+        finally:
+            explaining.cancel()
+
+    def _explain_waiting(self) -> None:
+        if self._engine.answer_seconds is None:
+            text = "store: %s: not open yet; bley listens when it is, after %g s at the latest"
+            _log.info(text, self._engine.place, OPEN_SECONDS)
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
         """See the port."""
+        return await self._find(triplets, TRANSACTION_SECONDS)
+
+    async def _find(self, triplets: Sequence[Triplet], within_seconds: float) -> tuple[Triplet, Record] | None:
         self._refuse_when_down()
         loop = asyncio.get_running_loop()
-        read = Read(triplets, loop.time() + TRANSACTION_SECONDS, loop.create_future())
+        read = Read(triplets, loop.time() + within_seconds, loop.create_future())
         self._reads.append(read)
         self._work()
         return await read.told
@@ -237,16 +259,27 @@ class BatchedStore:
         return Batch(writes, reads)
 
     async def _transact(self, batch: Batch) -> Mapping[Triplet, Record]:
-        """Do the batch. Raises StoreError; all who wait were told at their time already if it is late."""
-        error = self._turns.late(TRANSACTION_SECONDS)
-        late = asyncio.get_running_loop().call_later(self._patience, self._go_down, error)
+        """Do the batch, again while the store is busy. Raises StoreError; if it is late, all who wait know."""
+        patience = self._patience
+        why: StoreError = self._turns.late(max(round(patience, 1), TRANSACTION_SECONDS))
+        late = asyncio.get_running_loop().call_later(patience, lambda: self._go_down(why))
         try:
-            if not self._is_prepared:
-                await self._turns.prepare(PREPARE_SECONDS)
-                self._is_prepared = True
-            return await self._turns.take("records", lambda: self._engine.transact(*batch.work))
+            while True:
+                try:
+                    return await self._try(batch)
+                except BusyError as error:
+                    if self.is_down or self._closed.is_set():
+                        raise
+                    why = error
+                await asyncio.sleep(_BUSY_SECONDS)
         finally:
             late.cancel()
+
+    async def _try(self, batch: Batch) -> Mapping[Triplet, Record]:
+        if not self._is_prepared:
+            await self._turns.prepare(PREPARE_SECONDS)
+            self._is_prepared = True
+        return await self._turns.take("records", lambda: self._engine.transact(*batch.work))
 
     def _lose(self, error: RefusedError) -> Mapping[Sighting | Triplet, StoreError]:
         """What the store refuses, and why; of that, what was to be written is lost."""
@@ -262,7 +295,7 @@ class BatchedStore:
         now = asyncio.get_running_loop().time()
         queues = (*self._batch, self._writes, self._reads)
         until = min(waits_until(queue) for queue in queues)
-        return max(min(until - now, TRANSACTION_SECONDS), 0.05)
+        return TRANSACTION_SECONDS if until == inf else max(until - now, 0.05)
 
     async def _write_decisions(
         self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark

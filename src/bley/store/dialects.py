@@ -91,6 +91,10 @@ class Dialect:
         """Whether the transaction only lost against another one, or its connection had ended meanwhile."""
         return isinstance(error, DBAPIError) and error.connection_invalidated
 
+    def is_busy(self, error: BaseException) -> bool:
+        """Return whether another process held the lock for longer than the driver waits."""
+        return False
+
     def refuses(self, error: BaseException) -> bool:
         """Return whether the database works, and would never take one of the values."""
         return isinstance(error, (DataError, IntegrityError, *VALUE_ERRORS))
@@ -155,6 +159,11 @@ class Sqlite(Dialect):
     def may_try_again(self, error: BaseException) -> bool:
         """Never: SQLite has waited for the lock already."""
         return False
+
+    def is_busy(self, error: BaseException) -> bool:
+        """See Dialect. The low byte of a code is its kind (sqlite.org/rescode.html)."""
+        code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", 0)
+        return code & 0xFF == sqlite3.SQLITE_BUSY
 
     def reason(self, error: BaseException) -> str:
         """Of a file that is gone or damaged also what to do."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from bley.core.errors import RefusedError, StoreError
+from bley.core.errors import BusyError, RefusedError, StoreError
 from bley.store.dialects import VALUE_ERRORS, Dialect
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need
@@ -143,7 +143,8 @@ class Transactions:
                 if tries_left and self._dialect.may_try_again(error):
                     continue
                 await self._runner.disconnect()
-                raise StoreError(self._dialect.reason(error)) from error
+                kind = BusyError if self._dialect.is_busy(error) else StoreError
+                raise kind(self._dialect.reason(error)) from error
         raise AssertionError("unreachable")
 
     async def close(self) -> None:

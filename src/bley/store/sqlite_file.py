@@ -32,7 +32,7 @@ def open_sqlite(file: Path, *, read_only: bool) -> sa.Engine:
                 create_private(file, b"")
         # Without isolation_level the driver begins no transactions of its own: Sqlite.begin does.
         connection = sqlite3.connect(
-            sqlite_uri(file, mode), _LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+            sqlite_uri(file, mode), timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=True
         )
         try:
             if not read_only:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
+from bley.core.errors import BusyError, PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
@@ -1126,6 +1126,133 @@ class TestPreparing:
         assert engine.is_closed
         assert engine.at_work == 0
         assert "2 writes, 0 decisions and 0 counts are lost" in caplog.records[-1].getMessage()
+
+
+class TestOpening:
+    """The start waits for an embedded store, which always answers, but not for ever; not for a server."""
+
+    @pytest.fixture(autouse=True)
+    def embedded(self, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+        engine.is_stubborn = True
+        monkeypatch.setattr(batched, "OPEN_SECONDS", 60.0)
+        monkeypatch.setattr(batched, "CLOSE_SECONDS", 30.0)
+
+    async def test_a_slow_one_is_waited_for(
+        self, new_store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """For longer than a request waits; that is told, and nobody is answered by on_store_error."""
+        caplog.set_level(logging.INFO)
+        engine.prepare_gate.clear()
+        opening = _start(new_store.open())
+        await _eventually(lambda: bool(caplog.messages))
+        await asyncio.sleep(2 * _HANG_SECONDS)
+        assert not opening.done()
+        engine.prepare_gate.set()
+        await opening
+        assert not new_store.is_down
+        assert caplog.messages == ["store: the engine: not open yet; bley listens when it is, after 60 s at the latest"]
+
+    async def test_a_busy_one_is_tried_again(
+        self, new_store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Another process holds its lock."""
+        engine.error = BusyError("database is locked")
+        opening = _start(new_store.open())
+        await _eventually(lambda: engine.asked.count("is_prepared") == 3)
+        engine.error = None
+        await opening
+        assert not new_store.is_down
+        assert not _warnings(caplog)
+        assert await _find(new_store, "known") == _RECORD
+
+    @pytest.mark.parametrize(
+        ("error", "why"), [(None, "the engine: no answer within 0.4 s"), (BusyError("is locked"), "is locked")]
+    )
+    async def test_after_some_time_it_is_no_longer_waited_for(
+        self,
+        error: BusyError | None,
+        why: str,
+        new_store: BatchedStore,
+        engine: FakeEngine,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Requests are answered by on_store_error then, until it is open after all."""
+        monkeypatch.setattr(batched, "OPEN_SECONDS", 2 * _HANG_SECONDS)
+        engine.error = error
+        if not error:
+            engine.prepare_gate.clear()
+        start = asyncio.get_running_loop().time()
+        await new_store.open()
+        assert asyncio.get_running_loop().time() - start >= 2 * _HANG_SECONDS - 0.01
+        assert new_store.is_down
+        assert (await _refused(_find(new_store, 1)))[0] == "the engine: away"
+        assert _warnings(caplog) == [f"store: {why}; answering by on_store_error until it is back"]
+        engine.error = None
+        engine.prepare_gate.set()
+        await _eventually(lambda: not new_store.is_down)
+
+    async def test_a_broken_one_is_not_waited_for(self, new_store: BatchedStore, engine: FakeEngine) -> None:
+        engine.prepare_error = StoreError("disk full")
+        await new_store.open()
+        assert new_store.is_down
+        assert engine.asked == ["is_prepared", "prepare"]
+        engine.prepare_error = None
+        await _eventually(lambda: not new_store.is_down)
+
+    async def test_a_server_is_not_waited_for(
+        self,
+        new_store: BatchedStore,
+        engine: FakeEngine,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Any longer than a request waits."""
+        caplog.set_level(logging.INFO)
+        engine.is_stubborn = False
+        engine.prepare_gate.clear()
+        await new_store.open()
+        assert new_store.is_down
+        assert caplog.messages == [
+            "store: the engine: no answer within 0.2 s; answering by on_store_error until it is back"
+        ]
+        engine.prepare_gate.set()
+        await _eventually(lambda: not new_store.is_down)
+
+    @pytest.mark.parametrize("error", [None, BusyError("database is locked")])
+    async def test_a_start_that_is_cancelled_ends(
+        self, error: BusyError | None, new_store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        """With a busy store at its next try."""
+        engine.error = error
+        if not error:
+            engine.prepare_gate.clear()
+        opening = _start(new_store.open())
+        await _eventually(lambda: ("is_prepared" if error else "prepare") in engine.asked)
+        opening.cancel()
+        await asyncio.wait([opening])
+        engine.prepare_gate.set()
+        await new_store.close()
+        assert engine.is_closed
+
+
+async def test_requests_wait_for_a_busy_store_as_long_as_for_a_slow_one(
+    store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lock that is held for a moment lets no mail pass; of one that is held on, the log has the words."""
+    monkeypatch.setattr(batched, "TRANSACTION_SECONDS", 30.0)
+    engine.error = BusyError("database is locked")
+    asked = _start(_find(store, "known"))
+    await _eventually(lambda: len(engine.batches) == 2)
+    engine.error = None
+    assert await asked == _RECORD
+    assert not _warnings(caplog)
+    monkeypatch.setattr(batched, "TRANSACTION_SECONDS", _HANG_SECONDS)
+    engine.error = BusyError("database is locked")
+    assert (await _refused(store.record(_sighting(1))))[0] == "database is locked"
+    assert _warnings(caplog) == ["store: database is locked; answering by on_store_error until it is back"]
+    engine.error = None
+    await _eventually(lambda: not store.is_down)
+    assert engine.wrote == ["1"]
 
 
 class TestDecisions:
