@@ -374,21 +374,21 @@ class TestChanges:
 
 
 class TestHostilePackets:
-    query = dns.message.make_query("a.example", "A", use_edns=0)
-    packets = (
-        b"",
-        b"\0",
-        b"GET / HTTP/1.0\r\n\r\n",
-        query.to_wire()[:-1],
-        query.to_wire() + b"\0",
-        dns.message.make_response(query).to_wire(),
-        query.to_wire()[:4] + b"\0\0" + query.to_wire()[6:12],  # no question
-        query.to_wire()[:12] + b"\xc0\x0c\0\1\0\1",  # a name that points to itself
-        dns.message.from_text("opcode STATUS\n;QUESTION\na. IN A\n").to_wire(),
-        dns.message.from_text("opcode QUERY\n;QUESTION\na. IN A\nb. IN A\n").to_wire(),
-    )
+    query = dns.message.make_query("a.example", "A", use_edns=0, id=7)
+    packets: ClassVar[dict[str, bytes]] = {
+        "nothing": b"",
+        "a byte": b"\0",
+        "HTTP": b"GET / HTTP/1.0\r\n\r\n",
+        "cut off": query.to_wire()[:-1],
+        "a byte too much": query.to_wire() + b"\0",
+        "an answer": dns.message.make_response(query).to_wire(),
+        "no question": query.to_wire()[:4] + b"\0\0" + query.to_wire()[6:12],
+        "a name that points to itself": query.to_wire()[:12] + b"\xc0\x0c\0\1\0\1",
+        "another operation": dns.message.from_text("id 7\nopcode STATUS\n;QUESTION\na. IN A\n").to_wire(),
+        "two questions": dns.message.from_text("id 7\nopcode QUERY\n;QUESTION\na. IN A\nb. IN A\n").to_wire(),
+    }
 
-    @pytest.mark.parametrize("packet", packets)
+    @pytest.mark.parametrize("packet", packets.values(), ids=packets)
     def test_ignored(self, packet: bytes) -> None:
         """What is not a query with one question is ignored, over UDP and TCP, and not noted."""
         with DnsServer({"a.example": {"A": ["192.0.2.1"]}}) as server:
