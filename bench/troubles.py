@@ -20,6 +20,9 @@ __all__ = ["OUTAGES", "Outage", "Troubles"]
 _AWAY_SECONDS = 3.0
 _PAUSE_SECONDS = 1.5
 _LOOK_SECONDS = 1.0
+_RELOAD_SECONDS = 60.0
+"""Reached only when a reload hangs."""
+
 _AT_ONCE = 4
 """Times that all pages are looked at together."""
 
@@ -199,9 +202,12 @@ class Troubles:
         await self._reloaded()
 
     async def _reloaded(self) -> None:
-        """Two signals at once would be one."""
+        """Reload, and wait until it was taken or refused: two signals at once would be one."""
+        begun = {file: len(_read(file)) for file in (self.log_files[0], self.log_files[-1])}
         self._bley.reload()
-        await asyncio.sleep(_PAUSE_SECONDS)
+        async with asyncio.timeout(_RELOAD_SECONDS):
+            while not any(b"reloaded" in _read(*part) for part in begun.items()):  # noqa: ASYNC110 (a file does not say)
+                await asyncio.sleep(0.02)
 
     async def _change_a_list(self) -> None:
         self._lists.next()
@@ -216,3 +222,13 @@ class Troubles:
         await asyncio.to_thread(self._outage.begin)
         await asyncio.sleep(_AWAY_SECONDS)
         await asyncio.to_thread(self._outage.end)
+
+
+def _read(file: Path, begin: int = 0) -> bytes:
+    """What is in the file from there on; nothing when it is not there."""
+    try:
+        with file.open("rb") as opened:
+            opened.seek(begin)
+            return opened.read()
+    except FileNotFoundError:
+        return b""
