@@ -7,7 +7,7 @@ from bley.core.inherited import is_any
 from bley.core.triplet import LONGEST_PART, TripletRules
 from bley.json_lines import FormatError, header, line, read_lines
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import in_time
+from tests.step_time import in_time
 
 _RULES = (TripletRules(), TripletRules(privacy_key=b"k" * 32))
 

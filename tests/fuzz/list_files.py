@@ -16,7 +16,7 @@ from bley.core.exemptions import (
 from bley.core.mail import LONGEST_VALUE, Address
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import in_time
+from tests.step_time import in_time
 
 _ADDRESSES: list[Address] = [
     IPv4Address("192.0.2.1"),

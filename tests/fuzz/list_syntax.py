@@ -7,7 +7,7 @@ from bley.core.dnslists import Answer, DnsList, Meaning, parse_dns_lists, unders
 from bley.core.list_syntax import hide_keys, parse_entry, parse_filter
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import in_time
+from tests.step_time import in_time
 
 
 def check(data: bytes) -> None:

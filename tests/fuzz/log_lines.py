@@ -12,8 +12,8 @@ from bley.core.policy import Reason
 from bley.log import line_of
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import in_time
 from tests.log_datagrams import journal_fields, syslog_datagram
+from tests.step_time import in_time
 from tests.unit.test_log import known_written, stored, written
 
 _LONGEST = 2000

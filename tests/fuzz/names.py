@@ -9,7 +9,7 @@ from bley.core.domains import delegated_domain, registered_domain
 from bley.core.mail import Address, Request, parse_address
 from tests.fuzz.fields import REPEAT, SEPARATOR, Fields
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import Steps, run_in_time
+from tests.step_time import Steps, run_in_time
 
 _ADDRESSES = [
     address

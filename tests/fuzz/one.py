@@ -18,7 +18,7 @@ import click
 
 from tests.fuzz.harness import Harness, load_harness
 from tests.fuzz.mutation import mutated
-from tests.fuzz.step_time import allow_more_time
+from tests.step_time import allow_more_time
 
 __all__ = ["FIND_STATUS"]
 

@@ -16,7 +16,7 @@ from bley.predecessors.taking import Taking
 from tests.fakes import NOON
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import in_time
+from tests.step_time import in_time
 
 _RULES = (TripletRules(), TripletRules("address"), TripletRules("network", 8, 32, "-"))
 _FOREVER = Lifetimes(*[timedelta(days=36_500)] * 3)

@@ -16,7 +16,7 @@ from bley.core.mail import Address, Request, parse_address
 from bley.ports import ResourceRecord, RrType
 from tests.fuzz.fields import REPEAT, SEPARATOR, Fields
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import Steps, run_in_time
+from tests.step_time import Steps, run_in_time
 
 _ADDRESSES = [
     (address, neighbour)

@@ -4,10 +4,11 @@ import random
 
 import pytest
 
+from tests import step_time
 from tests.fuzz.fields import Fields
 from tests.fuzz.harness import NAMES, Harness, load_harness
 from tests.fuzz.mutation import mutated
-from tests.fuzz.step_time import Steps, run_in_time
+from tests.step_time import LONGEST_SECONDS, Steps, run_in_time
 
 _BY_CHANCE = 60
 """Inputs of each harness, which take a second at the most."""
@@ -64,6 +65,17 @@ def test_a_step_that_is_slow_each_time_is_a_find() -> None:
 
     with pytest.raises(AssertionError, match=r"a step takes 10000\.0 ms"):
         run_in_time(run)
+
+
+def test_a_step_is_as_slow_as_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(steps: Steps) -> None:
+        steps.longest = 2 * LONGEST_SECONDS
+
+    monkeypatch.setattr(step_time, "_ORDINARY_WORK", range(0))
+    with pytest.raises(AssertionError):
+        run_in_time(run)
+    monkeypatch.setattr(step_time, "_ORDINARY_WORK", range(240_000))
+    run_in_time(run)
 
 
 def test_a_step_that_is_slow_once_is_noise() -> None:

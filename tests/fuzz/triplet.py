@@ -6,7 +6,7 @@ from bley.core.mail import parse_address
 from bley.core.triplet import LONGEST_PART, TripletRules, bounded
 from tests.fuzz.fields import REPEAT, SEPARATOR, Fields
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import in_time
+from tests.step_time import in_time
 
 _RULES = (
     TripletRules(),

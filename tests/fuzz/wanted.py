@@ -6,7 +6,7 @@ from bley.core.triplet import TripletRules
 from bley.core.wanted import Wanted, named_domain
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import in_time
+from tests.step_time import in_time
 
 _RULES = (TripletRules(), TripletRules("address", 32, 128, "-+="), TripletRules(privacy_key=b"k" * 32))
 _PARTS = ("client", "sender", "recipient")

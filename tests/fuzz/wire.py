@@ -7,7 +7,7 @@ from bley.core.errors import ProtocolError
 from bley.core.mail import RawRequest, Request
 from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES, RequestParser, encode_request
 from tests.fuzz.harness import Harness
-from tests.fuzz.step_time import Steps, run_in_time
+from tests.step_time import Steps, run_in_time
 from tests.unit.core.test_wire import POSTFIX_EXAMPLE
 
 Parsed = tuple[list[RawRequest], bool]
