@@ -20,6 +20,7 @@ import pytest
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.dns_server import DnsServer
+from tests.free_ports import free_port
 from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley, request_options
 from tests.integration.stores import Servers
 from tests.integration.test_lists import V4, at_web_place, entries, on
@@ -30,11 +31,19 @@ BAD = {"client_address": "198.51.100.7", "helo_name": "friend", "sender": "a@exa
 JSON_FIELDS = Path(__file__).parents[2].joinpath("docs/json.md").read_text()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "redis"])
-def anywhere(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Bley]:
-    """On this engine."""
-    url = f"sqlite:///{tmp_path}/bley.db" if request.param == "sqlite" else servers.new_url(request.param)
-    with running(tmp_path, database=url) as bley:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "redis"])
+def anywhere(
+    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bley]:
+    """On this engine: one mail has come back after its wait, and another has not; for tests that only look."""
+    folder = tmp_path_factory.mktemp("anywhere")
+    url = f"sqlite:///{folder}/bley.db" if request.param == "sqlite" else servers.new_url(request.param)
+    with running(folder, database=url) as bley:
+        send(bley, BAD, instance="1.a", queue_id="4XyZ")
+        send(bley, BAD, recipient="c@example.org")
+        time.sleep(1.1)
+        assert "PREPEND" in send(bley, BAD, instance="2.b")
+        wait_for(bley, "why", "a@example.com", until="reason waited")
         yield bley
 
 
@@ -70,43 +79,32 @@ def send(bley: Bley, attributes: Mapping[str, str], **others: str) -> str:
         return peer.recv(4096).decode().strip()
 
 
-def send_twice(bley: Bley) -> None:
-    """One mail that comes back after its wait, and one that does not."""
-    send(bley, BAD, instance="1.a", queue_id="4XyZ")
-    send(bley, BAD, recipient="c@example.org")
-    time.sleep(1.1)
-    assert "PREPEND" in send(bley, BAD, instance="2.b")
-
-
 class TestWhy:
     def test_a_mail_that_was_late(self, anywhere: Bley) -> None:
-        """What became of it, which line exempts it; that a line takes effect."""
-        bley = anywhere
-        send_twice(bley)
-        printed = wait_for(bley, "why", "a@example.com", until="reason waited")
-        assert re.findall("^verdict +(.*)$", printed, re.MULTILINE) == [
-            "pass, reason waited; delayed for 1 s",
-            "defer, reason helo; a retry passes after 1 s",
-            "defer, reason helo; a retry passes after 1 s",
-        ]
+        """What became of it, and which line exempts it."""
+        printed = anywhere.run("why", "a@example.com")
+        waited, *deferred = re.findall("^verdict +(.*)$", printed, re.MULTILINE)
+        assert re.fullmatch(r"pass, reason waited; delayed for [1-9].*", waited)
+        assert deferred == ["defer, reason helo; a retry passes after 1 s"] * 2
         not_yet, came_back = re.findall("^then +had to wait 1 s; (.*)$", printed, re.MULTILINE)
         assert "has not come back" in not_yet
-        assert re.fullmatch(r"came back and passed 20.* UTC, \d s after its first attempt", came_back)
+        assert re.fullmatch(r"came back and passed 20.* UTC, [1-9].* after its first attempt", came_back)
         assert "helo        2  friend is not the client's name, which is unknown" in printed
         assert printed.count("record ") == 2
-        assert bley.run("why", "4XyZ").count("helo-not-fqdn: friend has no domain") == 1
-        line = (
-            f'if this was wrong: add "198.51.100.7" to {bley.file.parent}/whitelist_clients and run: systemctl reload'
-        )
-        assert line in printed
-        bley.file.with_name("whitelist_clients").write_text("198.51.100.7\n")
+        assert anywhere.run("why", "4XyZ").count("helo-not-fqdn: friend has no domain") == 1
+        file = anywhere.file.with_name("whitelist_clients")
+        assert f'if this was wrong: add "198.51.100.7" to {file} and run: systemctl reload' in printed
+
+    def test_the_advice_to_exempt_takes_effect(self, bley: Bley) -> None:
+        send(bley, BAD)
+        printed = wait_for(bley, "why", "a@example.com", until="if this was wrong: ")
+        ((line, file),) = re.findall('if this was wrong: add "(.*)" to (.*) and run: systemctl reload', printed)
+        Path(file).write_text(f"{line}\n")
         bley.reload()
         assert send(bley, BAD, recipient="d@example.org") == "action=DUNNO"
 
-    def test_json(self, bley: Bley) -> None:
-        send_twice(bley)
-        wait_for(bley, "why", "a@example.com", until="reason waited")
-        document = json.loads(bley.run("why", "--json", "--limit", "2", "198.51.100.7"))
+    def test_json(self, anywhere: Bley) -> None:
+        document = json.loads(anywhere.run("why", "--json", "--limit", "2", "198.51.100.7"))
         assert [each["reason"] for each in document["decisions"]] == ["waited", "helo"]
         assert document["decisions"][1]["sequel"]["fate"] == "due"
         assert {record["status"] for record in document["records"]} == {"clean", "greylisted"}
@@ -164,15 +162,13 @@ def test_why_with_hashed_addresses(tmp_path: Path) -> None:
 
 class TestStats:
     def test_figures(self, anywhere: Bley) -> None:
-        bley = anywhere
-        send_twice(bley)
-        printed = wait_for(bley, "stats", "--since", "1h", until="waited ")
+        printed = wait_for(anywhere, "stats", "--since", "1h", until="waited ")
         rows = {line[:20].strip(): line[20:].split() for line in printed.splitlines()}
         assert rows["requests"][0] == "3"
         assert rows["deferred"][:2] == ["2", "100.0%"]
         assert rows["came back and passed"][:2] == ["1", "50.0%"]
         assert "median delay          at most 1 min" in printed
-        document = json.loads(bley.run("stats", "--json"))
+        document = json.loads(anywhere.run("stats", "--json"))
         assert (document["requests"], document["came_back"], document["waiting"]) == (3, 1, 1)
         assert document["lists"] == []
 
@@ -229,9 +225,8 @@ class TestTop:
     @pytest.mark.parametrize("key", [b"q", b"\x03"], ids=["q", "ctrl-c"])
     def test_live(self, tmp_path: Path, key: bytes) -> None:
         """Rates, lists, the latest decisions; who is away is told, and is back when it is back; a key ends it."""
-        settings: dict[str, Any] = {"web_listen": "127.0.0.1:0"}
+        settings: dict[str, Any] = {"web_listen": f"127.0.0.1:{free_port()}"}
         with DnsServer(entries("bl.example")) as dns, Bley(tmp_path, **on(dns, dnsbls="bl.example") | settings) as bley:
-            at_web_place(bley)
             terminal = Terminal(*BLEY, "top", "-c", bley.file, "-s", "0.2")
             terminal.wait(re.escape("\x1b[?1049h"))
             terminal.wait("answers.*well")
@@ -247,11 +242,9 @@ class TestTop:
 
     def test_so_many_pictures(self, tmp_path: Path) -> None:
         with Bley(tmp_path) as bley:
-            begun = time.monotonic()
             terminal = Terminal(*BLEY, "top", "-c", bley.file, "-s", "0.1", "-n", "3")
             terminal.wait("web_listen is empty")
             assert terminal.end() == 0
-        assert time.monotonic() - begun < WAIT_SECONDS
 
     def test_once(self, bley: Bley) -> None:
         send(bley, BAD)
