@@ -1,6 +1,7 @@
 """The tests' DNS server, asked by real clients: dnspython over UDP and TCP, and c-ares (aiodns)."""
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -24,9 +25,9 @@ from tests.dns_server import SILENT, Delay, DnsServer, Entry, Rcode, Truncated, 
 
 _T = TypeVar("_T")
 
-_PATIENCE_SECONDS = 2.0  # for answers that come
+_PATIENCE_SECONDS = 30.0  # for answers that come
 _IMPATIENCE_SECONDS = 0.1  # for answers that never come
-_SLOW_SECONDS = 0.3
+_SLOW_SECONDS = 1.0
 
 
 def _send(server: DnsServer, query: dns.message.Message) -> dns.message.Message:
@@ -57,10 +58,22 @@ def _ask_in_vain(server: DnsServer, name: str = "a.example") -> None:
 
 
 def _assert_no_answer(server: DnsServer, name: str) -> None:
+    """And both questions are noted."""
+    noted = len(server.questions)
     _ask_in_vain(server, name)
+    _wait_for_questions(server, noted + 1)
     query = dns.message.make_query(name, "A")
     with pytest.raises(dns.exception.Timeout):
         dns.query.tcp(query, "127.0.0.1", _IMPATIENCE_SECONDS, server.port)
+    _wait_for_questions(server, noted + 2)
+
+
+def _wait_for_questions(server: DnsServer, number: int) -> None:
+    """The server may be slower than we are impatient."""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while len(server.questions) < number and time.monotonic() < end:
+        time.sleep(0.01)
+    assert len(server.questions) >= number
 
 
 class TestAnswers:
@@ -510,21 +523,38 @@ class TestLife:
 
     def test_fault_is_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A fault of the server fails the test that used it."""
-        monkeypatch.setattr(dns_server, "_answer", lambda *_: 1 / 0)
+        failed = _let_answers_fail(monkeypatch)
         with pytest.raises(ZeroDivisionError), DnsServer({}) as server:
-            _ask_in_vain(server)
+            _ask_until(server, failed)
 
     def test_fault_hides_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A test's own failure is not replaced by a fault of the server."""
-        monkeypatch.setattr(dns_server, "_answer", lambda *_: 1 / 0)
+        failed = _let_answers_fail(monkeypatch)
 
         def fail() -> None:
             with DnsServer({}) as server:
-                _ask_in_vain(server)
+                _ask_until(server, failed)
                 raise LookupError
 
         with pytest.raises(LookupError):
             fail()
+
+
+def _let_answers_fail(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when the first has failed."""
+    failed = threading.Event()
+
+    def fail(*_: object) -> float:
+        failed.set()
+        return 1 / 0
+
+    monkeypatch.setattr(dns_server, "_answer", fail)
+    return failed
+
+
+def _ask_until(server: DnsServer, failed: threading.Event) -> None:
+    _ask_in_vain(server)
+    assert failed.wait(_PATIENCE_SECONDS)
 
 
 def _with_cares(server: DnsServer, use: Callable[[aiodns.DNSResolver], Awaitable[_T]]) -> _T:
@@ -594,15 +624,17 @@ class TestCares:
 
     def test_asked_in_parallel(self) -> None:
         """Questions asked at once are noted before the first late answer."""
-        zone: Zone = {"*.zen.example": Delay(_SLOW_SECONDS, {"A": ["127.0.0.2"]})}
+        zone: Zone = {"*.zen.example": Delay(60, {"A": ["127.0.0.2"]})}
 
         async def ask_all(cares: aiodns.DNSResolver) -> list[tuple[str, str]]:
             names = [f"{number}.zen.example" for number in range(10)]
             answers = asyncio.gather(*(cares.query_dns(name, "A") for name in names))
-            await asyncio.sleep(_SLOW_SECONDS / 2)
-            asked = server.questions
-            await answers
-            return asked
+            await asyncio.to_thread(_wait_for_questions, server, len(names))
+            assert not answers.done()
+            answers.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await answers
+            return server.questions
 
         with DnsServer(zone) as server:
             assert len(_with_cares(server, ask_all)) == 10

@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import BadStatusLine
 from bley.web.connections import LIMITS, Connections, is_own_fault
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-SOON, LATER = 0.1, 30.0
+SOON, LATER = 0.1, 60.0
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -38,7 +38,7 @@ class Site:
 
     async def are_asking(self, number: int) -> None:
         """Wait until so many requests were taken."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self._asking < number:  # noqa: ASYNC110 (nothing tells)
                 await asyncio.sleep(0.01)
 
@@ -63,7 +63,7 @@ class Site:
 async def is_answered(stream: Stream) -> bool:
     """Whether there is an answer before the end."""
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return (await stream[0].read(12)) == b"HTTP/1.1 200"
     except ConnectionError:
         return False
@@ -71,7 +71,7 @@ async def is_answered(stream: Stream) -> bool:
 
 async def has_ended(stream: Stream) -> bool:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await stream[0].read() == b""
     except ConnectionError:
         return True
@@ -107,13 +107,22 @@ async def test_who_asks_on_is_kept(site: Site) -> None:
         await stream[0].readuntil(b"mail")
 
 
-async def test_who_waits_for_an_answer_is_kept(site: Site) -> None:
-    await site.start(Connections(first_seconds=0.02, next_seconds=LATER))
+async def test_who_waits_for_an_answer_is_kept() -> None:
+    """A slow machine may take the request too late, and then has more time for it."""
+    assert await _is_kept(0.02) or await _is_kept(1) or await _is_kept(15)
+
+
+async def _is_kept(first_seconds: float) -> bool:
+    """Whether the one that waits is answered after another's first request was overdue, and so its own."""
+    site = Site()
+    await site.start(Connections(first_seconds=first_seconds, next_seconds=LATER))
     site.may_answer.clear()
     stream = await site.connect(REQUEST)
-    assert await has_ended(await site.connect()), "by when this one's first request is overdue as well"
+    assert await has_ended(await site.connect())
     site.may_answer.set()
-    assert await is_answered(stream)
+    is_kept = await is_answered(stream)
+    await site.close()
+    return is_kept
 
 
 async def test_the_longest_idle_connection_is_closed_for_a_new_one(site: Site) -> None:
@@ -192,7 +201,7 @@ def make_context(folder: Path) -> ssl.SSLContext:
 async def test_what_is_too_long_or_no_http_is_refused(site: Site, text: bytes) -> None:
     await site.start(Connections())
     stream = await site.connect(text + b"\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert (await stream[0].read(12)) == b"HTTP/1.0 400"
 
 
