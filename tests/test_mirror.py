@@ -25,7 +25,6 @@ TESTED_IN = {
     "commands/web": "integration/test_web_access",
     "connection": "integration/test_server",
     "explain": "integration/test_cli",
-    "log_sinks": "unit/test_log_output",
     "metrics": "integration/web/test_metrics",
     "ports": "integration/test_resolver",
     "predecessors/errors": "unit/predecessors/test_bley2",

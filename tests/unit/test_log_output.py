@@ -4,21 +4,17 @@ import asyncio
 import logging
 import os
 import re
-import resource
 import socket
-import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from bley import log_output, log_sinks, pacing
+from bley import log_output, pacing
 from bley.core.decision import Decision
 from bley.core.errors import SettingsError
 from bley.core.mail import Request
@@ -26,6 +22,7 @@ from bley.core.policy import Reason
 from bley.log import DecisionLog
 from bley.log_output import configure_log
 from bley.metrics import REGISTRY
+from tests.unit.test_log_sinks import file_limit
 
 
 @contextmanager
@@ -300,38 +297,6 @@ class TestNobodyReads:
         assert re.findall(r": (\d+) x{100}$", text, re.MULTILINE) == list(map(str, range(3000)))
 
 
-class TestSharedOutput:
-    """Several workers write to one standard output."""
-
-    @pytest.mark.parametrize("kind", ["pipe", "socket"])
-    def test_one_that_another_process_has_filled_is_not_waited_for(
-        self, kind: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Between our look whether there is room and our writing."""
-        ours, theirs = os.pipe() if kind == "pipe" else [end.detach() for end in socket.socketpair()]
-        with open(ours, "rb", buffering=0), open(theirs, "w") as stdout:  # noqa: PTH123 (descriptors)
-            monkeypatch.setattr(sys, "stdout", stdout)
-            output = log_sinks.StandardOutput()
-            monkeypatch.setattr(output, "_poll", _AlwaysRoom())
-            taken = output.write(["x" * 1000 + "\n"] * 10_000)
-            assert 0 < taken < 10_000
-            assert output.write(["x" * 1000 + "\n"] * 10) == 0
-            assert os.get_blocking(theirs), "others who share it may want to wait"
-            output.close()
-
-    def test_where_it_may_not_be_opened_it_is_written_to_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """/proc may be missing, or the pipe another user's."""
-        ours, theirs = os.pipe()
-        with open(ours, "rb") as reader, open(theirs, "w") as stdout:  # noqa: PTH123 (descriptors)
-            monkeypatch.setattr(sys, "stdout", stdout)
-            with monkeypatch.context() as patched:
-                patched.setattr(os, "open", _refuse)
-                output = log_sinks.StandardOutput()
-            assert output.write(["one\n", "two\n"]) == 2
-            output.close()
-            assert (reader.readline(), reader.readline()) == (b"one\n", b"two\n")
-
-
 class _Kept:
     """A sink in memory, with room for some lines."""
 
@@ -428,57 +393,11 @@ class TestOwner:
         logger.handlers.clear()
 
 
-@pytest.mark.parametrize("kind", ["file", "fifo", "stdout"])
-def test_a_closed_sink_has_no_number(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And writes nowhere."""
-    ours, theirs = os.pipe()
-    os.mkfifo(tmp_path / "fifo")
-    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
-    with (
-        open(ours, "rb", buffering=0),  # noqa: PTH123 (a descriptor)
-        open(theirs, "w") as stdout,  # noqa: PTH123 (a descriptor)
-        open(reader, "rb", buffering=0),  # noqa: PTH123 (a descriptor)
-    ):
-        monkeypatch.setattr(sys, "stdout", stdout)
-        made: dict[str, Callable[[], log_sinks.Sink]] = {
-            "file": lambda: log_sinks.File(str(tmp_path / "file")),
-            "fifo": lambda: log_sinks.File(str(tmp_path / "fifo")),
-            "stdout": log_sinks.standard_output,
-        }
-        sink = made[kind]()
-        assert sink.write(["one\n"]) == 1
-        sink.close()
-        with suppress(ValueError):
-            assert sink.fileno() == -1
-        with pytest.raises((ValueError, OSError)):
-            sink.write(["two\n"])
-
-
 @pytest.mark.usefixtures("logger")
 def test_a_fifo_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(SettingsError, match="cannot be opened: No such device or address"):
         configure_log(str(tmp_path / "fifo"), logging.INFO)
-
-
-def test_the_next_reader_of_a_fifo_has_the_rest_of_a_line(tmp_path: Path) -> None:
-    """The last one has gone in the middle of one that is longer than the pipe, which keeps what it has."""
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    sink = log_sinks.File(str(fifo))
-    assert sink.write(["x" * 200_000 + "\n"]) == 1
-    assert sink.is_behind
-    os.close(reader)
-    with pytest.raises(BrokenPipeError):
-        sink.write(["lost\n"])
-    with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as other:  # noqa: PTH123 (a descriptor)
-        text = b""
-        while not sink.write(["the next\n"]):
-            text += other.read(65_536) or b""
-        sink.close()
-        text += b"".join(iter(lambda: other.read(65_536), b""))
-    assert text == b"x" * 200_000 + b"\nthe next\n"
 
 
 @pytest.mark.usefixtures("logger")
@@ -495,124 +414,6 @@ def test_a_name_that_cannot_be_one_is_a_fault() -> None:
         configure_log("a\0b", logging.INFO)
 
 
-@pytest.mark.parametrize(("umask", "mode"), [(0, 0o640), (0o027, 0o640), (0o077, 0o600)])
-def test_a_log_file_is_not_for_everybody(umask: int, mode: int, tmp_path: Path) -> None:
-    """One that is there keeps its mode."""
-    old = os.umask(umask)
-    try:
-        log_sinks.File(str(tmp_path / "log")).close()
-    finally:
-        os.umask(old)
-    assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == mode
-    (tmp_path / "log").chmod(0o664)
-    log_sinks.File(str(tmp_path / "log")).close()
-    assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o664
-
-
-@contextmanager
-def file_limit(size: int) -> Iterator[Callable[[], None]]:
-    """Limit a file to so many bytes, within the block only: pytest may write to a file. Give what lifts the limit."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def lift() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield lift
-    finally:
-        lift()
-
-
-class TestFullDisk:
-    """A limit on a file's size stops a write in the middle of a line, just as a full disk does."""
-
-    @pytest.mark.parametrize("room", [0, 1, 9, 10, 11, 19, 25])
-    def test_a_line_is_there_as_a_whole_or_not_at_all(self, room: int, tmp_path: Path) -> None:
-        """Of 10 bytes each."""
-        file = tmp_path / "log"
-        sink = log_sinks.File(str(file))
-        lines = [f"{'x' * 8}{number}\n" for number in range(3)]
-        with file_limit(room), suppress(OSError):
-            taken = sink.write(lines)
-            assert taken == room // 10 > 0
-            with pytest.raises(OSError, match="File too large"):
-                sink.write(lines[taken:])
-        assert sink.write(["the next\n"]) == 1
-        sink.close()
-        assert file.read_text() == "".join(lines[: room // 10]) + "the next\n"
-
-    @given(
-        st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), min_size=1, max_size=9),
-        st.integers(0, 100),
-    )
-    @settings(deadline=None)
-    def test_whatever_the_lines_and_the_room(
-        self, tmp_path_factory: pytest.TempPathFactory, texts: list[str], room: int
-    ) -> None:
-        """Lines of several bytes a character, tracebacks of several lines."""
-        file = tmp_path_factory.mktemp("full") / "log"
-        lines = [f"{text}\n" for text in texts]
-        sink = log_sinks.File(str(file))
-        taken = 0
-        with file_limit(room), suppress(OSError):
-            taken = sink.write(lines)
-        assert sink.write(["the next\n"]) == 1
-        sink.close()
-        assert file.read_bytes().decode() == "".join(lines[:taken]) + "the next\n"
-
-    def test_also_where_standard_output_is_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        with (tmp_path / "out").open("w") as stdout:
-            monkeypatch.setattr(sys, "stdout", stdout)
-            sink = log_sinks.standard_output()
-            with file_limit(15):
-                assert sink.write(["x" * 9 + "\n"] * 2) == 1
-            assert sink.write(["the next\n"]) == 1
-        assert (tmp_path / "out").read_text() == "x" * 9 + "\nthe next\n"
-
-    def test_another_worker_s_line_behind_a_part_stays(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The part is not glued to it, but becomes a line of blanks: it cannot be cut off any more."""
-        file = tmp_path / "log"
-        sink = log_sinks.File(str(file))
-        lseek = os.lseek
-        with file_limit(15) as lift, monkeypatch.context() as patched:
-
-            def write_between(descriptor: int, offset: int, whence: int) -> int:
-                lift()
-                with file.open("a") as other:
-                    other.write("another's\n")
-                return lseek(descriptor, offset, whence)
-
-            patched.setattr(os, "lseek", write_between)
-            assert sink.write(["x" * 9 + "\n", "y" * 9 + "\n"]) == 1
-        assert sink.write(["the next\n"]) == 1
-        sink.close()
-        assert file.read_text().split("\n") == ["x" * 9, " " * 4, "another's", "the next", ""]
-
-    async def test_what_does_not_fit_is_counted(self, logger: logging.Logger, tmp_path: Path) -> None:
-        file = tmp_path / "log"
-        configure_log(str(file), logging.INFO)
-        with file_limit(1000):
-            for number in range(100):
-                logger.info("hello %d", number)
-            await asyncio.sleep(0)
-        logger.warning("the end")
-        assert all(re.fullmatch(r"\S+ bley\[\d+\]: .+", line) for line in file.read_text().splitlines())
-        told = said(file)
-        count = len(told) - 2
-        assert told[:count] == [f"hello {number}" for number in range(count)]
-        assert told[count:] == ["the end", f"{100 - count} lines of the log are lost, it could not be written"]
-
-
-class _AlwaysRoom:
-    def poll(self, _milliseconds: int) -> list[int]:
-        return [1]
-
-
-def _refuse(*_: object) -> int:
-    raise PermissionError
-
-
 async def test_a_full_disk_is_told_once_and_what_is_lost_by_the_log(
     logger: logging.Logger, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -625,3 +426,18 @@ async def test_a_full_disk_is_told_once_and_what_is_lost_by_the_log(
     file.unlink()
     logger.warning("two")
     assert said(file) == ["two", "3 lines of the log are lost, it could not be written"]
+
+
+async def test_what_does_not_fit_is_counted(logger: logging.Logger, tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    configure_log(str(file), logging.INFO)
+    with file_limit(1000):
+        for number in range(100):
+            logger.info("hello %d", number)
+        await asyncio.sleep(0)
+    logger.warning("the end")
+    assert all(re.fullmatch(r"\S+ bley\[\d+\]: .+", line) for line in file.read_text().splitlines())
+    told = said(file)
+    count = len(told) - 2
+    assert told[:count] == [f"hello {number}" for number in range(count)]
+    assert told[count:] == ["the end", f"{100 - count} lines of the log are lost, it could not be written"]
