@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         """The peer has come."""
         self._transport = cast(asyncio.Transport, transport)
         self._loop = asyncio.get_running_loop()
-        self._last_event = time.monotonic()  # the loop's clock, but never that of some milliseconds ago
+        self._last_event = time.monotonic()
         peer = transport.get_extra_info("peername")
         self._peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) and peer else "unix socket"
         self._host.add(self)
@@ -153,15 +153,16 @@ class Connection(asyncio.Protocol):
 
     @property
     def idle_since(self) -> float | None:
-        """When something came last, by the loop's clock; None while a request of the peer is answered.
+        """When something came last, by the monotonic clock; None while a request of the peer is answered.
 
         That is right to the time between two sweeps: to note each request would cost more.
         """
         is_busy = self._task or self._turn or self._transport.is_closing()
         return None if is_busy else self._last_event
 
-    def sweep(self, now: float) -> None:
+    def sweep(self) -> None:
         """Close a peer that has been silent, or does not read, for too long."""
+        now = time.monotonic()
         if self._has_stirred:
             self._has_stirred, self._last_event = False, now
         is_closing = self._transport.is_closing()
@@ -280,7 +281,7 @@ class Connection(asyncio.Protocol):
         if not pending or self._is_choked:
             self._begun = None
         elif self._begun is None:
-            self._begun = self._loop.time()
+            self._begun = time.monotonic()
         is_ahead = self._is_ending or self._is_choked or pending > MAX_WAITING_BYTES
         self._is_at_rest = not (pending or is_ahead or self._task or self._turn)
         if is_ahead and not self._is_paused:

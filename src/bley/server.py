@@ -155,6 +155,9 @@ class Server:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            now = asyncio.get_running_loop().time()
-            for connection in list(self._connections):
-                connection.sweep(now)
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Close the connections whose time is over."""
+        for connection in list(self._connections):
+            connection.sweep()
