@@ -53,6 +53,7 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None]:
-    """Fail a test that has left its process."""
+    """Fail a test that has left its process. At the last one's end the servers of integration are stopped."""
+    seen = set(_seen)
     yield
-    assert not _seen, f"a test with {set(_seen)} belongs into tests/integration"
+    assert not seen, f"a test with {seen} belongs into tests/integration"
