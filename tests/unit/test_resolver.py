@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -39,7 +39,6 @@ async def test_a_server_may_be_written_in_any_of_the_usual_forms(server: str, as
 
 
 @given(st.text("0123456789abcdef.:[]%+_-lo eth0\u0665", max_size=24) | st.from_regex(_LIKE_A_SERVER, fullmatch=True))
-@settings(max_examples=200, deadline=None)
 async def test_what_the_settings_take_c_ares_takes_too(text: str) -> None:
     """And asks there."""
     try:
