@@ -70,10 +70,6 @@ class TcpProxy:
         """From now on these are late or lost; None: none are."""
         self._spoilt = answers
 
-    def close_all(self) -> None:
-        """Reset all connections, at both ends."""
-        self._run(self._reset(self._ends))
-
     def _run(self, work: Coroutine[object, object, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_SECONDS)
 

@@ -10,7 +10,7 @@ from bley.core.errors import StoreError
 from bley.database import parse_database
 from bley.store.engine import News
 from bley.store.opening import open_engine
-from tests.integration.databases import MariadbServer, PostgresqlServer
+from tests.integration.databases import MariadbServer, PostgresqlServer, RefusedError
 from tests.integration.redis_servers import RedisServer
 from tests.integration.servers import reachable_folder
 
@@ -41,3 +41,12 @@ async def test_a_certificate_of_nobody_known_is_refused(server: Any) -> None:
 
 async def test_without_verifying_it_is_only_encrypted(server: Any) -> None:
     assert await _news(f"{server.new_database()}?tls=on") == News(0, has_any=False)
+
+
+def test_without_encryption_the_server_takes_nobody(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the test above shows that it is."""
+    monkeypatch.setattr(server, "tls", False)
+    with pytest.raises(RefusedError):
+        server.ask("SELECT 1", server.url)
+    monkeypatch.undo()
+    server.ask("SELECT 1", server.url)
