@@ -9,6 +9,8 @@ import pytest_asyncio
 from tests.integration.servers import reachable_folder
 from tests.integration.stores import OpenStores, Places, Servers
 
+pytest.register_assert_rewrite("tests.integration.outages")
+
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:

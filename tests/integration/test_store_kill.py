@@ -13,8 +13,8 @@ from threading import Semaphore
 import pytest
 
 from tests.integration.daemon import WAIT_SECONDS, Bley
+from tests.integration.outages import GREYLISTED, Peer, stranger
 from tests.integration.stores import Servers
-from tests.integration.test_store_failures import GREYLISTED, Peer, stranger
 
 CONNECTIONS = 8
 

@@ -20,8 +20,8 @@ from bley.ports import utc_now
 from bley.store.opening import open_engine
 from tests.integration.daemon import Bley
 from tests.integration.database_server import wait_until
+from tests.integration.outages import GREYLISTED, PASSED, Peer, stranger
 from tests.integration.stores import ENGINES, Servers
-from tests.integration.test_store_failures import GREYLISTED, PASSED, Peer, stranger
 
 CONNECTIONS = 4
 """To each node, at the same time."""

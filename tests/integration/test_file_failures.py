@@ -1,0 +1,221 @@
+"""How SQLite's file fails, and what bley does then: it is moved, read-only, locked, full, damaged.
+
+`pytest -rP` shows a line for each, as `outages` says.
+"""
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bley.core.greylist import Lifetimes, Record, Status
+from bley.core.mail import Triplet
+from bley.database import Database
+from bley.ports import utc_now
+from bley.privacy import PrivacyKey
+from bley.store.opening import open_engine
+from tests.integration.daemon import WAIT_SECONDS
+from tests.integration.outages import (
+    ANSWERS,
+    Fault,
+    Node,
+    Place,
+    Trial,
+    be_away_at_start,
+    both_nodes,
+    fail_while_running,
+    sqlite_place,
+    stored,
+)
+from tests.integration.servers import require
+
+
+@contextmanager
+def file_locked(place: Place) -> Iterator[None]:
+    with closing(sqlite3.connect(place.file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@contextmanager
+def file_locked_for_readers_too(place: Place) -> Iterator[None]:
+    """As by a program that does not share the file."""
+    with closing(sqlite3.connect(place.file, isolation_level=None, timeout=WAIT_SECONDS)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@contextmanager
+def file_immutable(place: Place) -> Iterator[None]:
+    """What root cannot write either."""
+    files = [str(file) for file in place.file.parent.glob("bley.db*") if not file.name.endswith("-shm")]
+    changed = subprocess.run(["chattr", "+i", *files], capture_output=True, check=False)
+    if changed.returncode:
+        pytest.skip(f"chattr: {changed.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", *files], check=True)
+
+
+@contextmanager
+def disk_full(place: Place) -> Iterator[None]:
+    filler = place.file.with_name("filler")
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@contextmanager
+def file_moved(place: Place) -> Iterator[None]:
+    """With all that belongs to it, and put back again."""
+    aside = place.file.parent / "aside"
+    aside.mkdir()
+    for file in place.file.parent.glob("bley.db*"):
+        file.rename(aside / file.name)
+    yield
+    assert not place.file.exists(), "no new one is made in its place"
+    for file in aside.iterdir():
+        file.rename(place.file.parent / file.name)
+
+
+@contextmanager
+def folder_missing(place: Place) -> Iterator[None]:
+    """As when a file system is not mounted."""
+    place.file.parent.rmdir()
+    yield
+    place.file.parent.mkdir()
+
+
+FILE_FAULTS: dict[str, Fault] = {
+    "moved away": file_moved,
+    "read-only": file_immutable,
+    "locked for writers": file_locked,
+    "full": disk_full,
+}
+FILE_FAULTS_AT_START: dict[str, Fault] = {"gone": folder_missing, "locked": file_locked_for_readers_too}
+
+
+@contextmanager
+def a_folder(folder: Path, *, on_small_disk: bool = False) -> Iterator[Path]:
+    folder.mkdir()
+    if not on_small_disk:
+        yield folder
+        return
+    require("mount", "mount")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "bley-test", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("name", FILE_FAULTS)
+def test_a_file_that_fails_while_bley_runs(tmp_path: Path, name: str) -> None:
+    with a_folder(tmp_path / "store", on_small_disk=name == "full") as folder:
+        fail_while_running(sqlite_place(folder), tmp_path, FILE_FAULTS[name], name)
+
+
+@pytest.mark.parametrize("name", FILE_FAULTS_AT_START)
+def test_a_file_that_is_away_at_the_start(tmp_path: Path, name: str) -> None:
+    """bley starts all the same, and opens it when it can."""
+    with a_folder(tmp_path / "store") as folder:
+        be_away_at_start(sqlite_place(folder), tmp_path, FILE_FAULTS_AT_START[name], name)
+
+
+RECORDS = 5000
+OF_DAMAGED_PAGE, OF_GOOD_PAGE = "known2500@example.org", "known0001@example.org"
+
+
+def damage_all(file: Path) -> None:
+    """The file is no database any more."""
+    file.write_bytes(b"\xa5" * file.stat().st_size)
+
+
+def damage_pages(file: Path) -> None:
+    """The pages of one record."""
+    data = bytearray(file.read_bytes())
+    page = int.from_bytes(data[16:18], "big")  # sqlite.org/fileformat2.html#page_size
+    found = {match.start() // page for match in re.finditer(re.escape(OF_DAMAGED_PAGE.encode()), data)}
+    assert found
+    assert 0 not in found
+    for number in found:
+        data[number * page : (number + 1) * page] = b"\xa5" * page
+    file.write_bytes(data)
+
+
+DAMAGES = {"all of it": damage_all, "some pages": damage_pages}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_damaged_sqlite_file(tmp_path: Path, what: str) -> None:
+    """bley says so and what to do, leaves the file alone, and goes on with a good one when that is there."""
+    place = sqlite_place(tmp_path / "store")
+    file, good = place.file, place.file.with_name("good.db")
+    asyncio.run(fill(file))
+    good.write_bytes(file.read_bytes())
+    DAMAGES[what](file)
+    before, inode = file.read_bytes(), file.stat().st_ino
+    with both_nodes(tmp_path, place.url) as nodes:
+        trial = Trial(place, nodes)
+        for node in nodes:
+            assert node.ask(OF_DAMAGED_PAGE).action == ANSWERS[node.mode]
+        said = trial.store_is_away()
+        assert "The file is damaged: stop bley, move it away, and put a backup in its place" in said
+        assert file.stat().st_ino == inode
+        assert file.read_bytes() == before
+
+        for each in file.parent.glob("bley.db-*"):
+            each.unlink()
+        good.rename(file)
+        trial.store_is_back(f"damaged at start, {what}")
+        for node in nodes:
+            node.ask(OF_GOOD_PAGE)
+            assert "reason=early" in node.decision(OF_GOOD_PAGE)
+
+
+def test_what_the_warning_of_a_damaged_file_advises_saves_the_records(tmp_path: Path) -> None:
+    """All but those of the damaged pages."""
+    if not shutil.which("sqlite3"):
+        pytest.skip("sqlite3 is missing: install the Debian package sqlite3")
+    file, new = tmp_path / "store/bley.db", tmp_path / "new.db"
+    asyncio.run(fill(file))
+    damage_pages(file)
+    node = Node(tmp_path / "node", "pass", f"sqlite:///{file}")
+    try:
+        node.start()
+        node.ask(OF_DAMAGED_PAGE)
+        advice = re.findall(rf"`([^`]*sqlite3 {file} [^`]*NEW[^`]*)`", node.warnings()[0])
+    finally:
+        node.stop()
+    assert len(advice) == 1
+    subprocess.run(["sh", "-c", advice[0].replace("NEW", str(new))], capture_output=True, check=True)
+    saved = asyncio.run(stored(f"sqlite:///{new}"))
+    assert RECORDS - 200 < len(saved) < RECORDS
+    assert OF_GOOD_PAGE in saved
+
+
+async def fill(file: Path) -> None:
+    """A database of many pages."""
+    file.parent.mkdir()
+    engine = open_engine(Database(file=file))
+    await engine.prepare()
+    record = Record(Status.GREYLISTED, utc_now(), utc_now())
+    known = [Triplet("198.51.100.0/24", "a@example.com", f"known{number:04}@example.org") for number in range(RECORDS)]
+    await engine.unite([(triplet, record) for triplet in known], utc_now(), Lifetimes())
+    await engine.claim_key(PrivacyKey().check)
+    await engine.close()
