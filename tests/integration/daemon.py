@@ -35,6 +35,8 @@ BLEY = (sys.executable, "-m", "bley")
 class Bley:
     """A running bley; keyword arguments are settings. `lists` are list files by name, beside bley.conf."""
 
+    waits_for_store = True
+
     def __init__(self, folder: Path, lists: Mapping[str, str] | None = None, /, **settings: object) -> None:
         self.file = folder / "bley.conf"
         self._log_file = folder / "bley.log"
@@ -62,7 +64,7 @@ class Bley:
         print(self.log())
 
     def start(self) -> None:
-        """Start, wait until it listens, and until its SQLite file is open, for which bley itself waits 5 s."""
+        """Start, wait until it listens, and until its store answers, for which bley itself waits a second or some."""
         begun = len(self.log())
         with self._log_file.open("ab") as log:
             self.process: StartedBley | subprocess.Popen[bytes] = start_bley(
@@ -72,8 +74,9 @@ class Bley:
         self.places = listening[1].split(", ")
         if port := re.search(r":(\d+)$", self.places[0]):
             self.port = int(port[1])
-        if re.search(r"store: \S+\.db: no answer within", self.log()[begun:]):
-            self.wait_log("store: back", since=begun)
+        if self.waits_for_store:
+            late = len(re.findall("no answer within .*; answering by on_store_error", self.log()[begun:]))
+            self.wait_log(rf"(?s)(store: back.*){{{late}}}", since=begun)  # as often as its workers have said so
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send this signal; the exit status."""

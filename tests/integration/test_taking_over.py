@@ -12,7 +12,6 @@ import pytest
 
 from bley.core.mail import Request
 from tests.integration.daemon import Bley
-from tests.integration.database_server import wait_until
 from tests.integration.stores import Servers
 
 SCHEMA = (
@@ -97,13 +96,6 @@ def asker(bley: Bley) -> Ask:
     )
 
 
-def wait_until_taken_over(bley: Bley) -> None:
-    """A start waits a second for it; where it takes longer, it goes on behind."""
-    bley.wait_log(ROWS_TOLD)
-    if "answering by on_store_error" in bley.log():
-        bley.wait_log("store: back")
-
-
 def reasons(bley: Bley) -> list[str]:
     return [decision["why" if decision["action"] == "greylist" else "reason"] for decision in bley.decisions()]
 
@@ -112,7 +104,7 @@ def test_each_record_keeps_its_meaning_and_age(old: Old, tmp_path: Path) -> None
     """Also for a client with a name, which bley 2 knew by its address."""
     before = old.run("SELECT * FROM bley_status")
     with Bley(tmp_path, **old.settings) as bley:
-        wait_until_taken_over(bley)
+        assert re.search(ROWS_TOLD, bley.log())
         assert "1 record of bley 2 was not taken over: older than purge_bad_days or purge_days" in bley.log()
         ask = asker(bley)
         assert [ask(f"{name}@example.com") for name in ("clean", "trusted")] == ["action=DUNNO"] * 2
@@ -131,7 +123,6 @@ def test_each_record_keeps_its_meaning_and_age(old: Old, tmp_path: Path) -> None
 def test_nothing_is_taken_over_twice(old: Old, tmp_path: Path) -> None:
     """Nor what a bley 2 that still runs writes afterwards."""
     with Bley(tmp_path, **old.settings) as bley:
-        wait_until_taken_over(bley)
         bley.stop()
         old.run(*statements([("192.0.2.1", 0, datetime.now().isoformat(" "), "later@example.com", "b@example.org", 0)]))  # noqa: DTZ005
         bley.start()
@@ -155,9 +146,6 @@ def test_many_nodes_that_start_at_once_take_it_over_once(servers: Servers, tmp_p
         folder.mkdir()
     one, other = (Bley(folder, **old.settings) for folder in folders)
     with one, other:
-        wait_until(lambda: any(re.search(ROWS_TOLD, bley.log()) for bley in (one, other)), "it is taken over")
-        if "answering by on_store_error" in other.log():
-            other.wait_log("store: back")
         assert len(re.findall("took over", one.log() + other.log())) == 1
         assert asker(other)("clean@example.com") == "action=DUNNO"
 
@@ -167,7 +155,9 @@ def test_kill_9_amid_a_great_taking_over_loses_nothing(servers: Servers, tmp_pat
     old = Old("pgsql", servers, tmp_path)
     number = "SELECT '192.0.2.1', 0, now()::timestamp, 's' || i || '@example.com', 'b@example.org', 0"
     old.run(SCHEMA, f"INSERT INTO bley_status {number} FROM generate_series(1, 30000) AS i")
-    with Bley(tmp_path, **old.settings) as bley:
+    bley = Bley(tmp_path, **old.settings)
+    bley.waits_for_store = False
+    with bley:
         bley.process.kill()
         bley.process.wait()
         bley.start()
