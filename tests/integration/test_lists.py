@@ -139,6 +139,7 @@ def test_twenty_requests_about_one_client_at_the_same_time_ask_once(tmp_path: Pa
         for number, peer in enumerate(peers):
             peer.sendall(encode_request(Request(client_address=V4, recipient=f"x{number}@example.org")))
         wait_until(lambda: running_tasks(bley) >= 20, "all are asked")
+        wait_for_question(dns, name, "A")
         dns.update(name, LISTED)
         for peer in peers:
             assert peer.recv(4096).startswith(b"action=DEFER_IF_PERMIT")
