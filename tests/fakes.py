@@ -1,6 +1,7 @@
-"""Stand-ins for the ports: time that is told, a DNS that is data, a history that is a list; a list that is well."""
+"""Stand-ins: time that is told, a DNS that is data, a history that is a list, a running bley and its lists."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.core.statistics import Count
 from bley.core.wire import RequestParser, encode_request
 from bley.ports import ResourceRecord, RrType
+from bley.state_report import StateReport
 from bley.store.history import Unfinished, Waiting
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -46,6 +48,22 @@ WELL_LIST = ListReport(
     answers={"listed": 3, "clear": 7},
     median_seconds=0.02,
     p95_seconds=0.5,
+)
+
+
+ILL_LIST = ListReport(
+    name="bl.example",
+    setting="dnsbls",
+    entries="bl.example",
+    state="ill",
+    state_ipv6="well",
+    since="2026-11-23T12:00:00+00:00",
+    what="it is empty; remove it",
+    last_error="it is empty",
+    last_error_at="2026-11-23T12:00:00+00:00",
+    answers={},
+    median_seconds=None,
+    p95_seconds=None,
 )
 
 
@@ -153,3 +171,30 @@ class FakeHistory:
 
     async def close(self) -> None:
         """Nothing to let go."""
+
+
+class FakeBley:
+    """Shows what it is told to."""
+
+    def __init__(self) -> None:
+        self.state = StateReport(
+            lists=[WELL_LIST, ILL_LIST],
+            dns_is_silent=False,
+            store_is_down=False,
+            connections=3,
+            waiting={"writes": 1, "decisions": 20},
+            cached={"requests": 4, "triplets": 5, "clients": 6, "spf": 7},
+            running={"tasks": 8, "spf": 0},
+        )
+        self.lives = True
+        """Else nobody can tell anything."""
+        self.processes = {"main": os.getpid()}
+
+    async def is_alive(self) -> bool:
+        return self.lives
+
+    async def report_state(self) -> StateReport | None:
+        return self.state if self.lives else None
+
+    def process_ids(self) -> Mapping[str, int]:
+        return self.processes

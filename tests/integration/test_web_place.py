@@ -13,12 +13,12 @@ import pytest
 
 from bley import web_place
 from bley.core.errors import SettingsError
-from tests.unit.web.site import Site
+from tests.integration.web.site import Site
 
 _STATE = """
 import asyncio, sys
 from bley.web_place import WebPlace
-from tests.unit.web.site import Site
+from tests.integration.web.site import Site
 async def main():
     site = Site()
     site.web.open()

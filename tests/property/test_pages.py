@@ -10,9 +10,8 @@ from bley.checks.list_report import ListReport
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
 from bley.core.search import StoredDecision
-from tests.fakes import NOON, WELL_LIST, FakeHistory
+from tests.fakes import ILL_LIST, NOON, WELL_LIST, FakeHistory
 from tests.unit.web.looking import Looking, Page, decision
-from tests.unit.web.site import ILL_LIST
 
 NASTY = st.sampled_from(
     [

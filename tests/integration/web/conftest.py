@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.unit.web.site import Site
+from tests.integration.web.site import Site
 
 
 @pytest.fixture

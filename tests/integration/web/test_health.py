@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.unit.web.site import Site
+from tests.integration.web.site import Site
 
 NO_STORE = "store: it cannot be used; requests are answered by on_store_error\n"
 NO_DNS = "dns: it gives no usable answer; its checks count nothing\n"

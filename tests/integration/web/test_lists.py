@@ -2,8 +2,8 @@
 
 import json
 
-from tests.fakes import WELL_LIST
-from tests.unit.web.site import ILL_LIST, Site
+from tests.fakes import ILL_LIST, WELL_LIST
+from tests.integration.web.site import Site
 
 
 async def test_lists_are_shown_as_they_are_at_that_moment(site: Site) -> None:

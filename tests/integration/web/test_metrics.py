@@ -13,7 +13,7 @@ from bley import __version__
 from bley.checks.list_report import ListReport
 from bley.core.evidence import ALWAYS_TOLD, Fact
 from tests.fakes import WELL_LIST
-from tests.unit.web.site import Site
+from tests.integration.web.site import Site
 
 
 def _have(site: Site, *lists: ListReport) -> None:

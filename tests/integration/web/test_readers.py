@@ -13,7 +13,7 @@ from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.ports import utc_now
 from bley.web.source import Source
 from tests.fakes import FakeHistory
-from tests.unit.web.site import Site
+from tests.integration.web.site import Site
 
 WAIT_SECONDS = 10.0
 

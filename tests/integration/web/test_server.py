@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.web.site import Site
+from tests.integration.web.site import Site
 
 
 class TestHost:

@@ -14,8 +14,7 @@ from bley.core.search import StoredDecision
 from bley.web.downloads import Downloads
 from bley.web.pages import Pages
 from bley.web.source import Source
-from tests.fakes import NOON, FakeClock, FakeHistory
-from tests.unit.web.site import FakeBley
+from tests.fakes import NOON, FakeBley, FakeClock, FakeHistory
 
 TRIPLET = Triplet("192.0.2.0/24", "a@example.com", "b@example.org")
 VOID = frozenset({"meta", "link", "input", "br"})

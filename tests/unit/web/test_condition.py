@@ -5,8 +5,7 @@ import pytest
 from bley.checks.list_report import ListReport
 from bley.state_report import StateReport
 from bley.web.condition import Level, condition
-from tests.fakes import WELL_LIST
-from tests.unit.web.site import ILL_LIST, FakeBley
+from tests.fakes import ILL_LIST, WELL_LIST, FakeBley
 
 
 def lists(*reports: ListReport, is_silent: bool = False) -> StateReport:

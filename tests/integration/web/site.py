@@ -1,34 +1,15 @@
-"""A listening Web of the test's own, and the bley that it shows."""
+"""A listening Web of the test's own, over a bley that shows what it is told to."""
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from bley.checks.list_report import ListReport
 from bley.config import Settings
 from bley.config_file import Configuration
 from bley.core.exemptions import ClientExemptions, MailExemptions
-from bley.state_report import StateReport
 from bley.web_place import WebPlace
-from tests.fakes import WELL_LIST
-
-ILL_LIST = ListReport(
-    name="bl.example",
-    setting="dnsbls",
-    entries="bl.example",
-    state="ill",
-    state_ipv6="well",
-    since="2026-11-23T12:00:00+00:00",
-    what="it is empty; remove it",
-    last_error="it is empty",
-    last_error_at="2026-11-23T12:00:00+00:00",
-    answers={},
-    median_seconds=None,
-    p95_seconds=None,
-)
+from tests.fakes import FakeBley
 
 _LABELS = ("check", "finding", "list", "answer", "quantile", "ip", "what", "cache", "process")
 
@@ -40,33 +21,6 @@ class Answer:
     status: int
     type: str
     text: str
-
-
-class FakeBley:
-    """Shows what it is told to."""
-
-    def __init__(self) -> None:
-        self.state = StateReport(
-            lists=[WELL_LIST, ILL_LIST],
-            dns_is_silent=False,
-            store_is_down=False,
-            connections=3,
-            waiting={"writes": 1, "decisions": 20},
-            cached={"requests": 4, "triplets": 5, "clients": 6, "spf": 7},
-            running={"tasks": 8, "spf": 0},
-        )
-        self.lives = True
-        """Else nobody can tell anything."""
-        self.processes = {"main": os.getpid()}
-
-    async def is_alive(self) -> bool:
-        return self.lives
-
-    async def report_state(self) -> StateReport | None:
-        return self.state if self.lives else None
-
-    def process_ids(self) -> Mapping[str, int]:
-        return self.processes
 
 
 class Site:
