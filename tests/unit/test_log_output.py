@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import pytest
 
-from bley import log_output, pacing
+from bley import log_output
 from bley.core.decision import Decision
 from bley.core.errors import SettingsError
 from bley.core.mail import Request
@@ -23,6 +23,8 @@ from bley.log import DecisionLog
 from bley.log_output import configure_log
 from bley.metrics import REGISTRY
 from tests.unit.test_log_sinks import file_limit
+
+pytestmark = pytest.mark.leaps
 
 
 @contextmanager
@@ -166,10 +168,7 @@ async def _until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_what_comes_within_a_tick_is_written_together(
-    logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pacing, "TICK_SECONDS", 0.5)  # the machine may be slow
+async def test_what_comes_within_a_tick_is_written_together(logger: logging.Logger, tmp_path: Path) -> None:
     configure_log(str(tmp_path / "log"), logging.INFO)
     logger.info("one")
     await asyncio.sleep(0)

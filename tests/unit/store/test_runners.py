@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bley.store.runners import AsyncRunner, Runner, ThreadRunner
 from bley.store.sqlite_file import open_sqlite
 
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -97,6 +97,13 @@ class TestEvery:
         """The fixture closes it."""
 
 
+async def _set(event: threading.Event) -> None:
+    """Wait until it is."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while not event.is_set():  # noqa: ASYNC110 (a thread tells)
+            await asyncio.sleep(0.001)
+
+
 class TestThread:
     async def test_the_loop_goes_on_meanwhile(self, thread_runner: ThreadRunner) -> None:
         may_end = threading.Event()
@@ -118,14 +125,15 @@ class TestThread:
 
     async def test_work_that_is_cancelled_is_waited_for(self, thread_runner: ThreadRunner) -> None:
         """Else the next work would be at the same connection, in the middle of its transaction."""
-        may_end, ended = threading.Event(), threading.Event()
+        begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
         def work(_: sa.Connection) -> None:
+            begun.set()
             may_end.wait(_PATIENCE_SECONDS)
             ended.set()
 
         working = asyncio.ensure_future(thread_runner.run(work))
-        await asyncio.sleep(0.01)
+        await _set(begun)
         working.cancel()
         await asyncio.sleep(0.01)
         assert not working.done()
@@ -139,14 +147,15 @@ class TestThread:
         self, thread_runner: ThreadRunner, caplog: pytest.LogCaptureFixture
     ) -> None:
         """It was told already that it hung."""
-        may_end = threading.Event()
+        begun, may_end = threading.Event(), threading.Event()
 
         def fails(_: sa.Connection) -> None:
+            begun.set()
             may_end.wait(_PATIENCE_SECONDS)
             raise sqlite3.OperationalError("database is locked")
 
         working = asyncio.ensure_future(thread_runner.run(fails))
-        await asyncio.sleep(0.01)
+        await _set(begun)
         working.cancel()
         await asyncio.sleep(0.01)
         may_end.set()
@@ -171,9 +180,14 @@ class TestThread:
 
     async def test_close_may_be_cancelled_while_work_goes_on(self, file: Path) -> None:
         """And nothing is begun after that."""
-        runner, may_end = ThreadRunner(open_sqlite(file, read_only=False)), threading.Event()
-        working = asyncio.ensure_future(runner.run(lambda _: may_end.wait(_PATIENCE_SECONDS)))
-        await asyncio.sleep(0.01)
+        runner, begun, may_end = ThreadRunner(open_sqlite(file, read_only=False)), threading.Event(), threading.Event()
+
+        def work(_: sa.Connection) -> bool:
+            begun.set()
+            return may_end.wait(_PATIENCE_SECONDS)
+
+        working = asyncio.ensure_future(runner.run(work))
+        await _set(begun)
         closing = asyncio.ensure_future(runner.close())
         await asyncio.sleep(0.01)
         closing.cancel()

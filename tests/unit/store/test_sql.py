@@ -31,7 +31,7 @@ from bley.store.rows import decision_row, microseconds
 from bley.store.sql import TakeOver
 from tests.fakes import NOON
 
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 30.0
 _DAY = timedelta(days=1)
 _LIFETIMES = Lifetimes(greylisted=10 * _DAY, known=40 * _DAY, decisions=30 * _DAY)
 _TRIPLET = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
@@ -98,11 +98,11 @@ def _rows(file: Path, table: str) -> list[dict[str, Any]]:
 
 
 async def _failure(engine: Engine, *, writes: bool = True) -> str:
-    """What the StoreError says, which comes within a second."""
+    """What the StoreError says, which comes before a request is given up."""
     start = time.monotonic()
     with pytest.raises(StoreError) as caught:
         await engine.transact([_SIGHTING] if writes else [], [_TRIPLET])
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 4, "sqlite3 by itself waits for 5 s"
     return str(caught.value)
 
 
