@@ -19,6 +19,9 @@ _Ts = TypeVarTuple("_Ts")
 _START_SECONDS = 86_400.0
 """Not 0, at which an instant could be taken for a duration."""
 
+_MOST_TURNS = 200_000
+"""In one instant: two seconds of them. Tests need some thousands."""
+
 
 class _Leaps(selectors.DefaultSelector):
     """Lets the time pass at once instead of waiting."""
@@ -26,13 +29,18 @@ class _Leaps(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = _START_SECONDS
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
+        self._turns += 1
+        if self._turns > _MOST_TURNS:
+            raise RuntimeError("whatever is awaited turn by turn never comes: the time stands still meanwhile")
         if not ready and timeout is None:
             raise RuntimeError("whatever is awaited never comes: nothing is ready, and no timer runs")
         if not ready and timeout:
             self.now = math.nextafter(self.now + timeout, math.inf)  # never just before the timer, by rounding
+            self._turns = 0
         return ready
 
 
