@@ -16,6 +16,14 @@ for profile, examples in {"quick": 50, "ci": 200, "nightly": 5_000}.items():
 settings.load_profile("ci")  # unless --hypothesis-profile says otherwise
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape what is no UTF-8 in a test's output: a worker of pytest-xdist that has to send it ends the whole run."""
+    report = yield
+    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    return report
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
     """Name what failed once more in the last lines: pytest's own summary is as long as the differences it shows."""
