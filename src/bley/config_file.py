@@ -1,12 +1,11 @@
 """Reading `bley.conf` and the list files it names: all of it right, or every fault with file and line."""
 
-import ast
 import configparser
 import difflib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -154,7 +153,7 @@ def _read_ini(file: Path) -> tuple[dict[str, str], dict[str, int]]:
     except UnicodeDecodeError as error:
         raise SettingsError([Fault(str(file), 0, "is not UTF-8")]) from error
     except configparser.Error as error:
-        raise SettingsError(_ini_faults(str(file), error)) from error
+        raise SettingsError(_ini_faults(str(file), text.split("\n"), error)) from error
     lines = _line_numbers(text)
     for section in parser.sections():
         if section not in (_SECTION, _GRAPH_SECTION):
@@ -166,7 +165,7 @@ def _read_ini(file: Path) -> tuple[dict[str, str], dict[str, int]]:
     return {key: inherited[key] for key in ("destdir",) if key in inherited} | dict(parser[_SECTION]), lines
 
 
-def _ini_faults(file: str, error: configparser.Error) -> list[Fault]:
+def _ini_faults(file: str, lines: Sequence[str], error: configparser.Error) -> list[Fault]:
     match error:
         case configparser.MissingSectionHeaderError():
             return [Fault(file, error.lineno, f"a setting before the section: begin the file with [{_SECTION}]")]
@@ -175,7 +174,8 @@ def _ini_faults(file: str, error: configparser.Error) -> list[Fault]:
         case configparser.DuplicateSectionError():
             return [Fault(file, error.lineno or 0, f"section [{error.section}] stands here a second time")]
         case configparser.ParsingError():
-            shown = [(line, ast.literal_eval(text).strip()) for line, text in error.errors]
+            numbers = [number for number, _ in error.errors]  # with the line, or before Python 3.13 its repr
+            shown = [(number, lines[number - 1].strip()) for number in numbers]
             return [Fault(file, line, f"{hide_keys(text)!r} is no setting: write key = value") for line, text in shown]
     raise error
 

@@ -409,7 +409,7 @@ def test_where_there_is_no_standard_output_that_is_a_fault(monkeypatch: pytest.M
 
 @pytest.mark.usefixtures("logger")
 def test_a_name_that_cannot_be_one_is_a_fault() -> None:
-    with pytest.raises(SettingsError, match="cannot be opened: embedded null byte"):
+    with pytest.raises(SettingsError, match=r"cannot be opened: .*embedded null "):
         configure_log("a\0b", logging.INFO)
 
 

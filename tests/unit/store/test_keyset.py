@@ -25,9 +25,11 @@ KEY = ("a", "b", "c")
 
 @pytest.fixture(scope="module")
 def connection() -> Iterator[sa.Connection]:
-    with sa.create_engine("sqlite://").connect() as connection:
+    database = sa.create_engine("sqlite://")
+    with database.connect() as connection:
         METADATA.create_all(connection)
         yield connection
+    database.dispose()
 
 
 def _read(connection: sa.Connection, scan: KeysetScan, most: int) -> tuple[list[Any], int]:

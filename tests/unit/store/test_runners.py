@@ -179,8 +179,9 @@ class TestThread:
         assert await working
 
     async def test_close_may_be_cancelled_while_work_goes_on(self, file: Path) -> None:
-        """And nothing is begun after that."""
-        runner, begun, may_end = ThreadRunner(open_sqlite(file, read_only=False)), threading.Event(), threading.Event()
+        """And nothing is begun after that, so that the connection stays open."""
+        database, begun, may_end = open_sqlite(file, read_only=False), threading.Event(), threading.Event()
+        runner = ThreadRunner(database)
 
         def work(_: sa.Connection) -> bool:
             begun.set()
@@ -195,6 +196,7 @@ class TestThread:
             await closing
         may_end.set()
         assert await working
+        database.dispose()
 
     async def test_close_ends_the_thread(self, file: Path) -> None:
         before = threading.active_count()
