@@ -26,7 +26,6 @@ TESTED_IN = {
     "connection": "integration/test_server",
     "explain": "integration/test_cli",
     "metrics": "integration/web/test_metrics",
-    "ports": "integration/test_resolver",
     "predecessors/errors": "unit/predecessors/test_bley2",
     "predecessors/postgrey": "integration/test_predecessors",
     "predecessors/taking": "integration/test_import",
