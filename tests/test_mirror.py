@@ -25,7 +25,6 @@ TESTED_IN = {
     "commands/web": "integration/test_web_access",
     "connection": "integration/test_server",
     "explain": "integration/test_cli",
-    "metrics": "integration/web/test_metrics",
     "predecessors/errors": "unit/predecessors/test_bley2",
     "predecessors/postgrey": "integration/test_predecessors",
     "predecessors/taking": "integration/test_import",
