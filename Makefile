@@ -29,8 +29,8 @@ run: $(VENV)/bley
 	@echo "  $(VENV)/bin/bley ask --client-address 192.0.2.1 --helo-name friend --sender a@example.com --recipient b@example.org"
 	@exec $(VENV)/bin/bley serve -c var/bley.conf
 
-# Two tests at a time on a core, since many wait; those of a class or module one after the other, as they share servers
-PYTEST = $(VENV)/bin/python -m pytest -n $$((2 * $$(nproc))) --dist loadscope
+# Two tests at a time on a core, since many wait; those of a file one after the other, as they share servers
+PYTEST = $(VENV)/bin/python -m pytest -n $$((2 * $$(nproc))) --dist loadfile
 
 test: $(VENV)/dev
 	@tests/integration/install-servers.sh var/test-servers
