@@ -156,6 +156,7 @@ HARNESS = Harness(
         "a sharp s": _seed("Straße@x.example", "192.0.2.7", "", "", "", "Straße@x.example"),
         "an umlaut in upper case": _seed("JÜRGEN@x.example", "192.0.2.7", "", "", "JÜRGEN@x.example", "b@x.example"),
         "a final sigma": _seed("ΟΔΥΣΣΕΥΣ@x.example", "192.0.2.7", "", "", "ΟΔΥΣΣΕΥΣ@x.example", "x@x.example"),
+        "a record whose key is empty": _seed("", "S", "\0"),
         "everything": _seed("::/0"),
     },
     words=[

@@ -388,9 +388,11 @@ class TestUniting:
         assert await _all(engine) == {_JANE: united(one, other)}
 
     async def test_all_records_are_told_in_portions(self, engine: Engine) -> None:
-        """Also where the key's parts are equal, or sorted otherwise than here."""
+        """Also where the key's parts are equal, empty, or sorted otherwise than here."""
         parts = ["", "A", "a", "ä", "z", "ANY", "1", "10", "2"]
-        records = {Triplet(c, s, f"{r}{n}"): _record() for c in parts for s in parts for r in parts for n in range(3)}
+        records = {
+            Triplet(c, s, f"{r}{n or ''}"): _record() for c in parts for s in parts for r in parts for n in range(3)
+        }
         await engine.unite(list(records.items()), _NOW, _LIFETIMES)
         assert await _all(engine) == records
 

@@ -214,7 +214,7 @@ class SqlEngine:
 
     async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
         """See Engine. In the order of the primary key, a portion a transaction."""
-        last = Triplet("", "", "")
+        last: Triplet | None = None
         while True:
             rows = await self._transactions.run(partial(self._behind, last=last), writes=False)
             if rows:
@@ -223,7 +223,9 @@ class SqlEngine:
                 return
             last = Triplet(rows[-1].client, rows[-1].sender, rows[-1].recipient)
 
-    def _behind(self, connection: sa.Connection, last: Triplet) -> Sequence[sa.Row[Any]]:
+    def _behind(self, connection: sa.Connection, last: Triplet | None) -> Sequence[sa.Row[Any]]:
+        if last is None:
+            return connection.execute(self._statements.in_order.limit(_PORTION)).all()
         return connection.execute(self._statements.behind.limit(_PORTION), last._asdict()).all()
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
