@@ -80,6 +80,7 @@ HARNESS = Harness(
         "a blank": _seed(" "),
         "a dot": _seed("."),
         "every address": _seed("::/0"),
+        "an address with a zone that is none": _seed("::%/("),
         "a mail address that is cut in its local part": _seed("BÜX." * 100 + "a@" + "BÜX." * 100),
     },
     words=[b"@", b"<", b">", b"<>", b".", b"ANY", b"[", b"]", b"::", b"/0", b"xn--", b"+", b"#", b"srs0="],

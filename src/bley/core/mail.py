@@ -107,8 +107,11 @@ class Action(NamedTuple):
 @lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """Read a client address; None when it is none. An IPv4-mapped address is IPv4, and an IPv6 zone is not kept."""
+    text, _, zone = text.partition("%")
+    if "/" in zone:  # no zone has one (RFC 6874 2): it is a network's, or nothing
+        return None
     try:
-        address = ip_address(text.partition("%")[0])
+        address = ip_address(text)
     except ValueError:
         return None
     return unmapped(address)

@@ -66,7 +66,10 @@ def test_address(text: str, address: str) -> None:
     assert parse_address(text) == ip_address(address)
 
 
-@pytest.mark.parametrize("text", ["", "unknown", "192.0.2", "192.0.2.256", "192.0.2.1 ", "[192.0.2.1]", "192.0.2.0/24"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "unknown", "192.0.2", "192.0.2.256", "192.0.2.1 ", "[192.0.2.1]", "192.0.2.0/24", "fe80::1%eth0/64", "::%/("],
+)
 def test_what_is_no_address(text: str) -> None:
     assert parse_address(text) is None
 
