@@ -2,18 +2,34 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Generator, Mapping
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.leaping_loop import LeapingLoop
 
 # A busy machine is no fault of the code; and CI must find tomorrow what it finds today, a developer new things.
+PHASES = [phase for phase in Phase if phase is not Phase.explain]  # which traces each example
 IN_CI = os.environ.get("CI") == "true"
 for profile, examples in {"quick": 50, "ci": 200, "nightly": 5_000}.items():
-    settings.register_profile(profile, max_examples=examples, deadline=None, derandomize=IN_CI)
+    settings.register_profile(profile, max_examples=examples, deadline=None, derandomize=IN_CI, phases=PHASES)
 settings.load_profile("ci")  # unless --hypothesis-profile says otherwise
+
+# A shell without job control, as in CI, has background processes ignore it, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+LONGEST = ("soak", "workers", "import", "dns_failures", "store_nodes", "store_failures", "dashboard", "file_failures")
+"""Test files that take a minute or more, most of it waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that at the end no process is left alone with one."""
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -253,7 +253,11 @@ class RedisCluster:
         wait_until(lambda: all(self._is_whole(node) for node in self.nodes), "the cluster is whole")
 
     def _new_node(self) -> RedisServer:
-        settings: Settings = {"cluster-enabled": ["yes"], "cluster-port": [free_port()], "cluster-node-timeout": [1000]}
+        settings: Settings = {
+            "cluster-enabled": ["yes"],
+            "cluster-port": [free_port()],
+            "cluster-node-timeout": [15_000],
+        }
         return RedisServer(self._folder, settings=settings)
 
     def _is_whole(self, node: RedisServer) -> bool:

@@ -167,7 +167,7 @@ class TestMerging:
     _numbers = itertools.count()
 
     @settings(
-        max_examples=60,
+        max_examples=settings().max_examples // 4,
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
@@ -224,7 +224,11 @@ class TestMerging:
         await store.record(_sighting(seen=NOON + 10 * _DAY, lifetime=10 * _DAY, attempts=1))
         assert await _find(store, _JANE) == Record(Status.GREYLISTED, NOON, NOON + 10 * _DAY, 4)
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=settings().max_examples // 4,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
     @given(seen=_instants(_EPOCH, datetime.max.replace(tzinfo=UTC)))
     @example(seen=datetime(2026, 3, 29, 1, 0, 0, 1, UTC))
     @example(seen=_EPOCH)
