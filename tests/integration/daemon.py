@@ -108,8 +108,12 @@ class Bley:
             time.sleep(0.01)
         return match
 
-    def decisions(self) -> list[dict[str, str]]:
-        """The decisions in the log, by field; findings stand by their names."""
+    def decisions(self, at_least: int = 0) -> list[dict[str, str]]:
+        """The decisions in the log, by field; findings stand by their names.
+
+        While bley runs, a line follows its answer a moment later: wait for `at_least` so many.
+        """
+        self.wait_log(rf"(?s)(]: action=.*){{{at_least}}}")
         lines = re.findall(r"]: (action=.*)", self.log())
         return [dict(re.findall(r"([a-z_]+)=([^, ]*)", line)) for line in lines]
 

@@ -113,8 +113,8 @@ def test_each_record_keeps_its_meaning_and_age(old: Old, tmp_path: Path) -> None
         assert 3600 <= int(delayed[1]) <= 3600 + old.seconds
         assert ask("waiting@example.com") == EARLY
         assert ask("old@example.com") == EARLY
+        wait = int(bley.decisions(at_least=5)[3]["wait"])
         assert reasons(bley) == ["known", "known", "waited", "early", "helo"]
-        wait = int(bley.decisions()[3]["wait"])
         expected = 60 * (5 + 4 - 4)
         assert expected - old.seconds - 1 <= wait <= expected, "5 minutes, 4 early retries, 4 minutes ago"
     assert old.run("SELECT * FROM bley_status") == before
