@@ -12,7 +12,18 @@ from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.mail import Triplet
 from bley.core.statistics import Count
 
-__all__ = ["ANSWER_SECONDS", "MARK_LIFETIME", "SPANS", "Engine", "Mark", "Marks", "News", "Purged", "spread"]
+__all__ = [
+    "ANSWER_SECONDS",
+    "MARK_LIFETIME",
+    "SPANS",
+    "Engine",
+    "Mark",
+    "Marks",
+    "News",
+    "Purged",
+    "is_closed_meanwhile",
+    "spread",
+]
 
 ANSWER_SECONDS = 3.0
 """The time limit of a transaction on a server: its connection may be cut without notice.
@@ -132,3 +143,8 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Let go."""
+
+
+def is_closed_meanwhile(error: BaseException) -> bool:
+    """Whether uvloop says so that a connection was closed just before a driver wrote to it: by a bare RuntimeError."""
+    return type(error) is RuntimeError and str(error).endswith("the handler is closed")

@@ -28,7 +28,7 @@ from bley.core.mail import Triplet
 from bley.core.statistics import Count
 from bley.core.triplet import ANY
 from bley.store.dialects import VALUE_ERRORS, printable
-from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, News, Purged
+from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, News, Purged, is_closed_meanwhile
 from bley.store.redis_scripts import Commands, add_counts, keep_decisions, merge
 from bley.store.rows import decision_row, from_microseconds, microseconds
 
@@ -224,7 +224,9 @@ def store_errors(place: str) -> Iterator[None]:
     """What Redis or the way to it raises is a StoreError."""
     try:
         yield
-    except (RedisError, RedisClusterException, OSError, TimeoutError, ValueError) as error:
+    except (RedisError, RedisClusterException, OSError, TimeoutError, ValueError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not is_closed_meanwhile(error):
+            raise
         raise StoreError(f"{place}: {_words(str(error)) or type(error).__name__}") from error
 
 

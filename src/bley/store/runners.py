@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bley.core.errors import BusyError, RefusedError, StoreError
 from bley.store.dialects import VALUE_ERRORS, Dialect
+from bley.store.engine import is_closed_meanwhile
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -123,7 +124,7 @@ class Transactions:
 
     def __init__(self, runner: Runner, dialect: Dialect, *, read_only: bool = False) -> None:
         self._runner, self._dialect, self._read_only = runner, dialect, read_only
-        self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *VALUE_ERRORS, *dialect.errors)
+        self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *VALUE_ERRORS, *dialect.errors, RuntimeError)
 
     async def run(self, work: Callable[[sa.Connection], _T], *, writes: bool = True) -> _T:
         """The work's result, committed. What goes wrong is a StoreError, and the next one connects anew."""
@@ -138,6 +139,8 @@ class Transactions:
             try:
                 return await self._runner.run(transaction)
             except self._errors as error:
+                if isinstance(error, RuntimeError) and not is_closed_meanwhile(error):
+                    raise
                 if self._dialect.refuses(error):
                     raise RefusedError(self._dialect.reason(error)) from error
                 if tries_left and self._dialect.may_try_again(error):

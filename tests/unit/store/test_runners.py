@@ -11,7 +11,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bley.store.runners import AsyncRunner, Runner, ThreadRunner
+from bley.core.errors import StoreError
+from bley.store.dialects import Sqlite
+from bley.store.redis import store_errors
+from bley.store.runners import AsyncRunner, Runner, ThreadRunner, Transactions
 from bley.store.sqlite_file import open_sqlite
 
 _PATIENCE_SECONDS = 30.0
@@ -260,3 +263,27 @@ class TestOnlyReads:
         may_end.set()
         assert await answer == 0
         assert await reader.run(lambda _: list(done)) == []
+
+
+class TestConnectionsThatCloseMeanwhile:
+    """uvloop says so by a bare RuntimeError, which no driver turns into its own."""
+
+    CLOSED = RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    async def test_they_are_the_store_s_failure(self, thread_runner: ThreadRunner, file: Path) -> None:
+        def fail(_: sa.Connection) -> None:
+            raise self.CLOSED
+
+        with pytest.raises(StoreError, match="the handler is closed"):
+            await Transactions(thread_runner, Sqlite(str(file))).run(fail, writes=True)
+        with pytest.raises(StoreError, match="the handler is closed"), store_errors("redis"):
+            raise self.CLOSED
+
+    async def test_another_runtime_error_is_a_bug(self, thread_runner: ThreadRunner, file: Path) -> None:
+        def fail(_: sa.Connection) -> None:
+            raise RuntimeError("dictionary changed size during iteration")
+
+        with pytest.raises(RuntimeError, match="changed size"):
+            await Transactions(thread_runner, Sqlite(str(file))).run(fail, writes=True)
+        with pytest.raises(RuntimeError, match="changed size"), store_errors("redis"):
+            fail(sa.Connection.__new__(sa.Connection))
