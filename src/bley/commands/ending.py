@@ -44,18 +44,8 @@ class BleyCommand(click.Command):
             return super().invoke(ctx)
 
 
-class BleyGroup(click.Group):
+class BleyGroup(BleyCommand, click.Group):
     """A group of commands that all end so."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """See click."""
-        with _standard_streams():
-            return super().main(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """See click."""
-        with _foreseen():
-            return super().invoke(ctx)
 
 
 class WrongInputError(click.ClickException):
