@@ -78,15 +78,16 @@ def read_again(load: Callable[[], Configuration], old: Configuration) -> Configu
 
 @contextlib.contextmanager
 def reloading(work: Callable[[], object]) -> Iterator[None]:
-    """Call `work` at SIGHUP inside. Afterwards the signal is ignored: its default would end what still stops."""
+    """Have the loop call `work` at each SIGHUP inside. Afterwards the signal is ignored: its default ends a process.
+
+    The loop's own handlers will not do: between removing one and ignoring the signal, the default is in force.
+    """
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, work)
+    signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(work))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
     try:
         yield
     finally:
-        # The loop would set the signal's default when it is closed, unless it has no handler any more.
-        loop.remove_signal_handler(signal.SIGHUP)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 

@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -194,6 +195,32 @@ def test_a_signal_while_it_starts_or_stops_ends_nothing(workers: int, tmp_path: 
     assert process.returncode == 0
     assert log.read_text().endswith("stopped\n")
     assert "Traceback" not in log.read_text()
+
+
+ENTER_AND_LEAVE = """
+import asyncio, uvloop
+from bley.control import block_reloads, reloading
+
+async def enter_and_leave():
+    for _ in range(3000):
+        with reloading(lambda: None):
+            print(flush=True)
+
+block_reloads()
+uvloop.run(enter_and_leave())
+"""
+
+
+def test_no_instant_has_the_default_of_the_signal() -> None:
+    with subprocess.Popen([sys.executable, "-c", ENTER_AND_LEAVE], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()  # before, it has not begun
+        drain = threading.Thread(target=process.stdout.read)
+        drain.start()
+        while process.poll() is None:
+            process.send_signal(signal.SIGHUP)
+        drain.join()
+    assert process.returncode == 0
 
 
 def test_a_worker_that_hangs_prevents_the_reload_and_all_go_on_as_before(tmp_path: Path) -> None:
