@@ -16,7 +16,7 @@ import click
 from PIL import Image
 from tests.dns_server import DnsServer, Entry, Zone
 from tests.integration.browser import Browser
-from tests.integration.daemon import WAIT_SECONDS, Bley
+from tests.integration.running_bley import WAIT_SECONDS, Bley
 
 from bench.plausible_mail import DNSBL, fill, strangers
 from bley.core.dnslists import question

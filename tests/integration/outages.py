@@ -24,8 +24,8 @@ from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.database import parse_database
 from bley.store.opening import open_engine
-from tests.integration.daemon import WAIT_SECONDS, Bley
 from tests.integration.database_server import PASSWORD, wait_until
+from tests.integration.running_bley import WAIT_SECONDS, Bley
 from tests.integration.tcp_proxy import TcpProxy
 
 STORE_SECONDS = 1.0

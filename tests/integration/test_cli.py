@@ -11,7 +11,7 @@ from bley import __version__
 from bley.config import Settings
 from tests.dns_server import DnsServer
 from tests.free_ports import free_port
-from tests.integration.daemon import BLEY, Bley, request_options
+from tests.integration.running_bley import BLEY, Bley, request_options
 
 BAD = {
     "client_address": "198.51.100.7",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.free_ports import free_port
-from tests.integration.daemon import BLEY, Bley, request_options
+from tests.integration.running_bley import BLEY, Bley, request_options
 from tests.integration.warm_start import run_bley
 
 MAIL = {

@@ -16,8 +16,8 @@ import pytest
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.dns_server import SILENT, DnsServer, Zone
-from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
 from tests.integration.database_server import wait_until
+from tests.integration.running_bley import BLEY, WAIT_SECONDS, Bley
 
 BAD = Request(client_address="198.51.100.7", helo_name="friend", sender="a@example.com", recipient="b@example.org")
 GOOD = Request(

@@ -15,9 +15,9 @@ import pytest
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.integration.browser import Browser
-from tests.integration.daemon import WAIT_SECONDS, Bley
 from tests.integration.database_server import wait_until
 from tests.integration.postfix import Postfix
+from tests.integration.running_bley import WAIT_SECONDS, Bley
 
 SESSIONS = Path(__file__).parent.parent / "data/sessions.jsonl.gz"
 ATTRIBUTES = ("client_address", "client_name", "helo_name", "sender", "recipient")

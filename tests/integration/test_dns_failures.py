@@ -20,8 +20,8 @@ from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.dns_server import SILENT, Delay, DnsServer, Entry, Rcode, Truncated, Zone
 from tests.free_ports import free_port
-from tests.integration.daemon import WAIT_SECONDS, Bley
 from tests.integration.database_server import wait_until
+from tests.integration.running_bley import WAIT_SECONDS, Bley
 
 CHECK_SECONDS = 30
 """For a list or resolver that answers, which it does in milliseconds: reached only when something hangs."""

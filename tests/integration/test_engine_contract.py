@@ -30,7 +30,7 @@ from bley.store.redis_history import RedisHistory
 from bley.store.rows import microseconds, stored_decision
 from bley.store.sql import SqlEngine
 from bley.store.sql_schema import counts, decisions
-from tests.integration.daemon import WAIT_SECONDS
+from tests.integration.running_bley import WAIT_SECONDS
 from tests.integration.stores import ENGINES, OpenStores, Places
 
 _NOW = datetime.now(UTC).replace(microsecond=123456)

@@ -3,8 +3,8 @@
 import time
 from pathlib import Path
 
-from tests.integration.daemon import Bley
 from tests.integration.exim import Exim
+from tests.integration.running_bley import Bley
 from tests.integration.servers import SmtpSession
 
 

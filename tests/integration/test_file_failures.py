@@ -20,7 +20,6 @@ from bley.database import Database
 from bley.ports import utc_now
 from bley.privacy import PrivacyKey
 from bley.store.opening import open_engine
-from tests.integration.daemon import WAIT_SECONDS
 from tests.integration.outages import (
     ANSWERS,
     Fault,
@@ -33,6 +32,7 @@ from tests.integration.outages import (
     sqlite_place,
     stored,
 )
+from tests.integration.running_bley import WAIT_SECONDS
 from tests.integration.servers import require
 
 

@@ -21,7 +21,7 @@ from bley.database import parse_database
 from bley.store.engine import spread
 from bley.store.opening import open_engine
 from tests.free_ports import free_port
-from tests.integration.daemon import WAIT_SECONDS, Bley
+from tests.integration.running_bley import WAIT_SECONDS, Bley
 from tests.integration.stores import Servers
 from tests.integration.warm_start import start_bley
 

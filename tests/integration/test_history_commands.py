@@ -21,7 +21,7 @@ from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.dns_server import DnsServer
 from tests.free_ports import free_port
-from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley, request_options
+from tests.integration.running_bley import BLEY, WAIT_SECONDS, Bley, request_options
 from tests.integration.stores import Servers
 from tests.integration.test_lists import V4, at_web_place, entries, on
 from tests.integration.warm_start import run_bley

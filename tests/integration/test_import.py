@@ -21,7 +21,6 @@ import pytest
 
 from bley.core.quantity import quantity
 from tests.free_ports import free_port
-from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
 from tests.integration.database_server import PASSWORD
 from tests.integration.greylisters import (
     DELAY_OVER_SECONDS,
@@ -31,6 +30,7 @@ from tests.integration.greylisters import (
     running_sqlgrey,
     write_berkeley_db,
 )
+from tests.integration.running_bley import BLEY, WAIT_SECONDS, Bley
 from tests.integration.servers import reachable_folder
 from tests.integration.stores import ENGINES, Servers
 from tests.integration.warm_start import start_bley

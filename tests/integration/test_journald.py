@@ -10,8 +10,8 @@ from bley import log_sockets
 from bley.log import DecisionLog
 from bley.log_output import configure_log
 from tests.free_ports import free_port
-from tests.integration.daemon import BLEY, Bley, request_options
 from tests.integration.journald import Journal, in_its_own_world, running_journald
+from tests.integration.running_bley import BLEY, Bley, request_options
 from tests.integration.servers import end_group, start_group
 from tests.unit.test_log import DEFERRAL, listed
 from tests.unit.test_log_output import clean_logger

@@ -10,7 +10,7 @@ import pytest
 
 from tests.dns_server import SILENT, DnsServer, Entry, Rcode
 from tests.free_ports import free_port
-from tests.integration.daemon import Bley, request_options
+from tests.integration.running_bley import Bley, request_options
 from tests.integration.test_dns_failures import Strangers
 from tests.integration.test_lists import LISTED, V4, V6_TEST, at_web_place, entries, fetch, on
 

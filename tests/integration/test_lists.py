@@ -13,8 +13,8 @@ from bley.core.dnslists import question
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.dns_server import SILENT, Delay, DnsServer, Entry, Zone
-from tests.integration.daemon import WAIT_SECONDS, Bley, request_options
 from tests.integration.database_server import wait_until
+from tests.integration.running_bley import WAIT_SECONDS, Bley, request_options
 from tests.integration.test_dns_failures import Strangers
 
 LISTED: Entry = {"A": ["127.0.0.2"]}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.daemon import Bley
 from tests.integration.greylisters import ask_policy
+from tests.integration.running_bley import Bley
 from tests.integration.servers import require
 
 CONTRIB = Path(__file__).parent.parent.parent / "contrib"

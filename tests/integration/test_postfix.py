@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.dns_server import SILENT, DnsServer, Zone
-from tests.integration.daemon import Bley
 from tests.integration.postfix import Postfix
+from tests.integration.running_bley import Bley
 from tests.integration.servers import Reply, reachable_folder
 
 DEFERRED = Reply(450, "4.7.1 <b@example.org>: Recipient address rejected: greylisted, try again later")

@@ -10,7 +10,7 @@ from bley.database import parse_database
 from bley.privacy import PrivacyKey
 from bley.store.key_claim import confirm_key
 from bley.store.opening import open_engine
-from tests.integration.daemon import Bley, request_options
+from tests.integration.running_bley import Bley, request_options
 from tests.integration.stores import ENGINES, Servers
 
 MAIL = {

@@ -14,7 +14,7 @@ from bley.core.policy import Reason
 from bley.database import Database, parse_database
 from bley.store.opening import open_engine
 from tests.dns_server import DnsServer
-from tests.integration.daemon import Bley
+from tests.integration.running_bley import Bley
 
 README = Path(__file__).parents[2].joinpath("README.md").read_text()
 

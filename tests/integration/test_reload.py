@@ -22,8 +22,8 @@ import pytest
 
 from bley.core.mail import Request
 from bley.core.wire import encode_request
-from tests.integration.daemon import BLEY, Bley
 from tests.integration.database_server import wait_until
+from tests.integration.running_bley import BLEY, Bley
 from tests.integration.test_daemon import BAD, GOOD
 from tests.integration.test_workers import workers as workers_of
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bley.core.wire import encode_request
-from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
+from tests.integration.running_bley import BLEY, WAIT_SECONDS, Bley
 from tests.integration.test_daemon import BAD, DEFERRED, exchange
 from tests.integration.test_workers import PASSING, workers
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
 from tests.integration.database_server import PASSWORD
 from tests.integration.outages import (
     Fault,
@@ -24,6 +23,7 @@ from tests.integration.outages import (
     fail_while_running,
 )
 from tests.integration.redis_servers import RedisSentinel
+from tests.integration.running_bley import BLEY, WAIT_SECONDS, Bley
 from tests.integration.servers import reachable_folder
 from tests.integration.stores import Servers
 from tests.integration.tcp_proxy import TcpProxy

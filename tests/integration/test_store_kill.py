@@ -12,8 +12,8 @@ from threading import Semaphore
 
 import pytest
 
-from tests.integration.daemon import WAIT_SECONDS, Bley
 from tests.integration.outages import GREYLISTED, Peer, stranger
+from tests.integration.running_bley import WAIT_SECONDS, Bley
 from tests.integration.stores import Servers
 
 CONNECTIONS = 8

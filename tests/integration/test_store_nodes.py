@@ -18,9 +18,9 @@ from bley.core.mail import Request
 from bley.database import parse_database
 from bley.ports import utc_now
 from bley.store.opening import open_engine
-from tests.integration.daemon import Bley
 from tests.integration.database_server import wait_until
 from tests.integration.outages import GREYLISTED, PASSED, Peer, stranger
+from tests.integration.running_bley import Bley
 from tests.integration.stores import ENGINES, Servers
 
 CONNECTIONS = 4

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bley.core.mail import Request
-from tests.integration.daemon import Bley
+from tests.integration.running_bley import Bley
 from tests.integration.stores import Servers
 
 SCHEMA = (

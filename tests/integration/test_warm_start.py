@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.daemon import BLEY, Bley
+from tests.integration.running_bley import BLEY, Bley
 from tests.integration.warm_start import run_bley, start_bley
 
 

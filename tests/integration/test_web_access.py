@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.integration.daemon import BLEY, WAIT_SECONDS, Bley
+from tests.integration.running_bley import BLEY, WAIT_SECONDS, Bley
 from tests.integration.servers import require
 from tests.integration.warm_start import run_bley
 
