@@ -15,8 +15,8 @@ from bley.core.periods import PERIODS
 from bley.core.search import DecisionQuery
 from bley.core.triplet import TripletRules
 from bley.core.wire import RequestParser, encode_request
-from bley.database import Database
 from bley.ports import utc_now
+from bley.settings.database import Database
 from bley.store.opening import open_engine, open_history
 
 __all__ = ["Books"]

@@ -12,10 +12,10 @@ import aiohttp
 import click
 import sqlalchemy as sa
 
-from bley.config_file import load
 from bley.core.periods import PERIODS
 from bley.core.search import DecisionQuery, StoredDecision
-from bley.database import parse_database
+from bley.settings.database import parse_database
+from bley.settings.file import load
 from bley.state_report import StateReport
 from bley.store.opening import open_history
 from bley.web_place import WebPlace

@@ -21,7 +21,7 @@ from tests.integration.running_bley import WAIT_SECONDS, Bley
 from bench.plausible_mail import DNSBL, fill, strangers
 from bley.core.dnslists import question
 from bley.core.wire import encode_request
-from bley.database import parse_database
+from bley.settings.database import parse_database
 from bley.store.opening import open_engine
 
 _MAILS = 24_000

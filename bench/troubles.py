@@ -13,7 +13,7 @@ from tests.integration.stores import Servers
 from bench.hostile_dns import ListTroubles
 from bench.running import Bley
 from bench.standing import get_page
-from bley.database import Database, parse_database
+from bley.settings.database import Database, parse_database
 
 __all__ = ["OUTAGES", "Outage", "Troubles"]
 

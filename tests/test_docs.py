@@ -13,12 +13,12 @@ import click
 
 from bley import __version__
 from bley.cli import main
-from bley.config import Settings, show
-from bley.config_file import load
 from bley.core.dnslists import parse_dns_lists
 from bley.core.evidence import ALWAYS_TOLD, CHECK_OF, RFC_CHECKS, Check, Fact, Finding
 from bley.core.policy import Reason
 from bley.core.scores import DEFAULT
+from bley.settings.file import load
+from bley.settings.settings import Settings, show
 from tests.log_datagrams import journal_fields
 from tests.shown_metrics import shown_metrics
 from tests.unit.test_log import DEFERRAL, listed, listings, written
@@ -172,7 +172,15 @@ _BOUND = re.compile(
 )
 
 _OPERATORS_OWN = (
-    *("commands/", "predecessors/", "graph/", "config.py", "setting_types.py", "resolv_conf.py", "web_password.py"),
+    *(
+        "commands/",
+        "predecessors/",
+        "graph/",
+        "settings/settings.py",
+        "settings/values.py",
+        "resolv_conf.py",
+        "settings/web_password.py",
+    ),
     *(
         "why.py",
         "stats.py",

@@ -29,7 +29,7 @@ TESTED_IN = {
     "predecessors/postgrey": "integration/test_predecessors",
     "predecessors/taking": "integration/test_import",
     "rule_set": "unit/test_service",
-    "setting_types": "unit/test_config",
+    "settings/values": "unit/settings/test_settings",
     "store/batch": "unit/store/test_batched",
     "store/dialects": "integration/test_engine_contract",
     "store/redis": "integration/test_engine_contract",

@@ -6,10 +6,10 @@ from email.utils import format_datetime
 from typing import Self
 
 from bley import __version__
-from bley.config import Settings
 from bley.core.decision import Decision
 from bley.core.mail import Action, Request
 from bley.core.recent import Recent
+from bley.settings.settings import Settings
 
 __all__ = ["DUNNO", "Actions"]
 

@@ -13,7 +13,7 @@ import pycares
 
 from bley.core.errors import Fault, ResolverError, SettingsError
 from bley.ports import MOST_RECORDS, ResourceRecord, RrType
-from bley.setting_types import split_server
+from bley.settings.values import split_server
 
 __all__ = ["CaresChannel", "Outcome", "RefusedNameError", "ascii_name"]
 

@@ -21,8 +21,8 @@ import socket
 from dataclasses import dataclass
 from typing import Self
 
-from bley.config_file import Configuration
 from bley.core.errors import BleyError, Fault
+from bley.settings.file import Configuration
 from bley.state_report import StateReport
 
 __all__ = [

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.core.errors import Fault, SettingsError
 from bley.log_output import open_sink, use_sink
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 from bley.transaction import Prepared
 
 __all__ = [

@@ -8,11 +8,11 @@ import signal
 from collections.abc import Callable, Mapping
 
 from bley import __version__, systemd
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.control import keeping_old, pid_file, prepare_log, read_again, reloading, warn_of_notes
 from bley.ports import Clock, utc_now
 from bley.serving import Serving, keep_on
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 from bley.state_report import StateReport
 from bley.transaction import prepare
 from bley.web_place import WebPlace

@@ -7,17 +7,17 @@ from typing import Any
 
 from bley.actions import Actions
 from bley.checks.gather import Checks
-from bley.config_file import Configuration
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
 from bley.core.evidence import Check, Evidence
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Reason, rfc_sum
 from bley.core.steps import Step, finding_steps, shown_record, shown_request, shown_triplet, shown_verdict
-from bley.database import Database
 from bley.documents import instant_document, record_document
 from bley.ports import Clock, Store
 from bley.service import Service
+from bley.settings.database import Database
+from bley.settings.file import Configuration
 from bley.store.batched import BatchedStore
 from bley.store.memory import MemoryStore
 from bley.store.opening import open_engine

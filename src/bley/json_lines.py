@@ -32,7 +32,7 @@ from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.inherited import is_any
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules, bounded
-from bley.privacy import check_value
+from bley.settings.privacy_key import check_value
 
 __all__ = ["FormatError", "header", "line", "read_lines"]
 

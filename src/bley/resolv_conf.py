@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bley.core.errors import Fault
-from bley.setting_types import split_server
+from bley.settings.values import split_server
 
 __all__ = ["RESOLV_CONF", "SystemServers", "read_system_servers"]
 

@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Protocol
 
 from bley.actions import Actions
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.core.decision import Decision, KeptDecision
 from bley.core.evidence import Evidence
 from bley.core.greylist import Timing
@@ -14,6 +12,8 @@ from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
 from bley.core.triplet import TripletRules
 from bley.log import DecisionLog
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 
 __all__ = ["ChecksOfRules", "RuleSet", "make_rule_set"]
 

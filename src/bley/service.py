@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from bley.actions import DUNNO, Actions
 from bley.checks.dynamic import server_domain
-from bley.config_file import Configuration
 from bley.core.decision import Decision
 from bley.core.dnslists import Meaning
 from bley.core.errors import StoreError
@@ -24,6 +23,7 @@ from bley.known_mail import KnownMail
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
 from bley.rule_set import ChecksOfRules, RuleSet, make_rule_set
+from bley.settings.file import Configuration
 
 __all__ = ["Service"]
 

@@ -14,8 +14,6 @@ from bley.checks.helo import Us
 from bley.checks.list_report import report_lists
 from bley.checks.list_watch import ListWatch
 from bley.checks.spf import SpfChecker, running_evaluations
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.core.domains import load_suffixes
 from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.core.exemptions import Origin
@@ -28,6 +26,8 @@ from bley.resolv_conf import read_system_servers
 from bley.resolver import CaresResolver
 from bley.server import MAX_DESCRIPTORS, Server
 from bley.service import Service
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 from bley.state_report import StateReport
 from bley.store.batched import BatchedStore
 from bley.transaction import Prepared

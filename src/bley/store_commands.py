@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TextIO
 
-from bley.config_file import Configuration
 from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Record
 from bley.core.inherited import Inherited
@@ -17,6 +16,7 @@ from bley.core.wanted import Wanted
 from bley.interruption import InterruptedWorkError, Interruption
 from bley.json_lines import header, line
 from bley.predecessors.taking import Taking, open_own
+from bley.settings.file import Configuration
 from bley.store.engine import Engine
 from bley.store.key_claim import bring_key, confirm_key
 

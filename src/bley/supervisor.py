@@ -15,11 +15,11 @@ from pathlib import Path
 
 from bley import __version__, systemd
 from bley.channel import Assignment, ReportState
-from bley.config_file import Configuration
 from bley.control import keeping_old, log_faults, pid_file, prepare_log, read_again, reloading, warn_of_notes
 from bley.core.errors import Fault, SettingsError
 from bley.listening import WorkerSockets
 from bley.serving import keep_on
+from bley.settings.file import Configuration
 from bley.state_report import StateReport, merged
 from bley.transaction import prepare
 from bley.web_place import WebPlace

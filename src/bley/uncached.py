@@ -29,7 +29,7 @@ from dns.rdtypes.IN.AAAA import AAAA
 from bley.core.errors import ResolverError
 from bley.ports import MOST_RECORDS, ResourceRecord, RrType
 from bley.resolv_conf import read_system_servers
-from bley.setting_types import split_server
+from bley.settings.values import split_server
 
 __all__ = ["DnspythonResolver", "fetched"]
 

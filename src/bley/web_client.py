@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from bley.checks.list_report import ListReport
-from bley.config_file import Configuration
 from bley.core.errors import BleyError
+from bley.settings.file import Configuration
 
 __all__ = ["WebError", "ask_lists", "ask_web"]
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from bley.config_file import Configuration
 from bley.core.advice import Advice, advice
 from bley.core.evidence import Check
 from bley.core.greylist import Record, Standing, Status
@@ -23,6 +22,7 @@ from bley.core.steps import (
 )
 from bley.core.triplet import TripletRules
 from bley.documents import instant_document, record_document
+from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, Unfinished
 
 __all__ = ["Account", "Told", "why"]

@@ -14,12 +14,12 @@ import sys
 import uvloop
 
 from bley.channel import Answer, Assignment, Channel, Commit, Discard, Done, Question, Refused, Reload, ReportState
-from bley.config_file import Configuration
 from bley.control import prepare_log
 from bley.core.errors import Fault, SettingsError
 from bley.log_output import configure_log
 from bley.ports import utc_now
 from bley.serving import Serving
+from bley.settings.file import Configuration
 from bley.transaction import Prepared, prepare
 from bley.workers_metrics import remove_counts
 

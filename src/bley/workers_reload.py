@@ -10,8 +10,8 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from bley.channel import Commit, Discard, Question, Reload
-from bley.config_file import Configuration
 from bley.core.errors import Fault, SettingsError
+from bley.settings.file import Configuration
 from bley.worker_process import WorkerGoneError, WorkerProcess
 
 __all__ = ["prepare_workers", "switch_workers"]

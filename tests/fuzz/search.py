@@ -16,7 +16,7 @@ from bley.core.mail import Request, Triplet, parse_address
 from bley.core.policy import Reason
 from bley.core.search import DecisionQuery, Search
 from bley.core.triplet import TripletRules, bounded
-from bley.database import parse_database
+from bley.settings.database import parse_database
 from bley.store.opening import open_engine, open_history
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness

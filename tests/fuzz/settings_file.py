@@ -5,10 +5,10 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from bley.config import Settings, show
-from bley.config_file import Configuration, load
 from bley.core.errors import SettingsError
 from bley.core.list_syntax import hide_keys
+from bley.settings.file import Configuration, load
+from bley.settings.settings import Settings, show
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
 

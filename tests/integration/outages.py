@@ -22,7 +22,7 @@ from urllib.parse import quote
 from bley.core.greylist import Status
 from bley.core.mail import Request
 from bley.core.wire import encode_request
-from bley.database import parse_database
+from bley.settings.database import parse_database
 from bley.store.opening import open_engine
 from tests.integration.database_server import PASSWORD, wait_until
 from tests.integration.running_bley import WAIT_SECONDS, Bley

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from bley.database import Database, parse_database
+from bley.settings.database import Database, parse_database
 from bley.store.engine import Engine
 from bley.store.history import History
 from bley.store.opening import open_engine, open_history

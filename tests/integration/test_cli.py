@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from bley import __version__
-from bley.config import Settings
+from bley.settings.settings import Settings
 from tests.dns_server import DnsServer
 from tests.free_ports import free_port
 from tests.integration.running_bley import BLEY, Bley, request_options

@@ -16,9 +16,9 @@ import pytest
 
 from bley.core.greylist import Lifetimes, Record, Status
 from bley.core.mail import Triplet
-from bley.database import Database
 from bley.ports import utc_now
-from bley.privacy import PrivacyKey
+from bley.settings.database import Database
+from bley.settings.privacy_key import PrivacyKey
 from bley.store.opening import open_engine
 from tests.integration.outages import (
     ANSWERS,

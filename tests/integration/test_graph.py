@@ -17,7 +17,7 @@ from bley.core.evidence import Check, Fact, Finding
 from bley.core.mail import Request
 from bley.core.policy import Reason
 from bley.core.statistics import counted
-from bley.database import parse_database
+from bley.settings.database import parse_database
 from bley.store.engine import spread
 from bley.store.opening import open_engine
 from tests.free_ports import free_port

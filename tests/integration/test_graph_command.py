@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from bley.cli import main
 from bley.commands.graph import graph
 from bley.core.statistics import FOUND
-from bley.database import parse_database
+from bley.settings.database import parse_database
 from bley.store.engine import spread
 from bley.store.opening import open_engine
 from tests.fakes import NOON

@@ -21,7 +21,7 @@ from bley.core.periods import PERIODS
 from bley.core.policy import Reason
 from bley.core.search import DecisionQuery
 from bley.core.statistics import Count
-from bley.database import Database, parse_database
+from bley.settings.database import Database, parse_database
 from bley.store import batched, decisions
 from bley.store.batched import BatchedStore
 from bley.store.engine import Engine, Mark

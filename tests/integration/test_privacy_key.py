@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bley.core.errors import PrivacyKeyError
-from bley.database import parse_database
-from bley.privacy import PrivacyKey
+from bley.settings.database import parse_database
+from bley.settings.privacy_key import PrivacyKey
 from bley.store.key_claim import confirm_key
 from bley.store.opening import open_engine
 from tests.integration.running_bley import Bley, request_options

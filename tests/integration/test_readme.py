@@ -11,7 +11,7 @@ from bley.core.evidence import Check, Finding
 from bley.core.greylist import Record, Standing, Status
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
-from bley.database import Database, parse_database
+from bley.settings.database import Database, parse_database
 from bley.store.opening import open_engine
 from tests.dns_server import DnsServer
 from tests.integration.running_bley import Bley

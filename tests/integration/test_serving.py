@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from bley import cares, serving
-from bley.config_file import Configuration, load
 from bley.core.errors import Fault, SettingsError, StoreError
 from bley.ports import utc_now
 from bley.serving import Serving
+from bley.settings.file import Configuration, load
 from bley.store.engine import News
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from bley.core.greylist import Record, Status
 from bley.core.mail import Request
-from bley.database import parse_database
 from bley.ports import utc_now
+from bley.settings.database import parse_database
 from bley.store.opening import open_engine
 from tests.integration.database_server import wait_until
 from tests.integration.outages import GREYLISTED, PASSED, Peer, stranger

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bley.core.errors import StoreError
-from bley.database import parse_database
+from bley.settings.database import parse_database
 from bley.store.engine import News
 from bley.store.opening import open_engine
 from tests.integration.databases import MariadbServer, PostgresqlServer, RefusedError

@@ -9,7 +9,7 @@ import pytest
 
 from bley import worker_process
 from bley.channel import Assignment, Done
-from bley.config_file import load
+from bley.settings.file import load
 from bley.worker_process import WorkerGoneError, WorkerProcess
 
 _WRITING = """

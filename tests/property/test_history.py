@@ -15,7 +15,7 @@ from bley.core.decision import KeptDecision
 from bley.core.greylist import Lifetimes, Record
 from bley.core.mail import Triplet
 from bley.core.search import DecisionQuery, Search, StoredDecision
-from bley.database import parse_database
+from bley.settings.database import parse_database
 from bley.store.history import History
 from bley.store.opening import open_engine, open_history
 from bley.store.redis_history import RedisHistory

@@ -15,7 +15,6 @@ from bley.checks.dynamic import Kind, look_at
 from bley.checks.gather import Checks, check_request
 from bley.checks.helo import Us
 from bley.checks.list_watch import WatchedList
-from bley.config import Settings
 from bley.core.dnslists import parse_dns_lists
 from bley.core.errors import ResolverError
 from bley.core.evidence import CHECK_OF, RFC_CHECKS, Check, Evidence, Fact, Finding
@@ -24,6 +23,7 @@ from bley.core.list_health import ListState
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Judgement, Thresholds, judge, rfc_sum
 from bley.core.scores import BLEY2, DEFAULT, Scores, found
+from bley.settings.settings import Settings
 from tests.fakes import FakeClock, FakeResolver
 from tests.unit.checks.test_dynamic import FILES, names
 from tests.unit.checks.test_gather import FakeSpf

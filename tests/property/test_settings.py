@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bley.config import Settings, show
-from bley.config_file import load
 from bley.core.errors import SettingsError
+from bley.settings.file import load
+from bley.settings.settings import Settings, show
 
 _PLAIN = [
     *("pid_file", "log_file", "reject_msg", "greylist_header", "dbhost", "dbname", "dbpath", "dbuser", "dbtls_ca"),

@@ -6,10 +6,10 @@ import pytest
 
 from bley import __version__
 from bley.actions import Actions
-from bley.config import Settings
 from bley.core.decision import Decision
 from bley.core.mail import Request
 from bley.core.policy import Reason
+from bley.settings.settings import Settings
 from tests.fakes import NOON, FakeClock
 
 HOSTNAME = "mx.example.org"

@@ -14,8 +14,8 @@ from bley.core.greylist import Lifetimes, Sighting, Standing, Status
 from bley.core.mail import Request, Triplet, parse_address
 from bley.core.policy import Reason
 from bley.core.triplet import TripletRules
-from bley.database import Database, parse_database
 from bley.ports import utc_now
+from bley.settings.database import Database, parse_database
 from bley.store.engine import spread
 from bley.store.opening import open_engine
 

@@ -20,8 +20,8 @@ from bley.channel import (
     Reload,
     ReportState,
 )
-from bley.config_file import load
 from bley.core.errors import Fault
+from bley.settings.file import load
 from bley.state_report import StateReport
 
 CONFIGURATION = load()

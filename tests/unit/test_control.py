@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bley.config_file import Configuration, load
 from bley.control import keeping_old, pid_file, read_again
 from bley.core.errors import Fault, SettingsError
+from bley.settings.file import Configuration, load
 
 
 def _load(folder: Path, **settings: str) -> Configuration:

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from bley.checks.gather import Checks
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.connection import Connection
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.pacing import TICK_SECONDS
 from bley.service import Service
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 from bley.store.memory import MemoryStore
 from tests.fakes import FakeClock, FakeResolver
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bley.resolv_conf import read_system_servers
-from bley.setting_types import split_server
+from bley.settings.values import split_server
 
 
 def _file(folder: Path, content: bytes) -> Path:

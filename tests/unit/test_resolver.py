@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bley import resolv_conf
-from bley.config import Settings
 from bley.core.errors import SettingsError
 from bley.resolver import CaresResolver
-from bley.setting_types import split_server
+from bley.settings.settings import Settings
+from bley.settings.values import split_server
 
 _WITHIN = timedelta(seconds=2)
 _LIKE_A_SERVER = r"(1\.2\.3\.4|\[(::1|fe80::1|fec0::1)(%(lo|1|nope))?\]|fe80::1(%(lo|nope))?)(:[+_ 0-9]{0,9})?"

@@ -12,8 +12,6 @@ from ipaddress import IPv4Address
 import pytest
 
 from bley import service as service_module
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
@@ -23,6 +21,8 @@ from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
 from bley.pacing import TICK_SECONDS
 from bley.service import Service
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 from bley.store.memory import MemoryStore
 from bley.store.rows import decision_row
 from tests.counted import counted

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
 from bley.core.statistics import Count
-from bley.setting_types import parse_duration
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
+from bley.settings.values import parse_duration
 from bley.stats import gather, period_until_now, shown_delay
 from bley.store.history import span_of
 from tests.fakes import NOON, FakeHistory

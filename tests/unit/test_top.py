@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
-from bley.config_file import load
 from bley.core.periods import Period
 from bley.core.statistics import Count
+from bley.settings.file import load
 from bley.top import Top
 from tests.fakes import FakeHistory
 

@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
 from bley.core.search import StoredDecision
 from bley.core.sequel import Fate
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 from bley.why import why
 from tests.fakes import NOON, FakeHistory
 

@@ -7,8 +7,8 @@ import pytest
 
 from bley import workers_reload
 from bley.channel import Answer, Commit, Discard, Done, Question, Reload
-from bley.config_file import load
 from bley.core.errors import Fault, SettingsError
+from bley.settings.file import load
 from bley.worker_process import WorkerGoneError, WorkerProcess
 from bley.workers_reload import prepare_workers, switch_workers
 

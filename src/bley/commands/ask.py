@@ -10,10 +10,10 @@ import click
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import config_option, load_settings
 from bley.commands.request import request_options
-from bley.config import Settings
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.log import printable
+from bley.settings.settings import Settings
 
 __all__ = ["ask"]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from bley.commands.options import config_option, load_settings
-from bley.config import show
 from bley.core.escapes import shown_text
 from bley.resolv_conf import read_system_servers
+from bley.settings.settings import show
 
 __all__ = ["check_config"]
 

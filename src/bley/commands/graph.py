@@ -11,13 +11,13 @@ import click
 
 from bley.commands.ending import BleyCommand
 from bley.commands.options import config_option, load_settings
-from bley.config import Settings
 from bley.core.escapes import shown_text
 from bley.core.periods import Slot, slots
 from bley.durable_files import replace_file
 from bley.graph.charts import SHOWN, Chart, charts
 from bley.graph.page import page
 from bley.ports import utc_now
+from bley.settings.settings import Settings
 from bley.store.opening import open_history
 
 __all__ = ["graph"]

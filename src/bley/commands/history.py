@@ -9,8 +9,6 @@ import click
 
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.core.errors import StoreError
 from bley.core.periods import Period
 from bley.core.steps import shown_triplet
@@ -18,7 +16,9 @@ from bley.documents import print_document, print_steps
 from bley.list_commands import print_lists
 from bley.log import printable
 from bley.ports import utc_now
-from bley.setting_types import parse_duration
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
+from bley.settings.values import parse_duration
 from bley.stats import Statistics, gather, period_until_now
 from bley.store.history import History
 from bley.store.key_claim import confirm_key

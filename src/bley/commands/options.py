@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bley.config_file import Configuration, find_file, load
+from bley.settings.file import Configuration, find_file, load
 
 __all__ = [
     "WIRE_TEXT",

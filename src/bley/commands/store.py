@@ -18,7 +18,6 @@ from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
 from bley.core.wanted import Wanted
-from bley.database import Database, is_utf8, parse_database, read_password
 from bley.documents import print_document, record_document
 from bley.durable_files import replacing
 from bley.interruption import Interruption
@@ -29,6 +28,7 @@ from bley.predecessors.bley2 import read_bley2
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.postgrey import read_postgrey
 from bley.predecessors.sqlgrey import read_sqlgrey
+from bley.settings.database import Database, is_utf8, parse_database, read_password
 from bley.store.opening import open_sql
 from bley.store_commands import ImportCount, StoreCommands
 from bley.tables import print_table

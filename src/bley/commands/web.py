@@ -7,7 +7,7 @@ import click
 
 from bley.commands.ending import WrongInputError
 from bley.core.escapes import shown_text
-from bley.web_password import SHORTEST_PASSWORD, hash_password, write_password_hash
+from bley.settings.web_password import SHORTEST_PASSWORD, hash_password, write_password_hash
 
 __all__ = ["web_password"]
 

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
 
-from bley.config_file import Configuration
 from bley.core.greylist import Lifetimes, Record
 from bley.core.inherited import Inherited
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
-from bley.database import Database
 from bley.predecessors.bley2 import has_bley2, read_bley2
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE
+from bley.settings.database import Database
+from bley.settings.file import Configuration
 from bley.store.engine import Engine
 from bley.store.opening import open_engine, open_sql
 

@@ -26,7 +26,7 @@ from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.statistics import Count
 from bley.metrics import BATCH_SIZE, STORE_DOWN, STORE_DROPPED, STORE_PURGED
-from bley.privacy import PrivacyKey
+from bley.settings.privacy_key import PrivacyKey
 from bley.store.batch import Batch, Read, Write, end_at, tell, tell_all, waits_until
 from bley.store.decisions import Decisions, Lost
 from bley.store.engine import Engine, Mark, Marks, News, Purged

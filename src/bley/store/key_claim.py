@@ -3,7 +3,7 @@
 import asyncio
 
 from bley.core.errors import PrivacyKeyError
-from bley.privacy import PrivacyKey
+from bley.settings.privacy_key import PrivacyKey
 from bley.store.engine import Engine
 
 __all__ = ["bring_key", "confirm_key"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bley.core.errors import Fault, SettingsError, StoreError
-from bley.database import Database, DbType
+from bley.settings.database import Database, DbType
 from bley.store.dialects import Dialect, Mysql, Postgresql, Sqlite
 from bley.store.engine import ANSWER_SECONDS, Engine
 from bley.store.history import History

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from bley.core.errors import StoreError
 from bley.metrics import STORE_SECONDS
-from bley.privacy import PrivacyKey
+from bley.settings.privacy_key import PrivacyKey
 from bley.store.engine import Engine
 from bley.store.key_claim import bring_key, confirm_key
 

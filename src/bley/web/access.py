@@ -15,8 +15,8 @@ from ipaddress import IPv4Network, IPv6Network
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from bley.config_file import Configuration
 from bley.core.mail import Address, parse_address
+from bley.settings.file import Configuration
 from bley.web.password_gate import PasswordGate, TooManyAttemptsError
 
 __all__ = ["HEADERS", "OPEN_PATHS", "Access"]

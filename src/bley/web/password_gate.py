@@ -18,7 +18,7 @@ from ipaddress import IPv6Address, ip_network
 
 from bley.core.errors import BleyError
 from bley.core.mail import Address
-from bley.web_password import PasswordHash
+from bley.settings.web_password import PasswordHash
 
 __all__ = ["PasswordGate", "TooManyAttemptsError"]
 

@@ -7,9 +7,9 @@ import ssl
 from aiohttp import web
 from prometheus_client.registry import Collector
 
-from bley.config_file import Configuration
 from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
+from bley.settings.file import Configuration
 from bley.web import health, lists, metrics
 from bley.web.access import Access
 from bley.web.connections import LIMITS, Accepting, Connections, is_own_fault

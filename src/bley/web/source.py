@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from bley.config_file import Configuration
 from bley.core.errors import StoreError
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
@@ -13,8 +12,9 @@ from bley.core.periods import Period
 from bley.core.search import DecisionQuery, StoredDecision
 from bley.core.sequel import Sequel, places, places_of_any, record_of, sequel, waited_query
 from bley.core.statistics import Count
-from bley.database import Database
 from bley.ports import Clock, utc_now
+from bley.settings.database import Database
+from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, Unfinished, Waiting
 from bley.store.opening import open_history
 from bley.web.asked import AskedDecisions

@@ -3,9 +3,9 @@
 import ssl
 from pathlib import Path
 
-from bley.config_file import Configuration
 from bley.core.errors import Fault, SettingsError
 from bley.operator_files import read_text
+from bley.settings.file import Configuration
 
 __all__ = ["Certificate", "certificate_of"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from bley.config import Settings
-from bley.config_file import Configuration
 from bley.core.exemptions import ClientExemptions, MailExemptions
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 from bley.web_place import WebPlace
 from tests.fakes import FakeBley
 

@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bley.config import Settings
-from bley.config_file import Configuration, load
 from bley.core.mail import Address
+from bley.settings.file import Configuration, load
+from bley.settings.settings import Settings
 from bley.web import access
 from bley.web.access import HEADERS, OPEN_PATHS, Access
 from bley.web.password_gate import PasswordGate, TooManyAttemptsError

@@ -18,7 +18,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.statistics import Count
 from bley.metrics import REGISTRY
-from bley.privacy import PrivacyKey
+from bley.settings.privacy_key import PrivacyKey
 from bley.store import batched
 from bley.store import decisions as decisions_module
 from bley.store.batched import BatchedStore

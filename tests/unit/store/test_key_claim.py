@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bley.core.errors import PrivacyKeyError
-from bley.privacy import PrivacyKey, load_key, read_key
+from bley.settings.privacy_key import PrivacyKey, load_key, read_key
 from bley.store.key_claim import bring_key, confirm_key
 
 

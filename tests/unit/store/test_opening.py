@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bley.core.errors import SettingsError
-from bley.database import Database, parse_database
+from bley.settings.database import Database, parse_database
 from bley.store.engine import Engine
 from bley.store.opening import open_engine, open_sql
 from bley.store.redis import RedisEngine

@@ -24,7 +24,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.statistics import Count
 from bley.core.triplet import ANY
-from bley.database import Database
+from bley.settings.database import Database
 from bley.store.engine import MARK_LIFETIME, Engine, Mark, Marks, News, Purged
 from bley.store.opening import open_engine
 from bley.store.rows import decision_row, microseconds

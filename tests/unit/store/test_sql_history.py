@@ -15,7 +15,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.search import DecisionQuery, Search
 from bley.core.triplet import TripletRules
-from bley.database import parse_database
+from bley.settings.database import parse_database
 from bley.store.dialects import Sqlite
 from bley.store.history import Unfinished
 from bley.store.opening import open_engine

@@ -14,7 +14,7 @@ import pytest
 from bley.core.errors import StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.mail import Triplet
-from bley.database import Database
+from bley.settings.database import Database
 from bley.store.engine import Engine
 from bley.store.opening import open_engine
 from bley.store.sqlite_file import open_sqlite, sqlite_uri

@@ -8,9 +8,9 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from bley.checks.list_report import ListReport
-from bley.config_file import load
 from bley.core.mail import Triplet
 from bley.core.search import StoredDecision
+from bley.settings.file import load
 from bley.web.downloads import Downloads
 from bley.web.pages import Pages
 from bley.web.source import Source

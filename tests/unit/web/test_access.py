@@ -5,8 +5,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.config import Settings
-from bley.config_file import load
+from bley.settings.file import load
+from bley.settings.settings import Settings
 from bley.web.access import Access
 from tests.unit.web.test_password_gate import cheap_hash
 

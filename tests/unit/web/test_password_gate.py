@@ -11,8 +11,8 @@ from ipaddress import ip_address
 import pytest
 
 from bley.core.mail import Address
+from bley.settings.web_password import PasswordHash
 from bley.web.password_gate import PasswordGate, TooManyAttemptsError
-from bley.web_password import PasswordHash
 
 pytestmark = pytest.mark.leaps
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bley.core.errors import SettingsError
-from bley.web_password import (
+from bley.settings.web_password import (
     PasswordHash,
     hash_password,
     parse_password_hash,

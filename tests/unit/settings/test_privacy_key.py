@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bley.core.errors import SettingsError
-from bley.privacy import PrivacyKey, check_value, load_key, read_key
+from bley.settings.privacy_key import PrivacyKey, check_value, load_key, read_key
 
 _HEX = "00112233445566778899aabbccddeeff" * 2
 

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bley import config_file, operator_files
-from bley.config import Settings, show
-from bley.config_file import find_file, load
+from bley import operator_files
 from bley.core.advice import ListFile, ListFiles
 from bley.core.dnslists import parse_dns_lists
 from bley.core.errors import SettingsError
-from bley.web_password import PasswordHash, hash_password, write_password_hash
+from bley.settings import file as config_file
+from bley.settings.file import find_file, load
+from bley.settings.settings import Settings, show
+from bley.settings.web_password import PasswordHash, hash_password, write_password_hash
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 KEY = "AbcdefghiJ0123456789klmnoP"  # of a customer of Spamhaus
 SOMEWHERE = ip_address("203.0.113.99")
 

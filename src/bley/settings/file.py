@@ -12,16 +12,16 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bley.config import Settings
 from bley.core.advice import ListFile, ListFiles
 from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions import ClientExemptions, MailExemptions, Origin, read_clients, read_mail_addresses
 from bley.core.list_syntax import hide_keys
 from bley.core.triplet import TripletRules
-from bley.database import hide_password, is_utf8, read_password
 from bley.operator_files import read_text
-from bley.privacy import PrivacyKey, load_key
-from bley.web_password import PasswordHash, read_password_hash
+from bley.settings.database import hide_password, is_utf8, read_password
+from bley.settings.privacy_key import PrivacyKey, load_key
+from bley.settings.settings import Settings
+from bley.settings.web_password import PasswordHash, read_password_hash
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
 

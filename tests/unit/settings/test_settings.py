@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bley.config import Settings, show
 from bley.core.dnslists import parse_dns_lists, understand
 from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
 from bley.core.scores import DEFAULT
 from bley.core.triplet import TripletRules
-from bley.database import Database, parse_database
-from bley.setting_types import parse_duration
+from bley.settings.database import Database, parse_database
+from bley.settings.settings import Settings, show
+from bley.settings.values import parse_duration
 
 
 def _value(key: str, text: str) -> object:

@@ -18,8 +18,8 @@ from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
 from bley.core.scores import DEFAULT
 from bley.core.triplet import GreylistBy, TripletRules
-from bley.database import DEFAULT_PORTS, Database, DbType, Tls, hide_password, parse_database
-from bley.setting_types import (
+from bley.settings.database import DEFAULT_PORTS, Database, DbType, Tls, hide_password, parse_database
+from bley.settings.values import (
     Boolean,
     Days,
     DnsLists,

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from bley.database import Database, Tls, hide_password, parse_database
+from bley.settings.database import Database, Tls, hide_password, parse_database
 
 SECRET = "geheim{}wort"
 SIGNS = ["@", ":", "/", "#", "?", "&", "=", " ", ",", "%", "+", "[", "]", "\\", "://", "//", "@@", "ü", "\n", "\n  "]
