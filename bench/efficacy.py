@@ -31,7 +31,7 @@ from bley.core.greylist import Status
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Reason, Thresholds, judge
 from bley.core.scores import BLEY2, Scores, parse_scores
-from bley.log import printable
+from bley.log.decision_line import printable
 
 LABELS = ("ham", "spam")
 ATTRIBUTES = ("client_address", "client_name", "helo_name", "sender", "recipient")

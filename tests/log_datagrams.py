@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from bley.log_sockets import Journal, Syslog
+from bley.log.sockets import Journal, Syslog
 
 INFO = {"PRIORITY": "6", "SYSLOG_FACILITY": "2", "SYSLOG_IDENTIFIER": "bley"}
 

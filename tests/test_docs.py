@@ -21,7 +21,7 @@ from bley.settings.file import load
 from bley.settings.settings import Settings, show
 from tests.log_datagrams import journal_fields
 from tests.shown_metrics import shown_metrics
-from tests.unit.test_log import DEFERRAL, listed, listings, written
+from tests.unit.log.test_decision_line import DEFERRAL, listed, listings, written
 
 PROJECT = Path(__file__).parent.parent
 SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()
@@ -185,7 +185,7 @@ _OPERATORS_OWN = (
         "why.py",
         "stats.py",
         "worker_process.py",
-        "log_sinks.py",
+        "log/files.py",
         "operator_files.py",
         "web/chart.py",
         "core/scores.py",

@@ -13,7 +13,7 @@ import click
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.core.steps import Step
-from bley.log import printable
+from bley.log.decision_line import printable
 
 __all__ = ["instant_document", "print_document", "print_steps", "record_document"]
 

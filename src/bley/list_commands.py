@@ -13,7 +13,7 @@ from bley.core.dnslists import DnsList, parse_dns_lists
 from bley.core.errors import BleyError
 from bley.core.known_lists import shown_zone
 from bley.documents import print_document
-from bley.log import printable
+from bley.log.decision_line import printable
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.tables import print_table

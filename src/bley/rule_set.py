@@ -11,7 +11,7 @@ from bley.core.greylist import Timing
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
 from bley.core.triplet import TripletRules
-from bley.log import DecisionLog
+from bley.log.decision_line import DecisionLog
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 

@@ -19,7 +19,7 @@ from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.core.exemptions import Origin
 from bley.core.expressions import SEARCH_SECONDS
 from bley.core.quantity import quantity
-from bley.log import printable
+from bley.log.decision_line import printable
 from bley.ports import Clock
 from bley.predecessors.taking import open_own
 from bley.resolv_conf import read_system_servers

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bley.log import printable
+from bley.log.decision_line import printable
 
 __all__ = ["print_table"]
 

@@ -15,7 +15,7 @@ from bley.checks.list_words import shown_state
 from bley.core.search import StoredDecision
 from bley.core.statistics import Figures
 from bley.core.steps import shown_instant
-from bley.log import printable
+from bley.log.decision_line import printable
 
 __all__ = ["COUNTED_MINUTES", "Picture", "RateOf", "draw"]
 

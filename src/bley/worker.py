@@ -16,7 +16,7 @@ import uvloop
 from bley.channel import Answer, Assignment, Channel, Commit, Discard, Done, Question, Refused, Reload, ReportState
 from bley.control import prepare_log
 from bley.core.errors import Fault, SettingsError
-from bley.log_output import configure_log
+from bley.log.output import configure_log
 from bley.ports import utc_now
 from bley.serving import Serving
 from bley.settings.file import Configuration

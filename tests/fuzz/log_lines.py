@@ -9,12 +9,12 @@ from bley.core.evidence import Check, Finding
 from bley.core.greylist import Standing
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from bley.log import line_of
+from bley.log.decision_line import line_of
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
 from tests.log_datagrams import journal_fields, syslog_datagram
 from tests.step_time import in_time
-from tests.unit.test_log import known_written, stored, written
+from tests.unit.log.test_decision_line import known_written, stored, written
 
 _LONGEST = 2000
 _FROM_WIRE = ("client_name", "client_address", "sender", "recipient", "instance", "queue_id")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bley import log_sockets
-from bley.log import DecisionLog
-from bley.log_output import configure_log
+from bley.log import sockets as log_sockets
+from bley.log.decision_line import DecisionLog
+from bley.log.output import configure_log
 from tests.free_ports import free_port
 from tests.integration.journald import Journal, in_its_own_world, running_journald
 from tests.integration.running_bley import BLEY, Bley, request_options
 from tests.integration.servers import end_group, start_group
-from tests.unit.test_log import DEFERRAL, listed
-from tests.unit.test_log_output import clean_logger
+from tests.unit.log.test_decision_line import DEFERRAL, listed
+from tests.unit.log.test_output import clean_logger
 
 
 @pytest.fixture(scope="module", name="journal")

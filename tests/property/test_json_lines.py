@@ -12,7 +12,7 @@ from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
 from bley.json_lines import header, line, read_lines
-from bley.log import DecisionLog
+from bley.log.decision_line import DecisionLog
 from tests.unit.core.test_wire import parse_all
 
 KEYS = (b"", b"k" * 32)

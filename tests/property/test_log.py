@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from bley.core.decision import Decision
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from bley.log import line_of
+from bley.log.decision_line import line_of
 from tests.log_datagrams import journal_fields, syslog_datagram
-from tests.unit.test_log import known_written, listed, listings, stored, written
+from tests.unit.log.test_decision_line import known_written, listed, listings, stored, written
 
 # No surrogates: what comes from the wire is UTF-8, and bytes that are not are written out by then.
 values = st.text(st.characters(codec="utf-8")) | st.sampled_from(

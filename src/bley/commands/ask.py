@@ -12,7 +12,7 @@ from bley.commands.options import config_option, load_settings
 from bley.commands.request import request_options
 from bley.core.mail import Request
 from bley.core.wire import encode_request
-from bley.log import printable
+from bley.log.decision_line import printable
 from bley.settings.settings import Settings
 
 __all__ = ["ask"]

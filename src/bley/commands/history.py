@@ -14,7 +14,7 @@ from bley.core.periods import Period
 from bley.core.steps import shown_triplet
 from bley.documents import print_document, print_steps
 from bley.list_commands import print_lists
-from bley.log import printable
+from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings

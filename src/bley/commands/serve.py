@@ -12,7 +12,7 @@ from bley.commands.ending import EXIT_WRONG_SETTINGS
 from bley.commands.options import config_option, serving_options
 from bley.control import block_reloads
 from bley.daemon import Daemon
-from bley.log_output import configure_log
+from bley.log.output import configure_log
 from bley.settings.file import Configuration, find_file, load
 from bley.supervisor import Supervisor
 

@@ -22,7 +22,7 @@ from bley.documents import print_document, record_document
 from bley.durable_files import replacing
 from bley.interruption import Interruption
 from bley.json_lines import FormatError, read_lines
-from bley.log import printable
+from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.predecessors.bley2 import read_bley2
 from bley.predecessors.errors import PredecessorError

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bley.core.search import StoredDecision
-from bley.log import line_of
+from bley.log.decision_line import line_of
 from bley.web.condition import ListPart
 from bley.web.tables import Cell, Table
 from bley.web.views import SERIES, Overview, ReasonRow, WaitingRow

@@ -13,7 +13,7 @@ from bley.core.errors import StoreError
 from bley.core.quantity import quantity
 from bley.core.search import StoredDecision
 from bley.core.sequel import shown_seconds
-from bley.log import line_of
+from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.asked import asked_decisions, asked_period
 from bley.web.condition import condition

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from bley import log_sockets
 from bley.core.decision import Decision
 from bley.core.errors import SettingsError
 from bley.core.evidence import Check, Finding
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from bley.log import DecisionLog
-from bley.log_output import configure_log
+from bley.log import sockets as log_sockets
+from bley.log.decision_line import DecisionLog
+from bley.log.output import configure_log
 from bley.metrics import REGISTRY
 from tests.fakes import raw
 from tests.log_datagrams import INFO, parsed
-from tests.unit.test_log import DEFERRAL, listed
-from tests.unit.test_log_output import clean_logger
+from tests.unit.log.test_decision_line import DEFERRAL, listed
+from tests.unit.log.test_output import clean_logger
 
 WHO = {
     "BLEY_CLIENT_NAME": "unknown",

@@ -16,7 +16,7 @@ from bley.core.greylist import Standing
 from bley.core.mail import RawRequest, Request
 from bley.core.policy import Reason
 from bley.core.search import StoredDecision
-from bley.log import DecisionLog, line_of, printable
+from bley.log.decision_line import DecisionLog, line_of, printable
 from tests.fakes import NOON
 
 REQUEST = Request(client_address="192.0.2.1", client_name="unknown", sender="a@example.com", recipient="b@example.org")

@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bley.core.errors import Fault, SettingsError
 from bley.core.quantity import quantity
-from bley.log_sinks import File, Sink, standard_output
-from bley.log_sockets import Journal, Syslog
+from bley.log.files import File, Sink, standard_output
+from bley.log.sockets import Journal, Syslog
 from bley.metrics import LOG_DROPPED
 from bley.pacing import Pacer
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bley import log_sockets
 from bley.core.errors import SettingsError
-from bley.log_output import configure_log
-from tests.unit.test_log_output import clean_logger
+from bley.log import sockets as log_sockets
+from bley.log.output import configure_log
+from tests.unit.log.test_output import clean_logger
 
 
 @pytest.fixture(name="logger")
@@ -130,7 +130,7 @@ def test_lines_of_different_processes_are_not_torn(length: int) -> None:
 
 WRITING = """
 import asyncio, logging, sys
-from bley.log_output import configure_log
+from bley.log.output import configure_log
 async def write():
     configure_log("-", logging.INFO)
     for each in range(2000):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bley import log_sinks
+from bley.log import files as log_sinks
 
 
 class TestSharedOutput:

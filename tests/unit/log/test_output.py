@@ -14,15 +14,15 @@ from typing import BinaryIO
 
 import pytest
 
-from bley import log_output
 from bley.core.decision import Decision
 from bley.core.errors import SettingsError
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from bley.log import DecisionLog
-from bley.log_output import configure_log
+from bley.log import output as log_output
+from bley.log.decision_line import DecisionLog
+from bley.log.output import configure_log
 from bley.metrics import REGISTRY
-from tests.unit.test_log_sinks import file_limit
+from tests.unit.log.test_files import file_limit
 
 pytestmark = pytest.mark.leaps
 
@@ -80,10 +80,10 @@ def test_log_to_a_file_that_is_rotated(logger: logging.Logger, tmp_path: Path) -
     file = tmp_path / "bley.log"
     configure_log(str(file), logging.INFO)
     logger.info("hello")
-    file.rename(tmp_path / "bley.log.1")
+    file.rename(tmp_path / "bley.log.decision_line.1")
     logger.info("hello")
     assert LINE.fullmatch(file.read_text(encoding="utf-8"))
-    assert LINE.fullmatch((tmp_path / "bley.log.1").read_text(encoding="utf-8"))
+    assert LINE.fullmatch((tmp_path / "bley.log.decision_line.1").read_text(encoding="utf-8"))
 
 
 @pytest.mark.usefixtures("_tokyo")

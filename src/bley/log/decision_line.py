@@ -20,7 +20,7 @@ from bley.core.greylist import Standing
 from bley.core.mail import RawRequest, Request
 from bley.core.policy import Reason
 from bley.core.search import StoredDecision
-from bley.log_output import log_output
+from bley.log.output import log_output
 
 __all__ = ["DecisionLog", "line_of", "printable"]
 
