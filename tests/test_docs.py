@@ -178,7 +178,7 @@ _OPERATORS_OWN = (
         "graph/",
         "settings/settings.py",
         "settings/values.py",
-        "resolv_conf.py",
+        "dns/resolv_conf.py",
         "settings/web_password.py",
     ),
     *(
@@ -195,7 +195,7 @@ _OPERATORS_OWN = (
 """Modules whose bounds hold for what the operator writes or asks for."""
 
 _NO_BOUNDS = {
-    "bley.cares._LONGEST_NAME_BYTES": "an estimate",
+    "bley.dns.c_ares._LONGEST_NAME_BYTES": "an estimate",
     "bley.checks.spf_scope._LONGEST_SECONDS": "a time",
     "bley.core.greylist.MAX_ATTEMPTS": "a number",
     "bley.core.triplet._LONGEST_CHARACTER": "a fact",

@@ -12,12 +12,12 @@ from bley.checks.self_test import self_test
 from bley.core.dnslists import DnsList, parse_dns_lists
 from bley.core.errors import BleyError
 from bley.core.known_lists import shown_zone
+from bley.dns.uncached import DnspythonResolver
 from bley.documents import print_document
 from bley.log.decision_line import printable
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.tables import print_table
-from bley.uncached import DnspythonResolver
 from bley.web_client import WebError, ask_lists
 
 __all__ = ["ListsError", "print_lists", "show_lists", "test_lists"]

@@ -19,11 +19,12 @@ from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.core.exemptions import Origin
 from bley.core.expressions import SEARCH_SECONDS
 from bley.core.quantity import quantity
+from bley.dns.resolv_conf import read_system_servers
+from bley.dns.resolver import CaresResolver
+from bley.dns.uncached import DnspythonResolver
 from bley.log.decision_line import printable
 from bley.ports import Clock
 from bley.predecessors.taking import open_own
-from bley.resolv_conf import read_system_servers
-from bley.resolver import CaresResolver
 from bley.server import MAX_DESCRIPTORS, Server
 from bley.service import Service
 from bley.settings.file import Configuration
@@ -31,7 +32,6 @@ from bley.settings.settings import Settings
 from bley.state_report import StateReport
 from bley.store.batched import BatchedStore
 from bley.transaction import Prepared
-from bley.uncached import DnspythonResolver
 
 __all__ = ["Dns", "Serving"]
 

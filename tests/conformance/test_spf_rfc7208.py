@@ -16,7 +16,7 @@ import yaml
 from bley.checks.spf import SpfChecker
 from bley.core.errors import ResolverError
 from bley.core.mail import Request, parse_address
-from bley.resolver import CaresResolver
+from bley.dns.resolver import CaresResolver
 from tests.conformance.fetch_spf_suite import FetchError, fetch
 from tests.dns_server import DnsServer, Entry, Rcode
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bley import cares, serving
+from bley import serving
 from bley.core.errors import Fault, SettingsError, StoreError
+from bley.dns import c_ares as cares
 from bley.ports import utc_now
 from bley.serving import Serving
 from bley.settings.file import Configuration, load

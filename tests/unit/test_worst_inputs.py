@@ -7,7 +7,6 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.cares import ascii_name
 from bley.checks.dynamic import check_dynamic, look_at, server_domain
 from bley.checks.gather import check_request
 from bley.checks.helo import Us
@@ -16,6 +15,7 @@ from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.mail import Request, parse_address
 from bley.core.triplet import TripletRules, bounded
 from bley.core.wire import MAX_REQUEST_BYTES
+from bley.dns.c_ares import ascii_name
 from tests.step_time import Steps, run_in_time
 
 _IPV4, _IPV6 = ip_address("192.0.2.1"), ip_address("2001:db8::1")

@@ -6,7 +6,7 @@ import click
 
 from bley.commands.options import config_option, load_settings
 from bley.core.escapes import shown_text
-from bley.resolv_conf import read_system_servers
+from bley.dns.resolv_conf import read_system_servers
 from bley.settings.settings import show
 
 __all__ = ["check_config"]

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
-from bley.cares import CaresChannel, Outcome, RefusedNameError, ascii_name
 from bley.core.errors import ResolverError
+from bley.dns.c_ares import CaresChannel, Outcome, RefusedNameError, ascii_name
+from bley.dns.resolv_conf import read_system_servers
+from bley.dns.uncached import DnspythonResolver, fetched
 from bley.ports import ResourceRecord, RrType
-from bley.resolv_conf import read_system_servers
-from bley.uncached import DnspythonResolver, fetched
 
 __all__ = ["CaresResolver"]
 

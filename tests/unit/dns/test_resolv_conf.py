@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bley.resolv_conf import read_system_servers
+from bley.dns.resolv_conf import read_system_servers
 from bley.settings.values import split_server
 
 

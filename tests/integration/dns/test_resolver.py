@@ -22,11 +22,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bley import cares as cares_module
-from bley import resolver as resolver_module
 from bley.core.errors import ResolverError
+from bley.dns import c_ares as cares_module
+from bley.dns import resolver as resolver_module
+from bley.dns.resolver import CaresResolver
 from bley.ports import ResourceRecord, RrType
-from bley.resolver import CaresResolver
 from tests.dns_server import SILENT, Delay, DnsServer, Rcode, Truncated, Zone
 from tests.fakes import Data
 

@@ -27,8 +27,8 @@ from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 
 from bley.core.errors import ResolverError
+from bley.dns.resolv_conf import read_system_servers
 from bley.ports import MOST_RECORDS, ResourceRecord, RrType
-from bley.resolv_conf import read_system_servers
 from bley.settings.values import split_server
 
 __all__ = ["DnspythonResolver", "fetched"]

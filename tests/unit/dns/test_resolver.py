@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bley import resolv_conf
 from bley.core.errors import SettingsError
-from bley.resolver import CaresResolver
+from bley.dns import resolv_conf
+from bley.dns.resolver import CaresResolver
 from bley.settings.settings import Settings
 from bley.settings.values import split_server
 

@@ -12,8 +12,8 @@ import dns.rcode
 import pytest
 
 from bley.core.errors import ResolverError
+from bley.dns.uncached import DnspythonResolver
 from bley.ports import ResourceRecord, RrType
-from bley.uncached import DnspythonResolver
 from tests.dns_server import SILENT, DnsServer, Rcode, Truncated, Zone
 from tests.fakes import Data
 
