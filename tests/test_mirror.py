@@ -23,7 +23,7 @@ TESTED_IN = {
     "commands/serve": "integration/test_daemon",
     "commands/store": "integration/test_import",
     "commands/web": "integration/test_web_access",
-    "connection": "integration/test_server",
+    "server/connection": "integration/server/test_listeners",
     "explain": "integration/test_cli",
     "predecessors/errors": "unit/predecessors/test_bley2",
     "predecessors/postgrey": "integration/test_predecessors",

@@ -25,7 +25,7 @@ from bley.dns.uncached import DnspythonResolver
 from bley.log.decision_line import printable
 from bley.ports import Clock
 from bley.predecessors.taking import open_own
-from bley.server import MAX_DESCRIPTORS, Server
+from bley.server.listeners import MAX_DESCRIPTORS, Server
 from bley.service import Service
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings

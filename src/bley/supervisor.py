@@ -17,7 +17,7 @@ from bley import __version__, systemd
 from bley.channel import Assignment, ReportState
 from bley.control import keeping_old, log_faults, pid_file, prepare_log, read_again, reloading, warn_of_notes
 from bley.core.errors import Fault, SettingsError
-from bley.listening import WorkerSockets
+from bley.server.sockets import WorkerSockets
 from bley.serving import keep_on
 from bley.settings.file import Configuration
 from bley.state_report import StateReport, merged

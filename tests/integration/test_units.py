@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bley.commands.ending import EXIT_WRONG_SETTINGS
-from bley.server import MAX_DESCRIPTORS
+from bley.server.listeners import MAX_DESCRIPTORS
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 UNITS = sorted(path.name for path in CONTRIB.iterdir() if path.suffix in (".service", ".timer", ".socket"))

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bley.checks.gather import Checks
-from bley.connection import Connection
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.pacing import TICK_SECONDS
+from bley.server.connection import Connection
 from bley.service import Service
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings

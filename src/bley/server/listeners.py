@@ -7,10 +7,10 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from bley.connection import Connection, Service
 from bley.core.errors import SettingsError
-from bley.listening import BACKLOG, in_words, naming, unix_socket
 from bley.metrics import ACCEPTED, CLOSED
+from bley.server.connection import Connection, Service
+from bley.server.sockets import BACKLOG, in_words, naming, unix_socket
 
 __all__ = ["Server"]
 

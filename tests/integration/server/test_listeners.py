@@ -19,13 +19,13 @@ from typing import Any, Self, TypeVar
 import pytest
 import uvloop
 
-from bley import connection
-from bley import server as server_module
-from bley.connection import IDLE_SECONDS, MAX_BURST, REQUEST_MOST, REQUEST_SECONDS
 from bley.core.errors import SettingsError
 from bley.core.mail import Action, RawRequest, Request
 from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES
-from bley.server import Server
+from bley.server import connection
+from bley.server import listeners as server_module
+from bley.server.connection import IDLE_SECONDS, MAX_BURST, REQUEST_MOST, REQUEST_SECONDS
+from bley.server.listeners import Server
 from tests.counted import counted
 
 _PATIENCE_SECONDS = 15.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bley.core.errors import SettingsError
-from bley.listening import WorkerSockets
+from bley.server.sockets import WorkerSockets
 
 MODE = 0o660
 

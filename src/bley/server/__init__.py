@@ -1,0 +1,1 @@
+"""Postfix and Exim come in here: listening sockets and their connections."""
