@@ -28,7 +28,7 @@ TESTED_IN = {
     "predecessors/errors": "unit/predecessors/test_bley2",
     "predecessors/postgrey": "integration/test_predecessors",
     "predecessors/taking": "integration/test_import",
-    "rule_set": "unit/test_service",
+    "service/rule_set": "unit/service/test_service",
     "settings/values": "unit/settings/test_settings",
     "store/batch": "unit/store/test_batched",
     "store/dialects": "integration/test_engine_contract",

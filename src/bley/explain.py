@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from bley.actions import Actions
 from bley.checks.gather import Checks
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
@@ -15,7 +14,8 @@ from bley.core.policy import Reason, rfc_sum
 from bley.core.steps import Step, finding_steps, shown_record, shown_request, shown_triplet, shown_verdict
 from bley.documents import instant_document, record_document
 from bley.ports import Clock, Store
-from bley.service import Service
+from bley.service.actions import Actions
+from bley.service.service import Service
 from bley.settings.database import Database
 from bley.settings.file import Configuration
 from bley.store.batched import BatchedStore

@@ -26,7 +26,7 @@ from bley.log.decision_line import printable
 from bley.ports import Clock
 from bley.predecessors.taking import open_own
 from bley.server.listeners import MAX_DESCRIPTORS, Server
-from bley.service import Service
+from bley.service.service import Service
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.state_report import StateReport

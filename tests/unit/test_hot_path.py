@@ -13,7 +13,7 @@ from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.pacing import TICK_SECONDS
 from bley.server.connection import Connection
-from bley.service import Service
+from bley.service.service import Service
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.store.memory import MemoryStore

@@ -19,11 +19,11 @@ import time
 from collections.abc import Coroutine
 from typing import Protocol, cast
 
-from bley.actions import DUNNO
 from bley.core.errors import Breach, ProtocolError
 from bley.core.mail import Action, RawRequest
 from bley.core.wire import MAX_REQUEST_BYTES, RequestParser, encode_action
 from bley.metrics import CLOSED, PROTOCOL_ERRORS, observe_answer_from_memory
+from bley.service.actions import DUNNO
 
 __all__ = ["Connection", "Host", "Service"]
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from bley.core.mail import RawRequest
-from bley.known_mail import KnownMail
+from bley.service.known_mail import KnownMail
 from tests.fakes import NOON
 
 

@@ -11,7 +11,6 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from bley import service as service_module
 from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
@@ -20,7 +19,8 @@ from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
 from bley.pacing import TICK_SECONDS
-from bley.service import Service
+from bley.service import service as service_module
+from bley.service.service import Service
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.store.memory import MemoryStore

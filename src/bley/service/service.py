@@ -7,7 +7,6 @@ from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from bley.actions import DUNNO, Actions
 from bley.checks.dynamic import server_domain
 from bley.core.decision import Decision
 from bley.core.dnslists import Meaning
@@ -19,10 +18,11 @@ from bley.core.mail import Action, Address, RawRequest, Request, Triplet, parse_
 from bley.core.policy import Reason, judge
 from bley.core.recent import Recent
 from bley.core.triplet import ANY, any_sender_like
-from bley.known_mail import KnownMail
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
-from bley.rule_set import ChecksOfRules, RuleSet, make_rule_set
+from bley.service.actions import DUNNO, Actions
+from bley.service.known_mail import KnownMail
+from bley.service.rule_set import ChecksOfRules, RuleSet, make_rule_set
 from bley.settings.file import Configuration
 
 __all__ = ["Service"]

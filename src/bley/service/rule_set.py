@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from bley.actions import Actions
 from bley.core.decision import Decision, KeptDecision
 from bley.core.evidence import Evidence
 from bley.core.greylist import Timing
@@ -12,6 +11,7 @@ from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
 from bley.core.triplet import TripletRules
 from bley.log.decision_line import DecisionLog
+from bley.service.actions import Actions
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 

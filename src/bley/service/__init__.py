@@ -1,0 +1,1 @@
+"""One request: the nine steps from a request to its answer."""
