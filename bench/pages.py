@@ -14,11 +14,11 @@ import sqlalchemy as sa
 
 from bley.core.periods import PERIODS
 from bley.core.search import DecisionQuery, StoredDecision
+from bley.daemon.web_listener import WebPlace
 from bley.settings.database import parse_database
 from bley.settings.file import load
 from bley.state_report import StateReport
 from bley.store.opening import open_history
-from bley.web_place import WebPlace
 
 _TIMES = 3
 

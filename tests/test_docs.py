@@ -184,7 +184,7 @@ _OPERATORS_OWN = (
     *(
         "why.py",
         "stats.py",
-        "worker_process.py",
+        "daemon/worker_process.py",
         "log/files.py",
         "operator_files.py",
         "web/chart.py",

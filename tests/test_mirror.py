@@ -20,7 +20,7 @@ TESTED_IN = {
     "commands/lists": "integration/test_list_commands",
     "commands/options": "integration/test_cli",
     "commands/request": "integration/test_cli",
-    "commands/serve": "integration/test_daemon",
+    "commands/serve": "integration/daemon/test_daemon",
     "commands/store": "integration/test_import",
     "commands/web": "integration/test_web_access",
     "server/connection": "integration/server/test_listeners",
@@ -40,7 +40,7 @@ TESTED_IN = {
     "store/sql_statements": "integration/test_engine_contract",
     "store/turns": "unit/store/test_batched",
     "store_commands": "integration/test_import",
-    "supervisor": "integration/test_workers",
+    "daemon/supervisor": "integration/test_workers",
     "web/downloads": "unit/web/test_pages",
     "web/exports": "unit/web/test_pages",
     "web/list_metrics": "integration/web/test_metrics",
@@ -48,7 +48,7 @@ TESTED_IN = {
     "web/shown": "integration/web/test_health",
     "web/state_metrics": "integration/web/test_metrics",
     "web/tls": "integration/test_web_access",
-    "worker": "integration/test_workers",
+    "daemon/worker": "integration/test_workers",
 }
 """Modules without a test file of their own name, and the one whose tests fail when the module is wrong."""
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.free_ports import free_port
+from tests.integration.daemon.test_daemon import BAD, DEFERRED, exchange
 from tests.integration.running_bley import WAIT_SECONDS, Bley
-from tests.integration.test_daemon import BAD, DEFERRED, exchange
 from tests.integration.test_lists import fetch
 from tests.integration.test_workers import wait_until, workers
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.integration.daemon.test_daemon import BAD, GOOD, exchange
 from tests.integration.running_bley import Bley
 from tests.integration.servers import require
-from tests.integration.test_daemon import BAD, GOOD, exchange
 from tests.integration.test_workers import fetch
 
 PROJECT = Path(__file__).parents[2]

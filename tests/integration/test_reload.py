@@ -22,9 +22,9 @@ import pytest
 
 from bley.core.mail import Request
 from bley.core.wire import encode_request
+from tests.integration.daemon.test_daemon import BAD, GOOD
 from tests.integration.database_server import wait_until
 from tests.integration.running_bley import BLEY, Bley
-from tests.integration.test_daemon import BAD, GOOD
 from tests.integration.test_workers import workers as workers_of
 
 RELOADS = int(os.environ.get("BLEY_RELOADS", "32"))
@@ -199,7 +199,7 @@ def test_a_signal_while_it_starts_or_stops_ends_nothing(workers: int, tmp_path: 
 
 ENTER_AND_LEAVE = """
 import asyncio, uvloop
-from bley.control import block_reloads, reloading
+from bley.daemon.reload import block_reloads, reloading
 
 async def enter_and_leave():
     for _ in range(3000):

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from bley.core.wire import encode_request
+from tests.integration.daemon.test_daemon import BAD, DEFERRED, exchange
 from tests.integration.running_bley import BLEY, WAIT_SECONDS, Bley
-from tests.integration.test_daemon import BAD, DEFERRED, exchange
 from tests.integration.test_workers import PASSING, workers
 
 NOT_OPEN_YET = r"bley\[(\d+)\]: store: \S+: not open yet; bley listens when it is"

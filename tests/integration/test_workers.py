@@ -22,8 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.dns_server import SILENT, DnsServer, Silent
+from tests.integration.daemon.test_daemon import BAD, DEFERRED, GOOD, exchange
 from tests.integration.running_bley import BLEY, WAIT_SECONDS, Bley
-from tests.integration.test_daemon import BAD, DEFERRED, GOOD, exchange
 
 DUNNO = b"action=DUNNO\n\n"
 SLOW: Mapping[str, Silent | Mapping[str, Sequence[str]]] = {

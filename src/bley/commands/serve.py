@@ -10,11 +10,11 @@ import uvloop
 
 from bley.commands.ending import EXIT_WRONG_SETTINGS
 from bley.commands.options import config_option, serving_options
-from bley.control import block_reloads
-from bley.daemon import Daemon
+from bley.daemon.daemon import Daemon
+from bley.daemon.reload import block_reloads
+from bley.daemon.supervisor import Supervisor
 from bley.log.output import configure_log
 from bley.settings.file import Configuration, find_file, load
-from bley.supervisor import Supervisor
 
 __all__ = ["run_bley", "serve"]
 

@@ -6,9 +6,9 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from bley.core.exemptions import ClientExemptions, MailExemptions
+from bley.daemon.web_listener import WebPlace
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
-from bley.web_place import WebPlace
 from tests.fakes import FakeBley
 
 _LABELS = ("check", "finding", "list", "answer", "quantile", "ip", "what", "cache", "process")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bley.core.errors import Fault, SettingsError
-from bley.transaction import Prepared, prepare
+from bley.daemon.transaction import Prepared, prepare
 
 
 class _Parts:

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from bley import worker_process
-from bley.channel import Assignment, Done
+from bley.daemon import worker_process
+from bley.daemon.channel import Assignment, Done
+from bley.daemon.worker_process import WorkerGoneError, WorkerProcess
 from bley.settings.file import load
-from bley.worker_process import WorkerGoneError, WorkerProcess
 
 _WRITING = """
 import pickle, socket, sys, time
-from bley.channel import Done
+from bley.daemon.channel import Done
 sock = socket.socket(fileno=int(sys.argv[1]))
 for message in (sys.argv[2].encode(), pickle.dumps(Done()), pickle.dumps(Done()))[int(sys.argv[2] == "answers"):]:
     sock.sendall(len(message).to_bytes(4) + message)

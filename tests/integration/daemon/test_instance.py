@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bley import serving
 from bley.core.errors import Fault, SettingsError, StoreError
+from bley.daemon import instance as serving
+from bley.daemon.instance import Serving
 from bley.dns import c_ares as cares
 from bley.ports import utc_now
-from bley.serving import Serving
 from bley.settings.file import Configuration, load
 from bley.store.engine import News
 

@@ -13,19 +13,20 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bley import __version__, systemd
-from bley.channel import Assignment, ReportState
-from bley.control import keeping_old, log_faults, pid_file, prepare_log, read_again, reloading, warn_of_notes
+from bley import __version__
 from bley.core.errors import Fault, SettingsError
+from bley.daemon import systemd
+from bley.daemon.channel import Assignment, ReportState
+from bley.daemon.instance import keep_on
+from bley.daemon.reload import keeping_old, log_faults, pid_file, prepare_log, read_again, reloading, warn_of_notes
+from bley.daemon.transaction import prepare
+from bley.daemon.web_listener import WebPlace
+from bley.daemon.worker_metrics import WorkersMetrics
+from bley.daemon.worker_process import Patience, WorkerGoneError, WorkerProcess, in_words
+from bley.daemon.workers_reload import prepare_workers, switch_workers
 from bley.server.sockets import WorkerSockets
-from bley.serving import keep_on
 from bley.settings.file import Configuration
 from bley.state_report import StateReport, merged
-from bley.transaction import prepare
-from bley.web_place import WebPlace
-from bley.worker_process import Patience, WorkerGoneError, WorkerProcess, in_words
-from bley.workers_metrics import WorkersMetrics
-from bley.workers_reload import prepare_workers, switch_workers
 
 __all__ = ["Supervisor"]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bley import web_place
 from bley.core.errors import SettingsError
+from bley.daemon import web_listener as web_place
 from tests.integration.web.site import Site
 
 _STATE = """
 import asyncio, sys
-from bley.web_place import WebPlace
+from bley.daemon.web_listener import WebPlace
 from tests.integration.web.site import Site
 async def main():
     site = Site()
@@ -86,7 +86,7 @@ async def test_who_comes_first_together_is_answered_together() -> None:
 
 async def test_what_answers_is_imported_when_somebody_looks() -> None:
     """In a process of its own, where no other test has done so."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     told = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", _STATE], cwd=root, capture_output=True, text=True, check=True
     )

@@ -9,10 +9,10 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 
-from bley.channel import Commit, Discard, Question, Reload
 from bley.core.errors import Fault, SettingsError
+from bley.daemon.channel import Commit, Discard, Question, Reload
+from bley.daemon.worker_process import WorkerGoneError, WorkerProcess
 from bley.settings.file import Configuration
-from bley.worker_process import WorkerGoneError, WorkerProcess
 
 __all__ = ["prepare_workers", "switch_workers"]
 

@@ -5,12 +5,12 @@ from typing import Any, cast
 
 import pytest
 
-from bley import workers_reload
-from bley.channel import Answer, Commit, Discard, Done, Question, Reload
 from bley.core.errors import Fault, SettingsError
+from bley.daemon import workers_reload
+from bley.daemon.channel import Answer, Commit, Discard, Done, Question, Reload
+from bley.daemon.worker_process import WorkerGoneError, WorkerProcess
+from bley.daemon.workers_reload import prepare_workers, switch_workers
 from bley.settings.file import load
-from bley.worker_process import WorkerGoneError, WorkerProcess
-from bley.workers_reload import prepare_workers, switch_workers
 
 NEW = load()
 FAULT = Fault("resolver", 0, "is wrong")

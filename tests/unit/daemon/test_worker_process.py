@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from bley.worker_process import Patience, in_words
+from bley.daemon.worker_process import Patience, in_words
 
 
 def test_who_dies_is_replaced_at_once() -> None:

@@ -13,15 +13,26 @@ import sys
 
 import uvloop
 
-from bley.channel import Answer, Assignment, Channel, Commit, Discard, Done, Question, Refused, Reload, ReportState
-from bley.control import prepare_log
 from bley.core.errors import Fault, SettingsError
+from bley.daemon.channel import (
+    Answer,
+    Assignment,
+    Channel,
+    Commit,
+    Discard,
+    Done,
+    Question,
+    Refused,
+    Reload,
+    ReportState,
+)
+from bley.daemon.instance import Serving
+from bley.daemon.reload import prepare_log
+from bley.daemon.transaction import Prepared, prepare
+from bley.daemon.worker_metrics import remove_counts
 from bley.log.output import configure_log
 from bley.ports import utc_now
-from bley.serving import Serving
 from bley.settings.file import Configuration
-from bley.transaction import Prepared, prepare
-from bley.workers_metrics import remove_counts
 
 __all__ = ["main"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bley.daemon.worker_metrics import WorkersMetrics
 from bley.metrics import LOG_DROPPED, REGISTRY
-from bley.workers_metrics import WorkersMetrics
 
 COUNTING = """
 from bley.core.policy import Reason

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bley.systemd import feed_watchdog, notify, passed_sockets
+from bley.daemon.systemd import feed_watchdog, notify, passed_sockets
 
 PASSING = """
 import os, sys

@@ -11,9 +11,9 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
-from bley import systemd
-from bley.channel import Answer, Assignment, Channel, GarbledError, Question, Refused
 from bley.core.errors import BleyError, SettingsError
+from bley.daemon import systemd
+from bley.daemon.channel import Answer, Assignment, Channel, GarbledError, Question, Refused
 
 __all__ = ["Patience", "WorkerGoneError", "WorkerProcess", "in_words"]
 
@@ -140,7 +140,7 @@ def _start(
     output = subprocess.DEVNULL if is_mute else None
     with _blocked(signal.SIGINT, signal.SIGHUP):
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "bley.worker", str(channel)],
+            [sys.executable, "-P", "-m", "bley.daemon.worker", str(channel)],
             env={key: value for key, value in os.environ.items() if key not in systemd.VARIABLES} | dict(environment),
             pass_fds=(channel, *passed),
             stdin=subprocess.DEVNULL,

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
+from bley.daemon.transaction import Prepared
 from bley.log.output import open_sink, use_sink
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
-from bley.transaction import Prepared
 
 __all__ = [
     "block_reloads",

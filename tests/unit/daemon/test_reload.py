@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bley.control import keeping_old, pid_file, read_again
 from bley.core.errors import Fault, SettingsError
+from bley.daemon.reload import keeping_old, pid_file, read_again
 from bley.settings.file import Configuration, load
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from prometheus_client.registry import Collector
 
 from bley.core.errors import Fault, SettingsError
+from bley.daemon.transaction import Prepared
 from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
 from bley.settings.file import Configuration
-from bley.transaction import Prepared
 from bley.web.tls import Certificate, certificate_of
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.core.exemptions import Origin
 from bley.core.expressions import SEARCH_SECONDS
 from bley.core.quantity import quantity
+from bley.daemon.transaction import Prepared
 from bley.dns.resolv_conf import read_system_servers
 from bley.dns.resolver import CaresResolver
 from bley.dns.uncached import DnspythonResolver
@@ -31,7 +32,6 @@ from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.state_report import StateReport
 from bley.store.batched import BatchedStore
-from bley.transaction import Prepared
 
 __all__ = ["Dns", "Serving"]
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bley.channel import (
+from bley.core.errors import Fault
+from bley.daemon.channel import (
     Answer,
     Assignment,
     Channel,
@@ -20,7 +21,6 @@ from bley.channel import (
     Reload,
     ReportState,
 )
-from bley.core.errors import Fault
 from bley.settings.file import load
 from bley.state_report import StateReport
 

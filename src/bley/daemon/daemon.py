@@ -7,15 +7,16 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 
-from bley import __version__, systemd
-from bley.control import keeping_old, pid_file, prepare_log, read_again, reloading, warn_of_notes
+from bley import __version__
+from bley.daemon import systemd
+from bley.daemon.instance import Serving, keep_on
+from bley.daemon.reload import keeping_old, pid_file, prepare_log, read_again, reloading, warn_of_notes
+from bley.daemon.transaction import prepare
+from bley.daemon.web_listener import WebPlace
 from bley.ports import Clock, utc_now
-from bley.serving import Serving, keep_on
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.state_report import StateReport
-from bley.transaction import prepare
-from bley.web_place import WebPlace
 
 __all__ = ["Daemon"]
 

@@ -1,0 +1,1 @@
+"""Running bley: one process or several, reload, systemd."""
