@@ -17,7 +17,7 @@ from bley.core.search import DecisionQuery, StoredDecision
 from bley.daemon.web_listener import WebPlace
 from bley.settings.database import parse_database
 from bley.settings.file import load
-from bley.state_report import StateReport
+from bley.status import StateReport
 from bley.store.opening import open_history
 
 _TIMES = 3

@@ -14,7 +14,7 @@ from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.core.statistics import Count
 from bley.core.wire import RequestParser, encode_request
 from bley.ports import ResourceRecord, RrType
-from bley.state_report import StateReport
+from bley.status import StateReport
 from bley.store.history import Unfinished, Waiting
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import os
 
 from bley.metrics import LIST_ANSWERS, REGISTRY
-from bley.state_report import StateReport
+from bley.status import StateReport
 from bley.web.process_metrics import ProcessMetrics
 from bley.web.state_metrics import StateMetrics
 from tests.fakes import WELL_LIST

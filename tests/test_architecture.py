@@ -14,7 +14,7 @@ STOREYS = [
     ["commands"],
     ["daemon"],
     ["explain", "list_commands", "server", "stats", "store_commands", "top", "web", "why"],
-    ["documents", "predecessors", "service", "state_report", "tables", "top_view", "web_client"],
+    ["documents", "predecessors", "service", "status", "tables", "top_view", "web_client"],
     ["checks", "dns", "json_lines", "log", "store"],
     ["graph", "interruption", "metrics", "ports", "settings"],
     ["core", "durable_files", "operator_files", "pacing"],

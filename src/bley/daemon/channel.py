@@ -23,7 +23,7 @@ from typing import Self
 
 from bley.core.errors import BleyError, Fault
 from bley.settings.file import Configuration
-from bley.state_report import StateReport
+from bley.status import StateReport
 
 __all__ = [
     "Answer",

@@ -16,7 +16,7 @@ from bley.daemon.web_listener import WebPlace
 from bley.ports import Clock, utc_now
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
-from bley.state_report import StateReport
+from bley.status import StateReport
 
 __all__ = ["Daemon"]
 

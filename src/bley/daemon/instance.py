@@ -30,7 +30,7 @@ from bley.server.listeners import MAX_DESCRIPTORS, Server
 from bley.service.service import Service
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
-from bley.state_report import StateReport
+from bley.status import StateReport
 from bley.store.batched import BatchedStore
 
 __all__ = ["Dns", "Serving"]

@@ -26,7 +26,7 @@ from bley.daemon.worker_process import Patience, WorkerGoneError, WorkerProcess,
 from bley.daemon.workers_reload import prepare_workers, switch_workers
 from bley.server.sockets import WorkerSockets
 from bley.settings.file import Configuration
-from bley.state_report import StateReport, merged
+from bley.status import StateReport, merged
 
 __all__ = ["Supervisor"]
 

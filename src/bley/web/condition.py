@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bley.checks.list_report import ListReport
 from bley.checks.list_words import is_ill, listed_share, shown_state
 from bley.core.list_health import ListState
-from bley.state_report import StateReport
+from bley.status import StateReport
 
 __all__ = ["Condition", "Level", "ListPart", "Part", "condition"]
 

@@ -5,7 +5,7 @@ They tell so little that whoever reaches them may ask, by any name: Kubernetes a
 
 from aiohttp import web
 
-from bley.state_report import StateReport
+from bley.status import StateReport
 from bley.web.shown import Shown, state_of
 
 __all__ = ["PATHS", "routes"]

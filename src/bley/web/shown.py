@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bley.state_report import StateReport
+from bley.status import StateReport
 
 __all__ = ["Shown", "state_of"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bley.state_report import StateReport
+from bley.status import StateReport
 from bley.web.list_metrics import list_metrics
 
 __all__ = ["StateMetrics"]

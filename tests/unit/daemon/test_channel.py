@@ -22,7 +22,7 @@ from bley.daemon.channel import (
     ReportState,
 )
 from bley.settings.file import load
-from bley.state_report import StateReport
+from bley.status import StateReport
 
 CONFIGURATION = load()
 

@@ -1,6 +1,6 @@
 """How a supervisor tells of all its workers, from what each tells of itself."""
 
-from bley.state_report import StateReport, merged
+from bley.status import StateReport, merged
 from tests.fakes import WELL_LIST
 
 WELL = StateReport(
