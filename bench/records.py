@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bley.commands.json_lines import header, line
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
-from bley.json_lines import header, line
 
 __all__ = ["records_file"]
 

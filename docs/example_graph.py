@@ -11,10 +11,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bley.commands.graph.charts import charts
+from bley.commands.graph.drawing import draw
 from bley.core.periods import PERIODS, Period, slots
 from bley.core.statistics import FOUND, Count
-from bley.graph.charts import charts
-from bley.graph.drawing import draw
 
 NOW = datetime(2026, 11, 26, 14, 47, tzinfo=UTC)
 WAVE = datetime(2026, 11, 24, 5, tzinfo=UTC), datetime(2026, 11, 24, 11, tzinfo=UTC)

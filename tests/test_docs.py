@@ -182,8 +182,8 @@ _OPERATORS_OWN = (
         "settings/web_password.py",
     ),
     *(
-        "why.py",
-        "stats.py",
+        "commands/why.py",
+        "commands/stats.py",
         "daemon/worker_process.py",
         "log/files.py",
         "operator_files.py",

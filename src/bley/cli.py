@@ -22,7 +22,7 @@ _COMMANDS = {
     "import": "store",
     "export": "store",
     "forget": "store",
-    "graph": "graph",
+    "graph": "graph.command",
     "web-password": "web",
     "check-config": "check_config",
 }

@@ -3,9 +3,9 @@
 import json
 from datetime import UTC
 
+from bley.commands.json_lines import FormatError, header, line, read_lines
 from bley.core.inherited import is_any
 from bley.core.triplet import LONGEST_PART, TripletRules
-from bley.json_lines import FormatError, header, line, read_lines
 from tests.fuzz.harness import Harness
 from tests.step_time import in_time
 

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
+from bley.commands.json_lines import header, line, read_lines
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import RefusedError
 from bley.core.evidence import Check, Finding
@@ -22,7 +23,6 @@ from bley.core.search import DecisionQuery, Search
 from bley.core.statistics import Count
 from bley.core.triplet import ANY, TripletRules
 from bley.core.wire import RequestParser
-from bley.json_lines import header, line, read_lines
 from bley.store.engine import Engine, Mark, Marks, News, Purged, spread
 from bley.store.opening import open_engine
 from bley.store.redis import RedisEngine, _key, counts_key

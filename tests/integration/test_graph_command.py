@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bley.cli import main
-from bley.commands.graph import graph
+from bley.commands.graph.command import graph
 from bley.core.statistics import FOUND
 from bley.settings.database import parse_database
 from bley.store.engine import spread
@@ -32,14 +32,14 @@ MIXED = {
 
 @pytest.fixture(autouse=True)
 def at_noon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("bley.commands.graph.utc_now", lambda: NOON)
+    monkeypatch.setattr("bley.commands.graph.command.utc_now", lambda: NOON)
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where pictures do not matter, to save time."""
-    monkeypatch.setattr("bley.graph.drawing.draw", lambda chart, form: f"{chart.name} as {form}".encode())
+    monkeypatch.setattr("bley.commands.graph.drawing.draw", lambda chart, form: f"{chart.name} as {form}".encode())
 
 
 def settings(folder: Path, text: str = "") -> list[str]:
@@ -157,5 +157,5 @@ def test_the_page_says_when_bley_only_observes(tmp_path: Path) -> None:
 
 def test_the_old_name_is_the_same_command() -> None:
     project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
-    assert project["project"]["scripts"]["bleygraph"] == "bley.commands.graph:graph"
+    assert project["project"]["scripts"]["bleygraph"] == "bley.commands.graph.command:graph"
     assert main.get_command(click.Context(main), "graph") is graph

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bley.commands.json_lines import header, line, read_lines
 from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
-from bley.json_lines import header, line, read_lines
 from bley.log.decision_line import DecisionLog
 from tests.unit.core.test_wire import parse_all
 

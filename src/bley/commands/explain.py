@@ -7,13 +7,13 @@ import click
 import uvloop
 
 from bley.checks.list_watch import ListWatch
+from bley.commands.documents import print_document, print_steps
+from bley.commands.explanation import Explanation
+from bley.commands.explanation import explain as explain_request
 from bley.commands.options import config_option, json_option, load_settings
 from bley.commands.request import request_options
 from bley.core.mail import Request
 from bley.daemon.instance import Dns
-from bley.documents import print_document, print_steps
-from bley.explain import Explanation
-from bley.explain import explain as explain_request
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 

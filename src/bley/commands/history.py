@@ -7,25 +7,25 @@ from pathlib import Path
 
 import click
 
+from bley.commands.documents import print_document, print_steps
 from bley.commands.ending import EXIT_FAILED
+from bley.commands.list_work import print_lists
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
+from bley.commands.stats import Statistics, gather, period_until_now
+from bley.commands.tables import print_table
+from bley.commands.why import Account
+from bley.commands.why import why as find_out
 from bley.core.errors import StoreError
 from bley.core.periods import Period
 from bley.core.steps import shown_triplet
-from bley.documents import print_document, print_steps
-from bley.list_commands import print_lists
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.settings.values import parse_duration
-from bley.stats import Statistics, gather, period_until_now
 from bley.store.history import History
 from bley.store.key_claim import confirm_key
 from bley.store.opening import open_engine, open_history
-from bley.tables import print_table
-from bley.why import Account
-from bley.why import why as find_out
 
 __all__ = ["stats", "top", "why"]
 
@@ -142,7 +142,7 @@ def top(before: Path | None, file: Path | None, count: int | None, seconds: floa
 
 
 async def _top(configuration: Configuration, seconds: float, count: int | None, *, is_live: bool) -> None:
-    from bley.top import Top
+    from bley.commands.top import Top
 
     history = open_history(configuration.settings.store)
     try:

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from bley.commands.ending import EXIT_FAILED
+from bley.commands.list_work import show_lists, test_lists
 from bley.commands.options import config_option, json_option, load_settings
-from bley.list_commands import show_lists, test_lists
 
 __all__ = ["lists"]
 

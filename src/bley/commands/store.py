@@ -11,17 +11,19 @@ from typing import TextIO
 
 import click
 
+from bley.commands.documents import print_document, record_document
 from bley.commands.ending import WrongInputError, utf8_output
+from bley.commands.interruption import Interruption
+from bley.commands.json_lines import FormatError, read_lines
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
+from bley.commands.record_work import ImportCount, StoreCommands
+from bley.commands.tables import print_table
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
 from bley.core.wanted import Wanted
-from bley.documents import print_document, record_document
 from bley.durable_files import replacing
-from bley.interruption import Interruption
-from bley.json_lines import FormatError, read_lines
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.predecessors.bley2 import read_bley2
@@ -30,8 +32,6 @@ from bley.predecessors.postgrey import read_postgrey
 from bley.predecessors.sqlgrey import read_sqlgrey
 from bley.settings.database import Database, is_utf8, parse_database, read_password
 from bley.store.opening import open_sql
-from bley.store_commands import ImportCount, StoreCommands
-from bley.tables import print_table
 
 __all__ = ["export", "forget", "import_"]
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from bley.commands.why import why
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
@@ -10,7 +11,6 @@ from bley.core.search import StoredDecision
 from bley.core.sequel import Fate
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
-from bley.why import why
 from tests.fakes import NOON, FakeHistory
 
 MINUTE = timedelta(minutes=1)

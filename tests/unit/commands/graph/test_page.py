@@ -3,9 +3,9 @@
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from bley.graph.charts import SHOWN, Chart
-from bley.graph.page import page
-from tests.unit.graph.test_charts import MIXED, NOW, drawn
+from bley.commands.graph.charts import SHOWN, Chart
+from bley.commands.graph.page import page
+from tests.unit.commands.graph.test_charts import MIXED, NOW, drawn
 
 VOID = {"meta", "img"}
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bley import interruption as interruption_module
-from bley.interruption import Interruption
+from bley.commands import interruption as interruption_module
+from bley.commands.interruption import Interruption
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from bley.graph.charts import Chart, ticks
-from bley.graph.looks import Look
+from bley.commands.graph.charts import Chart, ticks
+from bley.commands.graph.looks import Look
 
 __all__ = ["draw"]
 

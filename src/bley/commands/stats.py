@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bley.checks.list_report import ListReport
+from bley.commands.documents import instant_document
+from bley.commands.web_client import WebError, ask_lists
 from bley.core.periods import Period
 from bley.core.sequel import shown_seconds
 from bley.core.statistics import Figures, figures
 from bley.core.steps import shown_instant
-from bley.documents import instant_document
 from bley.settings.file import Configuration
 from bley.store.engine import SPANS
 from bley.store.history import History
-from bley.web_client import WebError, ask_lists
 
 __all__ = ["LONGEST", "Statistics", "gather", "period_until_now", "shown_delay"]
 

@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.live import Live
 
 from bley.checks.list_report import ListReport
+from bley.commands.top_view import COUNTED_MINUTES, Picture, draw
+from bley.commands.web_client import WebError, ask_lists, ask_web
 from bley.core.errors import StoreError
 from bley.core.periods import Period
 from bley.core.rates import Rates
@@ -27,8 +29,6 @@ from bley.core.statistics import Figures, figures
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.store.history import History
-from bley.top_view import COUNTED_MINUTES, Picture, draw
-from bley.web_client import WebError, ask_lists, ask_web
 
 __all__ = ["Top"]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from bley.commands.documents import instant_document, record_document
 from bley.core.advice import Advice, advice
 from bley.core.evidence import Check
 from bley.core.greylist import Record, Standing, Status
@@ -21,7 +22,6 @@ from bley.core.steps import (
     shown_verdict,
 )
 from bley.core.triplet import TripletRules
-from bley.documents import instant_document, record_document
 from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, Unfinished
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from bley.commands.ending import BleyCommand
+from bley.commands.graph.charts import SHOWN, Chart, charts
+from bley.commands.graph.page import page
 from bley.commands.options import config_option, load_settings
 from bley.core.escapes import shown_text
 from bley.core.periods import Slot, slots
 from bley.durable_files import replace_file
-from bley.graph.charts import SHOWN, Chart, charts
-from bley.graph.page import page
 from bley.ports import utc_now
 from bley.settings.settings import Settings
 from bley.store.opening import open_history
@@ -67,7 +67,7 @@ def _require_matplotlib() -> None:
 
 def _draw_all(settings: Settings, folder: Path, form: str, now: datetime, advance: Callable[[], None]) -> None:
     """The page last: it names no picture that is not there."""
-    from bley.graph.drawing import draw
+    from bley.commands.graph.drawing import draw
 
     seen = asyncio.run(_read(settings, now, advance))
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bley import __version__
+from bley.commands.json_lines import FormatError, header, line, read_lines
 from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY, LONGEST_PART, TripletRules
-from bley.json_lines import FormatError, header, line, read_lines
 from tests.fakes import NOON
 
 RULES = TripletRules()

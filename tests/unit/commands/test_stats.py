@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from bley.commands.stats import gather, period_until_now, shown_delay
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
@@ -11,7 +12,6 @@ from bley.core.statistics import Count
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.settings.values import parse_duration
-from bley.stats import gather, period_until_now, shown_delay
 from bley.store.history import span_of
 from tests.fakes import NOON, FakeHistory
 

@@ -6,7 +6,7 @@ from html import escape
 from itertools import groupby
 
 from bley import __version__
-from bley.graph.charts import Band, Chart, in_words
+from bley.commands.graph.charts import Band, Chart, in_words
 
 __all__ = ["page"]
 

@@ -10,10 +10,10 @@ import matplotlib as mpl
 import pytest
 from matplotlib.image import imread
 
+from bley.commands.graph.charts import SHOWN, Chart
+from bley.commands.graph.drawing import draw
 from bley.core.periods import PERIODS, Period
-from bley.graph.charts import SHOWN, Chart
-from bley.graph.drawing import draw
-from tests.unit.graph.test_charts import MIXED, drawn
+from tests.unit.commands.graph.test_charts import MIXED, drawn
 
 SVG = "{http://www.w3.org/2000/svg}"
 A_TEXT = re.compile(f"{SVG}(text|tspan)")

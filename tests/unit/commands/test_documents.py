@@ -5,9 +5,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from bley.commands.documents import instant_document, print_document, print_steps, record_document
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
-from bley.documents import instant_document, print_document, print_steps, record_document
 from tests.fakes import NOON
 
 

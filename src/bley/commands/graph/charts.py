@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from bley.commands.graph.looks import AT_ONCE, DEFERRED, EARLY, WAITED, Look, look_of
 from bley.core.periods import PERIODS, Period, Slot
 from bley.core.quantity import quantity
 from bley.core.statistics import Figures
-from bley.graph.looks import AT_ONCE, DEFERRED, EARLY, WAITED, Look, look_of
 
 __all__ = ["SHOWN", "Band", "Chart", "Kind", "Tick", "charts", "in_words", "numbered", "ticks"]
 

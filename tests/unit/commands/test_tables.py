@@ -2,7 +2,7 @@
 
 import pytest
 
-from bley.tables import print_table
+from bley.commands.tables import print_table
 
 
 def test_a_pipe_gets_one_plain_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:

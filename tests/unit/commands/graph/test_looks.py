@@ -2,9 +2,9 @@
 
 from itertools import combinations
 
+from bley.commands.graph.looks import AT_ONCE, DEFERRED, EARLY, WAITED, look_of
 from bley.core.evidence import Fact
 from bley.core.policy import Reason
-from bley.graph.looks import AT_ONCE, DEFERRED, EARLY, WAITED, look_of
 
 FOUND = [*Fact, "dnsbl", "dnswl"]
 DEFERRING = [

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from bley.commands.web_client import WebError, ask_lists, ask_web
 from bley.settings.file import Configuration, load
 from bley.settings.settings import Settings
-from bley.web_client import WebError, ask_lists, ask_web
 from tests.unit.web.test_password_gate import cheap_hash
 
 

@@ -9,16 +9,16 @@ import uvloop
 from bley.checks.list_report import ListReport
 from bley.checks.list_words import is_ill, listed_share, shown_state
 from bley.checks.self_test import self_test
+from bley.commands.documents import print_document
+from bley.commands.tables import print_table
+from bley.commands.web_client import WebError, ask_lists
 from bley.core.dnslists import DnsList, parse_dns_lists
 from bley.core.errors import BleyError
 from bley.core.known_lists import shown_zone
 from bley.dns.uncached import DnspythonResolver
-from bley.documents import print_document
 from bley.log.decision_line import printable
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
-from bley.tables import print_table
-from bley.web_client import WebError, ask_lists
 
 __all__ = ["ListsError", "print_lists", "show_lists", "test_lists"]
 
