@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
 from bley.core.mail import RawRequest, Request, Triplet

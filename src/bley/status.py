@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from bley.checks.list_report import ListReport, merged_lists
+from bley.checks.lists.report import ListReport, merged_lists
 
 __all__ = ["StateReport", "merged"]
 

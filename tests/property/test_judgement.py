@@ -14,7 +14,7 @@ from bley.checks.dnsl import AskedList
 from bley.checks.dynamic import Kind, look_at
 from bley.checks.gather import Checks, check_request
 from bley.checks.helo import Us
-from bley.checks.list_watch import WatchedList
+from bley.checks.lists.watch import WatchedList
 from bley.core.dnslists import parse_dns_lists
 from bley.core.errors import ResolverError
 from bley.core.evidence import CHECK_OF, RFC_CHECKS, Check, Evidence, Fact, Finding

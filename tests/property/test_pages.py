@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
 from bley.core.search import StoredDecision

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from bley.checks.list_watch import WatchedList
+from bley.checks.lists.watch import WatchedList
 from bley.core.dnslists import Answer, DnsList, ListAnswer, Meaning, question
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding, shortened

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from bley.checks.list_watch import ListWatch
+from bley.checks.lists.watch import ListWatch
 from bley.commands.documents import print_document, print_steps
 from bley.commands.explanation import Explanation
 from bley.commands.explanation import explain as explain_request

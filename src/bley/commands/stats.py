@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.commands.documents import instant_document
 from bley.commands.web_client import WebError, ask_lists
 from bley.core.periods import Period

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.live import Live
 
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.commands.top_view import COUNTED_MINUTES, Picture, draw
 from bley.commands.web_client import WebError, ask_lists, ask_web
 from bley.core.errors import StoreError

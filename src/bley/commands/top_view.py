@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bley.checks.list_report import ListReport
-from bley.checks.list_words import shown_state
+from bley.checks.lists.report import ListReport
+from bley.checks.lists.words import shown_state
 from bley.core.search import StoredDecision
 from bley.core.statistics import Figures
 from bley.core.steps import shown_instant

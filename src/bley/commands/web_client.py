@@ -7,7 +7,7 @@ import ssl
 from ipaddress import ip_address
 from pathlib import Path
 
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.core.errors import BleyError
 from bley.settings.file import Configuration
 

@@ -11,8 +11,8 @@ from datetime import timedelta
 from bley.checks.dnsl import AskedList
 from bley.checks.gather import Checks
 from bley.checks.helo import Us
-from bley.checks.list_report import report_lists
-from bley.checks.list_watch import ListWatch
+from bley.checks.lists.report import report_lists
+from bley.checks.lists.watch import ListWatch
 from bley.checks.spf import SpfChecker, running_evaluations
 from bley.core.domains import load_suffixes
 from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError

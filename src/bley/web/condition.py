@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from bley.checks.list_report import ListReport
-from bley.checks.list_words import is_ill, listed_share, shown_state
+from bley.checks.lists.report import ListReport
+from bley.checks.lists.words import is_ill, listed_share, shown_state
 from bley.core.list_health import ListState
 from bley.status import StateReport
 

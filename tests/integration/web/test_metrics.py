@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bley import __version__
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.core.evidence import ALWAYS_TOLD, Fact
 from tests.fakes import WELL_LIST
 from tests.integration.web.site import Site

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from bley.checks.dnsl import AskedList, Inquiry, explained
-from bley.checks.list_watch import ListWatch
+from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists import DnsList, Meaning, parse_dns_lists, question
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding

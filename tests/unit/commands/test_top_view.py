@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.commands.top_view import Picture, draw
 from bley.core.search import StoredDecision
 from bley.core.statistics import Figures

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.core.mail import Triplet
 from bley.core.search import StoredDecision
 from bley.settings.file import load

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.status import StateReport
 from bley.web.condition import Level, condition
 from tests.fakes import ILL_LIST, WELL_LIST, FakeBley

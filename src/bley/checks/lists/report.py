@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict
 
-from bley.checks.list_watch import WatchedList
+from bley.checks.lists.watch import WatchedList
 from bley.core.dnslists import DnsList, Meaning
 from bley.core.list_health import ListState
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bley.checks.self_test import answer_of, self_test
+from bley.checks.lists.self_test import answer_of, self_test
 from bley.core.dnslists import Answer, DnsList, Meaning, question
 from bley.core.list_health import Diagnosis, ListHealth, ListState, diagnose_answer
 from bley.core.mail import Address

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.list_watch import ListWatch, Pauses, WatchedList
+from bley.checks.lists.watch import ListWatch, Pauses, WatchedList
 from bley.core.dnslists import Answer, Meaning, parse_dns_lists, question
 from bley.core.errors import ResolverError
 from bley.core.list_health import ListState

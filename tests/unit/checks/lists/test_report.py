@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bley.checks.list_report import ListReport, merged_lists, report_lists
-from bley.checks.list_watch import ListWatch, WatchedList
+from bley.checks.lists.report import ListReport, merged_lists, report_lists
+from bley.checks.lists.watch import ListWatch, WatchedList
 from bley.core.dnslists import Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
 from bley.core.list_health import Diagnosis, ListFault

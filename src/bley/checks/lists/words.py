@@ -1,6 +1,6 @@
 """How a DNS list does, in the words of `bley lists` and the dashboard."""
 
-from bley.checks.list_report import ListReport
+from bley.checks.lists.report import ListReport
 from bley.core.list_health import ListState
 
 __all__ = ["is_ill", "listed_share", "shown_state"]

@@ -1,0 +1,1 @@
+"""The health of DNS lists: self-tests, watch, report."""
