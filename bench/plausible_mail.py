@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bley.checks.gather import check_request
 from bley.core.decision import Decision, KeptDecision
-from bley.core.dnslists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Check, Evidence, Finding
 from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing
 from bley.core.mail import Request, Triplet, parse_address

@@ -19,7 +19,7 @@ from tests.integration.browser import Browser
 from tests.integration.running_bley import WAIT_SECONDS, Bley
 
 from bench.plausible_mail import DNSBL, fill, strangers
-from bley.core.dnslists import question
+from bley.core.dnslists.lists import question
 from bley.core.wire import encode_request
 from bley.settings.database import parse_database
 from bley.store.opening import open_engine

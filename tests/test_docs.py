@@ -13,7 +13,7 @@ import click
 
 from bley import __version__
 from bley.cli import main
-from bley.core.dnslists import parse_dns_lists
+from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.evidence import ALWAYS_TOLD, CHECK_OF, RFC_CHECKS, Check, Fact, Finding
 from bley.core.policy import Reason
 from bley.core.scores import DEFAULT
@@ -189,7 +189,7 @@ _OPERATORS_OWN = (
         "operator_files.py",
         "web/chart.py",
         "core/scores.py",
-        "core/list_syntax.py",
+        "core/dnslists/syntax.py",
     ),
 )
 """Modules whose bounds hold for what the operator writes or asks for."""

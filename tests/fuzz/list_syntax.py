@@ -3,8 +3,8 @@
 import contextlib
 from ipaddress import IPv4Address
 
-from bley.core.dnslists import Answer, DnsList, Meaning, parse_dns_lists, understand
-from bley.core.list_syntax import hide_keys, parse_entry, parse_filter
+from bley.core.dnslists.lists import Answer, DnsList, Meaning, parse_dns_lists, understand
+from bley.core.dnslists.syntax import hide_keys, parse_entry, parse_filter
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
 from tests.step_time import in_time

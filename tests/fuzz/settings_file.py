@@ -5,8 +5,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import SettingsError
-from bley.core.list_syntax import hide_keys
 from bley.settings.file import Configuration, load
 from bley.settings.settings import Settings, show
 from tests.fuzz.fields import SEPARATOR, Fields

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bley.core.dnslists import question
+from bley.core.dnslists.lists import question
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.dns_server import SILENT, Delay, DnsServer, Entry, Zone

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Check, Finding
 from bley.core.greylist import Record, Standing, Status
 from bley.core.mail import Request, Triplet

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bley.core.dnslists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists, question, understand
-from bley.core.list_syntax import hide_keys, parse_entry, parse_filter
+from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists, question, understand
+from bley.core.dnslists.syntax import hide_keys, parse_entry, parse_filter
 from bley.core.mail import Address
 
 octets = st.integers(min_value=0, max_value=255)

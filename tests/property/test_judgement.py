@@ -15,11 +15,11 @@ from bley.checks.dynamic import Kind, look_at
 from bley.checks.gather import Checks, check_request
 from bley.checks.helo import Us
 from bley.checks.lists.watch import WatchedList
-from bley.core.dnslists import parse_dns_lists
+from bley.core.dnslists.health import ListState
+from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.errors import ResolverError
 from bley.core.evidence import CHECK_OF, RFC_CHECKS, Check, Evidence, Fact, Finding
 from bley.core.greylist import Status
-from bley.core.list_health import ListState
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Judgement, Thresholds, judge, rfc_sum
 from bley.core.scores import BLEY2, DEFAULT, Scores, found

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from bley.checks.lists.watch import WatchedList
-from bley.core.dnslists import Answer, DnsList, ListAnswer, Meaning, question
+from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, question
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding, shortened
 from bley.core.mail import Address

@@ -12,9 +12,9 @@ from bley.checks.lists.words import is_ill, listed_share, shown_state
 from bley.commands.documents import print_document
 from bley.commands.tables import print_table
 from bley.commands.web_client import WebError, ask_lists
-from bley.core.dnslists import DnsList, parse_dns_lists
+from bley.core.dnslists.known import shown_zone
+from bley.core.dnslists.lists import DnsList, parse_dns_lists
 from bley.core.errors import BleyError
-from bley.core.known_lists import shown_zone
 from bley.dns.uncached import DnspythonResolver
 from bley.log.decision_line import printable
 from bley.settings.file import Configuration

@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from bley.core.dnslists.known import find_known_list
 from bley.core.evidence import Check
 from bley.core.exemptions import is_mail_address, is_name
-from bley.core.known_lists import find_known_list
 from bley.core.mail import Triplet, parse_address
 from bley.core.policy import Reason
 from bley.core.search import StoredDecision

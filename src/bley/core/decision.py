@@ -4,7 +4,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from bley.core.dnslists import ListAnswer
+from bley.core.dnslists.lists import ListAnswer
 from bley.core.evidence import NO_EVIDENCE, Check, Evidence, Finding, shortened
 from bley.core.greylist import Record, Standing
 from bley.core.mail import Request, Triplet

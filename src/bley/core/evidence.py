@@ -5,7 +5,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-from bley.core.dnslists import ListAnswer
+from bley.core.dnslists.lists import ListAnswer
 
 __all__ = [
     "ALWAYS_TOLD",

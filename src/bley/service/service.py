@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from bley.checks.dynamic import server_domain
 from bley.core.decision import Decision
-from bley.core.dnslists import Meaning
+from bley.core.dnslists.lists import Meaning
 from bley.core.errors import StoreError
 from bley.core.evidence import NO_EVIDENCE, Evidence
 from bley.core.exemptions import MailExemptions

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from bley.core.dnslists import parse_dns_lists
+from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
 from bley.core.scores import DEFAULT

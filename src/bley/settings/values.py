@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from bley.core.dnslists import DnsList, parse_dns_lists
+from bley.core.dnslists.lists import DnsList, parse_dns_lists
 from bley.core.mail import Address, Network, parse_network, unmapped
 from bley.core.scores import MOST, Scores, parse_scores
 from bley.operator_files import check_name

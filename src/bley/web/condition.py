@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bley.checks.lists.report import ListReport
 from bley.checks.lists.words import is_ill, listed_share, shown_state
-from bley.core.list_health import ListState
+from bley.core.dnslists.health import ListState
 from bley.status import StateReport
 
 __all__ = ["Condition", "Level", "ListPart", "Part", "condition"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from bley.checks.lists.report import ListReport
-from bley.core.list_health import ListState
+from bley.core.dnslists.health import ListState
 
 __all__ = ["list_metrics"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from bley.checks.dnsl import AskedList, Inquiry, explained
 from bley.checks.lists.watch import ListWatch
-from bley.core.dnslists import DnsList, Meaning, parse_dns_lists, question
+from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists, question
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.mail import Address

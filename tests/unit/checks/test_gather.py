@@ -12,7 +12,7 @@ from bley.checks.dnsl import AskedList
 from bley.checks.gather import Checks, check_request
 from bley.checks.helo import Us
 from bley.checks.lists.watch import ListWatch
-from bley.core.dnslists import DnsList, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
 from bley.core.evidence import ALWAYS_TOLD, Check, Evidence, Fact, Finding
 from bley.core.mail import Address, Request

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Check, Finding
 from bley.core.greylist import Standing
 from bley.core.mail import RawRequest, Request

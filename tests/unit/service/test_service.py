@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.dnslists import Answer, ListAnswer, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
 from bley.core.evidence import Check, Evidence, Finding
 from bley.core.exemptions import read_clients, read_mail_addresses

@@ -11,7 +11,7 @@ import pytest
 
 from bley import operator_files
 from bley.core.advice import ListFile, ListFiles
-from bley.core.dnslists import parse_dns_lists
+from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.errors import SettingsError
 from bley.settings import file as config_file
 from bley.settings.file import find_file, load

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bley.core.dnslists import parse_dns_lists, understand
+from bley.core.dnslists.lists import parse_dns_lists, understand
 from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
 from bley.core.scores import DEFAULT

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TypedDict
 
 from bley.checks.lists.watch import WatchedList
-from bley.core.dnslists import DnsList, Meaning
-from bley.core.list_health import ListState
+from bley.core.dnslists.health import ListState
+from bley.core.dnslists.lists import DnsList, Meaning
 
 __all__ = ["ListReport", "merged_lists", "report_lists"]
 

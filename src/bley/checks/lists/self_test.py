@@ -10,9 +10,9 @@ import secrets
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from bley.core.dnslists import Answer, DnsList, Meaning, question, understand
+from bley.core.dnslists.health import UNHEARD, WELL, Diagnosis, ListFault, diagnose
+from bley.core.dnslists.lists import Answer, DnsList, Meaning, question, understand
 from bley.core.errors import ResolverError
-from bley.core.list_health import UNHEARD, WELL, Diagnosis, ListFault, diagnose
 from bley.ports import ResourceRecord, UncachedResolver
 
 __all__ = ["answer_of", "self_test"]

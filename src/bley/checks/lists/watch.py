@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bley.checks.lists.self_test import answer_of, self_test
-from bley.core.dnslists import Answer, DnsList, Meaning, question
-from bley.core.list_health import Diagnosis, ListHealth, ListState, diagnose_answer
+from bley.core.dnslists.health import Diagnosis, ListHealth, ListState, diagnose_answer
+from bley.core.dnslists.lists import Answer, DnsList, Meaning, question
 from bley.core.mail import Address
 from bley.metrics import LIST_ANSWERS
 from bley.ports import Clock, Resolver, ResourceRecord, UncachedResolver

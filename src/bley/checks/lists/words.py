@@ -1,7 +1,7 @@
 """How a DNS list does, in the words of `bley lists` and the dashboard."""
 
 from bley.checks.lists.report import ListReport
-from bley.core.list_health import ListState
+from bley.core.dnslists.health import ListState
 
 __all__ = ["is_ill", "listed_share", "shown_state"]
 

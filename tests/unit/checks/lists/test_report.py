@@ -8,9 +8,9 @@ import pytest
 
 from bley.checks.lists.report import ListReport, merged_lists, report_lists
 from bley.checks.lists.watch import ListWatch, WatchedList
-from bley.core.dnslists import Meaning, parse_dns_lists
+from bley.core.dnslists.health import Diagnosis, ListFault
+from bley.core.dnslists.lists import Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
-from bley.core.list_health import Diagnosis, ListFault
 from bley.core.mail import parse_address
 from tests.fakes import NOON, FakeClock, FakeResolver
 

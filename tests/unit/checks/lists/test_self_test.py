@@ -8,9 +8,9 @@ from ipaddress import ip_address
 import pytest
 
 from bley.checks.lists.self_test import answer_of, self_test
-from bley.core.dnslists import Answer, Meaning, parse_dns_lists, question
+from bley.core.dnslists.health import WELL, Diagnosis, ListFault
+from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, question
 from bley.core.errors import ResolverError
-from bley.core.list_health import WELL, Diagnosis, ListFault
 from bley.ports import ResourceRecord, RrType
 from tests.fakes import SILENT, Data, FakeResolver, Zone
 

@@ -8,9 +8,9 @@ from ipaddress import ip_address
 import pytest
 
 from bley.checks.lists.watch import ListWatch, Pauses, WatchedList
-from bley.core.dnslists import Answer, Meaning, parse_dns_lists, question
+from bley.core.dnslists.health import ListState
+from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, question
 from bley.core.errors import ResolverError
-from bley.core.list_health import ListState
 from bley.core.mail import Address
 from tests.fakes import Data, FakeClock, FakeResolver
 

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from bley.core.list_syntax import Entry, Filter, hide_keys, parse_entry, parse_filter
+from bley.core.dnslists.syntax import Entry, Filter, hide_keys, parse_entry, parse_filter
 
 KEY = "abcdefghij0123456789klmnop"  # as long as Spamhaus's
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from bley.core.dnslists import Answer, Meaning
-from bley.core.known_lists import KnownList, find_known_list
-from bley.core.list_health import WELL, Diagnosis, ListFault, ListHealth, ListState, diagnose, diagnose_answer
+from bley.core.dnslists.health import WELL, Diagnosis, ListFault, ListHealth, ListState, diagnose, diagnose_answer
+from bley.core.dnslists.known import KnownList, find_known_list
+from bley.core.dnslists.lists import Answer, Meaning
 from tests.fakes import NOON
 
 FACTS = KnownList(zone="bl.example")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bley.core.dnslists import Answer, Meaning
-from bley.core.known_lists import KnownList
+from bley.core.dnslists.known import KnownList
+from bley.core.dnslists.lists import Answer, Meaning
 
 __all__ = ["UNHEARD", "WELL", "Diagnosis", "ListFault", "ListHealth", "ListState", "diagnose", "diagnose_answer"]
 

@@ -13,8 +13,8 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
-from bley.core.known_lists import KnownList, find_known_list, shown_zone
-from bley.core.list_syntax import Entry, hide_keys, parse_entry
+from bley.core.dnslists.known import KnownList, find_known_list, shown_zone
+from bley.core.dnslists.syntax import Entry, hide_keys, parse_entry
 from bley.core.mail import Address
 
 __all__ = ["Answer", "DnsList", "ListAnswer", "Meaning", "parse_dns_lists", "question", "understand"]

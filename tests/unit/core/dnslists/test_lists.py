@@ -4,9 +4,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from bley.core.dnslists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists, question, understand
-from bley.core.known_lists import find_known_list
-from bley.core.list_syntax import parse_entry
+from bley.core.dnslists.known import find_known_list
+from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists, question, understand
+from bley.core.dnslists.syntax import parse_entry
 from bley.core.mail import parse_address
 
 KEY = "abcdefghij0123456789klmnop"

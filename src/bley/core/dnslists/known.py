@@ -11,7 +11,7 @@ from importlib import resources
 from ipaddress import IPv4Address
 from typing import Any, Literal
 
-from bley.core.list_syntax import Filter, hide_keys, parse_filter
+from bley.core.dnslists.syntax import Filter, hide_keys, parse_filter
 
 __all__ = ["KnownList", "find_known_list", "load_known_lists", "shown_zone"]
 
@@ -94,7 +94,7 @@ def shown_zone(zone: str) -> str:
 @functools.cache
 def load_known_lists() -> Mapping[str, KnownList]:
     """All facts, by zone. Reads the package's own file once."""
-    text = resources.files("bley").joinpath("lists.toml").read_text(encoding="utf-8")
+    text = resources.files("bley.core.dnslists").joinpath("lists.toml").read_text(encoding="utf-8")
     tables: dict[str, dict[str, Any]] = {}
     for zone, table in tomllib.loads(text).items():
         tables[zone] = tables[table.pop("like")] | table if "like" in table else table

@@ -1,0 +1,1 @@
+"""DNS lists as values: syntax, known facts, listings, health."""
