@@ -12,8 +12,8 @@ import aiohttp
 import click
 import sqlalchemy as sa
 
-from bley.core.periods import PERIODS
-from bley.core.search import DecisionQuery, StoredDecision
+from bley.core.history.periods import PERIODS
+from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.daemon.web_listener import WebPlace
 from bley.settings.database import parse_database
 from bley.settings.file import load

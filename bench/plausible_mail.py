@@ -17,9 +17,9 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Check, Evidence, Finding
 from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing
+from bley.core.history.statistics import counted
 from bley.core.mail import Request, Triplet, parse_address
 from bley.core.policy import Reason, Thresholds, judge
-from bley.core.statistics import counted
 from bley.store.engine import Engine, spread
 
 __all__ = ["DNSBL", "fill", "strangers"]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bley.commands.graph.charts import charts
 from bley.commands.graph.drawing import draw
-from bley.core.periods import PERIODS, Period, slots
-from bley.core.statistics import FOUND, Count
+from bley.core.history.periods import PERIODS, Period, slots
+from bley.core.history.statistics import FOUND, Count
 
 NOW = datetime(2026, 11, 26, 14, 47, tzinfo=UTC)
 WAVE = datetime(2026, 11, 24, 5, tzinfo=UTC), datetime(2026, 11, 24, 11, tzinfo=UTC)

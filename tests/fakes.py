@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from bley.checks.lists.report import ListReport
 from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.periods import Period
+from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.statistics import Count
 from bley.core.mail import RawRequest, Request, Triplet
-from bley.core.periods import Period
-from bley.core.search import DecisionQuery, Search, StoredDecision
-from bley.core.statistics import Count
 from bley.core.wire import RequestParser, encode_request
 from bley.ports import ResourceRecord, RrType
 from bley.status import StateReport

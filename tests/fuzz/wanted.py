@@ -1,9 +1,9 @@
 """core.wanted: a text that names records never means all of them, and fits its own record."""
 
+from bley.core.history.record_filter import Wanted, named_domain
 from bley.core.inherited import is_any
 from bley.core.mail import Triplet, parse_address
 from bley.core.triplet import TripletRules
-from bley.core.wanted import Wanted, named_domain
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
 from tests.step_time import in_time

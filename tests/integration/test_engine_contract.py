@@ -16,11 +16,11 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import RefusedError
 from bley.core.evidence import Check, Finding
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
+from bley.core.history.periods import PERIODS
+from bley.core.history.search import DecisionQuery, Search
+from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
-from bley.core.periods import PERIODS
 from bley.core.policy import Reason
-from bley.core.search import DecisionQuery, Search
-from bley.core.statistics import Count
 from bley.core.triplet import ANY, TripletRules
 from bley.core.wire import RequestParser
 from bley.store.engine import Engine, Mark, Marks, News, Purged, spread

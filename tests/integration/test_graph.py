@@ -14,9 +14,9 @@ import pytest
 
 from bley.core.decision import Decision, KeptDecision
 from bley.core.evidence import Check, Fact, Finding
+from bley.core.history.statistics import counted
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from bley.core.statistics import counted
 from bley.settings.database import parse_database
 from bley.store.engine import spread
 from bley.store.opening import open_engine

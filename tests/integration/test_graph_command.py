@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from bley.cli import main
 from bley.commands.graph.command import graph
-from bley.core.statistics import FOUND
+from bley.core.history.statistics import FOUND
 from bley.settings.database import parse_database
 from bley.store.engine import spread
 from bley.store.opening import open_engine

@@ -12,11 +12,11 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
 from bley.core.evidence import Check, Fact, Finding
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.periods import PERIODS
+from bley.core.history.search import DecisionQuery, Search
+from bley.core.history.statistics import Count, counted, figures
 from bley.core.mail import Request, Triplet
-from bley.core.periods import PERIODS
 from bley.core.policy import Reason
-from bley.core.search import DecisionQuery, Search
-from bley.core.statistics import Count, counted, figures
 from bley.core.triplet import TripletRules
 from bley.store.engine import spread
 from bley.store.history import History

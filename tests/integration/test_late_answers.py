@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.periods import PERIODS
+from bley.core.history.search import DecisionQuery
+from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
-from bley.core.periods import PERIODS
 from bley.core.policy import Reason
-from bley.core.search import DecisionQuery
-from bley.core.statistics import Count
 from bley.settings.database import Database, parse_database
 from bley.store import batched, decisions
 from bley.store.batched import BatchedStore

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Lifetimes, Record
+from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.mail import Triplet
-from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.settings.database import parse_database
 from bley.store.history import History
 from bley.store.opening import open_engine, open_history

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bley.checks.lists.report import ListReport
 from bley.core.greylist import Record, Status
+from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
-from bley.core.search import StoredDecision
 from tests.fakes import ILL_LIST, NOON, WELL_LIST, FakeHistory
 from tests.unit.web.looking import Looking, Page, decision
 

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from bley.core.greylist import Record
+from bley.core.history.steps import Step
 from bley.core.mail import Triplet
-from bley.core.steps import Step
 from bley.log.decision_line import printable
 
 __all__ = ["instant_document", "print_document", "print_steps", "record_document"]

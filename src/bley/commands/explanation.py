@@ -10,9 +10,9 @@ from bley.commands.documents import instant_document, record_document
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
 from bley.core.evidence import Check, Evidence
+from bley.core.history.steps import Step, finding_steps, shown_record, shown_request, shown_triplet, shown_verdict
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Reason, rfc_sum
-from bley.core.steps import Step, finding_steps, shown_record, shown_request, shown_triplet, shown_verdict
 from bley.ports import Clock, Store
 from bley.service.actions import Actions
 from bley.service.service import Service

@@ -16,8 +16,8 @@ from bley.commands.tables import print_table
 from bley.commands.why import Account
 from bley.commands.why import why as find_out
 from bley.core.errors import StoreError
-from bley.core.periods import Period
-from bley.core.steps import shown_triplet
+from bley.core.history.periods import Period
+from bley.core.history.steps import shown_triplet
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.file import Configuration

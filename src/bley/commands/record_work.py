@@ -11,10 +11,10 @@ from bley.commands.interruption import InterruptedWorkError, Interruption
 from bley.commands.json_lines import header, line
 from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Record
+from bley.core.history.record_filter import Wanted
 from bley.core.inherited import Inherited
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
-from bley.core.wanted import Wanted
 from bley.predecessors.taking import Taking, open_own
 from bley.settings.file import Configuration
 from bley.store.engine import Engine

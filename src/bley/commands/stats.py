@@ -10,10 +10,10 @@ from typing import Any
 from bley.checks.lists.report import ListReport
 from bley.commands.documents import instant_document
 from bley.commands.web_client import WebError, ask_lists
-from bley.core.periods import Period
-from bley.core.sequel import shown_seconds
-from bley.core.statistics import Figures, figures
-from bley.core.steps import shown_instant
+from bley.core.history.outcome import shown_seconds
+from bley.core.history.periods import Period
+from bley.core.history.statistics import Figures, figures
+from bley.core.history.steps import shown_instant
 from bley.settings.file import Configuration
 from bley.store.engine import SPANS
 from bley.store.history import History

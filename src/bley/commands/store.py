@@ -19,10 +19,10 @@ from bley.commands.options import WIRE_TEXT, config_option, json_option, load_se
 from bley.commands.record_work import ImportCount, StoreCommands
 from bley.commands.tables import print_table
 from bley.core.greylist import Record
+from bley.core.history.record_filter import Wanted
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
-from bley.core.wanted import Wanted
 from bley.durable_files import replacing
 from bley.log.decision_line import printable
 from bley.ports import utc_now

@@ -22,10 +22,10 @@ from bley.checks.lists.report import ListReport
 from bley.commands.top_view import COUNTED_MINUTES, Picture, draw
 from bley.commands.web_client import WebError, ask_lists, ask_web
 from bley.core.errors import StoreError
-from bley.core.periods import Period
-from bley.core.rates import Rates
-from bley.core.search import DecisionQuery, StoredDecision
-from bley.core.statistics import Figures, figures
+from bley.core.history.periods import Period
+from bley.core.history.rates import Rates
+from bley.core.history.search import DecisionQuery, StoredDecision
+from bley.core.history.statistics import Figures, figures
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.store.history import History

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from bley.checks.lists.report import ListReport
 from bley.checks.lists.words import shown_state
-from bley.core.search import StoredDecision
-from bley.core.statistics import Figures
-from bley.core.steps import shown_instant
+from bley.core.history.search import StoredDecision
+from bley.core.history.statistics import Figures
+from bley.core.history.steps import shown_instant
 from bley.log.decision_line import printable
 
 __all__ = ["COUNTED_MINUTES", "Picture", "RateOf", "draw"]

@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from bley.commands.documents import instant_document, record_document
-from bley.core.advice import Advice, advice
 from bley.core.evidence import Check
 from bley.core.greylist import Record, Standing, Status
-from bley.core.mail import Triplet
-from bley.core.search import DecisionQuery, Search, StoredDecision
-from bley.core.sequel import Sequel, places, places_of_any, record_of, sequel, shown_seconds, waited_query
-from bley.core.steps import (
+from bley.core.history.advice import Advice, advice
+from bley.core.history.outcome import Sequel, places, places_of_any, record_of, sequel, shown_seconds, waited_query
+from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.steps import (
     Step,
     finding_steps,
     shown_instant,
@@ -21,6 +20,7 @@ from bley.core.steps import (
     shown_triplet,
     shown_verdict,
 )
+from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
 from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, Unfinished

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from bley.core.decision import Decision
 from bley.core.escapes import code_of
 from bley.core.greylist import Standing
+from bley.core.history.search import StoredDecision
 from bley.core.mail import RawRequest, Request
 from bley.core.policy import Reason
-from bley.core.search import StoredDecision
 from bley.log.output import log_output
 
 __all__ = ["DecisionLog", "line_of", "printable"]

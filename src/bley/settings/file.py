@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bley.core.advice import ListFile, ListFiles
 from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions import ClientExemptions, MailExemptions, Origin, read_clients, read_mail_addresses
+from bley.core.history.advice import ListFile, ListFiles
 from bley.core.triplet import TripletRules
 from bley.operator_files import read_text
 from bley.settings.database import hide_password, is_utf8, read_password

@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Lifetimes, Record, Sighting
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.statistics import Count
 
 __all__ = [
     "ANSWER_SECONDS",

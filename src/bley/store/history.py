@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 
 from bley.core.greylist import Record
+from bley.core.history.periods import Period
+from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.periods import Period
-from bley.core.search import DecisionQuery, Search, StoredDecision
-from bley.core.statistics import Count
 
 __all__ = ["SEARCH_SECONDS", "History", "Latest", "SearchClock", "Unfinished", "Waiting", "span_of"]
 

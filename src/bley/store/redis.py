@@ -24,8 +24,8 @@ from redis.exceptions import RedisClusterException, RedisError
 from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.statistics import Count
 from bley.core.triplet import ANY
 from bley.store.dialects import VALUE_ERRORS, printable
 from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, News, Purged, is_closed_meanwhile

@@ -11,10 +11,10 @@ from redis.exceptions import ResponseError
 
 from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
+from bley.core.history.periods import Period
+from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.periods import Period
-from bley.core.search import DecisionQuery, Search, StoredDecision
-from bley.core.statistics import Count
 from bley.store.history import Latest, SearchClock, Unfinished, Waiting, span_of
 from bley.store.redis import DECISIONS, PREFIX, RedisEngine, counts_key, store_errors, triplet_of
 from bley.store.rows import microseconds, stored_decision

@@ -10,8 +10,8 @@ from pydantic_core import to_json
 
 from bley.core.decision import KeptDecision
 from bley.core.greylist import Record, Status
+from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
-from bley.core.search import StoredDecision
 
 __all__ = [
     "LONGEST_TEXT",

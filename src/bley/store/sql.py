@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
-from bley.core.statistics import Count
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
 from bley.store.engine import SPANS, Mark, News, Purged

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Network
-from bley.core.search import DecisionQuery, Search
 from bley.core.triplet import LONGEST_PART
 from bley.store.rows import microseconds
 from bley.store.sql_schema import decisions, triplets

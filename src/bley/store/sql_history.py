@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.periods import Period
+from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.periods import Period
-from bley.core.search import DecisionQuery, Search, StoredDecision
-from bley.core.statistics import Count
 from bley.store.dialects import Dialect
 from bley.store.history import Latest, SearchClock, Unfinished, Waiting, span_of
 from bley.store.keyset import KeysetScan, ScanPlace

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-from bley.core.periods import PERIODS, Period
+from bley.core.history.periods import PERIODS, Period
+from bley.core.history.search import DecisionQuery, Search
 from bley.core.policy import Reason
-from bley.core.search import DecisionQuery, Search
 from bley.core.triplet import TripletRules
 from bley.web.links import link
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from bley.core.periods import Period
+from bley.core.history.periods import Period
 
 __all__ = ["HEIGHT", "Bar", "Chart", "Label", "Segment", "Slice", "Tick", "chart", "time_labels"]
 

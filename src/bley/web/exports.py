@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from bley.core.search import StoredDecision
+from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.web.condition import ListPart
 from bley.web.tables import Cell, Table

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bley.core.advice import advice
 from bley.core.errors import StoreError
+from bley.core.history.advice import advice
+from bley.core.history.outcome import shown_seconds
+from bley.core.history.search import StoredDecision
 from bley.core.quantity import quantity
-from bley.core.search import StoredDecision
-from bley.core.sequel import shown_seconds
 from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.asked import asked_decisions, asked_period

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bley import __version__
-from bley.core.periods import PERIODS
+from bley.core.history.periods import PERIODS
 from bley.web import words
 from bley.web.chart import HEIGHT
 from bley.web.links import link

@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record
+from bley.core.history.outcome import Sequel, places, places_of_any, record_of, sequel, waited_query
+from bley.core.history.periods import Period
+from bley.core.history.search import DecisionQuery, StoredDecision
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.periods import Period
-from bley.core.search import DecisionQuery, StoredDecision
-from bley.core.sequel import Sequel, places, places_of_any, record_of, sequel, waited_query
-from bley.core.statistics import Count
 from bley.ports import Clock, utc_now
 from bley.settings.database import Database
 from bley.settings.file import Configuration

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from bley.core.greylist import Record, Status, Timing
+from bley.core.history.periods import Period, Slot, slots
+from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.core.mail import Triplet
-from bley.core.periods import Period, Slot, slots
 from bley.core.policy import JUDGED, Reason
-from bley.core.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.web.chart import Chart, Slice, chart, time_labels
 from bley.web.links import link
 from bley.web.source import Looked

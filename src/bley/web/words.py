@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from bley.core.history.outcome import shown_seconds
 from bley.core.policy import Reason
-from bley.core.sequel import shown_seconds
 
 __all__ = ["REASON_WORDS", "ago", "duration", "instant", "iso", "milliseconds", "number", "opened", "share"]
 

@@ -8,8 +8,8 @@ from typing import NoReturn
 import pytest
 
 from bley.core.greylist import Record
+from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.mail import Triplet
-from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.ports import utc_now
 from bley.web.source import Source
 from tests.fakes import FakeHistory

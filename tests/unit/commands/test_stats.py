@@ -7,8 +7,8 @@ import pytest
 from bley.commands.stats import gather, period_until_now, shown_delay
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.statistics import Count
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.settings.values import parse_duration

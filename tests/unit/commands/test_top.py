@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 from bley.commands.top import Top
-from bley.core.periods import Period
-from bley.core.statistics import Count
+from bley.core.history.periods import Period
+from bley.core.history.statistics import Count
 from bley.settings.file import load
 from tests.fakes import FakeHistory
 

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from bley.checks.lists.report import ListReport
 from bley.commands.top_view import Picture, draw
-from bley.core.search import StoredDecision
-from bley.core.statistics import Figures
+from bley.core.history.search import StoredDecision
+from bley.core.history.statistics import Figures
 from tests.fakes import NOON
 
 WORDS = "192.0.2.1", "mx\x1b.example.com", "friend", "a\n@example.com", "jane@example.org", "", ""

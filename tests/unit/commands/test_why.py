@@ -6,9 +6,9 @@ from typing import Any
 from bley.commands.why import why
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
+from bley.core.history.outcome import Fate
+from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
-from bley.core.search import StoredDecision
-from bley.core.sequel import Fate
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from tests.fakes import NOON, FakeHistory

@@ -13,9 +13,9 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Check, Finding
 from bley.core.greylist import Standing
+from bley.core.history.search import StoredDecision
 from bley.core.mail import RawRequest, Request
 from bley.core.policy import Reason
-from bley.core.search import StoredDecision
 from bley.log.decision_line import DecisionLog, line_of, printable
 from tests.fakes import NOON
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bley import operator_files
-from bley.core.advice import ListFile, ListFiles
 from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.errors import SettingsError
+from bley.core.history.advice import ListFile, ListFiles
 from bley.settings import file as config_file
 from bley.settings.file import find_file, load
 from bley.settings.settings import Settings, show

@@ -14,9 +14,9 @@ import pytest
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import BusyError, PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
-from bley.core.statistics import Count
 from bley.metrics import REGISTRY
 from bley.settings.privacy_key import PrivacyKey
 from bley.store import batched

@@ -10,9 +10,9 @@ import pytest
 
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import RefusedError, StoreError
+from bley.core.history.statistics import Count
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from bley.core.statistics import Count
 from bley.metrics import REGISTRY
 from bley.store import decisions as decisions_module
 from bley.store.decisions import Decisions, Lost

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from bley.core.statistics import Count
+from bley.core.history.statistics import Count
 from bley.store.engine import SPANS, spread
 
 _HOUR = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bley.core.greylist import Record, Status
+from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Triplet
-from bley.core.search import DecisionQuery, Search
 from bley.core.triplet import TripletRules
 from bley.store.history import Unfinished
 from bley.store.redis_history import RedisHistory

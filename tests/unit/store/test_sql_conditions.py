@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from bley.core.search import DecisionQuery, Search
+from bley.core.history.search import DecisionQuery, Search
 from bley.core.triplet import LONGEST_PART, TripletRules
 from bley.store.sql_conditions import decision_conditions, record_conditions
 

@@ -8,8 +8,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from bley.checks.lists.report import ListReport
+from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
-from bley.core.search import StoredDecision
 from bley.settings.file import load
 from bley.web.downloads import Downloads
 from bley.web.pages import Pages

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bley.core.periods import PERIODS, slots
+from bley.core.history.periods import PERIODS, slots
 from bley.web.chart import HEIGHT, Slice, chart, time_labels
 from tests.fakes import NOON
 

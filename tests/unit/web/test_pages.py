@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
-from bley.core.statistics import Count
+from bley.core.history.statistics import Count
 from tests.fakes import ILL_LIST, NOON, WELL_LIST, FakeHistory
 from tests.unit.web.looking import TRIPLET, Looking, decision
 

@@ -8,9 +8,9 @@ import pytest
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
-from bley.core.periods import PERIODS, Period
-from bley.core.sequel import Fate
-from bley.core.statistics import Count
+from bley.core.history.outcome import Fate
+from bley.core.history.periods import PERIODS, Period
+from bley.core.history.statistics import Count
 from bley.web.asked import asked_decisions
 from bley.web.source import Looked
 from tests.fakes import NOON, FakeHistory

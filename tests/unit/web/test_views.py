@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from bley.core.greylist import Record, Status, Timing
+from bley.core.history.periods import PERIODS
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.periods import PERIODS
-from bley.core.statistics import Count
 from bley.store.history import Waiting
 from bley.web.source import Looked
 from bley.web.views import SERIES, Overview, overview, waiting_rows

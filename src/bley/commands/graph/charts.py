@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from bley.commands.graph.looks import AT_ONCE, DEFERRED, EARLY, WAITED, Look, look_of
-from bley.core.periods import PERIODS, Period, Slot
+from bley.core.history.periods import PERIODS, Period, Slot
+from bley.core.history.statistics import Figures
 from bley.core.quantity import quantity
-from bley.core.statistics import Figures
 
 __all__ = ["SHOWN", "Band", "Chart", "Kind", "Tick", "charts", "in_words", "numbered", "ticks"]
 

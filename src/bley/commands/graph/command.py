@@ -14,7 +14,7 @@ from bley.commands.graph.charts import SHOWN, Chart, charts
 from bley.commands.graph.page import page
 from bley.commands.options import config_option, load_settings
 from bley.core.escapes import shown_text
-from bley.core.periods import Slot, slots
+from bley.core.history.periods import Slot, slots
 from bley.durable_files import replace_file
 from bley.ports import utc_now
 from bley.settings.settings import Settings

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from bley.commands.graph.charts import SHOWN, Chart
 from bley.commands.graph.drawing import draw
-from bley.core.periods import PERIODS, Period
+from bley.core.history.periods import PERIODS, Period
 from tests.unit.commands.graph.test_charts import MIXED, drawn
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from bley.commands.graph.charts import SHOWN, Chart, charts, in_words, numbered, ticks
-from bley.core.periods import PERIODS, Period, slots
-from bley.core.statistics import FOUND, Count
+from bley.core.history.periods import PERIODS, Period, slots
+from bley.core.history.statistics import FOUND, Count
 from tests.fakes import NOON
 
 NOW = NOON + timedelta(minutes=47)

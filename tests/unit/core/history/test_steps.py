@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bley.core.greylist import Record, Status
+from bley.core.history.steps import finding_steps, shown_record, shown_request, shown_triplet, shown_verdict
 from bley.core.mail import Request, Triplet
-from bley.core.steps import finding_steps, shown_record, shown_request, shown_triplet, shown_verdict
 from tests.fakes import NOON
 
 

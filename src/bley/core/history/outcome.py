@@ -14,10 +14,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from bley.core.greylist import Record, Standing, Status, Timing, united
+from bley.core.history.search import DecisionQuery, StoredDecision
+from bley.core.history.steps import shown_instant
 from bley.core.mail import Triplet, parse_address
 from bley.core.policy import Reason
-from bley.core.search import DecisionQuery, StoredDecision
-from bley.core.steps import shown_instant
 from bley.core.triplet import ANY, TripletRules, any_sender_like
 
 __all__ = ["Fate", "Sequel", "places", "places_of_any", "record_of", "sequel", "shown_seconds", "waited_query"]

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from bley.core.domains import a_labels, with_a_labels
+from bley.core.history.record_filter import NULL_SENDER, is_in_domain, is_near, mail_domain, named_domain, named_network
 from bley.core.mail import Network, Triplet, parse_address
 from bley.core.triplet import TripletRules
-from bley.core.wanted import NULL_SENDER, is_in_domain, is_near, mail_domain, named_domain, named_network
 
 __all__ = ["DecisionQuery", "Search", "StoredDecision"]
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bley.core.history.record_filter import Wanted
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY, TripletRules
-from bley.core.wanted import Wanted
 
 RULES = TripletRules()
 TRIPLET = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from bley.core.advice import Advice, ListFile, ListFiles, advice
 from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.history.advice import Advice, ListFile, ListFiles, advice
+from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet, parse_address
-from bley.core.search import StoredDecision
 from tests.fakes import NOON
 
 FILES = ListFiles(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.mail import Triplet
-from bley.core.search import DecisionQuery, Search, StoredDecision
 from bley.core.triplet import TripletRules
 from tests.fakes import NOON
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from bley.core.statistics import Count, Figures, figures
+from bley.core.history.statistics import Count, Figures, figures
 
 __all__ = ["PERIODS", "Period", "Slot", "slots"]
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from bley.core.periods import PERIODS, Period, slots
-from bley.core.statistics import Count
+from bley.core.history.periods import PERIODS, Period, slots
+from bley.core.history.statistics import Count
 from bley.store.engine import SPANS
 from bley.store.history import span_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bley.core.rates import Rates
+from bley.core.history.rates import Rates
 
 
 def _looked(*looks: tuple[float, dict[str, float]], longest: float = 60) -> Rates[str]:

@@ -6,9 +6,9 @@ import pytest
 
 from bley.core.decision import Decision, Outcome
 from bley.core.evidence import Check, Fact, Finding
+from bley.core.history.statistics import DELAY_BOUNDS, Count, Figures, counted, figures
 from bley.core.mail import Request
 from bley.core.policy import Reason
-from bley.core.statistics import DELAY_BOUNDS, Count, Figures, counted, figures
 
 _HOUR = 3600
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bley.core.greylist import Record, Status, Timing
+from bley.core.history.outcome import Fate, places, record_of, sequel, shown_seconds, waited_query
+from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.mail import Triplet
-from bley.core.search import DecisionQuery, StoredDecision
-from bley.core.sequel import Fate, places, record_of, sequel, shown_seconds, waited_query
 from bley.core.triplet import TripletRules
 from tests.fakes import NOON
 

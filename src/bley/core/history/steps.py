@@ -9,9 +9,9 @@ from typing import Any
 
 from bley.core.evidence import ALWAYS_TOLD, RFC_CHECKS, Check
 from bley.core.greylist import Record, Status
+from bley.core.history.search import StoredDecision
 from bley.core.mail import Request, Triplet
 from bley.core.quantity import quantity
-from bley.core.search import StoredDecision
 
 __all__ = ["Step", "finding_steps", "shown_instant", "shown_record", "shown_request", "shown_triplet", "shown_verdict"]
 

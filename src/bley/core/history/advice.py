@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from bley.core.dnslists.known import find_known_list
 from bley.core.evidence import Check
 from bley.core.exemptions import is_mail_address, is_name
+from bley.core.history.record_filter import NULL_SENDER
+from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet, parse_address
 from bley.core.policy import Reason
-from bley.core.search import StoredDecision
-from bley.core.wanted import NULL_SENDER
 
 __all__ = ["Advice", "ListFile", "ListFiles", "advice"]
 

@@ -1,0 +1,1 @@
+"""Looking back: counts, searches, what became of deferrals."""
