@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from bley.checks.dynamic import Kind, check_dynamic, dynamic_sign, look_at, server_domain
 from bley.checks.helo import Us, check_helo, faults_of_helo
-from bley.checks.own_address import own_address_in
-from bley.core.domains import delegated_domain, registered_domain
 from bley.core.mail import Address, Request, parse_address
+from bley.core.names.domains import delegated_domain, registered_domain
+from bley.core.names.own_address import own_address_in
 from tests.fuzz.fields import REPEAT, SEPARATOR, Fields
 from tests.fuzz.harness import Harness
 from tests.step_time import Steps, run_in_time

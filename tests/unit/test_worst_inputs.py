@@ -10,9 +10,9 @@ import pytest
 from bley.checks.dynamic import check_dynamic, look_at, server_domain
 from bley.checks.gather import check_request
 from bley.checks.helo import Us
-from bley.core.domains import a_labels, delegated_domain, load_suffixes, registered_domain
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.mail import Request, parse_address
+from bley.core.names.domains import a_labels, delegated_domain, load_suffixes, registered_domain
 from bley.core.triplet import TripletRules, bounded
 from bley.core.wire import MAX_REQUEST_BYTES
 from bley.dns.c_ares import ascii_name

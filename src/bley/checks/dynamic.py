@@ -16,11 +16,11 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
-from bley.checks.name_words import FOR_A_TIME, HOSTERS, LINE, LINE_DOMAINS, MACHINES, MAIL, RENTED, STATIC
-from bley.checks.own_address import own_address_in
-from bley.core.domains import delegated_domain, registered_domain
 from bley.core.evidence import Fact, Finding
 from bley.core.mail import Address
+from bley.core.names.domains import delegated_domain, registered_domain
+from bley.core.names.own_address import own_address_in
+from bley.core.names.words import FOR_A_TIME, HOSTERS, LINE, LINE_DOMAINS, MACHINES, MAIL, RENTED, STATIC
 from bley.core.scores import found
 
 __all__ = ["Kind", "Look", "check_dynamic", "dynamic_sign", "look_at", "server_domain"]

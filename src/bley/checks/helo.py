@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from bley.checks.dynamic import Kind, look_at
-from bley.core.domains import registered_domain
 from bley.core.evidence import Fact, Finding
 from bley.core.mail import Address, Request, parse_address
+from bley.core.names.domains import registered_domain
 from bley.core.scores import found
 
 __all__ = ["Us", "check_helo", "faults_of_helo"]

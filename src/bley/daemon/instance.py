@@ -14,10 +14,10 @@ from bley.checks.helo import Us
 from bley.checks.lists.report import report_lists
 from bley.checks.lists.watch import ListWatch
 from bley.checks.spf import SpfChecker, running_evaluations
-from bley.core.domains import load_suffixes
 from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.core.exemptions import Origin
 from bley.core.expressions import SEARCH_SECONDS
+from bley.core.names.domains import load_suffixes
 from bley.core.quantity import quantity
 from bley.daemon.transaction import Prepared
 from bley.dns.resolv_conf import read_system_servers

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bley.core.domains import a_labels, with_a_labels
 from bley.core.mail import Network, Triplet, parse_network
+from bley.core.names.domains import a_labels, with_a_labels
 from bley.core.triplet import ANY, TripletRules
 
 __all__ = ["NULL_SENDER", "Wanted", "is_in_domain", "is_near", "mail_domain", "named_domain", "named_network"]

@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from bley.core.domains import a_labels, with_a_labels
 from bley.core.history.record_filter import NULL_SENDER, is_in_domain, is_near, mail_domain, named_domain, named_network
 from bley.core.mail import Network, Triplet, parse_address
+from bley.core.names.domains import a_labels, with_a_labels
 from bley.core.triplet import TripletRules
 
 __all__ = ["DecisionQuery", "Search", "StoredDecision"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
-from bley.core.domains import a_labels, delegated_domain, registered_domain, with_a_labels
+from bley.core.names.domains import a_labels, delegated_domain, registered_domain, with_a_labels
 
 
 @pytest.mark.parametrize(

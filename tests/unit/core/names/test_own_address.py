@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.own_address import InName, own_address_in
+from bley.core.names.own_address import InName, own_address_in
 
 IPV4, IPV6 = "192.0.2.145", "2001:db8:12ff:1a00:216:3eff:fe12:3456"
 

@@ -1,0 +1,1 @@
+"""What a host name says: its words, its host's address, its registered domain."""
