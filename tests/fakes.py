@@ -15,7 +15,7 @@ from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.wire import RequestParser, encode_request
 from bley.ports import ResourceRecord, RrType
 from bley.status import StateReport
-from bley.store.history import Unfinished, Waiting
+from bley.store.history import Unfinished, WaitingTriplets
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -153,12 +153,12 @@ class FakeHistory:
         self._fail_if_wanted()
         return next((decision for decision in self._decisions if decision.number == number), None)
 
-    async def waiting(self, since: datetime, limit: int) -> Waiting:
+    async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         self._fail_if_wanted()
         found = [
             item for item in self._records.items() if item[1].status is Status.GREYLISTED and item[1].last_seen >= since
         ]
-        return Waiting(len(found), found[:limit])
+        return WaitingTriplets(len(found), found[:limit])
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         self._fail_if_wanted()

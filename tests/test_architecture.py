@@ -17,7 +17,7 @@ STOREYS = [
     ["predecessors", "service", "status"],
     ["checks", "dns", "log", "store"],
     ["metrics", "ports", "settings"],
-    ["core", "durable_files", "operator_files", "pacing"],
+    ["coalescer", "core", "durable_files", "operator_files"],
     ["__init__"],
 ]
 """From the roof down; a module may import from the storeys below its own, and within its own folder."""

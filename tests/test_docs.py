@@ -196,7 +196,7 @@ _OPERATORS_OWN = (
 
 _NO_BOUNDS = {
     "bley.dns.c_ares._LONGEST_NAME_BYTES": "an estimate",
-    "bley.checks.spf_scope._LONGEST_SECONDS": "a time",
+    "bley.checks.spf_validity._LONGEST_SECONDS": "a time",
     "bley.core.greylist.MAX_ATTEMPTS": "a number",
     "bley.core.triplet._LONGEST_CHARACTER": "a fact",
 }

@@ -1,4 +1,4 @@
-"""What is counted for Prometheus while requests are answered; docs/metrics.md describes it. Shown by web/.
+"""What is counted for Prometheus while requests are answered; docs/metrics.md describes it. RunningBley by web/.
 
 A worker of several counts in files that its supervisor reads (workers_metrics.py). What stands at a moment, how many
 connections are open say, is not counted here but told when somebody looks (state_report.py).
@@ -10,7 +10,7 @@ from functools import cache
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
 
 from bley.core.decision import Outcome
-from bley.core.errors import Breach
+from bley.core.errors import ProtocolViolation
 from bley.core.evidence import ALWAYS_TOLD, Fact
 from bley.core.policy import Reason
 
@@ -122,7 +122,7 @@ for _reason in ("too-many", "idle", "unfinished", "unread", "internal-error"):
 
 PROTOCOL_ERRORS = Counter("bley_protocol_errors", "What came and was no request.", ["kind"], registry=REGISTRY)
 
-for _breach in Breach:
+for _breach in ProtocolViolation:
     PROTOCOL_ERRORS.labels(_breach.value)
 
 STORE_DOWN = Gauge(

@@ -4,7 +4,7 @@ import json
 from datetime import UTC
 
 from bley.commands.json_lines import FormatError, header, line, read_lines
-from bley.core.inherited import is_any
+from bley.core.imported_record import is_any
 from bley.core.triplet import LONGEST_PART, TripletRules
 from tests.fuzz.harness import Harness
 from tests.step_time import in_time

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from bley.checks.dynamic import Kind, check_dynamic, dynamic_sign, look_at, server_domain
-from bley.checks.helo import Us, check_helo, faults_of_helo
+from bley.checks.dynamic import HostKind, check_dynamic, dynamic_sign, judge_host_name, server_domain
+from bley.checks.helo import OwnIdentity, check_helo, faults_of_helo
 from bley.core.mail import Address, Request, parse_address
 from bley.core.names.domains import delegated_domain, registered_domain
 from bley.core.names.own_address import own_address_in
@@ -34,7 +34,7 @@ def _check_name(name: str, address: Address) -> None:
     steps: list[Callable[[], object]] = [
         lambda: registered_domain(name),
         lambda: delegated_domain(name),
-        lambda: look_at(name.rstrip(".").lower(), address),
+        lambda: judge_host_name(name.rstrip(".").lower(), address),
         lambda: own_address_in(name.lower()[:253], address),
     ]
     for step in steps:
@@ -48,11 +48,13 @@ def _check_name(name: str, address: Address) -> None:
     of_server = server_domain(name, address)
     assert of_server in ("", domain), "a server's domain is another"
     assert not (sign and of_server), "an access line has a server's domain"
-    assert (look_at(name.rstrip(".").lower(), address).kind is Kind.DYNAMIC) == bool(sign), "a line without a sign"
+    assert (judge_host_name(name.rstrip(".").lower(), address).kind is HostKind.DYNAMIC) == bool(sign), (
+        "a line without a sign"
+    )
 
 
 def _check_helo(request: Request, address: Address) -> None:
-    us = Us("mail.example.org", ())
+    us = OwnIdentity("mail.example.org", ())
     finding = check_helo(request, address)
     faults = list(faults_of_helo(request, address, us, fits=False))
     assert finding == check_helo(request._replace(helo_name=request.helo_name + "."), address) or "[" in (
@@ -65,7 +67,7 @@ def _check_helo(request: Request, address: Address) -> None:
 
 def _time_anew(steps: Steps, step: Callable[[], object]) -> None:
     """Time the step with nothing in a cache."""
-    for cached in (registered_domain, delegated_domain, look_at):
+    for cached in (registered_domain, delegated_domain, judge_host_name):
         cached.cache_clear()
     steps.time(step)
 

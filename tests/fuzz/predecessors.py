@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bley.core.greylist import Lifetimes, Record
-from bley.core.inherited import Inherited, is_any
+from bley.core.imported_record import ImportedRecord, is_any
 from bley.core.mail import Triplet
 from bley.core.triplet import LONGEST_PART, TripletRules
 from bley.predecessors import bley2, postgrey, sqlgrey
-from bley.predecessors.taking import Taking
+from bley.predecessors.record_converter import RecordConverter
 from tests.fakes import NOON
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
@@ -36,28 +36,28 @@ def check(data: bytes) -> None:
             _check_taken(*taken, rules)
 
 
-def _postgrey(fields: Fields) -> list[Inherited | str]:
+def _postgrey(fields: Fields) -> list[ImportedRecord | str]:
     return [postgrey._triplet(fields.text(), fields.text(), _DELAY)]
 
 
-def _postgrey_client(fields: Fields) -> list[Inherited | str]:
+def _postgrey_client(fields: Fields) -> list[ImportedRecord | str]:
     return [postgrey._client(fields.text(), fields.text(), 5)]
 
 
-def _dump(fields: Fields) -> list[Inherited | str]:
+def _dump(fields: Fields) -> list[ImportedRecord | str]:
     lines = b"".join(b" " + fields.octets().hex().encode() + b"\n" for _ in range(2))
     key, value = postgrey._fields(io.BytesIO(lines))
     return [postgrey._triplet(key, value, _DELAY)]
 
 
-def _sqlgrey(fields: Fields) -> list[Inherited | str]:
+def _sqlgrey(fields: Fields) -> list[ImportedRecord | str]:
     table, (texts, instants) = fields.pick(list(sqlgrey._TABLES.items()))
     assert table, "a table without a name"
     row = {name: _value(fields) for name in (*texts, *instants)}
     return [sqlgrey._inherited(row)]
 
 
-def _bley2(fields: Fields) -> list[Inherited | str]:
+def _bley2(fields: Fields) -> list[ImportedRecord | str]:
     names = ("ip", "sender", "recipient", "status", "last_action", "fail_count")
     return [bley2._inherited(cast(Any, SimpleNamespace(**{name: _value(fields) for name in names})))]
 
@@ -75,11 +75,11 @@ def _value(fields: Fields) -> object:
     return octets if kind == b"b" else octets.decode("utf-8", "backslashreplace")
 
 
-def _take(inherited: Inherited, rules: TripletRules) -> tuple[Triplet, Record] | str:
-    async def items() -> AsyncIterator[Inherited]:
+def _take(inherited: ImportedRecord, rules: TripletRules) -> tuple[Triplet, Record] | str:
+    async def items() -> AsyncIterator[ImportedRecord]:
         yield inherited
 
-    taking = Taking(rules, _FOREVER, NOON)
+    taking = RecordConverter(rules, _FOREVER, NOON)
     taken = asyncio.run(_gathered(taking.portions(items(), 1)))
     return taken[0] if taken else next(iter(taking.skipped))
 

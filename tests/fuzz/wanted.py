@@ -1,7 +1,7 @@
 """core.wanted: a text that names records never means all of them, and fits its own record."""
 
-from bley.core.history.record_filter import Wanted, named_domain
-from bley.core.inherited import is_any
+from bley.core.history.record_filter import RecordFilter, named_domain
+from bley.core.imported_record import is_any
 from bley.core.mail import Triplet, parse_address
 from bley.core.triplet import TripletRules
 from tests.fuzz.fields import SEPARATOR, Fields
@@ -24,7 +24,7 @@ def check(data: bytes) -> None:
     fields = Fields(data)
     rules, text = fields.pick(_RULES), fields.text()
     for part in _PARTS:
-        given = Wanted(**{part: text})
+        given = RecordFilter(**{part: text})
         try:
             wanted = in_time(lambda given=given: given.normalised(rules))  # type: ignore[misc]
         except ValueError as error:
@@ -43,7 +43,7 @@ def _check_fault(fault: str, part: str) -> None:
 
 def _own(text: str, rules: TripletRules, part: str) -> Triplet:
     """A record of the mail address, or of one of the client, that the text names."""
-    named = Wanted(**{part: text}).normalised(rules)
+    named = RecordFilter(**{part: text}).normalised(rules)
     word = getattr(named, part)
     triplet = Triplet("x.example", "x@x.example", "x@x.example")
     if part == "client":

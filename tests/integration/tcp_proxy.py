@@ -135,7 +135,7 @@ class TcpProxy:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        look_at: Callable[[bytes], Coroutine[object, object, None]],
+        judge_host_name: Callable[[bytes], Coroutine[object, object, None]],
     ) -> None:
         more = True
         while more:
@@ -145,7 +145,7 @@ class TcpProxy:
                 # Not even a reset gets through.
                 await self._whole.wait()
             if more := bool(data):
-                await look_at(data)
+                await judge_host_name(data)
                 writer.write(data)
                 await writer.drain()
         writer.write_eof()

@@ -23,7 +23,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.triplet import ANY, TripletRules
 from bley.core.wire import RequestParser
-from bley.store.engine import Engine, Mark, Marks, News, Purged, spread
+from bley.store.engine import Engine, Mark, Marks, Purged, RemoteChanges, spread
 from bley.store.opening import open_engine
 from bley.store.redis import RedisEngine, _key, counts_key
 from bley.store.redis_history import RedisHistory
@@ -433,31 +433,31 @@ class TestUniting:
 
 class TestNews:
     async def test_at_first_there_are_none(self, engine: Engine) -> None:
-        assert await engine.news() == News(0, has_any=False)
+        assert await engine.remote_changes() == RemoteChanges(0, has_any=False)
 
     async def test_what_was_forgotten_is_gone_and_heard_of(self, engine: Engine) -> None:
         other = Triplet("c", "s", "r")
         await engine.unite([(_JANE, _record()), (other, _record())], _NOW, _LIFETIMES)
         await engine.forget([_JANE])
         assert await _all(engine) == {other: _record()}
-        assert await engine.news() == News(1, has_any=False)
+        assert await engine.remote_changes() == RemoteChanges(1, has_any=False)
         await asyncio.gather(*(engine.forget([]) for _ in range(5)))
-        assert (await engine.news()).forgotten == 6
+        assert (await engine.remote_changes()).forgotten == 6
 
     @pytest.mark.parametrize("kind", ENGINES)
     async def test_the_first_ones_to_forget_are_all_heard_at_once_too(self, kind: str, places: Places) -> None:
         """There is no number yet that one of them could wait for."""
         engines = [open_engine(places.place(kind)) for _ in range(5)]
         await engines[0].prepare()
-        await asyncio.gather(*(engine.news() for engine in engines))  # all are connected
+        await asyncio.gather(*(engine.remote_changes() for engine in engines))  # all are connected
         await asyncio.gather(*(engine.forget([_JANE]) for engine in engines))
-        assert (await engines[0].news()).forgotten == 5
+        assert (await engines[0].remote_changes()).forgotten == 5
         for engine in engines:
             await engine.close()
 
     async def test_records_for_any_sender_or_recipient_are_heard_of(self, engine: Engine) -> None:
         await engine.unite([(Triplet("192.0.2.0/24", ANY, ANY), _record())], _NOW, _LIFETIMES)
-        assert await engine.news() == News(0, has_any=True)
+        assert await engine.remote_changes() == RemoteChanges(0, has_any=True)
 
 
 class TestPreparing:

@@ -22,7 +22,8 @@ from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.settings.database import Database, parse_database
-from bley.store import batched, decisions
+from bley.store import batched
+from bley.store import decision_writer as decisions
 from bley.store.batched import BatchedStore
 from bley.store.engine import Engine, Mark
 from bley.store.opening import open_engine, open_history

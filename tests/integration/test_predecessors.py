@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bley.core.greylist import Status
-from bley.core.inherited import Inherited
+from bley.core.imported_record import ImportedRecord
 from bley.core.triplet import ANY
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.postgrey import HASHED, TOO_FEW, read_postgrey
@@ -36,7 +36,7 @@ Known = tuple[str, str, str, Status] | str
 """Network, sender, recipient and status of a record, or why it was skipped."""
 
 
-def known(records: Iterable[Inherited | str]) -> list[Known]:
+def known(records: Iterable[ImportedRecord | str]) -> list[Known]:
     """The records in order, without their times."""
     found: list[Known] = [
         record
@@ -252,7 +252,7 @@ def test_logs_that_are_always_removed(tmp_path: Path, monkeypatch: pytest.Monkey
         list(read_postgrey(tmp_path, DELAY))
 
 
-async def read_all(url: str | URL) -> list[Inherited | str]:
+async def read_all(url: str | URL) -> list[ImportedRecord | str]:
     database = create_async_engine(url)
     try:
         return [record async for record in read_sqlgrey(database)]
@@ -338,7 +338,7 @@ async def test_sqlgrey_in_another_time_zone(
     assert_times(found, begin)
 
 
-def assert_times(found: Iterable[Inherited | str], begin: datetime) -> None:
+def assert_times(found: Iterable[ImportedRecord | str], begin: datetime) -> None:
     """All was seen since `begin`, and twice if it passes."""
     for inherited in found:
         if not isinstance(inherited, str):

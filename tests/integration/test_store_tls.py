@@ -8,7 +8,7 @@ import pytest
 
 from bley.core.errors import StoreError
 from bley.settings.database import parse_database
-from bley.store.engine import News
+from bley.store.engine import RemoteChanges
 from bley.store.opening import open_engine
 from tests.integration.databases import MariadbServer, PostgresqlServer, RefusedError
 from tests.integration.redis_servers import RedisServer
@@ -21,17 +21,17 @@ def server(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield server
 
 
-async def _news(url: str) -> News:
+async def _news(url: str) -> RemoteChanges:
     engine = open_engine(parse_database(url))
     try:
         await engine.prepare()
-        return await engine.news()
+        return await engine.remote_changes()
     finally:
         await engine.close()
 
 
 async def test_a_certificate_of_the_given_authority_is_verified(server: Any) -> None:
-    assert await _news(f"{server.new_database()}?tls=verify&ca={server.ca_file}") == News(0, has_any=False)
+    assert await _news(f"{server.new_database()}?tls=verify&ca={server.ca_file}") == RemoteChanges(0, has_any=False)
 
 
 async def test_a_certificate_of_nobody_known_is_refused(server: Any) -> None:
@@ -40,7 +40,7 @@ async def test_a_certificate_of_nobody_known_is_refused(server: Any) -> None:
 
 
 async def test_without_verifying_it_is_only_encrypted(server: Any) -> None:
-    assert await _news(f"{server.new_database()}?tls=on") == News(0, has_any=False)
+    assert await _news(f"{server.new_database()}?tls=on") == RemoteChanges(0, has_any=False)
 
 
 def test_without_encryption_the_server_takes_nobody(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

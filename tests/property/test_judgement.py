@@ -10,10 +10,10 @@ from itertools import chain
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bley.checks.dnsl import AskedList
-from bley.checks.dynamic import Kind, look_at
+from bley.checks.dnsl import ConfiguredList
+from bley.checks.dynamic import HostKind, judge_host_name
 from bley.checks.gather import Checks, check_request
-from bley.checks.helo import Us
+from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import WatchedList
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import parse_dns_lists
@@ -28,7 +28,7 @@ from tests.fakes import FakeClock, FakeResolver
 from tests.unit.checks.test_dynamic import FILES, names
 from tests.unit.checks.test_gather import FakeSpf
 
-US = Us("mx.example.org", (ip_network("127.0.0.0/8"),))
+US = OwnIdentity("mx.example.org", (ip_network("127.0.0.0/8"),))
 REAL = list(chain.from_iterable(names(file) for file in FILES))
 
 _labels = st.sampled_from(
@@ -106,7 +106,7 @@ def test_who_says_a_name_that_is_no_line_s_is_never_delayed(request: Request, sc
     """A name, a matching HELO and no dynamic look are enough, even for a mail to oneself."""
     name, address = request.verified_name, parse_address(request.client_address)
     assert address is not None
-    assume(name and look_at(name, address).kind is not Kind.DYNAMIC)
+    assume(name and judge_host_name(name, address).kind is not HostKind.DYNAMIC)
     evidence = _find(request._replace(helo_name=request.client_name), scores)
     assert not _delays(judge(evidence, Thresholds()))
 
@@ -177,7 +177,7 @@ def test_the_daemon_judges_as_explain_does(
     assert len(asyncio.run(judgements())) == 1
 
 
-def _asked(weights: list[tuple[str, int]]) -> list[AskedList]:
+def _asked(weights: list[tuple[str, int]]) -> list[ConfiguredList]:
     """Lists of these weights, found well."""
     asked = []
     for zone, weight in weights:
@@ -186,5 +186,5 @@ def _asked(weights: list[tuple[str, int]]) -> list[AskedList]:
         watched._first_test.set_result(None)
         for health in watched.healths.values():
             health.state = ListState.WELL
-        asked.append(AskedList(dns_list, watched))
+        asked.append(ConfiguredList(dns_list, watched))
     return asked

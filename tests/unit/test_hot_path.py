@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bley.checks.gather import Checks
+from bley.coalescer import TICK_SECONDS
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.mail import Request
 from bley.core.wire import encode_request
-from bley.pacing import TICK_SECONDS
 from bley.server.connection import Connection
 from bley.service.service import Service
 from bley.settings.file import Configuration

@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.dynamic import check_dynamic, look_at, server_domain
+from bley.checks.dynamic import check_dynamic, judge_host_name, server_domain
 from bley.checks.gather import check_request
-from bley.checks.helo import Us
+from bley.checks.helo import OwnIdentity
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.mail import Request, parse_address
 from bley.core.names.domains import a_labels, delegated_domain, load_suffixes, registered_domain
@@ -61,7 +61,7 @@ STEPS: dict[str, Callable[[str], object]] = {
     "the end of a name by IPv6": lambda text: check_dynamic(text[-253:], _IPV6),
     "the domain of a client": lambda text: server_domain(text, _IPV4),
     "all that a request tells": lambda text: check_request(
-        Request(client_name=text, helo_name=text, sender=text, recipient=text), _IPV4, Us("mx.example.org")
+        Request(client_name=text, helo_name=text, sender=text, recipient=text), _IPV4, OwnIdentity("mx.example.org")
     ),
     "list files of clients": lambda text: _CLIENTS.find(_IPV4, text),
     "list files of addresses": _ADDRESSES.find,
@@ -69,7 +69,7 @@ STEPS: dict[str, Callable[[str], object]] = {
 }
 
 
-_CACHED = (a_labels, delegated_domain, look_at, parse_address, registered_domain)
+_CACHED = (a_labels, delegated_domain, judge_host_name, parse_address, registered_domain)
 
 
 def _time_anew(steps: Steps, step: Callable[[str], object], text: str) -> None:

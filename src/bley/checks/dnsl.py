@@ -15,22 +15,22 @@ from bley.core.mail import Address
 from bley.core.policy import Bounds
 from bley.ports import Resolver
 
-__all__ = ["AskedList", "Inquiry", "explained"]
+__all__ = ["ConfiguredList", "ListQueries", "explained"]
 
 
 @dataclass(frozen=True, slots=True)
-class AskedList:
+class ConfiguredList:
     """A list as a setting has it, and as it is watched: the one says what an answer counts, the other asks."""
 
     setting: DnsList
     watched: WatchedList
 
 
-class Inquiry:
+class ListQueries:
     """The lists of one setting, all asked at once about one client; `then` is called after each answer, later."""
 
     def __init__(
-        self, lists: Sequence[AskedList], address: Address, resolver: Resolver, then: Callable[[], object]
+        self, lists: Sequence[ConfiguredList], address: Address, resolver: Resolver, then: Callable[[], object]
     ) -> None:
         self._lists, self._then = lists, then
         self._answers: dict[str, ListAnswer] = {}

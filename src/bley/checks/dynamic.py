@@ -23,7 +23,7 @@ from bley.core.names.own_address import own_address_in
 from bley.core.names.words import FOR_A_TIME, HOSTERS, LINE, LINE_DOMAINS, MACHINES, MAIL, RENTED, STATIC
 from bley.core.scores import found
 
-__all__ = ["Kind", "Look", "check_dynamic", "dynamic_sign", "look_at", "server_domain"]
+__all__ = ["HostKind", "NameVerdict", "check_dynamic", "dynamic_sign", "judge_host_name", "server_domain"]
 
 _LONGEST_NAME = 253
 """Characters of a name in the DNS: RFC 1035 2.3.4. What is longer is no host's name."""
@@ -34,7 +34,7 @@ _FOUR_NUMBERS = re.compile(rf"(?<![0-9]){_OCTET}(?:[.-]{_OCTET}){{3}}(?![0-9])")
 _ZERO_PADDED = re.compile(r"(?<![0-9])(?:25[0-5]|2[0-4][0-9]|[01][0-9]{2}){4}(?![0-9])")
 
 
-class Kind(Enum):
+class HostKind(Enum):
     """What a name says of its host."""
 
     NAMED = "named"
@@ -45,18 +45,18 @@ class Kind(Enum):
     """A static line or a rented machine that nobody has named."""
 
 
-class Look(NamedTuple):
+class NameVerdict(NamedTuple):
     """What a name says, and the sign of it in words.
 
     A line is certain by all of its address, or by a word that is not its whole first label: `bb.example.edu` is not.
     """
 
-    kind: Kind
+    kind: HostKind
     sign: str = ""
     is_certain: bool = False
 
 
-_NAMED, _RENTED = Look(Kind.NAMED), Look(Kind.RENTED)
+_NAMED, _RENTED = NameVerdict(HostKind.NAMED), NameVerdict(HostKind.RENTED)
 _ACCESS = FOR_A_TIME | LINE
 
 
@@ -71,19 +71,19 @@ def check_dynamic(name: str, address: Address) -> Finding:
 
 def dynamic_sign(name: str, address: Address) -> str:
     """What makes `name` look like an access line's, in words; empty when it does not."""
-    look = look_at(name.rstrip(".").lower(), address)
-    return look.sign if look.kind is Kind.DYNAMIC else ""
+    look = judge_host_name(name.rstrip(".").lower(), address)
+    return look.sign if look.kind is HostKind.DYNAMIC else ""
 
 
 def server_domain(name: str, address: Address) -> str:
     """The registered domain of a verified name, empty where there is none or its neighbours are strangers to it."""
-    if not name or look_at(name.rstrip(".").lower(), address).kind is not Kind.NAMED:
+    if not name or judge_host_name(name.rstrip(".").lower(), address).kind is not HostKind.NAMED:
         return ""
     return registered_domain(name)
 
 
 @lru_cache(maxsize=8192)
-def look_at(name: str, address: Address) -> Look:
+def judge_host_name(name: str, address: Address) -> NameVerdict:
     """What `name`, in lower case and without a trailing dot, says of the host at `address`."""
     if len(name) > _LONGEST_NAME:
         return _NAMED
@@ -122,16 +122,18 @@ def _is_static(words: list[set[str]]) -> bool:
     return False
 
 
-def _line(host: str, words: list[set[str]], address: Address, first_label: str, domain: str) -> Look | None:
+def _line(host: str, words: list[set[str]], address: Address, first_label: str, domain: str) -> NameVerdict | None:
     """The sign that labels are an access line's, the surest one; what begins with a bare word was named by hand."""
     own = own_address_in(host, address)
     if own and own.is_whole:
-        return Look(Kind.DYNAMIC, f"has the address {own.text} in it", is_certain=True)
+        return NameVerdict(HostKind.DYNAMIC, f"has the address {own.text} in it", is_certain=True)
     if numbers := _FOUR_NUMBERS.search(host) or _ZERO_PADDED.search(host):
-        return Look(Kind.DYNAMIC, f"has the address {numbers[0]} in it", is_certain=True)
+        return NameVerdict(HostKind.DYNAMIC, f"has the address {numbers[0]} in it", is_certain=True)
     for at, of_label in reversed(list(enumerate(words))):
         if access := of_label & _ACCESS:
-            return Look(Kind.DYNAMIC, f"has {min(access)!r} in it", is_certain=at > 0 or first_label not in _ACCESS)
+            return NameVerdict(
+                HostKind.DYNAMIC, f"has {min(access)!r} in it", is_certain=at > 0 or first_label not in _ACCESS
+            )
     if host and domain in LINE_DOMAINS:
-        return Look(Kind.DYNAMIC, f"is in {domain}, which has lines only", is_certain=True)
-    return Look(Kind.DYNAMIC, f"has {own.text} of its address in it") if own else None
+        return NameVerdict(HostKind.DYNAMIC, f"is in {domain}, which has lines only", is_certain=True)
+    return NameVerdict(HostKind.DYNAMIC, f"has {own.text} of its address in it") if own else None

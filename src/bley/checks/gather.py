@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from bley.checks.dnsl import AskedList, Inquiry, explained
+from bley.checks.dnsl import ConfiguredList, ListQueries, explained
 from bley.checks.dynamic import check_dynamic
-from bley.checks.helo import Us, check_helo, faults_of_helo
+from bley.checks.helo import OwnIdentity, check_helo, faults_of_helo
 from bley.core.errors import ResolverError
 from bley.core.evidence import CHECK_OF, Check, Evidence, Fact, Finding
 from bley.core.mail import Address, Request
@@ -19,7 +19,7 @@ from bley.ports import Resolver
 
 __all__ = ["Checks"]
 
-_NOBODY = Us()
+_NOBODY = OwnIdentity()
 _IN_ORDER = tuple(Check)
 
 
@@ -32,13 +32,13 @@ class Checks:
     """The checks as they are configured; without `spf`, SPF is not asked."""
 
     resolver: Resolver
-    dnswls: Sequence[AskedList]
-    dnsbls: Sequence[AskedList]
+    dnswls: Sequence[ConfiguredList]
+    dnsbls: Sequence[ConfiguredList]
     spf: _Spf | None
     thresholds: Thresholds
     timeout: timedelta
     scores: Scores = DEFAULT
-    us: Us = _NOBODY
+    us: OwnIdentity = _NOBODY
     is_thorough: bool = False
     """Wait for every answer, also when none can change the judgement: to explain it."""
 
@@ -76,7 +76,7 @@ class _Gathering:
         self._is_settled: asyncio.Future[None] = loop.create_future()
         lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls}
         self._inquiries = {
-            check: Inquiry(of_check, address, checks.resolver, self._look)
+            check: ListQueries(of_check, address, checks.resolver, self._check_if_settled)
             for check, of_check in lists.items()
             if of_check
         }
@@ -84,10 +84,10 @@ class _Gathering:
         self._spf: asyncio.Task[Finding] | None = None
         if checks.spf and asks_spf:
             self._spf = loop.create_task(_check_spf(checks.spf, request, address, checks.scores))
-            self._spf.add_done_callback(self._look)
-        self._look()
+            self._spf.add_done_callback(self._check_if_settled)
+        self._check_if_settled()
 
-    def _look(self, _: object = None) -> None:
+    def _check_if_settled(self, _: object = None) -> None:
         """Whether the judgement is settled now."""
         if not self._is_settled.done() and (self._is_complete() or (not self._is_thorough and self._is_decided())):
             self._is_settled.set_result(None)
@@ -140,7 +140,7 @@ async def _check_spf(spf: _Spf, request: Request, address: Address, scores: Scor
 
 
 def check_request(
-    request: Request, address: Address, us: Us = _NOBODY, scores: Scores = DEFAULT
+    request: Request, address: Address, us: OwnIdentity = _NOBODY, scores: Scores = DEFAULT
 ) -> dict[Check, Finding]:
     """What the request itself tells, without asking anybody. What counts 0 and is not always told is left out."""
     helo, name = check_helo(request, address), check_dynamic(request.verified_name, address)

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from bley.checks.dynamic import Kind, look_at
+from bley.checks.dynamic import HostKind, judge_host_name
 from bley.core.evidence import Fact, Finding
 from bley.core.mail import Address, Request, parse_address
 from bley.core.names.domains import registered_domain
 from bley.core.scores import found
 
-__all__ = ["Us", "check_helo", "faults_of_helo"]
+__all__ = ["OwnIdentity", "check_helo", "faults_of_helo"]
 
 _IPV6_TAG = "ipv6:"
 
@@ -36,7 +36,7 @@ _LOCAL = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Us:
+class OwnIdentity:
     """What only we may be called: the host's name, and the networks whose clients are ours and never judged."""
 
     hostname: str = ""
@@ -56,11 +56,11 @@ def check_helo(request: Request, address: Address) -> Finding:
     return found(Fact.HELO_MISMATCH, f"{helo or 'no HELO'} is not the client's name, {name or 'which is unknown'}")
 
 
-def faults_of_helo(request: Request, address: Address, us: Us, *, fits: bool) -> Iterator[Finding]:
+def faults_of_helo(request: Request, address: Address, us: OwnIdentity, *, fits: bool) -> Iterator[Finding]:
     """What is wrong with the HELO name by itself; where it `fits`, at least by half, it can only look dynamic."""
     helo = _name(request.helo_name)
-    look = look_at(helo, address)
-    if look.kind is Kind.DYNAMIC and look.is_certain:
+    look = judge_host_name(helo, address)
+    if look.kind is HostKind.DYNAMIC and look.is_certain:
         yield found(Fact.HELO_LOOKS_DYNAMIC, f"{helo} {look.sign}")
     if fits or not helo:
         return
@@ -75,7 +75,7 @@ def faults_of_helo(request: Request, address: Address, us: Us, *, fits: bool) ->
         yield found(Fact.HELO_CLAIMS_US, f"{helo} is {claim}")
 
 
-def _claim(helo: str, address: Address | None, request: Request, us: Us) -> str:
+def _claim(helo: str, address: Address | None, request: Request, us: OwnIdentity) -> str:
     """What of ours the HELO name says to be, empty if nothing."""
     if address:
         return "an address of ours" if any(address in network for network in us.networks) else ""

@@ -16,7 +16,7 @@ import spf
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from bley.checks.spf_query import BoundedQuery
-from bley.checks.spf_scope import LONGEST_RECORD, SPF_RECORD, Scope, SpfTrail, network_of
+from bley.checks.spf_validity import LONGEST_RECORD, SPF_RECORD, SpfTrail, SpfValidity, network_of
 from bley.core.errors import ResolverError
 from bley.core.evidence import Fact, Finding
 from bley.core.mail import Address, Request
@@ -152,9 +152,9 @@ class SpfChecker:
         return None
 
     def _keep(self, domain: str, trail: SpfTrail, address: Address, result: _Result, now: float) -> None:
-        if trail.scope is Scope.REQUEST:
+        if trail.scope is SpfValidity.REQUEST:
             return
-        client = address.packed if trail.scope is Scope.ADDRESS else _network_octets(address)
+        client = address.packed if trail.scope is SpfValidity.ADDRESS else _network_octets(address)
         self._results.pop((domain, client), None)
         self._results[domain, client] = now + trail.seconds, result
         if len(self._results) > _RESULTS:
@@ -184,7 +184,7 @@ class _Evaluation(greenlet):
             result, _, explanation = query.check()
             if result == "none" and best_guess:
                 result, _, explanation = query.best_guess()
-                self._trail.narrow(Scope.ADDRESS)
+                self._trail.narrow(SpfValidity.ADDRESS)
                 explanation = f"best guess, {explanation}"
         except Exception as error:  # noqa: BLE001 (pyspf's own, by a record that it did not foresee: the record is wrong)
             return "permerror", f"pyspf: {error!r}"

@@ -13,7 +13,7 @@ from bley.commands.list_work import print_lists
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.commands.stats import Statistics, gather, period_until_now
 from bley.commands.tables import print_table
-from bley.commands.why import Account
+from bley.commands.why import WhyReport
 from bley.commands.why import why as find_out
 from bley.core.errors import StoreError
 from bley.core.history.periods import Period
@@ -52,7 +52,7 @@ def why(before: Path | None, file: Path | None, limit: int, as_json: bool, query
     sys.exit(EXIT_FAILED if account.is_empty else 0)
 
 
-async def _why(configuration: Configuration, query: str, limit: int) -> Account:
+async def _why(configuration: Configuration, query: str, limit: int) -> WhyReport:
     async with _history(configuration.settings) as history:
         await _confirm_key(configuration)
         return await find_out(history, configuration, query, limit, utc_now())
@@ -67,7 +67,7 @@ async def _confirm_key(configuration: Configuration) -> None:
         await engine.close()
 
 
-def _print_account(account: Account) -> None:
+def _print_account(account: WhyReport) -> None:
     if account.is_empty:
         click.echo(printable(account.nothing))
     for told in account.told:

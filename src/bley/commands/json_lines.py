@@ -29,7 +29,7 @@ from bley import __version__
 from bley.core.errors import BleyError
 from bley.core.escapes import shown_text
 from bley.core.greylist import MAX_ATTEMPTS, Record, Status
-from bley.core.inherited import is_any
+from bley.core.imported_record import is_any
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules, bounded
 from bley.settings.privacy_key import check_value

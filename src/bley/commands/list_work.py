@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import uvloop
 
+from bley.checks.lists.descriptions import is_ill, listed_share, shown_state
 from bley.checks.lists.report import ListReport
 from bley.checks.lists.self_test import self_test
-from bley.checks.lists.words import is_ill, listed_share, shown_state
 from bley.commands.documents import print_document
 from bley.commands.tables import print_table
 from bley.commands.web_client import WebError, ask_lists

@@ -11,11 +11,11 @@ from bley.commands.interruption import InterruptedWorkError, Interruption
 from bley.commands.json_lines import header, line
 from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Record
-from bley.core.history.record_filter import Wanted
-from bley.core.inherited import Inherited
+from bley.core.history.record_filter import RecordFilter
+from bley.core.imported_record import ImportedRecord
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
-from bley.predecessors.taking import Taking, open_own
+from bley.predecessors.record_converter import RecordConverter, open_own
 from bley.settings.file import Configuration
 from bley.store.engine import Engine
 from bley.store.key_claim import bring_key, confirm_key
@@ -45,13 +45,13 @@ class StoreCommands:
         self._configuration, self._now, self._dry_run = configuration, now, dry_run
         self._interruption = interruption
 
-    async def take(self, items: AsyncIterable[Inherited | tuple[Triplet, Record] | str]) -> ImportCount:
+    async def take(self, items: AsyncIterable[ImportedRecord | tuple[Triplet, Record] | str]) -> ImportCount:
         """Unite what was read elsewhere with what is known; a text is why something could not be read.
 
         Portion by portion: what was written stays when it is interrupted, and may be written again.
         """
         lifetimes = self._configuration.settings.lifetimes
-        taking = Taking(self._configuration.triplet_rules, lifetimes, self._now)
+        taking = RecordConverter(self._configuration.triplet_rules, lifetimes, self._now)
         taken = 0
         portions = taking.portions(items, _PORTION)
         records = await anext(portions, None)  # before the store is opened: a file that cannot be used makes none
@@ -92,14 +92,14 @@ class StoreCommands:
                     self._stop_if_wanted("the export is not whole")
         return count
 
-    async def forget(self, wanted: Wanted) -> list[tuple[Triplet, Record]]:
+    async def forget(self, wanted: RecordFilter) -> list[tuple[Triplet, Record]]:
         """Forget the records that are meant, here and in every running bley; which.
 
-        Raises ValueError where `wanted` names nothing, as Wanted.normalised says.
+        Raises ValueError where `wanted` names nothing, as RecordFilter.normalised says.
         """
         wanted, normalised = wanted.folded, wanted.normalised(self._configuration.triplet_rules)
         found: list[tuple[Triplet, Record]] = []
-        async with self._engine(needs_key=wanted != Wanted()) as engine:
+        async with self._engine(needs_key=wanted != RecordFilter()) as engine:
             with _progress("looking") as advance:
                 async for records in engine.records():
                     found += [record for record in records if normalised.fits(record[0]) or wanted.fits(record[0])]
@@ -108,7 +108,7 @@ class StoreCommands:
             for start in range(0, 0 if self._dry_run else len(found), _PORTION):
                 self._stop_if_wanted(f"only {quantity(start, 'record')} forgotten")
                 await engine.forget([triplet for triplet, _ in found[start : start + _PORTION]])
-            if wanted == Wanted() and not self._dry_run:
+            if wanted == RecordFilter() and not self._dry_run:
                 await self._release_key(engine)
         return found
 

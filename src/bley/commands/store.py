@@ -19,7 +19,7 @@ from bley.commands.options import WIRE_TEXT, config_option, json_option, load_se
 from bley.commands.record_work import ImportCount, StoreCommands
 from bley.commands.tables import print_table
 from bley.core.greylist import Record
-from bley.core.history.record_filter import Wanted
+from bley.core.history.record_filter import RecordFilter
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
@@ -173,8 +173,8 @@ def forget(
 
     Every running bley on this store knows within 20 seconds.
     """
-    wanted = Wanted(client, sender, recipient)
-    if (wanted == Wanted()) != everything:
+    wanted = RecordFilter(client, sender, recipient)
+    if (wanted == RecordFilter()) != everything:
         raise click.UsageError("say which: --client, --sender, --recipient, or --all")
     configuration = load_settings(file or before)
     try:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 
 from bley.checks.lists.report import ListReport
-from bley.commands.top_view import COUNTED_MINUTES, Picture, draw
+from bley.commands.top_view import COUNTED_MINUTES, TopFrame, draw
 from bley.commands.web_client import WebError, ask_lists, ask_web
 from bley.core.errors import StoreError
 from bley.core.history.periods import Period
@@ -43,7 +43,7 @@ _QUIT = b"qQ\x03"
 _WIDTH_OF_A_PIPE = 200
 
 
-class _Told(NamedTuple):
+class _ReportedState(NamedTuple):
     """What bley tells of itself; `error` why it does not."""
 
     lists: Sequence[ListReport] = ()
@@ -52,7 +52,7 @@ class _Told(NamedTuple):
     error: str = ""
 
 
-class _Stored(NamedTuple):
+class _StoredState(NamedTuple):
     figures: Figures = Figures()
     latest: Sequence[StoredDecision] = ()
     waiting: int | None = None
@@ -89,9 +89,9 @@ class Top:
             console.width = _WIDTH_OF_A_PIPE
         console.print(draw(await self._look()))
 
-    async def _look(self) -> Picture:
+    async def _look(self) -> TopFrame:
         told, stored = await asyncio.gather(asyncio.to_thread(self._ask), self._read())
-        return Picture(
+        return TopFrame(
             at=utc_now(),
             now=self._rates.over(self._seconds / 2),
             minute=self._rates.over(60),
@@ -105,38 +105,38 @@ class Top:
             store_error=stored.error,
         )
 
-    def _ask(self) -> _Told:
+    def _ask(self) -> _ReportedState:
         """What bley tells; it may take long."""
         try:
             families = list(text_string_to_metric_families(ask_web(self._configuration, "/metrics").decode()))
             self._rates.add(time.monotonic(), _decisions(families))
             samples = {sample.name: sample.value for family in families for sample in family.samples}
-            return _Told(
+            return _ReportedState(
                 ask_lists(self._configuration),
                 bool(samples.get("bley_store_down")),
                 bool(samples.get("bley_dns_silent")),
             )
         except (WebError, ValueError) as error:
-            return _Told(error=str(error))
+            return _ReportedState(error=str(error))
 
-    async def _read(self) -> _Stored:
+    async def _read(self) -> _StoredState:
         """What the store tells; the next picture tries again where it does not answer."""
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 return await self._ask_store()
         except StoreError as error:
-            return _Stored(error=str(error))
+            return _StoredState(error=str(error))
         except TimeoutError:
-            return _Stored(error=f"{self._history.place}: no answer within {_STORE_SECONDS:g} s")
+            return _StoredState(error=f"{self._history.place}: no answer within {_STORE_SECONDS:g} s")
 
-    async def _ask_store(self) -> _Stored:
+    async def _ask_store(self) -> _StoredState:
         now = utc_now()
         if time.monotonic() - self._waiting_at >= _WAITING_SECONDS:
             waiting = await self._history.waiting(now - self._configuration.settings.timing.longest, 1)
             self._waiting, self._waiting_at = waiting.number, time.monotonic()
         counts = await self._history.counts(_COUNTED, now)
         latest = await self._history.decisions(DecisionQuery(), _LATEST)
-        return _Stored(figures(counts), latest, self._waiting)
+        return _StoredState(figures(counts), latest, self._waiting)
 
 
 def _decisions(families: Sequence[Metric]) -> Mapping[tuple[str, str], float]:
@@ -152,7 +152,7 @@ async def _wait(left: asyncio.Event, seconds: float) -> None:
             await left.wait()
 
 
-async def _unless(left: asyncio.Event, work: Coroutine[Any, Any, Picture]) -> Picture | None:
+async def _unless(left: asyncio.Event, work: Coroutine[Any, Any, TopFrame]) -> TopFrame | None:
     """What comes of it; None if the view is left before."""
     looking, leaving = asyncio.create_task(work), asyncio.create_task(left.wait())
     tasks: set[asyncio.Task[Any]] = {looking, leaving}

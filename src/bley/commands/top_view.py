@@ -10,14 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bley.checks.lists.descriptions import shown_state
 from bley.checks.lists.report import ListReport
-from bley.checks.lists.words import shown_state
 from bley.core.history.search import StoredDecision
 from bley.core.history.statistics import Figures
 from bley.core.history.steps import shown_instant
 from bley.log.decision_line import printable
 
-__all__ = ["COUNTED_MINUTES", "Picture", "RateOf", "draw"]
+__all__ = ["COUNTED_MINUTES", "RateOf", "TopFrame", "draw"]
 
 COUNTED_MINUTES = 15
 """The time of what is counted in the store."""
@@ -31,7 +31,7 @@ RateOf = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class TopFrame:
     """All that is shown at once; of who is away the error."""
 
     at: datetime
@@ -47,7 +47,7 @@ class Picture:
     store_error: str
 
 
-def draw(picture: Picture) -> RenderableType:
+def draw(picture: TopFrame) -> RenderableType:
     """The picture, the latest decisions last: they are what does not fit."""
     beside = Table.grid(padding=(0, 4))
     beside.add_row(_rates(picture), _reasons(picture))
@@ -57,7 +57,7 @@ def draw(picture: Picture) -> RenderableType:
     return Group(*parts, _latest(picture.latest))
 
 
-def _heading(picture: Picture) -> Text:
+def _heading(picture: TopFrame) -> Text:
     text = Text(f"bley top  {shown_instant(picture.at)}\n", style="bold")
     if picture.web_error:
         text.append(f"bley    {printable(picture.web_error)}\n", "bold red")
@@ -74,7 +74,7 @@ def _heading(picture: Picture) -> Text:
     return text.append(f"\nwaiting {waiting}", "not bold")
 
 
-def _rates(picture: Picture) -> Table:
+def _rates(picture: TopFrame) -> Table:
     table = _table("requests", *_COLUMNS)
     figures = picture.figures
     counted = {"passed": sum(figures.passed.values()), "deferred": sum(figures.deferred.values())}
@@ -86,7 +86,7 @@ def _rates(picture: Picture) -> Table:
     return table
 
 
-def _reasons(picture: Picture) -> Table:
+def _reasons(picture: TopFrame) -> Table:
     """The most frequent."""
     table = _table("reason", *_COLUMNS)
     now, minute = (_summed(rates, itemgetter(1)) for rates in (picture.now, picture.minute))

@@ -9,7 +9,15 @@ from bley.commands.documents import instant_document, record_document
 from bley.core.evidence import Check
 from bley.core.greylist import Record, Standing, Status
 from bley.core.history.advice import Advice, advice
-from bley.core.history.outcome import Sequel, places, places_of_any, record_of, sequel, shown_seconds, waited_query
+from bley.core.history.outcome import (
+    DeferralOutcome,
+    deferral_outcome,
+    places,
+    places_of_any,
+    record_of,
+    shown_seconds,
+    waited_query,
+)
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.steps import (
     Step,
@@ -25,16 +33,16 @@ from bley.core.triplet import TripletRules
 from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, Unfinished
 
-__all__ = ["Account", "Told", "why"]
+__all__ = ["ExplainedDecision", "WhyReport", "why"]
 
 _MOST_WAITED = 10_000
 
 
-class Told(NamedTuple):
+class ExplainedDecision(NamedTuple):
     """One decision; of a deferral what became of it."""
 
     decision: StoredDecision
-    sequel: Sequel | None
+    sequel: DeferralOutcome | None
     advice: Sequence[Advice]
 
     @property
@@ -74,13 +82,13 @@ _DETAILS = ("standing", "first_seen", "wait_seconds", "delay_seconds", "entry")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class WhyReport:
     """All that was found, the newest first."""
 
     configuration: Configuration
     text: str
     now: datetime
-    told: Sequence[Told]
+    told: Sequence[ExplainedDecision]
     records: Sequence[tuple[Triplet, Record]]
     is_whole: bool = True
     """Whether all was looked at that could fit."""
@@ -135,7 +143,7 @@ class Account:
         return record_document(triplet, record) | {"left_seconds": left}
 
 
-async def why(history: History, configuration: Configuration, text: str, limit: int, now: datetime) -> Account:
+async def why(history: History, configuration: Configuration, text: str, limit: int, now: datetime) -> WhyReport:
     """What is known of `text`, at most so many decisions and records. Raises StoreError."""
     rules = configuration.triplet_rules
     search = Search(text, rules)
@@ -145,16 +153,16 @@ async def why(history: History, configuration: Configuration, text: str, limit: 
     known = await history.find([place for each in decisions for place in _all_places(each, rules)])
     waited = await history.decisions(waited_query(deferrals), _MOST_WAITED) if deferrals else []
 
-    def told(decision: StoredDecision) -> Told:
+    def told(decision: StoredDecision) -> ExplainedDecision:
         became = None
         if decision in deferrals:
             record = record_of(decision, known, rules)
-            became = sequel(decision, record, waited, configuration.settings.timing, now)
+            became = deferral_outcome(decision, record, waited, configuration.settings.timing, now)
         kept_under = [place for place in _all_places(decision, rules) if place in known]
-        return Told(decision, became, advice(decision, configuration.list_files, kept_under))
+        return ExplainedDecision(decision, became, advice(decision, configuration.list_files, kept_under))
 
     is_whole = not isinstance(decisions, Unfinished) and not isinstance(records, Unfinished)
-    return Account(configuration, text, now, list(map(told, decisions)), records, is_whole)
+    return WhyReport(configuration, text, now, list(map(told, decisions)), records, is_whole)
 
 
 def _all_places(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
@@ -176,7 +184,7 @@ def _verdict(decision: StoredDecision) -> str:
     )
 
 
-def _sequel_document(became: Sequel) -> dict[str, Any]:
+def _sequel_document(became: DeferralOutcome) -> dict[str, Any]:
     return {
         "fate": became.fate.value,
         "passed_at": became.passed_at and instant_document(became.passed_at),

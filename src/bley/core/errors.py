@@ -21,10 +21,10 @@ from bley.core.escapes import shown_text
 
 __all__ = [
     "BleyError",
-    "Breach",
     "Fault",
     "PrivacyKeyError",
     "ProtocolError",
+    "ProtocolViolation",
     "RefusedError",
     "ResolverError",
     "SettingsError",
@@ -60,7 +60,7 @@ class SettingsError(BleyError):
         super().__init__("\n".join(map(str, self.faults)))
 
 
-class Breach(StrEnum):
+class ProtocolViolation(StrEnum):
     """What a peer did that the protocol does not allow, by its name in the metrics."""
 
     TOO_LONG = "too-long"
@@ -77,7 +77,7 @@ class Breach(StrEnum):
 class ProtocolError(BleyError):
     """The peer sent what is no policy request; close the connection without an answer."""
 
-    def __init__(self, breach: Breach, text: str) -> None:
+    def __init__(self, breach: ProtocolViolation, text: str) -> None:
         self.breach = breach
         super().__init__(text)
 

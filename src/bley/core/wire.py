@@ -23,7 +23,7 @@ from functools import lru_cache
 from itertools import compress, groupby
 from typing import NamedTuple
 
-from bley.core.errors import Breach, ProtocolError
+from bley.core.errors import ProtocolError, ProtocolViolation
 from bley.core.mail import Action, RawRequest, Request
 
 __all__ = ["MAX_ATTRIBUTES", "MAX_REQUEST_BYTES", "RequestParser", "encode_action", "encode_request", "unambiguous"]
@@ -226,10 +226,12 @@ def _attributes(block: bytes) -> dict[str, str]:
         raise _no_attribute(next(line for line in block.split(b"\n") if not _WHOLE.fullmatch(line)))
     lines = unambiguous(block.replace(b"\r\n", b"\n").removesuffix(b"\n\n")).split("\n")
     if len(lines) > MAX_ATTRIBUTES:
-        raise ProtocolError(Breach.TOO_MANY_ATTRIBUTES, f"a request of more than {MAX_ATTRIBUTES} attributes")
+        raise ProtocolError(
+            ProtocolViolation.TOO_MANY_ATTRIBUTES, f"a request of more than {MAX_ATTRIBUTES} attributes"
+        )
     attributes = dict(line.split("=", 1) for line in lines)
     if (kind := attributes.get("request", _TYPE)) != _TYPE:
-        raise ProtocolError(Breach.OTHER_REQUEST, f"request={kind[:40]!r} instead of {_TYPE}")
+        raise ProtocolError(ProtocolViolation.OTHER_REQUEST, f"request={kind[:40]!r} instead of {_TYPE}")
     return attributes
 
 
@@ -241,12 +243,12 @@ def unambiguous(data: bytes) -> str:
 
 
 def _too_long() -> ProtocolError:
-    return ProtocolError(Breach.TOO_LONG, f"a request of more than {MAX_REQUEST_BYTES} bytes")
+    return ProtocolError(ProtocolViolation.TOO_LONG, f"a request of more than {MAX_REQUEST_BYTES} bytes")
 
 
 def _no_attribute(line: bytes) -> ProtocolError:
     shown = line[:40].decode("utf-8", "backslashreplace")
-    return ProtocolError(Breach.NO_ATTRIBUTE, f"{shown!r} instead of name=value")
+    return ProtocolError(ProtocolViolation.NO_ATTRIBUTE, f"{shown!r} instead of name=value")
 
 
 def encode_action(action: Action) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from bley import __version__
 from bley.daemon import systemd
-from bley.daemon.instance import Serving, keep_on
+from bley.daemon.instance import Instance, keep_on
 from bley.daemon.reload import keeping_old, pid_file, prepare_log, read_again, reloading, warn_of_notes
 from bley.daemon.transaction import prepare
 from bley.daemon.web_listener import WebPlace
@@ -36,7 +36,7 @@ class Daemon:
 
         Raises SettingsError when it cannot listen as it is told to.
         """
-        self._serving = Serving(self._configuration, self._clock, purges=True)
+        self._serving = Instance(self._configuration, self._clock, purges=True)
         self._web = WebPlace(self, self._configuration, clock=self._clock)
         serving = asyncio.create_task(self._serve(ready))
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,9 +8,9 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from bley.checks.dnsl import AskedList
+from bley.checks.dnsl import ConfiguredList
 from bley.checks.gather import Checks
-from bley.checks.helo import Us
+from bley.checks.helo import OwnIdentity
 from bley.checks.lists.report import report_lists
 from bley.checks.lists.watch import ListWatch
 from bley.checks.spf import SpfChecker, running_evaluations
@@ -25,7 +25,7 @@ from bley.dns.resolver import CaresResolver
 from bley.dns.uncached import DnspythonResolver
 from bley.log.decision_line import printable
 from bley.ports import Clock
-from bley.predecessors.taking import open_own
+from bley.predecessors.record_converter import open_own
 from bley.server.listeners import MAX_DESCRIPTORS, Server
 from bley.service.service import Service
 from bley.settings.file import Configuration
@@ -33,7 +33,7 @@ from bley.settings.settings import Settings
 from bley.status import StateReport
 from bley.store.batched import BatchedStore
 
-__all__ = ["Dns", "Serving"]
+__all__ = ["Dns", "Instance"]
 
 _STORE_TIME = timedelta(seconds=1)
 """What the store may take of a request, between its checks and the lists' own words."""
@@ -63,13 +63,13 @@ class Dns:
         self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         self.checks = Checks(
             resolver=self.resolver,
-            dnswls=[AskedList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnswls],
-            dnsbls=[AskedList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnsbls],
+            dnswls=[ConfiguredList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnswls],
+            dnsbls=[ConfiguredList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnsbls],
             spf=self.spf if settings.use_spf else None,
             thresholds=settings.thresholds,
             timeout=settings.check_timeout,
             scores=settings.scores,
-            us=Us(socket.gethostname(), settings.trusted_networks),
+            us=OwnIdentity(socket.gethostname(), settings.trusted_networks),
         )
 
     def follow(self) -> None:
@@ -81,7 +81,7 @@ class Dns:
         await self.resolver.close()
 
 
-class Serving:
+class Instance:
     """Answers at the sockets of `server` from `open` to `close`; `purges`: it also forgets old records in the store.
 
     Needs a running loop. Raises SettingsError when there can be no such store.
@@ -111,7 +111,7 @@ class Serving:
             await self._store.open()
         except PrivacyKeyError as error:
             raise SettingsError([Fault("privacy_key_file", 0, str(error))]) from error
-        await self._hear()
+        await self._refresh_remote_changes()
 
     def begin_chores(self) -> None:
         """Do from now on what is to be done now and then."""
@@ -184,7 +184,7 @@ class Serving:
             await asyncio.sleep(_NEWS_SECONDS)
             self._service.age()
             self._warn_of_entries_put_aside()
-            await self._hear()
+            await self._refresh_remote_changes()
 
     def _warn_of_entries_put_aside(self) -> None:
         """Name each entry of a list file whose expression took too long, once."""
@@ -196,15 +196,15 @@ class Serving:
                 SEARCH_SECONDS * 1000,
             )
 
-    async def _hear(self) -> None:
+    async def _refresh_remote_changes(self) -> None:
         try:
-            news = await self._store.news()
+            remote_changes = await self._store.remote_changes()
         except StoreError:
             return  # which has been logged; nothing that is remembered becomes wrong by not knowing
-        self._service.finds_any = news.has_any
-        if news.forgotten != self._forgotten:  # or what it was is not known: the store was away at the start
+        self._service.finds_any = remote_changes.has_any
+        if remote_changes.forgotten != self._forgotten:  # or what it was is not known: the store was away at the start
             self._service.forget()
-        self._forgotten = news.forgotten
+        self._forgotten = remote_changes.forgotten
 
     async def _purge(self) -> None:
         """Forget old records now and then."""

@@ -21,8 +21,8 @@ from bley.daemon.instance import keep_on
 from bley.daemon.reload import keeping_old, log_faults, pid_file, prepare_log, read_again, reloading, warn_of_notes
 from bley.daemon.transaction import prepare
 from bley.daemon.web_listener import WebPlace
-from bley.daemon.worker_metrics import WorkersMetrics
-from bley.daemon.worker_process import Patience, WorkerGoneError, WorkerProcess, in_words
+from bley.daemon.worker_metrics import WorkerMetrics
+from bley.daemon.worker_process import RestartBackoff, WorkerGoneError, WorkerProcess, in_words
 from bley.daemon.workers_reload import prepare_workers, switch_workers
 from bley.server.sockets import WorkerSockets
 from bley.settings.file import Configuration
@@ -60,7 +60,7 @@ class Supervisor:
             settings.listen_addr, settings.listen_port, settings.listen_mode, systemd.passed_sockets()
         )
         with tempfile.TemporaryDirectory(prefix="bley-", ignore_cleanup_errors=True) as folder:
-            self._metrics = WorkersMetrics(Path(folder))
+            self._metrics = WorkerMetrics(Path(folder))
             self._web = WebPlace(self, self._configuration, self._metrics)
             supervising = asyncio.create_task(self._supervise(ready))
             self._handle_signals(supervising)
@@ -113,7 +113,7 @@ class Supervisor:
 
     async def _keep_replacing(self, worker: WorkerProcess) -> None:
         """Replace it when it has died, and who has replaced it."""
-        patience = Patience()
+        patience = RestartBackoff()
         while True:
             await asyncio.wait([worker.ended])
             self._metrics.forget_state(worker.number)
@@ -130,7 +130,7 @@ class Supervisor:
             else:
                 _log.info("%s answers", worker)
 
-    async def _replacement(self, number: int, pause: float, patience: Patience) -> WorkerProcess:
+    async def _replacement(self, number: int, pause: float, patience: RestartBackoff) -> WorkerProcess:
         while True:
             if pause:
                 self._sockets.release(number)

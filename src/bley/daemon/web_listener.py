@@ -21,8 +21,8 @@ from bley.settings.file import Configuration
 from bley.web.tls import Certificate, certificate_of
 
 if TYPE_CHECKING:
+    from bley.web.running_bley import RunningBley
     from bley.web.server import Web
-    from bley.web.shown import Shown
 
 __all__ = ["WebPlace"]
 
@@ -35,7 +35,7 @@ class WebPlace:
     """The web of the bley that is `shown`, from `open` to `close`; `counted` is what it has counted."""
 
     def __init__(
-        self, shown: "Shown", configuration: Configuration, counted: Collector = REGISTRY, clock: Clock = utc_now
+        self, shown: "RunningBley", configuration: Configuration, counted: Collector = REGISTRY, clock: Clock = utc_now
     ) -> None:
         self._shown, self._configuration, self._counted, self._clock = shown, configuration, counted, clock
         self._certificate: Certificate | None = None

@@ -26,7 +26,7 @@ from bley.daemon.channel import (
     Reload,
     ReportState,
 )
-from bley.daemon.instance import Serving
+from bley.daemon.instance import Instance
 from bley.daemon.reload import prepare_log
 from bley.daemon.transaction import Prepared, prepare
 from bley.daemon.worker_metrics import remove_counts
@@ -45,7 +45,7 @@ class Worker:
     def __init__(self, channel: Channel, assignment: Assignment) -> None:
         self._channel, self._level = channel, assignment.level
         self._change: Prepared | None = None
-        self._serving = Serving(assignment.configuration, utc_now, purges=assignment.purges)
+        self._serving = Instance(assignment.configuration, utc_now, purges=assignment.purges)
 
     async def run(self, descriptors: tuple[int, ...]) -> None:
         """Answer at these sockets until it is to stop."""

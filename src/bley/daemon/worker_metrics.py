@@ -15,12 +15,12 @@ from prometheus_client.samples import Sample
 
 from bley.metrics import REGISTRY, WORKER_VARIABLE
 
-__all__ = ["WorkersMetrics", "remove_counts"]
+__all__ = ["WorkerMetrics", "remove_counts"]
 
 _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class WorkersMetrics:
+class WorkerMetrics:
     """What all workers together have counted, with those that have died: a collector of prometheus-client's.
 
     The folder is theirs alone.

@@ -15,7 +15,7 @@ from bley.core.errors import BleyError, SettingsError
 from bley.daemon import systemd
 from bley.daemon.channel import Answer, Assignment, Channel, GarbledError, Question, Refused
 
-__all__ = ["Patience", "WorkerGoneError", "WorkerProcess", "in_words"]
+__all__ = ["RestartBackoff", "WorkerGoneError", "WorkerProcess", "in_words"]
 
 _LONG_LIFE_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -30,7 +30,7 @@ class WorkerGoneError(BleyError):
     """The worker has ended, so that it answers no more."""
 
 
-class Patience:
+class RestartBackoff:
     """How long to wait with a worker's replacement: not at all, unless it dies again soon after its start."""
 
     def __init__(self) -> None:

@@ -18,12 +18,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from bley.coalescer import Coalescer
 from bley.core.errors import Fault, SettingsError
 from bley.core.quantity import quantity
 from bley.log.files import File, Sink, standard_output
 from bley.log.sockets import Journal, Syslog
 from bley.metrics import LOG_DROPPED
-from bley.pacing import Pacer
 
 __all__ = ["LogOutput", "configure_log", "log_output", "open_sink", "use_sink"]
 
@@ -56,7 +56,7 @@ class LogOutput(logging.Handler):
         """In the form of the present sink, and not taken yet."""
         self._stamps: list[tuple[float, int]] = []
         """Of each that had to wait: when it was logged, and its level. For another sink's form."""
-        self._pacer = Pacer(self.flush)
+        self._pacer = Coalescer(self.flush)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: int | None = None
         """The descriptor that the loop watches, since lines wait for room there."""

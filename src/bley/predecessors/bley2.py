@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bley.core.greylist import MAX_ATTEMPTS, Record, Status
-from bley.core.inherited import Inherited
+from bley.core.imported_record import ImportedRecord
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE, columns_of, instant, masked_network, opened, rows, text, text_column
 
@@ -34,7 +34,7 @@ async def has_bley2(connection: "AsyncConnection") -> bool:
     return await connection.run_sync(lambda sync: sa.inspect(sync).has_table(_TABLE))
 
 
-async def read_bley2(database: "AsyncEngine") -> AsyncIterator[Inherited | str]:
+async def read_bley2(database: "AsyncEngine") -> AsyncIterator[ImportedRecord | str]:
     """Each record, or why it was skipped. Raises PredecessorError when there are none that bley 2 could have written.
 
     A local time is taken for one of this machine.
@@ -53,7 +53,7 @@ async def read_bley2(database: "AsyncEngine") -> AsyncIterator[Inherited | str]:
             yield _inherited(row)
 
 
-def _inherited(row: sa.Row[Any]) -> Inherited | str:
+def _inherited(row: sa.Row[Any]) -> ImportedRecord | str:
     network = masked_network(text(row.ip) or "")
     sender, recipient = text(row.sender), text(row.recipient)
     seen = instant(row.last_action)
@@ -64,4 +64,4 @@ def _inherited(row: sa.Row[Any]) -> Inherited | str:
     status = _STATUSES.get(row.status, Status.GREYLISTED)
     attempts = min(max(row.fail_count or 0, 0), MAX_ATTEMPTS) if status is Status.GREYLISTED else 0
     # Folded, since ANY is not: a sender that is spelt like it must not stand for all.
-    return Inherited(network, sender.casefold(), recipient.casefold(), Record(status, seen, seen, attempts))
+    return ImportedRecord(network, sender.casefold(), recipient.casefold(), Record(status, seen, seen, attempts))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from bley.core.greylist import Record, Status
-from bley.core.inherited import Inherited
+from bley.core.imported_record import ImportedRecord
 from bley.core.triplet import ANY
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE, host, instant, masked_network, text
@@ -43,7 +43,7 @@ _COPIES = 5
 """How often we copy before we give up: a copy is spoilt when postgrey removes an old log meanwhile, once an hour."""
 
 
-def read_postgrey(folder: Path, delay: timedelta, whitelist_after: int = 5) -> Iterator[Inherited | str]:
+def read_postgrey(folder: Path, delay: timedelta, whitelist_after: int = 5) -> Iterator[ImportedRecord | str]:
     """Each record in postgrey's --dbdir, or why it was skipped; postgrey may run meanwhile.
 
     `delay` and `whitelist_after` are its --delay and --auto-whitelist-clients, 0 for off. Raises PredecessorError when
@@ -64,7 +64,7 @@ def read_postgrey(folder: Path, delay: timedelta, whitelist_after: int = 5) -> I
                 yield _client(key, value, whitelist_after)
 
 
-def _triplet(key: str, value: str, delay: timedelta) -> Inherited | str:
+def _triplet(key: str, value: str, delay: timedelta) -> ImportedRecord | str:
     if _HASH.fullmatch(key):
         return HASHED
     if not (parts := _CLIENT_AND_REST.fullmatch(key)) or not (addresses := _SENDER_AND_RECIPIENT.fullmatch(parts[3])):
@@ -75,10 +75,10 @@ def _triplet(key: str, value: str, delay: timedelta) -> Inherited | str:
     if network is None or first is None or last is None:
         return UNREADABLE
     status = Status.CLEAN if last - first >= delay else Status.GREYLISTED
-    return Inherited(network, addresses[1], addresses[2], Record(status, first, last))
+    return ImportedRecord(network, addresses[1], addresses[2], Record(status, first, last))
 
 
-def _client(key: str, value: str, whitelist_after: int) -> Inherited | str:
+def _client(key: str, value: str, whitelist_after: int) -> ImportedRecord | str:
     if _HASH.fullmatch(key):
         return HASHED
     network, numbers = host(key), _TWO_NUMBERS.fullmatch(value)
@@ -86,7 +86,7 @@ def _client(key: str, value: str, whitelist_after: int) -> Inherited | str:
         return UNREADABLE
     if int(numbers[1]) < whitelist_after:
         return TOO_FEW
-    return Inherited(network, ANY, ANY, Record(Status.CLEAN, last, last))
+    return ImportedRecord(network, ANY, ANY, Record(Status.CLEAN, last, last))
 
 
 def _copy(folder: Path, temporary: Path) -> Path:

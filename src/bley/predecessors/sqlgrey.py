@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from bley.core.greylist import Record, Status
-from bley.core.inherited import Inherited
+from bley.core.imported_record import ImportedRecord
 from bley.core.triplet import ANY
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE, columns_of, instant, opened, rows, shortened_network, text, text_column
@@ -48,7 +48,7 @@ _LONGEST_NAME = 64
 _LONGEST_RECIPIENT = 255
 
 
-async def read_sqlgrey(database: "AsyncEngine") -> AsyncIterator[Inherited | str]:
+async def read_sqlgrey(database: "AsyncEngine") -> AsyncIterator[ImportedRecord | str]:
     """Each record, or why it was skipped. Raises PredecessorError when sqlgrey does not keep its records there."""
     async with opened(database) as connection:
         for table, (texts, instants) in _TABLES.items():
@@ -77,7 +77,7 @@ def _instant_column(connection: "AsyncConnection", name: str) -> sa.ColumnElemen
     return column
 
 
-def _inherited(row: dict[str, Any]) -> Inherited | str:
+def _inherited(row: dict[str, Any]) -> ImportedRecord | str:
     """What a row of any of the tables says: a name or recipient that it has no column for is any."""
     network = shortened_network(text(row["src"]) or "")
     name, recipient = text(row.get("sender_name", ANY)), text(row.get("rcpt", ANY))
@@ -92,7 +92,7 @@ def _inherited(row: dict[str, Any]) -> Inherited | str:
     if passes and _RECIPIENT_MARK in name:
         return RECIPIENT_IN_SENDER
     status = Status.CLEAN if passes else Status.GREYLISTED
-    return Inherited(network, _sender(name, domain), recipient, Record(status, first_seen, last_seen))
+    return ImportedRecord(network, _sender(name, domain), recipient, Record(status, first_seen, last_seen))
 
 
 def _sender(name: str, domain: str) -> str:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Coroutine
 from typing import Protocol, cast
 
-from bley.core.errors import Breach, ProtocolError
+from bley.core.errors import ProtocolError, ProtocolViolation
 from bley.core.mail import Action, RawRequest
 from bley.core.wire import MAX_REQUEST_BYTES, RequestParser, encode_action
 from bley.metrics import CLOSED, PROTOCOL_ERRORS, observe_answer_from_memory
@@ -268,7 +268,7 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         if self._has_left and self._parser.pending:
             _log.warning("%s closed in the middle of a request", self._peer)
-            PROTOCOL_ERRORS.labels(Breach.CUT_OFF.value).inc()
+            PROTOCOL_ERRORS.labels(ProtocolViolation.CUT_OFF.value).inc()
         self._has_stirred = True
         self._transport.close()
 

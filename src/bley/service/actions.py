@@ -6,9 +6,9 @@ from email.utils import format_datetime
 from typing import Self
 
 from bley import __version__
+from bley.core.caches import ExpiringCache
 from bley.core.decision import Decision
 from bley.core.mail import Action, Request
-from bley.core.recent import Recent
 from bley.settings.settings import Settings
 
 __all__ = ["DUNNO", "Actions"]
@@ -28,7 +28,7 @@ class Actions:
 
     def __init__(self, settings: Settings, hostname: str) -> None:
         self._hostname = hostname
-        self._marked = Recent[int, bool](_INSTANCE_VALID, _MOST_MESSAGES)
+        self._marked = ExpiringCache[int, bool](_INSTANCE_VALID, _MOST_MESSAGES)
         self.reconfigure(settings)
 
     def reconfigured(self, settings: Settings) -> Self:

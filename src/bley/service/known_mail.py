@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from sys import getsizeof
 
+from bley.coalescer import Coalescer
+from bley.core.caches import GenerationCache
 from bley.core.mail import RawRequest, Triplet
-from bley.core.recent import Remembered
-from bley.pacing import Pacer
 
 __all__ = ["KnownMail"]
 
@@ -27,13 +27,13 @@ class KnownMail:
     def __init__(
         self, valid: timedelta, size: int, tell: Callable[[Sequence[tuple[str, RawRequest]], int], None]
     ) -> None:
-        self._triplets = Remembered[str, bool](valid, size)
-        self._lines = Remembered[str, str](valid, size // _TRIPLETS_FOR_A_REQUEST)
+        self._triplets = GenerationCache[str, bool](valid, size)
+        self._lines = GenerationCache[str, str](valid, size // _TRIPLETS_FOR_A_REQUEST)
         """By what decides about a request."""
         self._tell = tell
         self._to_tell: list[tuple[str, RawRequest]] = []
         self._recognised = 0
-        self._pacer = Pacer(self.tell)
+        self._pacer = Coalescer(self.tell)
 
     def recognises(self, raw: RawRequest) -> bool:
         """Whether the request was seen just so, and its triplet is known. Then it is told."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from bley.checks.dynamic import server_domain
+from bley.core.caches import ExpiringCache
 from bley.core.decision import Decision
 from bley.core.dnslists.lists import Meaning
 from bley.core.errors import StoreError
@@ -16,7 +17,6 @@ from bley.core.exemptions import MailExemptions
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Action, Address, RawRequest, Request, Triplet, parse_address
 from bley.core.policy import Reason, judge
-from bley.core.recent import Recent
 from bley.core.triplet import ANY, any_sender_like
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
@@ -38,7 +38,7 @@ _WARN_AGAIN = timedelta(minutes=1)
 _log = logging.getLogger(__name__)
 
 
-class _Case(NamedTuple):
+class _PendingRequest(NamedTuple):
     """A request that steps 1 to 5 left open."""
 
     rules: RuleSet
@@ -76,7 +76,7 @@ class Service:
         self._steady = steady or (steady_now if clock is utc_now else clock)
         settings = configuration.settings
         self._known = KnownMail(_REFRESH, settings.cache_size, self._tell_known)
-        self._clients = Recent[str, bool](settings.cache_valid, settings.cache_size)
+        self._clients = ExpiringCache[str, bool](settings.cache_valid, settings.cache_size)
         self._warned: datetime | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self.finds_any = False
@@ -133,7 +133,7 @@ class Service:
             self._known.add_request(line, raw, self._steady())
             self._known.tell_later(line, raw)
             return DUNNO
-        return self._say(case, now, rules)
+        return self._log_and_answer(case, now, rules)
 
     def _tell_known(
         self, told: Sequence[tuple[str, RawRequest]], recognised: int, rules: RuleSet | None = None
@@ -150,7 +150,7 @@ class Service:
             now, told, lambda known: rules.kept(_known_decision(known[1].read_bounded(), now, rules), now)
         )
 
-    async def _answer_later(self, case: _Case, raw: RawRequest) -> Action:
+    async def _answer_later(self, case: _PendingRequest, raw: RawRequest) -> Action:
         try:
             decision = await self._later_steps(case)
         except StoreError:
@@ -162,7 +162,7 @@ class Service:
             self._tell_later(case, raw)
             return DUNNO
         if not (decision.defers and _is_listed(decision.evidence) and len(self._telling) < _TELLING):
-            return self._say(decision, case.now, case.rules)
+            return self._log_and_answer(decision, case.now, case.rules)
         telling = asyncio.get_running_loop().create_task(self._tell_listings(decision, case))
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
@@ -170,7 +170,7 @@ class Service:
         count(decision.outcome(observes=case.rules.observes), decision.reason)
         return case.rules.actions.action(decision, case.now, self._steady())
 
-    def _tell_later(self, case: _Case, raw: RawRequest) -> None:
+    def _tell_later(self, case: _PendingRequest, raw: RawRequest) -> None:
         """The store knew it. What began before a reload is told by itself: the next lines have another form, maybe."""
         known = (case.rules.log.known_line(case.request), raw)
         if case.rules is self._rules:
@@ -178,7 +178,7 @@ class Service:
         else:
             self._tell_known([known], 0, case.rules)
 
-    async def _tell_listings(self, decision: Decision, case: _Case) -> None:
+    async def _tell_listings(self, decision: Decision, case: _PendingRequest) -> None:
         """Behind the answer: log and keep the lists' own words too, to which the client's operator may be referred."""
         try:
             evidence = await case.rules.checks.explain(decision.evidence, case.address)
@@ -199,7 +199,7 @@ class Service:
         case = self._first_steps(request, self._clock(), self._rules)
         return case if isinstance(case, Decision) else await self._later_steps(case)
 
-    def _first_steps(self, request: Request, now: datetime, rules: RuleSet) -> Decision | _Case:
+    def _first_steps(self, request: Request, now: datetime, rules: RuleSet) -> Decision | _PendingRequest:
         """Steps 1 to 4, and 5 where the triplet is in memory."""
         if request.protocol_state not in ("", "RCPT"):
             return Decision(request, Reason.NOT_RCPT)
@@ -218,7 +218,7 @@ class Service:
             return case._replace(standing=Standing.KNOWN).decided(Reason.KNOWN)
         return case
 
-    async def _later_steps(self, case: _Case) -> Decision:
+    async def _later_steps(self, case: _PendingRequest) -> Decision:
         """Steps 5 to 9."""
         found = await self._store.find(self._places(case))
         standing = case.rules.timing.standing(found and found[1], case.now)
@@ -231,7 +231,7 @@ class Service:
             return await self._early(case, found[1])
         return self._known_or_waited(case, found[1])
 
-    def _places(self, case: _Case) -> list[Triplet]:
+    def _places(self, case: _PendingRequest) -> list[Triplet]:
         """Where its record may be: under the client's network too, from a time when its name was unknown."""
         client, sender, recipient = case.triplet
         network = case.rules.triplets.client(case.address, "")
@@ -243,7 +243,7 @@ class Service:
             places += [Triplet(network, any_sender, ANY) for any_sender in senders]
         return places
 
-    def _known_or_waited(self, case: _Case, record: Record) -> Decision:
+    def _known_or_waited(self, case: _PendingRequest, record: Record) -> Decision:
         """Steps 5 and 6."""
         if case.standing is Standing.WAITED:
             self._clients.put(case.triplet.client, True, self._steady())
@@ -256,7 +256,7 @@ class Service:
         self._known.add(case.triplet, self._steady())
         return decision
 
-    async def _early(self, case: _Case, record: Record) -> Decision:
+    async def _early(self, case: _PendingRequest, record: Record) -> Decision:
         """Step 7."""
         # Another node's clock, or a request at the same time, may have been a little ahead.
         counts = abs(case.now - record.last_seen) >= case.rules.settings.cache_valid
@@ -264,7 +264,7 @@ class Service:
         wait = case.rules.timing.remaining(record._replace(attempts=record.attempts + counts), case.now)
         return case.decided(Reason.EARLY, defers=True, wait=wait)
 
-    async def _stranger(self, case: _Case) -> Decision:
+    async def _stranger(self, case: _PendingRequest) -> Decision:
         """Steps 8 and 9. A deferral is durable before it is answered; a pass need not be."""
         was_good = self._clients.get(case.triplet.client, self._steady())
         evidence = NO_EVIDENCE
@@ -286,10 +286,10 @@ class Service:
         self._known.add(case.triplet, self._steady())
         return case.decided(reason, evidence=evidence)
 
-    def _sighting(self, case: _Case, status: Status, attempts: int = 0) -> Sighting:
+    def _sighting(self, case: _PendingRequest, status: Status, attempts: int = 0) -> Sighting:
         return Sighting(case.kept_under, status, case.now, case.rules.timing.lifetimes, attempts)
 
-    def _without_store(self, case: _Case) -> Decision:
+    def _without_store(self, case: _PendingRequest) -> Decision:
         """What `on_store_error` says; it is still recorded when that is possible again, as a passed or deferred one."""
         if case.rules.settings.on_store_error == "pass":
             self._store.record_later(self._sighting(case, Status.CLEAN))
@@ -297,7 +297,7 @@ class Service:
         self._store.record_later(self._sighting(case, Status.GREYLISTED))
         return case.decided(Reason.STORE_ERROR, defers=True, wait=case.rules.timing.wait(attempts=0))
 
-    def _say(self, decision: Decision, now: datetime, rules: RuleSet) -> Action:
+    def _log_and_answer(self, decision: Decision, now: datetime, rules: RuleSet) -> Action:
         rules.log.write(decision)
         count(decision.outcome(observes=rules.observes), decision.reason)
         self._store.keep(rules.kept(decision, now))
@@ -315,13 +315,13 @@ class Service:
             _log.warning("no usable client_address or recipient, answered DUNNO: %r", request)
 
 
-def _case(request: Request, address: Address, now: datetime, rules: RuleSet) -> _Case:
+def _case(request: Request, address: Address, now: datetime, rules: RuleSet) -> _PendingRequest:
     triplet = Triplet(
         rules.triplets.client(address, server_domain(request.verified_name, address)),
         rules.triplets.sender(request.sender),
         rules.triplets.recipient(request.recipient),
     )
-    return _Case(rules, request, address, triplet, now, time.monotonic(), triplet)
+    return _PendingRequest(rules, request, address, triplet, now, time.monotonic(), triplet)
 
 
 def _known_decision(request: Request, now: datetime, rules: RuleSet) -> Decision:
@@ -331,7 +331,7 @@ def _known_decision(request: Request, now: datetime, rules: RuleSet) -> Decision
     return _case(request, address, now, rules)._replace(standing=Standing.KNOWN).decided(Reason.KNOWN)
 
 
-def _exempt(case: _Case) -> Decision | None:
+def _exempt(case: _PendingRequest) -> Decision | None:
     request, rules, lists = case.request, case.rules, case.rules.configuration
     sender, recipient = case.triplet.sender, case.triplet.recipient
     if rules.triplets.privacy_key:  # list files have addresses in clear

@@ -3,7 +3,7 @@
 A request alone waits for nothing; while a transaction runs, the next batch collects. A batch's writes go before
 its reads, so that whatever was recorded before is found. When the engine fails or is late, all who wait are told at
 once and nobody waits again until a try in the background succeeds; writes are kept for then, the oldest go first
-when there are too many. Decisions go behind (decisions.py) and hold up nobody.
+when there are too many. DecisionWriter go behind (decisions.py) and hold up nobody.
 
 Late is not failed. A transaction goes on when its requests have been answered, and its outcome is taken when it comes.
 Where it stays unknown, since a connection ended or a server is silent, the work is done again: marks (engine.Mark) see
@@ -28,8 +28,8 @@ from bley.core.quantity import quantity
 from bley.metrics import BATCH_SIZE, STORE_DOWN, STORE_DROPPED, STORE_PURGED
 from bley.settings.privacy_key import PrivacyKey
 from bley.store.batch import Batch, Read, Write, end_at, tell, tell_all, waits_until
-from bley.store.decisions import Decisions, Lost
-from bley.store.engine import Engine, Mark, Marks, News, Purged
+from bley.store.decision_writer import DecisionWriter, Lost
+from bley.store.engine import Engine, Mark, Marks, Purged, RemoteChanges
 from bley.store.turns import EngineTurns
 
 __all__ = ["BatchedStore"]
@@ -81,7 +81,7 @@ class BatchedStore:
         self._writes: deque[Write] = deque()
         self._batch = Batch([], [])
         self._worker: asyncio.Task[None] | None = None
-        self._decisions = Decisions(self._write_decisions)
+        self._decisions = DecisionWriter(self._write_decisions)
         self._marks = Marks()
         self._closed = asyncio.Event()
         self._is_prepared = False
@@ -165,19 +165,19 @@ class BatchedStore:
         """See the port."""
         self._decisions.keep_known(at, known, kept)
 
-    async def news(self) -> News:
+    async def remote_changes(self) -> RemoteChanges:
         """What other nodes and commands have changed. Raises StoreError."""
         self._refuse_when_down()
         try:
-            return await self._turns.take("news", self._news)
+            return await self._turns.take("remote_changes", self._news)
         except PrivacyKeyError as error:
             self._go_down(error)
             self._work()
             raise
 
-    async def _news(self) -> News:
+    async def _news(self) -> RemoteChanges:
         await self._turns.confirm_key()
-        return await self._engine.news()
+        return await self._engine.remote_changes()
 
     async def purge(self, now: datetime, lifetimes: Lifetimes) -> Purged:
         """Forget all that has outlived its lifetime; how much. Goes in slices, so that it holds up nobody.

@@ -19,8 +19,8 @@ __all__ = [
     "Engine",
     "Mark",
     "Marks",
-    "News",
     "Purged",
+    "RemoteChanges",
     "is_closed_meanwhile",
     "spread",
 ]
@@ -35,7 +35,7 @@ MARK_LIFETIME = timedelta(days=30)
 """How long a store keeps the last mark of a writer: longer than a process retries the same work."""
 
 SPANS = {60: timedelta(days=8), 3600: timedelta(days=400)}
-"""Decisions are counted for each minute and for each hour: seconds of the span, and how long its counts are kept.
+"""DecisionWriter are counted for each minute and for each hour: seconds of the span, and how long its counts are kept.
 
 Of some 30 pairs of kind and name that occur that is 350,000 and 290,000 rows at the most, 60 MB in all.
 """
@@ -72,7 +72,7 @@ class Marks:
         return Mark(self._writer, self._last)
 
 
-class News(NamedTuple):
+class RemoteChanges(NamedTuple):
     """What other nodes and commands have changed: how often something was forgotten, whether records for ANY exist."""
 
     forgotten: int
@@ -120,7 +120,7 @@ class Engine(Protocol):
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         """Forget at most `limit` of each kind that have outlived their lifetime."""
 
-    async def news(self) -> News:
+    async def remote_changes(self) -> RemoteChanges:
         """What may have changed."""
 
     def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:

@@ -12,7 +12,7 @@ from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 
-__all__ = ["SEARCH_SECONDS", "History", "Latest", "SearchClock", "Unfinished", "Waiting", "span_of"]
+__all__ = ["SEARCH_SECONDS", "History", "Latest", "SearchClock", "Unfinished", "WaitingTriplets", "span_of"]
 
 
 SEARCH_SECONDS = 10.0
@@ -64,7 +64,7 @@ _SOME = 1000
 """Records that are kept though they may be too old: to sort them out is spared so often."""
 
 
-class Waiting(NamedTuple):
+class WaitingTriplets(NamedTuple):
     """How many triplets are greylisted, and some of them, the last seen first."""
 
     number: int
@@ -88,7 +88,7 @@ class History(Protocol):
     async def decision(self, number: str) -> StoredDecision | None:
         """The one of this number."""
 
-    async def waiting(self, since: datetime, limit: int) -> Waiting:
+    async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         """What is greylisted and was seen since then."""
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:

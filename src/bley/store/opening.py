@@ -34,7 +34,7 @@ _IDLE_SECONDS = 60
 """After which a server ends a connection that is idle in a transaction, and rolls that back.
 
 When the network is cut, the server does not notice for hours, and keeps its locks: our own next transaction would wait.
-MySQL ends any idle connection; every process asks for news more often.
+MySQL ends any idle connection; every process asks for remote_changes more often.
 """
 
 _SERVER_OPTIONS: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "isolation_level": "READ COMMITTED"}

@@ -28,14 +28,14 @@ from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY
 from bley.store.dialects import VALUE_ERRORS, printable
-from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, News, Purged, is_closed_meanwhile
+from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, Purged, RemoteChanges, is_closed_meanwhile
 from bley.store.redis_scripts import Commands, add_counts, keep_decisions, merge
 from bley.store.rows import decision_row, from_microseconds, microseconds
 
 __all__ = ["DECISIONS", "MAX_STREAM", "PREFIX", "RedisEngine", "counts_key", "store_errors", "triplet_of"]
 
 MAX_STREAM = 100_000
-"""Decisions in the stream, of some 500 bytes: 50 MB of Redis' memory. It is capped by whole nodes of 100."""
+"""DecisionWriter in the stream, of some 500 bytes: 50 MB of Redis' memory. It is capped by whole nodes of 100."""
 
 _VERSION = 1
 PREFIX = "bley:t:"
@@ -135,12 +135,12 @@ class RedisEngine:
         with store_errors(self.place):
             return Purged(0, await self._client.xtrim(DECISIONS, minid=oldest, approximate=True, limit=limit), 0)
 
-    async def news(self) -> News:
+    async def remote_changes(self) -> RemoteChanges:
         """See Engine."""
         with store_errors(self.place):
             forgotten = await self._client.get("bley:forgotten")
             has_any = await self._client.get("bley:has_any")
-        return News(int(forgotten or 0), bool(has_any))
+        return RemoteChanges(int(forgotten or 0), bool(has_any))
 
     async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
         """See Engine. SCAN may return a key several times (Redis documentation, "Scan guarantees")."""

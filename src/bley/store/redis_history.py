@@ -15,14 +15,14 @@ from bley.core.history.periods import Period
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.store.history import Latest, SearchClock, Unfinished, Waiting, span_of
+from bley.store.history import Latest, SearchClock, Unfinished, WaitingTriplets, span_of
 from bley.store.redis import DECISIONS, PREFIX, RedisEngine, counts_key, store_errors, triplet_of
 from bley.store.rows import microseconds, stored_decision
 
 __all__ = ["RedisHistory"]
 
 _PORTION = 100
-"""Decisions read at once: some 5 ms, in which redis-py reads the answer and nothing else is done."""
+"""DecisionWriter read at once: some 5 ms, in which redis-py reads the answer and nothing else is done."""
 
 _KEYS = 500
 """Records that are looked at in one go: as long."""
@@ -31,7 +31,7 @@ _CLOCKS_DIFFER = 3600 * 1_000_000
 """Microseconds by which the clock of Redis, of which ids are made, may be behind ours."""
 
 _MAX_LOOKED_AT = 20_000
-"""Decisions among which the waiting are looked for."""
+"""DecisionWriter among which the waiting are looked for."""
 
 
 class RedisHistory:
@@ -98,7 +98,7 @@ class RedisHistory:
             entries = await self._client.xrange(DECISIONS, number, number)
         return next(iter(_decisions(entries)), None)
 
-    async def waiting(self, since: datetime, limit: int) -> Waiting:
+    async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         """See History. They are looked for among the last decisions: there is no order in Redis' keys."""
         triplets: dict[Triplet, None] = {}
         looked_at = 0
@@ -113,7 +113,7 @@ class RedisHistory:
             if record.status is Status.GREYLISTED and record.last_seen >= since
         ]
         records.sort(key=lambda item: item[1].last_seen, reverse=True)
-        return Waiting(len(records), records[:limit])
+        return WaitingTriplets(len(records), records[:limit])
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         """See History."""

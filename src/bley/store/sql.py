@@ -21,7 +21,7 @@ from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
-from bley.store.engine import SPANS, Mark, News, Purged
+from bley.store.engine import SPANS, Mark, Purged, RemoteChanges
 from bley.store.refusals import InHalves, Portions, Whole
 from bley.store.rows import decision_row, microseconds, records_of
 from bley.store.runners import Runner, Transactions
@@ -204,11 +204,11 @@ class SqlEngine:
     def _purge(self, connection: sa.Connection, table: sa.Table, is_old: sa.ColumnElement[bool], limit: int) -> int:
         return connection.execute(self._dialect.delete_some(table, is_old, limit)).rowcount
 
-    async def news(self) -> News:
+    async def remote_changes(self) -> RemoteChanges:
         """See Engine."""
 
-        def work(connection: sa.Connection) -> News:
-            return News(self._meta(connection, "forgotten"), bool(self._meta(connection, "has_any")))
+        def work(connection: sa.Connection) -> RemoteChanges:
+            return RemoteChanges(self._meta(connection, "forgotten"), bool(self._meta(connection, "has_any")))
 
         return await self._transactions.run(work, writes=False)
 

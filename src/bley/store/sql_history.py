@@ -17,7 +17,7 @@ from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.dialects import Dialect
-from bley.store.history import Latest, SearchClock, Unfinished, Waiting, span_of
+from bley.store.history import Latest, SearchClock, Unfinished, WaitingTriplets, span_of
 from bley.store.keyset import KeysetScan, ScanPlace
 from bley.store.rows import microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
@@ -80,12 +80,12 @@ class SqlHistory:
         rows = await self._rows(sa.select(decisions).where(_d.id == int(number)))
         return _decision(rows[0]) if rows else None
 
-    async def waiting(self, since: datetime, limit: int) -> Waiting:
+    async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         """See History."""
         is_meant = (_t.status == int(Status.GREYLISTED)) & (_t.last_seen >= microseconds(since))
         number = await self._rows(sa.select(sa.func.count()).select_from(triplets).where(is_meant))
         rows = await self._rows(sa.select(triplets).where(is_meant).order_by(_t.last_seen.desc()).limit(limit))
-        return Waiting(number[0][0], list(records_of(rows)))
+        return WaitingTriplets(number[0][0], list(records_of(rows)))
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         """See History. In the order of the primary key: an order of their age would need another index."""

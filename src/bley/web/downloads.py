@@ -7,12 +7,12 @@ from aiohttp import web
 
 from bley.core.errors import StoreError
 from bley.store.history import Unfinished
-from bley.web.asked import asked_decisions, asked_period
-from bley.web.condition import condition
+from bley.web.dashboard_data import DashboardData
+from bley.web.decision_search import asked_period, read_decision_search
 from bley.web.exports import OVERVIEW, decision_fields, decisions_table, lists_table, waiting_table
+from bley.web.health_summary import condition
 from bley.web.pages import decision_of, or_400
-from bley.web.shown import state_of
-from bley.web.source import Source
+from bley.web.running_bley import state_of
 from bley.web.tables import Table, as_csv, as_json
 from bley.web.views import overview, waiting_rows
 
@@ -24,7 +24,7 @@ _FORM = "{form:csv|json}"
 class Downloads:
     """Answers with tables made from `source`."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: DashboardData) -> None:
         self._source = source
 
     def routes(self) -> list[web.RouteDef]:
@@ -50,11 +50,11 @@ class Downloads:
         return _given(request, name, OVERVIEW[name](told))
 
     async def _give_decisions(self, request: web.Request) -> web.Response:
-        found = await self._source.found_decisions(or_400(asked_decisions, request))
+        found = await self._source.found_decisions(or_400(read_decision_search, request))
         return _given(request, "decisions", decisions_table(found), is_whole=not isinstance(found, Unfinished))
 
     async def _give_records(self, request: web.Request) -> web.Response:
-        found = await self._source.found_records(or_400(asked_decisions, request))
+        found = await self._source.found_records(or_400(read_decision_search, request))
         timing = self._source.configuration.settings.timing
         table = waiting_table(waiting_rows(found, timing, self._source.clock()))
         return _given(request, "records", table, is_whole=not isinstance(found, Unfinished))

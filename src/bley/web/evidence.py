@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from bley.core.evidence import RFC_CHECKS, Check
 from bley.core.policy import Thresholds
 
-__all__ = ["FindingRow", "ListRow", "Sum", "findings", "sums"]
+__all__ = ["FindingRow", "ListRow", "ScoreSum", "findings", "sums"]
 
 
 class ListRow(NamedTuple):
@@ -28,7 +28,7 @@ class FindingRow(NamedTuple):
     lists: Sequence[ListRow]
 
 
-class Sum(NamedTuple):
+class ScoreSum(NamedTuple):
     """What findings count together, and the setting that it is measured by."""
 
     name: str
@@ -56,15 +56,15 @@ def findings(details: Mapping[str, Any]) -> list[FindingRow]:
     ]
 
 
-def sums(details: Mapping[str, Any], thresholds: Thresholds) -> list[Sum]:
+def sums(details: Mapping[str, Any], thresholds: Thresholds) -> list[ScoreSum]:
     """What was found against the thresholds as they are set now; of a decision without evidence none."""
     found = {check: finding["score"] or 0 for check, finding in details.get("findings", {}).items()}
     if not found:
         return []
     rfc = sum(found.get(check, 0) for check in RFC_CHECKS)
     asked = [
-        Sum("DNS allowlists", found.get(Check.DNSWL, 0), thresholds.dnswl_threshold, "dnswl_threshold"),
-        Sum("DNS blocklists", found.get(Check.DNSBL, 0), thresholds.dnsbl_threshold, "dnsbl_threshold"),
+        ScoreSum("DNS allowlists", found.get(Check.DNSWL, 0), thresholds.dnswl_threshold, "dnswl_threshold"),
+        ScoreSum("DNS blocklists", found.get(Check.DNSBL, 0), thresholds.dnsbl_threshold, "dnsbl_threshold"),
     ]
     lists = [each for each, check in zip(asked, (Check.DNSWL, Check.DNSBL), strict=True) if check in found]
-    return [*lists, Sum("all other findings", rfc, thresholds.rfc_threshold, "rfc_threshold")]
+    return [*lists, ScoreSum("all other findings", rfc, thresholds.rfc_threshold, "rfc_threshold")]

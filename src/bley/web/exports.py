@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
-from bley.web.condition import ListPart
+from bley.web.formatting import iso
+from bley.web.health_summary import ListSummary
 from bley.web.tables import Cell, Table
 from bley.web.views import SERIES, Overview, ReasonRow, WaitingRow
-from bley.web.words import iso
 
 __all__ = ["OVERVIEW", "decision_fields", "decisions_table", "lists_table", "waiting_table"]
 
@@ -17,7 +17,7 @@ _DECISION = (
 )  # fmt: skip
 
 
-def lists_table(lists: Sequence[ListPart]) -> Table:
+def lists_table(lists: Sequence[ListSummary]) -> Table:
     """How the DNS lists do."""
     columns = ("list", "setting", "state", "since", "answers", "listed", "median_seconds", "p95_seconds", "what")
     return Table(

@@ -6,14 +6,14 @@ They tell so little that whoever reaches them may ask, by any name: Kubernetes a
 from aiohttp import web
 
 from bley.status import StateReport
-from bley.web.shown import Shown, state_of
+from bley.web.running_bley import RunningBley, state_of
 
 __all__ = ["PATHS", "routes"]
 
 PATHS = frozenset({"/healthz", "/readyz"})
 
 
-def routes(shown: Shown) -> list[web.RouteDef]:
+def routes(shown: RunningBley) -> list[web.RouteDef]:
     """The routes of both."""
 
     async def show_whether_alive(_: web.Request) -> web.Response:

@@ -2,12 +2,12 @@
 
 from aiohttp import web
 
-from bley.web.shown import Shown, state_of
+from bley.web.running_bley import RunningBley, state_of
 
 __all__ = ["routes"]
 
 
-def routes(shown: Shown) -> list[web.RouteDef]:
+def routes(shown: RunningBley) -> list[web.RouteDef]:
     """Its route."""
 
     async def show_lists(_: web.Request) -> web.Response:

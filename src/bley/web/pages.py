@@ -15,11 +15,11 @@ from bley.core.history.search import StoredDecision
 from bley.core.quantity import quantity
 from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
-from bley.web.asked import asked_decisions, asked_period
-from bley.web.condition import condition
+from bley.web.dashboard_data import DashboardData, OverviewData
+from bley.web.decision_search import asked_period, read_decision_search
 from bley.web.evidence import findings, sums
+from bley.web.health_summary import condition
 from bley.web.rendering import STATIC, render
-from bley.web.source import Looked, Source
 from bley.web.views import overview, waiting_rows
 
 __all__ = ["Pages", "decision_of", "errors_as_pages", "or_400"]
@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 class Pages:
     """Answers with pages made from `source`."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: DashboardData) -> None:
         self._source = source
 
     def routes(self) -> list[web.RouteDef]:
@@ -51,7 +51,7 @@ class Pages:
         source = self._source
         settings = source.configuration.settings
         looked, report = await asyncio.gather(source.overview(period), source.shown.report_state())
-        fault = "" if isinstance(looked, Looked) else str(looked)
+        fault = "" if isinstance(looked, OverviewData) else str(looked)
         return await _page(
             "overview.html",
             path="/",
@@ -62,12 +62,14 @@ class Pages:
             observes=settings.mode == "observe",
             now=source.clock(),
             looked=looked,
-            told=await asyncio.to_thread(overview, looked, settings.timing) if isinstance(looked, Looked) else None,
+            told=await asyncio.to_thread(overview, looked, settings.timing)
+            if isinstance(looked, OverviewData)
+            else None,
             shown_waiting=_SHOWN_WAITING,
         )
 
     async def _show_search(self, request: web.Request) -> web.Response:
-        asked = or_400(asked_decisions, request)
+        asked = or_400(read_decision_search, request)
         settings = self._source.configuration.settings
         found = await self._source.found(asked)
         return await _page(
@@ -92,7 +94,7 @@ class Pages:
             line=line_of(decision),
             findings=findings(decision.details),
             sums=sums(decision.details, self._source.configuration.settings.thresholds),
-            sequel=await self._source.sequel(decision),
+            sequel=await self._source.deferral_outcome(decision),
             advice=advice(decision, self._source.configuration.list_files, kept_under),
             now=self._source.clock(),
         )
@@ -106,7 +108,7 @@ async def _show_static(request: web.Request) -> web.FileResponse:
     return web.FileResponse(STATIC / request.match_info["name"], headers={"Cache-Control": "no-cache"})
 
 
-async def decision_of(source: Source, request: web.Request) -> StoredDecision:
+async def decision_of(source: DashboardData, request: web.Request) -> StoredDecision:
     """The decision that the address names. Raises HTTPNotFound, and StoreError."""
     decision = await source.decision(request.match_info["number"])
     if decision is None:

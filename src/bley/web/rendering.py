@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bley import __version__
 from bley.core.history.periods import PERIODS
-from bley.web import words
+from bley.web import formatting as words
 from bley.web.chart import HEIGHT
 from bley.web.links import link
 from bley.web.views import SERIES

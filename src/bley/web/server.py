@@ -13,11 +13,11 @@ from bley.settings.file import Configuration
 from bley.web import health, lists, metrics
 from bley.web.access import Access
 from bley.web.connections import LIMITS, Accepting, Connections, is_own_fault
+from bley.web.dashboard_data import DashboardData
 from bley.web.downloads import Downloads
 from bley.web.pages import Pages, errors_as_pages
 from bley.web.readers import end_with_reader
-from bley.web.shown import Shown
-from bley.web.source import Source
+from bley.web.running_bley import RunningBley
 
 __all__ = ["Web"]
 
@@ -31,10 +31,10 @@ _log.addFilter(is_own_fault)
 class Web:
     """Shows a running bley, what is counted of it, and what its store tells; read-only."""
 
-    def __init__(self, shown: Shown, counted: Collector = REGISTRY, clock: Clock = utc_now) -> None:
+    def __init__(self, shown: RunningBley, counted: Collector = REGISTRY, clock: Clock = utc_now) -> None:
         self._access, self._connections = Access(), Connections()
         self._accepting: Accepting | None = None
-        self._source = Source(shown, clock)
+        self._source = DashboardData(shown, clock)
         application = web.Application(middlewares=[self._connections.keep_while_answered])
         self._access.guard(application)
         application.middlewares.extend([errors_as_pages, end_with_reader])

@@ -10,9 +10,9 @@ from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.core.mail import Triplet
 from bley.core.policy import JUDGED, Reason
 from bley.web.chart import Chart, Slice, chart, time_labels
+from bley.web.dashboard_data import OverviewData
+from bley.web.formatting import REASON_WORDS, duration, iso, number
 from bley.web.links import link
-from bley.web.source import Looked
-from bley.web.words import REASON_WORDS, duration, iso, number
 
 __all__ = ["SERIES", "Delay", "Overview", "ReasonRow", "SlotRow", "WaitingRow", "overview", "waiting_rows"]
 
@@ -74,7 +74,7 @@ class Overview(NamedTuple):
     waiting: Sequence[WaitingRow]
 
 
-def overview(looked: Looked, timing: Timing) -> Overview:
+def overview(looked: OverviewData, timing: Timing) -> Overview:
     """The values of all that was looked up."""
     period, now = looked.period, looked.now
     total = figures(looked.counts)

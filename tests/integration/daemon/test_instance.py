@@ -8,11 +8,11 @@ import pytest
 
 from bley.core.errors import Fault, SettingsError, StoreError
 from bley.daemon import instance as serving
-from bley.daemon.instance import Serving
+from bley.daemon.instance import Instance
 from bley.dns import c_ares as cares
 from bley.ports import utc_now
 from bley.settings.file import Configuration, load
-from bley.store.engine import News
+from bley.store.engine import RemoteChanges
 
 
 def _load(folder: Path, **settings: object) -> Configuration:
@@ -29,21 +29,21 @@ def _load(folder: Path, **settings: object) -> Configuration:
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[Serving]:
-    running = Serving(_load(tmp_path, dnsbls="old.example, both.example"), utc_now, purges=False)
+async def running(tmp_path: Path) -> AsyncIterator[Instance]:
+    running = Instance(_load(tmp_path, dnsbls="old.example, both.example"), utc_now, purges=False)
     await running.open()
     yield running
     await running.close()
 
 
-def _state(running: Serving) -> list[object]:
+def _state(running: Instance) -> list[object]:
     """All that a reload changes."""
     lists = [(zone, id(watched)) for zone, watched in running._watch.lists.items()]
     rules, configuration = running._service._rules, running._configuration
     return [id(rules), id(configuration), id(running._dns), lists, list(running._watch._watching)]
 
 
-async def test_nothing_changes_until_it_is_committed(running: Serving, tmp_path: Path) -> None:
+async def test_nothing_changes_until_it_is_committed(running: Instance, tmp_path: Path) -> None:
     before = _state(running)
     change = running.prepare(_load(tmp_path, dnsbls="both.example, new.example", exim_workaround=1))
     assert _state(running) == before
@@ -54,7 +54,7 @@ async def test_nothing_changes_until_it_is_committed(running: Serving, tmp_path:
     assert running.server.closes_after_answer
 
 
-async def test_what_is_discarded_has_changed_nothing_and_is_closed(running: Serving, tmp_path: Path) -> None:
+async def test_what_is_discarded_has_changed_nothing_and_is_closed(running: Instance, tmp_path: Path) -> None:
     before = _state(running)
     change = running.prepare(_load(tmp_path, dnsbls="new.example"))
     others = asyncio.all_tasks()
@@ -66,7 +66,7 @@ async def test_what_is_discarded_has_changed_nothing_and_is_closed(running: Serv
 
 @pytest.mark.parametrize("where", ["c-ares", "later"])
 async def test_what_cannot_be_built_changes_nothing(
-    where: str, running: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, running: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, new = _state(running), _load(tmp_path, dnsbls="new.example")
     if where == "c-ares":
@@ -83,27 +83,27 @@ def _refuse(**_: object) -> None:
 
 
 class Heard:
-    """A Serving that hears what the test says, and how often it forgot."""
+    """A Instance that hears what the test says, and how often it forgot."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, configuration: Configuration) -> None:
-        self.serving = Serving(configuration, utc_now, purges=False)
-        self.news: News | None = None
+        self.serving = Instance(configuration, utc_now, purges=False)
+        self.remote_changes: RemoteChanges | None = None
         self.forgot = 0
-        monkeypatch.setattr(self.serving._store, "news", self._news)
+        monkeypatch.setattr(self.serving._store, "remote_changes", self._news)
         monkeypatch.setattr(self.serving._service, "forget", self._forget)
 
-    async def _news(self) -> News:
-        if self.news is None:
+    async def _news(self) -> RemoteChanges:
+        if self.remote_changes is None:
             raise StoreError("away")
-        return self.news
+        return self.remote_changes
 
     def _forget(self) -> None:
         self.forgot += 1
 
     async def hear(self, forgotten: int | None) -> int:
         """How often it has forgotten after this number; None: the store is away."""
-        self.news = None if forgotten is None else News(forgotten, has_any=False)
-        await self.serving._hear()
+        self.remote_changes = None if forgotten is None else RemoteChanges(forgotten, has_any=False)
+        await self.serving._refresh_remote_changes()
         return self.forgot
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bley.daemon.worker_metrics import WorkersMetrics
+from bley.daemon.worker_metrics import WorkerMetrics
 from bley.metrics import LOG_DROPPED, REGISTRY
 
 COUNTING = """
@@ -25,18 +25,18 @@ observe_answer(Reason.HELO, 0.2)
 
 
 @pytest.fixture
-def metrics(tmp_path: Path) -> WorkersMetrics:
-    return WorkersMetrics(tmp_path)
+def metrics(tmp_path: Path) -> WorkerMetrics:
+    return WorkerMetrics(tmp_path)
 
 
-def _work(metrics: WorkersMetrics, number: int, program: str = COUNTING) -> None:
+def _work(metrics: WorkerMetrics, number: int, program: str = COUNTING) -> None:
     """A worker of this number lives and dies, without a word of farewell."""
     program += "\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     environment = os.environ | metrics.environment(number)
     subprocess.run([sys.executable, "-c", program], env=environment, check=False)
 
 
-def _values(metrics: WorkersMetrics) -> dict[str, float]:
+def _values(metrics: WorkerMetrics) -> dict[str, float]:
     """Without what this process itself has counted, in other tests say."""
     found: dict[str, float] = {}
     for family in metrics.collect():
@@ -46,7 +46,7 @@ def _values(metrics: WorkersMetrics) -> dict[str, float]:
     return found
 
 
-def test_counters_are_summed_over_workers(metrics: WorkersMetrics) -> None:
+def test_counters_are_summed_over_workers(metrics: WorkerMetrics) -> None:
     _work(metrics, 1)
     _work(metrics, 2)
     values = _values(metrics)
@@ -55,7 +55,7 @@ def test_counters_are_summed_over_workers(metrics: WorkersMetrics) -> None:
     assert metrics.list_answers("of-workers.example") == {"listed": 4}
 
 
-def test_histograms_are_summed_over_workers(metrics: WorkersMetrics) -> None:
+def test_histograms_are_summed_over_workers(metrics: WorkerMetrics) -> None:
     for number in (1, 2, 3):
         _work(metrics, number)
     values = _values(metrics)
@@ -66,7 +66,7 @@ def test_histograms_are_summed_over_workers(metrics: WorkersMetrics) -> None:
     assert (values["bley_store_batch_size_bucket 2.0"], values["bley_store_batch_size_bucket 5.0"]) == (0, 3)
 
 
-def test_who_replaces_a_dead_worker_counts_on(metrics: WorkersMetrics, tmp_path: Path) -> None:
+def test_who_replaces_a_dead_worker_counts_on(metrics: WorkerMetrics, tmp_path: Path) -> None:
     """In the same files, so that they do not become more and more."""
     _work(metrics, 1)
     files = sorted(tmp_path.iterdir())
@@ -76,7 +76,7 @@ def test_who_replaces_a_dead_worker_counts_on(metrics: WorkersMetrics, tmp_path:
     assert sorted(tmp_path.iterdir()) == files
 
 
-def test_a_dead_worker_s_store_is_not_down(metrics: WorkersMetrics) -> None:
+def test_a_dead_worker_s_store_is_not_down(metrics: WorkerMetrics) -> None:
     _work(metrics, 1)
     _work(metrics, 2, "import bley.metrics")
     assert _values(metrics)["bley_store_down"] == 1
@@ -84,13 +84,13 @@ def test_a_dead_worker_s_store_is_not_down(metrics: WorkersMetrics) -> None:
     assert _values(metrics)["bley_store_down"] == 0
 
 
-def test_all_that_one_process_shows_is_shown(metrics: WorkersMetrics) -> None:
+def test_all_that_one_process_shows_is_shown(metrics: WorkerMetrics) -> None:
     _work(metrics, 1, "import bley.metrics")
     shown = {family.name for family in metrics.collect()} | {"bley_list_answers"}  # which has no samples at the start
     assert shown == {family.name for family in REGISTRY.collect()}
 
 
-def test_what_the_supervisor_itself_counts_is_in_the_sum(metrics: WorkersMetrics) -> None:
+def test_what_the_supervisor_itself_counts_is_in_the_sum(metrics: WorkerMetrics) -> None:
     """Lines of its own log."""
     _work(metrics, 1)
     own = REGISTRY.get_sample_value("bley_log_dropped_total") or 0

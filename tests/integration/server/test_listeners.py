@@ -154,7 +154,7 @@ class Peer:
             return await something
 
 
-class Serving:
+class Instance:
     """A server that listens at `addresses` (ports are free ones) while the block lasts."""
 
     def __init__(self, *addresses: str, closes_after_answer: bool = False) -> None:
@@ -221,12 +221,12 @@ class Clock:
     def monotonic(self) -> float:
         return self._now
 
-    def passes(self, serving: Serving, seconds: float) -> None:
+    def passes(self, serving: Instance, seconds: float) -> None:
         """The server looks after its connections then."""
         self._now += seconds
         serving.server.sweep()
 
-    async def passes_after_news(self, serving: Serving, seconds: float, peers: int = 1) -> None:
+    async def passes_after_news(self, serving: Instance, seconds: float, peers: int = 1) -> None:
         """When something has come from each of so many peers since the server looked."""
         await _eventually(lambda: _is(sum(each._has_stirred for each in serving.server._connections) == peers))
         self.passes(serving, 0)
@@ -244,7 +244,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class TestAnswers:
     @on_both_loops
     async def test_a_request_is_answered_and_the_connection_kept(self, address: str) -> None:
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 for number in range(50):
                     how = "later" if number % 3 else "now"
@@ -255,7 +255,7 @@ class TestAnswers:
     async def test_requests_of_one_segment_are_answered_in_their_order(self, address: str) -> None:
         """Also when the first needs the store or the DNS and the others do not."""
         hows = ["later", "now", "now", "gate", "now", "later", "later", "now"]
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 await peer.send(b"".join(_request(how, str(number)) for number, how in enumerate(hows)))
                 await peer.receive(b"".join(_answer(str(number)) for number in range(3)))
@@ -265,7 +265,7 @@ class TestAnswers:
     @on_both_loops
     async def test_a_request_may_come_byte_by_byte(self, address: str) -> None:
         request = _request("now") + _request("later", "s")
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 for place in range(len(request)):
                     await peer.send(request[place : place + 1])
@@ -274,14 +274,14 @@ class TestAnswers:
 
     @on_both_loops
     async def test_lines_may_end_in_crlf(self) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 await peer.send(_request("now").replace(b"\n", b"\r\n"))
                 await peer.receive(_answer())
 
     @on_both_loops
     async def test_two_peers_never_get_each_others_answers(self) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
 
             async def ask(name: int) -> None:
                 with serving.peer() as peer:
@@ -295,7 +295,7 @@ class TestAnswers:
     async def test_a_peer_far_ahead_of_the_answers_has_to_wait_and_loses_none(self, address: str) -> None:
         padding = "x" * 1000
         requests = [_request("gate", f"{number}{padding}") for number in range(20_000)]
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 sending = asyncio.create_task(peer.send(*requests))
                 await _eventually(lambda: _is(bool(serving.service.asked)))
@@ -310,7 +310,7 @@ class TestAnswers:
     @pytest.mark.parametrize("flood", [b"\n" * 1_000_000, _request("now") * 20_000], ids=["line ends", "requests"])
     @on_both_loops
     async def test_a_flood_of_requests_does_not_hold_up_the_others(self, flood: bytes) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as flooding, serving.peer() as other:
                 sending = asyncio.create_task(flooding.send(*[flood] * 20))
                 counting = asyncio.create_task(_most_in_a_turn(serving.service.asked))
@@ -325,7 +325,7 @@ class TestAnswers:
 
     @on_both_loops
     async def test_several_addresses_are_listened_at(self, tmp_path: Path) -> None:
-        async with Serving("127.0.0.1", "::1", "[::1]", "localhost", f"unix:{tmp_path}/socket") as serving:
+        async with Instance("127.0.0.1", "::1", "[::1]", "localhost", f"unix:{tmp_path}/socket") as serving:
             assert len(serving.places) >= 5
             assert serving.places[0].startswith("127.0.0.1:")
             assert serving.places[1].startswith("[::1]:")
@@ -339,7 +339,7 @@ class TestAnswers:
         listening = [socket.socket(), socket.socket(socket.AF_UNIX)]
         listening[0].bind(("127.0.0.1", 0))
         listening[1].bind(str(tmp_path / "socket"))
-        serving = Serving()
+        serving = Instance()
         serving.places = await serving.server.listen_at(listening)
         for place in range(2):
             with serving.peer(place) as peer:
@@ -354,7 +354,7 @@ class TestHalfClose:
     @pytest.mark.parametrize("how", ["now", "later"])
     @on_both_loops
     async def test_a_half_closed_connection_is_answered_then_closed(self, address: str, how: str) -> None:
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 await peer.send(_request(how))
                 peer.end()
@@ -362,7 +362,7 @@ class TestHalfClose:
 
     @on_both_loops
     async def test_all_that_was_asked_before_is_answered(self, address: str) -> None:
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 await peer.send(_request("gate", "0") + _request("now", "1") + _request("later", "2"))
                 peer.end()
@@ -372,7 +372,7 @@ class TestHalfClose:
 
     @on_both_loops
     async def test_half_a_request_is_not_answered(self, address: str, caplog: pytest.LogCaptureFixture) -> None:
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 await peer.send(_request("now") + b"sender=now\n")
                 peer.end()
@@ -383,7 +383,7 @@ class TestHalfClose:
     async def test_nothing_is_asked_and_the_connection_closed(
         self, address: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 peer.end()
                 assert await peer.receive_all() == b""
@@ -392,7 +392,7 @@ class TestHalfClose:
     @pytest.mark.parametrize("how", ["now", "later"])
     @on_both_loops
     async def test_closes_after_answer_closes_after_one_answer(self, address: str, how: str) -> None:
-        async with Serving(address, closes_after_answer=True) as serving:
+        async with Instance(address, closes_after_answer=True) as serving:
             with serving.peer() as peer:
                 await peer.send(_request(how, "1") + _request("now", "2"))
                 assert await peer.receive_all() == _answer("1")
@@ -418,7 +418,7 @@ class TestBadBytes:
     async def test_what_is_no_request_is_not_answered_but_closed_and_what_was_asked_before_is_answered(
         self, garbage: bytes, how: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer, serving.peer() as other:
                 await peer.send(_request(how))
                 if how == "now":
@@ -435,7 +435,7 @@ class TestBadBytes:
 
     @on_both_loops
     async def test_what_was_asked_before_in_the_same_segment_is_answered(self, address: str) -> None:
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 await peer.send(_request("now", "1") + _request("later", "2") + b"garbage\n")
                 assert await peer.receive_all() == _answer("1") + _answer("2")
@@ -448,7 +448,7 @@ class TestFailingService:
         self, how: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Always an answer or a clean close; the traceback is in the log."""
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer, serving.peer() as other:
                 await peer.send(_request("now", "1"))
                 await peer.receive(_answer("1"))
@@ -459,7 +459,7 @@ class TestFailingService:
 
     @on_both_loops
     async def test_a_request_behind_one_that_was_awaited_closes_its_connection_too(self) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 await peer.send(_request("later", "1") + _request("fail"))
                 assert await peer.receive_all() in (b"", _answer("1"))
@@ -470,7 +470,7 @@ class TestTimeLimits:
     async def test_silence_in_the_middle_of_a_request_closes_the_connection(
         self, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 await peer.send(_request("now") + b"sender=now\n")
                 await peer.receive(_answer())
@@ -485,7 +485,7 @@ class TestTimeLimits:
     @on_both_loops
     async def test_a_slow_but_steady_peer_is_served(self, clock: Clock) -> None:
         request = _request("now")
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 for part in request[:12], request[12:40], request[40:50]:
                     await peer.send(part)
@@ -498,7 +498,7 @@ class TestTimeLimits:
         self, address: str, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
         """It is never silent, but a request must be there within five times as long."""
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as peer:
                 await peer.send(_request("now"))
                 await peer.receive(_answer())
@@ -515,7 +515,7 @@ class TestTimeLimits:
     @on_both_loops
     async def test_a_peer_that_drips_and_does_not_read_is_closed_too(self, tmp_path: Path, clock: Clock) -> None:
         """Though its answers cannot be sent."""
-        async with Serving(f"unix:{tmp_path}/socket") as serving:
+        async with Instance(f"unix:{tmp_path}/socket") as serving:
             with serving.peer() as peer:
                 await peer.send(*[_request("big")] * 3)
                 await _eventually(lambda: _is(len(serving.service.asked) == 3))
@@ -532,7 +532,7 @@ class TestTimeLimits:
     async def test_each_request_has_its_own_time(self, clock: Clock) -> None:
         """Not the connection: who sends half a request with the end of each is served."""
         whole, half = _request("now"), len(_request("now")) // 2
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 await peer.send(whole[:half])
                 for _ in range(2 * REQUEST_MOST):
@@ -542,7 +542,7 @@ class TestTimeLimits:
 
     @on_both_loops
     async def test_waiting_for_an_answer_is_not_silence(self, clock: Clock) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 await peer.send(_request("gate") + b"sender=now\nrecipient=2")
                 await _eventually(lambda: _is(serving.service.asked == ["r"]))
@@ -555,7 +555,7 @@ class TestTimeLimits:
 
     @on_both_loops
     async def test_an_idle_connection_is_closed(self, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 await peer.send(_request("now"))
                 await peer.receive(_answer())
@@ -569,7 +569,7 @@ class TestTimeLimits:
     @on_both_loops
     async def test_the_server_looks_again_and_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server_module, "_SWEEP_SECONDS", 0.02)
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 for _ in range(2):
                     assert await peer.is_answered()
@@ -584,7 +584,7 @@ class TestMetrics:
     async def test_connections_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 2)
         with counted("bley_connections_accepted_total") as accepted, counted("bley_connections_closed_total") as closed:
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with serving.peer() as first, serving.peer() as second, serving.peer() as third:
                     assert await second.is_answered()
                     assert await third.is_answered()
@@ -595,7 +595,7 @@ class TestMetrics:
     @on_both_loops
     async def test_who_is_closed_for_silence_is_counted(self, clock: Clock) -> None:
         with counted("bley_connections_closed_total") as closed:
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with serving.peer() as idle, serving.peer() as unfinished:
                     assert await idle.is_answered()
                     await idle.receive(_answer("alive")[1:])
@@ -607,7 +607,7 @@ class TestMetrics:
     @on_both_loops
     async def test_who_does_not_read_is_counted(self, tmp_path: Path, clock: Clock) -> None:
         with counted("bley_connections_closed_total") as closed:
-            async with Serving(f"unix:{tmp_path}/socket") as serving:
+            async with Instance(f"unix:{tmp_path}/socket") as serving:
                 with serving.peer() as peer:
                     await peer.send(_request("big") * 60)
                     await clock.passes_after_news(serving, IDLE_SECONDS + 1)
@@ -618,7 +618,7 @@ class TestMetrics:
     @on_both_loops
     async def test_internal_errors_are_counted(self, how: str) -> None:
         with counted("bley_connections_closed_total") as closed:
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with serving.peer() as peer:
                     await peer.send(_request(how))
                     assert await peer.receive_all() == b""
@@ -637,7 +637,7 @@ class TestMetrics:
     @on_both_loops
     async def test_what_is_no_request_is_counted_by_what_is_wrong(self, garbage: bytes, kind: str) -> None:
         with counted("bley_protocol_errors_total") as errors:
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with serving.peer() as peer:
                     await peer.send(garbage)
                     peer.end()
@@ -654,7 +654,7 @@ class TestAnswerTimes:
             counted("bley_answer_seconds_count") as measured,
             counted("bley_answer_seconds_sum") as seconds,
         ):
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with serving.peer() as first, serving.peer() as second:
                     for peer in (first, second):
                         for number in range(20):
@@ -667,7 +667,7 @@ class TestAnswerTimes:
     async def test_and_the_first_after_each_sweep(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server_module, "_SWEEP_SECONDS", 3600)
         with counted("bley_answer_seconds_count") as measured:
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with serving.peer() as peer:
                     for _ in range(3):
                         for _ in range(2):
@@ -680,7 +680,7 @@ class TestAnswerTimes:
     @on_both_loops
     async def test_what_is_answered_later_or_not_at_all_is_not(self, part: bytes) -> None:
         with counted("bley_answer_seconds_count") as measured:
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with serving.peer() as peer:
                     await peer.send(part or _request("later"))
                     if not part:
@@ -694,7 +694,7 @@ class TestAnswerTimes:
 class TestPeersThatDoNotRead:
     """On unix sockets, whose buffers the kernel does not grow."""
 
-    async def _fill(self, serving: Serving, peer: Peer, answers: int) -> int:
+    async def _fill(self, serving: Instance, peer: Peer, answers: int) -> int:
         """Ask for so many big answers and read none; how many the server has taken up, unless it closes before."""
         with contextlib.suppress(ConnectionError):
             for number in range(answers):
@@ -706,7 +706,7 @@ class TestPeersThatDoNotRead:
     async def test_their_answers_are_not_kept_without_end(
         self, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with Serving(f"unix:{tmp_path}/socket") as serving:
+        async with Instance(f"unix:{tmp_path}/socket") as serving:
             with serving.peer() as peer, serving.peer() as other:
                 assert await self._fill(serving, peer, 60) < 30
                 assert await other.is_answered()
@@ -716,7 +716,7 @@ class TestPeersThatDoNotRead:
 
     @on_both_loops
     async def test_they_get_everything_when_they_read_at_last(self, tmp_path: Path) -> None:
-        async with Serving(f"unix:{tmp_path}/socket") as serving:
+        async with Instance(f"unix:{tmp_path}/socket") as serving:
             with serving.peer() as peer:
                 assert await self._fill(serving, peer, 40) < 40
                 await peer.receive(f"action=PREPEND {_BIG}\n\n".encode() * 40)
@@ -743,7 +743,7 @@ class TestPeersThatDoNotRead:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """However little waits to be sent: there is room for another soon, and the log is not flooded."""
-        async with Serving(f"unix:{tmp_path}/socket") as serving:
+        async with Instance(f"unix:{tmp_path}/socket") as serving:
             with serving.peer() as measured:
                 most = await self._fill(serving, measured, 60)
             monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 1)
@@ -758,7 +758,7 @@ class TestPeersThatDoNotRead:
                 await _eventually(self._room_in(serving, clock))
             assert len(caplog.records) - before < 6
 
-    def _room_in(self, serving: Serving, clock: Clock) -> Callable[[], Awaitable[bool]]:
+    def _room_in(self, serving: Instance, clock: Clock) -> Callable[[], Awaitable[bool]]:
         async def is_room() -> bool:
             clock.passes(serving, IDLE_SECONDS)
             with serving.peer() as peer:
@@ -774,7 +774,7 @@ class TestConnectionLimit:
     ) -> None:
         """Idle peers never shut Postfix out; that is warned of once, until there was room again."""
         monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 3)
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             for times_full in (1, 2):
                 with contextlib.ExitStack() as stack:
                     peers = [stack.enter_context(serving.peer()) for _ in range(3)]
@@ -794,7 +794,7 @@ class TestConnectionLimit:
     async def test_who_waits_for_an_answer_is_not_idle(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """When all of them do, the new one is closed."""
         monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 2)
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as waiting, serving.peer() as idle:
                 await waiting.send(_request("gate", "1"))
                 await _eventually(lambda: _is(serving.service.asked == ["1"]))
@@ -813,7 +813,7 @@ class TestConnectionLimit:
         """However many are accepted before the first of them is seen."""
         monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 5)
         with counted("bley_connections_closed_total") as closed:
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with contextlib.ExitStack() as stack:
                     peers = [stack.enter_context(serving.peer()) for _ in range(30)]
                     await _eventually(lambda: _is(serving.server.open_connections == 5))
@@ -837,7 +837,7 @@ class TestConnectionLimit:
 class TestPeersThatGo:
     @on_both_loops
     async def test_what_a_peer_that_has_gone_still_waits_for_is_given_up(self) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 await peer.send(_request("gate", "1") + _request("gate", "2"))
                 await _eventually(lambda: _is(serving.service.asked == ["1"]))
@@ -852,7 +852,7 @@ class TestPeersThatGo:
     @on_both_loops
     async def test_at_whatever_moment_one_goes_nothing_is_left_that_nobody_awaits(self, goer: str) -> None:
         for moment in range(20):
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with serving.peer() as peer:
                     await peer.send(_request("later") * 50)
                     await peer.receive(_answer())
@@ -866,7 +866,7 @@ class TestPeersThatGo:
     @on_both_loops
     async def test_no_descriptor_is_left(self, address: str) -> None:
         """Not of those who were answered, half-closed, reset, said nothing, or rubbish."""
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             before = _descriptors()
             for number in range(200):
                 with serving.peer() as peer:
@@ -919,14 +919,14 @@ class TestUnixSockets:
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(tmp_path / "socket"))
             dead.listen()
-        async with Serving(f"unix:{tmp_path}/socket") as serving:
+        async with Instance(f"unix:{tmp_path}/socket") as serving:
             with serving.peer() as peer:
                 assert await peer.is_answered()
 
     @on_both_loops
     async def test_a_living_socket_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / "socket"
-        async with Serving(f"unix:{path}") as living:
+        async with Instance(f"unix:{path}") as living:
             await _refused(f"unix:{path}", "another process listens there")
             with living.peer() as peer:
                 assert await peer.is_answered()
@@ -992,7 +992,7 @@ async def _refused(address: str, why: str, port: int = 0) -> None:
 class TestAddressesThatCannotBeUsed:
     @on_both_loops
     async def test_an_address_in_use_is_named_and_nothing_keeps_listening(self, tmp_path: Path) -> None:
-        async with Serving("127.0.0.2") as living:
+        async with Instance("127.0.0.2") as living:
             port = int(living.places[0].rpartition(":")[2])
             await _refused("127.0.0.2", "address already in use", port)
             with pytest.raises(ConnectionRefusedError):
@@ -1027,7 +1027,7 @@ class TestAddressesThatCannotBeUsed:
 class TestStop:
     @on_both_loops
     async def test_what_is_in_flight_is_answered_and_then_nobody_is_served(self, address: str) -> None:
-        async with Serving(address) as serving:
+        async with Instance(address) as serving:
             with serving.peer() as asking, serving.peer() as idle, serving.peer() as half:
                 await asking.send(_request("gate", "1") + _request("now", "2"))
                 await half.send(b"sender=")
@@ -1046,7 +1046,7 @@ class TestStop:
 
     @on_both_loops
     async def test_a_stuck_request_is_given_up_when_the_time_is_over(self) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             with serving.peer() as peer:
                 await peer.send(_request("gate"))
                 await _eventually(lambda: _is(bool(serving.service.asked)))
@@ -1058,7 +1058,7 @@ class TestStop:
 
     @on_both_loops
     async def test_a_peer_that_does_not_read_is_given_up_when_the_time_is_over(self, tmp_path: Path) -> None:
-        async with Serving(f"unix:{tmp_path}/socket") as serving:
+        async with Instance(f"unix:{tmp_path}/socket") as serving:
             with serving.peer() as peer:
                 await peer.send(_request("big") * 60)
                 await _eventually(lambda: _is(bool(serving.service.asked)))
@@ -1072,7 +1072,7 @@ class TestStop:
         Not on asyncio's loop, which loses the socket of a connection half accepted when its listener closes.
         """
         for moment in range(12):
-            async with Serving() as serving:
+            async with Instance() as serving:
                 with serving.peer() as peer:
                     await peer.send(_request("later"))
                     for _ in range(moment):
@@ -1088,5 +1088,5 @@ class TestStop:
 
     @on_both_loops
     async def test_it_may_be_told_twice(self) -> None:
-        async with Serving() as serving:
+        async with Instance() as serving:
             await serving.server.stop(timeout_seconds=1)

@@ -11,7 +11,7 @@ from bley.core.greylist import Record
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.mail import Triplet
 from bley.ports import utc_now
-from bley.web.source import Source
+from bley.web.dashboard_data import DashboardData
 from tests.fakes import FakeHistory
 from tests.integration.web.site import Site
 
@@ -43,7 +43,7 @@ class EndlessHistory(FakeHistory):
 @pytest.fixture
 def history(monkeypatch: pytest.MonkeyPatch) -> EndlessHistory:
     history = EndlessHistory()
-    monkeypatch.setattr(Source.__init__, "__defaults__", (utc_now, lambda _: history))
+    monkeypatch.setattr(DashboardData.__init__, "__defaults__", (utc_now, lambda _: history))
     return history
 
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.dnsl import AskedList, Inquiry, explained
+from bley.checks.dnsl import ConfiguredList, ListQueries, explained
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists, question
 from bley.core.errors import ResolverError
@@ -50,7 +50,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def asked_lists(*settings: str, ill: Sequence[str] = ()) -> list[list[AskedList]]:
+async def asked_lists(*settings: str, ill: Sequence[str] = ()) -> list[list[ConfiguredList]]:
     """The lists of each setting, tested, well but for those that are ill; one zone in two settings is watched once."""
     parsed = [parse_dns_lists(setting) for setting in settings]
     watch = ListWatch(FakeClock())
@@ -60,15 +60,15 @@ async def asked_lists(*settings: str, ill: Sequence[str] = ()) -> list[list[Aske
     watch.follow([DnsList(zone, ()) for zone in zones], FakeResolver(tests))
     await settle()
     await watch.close()
-    return [[AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in of_setting] for of_setting in parsed]
+    return [[ConfiguredList(dns_list, watch.lists[dns_list.zone]) for dns_list in of_setting] for of_setting in parsed]
 
 
 class Asking:
     """An inquiry, and how often it told of an answer."""
 
-    def __init__(self, lists: Sequence[AskedList]) -> None:
+    def __init__(self, lists: Sequence[ConfiguredList]) -> None:
         self.resolver, self.told = HeldResolver(), 0
-        self.inquiry = Inquiry(lists, CLIENT, self.resolver, self._tell)
+        self.inquiry = ListQueries(lists, CLIENT, self.resolver, self._tell)
 
     def _tell(self) -> None:
         self.told += 1
@@ -94,7 +94,7 @@ async def find(setting: str, zone: Mapping[str, Sequence[Data] | ResolverError],
     """The finding when all have answered."""
     (lists,) = await asked_lists(setting)
     resolver = FakeResolver({(question(address, name), "A"): answer for name, answer in zone.items()})
-    inquiry = Inquiry(lists, address, resolver, lambda: None)
+    inquiry = ListQueries(lists, address, resolver, lambda: None)
     await settle()
     finding = inquiry.finding()
     assert finding
@@ -155,7 +155,7 @@ async def test_an_ipv6_client_is_asked_for_by_nibbles() -> None:
     """RFC 5782 2.4."""
     resolver = FakeResolver()
     (lists,) = await asked_lists("bl.example")
-    Inquiry(lists, CLIENT_IPV6, resolver, lambda: None)
+    ListQueries(lists, CLIENT_IPV6, resolver, lambda: None)
     assert resolver.questions == [("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.example", "A")]
 
 
@@ -229,7 +229,7 @@ class TestFinding:
     async def test_it_is_zero_when_no_list_has_clients_of_this_kind(self) -> None:
         """That is nothing unknown: an IPv6 client is in no list of IPv4 addresses."""
         (lists,) = await asked_lists("bl.spameatingmonkey.net")
-        finding = Inquiry(lists, CLIENT_IPV6, FakeResolver(), lambda: None).finding()
+        finding = ListQueries(lists, CLIENT_IPV6, FakeResolver(), lambda: None).finding()
         assert finding
         assert (finding.score, finding.detail) == (
             0,
@@ -240,7 +240,7 @@ class TestFinding:
         black, white = await asked_lists("a.example=127.0.0.2*3", "a.example=127.0.0.4")
         assert black[0].watched is white[0].watched
         resolver = FakeResolver({("1.2.0.192.a.example", "A"): LISTED})
-        inquiries = [Inquiry(lists, CLIENT, resolver, lambda: None) for lists in (black, white)]
+        inquiries = [ListQueries(lists, CLIENT, resolver, lambda: None) for lists in (black, white)]
         await settle()
         findings = [inquiry.finding() for inquiry in inquiries]
         assert [finding and finding.score for finding in findings] == [0, 1]
@@ -273,7 +273,7 @@ class TestExplained:
             name = question(CLIENT, each.setting.zone)
             zone |= {(name, "A"): LISTED, (name, "TXT"): texts}
         resolver = FakeResolver(zone)
-        inquiry = Inquiry(lists, CLIENT, resolver, lambda: None)
+        inquiry = ListQueries(lists, CLIENT, resolver, lambda: None)
         await settle()
         finding = inquiry.finding()
         assert finding
@@ -298,7 +298,7 @@ class TestExplained:
         (lists,) = await asked_lists("a.example, b.example, c.example")
         zone: Zone = {("1.2.0.192.a.example", "A"): LISTED, ("1.2.0.192.b.example", "A"): SERVFAIL}
         resolver = FakeResolver(zone)
-        inquiry = Inquiry(lists, CLIENT, resolver, lambda: None)
+        inquiry = ListQueries(lists, CLIENT, resolver, lambda: None)
         await settle()
         finding = inquiry.finding()
         assert finding

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bley.checks.dynamic import Kind, check_dynamic, dynamic_sign, look_at, server_domain
+from bley.checks.dynamic import HostKind, check_dynamic, dynamic_sign, judge_host_name, server_domain
 from bley.core.evidence import Fact, Finding
 
 SOMEWHERE = "203.0.113.99"
 NAMES = Path(__file__).parents[2] / "names"
-FILES = {"dynamic": Kind.DYNAMIC, "server": Kind.NAMED, "rented": Kind.RENTED}
+FILES = {"dynamic": HostKind.DYNAMIC, "server": HostKind.NAMED, "rented": HostKind.RENTED}
 
 
 def names(file: str) -> list[tuple[str, str, str]]:
@@ -31,8 +31,8 @@ def test_there_are_enough_names_of_each_kind_each_with_its_reason(file: str) -> 
     ("name", "address", "kind"),
     [(name, address, kind) for file, kind in FILES.items() for name, address, _ in names(file)],
 )
-def test_names_of_real_hosts_are_what_they_are(name: str, address: str, kind: Kind) -> None:
-    assert look_at(name.lower(), ip_address(address)).kind is kind
+def test_names_of_real_hosts_are_what_they_are(name: str, address: str, kind: HostKind) -> None:
+    assert judge_host_name(name.lower(), ip_address(address)).kind is kind
 
 
 @pytest.mark.parametrize(
@@ -61,29 +61,33 @@ def test_the_sign_is_told_in_words(name: str, address: str, sign: str) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        pytest.param("192-0-2-1.smtp-out.example.com", Kind.NAMED, id="a mail server's word speaks for what is below"),
-        pytest.param("smtp-out.192-0-2-1.example.com", Kind.DYNAMIC, id="and not for what is above"),
-        pytest.param("server.192-0-2-1.example.com", Kind.DYNAMIC, id="nor does a server's"),
-        pytest.param("192-0-2-1.server.example.com", Kind.RENTED, id="a server that is numbered by machine is rented"),
-        pytest.param("static.192-0-2-1.example.com", Kind.RENTED, id="static speaks for the whole name"),
-        pytest.param("192-0-2-1.static.example.com", Kind.RENTED, id="wherever it stands"),
-        pytest.param("static.dsl.example.com", Kind.RENTED, id="a static line of any kind"),
-        pytest.param("static.dyn.example.com", Kind.DYNAMIC, id="but where the address is lent"),
-        pytest.param("dyn.static.example.com", Kind.RENTED, id="the label nearer to the domain has the say"),
-        pytest.param("dsl.example", Kind.NAMED, id="the domain says nothing"),
-        pytest.param("localhost", Kind.NAMED, id="no domain"),
-        pytest.param("", Kind.NAMED, id="no name"),
-        pytest.param(".", Kind.NAMED, id="a dot"),
-        pytest.param("mx1-2-3.example.com", Kind.NAMED, id="three numbers of another"),
-        pytest.param("1-2-3-4567.example.com", Kind.NAMED, id="numbers that are no octets"),
-        pytest.param("1-2-3-400.example.com", Kind.NAMED, id="a number that is no octet"),
-        pytest.param("job202401011230.example.com", Kind.NAMED, id="twelve digits that are no octets"),
-        pytest.param("dsl." * 70 + "example.com", Kind.NAMED, id="too long for a name"),
-        pytest.param("äadsl.example.com", Kind.NAMED, id="a word with letters of any script before it"),
+        pytest.param(
+            "192-0-2-1.smtp-out.example.com", HostKind.NAMED, id="a mail server's word speaks for what is below"
+        ),
+        pytest.param("smtp-out.192-0-2-1.example.com", HostKind.DYNAMIC, id="and not for what is above"),
+        pytest.param("server.192-0-2-1.example.com", HostKind.DYNAMIC, id="nor does a server's"),
+        pytest.param(
+            "192-0-2-1.server.example.com", HostKind.RENTED, id="a server that is numbered by machine is rented"
+        ),
+        pytest.param("static.192-0-2-1.example.com", HostKind.RENTED, id="static speaks for the whole name"),
+        pytest.param("192-0-2-1.static.example.com", HostKind.RENTED, id="wherever it stands"),
+        pytest.param("static.dsl.example.com", HostKind.RENTED, id="a static line of any kind"),
+        pytest.param("static.dyn.example.com", HostKind.DYNAMIC, id="but where the address is lent"),
+        pytest.param("dyn.static.example.com", HostKind.RENTED, id="the label nearer to the domain has the say"),
+        pytest.param("dsl.example", HostKind.NAMED, id="the domain says nothing"),
+        pytest.param("localhost", HostKind.NAMED, id="no domain"),
+        pytest.param("", HostKind.NAMED, id="no name"),
+        pytest.param(".", HostKind.NAMED, id="a dot"),
+        pytest.param("mx1-2-3.example.com", HostKind.NAMED, id="three numbers of another"),
+        pytest.param("1-2-3-4567.example.com", HostKind.NAMED, id="numbers that are no octets"),
+        pytest.param("1-2-3-400.example.com", HostKind.NAMED, id="a number that is no octet"),
+        pytest.param("job202401011230.example.com", HostKind.NAMED, id="twelve digits that are no octets"),
+        pytest.param("dsl." * 70 + "example.com", HostKind.NAMED, id="too long for a name"),
+        pytest.param("äadsl.example.com", HostKind.NAMED, id="a word with letters of any script before it"),
     ],
 )
-def test_which_label_has_the_say(name: str, kind: Kind) -> None:
-    assert look_at(name, ip_address("192.0.2.1")).kind is kind
+def test_which_label_has_the_say(name: str, kind: HostKind) -> None:
+    assert judge_host_name(name, ip_address("192.0.2.1")).kind is kind
 
 
 def test_a_host_that_is_called_by_a_bare_word_is_no_certain_line() -> None:
@@ -97,15 +101,15 @@ def test_a_host_that_is_called_by_a_bare_word_is_no_certain_line() -> None:
         "mobile.dsl.example.net": True,
     }
     for name, is_certain in names_and_certainty.items():
-        assert look_at(name, ip_address(SOMEWHERE)).kind is Kind.DYNAMIC
-        assert look_at(name, ip_address(SOMEWHERE)).is_certain is is_certain, name
+        assert judge_host_name(name, ip_address(SOMEWHERE)).kind is HostKind.DYNAMIC
+        assert judge_host_name(name, ip_address(SOMEWHERE)).is_certain is is_certain, name
 
 
 def test_a_line_is_certain_by_a_word_or_by_its_whole_address() -> None:
     """A part of the address may be a server's number too."""
     address = ip_address("192.0.2.199")
     lines = ["x.dsl.example.net", "192-0-2-199.example.net", "2-199.example.net", "0-2-199.example.net"]
-    assert [look_at(name, address).is_certain for name in lines] == [True, True, False, False]
+    assert [judge_host_name(name, address).is_certain for name in lines] == [True, True, False, False]
 
 
 def test_score_and_detail() -> None:

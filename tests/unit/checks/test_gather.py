@@ -8,9 +8,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.dnsl import AskedList
+from bley.checks.dnsl import ConfiguredList
 from bley.checks.gather import Checks, check_request
-from bley.checks.helo import Us
+from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
@@ -71,14 +71,14 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def well(lists: str) -> list[AskedList]:
+async def well(lists: str) -> list[ConfiguredList]:
     """The lists of a setting, tested and found well."""
     parsed, watch = parse_dns_lists(lists), ListWatch(FakeClock())
     entries: Zone = {(f"2.0.0.127.{dns_list.zone}", "A"): LISTED for dns_list in parsed}
     watch.follow([DnsList(dns_list.zone, ()) for dns_list in parsed], FakeResolver(entries))
     await settle()
     await watch.close()
-    return [AskedList(dns_list, watch.lists[dns_list.zone]) for dns_list in parsed]
+    return [ConfiguredList(dns_list, watch.lists[dns_list.zone]) for dns_list in parsed]
 
 
 def answers(**of_lists: Sequence[str] | ResolverError) -> FakeResolver:
@@ -175,7 +175,7 @@ class TestEvidence:
         assert (evidence[Check.HELO].score, evidence[Check.SPF].score) == (3, 7)
 
     async def test_our_own_name_and_networks_are_known_to_the_checks(self) -> None:
-        checks = replace(await make(dnswls="", dnsbls=""), us=Us("mx.example.org"))
+        checks = replace(await make(dnswls="", dnsbls=""), us=OwnIdentity("mx.example.org"))
         assert Check.HELO_CLAIMS_US in await gather(checks, helo_name="mx.example.org")
 
 

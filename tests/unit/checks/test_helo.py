@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from bley.checks.helo import Us, check_helo, faults_of_helo
+from bley.checks.helo import OwnIdentity, check_helo, faults_of_helo
 from bley.core.evidence import Fact
 from bley.core.mail import Request, parse_address
 
@@ -68,7 +68,7 @@ def test_detail_is_for_people(helo_name: str, client_name: str, detail: str) -> 
     assert check_helo(Request(helo_name=helo_name, client_name=client_name), address).detail == detail
 
 
-CLIENT, OURS = "192.0.2.1", Us("mx.example.org", (ip_network("127.0.0.0/8"), ip_network("198.51.100.0/24")))
+CLIENT, OURS = "192.0.2.1", OwnIdentity("mx.example.org", (ip_network("127.0.0.0/8"), ip_network("198.51.100.0/24")))
 
 
 def _faults(helo_name: str, client_name: str = NO_NAME, client_address: str = CLIENT) -> set[str]:
@@ -131,5 +131,5 @@ def test_without_our_name_nobody_claims_it() -> None:
     """A short host name, or none that is known, is no claim."""
     request, address = Request(helo_name="mx", recipient="jane@"), parse_address(CLIENT)
     assert address is not None
-    for us in (Us(), Us("mx")):
+    for us in (OwnIdentity(), OwnIdentity("mx")):
         assert [finding.fact for finding in faults_of_helo(request, address, us, fits=False)] == ["helo-not-fqdn"]

@@ -14,7 +14,7 @@ from bley.checks import spf as spf_module
 from bley.checks import spf_query
 from bley.checks.spf import SpfChecker
 from bley.checks.spf_query import MOST_WORK, BoundedQuery
-from bley.checks.spf_scope import LONGEST_RECORD
+from bley.checks.spf_validity import LONGEST_RECORD
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.mail import Request

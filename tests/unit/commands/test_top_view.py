@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from bley.checks.lists.report import ListReport
-from bley.commands.top_view import Picture, draw
+from bley.commands.top_view import TopFrame, draw
 from bley.core.history.search import StoredDecision
 from bley.core.history.statistics import Figures
 from tests.fakes import NOON
@@ -28,7 +28,7 @@ LIST = ListReport(
     median_seconds=None,
     p95_seconds=0.0123,
 )
-PICTURE = Picture(
+PICTURE = TopFrame(
     at=NOON,
     now={("pass", "known"): 5.0, ("greylist", "helo"): 2.0, ("greylist", "early"): 1.0},
     minute={("pass", "known"): 4.0, ("greylist", "helo"): 0.5, ("pass", "clean"): 0.25},

@@ -6,7 +6,7 @@ from typing import Any
 from bley.commands.why import why
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
-from bley.core.history.outcome import Fate
+from bley.core.history.outcome import OutcomeKind
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
 from bley.settings.file import Configuration
@@ -48,7 +48,7 @@ async def test_each_deferral_has_its_sequel() -> None:
     """One came back, another has not; a pass has none."""
     account = await why(HISTORY, CONFIGURATION, "a@example.com", 20, NOON + 8 * MINUTE)
     found = [told.sequel and told.sequel.fate for told in account.told]
-    assert found == [None, Fate.PASSED, Fate.DUE, Fate.PASSED]
+    assert found == [None, OutcomeKind.PASSED, OutcomeKind.DUE, OutcomeKind.PASSED]
     assert [record.status for _, record in account.records] == [Status.CLEAN, Status.GREYLISTED]
 
 

@@ -4,21 +4,21 @@ import signal
 
 import pytest
 
-from bley.daemon.worker_process import Patience, in_words
+from bley.daemon.worker_process import RestartBackoff, in_words
 
 
 def test_who_dies_is_replaced_at_once() -> None:
-    assert Patience().pause_after(3600) == 0
-    assert Patience().pause_after(1) == 0
+    assert RestartBackoff().pause_after(3600) == 0
+    assert RestartBackoff().pause_after(1) == 0
 
 
 def test_who_dies_again_and_again_waits_longer_and_longer_but_not_for_ever() -> None:
-    patience = Patience()
+    patience = RestartBackoff()
     assert [patience.pause_after(1) for _ in range(9)] == [0, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_a_long_life_is_forgiven() -> None:
-    patience = Patience()
+    patience = RestartBackoff()
     for _ in range(5):
         patience.pause_after(1)
     assert patience.pause_after(60) == 0

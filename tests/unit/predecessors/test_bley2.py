@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bley.core.greylist import Record, Status
-from bley.core.inherited import Inherited
+from bley.core.imported_record import ImportedRecord
 from bley.predecessors.bley2 import has_bley2, read_bley2
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE
@@ -61,7 +61,7 @@ async def insert(database: AsyncEngine, *rows: dict[str, Any]) -> None:
             await connection.execute(sa.text(f"INSERT INTO bley_status ({names}) VALUES ({values})"), row)
 
 
-async def read(database: AsyncEngine) -> list[Inherited | str]:
+async def read(database: AsyncEngine) -> list[ImportedRecord | str]:
     return [record async for record in read_bley2(database)]
 
 
@@ -77,7 +77,7 @@ async def read(database: AsyncEngine) -> list[Inherited | str]:
 async def test_status(database: AsyncEngine, status: int, expected: Record) -> None:
     """Early retries are told of who still waits."""
     await insert(database, ROW | {"status": status, "fail_count": 3})
-    assert await read(database) == [Inherited(NETWORK, "jane@example.com", "john@example.org", expected)]
+    assert await read(database) == [ImportedRecord(NETWORK, "jane@example.com", "john@example.org", expected)]
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ async def test_fields(database: AsyncEngine, changed: dict[str, Any], expected: 
         "recipient": "john@example.org",
         "record": Record(Status.GREYLISTED, NOON, NOON),
     }
-    assert await read(database) == [Inherited(**fields | expected)]
+    assert await read(database) == [ImportedRecord(**fields | expected)]
 
 
 async def test_fractions_of_seconds(database: AsyncEngine) -> None:
     await insert(database, ROW | {"last_action": "2026-06-01 08:00:00.250000"})
     seen = NOON.replace(microsecond=250_000)
     record = Record(Status.GREYLISTED, seen, seen)
-    assert await read(database) == [Inherited(NETWORK, "jane@example.com", "john@example.org", record)]
+    assert await read(database) == [ImportedRecord(NETWORK, "jane@example.com", "john@example.org", record)]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_unreadable_rows_cost_no_other(database: AsyncEngine, changed: dic
     await insert(database, ROW | changed, ROW)
     found = await read(database)
     assert found[0] == UNREADABLE
-    assert isinstance(found[1], Inherited)
+    assert isinstance(found[1], ImportedRecord)
 
 
 async def test_text_that_is_no_utf_8(database: AsyncEngine) -> None:
@@ -138,7 +138,7 @@ async def test_text_that_is_no_utf_8(database: AsyncEngine) -> None:
     async with database.begin() as connection:
         await connection.exec_driver_sql("UPDATE bley_status SET sender = CAST(X'6AE46E6540622E63' AS TEXT)")
     found = await read(database)
-    assert isinstance(found[0], Inherited)
+    assert isinstance(found[0], ImportedRecord)
     assert found[0].sender == r"j\xe4ne@b.c"
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bley.core.greylist import Record, Status
-from bley.core.inherited import Inherited
+from bley.core.imported_record import ImportedRecord
 from bley.core.triplet import ANY
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.sqlgrey import CUT_OFF, RECIPIENT_IN_SENDER, read_sqlgrey
@@ -70,19 +70,19 @@ async def insert(database: AsyncEngine, table: str, *rows: dict[str, Any]) -> No
             await connection.execute(sa.text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})"), row)
 
 
-async def read(database: AsyncEngine) -> list[Inherited | str]:
+async def read(database: AsyncEngine) -> list[ImportedRecord | str]:
     return [record async for record in read_sqlgrey(database)]
 
 
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ("connect", Inherited(NETWORK, "jane@example.com", "john@example.org", WAITS)),
-        ("from_awl", Inherited(NETWORK, "jane@example.com", ANY, PASSES)),
-        ("domain_awl", Inherited(NETWORK, f"{ANY}@example.com", ANY, PASSES)),
+        ("connect", ImportedRecord(NETWORK, "jane@example.com", "john@example.org", WAITS)),
+        ("from_awl", ImportedRecord(NETWORK, "jane@example.com", ANY, PASSES)),
+        ("domain_awl", ImportedRecord(NETWORK, f"{ANY}@example.com", ANY, PASSES)),
     ],
 )
-async def test_each_table(database: AsyncEngine, table: str, expected: Inherited) -> None:
+async def test_each_table(database: AsyncEngine, table: str, expected: ImportedRecord) -> None:
     await create(database)
     await insert(database, table, TABLES[table])
     assert await read(database) == [expected]
@@ -116,7 +116,7 @@ async def test_senders(database: AsyncEngine, table: str, changed: dict[str, Any
     await create(database)
     await insert(database, table, TABLES[table] | changed)
     (found,) = await read(database)
-    assert isinstance(found, Inherited)
+    assert isinstance(found, ImportedRecord)
     assert found.sender == sender
 
 
@@ -135,7 +135,7 @@ async def test_clients(database: AsyncEngine, src: str, network: str) -> None:
     await create(database)
     await insert(database, "domain_awl", DOMAIN_AWL | {"src": src})
     (found,) = await read(database)
-    assert isinstance(found, Inherited)
+    assert isinstance(found, ImportedRecord)
     assert str(found.network) == network
 
 
@@ -164,7 +164,7 @@ async def test_skipped_rows_cost_no_other(
     await insert(database, table, TABLES[table] | changed, TABLES[table])
     found = await read(database)
     assert found[0] == reason
-    assert isinstance(found[1], Inherited)
+    assert isinstance(found[1], ImportedRecord)
 
 
 async def test_text_that_is_no_utf_8(database: AsyncEngine) -> None:
@@ -173,7 +173,7 @@ async def test_text_that_is_no_utf_8(database: AsyncEngine) -> None:
     await insert(database, "connect", CONNECT)
     async with database.begin() as connection:
         await connection.exec_driver_sql("UPDATE connect SET sender_name = CAST(X'6AE46E65' AS TEXT)")
-    assert await read(database) == [Inherited(NETWORK, r"j\xe4ne@example.com", "john@example.org", WAITS)]
+    assert await read(database) == [ImportedRecord(NETWORK, r"j\xe4ne@example.com", "john@example.org", WAITS)]
 
 
 async def test_times_in_words(database: AsyncEngine) -> None:
@@ -181,7 +181,7 @@ async def test_times_in_words(database: AsyncEngine) -> None:
     await create(database)
     local = FIRST.astimezone().replace(tzinfo=None)
     await insert(database, "connect", CONNECT | {"first_seen": str(local)})
-    assert await read(database) == [Inherited(NETWORK, "jane@example.com", "john@example.org", WAITS)]
+    assert await read(database) == [ImportedRecord(NETWORK, "jane@example.com", "john@example.org", WAITS)]
 
 
 @pytest.mark.parametrize("table", TABLES)

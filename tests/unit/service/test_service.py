@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from bley.coalescer import TICK_SECONDS
 from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
@@ -18,7 +19,6 @@ from bley.core.evidence import Check, Evidence, Finding
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
-from bley.pacing import TICK_SECONDS
 from bley.service import service as service_module
 from bley.service.service import Service
 from bley.settings.file import Configuration

@@ -20,9 +20,9 @@ from bley.core.policy import Reason
 from bley.metrics import REGISTRY
 from bley.settings.privacy_key import PrivacyKey
 from bley.store import batched
-from bley.store import decisions as decisions_module
+from bley.store import decision_writer as decisions_module
 from bley.store.batched import BatchedStore
-from bley.store.engine import Mark, News, Purged
+from bley.store.engine import Mark, Purged, RemoteChanges
 from tests.counted import counted
 from tests.fakes import NOON
 
@@ -40,7 +40,7 @@ _RECORDS = {
     "greylisted": Record(Status.GREYLISTED, NOON, NOON),
 }
 _LIFETIMES = Lifetimes()
-_NEWS = News(forgotten=3, has_any=True)
+_NEWS = RemoteChanges(forgotten=3, has_any=True)
 _FULL, _NOTHING = Purged(batched.MAX_BATCH, 0, 0), Purged(0, 0, 0)
 
 _T = TypeVar("_T")
@@ -147,8 +147,8 @@ class FakeEngine:
         await self._work()
         return self.slices.pop(0)
 
-    async def news(self) -> News:
-        self.asked.append("news")
+    async def remote_changes(self) -> RemoteChanges:
+        self.asked.append("remote_changes")
         await self._work()
         return _NEWS
 
@@ -376,8 +376,8 @@ class TestPrivacyKey:
         store = BatchedStore(engine, self.KEY)
         await store.open()
         engine.asked.clear()
-        await store.news()
-        assert engine.asked == ["key_check", "news"]
+        await store.remote_changes()
+        assert engine.asked == ["key_check", "remote_changes"]
         await store.close()
 
     async def test_a_store_that_gets_another_key_is_not_used_until_that_is_mended(self, engine: FakeEngine) -> None:
@@ -386,7 +386,7 @@ class TestPrivacyKey:
         await store.open()
         engine.check, engine.batches = 4711, []
         with pytest.raises(PrivacyKeyError):
-            await store.news()
+            await store.remote_changes()
         await _refused(_find(store, 1))
         store.record_later(_sighting(1))
         await _turns()
@@ -786,7 +786,7 @@ class TestNobodyWaitsLonger:
         await store.close()
         assert engine.wrote[:30] == [str(number) for number in range(30)]
 
-    @pytest.mark.parametrize("work", ["keep", "purge", "news"])
+    @pytest.mark.parametrize("work", ["keep", "purge", "remote_changes"])
     async def test_behind_what_is_done_behind_the_answers(
         self, store: BatchedStore, engine: FakeEngine, work: str
     ) -> None:
@@ -796,8 +796,8 @@ class TestNobodyWaitsLonger:
                 store.keep(_decision(1))
             case "purge":
                 _start(_refused(store.purge(NOON, _LIFETIMES)))
-            case "news":
-                _start(_refused(store.news()))
+            case "remote_changes":
+                _start(_refused(store.remote_changes()))
         await _eventually(lambda: engine.at_work == 1)
         assert (await _refused(_find(store, "known")))[1] == _HANG_SECONDS
         engine.gate.set()
@@ -984,25 +984,25 @@ class TestPurge:
 
 class TestNews:
     async def test_they_are_the_engine_s(self, store: BatchedStore) -> None:
-        assert await store.news() == _NEWS
+        assert await store.remote_changes() == _NEWS
 
     async def test_while_the_store_is_away_there_are_none(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.error = StoreError("disk full")
         await _refused(_find(store, 1))
-        assert (await _refused(store.news()))[0] == "the engine: away"
-        assert "news" not in engine.asked
+        assert (await _refused(store.remote_changes()))[0] == "the engine: away"
+        assert "remote_changes" not in engine.asked
         await store.close()
 
     async def test_their_failure_makes_nobody_wait(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.error = StoreError("disk full")
-        assert (await _refused(store.news()))[0] == "disk full"
+        assert (await _refused(store.remote_changes()))[0] == "disk full"
         engine.error = None
         assert not store.is_down
         assert await _find(store, "known") == _RECORD
 
     async def test_when_the_engine_hangs_they_do_not_wait(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.gate.clear()
-        assert "no answer within" in (await _refused(store.news()))[0]
+        assert "no answer within" in (await _refused(store.remote_changes()))[0]
         engine.gate.set()
 
 
@@ -1106,7 +1106,7 @@ class TestPreparing:
         engine.prepare_gate.clear()
         await new_store.open()
         await _refused(new_store.purge(NOON, _LIFETIMES))
-        await _refused(new_store.news())
+        await _refused(new_store.remote_changes())
         new_store.keep(_decision(1))
         await asyncio.sleep(3 * _COLLECT_SECONDS)
         assert engine.asked == ["is_prepared", "prepare"]
@@ -1358,13 +1358,13 @@ class TestMetrics:
             counted("bley_store_transaction_seconds_count") as number,
         ):
             await _find(store, 1)
-            await store.news()
+            await store.remote_changes()
             await store.purge(NOON, _LIFETIMES)
             store.keep(_decision(1))
             await _eventually(lambda: bool(engine.kept))
             engine.error = StoreError("disk full")
             await _refused(_find(store, 1))
-        assert number == {"records": 2, "news": 1, "purge": 1, "decisions": 1}
+        assert number == {"records": 2, "remote_changes": 1, "purge": 1, "decisions": 1}
         assert seconds == pytest.approx({what: 0.01 * times for what, times in number.items()})
         engine.error = None
 

@@ -25,7 +25,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.triplet import ANY
 from bley.settings.database import Database
-from bley.store.engine import MARK_LIFETIME, Engine, Mark, Marks, News, Purged
+from bley.store.engine import MARK_LIFETIME, Engine, Mark, Marks, Purged, RemoteChanges
 from bley.store.opening import open_engine
 from bley.store.rows import decision_row, microseconds
 from bley.store.sql import TakeOver
@@ -247,7 +247,7 @@ class TestPreparing:
     async def test_before_it_every_question_is_a_store_error(self, file: Path) -> None:
         async with _opened(file) as engine:
             assert await _failure(engine) == f"{file}: no such table: triplets"
-            for asked in (engine.keep([_kept()], {}), engine.purge(NOON, _LIFETIMES, 1), engine.news()):
+            for asked in (engine.keep([_kept()], {}), engine.purge(NOON, _LIFETIMES, 1), engine.remote_changes()):
                 with pytest.raises(StoreError, match="no such table"):
                     await asked
 
@@ -639,17 +639,19 @@ class TestForgetting:
 
     async def test_every_node_can_know(self, file: Path) -> None:
         async with _engine(file) as engine, _engine(file) as other:
-            assert await other.news() == News(0, has_any=False)
+            assert await other.remote_changes() == RemoteChanges(0, has_any=False)
             for number in (1, 2):
                 await engine.forget([_TRIPLET])
-                assert await other.news() == News(number, has_any=False)
+                assert await other.remote_changes() == RemoteChanges(number, has_any=False)
             await engine.forget([])
-            assert (await other.news()).forgotten == 3, "a client that is remembered though it has no record, say"
+            assert (await other.remote_changes()).forgotten == 3, (
+                "a client that is remembered though it has no record, say"
+            )
 
     async def test_nodes_that_forget_at_once_are_counted_each(self, file: Path) -> None:
         async with _engine(file) as engine, _engine(file) as other:
             await asyncio.gather(*(node.forget([_TRIPLET]) for node in (engine, other) * 5))
-            assert (await engine.news()).forgotten == 10
+            assert (await engine.remote_changes()).forgotten == 10
 
 
 class TestUniting:
@@ -685,7 +687,7 @@ class TestUniting:
     ) -> None:
         async with _engine(file) as engine, _engine(file) as other:
             await engine.unite([(triplet, _RECORD)], NOON, _LIFETIMES)
-            assert await other.news() == News(0, has_any)
+            assert await other.remote_changes() == RemoteChanges(0, has_any)
 
     async def test_there_may_be_nothing_to_unite(self, file: Path) -> None:
         async with _engine(file) as engine:
@@ -900,7 +902,7 @@ class TestFailures:
                 engine.prepare(),
                 engine.keep([_kept()], {}),
                 engine.purge(NOON, _LIFETIMES, 1),
-                engine.news(),
+                engine.remote_changes(),
                 engine.unite([(_TRIPLET, _RECORD)], NOON, _LIFETIMES),
                 engine.forget([_TRIPLET]),
                 _all_records(engine),

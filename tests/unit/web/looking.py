@@ -1,4 +1,4 @@
-"""A Source of what tests say, and what a page of it shows."""
+"""A DashboardData of what tests say, and what a page of it shows."""
 
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -11,9 +11,9 @@ from bley.checks.lists.report import ListReport
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
 from bley.settings.file import load
+from bley.web.dashboard_data import DashboardData
 from bley.web.downloads import Downloads
 from bley.web.pages import Pages
-from bley.web.source import Source
 from tests.fakes import NOON, FakeBley, FakeClock, FakeHistory
 
 TRIPLET = Triplet("192.0.2.0/24", "a@example.com", "b@example.org")
@@ -47,12 +47,12 @@ def decision(number: str = "1", **changes: Any) -> StoredDecision:
 
 
 class Looking:
-    """A Source, with what it shows."""
+    """A DashboardData, with what it shows."""
 
     def __init__(self, history: FakeHistory, lists: Sequence[ListReport] = ()) -> None:
         self.history, self.bley, self.opened = history, FakeBley(), 0
         self.bley.state = self.bley.state._replace(lists=list(lists))
-        self.source = Source(self.bley, FakeClock(), self._open)
+        self.source = DashboardData(self.bley, FakeClock(), self._open)
         self.source.take(load())
 
     def _open(self, _: object) -> FakeHistory:

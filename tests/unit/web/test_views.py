@@ -6,8 +6,8 @@ from bley.core.greylist import Record, Status, Timing
 from bley.core.history.periods import PERIODS
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.store.history import Waiting
-from bley.web.source import Looked
+from bley.store.history import WaitingTriplets
+from bley.web.dashboard_data import OverviewData
 from bley.web.views import SERIES, Overview, overview, waiting_rows
 from tests.fakes import NOON
 
@@ -17,7 +17,7 @@ SLOT = int(NOON.timestamp())
 def told(counts: dict[tuple[str, str], int]) -> Overview:
     """The overview of a day, in whose last slot this happened."""
     counted = {Count(1200, SLOT, kind, name): number for (kind, name), number in counts.items()}
-    return overview(Looked(PERIODS["24h"], NOON, counted, Waiting(0, []), []), Timing())
+    return overview(OverviewData(PERIODS["24h"], NOON, counted, WaitingTriplets(0, []), []), Timing())
 
 
 def test_a_slot_has_a_number_of_each_series_and_leads_to_its_decisions() -> None:

@@ -15,7 +15,7 @@ from bley.core.mail import Address
 from bley.metrics import LIST_ANSWERS
 from bley.ports import Clock, Resolver, ResourceRecord, UncachedResolver
 
-__all__ = ["ListWatch", "Pauses", "WatchedList"]
+__all__ = ["ListWatch", "SelfTestIntervals", "WatchedList"]
 
 _LATENCIES = 1000
 """Of so many answers the latency is kept: enough for a 95th percentile, 8 KB a list."""
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pauses:
+class SelfTestIntervals:
     """How long until a list is tested again."""
 
     well: timedelta = timedelta(hours=1)
@@ -150,7 +150,7 @@ class WatchedList:
             loop = asyncio.get_running_loop()
             loop.call_at(max(loop.time(), self._deaf_until), self._test_wanted.set)
 
-    async def watch(self, resolver: Callable[[], UncachedResolver], pauses: Pauses) -> None:
+    async def watch(self, resolver: Callable[[], UncachedResolver], pauses: SelfTestIntervals) -> None:
         """Test it, again and again, until cancelled."""
         pause = pauses.ill
         while True:
@@ -219,8 +219,8 @@ class WatchedList:
 class ListWatch:
     """All configured lists. It outlives a reload: a list stays as ill as it was, and is tested again."""
 
-    def __init__(self, clock: Clock, pauses: Pauses | None = None) -> None:
-        self._clock, self._pauses = clock, pauses or Pauses()
+    def __init__(self, clock: Clock, pauses: SelfTestIntervals | None = None) -> None:
+        self._clock, self._pauses = clock, pauses or SelfTestIntervals()
         self.lists: dict[str, WatchedList] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._resolver: UncachedResolver

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from bley.commands.graph.looks import AT_ONCE, DEFERRED, EARLY, WAITED, Look, look_of
+from bley.commands.graph.style import AT_ONCE, DEFERRED, EARLY, WAITED, Style, look_of
 from bley.core.history.periods import PERIODS, Period, Slot
 from bley.core.history.statistics import Figures
 from bley.core.quantity import quantity
@@ -30,7 +30,7 @@ class Band:
     """One word of a chart, and how often it was so in each slot."""
 
     name: str
-    look: Look
+    look: Style
     numbers: Sequence[int]
 
     @property
@@ -111,7 +111,7 @@ def charts(period: Period, now: datetime, slots: Sequence[Slot]) -> list[Chart]:
 
 def _mail(figures: Sequence[Figures]) -> list[Band]:
     """All four, also those that are 0: unless there is nothing at all."""
-    parts: list[tuple[str, Look, Callable[[Figures], int]]] = [
+    parts: list[tuple[str, Style, Callable[[Figures], int]]] = [
         ("passed at once", AT_ONCE, lambda each: each.undelayed),
         ("passed after its wait", WAITED, lambda each: each.came_back),
         ("deferred", DEFERRED, lambda each: each.first_deferrals),

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from bley.commands.graph.charts import Chart, ticks
-from bley.commands.graph.looks import Look
+from bley.commands.graph.style import Style
 
 __all__ = ["draw"]
 
@@ -66,7 +66,7 @@ def _stack(axes: Axes, chart: Chart) -> None:
         axes.stairs(top, chart.edges, fill=True, **_filling(band.look))
 
 
-def _filling(look: Look) -> dict[str, Any]:
+def _filling(look: Style) -> dict[str, Any]:
     return {"facecolor": look.colour, "edgecolor": _PAPER, "linewidth": 0, "hatch": look.hatch or None}
 
 

@@ -20,10 +20,19 @@ from bley.core.mail import Triplet, parse_address
 from bley.core.policy import Reason
 from bley.core.triplet import ANY, TripletRules, any_sender_like
 
-__all__ = ["Fate", "Sequel", "places", "places_of_any", "record_of", "sequel", "shown_seconds", "waited_query"]
+__all__ = [
+    "DeferralOutcome",
+    "OutcomeKind",
+    "deferral_outcome",
+    "places",
+    "places_of_any",
+    "record_of",
+    "shown_seconds",
+    "waited_query",
+]
 
 
-class Fate(Enum):
+class OutcomeKind(Enum):
     """What became of a deferral."""
 
     PASSED = "passed"
@@ -33,10 +42,10 @@ class Fate(Enum):
     NOT_CARRIED_OUT = "not-carried-out"
 
 
-class Sequel(NamedTuple):
+class DeferralOutcome(NamedTuple):
     """What became of a deferral, and since when; what is not known is None."""
 
-    fate: Fate
+    fate: OutcomeKind
     wait: timedelta | None = None
     """How long it had to wait from then on."""
     passed_at: datetime | None = None
@@ -49,42 +58,42 @@ class Sequel(NamedTuple):
     def __str__(self) -> str:
         wait = "" if self.wait is None else f"had to wait {shown_seconds(self.wait)}; "
         match self.fate:
-            case Fate.PASSED if self.passed_at and self.delay is not None:
+            case OutcomeKind.PASSED if self.passed_at and self.delay is not None:
                 delay = shown_seconds(self.delay)
                 return f"{wait}came back and passed {shown_instant(self.passed_at)}, {delay} after its first attempt"
-            case Fate.PASSED:
+            case OutcomeKind.PASSED:
                 return f"{wait}has passed since"
-            case Fate.FORGOTTEN:
+            case OutcomeKind.FORGOTTEN:
                 return f"{wait}did not come back, or its record was removed: it is a stranger again"
-            case Fate.NOT_CARRIED_OUT:
+            case OutcomeKind.NOT_CARRIED_OUT:
                 return "it passed, since mode = observe carries out no deferral"
         last = f"last attempt {shown_instant(self.last_attempt)}" if self.last_attempt else ""
-        if self.fate is Fate.WAITING and self.left is not None:
+        if self.fate is OutcomeKind.WAITING and self.left is not None:
             return f"{wait}still waiting, {shown_seconds(self.left)} left, {last}"
         return f"{wait}the wait is over, but it has not come back, {last}"
 
 
-def sequel(
+def deferral_outcome(
     deferral: StoredDecision, record: Record | None, waited: Iterable[StoredDecision], timing: Timing, now: datetime
-) -> Sequel:
+) -> DeferralOutcome:
     """What became of this deferral, of which there is this record; `waited` are decisions with that reason, any."""
     wait = _seconds(deferral, "wait_seconds")
     if deferral.outcome == "would-defer":
-        return Sequel(Fate.NOT_CARRIED_OUT, wait)
+        return DeferralOutcome(OutcomeKind.NOT_CARRIED_OUT, wait)
     later = [other for other in waited if other.triplet == deferral.triplet and other.at >= deferral.at]
     if later:
         passed = min(later, key=lambda decision: decision.at)
         first_seen = passed.details.get("first_seen")
         if first_seen is None or datetime.fromisoformat(first_seen) <= deferral.at:
-            return Sequel(Fate.PASSED, wait, passed.at, _seconds(passed, "delay_seconds"))
-        return Sequel(Fate.FORGOTTEN, wait)
+            return DeferralOutcome(OutcomeKind.PASSED, wait, passed.at, _seconds(passed, "delay_seconds"))
+        return DeferralOutcome(OutcomeKind.FORGOTTEN, wait)
     if record is None or record.first_seen > deferral.at or timing.standing(record, now) is Standing.NEW:
-        return Sequel(Fate.FORGOTTEN, wait)
+        return DeferralOutcome(OutcomeKind.FORGOTTEN, wait)
     if record.status is not Status.GREYLISTED:
-        return Sequel(Fate.PASSED, wait)
+        return DeferralOutcome(OutcomeKind.PASSED, wait)
     left = timing.remaining(record, now)
-    fate = Fate.DUE if left < timedelta(0) else Fate.WAITING
-    return Sequel(fate, wait, left=max(left, timedelta(0)), last_attempt=record.last_seen)
+    fate = OutcomeKind.DUE if left < timedelta(0) else OutcomeKind.WAITING
+    return DeferralOutcome(fate, wait, left=max(left, timedelta(0)), last_attempt=record.last_seen)
 
 
 def waited_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:

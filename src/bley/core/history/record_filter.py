@@ -8,14 +8,14 @@ from bley.core.mail import Network, Triplet, parse_network
 from bley.core.names.domains import a_labels, with_a_labels
 from bley.core.triplet import ANY, TripletRules
 
-__all__ = ["NULL_SENDER", "Wanted", "is_in_domain", "is_near", "mail_domain", "named_domain", "named_network"]
+__all__ = ["NULL_SENDER", "RecordFilter", "is_in_domain", "is_near", "mail_domain", "named_domain", "named_network"]
 
 NULL_SENDER = "<>"
 """The null sender, as RFC 5321 4.5.5 writes it; in a triplet it is the empty text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RecordFilter:
     """All records that fit each text that is given; None is not given.
 
     `client`: an address or network, for all that overlap it, or a domain and what is below it. `sender`, `recipient`: a
@@ -27,22 +27,22 @@ class Wanted:
     recipient: str | None = None
 
     @property
-    def folded(self) -> "Wanted":
+    def folded(self) -> "RecordFilter":
         """The same, as it may be copied from a list of triplets."""
-        return Wanted(*(text and text.casefold() for text in (self.client, self.sender, self.recipient)))
+        return RecordFilter(*(text and text.casefold() for text in (self.client, self.sender, self.recipient)))
 
-    def normalised(self, rules: TripletRules) -> "Wanted":
+    def normalised(self, rules: TripletRules) -> "RecordFilter":
         """The same, in the words of triplets that are kept by these rules.
 
         Raises ValueError where nothing is left of a text: as a condition it would mean every record.
         """
-        return Wanted(
+        return RecordFilter(
             self.client and _client(self.client),
             self.sender and _sender(self.sender, rules),
             self.recipient and _mail(self.recipient, rules.recipient),
         )._checked(self)
 
-    def _checked(self, given: "Wanted") -> "Wanted":
+    def _checked(self, given: "RecordFilter") -> "RecordFilter":
         for name in self.__slots__:
             if getattr(self, name) == "":
                 hint = ", and the null sender is <>" if name == "sender" else ""

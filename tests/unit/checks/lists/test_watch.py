@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.lists.watch import ListWatch, Pauses, WatchedList
+from bley.checks.lists.watch import ListWatch, SelfTestIntervals, WatchedList
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, question
 from bley.core.errors import ResolverError
@@ -125,7 +125,7 @@ class TestFirstTest:
         await settle()
         assert answers == []
         world.resolver.is_down = is_down
-        watching = asyncio.create_task(watched.watch(lambda: world.resolver, Pauses()))
+        watching = asyncio.create_task(watched.watch(lambda: world.resolver, SelfTestIntervals()))
         await settle()
         assert [answer.meaning for answer in answers] == [meaning]
         assert answers[0].why.startswith(why)

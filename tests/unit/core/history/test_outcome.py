@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bley.core.greylist import Record, Status, Timing
-from bley.core.history.outcome import Fate, places, record_of, sequel, shown_seconds, waited_query
+from bley.core.history.outcome import OutcomeKind, deferral_outcome, places, record_of, shown_seconds, waited_query
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
@@ -34,34 +34,38 @@ def _waited(after: timedelta, first_seen: timedelta = timedelta(0)) -> StoredDec
 class TestSequel:
     def test_one_that_came_back(self) -> None:
         """How long it had to wait and how long it did; the first pass behind it is that of this deferral."""
-        found = sequel(DEFERRAL, None, [_waited(30 * MINUTE), _waited(7 * MINUTE)], TIMING, NOON + timedelta(hours=1))
-        assert (found.fate, found.wait, found.delay) == (Fate.PASSED, 5 * MINUTE, 7 * MINUTE)
+        found = deferral_outcome(
+            DEFERRAL, None, [_waited(30 * MINUTE), _waited(7 * MINUTE)], TIMING, NOON + timedelta(hours=1)
+        )
+        assert (found.fate, found.wait, found.delay) == (OutcomeKind.PASSED, 5 * MINUTE, 7 * MINUTE)
         words = "had to wait 5 min; came back and passed 2026-11-23 12:07:00 UTC, 7 min after its first attempt"
         assert str(found) == words
 
     def test_passes_before_it_and_of_others_say_nothing(self) -> None:
         other = _waited(MINUTE)._replace(details={"triplet": ["x", "y", "z"]})
-        assert sequel(DEFERRAL, None, [_waited(-MINUTE), other], TIMING, NOON).fate is Fate.FORGOTTEN
+        assert deferral_outcome(DEFERRAL, None, [_waited(-MINUTE), other], TIMING, NOON).fate is OutcomeKind.FORGOTTEN
 
     def test_one_that_came_back_as_a_stranger(self) -> None:
         """The pass is of a later first attempt."""
-        assert sequel(DEFERRAL, None, [_waited(9 * MINUTE, MINUTE)], TIMING, NOON).fate is Fate.FORGOTTEN
+        assert (
+            deferral_outcome(DEFERRAL, None, [_waited(9 * MINUTE, MINUTE)], TIMING, NOON).fate is OutcomeKind.FORGOTTEN
+        )
 
     def test_one_that_is_known_although_nobody_kept_when_it_passed(self) -> None:
         record = Record(Status.CLEAN, NOON, NOON + MINUTE)
-        found = sequel(DEFERRAL, record, [], TIMING, NOON + MINUTE)
-        assert (found.fate, str(found)) == (Fate.PASSED, "had to wait 5 min; has passed since")
+        found = deferral_outcome(DEFERRAL, record, [], TIMING, NOON + MINUTE)
+        assert (found.fate, str(found)) == (OutcomeKind.PASSED, "had to wait 5 min; has passed since")
 
     def test_one_that_still_waits(self) -> None:
         record = Record(Status.GREYLISTED, NOON, NOON + 2 * MINUTE, attempts=1)
-        found = sequel(DEFERRAL, record, [], TIMING, NOON + 3 * MINUTE)
-        assert (found.fate, found.left) == (Fate.WAITING, 3 * MINUTE)
+        found = deferral_outcome(DEFERRAL, record, [], TIMING, NOON + 3 * MINUTE)
+        assert (found.fate, found.left) == (OutcomeKind.WAITING, 3 * MINUTE)
         words = "had to wait 5 min; still waiting, 3 min left, last attempt 2026-11-23 12:02:00 UTC"
         assert str(found) == words
 
     def test_one_whose_wait_is_over(self) -> None:
-        found = sequel(DEFERRAL, Record(Status.GREYLISTED, NOON, NOON), [], TIMING, NOON + 6 * MINUTE)
-        assert (found.fate, found.left) == (Fate.DUE, timedelta(0))
+        found = deferral_outcome(DEFERRAL, Record(Status.GREYLISTED, NOON, NOON), [], TIMING, NOON + 6 * MINUTE)
+        assert (found.fate, found.left) == (OutcomeKind.DUE, timedelta(0))
         assert str(found).endswith("the wait is over, but it has not come back, last attempt 2026-11-23 12:00:00 UTC")
 
     @pytest.mark.parametrize(
@@ -74,13 +78,13 @@ class TestSequel:
         ids=["none", "too-old", "of-a-later-time"],
     )
     def test_one_that_is_forgotten(self, record: Record | None) -> None:
-        found = sequel(DEFERRAL, record, [], TIMING, NOON + 2 * MINUTE)
-        assert found.fate is Fate.FORGOTTEN
+        found = deferral_outcome(DEFERRAL, record, [], TIMING, NOON + 2 * MINUTE)
+        assert found.fate is OutcomeKind.FORGOTTEN
         assert "stranger again" in str(found)
 
     def test_one_that_was_only_logged(self) -> None:
-        found = sequel(DEFERRAL._replace(outcome="would-defer"), None, [], TIMING, NOON)
-        assert found.fate is Fate.NOT_CARRIED_OUT
+        found = deferral_outcome(DEFERRAL._replace(outcome="would-defer"), None, [], TIMING, NOON)
+        assert found.fate is OutcomeKind.NOT_CARRIED_OUT
         assert "observe" in str(found)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bley.core.history.record_filter import Wanted
+from bley.core.history.record_filter import RecordFilter
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY, TripletRules
 
@@ -14,7 +14,7 @@ RULES = TripletRules()
 TRIPLET = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
 
 
-def _fits(wanted: Wanted, triplet: Triplet, rules: TripletRules = RULES) -> bool:
+def _fits(wanted: RecordFilter, triplet: Triplet, rules: TripletRules = RULES) -> bool:
     return wanted.normalised(rules).fits(triplet)
 
 
@@ -49,7 +49,7 @@ def _fits(wanted: Wanted, triplet: Triplet, rules: TripletRules = RULES) -> bool
 )
 def test_client(client: str, wanted: str, fits: bool) -> None:
     """All that overlap an address or network; a domain with what is below it."""
-    assert _fits(Wanted(client=wanted), Triplet(client, "s", "r")) is fits
+    assert _fits(RecordFilter(client=wanted), Triplet(client, "s", "r")) is fits
 
 
 @pytest.mark.parametrize(
@@ -72,22 +72,22 @@ def test_client(client: str, wanted: str, fits: bool) -> None:
 )
 def test_mail_address(wanted: str, fits: bool) -> None:
     """One, by the rules of triplets, or all of a domain and what is below it."""
-    assert _fits(Wanted(sender=wanted), Triplet("c", "jane@example.org", "r")) is fits
-    assert _fits(Wanted(recipient=wanted), Triplet("c", "s", "jane@example.org")) is fits
+    assert _fits(RecordFilter(sender=wanted), Triplet("c", "jane@example.org", "r")) is fits
+    assert _fits(RecordFilter(recipient=wanted), Triplet("c", "s", "jane@example.org")) is fits
 
 
 def test_a_sender_is_meant_however_it_was_rewritten() -> None:
     triplet = Triplet("c", "list-#@example.com", "r")
-    assert _fits(Wanted(sender="prvs=4711=list-17@example.com"), triplet)
+    assert _fits(RecordFilter(sender="prvs=4711=list-17@example.com"), triplet)
 
 
 def test_all_that_is_said_must_fit() -> None:
-    whole = Wanted("192.0.2.1", "john@example.com", "example.org")
+    whole = RecordFilter("192.0.2.1", "john@example.com", "example.org")
     assert _fits(whole, TRIPLET)
     for other in (
-        Wanted("192.0.3.1", "john@example.com", "example.org"),
-        Wanted("192.0.2.1", "joe@example.com", "example.org"),
-        Wanted("192.0.2.1", "john@example.com", "example.net"),
+        RecordFilter("192.0.3.1", "john@example.com", "example.org"),
+        RecordFilter("192.0.2.1", "joe@example.com", "example.org"),
+        RecordFilter("192.0.2.1", "john@example.com", "example.net"),
     ):
         assert not _fits(other, TRIPLET)
 
@@ -97,10 +97,10 @@ def test_all_that_is_said_must_fit() -> None:
 def test_what_names_nothing_is_refused(name: str, text: str) -> None:
     """It would mean all records, which only `--all` does."""
     if (name, text) in {("sender", "[]"), ("recipient", "[]"), ("client", "<@>"), ("client", "<")}:
-        assert not _fits(Wanted(**{name: text}), TRIPLET)
+        assert not _fits(RecordFilter(**{name: text}), TRIPLET)
         return
     with pytest.raises(ValueError, match=f"^{name}: .* is no "):
-        Wanted(**{name: text}).normalised(RULES)
+        RecordFilter(**{name: text}).normalised(RULES)
 
 
 @given(st.text(alphabet=st.sampled_from("@. <>[]+=#/:\u3002\u3000\u200b\u00ad"), max_size=6))
@@ -108,15 +108,17 @@ def test_no_text_of_marks_alone_means_all_records(text: str) -> None:
     """Whatever is left of it, a record that has nothing of it is not meant."""
     for name in ("client", "sender", "recipient"):
         with contextlib.suppress(ValueError):
-            assert not _fits(Wanted(**{name: text}), Triplet("example.com", "john@example.com", "jane@example.org"))
+            assert not _fits(
+                RecordFilter(**{name: text}), Triplet("example.com", "john@example.com", "jane@example.org")
+            )
 
 
 @pytest.mark.parametrize("text", ["<>", " <> "])
 def test_the_null_sender_is_meant_by_its_brackets(text: str) -> None:
-    assert _fits(Wanted(sender=text), Triplet("c", "", "r"))
-    assert not _fits(Wanted(sender=text), TRIPLET)
+    assert _fits(RecordFilter(sender=text), Triplet("c", "", "r"))
+    assert not _fits(RecordFilter(sender=text), TRIPLET)
     with pytest.raises(ValueError, match=r"^recipient: "):
-        Wanted(recipient=text).normalised(RULES)
+        RecordFilter(recipient=text).normalised(RULES)
 
 
 @pytest.mark.parametrize(
@@ -130,28 +132,28 @@ def test_the_null_sender_is_meant_by_its_brackets(text: str) -> None:
     ],
 )
 def test_a_domain_is_meant_by_its_a_labels_and_by_its_u_labels(kept: str, wanted: str) -> None:
-    assert _fits(Wanted(sender=wanted), Triplet("c", kept, "r"))
-    assert _fits(Wanted(client=wanted.rpartition("@")[2]), Triplet(kept.rpartition("@")[2], "s", "r"))
+    assert _fits(RecordFilter(sender=wanted), Triplet("c", kept, "r"))
+    assert _fits(RecordFilter(client=wanted.rpartition("@")[2]), Triplet(kept.rpartition("@")[2], "s", "r"))
 
 
 def test_a_network_of_mapped_addresses_is_ipv4() -> None:
-    assert _fits(Wanted(client="::ffff:192.0.2.0/120"), TRIPLET)
+    assert _fits(RecordFilter(client="::ffff:192.0.2.0/120"), TRIPLET)
 
 
 def test_nothing_said_is_all() -> None:
-    assert _fits(Wanted(), TRIPLET)
+    assert _fits(RecordFilter(), TRIPLET)
 
 
 @pytest.mark.parametrize(
     ("wanted", "fits"),
     [
-        (Wanted(sender="john@example.com"), True),
-        (Wanted(sender="joe@example.com"), False),
-        (Wanted(sender="example.com"), True),
-        (Wanted(recipient="Jane+tag@example.org"), True),
+        (RecordFilter(sender="john@example.com"), True),
+        (RecordFilter(sender="joe@example.com"), False),
+        (RecordFilter(sender="example.com"), True),
+        (RecordFilter(recipient="Jane+tag@example.org"), True),
     ],
 )
-def test_with_privacy_what_is_looked_for_is_hashed(wanted: Wanted, fits: bool) -> None:
+def test_with_privacy_what_is_looked_for_is_hashed(wanted: RecordFilter, fits: bool) -> None:
     rules = TripletRules(privacy_key=b"k" * 32)
     kept = Triplet("c", rules.sender("john@example.com"), rules.recipient("jane@example.org"))
     assert _fits(wanted, kept, rules) is fits
@@ -159,12 +161,12 @@ def test_with_privacy_what_is_looked_for_is_hashed(wanted: Wanted, fits: bool) -
 
 def test_records_for_any_are_those_of_their_client_and_domain() -> None:
     kept = Triplet("192.0.2.0/24", f"{ANY}@example.com", ANY)
-    assert _fits(Wanted(client="192.0.2.1"), kept)
-    assert _fits(Wanted(sender="example.com"), kept)
-    assert not _fits(Wanted(sender="john@example.com"), kept)
+    assert _fits(RecordFilter(client="192.0.2.1"), kept)
+    assert _fits(RecordFilter(sender="example.com"), kept)
+    assert not _fits(RecordFilter(sender="john@example.com"), kept)
 
 
 @pytest.mark.parametrize(("kept", "fits"), [(Triplet("c", f"{ANY}@example.com", ANY), True), (TRIPLET, False)])
 def test_records_for_any_can_be_named(kept: Triplet, fits: bool) -> None:
-    assert _fits(Wanted(sender=f"{ANY}@example.com"), kept) is fits
-    assert _fits(Wanted(recipient=ANY), kept) is fits
+    assert _fits(RecordFilter(sender=f"{ANY}@example.com"), kept) is fits
+    assert _fits(RecordFilter(recipient=ANY), kept) is fits

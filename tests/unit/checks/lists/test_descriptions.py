@@ -2,8 +2,8 @@
 
 import pytest
 
+from bley.checks.lists.descriptions import is_ill, listed_share, shown_state
 from bley.checks.lists.report import ListReport
-from bley.checks.lists.words import is_ill, listed_share, shown_state
 from tests.fakes import WELL_LIST
 
 

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from bley.pacing import TICK_SECONDS, Pacer
+from bley.coalescer import TICK_SECONDS, Coalescer
 
 pytestmark = pytest.mark.leaps
 
 
 async def test_what_is_wanted_in_one_turn_is_done_once_in_the_next() -> None:
     done: list[str] = []
-    pacer = Pacer(lambda: done.append("done"))
+    pacer = Coalescer(lambda: done.append("done"))
     pacer.want()
     pacer.want()
     assert done == []
@@ -22,7 +22,7 @@ async def test_what_is_wanted_in_one_turn_is_done_once_in_the_next() -> None:
 async def test_it_is_not_done_twice_within_a_tick() -> None:
     loop = asyncio.get_running_loop()
     done: list[float] = []
-    pacer = Pacer(lambda: done.append(loop.time()))
+    pacer = Coalescer(lambda: done.append(loop.time()))
     begun = loop.time()
     for _ in range(56):
         pacer.want()
@@ -39,7 +39,7 @@ async def test_what_is_wanted_while_it_is_done_is_done_again() -> None:
         if done == 1:
             pacer.want()
 
-    pacer = Pacer(work)
+    pacer = Coalescer(work)
     pacer.want()
     await asyncio.sleep(3 * TICK_SECONDS)
     assert done == 2

@@ -1,4 +1,4 @@
-"""Decisions on their way to the store: they go behind the answers, once a second, in slices.
+"""DecisionWriter on their way to the store: they go behind the answers, once a second, in slices.
 
 A slice stays as it is, with its mark, until it is known that the store has it: it may have been written though the
 answer was an error. Of decisions the oldest go when there are too many, since the store is away or slower than they
@@ -23,24 +23,24 @@ from bley.metrics import STORE_DROPPED
 from bley.store.batch import end_at
 from bley.store.engine import Mark, Marks, spread
 
-__all__ = ["Decisions", "Lost"]
+__all__ = ["DecisionWriter", "Lost"]
 
 _T = TypeVar("_T")
 
 MAX_WAITING = 10_000
-"""Decisions that wait, some 20 MB."""
+"""DecisionWriter that wait, some 20 MB."""
 
 MAX_COUNTS = 50_000
 """Counts that wait, of a minute, kind and name each: more than a day of some 30 a minute, some 12 MB."""
 
 KNOWN_AT_ONCE = 1000
-"""Decisions on known mail that are kept when many come after some time without: mail to a large list."""
+"""DecisionWriter on known mail that are kept when many come after some time without: mail to a large list."""
 
 KNOWN_A_SECOND = 200
 """And in the long run: more is a test, or a flood, and each takes time from the answers."""
 
 MAX_SLICE = 100
-"""Decisions in one transaction, for which requests wait meanwhile."""
+"""DecisionWriter in one transaction, for which requests wait meanwhile."""
 
 MAX_COUNTS_SLICE = 250
 """Counts in one transaction, two rows each; some 5 ms on SQLite."""
@@ -67,7 +67,7 @@ class _Slice(NamedTuple):
     mark: Mark
 
 
-class Decisions:
+class DecisionWriter:
     """Collects decisions and hands them to `write`, which raises StoreError when they must wait."""
 
     def __init__(self, write: Callable[[Sequence[KeptDecision], Mapping[Count, int], Mark], Awaitable[None]]) -> None:

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from bley.core.mail import Address
 from bley.ports import ResourceRecord
 
-__all__ = ["LONGEST_RECORD", "SPF_RECORD", "Scope", "SpfTrail", "network_of"]
+__all__ = ["LONGEST_RECORD", "SPF_RECORD", "SpfTrail", "SpfValidity", "network_of"]
 
 SPF_RECORD = re.compile(rb"v=spf1( |$)", re.IGNORECASE)
 """RFC 7208 4.5."""
@@ -31,7 +31,7 @@ _PTR = re.compile(rb"\bptr\b", re.IGNORECASE)
 _NETWORK = re.compile(rb"\bip[46]:([0-9a-f.:]+(?:/\d{1,3})?)", re.IGNORECASE)
 
 
-class Scope(IntEnum):
+class SpfValidity(IntEnum):
     """For whom a result holds that was found for one client."""
 
     NETWORK = 0
@@ -52,7 +52,7 @@ class SpfTrail:
 
     def __init__(self, address: Address) -> None:
         self._network = network_of(address)
-        self.scope, self.seconds = Scope.NETWORK, _LONGEST_SECONDS
+        self.scope, self.seconds = SpfValidity.NETWORK, _LONGEST_SECONDS
 
     def saw(self, rrtype: str, records: Sequence[ResourceRecord]) -> None:
         """Take note of one answer."""
@@ -60,17 +60,17 @@ class SpfTrail:
         if not records:
             self.seconds = min(self.seconds, _NEGATIVE_SECONDS)
         if rrtype == "PTR":
-            self.narrow(Scope.ADDRESS)
+            self.narrow(SpfValidity.ADDRESS)
         for record in records:
             if record.rrtype in ("A", "AAAA") and ip_address(str(record.data)) in self._network:
-                self.narrow(Scope.ADDRESS)
+                self.narrow(SpfValidity.ADDRESS)
         texts = [record.data for record in records if isinstance(record.data, bytes)]
         policies = [text for text in texts if SPF_RECORD.match(text)]
         for text in policies or texts:  # without a policy it may be an explanation: RFC 7208 6.2
             self._saw_macros(text[:LONGEST_RECORD])
         if len(policies) == 1 and self._tells_addresses_apart(policies[0][:LONGEST_RECORD]):
             self.narrow(
-                Scope.ADDRESS
+                SpfValidity.ADDRESS
             )  # several are a permerror for all alike (RFC 7208 4.5), as is one that is too long
 
     def _tells_addresses_apart(self, policy: bytes) -> bool:
@@ -79,9 +79,9 @@ class SpfTrail:
     def _saw_macros(self, text: bytes) -> None:
         letters = frozenset(match[1].lower()[0] for match in _MACRO.finditer(text))
         if letters & _SENDER_MACROS:
-            self.narrow(Scope.REQUEST)
+            self.narrow(SpfValidity.REQUEST)
         elif letters - _DOMAIN_MACROS:
-            self.narrow(Scope.ADDRESS)
+            self.narrow(SpfValidity.ADDRESS)
 
     def _splits(self, match: re.Match[bytes]) -> bool:
         """Whether a mechanism's network is a part of the client's, so that it tells its addresses apart."""
@@ -93,6 +93,6 @@ class SpfTrail:
         bits = int(length or address.max_prefixlen)
         return self._network.prefixlen < bits <= address.max_prefixlen and address in self._network
 
-    def narrow(self, scope: Scope) -> None:
+    def narrow(self, scope: SpfValidity) -> None:
         """The result holds for no more than this."""
         self.scope = max(self.scope, scope)

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bley.core.triplet import TripletRules
-from bley.web.asked import asked_decisions, asked_period
+from bley.web.decision_search import asked_period, read_decision_search
 from tests.fakes import NOON
 
 
 def test_nothing_means_all() -> None:
-    query = asked_decisions({}).query(TripletRules(), NOON)
+    query = read_decision_search({}).query(TripletRules(), NOON)
     assert (query.search, query.reason, query.outcome, query.since, query.until) == (None, "", "", None, None)
 
 
 def test_all_can_be_asked_for_together() -> None:
-    asked = asked_decisions({"q": " example.com ", "reason": "helo", "outcome": "greylist", "range": "1h"})
+    asked = read_decision_search({"q": " example.com ", "reason": "helo", "outcome": "greylist", "range": "1h"})
     query = asked.query(TripletRules(), NOON)
     assert query.search is not None
     assert query.search.word == "example.com"
@@ -29,7 +29,7 @@ def test_all_can_be_asked_for_together() -> None:
 
 @pytest.mark.parametrize("text", ["2026-11-26T14:00Z", "2026-11-26T14:00", "2026-11-26T15:00+01:00"])
 def test_times_are_utc_if_they_say_nothing_else(text: str) -> None:
-    query = asked_decisions({"since": text, "until": text}).query(TripletRules(), NOON)
+    query = read_decision_search({"since": text, "until": text}).query(TripletRules(), NOON)
     assert query.since == query.until == datetime(2026, 11, 26, 14, tzinfo=UTC)
 
 
@@ -44,7 +44,7 @@ def test_times_are_utc_if_they_say_nothing_else(text: str) -> None:
     ],
 )
 def test_any_instant_that_can_be_written_can_be_asked_for(text: str, instant: datetime) -> None:
-    query = asked_decisions({"since": text, "until": text}).query(TripletRules(), NOON)
+    query = read_decision_search({"since": text, "until": text}).query(TripletRules(), NOON)
     assert query.since == query.until == instant
 
 
@@ -60,7 +60,7 @@ def test_any_instant_that_can_be_written_can_be_asked_for(text: str, instant: da
 def test_any_query_is_read_or_refused(query: dict[str, str]) -> None:
     """Nothing but ValueError, which is answered with 400."""
     with contextlib.suppress(ValueError):
-        asked_decisions(query).query(TripletRules(), NOON)
+        read_decision_search(query).query(TripletRules(), NOON)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_any_query_is_read_or_refused(query: dict[str, str]) -> None:
 )
 def test_what_is_wrong_is_said(query: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
-        asked_decisions(query)
+        read_decision_search(query)
 
 
 def test_a_link_keeps_the_query_and_begins_with_the_newest() -> None:
-    asked = asked_decisions({"q": "a&b", "reason": "helo", "before": "17"})
+    asked = read_decision_search({"q": "a&b", "reason": "helo", "before": "17"})
     assert asked.link(range="7d") == "/search?q=a%26b&reason=helo&range=7d"
     assert asked.link(before="3") == "/search?q=a%26b&reason=helo&before=3"
-    assert asked_decisions({}).link() == "/search"
+    assert read_decision_search({}).link() == "/search"
 
 
 def test_the_range_is_a_day_if_none_is_named() -> None:

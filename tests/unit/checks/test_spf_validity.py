@@ -4,11 +4,11 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.spf_scope import SPF_RECORD, Scope, SpfTrail, network_of
+from bley.checks.spf_validity import SPF_RECORD, SpfTrail, SpfValidity, network_of
 from bley.ports import ResourceRecord
 
 CLIENT, CLIENT_IPV6 = "192.0.2.1", "2001:db8::1"
-NETWORK, ADDRESS, REQUEST = Scope.NETWORK, Scope.ADDRESS, Scope.REQUEST
+NETWORK, ADDRESS, REQUEST = SpfValidity.NETWORK, SpfValidity.ADDRESS, SpfValidity.REQUEST
 
 
 def trail(*seen: tuple[str, str | bytes, int], client: str = CLIENT) -> SpfTrail:
@@ -49,7 +49,7 @@ def trail(*seen: tuple[str, str | bytes, int], client: str = CLIENT) -> SpfTrail
         (b"%{S} may not send", REQUEST),
     ],
 )
-def test_a_policy_says_whether_it_tells_addresses_or_senders_apart(record: bytes, scope: Scope) -> None:
+def test_a_policy_says_whether_it_tells_addresses_or_senders_apart(record: bytes, scope: SpfValidity) -> None:
     """Within 192.0.2.0/24. So does the explanation of a fail, which has macros too (RFC 7208 6.2)."""
     assert trail(("TXT", record, 300)).scope is scope
 
@@ -63,7 +63,7 @@ def test_a_policy_says_whether_it_tells_addresses_or_senders_apart(record: bytes
         (b"v=spf1 ip6:2001:db8:0:1::2 ip4:192.0.2.1 -all", NETWORK),
     ],
 )
-def test_of_an_ipv6_client_the_network_is_its_64(record: bytes, scope: Scope) -> None:
+def test_of_an_ipv6_client_the_network_is_its_64(record: bytes, scope: SpfValidity) -> None:
     assert trail(("TXT", record, 300), client=CLIENT_IPV6).scope is scope
 
 
@@ -80,7 +80,7 @@ def test_of_an_ipv6_client_the_network_is_its_64(record: bytes, scope: Scope) ->
     ],
 )
 def test_an_address_in_the_client_s_network_tells_its_addresses_apart(
-    rrtype: str, data: str, client: str, scope: Scope
+    rrtype: str, data: str, client: str, scope: SpfValidity
 ) -> None:
     """It is that of a host that `a` or `mx` names; and PTR is asked of one address."""
     assert trail((rrtype, data, 300), client=client).scope is scope

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record
-from bley.core.history.outcome import Sequel, places, places_of_any, record_of, sequel, waited_query
+from bley.core.history.outcome import DeferralOutcome, deferral_outcome, places, places_of_any, record_of, waited_query
 from bley.core.history.periods import Period
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
@@ -15,13 +15,13 @@ from bley.core.mail import Triplet
 from bley.ports import Clock, utc_now
 from bley.settings.database import Database
 from bley.settings.file import Configuration
-from bley.store.history import SEARCH_SECONDS, History, Unfinished, Waiting
+from bley.store.history import SEARCH_SECONDS, History, Unfinished, WaitingTriplets
 from bley.store.opening import open_history
-from bley.web.asked import AskedDecisions
-from bley.web.bounded import BoundedHistory, SharedAnswers
-from bley.web.shown import Shown
+from bley.web.bounded_history import BoundedHistory, SharedAnswers
+from bley.web.decision_search import DecisionSearch
+from bley.web.running_bley import RunningBley
 
-__all__ = ["PAGE", "Found", "Looked", "Source"]
+__all__ = ["PAGE", "DashboardData", "OverviewData", "SearchResult"]
 
 PAGE = 50
 """Decisions on one page of a search."""
@@ -37,17 +37,17 @@ _SECONDS: dict[Purpose, float] = {"quick": 5.0, "search": SEARCH_SECONDS + 5.0}
 """What an answer may take: what is quick takes less than one. A search ends itself, at most a step too late."""
 
 
-class Looked(NamedTuple):
+class OverviewData(NamedTuple):
     """What the store told of a period."""
 
     period: Period
     now: datetime
     counts: Mapping[Count, int]
-    waiting: Waiting
+    waiting: WaitingTriplets
     latest: Sequence[StoredDecision]
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """What fits what somebody asked for."""
 
     now: datetime
@@ -67,7 +67,7 @@ class Found(NamedTuple):
         return self.decisions[-1].number if len(self.decisions) == PAGE else ""
 
 
-class Source:
+class DashboardData:
     """Connects to the store, by `open_store`, when somebody looks.
 
     Each question to the store has a time limit, after which the next one gets a connection of its own.
@@ -75,7 +75,7 @@ class Source:
 
     def __init__(
         self,
-        shown: Shown,
+        shown: RunningBley,
         clock: Clock = utc_now,
         open_store: Callable[[Database], History] = open_history,
     ) -> None:
@@ -100,35 +100,35 @@ class Source:
             self._readers[purpose] = BoundedHistory(str(place), lambda: self._open_store(place), _SECONDS[purpose])
         return self._readers[purpose]
 
-    async def overview(self, period: Period) -> Looked | StoreError:
+    async def overview(self, period: Period) -> OverviewData | StoreError:
         """What there is to see, or why nothing can be seen."""
         return await self._overviews.get(period)
 
-    async def _look(self, period: Period) -> Looked | StoreError:
+    async def _look(self, period: Period) -> OverviewData | StoreError:
         now, history = self.clock(), self._history("quick")
         longest = self.configuration.settings.timing.longest
 
-        async def look(history: History) -> Looked:
+        async def look(history: History) -> OverviewData:
             counts = await history.counts(period, now)
             waiting = await history.waiting(now - longest, _WAITING)
-            return Looked(period, now, counts, waiting, await history.decisions(DecisionQuery(), _LATEST))
+            return OverviewData(period, now, counts, waiting, await history.decisions(DecisionQuery(), _LATEST))
 
         try:
             return await history.ask(look)
         except StoreError as error:
             return error
 
-    async def found(self, asked: AskedDecisions) -> Found:
+    async def found(self, asked: DecisionSearch) -> SearchResult:
         """What fits; records only on the first page. Raises StoreError."""
         decisions = await self.found_decisions(asked)
-        return Found(self.clock(), decisions, [] if asked.before else await self.found_records(asked))
+        return SearchResult(self.clock(), decisions, [] if asked.before else await self.found_records(asked))
 
-    async def found_decisions(self, asked: AskedDecisions) -> Sequence[StoredDecision]:
+    async def found_decisions(self, asked: DecisionSearch) -> Sequence[StoredDecision]:
         """A page of decisions that fit. Raises StoreError."""
         query = asked.query(self.configuration.triplet_rules, self.clock())
         return await self._history("search").ask(lambda history: history.decisions(query, PAGE, asked.before))
 
-    async def found_records(self, asked: AskedDecisions) -> Sequence[tuple[Triplet, Record]]:
+    async def found_records(self, asked: DecisionSearch) -> Sequence[tuple[Triplet, Record]]:
         """Records that fit, if anything is looked for. Raises StoreError."""
         search = asked.search(self.configuration.triplet_rules)
         if search is None:
@@ -139,7 +139,7 @@ class Source:
         """The decision of this number; None: there is none. Raises StoreError."""
         return await self._history("quick").ask(lambda history: history.decision(number))
 
-    async def sequel(self, decision: StoredDecision) -> Sequel | None:
+    async def deferral_outcome(self, decision: StoredDecision) -> DeferralOutcome | None:
         """What became of a deferral; None: it is none. Raises StoreError."""
         if not decision.defers or decision.triplet is None:
             return None
@@ -147,7 +147,7 @@ class Source:
         records = await self._history("quick").ask(lambda history: history.find(places(decision, rules)))
         query = waited_query([decision])
         waited = await self._history("search").ask(lambda history: history.decisions(query, _LATER))
-        return sequel(decision, record_of(decision, records, rules), waited, timing, self.clock())
+        return deferral_outcome(decision, record_of(decision, records, rules), waited, timing, self.clock())
 
     async def kept_under(self, decision: StoredDecision) -> Sequence[Triplet]:
         """Where its records are. Raises StoreError."""

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from bley.checks.lists.descriptions import is_ill, listed_share, shown_state
 from bley.checks.lists.report import ListReport
-from bley.checks.lists.words import is_ill, listed_share, shown_state
 from bley.core.dnslists.health import ListState
 from bley.status import StateReport
 
-__all__ = ["Condition", "Level", "ListPart", "Part", "condition"]
+__all__ = ["ComponentHealth", "HealthSummary", "Level", "ListSummary", "condition"]
 
 
 class Level(StrEnum):
@@ -20,7 +20,7 @@ class Level(StrEnum):
     BAD = "bad"
 
 
-class Part(NamedTuple):
+class ComponentHealth(NamedTuple):
     """A part of bley, how it stands, and what to do; what there is not to say is empty."""
 
     name: str
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     place: str = ""
 
 
-class ListPart(NamedTuple):
+class ListSummary(NamedTuple):
     """A DNS list, and how it stands."""
 
     report: ListReport
@@ -40,30 +40,30 @@ class ListPart(NamedTuple):
     listed: float | None
 
 
-class Condition(NamedTuple):
+class HealthSummary(NamedTuple):
     """All of it."""
 
     level: Level
     sentence: str
-    parts: Sequence[Part]
-    lists: Sequence[ListPart]
+    parts: Sequence[ComponentHealth]
+    lists: Sequence[ListSummary]
 
 
-def condition(report: StateReport | None, place: str, store_fault: str) -> Condition:
+def condition(report: StateReport | None, place: str, store_fault: str) -> HealthSummary:
     """How bley is. `report` is None where nobody answers; `store_fault` is what the store said, empty if it is well."""
     if report is None:
         advice = "bley says in its log what has ended its workers; it starts others by itself"
-        workers = Part("workers", Level.BAD, "none answers", advice)
-        return Condition(Level.BAD, "No worker of bley answers.", [workers, _store(place, store_fault)], [])
+        workers = ComponentHealth("workers", Level.BAD, "none answers", advice)
+        return HealthSummary(Level.BAD, "No worker of bley answers.", [workers, _store(place, store_fault)], [])
     lists = [_list_part(each) for each in report.lists]
     if report.store_is_down and not store_fault:
         store_fault = "it was away a moment ago"
     parts = [_store(place, store_fault), _resolver(report)]
     levels = [*(part.level for part in parts), *(each.level for each in lists)]
-    return Condition(max(levels, key=list(Level).index), _sentence(parts, lists), parts, lists)
+    return HealthSummary(max(levels, key=list(Level).index), _sentence(parts, lists), parts, lists)
 
 
-def _sentence(parts: Sequence[Part], lists: Sequence[ListPart]) -> str:
+def _sentence(parts: Sequence[ComponentHealth], lists: Sequence[ListSummary]) -> str:
     faults = [f"the {part.name} {part.state}" for part in parts if part.level is not Level.GOOD]
     if ill := sum(each.report["state"] != ListState.UNTESTED and each.level is not Level.GOOD for each in lists):
         faults.append(f"{ill} of {len(lists)} DNS lists {'is' if ill == 1 else 'are'} set aside")
@@ -75,22 +75,22 @@ def _sentence(parts: Sequence[Part], lists: Sequence[ListPart]) -> str:
     return f"bley is well: store and resolver answer{all_lists}."
 
 
-def _store(place: str, fault: str) -> Part:
+def _store(place: str, fault: str) -> ComponentHealth:
     if fault:
         advice = f"{fault}. Until it is back, on_store_error decides; what is to be written is kept for then"
-        return Part("store", Level.BAD, "cannot be used", advice, place)
-    return Part("store", Level.GOOD, "answers", place=place)
+        return ComponentHealth("store", Level.BAD, "cannot be used", advice, place)
+    return ComponentHealth("store", Level.GOOD, "answers", place=place)
 
 
-def _resolver(report: StateReport) -> Part:
+def _resolver(report: StateReport) -> ComponentHealth:
     if report.dns_is_silent:
         advice = "Its checks count nothing meanwhile, and mail passes that they would defer; see the setting resolver"
-        return Part("resolver", Level.DOUBTFUL, "gives no usable answer", advice)
-    return Part("resolver", Level.GOOD, "answers")
+        return ComponentHealth("resolver", Level.DOUBTFUL, "gives no usable answer", advice)
+    return ComponentHealth("resolver", Level.GOOD, "answers")
 
 
-def _list_part(report: ListReport) -> ListPart:
+def _list_part(report: ListReport) -> ListSummary:
     level = Level.DOUBTFUL if is_ill(report) else Level.GOOD
     if ListState.DEAD in (report["state"], report["state_ipv6"]):
         level = Level.BAD
-    return ListPart(report, level, shown_state(report), sum(report["answers"].values()), listed_share(report))
+    return ListSummary(report, level, shown_state(report), sum(report["answers"].values()), listed_share(report))

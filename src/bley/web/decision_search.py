@@ -11,7 +11,7 @@ from bley.core.policy import Reason
 from bley.core.triplet import TripletRules
 from bley.web.links import link
 
-__all__ = ["AskedDecisions", "asked_decisions", "asked_period"]
+__all__ = ["DecisionSearch", "asked_period", "read_decision_search"]
 
 _OUTCOMES = ("pass", "greylist", "would-defer")
 _DEFAULT_PERIOD = "24h"
@@ -23,7 +23,7 @@ _LONGEST = 400
 
 
 @dataclass(frozen=True, slots=True)
-class AskedDecisions:
+class DecisionSearch:
     """Which decisions are asked for, as it stands in the address; what is empty excludes none."""
 
     q: str = ""
@@ -54,9 +54,9 @@ class AskedDecisions:
         return link(path, asdict(replace(self, **{"before": "", **changes})))
 
 
-def asked_decisions(query: Mapping[str, str]) -> AskedDecisions:
+def read_decision_search(query: Mapping[str, str]) -> DecisionSearch:
     """Read the query of an address. Raises ValueError, which says what is wrong."""
-    asked = AskedDecisions(**{name: query.get(name, "").strip() for name in AskedDecisions.__slots__})
+    asked = DecisionSearch(**{name: query.get(name, "").strip() for name in DecisionSearch.__slots__})
     if len(asked.q) > _LONGEST:
         raise ValueError(f"what is looked for has at most {_LONGEST} characters")
     if asked.reason and asked.reason not in set(Reason):

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from bley.core.greylist import Record, Status
-from bley.core.inherited import Inherited
+from bley.core.imported_record import ImportedRecord
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY, LONGEST_PART, GreylistBy, TripletRules, any_sender_like
 from tests.fakes import NOON
@@ -19,7 +19,7 @@ def _triplet(
     sender: str = "john@example.com",
     recipient: str = "jane@example.org",
 ) -> Triplet | None:
-    return Inherited(ip_network(network), sender, recipient, RECORD).triplet(rules)
+    return ImportedRecord(ip_network(network), sender, recipient, RECORD).triplet(rules)
 
 
 @pytest.mark.parametrize(

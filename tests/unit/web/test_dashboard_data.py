@@ -8,11 +8,11 @@ import pytest
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
-from bley.core.history.outcome import Fate
+from bley.core.history.outcome import OutcomeKind
 from bley.core.history.periods import PERIODS, Period
 from bley.core.history.statistics import Count
-from bley.web.asked import asked_decisions
-from bley.web.source import Looked
+from bley.web.dashboard_data import OverviewData
+from bley.web.decision_search import read_decision_search
 from tests.fakes import NOON, FakeHistory
 from tests.unit.web.looking import TRIPLET, Looking, decision
 
@@ -61,7 +61,7 @@ async def test_who_goes_away_takes_nobody_s_answer_along() -> None:
     one, other = asyncio.create_task(source.overview(DAY)), asyncio.create_task(source.overview(DAY))
     await asyncio.sleep(0)
     one.cancel()
-    assert isinstance(await other, Looked)
+    assert isinstance(await other, OverviewData)
     await source.close()
 
 
@@ -71,7 +71,7 @@ async def test_a_store_that_is_away_is_an_answer() -> None:
     source = Looking(history).source
     assert str(await source.overview(DAY)) == "disk I/O error"
     with pytest.raises(StoreError):
-        await source.found(asked_decisions({}))
+        await source.found(read_decision_search({}))
 
 
 async def test_close_lets_go_of_the_store() -> None:
@@ -84,14 +84,14 @@ async def test_close_lets_go_of_the_store() -> None:
 
 async def test_records_are_looked_for_only_on_the_first_page_of_a_search() -> None:
     source = Looking(FakeHistory([decision("2"), decision("1")], {TRIPLET: Record(Status.CLEAN, NOON, NOON)})).source
-    assert len((await source.found(asked_decisions({"q": "example.com"}))).records) == 1
-    assert (await source.found(asked_decisions({"q": "example.com", "before": "2"}))).records == []
-    assert (await source.found(asked_decisions({}))).records == []
+    assert len((await source.found(read_decision_search({"q": "example.com"}))).records) == 1
+    assert (await source.found(read_decision_search({"q": "example.com", "before": "2"}))).records == []
+    assert (await source.found(read_decision_search({}))).records == []
 
 
 async def test_what_became_of_a_deferral_is_told_and_of_a_pass_there_is_nothing_to_tell() -> None:
     source = Looking(FakeHistory([decision()], {TRIPLET: Record(Status.GREYLISTED, NOON, NOON)})).source
-    became = await source.sequel(decision())
+    became = await source.deferral_outcome(decision())
     assert became is not None
-    assert became.fate is Fate.WAITING
-    assert await source.sequel(decision(outcome="pass", reason="known")) is None
+    assert became.fate is OutcomeKind.WAITING
+    assert await source.deferral_outcome(decision(outcome="pass", reason="known")) is None

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bley.core.policy import Reason
-from bley.web.words import REASON_WORDS, ago, duration, instant, iso, milliseconds, number, opened, share
+from bley.web.formatting import REASON_WORDS, ago, duration, instant, iso, milliseconds, number, opened, share
 from tests.fakes import NOON
 
 

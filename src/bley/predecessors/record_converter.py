@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from bley.core.greylist import Lifetimes, Record
-from bley.core.inherited import Inherited
+from bley.core.imported_record import ImportedRecord
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
@@ -20,7 +20,7 @@ from bley.settings.file import Configuration
 from bley.store.engine import Engine
 from bley.store.opening import open_engine, open_sql
 
-__all__ = ["Taking", "open_own"]
+__all__ = ["RecordConverter", "open_own"]
 
 _PORTION = 1000
 _UNKEEPABLE = re.compile(r"[\0\r\n]")  # neither PostgreSQL nor Redis' keys take them, and no policy request has them
@@ -28,7 +28,7 @@ _UNKEEPABLE = re.compile(r"[\0\r\n]")  # neither PostgreSQL nor Redis' keys take
 _log = logging.getLogger(__name__)
 
 
-class Taking:
+class RecordConverter:
     """Takes what can be kept by these rules and lifetimes; counts what is skipped, and why."""
 
     def __init__(self, rules: TripletRules, lifetimes: Lifetimes, now: datetime) -> None:
@@ -36,7 +36,7 @@ class Taking:
         self.skipped = Counter[str]()
 
     async def portions(
-        self, items: AsyncIterable[Inherited | tuple[Triplet, Record] | str], size: int
+        self, items: AsyncIterable[ImportedRecord | tuple[Triplet, Record] | str], size: int
     ) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
         """The records, so many at a time; a text among the items is why one could not be read."""
         portion: list[tuple[Triplet, Record]] = []
@@ -52,16 +52,16 @@ class Taking:
         if portion:
             yield portion
 
-    def _take(self, item: Inherited | tuple[Triplet, Record] | str) -> tuple[Triplet, Record] | str:
+    def _take(self, item: ImportedRecord | tuple[Triplet, Record] | str) -> tuple[Triplet, Record] | str:
         """The record, or why it is skipped."""
         if isinstance(item, str):
             return item
-        triplet, record = (item.triplet(self._rules), item.record) if isinstance(item, Inherited) else item
+        triplet, record = (item.triplet(self._rules), item.record) if isinstance(item, ImportedRecord) else item
         if triplet is None:
             return "of a network whose addresses ipv4_prefix, ipv6_prefix or greylist_by tell apart"
         if _UNKEEPABLE.search("".join((triplet.client, triplet.sender, triplet.recipient))):
             return UNREADABLE
-        if isinstance(item, Inherited) and not triplet.recipient:
+        if isinstance(item, ImportedRecord) and not triplet.recipient:
             return UNREADABLE  # an export has one where an older bley recorded a recipient of blanks
         if record.first_seen > record.last_seen:
             return "first seen after it was last seen"
@@ -86,7 +86,7 @@ async def _take_over(
 ) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
     """What bley 2 left in the database; nothing where it was never used."""
     engine = open_sql(database)
-    taking = Taking(rules, lifetimes, now)
+    taking = RecordConverter(rules, lifetimes, now)
     try:
         async with engine.connect() as connection:
             if not await has_bley2(connection):

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
-__all__ = ["Pacer"]
+__all__ = ["Coalescer"]
 
 TICK_SECONDS = 0.005
 """Known triplets come in thousands a second, and each telling of them costs a system call."""
 
 
-class Pacer:
+class Coalescer:
     """Calls `work` soon after it is wanted: in the next turn of the event loop, but not twice within a tick."""
 
     def __init__(self, work: Callable[[], object]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bley.core.errors import StoreError
-from bley.web.bounded import BoundedHistory, SharedAnswers
+from bley.web.bounded_history import BoundedHistory, SharedAnswers
 from tests.fakes import FakeHistory
 
 pytestmark = pytest.mark.leaps
@@ -93,7 +93,7 @@ class TestBoundedHistory:
             await bounded.ask(_answer)
 
     async def test_close_does_not_wait_for_what_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("bley.web.bounded._CLOSE_SECONDS", SECONDS)
+        monkeypatch.setattr("bley.web.bounded_history._CLOSE_SECONDS", SECONDS)
         bounded, _ = _opening(Hanging(hangs=False, close_hangs=True))
         await bounded.ask(_answer)
         await bounded.close()

@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from bley.commands.graph.looks import AT_ONCE, DEFERRED, EARLY, WAITED, look_of
+from bley.commands.graph.style import AT_ONCE, DEFERRED, EARLY, WAITED, look_of
 from bley.core.evidence import Fact
 from bley.core.policy import Reason
 

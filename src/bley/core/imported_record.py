@@ -7,11 +7,11 @@ from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY, TripletRules, bounded
 
-__all__ = ["Inherited", "is_any"]
+__all__ = ["ImportedRecord", "is_any"]
 
 
 @dataclass(frozen=True, slots=True)
-class Inherited:
+class ImportedRecord:
     """A record under the client's network; of one address it is a /32 or /128.
 
     `sender` may be ANY or ANY@domain, `recipient` may be ANY; the empty sender is the null sender.

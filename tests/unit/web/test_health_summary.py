@@ -4,7 +4,7 @@ import pytest
 
 from bley.checks.lists.report import ListReport
 from bley.status import StateReport
-from bley.web.condition import Level, condition
+from bley.web.health_summary import Level, condition
 from tests.fakes import ILL_LIST, WELL_LIST, FakeBley
 
 

@@ -7,7 +7,7 @@ system's clock was set back. If it is set back all the same, what is of the futu
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-__all__ = ["Recent", "Remembered"]
+__all__ = ["ExpiringCache", "GenerationCache"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -15,7 +15,7 @@ V = TypeVar("V")
 _NO_TIME = timedelta(0)
 
 
-class Recent(Generic[K, V]):
+class ExpiringCache(Generic[K, V]):
     """Remembers values by key for `valid`, at most `size` of them: when there are too many, the older half goes.
 
     There are two generations, of which the older goes as a whole, so that no value stays long after its time.
@@ -50,7 +50,7 @@ class Recent(Generic[K, V]):
         self._young, self._old = {}, {}
 
 
-class Remembered(Generic[K, V]):
+class GenerationCache(Generic[K, V]):
     """Remembers values by key for at most `valid`, and for half of that if `size` allows.
 
     There are two generations, of which the older goes as a whole, so that a value costs no time of its own.

@@ -1,4 +1,4 @@
-"""Decisions go behind the answers: collected, in slices, bounded, and counted exactly."""
+"""DecisionWriter go behind the answers: collected, in slices, bounded, and counted exactly."""
 
 import asyncio
 import logging
@@ -14,8 +14,8 @@ from bley.core.history.statistics import Count
 from bley.core.mail import Request
 from bley.core.policy import Reason
 from bley.metrics import REGISTRY
-from bley.store import decisions as decisions_module
-from bley.store.decisions import Decisions, Lost
+from bley.store import decision_writer as decisions_module
+from bley.store.decision_writer import DecisionWriter, Lost
 from bley.store.engine import Mark
 from tests.fakes import NOON
 
@@ -80,15 +80,15 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> Writer:
 
 
 @pytest.fixture
-def decisions(writer: Writer) -> Decisions:
-    return Decisions(writer)
+def decisions(writer: Writer) -> DecisionWriter:
+    return DecisionWriter(writer)
 
 
 def _decision(recipient: object, reason: Reason = Reason.CLEAN, after: timedelta = timedelta(0)) -> KeptDecision:
     return KeptDecision(NOON + after, "pass", Decision(Request(), reason), "s", str(recipient))
 
 
-def _keep(decisions: Decisions, *recipients: object) -> None:
+def _keep(decisions: DecisionWriter, *recipients: object) -> None:
     for recipient in recipients:
         decisions.keep(_decision(recipient))
 
@@ -97,7 +97,7 @@ def _dropped(what: str = "decisions") -> float:
     return REGISTRY.get_sample_value("bley_store_dropped_total", {"what": what}) or 0
 
 
-async def _close(decisions: Decisions, seconds: float = _PATIENCE_SECONDS) -> Lost:
+async def _close(decisions: DecisionWriter, seconds: float = _PATIENCE_SECONDS) -> Lost:
     return await decisions.close(asyncio.get_running_loop().time() + seconds)
 
 
@@ -108,7 +108,7 @@ async def _eventually(is_so: Callable[[], bool]) -> None:
 
 
 class TestCollecting:
-    async def test_those_of_a_second_are_written_together(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_those_of_a_second_are_written_together(self, decisions: DecisionWriter, writer: Writer) -> None:
         for number in range(10):
             _keep(decisions, number)
             await asyncio.sleep(0)
@@ -117,7 +117,7 @@ class TestCollecting:
         assert writer.slices == [[str(number) for number in range(10)]]
         await _close(decisions)
 
-    async def test_who_keeps_waits_for_nobody(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_who_keeps_waits_for_nobody(self, decisions: DecisionWriter, writer: Writer) -> None:
         writer.gate.clear()
         _keep(decisions, 1)
         await _eventually(lambda: writer.tries == 1)
@@ -127,7 +127,7 @@ class TestCollecting:
         await _close(decisions)
 
     async def test_those_that_come_while_some_are_written_are_collected_too(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Else a busy server would have a transaction for each decision, and its requests would wait for them."""
         writer.gate.clear()
@@ -144,7 +144,7 @@ class TestCollecting:
         assert writer.slices == [["1"], ["2"]]
 
     async def test_they_go_in_slices_and_the_order_is_kept(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 3)
         _keep(decisions, *range(8))
@@ -152,7 +152,7 @@ class TestCollecting:
         assert [len(one) for one in writer.slices] == [3, 3, 2]
         assert writer.written == [str(number) for number in range(8)]
 
-    async def test_nothing_is_written_when_there_is_nothing(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_nothing_is_written_when_there_is_nothing(self, decisions: DecisionWriter, writer: Writer) -> None:
         _keep(decisions, 1)
         await _eventually(lambda: writer.tries == 1)
         await asyncio.sleep(3 * _COLLECT_SECONDS)
@@ -162,7 +162,7 @@ class TestCollecting:
 
 class TestCounts:
     async def test_each_is_counted_once_by_its_span_outcome_and_reason(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """In slices too."""
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
@@ -180,7 +180,7 @@ class TestCounts:
         }
 
     async def test_many_go_in_slices(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A long time without the store leaves many: all at once would make requests wait."""
         monkeypatch.setattr(decisions_module, "MAX_COUNTS_SLICE", 3)
@@ -192,7 +192,7 @@ class TestCounts:
 
     async def test_what_does_not_fit_is_dropped_and_told_once(
         self,
-        decisions: Decisions,
+        decisions: DecisionWriter,
         writer: Writer,
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
@@ -208,7 +208,7 @@ class TestCounts:
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         assert warnings == ["store: 3 counts wait, what happens from now on is not counted"]
 
-    async def test_one_that_is_refused_is_lost_alone(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_one_that_is_refused_is_lost_alone(self, decisions: DecisionWriter, writer: Writer) -> None:
         writer.refuses_count = "dnsbl"
         before = _dropped("counts")
         decisions.keep(_decision(1, Reason.DNSBL))
@@ -220,7 +220,7 @@ class TestCounts:
 
 class TestStoreThatIsAway:
     async def test_they_wait_in_their_order_and_are_counted_once(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
         writer.fails = lambda number: number <= 3
@@ -233,7 +233,7 @@ class TestStoreThatIsAway:
         await _close(decisions)
 
     async def test_what_may_have_been_written_is_written_again_just_so(
-        self, decisions: Decisions, writer: Writer
+        self, decisions: DecisionWriter, writer: Writer
     ) -> None:
         """With the same mark; what came meanwhile has another, later one."""
         writer.fails = lambda number: number <= 2
@@ -249,7 +249,7 @@ class TestStoreThatIsAway:
         await _close(decisions)
 
     async def test_also_when_it_goes_between_two_slices(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
         writer.fails = lambda number: number in (2, 3)
@@ -259,7 +259,7 @@ class TestStoreThatIsAway:
         assert writer.counted == 5
         await _close(decisions)
 
-    async def test_it_is_not_asked_all_the_time(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_it_is_not_asked_all_the_time(self, decisions: DecisionWriter, writer: Writer) -> None:
         writer.fails = _always
         _keep(decisions, 1)
         await asyncio.sleep(5.5 * _COLLECT_SECONDS)
@@ -267,7 +267,7 @@ class TestStoreThatIsAway:
         await _close(decisions)
 
     async def test_only_so_many_wait_the_oldest_go_first_and_all_are_counted(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_WAITING", 5)
         before = _dropped()
@@ -280,7 +280,7 @@ class TestStoreThatIsAway:
         await _close(decisions)
 
     async def test_what_comes_while_a_try_fails_does_not_grow_without_end(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_WAITING", 5)
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 5)
@@ -298,7 +298,7 @@ class TestStoreThatIsAway:
         await _close(decisions)
 
     async def test_counts_are_written_though_no_decision_is_left(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_WAITING", 0)
         _keep(decisions, 1)
@@ -306,7 +306,7 @@ class TestStoreThatIsAway:
         assert (writer.slices, writer.counted) == ([[]], 1)
 
     async def test_what_it_refuses_does_not_hold_up_the_others(
-        self, decisions: Decisions, writer: Writer, caplog: pytest.LogCaptureFixture
+        self, decisions: DecisionWriter, writer: Writer, caplog: pytest.LogCaptureFixture
     ) -> None:
         """To try it again would be of no use; what is lost is counted."""
         writer.refuses = "bad"
@@ -319,7 +319,7 @@ class TestStoreThatIsAway:
         assert await _close(decisions) == Lost(0, 0)
 
     async def test_a_bug_is_logged_and_later_ones_are_written(
-        self, decisions: Decisions, writer: Writer, caplog: pytest.LogCaptureFixture
+        self, decisions: DecisionWriter, writer: Writer, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Nobody waits for the writer, so that nobody else would tell; and the store must still be closed."""
         writer.error = ZeroDivisionError("a bug")
@@ -333,7 +333,7 @@ class TestStoreThatIsAway:
         told = [record for record in caplog.records if record.exc_info and record.exc_info[0] is ZeroDivisionError]
         assert [record.name.partition(".")[0] for record in told] == ["bley"]
 
-    async def test_a_bug_at_the_end_does_not_come_out_of_close(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_a_bug_at_the_end_does_not_come_out_of_close(self, decisions: DecisionWriter, writer: Writer) -> None:
         """What is behind it, the engine say, must still be closed."""
         writer.error = ZeroDivisionError("a bug")
         writer.fails = lambda number: number <= 1
@@ -343,7 +343,7 @@ class TestStoreThatIsAway:
 
 class TestClose:
     async def test_what_waits_is_written_at_once(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
         _keep(decisions, 1, 2)
@@ -352,7 +352,7 @@ class TestClose:
         assert writer.written == ["1", "2"]
 
     async def test_it_tells_what_is_lost(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """After a single try."""
         monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
@@ -363,7 +363,7 @@ class TestClose:
         assert writer.tries == 1
 
     async def test_it_tells_what_is_lost_behind_the_first_slice(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
         writer.fails = lambda number: number > 1
@@ -372,7 +372,7 @@ class TestClose:
         assert writer.written == ["0", "1"]
 
     async def test_it_takes_no_longer_than_it_may(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """However slow the store is, and however much waits."""
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 1)
@@ -382,16 +382,16 @@ class TestClose:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             assert await _close(decisions, seconds=0.05) == Lost(12, 12, may_be_written=True)
 
-    async def test_counts_that_are_lost_are_told(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_counts_that_are_lost_are_told(self, decisions: DecisionWriter, writer: Writer) -> None:
         writer.fails = _always
         decisions.keep_known(NOON, range(5000), _decision)
         assert (await _close(decisions)).counts == 5000
 
-    async def test_nothing_kept_nothing_written(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_nothing_kept_nothing_written(self, decisions: DecisionWriter, writer: Writer) -> None:
         assert await _close(decisions) == Lost(0, 0)
         assert writer.tries == 0
 
-    async def test_no_task_is_left(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_no_task_is_left(self, decisions: DecisionWriter, writer: Writer) -> None:
         writer.fails = _always
         _keep(decisions, 1)
         await _close(decisions)
@@ -399,7 +399,7 @@ class TestClose:
 
 
 async def test_the_log_is_quiet_about_decisions_that_wait(
-    decisions: Decisions, writer: Writer, caplog: pytest.LogCaptureFixture
+    decisions: DecisionWriter, writer: Writer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The store's own warning is enough."""
     writer.fails = lambda number: number <= 2
@@ -417,16 +417,16 @@ class TestKnown:
         monkeypatch.setattr(decisions_module, "KNOWN_AT_ONCE", 3)
         monkeypatch.setattr(decisions_module, "KNOWN_A_SECOND", 0.5)
 
-    def _keep(self, decisions: Decisions, count: int, at: datetime = NOON) -> None:
+    def _keep(self, decisions: DecisionWriter, count: int, at: datetime = NOON) -> None:
         decisions.keep_known(at, range(count), lambda number: _decision(str(number), Reason.KNOWN))
 
-    async def test_what_there_is_room_for_is_kept(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_what_there_is_room_for_is_kept(self, decisions: DecisionWriter, writer: Writer) -> None:
         self._keep(decisions, 2)
         await _close(decisions)
         assert writer.written == ["0", "1"]
         assert writer.counts[Count(3600, int(NOON.timestamp()), "pass", "known")] == 2
 
-    async def test_the_rest_is_counted_and_told(self, decisions: Decisions, writer: Writer) -> None:
+    async def test_the_rest_is_counted_and_told(self, decisions: DecisionWriter, writer: Writer) -> None:
         before = REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "decisions"}) or 0
         self._keep(decisions, 2)
         self._keep(decisions, 4)
@@ -437,7 +437,7 @@ class TestKnown:
 
     @pytest.mark.parametrize(("seconds", "kept"), [(-60, 3), (0, 3), (1, 3), (2, 4), (5, 5), (6, 6), (600, 6)])
     async def test_there_is_room_again_as_time_goes_by(
-        self, decisions: Decisions, writer: Writer, seconds: int, kept: int
+        self, decisions: DecisionWriter, writer: Writer, seconds: int, kept: int
     ) -> None:
         """Also where a clock is set back."""
         self._keep(decisions, 5)
@@ -446,7 +446,7 @@ class TestKnown:
         assert len(writer.written) == kept
 
     async def test_it_drives_out_nothing_that_waits(
-        self, decisions: Decisions, writer: Writer, monkeypatch: pytest.MonkeyPatch
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_WAITING", 2)
         decisions.keep(_decision("a"))
