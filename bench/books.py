@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.mixed_mail import Asked
-from bley.checks.dynamic import server_domain
 from bley.core.history.periods import PERIODS
 from bley.core.history.search import DecisionQuery
 from bley.core.mail import Request, Triplet, parse_address
+from bley.core.names.host_kind import server_domain
 from bley.core.triplet import TripletRules
 from bley.core.wire import RequestParser, encode_request
 from bley.ports import utc_now

@@ -10,7 +10,7 @@ SOURCE, TESTS = PROJECT / "src" / "bley", PROJECT / "tests"
 TESTED_IN = {
     "__main__": "integration/test_cli",
     "dns/c_ares": "integration/dns/test_resolver",
-    "core/names/words": "unit/checks/test_dynamic",
+    "core/names/words": "unit/core/names/test_host_kind",
     "commands/ask": "integration/test_cli",
     "commands/check_config": "integration/test_cli",
     "commands/ending": "integration/test_command_errors",

@@ -1,11 +1,12 @@
-"""What a name says (checks.dynamic, helo, own_address; core.domains): in time, and the same in any case."""
+"""What a name says (checks.dynamic, checks.helo, core.names): in time, and the same in any case."""
 
 from collections.abc import Callable
 
-from bley.checks.dynamic import HostKind, check_dynamic, dynamic_sign, judge_host_name, server_domain
+from bley.checks.dynamic import check_dynamic
 from bley.checks.helo import OwnIdentity, check_helo, faults_of_helo
 from bley.core.mail import Address, Request, parse_address
 from bley.core.names.domains import delegated_domain, registered_domain
+from bley.core.names.host_kind import HostKind, dynamic_sign, judge_host_name, server_domain
 from bley.core.names.own_address import own_address_in
 from tests.fuzz.fields import REPEAT, SEPARATOR, Fields
 from tests.fuzz.harness import Harness

@@ -11,7 +11,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bley.checks.dnsl import ConfiguredList
-from bley.checks.dynamic import HostKind, judge_host_name
 from bley.checks.gather import Checks, check_request
 from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import WatchedList
@@ -21,12 +20,13 @@ from bley.core.errors import ResolverError
 from bley.core.evidence import CHECK_OF, RFC_CHECKS, Check, Evidence, Fact, Finding
 from bley.core.greylist import Status
 from bley.core.mail import Request, parse_address
+from bley.core.names.host_kind import HostKind, judge_host_name
 from bley.core.policy import Judgement, Thresholds, judge, rfc_sum
 from bley.core.scores import BLEY2, DEFAULT, Scores, found
 from bley.settings.settings import Settings
 from tests.fakes import FakeClock, FakeResolver
-from tests.unit.checks.test_dynamic import FILES, names
 from tests.unit.checks.test_gather import FakeSpf
+from tests.unit.core.names.test_host_kind import FILES, names
 
 US = OwnIdentity("mx.example.org", (ip_network("127.0.0.0/8"),))
 REAL = list(chain.from_iterable(names(file) for file in FILES))

@@ -8,10 +8,10 @@ import pytest
 from bench.books import Books
 from bench.mixed_mail import Asked
 
-from bley.checks.dynamic import server_domain
 from bley.core.decision import Decision, KeptDecision
 from bley.core.greylist import Lifetimes, Sighting, Standing, Status
 from bley.core.mail import Request, Triplet, parse_address
+from bley.core.names.host_kind import server_domain
 from bley.core.policy import Reason
 from bley.core.triplet import TripletRules
 from bley.ports import utc_now

@@ -7,12 +7,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.dynamic import check_dynamic, judge_host_name, server_domain
+from bley.checks.dynamic import check_dynamic
 from bley.checks.gather import check_request
 from bley.checks.helo import OwnIdentity
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.mail import Request, parse_address
 from bley.core.names.domains import a_labels, delegated_domain, load_suffixes, registered_domain
+from bley.core.names.host_kind import judge_host_name, server_domain
 from bley.core.triplet import TripletRules, bounded
 from bley.core.wire import MAX_REQUEST_BYTES
 from bley.dns.c_ares import ascii_name

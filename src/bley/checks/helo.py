@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from bley.checks.dynamic import HostKind, judge_host_name
 from bley.core.evidence import Fact, Finding
 from bley.core.mail import Address, Request, parse_address
 from bley.core.names.domains import registered_domain
+from bley.core.names.host_kind import HostKind, judge_host_name
 from bley.core.scores import found
 
 __all__ = ["OwnIdentity", "check_helo", "faults_of_helo"]

@@ -7,7 +7,6 @@ from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from bley.checks.dynamic import server_domain
 from bley.core.caches import ExpiringCache
 from bley.core.decision import Decision
 from bley.core.dnslists.lists import Meaning
@@ -16,6 +15,7 @@ from bley.core.evidence import NO_EVIDENCE, Evidence
 from bley.core.exemptions import MailExemptions
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Action, Address, RawRequest, Request, Triplet, parse_address
+from bley.core.names.host_kind import server_domain
 from bley.core.policy import Reason, judge
 from bley.core.triplet import ANY, any_sender_like
 from bley.metrics import CACHE_HITS, count, observe_answer
