@@ -45,7 +45,7 @@ TESTED_IN = {
     "web/exports": "unit/web/test_pages",
     "web/list_metrics": "integration/web/test_metrics",
     "web/process_metrics": "integration/web/test_metrics",
-    "web/running_bley": "integration/web/test_health",
+    "web/monitored_daemon": "integration/web/test_health",
     "web/state_metrics": "integration/web/test_metrics",
     "web/tls": "integration/test_web_access",
     "daemon/worker": "integration/test_workers",

@@ -1,4 +1,4 @@
-"""What is counted for Prometheus while requests are answered; docs/metrics.md describes it. RunningBley by web/.
+"""What is counted for Prometheus while requests are answered; docs/metrics.md describes it. Shown by web/.
 
 A worker of several counts in files that its supervisor reads (workers_metrics.py). What stands at a moment, how many
 connections are open say, is not counted here but told when somebody looks (state_report.py).

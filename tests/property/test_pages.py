@@ -11,7 +11,7 @@ from bley.core.greylist import Record, Status
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
 from tests.fakes import ILL_LIST, NOON, WELL_LIST, FakeHistory
-from tests.unit.web.looking import Looking, Page, decision
+from tests.unit.web.dashboard_client import DashboardClient, Page, decision
 
 NASTY = st.sampled_from(
     [
@@ -45,10 +45,10 @@ def decisions(draw: st.DrawFn) -> StoredDecision:
     return decision(details=details, reason=reason, **{name: draw(WIRE) for name in names})
 
 
-def looking(stored: StoredDecision) -> Looking:
+def looking(stored: StoredDecision) -> DashboardClient:
     record = {Triplet(*stored.details["triplet"]): Record(Status.GREYLISTED, NOON, NOON)}
     ill = ListReport(**{**ILL_LIST, "what": stored.helo_name})
-    return Looking(FakeHistory([stored], record), [WELL_LIST, ill])
+    return DashboardClient(FakeHistory([stored], record), [WELL_LIST, ill])
 
 
 PATHS = ("/", "/search", "/search?q=%3Cb%3E%22%27&reason=helo", "/decision/1")

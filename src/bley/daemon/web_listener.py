@@ -18,11 +18,11 @@ from bley.daemon.transaction import Prepared
 from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
 from bley.settings.file import Configuration
-from bley.web.tls import Certificate, certificate_of
+from bley.web.tls import Certificate, configured_certificate
 
 if TYPE_CHECKING:
-    from bley.web.running_bley import RunningBley
-    from bley.web.server import Web
+    from bley.web.monitored_daemon import MonitoredDaemon
+    from bley.web.server import WebServer
 
 __all__ = ["WebPlace"]
 
@@ -35,13 +35,17 @@ class WebPlace:
     """The web of the bley that is `shown`, from `open` to `close`; `counted` is what it has counted."""
 
     def __init__(
-        self, shown: "RunningBley", configuration: Configuration, counted: Collector = REGISTRY, clock: Clock = utc_now
+        self,
+        shown: "MonitoredDaemon",
+        configuration: Configuration,
+        counted: Collector = REGISTRY,
+        clock: Clock = utc_now,
     ) -> None:
         self._shown, self._configuration, self._counted, self._clock = shown, configuration, counted, clock
         self._certificate: Certificate | None = None
         self._socket: socket.socket | None = None
         self._beginning: asyncio.Task[None] | None = None
-        self._web: Web | None = None
+        self._web: WebServer | None = None
         self.place = ""
         """Where it listens, as browsers write it; empty: nowhere."""
 
@@ -50,7 +54,7 @@ class WebPlace:
         settings = self._configuration.settings
         if settings.web_place is None:
             return
-        self._certificate = certificate_of(self._configuration)
+        self._certificate = configured_certificate(self._configuration)
         self._socket = _listening(*settings.web_place)
         asyncio.get_running_loop().add_reader(self._socket, self._begin, self._socket)
         self.place = f"{settings.web_scheme}://{_shown(self._socket)}"
@@ -65,7 +69,7 @@ class WebPlace:
     async def _answer(self, sock: socket.socket) -> None:
         try:
             module = await asyncio.to_thread(import_module, "bley.web.server")
-            self._web = module.Web(self._shown, self._counted, clock=self._clock)
+            self._web = module.WebServer(self._shown, self._counted, clock=self._clock)
             context = self._certificate.context if self._certificate else None
             await self._web.accept(sock, self._configuration, context)
         except Exception:  # noqa: BLE001 (mail goes on without it; logged)

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from bley.core.errors import StoreError
 from bley.store.history import History
 
-__all__ = ["BoundedHistory", "SharedAnswers"]
+__all__ = ["BoundedHistory", "SingleFlightCache"]
 
 _KEPT_SECONDS = 1.0
 """Many who look at the same cost as much as one."""
@@ -78,7 +78,7 @@ class BoundedHistory:
             await asyncio.wait(self._closing, timeout=_CLOSE_SECONDS)
 
 
-class SharedAnswers(Generic[_K, _V]):
+class SingleFlightCache(Generic[_K, _V]):
     """Answers by `ask` that are kept for a moment: a question that is asked meanwhile gets the same.
 
     One that nobody waits for any more is cancelled, and is not kept.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bley.core.history.periods import Period
 
-__all__ = ["HEIGHT", "Bar", "Chart", "Label", "Segment", "Slice", "Tick", "chart", "time_labels"]
+__all__ = ["HEIGHT", "Bar", "BarData", "Chart", "Label", "Segment", "Tick", "chart", "time_labels"]
 
 HEIGHT = 200
 """Pixels from the ground line to the top of the highest tick."""
@@ -63,7 +63,7 @@ class Chart(NamedTuple):
     labels: Sequence[Label]
 
 
-class Slice(NamedTuple):
+class BarData(NamedTuple):
     """What a bar stands for: the numbers of each series, from the ground up."""
 
     title: str
@@ -72,7 +72,7 @@ class Slice(NamedTuple):
 
 
 def chart(
-    series: Sequence[str], slices: Sequence[Slice], labels: Sequence[tuple[float, str]], major_every: int = 2
+    series: Sequence[str], slices: Sequence[BarData], labels: Sequence[tuple[float, str]], major_every: int = 2
 ) -> Chart:
     """Bars side by side. `labels`: words, and where they stand: 1.5 is in the middle of the second slice.
 

@@ -17,9 +17,9 @@ from bley.settings.database import Database
 from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, Unfinished, WaitingTriplets
 from bley.store.opening import open_history
-from bley.web.bounded_history import BoundedHistory, SharedAnswers
+from bley.web.bounded_history import BoundedHistory, SingleFlightCache
 from bley.web.decision_search import DecisionSearch
-from bley.web.running_bley import RunningBley
+from bley.web.monitored_daemon import MonitoredDaemon
 
 __all__ = ["PAGE", "DashboardData", "OverviewData", "SearchResult"]
 
@@ -75,14 +75,14 @@ class DashboardData:
 
     def __init__(
         self,
-        shown: RunningBley,
+        shown: MonitoredDaemon,
         clock: Clock = utc_now,
         open_store: Callable[[Database], History] = open_history,
     ) -> None:
         self.shown, self.clock = shown, clock
         self._open_store = open_store
         self._readers: dict[Purpose, BoundedHistory] = {}
-        self._overviews = SharedAnswers(self._look)
+        self._overviews = SingleFlightCache(self._look)
 
     def take(self, configuration: Configuration) -> None:
         """Look by these settings from now on. The place of the store stays as it was at first: it needs a restart."""

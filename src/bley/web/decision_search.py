@@ -9,9 +9,9 @@ from bley.core.history.periods import PERIODS, Period
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.policy import Reason
 from bley.core.triplet import TripletRules
-from bley.web.links import link
+from bley.web.urls import link
 
-__all__ = ["DecisionSearch", "asked_period", "read_decision_search"]
+__all__ = ["DecisionSearch", "read_decision_search", "read_period"]
 
 _OUTCOMES = ("pass", "greylist", "would-defer")
 _DEFAULT_PERIOD = "24h"
@@ -64,7 +64,7 @@ def read_decision_search(query: Mapping[str, str]) -> DecisionSearch:
     if asked.outcome and asked.outcome not in _OUTCOMES:
         raise ValueError(f"there is no outcome {asked.outcome!r}, but {', '.join(_OUTCOMES)}")
     if asked.range:
-        asked_period(query)
+        read_period(query)
     if asked.before and not _NUMBER.fullmatch(asked.before):
         raise ValueError(f"there is no decision {asked.before!r}")
     _instant("since", asked.since)
@@ -72,7 +72,7 @@ def read_decision_search(query: Mapping[str, str]) -> DecisionSearch:
     return asked
 
 
-def asked_period(query: Mapping[str, str]) -> Period:
+def read_period(query: Mapping[str, str]) -> Period:
     """The range that the address names. Raises ValueError, which says what is wrong."""
     name = query.get("range") or _DEFAULT_PERIOD
     if name not in PERIODS:

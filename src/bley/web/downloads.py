@@ -8,13 +8,13 @@ from aiohttp import web
 from bley.core.errors import StoreError
 from bley.store.history import Unfinished
 from bley.web.dashboard_data import DashboardData
-from bley.web.decision_search import asked_period, read_decision_search
+from bley.web.decision_search import read_decision_search, read_period
 from bley.web.exports import OVERVIEW, decision_fields, decisions_table, lists_table, waiting_table
-from bley.web.health_summary import condition
+from bley.web.health_summary import summarize_health
+from bley.web.monitored_daemon import state_or_503
+from bley.web.overview import overview, waiting_rows
 from bley.web.pages import decision_of, or_400
-from bley.web.running_bley import state_of
 from bley.web.tables import Table, as_csv, as_json
-from bley.web.views import overview, waiting_rows
 
 __all__ = ["Downloads"]
 
@@ -38,11 +38,11 @@ class Downloads:
         ]
 
     async def _give_lists(self, request: web.Request) -> web.Response:
-        report = await state_of(self._source.shown)
-        return _given(request, "lists", lists_table(condition(report, "", "").lists))
+        report = await state_or_503(self._source.shown)
+        return _given(request, "lists", lists_table(summarize_health(report, "", "").lists))
 
     async def _give_overview(self, request: web.Request) -> web.Response:
-        looked = await self._source.overview(or_400(asked_period, request))
+        looked = await self._source.overview(or_400(read_period, request))
         if isinstance(looked, StoreError):
             raise looked
         told = await asyncio.to_thread(overview, looked, self._source.configuration.settings.timing)

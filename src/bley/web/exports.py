@@ -6,8 +6,8 @@ from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.web.formatting import iso
 from bley.web.health_summary import ListSummary
+from bley.web.overview import SERIES, Overview, ReasonRow, WaitingRow
 from bley.web.tables import Cell, Table
-from bley.web.views import SERIES, Overview, ReasonRow, WaitingRow
 
 __all__ = ["OVERVIEW", "decision_fields", "decisions_table", "lists_table", "waiting_table"]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from bley.core.history.outcome import shown_seconds
 from bley.core.policy import Reason
 
-__all__ = ["REASON_WORDS", "ago", "duration", "instant", "iso", "milliseconds", "number", "opened", "share"]
+__all__ = ["REASON_WORDS", "ago", "capitalized", "duration", "instant", "iso", "milliseconds", "number", "share"]
 
 _THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -82,6 +82,6 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def opened(text: str) -> str:
+def capitalized(text: str) -> str:
     """As it begins a sentence."""
     return text[:1].upper() + text[1:]

@@ -6,14 +6,14 @@ They tell so little that whoever reaches them may ask, by any name: Kubernetes a
 from aiohttp import web
 
 from bley.status import StateReport
-from bley.web.running_bley import RunningBley, state_of
+from bley.web.monitored_daemon import MonitoredDaemon, state_or_503
 
 __all__ = ["PATHS", "routes"]
 
 PATHS = frozenset({"/healthz", "/readyz"})
 
 
-def routes(shown: RunningBley) -> list[web.RouteDef]:
+def routes(shown: MonitoredDaemon) -> list[web.RouteDef]:
     """The routes of both."""
 
     async def show_whether_alive(_: web.Request) -> web.Response:
@@ -22,7 +22,7 @@ def routes(shown: RunningBley) -> list[web.RouteDef]:
         return web.Response(text="ok\n")
 
     async def show_whether_ready(request: web.Request) -> web.Response:
-        troubles = _troubles(await state_of(shown))
+        troubles = _troubles(await state_or_503(shown))
         status = 503 if troubles else 200
         if _wants_json(request):
             return web.json_response({"ready": not troubles, "troubles": troubles}, status=status)

@@ -9,7 +9,7 @@ from bley.checks.lists.report import ListReport
 from bley.core.dnslists.health import ListState
 from bley.status import StateReport
 
-__all__ = ["ComponentHealth", "HealthSummary", "Level", "ListSummary", "condition"]
+__all__ = ["ComponentHealth", "HealthSummary", "Level", "ListSummary", "summarize_health"]
 
 
 class Level(StrEnum):
@@ -49,7 +49,7 @@ class HealthSummary(NamedTuple):
     lists: Sequence[ListSummary]
 
 
-def condition(report: StateReport | None, place: str, store_fault: str) -> HealthSummary:
+def summarize_health(report: StateReport | None, place: str, store_fault: str) -> HealthSummary:
     """How bley is. `report` is None where nobody answers; `store_fault` is what the store said, empty if it is well."""
     if report is None:
         advice = "bley says in its log what has ended its workers; it starts others by itself"

@@ -2,15 +2,15 @@
 
 from aiohttp import web
 
-from bley.web.running_bley import RunningBley, state_of
+from bley.web.monitored_daemon import MonitoredDaemon, state_or_503
 
 __all__ = ["routes"]
 
 
-def routes(shown: RunningBley) -> list[web.RouteDef]:
+def routes(shown: MonitoredDaemon) -> list[web.RouteDef]:
     """Its route."""
 
     async def show_lists(_: web.Request) -> web.Response:
-        return web.json_response((await state_of(shown)).lists)
+        return web.json_response((await state_or_503(shown)).lists)
 
     return [web.get("/lists", show_lists)]

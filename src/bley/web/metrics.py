@@ -5,14 +5,14 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from bley.web.monitored_daemon import MonitoredDaemon
 from bley.web.process_metrics import ProcessMetrics
-from bley.web.running_bley import RunningBley
 from bley.web.state_metrics import StateMetrics
 
 __all__ = ["routes"]
 
 
-def routes(shown: RunningBley, counted: Collector) -> list[web.RouteDef]:
+def routes(shown: MonitoredDaemon, counted: Collector) -> list[web.RouteDef]:
     """Its route. Where nobody can tell how bley does, the rest is shown."""
 
     async def show_metrics(_: web.Request) -> web.Response:

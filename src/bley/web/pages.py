@@ -16,11 +16,11 @@ from bley.core.quantity import quantity
 from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.dashboard_data import DashboardData, OverviewData
-from bley.web.decision_search import asked_period, read_decision_search
+from bley.web.decision_search import read_decision_search, read_period
 from bley.web.evidence import findings, sums
-from bley.web.health_summary import condition
+from bley.web.health_summary import summarize_health
+from bley.web.overview import overview, waiting_rows
 from bley.web.rendering import STATIC, render
-from bley.web.views import overview, waiting_rows
 
 __all__ = ["Pages", "decision_of", "errors_as_pages", "or_400"]
 
@@ -47,7 +47,7 @@ class Pages:
         ]
 
     async def _show_overview(self, request: web.Request) -> web.Response:
-        period = or_400(asked_period, request)
+        period = or_400(read_period, request)
         source = self._source
         settings = source.configuration.settings
         looked, report = await asyncio.gather(source.overview(period), source.shown.report_state())
@@ -56,7 +56,7 @@ class Pages:
             "overview.html",
             path="/",
             period=period,
-            condition=condition(report, source.place, fault),
+            condition=summarize_health(report, source.place, fault),
             fault=fault,
             timing=settings.timing,
             observes=settings.mode == "observe",

@@ -60,7 +60,7 @@ class PasswordGate:
         self._secret = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, float] = OrderedDict()
         self._trying: dict[bytes, asyncio.Task[bool]] = {}
-        self._turns = _Turns()
+        self._turns = _FairQueue()
         self._pauses: OrderedDict[asyncio.Task[None], None] = OrderedDict()
         self._wrong, self._told_at = 0, -_LOG_AGAIN_SECONDS
 
@@ -153,7 +153,7 @@ class PasswordGate:
             self._wrong, self._told_at = 0, self._seconds()
 
 
-class _Turns:
+class _FairQueue:
     """One attempt at a time, and one address after the other."""
 
     def __init__(self) -> None:

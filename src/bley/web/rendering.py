@@ -9,8 +9,8 @@ from bley import __version__
 from bley.core.history.periods import PERIODS
 from bley.web import formatting as words
 from bley.web.chart import HEIGHT
-from bley.web.links import link
-from bley.web.views import SERIES
+from bley.web.overview import SERIES
+from bley.web.urls import link
 
 if TYPE_CHECKING:  # 2 MB, which nobody needs who does not look
     from jinja2 import Environment
@@ -58,6 +58,6 @@ def _environment() -> "Environment":
         "instant": words.instant,
         "iso": words.iso,
         "ago": words.ago,
-        "opened": words.opened,
+        "capitalized": words.capitalized,
     }
     return environment

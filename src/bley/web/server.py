@@ -11,33 +11,33 @@ from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
 from bley.settings.file import Configuration
 from bley.web import health, lists, metrics
-from bley.web.access import Access
-from bley.web.connections import LIMITS, Accepting, Connections, is_own_fault
+from bley.web.access_control import AccessControl
+from bley.web.connection_limiter import LIMITS, AcceptLoop, ConnectionLimiter, is_not_bad_http
 from bley.web.dashboard_data import DashboardData
+from bley.web.disconnection import cancel_on_disconnect
 from bley.web.downloads import Downloads
+from bley.web.monitored_daemon import MonitoredDaemon
 from bley.web.pages import Pages, errors_as_pages
-from bley.web.readers import end_with_reader
-from bley.web.running_bley import RunningBley
 
-__all__ = ["Web"]
+__all__ = ["WebServer"]
 
 _STOP_SECONDS = 1.0
 """Twice so long a stop waits for answers."""
 
 _log = logging.getLogger(__name__)
-_log.addFilter(is_own_fault)
+_log.addFilter(is_not_bad_http)
 
 
-class Web:
+class WebServer:
     """Shows a running bley, what is counted of it, and what its store tells; read-only."""
 
-    def __init__(self, shown: RunningBley, counted: Collector = REGISTRY, clock: Clock = utc_now) -> None:
-        self._access, self._connections = Access(), Connections()
-        self._accepting: Accepting | None = None
+    def __init__(self, shown: MonitoredDaemon, counted: Collector = REGISTRY, clock: Clock = utc_now) -> None:
+        self._access, self._connections = AccessControl(), ConnectionLimiter()
+        self._accepting: AcceptLoop | None = None
         self._source = DashboardData(shown, clock)
-        application = web.Application(middlewares=[self._connections.keep_while_answered])
+        application = web.Application(middlewares=[self._connections.pause_idle_timer])
         self._access.guard(application)
-        application.middlewares.extend([errors_as_pages, end_with_reader])
+        application.middlewares.extend([errors_as_pages, cancel_on_disconnect])
         application.add_routes([*health.routes(shown), *lists.routes(shown), *metrics.routes(shown, counted)])
         application.add_routes([*Pages(self._source).routes(), *Downloads(self._source).routes()])
         self._runner = web.AppRunner(

@@ -7,7 +7,7 @@ from bley.core.errors import Fault, SettingsError
 from bley.operator_files import read_text
 from bley.settings.file import Configuration
 
-__all__ = ["Certificate", "certificate_of"]
+__all__ = ["Certificate", "configured_certificate"]
 
 
 class Certificate:
@@ -50,7 +50,7 @@ class Certificate:
         self._latest = latest
 
 
-def certificate_of(configuration: Configuration) -> Certificate | None:
+def configured_certificate(configuration: Configuration) -> Certificate | None:
     """The one that is configured; None: no TLS. Raises SettingsError."""
     settings = configuration.settings
     if not settings.web_tls_cert:

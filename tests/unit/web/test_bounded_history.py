@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bley.core.errors import StoreError
-from bley.web.bounded_history import BoundedHistory, SharedAnswers
+from bley.web.bounded_history import BoundedHistory, SingleFlightCache
 from tests.fakes import FakeHistory
 
 pytestmark = pytest.mark.leaps
@@ -129,12 +129,12 @@ async def _given_up(get: Callable[[str], Any], key: str) -> None:
 class TestSharedAnswers:
     async def test_readers_share_an_answer(self) -> None:
         asked = Asked()
-        answers = SharedAnswers(asked)
+        answers = SingleFlightCache(asked)
         assert tuple(await asyncio.gather(answers.get("a"), answers.get("a"), answers.get("b"))) == ("a1", "a1", "b2")
 
     async def test_what_nobody_waits_for_any_more_is_asked_anew(self) -> None:
         asked = Asked(hangs=True)
-        answers = SharedAnswers(asked)
+        answers = SingleFlightCache(asked)
         await asyncio.gather(_given_up(answers.get, "a"), _given_up(answers.get, "a"))
         assert asked.number == 1
         asked.hangs = False
@@ -142,7 +142,7 @@ class TestSharedAnswers:
 
     async def test_a_reader_that_goes_leaves_the_answer_to_the_others(self) -> None:
         asked = Asked(hangs=True)
-        answers = SharedAnswers(asked)
+        answers = SingleFlightCache(asked)
         stays = asyncio.create_task(answers.get("a"))
         await _given_up(answers.get, "a")
         assert not stays.done()

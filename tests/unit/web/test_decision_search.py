@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bley.core.triplet import TripletRules
-from bley.web.decision_search import asked_period, read_decision_search
+from bley.web.decision_search import read_decision_search, read_period
 from tests.fakes import NOON
 
 
@@ -89,5 +89,5 @@ def test_a_link_keeps_the_query_and_begins_with_the_newest() -> None:
 
 
 def test_the_range_is_a_day_if_none_is_named() -> None:
-    assert asked_period({}).name == asked_period({"range": ""}).name == "24h"
-    assert asked_period({"range": "365d"}).name == "365d"
+    assert read_period({}).name == read_period({"range": ""}).name == "24h"
+    assert read_period({"range": "365d"}).name == "365d"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bley.core.policy import Reason
-from bley.web.formatting import REASON_WORDS, ago, duration, instant, iso, milliseconds, number, opened, share
+from bley.web.formatting import REASON_WORDS, ago, capitalized, duration, instant, iso, milliseconds, number, share
 from tests.fakes import NOON
 
 
@@ -52,5 +52,5 @@ def test_instants_are_utc() -> None:
 
 
 def test_a_sentence_begins_with_a_capital_and_the_rest_stays() -> None:
-    assert opened("the HELO name") == "The HELO name"
-    assert opened("") == ""
+    assert capitalized("the HELO name") == "The HELO name"
+    assert capitalized("") == ""

@@ -4,7 +4,7 @@ import pytest
 
 from bley.checks.lists.report import ListReport
 from bley.status import StateReport
-from bley.web.health_summary import Level, condition
+from bley.web.health_summary import Level, summarize_health
 from tests.fakes import ILL_LIST, WELL_LIST, FakeBley
 
 
@@ -39,27 +39,27 @@ def lists(*reports: ListReport, is_silent: bool = False) -> StateReport:
     ],
 )
 def test_one_sentence_says_it(report: StateReport | None, fault: str, level: Level, sentence: str) -> None:
-    told = condition(report, "bley.db", fault)
+    told = summarize_health(report, "bley.db", fault)
     assert (told.level, told.sentence) == (level, sentence)
 
 
 def test_lists_that_are_being_tested_are_not_ill() -> None:
     untested = ListReport(**{**WELL_LIST, "state": "untested", "state_ipv6": "untested"})
-    assert condition(lists(untested), "", "").sentence == "bley answers, but its DNS lists are being tested."
+    assert summarize_health(lists(untested), "", "").sentence == "bley answers, but its DNS lists are being tested."
 
 
 def test_a_dead_list_is_worse_than_an_ill_one() -> None:
     dead = ListReport(**{**WELL_LIST, "state": "dead", "state_ipv6": "dead"})
-    assert condition(lists(ILL_LIST, dead), "", "").level is Level.BAD
+    assert summarize_health(lists(ILL_LIST, dead), "", "").level is Level.BAD
 
 
 def test_each_part_says_what_is_wrong_and_what_to_do() -> None:
-    store, resolver = condition(lists(is_silent=True), "bley.db", "disk I/O error").parts
+    store, resolver = summarize_health(lists(is_silent=True), "bley.db", "disk I/O error").parts
     assert "disk I/O error" in store.advice
     assert "on_store_error" in store.advice
     assert "resolver" in resolver.advice
 
 
 def test_a_list_shows_what_bley_lists_does() -> None:
-    (told,) = condition(lists(WELL_LIST), "", "").lists
+    (told,) = summarize_health(lists(WELL_LIST), "", "").lists
     assert (told.state, told.answers, told.listed) == ("well, IPv4 only", 10, 0.3)

@@ -9,7 +9,7 @@ from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.statistics import Count
 from tests.fakes import ILL_LIST, NOON, WELL_LIST, FakeHistory
-from tests.unit.web.looking import TRIPLET, Looking, decision
+from tests.unit.web.dashboard_client import TRIPLET, DashboardClient, decision
 
 SLOT = int(NOON.timestamp())
 COUNTS = {
@@ -24,8 +24,8 @@ COUNTS = {
 WAITING = {TRIPLET: Record(Status.GREYLISTED, NOON, NOON, 2)}
 
 
-def looking() -> Looking:
-    return Looking(
+def looking() -> DashboardClient:
+    return DashboardClient(
         FakeHistory([decision(str(number)) for number in range(60, 0, -1)], WAITING, COUNTS), [WELL_LIST, ILL_LIST]
     )
 
@@ -66,7 +66,7 @@ class TestOverview:
         assert "1\u202f700" in text
 
     async def test_an_empty_store_is_no_fault(self) -> None:
-        text = (await Looking(FakeHistory()).page("/")).text
+        text = (await DashboardClient(FakeHistory()).page("/")).text
         assert "Nobody: no triplet is waiting." in text
         assert "None yet." in text
         assert "Nothing in this time." in text
@@ -138,7 +138,7 @@ class TestDecision:
 
     async def test_one_that_was_exempt_says_by_what(self) -> None:
         exempt = decision(outcome="pass", reason="exempt-client", details={"entry": "/etc/bley/whitelist_clients:3: x"})
-        text = (await Looking(FakeHistory([exempt])).page("/decision/1")).text
+        text = (await DashboardClient(FakeHistory([exempt])).page("/decision/1")).text
         assert "/etc/bley/whitelist_clients:3: x" in text
         assert "The decision needed none." in text
         assert "No check was asked" in text

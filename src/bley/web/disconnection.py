@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-__all__ = ["end_with_reader"]
+__all__ = ["cancel_on_disconnect"]
 
 _LOOK_SECONDS = 0.25
 """How often the connection is looked at while a page is made. aiohttp could cancel its handlers itself, but would
@@ -13,7 +13,7 @@ cancel the check of a password as well, whose failures must be counted."""
 
 
 @web.middleware
-async def end_with_reader(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def cancel_on_disconnect(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Cancel the handler when the connection has ended."""
     answering = asyncio.ensure_future(handler(request))
     try:

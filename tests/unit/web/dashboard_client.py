@@ -46,7 +46,7 @@ def decision(number: str = "1", **changes: Any) -> StoredDecision:
     return stored._replace(**changes)
 
 
-class Looking:
+class DashboardClient:
     """A DashboardData, with what it shows."""
 
     def __init__(self, history: FakeHistory, lists: Sequence[ListReport] = ()) -> None:

@@ -8,7 +8,7 @@ from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.history import WaitingTriplets
 from bley.web.dashboard_data import OverviewData
-from bley.web.views import SERIES, Overview, overview, waiting_rows
+from bley.web.overview import SERIES, Overview, overview, waiting_rows
 from tests.fakes import NOON
 
 SLOT = int(NOON.timestamp())

@@ -11,8 +11,8 @@ from aiohttp import web
 from bley.core.mail import Address
 from bley.settings.file import Configuration, load
 from bley.settings.settings import Settings
-from bley.web import access
-from bley.web.access import HEADERS, OPEN_PATHS, Access
+from bley.web import access_control
+from bley.web.access_control import HEADERS, OPEN_PATHS, AccessControl
 from bley.web.password_gate import PasswordGate, TooManyAttemptsError
 from tests.unit.web.test_password_gate import basic, cheap_hash
 
@@ -33,7 +33,7 @@ class Site:
     port: int = 0
     peer: Address = LOOPBACK
     own: Address = LOOPBACK
-    access: Access = field(default_factory=lambda: Access(PasswordGate(pause_seconds=0)))
+    access: AccessControl = field(default_factory=lambda: AccessControl(PasswordGate(pause_seconds=0)))
 
     async def get(self, path: str = "/", method: str = "GET", **headers: str) -> aiohttp.ClientResponse:
         async with (
@@ -59,7 +59,7 @@ async def _show(request: web.Request) -> web.Response:
 @pytest.fixture
 async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     site = Site()
-    monkeypatch.setattr(access, "_ends", lambda _: access._Ends(site.peer, site.own))
+    monkeypatch.setattr(access_control, "_ends", lambda _: access_control._Addresses(site.peer, site.own))
     application = web.Application()
     site.access.guard(application)
     for path in ("/", "/style.css", "/broken", "/lists", "/metrics", *OPEN_PATHS):

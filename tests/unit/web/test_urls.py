@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from bley.web.links import link
+from bley.web.urls import link
 
 
 def test_what_is_empty_is_left_out() -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-__all__ = ["LIMITS", "Accepting", "Connections", "is_own_fault"]
+__all__ = ["LIMITS", "AcceptLoop", "ConnectionLimiter", "is_not_bad_http"]
 
 _MOST = 100
 _FIRST_REQUEST_SECONDS = 10.0
@@ -31,7 +31,7 @@ LIMITS: dict[str, Any] = {"max_line_size": 4096, "max_field_size": 8190, "keepal
 _log = logging.getLogger(__name__)
 
 
-class Connections:
+class ConnectionLimiter:
     """Bounds the connections of a web server."""
 
     def __init__(
@@ -46,13 +46,13 @@ class Connections:
         self._greeting: dict[web.RequestHandler, asyncio.Task[None]] = {}
         """Connections that are being set up."""
 
-    async def accept(self, runner: web.AppRunner, sock: socket.socket, context: ssl.SSLContext | None) -> "Accepting":
+    async def accept(self, runner: web.AppRunner, sock: socket.socket, context: ssl.SSLContext | None) -> "AcceptLoop":
         """Accept connections at a socket for it once it is set up, with TLS if there is a context."""
         assert runner.server
         sock.setblocking(False)
         task = asyncio.create_task(self._accept_all(runner.server, sock, context))
         task.add_done_callback(lambda _: sock.close())
-        return Accepting(sock, task)
+        return AcceptLoop(sock, task)
 
     async def _accept_all(self, server: web.Server, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         try:
@@ -91,7 +91,7 @@ class Connections:
             del self._greeting[protocol]
 
     @web.middleware
-    async def keep_while_answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def pause_idle_timer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a peer that has sent a request wait for its answer."""
         protocol = request.protocol
         if end := self._ends.pop(protocol, None):
@@ -119,7 +119,7 @@ class Connections:
         return bool(greeting or protocol.transport)
 
 
-class Accepting:
+class AcceptLoop:
     """A socket at which connections are accepted, until `close`."""
 
     def __init__(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
@@ -130,6 +130,6 @@ class Accepting:
         self._task.cancel()
 
 
-def is_own_fault(record: logging.LogRecord) -> bool:
+def is_not_bad_http(record: logging.LogRecord) -> bool:
     """A filter for aiohttp's log: bytes that are no HTTP are the peer's fault, and strangers must not fill our log."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -9,10 +9,10 @@ from bley.core.history.periods import Period, Slot, slots
 from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.core.mail import Triplet
 from bley.core.policy import JUDGED, Reason
-from bley.web.chart import Chart, Slice, chart, time_labels
+from bley.web.chart import BarData, Chart, chart, time_labels
 from bley.web.dashboard_data import OverviewData
 from bley.web.formatting import REASON_WORDS, duration, iso, number
-from bley.web.links import link
+from bley.web.urls import link
 
 __all__ = ["SERIES", "Delay", "Overview", "ReasonRow", "SlotRow", "WaitingRow", "overview", "waiting_rows"]
 
@@ -91,7 +91,7 @@ def overview(looked: OverviewData, timing: Timing) -> Overview:
         delays=delays,
         delays_chart=chart(
             ["waited"],
-            [Slice(f"{each.words}: {number(each.number)}", [each.number]) for each in delays],
+            [BarData(f"{each.words}: {number(each.number)}", [each.number]) for each in delays],
             [(at + 0.5, each.words.replace("up to ", "\N{LESS-THAN OR EQUAL TO} ")) for at, each in enumerate(delays)],
             major_every=3,
         ),
@@ -113,7 +113,7 @@ def _slot_row(slot: Slot, period: Period) -> SlotRow:
 def _slots_chart(rows: Sequence[SlotRow], period: Period) -> Chart:
     return chart(
         list(SERIES),
-        [Slice(_told(row, period), list(row.numbers.values()), row.link) for row in rows],
+        [BarData(_told(row, period), list(row.numbers.values()), row.link) for row in rows],
         time_labels(period, [row.start for row in rows]),
     )
 

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.http_exceptions import BadStatusLine
 
-from bley.web.connections import LIMITS, Connections, is_own_fault
+from bley.web.connection_limiter import LIMITS, ConnectionLimiter, is_not_bad_http
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SOON, LATER = 0.1, 60.0
@@ -29,8 +29,8 @@ class Site:
         self._opened: list[asyncio.StreamWriter] = []
         self._asking = 0
 
-    async def start(self, connections: Connections, context: ssl.SSLContext | None = None) -> None:
-        application = web.Application(middlewares=[connections.keep_while_answered])
+    async def start(self, connections: ConnectionLimiter, context: ssl.SSLContext | None = None) -> None:
+        application = web.Application(middlewares=[connections.pause_idle_timer])
         application.router.add_get("/", self._show)
         self.runner = web.AppRunner(application, access_log=None, logger=logging.getLogger("quiet"), **LIMITS)
         await self.runner.setup()
@@ -86,12 +86,12 @@ async def site() -> AsyncIterator[Site]:
 
 @pytest.mark.parametrize("text", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
 async def test_who_sends_no_whole_request_is_cut_off(site: Site, text: bytes) -> None:
-    await site.start(Connections(first_seconds=SOON, next_seconds=LATER))
+    await site.start(ConnectionLimiter(first_seconds=SOON, next_seconds=LATER))
     assert await has_ended(await site.connect(text))
 
 
 async def test_who_sends_no_second_request_is_cut_off(site: Site) -> None:
-    await site.start(Connections(first_seconds=LATER, next_seconds=SOON))
+    await site.start(ConnectionLimiter(first_seconds=LATER, next_seconds=SOON))
     stream = await site.connect(REQUEST + b"GET / HT")
     assert await is_answered(stream)
     await stream[0].readuntil(b"mail")
@@ -99,7 +99,7 @@ async def test_who_sends_no_second_request_is_cut_off(site: Site) -> None:
 
 
 async def test_who_asks_on_is_kept(site: Site) -> None:
-    await site.start(Connections(first_seconds=LATER, next_seconds=LATER))
+    await site.start(ConnectionLimiter(first_seconds=LATER, next_seconds=LATER))
     stream = await site.connect()
     for _ in range(3):
         stream[1].write(REQUEST)
@@ -115,7 +115,7 @@ async def test_who_waits_for_an_answer_is_kept() -> None:
 async def _is_kept(first_seconds: float) -> bool:
     """Whether the one that waits is answered after another's first request was overdue, and so its own."""
     site = Site()
-    await site.start(Connections(first_seconds=first_seconds, next_seconds=LATER))
+    await site.start(ConnectionLimiter(first_seconds=first_seconds, next_seconds=LATER))
     site.may_answer.clear()
     stream = await site.connect(REQUEST)
     assert await has_ended(await site.connect())
@@ -127,7 +127,7 @@ async def _is_kept(first_seconds: float) -> bool:
 
 async def test_the_longest_idle_connection_is_closed_for_a_new_one(site: Site) -> None:
     """Be it silent since it came, or since its last answer."""
-    await site.start(Connections(most=3, first_seconds=LATER, next_seconds=LATER))
+    await site.start(ConnectionLimiter(most=3, first_seconds=LATER, next_seconds=LATER))
     asked, silent, asking = await site.connect(REQUEST), await site.connect(b"GET"), await site.connect()
     assert await is_answered(asked)
     asking[1].write(REQUEST)
@@ -142,7 +142,7 @@ async def test_the_longest_idle_connection_is_closed_for_a_new_one(site: Site) -
 
 
 async def test_a_hundred_that_say_nothing_keep_nobody_out(site: Site) -> None:
-    await site.start(Connections())
+    await site.start(ConnectionLimiter())
     idle = [await site.connect(REQUEST if number % 2 else b"GET / HT") for number in range(150)]
     for _ in range(5):
         assert await is_answered(await site.connect(REQUEST))
@@ -150,7 +150,7 @@ async def test_a_hundred_that_say_nothing_keep_nobody_out(site: Site) -> None:
 
 
 async def test_one_that_waits_for_its_answer_is_not_closed_for_another(site: Site) -> None:
-    await site.start(Connections(most=2, first_seconds=LATER, next_seconds=LATER))
+    await site.start(ConnectionLimiter(most=2, first_seconds=LATER, next_seconds=LATER))
     site.may_answer.clear()
     waiting = [await site.connect(REQUEST), await site.connect(REQUEST)]
     await site.are_asking(2)
@@ -161,7 +161,7 @@ async def test_one_that_waits_for_its_answer_is_not_closed_for_another(site: Sit
 
 
 async def test_those_that_begin_no_tls_keep_nobody_out(site: Site, tmp_path: Path) -> None:
-    await site.start(Connections(most=4), make_context(tmp_path))
+    await site.start(ConnectionLimiter(most=4), make_context(tmp_path))
     idle = [await site.connect(b"\x16\x03\x01") for _ in range(20)]
     trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     trusting.check_hostname = False
@@ -199,7 +199,7 @@ def make_context(folder: Path) -> ssl.SSLContext:
     "text", [b"GET /" + 5000 * b"a", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + 10000 * b"a", b"\x16\x03\x01\x00"]
 )
 async def test_what_is_too_long_or_no_http_is_refused(site: Site, text: bytes) -> None:
-    await site.start(Connections())
+    await site.start(ConnectionLimiter())
     stream = await site.connect(text + b"\r\n\r\n")
     async with asyncio.timeout(30):
         assert (await stream[0].read(12)) == b"HTTP/1.0 400"
@@ -212,6 +212,6 @@ def test_a_stranger_s_bytes_are_no_fault_of_ours() -> None:
         except type(error):
             return logging.LogRecord("bley", logging.ERROR, "", 0, "Error handling request", (), sys.exc_info())
 
-    assert not is_own_fault(record(BadStatusLine("GET")))
-    assert is_own_fault(record(ValueError()))
-    assert is_own_fault(logging.LogRecord("bley", logging.ERROR, "", 0, "other", (), None))
+    assert not is_not_bad_http(record(BadStatusLine("GET")))
+    assert is_not_bad_http(record(ValueError()))
+    assert is_not_bad_http(logging.LogRecord("bley", logging.ERROR, "", 0, "other", (), None))

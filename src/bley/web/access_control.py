@@ -19,7 +19,7 @@ from bley.core.mail import Address, parse_address
 from bley.settings.file import Configuration
 from bley.web.password_gate import PasswordGate, TooManyAttemptsError
 
-__all__ = ["HEADERS", "OPEN_PATHS", "Access"]
+__all__ = ["HEADERS", "OPEN_PATHS", "AccessControl"]
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 HEADERS = {
@@ -42,7 +42,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="bley", charset="UTF-8"'}
 
 
 @dataclass(frozen=True, slots=True)
-class _Ends:
+class _Addresses:
     """Of a connection."""
 
     peer: Address
@@ -53,7 +53,7 @@ class _Ends:
         return self.peer.is_loopback or self.peer == self.own
 
 
-class Access:
+class AccessControl:
     """Who may see it. As it is made, it is for this machine."""
 
     def __init__(self, gate: PasswordGate | None = None) -> None:
@@ -88,7 +88,7 @@ class Access:
             await self._check_password(request.headers.get(hdrs.AUTHORIZATION, ""), client)
         return await handler(request)
 
-    def _check_peer(self, ends: _Ends, path: str) -> None:
+    def _check_peer(self, ends: _Addresses, path: str) -> None:
         if self._proxies:
             if not self._is_proxy(ends.peer) and not (ends.is_one_machine and path in _FIGURES):
                 raise web.HTTPForbidden(text="ask through the reverse proxy\n")
@@ -96,11 +96,11 @@ class Access:
             # The settings forbid it; but a reload may have taken the password away from a place that needs a restart.
             raise web.HTTPForbidden(text="ask on the machine of bley\n")
 
-    def _check_host(self, hosts: list[str], ends: _Ends) -> None:
+    def _check_host(self, hosts: list[str], ends: _Addresses) -> None:
         if len(hosts) != 1 or not self._is_own_name(hosts[0], ends):
             raise web.HTTPForbidden(text="ask by the address of web_listen, as localhost, or by a name of web_hosts\n")
 
-    def _is_own_name(self, host_and_port: str, ends: _Ends) -> bool:
+    def _is_own_name(self, host_and_port: str, ends: _Addresses) -> bool:
         match = _HOST.fullmatch(host_and_port)
         if not match or int(match[2] or 0) > _LAST_PORT:
             return False
@@ -141,12 +141,12 @@ def _forwarded_address(text: str) -> Address | None:
     return parse_address(match[1].strip("[]") if match else text)
 
 
-def _ends(request: web.Request) -> _Ends:
+def _ends(request: web.Request) -> _Addresses:
     names = [request.transport.get_extra_info(name) if request.transport else None for name in ("peername", "sockname")]
     addresses = [parse_address(name[0]) if name else None for name in names]
     match addresses:
         case [peer, own] if peer and own:
-            return _Ends(peer, own)
+            return _Addresses(peer, own)
     raise web.HTTPForbidden(text="who asks has gone\n")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bley.settings.file import load
 from bley.settings.settings import Settings
-from bley.web.access import Access
+from bley.web.access_control import AccessControl
 from tests.unit.web.test_password_gate import cheap_hash
 
 
@@ -31,6 +31,6 @@ from tests.unit.web.test_password_gate import cheap_hash
 def test_the_last_address_that_is_no_proxy_of_ours(peer: str, forwarded: list[str], client: str) -> None:
     """By which wrong passwords are counted."""
     settings = Settings.model_validate({"web_password_file": "web", "web_proxy": "192.0.2.9, 192.0.2.10"})
-    guard = Access()
+    guard = AccessControl()
     guard.take(replace(load(), settings=settings, web_password=cheap_hash("secret")))
     assert guard._client(ip_address(peer), forwarded) == ip_address(client)

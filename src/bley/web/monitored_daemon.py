@@ -7,10 +7,10 @@ from aiohttp import web
 
 from bley.status import StateReport
 
-__all__ = ["RunningBley", "state_of"]
+__all__ = ["MonitoredDaemon", "state_or_503"]
 
 
-class RunningBley(Protocol):
+class MonitoredDaemon(Protocol):
     """A running bley."""
 
     async def is_alive(self) -> bool:
@@ -23,7 +23,7 @@ class RunningBley(Protocol):
         """Its processes: `main`, and the workers by their numbers."""
 
 
-async def state_of(shown: RunningBley) -> StateReport:
+async def state_or_503(shown: MonitoredDaemon) -> StateReport:
     """How it does. Raises HTTPServiceUnavailable where nobody can tell."""
     report = await shown.report_state()
     if report is None:
