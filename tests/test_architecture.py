@@ -1,41 +1,44 @@
-"""Imports point down: the house has storeys, and nobody reaches for what is above."""
+"""Imports point down: a module imports from lower layers and from its own folder. ARCHITECTURE.md lists the layers."""
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent / "src" / "bley"
+PROJECT = Path(__file__).parent.parent
+SOURCE = PROJECT / "src" / "bley"
+ARCHITECTURE = PROJECT.joinpath("ARCHITECTURE.md").read_text()
 
-STOREYS = [
-    ["__main__"],
-    ["cli"],
-    ["commands"],
-    ["daemon"],
-    ["server", "web"],
-    ["predecessors", "service", "status"],
-    ["checks", "dns", "log", "store"],
-    ["metrics", "ports", "settings"],
-    ["coalescer", "core", "durable_files", "operator_files"],
-    ["__init__"],
-]
-"""From the roof down; a module may import from the storeys below its own, and within its own folder."""
+
+def _layers(heading: str) -> list[list[str]]:
+    """Read the second column of the table with this heading, from the top layer down."""
+    table = ARCHITECTURE.split(f"| {heading} | ")[1].split("\n\n")[0]
+    return [re.findall(r"`(\w+)`", row.split("|")[2]) for row in table.splitlines()[2:]]
+
+
+LAYERS = _layers("layer")
+CORE_LAYERS = _layers("layer of core")
 
 PURE = {"asyncio", "logging", "os", "socket", "time", "random", "threading", "subprocess"}
-"""What core must not import: it has no socket, clock, await or logging."""
+"""The modules that core must not import: it has no socket, clock, await or logging."""
 
 MODULES = sorted(path.relative_to(SOURCE).with_suffix("").parts for path in SOURCE.rglob("*.py"))
 
 IMPORTED = [".".join(("bley", *module)).removesuffix(".__init__") for module in MODULES if module[0][0] != "_"]
 
 
-def storey(room: str) -> int:
-    return next(number for number, rooms in enumerate(STOREYS) if room in rooms)
+def _layer(layers: list[list[str]], name: str) -> int:
+    return next(number for number, names in enumerate(layers) if name in names)
+
+
+def _points_down(layers: list[list[str]], own: str, other: str) -> bool:
+    return own == other or _layer(layers, other) > _layer(layers, own)
 
 
 def imported(module: tuple[str, ...]) -> set[tuple[str, ...]]:
-    """Every module that `module` imports, as its dotted parts."""
+    """Return every module that `module` imports, as its dotted parts."""
     names = set()
     for node in ast.walk(ast.parse(SOURCE.joinpath(*module).with_suffix(".py").read_text())):
         if isinstance(node, ast.Import):
@@ -48,9 +51,13 @@ def imported(module: tuple[str, ...]) -> set[tuple[str, ...]]:
     return names
 
 
-def test_every_room_has_a_storey() -> None:
-    rooms = {module[0] for module in MODULES}
-    assert rooms == {room for rooms_of_storey in STOREYS for room in rooms_of_storey}
+def test_every_folder_has_one_layer() -> None:
+    assert sorted(name for names in LAYERS for name in names) == sorted({module[0] for module in MODULES})
+
+
+def test_every_module_of_core_has_one_layer() -> None:
+    names = {module[1] for module in MODULES if module[0] == "core"} - {"__init__"}
+    assert sorted(name for names_of_layer in CORE_LAYERS for name in names_of_layer) == sorted(names)
 
 
 @pytest.mark.parametrize("module", MODULES, ids="/".join)
@@ -58,8 +65,9 @@ def test_imports_point_down(module: tuple[str, ...]) -> None:
     for name in imported(module):
         if name[0] != "bley" or len(name) == 1:
             continue
-        room = name[1]
-        assert room == module[0] or storey(room) > storey(module[0]), f"{'/'.join(module)} imports {'.'.join(name)}"
+        assert _points_down(LAYERS, module[0], name[1]), f"{'/'.join(module)} imports {'.'.join(name)}"
+        if module[0] == name[1] == "core":
+            assert _points_down(CORE_LAYERS, module[1], name[2]), f"{'/'.join(module)} imports {'.'.join(name)}"
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module[0] == "core"], ids="/".join)
@@ -69,13 +77,13 @@ def test_core_is_pure(module: tuple[str, ...]) -> None:
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
 
 
-def test_no_room_is_a_junk_room() -> None:
+def test_no_module_has_a_vague_name() -> None:
     assert not {part for module in MODULES for part in module} & {"utils", "helpers", "manager", "base", "misc"}
 
 
 @pytest.mark.parametrize("name", IMPORTED)
 def test_module_has_what_it_exports(name: str) -> None:
-    """Each name of `__all__` exists, stands there once, and is public."""
+    """Each name of `__all__` exists, is listed once, and is public."""
     module = importlib.import_module(name)
     exported = getattr(module, "__all__", [])
     assert [name for name in exported if not hasattr(module, name)] == []
@@ -85,6 +93,6 @@ def test_module_has_what_it_exports(name: str) -> None:
 
 @pytest.mark.parametrize("name", IMPORTED)
 def test_module_exports_something(name: str) -> None:
-    """Only packages, which are but folders, have no `__all__`."""
+    """Only packages have no `__all__`."""
     module = importlib.import_module(name)
     assert hasattr(module, "__all__") or hasattr(module, "__path__")

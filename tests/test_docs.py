@@ -146,12 +146,20 @@ def test_the_postfix_lines_of_the_readme_are_those_of_the_tests() -> None:
 
 
 def test_links_and_files_named_in_the_documents_exist() -> None:
-    documents = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")]
+    documents = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")]
     for document in documents:
-        for name in re.findall(r"`((?:docs|contrib|bench|tests|src)/[\w./-]+\.\w+)`", document.read_text()):
+        text = document.read_text()
+        for name in re.findall(r"`((?:docs|contrib|bench|tests|src)/[\w./-]+\.\w+)`", text):
             assert PROJECT.joinpath(name).exists(), f"{document.name} names {name}"
-        for name in re.findall(r"!\[[^]]*\]\(([\w./-]+)\)", document.read_text()):
-            assert document.parent.joinpath(name).exists(), f"{document.name} shows {name}"
+        for name in re.findall(r"\[[^]]*\]\(([\w./-]+)\)", text):
+            assert document.parent.joinpath(name).exists(), f"{document.name} links to {name}"
+
+
+def test_modules_named_for_developers_exist() -> None:
+    for document in [PROJECT / "ARCHITECTURE.md", *PROJECT.glob("docs/design/*.md")]:
+        for name in re.findall(r"`([a-z_]+(?:/[\w-]+)*\.(?:py|toml))`", document.read_text()):
+            found = [folder for folder in (PROJECT, PROJECT / "src/bley") if folder.joinpath(name).exists()]
+            assert found, f"{document.name} names {name}"
 
 
 def test_the_version_is_told_the_same_everywhere() -> None:
