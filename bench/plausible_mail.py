@@ -20,7 +20,7 @@ from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Ti
 from bley.core.history.statistics import counted
 from bley.core.mail import Request, Triplet, parse_address
 from bley.core.policy import Reason, Thresholds, judge
-from bley.store.engine import Engine, spread
+from bley.store.engine import Engine, counts_per_span
 
 __all__ = ["DNSBL", "fill", "strangers"]
 
@@ -111,7 +111,7 @@ async def fill(engine: Engine, now: datetime, length: timedelta, number: int) ->
     for each in kept:
         for kind, name in counted(each.decision, each.outcome):
             counts[int(each.at.timestamp()) // 60, kind, name] += 1
-    numbers = list(spread(counts).items())
+    numbers = list(counts_per_span(counts).items())
     for begin in range(0, len(numbers), _BATCH):
         await engine.keep([], dict(numbers[begin : begin + _BATCH]))
 

@@ -15,7 +15,7 @@ from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.wire import RequestParser, encode_request
 from bley.ports import ResourceRecord, RrType
 from bley.status import StateReport
-from bley.store.history import Unfinished, WaitingTriplets
+from bley.store.history import PartialResult, WaitingTriplets
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -147,7 +147,7 @@ class FakeHistory:
         self._fail_if_wanted()
         numbers = [decision.number for decision in self._decisions]
         found = list(filter(query.fits, self._decisions[numbers.index(before) + 1 if before else 0 :]))[:limit]
-        return Unfinished(found, self.unfinished) if self.unfinished else found
+        return PartialResult(found, self.unfinished) if self.unfinished else found
 
     async def decision(self, number: str) -> StoredDecision | None:
         self._fail_if_wanted()
@@ -163,7 +163,7 @@ class FakeHistory:
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         self._fail_if_wanted()
         found = [item for item in self._records.items() if search.fits_triplet(item[0])][:limit]
-        return Unfinished(found) if self.unfinished else found
+        return PartialResult(found) if self.unfinished else found
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
         self._fail_if_wanted()

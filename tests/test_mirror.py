@@ -38,7 +38,7 @@ TESTED_IN = {
     "store/sql_marks": "integration/test_engine_contract",
     "store/sql_schema": "integration/test_engine_contract",
     "store/sql_statements": "integration/test_engine_contract",
-    "store/turns": "unit/store/test_batched",
+    "store/exclusive": "unit/store/test_batched",
     "commands/record_work": "integration/test_import",
     "daemon/supervisor": "integration/test_workers",
     "web/downloads": "unit/web/test_pages",

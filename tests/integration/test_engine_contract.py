@@ -23,7 +23,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.triplet import ANY, TripletRules
 from bley.core.wire import RequestParser
-from bley.store.engine import Engine, Mark, Marks, Purged, RemoteChanges, spread
+from bley.store.engine import Engine, Mark, Marks, Purged, RemoteChanges, counts_per_span
 from bley.store.opening import open_engine
 from bley.store.redis import RedisEngine, _key, counts_key
 from bley.store.redis_history import RedisHistory
@@ -140,7 +140,7 @@ class TestDecisions:
             (hour // 60 + 1, "pass", "clean"): 3,
             (hour // 60, "pass", "known"): 1,
         }
-        await asyncio.gather(*(engine.keep([], spread(minutes)) for _ in range(3)))
+        await asyncio.gather(*(engine.keep([], counts_per_span(minutes)) for _ in range(3)))
         assert await _counts(engine) == {
             Count(60, hour, "pass", "clean"): 6,
             Count(60, hour + 60, "pass", "clean"): 9,
@@ -163,7 +163,7 @@ class TestMarks:
 
     async def test_decisions_and_numbers_are_kept_once(self, engine: Engine) -> None:
         marks, minute = Marks(), int(_NOW.timestamp()) // 60
-        numbers = spread({(minute, "pass", "clean"): 2, (minute - 100_000, "pass", "clean"): 1})
+        numbers = counts_per_span({(minute, "pass", "clean"): 2, (minute - 100_000, "pass", "clean"): 1})
         for mark in (marks.next(), marks.next(), Marks().next()):
             for _ in range(2):
                 await engine.keep([_decision(), _decision()], numbers, mark)
@@ -180,7 +180,7 @@ class TestMarks:
                 mark, other = marks.next(), other_marks.next()
                 for _ in range(2):
                     await engine.transact([early], [], [mark])
-                    await engine.keep([_decision()], spread({(minute, "pass", "clean"): number}), other)
+                    await engine.keep([_decision()], counts_per_span({(minute, "pass", "clean"): number}), other)
 
         await asyncio.gather(*(write(number) for number in range(4)))
         assert (await engine.transact([], [_JANE]))[_JANE].attempts == 20
@@ -206,7 +206,7 @@ class TestRefusals:
     async def test_all_else_is_done_once(self, engine: Engine, sender: str) -> None:
         """With NUL too, which PostgreSQL alone refuses."""
         marks, minute = Marks(), int(_NOW.timestamp()) // 60
-        bad, numbers = _JANE._replace(sender=sender), spread({(minute, "pass", "clean"): 1})
+        bad, numbers = _JANE._replace(sender=sender), counts_per_span({(minute, "pass", "clean"): 1})
         sightings = [Sighting(each, Status.GREYLISTED, _NOW, _LIFETIMES, 1) for each in (bad, _JANE)]
         numbered, mark = [marks.next(), marks.next()], Marks().next()
         errors: list[RefusedError] = []
@@ -233,7 +233,7 @@ class TestRefusals:
         """A value of another type; fields that are no numbers."""
         text, broken = _JANE._replace(recipient="text"), _JANE._replace(recipient="broken")
         minute = int(_NOW.timestamp()) // 60
-        numbers = spread({(minute, "pass", "clean"): 1, (minute, "pass", "known"): 1})
+        numbers = counts_per_span({(minute, "pass", "clean"): 1, (minute, "pass", "known"): 1})
         hour, start = counts_key(3600, minute * 60 // 3600 * 3600), minute * 60
         await engine._client.set(_key(text), "x")
         await engine._client.hset(_key(broken), mapping={"status": "0", "first_seen": "never", "attempts": "many"})
@@ -262,7 +262,7 @@ class TestRefusals:
         """By the dashboard, `bley export` and others."""
         text, minute = _JANE._replace(recipient="text"), int(_NOW.timestamp()) // 60
         start = minute * 60
-        await engine.keep([_decision()], spread({(minute, "pass", "known"): 1}))
+        await engine.keep([_decision()], counts_per_span({(minute, "pass", "known"): 1}))
         await engine.unite([(_JANE, _record())], _NOW, _LIFETIMES)
         for key in (_key(text), "bley:t:one part", b"bley:t:\xff\na\nb", counts_key(60, start - 86400)):
             await engine._client.set(key, "x")
@@ -338,7 +338,7 @@ class TestPurging:
     async def test_decisions_and_counts_go_by_their_age(self, engine: Engine) -> None:
         await engine.keep([_decision(_NOW - age * _DAY) for age in (31, 30, 29)], {})
         minute = int(_NOW.timestamp()) // 60
-        await engine.keep([], spread({(minute - age * 1440, "pass", "clean"): 1 for age in (401, 9, 7)}))
+        await engine.keep([], counts_per_span({(minute - age * 1440, "pass", "clean"): 1 for age in (401, 9, 7)}))
         assert await engine.purge(_NOW, _LIFETIMES, 100) == Purged(0, 1, 3)
         assert [kept["at"] for kept in await _decisions(engine)] == [
             microseconds(_NOW - age * _DAY) for age in (30, 29)

@@ -18,7 +18,7 @@ from bley.core.history.statistics import counted
 from bley.core.mail import Request
 from bley.core.policy import Reason
 from bley.settings.database import parse_database
-from bley.store.engine import spread
+from bley.store.engine import counts_per_span
 from bley.store.opening import open_engine
 from tests.free_ports import free_port
 from tests.integration.running_bley import WAIT_SECONDS, Bley
@@ -49,7 +49,7 @@ async def keep(url: str, number: int, length: timedelta) -> None:
             kept.append(KeptDecision(at, outcome, decision, REQUEST.sender, REQUEST.recipient))
             minutes.update((int(at.timestamp()) // 60, *each) for each in counted(decision, outcome))
         await engine.keep(kept, {})
-    await engine.keep([], spread(minutes))
+    await engine.keep([], counts_per_span(minutes))
     await engine.close()
 
 

@@ -14,7 +14,7 @@ from bley.cli import main
 from bley.commands.graph.command import graph
 from bley.core.history.statistics import FOUND
 from bley.settings.database import parse_database
-from bley.store.engine import spread
+from bley.store.engine import counts_per_span
 from bley.store.opening import open_engine
 from tests.fakes import NOON
 
@@ -53,7 +53,7 @@ def fill(folder: Path, minutes: Mapping[tuple[int, str, str], int]) -> None:
     async def work() -> None:
         engine = open_engine(parse_database(f"sqlite:///{folder}/bley.db"))
         await engine.prepare()
-        await engine.keep([], spread(minutes))
+        await engine.keep([], counts_per_span(minutes))
         await engine.close()
 
     asyncio.run(work())

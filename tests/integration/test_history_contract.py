@@ -18,7 +18,7 @@ from bley.core.history.statistics import Count, counted, figures
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.triplet import TripletRules
-from bley.store.engine import spread
+from bley.store.engine import counts_per_span
 from bley.store.history import History
 from bley.store.opening import open_history
 from tests.integration.stores import ENGINES, OpenStore, OpenStores, Places
@@ -54,7 +54,7 @@ def _spread(kept: Sequence[KeptDecision]) -> dict[Count, int]:
     minutes = [
         (int(each.at.timestamp()) // 60, *pair) for each in kept for pair in counted(each.decision, each.outcome)
     ]
-    return spread({minute: minutes.count(minute) for minute in minutes})
+    return counts_per_span({minute: minutes.count(minute) for minute in minutes})
 
 
 async def _recipients(history: History, query: DecisionQuery, limit: int = 100, before: str = "") -> list[str]:

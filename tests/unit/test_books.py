@@ -16,7 +16,7 @@ from bley.core.policy import Reason
 from bley.core.triplet import TripletRules
 from bley.ports import utc_now
 from bley.settings.database import Database, parse_database
-from bley.store.engine import spread
+from bley.store.engine import counts_per_span
 from bley.store.opening import open_engine
 
 PASSED = Request("RCPT", "", "192.0.2.1", "mx.example.com", "mx.example.com", "a@example.com", "b@d", "soak.1")
@@ -46,7 +46,7 @@ async def fill(database: Database, *, has_record: bool) -> None:
     kept = [KeptDecision(now, each.outcome(observes=False), each, "", "") for each in decisions]
     minute = int(now.timestamp()) // 60
     counts: dict[tuple[int, str, str], int] = {(minute, each.outcome, each.decision.reason.value): 1 for each in kept}
-    await engine.keep(kept, spread(counts))
+    await engine.keep(kept, counts_per_span(counts))
     if has_record:
         await engine.transact([Sighting(triplet(DEFERRED), Status.GREYLISTED, now, Lifetimes())], [])
     await engine.close()

@@ -10,7 +10,14 @@ from bley.commands.documents import instant_document, record_document
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
 from bley.core.evidence import Check, Evidence
-from bley.core.history.steps import Step, finding_steps, shown_record, shown_request, shown_triplet, shown_verdict
+from bley.core.history.steps import (
+    Step,
+    describe_record,
+    describe_request,
+    describe_triplet,
+    describe_verdict,
+    finding_steps,
+)
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Reason, rfc_sum
 from bley.ports import Clock, Store
@@ -39,7 +46,7 @@ class Explanation:
     @property
     def steps(self) -> list[Step]:
         """For people."""
-        steps = [("request", shown_request(self.request))]
+        steps = [("request", describe_request(self.request))]
         decision = self.decision
         if decision is None:
             verdict = f"{self.configuration.settings.on_store_error}, by on_store_error"
@@ -135,9 +142,9 @@ def _look_into(configuration: Configuration) -> Store:
 def _triplet(decision: Decision, place: Database) -> list[Step]:
     if decision.triplet is None:
         return []
-    steps = [("triplet", shown_triplet(decision.triplet))]
+    steps = [("triplet", describe_triplet(decision.triplet))]
     if decision.standing is not None:
-        steps.append(("store", f"{place}: {shown_record(decision.record)}"))
+        steps.append(("store", f"{place}: {describe_record(decision.record)}"))
         steps.append(("standing", decision.standing.value))
     return steps
 
@@ -152,7 +159,7 @@ def _sum(evidence: Evidence) -> str:
 
 
 def _verdict(decision: Decision) -> str:
-    return shown_verdict(
+    return describe_verdict(
         decision.reason.value,
         defers=decision.defers,
         entry=decision.exempted_by,

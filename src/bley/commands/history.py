@@ -17,7 +17,7 @@ from bley.commands.why import WhyReport
 from bley.commands.why import why as find_out
 from bley.core.errors import StoreError
 from bley.core.history.periods import Period
-from bley.core.history.steps import shown_triplet
+from bley.core.history.steps import describe_triplet
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.file import Configuration
@@ -79,8 +79,8 @@ def _print_account(account: WhyReport) -> None:
     if not account.is_whole:
         click.echo(account.unfinished)
     for triplet, record in account.records:
-        click.echo(f"{'record':<12}{printable(shown_triplet(triplet))}")
-        click.echo(f"{'':<12}{account.shown_record(record)}")
+        click.echo(f"{'record':<12}{printable(describe_triplet(triplet))}")
+        click.echo(f"{'':<12}{account.describe_record(record)}")
 
 
 def _period(_context: click.Context, _parameter: click.Parameter, value: str) -> Period:

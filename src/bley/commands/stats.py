@@ -10,10 +10,10 @@ from typing import Any
 from bley.checks.lists.report import ListReport
 from bley.commands.documents import instant_document
 from bley.commands.web_client import WebError, ask_lists
-from bley.core.history.outcome import shown_seconds
+from bley.core.history.outcome import format_duration
 from bley.core.history.periods import Period
 from bley.core.history.statistics import Figures, figures
-from bley.core.history.steps import shown_instant
+from bley.core.history.steps import format_instant
 from bley.settings.file import Configuration
 from bley.store.engine import SPANS
 from bley.store.history import History
@@ -60,11 +60,11 @@ class Statistics:
     @property
     def heading(self) -> str:
         """The time that the figures are about."""
-        text = f"from {shown_instant(self.since)} to {shown_instant(self.until)}"
+        text = f"from {format_instant(self.since)} to {format_instant(self.until)}"
         if self.counted_since is None:
             return f"{text}: nothing was counted"
         if self.counted_since > self.since:
-            return f"{text}; the first count is of {shown_instant(self.counted_since)}"
+            return f"{text}; the first count is of {format_instant(self.counted_since)}"
         return text
 
     @property
@@ -83,7 +83,7 @@ class Statistics:
             ("not (yet) come back", str(found.not_come_back), not_come_back),
             ("early retries", str(found.early_retries), ""),
             ("median delay", delay, ""),
-            ("waiting now", str(self.waiting), f"seen within {shown_seconds(self.waiting_within)}"),
+            ("waiting now", str(self.waiting), f"seen within {format_duration(self.waiting_within)}"),
         ]
 
     @property
@@ -146,7 +146,7 @@ def _lists(configuration: Configuration) -> Sequence[ListReport] | str:
 
 def shown_delay(name: str) -> str:
     """The name of a count of delays, in words."""
-    return f"at most {shown_seconds(timedelta(seconds=int(name)))}" if name.isdecimal() else "longer than a day"
+    return f"at most {format_duration(timedelta(seconds=int(name)))}" if name.isdecimal() else "longer than a day"
 
 
 def _part(number: int, of: int) -> float | None:

@@ -14,7 +14,7 @@ from bley.checks.lists.descriptions import shown_state
 from bley.checks.lists.report import ListReport
 from bley.core.history.search import StoredDecision
 from bley.core.history.statistics import Figures
-from bley.core.history.steps import shown_instant
+from bley.core.history.steps import format_instant
 from bley.log.decision_line import printable
 
 __all__ = ["COUNTED_MINUTES", "RateOf", "TopFrame", "draw"]
@@ -58,7 +58,7 @@ def draw(picture: TopFrame) -> RenderableType:
 
 
 def _heading(picture: TopFrame) -> Text:
-    text = Text(f"bley top  {shown_instant(picture.at)}\n", style="bold")
+    text = Text(f"bley top  {format_instant(picture.at)}\n", style="bold")
     if picture.web_error:
         text.append(f"bley    {printable(picture.web_error)}\n", "bold red")
     else:

@@ -12,26 +12,26 @@ from bley.core.history.advice import Advice, advice
 from bley.core.history.outcome import (
     DeferralOutcome,
     deferral_outcome,
-    places,
-    places_of_any,
-    record_of,
-    shown_seconds,
+    format_duration,
+    possible_triplets,
+    united_record,
     waited_query,
+    wildcard_triplets,
 )
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.steps import (
     Step,
+    describe_record,
+    describe_request,
+    describe_triplet,
+    describe_verdict,
     finding_steps,
-    shown_instant,
-    shown_record,
-    shown_request,
-    shown_triplet,
-    shown_verdict,
+    format_instant,
 )
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
 from bley.settings.file import Configuration
-from bley.store.history import SEARCH_SECONDS, History, Unfinished
+from bley.store.history import SEARCH_SECONDS, History, PartialResult
 
 __all__ = ["ExplainedDecision", "WhyReport", "why"]
 
@@ -49,9 +49,9 @@ class ExplainedDecision(NamedTuple):
     def steps(self) -> list[Step]:
         """For people."""
         decision = self.decision
-        steps = [("when", shown_instant(decision.at)), ("request", shown_request(decision))]
+        steps = [("when", format_instant(decision.at)), ("request", describe_request(decision))]
         if decision.triplet:
-            steps.append(("triplet", shown_triplet(decision.triplet)))
+            steps.append(("triplet", describe_triplet(decision.triplet)))
         if standing := decision.details.get("standing"):
             steps.append(("standing", standing))
         steps += finding_steps(decision.details.get("findings", {}), _why_not)
@@ -98,15 +98,15 @@ class WhyReport:
         """Whether nothing is known."""
         return not (self.told or self.records)
 
-    def shown_record(self, record: Record) -> str:
+    def describe_record(self, record: Record) -> str:
         """A record, and how long it waits."""
         timing = self.configuration.settings.timing
-        text = shown_record(record)
+        text = describe_record(record)
         if record.status is not Status.GREYLISTED:
             return text
         match timing.standing(record, self.now):
             case Standing.EARLY:
-                return f"{text}, {shown_seconds(timing.remaining(record, self.now))} left"
+                return f"{text}, {format_duration(timing.remaining(record, self.now))} left"
             case Standing.NEW:
                 return f"{text}, too long ago: a stranger again"
         return f"{text}, the wait is over"
@@ -119,7 +119,7 @@ class WhyReport:
     @property
     def nothing(self) -> str:
         """Why nothing may be known."""
-        days = shown_seconds(self.configuration.settings.log_days)
+        days = format_duration(self.configuration.settings.log_days)
         return (
             f"nothing is known of {self.text}: decisions are kept for {days} (log_days); "
             "of floods of known mail some are only counted"
@@ -156,17 +156,17 @@ async def why(history: History, configuration: Configuration, text: str, limit: 
     def told(decision: StoredDecision) -> ExplainedDecision:
         became = None
         if decision in deferrals:
-            record = record_of(decision, known, rules)
+            record = united_record(decision, known, rules)
             became = deferral_outcome(decision, record, waited, configuration.settings.timing, now)
         kept_under = [place for place in _all_places(decision, rules) if place in known]
         return ExplainedDecision(decision, became, advice(decision, configuration.list_files, kept_under))
 
-    is_whole = not isinstance(decisions, Unfinished) and not isinstance(records, Unfinished)
+    is_whole = not isinstance(decisions, PartialResult) and not isinstance(records, PartialResult)
     return WhyReport(configuration, text, now, list(map(told, decisions)), records, is_whole)
 
 
 def _all_places(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
-    return [*places(decision, rules), *places_of_any(decision, rules)]
+    return [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
 
 
 def _why_not(_check: Check) -> str:
@@ -175,7 +175,7 @@ def _why_not(_check: Check) -> str:
 
 def _verdict(decision: StoredDecision) -> str:
     details: Mapping[str, Any] = decision.details
-    return shown_verdict(
+    return describe_verdict(
         decision.reason,
         defers=decision.defers,
         entry=details.get("entry", ""),
@@ -186,7 +186,7 @@ def _verdict(decision: StoredDecision) -> str:
 
 def _sequel_document(became: DeferralOutcome) -> dict[str, Any]:
     return {
-        "fate": became.fate.value,
+        "fate": became.kind.value,
         "passed_at": became.passed_at and instant_document(became.passed_at),
         "delay_seconds": became.delay and became.delay.total_seconds(),
         "left_seconds": None if became.left is None else became.left.total_seconds(),

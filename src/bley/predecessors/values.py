@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bley.core.mail import parse_address
 from bley.core.wire import unambiguous
 from bley.predecessors.errors import PredecessorError
-from bley.store.dialects import words_of
+from bley.store.dialects import driver_message
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -118,7 +118,7 @@ async def opened(database: "AsyncEngine") -> AsyncIterator["AsyncConnection"]:
         async with database.connect() as connection:
             yield connection
     except (SQLAlchemyError, OSError) as error:
-        raise PredecessorError(words_of(error)) from error
+        raise PredecessorError(driver_message(error)) from error
 
 
 async def columns_of(connection: "AsyncConnection", table: str) -> set[str]:

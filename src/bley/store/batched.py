@@ -30,7 +30,7 @@ from bley.settings.privacy_key import PrivacyKey
 from bley.store.batch import Batch, Read, Write, end_at, tell, tell_all, waits_until
 from bley.store.decision_writer import DecisionWriter, Lost
 from bley.store.engine import Engine, Mark, Marks, Purged, RemoteChanges
-from bley.store.turns import EngineTurns
+from bley.store.exclusive import ExclusiveEngine
 
 __all__ = ["BatchedStore"]
 
@@ -76,7 +76,7 @@ class BatchedStore:
 
     def __init__(self, engine: Engine, key: PrivacyKey | None = None, *, claims_key: bool = True) -> None:
         self._engine = engine
-        self._turns = EngineTurns(engine, key, claims_key=claims_key)
+        self._exclusive = ExclusiveEngine(engine, key, claims_key=claims_key)
         self._reads: deque[Read] = deque()
         self._writes: deque[Write] = deque()
         self._batch = Batch([], [])
@@ -169,14 +169,14 @@ class BatchedStore:
         """What other nodes and commands have changed. Raises StoreError."""
         self._refuse_when_down()
         try:
-            return await self._turns.take("remote_changes", self._news)
+            return await self._exclusive.run("remote_changes", self._news)
         except PrivacyKeyError as error:
             self._go_down(error)
             self._work()
             raise
 
     async def _news(self) -> RemoteChanges:
-        await self._turns.confirm_key()
+        await self._exclusive.confirm_key()
         return await self._engine.remote_changes()
 
     async def purge(self, now: datetime, lifetimes: Lifetimes) -> Purged:
@@ -187,7 +187,7 @@ class BatchedStore:
         total = Purged(0, 0, 0)
         while True:
             self._refuse_when_down()
-            purged = await self._turns.take("purge", lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
+            purged = await self._exclusive.run("purge", lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
             for what, number in purged._asdict().items():
                 STORE_PURGED.labels(what).inc(number)
             total = Purged(*map(sum, zip(total, purged, strict=True)))
@@ -261,7 +261,7 @@ class BatchedStore:
     async def _transact(self, batch: Batch) -> Mapping[Triplet, Record]:
         """Do the batch, again while the store is busy. Raises StoreError; if it is late, all who wait know."""
         patience = self._patience
-        why: StoreError = self._turns.late(max(round(patience, 1), TRANSACTION_SECONDS))
+        why: StoreError = self._exclusive.late(max(round(patience, 1), TRANSACTION_SECONDS))
         late = asyncio.get_running_loop().call_later(patience, lambda: self._go_down(why))
         try:
             while True:
@@ -277,9 +277,9 @@ class BatchedStore:
 
     async def _try(self, batch: Batch) -> Mapping[Triplet, Record]:
         if not self._is_prepared:
-            await self._turns.prepare(PREPARE_SECONDS)
+            await self._exclusive.prepare(PREPARE_SECONDS)
             self._is_prepared = True
-        return await self._turns.take("records", lambda: self._engine.transact(*batch.work))
+        return await self._exclusive.run("records", lambda: self._engine.transact(*batch.work))
 
     def _lose(self, error: RefusedError) -> Mapping[Sighting | Triplet, StoreError]:
         """What the store refuses, and why; of that, what was to be written is lost."""
@@ -304,7 +304,7 @@ class BatchedStore:
         if not self._is_prepared:
             raise StoreError(f"{self._engine.place}: not ready yet")
         try:
-            await self._turns.take("decisions", lambda: self._engine.keep(decisions, counts, mark))
+            await self._exclusive.run("decisions", lambda: self._engine.keep(decisions, counts, mark))
         except RefusedError:
             self._decisions_wait = False
             raise

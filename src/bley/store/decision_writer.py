@@ -21,7 +21,7 @@ from bley.core.policy import Reason
 from bley.core.quantity import quantity
 from bley.metrics import STORE_DROPPED
 from bley.store.batch import end_at
-from bley.store.engine import Mark, Marks, spread
+from bley.store.engine import Mark, Marks, counts_per_span
 
 __all__ = ["DecisionWriter", "Lost"]
 
@@ -157,7 +157,7 @@ class DecisionWriter:
         self._slice = self._slice or self._next_slice()
         decisions, counts, mark = self._slice
         try:
-            await self._write(decisions, spread(counts), mark)
+            await self._write(decisions, counts_per_span(counts), mark)
         except RefusedError as error:
             self._lose(error)
         except StoreError:

@@ -19,7 +19,7 @@ from bley.store.engine import ANSWER_SECONDS
 from bley.store.sql_schema import triplets
 from bley.store.sqlite_file import check_file, make_files_private
 
-__all__ = ["VALUE_ERRORS", "Dialect", "Mysql", "Postgresql", "Sqlite", "printable", "words_of"]
+__all__ = ["VALUE_ERRORS", "Dialect", "Mysql", "Postgresql", "Sqlite", "driver_message", "printable"]
 
 VALUE_ERRORS = (UnicodeError, PydanticSerializationError)
 """What is raised for text that no database is given: half of a surrogate pair."""
@@ -101,7 +101,7 @@ class Dialect:
 
     def reason(self, error: BaseException) -> str:
         """What went wrong where, in one line for the operator: the driver's words, without statement and parameters."""
-        return f"{self.place}: {words_of(error)}"
+        return f"{self.place}: {driver_message(error)}"
 
 
 class Sqlite(Dialect):
@@ -314,7 +314,7 @@ def _errno(error: BaseException) -> object:
     return arguments[0] if arguments else None
 
 
-def words_of(error: BaseException) -> str:
+def driver_message(error: BaseException) -> str:
     """The driver's own words in one line, without its number, and with the system's error that it came from."""
     error = getattr(error, "orig", None) or error
     text = error.args[1] if len(error.args) == 2 and not isinstance(error, OSError) else error  # MySQL's: number, text

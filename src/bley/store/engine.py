@@ -21,8 +21,8 @@ __all__ = [
     "Marks",
     "Purged",
     "RemoteChanges",
-    "is_closed_meanwhile",
-    "spread",
+    "counts_per_span",
+    "is_closed_connection",
 ]
 
 ANSWER_SECONDS = 3.0
@@ -41,7 +41,7 @@ Of some 30 pairs of kind and name that occur that is 350,000 and 290,000 rows at
 """
 
 
-def spread(minutes: Mapping[tuple[int, str, str], int]) -> dict[Count, int]:
+def counts_per_span(minutes: Mapping[tuple[int, str, str], int]) -> dict[Count, int]:
     """What happened by minute (since 1970 UTC), kind and name, as what each number adds to the counts."""
     counts = Counter[Count]()
     for (minute, kind, name), number in minutes.items():
@@ -145,6 +145,6 @@ class Engine(Protocol):
         """Let go."""
 
 
-def is_closed_meanwhile(error: BaseException) -> bool:
+def is_closed_connection(error: BaseException) -> bool:
     """Whether uvloop says so that a connection was closed just before a driver wrote to it: by a bare RuntimeError."""
     return type(error) is RuntimeError and str(error).endswith("the handler is closed")

@@ -12,7 +12,15 @@ from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 
-__all__ = ["SEARCH_SECONDS", "History", "Latest", "SearchClock", "Unfinished", "WaitingTriplets", "span_of"]
+__all__ = [
+    "SEARCH_SECONDS",
+    "History",
+    "LatestRecords",
+    "PartialResult",
+    "SearchDeadline",
+    "WaitingTriplets",
+    "span_of",
+]
 
 
 SEARCH_SECONDS = 10.0
@@ -21,7 +29,7 @@ SEARCH_SECONDS = 10.0
 _T = TypeVar("_T")
 
 
-class Unfinished(list[_T]):
+class PartialResult(list[_T]):
     """What was found before the time of a search was over; `before` is where one for decisions may go on."""
 
     def __init__(self, found: Iterable[_T], before: str = "") -> None:
@@ -29,7 +37,7 @@ class Unfinished(list[_T]):
         self.before = before
 
 
-class SearchClock:
+class SearchDeadline:
     """Bounds the time of a search."""
 
     def __init__(self) -> None:
@@ -41,7 +49,7 @@ class SearchClock:
         return time.monotonic() >= self._end
 
 
-class Latest:
+class LatestRecords:
     """Of all records that are added, the last seen, at most so many."""
 
     def __init__(self, limit: int) -> None:
@@ -82,7 +90,7 @@ class History(Protocol):
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """At most `limit`, the newest first; those older than the one whose number is `before`.
 
-        Unfinished where the time was over before all were looked at that could fit.
+        PartialResult where the time was over before all were looked at that could fit.
         """
 
     async def decision(self, number: str) -> StoredDecision | None:
@@ -92,7 +100,7 @@ class History(Protocol):
         """What is greylisted and was seen since then."""
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
-        """At most `limit` that are meant, the last seen first; Unfinished, and any of them, where the time was over."""
+        """At most `limit` that are meant, the last seen first. PartialResult, with any of them, at the deadline."""
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
         """What is known of these."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-__all__ = ["Key", "KeysetScan", "ScanPlace"]
+__all__ = ["Key", "KeysetScan", "ScanCursor"]
 
 _NARROWEST, _WIDEST = 200, 20_000
 """Rows that a step looks at: few at first, as most searches soon have enough; at the most some 20 ms of a database."""
@@ -18,7 +18,7 @@ _NARROWEST, _WIDEST = 200, 20_000
 Key = tuple[Any, ...]
 
 
-class ScanPlace(NamedTuple):
+class ScanCursor(NamedTuple):
     """How far a scan is: all up to `behind` was looked at; None: nothing yet."""
 
     behind: Key | None = None
@@ -51,7 +51,7 @@ class KeysetScan:
         self._rows = sa.select(table).where(*conditions).order_by(*order)
         self._keys = sa.select(*self._columns).order_by(*order)
 
-    def step(self, connection: sa.Connection, place: ScanPlace, most: int) -> tuple[Sequence[Any], ScanPlace]:
+    def step(self, connection: sa.Connection, place: ScanCursor, most: int) -> tuple[Sequence[Any], ScanCursor]:
         """Some more rows behind this place, at most `most`, perhaps none; and where to go on."""
         edge, width = place.edge, place.width
         if not place.knows_edge:
@@ -63,10 +63,10 @@ class KeysetScan:
         found = connection.execute(rows.limit(most)).all()
         if len(found) == most:
             last = tuple(getattr(found[-1], column.name) for column in self._columns)
-            return found, ScanPlace(last, edge, knows_edge=True, width=width)
-        return found, ScanPlace(edge, width=width, is_done=edge is None)
+            return found, ScanCursor(last, edge, knows_edge=True, width=width)
+        return found, ScanCursor(edge, width=width, is_done=edge is None)
 
-    def _behind(self, place: ScanPlace, select: sa.Select[Any]) -> sa.Select[Any]:
+    def _behind(self, place: ScanCursor, select: sa.Select[Any]) -> sa.Select[Any]:
         return select if place.behind is None else select.where(self._compare(self._forward, place.behind))
 
     def _compare(self, than: Any, key: Key) -> sa.ColumnElement[bool]:

@@ -28,7 +28,7 @@ from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY
 from bley.store.dialects import VALUE_ERRORS, printable
-from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, Purged, RemoteChanges, is_closed_meanwhile
+from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, Purged, RemoteChanges, is_closed_connection
 from bley.store.redis_scripts import Commands, add_counts, keep_decisions, merge
 from bley.store.rows import decision_row, from_microseconds, microseconds
 
@@ -225,7 +225,7 @@ def store_errors(place: str) -> Iterator[None]:
     try:
         yield
     except (RedisError, RedisClusterException, OSError, TimeoutError, ValueError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not is_closed_meanwhile(error):
+        if isinstance(error, RuntimeError) and not is_closed_connection(error):
             raise
         raise StoreError(f"{place}: {_words(str(error)) or type(error).__name__}") from error
 

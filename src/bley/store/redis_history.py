@@ -15,7 +15,7 @@ from bley.core.history.periods import Period
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.store.history import Latest, SearchClock, Unfinished, WaitingTriplets, span_of
+from bley.store.history import LatestRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
 from bley.store.redis import DECISIONS, PREFIX, RedisEngine, counts_key, store_errors, triplet_of
 from bley.store.rows import microseconds, stored_decision
 
@@ -68,13 +68,13 @@ class RedisHistory:
         if before and not _is_number(before):
             return []
         found: list[StoredDecision] = []
-        clock = SearchClock()
+        clock = SearchDeadline()
         async for read in self._portions(query.since, f"({before}" if before else "+"):
             found += filter(query.fits, read)
             if len(found) >= limit:
                 return found[:limit]
             if clock.is_over and read:
-                return Unfinished(found, read[-1].number)
+                return PartialResult(found, read[-1].number)
         return found
 
     async def _portions(self, since: datetime | None, newest: str = "+") -> AsyncIterator[Sequence[StoredDecision]]:
@@ -117,7 +117,7 @@ class RedisHistory:
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         """See History."""
-        latest, clock = Latest(limit), SearchClock()
+        latest, clock = LatestRecords(limit), SearchDeadline()
         meant: list[Triplet] = []
         with store_errors(self.place):
             async for key in self._client.scan_iter(match=f"{PREFIX}*", count=_KEYS):
@@ -130,7 +130,7 @@ class RedisHistory:
                     latest.add((await self.find(meant)).items())
                     meant.clear()
         latest.add((await self.find(meant)).items())
-        return Unfinished(latest.found) if clock.is_over else latest.found
+        return PartialResult(latest.found) if clock.is_over else latest.found
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
         """See History. In portions, between which others are answered."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from bley.store.dialects import Dialect
 
-__all__ = ["InHalves", "Portions", "Whole"]
+__all__ = ["Bisected", "Portions", "Whole"]
 
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
@@ -36,7 +36,7 @@ class Whole:
         return [work(items)] if items else []
 
 
-class InHalves:
+class Bisected:
     """In as many portions as are needed to leave out what is `refused`: values, and why."""
 
     def __init__(self, dialect: Dialect) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bley.core.errors import BusyError, RefusedError, StoreError
 from bley.store.dialects import VALUE_ERRORS, Dialect
-from bley.store.engine import is_closed_meanwhile
+from bley.store.engine import is_closed_connection
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -139,7 +139,7 @@ class Transactions:
             try:
                 return await self._runner.run(transaction)
             except self._errors as error:
-                if isinstance(error, RuntimeError) and not is_closed_meanwhile(error):
+                if isinstance(error, RuntimeError) and not is_closed_connection(error):
                     raise
                 if self._dialect.refuses(error):
                     raise RefusedError(self._dialect.reason(error)) from error

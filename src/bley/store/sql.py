@@ -22,7 +22,7 @@ from bley.core.quantity import quantity
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
 from bley.store.engine import SPANS, Mark, Purged, RemoteChanges
-from bley.store.refusals import InHalves, Portions, Whole
+from bley.store.refusals import Bisected, Portions, Whole
 from bley.store.rows import decision_row, microseconds, records_of
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_marks import SqlMarks
@@ -92,7 +92,7 @@ class SqlEngine:
                 self._dialect.make_private(connection)
             METADATA.create_all(connection)
             self._rename_columns_of_version_1(connection)
-            portions = InHalves(self._dialect)
+            portions = Bisected(self._dialect)
             if is_new:
                 # In portions: the driver lets others go on between them.
                 for start in range(0, len(inherited), _PORTION):
@@ -156,7 +156,7 @@ class SqlEngine:
         """Do the work in one transaction; all but what the database refuses, if that is something."""
 
         def in_halves(connection: sa.Connection) -> tuple[_T, list[tuple[Any, str]]]:
-            portions = InHalves(self._dialect)
+            portions = Bisected(self._dialect)
             return work(connection, portions), portions.refused
 
         try:

@@ -17,8 +17,8 @@ from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.dialects import Dialect
-from bley.store.history import Latest, SearchClock, Unfinished, WaitingTriplets, span_of
-from bley.store.keyset import KeysetScan, ScanPlace
+from bley.store.history import LatestRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
+from bley.store.keyset import KeysetScan, ScanCursor
 from bley.store.rows import microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_conditions import decision_conditions, record_conditions
@@ -56,20 +56,20 @@ class SqlHistory:
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """See History. In the order of the instant, then of the number, which an index has."""
-        place = ScanPlace()
+        place = ScanCursor()
         if before:
             there = await self.decision(before)
             if there is None:  # forgotten meanwhile, and with it all that is older
                 return []
-            place = ScanPlace((microseconds(there.at), int(before)))
+            place = ScanCursor((microseconds(there.at), int(before)))
         scan = self._scan(decisions, ("at", "id"), decision_conditions(query), descending=True)
         found: list[StoredDecision] = []
-        clock, most = SearchClock(), min(limit, _MOST_DECISIONS)
+        clock, most = SearchDeadline(), min(limit, _MOST_DECISIONS)
         while not place.is_done and len(found) < limit:
             rows, place = await self._step(scan, place, most)
             found += filter(query.fits, map(_decision, rows))
             if clock.is_over and len(found) < limit and place.behind:
-                return Unfinished(found, str(place.behind[1]))
+                return PartialResult(found, str(place.behind[1]))
             most = _MOST_DECISIONS
         return found[:limit]
 
@@ -90,12 +90,12 @@ class SqlHistory:
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         """See History. In the order of the primary key: an order of their age would need another index."""
         scan = self._scan(triplets, ("client", "sender", "recipient"), record_conditions(search), descending=False)
-        latest, clock, place = Latest(limit), SearchClock(), ScanPlace()
+        latest, clock, place = LatestRecords(limit), SearchDeadline(), ScanCursor()
         while not place.is_done:
             rows, place = await self._step(scan, place, _MOST_RECORDS)
             latest.add(each for each in records_of(rows) if search.fits_triplet(each[0]))
             if clock.is_over and not place.is_done:
-                return Unfinished(latest.found)
+                return PartialResult(latest.found)
         return latest.found
 
     def _scan(
@@ -103,7 +103,7 @@ class SqlHistory:
     ) -> KeysetScan:
         return KeysetScan(table, key, conditions, descending=descending, compares_rows=self._dialect.compares_rows)
 
-    async def _step(self, scan: KeysetScan, place: ScanPlace, most: int) -> tuple[Sequence[Any], ScanPlace]:
+    async def _step(self, scan: KeysetScan, place: ScanCursor, most: int) -> tuple[Sequence[Any], ScanCursor]:
         return await self._read(lambda connection: scan.step(connection, place, most))
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:

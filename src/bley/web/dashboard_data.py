@@ -7,7 +7,14 @@ from typing import Literal, NamedTuple
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record
-from bley.core.history.outcome import DeferralOutcome, deferral_outcome, places, places_of_any, record_of, waited_query
+from bley.core.history.outcome import (
+    DeferralOutcome,
+    deferral_outcome,
+    possible_triplets,
+    united_record,
+    waited_query,
+    wildcard_triplets,
+)
 from bley.core.history.periods import Period
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
@@ -15,7 +22,7 @@ from bley.core.mail import Triplet
 from bley.ports import Clock, utc_now
 from bley.settings.database import Database
 from bley.settings.file import Configuration
-from bley.store.history import SEARCH_SECONDS, History, Unfinished, WaitingTriplets
+from bley.store.history import SEARCH_SECONDS, History, PartialResult, WaitingTriplets
 from bley.store.opening import open_history
 from bley.web.bounded_history import BoundedHistory, SingleFlightCache
 from bley.web.decision_search import DecisionSearch
@@ -57,12 +64,12 @@ class SearchResult(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether all was looked at that could fit."""
-        return not isinstance(self.decisions, Unfinished) and not isinstance(self.records, Unfinished)
+        return not isinstance(self.decisions, PartialResult) and not isinstance(self.records, PartialResult)
 
     @property
     def older(self) -> str:
         """The number of the decision behind which a search for older ones goes on; empty where there are none."""
-        if isinstance(self.decisions, Unfinished):
+        if isinstance(self.decisions, PartialResult):
             return self.decisions.before
         return self.decisions[-1].number if len(self.decisions) == PAGE else ""
 
@@ -144,15 +151,15 @@ class DashboardData:
         if not decision.defers or decision.triplet is None:
             return None
         rules, timing = self.configuration.triplet_rules, self.configuration.settings.timing
-        records = await self._history("quick").ask(lambda history: history.find(places(decision, rules)))
+        records = await self._history("quick").ask(lambda history: history.find(possible_triplets(decision, rules)))
         query = waited_query([decision])
         waited = await self._history("search").ask(lambda history: history.decisions(query, _LATER))
-        return deferral_outcome(decision, record_of(decision, records, rules), waited, timing, self.clock())
+        return deferral_outcome(decision, united_record(decision, records, rules), waited, timing, self.clock())
 
     async def kept_under(self, decision: StoredDecision) -> Sequence[Triplet]:
         """Where its records are. Raises StoreError."""
         rules = self.configuration.triplet_rules
-        everywhere = [*places(decision, rules), *places_of_any(decision, rules)]
+        everywhere = [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
         return list(await self._history("quick").ask(lambda history: history.find(everywhere)))
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ import json
 from aiohttp import web
 
 from bley.core.errors import StoreError
-from bley.store.history import Unfinished
+from bley.store.history import PartialResult
 from bley.web.dashboard_data import DashboardData
 from bley.web.decision_search import read_decision_search, read_period
 from bley.web.exports import OVERVIEW, decision_fields, decisions_table, lists_table, waiting_table
@@ -51,13 +51,13 @@ class Downloads:
 
     async def _give_decisions(self, request: web.Request) -> web.Response:
         found = await self._source.found_decisions(or_400(read_decision_search, request))
-        return _given(request, "decisions", decisions_table(found), is_whole=not isinstance(found, Unfinished))
+        return _given(request, "decisions", decisions_table(found), is_whole=not isinstance(found, PartialResult))
 
     async def _give_records(self, request: web.Request) -> web.Response:
         found = await self._source.found_records(or_400(read_decision_search, request))
         timing = self._source.configuration.settings.timing
         table = waiting_table(waiting_rows(found, timing, self._source.clock()))
-        return _given(request, "records", table, is_whole=not isinstance(found, Unfinished))
+        return _given(request, "records", table, is_whole=not isinstance(found, PartialResult))
 
     async def _give_decision(self, request: web.Request) -> web.Response:
         fields = decision_fields(await decision_of(self._source, request))

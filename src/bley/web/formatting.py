@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from bley.core.history.outcome import shown_seconds
+from bley.core.history.outcome import format_duration
 from bley.core.policy import Reason
 
 __all__ = ["REASON_WORDS", "ago", "capitalized", "duration", "instant", "iso", "milliseconds", "number", "share"]
@@ -60,7 +60,7 @@ def milliseconds(seconds: float | None) -> str:
 
 def duration(seconds: float) -> str:
     """In its two largest units, `1 h 5 min`."""
-    return shown_seconds(timedelta(seconds=max(seconds, 0))).replace(" ", _SPACE)
+    return format_duration(timedelta(seconds=max(seconds, 0))).replace(" ", _SPACE)
 
 
 def ago(at: datetime, now: datetime) -> str:

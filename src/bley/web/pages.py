@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 
 from bley.core.errors import StoreError
 from bley.core.history.advice import advice
-from bley.core.history.outcome import shown_seconds
+from bley.core.history.outcome import format_duration
 from bley.core.history.search import StoredDecision
 from bley.core.quantity import quantity
 from bley.log.decision_line import line_of
@@ -101,7 +101,7 @@ class Pages:
 
 
 def _in_words(lifetime: timedelta) -> str:
-    return quantity(lifetime.days, "day") if lifetime % timedelta(days=1) == timedelta(0) else shown_seconds(lifetime)
+    return quantity(lifetime.days, "day") if lifetime % timedelta(days=1) == timedelta(0) else format_duration(lifetime)
 
 
 async def _show_static(request: web.Request) -> web.FileResponse:

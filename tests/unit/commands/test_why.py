@@ -47,7 +47,7 @@ OTHERS = "helo-looks-dynamic, client-has-no-name, helo-not-fqdn, helo-bare-addre
 async def test_each_deferral_has_its_sequel() -> None:
     """One came back, another has not; a pass has none."""
     account = await why(HISTORY, CONFIGURATION, "a@example.com", 20, NOON + 8 * MINUTE)
-    found = [told.sequel and told.sequel.fate for told in account.told]
+    found = [told.sequel and told.sequel.kind for told in account.told]
     assert found == [None, OutcomeKind.PASSED, OutcomeKind.DUE, OutcomeKind.PASSED]
     assert [record.status for _, record in account.records] == [Status.CLEAN, Status.GREYLISTED]
 
@@ -78,7 +78,7 @@ async def test_records_say_how_long_they_wait() -> None:
         (timedelta(days=11), "too long ago: a stranger again", 0.0),
     ):
         account = await why(HISTORY, CONFIGURATION, "joe@example.org", 20, NOON + after)
-        assert [account.shown_record(record) for _, record in account.records] == [f"{words}, {rest}"]
+        assert [account.describe_record(record) for _, record in account.records] == [f"{words}, {rest}"]
         assert account.document["records"][0]["left_seconds"] == left
 
 

@@ -3,21 +3,21 @@
 from datetime import UTC, datetime
 
 from bley.core.history.statistics import Count
-from bley.store.engine import SPANS, spread
+from bley.store.engine import SPANS, counts_per_span
 
 _HOUR = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
 _MINUTE = _HOUR // 60
 
 
 def test_a_minute_s_decisions_count_for_it_and_for_its_hour() -> None:
-    assert spread({(_MINUTE + 34, "greylist", "dnsbl"): 2}) == {
+    assert counts_per_span({(_MINUTE + 34, "greylist", "dnsbl"): 2}) == {
         Count(60, _HOUR + 34 * 60, "greylist", "dnsbl"): 2,
         Count(3600, _HOUR, "greylist", "dnsbl"): 2,
     }
 
 
 def test_minutes_of_an_hour_add_up_and_other_hours_do_not() -> None:
-    counts = spread({(_MINUTE + minute, "pass", "known"): 1 for minute in (-1, 0, 1, 59, 60)})
+    counts = counts_per_span({(_MINUTE + minute, "pass", "known"): 1 for minute in (-1, 0, 1, 59, 60)})
     assert {count.start: number for count, number in counts.items() if count.seconds == 3600} == {
         _HOUR - 3600: 1,
         _HOUR: 3,
@@ -27,15 +27,17 @@ def test_minutes_of_an_hour_add_up_and_other_hours_do_not() -> None:
 
 
 def test_outcomes_and_reasons_are_counted_apart() -> None:
-    counts = spread({(_MINUTE, "pass", "known"): 1, (_MINUTE, "pass", "clean"): 2, (_MINUTE, "greylist", "known"): 3})
+    counts = counts_per_span(
+        {(_MINUTE, "pass", "known"): 1, (_MINUTE, "pass", "clean"): 2, (_MINUTE, "greylist", "known"): 3}
+    )
     hours = {(count.kind, count.name): number for count, number in counts.items() if count.seconds == 3600}
     assert hours == {("pass", "known"): 1, ("pass", "clean"): 2, ("greylist", "known"): 3}
 
 
 def test_every_span_that_has_a_lifetime_is_counted() -> None:
     """And the other way round: what were counted without would never be purged."""
-    assert {count.seconds for count in spread({(_MINUTE, "pass", "known"): 1})} == set(SPANS)
+    assert {count.seconds for count in counts_per_span({(_MINUTE, "pass", "known"): 1})} == set(SPANS)
 
 
 def test_nothing_is_no_counts() -> None:
-    assert spread({}) == {}
+    assert counts_per_span({}) == {}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql
 
-from bley.store.keyset import KeysetScan, ScanPlace
+from bley.store.keyset import KeysetScan, ScanCursor
 
 METADATA = sa.MetaData()
 TABLE = sa.Table(
@@ -35,7 +35,7 @@ def connection() -> Iterator[sa.Connection]:
 def _read(connection: sa.Connection, scan: KeysetScan, most: int) -> tuple[list[Any], int]:
     """All rows, and in how many steps."""
     found: list[Any] = []
-    place, steps = ScanPlace(width=3), 0
+    place, steps = ScanCursor(width=3), 0
     while not place.is_done:
         rows, place = scan.step(connection, place, most)
         assert len(rows) <= most
@@ -90,7 +90,7 @@ def _text(scan: KeysetScan, dialect: sa.Dialect | None = None) -> Sequence[str]:
         def all(self) -> list[Any]:
             return []
 
-    scan.step(Recorder(), ScanPlace(("x", "y", "z")), 10)  # type: ignore[arg-type]
+    scan.step(Recorder(), ScanCursor(("x", "y", "z")), 10)  # type: ignore[arg-type]
     return statements
 
 

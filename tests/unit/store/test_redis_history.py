@@ -8,7 +8,7 @@ from bley.core.greylist import Record, Status
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
-from bley.store.history import Unfinished
+from bley.store.history import PartialResult
 from bley.store.redis_history import RedisHistory
 from tests.fake_redis import FakeRedisClient
 from tests.searched import some_decisions
@@ -39,9 +39,9 @@ async def test_searches_end_when_their_time_is_over(monkeypatch: pytest.MonkeyPa
     """That for decisions goes on where it ended, and comes to the end."""
     monkeypatch.setattr("bley.store.history.SEARCH_SECONDS", 0.0)
     history = RedisHistory("redis", FakeRedisClient(some_decisions(350), _records(1000)))
-    assert isinstance(await history.records(Search("::/0", RULES), 10), Unfinished)
+    assert isinstance(await history.records(Search("::/0", RULES), 10), PartialResult)
     query, before, searches = DecisionQuery(Search("nobody.example", RULES)), "", 1
-    while isinstance(found := await history.decisions(query, 10, before), Unfinished):
+    while isinstance(found := await history.decisions(query, 10, before), PartialResult):
         before, searches = found.before, searches + 1
     assert (found, searches) == ([], 5)
 

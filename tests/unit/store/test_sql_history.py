@@ -17,7 +17,7 @@ from bley.core.policy import Reason
 from bley.core.triplet import TripletRules
 from bley.settings.database import parse_database
 from bley.store.dialects import Sqlite
-from bley.store.history import Unfinished
+from bley.store.history import PartialResult
 from bley.store.opening import open_engine
 from bley.store.runners import ThreadRunner
 from bley.store.sql_history import SqlHistory
@@ -124,9 +124,9 @@ async def test_a_page_behind_a_forgotten_decision_is_empty(counted: Counted) -> 
 async def test_a_search_ends_when_its_time_is_over(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what was found; of decisions the next one goes on there, and comes to the end."""
     monkeypatch.setattr("bley.store.history.SEARCH_SECONDS", 0.0)
-    assert isinstance(await counted.history.records(Search("::/0", RULES), 10), Unfinished)
+    assert isinstance(await counted.history.records(Search("::/0", RULES), 10), PartialResult)
     query, before, searches = DecisionQuery(Search("a1@example.com", RULES)), "", 1
-    while isinstance(found := await counted.history.decisions(query, 10, before), Unfinished):
+    while isinstance(found := await counted.history.decisions(query, 10, before), PartialResult):
         assert found == []
         before, searches = found.before, searches + 1
     assert [each.sender for each in found] == ["a1@example.com"]
@@ -134,5 +134,5 @@ async def test_a_search_ends_when_its_time_is_over(counted: Counted, monkeypatch
 
 
 async def test_a_whole_answer_is_not_unfinished(counted: Counted) -> None:
-    assert not isinstance(await counted.history.records(Search("::/0", RULES), 10), Unfinished)
-    assert not isinstance(await counted.history.decisions(DecisionQuery(Search("::1", RULES)), 10), Unfinished)
+    assert not isinstance(await counted.history.records(Search("::/0", RULES), 10), PartialResult)
+    assert not isinstance(await counted.history.decisions(DecisionQuery(Search("::1", RULES)), 10), PartialResult)

@@ -95,5 +95,5 @@ async def test_what_became_of_a_deferral_is_told_and_of_a_pass_there_is_nothing_
     source = DashboardClient(FakeHistory([decision()], {TRIPLET: Record(Status.GREYLISTED, NOON, NOON)})).source
     became = await source.deferral_outcome(decision())
     assert became is not None
-    assert became.fate is OutcomeKind.WAITING
+    assert became.kind is OutcomeKind.WAITING
     assert await source.deferral_outcome(decision(outcome="pass", reason="known")) is None

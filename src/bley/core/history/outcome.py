@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bley.core.greylist import Record, Standing, Status, Timing, united
 from bley.core.history.search import DecisionQuery, StoredDecision
-from bley.core.history.steps import shown_instant
+from bley.core.history.steps import format_instant
 from bley.core.mail import Triplet, parse_address
 from bley.core.policy import Reason
 from bley.core.triplet import ANY, TripletRules, any_sender_like
@@ -24,11 +24,11 @@ __all__ = [
     "DeferralOutcome",
     "OutcomeKind",
     "deferral_outcome",
-    "places",
-    "places_of_any",
-    "record_of",
-    "shown_seconds",
+    "format_duration",
+    "possible_triplets",
+    "united_record",
     "waited_query",
+    "wildcard_triplets",
 ]
 
 
@@ -45,7 +45,7 @@ class OutcomeKind(Enum):
 class DeferralOutcome(NamedTuple):
     """What became of a deferral, and since when; what is not known is None."""
 
-    fate: OutcomeKind
+    kind: OutcomeKind
     wait: timedelta | None = None
     """How long it had to wait from then on."""
     passed_at: datetime | None = None
@@ -56,20 +56,20 @@ class DeferralOutcome(NamedTuple):
     last_attempt: datetime | None = None
 
     def __str__(self) -> str:
-        wait = "" if self.wait is None else f"had to wait {shown_seconds(self.wait)}; "
-        match self.fate:
+        wait = "" if self.wait is None else f"had to wait {format_duration(self.wait)}; "
+        match self.kind:
             case OutcomeKind.PASSED if self.passed_at and self.delay is not None:
-                delay = shown_seconds(self.delay)
-                return f"{wait}came back and passed {shown_instant(self.passed_at)}, {delay} after its first attempt"
+                delay = format_duration(self.delay)
+                return f"{wait}came back and passed {format_instant(self.passed_at)}, {delay} after its first attempt"
             case OutcomeKind.PASSED:
                 return f"{wait}has passed since"
             case OutcomeKind.FORGOTTEN:
                 return f"{wait}did not come back, or its record was removed: it is a stranger again"
             case OutcomeKind.NOT_CARRIED_OUT:
                 return "it passed, since mode = observe carries out no deferral"
-        last = f"last attempt {shown_instant(self.last_attempt)}" if self.last_attempt else ""
-        if self.fate is OutcomeKind.WAITING and self.left is not None:
-            return f"{wait}still waiting, {shown_seconds(self.left)} left, {last}"
+        last = f"last attempt {format_instant(self.last_attempt)}" if self.last_attempt else ""
+        if self.kind is OutcomeKind.WAITING and self.left is not None:
+            return f"{wait}still waiting, {format_duration(self.left)} left, {last}"
         return f"{wait}the wait is over, but it has not come back, {last}"
 
 
@@ -92,8 +92,8 @@ def deferral_outcome(
     if record.status is not Status.GREYLISTED:
         return DeferralOutcome(OutcomeKind.PASSED, wait)
     left = timing.remaining(record, now)
-    fate = OutcomeKind.DUE if left < timedelta(0) else OutcomeKind.WAITING
-    return DeferralOutcome(fate, wait, left=max(left, timedelta(0)), last_attempt=record.last_seen)
+    kind = OutcomeKind.DUE if left < timedelta(0) else OutcomeKind.WAITING
+    return DeferralOutcome(kind, wait, left=max(left, timedelta(0)), last_attempt=record.last_seen)
 
 
 def waited_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
@@ -105,7 +105,7 @@ def waited_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
     )
 
 
-def places(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
+def possible_triplets(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
     """Where its record may be: under the client's network too, from a time when its name was unknown."""
     triplet, address = decision.triplet, parse_address(decision.client_address)
     if triplet is None or address is None:
@@ -113,7 +113,7 @@ def places(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
     return list(dict.fromkeys([triplet, triplet._replace(client=rules.client(address, ""))]))
 
 
-def places_of_any(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
+def wildcard_triplets(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
     """Where records of other greylisters may be by which it is known, for any sender or recipient."""
     triplet, address = decision.triplet, parse_address(decision.client_address)
     if triplet is None or address is None:
@@ -122,16 +122,16 @@ def places_of_any(decision: StoredDecision, rules: TripletRules) -> list[Triplet
     return [Triplet(rules.client(address, ""), sender, ANY) for sender in senders]
 
 
-def record_of(decision: StoredDecision, records: Mapping[Triplet, Record], rules: TripletRules) -> Record | None:
+def united_record(decision: StoredDecision, records: Mapping[Triplet, Record], rules: TripletRules) -> Record | None:
     """What these records say of the decision's triplet, all places together."""
     found: Record | None = None
-    for place in places(decision, rules):
+    for place in possible_triplets(decision, rules):
         if place in records:
             found = united(found, records[place])
     return found
 
 
-def shown_seconds(duration: timedelta) -> str:
+def format_duration(duration: timedelta) -> str:
     """A duration as people read it: `47 s`, `5 min 3 s`, `2 h 5 min`, `3 d 4 h`."""
     seconds = round(duration.total_seconds())
     for unit, size, smaller, smaller_size in _UNITS:

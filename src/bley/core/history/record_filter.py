@@ -8,7 +8,7 @@ from bley.core.mail import Network, Triplet, parse_network
 from bley.core.names.domains import a_labels, with_a_labels
 from bley.core.triplet import ANY, TripletRules
 
-__all__ = ["NULL_SENDER", "RecordFilter", "is_in_domain", "is_near", "mail_domain", "named_domain", "named_network"]
+__all__ = ["NULL_SENDER", "RecordFilter", "is_in_domain", "mail_domain", "named_domain", "named_network", "overlaps"]
 
 NULL_SENDER = "<>"
 """The null sender, as RFC 5321 4.5.5 writes it; in a triplet it is the empty text."""
@@ -97,11 +97,11 @@ def mail_domain(address: str) -> str:
 
 def _fits_client(client: str, wanted: str) -> bool:
     if network := named_network(wanted):
-        return is_near(client, network)
+        return overlaps(client, network)
     return named_network(client) is None and is_in_domain(a_labels(client), wanted)
 
 
-def is_near(client: str, network: Network) -> bool:
+def overlaps(client: str, network: Network) -> bool:
     """Whether a triplet's client is a network or an address that shares addresses with this network."""
     own = named_network(client)
     return own is not None and own.version == network.version and own.overlaps(network)

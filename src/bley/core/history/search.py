@@ -6,7 +6,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from bley.core.history.record_filter import NULL_SENDER, is_in_domain, is_near, mail_domain, named_domain, named_network
+from bley.core.history.record_filter import (
+    NULL_SENDER,
+    is_in_domain,
+    mail_domain,
+    named_domain,
+    named_network,
+    overlaps,
+)
 from bley.core.mail import Network, Triplet, parse_address
 from bley.core.names.domains import a_labels, with_a_labels
 from bley.core.triplet import TripletRules
@@ -97,7 +104,7 @@ class Search:
     def fits_triplet(self, triplet: Triplet) -> bool:
         """Whether the triplet's record is meant."""
         if self.network:
-            return is_near(triplet.client, self.network)
+            return overlaps(triplet.client, self.network)
         if self.addresses:
             return not self.addresses.isdisjoint(map(with_a_labels, (triplet.sender, triplet.recipient)))
         domains = a_labels(triplet.client), mail_domain(triplet.sender), mail_domain(triplet.recipient)

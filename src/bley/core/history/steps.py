@@ -13,35 +13,43 @@ from bley.core.history.search import StoredDecision
 from bley.core.mail import Request, Triplet
 from bley.core.quantity import quantity
 
-__all__ = ["Step", "finding_steps", "shown_instant", "shown_record", "shown_request", "shown_triplet", "shown_verdict"]
+__all__ = [
+    "Step",
+    "describe_record",
+    "describe_request",
+    "describe_triplet",
+    "describe_verdict",
+    "finding_steps",
+    "format_instant",
+]
 
 Step = tuple[str, str]
 """What the step is called, and what came of it; a step without a name goes on with the one before."""
 
 
-def shown_request(request: Request | StoredDecision) -> str:
+def describe_request(request: Request | StoredDecision) -> str:
     """Who asked for what."""
     client = f"{request.client_name or 'no client_name'} [{request.client_address}]"
     return f"{client}, HELO {request.helo_name or '(none)'}, from <{request.sender}> to <{request.recipient}>"
 
 
-def shown_triplet(triplet: Triplet) -> str:
+def describe_triplet(triplet: Triplet) -> str:
     """As it is kept."""
     return f"client {triplet.client}, sender <{triplet.sender}>, recipient <{triplet.recipient}>"
 
 
-def shown_record(record: Record | None) -> str:
+def describe_record(record: Record | None) -> str:
     """What the store knows."""
     if record is None:
         return "no record"
-    text = f"{record.status.name.lower()}, first seen {shown_instant(record.first_seen)}"
-    text += f", last seen {shown_instant(record.last_seen)}"
+    text = f"{record.status.name.lower()}, first seen {format_instant(record.first_seen)}"
+    text += f", last seen {format_instant(record.last_seen)}"
     if record.status is not Status.GREYLISTED:
         return text
     return f"{text}, {quantity(record.attempts, 'early retry', 'early retries')}"
 
 
-def shown_instant(instant: datetime) -> str:
+def format_instant(instant: datetime) -> str:
     """An aware UTC instant, to the second."""
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
@@ -85,7 +93,7 @@ def _score(finding: Mapping[str, Any]) -> str:
     return "?" if finding["score"] is None else str(finding["score"])
 
 
-def shown_verdict(
+def describe_verdict(
     reason: str, *, defers: bool, entry: str = "", wait_seconds: float | None = None, delay_seconds: float | None = None
 ) -> str:
     """Verdict and reason; `delay_seconds` only of who waited."""

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from bley.core.greylist import Record, Status, Timing
-from bley.core.history.outcome import OutcomeKind, deferral_outcome, places, record_of, shown_seconds, waited_query
+from bley.core.history.outcome import (
+    OutcomeKind,
+    deferral_outcome,
+    format_duration,
+    possible_triplets,
+    united_record,
+    waited_query,
+)
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
@@ -37,35 +44,35 @@ class TestSequel:
         found = deferral_outcome(
             DEFERRAL, None, [_waited(30 * MINUTE), _waited(7 * MINUTE)], TIMING, NOON + timedelta(hours=1)
         )
-        assert (found.fate, found.wait, found.delay) == (OutcomeKind.PASSED, 5 * MINUTE, 7 * MINUTE)
+        assert (found.kind, found.wait, found.delay) == (OutcomeKind.PASSED, 5 * MINUTE, 7 * MINUTE)
         words = "had to wait 5 min; came back and passed 2026-11-23 12:07:00 UTC, 7 min after its first attempt"
         assert str(found) == words
 
     def test_passes_before_it_and_of_others_say_nothing(self) -> None:
         other = _waited(MINUTE)._replace(details={"triplet": ["x", "y", "z"]})
-        assert deferral_outcome(DEFERRAL, None, [_waited(-MINUTE), other], TIMING, NOON).fate is OutcomeKind.FORGOTTEN
+        assert deferral_outcome(DEFERRAL, None, [_waited(-MINUTE), other], TIMING, NOON).kind is OutcomeKind.FORGOTTEN
 
     def test_one_that_came_back_as_a_stranger(self) -> None:
         """The pass is of a later first attempt."""
         assert (
-            deferral_outcome(DEFERRAL, None, [_waited(9 * MINUTE, MINUTE)], TIMING, NOON).fate is OutcomeKind.FORGOTTEN
+            deferral_outcome(DEFERRAL, None, [_waited(9 * MINUTE, MINUTE)], TIMING, NOON).kind is OutcomeKind.FORGOTTEN
         )
 
     def test_one_that_is_known_although_nobody_kept_when_it_passed(self) -> None:
         record = Record(Status.CLEAN, NOON, NOON + MINUTE)
         found = deferral_outcome(DEFERRAL, record, [], TIMING, NOON + MINUTE)
-        assert (found.fate, str(found)) == (OutcomeKind.PASSED, "had to wait 5 min; has passed since")
+        assert (found.kind, str(found)) == (OutcomeKind.PASSED, "had to wait 5 min; has passed since")
 
     def test_one_that_still_waits(self) -> None:
         record = Record(Status.GREYLISTED, NOON, NOON + 2 * MINUTE, attempts=1)
         found = deferral_outcome(DEFERRAL, record, [], TIMING, NOON + 3 * MINUTE)
-        assert (found.fate, found.left) == (OutcomeKind.WAITING, 3 * MINUTE)
+        assert (found.kind, found.left) == (OutcomeKind.WAITING, 3 * MINUTE)
         words = "had to wait 5 min; still waiting, 3 min left, last attempt 2026-11-23 12:02:00 UTC"
         assert str(found) == words
 
     def test_one_whose_wait_is_over(self) -> None:
         found = deferral_outcome(DEFERRAL, Record(Status.GREYLISTED, NOON, NOON), [], TIMING, NOON + 6 * MINUTE)
-        assert (found.fate, found.left) == (OutcomeKind.DUE, timedelta(0))
+        assert (found.kind, found.left) == (OutcomeKind.DUE, timedelta(0))
         assert str(found).endswith("the wait is over, but it has not come back, last attempt 2026-11-23 12:00:00 UTC")
 
     @pytest.mark.parametrize(
@@ -79,12 +86,12 @@ class TestSequel:
     )
     def test_one_that_is_forgotten(self, record: Record | None) -> None:
         found = deferral_outcome(DEFERRAL, record, [], TIMING, NOON + 2 * MINUTE)
-        assert found.fate is OutcomeKind.FORGOTTEN
+        assert found.kind is OutcomeKind.FORGOTTEN
         assert "stranger again" in str(found)
 
     def test_one_that_was_only_logged(self) -> None:
         found = deferral_outcome(DEFERRAL._replace(outcome="would-defer"), None, [], TIMING, NOON)
-        assert found.fate is OutcomeKind.NOT_CARRIED_OUT
+        assert found.kind is OutcomeKind.NOT_CARRIED_OUT
         assert "observe" in str(found)
 
 
@@ -96,14 +103,14 @@ def test_one_query_looks_for_all() -> None:
 class TestPlaces:
     def test_a_record_may_be_under_the_network(self) -> None:
         network = TRIPLET._replace(client="192.0.2.0/24")
-        assert places(DEFERRAL, TripletRules()) == [TRIPLET, network]
+        assert possible_triplets(DEFERRAL, TripletRules()) == [TRIPLET, network]
         record = Record(Status.CLEAN, NOON, NOON)
-        assert record_of(DEFERRAL, {network: record}, TripletRules()) == record
+        assert united_record(DEFERRAL, {network: record}, TripletRules()) == record
 
     def test_none_where_there_is_no_triplet(self) -> None:
         early = DEFERRAL._replace(details={})
-        assert places(early, TripletRules()) == []
-        assert record_of(early, {}, TripletRules()) is None
+        assert possible_triplets(early, TripletRules()) == []
+        assert united_record(early, {}, TripletRules()) is None
 
 
 @pytest.mark.parametrize(
@@ -111,4 +118,4 @@ class TestPlaces:
     [(0, "0 s"), (59.4, "59 s"), (300, "5 min"), (303, "5 min 3 s"), (7500, "2 h 5 min"), (273600, "3 d 4 h")],
 )
 def test_durations(seconds: float, shown: str) -> None:
-    assert shown_seconds(timedelta(seconds=seconds)) == shown
+    assert format_duration(timedelta(seconds=seconds)) == shown

@@ -6,24 +6,24 @@ from typing import Any
 import pytest
 
 from bley.core.greylist import Record, Status
-from bley.core.history.steps import finding_steps, shown_record, shown_request, shown_triplet, shown_verdict
+from bley.core.history.steps import describe_record, describe_request, describe_triplet, describe_verdict, finding_steps
 from bley.core.mail import Request, Triplet
 from tests.fakes import NOON
 
 
 def test_a_request_and_its_triplet() -> None:
     request = Request(client_address="192.0.2.1", client_name="mx.example.com", helo_name="friend", sender="a@b")
-    assert shown_request(request) == "mx.example.com [192.0.2.1], HELO friend, from <a@b> to <>"
-    assert shown_request(Request()) == "no client_name [], HELO (none), from <> to <>"
-    assert shown_triplet(Triplet("example.com", "a@b", "c@d")) == "client example.com, sender <a@b>, recipient <c@d>"
+    assert describe_request(request) == "mx.example.com [192.0.2.1], HELO friend, from <a@b> to <>"
+    assert describe_request(Request()) == "no client_name [], HELO (none), from <> to <>"
+    assert describe_triplet(Triplet("example.com", "a@b", "c@d")) == "client example.com, sender <a@b>, recipient <c@d>"
 
 
 def test_a_record() -> None:
     times = "first seen 2026-11-23 12:00:00 UTC, last seen 2026-11-23 12:02:00 UTC"
     seen = NOON, NOON + timedelta(minutes=2)
-    assert shown_record(Record(Status.GREYLISTED, *seen, attempts=2)) == f"greylisted, {times}, 2 early retries"
-    assert shown_record(Record(Status.CLEAN, *seen)) == f"clean, {times}"
-    assert shown_record(None) == "no record"
+    assert describe_record(Record(Status.GREYLISTED, *seen, attempts=2)) == f"greylisted, {times}, 2 early retries"
+    assert describe_record(Record(Status.CLEAN, *seen)) == f"clean, {times}"
+    assert describe_record(None) == "no record"
 
 
 class TestFindings:
@@ -66,4 +66,4 @@ class TestFindings:
     ],
 )
 def test_a_verdict(details: dict[str, Any], verdict: str) -> None:
-    assert shown_verdict("x", **details) == verdict
+    assert describe_verdict("x", **details) == verdict

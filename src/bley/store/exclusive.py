@@ -10,12 +10,12 @@ from bley.settings.privacy_key import PrivacyKey
 from bley.store.engine import Engine
 from bley.store.key_claim import bring_key, confirm_key
 
-__all__ = ["EngineTurns"]
+__all__ = ["ExclusiveEngine"]
 
 _T = TypeVar("_T")
 
 
-class EngineTurns:
+class ExclusiveEngine:
     """Turns at this engine, the first of which prepares it.
 
     Its addresses are hashed by `key` (None: that is not checked), which a new store takes if `claims_key`.
@@ -26,7 +26,7 @@ class EngineTurns:
         self._key, self._claims_key = key, claims_key
         self._lock = asyncio.Lock()
 
-    async def take(self, what: str, work: Callable[[], Awaitable[_T]], seconds: float | None = None) -> _T:
+    async def run(self, what: str, work: Callable[[], Awaitable[_T]], seconds: float | None = None) -> _T:
         """Return the work's result, for which it has `seconds`, or as long as an answer may take. Raises StoreError."""
         limit = seconds or self.engine.answer_seconds
         async with self._lock:
@@ -43,10 +43,10 @@ class EngineTurns:
 
     async def prepare(self, seconds: float) -> None:
         """Make or upgrade the tables within this time, if they are not there. Raises PrivacyKeyError, StoreError."""
-        if not await self.take("prepare", self.engine.is_prepared):
-            await self.take("prepare", self._bring_key)
-            await self.take("prepare", self.engine.prepare, seconds)
-        await self.take("prepare", self.confirm_key)
+        if not await self.run("prepare", self.engine.is_prepared):
+            await self.run("prepare", self._bring_key)
+            await self.run("prepare", self.engine.prepare, seconds)
+        await self.run("prepare", self.confirm_key)
 
     async def confirm_key(self) -> None:
         """Check that the store has our key. Raises PrivacyKeyError, StoreError. To be called within a turn."""
