@@ -11,6 +11,7 @@ TESTED_IN = {
     "__main__": "integration/test_cli",
     "dns/c_ares": "integration/dns/test_resolver",
     "core/names/words": "unit/core/names/test_host_kind",
+    "data/files": "unit/core/dnslists/test_known",
     "commands/ask": "integration/test_cli",
     "commands/check_config": "integration/test_cli",
     "commands/ending": "integration/test_command_errors",

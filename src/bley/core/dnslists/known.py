@@ -7,11 +7,11 @@ import functools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from ipaddress import IPv4Address
 from typing import Any, Literal
 
 from bley.core.dnslists.syntax import Filter, hide_keys, parse_filter
+from bley.data.files import read_known_lists
 
 __all__ = ["KnownList", "find_known_list", "load_known_lists", "shown_zone"]
 
@@ -93,8 +93,11 @@ def shown_zone(zone: str) -> str:
 
 @functools.cache
 def load_known_lists() -> Mapping[str, KnownList]:
-    """All facts, by zone. Reads the package's own file once."""
-    text = resources.files("bley.core.dnslists").joinpath("lists.toml").read_text(encoding="utf-8")
+    """Return the facts of all known lists, by zone. The first call parses `lists.toml`."""
+    return _parse_known_lists(read_known_lists())
+
+
+def _parse_known_lists(text: str) -> Mapping[str, KnownList]:
     tables: dict[str, dict[str, Any]] = {}
     for zone, table in tomllib.loads(text).items():
         tables[zone] = tables[table.pop("like")] | table if "like" in table else table

@@ -4,13 +4,15 @@ Sources: RFC 5890 2.3.2.1, UTS 46; publicsuffix.org, the copy that the package p
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import takewhile
-from pathlib import Path
 from typing import NamedTuple
 
 import idna
-from publicsuffixlist import PSLFILE, PublicSuffixList
+from publicsuffixlist import PublicSuffixList
+
+from bley.data.files import read_public_suffixes
 
 __all__ = ["a_labels", "delegated_domain", "load_suffixes", "registered_domain", "with_a_labels"]
 
@@ -63,10 +65,14 @@ class _Suffixes(NamedTuple):
 
 @cache
 def load_suffixes() -> _Suffixes:
-    """Read the list, some 80 ms: call it before the first answer. Each rule is kept once."""
-    with Path(PSLFILE).open("rb") as lines:
-        icann = PublicSuffixList(takewhile(lambda line: b"BEGIN PRIVATE DOMAINS" not in line, lines))
-        rules = [line.decode().strip() for line in lines if line.strip() and not line.startswith(b"//")]
+    """Return the public suffix list. The first call parses it, some 50 ms: make it before the first answer."""
+    return _parse_suffixes(read_public_suffixes())
+
+
+def _parse_suffixes(lines: Iterator[bytes]) -> _Suffixes:
+    """Parse the list's two sections. Each rule is stored once."""
+    icann = PublicSuffixList(takewhile(lambda line: b"BEGIN PRIVATE DOMAINS" not in line, lines))
+    rules = [line.decode().strip() for line in lines if line.strip() and not line.startswith(b"//")]
     owned = [rule.lstrip("!*.") for rule in rules]
     owned += [name.encode("idna").decode() for name in owned if not name.isascii()]
     owners = map(icann.privatesuffix, owned)

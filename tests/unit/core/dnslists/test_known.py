@@ -3,7 +3,6 @@
 import re
 import tomllib
 from dataclasses import fields
-from importlib import resources
 from ipaddress import IPv4Address, ip_address
 from itertools import combinations, product
 
@@ -11,9 +10,10 @@ import pytest
 
 from bley.core.dnslists.known import KnownList, find_known_list, load_known_lists, shown_zone
 from bley.core.dnslists.syntax import hide_keys, parse_filter
+from bley.data.files import read_known_lists
 
 KNOWN = load_known_lists()
-RAW = tomllib.loads(resources.files("bley.core.dnslists").joinpath("lists.toml").read_text(encoding="utf-8"))
+RAW = tomllib.loads(read_known_lists())
 KEY = "abcdefghij0123456789klmnop"
 ANY_CODE = IPv4Address("127.0.0.77")
 
@@ -144,7 +144,7 @@ def test_like_gives_whole_facts() -> None:
 
 def test_file_tells_what_each_word_means() -> None:
     """Its head names every fact that there is."""
-    text = resources.files("bley.core.dnslists").joinpath("lists.toml").read_text(encoding="utf-8")
+    text = read_known_lists()
     head = text[: text.index("# ---")]
     assert [fact.name for fact in fields(KnownList) if fact.name != "zone" and fact.name not in head] == []
     assert load_known_lists() is KNOWN, "it is read once"

@@ -1,0 +1,1 @@
+"""Tables of facts that are installed with bley, and that core parses once: DNS lists, public suffixes."""
