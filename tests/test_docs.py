@@ -107,9 +107,9 @@ def test_the_lists_that_the_documents_recommend_are_alive() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    readme = PROJECT.joinpath("README.md").read_text()
+    document = PROJECT.joinpath("docs/commands.md").read_text()
     for name, command in COMMANDS.items():
-        assert f"`bley {name}" in readme, name
+        assert f"`bley {name}" in document, name
         assert f".B bley {name}".replace("-", "\\-") in MANUAL, name
         assert command.help
 
@@ -137,7 +137,7 @@ def test_the_example_settings_load_and_what_is_commented_in_them_is_the_default(
 
 
 def test_the_postfix_lines_of_the_readme_are_those_of_the_tests() -> None:
-    """The harness asks bley as the README tells its users to."""
+    """The test Postfix has the lines of the README."""
     harness = PROJECT.joinpath("tests/integration/postfix.py").read_text()
     readme = PROJECT.joinpath("README.md").read_text()
     assert "check_policy_service { inet:127.0.0.1:1337, default_action=DUNNO }" in readme

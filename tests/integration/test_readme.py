@@ -1,4 +1,4 @@
-"""The README's transcripts run."""
+"""The transcripts in README.md and docs/commands.md run."""
 
 import re
 import shlex
@@ -16,12 +16,13 @@ from bley.store.opening import open_engine
 from tests.dns_server import DnsServer
 from tests.integration.running_bley import Bley
 
-README = Path(__file__).parents[2].joinpath("README.md").read_text()
+PROJECT = Path(__file__).parents[2]
+TEXT = "".join(PROJECT.joinpath(name).read_text() for name in ("README.md", "docs/commands.md"))
 
 
 def transcripts() -> list[tuple[list[str], str]]:
-    """Each `$ bley …` in a console block with what it prints."""
-    blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    """Return the words of each `$ bley …` in a console block, and what it prints."""
+    blocks = re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)
     commands = [part for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
     return [(shlex.split(line), printed) for line, printed in (command.split("\n", 1) for command in commands)]
 
@@ -37,7 +38,7 @@ def _not_listed(setting: str) -> Finding:
 
 
 async def _fill(place: Database) -> None:
-    """With a mail that came back after seven minutes."""
+    """Store the decisions on a mail that was retried after seven minutes."""
     evidence = {
         Check.HELO: Finding(2, "friend is not the client's name, which is unknown"),
         Check.DYNAMIC: Finding(0, "no name, so none that looks dynamic"),
@@ -60,14 +61,14 @@ async def _fill(place: Database) -> None:
 
 
 async def test_the_transcript_of_why(tmp_path: Path) -> None:
-    """Of such a mail; only the list files stand elsewhere."""
+    """The transcript is exact but for the folder of the list files."""
     await _fill(parse_database(f"sqlite:///{tmp_path}/bley.db"))
     ((words, printed),) = [(words, printed) for words, printed in transcripts() if words[1] == "why"]
     assert Bley(tmp_path).run(*words[1:]).replace(str(tmp_path), "/etc/bley") == printed
 
 
-def test_the_readme_s_transcripts_run(tmp_path: Path) -> None:
-    """With the default lists, of which none lists anybody; only the store stands elsewhere."""
+def test_the_other_transcripts_run(tmp_path: Path) -> None:
+    """With the default lists, which list no client, the transcripts are exact but for the folder of the store."""
     assert len(transcripts()) == 4
     listed = ("zen.spamhaus.org", "bl.spamcop.net", "list.dnswl.org")
     with DnsServer({f"2.0.0.127.{zone}": {"A": ["127.0.0.2"]} for zone in listed}) as dns:

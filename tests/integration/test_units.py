@@ -13,7 +13,6 @@ from bley.server.listeners import MAX_DESCRIPTORS
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 UNITS = sorted(path.name for path in CONTRIB.iterdir() if path.suffix in (".service", ".timer", ".socket"))
-README = (CONTRIB.parent / "README.md").read_text(encoding="utf-8")
 
 
 def _unit(name: str) -> dict[str, list[str]]:
