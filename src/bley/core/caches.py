@@ -1,7 +1,7 @@
-"""Bounded memories of what happened a short time ago.
+"""Bounded caches with a time limit.
 
-Their instants are those of a clock that nobody sets (`ports.steady_now`): a memory must not last longer because the
-system's clock was set back. If it is set back all the same, what is of the future by then is forgotten.
+Their instants come from the monotonic clock (`ports.steady_now`), so that setting the system clock back keeps no entry
+longer. If the clock given does run backwards, entries from its future are dropped.
 """
 
 from datetime import datetime, timedelta
@@ -16,9 +16,10 @@ _NO_TIME = timedelta(0)
 
 
 class ExpiringCache(Generic[K, V]):
-    """Remembers values by key for `valid`, at most `size` of them: when there are too many, the older half goes.
+    """Values by key, each valid for `valid`; at most `size` of them.
 
-    There are two generations, of which the older goes as a whole, so that no value stays long after its time.
+    Two generations: when the younger one is full or too old, the older one is evicted as a whole. So no value stays
+    in memory long after it has expired.
     """
 
     def __init__(self, valid: timedelta, size: int) -> None:
@@ -31,14 +32,14 @@ class ExpiringCache(Generic[K, V]):
         return len(self._young) + len(self._old)
 
     def get(self, key: K, now: datetime) -> V | None:
-        """The value put in less than `valid` before `now`, or None."""
+        """Return the value stored less than `valid` before `now`, or None."""
         entry = self._young.get(key) or self._old.get(key)
         if entry is None or not _NO_TIME <= now - entry[0] < self.valid:
             return None
         return entry[1]
 
     def put(self, key: K, value: V, now: datetime) -> None:
-        """Remember `value` from `now` on, in place of what was there."""
+        """Store `value` at `now`, replacing any other."""
         is_over = self._begun is None or not _NO_TIME <= now - self._begun < self.valid
         if is_over or len(self._young) >= self._half:
             self._young, self._old, self._begun = {}, self._young, now
@@ -46,14 +47,14 @@ class ExpiringCache(Generic[K, V]):
             self._young[key] = (now, value)
 
     def clear(self) -> None:
-        """Remember nothing."""
+        """Remove all entries."""
         self._young, self._old = {}, {}
 
 
 class GenerationCache(Generic[K, V]):
-    """Remembers values by key for at most `valid`, and for half of that if `size` allows.
+    """Values by key, each cached for at most `valid`, and for at least half of that if `size` allows.
 
-    There are two generations, of which the older goes as a whole, so that a value costs no time of its own.
+    Two generations, of which the older one is evicted as a whole. So entries need no time stamps of their own.
     """
 
     def __init__(self, valid: timedelta, size: int) -> None:
@@ -66,11 +67,11 @@ class GenerationCache(Generic[K, V]):
         return len(self._young) + len(self._old)
 
     def get(self, key: K) -> V | None:
-        """The value put in lately, or None; right as long as `age` is called now and then."""
+        """Return the cached value, or None. Values expire only when `put` or `age` is called."""
         return self._young.get(key) or self._old.get(key)
 
     def put(self, key: K, value: V, now: datetime) -> None:
-        """Remember `value`, which counts as true, from `now` on, in place of what was there."""
+        """Store `value`, which must be true, at `now`, replacing any other."""
         self.age(now)
         if len(self._young) >= self._size:
             self._turn(now)
@@ -78,7 +79,7 @@ class GenerationCache(Generic[K, V]):
             self._young[key] = value
 
     def age(self, now: datetime) -> None:
-        """Forget what is too old."""
+        """Remove expired entries. Call it periodically."""
         if self._begun is None or not _NO_TIME <= now - self._begun < 2 * self._half:
             self.clear()
             self._begun = now
@@ -89,5 +90,5 @@ class GenerationCache(Generic[K, V]):
         self._young, self._old, self._begun = {}, self._young, now
 
     def clear(self) -> None:
-        """Remember nothing."""
+        """Remove all entries."""
         self._young, self._old = {}, {}

@@ -1,4 +1,4 @@
-"""What was decided about one request, with everything that led to it: for answer, log, store and people."""
+"""The decision about one request, with everything that led to it: for the answer, the log, the store and reports."""
 
 import math
 from datetime import datetime, timedelta
@@ -13,54 +13,54 @@ from bley.core.policy import Reason
 __all__ = ["Decision", "KeptDecision", "Outcome"]
 
 Outcome = Literal["pass", "greylist", "would-defer"]
-"""What became of a request, in the log's and the store's words; `would-defer` is a deferral in `mode = observe`."""
+"""The outcome of a request, as the log and the store name it; `would-defer` is a deferral in `mode = observe`."""
 
 
 class Decision(NamedTuple):
-    """A verdict with its named reason; steps that were not reached left their fields empty."""
+    """A verdict with its named reason. Fields of steps that were not reached are empty."""
 
     request: Request
     reason: Reason
     defers: bool = False
     triplet: Triplet | None = None
     record: Record | None = None
-    """What the store knew before."""
+    """The triplet's record before this request."""
     standing: Standing | None = None
     evidence: Evidence = NO_EVIDENCE
     wait: timedelta | None = None
-    """Of a deferral: how long until a retry passes."""
+    """For a deferral: the time until a retry passes."""
     delayed: timedelta | None = None
-    """Of a triplet that waited: how long ago its first attempt was."""
+    """For a triplet that waited: the time since its first attempt."""
     exempted_by: str = ""
-    """The list entry that exempts, with its file and line."""
+    """The matching entry of an exemption list, with its file and line."""
 
     @property
     def wait_seconds(self) -> int:
-        """`wait` in whole seconds, after which a retry surely passes; 0 where there is none."""
+        """`wait` in seconds, rounded up so that a retry then passes; 0 without a wait."""
         return math.ceil(self.wait.total_seconds()) if self.wait else 0
 
     def outcome(self, *, observes: bool) -> Outcome:
-        """What becomes of the request; `observes` where a deferral is not carried out."""
+        """Return the outcome; with `observes`, a deferral is only logged."""
         if not self.defers:
             return "pass"
         return "would-defer" if observes else "greylist"
 
 
 class KeptDecision(NamedTuple):
-    """A decision as the store keeps it, with all findings."""
+    """A decision as it is stored, with all findings."""
 
     at: datetime
     outcome: Outcome
     decision: Decision
     sender: str
     recipient: str
-    """As they came; if `is_private`, as the triplet has them."""
+    """As received; with `is_private`, hashed as in the triplet."""
     is_private: bool = False
-    """Nothing else of it may tell a local part either."""
+    """A privacy key is set: no stored field may reveal a local part."""
 
     @property
     def details(self) -> dict[str, Any]:
-        """All but what every decision has, as JSON can say it; what is empty is left out."""
+        """The fields that not every decision has, as JSON values; empty ones are left out."""
         decision = self.decision
         details: dict[str, Any] = {
             "triplet": decision.triplet
@@ -77,11 +77,11 @@ class KeptDecision(NamedTuple):
 
     def _finding(self, check: Check, finding: Finding) -> dict[str, Any]:
         if finding.answers:
-            return {"score": finding.score, "lists": [_told(each) for each in finding.answers]}
-        # What pyspf says of a wrong record may hold the sender, which macros put there.
-        is_told = check is Check.SPF and self.is_private
-        return {"score": finding.score, "detail": finding.detail.partition(":")[0] if is_told else finding.detail}
+            return {"score": finding.score, "lists": [_list_fields(each) for each in finding.answers]}
+        # pyspf's message about an invalid record may quote the sender, which macros expand to.
+        is_cut = check is Check.SPF and self.is_private
+        return {"score": finding.score, "detail": finding.detail.partition(":")[0] if is_cut else finding.detail}
 
 
-def _told(answer: ListAnswer) -> dict[str, Any]:
+def _list_fields(answer: ListAnswer) -> dict[str, Any]:
     return {"list": answer.dns_list.name, "is": shortened(str(answer)), "says": answer.text, "weight": answer.weight}

@@ -1,14 +1,15 @@
-"""Everything bley raises on purpose, by who must act.
+"""The errors that bley raises on purpose, each with the party that must act.
 
 BleyError
-  SettingsError   the operator: wrong settings, a wrong line in a list file
-  ProtocolError   the peer: bytes that are no policy request
-  StoreError      the store: gone, locked, full, damaged
-    RefusedError  nobody: it will never keep some of this
-    PrivacyKeyError  the operator: its addresses are hashed by another key, or not at all
+  SettingsError   the operator: invalid settings, or an invalid line in a list file
+  ProtocolError   the peer: bytes that are not a policy request
+  StoreError      the store: unreachable, locked, full or damaged
+    BusyError     none: retry
+    RefusedError  none: the store will never accept some of the values
+    PrivacyKeyError  the operator: stored addresses are hashed with another key, or not at all
   ResolverError   the DNS: no answer, or a refusal
 
-Anything else that is raised is a bug and shows its traceback.
+Any other exception is a bug, and its traceback is logged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,14 +34,14 @@ __all__ = [
 
 
 class BleyError(Exception):
-    """An error that bley foresaw; its text is fit for the one who must act."""
+    """An expected error. Its text is written for the party that must act."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing the operator must mend, and where: `line` counts from 1, 0 is the whole file.
+    """One fault for the operator to correct, and its place: `line` counts from 1; 0 means the whole file.
 
-    As a string it can be shown: what it quotes may come from anybody's file.
+    Its string is safe to print, whatever it quotes.
     """
 
     file: str
@@ -53,7 +54,7 @@ class Fault:
 
 
 class SettingsError(BleyError):
-    """The settings or a list file cannot be used; `faults` names every place to mend."""
+    """The settings or a list file are invalid; `faults` has every fault."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
@@ -61,21 +62,21 @@ class SettingsError(BleyError):
 
 
 class ProtocolViolation(StrEnum):
-    """What a peer did that the protocol does not allow, by its name in the metrics."""
+    """A violation of the protocol by a peer, by its name in the metrics."""
 
     TOO_LONG = "too-long"
-    """A request of more bytes than bley takes."""
+    """A request has more bytes than bley accepts."""
     TOO_MANY_ATTRIBUTES = "too-many-attributes"
     NO_ATTRIBUTE = "no-attribute"
-    """A line that is no `name=value`: it speaks another protocol."""
+    """A line is not `name=value`: the peer uses another protocol."""
     OTHER_REQUEST = "other-request"
-    """Not `smtpd_access_policy`."""
+    """The request is not `smtpd_access_policy`."""
     CUT_OFF = "cut-off"
-    """It closed in the middle of a request."""
+    """The peer closed the connection within a request."""
 
 
 class ProtocolError(BleyError):
-    """The peer sent what is no policy request; close the connection without an answer."""
+    """The peer sent bytes that are not a policy request; close the connection without an answer."""
 
     def __init__(self, breach: ProtocolViolation, text: str) -> None:
         self.breach = breach
@@ -83,20 +84,20 @@ class ProtocolError(BleyError):
 
 
 class StoreError(BleyError):
-    """The store did not do what was asked, as far as is known; answer by `on_store_error`.
+    """The store did not confirm an operation; answer by `on_store_error`.
 
-    A transaction that was cut off, or too late, may have happened all the same.
+    A transaction that was interrupted, or missed its deadline, may still have been committed.
     """
 
 
 class BusyError(StoreError):
-    """Another process holds the store's lock and will let go of it: try again while there is time."""
+    """Another process holds the store's lock for a short time: retry until the deadline."""
 
 
 class RefusedError(StoreError):
-    """The store works, but will never take some of the values that it was given. All the others were done.
+    """The store works, but will never accept some of the values. All others were processed.
 
-    `refused`: each such value, and why; `found`: what the transaction returned for the others.
+    `refused` has each such value with the cause; `found` is the transaction's result for the others.
     """
 
     def __init__(
@@ -107,18 +108,18 @@ class RefusedError(StoreError):
 
     @property
     def first(self) -> str:
-        """The first refused value, printable, with at most 300 characters."""
+        """The first refused value as printable text, of at most 300 characters."""
         return repr(self.refused[0][0])[:300] if self.refused else ""
 
 
 class PrivacyKeyError(StoreError):
-    """The store's addresses are not hashed by the key of these settings; the text says what to do."""
+    """The store's addresses are not hashed with the configured key; the text has the remedy."""
 
 
 class ResolverError(BleyError):
-    """The DNS gave no usable answer to one question; what it would have told is unknown.
+    """The DNS gave no usable answer to a query; its result is unknown.
 
-    `is_silence`: no server answered at all, which may be the fault of the servers asked or of those that they asked.
+    `is_silence`: no server answered at all. The cause may be the configured servers, or those that they queried.
     """
 
     def __init__(self, name: str, rrtype: str, why: str, *, is_silence: bool = False) -> None:

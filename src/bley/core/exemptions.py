@@ -1,16 +1,16 @@
-"""The operator's list files: who is never delayed. The syntax is postgrey's.
+"""The operator's exemption lists: mail that is never delayed. The syntax is postgrey's.
 
     example.com         the name, and all names below it; of a mail address, its domain
     192.0.2.1           an address
-    192.0.2.0/24        a network; bits behind the prefix are ignored
+    192.0.2.0/24        a network; bits after the prefix are ignored
     192.168.1           a network by its first octets
     2001:db8::/32       the same for IPv6
     postmaster@         a local part, at any domain
     jane@example.org    a mail address
     /^mx\\d+\\.example\\.net$/   a regular expression (Python's), found anywhere in the name or address
 
-Everything from `#` or `;` on is a comment. Upper and lower case are the same. A client file takes names, networks
-and expressions; a file of senders or recipients takes names, mail addresses and expressions.
+A comment starts with `#` or `;`. Case is ignored. A client file takes names, networks and expressions; a sender or
+recipient file takes names, mail addresses and expressions.
 
 Source: postgrey(8), the whitelist files.
 """
@@ -35,10 +35,10 @@ __all__ = [
 ]
 
 Origin = str
-"""Where an entry stands and what it says, for the log: `whitelist_clients:12:example.com`."""
+"""The file, line and text of an entry, for the log: `whitelist_clients:12:example.com`."""
 
 _LONGEST_NAME = 253
-"""Characters of a name in the DNS (RFC 1035 2.3.4). Of a longer one each label would cost a copy of it."""
+"""Characters of a name in the DNS (RFC 1035 2.3.4). A longer one is cut, since each of its labels would cost a copy."""
 
 _PART_OF_IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){1,2}\.?")
 _LOOKS_LIKE_ADDRESS = re.compile(r"[\d./]+|.*:.*|.*/.*")
@@ -48,13 +48,13 @@ _MAIL_ADDRESS = re.compile(r"[^@\s]+@(?:[\w-]{1,63}\.)*[\w-]{0,63}")
 
 @dataclass(slots=True)
 class _Names:
-    """Names with what is below them, and expressions: what both kinds of file have."""
+    """Names, which match subdomains too, and expressions: the entries that both kinds of file have."""
 
     names: dict[str, Origin] = field(default_factory=dict)
     expressions: list[tuple[Expression, Origin]] = field(default_factory=list)
 
     def find_name(self, name: str) -> Origin | None:
-        """The entry for `name` or for a domain that it is below."""
+        """Return the entry for `name` or for a domain above it."""
         if len(name) > _LONGEST_NAME:
             name = name[-_LONGEST_NAME - 1 :].partition(".")[2]
         while name and self.names:
@@ -68,19 +68,19 @@ class _Names:
 
     @property
     def put_aside(self) -> list[Origin]:
-        """The entries that match nothing any more, since a search by their expression took too long."""
+        """The entries that are disabled, since a search with their expression took too long."""
         return [origin for expression, origin in self.expressions if expression.is_put_aside]
 
 
 @dataclass(slots=True)
 class ClientExemptions(_Names):
-    """Which clients are exempt."""
+    """The exempt clients."""
 
     networks: dict[tuple[int, int], dict[int, Origin]] = field(default_factory=dict)
     """By version and host bits: the network's leading bits as a number."""
 
     def find(self, address: Address, name: str) -> Origin | None:
-        """The entry that exempts the client, or None; `name` is its verified name, empty if it has none."""
+        """Return the entry that exempts the client, or None; `name` is its verified name or empty."""
         name = name.casefold()
         return self._find_network(address) or self.find_name(name) or (self.find_expression(name) if name else None)
 
@@ -92,7 +92,7 @@ class ClientExemptions(_Names):
         return None
 
     def add_network(self, network: Network, origin: Origin) -> None:
-        """Exempt all addresses of `network`."""
+        """Exempt all addresses in `network`."""
         host_bits = network.max_prefixlen - network.prefixlen
         numbers = self.networks.setdefault((network.version, host_bits), {})
         numbers.setdefault(int(network.network_address) >> host_bits, origin)
@@ -100,13 +100,13 @@ class ClientExemptions(_Names):
 
 @dataclass(slots=True)
 class MailExemptions(_Names):
-    """Which senders or recipients are exempt."""
+    """The exempt senders or recipients."""
 
     addresses: dict[str, Origin] = field(default_factory=dict)
     """`user@domain`, or `user@` for every domain."""
 
     def find(self, address: str) -> Origin | None:
-        """The entry that exempts the mail address, or None."""
+        """Return the entry that exempts the mail address, or None."""
         address = address.casefold()
         local, at, domain = address.rpartition("@")
         return (
@@ -118,9 +118,9 @@ class MailExemptions(_Names):
 
 
 def read_clients(files: Iterable[tuple[str, str]]) -> ClientExemptions:
-    """Read client list files, given as (file name, text).
+    """Parse client list files, given as (file name, text).
 
-    Raises SettingsError with every bad line, its file, and what would be right.
+    Raises SettingsError with every invalid line, its file and the expected form.
     """
     clients = ClientExemptions()
     _read(files, clients, lambda entry, origin: _add_client(clients, entry, origin))
@@ -128,19 +128,19 @@ def read_clients(files: Iterable[tuple[str, str]]) -> ClientExemptions:
 
 
 def read_mail_addresses(files: Iterable[tuple[str, str]]) -> MailExemptions:
-    """Read sender or recipient list files, given as (file name, text); raises as `read_clients`."""
+    """Parse sender or recipient list files, given as (file name, text); raises as `read_clients`."""
     addresses = MailExemptions()
     _read(files, addresses, lambda entry, origin: _add_mail_address(addresses, entry, origin))
     return addresses
 
 
 def is_name(text: str) -> bool:
-    """Whether it can stand in a list file as the name of hosts or of a domain."""
+    """Return whether the text is valid in a list file as the name of a host or domain."""
     return bool(_NAME.fullmatch(text)) and not _LOOKS_LIKE_ADDRESS.fullmatch(text)
 
 
 def is_mail_address(text: str) -> bool:
-    """Whether it can stand in a list file as one mail address, and nothing in it begins a comment."""
+    """Return whether the text is valid in a list file as one mail address, and no character starts a comment."""
     local, _, domain = text.rpartition("@")
     return (
         bool(local and domain and _MAIL_ADDRESS.fullmatch(text))
@@ -191,7 +191,7 @@ def _network_of_octets(entry: str) -> IPv4Network:
     try:
         return IPv4Network((".".join(octets + ["0"] * (4 - len(octets))), prefix))
     except ValueError as error:
-        raise ValueError(f"{entry!r} is no network: write it as 192.168.1 or 192.168.1.0/24") from error
+        raise ValueError(f"{entry!r} is not a network: write it as 192.168.1 or 192.168.1.0/24") from error
 
 
 def _network(entry: str) -> Network:
@@ -199,22 +199,22 @@ def _network(entry: str) -> Network:
         return parse_network(entry)
     except ValueError as error:
         raise ValueError(
-            f"{entry!r} is no address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
+            f"{entry!r} is not an address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
         ) from error
 
 
 def _add_mail_address(addresses: MailExemptions, entry: str, origin: Origin) -> None:
     if "@" not in entry:
         if _LOOKS_LIKE_ADDRESS.fullmatch(entry):
-            raise ValueError(f"{entry!r} is no mail address or domain; networks belong in whitelist_clients_file")
+            raise ValueError(f"{entry!r} is not a mail address or domain; networks belong in whitelist_clients_file")
         _add_name(addresses, entry, origin)
     elif _MAIL_ADDRESS.fullmatch(entry):
         addresses.addresses.setdefault(entry, origin)
     else:
-        raise ValueError(f"{entry!r} is no mail address: write it as user@, user@domain or domain")
+        raise ValueError(f"{entry!r} is not a mail address: write it as user@, user@domain or domain")
 
 
 def _add_name(names: _Names, entry: str, origin: Origin) -> None:
     if not _NAME.fullmatch(entry):
-        raise ValueError(f"{entry!r} is no name: one entry a line, comments behind '#'")
+        raise ValueError(f"{entry!r} is not a name: write one entry per line, and comments after '#'")
     names.names.setdefault(entry.strip("."), origin)

@@ -1,8 +1,8 @@
-"""The operator's regular expressions, with a bound on the time that a stranger's text can make them take.
+"""The operator's regular expressions, with a time limit for searches in text from clients.
 
-Python's `re` tries every way to match, and has no time limit: `/(a+)+$/` takes minutes for forty characters, in which
-nothing else is answered. The module `regex` has a limit, but a search by it takes 7 us instead of 0.3 us. So `re`
-searches by expressions that are simple at a glance, and `regex` by all others.
+Python's `re` backtracks without a time limit: `/(a+)+$/` takes minutes for forty characters, and blocks the event
+loop. The module `regex` has a time limit, but its search takes 7 us instead of 0.3 us. So expressions with a simple
+syntax run with `re`, all others with `regex`.
 """
 
 import re
@@ -14,19 +14,20 @@ import regex
 __all__ = ["SEARCH_SECONDS", "Expression"]
 
 SEARCH_SECONDS = 0.005
-"""CPU time of one search; ordinary expressions take some microseconds."""
+"""The time limit of one search. Ordinary expressions take some microseconds."""
 
 _REPETITION = re.compile(r"(?<!\\)[*+{]")
 _REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
 _FEW_REPETITIONS = 2
-"""In an expression that is simple, the search from each place of the text included: some 512 * 512 / 2 steps, 2 ms."""
+"""The most repetitions in a simple expression. The search from each position counts as one. So a search takes some
+512 * 512 / 2 steps, 2 ms."""
 
 
 class Expression:
-    """A regular expression that is found anywhere in a text, in upper or lower case.
+    """A regular expression that matches anywhere in a text, ignoring case.
 
-    A search that takes more than `SEARCH_SECONDS` is the last one: from then on `is_put_aside`, and nothing matches.
-    Raises ValueError, which says what is wrong, for a text that is no regular expression.
+    A search that exceeds `SEARCH_SECONDS` disables it: `is_put_aside` is true, and it matches nothing from then on.
+    Raises ValueError, with the cause, if the text is not a regular expression.
     """
 
     def __init__(self, text: str) -> None:
@@ -34,14 +35,14 @@ class Expression:
         self.is_put_aside = False
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", FutureWarning)  # [[:alpha:]] means something else to Python
+                warnings.simplefilter("error", FutureWarning)  # [[:alpha:]] has another meaning in Python
                 self._simple = re.compile(text, re.IGNORECASE)
                 self._limited: Any = None if _is_simple(text) else regex.compile(text, regex.IGNORECASE)
         except (re.error, regex.error, OverflowError, RecursionError, FutureWarning) as error:
-            raise ValueError(f"is no regular expression: {error}") from error
+            raise ValueError(f"is not a regular expression: {error}") from error
 
     def search(self, text: str) -> bool:
-        """Whether the expression is found in the text."""
+        """Return whether the expression matches anywhere in the text."""
         if self._limited is None:
             return self._simple.search(text) is not None
         if self.is_put_aside:
@@ -54,6 +55,6 @@ class Expression:
 
 
 def _is_simple(text: str) -> bool:
-    """Whether it repeats no group, and has few repetitions. Where a character is no repetition, that does no harm."""
+    """Return whether the expression repeats no group and has few repetitions. Counting a literal as one is harmless."""
     repetitions = len(_REPETITION.findall(text)) + (not text.startswith("^"))
     return repetitions <= _FEW_REPETITIONS and not _REPEATED_GROUP.search(text)

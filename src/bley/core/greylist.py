@@ -1,4 +1,4 @@
-"""How a record ages. The whole model:
+"""The life of a record. The whole model:
 
     no record, or one greylisted longer ago than its lifetime       NEW
     greylisted, the wait is not over                                EARLY
@@ -7,8 +7,8 @@
 
     wait = min(period + attempts * penalty, longest), counted from the first attempt
 
-A record is only ever changed by a sighting merged into it, and merging is the same in any order: two nodes
-that saw the same stranger, or writes kept while the store was away, end in the same record.
+A record changes only by merging a sighting into it. Merging is commutative: two nodes that saw the same stranger, or
+writes that were queued while the store was down, result in the same record in any order.
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ __all__ = ["MAX_ATTEMPTS", "Lifetimes", "Record", "Sighting", "Standing", "Statu
 
 
 MAX_ATTEMPTS = 1_000_000
-"""So far early retries are counted: every wait is the longest by then, and every engine can keep the number."""
+"""The highest count of early retries. Every wait has reached its maximum by then, and every engine can store it."""
 
 
 class Status(IntEnum):
-    """What a record says of its triplet; it only ever rises."""
+    """The status of a triplet's record; it never decreases."""
 
     GREYLISTED = 0
     CLEAN = 1
@@ -34,7 +34,7 @@ class Status(IntEnum):
 
 
 class Standing(Enum):
-    """Where a triplet is in its life."""
+    """The stage of life of a triplet."""
 
     NEW = "new"
     EARLY = "early"
@@ -43,7 +43,7 @@ class Standing(Enum):
 
 
 class Record(NamedTuple):
-    """What the store keeps of a triplet; `attempts` counts the early retries, instants are aware UTC."""
+    """The stored state of a triplet. `attempts` counts early retries; instants are aware UTC."""
 
     status: Status
     first_seen: datetime
@@ -53,9 +53,9 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long a record is kept that is not seen again, and how long decisions are.
+    """How long records that are not seen again, and decisions, stay in the store.
 
-    A greylisted record is a stranger's again so long after its first attempt, however often it was seen.
+    A greylisted record expires `greylisted` after its first attempt, however often it was seen.
     """
 
     greylisted: timedelta = timedelta(days=10)
@@ -63,18 +63,18 @@ class Lifetimes:
     decisions: timedelta = timedelta(days=30)
 
     def of(self, status: Status) -> timedelta:
-        """How long a record of this status is kept."""
+        """Return the lifetime of a record with this status."""
         return self.greylisted if status is Status.GREYLISTED else self.known
 
     def are_over(self, record: Record, now: datetime) -> bool:
-        """Whether the record can be forgotten."""
+        """Return whether the record has expired."""
         return record.last_seen < now - self.of(record.status)
 
 
 class Sighting(NamedTuple):
-    """A triplet was seen at `seen`, and this came of it; `attempts` is 1 for an early retry that counts.
+    """One request for a triplet, at `seen`, and the resulting status. `attempts` is 1 for an early retry that counts.
 
-    A greylisted record that had outlived its lifetime by then is that of another time: it is forgotten first.
+    If the triplet's greylisted record had expired by `seen`, it is discarded before the merge.
     """
 
     triplet: Triplet
@@ -86,7 +86,7 @@ class Sighting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a greylisted triplet waits, and how long a record is kept."""
+    """The wait of a greylisted triplet, and the lifetimes of records."""
 
     period: timedelta = timedelta(minutes=5)
     longest: timedelta = timedelta(minutes=720)
@@ -94,19 +94,19 @@ class Timing:
     lifetimes: Lifetimes = Lifetimes()
 
     def wait(self, attempts: int) -> timedelta:
-        """The time from the first attempt after which a retry passes."""
+        """Return the time from the first attempt until a retry passes."""
         return min(self.period + attempts * self.penalty, self.longest)
 
     def remaining(self, record: Record, now: datetime) -> timedelta:
-        """What is left of the wait; negative when it is over, and never more than the whole wait.
+        """Return the remaining wait: negative when it is over, and never more than the whole wait.
 
-        A first attempt in the future was recorded by a clock that has been set back since, or is another node's: the
-        next sighting makes it the present.
+        A first attempt in the future comes from a clock that was set back since, or from another node. The next
+        sighting moves it to the present.
         """
         return min(record.first_seen, now) + self.wait(record.attempts) - now
 
     def standing(self, record: Record | None, now: datetime) -> Standing:
-        """Where the triplet of `record` is at `now`."""
+        """Return the standing of the triplet with this record at `now`."""
         if record is None:
             return Standing.NEW
         if record.status is not Status.GREYLISTED:
@@ -117,9 +117,9 @@ class Timing:
 
 
 def merged(record: Record | None, sighting: Sighting) -> Record:
-    """The record after `sighting`: the higher status, the earliest and latest instant, all attempts.
+    """Return the record after `sighting`: the higher status, the earliest and latest instant, the sum of attempts.
 
-    Every store does exactly this.
+    Every store implements exactly this.
     """
     forget_before = sighting.seen - sighting.lifetimes.greylisted
     if record is None or (record.status is Status.GREYLISTED and record.first_seen < forget_before):
@@ -133,7 +133,7 @@ def merged(record: Record | None, sighting: Sighting) -> Record:
 
 
 def united(one: Record | None, other: Record) -> Record:
-    """What two accounts of the same triplet say together; telling the same twice changes nothing."""
+    """Combine two records of the same triplet. Idempotent: the same record twice changes nothing."""
     if one is None:
         return other
     return Record(

@@ -1,4 +1,4 @@
-"""What another greylister knew, in bley's terms."""
+"""A record of another greylister, in bley's terms."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -12,7 +12,7 @@ __all__ = ["ImportedRecord", "is_any"]
 
 @dataclass(frozen=True, slots=True)
 class ImportedRecord:
-    """A record under the client's network; of one address it is a /32 or /128.
+    """A record for a client's network; a single address is a /32 or /128.
 
     `sender` may be ANY or ANY@domain, `recipient` may be ANY; the empty sender is the null sender.
     """
@@ -23,7 +23,7 @@ class ImportedRecord:
     record: Record
 
     def triplet(self, rules: TripletRules) -> Triplet | None:
-        """What bley keeps this record under by its own rules; None where these tell the network's addresses apart."""
+        """Return the triplet by these rules; None if they give addresses of the network different triplets."""
         client = rules.client(self.network.network_address, "")
         if rules.client(self.network.broadcast_address, "") != client:
             return None
@@ -33,5 +33,5 @@ class ImportedRecord:
 
 
 def is_any(address: str) -> bool:
-    """Whether it is ANY, or ANY@domain."""
+    """Return whether the address is ANY or ANY@domain."""
     return address == ANY or address.startswith(f"{ANY}@")

@@ -1,4 +1,4 @@
-"""What comes in and goes out, under Postfix's own names (SMTPD_POLICY_README, access(5))."""
+"""Policy requests and actions, under Postfix's own names (SMTPD_POLICY_README, access(5))."""
 
 from functools import lru_cache
 from hashlib import blake2b
@@ -22,20 +22,20 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 LONGEST_VALUE = 512
-"""Characters of an attribute's value that are judged; RFC 5321 4.5.3.1 allows 320 in an address, the DNS 253 in a name.
-All that is remembered, logged, stored or matched is made of these, so that no stranger chooses how long it is.
+"""The most characters of an attribute's value that bley uses. RFC 5321 4.5.3.1 allows 320 in an address, the DNS 253 in
+a name. Whatever is cached, logged, stored or matched is built from these, so no client controls its size.
 """
 
 _DIGEST_BYTES = 16
 _KEPT_END = 254
-"""Characters of the end that is kept of a longer value: an at sign and a domain."""
+"""Characters preserved at the end of a longer value: an at sign and a domain."""
 
 _IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 """RFC 4291 2.5.5.2."""
 
 
 class Request(NamedTuple):
-    """A policy request: what Postfix asks for one RCPT TO. An attribute not sent is empty."""
+    """A policy request, which Postfix sends for each RCPT TO. Attributes that were not sent are empty."""
 
     protocol_state: str = ""
     sasl_username: str = ""
@@ -49,37 +49,38 @@ class Request(NamedTuple):
 
     @property
     def verified_name(self) -> str:
-        """The client's name where Postfix could verify it (forward and reverse agree), else empty."""
+        """The client's name if Postfix verified it (forward and reverse DNS agree), else empty."""
         name = self.client_name.rstrip(".").lower()
         return "" if name == "unknown" else name
 
 
 class RawRequest(NamedTuple):
-    """A request as it came: which mail it is about is read, what decides about it is one text.
+    """A request of which only the attributes that identify the mail are parsed.
 
-    That is the same whenever a peer has the same question again, so that to know it again costs less than to read it.
+    The attributes that the decision depends on stay one text. It is equal whenever the same question comes again, so
+    that a lookup by it costs less than parsing it.
     """
 
     deciding: str
-    """Lines `name=value`, each ended by LF, in the order in which they came."""
+    """Lines `name=value`, each ending in LF, in the order received."""
     instance: str = ""
     queue_id: str = ""
 
     def read(self) -> Request:
-        """The request."""
+        """Parse the request."""
         attributes = dict([line.split("=", 1) for line in self.deciding.split("\n")[:-1]])
         return Request(**attributes, instance=self.instance, queue_id=self.queue_id)
 
     def read_bounded(self) -> Request:
-        """Return the request, with `LONGEST_VALUE` characters of each value at most."""
+        """Parse the request and shorten each value to at most `LONGEST_VALUE` characters."""
         request = self.read()
         if len(self.deciding) + len(self.instance) + len(self.queue_id) <= LONGEST_VALUE:
-            return request  # as almost every request, at no cost
+            return request  # true of almost every request, and costs nothing
         return Request._make(map(_shortened, request))
 
 
 def _shortened(value: str) -> str:
-    """The value, in whose middle a hash stands for what is too much, so that different ones stay different."""
+    """Replace the excess in the middle by a hash of the value, so that different values stay different."""
     if len(value) <= LONGEST_VALUE:
         return value
     digest = f"#{blake2b(value.encode(errors='surrogatepass'), digest_size=_DIGEST_BYTES).hexdigest()}#"
@@ -87,7 +88,7 @@ def _shortened(value: str) -> str:
 
 
 class Triplet(NamedTuple):
-    """(client, sender, recipient), normalised: what a record is kept under."""
+    """(client, sender, recipient), normalised: the key of a record."""
 
     client: str
     sender: str
@@ -95,7 +96,7 @@ class Triplet(NamedTuple):
 
 
 class Action(NamedTuple):
-    """An access(5) action: the verb, and the text behind it, without line breaks."""
+    """An access(5) action: the verb, and the text after it, without line breaks."""
 
     verb: str
     text: str = ""
@@ -106,9 +107,12 @@ class Action(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
-    """Read a client address; None when it is none. An IPv4-mapped address is IPv4, and an IPv6 zone is not kept."""
+    """Parse a client address; return None if it is invalid.
+
+    An IPv4-mapped address becomes IPv4. An IPv6 zone is dropped.
+    """
     text, _, zone = text.partition("%")
-    if "/" in zone:  # no zone has one (RFC 6874 2): it is a network's, or nothing
+    if "/" in zone:  # a zone has no slash (RFC 6874 2): this is a network, or invalid
         return None
     try:
         address = ip_address(text)
@@ -118,14 +122,14 @@ def parse_address(text: str) -> Address | None:
 
 
 def unmapped(address: Address) -> Address:
-    """The address; an IPv4-mapped one is IPv4."""
+    """Return the address, as IPv4 if it is IPv4-mapped."""
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def parse_network(text: str) -> Network:
-    """Read a network, or an address as the network of it alone; bits behind the prefix are ignored.
+    """Parse a network, or an address as a network of one; bits after the prefix are ignored.
 
-    An IPv4-mapped network is IPv4, as `parse_address` has it, and an IPv6 zone is not kept. Raises ValueError.
+    An IPv4-mapped network becomes IPv4 and an IPv6 zone is dropped, as in `parse_address`. Raises ValueError.
     """
     address, slash, prefix = text.partition("/")
     network = ip_network(address.partition("%")[0] + slash + prefix, strict=False)

@@ -1,7 +1,7 @@
-"""From a request's addresses to the triplet that its record is kept under.
+"""From a request's addresses to the triplet, the key of its record.
 
-Two requests that a person would call "the same mail again" get the same triplet, although the sender was
-rewritten for each message (VERP, BATV, SRS) or the retry comes from another host of the same pool.
+Two requests that a person would call "the same mail again" get the same triplet, even if the sender is rewritten for
+each message (VERP, BATV, SRS) or the retry comes from another host of the same pool.
 """
 
 import re
@@ -15,12 +15,12 @@ from bley.core.mail import Address
 __all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "any_sender_like", "bounded"]
 
 ANY = "ANY"
-"""Stands for every sender or recipient, `ANY@example.com` for every sender of the domain: other greylisters know such.
-No normalised address is the same, since they are case-folded.
+"""A wildcard for every sender or recipient; `ANY@example.com` is every sender of that domain. Imported records of other
+greylisters have such. No normalised address equals it, since those are case-folded.
 """
 
 LONGEST_PART = 255
-"""Bytes of UTF-8 in one part of a triplet: what fits three times into a primary key of InnoDB (3072 bytes, 4 for each
+"""The most bytes of UTF-8 in one part of a triplet. Three fit into a primary key of InnoDB (3072 bytes, 4 for each
 character) and of PostgreSQL (2704 bytes). RFC 5321 4.5.3.1 allows 320 in an address.
 """
 
@@ -31,15 +31,15 @@ _LONGEST_CHARACTER = 4
 """Bytes of UTF-8."""
 
 _LONGEST_UNDONE = 4 * LONGEST_PART
-"""Characters of a sender whose tags are undone. Some 200 tags fit into it, which cost less than a millisecond. RFC 5321
-4.5.3.1 allows 320; of a longer one only the hash at its end tells it apart."""
+"""The most characters of a sender whose tags are removed. Some 200 tags fit, which cost less than a millisecond.
+RFC 5321 4.5.3.1 allows 320; a longer sender keeps its tags, and the hash that replaces its end identifies it."""
 
 _BATV = re.compile(
-    r"prvs=(?!\d{4}[0-9a-f]{6}=)([^=]+)=\d{4}[0-9a-f]{6}"  # the tag behind the user
+    r"prvs=(?!\d{4}[0-9a-f]{6}=)([^=]+)=\d{4}[0-9a-f]{6}"  # the tag after the user
     r"|(?:ms)?prvs1?=[^=]*=(.+)"
     r"|btv1==[^=]*==(.+)"
 )
-# A hash is base64 and a time is base32: what has a dot is a domain, so that the address is undone already.
+# A hash is base64 and a time is base32. A part with a dot is therefore a domain, and the tag is removed already.
 _SRS0 = re.compile(r"(srs0)[=+-][^=.]+=(?!srs[01]=)[^=.]*=(.+)")
 _SRS1 = re.compile(r"(srs1)[=+-][^=.]+=([^=]*)=[=+-][^=]*=[^=]*=(.+)")
 _SRS = re.compile(r"srs[01]=")
@@ -49,19 +49,19 @@ _CUT = re.compile(r"#[0-9a-f]{32}(?:@[^@]*)?\Z")
 
 @dataclass(frozen=True, slots=True)
 class TripletRules:
-    """How client, sender and recipient are normalised: the settings of the same names."""
+    """The settings by which client, sender and recipient are normalised, under their own names."""
 
     greylist_by: GreylistBy = "smart"
     ipv4_prefix: int = 24
     ipv6_prefix: int = 64
     recipient_delimiter: str = "+"
     privacy_key: bytes = field(default=b"", repr=False)
-    """Not empty: local parts are kept as their keyed hash only."""
+    """If not empty, local parts are stored as a keyed hash only."""
 
     def client(self, address: Address, registered_domain: str) -> str:
-        """The client as one of a pool.
+        """Return the client's part of the triplet, which hosts of one pool share.
 
-        `registered_domain` is that of its verified name, empty where the name is unknown or looks dynamic.
+        `registered_domain` belongs to the client's verified name. It is empty if the name is unknown or looks dynamic.
         """
         if self.greylist_by == "smart" and registered_domain:
             return bounded(registered_domain)
@@ -70,17 +70,17 @@ class TripletRules:
         return self.network(address)
 
     def network(self, address: Address) -> str:
-        """The network that clients without a name are told apart by."""
+        """Return the network that identifies a client without a name."""
         if isinstance(address, IPv4Address):
-            # What str(IPv4Network) gives, at a tenth of the cost.
+            # Equal to str(IPv4Network), at a tenth of the cost.
             number = int(address) >> (32 - self.ipv4_prefix) << (32 - self.ipv4_prefix)
             return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/{self.ipv4_prefix}"
         return str(IPv6Network((address, self.ipv6_prefix), strict=False))
 
     def recipient(self, address: str) -> str:
-        """The recipient, case-folded, without extension: `Jane+news@example.org` is `jane@example.org`.
+        """Case-fold the recipient and remove its extension: `Jane+news@example.org` becomes `jane@example.org`.
 
-        Normalising it again changes nothing, but for `privacy_key`, which hashes a hash.
+        Idempotent, except with a `privacy_key`, which would hash the hash.
         """
         address = address.strip().casefold()
         if not _is_cut(address):
@@ -89,10 +89,10 @@ class TripletRules:
         return self.kept(address)
 
     def sender(self, address: str) -> str:
-        """The sender as the recipient, and without what its server put in for this one message, one in another too.
+        """Normalise the sender as the recipient, and remove tags that a server adds for one message, nested ones too.
 
-        `prvs=4711a=jane@d` (BATV) is `jane@d`; `SRS0=hash=time=d1=jane@d2` keeps neither hash nor time;
-        `list-123-bounce@d` (VERP) is `list-#-bounce@d`. The null sender stays empty.
+        `prvs=4711a=jane@d` (BATV) becomes `jane@d`; `SRS0=hash=time=d1=jane@d2` loses hash and time;
+        `list-123-bounce@d` (VERP) becomes `list-#-bounce@d`. The null sender stays empty.
         """
         address = address.strip().casefold()
         if len(address) <= _LONGEST_UNDONE and not _is_cut(address):
@@ -109,7 +109,7 @@ class TripletRules:
         return (_WHOLE_NUMBER.sub("#", local) + at + domain).strip()
 
     def kept(self, normalised: str) -> str:
-        """What is kept of a normalised address: as far as every engine can, and its local part hashed if wanted."""
+        """Return a normalised address as it is stored: within LONGEST_PART, with a privacy key as a hash."""
         address = bounded(normalised)
         if not self.privacy_key:
             return address
@@ -131,7 +131,7 @@ def _split(address: str) -> tuple[str, str, str]:
 
 
 def _without_tags(local: str) -> str:
-    """Undo BATV, and SRS, of which the domains stay; both as often as one is within the other."""
+    """Remove BATV tags, and SRS tags except their domains, to any depth of nesting."""
     if batv := _BATV.fullmatch(local):
         return _without_tags(batv[batv.lastindex or 0])
     srs = _SRS0.fullmatch(local) or _SRS1.fullmatch(local)
@@ -141,28 +141,28 @@ def _without_tags(local: str) -> str:
     domain, equals, user = original.partition("=")
     rest = "=".join([*kept[1:], domain + equals + _without_tags(user)])
     undone = f"{kept[0]}={rest}"
-    # Without a dot in its domain it may look tagged: an empty hash says that it is not.
+    # Without a dot in its domain the result may look tagged. An empty hash marks it as untagged.
     return f"{kept[0]}=={rest}" if _SRS0.fullmatch(undone) or _SRS1.fullmatch(undone) else undone
 
 
 def _is_cut(address: str) -> bool:
-    """Whether it was made by `bounded`, and so is normal already: its end is a hash."""
+    """Return whether `bounded` made the address: it ends in a hash, and is normalised already."""
     if len(address) <= LONGEST_PART // 4 or not _CUT.search(address):
         return False
     return LONGEST_PART - _LONGEST_CHARACTER < len(address.encode()) <= LONGEST_PART
 
 
 def any_sender_like(sender: str) -> str:
-    """What stands for every sender of the domain of this one."""
+    """Return the wildcard for all senders of this sender's domain."""
     return bounded(f"{ANY}@{sender.rpartition('@')[2]}")
 
 
 def bounded(part: str) -> str:
-    """A part of a triplet as every engine can keep it: in one that is too long a hash stands for the end.
+    """Limit a part of a triplet to LONGEST_PART bytes, which every engine can store: a hash replaces the end.
 
-    Of a mail address it is the end of its local part, if only that is too long.
+    If only the local part of a mail address is too long, the hash replaces the end of that.
     """
-    part = part.strip()  # MySQL takes `jane ` for `jane`
+    part = part.strip()  # to MySQL `jane ` equals `jane`
     if len(part) <= LONGEST_PART // 4 or len(part.encode()) <= LONGEST_PART:
         return part
     digest = f"#{blake2b(part.encode(), digest_size=_HASH_BYTES).hexdigest()}"

@@ -1,6 +1,6 @@
-"""Policy delegation: bytes to requests, actions to bytes, without sockets.
+"""The policy delegation protocol: bytes to requests, actions to bytes, without sockets.
 
-A request is `name=value` lines ended by an empty line; a line ends in LF or CRLF.
+A request is a series of `name=value` lines, ended by an empty line. Lines end in LF or CRLF.
 
     request=smtpd_access_policy
     protocol_state=RCPT
@@ -8,11 +8,12 @@ A request is `name=value` lines ended by an empty line; a line ends in LF or CRL
     recipient=jane@example.org
     <empty line>
 
-The answer is `action=…` and an empty line. Names are visible ASCII without "="; values hold anything but
-NUL and line ends, and are UTF-8. Bytes that are not, and a CR that ends no line, are kept as `\\xNN`; where a value has
-such a code itself, its backslash is kept as `\\x5c`. So two senders never become one, and a value goes through every
-store and file of lines.
-Whatever is fed, out come requests, a ProtocolError, or nothing yet: the same ones however the bytes are cut.
+The answer is `action=…` and an empty line. Names are visible ASCII without "=". Values are UTF-8 and may have any
+character but NUL and line ends. Invalid bytes, and a CR inside a line, become `\\xNN`; if a value itself has such a
+code, its backslash becomes `\\x5c`. So different senders never become equal, and every store and text file can hold a
+value.
+For any input, the parser returns requests, raises ProtocolError, or waits for more. How the bytes are split does not
+change the result.
 
 Source: SMTPD_POLICY_README of Postfix.
 """
@@ -29,25 +30,25 @@ from bley.core.mail import Action, RawRequest, Request
 __all__ = ["MAX_ATTRIBUTES", "MAX_REQUEST_BYTES", "RequestParser", "encode_action", "encode_request", "unambiguous"]
 
 MAX_REQUEST_BYTES = 32_768
-"""Postfix 3.7 sends some 540; sender and recipient may be of 2,048 each, and there may be two certificate names."""
+"""Postfix 3.7 sends some 540. Sender and recipient may have 2,048 each, and two certificate names may follow."""
 
 MAX_ATTRIBUTES = 100
 """Postfix 3.7 sends 29."""
 
 _LONGEST_LEARNED = 4096
-"""Bytes of a request whose layout a connection remembers: with 1000 connections some 20 MB at the worst."""
+"""The most bytes of a request whose layout a connection caches: with 1000 connections some 20 MB at worst."""
 
 _READS_BEFORE_COMPILING = 1000
-"""A pattern takes as long to compile as 200 requests take that are read without it, 0.5 to 3 ms."""
+"""Compiling a pattern takes as long as parsing 200 requests without one: 0.5 to 3 ms."""
 
 _MOST_PATTERNS = 16
-"""Compiled by a process: one for each version of Postfix and kind of daemon, with at most 150 KB each. Layouts beyond
-them are read at twice the cost, 3.7 us."""
+"""The most patterns in a process: one for each version of Postfix and kind of daemon, with at most 150 KB each. Further
+layouts are parsed at twice the cost, 3.7 us."""
 
 _TYPE = "smtpd_access_policy"
 
 _MAIL = RawRequest._fields[1:]
-"""The attributes that say which mail a request is about."""
+"""The attributes that identify the mail of a request."""
 
 _INSTANCE, _QUEUE_ID = (slice(len(name) + 1, None) for name in _MAIL)
 
@@ -64,39 +65,39 @@ _BEGUN = re.compile(rb"[!-<>-~]+(=[^\0]*)?|\r?")
 
 
 class RequestParser:
-    """Cuts a stream of bytes into policy requests: `feed` what came, then `next_request` until None."""
+    """Splits a stream of bytes into policy requests: call `feed`, then `next_request` until it returns None."""
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._start = 0  # of the request that is next
-        self._line = 0  # where its first line stands that was not checked yet
+        self._start = 0  # of the next request
+        self._line = 0  # of its first line that is not checked yet
         self._names: tuple[str, ...] = ()
-        """Of the last request's attributes."""
+        """The attribute names of the last request."""
         self._layout: _Layout | None = None
 
     @property
     def pending(self) -> int:
-        """How many bytes wait to become requests."""
+        """The number of bytes not yet parsed."""
         return len(self._buffer) - self._start
 
     def whole(self, data: bytes) -> RawRequest | None:
-        """The request, if `data` is just one with the attributes of those before; else None, and it is to be fed.
+        """Parse `data` if it is exactly one request with the layout of the previous ones; else return None: `feed` it.
 
-        While something is pending it is of no use.
+        Valid only while nothing is pending.
         """
         return self._layout.read(data) if self._layout and len(data) <= MAX_REQUEST_BYTES else None
 
     def feed(self, data: bytes) -> None:
-        """Add what the peer sent."""
+        """Append bytes from the peer."""
         self._buffer = self._buffer[self._start :] + data
         self._line -= self._start
         self._start = 0
 
     def next_request(self) -> RawRequest | None:
-        """The next whole request, or None while it is not all there.
+        """Return the next complete request, or None if more bytes are needed.
 
-        Raises ProtocolError when the bytes cannot become one, as early as that is certain.
-        The parser is of no use afterwards; requests returned before are good.
+        Raises ProtocolError as soon as the bytes cannot become a request. Requests returned before it are valid; do
+        not use the parser after it.
         """
         if not self.pending:
             return None
@@ -118,13 +119,13 @@ class RequestParser:
         names = tuple(attributes) if len(block) <= _LONGEST_LEARNED else ()
         if not names or names != self._names:
             self._names, self._layout = names, None
-        elif self._layout is None:  # the second like this: there may be more
+        elif self._layout is None:  # the second request with this layout: more are likely
             self._layout = _Layout.of(names)
         deciding = "".join(f"{name}={value}\n" for name, value in attributes.items() if name in _DECIDING)
         return RawRequest(deciding, *(attributes.get(name, "") for name in _MAIL))
 
     def _check_begun(self) -> None:
-        """Refuse a request that is too long already, or has a line that is no attribute."""
+        """Raise ProtocolError if the incomplete request is too long, or has a line that is not an attribute."""
         if self.pending > MAX_REQUEST_BYTES + len(b"\n\r"):
             raise _too_long()
         *whole, begun = self._buffer[self._line :].split(b"\n")
@@ -137,10 +138,10 @@ class RequestParser:
 
 
 class _Layout:
-    """Requests with the same attributes in the same order, as one Postfix sends them all: read at a tenth of the cost.
+    """The attribute names and order of a request. One Postfix sends all requests with the same layout.
 
-    It reads what `_parse` would read to the same, and nothing else. A layout that is read often is read by a pattern.
-    Both make the request by tuple's __new__, which is RawRequest._make without a call of its own.
+    A known layout makes parsing ten times cheaper. `read` returns what `_parse` would return, or None. A layout in
+    frequent use gets a compiled pattern. tuple.__new__ makes the request: it is RawRequest._make with one call less.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
@@ -155,11 +156,11 @@ class _Layout:
     @classmethod
     @lru_cache(maxsize=32)
     def of(cls, names: tuple[str, ...]) -> "_Layout":
-        """The layout of these attributes, which connections share."""
+        """Return the layout of these attributes, which connections share."""
         return cls(names)
 
     def read(self, data: bytes) -> RawRequest | None:
-        """The request that `data` is, its empty line included; None if it is another's."""
+        """Parse `data`, a request with its empty line; return None if it has another layout."""
         try:
             text = data.decode()
         except UnicodeDecodeError:
@@ -178,7 +179,7 @@ class _Layout:
         self._reads += 1
         if self._reads == _READS_BEFORE_COMPILING:
             self._pattern = _Pattern.of(self._names)
-        # The last two are the empty line, and nothing behind it.
+        # The last two are the empty line, and the empty text after it.
         if len(lines) != self._count + 2 or lines[-2] or lines[-1] or lines[self._type_at] != self._type:
             return None
         if not all(map(str.startswith, lines, self._begins)):
@@ -189,22 +190,22 @@ class _Layout:
 
 
 class _Pattern(NamedTuple):
-    """A layout as one regular expression, which reads a request at half the cost again."""
+    """A layout as one regular expression, which halves the cost again."""
 
     match: Callable[[str], re.Match[str] | None]
     order: list[int]
-    """Its groups: what decides, then the mail that it is about."""
+    """The numbers of its groups: first those that the decision depends on, then those that identify the mail."""
 
     @classmethod
     def of(cls, names: tuple[str, ...]) -> "_Pattern | None":
-        """The pattern of these attributes; None where there are too many already."""
+        """Return the pattern of these attributes; None if the process has too many already."""
         if names not in _patterns and len(_patterns) < _MOST_PATTERNS:
             _patterns[names] = cls.compiled(names)
         return _patterns.get(names)
 
     @classmethod
     def compiled(cls, names: tuple[str, ...]) -> "_Pattern":
-        """A new pattern."""
+        """Compile a new pattern."""
         runs = [(decides, "".join(map(_line_pattern, run))) for decides, run in groupby(names, _DECIDING.__contains__)]
         sent = "".join(f"({lines})" if decides else lines for decides, lines in runs)
         pattern = re.compile(sent + "\n" + "".join(f"(?P<{name}>)" for name in _MAIL if name not in names))
@@ -236,7 +237,7 @@ def _attributes(block: bytes) -> dict[str, str]:
 
 
 def unambiguous(data: bytes) -> str:
-    """Bytes as a text that no other bytes give: those that are not UTF-8, and CR, are `\\xNN`."""
+    """Decode bytes so that different bytes give different texts: invalid UTF-8, and CR, become `\\xNN`."""
     if b"\\" in data:
         data = _CODE.sub(rb"\\x5c", data)
     return data.replace(b"\r", rb"\x0d").decode("utf-8", "backslashreplace")
@@ -252,12 +253,12 @@ def _no_attribute(line: bytes) -> ProtocolError:
 
 
 def encode_action(action: Action) -> bytes:
-    """The answer to one request, ready to be sent."""
+    """Return the bytes of the answer to one request."""
     return f"action={action}\n\n".encode()
 
 
 def encode_request(request: Request) -> bytes:
-    """A request as Postfix would send it, without what is empty; codes are the bytes that they stand for.
+    """Return the request as Postfix would send it, without empty attributes. Codes `\\xNN` become their bytes.
 
     A line end in a value becomes a space.
     """
@@ -272,5 +273,5 @@ def _encoded_line(line: str) -> bytes:
 
 
 def _byte(number: int) -> str:
-    """The character that is encoded to this byte by surrogateescape (PEP 383)."""
+    """Return the character that surrogateescape (PEP 383) encodes as this byte."""
     return chr(number if number < 0x80 else 0xDC00 + number)

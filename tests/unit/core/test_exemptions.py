@@ -109,7 +109,7 @@ def test_found_entry_says_where_it_stands() -> None:
     assert addresses.find("joe@example.org") == "list:2:example.org"
 
 
-_NO_NETWORK = "is no address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
+_NO_NETWORK = "is not an address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
 
 
 @pytest.mark.parametrize(
@@ -128,14 +128,17 @@ _NO_NETWORK = "is no address or network: write it as 192.0.2.1, 192.0.2.0/24, 19
         ("example.com/24", f"'example.com/24' {_NO_NETWORK}"),
         ("/unfinished", f"'/unfinished' {_NO_NETWORK}"),
         ("/", f"'/' {_NO_NETWORK}"),
-        ("192.168.256", "'192.168.256' is no network: write it as 192.168.1 or 192.168.1.0/24"),
-        ("192.016", "'192.016' is no network: write it as 192.168.1 or 192.168.1.0/24"),
-        ("example.com example.net", "'example.com example.net' is no name: one entry a line, comments behind '#'"),
-        ("*.example.com", "'*.example.com' is no name: one entry a line, comments behind '#'"),
-        ("example..com", "'example..com' is no name: one entry a line, comments behind '#'"),
+        ("192.168.256", "'192.168.256' is not a network: write it as 192.168.1 or 192.168.1.0/24"),
+        ("192.016", "'192.016' is not a network: write it as 192.168.1 or 192.168.1.0/24"),
+        (
+            "example.com example.net",
+            "'example.com example.net' is not a name: write one entry per line, and comments after '#'",
+        ),
+        ("*.example.com", "'*.example.com' is not a name: write one entry per line, and comments after '#'"),
+        ("example..com", "'example..com' is not a name: write one entry per line, and comments after '#'"),
         (".", f"'.' {_NO_NETWORK}"),
-        ("/mx(/", "'/mx(/' is no regular expression: missing ), unterminated subpattern at position 2"),
-        ("/*/", "'/*/' is no regular expression: nothing to repeat at position 0"),
+        ("/mx(/", "'/mx(/' is not a regular expression: missing ), unterminated subpattern at position 2"),
+        ("/*/", "'/*/' is not a regular expression: nothing to repeat at position 0"),
     ],
 )
 def test_wrong_line_of_a_client_file(line: str, message: str) -> None:
@@ -154,12 +157,12 @@ def test_wrong_line_of_a_client_file(line: str, message: str) -> None:
 )
 def test_expression_that_python_cannot_take(expression: str) -> None:
     """It stops the start like any wrong line; it neither crashes nor means something else in silence."""
-    with pytest.raises(SettingsError, match=r"^list:2: .* is no regular expression: "):
+    with pytest.raises(SettingsError, match=r"^list:2: .* is not a regular expression: "):
         read_clients([("list", f"# clients\n{expression}\n")])
 
 
-_NO_ADDRESS = "is no mail address: write it as user@, user@domain or domain"
-_A_NETWORK = "is no mail address or domain; networks belong in whitelist_clients_file"
+_NO_ADDRESS = "is not a mail address: write it as user@, user@domain or domain"
+_A_NETWORK = "is not a mail address or domain; networks belong in whitelist_clients_file"
 
 
 @pytest.mark.parametrize(
@@ -172,8 +175,8 @@ _A_NETWORK = "is no mail address or domain; networks belong in whitelist_clients
         ("@example.org", f"'@example.org' {_NO_ADDRESS}"),
         ("jane@exa mple.org", f"'jane@exa mple.org' {_NO_ADDRESS}"),
         ("jane@@example.org", f"'jane@@example.org' {_NO_ADDRESS}"),
-        ("jane joe", "'jane joe' is no name: one entry a line, comments behind '#'"),
-        ("/[/", "'/[/' is no regular expression: unterminated character set at position 0"),
+        ("jane joe", "'jane joe' is not a name: write one entry per line, and comments after '#'"),
+        ("/[/", "'/[/' is not a regular expression: unterminated character set at position 0"),
     ],
 )
 def test_wrong_line_of_a_mail_file(line: str, message: str) -> None:

@@ -64,5 +64,5 @@ def test_a_worker_gets_it_as_it_is() -> None:
 
 @pytest.mark.parametrize("text", ["(", "[[:alpha:]]", "a{99999999999}", "*", "(?P<1>a)"])
 def test_what_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no regular expression: "):
+    with pytest.raises(ValueError, match="is not a regular expression: "):
         Expression(text)
