@@ -84,7 +84,7 @@ def test_one_worker_that_hangs_is_no_reason_to_start_bley_anew(bley: Bley) -> No
 
 def test_a_worker_that_is_replaced_holds_up_nobody(bley: Bley) -> None:
     os.kill(workers(bley)[0], signal.SIGKILL)
-    while not re.search(r"worker \d \(pid \d+\) answers", bley.log()):
+    while not re.search(r"worker \d \(pid \d+\) is ready", bley.log()):
         assert fetch(bley, "/healthz") == OK
 
 

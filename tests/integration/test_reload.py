@@ -275,7 +275,7 @@ def test_a_worker_that_dies_in_a_reload_is_replaced_by_one_with_the_settings_in_
             time.sleep(0.01 * number)
             os.kill(victim, signal.SIGKILL)
             bley.wait_log(": reloaded\n", since=begun)
-            bley.wait_log(r"worker \d \(pid \d+\) answers", since=begun)
+            bley.wait_log(r"worker \d \(pid \d+\) is ready", since=begun)
             for _ in range(20):
                 with socket.create_connection(("127.0.0.1", bley.port), 30) as peer:
                     peer.sendall(encode_request(BAD))

@@ -157,9 +157,9 @@ def test_a_worker_that_replaces_another_opens_the_store_before_it_answers(tmp_pa
         told.settimeout(WAIT_SECONDS)
         assert {told.recv(100) for _ in range(3)} == {b"WATCHDOG=1"}, "all workers were asked meanwhile"
         assert f"(pid {replacement}) has not answered" not in bley.log()
-        assert f"(pid {replacement}) answers" not in bley.log()
+        assert f"(pid {replacement}) is ready" not in bley.log()
         disk.answers.touch()
-        bley.wait_log(rf"\(pid {replacement}\) answers")
+        bley.wait_log(rf"\(pid {replacement}\) is ready")
 
 
 def test_after_five_seconds_it_listens_without_its_store(tmp_path: Path) -> None:

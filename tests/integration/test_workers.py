@@ -137,7 +137,7 @@ class TestMetrics:
         for pid in workers(bley):
             os.kill(pid, signal.SIGKILL)
             assert decided(bley) >= answered
-            bley.wait_log(rf"\(pid {pid}\) was ended by SIGKILL: it is replaced now(\n.*)*worker \d .* answers")
+            bley.wait_log(rf"\(pid {pid}\) was killed by SIGKILL: restarting now(\n.*)*worker \d .* is ready")
         assert decided(bley) == answered
         assert sum(samples(bley, "bley_answer_seconds_count").values()) == answered
         assert samples(bley, "bley_store_transaction_seconds_count")["records"] >= answered
@@ -160,7 +160,7 @@ class TestMetrics:
             wait_until(ask, "only one answers")
             count = next(strangers)
             os.kill(workers(bley)[0], signal.SIGKILL)
-            bley.wait_log(r"worker \d \(pid \d+\) answers")
+            bley.wait_log(r"worker \d \(pid \d+\) is ready")
             (report,) = json.loads(fetch(bley, "/lists"))
             assert report["answers"] == {"listed": count}
             assert f'bley_list_answers_total{{answer="listed",list="bl.example"}} {count}.0' in fetch(bley, "/metrics")
@@ -176,7 +176,7 @@ class TestMetrics:
             assert samples(bley, "bley_connections_accepted_total") == {"": 10}
             first, _ = workers(bley)
             os.kill(first, signal.SIGKILL)
-            bley.wait_log(r"worker \d \(pid \d+\) answers")
+            bley.wait_log(r"worker \d \(pid \d+\) is ready")
             assert samples(bley, "bley_connections")[""] < 10
             assert samples(bley, "bley_connections_accepted_total") == {"": 10}
         wait_until(lambda: samples(bley, "bley_connections") == {"": 0}, "connections stay")
@@ -188,7 +188,7 @@ class TestMetrics:
         assert all(size > 10e6 for size in samples(bley, "process_resident_memory_bytes").values())
         time.sleep(0.02)  # more than the kernel's tick
         os.kill(workers(bley)[0], signal.SIGKILL)
-        number = bley.wait_log(r"worker (\d) \(pid \d+\) answers")[1]
+        number = bley.wait_log(r"worker (\d) \(pid \d+\) is ready")[1]
         after = samples(bley, "process_start_time_seconds")
         assert {name for name, at in after.items() if at > began[name]} == {number}
 
@@ -200,7 +200,7 @@ class TestDeath:
         assert file.read_text() == f"{bley.process.pid}\n"
         first, second = workers(bley)
         os.kill(first, signal.SIGTERM)
-        bley.wait_log(rf"worker [12] \(pid {first}\) ended with status 0: it is replaced now")
+        bley.wait_log(rf"worker [12] \(pid {first}\) exited with status 0: restarting now")
         wait_until(lambda: len(workers(bley)) == 2, "it is not replaced")
         assert second in workers(bley)
         deferred_in_every_worker(bley)
@@ -256,7 +256,7 @@ class TestDeath:
             try:
                 wait_for_more(asking)
                 os.kill(workers(bley)[0], signal.SIGKILL)
-                bley.wait_log(r"worker \d \(pid \d+\) answers")
+                bley.wait_log(r"worker \d \(pid \d+\) is ready")
                 wait_for_more(asking)
             finally:
                 stopping.set()
@@ -269,9 +269,9 @@ class TestDeath:
     ) -> None:
         first, second = workers(bley)
         os.kill(first, signal.SIGKILL)
-        replacement = bley.wait_log(r"worker \d \(pid (\d+)\) answers")[1]
+        replacement = bley.wait_log(r"worker \d \(pid (\d+)\) is ready")[1]
         os.kill(int(replacement), signal.SIGKILL)
-        bley.wait_log("was ended by SIGKILL: it is replaced in 1 s")
+        bley.wait_log("was killed by SIGKILL: restarting in 1 s")
         wait_until(lambda: listening(bley.port) == 1, "connections still wait for the dead one")
         bley.process.send_signal(signal.SIGSTOP)  # the pause lasts until the supervisor goes on
         try:
@@ -279,7 +279,7 @@ class TestDeath:
         finally:
             bley.process.send_signal(signal.SIGCONT)
         assert answering(bley) == {second}
-        bley.wait_log(rf"worker \d \(pid (?!{replacement})\d+\) answers")
+        bley.wait_log(rf"worker \d \(pid (?!{replacement})\d+\) is ready")
         deferred_in_every_worker(bley)
 
 
@@ -291,14 +291,14 @@ class TestReload:
         assert bley.log().count("not reloaded: the old settings stay") == 1
         first, second = workers(bley)
         os.kill(first, signal.SIGKILL)
-        bley.wait_log(rf"\(pid {first}\) was ended by SIGKILL.*(\n.*)*worker \d .* answers")
+        bley.wait_log(rf"\(pid {first}\) was killed by SIGKILL.*(\n.*)*worker \d .* is ready")
         deferred_in_every_worker(bley)
         bley.write_settings(rfc_threshold=2, reject_msg="come back", workers=3)
         bley.reload()
         assert "workers has changed: takes effect after a restart" in bley.log()
         assert bley.log().count(": reloaded\n") == 1
         os.kill(second, signal.SIGKILL)
-        bley.wait_log(rf"\(pid {second}\) was ended by SIGKILL.*(\n.*)*worker \d .* answers")
+        bley.wait_log(rf"\(pid {second}\) was killed by SIGKILL.*(\n.*)*worker \d .* is ready")
         come_back = b"action=DEFER_IF_PERMIT come back\n\n"
         wait_until(
             lambda: exchange(bley.port, BAD) == come_back and set(workers(bley)) <= answering(bley),
@@ -324,7 +324,7 @@ class TestStop:
                 assert bley.process.wait(WAIT_SECONDS) == 0
         assert bley.log().endswith("stopped\n")
         assert "Traceback" not in bley.log()
-        assert "replaced" not in bley.log()
+        assert "restarting" not in bley.log()
 
     @pytest.mark.parametrize("seconds", [0.0, 0.4, 0.8])
     def test_ctrl_c_during_the_start_leaves_nothing_behind(self, tmp_path: Path, seconds: float) -> None:
@@ -411,7 +411,7 @@ class TestPlaces:
         )
         assert ran.returncode == 2
         assert re.fullmatch(
-            r"workers: a worker could not be started: worker \d \(pid \d+\) ended with status 1\n", ran.stderr
+            r"workers: a worker cannot be started: worker \d \(pid \d+\) exited with status 1\n", ran.stderr
         )
 
     def test_a_unix_socket_is_shared(self, tmp_path: Path) -> None:
@@ -465,7 +465,7 @@ class TestPlaces:
                 assert told == [f"READY=1\nMAINPID={bley.process.pid}", "WATCHDOG=1", "WATCHDOG=1"]
                 stopped = workers(bley)[0]
                 os.kill(stopped, signal.SIGSTOP)
-                bley.wait_log(rf"\(pid {stopped}\) has not answered for 1 s: it is killed")
+                bley.wait_log(rf"\(pid {stopped}\) has not answered for 1 s: killing it")
                 wait_until(lambda: len(workers(bley)) == 2, "it is not replaced")
                 bley.stop()
                 rest = iter(lambda: notified.recv(100).decode(), "STOPPING=1")

@@ -1,1 +1,1 @@
-"""Running bley: one process or several, reload, systemd."""
+"""The running daemon: one process or several, reload, systemd."""

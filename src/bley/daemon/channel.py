@@ -1,18 +1,19 @@
-"""What a supervisor and its workers say to each other, over a pair of sockets.
+"""The protocol between the supervisor and a worker, over a pair of sockets.
 
-The supervisor asks, the worker answers each question in order; the first one is an Assignment. A message is a pickle
-behind its length (4 bytes, big-endian): both ends are of one program and one user.
+The supervisor sends requests and the worker answers them in order; the first request is an Assignment. A message is
+its length (4 bytes, big-endian), then a pickle: both ends run the same program as the same user.
 
-    Assignment     once it listens: Done, or Refused when it cannot work so
-    Reload         Done when all of it is built, which changes nothing; or Refused
-    Commit         Done: it answers by what was built
-    Discard        Done: it goes on as before
+    request        answer
+    Assignment     Done once the worker listens, or Refused
+    PrepareReload  Done once the new configuration is built, which changes nothing yet, or Refused
+    Commit         Done once the prepared configuration is in force
+    Discard        Done; the prepared configuration is dropped
     ReportState    StateReport
 
-A reload is in two phases, so that either all workers take it or none does: Reload to all of them, then Commit to all,
-or Discard to all where one has refused.
+A reload has two phases, so that all workers switch or none does: the supervisor sends PrepareReload to all of them,
+then Commit to all, or Discard to all if one of them refused.
 
-The supervisor's end closes when it dies, which tells its workers to stop.
+The supervisor's end closes when the supervisor dies; then the workers stop.
 """
 
 import asyncio
@@ -41,54 +42,55 @@ __all__ = [
 
 _LENGTH_BYTES = 4
 _MOST_BYTES = 1 << 28
-"""Of a message. A configuration with a million list entries has less; four letters, taken for a length, are more."""
+"""The size limit of a message. A configuration with a million list entries is smaller, and four ASCII letters, read as
+a length, are larger: text that a library writes to the socket is detected."""
 
 
 class GarbledError(BleyError):
-    """What came is no message: something else was written to the socket."""
+    """The bytes on the channel are not a message: something else was written to the socket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Answer by this configuration at the sockets of these descriptors; `level` is the log's."""
+    """The worker's first request: serve with this configuration and log level on the sockets of these descriptors."""
 
     configuration: Configuration
     level: int
     descriptors: tuple[int, ...]
     purges: bool
-    """Whether it forgets old records in the store, which one worker does for all."""
+    """Whether the worker purges old records from the store; one worker does so for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """Prepare to answer by this configuration."""
+    """First phase of a reload: build everything that this configuration needs."""
 
     configuration: Configuration
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Answer by what was prepared, from now on."""
+    """Second phase of a reload: switch to the prepared configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """Go on as before: what was prepared is not wanted."""
+    """Second phase of a reload that was refused elsewhere: drop the prepared configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportState:
-    """Tell how you do."""
+    """Return the worker's StateReport."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It is so now."""
+    """The request succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It cannot be, because of what the operator must mend."""
+    """The request failed; the operator must correct these faults."""
 
     faults: tuple[Fault, ...]
 
@@ -98,41 +100,41 @@ Answer = Done | Refused | StateReport
 
 
 class Channel:
-    """One end."""
+    """One end of the channel."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
     @classmethod
     async def open(cls, sock: socket.socket) -> Self:
-        """On one of a pair of connected sockets, which it closes at its end."""
+        """Open one end on a connected socket, which `close` closes."""
         return cls(*await asyncio.open_unix_connection(sock=sock))
 
     def send(self, message: Question | Answer) -> None:
-        """Say something; an end that has gone does not hear it."""
+        """Send a message; it is dropped if the other end has closed."""
         data = pickle.dumps(message)
         if not self._writer.is_closing():
             self._writer.write(len(data).to_bytes(_LENGTH_BYTES) + data)
 
     async def receive(self) -> Question | Answer:
-        """What the other end says next. Raises EOFError when it has gone, GarbledError when it is no message."""
+        """Receive the next message. Raises EOFError if the other end has closed, GarbledError if it is no message."""
         try:
             length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES))
             if length > _MOST_BYTES:
                 raise GarbledError(f"a message of {length} bytes")
             data = await self._reader.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise EOFError("the other end has gone") from error
+            raise EOFError("the other end has closed") from error
         try:
             message: Question | Answer = pickle.loads(data)
-        except Exception as error:  # what is no pickle may raise anything
-            raise GarbledError(f"no message: {error!r}") from error
+        except Exception as error:  # bytes that are no pickle may raise anything
+            raise GarbledError(f"not a message: {error!r}") from error
         return message
 
     async def close(self) -> None:
-        """Say what is still to be said, and go."""
+        """Flush the messages that were sent, then close."""
         self._writer.close()
         try:
             await self._writer.wait_closed()
         except ConnectionError:
-            return  # the other end was faster
+            return  # the other end closed first

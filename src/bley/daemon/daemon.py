@@ -1,4 +1,4 @@
-"""bley in one process: start, reload (SIGHUP), stop (SIGTERM, SIGINT), and what it tells systemd."""
+"""The daemon of one process: start, reload (SIGHUP), stop (SIGTERM, SIGINT) and the notifications to systemd."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Daemon:
-    """One running bley. `load` reads the configuration again for a reload; `level` is the log's."""
+    """A running bley of one process. `load` reads the configuration for a reload; `level` is the log level."""
 
     def __init__(
         self, configuration: Configuration, load: Callable[[], Configuration], level: int, clock: Clock = utc_now
@@ -32,10 +32,7 @@ class Daemon:
         self._configuration, self._load, self._level, self._clock = configuration, load, level, clock
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Serve until SIGTERM or SIGINT; `ready` is called when bley listens.
-
-        Raises SettingsError when it cannot listen as it is told to.
-        """
+        """Serve until SIGTERM or SIGINT; call `ready` once bley listens. Raises SettingsError if it cannot listen."""
         self._serving = Instance(self._configuration, self._clock, purges=True)
         self._web = WebPlace(self, self._configuration, clock=self._clock)
         serving = asyncio.create_task(self._serve(ready))
@@ -51,7 +48,7 @@ class Daemon:
         _log.info("stopped")
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        """Serve until it is cancelled, which it may be before the store is open."""
+        """Serve until the task is cancelled, possibly before the store is open."""
         settings = self._configuration.settings
         await self._serving.open()
         await self._listen(settings)
@@ -60,7 +57,7 @@ class Daemon:
             self._serving.begin_chores()
             systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
             await keep_on(systemd.feed_watchdog)
-            await asyncio.get_running_loop().create_future()  # nobody watches
+            await asyncio.get_running_loop().create_future()  # without a watchdog: wait for the signal
 
     async def _listen(self, settings: Settings) -> None:
         if sockets := systemd.passed_sockets():
@@ -72,19 +69,19 @@ class Daemon:
         warn_of_notes(self._configuration)
 
     async def is_alive(self) -> bool:
-        """Who can say so is."""
+        """Return True: a process that answers is alive."""
         return True
 
     async def report_state(self) -> StateReport:
-        """How it does at this moment."""
+        """Return the current gauges of this process."""
         return self._serving.report_state()
 
     def process_ids(self) -> Mapping[str, int]:
-        """Of its one process."""
+        """Return the id of the one process."""
         return {"main": os.getpid()}
 
     def _reload(self) -> None:
-        """Read settings and lists again, and take all of them, or none."""
+        """Read the settings and list files again, and switch to all of them or to none."""
         with keeping_old():
             new = read_again(self._load, self._configuration)
             change = prepare(

@@ -1,4 +1,4 @@
-"""What answers requests in one process: service and server, with the store, the DNS and the chores that they need."""
+"""One process that answers requests: its server and service, the store, the DNS and the periodic tasks."""
 
 import asyncio
 import gc
@@ -36,26 +36,26 @@ from bley.store.batched import BatchedStore
 __all__ = ["Dns", "Instance"]
 
 _STORE_TIME = timedelta(seconds=1)
-"""What the store may take of a request, between its checks and the lists' own words."""
+"""The store's share of a request's time, between the checks and the lookup of the lists' TXT records."""
 
 _CHORE_SECONDS = 1.0
-"""For a chore to end that was cancelled."""
+"""How long `close` waits for a cancelled periodic task."""
 
 _PURGE_SECONDS = 1800
 _NEWS_SECONDS = 20
-"""How long another node, or a command, waits until it is heard here; less than a minute was promised."""
+"""The interval at which changes by other nodes and commands are polled; the documentation promises a minute at most."""
 
 _log = logging.getLogger(__name__)
 
 
 class Dns:
-    """The checks of one configuration with the resolver that they need; `watch` knows the lists.
+    """The checks of one configuration and their resolver; `watch` holds the health of the DNS lists.
 
-    Until `follow` nothing is changed by it. Raises SettingsError when the resolver cannot be.
+    It has no effect until `follow` is called. Raises SettingsError if the resolver cannot be created.
     """
 
     def __init__(self, settings: Settings, watch: ListWatch) -> None:
-        # Less than the checks' own deadline, so that it is the resolver that says which question was not answered.
+        # Shorter than the deadline of the checks, so that the resolver reports which query timed out.
         within = settings.check_timeout * 0.9
         self.resolver = CaresResolver(settings.resolver, within)
         self._uncached = DnspythonResolver(settings.resolver, within)
@@ -73,18 +73,19 @@ class Dns:
         )
 
     def follow(self) -> None:
-        """Watch the lists of this configuration from now on, and no others."""
+        """Test the DNS lists of this configuration from now on, and no others."""
         self._watch.switch(self._lists, self._uncached, self.resolver.forget, self.resolver.suspect)
 
     async def close(self) -> None:
-        """Give up what is still being asked."""
+        """Cancel the queries in flight."""
         await self.resolver.close()
 
 
 class Instance:
-    """Answers at the sockets of `server` from `open` to `close`; `purges`: it also forgets old records in the store.
+    """Everything that answers requests in one process; `purges`: this process also purges old records from the store.
 
-    Needs a running loop. Raises SettingsError when there can be no such store.
+    It serves the sockets of `server` between `open` and `close`, and needs a running loop.
+    Raises SettingsError if the store cannot be used as configured.
     """
 
     def __init__(self, configuration: Configuration, clock: Clock, *, purges: bool) -> None:
@@ -105,7 +106,7 @@ class Instance:
         _spare_the_collector()
 
     async def open(self) -> None:
-        """Open the store, or begin to try. Raises SettingsError when it has another privacy key."""
+        """Open the store; if it is down, keep retrying. Raises SettingsError if the store has another privacy key."""
         self._warn_of_system_servers()
         try:
             await self._store.open()
@@ -114,15 +115,15 @@ class Instance:
         await self._refresh_remote_changes()
 
     def begin_chores(self) -> None:
-        """Do from now on what is to be done now and then."""
+        """Start the periodic tasks."""
         chores = [self._listen_to_others, self._purge] if self._purges else [self._listen_to_others]
         self._chores = [asyncio.create_task(keep_on(chore)) for chore in chores]
 
     async def close(self) -> None:
-        """Stop accepting, finish what is in flight, write what is to be written."""
+        """Stop accepting, finish the requests in flight and flush the queued writes."""
         for chore in self._chores:
             chore.cancel()
-        if self._chores:  # one that waits for the disk goes on in its thread
+        if self._chores:  # a task that waits for the disk continues in its thread
             await asyncio.wait(self._chores, timeout=_CHORE_SECONDS)
         await self.server.stop(self._configuration.settings.check_timeout.total_seconds() + 1)
         await self._service.close()
@@ -134,9 +135,9 @@ class Instance:
         await asyncio.gather(*self._retiring, return_exceptions=True)
 
     def prepare(self, new: Configuration) -> Prepared:
-        """Build what answers by these settings and lists; what is in flight then finishes by those it began with.
+        """Build the checks and rules of a new configuration. Requests in flight finish by the old ones.
 
-        Raises SettingsError when it cannot be built.
+        Raises SettingsError if they cannot be built.
         """
         dns = Dns(new.settings, self._watch)
         rules = self._service.rules_of(new, dns.checks)
@@ -159,13 +160,13 @@ class Instance:
         task.add_done_callback(self._retiring.discard)
 
     def _warn_of_system_servers(self) -> None:
-        """Name the lines of resolv.conf that are ignored; of several workers, one does so."""
+        """Log the lines of resolv.conf that are ignored; only the worker that purges does so."""
         warns = self._purges and not self._configuration.settings.resolver
         if warns and (warning := read_system_servers().warning):
             _log.warning("DNS: %s", warning)
 
     def report_state(self) -> StateReport:
-        """How all does now."""
+        """Return the current gauges of this process."""
         settings = self._configuration.settings
         lists = report_lists({"dnsbls": settings.dnsbls, "dnswls": settings.dnswls}, self._watch.lists)
         return StateReport(
@@ -179,7 +180,7 @@ class Instance:
         )
 
     async def _listen_to_others(self) -> None:
-        """Hear now and then what other nodes and commands have changed."""
+        """Poll for changes by other nodes and commands, forever."""
         while True:
             await asyncio.sleep(_NEWS_SECONDS)
             self._service.age()
@@ -187,11 +188,11 @@ class Instance:
             await self._refresh_remote_changes()
 
     def _warn_of_entries_put_aside(self) -> None:
-        """Name each entry of a list file whose expression took too long, once."""
+        """Log each list file entry whose regular expression took too long, once until the next reload."""
         for entry in set(self._configuration.entries_put_aside) - self._warned_entries:
             self._warned_entries.add(entry)
             _log.warning(
-                "%s took more than %g ms: it matches nothing until a reload; repeat no group that has repetitions",
+                "%s took more than %g ms: disabled until a reload; avoid repeated groups that contain repetitions",
                 printable(entry),
                 SEARCH_SECONDS * 1000,
             )
@@ -200,20 +201,20 @@ class Instance:
         try:
             remote_changes = await self._store.remote_changes()
         except StoreError:
-            return  # which has been logged; nothing that is remembered becomes wrong by not knowing
+            return  # logged by the store; the caches stay valid
         self._service.finds_any = remote_changes.has_any
-        if remote_changes.forgotten != self._forgotten:  # or what it was is not known: the store was away at the start
+        if remote_changes.forgotten != self._forgotten:  # changed, or unknown because the store was down at the start
             self._service.forget()
         self._forgotten = remote_changes.forgotten
 
     async def _purge(self) -> None:
-        """Forget old records now and then."""
+        """Purge old records from the store periodically, forever."""
         while True:
             settings, now = self._configuration.settings, self._clock()
             try:
                 purged = await self._store.purge(now, settings.lifetimes)
             except StoreError as error:
-                # That it is away has been said already.
+                # While the store is down, its own warning is enough.
                 _log.log(logging.DEBUG if self._store.is_down else logging.WARNING, "store: purge: %s", error)
             else:
                 level = logging.INFO if any(purged) else logging.DEBUG
@@ -222,17 +223,17 @@ class Instance:
 
 
 async def keep_on(chore: Callable[[], Awaitable[None]]) -> None:
-    """Do the chore, and begin anew where a bug has ended it."""
+    """Run a periodic task; if a bug ends it, log the traceback and restart it after 20 s."""
     while True:
         try:
             return await chore()
-        except Exception:  # noqa: BLE001 (a bug must not end a chore for good; logged)
+        except Exception:  # noqa: BLE001 (a bug must not end a periodic task for good; logged)
             _log.exception("internal error; please report it")
         await asyncio.sleep(_NEWS_SECONDS)
 
 
 async def _close_later(dns: Dns, delay: timedelta) -> None:
-    """Requests in flight finish with the checks they began with."""
+    """Close the old resolver once the requests that use it have finished."""
     try:
         await asyncio.sleep(delay.total_seconds())
     finally:
@@ -240,16 +241,16 @@ async def _close_later(dns: Dns, delay: timedelta) -> None:
 
 
 def _spare_the_collector() -> None:
-    """What is there at the start stays, and little of what comes later goes round in circles."""
+    """Make garbage collections rare: requests leave no cycles, and a tenth of a stranger's cost was the collector."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)
 
 
 def _raise_descriptor_limit() -> int:
-    """Every connection needs a descriptor; the soft limit is often 1024. How many there are."""
+    """Raise the soft limit of file descriptors, often 1024, to MAX_DESCRIPTORS. Return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if not 0 <= soft < MAX_DESCRIPTORS:  # -1 is without a limit
+    if not 0 <= soft < MAX_DESCRIPTORS:  # -1 means no limit
         return MAX_DESCRIPTORS
     number = min(MAX_DESCRIPTORS, hard) if hard >= 0 else MAX_DESCRIPTORS
     resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))

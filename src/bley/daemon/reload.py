@@ -1,4 +1,4 @@
-"""How the operator controls bley, whether it answers itself or has workers that do: reload, pid file."""
+"""Parts of a reload that the daemon and the supervisor share: the signal, the new configuration, the log of faults."""
 
 import asyncio
 import contextlib
@@ -56,9 +56,10 @@ _log = logging.getLogger(__name__)
 
 
 def read_again(load: Callable[[], Configuration], old: Configuration) -> Configuration:
-    """The configuration to take now. Raises SettingsError when it is bad.
+    """Read the configuration again and return it. Raises SettingsError if it is invalid.
 
-    What can only be taken by a restart is warned of, and stays as it is.
+    A changed setting that needs a restart keeps its old value and is logged: a worker that is replaced must not open
+    another store than the other workers.
     """
     new = load()
     changed = {
@@ -78,9 +79,10 @@ def read_again(load: Callable[[], Configuration], old: Configuration) -> Configu
 
 @contextlib.contextmanager
 def reloading(work: Callable[[], object]) -> Iterator[None]:
-    """Have the loop call `work` at each SIGHUP inside. Afterwards the signal is ignored: its default ends a process.
+    """Have the loop call `work` at each SIGHUP during the block, and ignore the signal afterwards.
 
-    The loop's own handlers will not do: between removing one and ignoring the signal, the default is in force.
+    The default action of SIGHUP ends the process, and it is in force for a moment between `remove_signal_handler` and
+    SIG_IGN. So this uses `signal.signal` rather than the loop's handlers.
     """
     loop = asyncio.get_running_loop()
     signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(work))
@@ -92,13 +94,16 @@ def reloading(work: Callable[[], object]) -> Iterator[None]:
 
 
 def block_reloads() -> None:
-    """Let SIGHUP wait until `reloading`. systemd takes its default for a clean end, and starts no other bley."""
+    """Block SIGHUP until `reloading` unblocks it; a pending signal is delivered then.
+
+    Its default action would end the process, which systemd considers a clean exit and does not restart.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
 
 
 @contextlib.contextmanager
 def keeping_old() -> Iterator[None]:
-    """A reload inside: whatever prevents it is logged, and the old settings stay."""
+    """Log any error of a reload in the block; the old settings stay in force."""
     try:
         yield
     except SettingsError as error:
@@ -111,26 +116,26 @@ def keeping_old() -> Iterator[None]:
 
 
 def prepare_log(configuration: Configuration, level: int) -> Prepared:
-    """Open the log of this configuration. Raises SettingsError."""
+    """Open the log of a new configuration. Raises SettingsError if it cannot be opened."""
     sink = open_sink(configuration.settings.log_file)
     return Prepared(lambda: use_sink(sink, level), sink.close)
 
 
 def log_faults(error: SettingsError) -> None:
-    """Tell the operator what is to be mended, a line each."""
+    """Log each fault on a line of its own."""
     for line in str(error).splitlines():
         _log.error("%s", line)
 
 
 def warn_of_notes(configuration: Configuration) -> None:
-    """Tell the operator what is no fault."""
+    """Log the configuration's notes as warnings."""
     for note in configuration.notes:
         _log.warning("%s", note)
 
 
 @contextlib.contextmanager
 def pid_file(name: str) -> Iterator[None]:
-    """The process id in a file, while bley runs."""
+    """Keep the process id in this file during the block. Raises SettingsError if the file cannot be written."""
     if not name:
         yield
         return
@@ -145,10 +150,13 @@ def pid_file(name: str) -> Iterator[None]:
 
 
 def _write_pid(name: str) -> None:
-    """Raises OSError, also for what is no file: a FIFO would wait for its reader, and at the end it is removed."""
+    """Write the process id. Raises OSError, also if the path is not a regular file.
+
+    A FIFO would block until it has a reader, and the path is removed at the end.
+    """
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     with os.fdopen(descriptor, "w") as opened:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no file")
+            raise OSError(errno.EINVAL, "not a regular file")
         opened.truncate(0)
         opened.write(f"{os.getpid()}\n")

@@ -1,7 +1,7 @@
-"""bley in several processes (`workers`): the one that was started supervises workers, which answer (worker.py).
+"""The supervisor: with `workers` above 1, the process that was started runs workers (worker.py), which answer.
 
-It opens the sockets, starts the workers and replaces those that die, and does for all of them what the daemon does for
-itself: signals, reload, pid file, systemd, `web_listen`.
+It opens the sockets, starts the workers and replaces those that die. For all of them it does what the daemon does for
+its one process: signals, reload, pid file, systemd, `web_listen`.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ from bley.status import StateReport, merged
 __all__ = ["Supervisor"]
 
 _REPORT_SECONDS = 2.0
-"""Less than `bley lists` waits, and Prometheus."""
+"""The deadline of a state report: shorter than the timeouts of `bley lists` and Prometheus."""
 _START_SECONDS = 30.0
-"""Within which a worker that starts is not thought to hang: for Python, and for its store, which has 5 s."""
+"""The time to start, during which a silent worker is not considered hung; opening the store takes up to 5 s of it."""
 _STOP_SECONDS = 20.0
-"""What a worker may take for the store and all else once its requests are answered."""
+"""The time to flush and close the store, after the requests in flight were answered."""
 
 _log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """One bley of several workers. As Daemon; `is_mute`: the workers have no standard output."""
+    """A running bley of several workers; parameters as Daemon's. `is_mute`: the workers have no standard output."""
 
     def __init__(
         self, configuration: Configuration, load: Callable[[], Configuration], level: int, *, is_mute: bool
@@ -51,9 +51,9 @@ class Supervisor:
         self._reload_wanted = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Have requests answered until SIGTERM or SIGINT; `ready` is called when all workers listen.
+        """Supervise until SIGTERM or SIGINT; call `ready` once all workers listen.
 
-        Raises SettingsError when they cannot.
+        Raises SettingsError if they cannot listen or start.
         """
         settings = self._configuration.settings
         self._sockets = WorkerSockets(
@@ -96,12 +96,12 @@ class Supervisor:
             )
 
     async def _start_all(self) -> None:
-        """Raises SettingsError when one cannot be started."""
+        """Start all workers and wait until they listen. Raises SettingsError if one cannot."""
         try:
             workers = [self._start(number) for number in range(1, self._configuration.settings.workers + 1)]
             await asyncio.gather(*(worker.ready for worker in workers))
         except (OSError, WorkerGoneError) as error:
-            raise SettingsError([Fault("workers", 0, f"a worker could not be started: {error}")]) from error
+            raise SettingsError([Fault("workers", 0, f"a worker cannot be started: {error}")]) from error
 
     def _start(self, number: int) -> WorkerProcess:
         """Start a worker. Raises OSError."""
@@ -112,23 +112,23 @@ class Supervisor:
         return worker
 
     async def _keep_replacing(self, worker: WorkerProcess) -> None:
-        """Replace it when it has died, and who has replaced it."""
+        """Replace this worker when it dies, and each of its replacements in turn."""
         patience = RestartBackoff()
         while True:
             await asyncio.wait([worker.ended])
             self._metrics.forget_state(worker.number)
             pause = patience.pause_after(worker.lived_seconds)
             soon = f"in {pause:g} s" if pause else "now"
-            _log.warning("%s %s: it is replaced %s", worker, in_words(worker.ended.result()), soon)
+            _log.warning("%s %s: restarting %s", worker, in_words(worker.ended.result()), soon)
             worker = await self._replacement(worker.number, pause, patience)
             try:
                 await worker.ready
             except SettingsError as error:
                 log_faults(error)
             except WorkerGoneError:
-                continue  # which is told above
+                continue  # logged above
             else:
-                _log.info("%s answers", worker)
+                _log.info("%s is ready", worker)
 
     async def _replacement(self, number: int, pause: float, patience: RestartBackoff) -> WorkerProcess:
         while True:
@@ -142,7 +142,7 @@ class Supervisor:
                 _log.error("worker %d cannot be started: %s", number, error)
 
     async def _watch_over(self) -> None:
-        """Feed systemd's watchdog while a worker answers, and kill one that does not."""
+        """Feed systemd's watchdog while at least one worker answers, and kill workers that do not."""
         quarter = systemd.watchdog_period().total_seconds() / 4
         while quarter:
             asked = [
@@ -159,7 +159,7 @@ class Supervisor:
         try:
             await worker.ask(ReportState(), within_seconds)
         except TimeoutError:
-            _log.error("%s has not answered for %g s: it is killed", worker, within_seconds)
+            _log.error("%s has not answered for %g s: killing it", worker, within_seconds)
             worker.kill()
             return False
         except WorkerGoneError:
@@ -167,7 +167,7 @@ class Supervisor:
         return True
 
     async def is_alive(self) -> bool:
-        """Whether a worker answers; the first that does is enough."""
+        """Return whether a worker answers, as soon as the first one does."""
         asking = [asyncio.create_task(self._state_of(worker)) for worker in self._workers.values()]
         try:
             for answered in asyncio.as_completed(asking):
@@ -179,17 +179,17 @@ class Supervisor:
         return False
 
     def process_ids(self) -> Mapping[str, int]:
-        """Its own, and those of the workers by their numbers."""
+        """Return the process ids of the supervisor (`main`) and of the workers, by their numbers."""
         return {"main": os.getpid()} | {str(number): worker.process_id for number, worker in self._workers.items()}
 
     async def report_state(self) -> StateReport | None:
-        """How all workers do that answer; None: none does."""
+        """Return the merged gauges of all workers that answer; None if none does."""
         answers = await asyncio.gather(*map(self._state_of, self._workers.values()))
         if not (reports := [answer for answer in answers if answer]):
             return None
         report = merged(reports)
         for each in report.lists:
-            each["answers"] = self._metrics.list_answers(each["name"])  # those of dead workers too
+            each["answers"] = self._metrics.list_answers(each["name"])  # includes workers that died
         return report
 
     async def _state_of(self, worker: WorkerProcess) -> StateReport | None:
@@ -200,7 +200,7 @@ class Supervisor:
         return answer if isinstance(answer, StateReport) else None
 
     async def _reload_when_wanted(self) -> None:
-        """One after the other; those that are wanted meanwhile are one."""
+        """Reload at each SIGHUP, one reload at a time; signals during a reload cause one more."""
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted.clear()
@@ -208,7 +208,7 @@ class Supervisor:
                 await self._reload()
 
     async def _reload(self) -> None:
-        """Read settings and lists again, and have all workers take all of them, or none. Raises SettingsError."""
+        """Read the settings and list files again, and switch all workers to them or none. Raises SettingsError."""
         new = read_again(self._load, self._configuration)
         change = prepare(lambda: prepare_log(new, self._level), lambda: self._web.prepare(new))
         try:
@@ -217,7 +217,7 @@ class Supervisor:
             change.discard()
             raise
         change.commit()
-        self._configuration = new  # and so that of workers that are started from now on
+        self._configuration = new  # workers that start from now on use it
         await switch_workers(self._workers.values(), prepared, new)
         warn_of_notes(new)
         _log.info("reloaded")
@@ -230,7 +230,7 @@ class Supervisor:
         _, late = await asyncio.wait([worker.ended for worker in self._workers.values()], timeout=within_seconds)
         for worker in self._workers.values():
             if worker.ended in late:
-                _log.error("%s has not stopped within %g s: it is killed", worker, within_seconds)
+                _log.error("%s has not stopped within %g s: killing it", worker, within_seconds)
                 worker.kill()
         if late:
             await asyncio.wait(late)

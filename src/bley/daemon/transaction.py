@@ -1,7 +1,7 @@
-"""A change in several parts: each is built first, then all take effect, or none does.
+"""A transaction over several components: all parts are built first, then all take effect or none does.
 
-change = prepare(build_log, build_web, build_answers)    raises SettingsError: nothing has changed
-change.commit()                                          cannot fail
+change = prepare(build_log, build_web, build_rules)    raises SettingsError; nothing has changed
+change.commit()                                        only assigns, so it cannot fail
 """
 
 from collections.abc import Callable
@@ -14,21 +14,21 @@ __all__ = ["Prepared", "prepare"]
 
 
 def _nothing() -> None:
-    """What needs no work."""
+    pass
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A change that is built and waits: one of the two is called, once. Neither can fail."""
+    """A change that is built but not in force. Exactly one of the two is called, once; neither can fail."""
 
     commit: Callable[[], None]
-    """Let it take effect."""
+    """Put the change into force."""
     discard: Callable[[], None] = _nothing
-    """Let go of what was built for it."""
+    """Release what was built for the change."""
 
     @classmethod
     def of(cls, parts: "list[Prepared]") -> Self:
-        """Several as one."""
+        """Combine several changes into one."""
 
         def commit() -> None:
             for part in parts:
@@ -42,7 +42,10 @@ class Prepared:
 
 
 def prepare(*builders: Callable[[], Prepared]) -> Prepared:
-    """Build all parts. Raises SettingsError with the faults of all; whatever is raised, what was built is let go."""
+    """Build all parts and return them as one change.
+
+    Raises SettingsError with the faults of all parts. On any exception the parts already built are discarded.
+    """
     built: list[Prepared] = []
     faults: list[Fault] = []
     try:

@@ -1,7 +1,7 @@
-"""What listens at `web_listen`, if anything does.
+"""The listener of `web_listen`, and the lazy import of the web server.
 
-What answers there takes much of the memory and of the start. So it is imported when somebody looks for the first time,
-beside the requests; until then that connection waits in the socket.
+The web server needs much memory and start time. So it is imported in a thread at the first connection, which waits in
+the socket's backlog meanwhile.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class WebPlace:
-    """The web of the bley that is `shown`, from `open` to `close`; `counted` is what it has counted."""
+    """The web interface of the bley `shown`, between `open` and `close`; `counted` is the source of its metrics."""
 
     def __init__(
         self,
@@ -47,10 +47,10 @@ class WebPlace:
         self._beginning: asyncio.Task[None] | None = None
         self._web: WebServer | None = None
         self.place = ""
-        """Where it listens, as browsers write it; empty: nowhere."""
+        """The URL without a path; empty if `web_listen` is off."""
 
     def open(self) -> None:
-        """Listen, and tell where. Raises SettingsError when that cannot be."""
+        """Listen, and log the URLs. Raises SettingsError if the address or the certificate cannot be used."""
         settings = self._configuration.settings
         if settings.web_place is None:
             return
@@ -62,7 +62,7 @@ class WebPlace:
         _log.info("metrics at %s/metrics", self.place)
 
     def _begin(self, sock: socket.socket) -> None:
-        """Somebody looks for the first time."""
+        """Start the web server at the first connection."""
         asyncio.get_running_loop().remove_reader(sock)
         self._beginning = asyncio.create_task(self._answer(sock))
 
@@ -72,17 +72,17 @@ class WebPlace:
             self._web = module.WebServer(self._shown, self._counted, clock=self._clock)
             context = self._certificate.context if self._certificate else None
             await self._web.accept(sock, self._configuration, context)
-        except Exception:  # noqa: BLE001 (mail goes on without it; logged)
-            _log.exception("web_listen: internal error, nothing is shown there; please report it")
+        except Exception:  # noqa: BLE001 (mail does not depend on it; logged)
+            _log.exception("web_listen: internal error, the web interface is off; please report it")
             sock.close()
 
     def prepare(self, configuration: Configuration) -> Prepared:
-        """Read the certificate's files again; then these settings hold. Raises SettingsError."""
+        """Read the certificate's files again and prepare the switch. Raises SettingsError if they cannot be used."""
         certificate = self._certificate
         try:
             context = certificate.read() if certificate else None
         except SettingsError as error:
-            old = "the old one stays"
+            old = "the old one stays in force"
             raise SettingsError([replace(fault, text=f"{fault.text}: {old}") for fault in error.faults]) from error
 
         def commit() -> None:
@@ -95,7 +95,7 @@ class WebPlace:
         return Prepared(commit)
 
     async def close(self) -> None:
-        """Finish what is in flight, and let go of the port."""
+        """Finish the requests in flight, and close the socket."""
         if self._beginning:
             await self._beginning
         elif self._socket:

@@ -1,7 +1,9 @@
-"""A worker: a process that answers requests as its supervisor (supervisor.py) tells it to.
+"""A worker: a process that answers requests, controlled by its supervisor (supervisor.py).
 
-Run by `python -m bley.worker DESCRIPTOR`, which is one end of a Channel. It stops on SIGTERM, and when the supervisor
-has gone; SIGINT and SIGHUP are the supervisor's business and were blocked by it.
+The supervisor runs `python -m bley.daemon.worker DESCRIPTOR`; the descriptor is the worker's end of a Channel.
+Workers are new processes, not forks: the threads of c-ares, SQLite and uvloop do not survive a fork.
+A worker stops on SIGTERM, and when the supervisor has died. SIGINT and SIGHUP, which the supervisor handles, are
+blocked: Ctrl-C in a terminal reaches all processes.
 """
 
 import asyncio
@@ -40,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Works by an assignment that came through the channel."""
+    """The worker side of the channel: an instance of bley that carries out the supervisor's requests."""
 
     def __init__(self, channel: Channel, assignment: Assignment) -> None:
         self._channel, self._level = channel, assignment.level
@@ -48,7 +50,7 @@ class Worker:
         self._serving = Instance(assignment.configuration, utc_now, purges=assignment.purges)
 
     async def run(self, descriptors: tuple[int, ...]) -> None:
-        """Answer at these sockets until it is to stop."""
+        """Serve the sockets of these descriptors until SIGTERM, or until the supervisor dies."""
         try:
             await self._serving.open()
             obeying = asyncio.create_task(self._obey())
@@ -66,8 +68,8 @@ class Worker:
             try:
                 question = await self._channel.receive()
             except EOFError:
-                _log.warning("the supervisor has gone: stopping")
-                remove_counts()  # which are written all the same
+                _log.warning("the supervisor has died: stopping")
+                remove_counts()  # the open files of this process stay writable
                 return
             self._channel.send(self._answer(question))
 
@@ -85,7 +87,7 @@ class Worker:
                 return Done()
             case ReportState():
                 return self._serving.report_state()
-        raise TypeError(f"{question!r} is no question to a worker at work")
+        raise TypeError(f"{question!r} is not a request to a running worker")
 
     def _prepare(self, configuration: Configuration) -> Answer:
         self._discard()
@@ -95,9 +97,9 @@ class Worker:
             )
         except SettingsError as error:
             return Refused(error.faults)
-        except Exception:  # noqa: BLE001 (a bug must not end what works; logged)
+        except Exception:  # noqa: BLE001 (a bug in a reload must not stop the worker; logged)
             _log.exception("internal error; please report it")
-            return Refused((Fault("reload", 0, "a worker cannot prepare it, as its log says"),))
+            return Refused((Fault("reload", 0, "internal error in a worker; its traceback is in the log"),))
         return Done()
 
     def _discard(self) -> None:
@@ -111,19 +113,19 @@ async def _work(sock: socket.socket) -> None:
     try:
         assignment = await channel.receive()
         if not isinstance(assignment, Assignment):
-            raise TypeError(f"{assignment!r} is no assignment")
+            raise TypeError(f"{assignment!r} is not an assignment")
         configure_log(assignment.configuration.settings.log_file, assignment.level)
         await Worker(channel, assignment).run(assignment.descriptors)
     except SettingsError as error:
         channel.send(Refused(error.faults))
     except EOFError:
-        return  # the supervisor has gone before it had work
+        return  # the supervisor died before it sent the assignment
     finally:
         await channel.close()
 
 
 def main() -> None:
-    """Work until the supervisor says that it is enough, or has gone."""
+    """Run a worker on the channel whose descriptor is the first argument."""
     uvloop.run(_work(socket.socket(fileno=int(sys.argv[1]))))
 
 

@@ -1,4 +1,4 @@
-"""A worker as its supervisor sees it: started, asked, stopped, and how long until one that died is replaced."""
+"""The supervisor's handle of a worker process: start, requests, stop, and the backoff before it is replaced."""
 
 import asyncio
 import contextlib
@@ -20,24 +20,23 @@ __all__ = ["RestartBackoff", "WorkerGoneError", "WorkerProcess", "in_words"]
 _LONG_LIFE_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _REAP_SECONDS = 10.0
-"""From the end of its channel to the end of the process."""
-
+"""The time between the end of the channel and the exit of the process, before it is killed."""
 
 _log = logging.getLogger(__name__)
 
 
 class WorkerGoneError(BleyError):
-    """The worker has ended, so that it answers no more."""
+    """The worker exited before it answered."""
 
 
 class RestartBackoff:
-    """How long to wait with a worker's replacement: not at all, unless it dies again soon after its start."""
+    """The delay before a worker is replaced: none at first, doubled while workers die within 30 s of a start."""
 
     def __init__(self) -> None:
         self._pause = 0.0
 
     def pause_after(self, lived_seconds: float) -> float:
-        """Seconds until the one that lived for so long is replaced: 0, 1, 2, 4 and so on up to half a minute."""
+        """Return the seconds until a worker that lived this long is replaced: 0, 1, 2, 4, and so on up to 30."""
         if lived_seconds >= _LONG_LIFE_SECONDS:
             self._pause = 0.0
         pause, self._pause = self._pause, min(max(2 * self._pause, 1.0), _LONGEST_PAUSE_SECONDS)
@@ -45,9 +44,9 @@ class RestartBackoff:
 
 
 class WorkerProcess:
-    """A worker, started at once; `number` counts from 1 and is also that of the one that replaces it.
+    """A worker process, started by the constructor. `number` counts from 1, and a replacement has the same number.
 
-    `is_mute`: it has no standard output. Needs a running loop. Raises OSError when it cannot be started.
+    `is_mute`: it has no standard output. Needs a running loop. Raises OSError if it cannot be started.
     """
 
     def __init__(
@@ -64,27 +63,30 @@ class WorkerProcess:
         self.number, self._begun = number, loop.time()
         self._channel = loop.create_task(Channel.open(ours))
         self._questions: deque[asyncio.Future[Answer]] = deque()
-        """Those that are not answered yet."""
+        """The requests that are not answered yet, in order."""
         self.ended = loop.create_task(self._listen())
-        """Done when it has ended: its exit status, or minus the signal's number."""
+        """Done when the process has exited; the result is its exit status, or minus the number of a signal."""
         self.ready = loop.create_task(self.ask(assignment))
-        """Done when it listens, or cannot: errors are those of `ask`."""
+        """Done when the worker listens; its errors are those of `ask`."""
 
     def __str__(self) -> str:
         return f"worker {self.number} (pid {self._process.pid})"
 
     @property
     def process_id(self) -> int:
-        """The system's number of it."""
+        """The id of the process."""
         return self._process.pid
 
     @property
     def lived_seconds(self) -> float:
-        """Since its start."""
+        """The seconds since its start."""
         return asyncio.get_running_loop().time() - self._begun
 
     async def ask(self, question: Question, within_seconds: float | None = None) -> Answer:
-        """Its answer. Raises SettingsError when it refuses, TimeoutError, WorkerGoneError when it ends meanwhile."""
+        """Send a request and return the answer.
+
+        Raises SettingsError if the worker refuses, TimeoutError, and WorkerGoneError if the process exits first.
+        """
         if self.ended.done():
             raise WorkerGoneError(f"{self} has ended")
         channel = await asyncio.shield(self._channel)
@@ -98,11 +100,11 @@ class WorkerProcess:
         return answer
 
     def stop(self) -> None:
-        """Have it finish what is in flight, and end."""
+        """Send SIGTERM: the worker finishes the requests in flight, then exits."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """Have it end at once."""
+        """Send SIGKILL."""
         self._process.kill()
 
     async def _listen(self) -> int:
@@ -111,12 +113,12 @@ class WorkerProcess:
             while True:
                 answer = await channel.receive()
                 answered = self._questions.popleft()
-                if not answered.done():  # else it was waited for too long
+                if not answered.done():  # done if it timed out
                     answered.set_result(answer)  # type: ignore[arg-type] # a worker only answers
         except EOFError:
             pass
-        except (GarbledError, IndexError) as error:  # IndexError: nothing was asked
-            _log.error("%s does not answer what it is asked (%s): it is killed", self, error)
+        except (GarbledError, IndexError) as error:  # IndexError: an answer without a request
+            _log.error("%s sent an invalid answer (%s): killing it", self, error)
             self.kill()
         await channel.close()
         status = await asyncio.to_thread(self._reap)
@@ -136,7 +138,7 @@ class WorkerProcess:
 def _start(
     channel: int, passed: Sequence[int], environment: Mapping[str, str], *, is_mute: bool
 ) -> subprocess.Popen[bytes]:
-    """A worker at this end of a channel, with these descriptors besides. Ctrl-C in a terminal does not reach it."""
+    """Start a worker that inherits these descriptors; SIGINT and SIGHUP are blocked in it."""
     output = subprocess.DEVNULL if is_mute else None
     with _blocked(signal.SIGINT, signal.SIGHUP):
         return subprocess.Popen(
@@ -150,13 +152,16 @@ def _start(
 
 
 def in_words(status: int) -> str:
-    """How a process has ended."""
-    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    """Describe an exit status."""
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
 
 
 @contextlib.contextmanager
 def _blocked(*signals: signal.Signals) -> Iterator[None]:
-    """Processes started inside never hear these signals, which wait for this one meanwhile."""
+    """Block these signals during the block; processes that it starts inherit the mask, which survives exec.
+
+    Signals to this process stay pending meanwhile.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield

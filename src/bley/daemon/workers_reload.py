@@ -1,8 +1,8 @@
-"""A reload of several workers in two phases: all of them prepare it, then all of them switch, or none does.
+"""A reload of several workers in two phases: all of them prepare, then all of them switch, or none does.
 
-A worker that ends meanwhile is no fault: the one that replaces it begins with the configuration in force, which is
-the old one until all have prepared. One that does not answer in time prevents the reload in the first phase. In the
-second it is killed, and so replaced by one that begins with the new configuration.
+A worker that exits meanwhile is no fault: its replacement starts with the configuration in force, which is the old one
+until all workers have prepared. In the first phase a worker that does not answer in time prevents the reload. In the
+second it is killed, and its replacement starts with the new configuration.
 """
 
 import asyncio
@@ -17,23 +17,23 @@ from bley.settings.file import Configuration
 __all__ = ["prepare_workers", "switch_workers"]
 
 _SECONDS = 10.0
-"""For each phase. To prepare takes a worker some 10 ms."""
+"""The deadline of each phase. A worker prepares in some 10 ms."""
 
 _log = logging.getLogger(__name__)
 
 
 async def prepare_workers(workers: Iterable[WorkerProcess], new: Configuration) -> list[WorkerProcess]:
-    """Have the workers prepare this configuration; those that have done so.
+    """Have the workers prepare this configuration. Return the workers that have prepared it.
 
-    Raises SettingsError with all faults when one refuses, or is late; then all of them go on as before.
+    Raises SettingsError with all faults if one refuses or is late; then all of them discard it.
     """
     asked = list(workers)
     try:
         outcomes = await asyncio.gather(*(_ask(worker, Reload(new)) for worker in asked))
         if faults := [fault for outcome in outcomes for fault in outcome or ()]:
-            raise SettingsError(tuple(dict.fromkeys(faults)))  # which are mostly the same ones
+            raise SettingsError(tuple(dict.fromkeys(faults)))  # mostly the same faults from each worker
     except BaseException:
-        # In order behind the question that a late one has not answered yet; nobody waits for the answer.
+        # A late worker handles it in order, after the request that it has not answered. The answer is not awaited.
         await asyncio.gather(*(_ask(worker, Discard(), within_seconds=0) for worker in asked))
         raise
     return [worker for worker, outcome in zip(asked, outcomes, strict=True) if outcome is not None]
@@ -42,7 +42,7 @@ async def prepare_workers(workers: Iterable[WorkerProcess], new: Configuration) 
 async def switch_workers(
     workers: Iterable[WorkerProcess], prepared: Sequence[WorkerProcess], new: Configuration
 ) -> None:
-    """Have those that have prepared it switch; those that began with the old configuration meanwhile do both."""
+    """Switch the workers that have prepared; a worker that started with the old configuration meanwhile does both."""
     await asyncio.gather(
         *(_switch(worker, [Commit()] if worker in prepared else [Reload(new), Commit()]) for worker in workers)
     )
@@ -53,13 +53,13 @@ async def _switch(worker: WorkerProcess, questions: Sequence[Question]) -> None:
         if faults := await _ask(worker, question):
             for fault in faults:
                 _log.error("%s", fault)
-            _log.error("%s is killed: it has not reloaded", worker)
+            _log.error("%s has not reloaded: killing it", worker)
             worker.kill()
             return
 
 
 async def _ask(worker: WorkerProcess, question: Question, within_seconds: float = _SECONDS) -> Sequence[Fault] | None:
-    """The faults for which it does not do so; None: it has ended."""
+    """Send a request. Return the faults for which the worker refuses or is late; None if it exited."""
     try:
         await worker.ask(question, within_seconds)
     except SettingsError as error:

@@ -1,1 +1,1 @@
-"""Postfix and Exim come in here: listening sockets and their connections."""
+"""The policy server: listening sockets and the connections of Postfix and Exim."""

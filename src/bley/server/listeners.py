@@ -1,4 +1,4 @@
-"""Listeners: where peers connect, how many, and how all of it stops."""
+"""The server: its listening sockets, its connections, their limit, and the graceful stop."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ from bley.server.sockets import BACKLOG, in_words, naming, unix_socket
 __all__ = ["Server"]
 
 MAX_CONNECTIONS = 1000
-"""Postfix has one a smtpd process, 100 by default (default_process_limit)."""
+"""Postfix opens one per smtpd process, and runs 100 of them by default (default_process_limit)."""
 
 MAX_DESCRIPTORS = MAX_CONNECTIONS + BACKLOG + 300
-"""Of connections, of those that are accepted together before the first of them is seen, of 200 patient questions to the
-DNS, and of store, log and web."""
+"""Enough for all connections, for a full backlog that the kernel accepts at once, and for 300 others: up to 200 DNS
+queries in flight, the store, the log and the web."""
 
-_FULL_AGAIN = 0.9
-"""The limit is warned of again when less than this part of it was in use meanwhile."""
+_REARM_BELOW = 0.9
+"""The warning about the limit is logged again only after the connections fell below this fraction of it."""
 
 _SWEEP_SECONDS = 0.5
 
@@ -30,15 +30,15 @@ _log = logging.getLogger(__name__)
 
 
 class Server:
-    """All listeners and connections; `closes_after_answer` is the setting `exim_workaround`."""
+    """The listeners and their connections; `closes_after_answer` is the setting `exim_workaround`."""
 
     def __init__(self, service: Service, *, closes_after_answer: bool) -> None:
         self.service, self.closes_after_answer = service, closes_after_answer
         self._connections: dict[Connection, None] = {}
-        """In the order in which they came."""
+        """An ordered set, oldest first."""
         self._descriptors = MAX_DESCRIPTORS
-        self._nobody = asyncio.Event()
-        self._nobody.set()
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
         self._is_full = self._is_stopping = False
         self._listeners: list[asyncio.Server] = []
         self._unix_paths: list[Path] = []
@@ -46,26 +46,26 @@ class Server:
 
     @property
     def open_connections(self) -> int:
-        """How many peers there are."""
+        """The number of connected peers."""
         return len(self._connections)
 
     @property
     def most_connections(self) -> int:
-        """How many there are at most: fewer than usual where the process may have few descriptors."""
+        """The connection limit; lower than MAX_CONNECTIONS if the process may open too few descriptors."""
         lacking = max(MAX_DESCRIPTORS - BACKLOG - self._descriptors, 0)
         return max(MAX_CONNECTIONS - lacking, min(MAX_CONNECTIONS, self._descriptors // 2))
 
     def limit_descriptors(self, number: int) -> None:
-        """Use no more of them than there are."""
+        """Lower the connection limit to fit the number of descriptors that the process may open."""
         self._descriptors = number
         if self.most_connections < MAX_CONNECTIONS:
-            text = "the process may have %d descriptors only: at most %d connections; see LimitNOFILE, or ulimit -Hn"
+            text = "only %d file descriptors are allowed, so at most %d connections: raise LimitNOFILE or ulimit -Hn"
             _log.warning(text, number, self.most_connections)
 
     async def listen(self, addresses: Iterable[str], port: int, unix_mode: int) -> list[str]:
-        """Listen at each address (`unix:PATH` is a socket of that mode); where, in words.
+        """Listen at each address and return the names of the sockets; `unix:PATH` is a unix socket of that mode.
 
-        Raises SettingsError when an address cannot be used; none is listened at then.
+        Raises SettingsError if an address cannot be used; then all listeners are closed.
         """
         for address in addresses:
             try:
@@ -86,7 +86,7 @@ class Server:
         return await loop.create_unix_server(self._connect, sock=sock, backlog=BACKLOG)
 
     async def listen_at(self, sockets: Iterable[socket.socket]) -> list[str]:
-        """Listen at sockets that somebody else has opened, systemd say; where, in words."""
+        """Listen at sockets that another process opened, such as systemd. Return their names."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
             sock.setblocking(False)
@@ -95,11 +95,11 @@ class Server:
         return self._started()
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Stop accepting, answer what is in flight, for at most this time, and close all connections."""
+        """Stop accepting, answer requests in flight until the timeout, then close all connections."""
         self._is_stopping = True
         for listener in self._listeners:
             listener.close()
-        await asyncio.sleep(0)  # whom the kernel has accepted already is added, and closed
+        await asyncio.sleep(0)  # connections that the kernel has already accepted are added, and aborted, here
         for path in self._unix_paths:
             path.unlink(missing_ok=True)
         if self._sweeper:
@@ -108,15 +108,15 @@ class Server:
             connection.end()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                await self._nobody.wait()
+                await self._is_empty.wait()
         for connection in list(self._connections):
             connection.abort()
         await asyncio.sleep(0)
 
     def add(self, connection: Connection) -> None:
-        """A peer has come; if there are too many, the one that has been idle for the longest time goes."""
+        """Add a new connection; at the limit, close the one that has been idle longest."""
         ACCEPTED.inc()
-        self._nobody.clear()
+        self._is_empty.clear()
         if self._is_stopping:
             connection.abort()
         if len(self._connections) >= self.most_connections:
@@ -124,12 +124,13 @@ class Server:
         self._connections[connection] = None
 
     def _close_one(self, new: Connection) -> None:
-        """Close the longest idle connection; the new one if each other waits for an answer.
+        """Close the connection that has been idle longest; the new one if all others wait for an answer.
 
-        A thousand looks take a tenth of a millisecond, twice as long as to accept a connection.
+        The search over 1,000 connections takes 0.1 ms, twice as long as accepting one. Postfix opens a new connection
+        and sends its request at once, so the idle ones are those that it no longer needs.
         """
         if not self._is_full:
-            _log.warning("more than %d connections: for each new one the longest idle is closed", self.most_connections)
+            _log.warning("limit of %d connections reached: each new one closes the longest idle", self.most_connections)
         self._is_full = True
         CLOSED.labels("too-many").inc()
         idle = {other: since for other in self._connections if (since := other.idle_since) is not None}
@@ -138,12 +139,12 @@ class Server:
         self._connections.pop(closed, None)
 
     def remove(self, connection: Connection) -> None:
-        """A peer has gone."""
+        """Remove a connection that was lost or closed."""
         self._connections.pop(connection, None)
-        if len(self._connections) < _FULL_AGAIN * self.most_connections:
+        if len(self._connections) < _REARM_BELOW * self.most_connections:
             self._is_full = False
         if not self._connections:
-            self._nobody.set()
+            self._is_empty.set()
 
     def _connect(self) -> Connection:
         return Connection(self)
@@ -158,6 +159,6 @@ class Server:
             self.sweep()
 
     def sweep(self) -> None:
-        """Close the connections whose time is over."""
+        """Close the connections that exceeded a time limit."""
         for connection in list(self._connections):
             connection.sweep()

@@ -1,8 +1,11 @@
-"""Sockets to listen at: opened so that nobody else's place is taken, and shared by several workers.
+"""Listening sockets: bound only to addresses that no other process uses, and shared by several workers.
 
-Each worker has TCP sockets of its own, among which the kernel divides new connections (SO_REUSEPORT, socket(7)). Unix
-sockets, and sockets that somebody else has opened, are one for all of them. Source of the rules for binding: ip(7) and
-inet_csk_bind_conflict in Linux' net/ipv4/inet_connection_sock.c.
+Each worker has its own TCP sockets, and the kernel distributes new connections among them (SO_REUSEPORT, socket(7)).
+Unix sockets, and sockets that another process opened, are shared by all workers. The rules for binding come from ip(7)
+and inet_csk_bind_conflict in Linux' net/ipv4/inet_connection_sock.c.
+
+Only workers listen. The supervisor reserves each TCP address with a socket that it binds without SO_REUSEPORT, so that
+bind fails if any process listens there, another bley of the same user included.
 """
 
 import contextlib
@@ -21,18 +24,18 @@ BACKLOG = 1024
 
 
 class WorkerSockets:
-    """The sockets of all workers, bound; a worker that is ready listens. `passed` ones stand instead of addresses.
+    """The bound sockets of all workers; a worker that is ready calls listen(2). `passed` sockets replace the addresses.
 
-    A worker's TCP sockets stay open when it has died, so that who waits there is answered by the next with its number,
-    until they are released: then others are connected to.
-    Raises SettingsError when an address cannot be used, because another process listens there, say.
+    A worker's TCP sockets stay open after it died: its replacement answers the connections in their backlog. `release`
+    closes them, so that the kernel sends new connections to the other workers.
+    Raises SettingsError if an address cannot be used, for example because another process listens there.
     """
 
     def __init__(self, addresses: Sequence[str], port: int, unix_mode: int, passed: Sequence[socket.socket]) -> None:
         self._shared = list(passed)
         self._unix_paths: list[Path] = []
         self._holders: list[socket.socket] = []
-        """One for each place of TCP; never listened at, they hold the place, with its number where port was 0."""
+        """One per TCP address, never listening: they reserve the address, and the port that the kernel chose for 0."""
         self._own: dict[int, list[socket.socket]] = {}
         for address in () if passed else addresses:
             try:
@@ -51,11 +54,11 @@ class WorkerSockets:
         found = socket.getaddrinfo(address.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, name in dict.fromkeys((family, name) for family, *_, name in found):
             self._holders.append(_bound(family, name))
-            # Only now: before, it would have been bound beside another process of this user that shares its port.
+            # Set after bind: set before, bind would succeed next to another process of this user with SO_REUSEPORT.
             self._holders[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
     def of(self, number: int) -> list[socket.socket]:
-        """A worker's, in the order of the addresses but shared ones last. Raises OSError when one cannot be bound."""
+        """Return a worker's sockets in the order of the addresses, shared ones last. Raises OSError if bind fails."""
         if number not in self._own:
             own: list[socket.socket] = []
             try:
@@ -67,11 +70,11 @@ class WorkerSockets:
         return [*self._own[number], *self._shared]
 
     def release(self, number: int) -> None:
-        """This worker takes no connections for a while."""
+        """Close the TCP sockets of a worker that is not running, so that they take no connections."""
         _close(self._own.pop(number, ()))
 
     def close(self) -> None:
-        """Let go of all; what is in workers' hands still works for them."""
+        """Close all sockets of this process; the workers' copies stay open."""
         _close(self._holders)
         for number in list(self._own):
             self.release(number)
@@ -81,14 +84,14 @@ class WorkerSockets:
 
     @property
     def places(self) -> list[str]:
-        """Where, in words."""
+        """The names of the sockets."""
         return [in_words(sock.getsockname()) for sock in (*self._holders, *self._shared)]
 
 
 def _bound(family: socket.AddressFamily, name: tuple[object, ...], *, shares_port: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of bley's last run may linger
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of bley's last run may be in TIME_WAIT
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if shares_port:
@@ -107,28 +110,28 @@ def _close(sockets: Iterable[socket.socket]) -> None:
 
 @contextlib.contextmanager
 def naming(address: str) -> Iterator[None]:
-    """What goes wrong inside is a fault of this address: raises SettingsError."""
+    """Turn an OSError or ValueError of the block into a SettingsError that names the address."""
     try:
         yield
-    except (OSError, ValueError) as error:  # a name with NUL, or that cannot be encoded
+    except (OSError, ValueError) as error:  # ValueError: a name with NUL, or that cannot be encoded
         why = getattr(error, "strerror", None) or error
         raise SettingsError([Fault("listen_addr", 0, f"cannot listen at {address}: {why}")]) from error
 
 
 def unix_socket(path: Path, mode: int) -> socket.socket:
-    """A bound unix socket; one that a dead process left behind is replaced, a living one's is not."""
+    """Return a bound unix socket. A stale socket file is replaced. Raises OSError if another process listens there."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(path.lstat().st_mode):
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.setblocking(False)
                 if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
-                    raise OSError(errno.EADDRINUSE, "another process listens there")
+                    raise OSError(errno.EADDRINUSE, "another process listens there")  # EAGAIN: its backlog is full
             path.unlink()
         else:
-            raise OSError(errno.ENOTSOCK, "there is a file that is no socket")
+            raise OSError(errno.ENOTSOCK, "the file exists and is not a socket")
     sock = socket.socket(socket.AF_UNIX)
     try:
-        old = os.umask(0o777)  # nobody may connect before the mode is set
+        old = os.umask(0o777)  # prevents connections before the mode is set
         try:
             sock.bind(str(path))
         finally:
@@ -142,7 +145,7 @@ def unix_socket(path: Path, mode: int) -> socket.socket:
 
 
 def in_words(name: object) -> str:
-    """A socket's name as the settings write it."""
+    """Return a socket's name as the settings write it."""
     if not isinstance(name, tuple):
         return f"unix:{name}"
     return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"

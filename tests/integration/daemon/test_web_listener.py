@@ -103,7 +103,7 @@ async def test_where_that_fails_it_is_told_and_bley_goes_on(
     with pytest.raises(aiohttp.ClientError):
         await site.get("/lists")
     await site.web.close()
-    assert "web_listen: internal error, nothing is shown there" in caplog.text
+    assert "web_listen: internal error, the web interface is off" in caplog.text
 
 
 def _fail(_: str) -> None:

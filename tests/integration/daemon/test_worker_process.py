@@ -40,4 +40,4 @@ async def test_one_that_says_what_nobody_understands_is_killed(
             with pytest.raises(WorkerGoneError):
                 await worker.ready
         assert await worker.ended == -signal.SIGKILL
-    assert "it is killed" in caplog.text
+    assert ": killing it" in caplog.text

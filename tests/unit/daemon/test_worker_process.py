@@ -27,7 +27,7 @@ def test_a_long_life_is_forgiven() -> None:
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(0, "ended with status 0"), (2, "ended with status 2"), (-signal.SIGKILL, "was ended by SIGKILL")],
+    [(0, "exited with status 0"), (2, "exited with status 2"), (-signal.SIGKILL, "was killed by SIGKILL")],
 )
 def test_how_it_ended_is_told(status: int, words: str) -> None:
     assert in_words(status) == words
