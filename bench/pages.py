@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from bley.core.history.periods import PERIODS
 from bley.core.history.search import DecisionQuery, StoredDecision
-from bley.daemon.web_listener import WebPlace
+from bley.daemon.web_listener import WebListener
 from bley.settings.database import parse_database
 from bley.settings.file import load
 from bley.status import StateReport
@@ -66,7 +66,7 @@ async def _measure(url: str) -> None:
         f"/decision/{newest.number}",
         f"/decision/{deferred.number}",
     ]
-    web = WebPlace(QuietBley(), configuration)
+    web = WebListener(QuietBley(), configuration)
     web.open()
     click.echo(f"{'page':45} {'first':>9} {'median':>9} {'SQL':>4} {'kB':>6}")
     async with aiohttp.ClientSession() as session:

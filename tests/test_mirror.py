@@ -41,6 +41,7 @@ TESTED_IN = {
     "store/sql_statements": "integration/test_engine_contract",
     "store/exclusive": "unit/store/test_batched",
     "commands/record_work": "integration/test_import",
+    "daemon/dns_checks": "integration/daemon/test_instance",
     "daemon/supervisor": "integration/test_workers",
     "web/downloads": "unit/web/test_pages",
     "web/exports": "unit/web/test_pages",

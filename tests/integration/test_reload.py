@@ -199,14 +199,14 @@ def test_a_signal_while_it_starts_or_stops_ends_nothing(workers: int, tmp_path: 
 
 ENTER_AND_LEAVE = """
 import asyncio, uvloop
-from bley.daemon.reload import block_reloads, reloading
+from bley.daemon.reload import block_sighup, handling_sighup
 
 async def enter_and_leave():
     for _ in range(3000):
-        with reloading(lambda: None):
+        with handling_sighup(lambda: None):
             print(flush=True)
 
-block_reloads()
+block_sighup()
 uvloop.run(enter_and_leave())
 """
 

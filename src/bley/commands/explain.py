@@ -13,7 +13,7 @@ from bley.commands.explanation import explain as explain_request
 from bley.commands.options import config_option, json_option, load_settings
 from bley.commands.request import request_options
 from bley.core.mail import Request
-from bley.daemon.instance import Dns
+from bley.daemon.dns_checks import DnsChecks
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 
@@ -37,8 +37,8 @@ def explain(before: Path | None, file: Path | None, as_json: bool, request: Requ
 async def _explain(configuration: Configuration, request: Request) -> Explanation:
     logging.getLogger("bley").addHandler(logging.NullHandler())  # the steps say it all
     watch = ListWatch(utc_now)
-    dns = Dns(configuration.settings, watch)
-    dns.follow()
+    dns = DnsChecks(configuration.settings, watch)
+    dns.activate()
     try:
         return await explain_request(configuration, dns.checks, utc_now, request)
     finally:

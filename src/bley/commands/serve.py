@@ -11,7 +11,7 @@ import uvloop
 from bley.commands.ending import EXIT_WRONG_SETTINGS
 from bley.commands.options import config_option, serving_options
 from bley.daemon.daemon import Daemon
-from bley.daemon.reload import block_reloads
+from bley.daemon.reload import block_sighup
 from bley.daemon.supervisor import Supervisor
 from bley.log.output import configure_log
 from bley.settings.file import Configuration, find_file, load
@@ -30,7 +30,7 @@ def serve(before: Path | None, file: Path | None, pidfile: str | None, verbose: 
 
 def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool, detach: bool) -> None:
     """Serve until it is ended; `detach`: in the background. Raises SettingsError."""
-    block_reloads()
+    block_sighup()
     file = file.absolute() if file else None
     overrides: dict[str, object] = {"pid_file": pidfile} if pidfile else {}
     overrides |= {"log_file": "-"} if debug else {}
@@ -49,7 +49,7 @@ def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bo
     if configuration.settings.workers == 1:
         uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
     else:
-        uvloop.run(Supervisor(configuration, load_overridden, level, is_mute=detach).run(ready))
+        uvloop.run(Supervisor(configuration, load_overridden, level, is_silent=detach).run(ready))
 
 
 def _nothing() -> None:

@@ -1,9 +1,9 @@
 """The protocol between the supervisor and a worker, over a pair of sockets.
 
-The supervisor sends requests and the worker answers them in order; the first request is an Assignment. A message is
+The supervisor sends commands and the worker replies in order; the first command is an Assignment. A message is
 its length (4 bytes, big-endian), then a pickle: both ends run the same program as the same user.
 
-    request        answer
+    command        reply
     Assignment     Done once the worker listens, or Refused
     PrepareReload  Done once the new configuration is built, which changes nothing yet, or Refused
     Commit         Done once the prepared configuration is in force
@@ -27,16 +27,16 @@ from bley.settings.file import Configuration
 from bley.status import StateReport
 
 __all__ = [
-    "Answer",
     "Assignment",
     "Channel",
+    "Command",
     "Commit",
     "Discard",
     "Done",
-    "GarbledError",
-    "Question",
+    "InvalidMessageError",
+    "PrepareReload",
     "Refused",
-    "Reload",
+    "Reply",
     "ReportState",
 ]
 
@@ -46,13 +46,13 @@ _MOST_BYTES = 1 << 28
 a length, are larger: text that a library writes to the socket is detected."""
 
 
-class GarbledError(BleyError):
+class InvalidMessageError(BleyError):
     """The bytes on the channel are not a message: something else was written to the socket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The worker's first request: serve with this configuration and log level on the sockets of these descriptors."""
+    """The first command: serve with this configuration and log level on the sockets of these descriptors."""
 
     configuration: Configuration
     level: int
@@ -62,7 +62,7 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Reload:
+class PrepareReload:
     """First phase of a reload: build everything that this configuration needs."""
 
     configuration: Configuration
@@ -85,18 +85,18 @@ class ReportState:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The request succeeded."""
+    """The command succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The request failed; the operator must correct these faults."""
+    """The command failed; the operator must correct these faults."""
 
     faults: tuple[Fault, ...]
 
 
-Question = Assignment | Reload | Commit | Discard | ReportState
-Answer = Done | Refused | StateReport
+Command = Assignment | PrepareReload | Commit | Discard | ReportState
+Reply = Done | Refused | StateReport
 
 
 class Channel:
@@ -110,25 +110,28 @@ class Channel:
         """Open one end on a connected socket, which `close` closes."""
         return cls(*await asyncio.open_unix_connection(sock=sock))
 
-    def send(self, message: Question | Answer) -> None:
+    def send(self, message: Command | Reply) -> None:
         """Send a message; it is dropped if the other end has closed."""
         data = pickle.dumps(message)
         if not self._writer.is_closing():
             self._writer.write(len(data).to_bytes(_LENGTH_BYTES) + data)
 
-    async def receive(self) -> Question | Answer:
-        """Receive the next message. Raises EOFError if the other end has closed, GarbledError if it is no message."""
+    async def receive(self) -> Command | Reply:
+        """Receive the next message.
+
+        Raises EOFError if the other end has closed, InvalidMessageError if the bytes are no message.
+        """
         try:
             length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES))
             if length > _MOST_BYTES:
-                raise GarbledError(f"a message of {length} bytes")
+                raise InvalidMessageError(f"a message of {length} bytes")
             data = await self._reader.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise EOFError("the other end has closed") from error
         try:
-            message: Question | Answer = pickle.loads(data)
+            message: Command | Reply = pickle.loads(data)
         except Exception as error:  # bytes that are no pickle may raise anything
-            raise GarbledError(f"not a message: {error!r}") from error
+            raise InvalidMessageError(f"not a message: {error!r}") from error
         return message
 
     async def close(self) -> None:

@@ -9,10 +9,17 @@ from collections.abc import Callable, Mapping
 
 from bley import __version__
 from bley.daemon import systemd
-from bley.daemon.instance import Instance, keep_on
-from bley.daemon.reload import keeping_old, pid_file, prepare_log, read_again, reloading, warn_of_notes
+from bley.daemon.instance import Instance, restart_on_error
+from bley.daemon.pid_file import pid_file
+from bley.daemon.reload import (
+    handling_sighup,
+    log_notes,
+    log_reload_errors,
+    prepare_log,
+    reload_configuration,
+)
 from bley.daemon.transaction import prepare
-from bley.daemon.web_listener import WebPlace
+from bley.daemon.web_listener import WebListener
 from bley.ports import Clock, utc_now
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
@@ -33,40 +40,42 @@ class Daemon:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; call `ready` once bley listens. Raises SettingsError if it cannot listen."""
-        self._serving = Instance(self._configuration, self._clock, purges=True)
-        self._web = WebPlace(self, self._configuration, clock=self._clock)
+        self._instance = Instance(self._configuration, self._clock, purges=True)
+        self._web = WebListener(self, self._configuration, clock=self._clock)
         serving = asyncio.create_task(self._serve(ready))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
         try:
-            with contextlib.suppress(asyncio.CancelledError), reloading(self._reload):
+            with contextlib.suppress(asyncio.CancelledError), handling_sighup(self._reload):
                 await serving
         finally:
             systemd.notify("STOPPING=1")
-            await self._serving.close()
+            await self._instance.close()
             await self._web.close()
         _log.info("stopped")
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         """Serve until the task is cancelled, possibly before the store is open."""
         settings = self._configuration.settings
-        await self._serving.open()
+        await self._instance.open()
         await self._listen(settings)
         with pid_file(settings.pid_file):
             ready()
-            self._serving.begin_chores()
+            self._instance.start_periodic_tasks()
             systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
-            await keep_on(systemd.feed_watchdog)
+            await restart_on_error(systemd.feed_watchdog)
             await asyncio.get_running_loop().create_future()  # without a watchdog: wait for the signal
 
     async def _listen(self, settings: Settings) -> None:
         if sockets := systemd.passed_sockets():
-            places = await self._serving.server.listen_at(sockets)
+            places = await self._instance.server.listen_at(sockets)
         else:
-            places = await self._serving.server.listen(settings.listen_addr, settings.listen_port, settings.listen_mode)
+            places = await self._instance.server.listen(
+                settings.listen_addr, settings.listen_port, settings.listen_mode
+            )
         self._web.open()
         _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.store)
-        warn_of_notes(self._configuration)
+        log_notes(self._configuration)
 
     async def is_alive(self) -> bool:
         """Return True: a process that answers is alive."""
@@ -74,7 +83,7 @@ class Daemon:
 
     async def report_state(self) -> StateReport:
         """Return the current gauges of this process."""
-        return self._serving.report_state()
+        return self._instance.report_state()
 
     def process_ids(self) -> Mapping[str, int]:
         """Return the id of the one process."""
@@ -82,14 +91,14 @@ class Daemon:
 
     def _reload(self) -> None:
         """Read the settings and list files again, and switch to all of them or to none."""
-        with keeping_old():
-            new = read_again(self._load, self._configuration)
+        with log_reload_errors():
+            new = reload_configuration(self._load, self._configuration)
             change = prepare(
                 lambda: prepare_log(new, self._level),
                 lambda: self._web.prepare(new),
-                lambda: self._serving.prepare(new),
+                lambda: self._instance.prepare(new),
             )
             change.commit()
             self._configuration = new
-            warn_of_notes(new)
+            log_notes(new)
             _log.info("reloaded")

@@ -8,77 +8,39 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from bley.checks.dnsl import ConfiguredList
-from bley.checks.gather import Checks
-from bley.checks.helo import OwnIdentity
 from bley.checks.lists.report import report_lists
 from bley.checks.lists.watch import ListWatch
-from bley.checks.spf import SpfChecker, running_evaluations
+from bley.checks.spf import running_evaluations
 from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.core.exemptions import Origin
 from bley.core.expressions import SEARCH_SECONDS
 from bley.core.names.domains import load_suffixes
 from bley.core.quantity import quantity
+from bley.daemon.dns_checks import DnsChecks
 from bley.daemon.transaction import Prepared
 from bley.dns.resolv_conf import read_system_servers
-from bley.dns.resolver import CaresResolver
-from bley.dns.uncached import DnspythonResolver
 from bley.log.decision_line import printable
 from bley.ports import Clock
 from bley.predecessors.record_converter import open_own
 from bley.server.listeners import MAX_DESCRIPTORS, Server
 from bley.service.service import Service
 from bley.settings.file import Configuration
-from bley.settings.settings import Settings
 from bley.status import StateReport
 from bley.store.batched import BatchedStore
 
-__all__ = ["Dns", "Instance"]
+__all__ = ["Instance"]
 
 _STORE_TIME = timedelta(seconds=1)
 """The store's share of a request's time, between the checks and the lookup of the lists' TXT records."""
 
-_CHORE_SECONDS = 1.0
+_CANCEL_SECONDS = 1.0
 """How long `close` waits for a cancelled periodic task."""
 
 _PURGE_SECONDS = 1800
-_NEWS_SECONDS = 20
+_POLL_SECONDS = 20
 """The interval at which changes by other nodes and commands are polled; the documentation promises a minute at most."""
 
 _log = logging.getLogger(__name__)
-
-
-class Dns:
-    """The checks of one configuration and their resolver; `watch` holds the health of the DNS lists.
-
-    It has no effect until `follow` is called. Raises SettingsError if the resolver cannot be created.
-    """
-
-    def __init__(self, settings: Settings, watch: ListWatch) -> None:
-        # Shorter than the deadline of the checks, so that the resolver reports which query timed out.
-        within = settings.check_timeout * 0.9
-        self.resolver = CaresResolver(settings.resolver, within)
-        self._uncached = DnspythonResolver(settings.resolver, within)
-        self._watch, self._lists = watch, watch.prepare((*settings.dnswls, *settings.dnsbls))
-        self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
-        self.checks = Checks(
-            resolver=self.resolver,
-            dnswls=[ConfiguredList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnswls],
-            dnsbls=[ConfiguredList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnsbls],
-            spf=self.spf if settings.use_spf else None,
-            thresholds=settings.thresholds,
-            timeout=settings.check_timeout,
-            scores=settings.scores,
-            us=OwnIdentity(socket.gethostname(), settings.trusted_networks),
-        )
-
-    def follow(self) -> None:
-        """Test the DNS lists of this configuration from now on, and no others."""
-        self._watch.switch(self._lists, self._uncached, self.resolver.forget, self.resolver.suspect)
-
-    async def close(self) -> None:
-        """Cancel the queries in flight."""
-        await self.resolver.close()
 
 
 class Instance:
@@ -94,37 +56,37 @@ class Instance:
         settings = configuration.settings
         self._store = BatchedStore(open_own(configuration, clock()), configuration.key)
         self._watch = ListWatch(clock)
-        self._dns = Dns(settings, self._watch)
-        self._dns.follow()
+        self._dns = DnsChecks(settings, self._watch)
+        self._dns.activate()
         self._service = Service(configuration, self._store, self._dns.checks, clock, socket.gethostname())
         self.server = Server(self._service, closes_after_answer=settings.exim_workaround)
         self.server.limit_descriptors(_raise_descriptor_limit())
-        self._chores: list[asyncio.Task[None]] = []
+        self._periodic_tasks: list[asyncio.Task[None]] = []
         self._retiring: set[asyncio.Task[None]] = set()
         self._forgotten: int | None = None
         self._warned_entries: set[Origin] = set()
-        _spare_the_collector()
+        _tune_garbage_collector()
 
     async def open(self) -> None:
         """Open the store; if it is down, keep retrying. Raises SettingsError if the store has another privacy key."""
-        self._warn_of_system_servers()
+        self._log_ignored_servers()
         try:
             await self._store.open()
         except PrivacyKeyError as error:
             raise SettingsError([Fault("privacy_key_file", 0, str(error))]) from error
         await self._refresh_remote_changes()
 
-    def begin_chores(self) -> None:
+    def start_periodic_tasks(self) -> None:
         """Start the periodic tasks."""
-        chores = [self._listen_to_others, self._purge] if self._purges else [self._listen_to_others]
-        self._chores = [asyncio.create_task(keep_on(chore)) for chore in chores]
+        tasks = [self._poll_remote_changes, self._purge] if self._purges else [self._poll_remote_changes]
+        self._periodic_tasks = [asyncio.create_task(restart_on_error(task)) for task in tasks]
 
     async def close(self) -> None:
         """Stop accepting, finish the requests in flight and flush the queued writes."""
-        for chore in self._chores:
-            chore.cancel()
-        if self._chores:  # a task that waits for the disk continues in its thread
-            await asyncio.wait(self._chores, timeout=_CHORE_SECONDS)
+        for task in self._periodic_tasks:
+            task.cancel()
+        if self._periodic_tasks:  # a task that waits for the disk continues in its thread
+            await asyncio.wait(self._periodic_tasks, timeout=_CANCEL_SECONDS)
         await self.server.stop(self._configuration.settings.check_timeout.total_seconds() + 1)
         await self._service.close()
         await self._store.close()
@@ -139,27 +101,27 @@ class Instance:
 
         Raises SettingsError if they cannot be built.
         """
-        dns = Dns(new.settings, self._watch)
+        dns = DnsChecks(new.settings, self._watch)
         rules = self._service.rules_of(new, dns.checks)
 
         def commit() -> None:
             old, old_dns = self._configuration.settings, self._dns
             self._configuration, self._dns = new, dns
             self._warned_entries.clear()
-            dns.follow()
+            dns.activate()
             self._service.switch(rules)
             self.server.closes_after_answer = new.settings.exim_workaround
             self._retire(old_dns, 2 * old.check_timeout + _STORE_TIME)
-            self._warn_of_system_servers()
+            self._log_ignored_servers()
 
         return Prepared(commit, lambda: self._retire(dns, timedelta(0)))
 
-    def _retire(self, dns: Dns, delay: timedelta) -> None:
+    def _retire(self, dns: DnsChecks, delay: timedelta) -> None:
         task = asyncio.get_running_loop().create_task(_close_later(dns, delay))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
-    def _warn_of_system_servers(self) -> None:
+    def _log_ignored_servers(self) -> None:
         """Log the lines of resolv.conf that are ignored; only the worker that purges does so."""
         warns = self._purges and not self._configuration.settings.resolver
         if warns and (warning := read_system_servers().warning):
@@ -179,17 +141,17 @@ class Instance:
             {"tasks": len(asyncio.all_tasks()), "spf": running_evaluations()},
         )
 
-    async def _listen_to_others(self) -> None:
+    async def _poll_remote_changes(self) -> None:
         """Poll for changes by other nodes and commands, forever."""
         while True:
-            await asyncio.sleep(_NEWS_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
             self._service.age()
-            self._warn_of_entries_put_aside()
+            self._log_disabled_entries()
             await self._refresh_remote_changes()
 
-    def _warn_of_entries_put_aside(self) -> None:
+    def _log_disabled_entries(self) -> None:
         """Log each list file entry whose regular expression took too long, once until the next reload."""
-        for entry in set(self._configuration.entries_put_aside) - self._warned_entries:
+        for entry in set(self._configuration.disabled_entries) - self._warned_entries:
             self._warned_entries.add(entry)
             _log.warning(
                 "%s took more than %g ms: disabled until a reload; avoid repeated groups that contain repetitions",
@@ -219,20 +181,20 @@ class Instance:
             else:
                 level = logging.INFO if any(purged) else logging.DEBUG
                 _log.log(level, "purged %s, %s, %s", *map(quantity, purged, ("record", "decision", "count")))
-            await asyncio.sleep(_NEWS_SECONDS if self._store.is_down else _PURGE_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS if self._store.is_down else _PURGE_SECONDS)
 
 
-async def keep_on(chore: Callable[[], Awaitable[None]]) -> None:
+async def restart_on_error(task: Callable[[], Awaitable[None]]) -> None:
     """Run a periodic task; if a bug ends it, log the traceback and restart it after 20 s."""
     while True:
         try:
-            return await chore()
+            return await task()
         except Exception:  # noqa: BLE001 (a bug must not end a periodic task for good; logged)
             _log.exception("internal error; please report it")
-        await asyncio.sleep(_NEWS_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _close_later(dns: Dns, delay: timedelta) -> None:
+async def _close_later(dns: DnsChecks, delay: timedelta) -> None:
     """Close the old resolver once the requests that use it have finished."""
     try:
         await asyncio.sleep(delay.total_seconds())
@@ -240,7 +202,7 @@ async def _close_later(dns: Dns, delay: timedelta) -> None:
         await dns.close()
 
 
-def _spare_the_collector() -> None:
+def _tune_garbage_collector() -> None:
     """Make garbage collections rare: requests leave no cycles, and a tenth of a stranger's cost was the collector."""
     gc.collect()
     gc.freeze()

@@ -2,30 +2,25 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
-import os
 import signal
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import SettingsError
 from bley.daemon.transaction import Prepared
 from bley.log.output import open_sink, use_sink
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 
 __all__ = [
-    "block_reloads",
-    "keeping_old",
+    "block_sighup",
+    "handling_sighup",
     "log_faults",
-    "pid_file",
+    "log_notes",
+    "log_reload_errors",
     "prepare_log",
-    "read_again",
-    "reloading",
-    "warn_of_notes",
+    "reload_configuration",
 ]
 
 _NEEDS_RESTART = (
@@ -55,7 +50,7 @@ _NEEDS_RESTART = (
 _log = logging.getLogger(__name__)
 
 
-def read_again(load: Callable[[], Configuration], old: Configuration) -> Configuration:
+def reload_configuration(load: Callable[[], Configuration], old: Configuration) -> Configuration:
     """Read the configuration again and return it. Raises SettingsError if it is invalid.
 
     A changed setting that needs a restart keeps its old value and is logged: a worker that is replaced must not open
@@ -78,7 +73,7 @@ def read_again(load: Callable[[], Configuration], old: Configuration) -> Configu
 
 
 @contextlib.contextmanager
-def reloading(work: Callable[[], object]) -> Iterator[None]:
+def handling_sighup(work: Callable[[], object]) -> Iterator[None]:
     """Have the loop call `work` at each SIGHUP during the block, and ignore the signal afterwards.
 
     The default action of SIGHUP ends the process, and it is in force for a moment between `remove_signal_handler` and
@@ -93,8 +88,8 @@ def reloading(work: Callable[[], object]) -> Iterator[None]:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def block_reloads() -> None:
-    """Block SIGHUP until `reloading` unblocks it; a pending signal is delivered then.
+def block_sighup() -> None:
+    """Block SIGHUP until `handling_sighup` unblocks it; a pending signal is delivered then.
 
     Its default action would end the process, which systemd considers a clean exit and does not restart.
     """
@@ -102,7 +97,7 @@ def block_reloads() -> None:
 
 
 @contextlib.contextmanager
-def keeping_old() -> Iterator[None]:
+def log_reload_errors() -> Iterator[None]:
     """Log any error of a reload in the block; the old settings stay in force."""
     try:
         yield
@@ -127,36 +122,7 @@ def log_faults(error: SettingsError) -> None:
         _log.error("%s", line)
 
 
-def warn_of_notes(configuration: Configuration) -> None:
+def log_notes(configuration: Configuration) -> None:
     """Log the configuration's notes as warnings."""
     for note in configuration.notes:
         _log.warning("%s", note)
-
-
-@contextlib.contextmanager
-def pid_file(name: str) -> Iterator[None]:
-    """Keep the process id in this file during the block. Raises SettingsError if the file cannot be written."""
-    if not name:
-        yield
-        return
-    try:
-        _write_pid(name)
-    except OSError as error:
-        raise SettingsError([Fault("pid_file", 0, f"{name} cannot be written: {error.strerror}")]) from error
-    try:
-        yield
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _write_pid(name: str) -> None:
-    """Write the process id. Raises OSError, also if the path is not a regular file.
-
-    A FIFO would block until it has a reader, and the path is removed at the end.
-    """
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    with os.fdopen(descriptor, "w") as opened:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        opened.truncate(0)
-        opened.write(f"{os.getpid()}\n")

@@ -17,13 +17,21 @@ from bley import __version__
 from bley.core.errors import Fault, SettingsError
 from bley.daemon import systemd
 from bley.daemon.channel import Assignment, ReportState
-from bley.daemon.instance import keep_on
-from bley.daemon.reload import keeping_old, log_faults, pid_file, prepare_log, read_again, reloading, warn_of_notes
+from bley.daemon.instance import restart_on_error
+from bley.daemon.pid_file import pid_file
+from bley.daemon.reload import (
+    handling_sighup,
+    log_faults,
+    log_notes,
+    log_reload_errors,
+    prepare_log,
+    reload_configuration,
+)
 from bley.daemon.transaction import prepare
-from bley.daemon.web_listener import WebPlace
+from bley.daemon.two_phase_reload import commit_reload, prepare_reload
+from bley.daemon.web_listener import WebListener
 from bley.daemon.worker_metrics import WorkerMetrics
-from bley.daemon.worker_process import RestartBackoff, WorkerGoneError, WorkerProcess, in_words
-from bley.daemon.workers_reload import prepare_workers, switch_workers
+from bley.daemon.worker_process import RestartBackoff, WorkerGoneError, WorkerProcess, describe_exit
 from bley.server.sockets import WorkerSockets
 from bley.settings.file import Configuration
 from bley.status import StateReport, merged
@@ -41,14 +49,15 @@ _log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """A running bley of several workers; parameters as Daemon's. `is_mute`: the workers have no standard output."""
+    """A running bley of several workers; parameters as Daemon's. `is_silent`: the workers have no standard output."""
 
     def __init__(
-        self, configuration: Configuration, load: Callable[[], Configuration], level: int, *, is_mute: bool
+        self, configuration: Configuration, load: Callable[[], Configuration], level: int, *, is_silent: bool
     ) -> None:
-        self._configuration, self._load, self._level, self._is_mute = configuration, load, level, is_mute
+        self._configuration, self._load, self._level = configuration, load, level
+        self._is_silent = is_silent
         self._workers: dict[int, WorkerProcess] = {}
-        self._reload_wanted = asyncio.Event()
+        self._reload_requested = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Supervise until SIGTERM or SIGINT; call `ready` once all workers listen.
@@ -61,11 +70,11 @@ class Supervisor:
         )
         with tempfile.TemporaryDirectory(prefix="bley-", ignore_cleanup_errors=True) as folder:
             self._metrics = WorkerMetrics(Path(folder))
-            self._web = WebPlace(self, self._configuration, self._metrics)
+            self._web = WebListener(self, self._configuration, self._metrics)
             supervising = asyncio.create_task(self._supervise(ready))
             self._handle_signals(supervising)
             try:
-                with contextlib.suppress(asyncio.CancelledError), reloading(self._reload_wanted.set):
+                with contextlib.suppress(asyncio.CancelledError), handling_sighup(self._reload_requested.set):
                     await supervising
             finally:
                 systemd.notify("STOPPING=1")
@@ -85,14 +94,14 @@ class Supervisor:
         self._web.open()
         places = ", ".join(self._sockets.places)
         _log.info("bley %s listens on %s, store %s, %d workers", __version__, places, settings.store, settings.workers)
-        warn_of_notes(self._configuration)
+        log_notes(self._configuration)
         with pid_file(settings.pid_file):
             ready()
             systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
             await asyncio.gather(
                 *(self._keep_replacing(worker) for worker in list(self._workers.values())),
-                keep_on(self._watch_over),
-                keep_on(self._reload_when_wanted),
+                restart_on_error(self._watch_workers),
+                restart_on_error(self._reload_on_signal),
             )
 
     async def _start_all(self) -> None:
@@ -108,19 +117,19 @@ class Supervisor:
         sockets = tuple(sock.fileno() for sock in self._sockets.of(number))
         assignment = Assignment(self._configuration, self._level, sockets, purges=number == 1)
         environment = self._metrics.environment(number)
-        worker = self._workers[number] = WorkerProcess(number, assignment, environment, is_mute=self._is_mute)
+        worker = self._workers[number] = WorkerProcess(number, assignment, environment, is_silent=self._is_silent)
         return worker
 
     async def _keep_replacing(self, worker: WorkerProcess) -> None:
         """Replace this worker when it dies, and each of its replacements in turn."""
-        patience = RestartBackoff()
+        backoff = RestartBackoff()
         while True:
             await asyncio.wait([worker.ended])
-            self._metrics.forget_state(worker.number)
-            pause = patience.pause_after(worker.lived_seconds)
-            soon = f"in {pause:g} s" if pause else "now"
-            _log.warning("%s %s: restarting %s", worker, in_words(worker.ended.result()), soon)
-            worker = await self._replacement(worker.number, pause, patience)
+            self._metrics.remove_gauges(worker.number)
+            delay = backoff.delay_after(worker.uptime_seconds)
+            when = f"in {delay:g} s" if delay else "now"
+            _log.warning("%s %s: restarting %s", worker, describe_exit(worker.ended.result()), when)
+            worker = await self._replacement(worker.number, delay, backoff)
             try:
                 await worker.ready
             except SettingsError as error:
@@ -130,34 +139,34 @@ class Supervisor:
             else:
                 _log.info("%s is ready", worker)
 
-    async def _replacement(self, number: int, pause: float, patience: RestartBackoff) -> WorkerProcess:
+    async def _replacement(self, number: int, delay: float, backoff: RestartBackoff) -> WorkerProcess:
         while True:
-            if pause:
+            if delay:
                 self._sockets.release(number)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(delay)
             try:
                 return self._start(number)
             except OSError as error:
-                pause = patience.pause_after(0)
+                delay = backoff.delay_after(0)
                 _log.error("worker %d cannot be started: %s", number, error)
 
-    async def _watch_over(self) -> None:
+    async def _watch_workers(self) -> None:
         """Feed systemd's watchdog while at least one worker answers, and kill workers that do not."""
         quarter = systemd.watchdog_period().total_seconds() / 4
         while quarter:
-            asked = [
+            targets = [
                 worker
                 for worker in self._workers.values()
-                if worker.ready.done() or worker.lived_seconds > _START_SECONDS
+                if worker.ready.done() or worker.uptime_seconds > _START_SECONDS
             ]
-            answers = await asyncio.gather(*(self._lives(worker, quarter) for worker in asked))
+            answers = await asyncio.gather(*(self._is_responsive(worker, quarter) for worker in targets))
             if any(answers):
                 systemd.notify("WATCHDOG=1")
             await asyncio.sleep(quarter)
 
-    async def _lives(self, worker: WorkerProcess, within_seconds: float) -> bool:
+    async def _is_responsive(self, worker: WorkerProcess, within_seconds: float) -> bool:
         try:
-            await worker.ask(ReportState(), within_seconds)
+            await worker.call(ReportState(), within_seconds)
         except TimeoutError:
             _log.error("%s has not answered for %g s: killing it", worker, within_seconds)
             worker.kill()
@@ -168,13 +177,13 @@ class Supervisor:
 
     async def is_alive(self) -> bool:
         """Return whether a worker answers, as soon as the first one does."""
-        asking = [asyncio.create_task(self._state_of(worker)) for worker in self._workers.values()]
+        reports = [asyncio.create_task(self._report_of(worker)) for worker in self._workers.values()]
         try:
-            for answered in asyncio.as_completed(asking):
+            for answered in asyncio.as_completed(reports):
                 if await answered:
                     return True
         finally:
-            for each in asking:
+            for each in reports:
                 each.cancel()
         return False
 
@@ -184,7 +193,7 @@ class Supervisor:
 
     async def report_state(self) -> StateReport | None:
         """Return the merged gauges of all workers that answer; None if none does."""
-        answers = await asyncio.gather(*map(self._state_of, self._workers.values()))
+        answers = await asyncio.gather(*map(self._report_of, self._workers.values()))
         if not (reports := [answer for answer in answers if answer]):
             return None
         report = merged(reports)
@@ -192,34 +201,34 @@ class Supervisor:
             each["answers"] = self._metrics.list_answers(each["name"])  # includes workers that died
         return report
 
-    async def _state_of(self, worker: WorkerProcess) -> StateReport | None:
+    async def _report_of(self, worker: WorkerProcess) -> StateReport | None:
         try:
-            answer = await worker.ask(ReportState(), _REPORT_SECONDS)
+            answer = await worker.call(ReportState(), _REPORT_SECONDS)
         except (TimeoutError, WorkerGoneError):
             return None
         return answer if isinstance(answer, StateReport) else None
 
-    async def _reload_when_wanted(self) -> None:
+    async def _reload_on_signal(self) -> None:
         """Reload at each SIGHUP, one reload at a time; signals during a reload cause one more."""
         while True:
-            await self._reload_wanted.wait()
-            self._reload_wanted.clear()
-            with keeping_old():
+            await self._reload_requested.wait()
+            self._reload_requested.clear()
+            with log_reload_errors():
                 await self._reload()
 
     async def _reload(self) -> None:
         """Read the settings and list files again, and switch all workers to them or none. Raises SettingsError."""
-        new = read_again(self._load, self._configuration)
+        new = reload_configuration(self._load, self._configuration)
         change = prepare(lambda: prepare_log(new, self._level), lambda: self._web.prepare(new))
         try:
-            prepared = await prepare_workers(self._workers.values(), new)
+            prepared = await prepare_reload(self._workers.values(), new)
         except BaseException:
             change.discard()
             raise
         change.commit()
         self._configuration = new  # workers that start from now on use it
-        await switch_workers(self._workers.values(), prepared, new)
-        warn_of_notes(new)
+        await commit_reload(self._workers.values(), prepared, new)
+        log_notes(new)
         _log.info("reloaded")
 
     async def _stop_workers(self, within_seconds: float) -> None:

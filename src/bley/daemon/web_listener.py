@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from bley.web.monitored_daemon import MonitoredDaemon
     from bley.web.server import WebServer
 
-__all__ = ["WebPlace"]
+__all__ = ["WebListener"]
 
 _BACKLOG = 100
 
 _log = logging.getLogger(__name__)
 
 
-class WebPlace:
+class WebListener:
     """The web interface of the bley `shown`, between `open` and `close`; `counted` is the source of its metrics."""
 
     def __init__(
@@ -44,7 +44,7 @@ class WebPlace:
         self._shown, self._configuration, self._counted, self._clock = shown, configuration, counted, clock
         self._certificate: Certificate | None = None
         self._socket: socket.socket | None = None
-        self._beginning: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._web: WebServer | None = None
         self.place = ""
         """The URL without a path; empty if `web_listen` is off."""
@@ -56,15 +56,15 @@ class WebPlace:
             return
         self._certificate = configured_certificate(self._configuration)
         self._socket = _listening(*settings.web_place)
-        asyncio.get_running_loop().add_reader(self._socket, self._begin, self._socket)
+        asyncio.get_running_loop().add_reader(self._socket, self._start, self._socket)
         self.place = f"{settings.web_scheme}://{_shown(self._socket)}"
         _log.info("dashboard at %s/", self.place)
         _log.info("metrics at %s/metrics", self.place)
 
-    def _begin(self, sock: socket.socket) -> None:
+    def _start(self, sock: socket.socket) -> None:
         """Start the web server at the first connection."""
         asyncio.get_running_loop().remove_reader(sock)
-        self._beginning = asyncio.create_task(self._answer(sock))
+        self._starting = asyncio.create_task(self._answer(sock))
 
     async def _answer(self, sock: socket.socket) -> None:
         try:
@@ -96,8 +96,8 @@ class WebPlace:
 
     async def close(self) -> None:
         """Finish the requests in flight, and close the socket."""
-        if self._beginning:
-            await self._beginning
+        if self._starting:
+            await self._starting
         elif self._socket:
             asyncio.get_running_loop().remove_reader(self._socket)
         if self._web:

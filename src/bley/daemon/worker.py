@@ -17,21 +17,21 @@ import uvloop
 
 from bley.core.errors import Fault, SettingsError
 from bley.daemon.channel import (
-    Answer,
     Assignment,
     Channel,
+    Command,
     Commit,
     Discard,
     Done,
-    Question,
+    PrepareReload,
     Refused,
-    Reload,
+    Reply,
     ReportState,
 )
 from bley.daemon.instance import Instance
 from bley.daemon.reload import prepare_log
 from bley.daemon.transaction import Prepared, prepare
-from bley.daemon.worker_metrics import remove_counts
+from bley.daemon.worker_metrics import remove_metrics
 from bley.log.output import configure_log
 from bley.ports import utc_now
 from bley.settings.file import Configuration
@@ -42,40 +42,40 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """The worker side of the channel: an instance of bley that carries out the supervisor's requests."""
+    """The worker side of the channel: an instance of bley that executes the supervisor's commands."""
 
     def __init__(self, channel: Channel, assignment: Assignment) -> None:
         self._channel, self._level = channel, assignment.level
         self._change: Prepared | None = None
-        self._serving = Instance(assignment.configuration, utc_now, purges=assignment.purges)
+        self._instance = Instance(assignment.configuration, utc_now, purges=assignment.purges)
 
     async def run(self, descriptors: tuple[int, ...]) -> None:
         """Serve the sockets of these descriptors until SIGTERM, or until the supervisor dies."""
         try:
-            await self._serving.open()
-            obeying = asyncio.create_task(self._obey())
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, obeying.cancel)
-            await self._serving.server.listen_at(socket.socket(fileno=each) for each in descriptors)
-            self._serving.begin_chores()
+            await self._instance.open()
+            executing = asyncio.create_task(self._execute_commands())
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, executing.cancel)
+            await self._instance.server.listen_at(socket.socket(fileno=each) for each in descriptors)
+            self._instance.start_periodic_tasks()
             self._channel.send(Done())
             with contextlib.suppress(asyncio.CancelledError):
-                await obeying
+                await executing
         finally:
-            await self._serving.close()
+            await self._instance.close()
 
-    async def _obey(self) -> None:
+    async def _execute_commands(self) -> None:
         while True:
             try:
-                question = await self._channel.receive()
+                command = await self._channel.receive()
             except EOFError:
                 _log.warning("the supervisor has died: stopping")
-                remove_counts()  # the open files of this process stay writable
+                remove_metrics()  # the open files of this process stay writable
                 return
-            self._channel.send(self._answer(question))
+            self._channel.send(self._reply(command))
 
-    def _answer(self, question: Question | Answer) -> Answer:
-        match question:
-            case Reload(configuration):
+    def _reply(self, command: Command | Reply) -> Reply:
+        match command:
+            case PrepareReload(configuration):
                 return self._prepare(configuration)
             case Commit():
                 change, self._change = self._change, None
@@ -86,14 +86,14 @@ class Worker:
                 self._discard()
                 return Done()
             case ReportState():
-                return self._serving.report_state()
-        raise TypeError(f"{question!r} is not a request to a running worker")
+                return self._instance.report_state()
+        raise TypeError(f"{command!r} is not a command for a running worker")
 
-    def _prepare(self, configuration: Configuration) -> Answer:
+    def _prepare(self, configuration: Configuration) -> Reply:
         self._discard()
         try:
             self._change = prepare(
-                lambda: prepare_log(configuration, self._level), lambda: self._serving.prepare(configuration)
+                lambda: prepare_log(configuration, self._level), lambda: self._instance.prepare(configuration)
             )
         except SettingsError as error:
             return Refused(error.faults)

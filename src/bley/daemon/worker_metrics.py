@@ -16,7 +16,7 @@ from prometheus_client.samples import Sample
 
 from bley.metrics import REGISTRY, WORKER_VARIABLE
 
-__all__ = ["WorkerMetrics", "remove_counts"]
+__all__ = ["WorkerMetrics", "remove_metrics"]
 
 _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -34,7 +34,7 @@ class WorkerMetrics:
         """Return the environment variables with which a worker counts in this folder."""
         return {_FOLDER_VARIABLE: str(self._folder), WORKER_VARIABLE: str(number)}
 
-    def forget_state(self, number: int) -> None:
+    def remove_gauges(self, number: int) -> None:
         """Remove the gauges of a worker that died; its counters stay."""
         mark_process_dead(number, self._folder)  # type: ignore[no-untyped-call]
 
@@ -51,7 +51,7 @@ class WorkerMetrics:
         return {sample.labels["answer"]: int(sample.value) for sample in samples if sample.labels.get("list") == name}
 
 
-def remove_counts() -> None:
+def remove_metrics() -> None:
     """Remove the folder with the files of all workers; a worker calls it if its supervisor has died."""
     shutil.rmtree(os.environ[_FOLDER_VARIABLE], ignore_errors=True)
 

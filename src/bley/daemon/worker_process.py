@@ -1,4 +1,4 @@
-"""The supervisor's handle of a worker process: start, requests, stop, and the backoff before it is replaced."""
+"""The supervisor's handle of a worker process: start, commands, stop, and the backoff before it is replaced."""
 
 import asyncio
 import contextlib
@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bley.core.errors import BleyError, SettingsError
 from bley.daemon import systemd
-from bley.daemon.channel import Answer, Assignment, Channel, GarbledError, Question, Refused
+from bley.daemon.channel import Assignment, Channel, Command, InvalidMessageError, Refused, Reply
 
-__all__ = ["RestartBackoff", "WorkerGoneError", "WorkerProcess", "in_words"]
+__all__ = ["RestartBackoff", "WorkerGoneError", "WorkerProcess", "describe_exit"]
 
-_LONG_LIFE_SECONDS = 30.0
-_LONGEST_PAUSE_SECONDS = 30.0
+_STABLE_SECONDS = 30.0
+_MAX_DELAY_SECONDS = 30.0
 _REAP_SECONDS = 10.0
 """The time between the end of the channel and the exit of the process, before it is killed."""
 
@@ -33,41 +33,41 @@ class RestartBackoff:
     """The delay before a worker is replaced: none at first, doubled while workers die within 30 s of a start."""
 
     def __init__(self) -> None:
-        self._pause = 0.0
+        self._delay = 0.0
 
-    def pause_after(self, lived_seconds: float) -> float:
+    def delay_after(self, uptime_seconds: float) -> float:
         """Return the seconds until a worker that lived this long is replaced: 0, 1, 2, 4, and so on up to 30."""
-        if lived_seconds >= _LONG_LIFE_SECONDS:
-            self._pause = 0.0
-        pause, self._pause = self._pause, min(max(2 * self._pause, 1.0), _LONGEST_PAUSE_SECONDS)
-        return pause
+        if uptime_seconds >= _STABLE_SECONDS:
+            self._delay = 0.0
+        delay, self._delay = self._delay, min(max(2 * self._delay, 1.0), _MAX_DELAY_SECONDS)
+        return delay
 
 
 class WorkerProcess:
     """A worker process, started by the constructor. `number` counts from 1, and a replacement has the same number.
 
-    `is_mute`: it has no standard output. Needs a running loop. Raises OSError if it cannot be started.
+    `is_silent`: it has no standard output. Needs a running loop. Raises OSError if it cannot be started.
     """
 
     def __init__(
-        self, number: int, assignment: Assignment, environment: Mapping[str, str], *, is_mute: bool = False
+        self, number: int, assignment: Assignment, environment: Mapping[str, str], *, is_silent: bool = False
     ) -> None:
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = _start(theirs.fileno(), assignment.descriptors, environment, is_mute=is_mute)
+                self._process = _start(theirs.fileno(), assignment.descriptors, environment, is_silent=is_silent)
             except OSError:
                 ours.close()
                 raise
-        self.number, self._begun = number, loop.time()
+        self.number, self._started = number, loop.time()
         self._channel = loop.create_task(Channel.open(ours))
-        self._questions: deque[asyncio.Future[Answer]] = deque()
-        """The requests that are not answered yet, in order."""
+        self._pending: deque[asyncio.Future[Reply]] = deque()
+        """The commands without a reply yet, in order."""
         self.ended = loop.create_task(self._listen())
         """Done when the process has exited; the result is its exit status, or minus the number of a signal."""
-        self.ready = loop.create_task(self.ask(assignment))
-        """Done when the worker listens; its errors are those of `ask`."""
+        self.ready = loop.create_task(self.call(assignment))
+        """Done when the worker listens; its errors are those of `call`."""
 
     def __str__(self) -> str:
         return f"worker {self.number} (pid {self._process.pid})"
@@ -78,26 +78,26 @@ class WorkerProcess:
         return self._process.pid
 
     @property
-    def lived_seconds(self) -> float:
+    def uptime_seconds(self) -> float:
         """The seconds since its start."""
-        return asyncio.get_running_loop().time() - self._begun
+        return asyncio.get_running_loop().time() - self._started
 
-    async def ask(self, question: Question, within_seconds: float | None = None) -> Answer:
-        """Send a request and return the answer.
+    async def call(self, command: Command, within_seconds: float | None = None) -> Reply:
+        """Send a command and return the reply.
 
         Raises SettingsError if the worker refuses, TimeoutError, and WorkerGoneError if the process exits first.
         """
         if self.ended.done():
             raise WorkerGoneError(f"{self} has ended")
         channel = await asyncio.shield(self._channel)
-        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._questions.append(answered)
-        channel.send(question)
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._pending.append(answered)
+        channel.send(command)
         async with asyncio.timeout(within_seconds):
-            answer = await answered
-        if isinstance(answer, Refused):
-            raise SettingsError(answer.faults)
-        return answer
+            reply = await answered
+        if isinstance(reply, Refused):
+            raise SettingsError(reply.faults)
+        return reply
 
     def stop(self) -> None:
         """Send SIGTERM: the worker finishes the requests in flight, then exits."""
@@ -111,20 +111,20 @@ class WorkerProcess:
         channel = await self._channel
         try:
             while True:
-                answer = await channel.receive()
-                answered = self._questions.popleft()
+                reply = await channel.receive()
+                answered = self._pending.popleft()
                 if not answered.done():  # done if it timed out
-                    answered.set_result(answer)  # type: ignore[arg-type] # a worker only answers
+                    answered.set_result(reply)  # type: ignore[arg-type] # a worker only replies
         except EOFError:
             pass
-        except (GarbledError, IndexError) as error:  # IndexError: an answer without a request
-            _log.error("%s sent an invalid answer (%s): killing it", self, error)
+        except (InvalidMessageError, IndexError) as error:  # IndexError: a reply without a command
+            _log.error("%s sent an invalid reply (%s): killing it", self, error)
             self.kill()
         await channel.close()
         status = await asyncio.to_thread(self._reap)
-        for answered in self._questions:
+        for answered in self._pending:
             if not answered.done():
-                answered.set_exception(WorkerGoneError(f"{self} {in_words(status)}"))
+                answered.set_exception(WorkerGoneError(f"{self} {describe_exit(status)}"))
         return status
 
     def _reap(self) -> int:
@@ -136,10 +136,10 @@ class WorkerProcess:
 
 
 def _start(
-    channel: int, passed: Sequence[int], environment: Mapping[str, str], *, is_mute: bool
+    channel: int, passed: Sequence[int], environment: Mapping[str, str], *, is_silent: bool
 ) -> subprocess.Popen[bytes]:
     """Start a worker that inherits these descriptors; SIGINT and SIGHUP are blocked in it."""
-    output = subprocess.DEVNULL if is_mute else None
+    output = subprocess.DEVNULL if is_silent else None
     with _blocked(signal.SIGINT, signal.SIGHUP):
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "bley.daemon.worker", str(channel)],
@@ -151,7 +151,7 @@ def _start(
         )
 
 
-def in_words(status: int) -> str:
+def describe_exit(status: int) -> str:
     """Describe an exit status."""
     return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from bley.core.errors import SettingsError
 from bley.metrics import ACCEPTED, CLOSED
 from bley.server.connection import Connection, Service
-from bley.server.sockets import BACKLOG, in_words, naming, unix_socket
+from bley.server.sockets import BACKLOG, listen_faults, socket_name, unix_socket
 
 __all__ = ["Server"]
 
@@ -69,7 +69,7 @@ class Server:
         """
         for address in addresses:
             try:
-                with naming(address):
+                with listen_faults(address):
                     self._listeners.append(await self._listen(address, port, unix_mode))
             except SettingsError:
                 await self.stop(timeout_seconds=0)
@@ -151,7 +151,7 @@ class Server:
 
     def _started(self) -> list[str]:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
-        return [in_words(sock.getsockname()) for listener in self._listeners for sock in listener.sockets]
+        return [socket_name(sock.getsockname()) for listener in self._listeners for sock in listener.sockets]
 
     async def _sweep(self) -> None:
         while True:

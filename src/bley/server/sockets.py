@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
 
-__all__ = ["BACKLOG", "WorkerSockets", "in_words", "naming", "unix_socket"]
+__all__ = ["BACKLOG", "WorkerSockets", "listen_faults", "socket_name", "unix_socket"]
 
 BACKLOG = 1024
 
@@ -34,12 +34,12 @@ class WorkerSockets:
     def __init__(self, addresses: Sequence[str], port: int, unix_mode: int, passed: Sequence[socket.socket]) -> None:
         self._shared = list(passed)
         self._unix_paths: list[Path] = []
-        self._holders: list[socket.socket] = []
+        self._reservations: list[socket.socket] = []
         """One per TCP address, never listening: they reserve the address, and the port that the kernel chose for 0."""
         self._own: dict[int, list[socket.socket]] = {}
         for address in () if passed else addresses:
             try:
-                with naming(address):
+                with listen_faults(address):
                     self._open(address, port, unix_mode)
             except SettingsError:
                 self.close()
@@ -53,16 +53,16 @@ class WorkerSockets:
             return
         found = socket.getaddrinfo(address.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, name in dict.fromkeys((family, name) for family, *_, name in found):
-            self._holders.append(_bound(family, name))
+            self._reservations.append(_bound(family, name))
             # Set after bind: set before, bind would succeed next to another process of this user with SO_REUSEPORT.
-            self._holders[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            self._reservations[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
     def of(self, number: int) -> list[socket.socket]:
         """Return a worker's sockets in the order of the addresses, shared ones last. Raises OSError if bind fails."""
         if number not in self._own:
             own: list[socket.socket] = []
             try:
-                own += (_bound(holder.family, holder.getsockname(), shares_port=True) for holder in self._holders)
+                own += (_bound(holder.family, holder.getsockname(), shares_port=True) for holder in self._reservations)
             except OSError:
                 _close(own)
                 raise
@@ -75,7 +75,7 @@ class WorkerSockets:
 
     def close(self) -> None:
         """Close all sockets of this process; the workers' copies stay open."""
-        _close(self._holders)
+        _close(self._reservations)
         for number in list(self._own):
             self.release(number)
         _close(self._shared)
@@ -85,7 +85,7 @@ class WorkerSockets:
     @property
     def places(self) -> list[str]:
         """The names of the sockets."""
-        return [in_words(sock.getsockname()) for sock in (*self._holders, *self._shared)]
+        return [socket_name(sock.getsockname()) for sock in (*self._reservations, *self._shared)]
 
 
 def _bound(family: socket.AddressFamily, name: tuple[object, ...], *, shares_port: bool = False) -> socket.socket:
@@ -109,7 +109,7 @@ def _close(sockets: Iterable[socket.socket]) -> None:
 
 
 @contextlib.contextmanager
-def naming(address: str) -> Iterator[None]:
+def listen_faults(address: str) -> Iterator[None]:
     """Turn an OSError or ValueError of the block into a SettingsError that names the address."""
     try:
         yield
@@ -144,7 +144,7 @@ def unix_socket(path: Path, mode: int) -> socket.socket:
     return sock
 
 
-def in_words(name: object) -> str:
+def socket_name(name: object) -> str:
     """Return a socket's name as the settings write it."""
     if not isinstance(name, tuple):
         return f"unix:{name}"

@@ -68,7 +68,7 @@ class Configuration:
         return PrivacyKey(self.privacy_key, file, is_saved=self.has_saved_key)
 
     @property
-    def entries_put_aside(self) -> list[Origin]:
+    def disabled_entries(self) -> list[Origin]:
         """The entries of list files that match nothing any more, since their expressions took too long."""
         return [*self.recipients.put_aside, *self.clients.put_aside, *self.senders.put_aside]
 

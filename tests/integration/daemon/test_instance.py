@@ -1,4 +1,4 @@
-"""Answers for new settings are built first and take effect as a whole, or not at all; other nodes are heard."""
+"""New checks and rules are built first and take effect as a whole or not at all; remote changes clear the caches."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bley.core.errors import Fault, SettingsError, StoreError
-from bley.daemon import instance as serving
+from bley.daemon import dns_checks
 from bley.daemon.instance import Instance
 from bley.dns import c_ares as cares
 from bley.ports import utc_now
@@ -72,7 +72,7 @@ async def test_what_cannot_be_built_changes_nothing(
     if where == "c-ares":
         monkeypatch.setattr(cares, "_in_cares_words", lambda _: "1.2.3.4:+53")
     else:
-        monkeypatch.setattr(serving, "Checks", _refuse)
+        monkeypatch.setattr(dns_checks, "Checks", _refuse)
     with pytest.raises(SettingsError):
         running.prepare(new)
     assert _state(running) == before
@@ -83,14 +83,14 @@ def _refuse(**_: object) -> None:
 
 
 class Heard:
-    """A Instance that hears what the test says, and how often it forgot."""
+    """An Instance whose store reports the changes that the test sets, and how often its caches were cleared."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, configuration: Configuration) -> None:
-        self.serving = Instance(configuration, utc_now, purges=False)
+        self.instance = Instance(configuration, utc_now, purges=False)
         self.remote_changes: RemoteChanges | None = None
         self.forgot = 0
-        monkeypatch.setattr(self.serving._store, "remote_changes", self._news)
-        monkeypatch.setattr(self.serving._service, "forget", self._forget)
+        monkeypatch.setattr(self.instance._store, "remote_changes", self._news)
+        monkeypatch.setattr(self.instance._service, "forget", self._forget)
 
     async def _news(self) -> RemoteChanges:
         if self.remote_changes is None:
@@ -103,7 +103,7 @@ class Heard:
     async def hear(self, forgotten: int | None) -> int:
         """How often it has forgotten after this number; None: the store is away."""
         self.remote_changes = None if forgotten is None else RemoteChanges(forgotten, has_any=False)
-        await self.serving._refresh_remote_changes()
+        await self.instance._refresh_remote_changes()
         return self.forgot
 
 
@@ -113,7 +113,7 @@ class TestForget:
         begun = await heard.hear(3)
         assert [await heard.hear(number) - begun for number in (3, 4, 4, 6, 6)] == [0, 1, 1, 2, 2]
         assert await heard.hear(0) - begun == 3, "another store stands in its place"
-        await heard.serving.close()
+        await heard.instance.close()
 
     async def test_one_that_was_missed_while_the_store_was_away_is_heard_when_it_is_back(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -124,4 +124,4 @@ class TestForget:
         assert await heard.hear(1) == 1
         assert await heard.hear(None) == 1
         assert await heard.hear(2) == 2
-        await heard.serving.close()
+        await heard.instance.close()

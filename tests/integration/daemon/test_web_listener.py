@@ -17,7 +17,7 @@ from tests.integration.web.site import Site
 
 _STATE = """
 import asyncio, sys
-from bley.daemon.web_listener import WebPlace
+from bley.daemon.web_listener import WebListener
 from tests.integration.web.site import Site
 async def main():
     site = Site()

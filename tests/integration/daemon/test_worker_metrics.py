@@ -70,7 +70,7 @@ def test_who_replaces_a_dead_worker_counts_on(metrics: WorkerMetrics, tmp_path: 
     """In the same files, so that they do not become more and more."""
     _work(metrics, 1)
     files = sorted(tmp_path.iterdir())
-    metrics.forget_state(1)
+    metrics.remove_gauges(1)
     _work(metrics, 1)
     assert _values(metrics)["bley_decisions_total pass known"] == 6
     assert sorted(tmp_path.iterdir()) == files
@@ -80,7 +80,7 @@ def test_a_dead_worker_s_store_is_not_down(metrics: WorkerMetrics) -> None:
     _work(metrics, 1)
     _work(metrics, 2, "import bley.metrics")
     assert _values(metrics)["bley_store_down"] == 1
-    metrics.forget_state(1)
+    metrics.remove_gauges(1)
     assert _values(metrics)["bley_store_down"] == 0
 
 

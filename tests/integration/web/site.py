@@ -6,7 +6,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from bley.core.exemptions import ClientExemptions, MailExemptions
-from bley.daemon.web_listener import WebPlace
+from bley.daemon.web_listener import WebListener
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from tests.fakes import FakeBley
@@ -30,7 +30,7 @@ class Site:
         self.bley = FakeBley()
         settings = Settings(web_listen=web_listen)
         lists = MailExemptions(), ClientExemptions(), MailExemptions()
-        self.web = WebPlace(self.bley, Configuration(None, settings, *lists))
+        self.web = WebListener(self.bley, Configuration(None, settings, *lists))
 
     async def get(self, path: str, host: str = "", method: str = "GET", **headers: str) -> Answer:
         """Ask, by this name if it is given."""

@@ -9,16 +9,16 @@ import pytest
 
 from bley.core.errors import Fault
 from bley.daemon.channel import (
-    Answer,
     Assignment,
     Channel,
+    Command,
     Commit,
     Discard,
     Done,
-    GarbledError,
-    Question,
+    InvalidMessageError,
+    PrepareReload,
     Refused,
-    Reload,
+    Reply,
     ReportState,
 )
 from bley.settings.file import load
@@ -37,9 +37,9 @@ async def ends() -> AsyncIterator[tuple[Channel, Channel]]:
 
 
 async def test_messages_arrive_in_order(ends: tuple[Channel, Channel]) -> None:
-    messages: list[Question | Answer] = [
+    messages: list[Command | Reply] = [
         Assignment(CONFIGURATION, 20, (3, 4), purges=True),
-        Reload(CONFIGURATION),
+        PrepareReload(CONFIGURATION),
         Commit(),
         Discard(),
         ReportState(),
@@ -54,9 +54,9 @@ async def test_messages_arrive_in_order(ends: tuple[Channel, Channel]) -> None:
 
 async def test_a_message_may_be_larger_than_what_a_socket_holds(ends: tuple[Channel, Channel]) -> None:
     large = replace(CONFIGURATION, notes=tuple(f"note {number}" for number in range(100_000)))
-    ends[0].send(Reload(large))
+    ends[0].send(PrepareReload(large))
     async with asyncio.timeout(60):
-        assert await ends[1].receive() == Reload(large)
+        assert await ends[1].receive() == PrepareReload(large)
 
 
 async def test_the_end_is_heard_after_what_was_said_before(ends: tuple[Channel, Channel]) -> None:
@@ -84,7 +84,7 @@ async def test_what_is_no_message_is_an_error_of_its_own(garbage: bytes) -> None
     channel = await Channel.open(ours)
     with theirs:
         theirs.sendall(garbage)
-        with pytest.raises(GarbledError):
+        with pytest.raises(InvalidMessageError):
             await channel.receive()
     await channel.close()
 

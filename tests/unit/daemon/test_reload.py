@@ -1,12 +1,11 @@
 """A reload takes what can be taken, says what cannot, and keeps the old settings when the new are bad."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from bley.core.errors import Fault, SettingsError
-from bley.daemon.reload import keeping_old, pid_file, read_again
+from bley.daemon.reload import log_reload_errors, reload_configuration
 from bley.settings.file import Configuration, load
 
 
@@ -21,14 +20,14 @@ def test_new_settings_and_lists_are_taken(tmp_path: Path) -> None:
     old = _load(tmp_path)
     tmp_path.joinpath("whitelist_clients").write_text("192.0.2.1\n")
     new = _load(tmp_path, reject_msg="come back")
-    assert read_again(lambda: new, old) == new
+    assert reload_configuration(lambda: new, old) == new
 
 
 def test_what_needs_a_restart_stays_and_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Also when it was not in the old file: a worker that is started anew must find the same store as the others."""
     old = _load(tmp_path, dbtype="pgsql", cache_size="7")
     new = _load(tmp_path, dbtype="pgsql", dbname="other", workers="2", cache_valid="7")
-    taken = read_again(lambda: new, old)
+    taken = reload_configuration(lambda: new, old)
     assert taken.settings.store == old.settings.store
     assert (taken.settings.workers, taken.settings.cache_size) == (1, 7)
     assert taken.settings.cache_valid == new.settings.cache_valid
@@ -42,8 +41,8 @@ def test_bad_settings_are_told_and_not_taken(tmp_path: Path, caplog: pytest.LogC
     def fail() -> Configuration:
         raise SettingsError([Fault("bley.conf", 3, "is wrong"), Fault("bley.conf", 4, "is wrong too")])
 
-    with keeping_old():
-        read_again(fail, _load(tmp_path))
+    with log_reload_errors():
+        reload_configuration(fail, _load(tmp_path))
     assert caplog.messages == [
         "bley.conf:3: is wrong",
         "bley.conf:4: is wrong too",
@@ -57,30 +56,7 @@ def test_a_bug_in_a_reload_is_logged_and_the_old_settings_stay(caplog: pytest.Lo
     def fail() -> Configuration:
         raise ZeroDivisionError
 
-    with keeping_old():
+    with log_reload_errors():
         fail()
     assert caplog.messages == ["internal error; please report it", "not reloaded: the old settings stay"]
     assert caplog.records[0].exc_info
-
-
-def test_the_pid_file_is_there_meanwhile(tmp_path: Path) -> None:
-    """In the place of an older one, which is longer."""
-    file = tmp_path / "bley.pid"
-    file.write_text("12345678901234567890\n")
-    with pid_file(str(file)):
-        assert file.read_text() == f"{os.getpid()}\n"
-    assert not file.exists()
-
-
-@pytest.mark.parametrize("name", ["fifo", "device", "folder"])
-def test_what_is_no_file_is_not_written_to_nor_removed(tmp_path: Path, name: str) -> None:
-    """To write into a FIFO would wait for its reader; to remove /dev/null would be worse."""
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "device").symlink_to("/dev/null")
-    (tmp_path / "folder").mkdir()
-    with (
-        pytest.raises(SettingsError, match=f"^pid_file: {tmp_path}/{name} cannot be written: "),
-        pid_file(str(tmp_path / name)),
-    ):
-        pass
-    assert (tmp_path / name).exists()

@@ -4,25 +4,25 @@ import signal
 
 import pytest
 
-from bley.daemon.worker_process import RestartBackoff, in_words
+from bley.daemon.worker_process import RestartBackoff, describe_exit
 
 
 def test_who_dies_is_replaced_at_once() -> None:
-    assert RestartBackoff().pause_after(3600) == 0
-    assert RestartBackoff().pause_after(1) == 0
+    assert RestartBackoff().delay_after(3600) == 0
+    assert RestartBackoff().delay_after(1) == 0
 
 
 def test_who_dies_again_and_again_waits_longer_and_longer_but_not_for_ever() -> None:
-    patience = RestartBackoff()
-    assert [patience.pause_after(1) for _ in range(9)] == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+    backoff = RestartBackoff()
+    assert [backoff.delay_after(1) for _ in range(9)] == [0, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_a_long_life_is_forgiven() -> None:
-    patience = RestartBackoff()
+    backoff = RestartBackoff()
     for _ in range(5):
-        patience.pause_after(1)
-    assert patience.pause_after(60) == 0
-    assert patience.pause_after(1) == 1
+        backoff.delay_after(1)
+    assert backoff.delay_after(60) == 0
+    assert backoff.delay_after(1) == 1
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_a_long_life_is_forgiven() -> None:
     [(0, "exited with status 0"), (2, "exited with status 2"), (-signal.SIGKILL, "was killed by SIGKILL")],
 )
 def test_how_it_ended_is_told(status: int, words: str) -> None:
-    assert in_words(status) == words
+    assert describe_exit(status) == words

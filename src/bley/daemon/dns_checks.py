@@ -1,0 +1,47 @@
+"""The checks of one configuration, with the resolver and the DNS lists that they use."""
+
+import socket
+
+from bley.checks.dnsl import ConfiguredList
+from bley.checks.gather import Checks
+from bley.checks.helo import OwnIdentity
+from bley.checks.lists.watch import ListWatch
+from bley.checks.spf import SpfChecker
+from bley.dns.resolver import CaresResolver
+from bley.dns.uncached import DnspythonResolver
+from bley.settings.settings import Settings
+
+__all__ = ["DnsChecks"]
+
+
+class DnsChecks:
+    """The checks of one configuration and their resolver; `watch` holds the health of the DNS lists.
+
+    It has no effect until `activate` is called. Raises SettingsError if the resolver cannot be created.
+    """
+
+    def __init__(self, settings: Settings, watch: ListWatch) -> None:
+        # Shorter than the deadline of the checks, so that the resolver reports which query timed out.
+        within = settings.check_timeout * 0.9
+        self.resolver = CaresResolver(settings.resolver, within)
+        self._uncached = DnspythonResolver(settings.resolver, within)
+        self._watch, self._lists = watch, watch.prepare((*settings.dnswls, *settings.dnsbls))
+        self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
+        self.checks = Checks(
+            resolver=self.resolver,
+            dnswls=[ConfiguredList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnswls],
+            dnsbls=[ConfiguredList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnsbls],
+            spf=self.spf if settings.use_spf else None,
+            thresholds=settings.thresholds,
+            timeout=settings.check_timeout,
+            scores=settings.scores,
+            us=OwnIdentity(socket.gethostname(), settings.trusted_networks),
+        )
+
+    def activate(self) -> None:
+        """Test the DNS lists of this configuration from now on, and no others."""
+        self._watch.switch(self._lists, self._uncached, self.resolver.forget, self.resolver.suspect)
+
+    async def close(self) -> None:
+        """Cancel the queries in flight."""
+        await self.resolver.close()
