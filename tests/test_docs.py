@@ -20,6 +20,7 @@ from bley.core.scores import DEFAULT
 from bley.settings.file import load
 from bley.settings.settings import Settings, show
 from tests.log_datagrams import journal_fields
+from tests.prose import passages, split_sentences
 from tests.shown_metrics import shown_metrics
 from tests.unit.log.test_decision_line import DEFERRAL, listed, listings, written
 
@@ -235,3 +236,78 @@ def test_every_bound_is_documented() -> None:
     documented = rows(PROJECT.joinpath("docs/security.md").read_text(), 3)
     missing = _bounds() - set(documented)
     assert not missing, f"docs/security.md has no row for {sorted(missing)}: what does it bound, and how much is that?"
+
+
+_BANNED = re.compile(
+    r"\b(?:anew|anybody|begun|beside|dear(?:er)?|everybody|hitherto|lest|nobody|nought|somebody|thereby|therein|thereof"
+    r"|whence|wherein|whereof|whoever|whomever|(?:is|are|was|were|be|been|being) told"
+    r"|(?:and|as|at|but|by|for|from|if|of|or|than|that|to|with) who|who (?:asks|looks|looked|knows|waits|wants))\b",
+    re.IGNORECASE,
+)
+"""Archaisms, and words that hide the subject or the verb of a sentence."""
+
+_NO_SUBJECT = re.compile(r"(?:^|[.:;] |\W )(?:Who|What)\b[^.?]*(?:\.|$)")
+"""A statement that begins with "Who" or "What" in place of a noun."""
+
+_NOT_YET_PLAIN = (
+    *("CHANGELOG.md", "docs/bley.1", "docs/bley.conf.5", "docs/dashboard.md", "docs/graph.md", "docs/json.md"),
+    *("docs/judgement.md", "docs/lists.md", "docs/log.md", "docs/metrics.md", "docs/performance.md", "docs/reasons.md"),
+    *("docs/security.md", "docs/settings.md", "docs/stores.md"),
+    *("src/bley/checks/", "src/bley/commands/", "src/bley/core/", "src/bley/daemon/", "src/bley/dns/", "src/bley/log/"),
+    *("src/bley/predecessors/", "src/bley/server/", "src/bley/service/", "src/bley/settings/", "src/bley/store/"),
+    *("src/bley/web/", "src/bley/durable_files.py", "src/bley/metrics.py", "src/bley/operator_files.py"),
+    *("src/bley/ports.py", "src/bley/status.py"),
+)
+"""Paths whose text is not yet rewritten; a folder that is rewritten leaves this list."""
+
+
+def _prose_files() -> list[Path]:
+    patterns = ("*.md", "docs/**/*.md", "docs/*.[15]", "src/bley/**/*.py", "src/bley/web/templates/*.html")
+    return [file for pattern in patterns for file in sorted(PROJECT.glob(pattern))]
+
+
+def _banned_words(file: Path) -> list[str]:
+    """Return each banned word with its place."""
+    return [
+        f"{file.relative_to(PROJECT)}:{number}: {found[0].strip()}"
+        for number, passage in passages(file)
+        for found in (*_BANNED.finditer(passage), *_NO_SUBJECT.finditer(passage))
+    ]
+
+
+def test_prose_is_plain() -> None:
+    """CONTRIBUTING.md, English: each sentence names its subject, in words of today."""
+    files = [file for file in _prose_files() if not file.relative_to(PROJECT).as_posix().startswith(_NOT_YET_PLAIN)]
+    found = [place for file in files for place in _banned_words(file)]
+    assert not found, "\n".join(["use a noun and an exact verb (CONTRIBUTING.md, English):", *found])
+
+
+def _markdown_files() -> list[Path]:
+    return [file for file in _prose_files() if file.suffix == ".md"]
+
+
+def _misplaced_sentences(file: Path) -> list[str]:
+    """Return the lines with several sentences, and those that break a sentence."""
+    found, before = list[str](), ""
+    for number, line in passages(file):
+        place = f"{file.relative_to(PROJECT)}:{number}: {line[:60]}"
+        if line.startswith(("|", "#")):
+            line = ""
+        elif len(split_sentences(line)) > 1:
+            found.append(f"{place}: several sentences")
+        if before and line and not re.match(r"[-*] |\d+\. ", line) and not re.search(r"[.:?!][)*\"`…]*$", before):
+            found.append(f"{place}: a sentence of several lines")
+        before = line
+    return found
+
+
+def test_markdown_has_one_sentence_a_line() -> None:
+    files = [file for file in _markdown_files() if not file.relative_to(PROJECT).as_posix().startswith(_NOT_YET_PLAIN)]
+    found = [place for file in files for place in _misplaced_sentences(file)]
+    assert not found, "\n".join(found)
+
+
+def test_the_glossary_is_short() -> None:
+    glossary = PROJECT.joinpath("CONTRIBUTING.md").read_text().split("## Glossary")[1]
+    words = [word for line in glossary.splitlines() if line.startswith("| ") for word in line.split("|")[1].split(",")]
+    assert 40 < len(words) - 1 <= 60
