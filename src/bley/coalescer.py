@@ -1,4 +1,4 @@
-"""Work that is done soon, together, and not too often."""
+"""Coalesce frequent work into one call per tick of the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,12 @@ from collections.abc import Callable
 __all__ = ["Coalescer"]
 
 TICK_SECONDS = 0.005
-"""Known triplets come in thousands a second, and each telling of them costs a system call."""
+"""The least time between two calls. Known mail comes thousands of times a second, and each write of its log lines is a
+system call."""
 
 
 class Coalescer:
-    """Calls `work` soon after it is wanted: in the next turn of the event loop, but not twice within a tick."""
+    """Calls `work` once for many requests: in the next iteration of the event loop, but at most once per tick."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._work = work
@@ -18,7 +19,7 @@ class Coalescer:
         self._next = 0.0
 
     def want(self) -> None:
-        """Have it done; needs a running loop."""
+        """Request a call of `work`. Needs a running event loop."""
         if self._is_wanted:
             return
         self._is_wanted = True

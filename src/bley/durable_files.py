@@ -1,7 +1,7 @@
-"""Files that are there as a whole or not at all, and stay so after a power cut.
+"""Atomic and durable file writes: after a crash or power cut a file is complete, or unchanged.
 
-The content is written beside the file under a name of its own and flushed to the disk; then it is renamed, and the
-folder's entry is flushed as well.
+The content goes to a temporary file in the same folder, which is flushed with fsync and renamed. Then the folder is
+flushed too, since fsync of a file does not flush its directory entry: fsync(2).
 """
 
 import contextlib
@@ -18,12 +18,12 @@ __all__ = ["create_private", "replace_file", "replacing"]
 
 @contextlib.contextmanager
 def replacing(file: Path, mode: int = 0o666, most: int = 0o777) -> Iterator[BinaryIO]:
-    """Open what takes the place of `file` at the end of the block. If the block or the disk fails, the old file stays.
+    """Open a temporary file that replaces `file` at the end of the block. On any error the old file stays.
 
-    The new file keeps owner and rights of the old one, as far as its writer may set them, and `most` of the rights;
-    where there was none, it has `mode` less the umask. A link is replaced, not followed. Raises OSError.
+    The new file takes the owner of the old one and its mode, limited by `most`, as far as the process may set them.
+    Without an old file it has `mode` less the umask. A symbolic link is replaced, not followed. Raises OSError.
     """
-    with _beside(file, mode) as part:
+    with _temporary(file, mode) as part:
         yield part
         with contextlib.suppress(FileNotFoundError):
             _take_rights(part.fileno(), file.lstat(), most)
@@ -33,41 +33,41 @@ def replacing(file: Path, mode: int = 0o666, most: int = 0o777) -> Iterator[Bina
 
 
 def replace_file(file: Path, content: bytes) -> None:
-    """Put this content in the place of what is there, as `replacing` does. Raises OSError."""
+    """Write this content to the file, as `replacing` does. Raises OSError."""
     with replacing(file) as part:
         part.write(content)
 
 
 def create_private(file: Path, content: bytes) -> None:
-    """Make a file that only its owner may read. That is the owner of the folder where root makes it, be it for bley.
+    """Create a file that only its owner may read. If root creates it, the folder's owner, bley for example, owns it.
 
-    Raises OSError; FileExistsError if there is such a file, which then stays as it is.
+    Raises OSError; FileExistsError if the file exists, which then stays unchanged.
     """
-    with _beside(file, 0o600) as part:
+    with _temporary(file, 0o600) as part:
         if os.geteuid() == 0:
             folder = file.parent.stat()
             os.fchown(part.fileno(), folder.st_uid, folder.st_gid)
         part.write(content)
         _flush(part)
-        _give_name(Path(part.name), file)
+        _rename_new(Path(part.name), file)
     _flush_folder(file.parent)
 
 
-def _give_name(part: Path, file: Path) -> None:
-    """Name it as by a rename, but replace nothing. Raises OSError."""
+def _rename_new(part: Path, file: Path) -> None:
+    """Rename without replacing an existing file. Raises OSError."""
     try:
         os.link(part, file)
     except FileExistsError:
         raise
-    except OSError:  # of a file system without hard links; there the file is empty for a moment
+    except OSError:  # a file system without hard links: there the file is empty for a moment
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         part.replace(file)
 
 
 @contextlib.contextmanager
-def _beside(file: Path, mode: int) -> Iterator[BinaryIO]:
-    """A new file in the same folder, which is removed at the end if it still has its name."""
-    part = file.with_name(f".bley-{secrets.token_hex(8)}")  # as long as it is whatever the length of the file's name
+def _temporary(file: Path, mode: int) -> Iterator[BinaryIO]:
+    """Open a new file in the same folder. At the end it is removed, unless it was renamed."""
+    part = file.with_name(f".bley-{secrets.token_hex(8)}")  # not made from the file's name, which may have full length
     try:
         # "x" follows no link.
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as opened:
@@ -78,14 +78,14 @@ def _beside(file: Path, mode: int) -> Iterator[BinaryIO]:
 
 def _take_rights(descriptor: int, old: os.stat_result, most: int) -> None:
     if not stat.S_ISREG(old.st_mode):
-        return  # everybody has all rights of a link
+        return  # the mode of a symbolic link grants everything to everyone
     mode = stat.S_IMODE(old.st_mode) & most
     own = os.fstat(descriptor)
     try:
         if (own.st_uid, own.st_gid) != (old.st_uid, old.st_gid):
             os.fchown(descriptor, old.st_uid if os.geteuid() == 0 else -1, old.st_gid)
     except PermissionError:
-        mode &= ~stat.S_IRWXG  # rights of a group that this file does not belong to
+        mode &= ~stat.S_IRWXG  # these rights were meant for another group
     os.fchmod(descriptor, mode)
 
 
@@ -99,7 +99,7 @@ def _flush_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of file systems that cannot, and need not
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot flush a folder, and need not
             raise
     finally:
         os.close(descriptor)

@@ -1,7 +1,7 @@
-"""What is counted for Prometheus while requests are answered; docs/metrics.md describes it. Shown by web/.
+"""Counters and histograms for Prometheus; docs/metrics.md describes them, and web/ serves them.
 
-A worker of several counts in files that its supervisor reads (workers_metrics.py). What stands at a moment, how many
-connections are open say, is not counted here but told when somebody looks (state_report.py).
+With several workers, each counts in files that the supervisor reads (daemon/worker_metrics.py). Gauges, such as the
+number of open connections, are computed when they are scraped (status.py).
 """
 
 import os
@@ -37,9 +37,9 @@ __all__ = [
 ]
 
 WORKER_VARIABLE = "BLEY_WORKER"
-"""The number of the worker that this process is."""
+"""The environment variable with the number of this worker process."""
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # nobody asks since when a counter counts
+disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each counter
 
 if worker := os.environ.get(WORKER_VARIABLE):
     values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
@@ -47,11 +47,11 @@ if worker := os.environ.get(WORKER_VARIABLE):
 REGISTRY = CollectorRegistry()
 
 _DECISIONS = Counter(
-    "bley_decisions", "Requests answered, by what became of them and why.", ["action", "reason"], registry=REGISTRY
+    "bley_decisions", "Requests answered, by outcome and reason.", ["action", "reason"], registry=REGISTRY
 )
 _decisions_of = cache(_DECISIONS.labels)
 for _each in (Reason.KNOWN, Reason.INTERNAL_ERROR):
-    _decisions_of("pass", _each.value)  # so that these are there, with 0, from the start
+    _decisions_of("pass", _each.value)  # these exist from the start, with 0
 
 
 def count(outcome: Outcome, reason: Reason, number: int = 1) -> None:
@@ -61,7 +61,7 @@ def count(outcome: Outcome, reason: Reason, number: int = 1) -> None:
 
 _ANSWER_SECONDS = Histogram(
     "bley_answer_seconds",
-    "From the request to its answer, by who had to be asked.",
+    "Time from the request to its answer, by the path to the decision.",
     ["path"],
     buckets=(50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=REGISTRY,
@@ -76,62 +76,60 @@ _PATH = {
     Reason.STORE_ERROR: "failed",
     Reason.INTERNAL_ERROR: "failed",
 }
-"""What has led to a decision that was not made from memory; to all others, the checks have."""
+"""The paths of decisions that were not made from memory; all other reasons come from `checks`."""
 
 _answers_by = {path: _ANSWER_SECONDS.labels(path) for path in ("memory", "store", "client", "checks", "failed")}
 
 observe_answer_from_memory = _answers_by["memory"].observe
-"""It took so many seconds to read a request and to answer it at once."""
+"""Record the seconds that parsing and answering a request took, without store and checks."""
 
 
 def observe_answer(reason: Reason, seconds: float) -> None:
-    """It took so long to decide with the store's help, and maybe the DNS's."""
+    """Record the duration of a decision that needed the store, and perhaps the DNS."""
     _answers_by[_PATH.get(reason, "checks")].observe(seconds)
 
 
 _UNKNOWN_FINDINGS = Counter(
     "bley_unknown_findings",
-    "Findings that counted nothing since they were late or failed.",
+    "Findings that were late or failed, and counted 0.",
     ["check"],
     registry=REGISTRY,
 )
 
 UNKNOWN_FINDINGS = {check: _UNKNOWN_FINDINGS.labels(check.value) for check in ALWAYS_TOLD}
 
-_FOUND = Counter("bley_findings", "What was found about strangers.", ["finding"], registry=REGISTRY)
+_FOUND = Counter("bley_findings", "Findings about strangers.", ["finding"], registry=REGISTRY)
 
 FOUND = {fact: _FOUND.labels(fact.value) for fact in Fact}
 
-SPF_RESULTS = Counter("bley_spf_results", "What SPF said, by RFC 7208's words.", ["result"], registry=REGISTRY)
+SPF_RESULTS = Counter("bley_spf_results", "SPF results, as RFC 7208 names them.", ["result"], registry=REGISTRY)
 
 for _result in ("none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"):
     SPF_RESULTS.labels(_result)
 
-_CACHE_HITS = Counter("bley_cache_hits", "What was found in memory.", ["cache"], registry=REGISTRY)
+_CACHE_HITS = Counter("bley_cache_hits", "Lookups that a cache answered.", ["cache"], registry=REGISTRY)
 
 CACHE_HITS = {cache: _CACHE_HITS.labels(cache) for cache in ("requests", "triplets", "clients", "spf")}
 
-ACCEPTED = Counter("bley_connections_accepted", "Connections of Postfix's or Exim's.", registry=REGISTRY)
+ACCEPTED = Counter("bley_connections_accepted", "Connections accepted from Postfix or Exim.", registry=REGISTRY)
 
-CLOSED = Counter(
-    "bley_connections_closed", "Connections that bley has closed by itself.", ["reason"], registry=REGISTRY
-)
+CLOSED = Counter("bley_connections_closed", "Connections that bley closed on its own.", ["reason"], registry=REGISTRY)
 
 for _reason in ("too-many", "idle", "unfinished", "unread", "internal-error"):
     CLOSED.labels(_reason)
 
-PROTOCOL_ERRORS = Counter("bley_protocol_errors", "What came and was no request.", ["kind"], registry=REGISTRY)
+PROTOCOL_ERRORS = Counter("bley_protocol_errors", "Invalid input in place of a request.", ["kind"], registry=REGISTRY)
 
-for _breach in ProtocolViolation:
-    PROTOCOL_ERRORS.labels(_breach.value)
+for _violation in ProtocolViolation:
+    PROTOCOL_ERRORS.labels(_violation.value)
 
 STORE_DOWN = Gauge(
-    "bley_store_down", "1 while the store cannot be used, else 0.", registry=REGISTRY, multiprocess_mode="livemax"
+    "bley_store_down", "1 while the store is unavailable, else 0.", registry=REGISTRY, multiprocess_mode="livemax"
 )
 
 STORE_DROPPED = Counter(
     "bley_store_dropped",
-    "What was given up: too much waited for the store, or it refused it.",
+    "Writes dropped because the queue was full or the store refused them.",
     ["what"],
     registry=REGISTRY,
 )
@@ -139,21 +137,21 @@ STORE_DROPPED = Counter(
 for _what in ("writes", "decisions", "counts"):
     STORE_DROPPED.labels(_what)
 
-STORE_PURGED = Counter("bley_store_purged", "Old rows that were forgotten.", ["what"], registry=REGISTRY)
+STORE_PURGED = Counter("bley_store_purged", "Expired rows removed from the store.", ["what"], registry=REGISTRY)
 
 for _what in ("records", "decisions", "counts"):
     STORE_PURGED.labels(_what)
 
 BATCH_SIZE = Histogram(
     "bley_store_batch_size",
-    "Writes and reads of requests in one transaction.",
+    "Reads and writes of requests in one transaction.",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
     registry=REGISTRY,
 )
 
 STORE_SECONDS = Histogram(
     "bley_store_transaction_seconds",
-    "How long the store took, by what it was asked for.",
+    "Duration of a store transaction, by its purpose.",
     ["what"],
     buckets=(2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
     registry=REGISTRY,
@@ -162,6 +160,6 @@ STORE_SECONDS = Histogram(
 for _what in ("records", "decisions", "news", "purge", "prepare"):
     STORE_SECONDS.labels(_what)
 
-LIST_ANSWERS = Counter("bley_list_answers", "Answers about clients.", ["list", "answer"], registry=REGISTRY)
+LIST_ANSWERS = Counter("bley_list_answers", "DNS list answers about clients.", ["list", "answer"], registry=REGISTRY)
 
-LOG_DROPPED = Counter("bley_log_dropped", "Lines of the log that could not be written.", registry=REGISTRY)
+LOG_DROPPED = Counter("bley_log_dropped", "Log lines that could not be written.", registry=REGISTRY)

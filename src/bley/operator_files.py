@@ -1,7 +1,7 @@
-"""Reading the files that the operator names: settings, lists, passwords, keys.
+"""Safe reading of the files that the operator names: settings, lists, passwords, keys.
 
-A name may be wrong in ways that would hold up a start or a reload for good: a FIFO that nobody writes to, a device that
-never ends. So only what ends is read, and only so much.
+A wrong name must not block a start or a reload forever: it may be a FIFO without a writer, or an endless device. So
+only regular files and character devices are read, without waiting and up to a size limit.
 """
 
 import errno
@@ -12,16 +12,17 @@ from pathlib import Path
 __all__ = ["LONGEST_FILE", "check_name", "read_text"]
 
 LONGEST_FILE = 64 * 1024 * 1024
-"""Bytes: a list file of a million lines has some 20 MB."""
-
+"""Bytes. A list file of a million lines has some 20 MB."""
 
 _LONGEST_NAME = 255
-"""Bytes of each part of a file's name, and below, of all of it with the final NUL (limits.h)."""
+"""NAME_MAX: bytes of each part of a path."""
+
 _LONGEST_PATH = 4095
+"""PATH_MAX less the final NUL: bytes of a path."""
 
 
 def check_name(name: str) -> str:
-    """Return the name of a file as it is. Raises ValueError when no file can have it."""
+    """Return the name unchanged. Raises ValueError if no file can have it."""
     if "\0" in name:
         raise ValueError("has a NUL character, which no file's name has")
     try:
@@ -34,10 +35,10 @@ def check_name(name: str) -> str:
 
 
 def read_text(file: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
-    """Return the text of a file, with LF for every line end.
+    """Return the text of a file, with LF as the line end.
 
-    Raises OSError, also for a name that can be none, what is no file, and a file that is too large, and
-    UnicodeDecodeError.
+    Raises UnicodeDecodeError, and OSError: also for an impossible name, a path that is not a file, and a file that is
+    too large.
     """
     data = _read(file)
     return data.decode(encoding, errors).replace("\r\n", "\n").replace("\r", "\n")
@@ -45,16 +46,16 @@ def read_text(file: Path, encoding: str = "utf-8", errors: str = "strict") -> st
 
 def _read(file: Path) -> bytes:
     try:
-        # Without waiting: for a writer, where it is a FIFO.
+        # O_NONBLOCK: opening a FIFO would wait for a writer.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except ValueError as error:  # NUL in the name, or characters that the system's encoding does not have
+    except ValueError as error:  # a NUL in the name, or characters that the system's encoding lacks
         raise OSError(errno.EINVAL, "no file can have this name") from error
     try:
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(kind):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
         if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
-            raise OSError(errno.EINVAL, "it is no file", str(file))
+            raise OSError(errno.EINVAL, "it is not a file", str(file))
         with os.fdopen(descriptor, "rb", closefd=False) as opened:
             data = opened.read(LONGEST_FILE + 1) or b""
     finally:

@@ -1,4 +1,4 @@
-"""What the service needs of the world, and nothing about who provides it."""
+"""The interfaces of clock, resolver and store. Tests replace each of them."""
 
 import time
 from asyncio import Future
@@ -25,11 +25,11 @@ __all__ = [
 _T = TypeVar("_T")
 
 Clock = Callable[[], datetime]
-"""Gives the present instant, aware UTC."""
+"""Returns the present instant, aware UTC."""
 
 
 def utc_now() -> datetime:
-    """The system's clock."""
+    """Return the time of the system clock."""
     return datetime.now(UTC)
 
 
@@ -37,9 +37,9 @@ _STEADY_ZERO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def steady_now() -> datetime:
-    """An instant of a clock that nobody sets, whatever happens to the system's: only its differences mean something.
+    """Return the time of the monotonic clock, as an instant. Only differences between two of them have a meaning.
 
-    Durations within a process are measured by it; what is stored or shown has the system's instants.
+    Durations within a process are measured with it. Stored and shown instants come from the system clock.
     """
     return _STEADY_ZERO + timedelta(seconds=time.monotonic())
 
@@ -48,60 +48,60 @@ RrType = Literal["A", "AAAA", "MX", "NS", "PTR", "TXT"]
 
 
 MOST_RECORDS = 256
-"""Records of an answer; a stranger may write some 5,000. Each takes 9 us to read, so these 2.3 ms."""
+"""The most records of an accepted answer. An answer may have some 5,000. Parsing takes 9 us each: 2.3 ms for 256."""
 
 
 class ResourceRecord(NamedTuple):
-    """One record of a DNS answer. `data`: an address or name as text; of TXT the bytes, of MX (preference, name)."""
+    """One record of a DNS answer. `data`: an address or name as text, the bytes of TXT, or (preference, name) of MX."""
 
     name: str
     rrtype: str
     data: str | bytes | tuple[int, str]
     ttl_seconds: int = 0
-    """How long it may still be kept."""
+    """The remaining time for which it may be cached."""
 
 
 class Resolver(Protocol):
-    """Asks the DNS."""
+    """Queries the DNS."""
 
     def resolve(self, name: str, rrtype: RrType) -> Future[Sequence[ResourceRecord]]:
-        """All records of the answer, the CNAMEs on the way too; none where name or type does not exist.
+        """Return all records of the answer, including CNAMEs; none if the name or type does not exist.
 
-        Raises ResolverError when there is no answer in time, or the answer is a failure or has over `MOST_RECORDS`.
-        Who asks the same at the same time gets the same future: await it through `asyncio.shield`.
+        Raises ResolverError if the answer is late, is a failure, or has more than `MOST_RECORDS`. Concurrent callers
+        with the same query share one future: await it through `asyncio.shield`.
         """
 
 
 class UncachedResolver(Resolver, Protocol):
-    """Asks the DNS, and never a cache."""
+    """Queries the DNS without a cache."""
 
     async def has_answers(self) -> bool:
-        """Whether the DNS answers at all, be it that a name does not exist."""
+        """Return whether the DNS answers at all; NXDOMAIN is an answer."""
 
 
 class Store(Protocol):
-    """Remembers triplets and decisions. Whatever was recorded before is found afterwards, in the order of the calls."""
+    """Stores triplets and decisions. Calls take effect in their order: `find` sees everything recorded before it."""
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
-        """Of which of `triplets` the best is known (of equals the first), and what.
+        """Return the record with the highest status among `triplets` (the first of equals), and its triplet.
 
-        Raises StoreError, after a second at the latest.
+        Raises StoreError, within a second.
         """
 
     async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:
         """Merge `sighting` into its triplet's record; durable on return.
 
-        Raises StoreError, after a second at the latest, or `within_seconds`, and still tries later.
+        Raises StoreError, within a second or `within_seconds`. The write then stays queued and is retried.
         """
 
     def record_later(self, sighting: Sighting) -> None:
-        """The same, without waiting for it."""
+        """Queue the same without waiting."""
 
     def keep(self, decision: KeptDecision) -> None:
-        """Keep a decision, and count it, without waiting for it."""
+        """Queue a decision to be stored and counted."""
 
     def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
-        """Count requests that were known, and keep `kept` of those for which there is room."""
+        """Count requests of known mail, and queue `kept(request)` of those within the rate limit."""
 
     async def close(self) -> None:
-        """Write what is still to be written, as far as that is possible, and let go."""
+        """Write what is queued, as far as that is possible, and disconnect."""

@@ -1,4 +1,4 @@
-"""How a bley does at this moment, for who looks: a process tells it of itself, a supervisor of all its workers."""
+"""The present state of a process, for metrics and health checks; a supervisor merges those of its workers."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,23 +10,23 @@ __all__ = ["StateReport", "merged"]
 
 
 class StateReport(NamedTuple):
-    """What stands at this moment, so that it need not be counted while requests are answered."""
+    """Gauges and list health. They are computed on request, so that answering requests does not update them."""
 
     lists: list[ListReport]
     dns_is_silent: bool
     store_is_down: bool
     connections: int
-    """Open ones."""
+    """The number of open connections."""
     waiting: Mapping[str, int]
-    """For the store: `writes`, `decisions`."""
+    """Queued for the store: `writes`, `decisions`."""
     cached: Mapping[str, int]
-    """What is remembered, by memory."""
+    """The number of entries, by cache."""
     running: Mapping[str, int]
-    """What goes on: `tasks` of asyncio, `spf` evaluations. Numbers that only grow are a leak."""
+    """The number of running asyncio `tasks` and `spf` evaluations. A number that only grows is a leak."""
 
 
 def merged(reports: Sequence[StateReport]) -> StateReport:
-    """What several workers tell, as one; at least one report. What is so for one is so, what is many is summed."""
+    """Merge the reports of several workers, at least one: numbers are summed, a trouble of one worker is a trouble."""
     return StateReport(
         merged_lists([report.lists for report in reports]),
         any(report.dns_is_silent for report in reports),

@@ -37,7 +37,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     os.mknod(tmp_path / "socket", stat.S_IFSOCK)
     assert _why(tmp_path / "socket") == "No such device or address"
-    assert _why(tmp_path / "fifo") == "it is no file"
+    assert _why(tmp_path / "fifo") == "it is not a file"
     assert _why(tmp_path) == "Is a directory"
     assert _why(tmp_path / "missing") == "No such file or directory"
     assert _why(tmp_path / ("x" * 256)) == "File name too long"

@@ -39,6 +39,11 @@ class Decision(NamedTuple):
         """`wait` in seconds, rounded up so that a retry then passes; 0 without a wait."""
         return math.ceil(self.wait.total_seconds()) if self.wait else 0
 
+    @property
+    def delay_seconds(self) -> int:
+        """`delayed` in whole seconds; 0 without a delay."""
+        return int(self.delayed.total_seconds()) if self.delayed else 0
+
     def outcome(self, *, observes: bool) -> Outcome:
         """Return the outcome; with `observes`, a deferral is only logged."""
         if not self.defers:

@@ -1,1 +1,1 @@
-"""One line for each decision, and where lines go: standard output, files, syslog, journald."""
+"""The log: one line per decision, and its destinations: standard output, files, syslog, journald."""

@@ -1,11 +1,11 @@
-"""The log: one line a decision. log_output.py says where it goes.
+"""The log line of a decision. output.py writes it.
 
     action=greylist, reason=new, client_name=unknown, client_address=192.0.2.1, sender=a@example.com,
     recipient=b@example.org, why=helo, helo=2 dyn=0 s_eq_r=0 helo-not-fqdn=1, wait=300
 
-`action` is pass, greylist or would-defer (`mode = observe`). `reason` is the decision's; of a deferral it is the
-triplet's standing, new or early, as postgrey's tools know it, and `why` is the decision's reason. docs/log.md has all.
-Values come from the wire: what could forge a field, a line or an escape sequence is written as a backslash code.
+`action` is pass, greylist or would-defer (`mode = observe`). `reason` is the decision's reason. In a deferral it is the
+triplet's standing, new or early, as postgrey's tools expect, and `why` is the reason. docs/log.md describes all fields.
+Values come from clients: characters that could forge a field, a line or an escape sequence become backslash codes.
 """
 
 import json
@@ -33,7 +33,7 @@ _log = logging.getLogger("bley.decisions")
 
 
 class DecisionLog:
-    """Writes decisions; `is_json` for one JSON object a line, `observes` where a deferral is not carried out."""
+    """Logs decisions: as JSON objects with `is_json`; `observes` if deferrals are only logged."""
 
     def __init__(self, *, is_json: bool, observes: bool) -> None:
         self._is_json, self._observes = is_json, observes
@@ -44,7 +44,9 @@ class DecisionLog:
             line = json.dumps(self._fields(decision) | _mail_fields(decision.request))
         else:
             request = _made_plain(decision.request)
-            line = _line(request, decision.outcome(observes=self._observes), _told_reason(decision), _found(decision))
+            line = _line(
+                request, decision.outcome(observes=self._observes), _reason_and_delay(decision), _found(decision)
+            )
             line = _with_mail(line, request.instance, request.queue_id)
         self._write([line])
         if _log.isEnabledFor(logging.DEBUG):
@@ -52,13 +54,13 @@ class DecisionLog:
                 _log.debug("%s=%s: %s", check.value, finding, printable(finding.detail))
 
     def known_line(self, request: Request) -> str:
-        """The line of a request that is known, as far as it is the same for each mail."""
+        """Return the line of a request of known mail, without the fields that differ from mail to mail."""
         if self._is_json:
             return json.dumps(self._fields(Decision(request, Reason.KNOWN)))
         return _line(_made_plain(request), "pass", Reason.KNOWN.value)
 
     def write_known(self, told: Sequence[tuple[str, RawRequest]]) -> None:
-        """Log requests that were known, each with its `known_line`."""
+        """Log requests of known mail, each with its `known_line`."""
         if self._is_json:
             lines = [_json_with_mail(line, raw) for line, raw in told]
         elif _are_plain("".join(f"{instance}{queue_id}" for _, (_, instance, queue_id) in told)):
@@ -68,8 +70,7 @@ class DecisionLog:
         self._write(lines)
 
     def _write(self, lines: Sequence[str]) -> None:
-        # Where there is one, a line needs no record of logging's, which costs more than the line itself. It is asked
-        # for each time: who held it could write to what a reload has closed.
+        # Lines go to the log directly: logging's record for each would cost more than the line itself.
         if output := log_output():
             output.add(lines)
         else:
@@ -77,14 +78,13 @@ class DecisionLog:
                 _log.info("%s", line)
 
     def write_listings(self, decision: Decision) -> None:
-        """Log why lists name the client of a decision, in their own words."""
+        """Log the lists' own explanations of their listings of a client."""
         for finding in decision.evidence.values():
             for each in finding.answers:
                 if each.text:
                     fields = {"listed_by": each.dns_list.name, "client_address": decision.request.client_address}
-                    told = {"list_says": each.text}
                     text = f"{_text(fields)}, list_says={printable(each.text)}"
-                    self._write([json.dumps(fields | told) if self._is_json else text])
+                    self._write([json.dumps(fields | {"list_says": each.text}) if self._is_json else text])
 
     def _fields(self, decision: Decision) -> dict[str, object]:
         request = decision.request
@@ -103,7 +103,7 @@ class DecisionLog:
         if decision.wait is not None:
             fields["wait"] = decision.wait_seconds
         if decision.delayed is not None:
-            fields["delay"] = int(decision.delayed.total_seconds())
+            fields["delay"] = decision.delay_seconds
         if decision.exempted_by:
             fields["entry"] = decision.exempted_by
         return fields
@@ -118,7 +118,7 @@ def _json_with_mail(line: str, raw: RawRequest) -> str:
 
 
 def _are_plain(values: str) -> bool:
-    """Whether values, all in one, can stand in a line as they are."""
+    """Return whether the values, joined into one text, need no escapes."""
     return values.isprintable() and not (" " in values or "," in values or "\\" in values)
 
 
@@ -127,7 +127,7 @@ def _made_plain(request: Request) -> Request:
 
 
 def _line(request: Request, outcome: str, reason: str, found: str = "") -> str:
-    """A decision about a request of plain values, as far as it is the same for each mail."""
+    """Return the line for a request of escaped values, without the fields that differ from mail to mail."""
     _, _, client_address, client_name, _, sender, recipient, _, _ = request
     return (
         f"action={outcome}, reason={reason}, client_name={client_name}, client_address={client_address},"
@@ -136,14 +136,14 @@ def _line(request: Request, outcome: str, reason: str, found: str = "") -> str:
 
 
 def _with_mail(line: str, instance: str, queue_id: str) -> str:
-    """With the mail that it is about, of plain values."""
+    """Append the fields that identify the mail, of escaped values."""
     if instance:
         line = f"{line}, instance={instance}"
     return f"{line}, queue_id={queue_id}" if queue_id else line
 
 
 def line_of(stored: StoredDecision) -> str:
-    """The line of a decision that the store gave back."""
+    """Return the line of a stored decision."""
     request = Request(**{name: getattr(stored, name) for name in _STORED})
     details = stored.details
     reason = details.get("standing", Standing.NEW.value) if stored.defers else stored.reason
@@ -162,18 +162,18 @@ def line_of(stored: StoredDecision) -> str:
 
 
 def _reason(decision: Decision) -> str:
-    """Of a deferral the standing, as postgrey's tools know it."""
+    """Return the reason of a pass, or the standing of a deferral, as postgrey's tools expect."""
     return (decision.standing or Standing.NEW).value if decision.defers else decision.reason.value
 
 
-def _told_reason(decision: Decision) -> str:
-    """With the delay behind it, where postgrey's tools look for one."""
+def _reason_and_delay(decision: Decision) -> str:
+    """Return the reason, followed by the delay, where postgrey's tools expect it."""
     reason = _reason(decision)
-    return reason if decision.delayed is None else f"{reason}, delay={int(decision.delayed.total_seconds())}"
+    return reason if decision.delayed is None else f"{reason}, delay={decision.delay_seconds}"
 
 
 def _found(decision: Decision) -> str:
-    """What a line has between request and instance."""
+    """Return the fields between request and instance."""
     found = f", why={decision.reason.value}" if decision.defers else ""
     if decision.evidence:
         scores = [f"{check}={finding}" for check, finding in decision.evidence.items()]
@@ -194,7 +194,7 @@ def _safe(value: str, unsafe: re.Pattern[str] = _UNSAFE) -> str:
 
 
 def printable(text: str) -> str:
-    """A text of words, in which nothing from the wire can end the line or command a terminal."""
+    """Escape the characters of a text that could end the line or control a terminal; spaces and commas stay."""
     return _safe(text, _UNSAFE_IN_TEXT)
 
 

@@ -1,7 +1,7 @@
-"""What takes the log's lines: a file, standard output; log_sockets.py has the others. None waits for a reader.
+"""Log sinks: a file and standard output; sockets.py has the others. No sink blocks on a slow reader.
 
-Each sink holds its descriptor in an object that has no number once it is closed. So nothing can be written to a number
-that the system has given to somebody else since.
+Each sink holds its descriptor in an object that has no number after close. So a late write cannot go to a connection
+that reuses the number.
 """
 
 import errno
@@ -20,17 +20,17 @@ from typing import Protocol
 __all__ = ["File", "RegularFile", "Sink", "StandardOutput", "Stream", "standard_output"]
 
 _MOST_FITTING = 100
-"""Lines of which more would never fit into select.PIPE_BUF bytes."""
+"""More lines than this never fit into select.PIPE_BUF bytes."""
 
 _MODE = 0o640
-"""Of a log file that is created: its lines have addresses of people."""
+"""The mode of a new log file, whose lines have mail addresses."""
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-"""O_NONBLOCK for a FIFO that nobody reads: to open it would wait for a reader."""
+"""O_NONBLOCK: opening a FIFO would wait for a reader."""
 
 
 class Sink(Protocol):
-    """Takes lines and never waits."""
+    """A destination of log lines, which never blocks."""
 
     form: str
     """Of a line, in logging's words; NAME stands for bley's, with its process."""
@@ -38,16 +38,16 @@ class Sink(Protocol):
 
     @property
     def is_behind(self) -> bool:
-        """Whether it has taken a line of which it must still write a part."""
+        """Whether the sink has accepted a line and not yet written all of it."""
 
     def write(self, lines: Sequence[str]) -> int:
-        """How many lines were taken: 0 when there is no room. Raises OSError when none can be."""
+        """Write lines and return how many were accepted; 0 if there is no room. Raises OSError if none can be."""
 
     def fileno(self) -> int:
-        """The descriptor that can be written to when there is room; raises ValueError, or is -1, when it is closed."""
+        """Return the descriptor to poll for room; after close, return -1 or raise ValueError."""
 
     def close(self) -> None:
-        """Let go."""
+        """Close the descriptor."""
 
 
 class _Lines:
@@ -56,7 +56,7 @@ class _Lines:
 
 
 class RegularFile(_Lines):
-    """An open file on a disk. A line is in it as a whole or not at all, be the disk full."""
+    """An open file on a disk. Lines are written completely or not at all, even when the disk is full."""
 
     is_behind = False
 
@@ -64,7 +64,7 @@ class RegularFile(_Lines):
         self._file = file
 
     def write(self, lines: Sequence[str]) -> int:
-        """See Sink."""
+        """Write all lines, or as many complete ones as fit."""
         data, written = _encoded(lines), 0
         try:
             while written < len(data):
@@ -80,47 +80,47 @@ class RegularFile(_Lines):
         return len(lines)
 
     def _take_back(self, part: int) -> None:
-        """Undo the last write: so many bytes of a line that did not fit.
+        """Undo the partial write of a line, which has `part` bytes.
 
-        They are cut off where they are the end of the file. Where another worker has written behind them already, they
-        become a line of blanks: nobody else's line is touched, and none is glued to them.
+        At the end of the file they are truncated. If another worker has appended lines meanwhile, the bytes become a
+        line of blanks, which leaves the other lines intact.
         """
         descriptor = self._file.fileno()
         end, size = os.lseek(descriptor, 0, os.SEEK_CUR), os.fstat(descriptor).st_size
-        if size <= end:  # less: it was emptied meanwhile, by logrotate's copytruncate say
+        if size <= end:  # less, if the file was truncated meanwhile, as by logrotate's copytruncate
             os.ftruncate(descriptor, min(size, end - part))
             os.lseek(descriptor, end - part, os.SEEK_SET)
             return
-        # By a descriptor without O_APPEND, with which Linux writes to the end whatever the place: pwrite(2), BUGS.
+        # Needs a descriptor without O_APPEND: with it, Linux appends at any offset: pwrite(2), BUGS.
         with open(f"/proc/self/fd/{descriptor}", "r+b", buffering=0) as file:  # noqa: PTH123 (a descriptor)
             os.pwrite(file.fileno(), b" " * (part - 1) + b"\n", end - part)
 
     def fileno(self) -> int:
-        """See Sink."""
+        """Return the file's descriptor."""
         return self._file.fileno()
 
     def close(self) -> None:
-        """See Sink."""
+        """Close the file."""
         self._file.close()
 
 
 class Stream(_Lines):
-    """A pipe, socket, terminal or device. Others may write there too: lines of up to PIPE_BUF bytes stay whole."""
+    """A pipe, socket, terminal or device. Other processes may write to it: lines of up to PIPE_BUF bytes stay whole."""
 
     def __init__(self, file: io.FileIO | socket.socket) -> None:
         self._file = file
         self._rest = b""
-        """Of a line that was taken."""
+        """The unwritten part of an accepted line."""
         self._poll = select.poll()
         self._poll.register(file, select.POLLOUT)
 
     @property
     def is_behind(self) -> bool:
-        """See Sink."""
+        """Whether a line is partly written."""
         return bool(self._rest)
 
     def write(self, lines: Sequence[str]) -> int:
-        """See Sink."""
+        """Write lines until there is no room."""
         taken = 0
         while self._write_rest() and taken < len(lines):
             count = _fitting(lines[taken : taken + _MOST_FITTING])
@@ -132,7 +132,7 @@ class Stream(_Lines):
         return taken
 
     def _write_rest(self) -> bool:
-        """Whether nothing is left."""
+        """Write the rest of an accepted line; return whether it is complete."""
         while self._rest:
             if not (written := self._write_some(self._rest)):
                 return False
@@ -140,28 +140,28 @@ class Stream(_Lines):
         return True
 
     def _write_some(self, data: bytes) -> int:
-        """How many bytes were written, 0 where there is no room."""
+        """Write some bytes and return how many; 0 if there is no room."""
         if not self._poll.poll(0):
             return 0
         piece = data[: select.PIPE_BUF]
         try:
             if isinstance(self._file, socket.socket):
                 return self._file.send(piece, socket.MSG_DONTWAIT)
-            return self._file.write(piece) or 0  # None: another process has just taken the room
+            return self._file.write(piece) or 0  # None: another process has filled the pipe since the poll
         except BlockingIOError:
             return 0
 
     def fileno(self) -> int:
-        """See Sink."""
+        """Return the file's descriptor."""
         return self._file.fileno()
 
     def close(self) -> None:
-        """See Sink."""
+        """Close the file."""
         self._file.close()
 
 
 class StandardOutput(Stream):
-    """The pipe, socket, terminal or device that standard output is. It stays open for others."""
+    """Standard output, if it is a pipe, socket, terminal or device. `close` leaves it open for the process."""
 
     def __init__(self) -> None:
         given = _standard_output()
@@ -174,7 +174,7 @@ class StandardOutput(Stream):
 
 
 def standard_output() -> Sink:
-    """Whatever it is. Raises OSError when there is none."""
+    """Open the sink for standard output. Raises OSError if there is none."""
     given = _standard_output()
     if stat.S_ISREG(os.fstat(given).st_mode):
         return RegularFile(_written(given, closefd=False))
@@ -182,13 +182,13 @@ def standard_output() -> Sink:
 
 
 def _standard_output() -> int:
-    if sys.stdout is None:  # it was closed before bley was started
+    if sys.stdout is None:  # closed before bley was started
         raise OSError(errno.EBADF, "there is no standard output")
     return sys.stdout.fileno()
 
 
 class File(_Lines):
-    """A file, created where there is none, and opened again when it was rotated; or a FIFO or device."""
+    """A file, created if missing, and reopened after a rotation; or a FIFO or device."""
 
     def __init__(self, name: str) -> None:
         self._path = Path(name)
@@ -202,27 +202,27 @@ class File(_Lines):
 
     @property
     def is_behind(self) -> bool:
-        """See Sink."""
+        """Whether a line is partly written."""
         return self._sink.is_behind
 
     def write(self, lines: Sequence[str]) -> int:
-        """See Sink."""
+        """Write lines; reopen the file first if it was rotated."""
         try:
             is_there = os.path.samestat(self._path.stat(), self._opened)
         except FileNotFoundError:
             is_there = False
-        if not is_there:  # it was rotated
+        if not is_there:  # rotated
             old = self._sink
             self._reopen()
             old.close()
         return self._sink.write(lines)
 
     def fileno(self) -> int:
-        """See Sink."""
+        """Return the descriptor of the open file."""
         return self._sink.fileno()
 
     def close(self) -> None:
-        """See Sink."""
+        """Close the file."""
         self._sink.close()
 
 
@@ -231,10 +231,10 @@ def _written(descriptor: int, *, closefd: bool = True) -> io.FileIO:
 
 
 def _unshared(pipe: int) -> int | None:
-    """The same pipe, but never waited for when another process has just taken the room that was seen.
+    """Open the same pipe with O_NONBLOCK, so that a write never blocks if another process fills it after the poll.
 
-    As a mode of the descriptor given it would be so for all who share that. None where it may not be opened, in a
-    container say: then such a writing may wait.
+    Setting the flag on the given descriptor would affect all processes that share it. Return None if the pipe cannot be
+    opened, as in some containers: then such a write may block.
     """
     try:
         return os.open(f"/proc/self/fd/{pipe}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -243,7 +243,7 @@ def _unshared(pipe: int) -> int | None:
 
 
 def _fitting(lines: Sequence[str]) -> int:
-    """How many of the lines, at least one, together have at most PIPE_BUF bytes: a pipe takes these in one piece."""
+    """Return how many lines, at least one, have at most PIPE_BUF bytes together, which a pipe accepts atomically."""
     sizes = accumulate(len(_encoded([line])) for line in lines)
     return max(1, sum(size <= select.PIPE_BUF for size in sizes))
 

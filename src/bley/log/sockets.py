@@ -1,8 +1,8 @@
-"""What takes the log's lines by a local socket, a datagram each: syslog, and systemd's journal.
+"""Log sinks on a local datagram socket, one datagram per line: syslog, and systemd's journal.
 
-The journal is given fields besides the line, as in `journalctl BLEY_ACTION=greylist`. They are read out of the line
-itself, here, where it is written: nothing from the wire can forge one there (log.py), other sinks do not pay for
-them, and known mail is told as fast as without.
+The journal gets fields besides the line, as for `journalctl BLEY_ACTION=greylist`. They are parsed from the line when
+it is written. The line's values are escaped, so no client can forge a field (decision_line.py). Other sinks, and the
+lines of known mail, bear no cost.
 """
 
 import errno
@@ -20,14 +20,14 @@ _SYSLOG = "/dev/log"
 _JOURNAL = "/run/systemd/journal/socket"
 
 _FIELD = re.compile(r"(?:^|, | )([a-z_-]+)=")
-"""In a line of fields no value has a space, so what follows one is a name."""
+"""Values have no space, so every word after a space is a name."""
 
 _FACILITY_MAIL = 2
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
 class _Datagrams(ABC):
-    """A line is a datagram. Who takes them is found again when it was restarted."""
+    """Sends each line as a datagram, and reconnects after the receiver was restarted."""
 
     is_behind = False
 
@@ -46,7 +46,7 @@ class _Datagrams(ABC):
         return new
 
     def write(self, lines: Sequence[str]) -> int:
-        """See Sink."""
+        """Send the lines."""
         for taken, line in enumerate(lines):
             try:
                 self._deliver(self._datagram(line))
@@ -63,9 +63,9 @@ class _Datagrams(ABC):
             self._send(datagram)
         except BlockingIOError:
             raise
-        except OSError:  # it was restarted
+        except OSError:  # the receiver was restarted
             if self._socket.fileno() < 0:
-                raise  # and this was closed
+                raise  # this sink is closed
             old, self._socket = self._socket, self._connected()
             old.close()
             self._send(datagram)
@@ -77,16 +77,16 @@ class _Datagrams(ABC):
         self._socket.send(datagram)
 
     def fileno(self) -> int:
-        """See Sink."""
+        """Return the socket's descriptor."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """See Sink."""
+        """Close the socket."""
         self._socket.close()
 
 
 class Syslog(_Datagrams):
-    """The local one. Source: RFC 3164, and what the C library's syslog() sends."""
+    """The local syslog. Source: RFC 3164, and the datagrams of the C library's syslog()."""
 
     form, end = "<%(priority)d>NAME: %(message)s", "\0"
 
@@ -98,7 +98,7 @@ class Syslog(_Datagrams):
 
 
 class Journal(_Datagrams):
-    """systemd's, by its native protocol. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL."""
+    """systemd's journal, in its native protocol. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL."""
 
     form, end = "%(priority)d %(message)s", ""
 
@@ -123,7 +123,7 @@ class Journal(_Datagrams):
             self._send_file(datagram)
 
     def _send_file(self, datagram: bytes) -> None:
-        """One that is too large, in memory that we promise not to change."""
+        """Send a datagram that is too large for the socket in a sealed memory file."""
         file = os.memfd_create("bley", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             with open(file, "wb", closefd=False) as memory:
@@ -135,17 +135,17 @@ class Journal(_Datagrams):
 
 
 def _fields(text: str) -> str:
-    """The fields of a line that has some, each behind a line end; a list's own words are one to the end."""
+    """Return the fields of a line, each after a line end. A list's own explanation extends to the end of the line."""
     if not text.startswith(("action=", "listed_by=")):
         return ""
     fields, says, words = text.partition(", list_says=")
-    told = _FIELD.sub(lambda field: _name(field[1]), fields)
-    return f"{told}\nBLEY_LIST_SAYS={words}" if says else told
+    named = _FIELD.sub(lambda field: _name(field[1]), fields)
+    return f"{named}\nBLEY_LIST_SAYS={words}" if says else named
 
 
 @cache
 def _name(field: str) -> str:
-    """Of a field, with what stands around it; there are some thirty."""
+    """Return a field's journal name with its delimiters; there are some thirty names."""
     return f"\nBLEY_{field.upper().replace('-', '_')}="
 
 

@@ -1,1 +1,1 @@
-"""One request: the nine steps from a request to its answer."""
+"""The nine steps from a request to its answer."""

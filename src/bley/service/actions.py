@@ -1,4 +1,4 @@
-"""What Postfix is told of a decision: access(5) actions, in the operator's words."""
+"""The access(5) action that answers a decision, with the operator's texts."""
 
 from copy import copy
 from datetime import datetime, timedelta
@@ -14,17 +14,17 @@ from bley.settings.settings import Settings
 __all__ = ["DUNNO", "Actions"]
 
 _INSTANCE_VALID = timedelta(hours=1)
-"""How long one message's recipients can follow each other."""
+"""The longest time between the first and last recipient of one message."""
 
 _MOST_MESSAGES = 20_000
-"""Messages of which a header is remembered, some 3 MB: of the last 10,000 in any case, whose recipients come within
-seconds. `cache_size` is not asked: a message never gets two headers."""
+"""Messages with a header that are cached, some 3 MB. At least the last 10,000 are, and the recipients of a message
+follow within seconds. It does not depend on `cache_size`, so that no setting gives a message two headers."""
 
 DUNNO = Action("DUNNO")
 
 
 class Actions:
-    """Puts decisions into actions; knows which messages bear the header already."""
+    """Turns decisions into actions. It caches which messages have the header already."""
 
     def __init__(self, settings: Settings, hostname: str) -> None:
         self._hostname = hostname
@@ -32,27 +32,27 @@ class Actions:
         self.reconfigure(settings)
 
     def reconfigured(self, settings: Settings) -> Self:
-        """These actions with other texts; the messages that bear the header are the same."""
+        """Return a copy with the texts of these settings, which shares the cache of messages."""
         new = copy(self)
         new.reconfigure(settings)
         return new
 
     def reconfigure(self, settings: Settings) -> None:
-        """Use these texts from now on."""
+        """Use the texts of these settings."""
         self._reject_msg, self._header = settings.reject_msg, settings.greylist_header
         self._observes = settings.mode == "observe"
 
     def action(self, decision: Decision, now: datetime, steady: datetime | None = None) -> Action:
-        """DEFER_IF_PERMIT for a deferral, PREPEND once for a message that waited, else DUNNO; when observing, DUNNO.
+        """Return DEFER_IF_PERMIT for a deferral, PREPEND once for a message that waited, else DUNNO.
 
-        `steady` is the instant by the clock that nobody sets, if that is another than `now`'s.
+        With `mode = observe` it is always DUNNO. `steady` is the time of the monotonic clock, if `now` is of another.
         """
         if self._observes:
             return DUNNO
         if decision.defers:
             return self._defer(decision)
         if decision.delayed is not None and self._header and not self._is_marked(decision.request, steady or now):
-            return self._mark(decision.delayed, now)
+            return self._mark(decision, now)
         return DUNNO
 
     def _defer(self, decision: Decision) -> Action:
@@ -60,7 +60,7 @@ class Actions:
         return Action("DEFER_IF_PERMIT", self._reject_msg % values)
 
     def _is_marked(self, request: Request, now: datetime) -> bool:
-        """Whether the message has its header; if not, it gets it now. Without an instance nobody can know."""
+        """Return whether the message has its header, and mark it. Without an instance, return False."""
         if not request.instance:
             return False
         key = hash(request.instance)
@@ -69,9 +69,9 @@ class Actions:
         self._marked.put(key, True, now)
         return False
 
-    def _mark(self, delayed: timedelta, now: datetime) -> Action:
+    def _mark(self, decision: Decision, now: datetime) -> Action:
         values = {
-            "delta": int(delayed.total_seconds()),
+            "delta": decision.delay_seconds,
             "version": __version__,
             "hostname": self._hostname,
             "date": format_datetime(now),

@@ -1,4 +1,4 @@
-"""The rules of a request: what a configuration and its checks mean, in one value that never changes."""
+"""The rules of a request: a configuration and its checks as one immutable value."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,24 +18,24 @@ from bley.settings.settings import Settings
 __all__ = ["ChecksOfRules", "RuleSet", "make_rule_set"]
 
 _STORE_SECONDS = 0.9
-"""What the store may take in all, asked and told, so that no answer takes longer than check_timeout + 1 s."""
+"""The time limit of the store's read and write together, so that an answer takes at most check_timeout + 1 s."""
 
 
 class ChecksOfRules(Protocol):
-    """What asks the DNS about a request: checks.gather.Checks."""
+    """The interface of checks.gather.Checks, which queries the DNS about a request."""
 
     async def gather(self, request: Request, address: Address) -> Evidence:
-        """All that the checks find."""
+        """Return the findings of all checks."""
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
-        """The same, with the lists' own words."""
+        """Return the evidence with the lists' own explanations."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """The settings and checks by which a request is decided, answered, logged and stored, from first step to last.
+    """The settings and checks by which a request is decided, answered, logged and stored.
 
-    A reload makes another one for new requests; a request that is in flight then finishes by its own.
+    A reload makes a new one for new requests. A request in flight keeps its own to the end.
     """
 
     configuration: Configuration
@@ -48,10 +48,10 @@ class RuleSet:
     thresholds: Thresholds
     observes: bool
     longest_seconds: float
-    """What a request may take in all."""
+    """The time limit of a request."""
 
     def kept(self, decision: Decision, now: datetime) -> KeptDecision:
-        """The decision as the store keeps it."""
+        """Return the decision as it is stored; with a privacy key, its addresses are hashed."""
         request, is_private = decision.request, bool(self.triplets.privacy_key)
         sender, recipient = request.sender, request.recipient
         if is_private:
@@ -60,7 +60,7 @@ class RuleSet:
 
 
 def make_rule_set(configuration: Configuration, checks: ChecksOfRules, actions: Actions) -> RuleSet:
-    """The rules by this configuration; `actions` knows which messages bear the header already."""
+    """Return the rules of this configuration. The new `Actions` share the message cache of `actions`."""
     settings = configuration.settings
     observes = settings.mode == "observe"
     return RuleSet(

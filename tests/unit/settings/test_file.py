@@ -262,7 +262,7 @@ def test_a_database_that_no_file_can_be_is_refused_with_its_line(database: str, 
 @pytest.mark.parametrize("key", [*_PATHS[-6:-3], "web_password_file", "dbpass_file"])
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("fifo", "it is no file"), ("/dev/zero", "it has more than 1 MB"), (".", "Is a directory")],
+    [("fifo", "it is not a file"), ("/dev/zero", "it has more than 1 MB"), (".", "Is a directory")],
 )
 def test_what_never_ends_is_not_waited_for(
     key: str, name: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
