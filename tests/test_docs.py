@@ -251,7 +251,7 @@ _NO_SUBJECT = re.compile(r"(?:^|[.:;] |\W )(?:Who|What)\b[^.?]*(?:\.|$)")
 
 _NOT_YET_PLAIN = (
     *("docs/bley.1", "docs/bley.conf.5", "docs/dashboard.md", "docs/graph.md", "docs/json.md"),
-    *("docs/judgement.md", "docs/lists.md", "docs/log.md", "docs/metrics.md", "docs/performance.md", "docs/reasons.md"),
+    *("docs/judgement.md", "docs/lists.md", "docs/log.md", "docs/metrics.md", "docs/reasons.md"),
     *("docs/security.md", "docs/settings.md", "docs/stores.md"),
     *("src/bley/checks/", "src/bley/commands/", "src/bley/core/", "src/bley/daemon/", "src/bley/dns/", "src/bley/log/"),
     *("src/bley/predecessors/", "src/bley/server/", "src/bley/service/", "src/bley/settings/", "src/bley/store/"),
