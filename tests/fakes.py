@@ -5,7 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from bley.checks.lists.queried_list import QueriedList
 from bley.checks.lists.report import ListReport
+from bley.checks.lists.tester import ListTester
+from bley.core.dnslists.lists import DnsList
 from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.periods import Period
@@ -13,7 +16,7 @@ from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.wire import RequestParser, encode_request
-from bley.ports import ResourceRecord, RrType
+from bley.ports import Clock, ResourceRecord, RrType
 from bley.status import StateReport
 from bley.store.history import PartialResult, WaitingTriplets
 
@@ -116,6 +119,11 @@ def _give(answer: asyncio.Future[Sequence[ResourceRecord]], records: Sequence[Re
 def _fail(answer: asyncio.Future[Sequence[ResourceRecord]], error: ResolverError) -> None:
     if not answer.done():
         answer.set_exception(error)
+
+
+def queried_list(dns_list: DnsList, clock: Clock) -> QueriedList:
+    """A list that nothing tests."""
+    return QueriedList(dns_list, ListTester(dns_list, clock, lambda: None, lambda: None))
 
 
 class FakeHistory:

@@ -12,6 +12,8 @@ TESTED_IN = {
     "dns/c_ares": "integration/dns/test_resolver",
     "core/names/words": "unit/core/names/test_host_kind",
     "data/files": "unit/core/dnslists/test_known",
+    "checks/lists/queried_list": "unit/checks/lists/test_watch",
+    "checks/lists/tester": "unit/checks/lists/test_watch",
     "commands/ask": "integration/test_cli",
     "commands/check_config": "integration/test_cli",
     "commands/ending": "integration/test_command_errors",

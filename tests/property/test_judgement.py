@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from bley.checks.dnsl import ConfiguredList
 from bley.checks.gather import Checks, check_request
 from bley.checks.helo import OwnIdentity
-from bley.checks.lists.watch import WatchedList
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.errors import ResolverError
@@ -24,7 +23,7 @@ from bley.core.names.host_kind import HostKind, judge_host_name
 from bley.core.policy import Judgement, Thresholds, judge, rfc_sum
 from bley.core.scores import BLEY2, DEFAULT, Scores, found
 from bley.settings.settings import Settings
-from tests.fakes import FakeClock, FakeResolver
+from tests.fakes import FakeClock, FakeResolver, queried_list
 from tests.unit.checks.test_gather import FakeSpf
 from tests.unit.core.names.test_host_kind import FILES, names
 
@@ -182,9 +181,9 @@ def _asked(weights: list[tuple[str, int]]) -> list[ConfiguredList]:
     asked = []
     for zone, weight in weights:
         (dns_list,) = parse_dns_lists(f"{zone}=127.0.0.2*{weight}, {zone}=127.0.0.3*{-weight}")
-        watched = WatchedList(dns_list, FakeClock())
-        watched._first_test.set_result(None)
-        for health in watched.healths.values():
+        queried = queried_list(dns_list, FakeClock())
+        queried.tester.first_test.set_result(None)
+        for health in queried.tester.health.versions.values():
             health.state = ListState.WELL
-        asked.append(ConfiguredList(dns_list, watched))
+        asked.append(ConfiguredList(dns_list, queried))
     return asked

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from bley.checks.lists.watch import WatchedList
+from bley.checks.lists.queried_list import QueriedList
 from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, question
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding, shortened
@@ -20,10 +20,10 @@ __all__ = ["ConfiguredList", "ListQueries", "explained"]
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredList:
-    """A list as a setting has it, and as it is watched: the one says what an answer counts, the other asks."""
+    """A list as a setting has it, which says what an answer counts, and as it is queried for all settings."""
 
     setting: DnsList
-    watched: WatchedList
+    queried: QueriedList
 
 
 class ListQueries:
@@ -36,10 +36,10 @@ class ListQueries:
         self._answers: dict[str, ListAnswer] = {}
         self.bounds = Bounds(sum(asked.setting.least for asked in lists), sum(asked.setting.most for asked in lists))
         for asked in lists:
-            if instead := asked.watched.instead_of_asking(address.version):
+            if instead := asked.queried.unasked_answer(address.version):
                 self._take(asked.setting, instead)
             else:
-                asked.watched.ask(address, resolver, partial(self._answered, asked.setting))
+                asked.queried.query(address, resolver, partial(self._answered, asked.setting))
 
     def _answered(self, dns_list: DnsList, answer: Answer) -> None:
         if dns_list.zone not in self._answers:  # else it comes too late

@@ -40,7 +40,7 @@ def _state(running: Instance) -> list[object]:
     """All that a reload changes."""
     lists = [(zone, id(watched)) for zone, watched in running._watch.lists.items()]
     rules, configuration = running._service._rules, running._configuration
-    return [id(rules), id(configuration), id(running._dns), lists, list(running._watch._watching)]
+    return [id(rules), id(configuration), id(running._dns), lists, list(running._watch._tasks)]
 
 
 async def test_nothing_changes_until_it_is_committed(running: Instance, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ async def test_nothing_changes_until_it_is_committed(running: Instance, tmp_path
     assert _state(running) == before
     kept = running._watch.lists["both.example"]
     change.commit()
-    assert list(running._watch.lists) == list(running._watch._watching) == ["both.example", "new.example"]
+    assert list(running._watch.lists) == list(running._watch._tasks) == ["both.example", "new.example"]
     assert running._watch.lists["both.example"] is kept, "what is known of the list stays"
     assert running.server.closes_after_answer
 

@@ -238,7 +238,7 @@ class TestFinding:
 
     async def test_a_zone_in_both_settings_counts_in_each_by_that_one_s_entries(self) -> None:
         black, white = await asked_lists("a.example=127.0.0.2*3", "a.example=127.0.0.4")
-        assert black[0].watched is white[0].watched
+        assert black[0].queried is white[0].queried
         resolver = FakeResolver({("1.2.0.192.a.example", "A"): LISTED})
         inquiries = [ListQueries(lists, CLIENT, resolver, lambda: None) for lists in (black, white)]
         await settle()

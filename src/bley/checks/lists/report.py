@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict
 
-from bley.checks.lists.watch import WatchedList
+from bley.checks.lists.queried_list import QueriedList
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import DnsList, Meaning
 
@@ -38,17 +38,18 @@ class ListReport(TypedDict):
     """Of the last answers that told something; None: there was none."""
 
 
-def report_lists(settings: Mapping[str, Iterable[DnsList]], watched: Mapping[str, WatchedList]) -> list[ListReport]:
+def report_lists(settings: Mapping[str, Iterable[DnsList]], queried: Mapping[str, QueriedList]) -> list[ListReport]:
     """The lists of each setting, in its order, as they stand now."""
     return [
-        _report(setting, dns_list, watched[dns_list.zone]) for setting, lists in settings.items() for dns_list in lists
+        _report(setting, dns_list, queried[dns_list.zone]) for setting, lists in settings.items() for dns_list in lists
     ]
 
 
-def _report(setting: str, dns_list: DnsList, watched: WatchedList) -> ListReport:
-    at, error = watched.last_error or (None, "")
-    quantiles = statistics.quantiles(watched.seconds, n=20, method="inclusive") if len(watched.seconds) > 1 else None
-    first, second = watched.healths[4], watched.healths[6]
+def _report(setting: str, dns_list: DnsList, queried: QueriedList) -> ListReport:
+    health = queried.tester.health
+    at, error = health.last_error or (None, "")
+    quantiles = statistics.quantiles(queried.seconds, n=20, method="inclusive") if len(queried.seconds) > 1 else None
+    first, second = health.versions[4], health.versions[6]
     is_about_ipv6 = first.state is ListState.NOT_SERVED or (
         first.state is ListState.WELL and second.state is ListState.ILL
     )
@@ -63,9 +64,9 @@ def _report(setting: str, dns_list: DnsList, watched: WatchedList) -> ListReport
         what="; ".join(filter(None, (telling.diagnosis.what, telling.diagnosis.remedy))),
         last_error=error,
         last_error_at=_iso(at) if at else None,
-        answers={meaning.value: watched.answers[meaning] for meaning in Meaning if watched.answers[meaning]},
-        median_seconds=quantiles[9] if quantiles else next(iter(watched.seconds), None),
-        p95_seconds=quantiles[18] if quantiles else next(iter(watched.seconds), None),
+        answers={meaning.value: queried.answers[meaning] for meaning in Meaning if queried.answers[meaning]},
+        median_seconds=quantiles[9] if quantiles else next(iter(queried.seconds), None),
+        p95_seconds=quantiles[18] if quantiles else next(iter(queried.seconds), None),
     )
 
 

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from bley.core.dnslists.health import UNHEARD, WELL, Diagnosis, ListFault, diagnose
+from bley.core.dnslists.health import UNREACHABLE, WELL, Diagnosis, ListFault, diagnose
 from bley.core.dnslists.lists import Answer, DnsList, Meaning, question, understand
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, UncachedResolver
@@ -31,7 +31,7 @@ async def self_test(dns_list: DnsList, resolver: UncachedResolver) -> dict[int, 
     found: dict[int, Diagnosis] = {}
     tests = (_test_version(dns_list, version, resolver) for version in facts.versions)
     for version, diagnosis in zip(facts.versions, await asyncio.gather(*tests), strict=True):
-        if diagnosis.fault in UNHEARD:
+        if diagnosis.fault in UNREACHABLE:
             if not await resolver.has_answers():
                 return None
             diagnosis = await _test_version(dns_list, version, resolver)  # it was the DNS, maybe, until just now

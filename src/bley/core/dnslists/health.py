@@ -4,14 +4,28 @@ A list dies in one of a few ways, and each has happened: it is emptied, it lists
 refuses to answer, it fails, or it is silent. An ill list is set aside until a self-test finds it well again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from bley.core.dnslists.known import KnownList
-from bley.core.dnslists.lists import Answer, Meaning
+from bley.core.dnslists.lists import Answer, DnsList, Meaning
 
-__all__ = ["UNHEARD", "WELL", "Diagnosis", "ListFault", "ListHealth", "ListState", "diagnose", "diagnose_answer"]
+__all__ = [
+    "NOT_TESTED",
+    "UNREACHABLE",
+    "WELL",
+    "Diagnosis",
+    "HealthNews",
+    "ListFault",
+    "ListHealth",
+    "ListState",
+    "VersionHealth",
+    "diagnose",
+    "diagnose_answer",
+]
 
 _FAILURES = 3
 """So many answers more that tell nothing than that tell something: then the list is not asked until it is tested. Each
@@ -45,7 +59,7 @@ class ListFault(StrEnum):
     SILENT = "silent"
 
 
-UNHEARD = (ListFault.FAILED, ListFault.SILENT)
+UNREACHABLE = (ListFault.FAILED, ListFault.SILENT)
 """No answer of the list's: the fault may be the DNS's, and of a dead list it is now the one, now the other."""
 
 
@@ -60,6 +74,7 @@ class Diagnosis:
 
 WELL = Diagnosis()
 
+NOT_TESTED = Answer(Meaning.SET_ASIDE, why="not tested yet")
 
 Test = tuple[str, Answer] | None
 """An address with the list's answer; None: the list has no such address."""
@@ -105,8 +120,8 @@ def _remove(facts: KnownList) -> str:
     return "remove it from the settings" + (f" and take {facts.instead}" if facts.instead else "")
 
 
-class ListHealth:
-    """How one list stands for the clients of one IP version, and since when."""
+class VersionHealth:
+    """The health of one list for the clients of one IP version, and since when it is so."""
 
     def __init__(self, state: ListState, now: datetime) -> None:
         self.state, self.since, self.diagnosis = state, now, WELL
@@ -115,8 +130,8 @@ class ListHealth:
     def take(self, diagnosis: Diagnosis, now: datetime) -> bool:
         """Take a diagnosis; whether that changes what the operator should know."""
         state = ListState.ILL if diagnosis.fault else ListState.WELL
-        is_unheard = diagnosis.fault in UNHEARD and self.diagnosis.fault in UNHEARD
-        is_news = state is not self.state or not (is_unheard or diagnosis.fault is self.diagnosis.fault)
+        is_unreachable = diagnosis.fault in UNREACHABLE and self.diagnosis.fault in UNREACHABLE
+        is_news = state is not self.state or not (is_unreachable or diagnosis.fault is self.diagnosis.fault)
         if state is not self.state:
             self.since = now
         self.state, self.diagnosis = state, diagnosis
@@ -136,3 +151,99 @@ class ListHealth:
         if is_doubtful:
             self._failures = self._listings = 0
         return is_doubtful or answer.meaning in (Meaning.REFUSED, Meaning.PARKED)
+
+
+class HealthNews(NamedTuple):
+    """A change of health that the operator should know, as a sentence of the log."""
+
+    text: str
+    is_recovery: bool
+
+
+class ListHealth:
+    """The health of one list for IPv4 and for IPv6 clients, by its self-tests and by its answers about clients.
+
+    A list that is ill for IPv4 clients is set aside for IPv6 clients as well.
+    """
+
+    def __init__(self, dns_list: DnsList, now: datetime) -> None:
+        self._dns_list = dns_list
+        self.versions = {version: VersionHealth(self._first_state(version), now) for version in (4, 6)}
+        self.last_error: tuple[datetime, str] | None = None
+        self._failure: Answer | None = None
+        """The last failure of those for which the list is not queried until its next self-test."""
+
+    def _first_state(self, version: int) -> ListState:
+        if self.is_dead:
+            return ListState.DEAD
+        return ListState.UNTESTED if version in self._dns_list.facts.versions else ListState.NOT_SERVED
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the list is known to be dead: it is never queried or tested."""
+        return self._dns_list.facts.status == "dead"
+
+    @property
+    def is_ill(self) -> bool:
+        """Whether the list is ill for the clients of at least one IP version."""
+        return any(health.state is ListState.ILL for health in self.versions.values())
+
+    def unasked_answer(self, version: int) -> Answer | None:
+        """Return the answer for clients of this IP version while the list is not queried, None if it is queried."""
+        health = self.versions[4]
+        if health.state is not ListState.ILL:
+            health = self.versions[version]
+        match health.state:
+            case ListState.WELL if self._failure:
+                return Answer(Meaning.SET_ASIDE, why=f"until it is tested: {self._failure.why}")
+            case ListState.WELL:
+                return None
+            case ListState.NOT_SERVED:
+                return Answer(Meaning.NOT_SERVED, why=f"it has no IPv{version} addresses")
+            case ListState.DEAD:
+                facts = self._dns_list.facts
+                return Answer(Meaning.SET_ASIDE, why=f"dead since {facts.since}: it {facts.how}")
+            case ListState.UNTESTED:
+                return NOT_TESTED
+        return Answer(Meaning.SET_ASIDE, why=f"since {health.since:%Y-%m-%d %H:%M} UTC: {health.diagnosis.what}")
+
+    def doubts(self, version: int, answer: Answer) -> bool:
+        """Count an answer about a client. Return whether the list should be tested now."""
+        health = self.versions[version]
+        is_doubtful = health.state is ListState.WELL and health.doubts(answer)
+        if is_doubtful:
+            self._failure = answer if answer.meaning in (Meaning.FAILED, Meaning.SILENT) else None
+        return is_doubtful
+
+    def take(self, version: int, diagnosis: Diagnosis, now: datetime) -> HealthNews | None:
+        """Apply a diagnosis for one IP version. Return the news for the operator, if there is any."""
+        health = self.versions[version]
+        before, since = health.state, health.since
+        if diagnosis.fault:
+            self.last_error = now, diagnosis.what
+        if not health.take(diagnosis, now):
+            return None
+        name = self._dns_list.name + (" for IPv6 clients" if version == 6 else "")
+        if diagnosis.fault:
+            text = f"{name} is set aside: {diagnosis.what}; {diagnosis.remedy}: see docs/lists.md"
+            return HealthNews(text, is_recovery=False)
+        if before is ListState.ILL:
+            duration = str(max(now - since, timedelta(0))).partition(".")[0]
+            return HealthNews(f"{name} is well again, after {duration}", is_recovery=True)
+        return None
+
+    def end_test(self, found: Mapping[int, Diagnosis] | None, now: datetime) -> list[HealthNews]:
+        """Apply the diagnoses of a self-test by IP version; None: the DNS was silent. Return the news."""
+        failure, self._failure = self._failure, None
+        if not found:
+            return []
+        first = next(iter(found))
+        if failure and not found[first].fault:
+            # The resolver may have the test entries in its cache, although the list answered no client.
+            found = {first: diagnose_answer(self._dns_list.facts, failure)}
+        news = [self.take(version, diagnosis, now) for version, diagnosis in found.items()]
+        if not found[first].fault:
+            for version in self.versions.keys() - found.keys():
+                if self.versions[version].state is not ListState.WELL:  # one bad test does not end a version
+                    self.versions[version].not_served(now)
+        return [each for each in news if each]

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from bley.checks.lists.queried_list import QueriedList
 from bley.checks.lists.report import ListReport, merged_lists, report_lists
-from bley.checks.lists.watch import ListWatch, WatchedList
+from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.health import Diagnosis, ListFault
 from bley.core.dnslists.lists import Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
 from bley.core.mail import parse_address
-from tests.fakes import NOON, FakeClock, FakeResolver
+from tests.fakes import NOON, FakeClock, FakeResolver, queried_list
 
 pytestmark = pytest.mark.leaps
 
@@ -20,12 +21,12 @@ KEY = "AbcdefghijklmnopqrstuvwxyZ"
 ILL = Diagnosis(ListFault.EMPTIED, "it is empty", "remove it")
 
 
-async def make(zone: str = "bl.example") -> WatchedList:
+async def make(zone: str = "bl.example") -> QueriedList:
     (dns_list,) = parse_dns_lists(zone)
-    return WatchedList(dns_list, FakeClock())
+    return queried_list(dns_list, FakeClock())
 
 
-def report(watched: WatchedList, setting: str = "") -> ListReport:
+def report(watched: QueriedList, setting: str = "") -> ListReport:
     (told,) = report_lists(
         {"dnsbls": parse_dns_lists(setting or watched.dns_list.zone)}, {watched.dns_list.zone: watched}
     )
@@ -61,8 +62,8 @@ async def test_the_settings_stand_in_their_order_and_one_list_in_both_is_told_of
 
 async def test_an_ill_list_is_told_with_what_is_wrong_since_when_and_what_to_do() -> None:
     watched = await make()
-    watched.healths[4].take(ILL, NOON + timedelta(hours=1))
-    watched.last_error = (NOON + timedelta(minutes=90), "SERVFAIL")
+    watched.tester.health.versions[4].take(ILL, NOON + timedelta(hours=1))
+    watched.tester.health.last_error = (NOON + timedelta(minutes=90), "SERVFAIL")
     told = report(watched)
     assert (told["state"], told["since"], told["what"]) == (
         "ill",
@@ -74,8 +75,8 @@ async def test_an_ill_list_is_told_with_what_is_wrong_since_when_and_what_to_do(
 
 async def test_of_a_list_that_is_ill_for_ipv6_clients_alone_that_is_told() -> None:
     watched = await make()
-    watched.healths[4].take(Diagnosis(), NOON)
-    watched.healths[6].take(ILL, NOON + timedelta(hours=2))
+    watched.tester.health.versions[4].take(Diagnosis(), NOON)
+    watched.tester.health.versions[6].take(ILL, NOON + timedelta(hours=2))
     told = report(watched)
     assert (told["state"], told["state_ipv6"]) == ("well", "ill")
     assert (told["since"], told["what"]) == ("2026-11-23T14:00:00+00:00", "it is empty; remove it")
@@ -120,7 +121,7 @@ async def test_a_customer_s_key_is_not_told(zone: str) -> None:
     for _ in range(20):
         await asyncio.sleep(0)
     (after_test,) = report_lists({"dnsbls": lists}, watch.lists)
-    watch.lists[dns_list.zone].ask(address, resolver, lambda _: None)
+    watch.lists[dns_list.zone].query(address, resolver, lambda _: None)
     for _ in range(20):
         await asyncio.sleep(0)
     (after_answer,) = report_lists({"dnsbls": lists}, watch.lists)

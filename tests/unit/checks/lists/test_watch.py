@@ -7,12 +7,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.lists.watch import ListWatch, SelfTestIntervals, WatchedList
+from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, question
 from bley.core.errors import ResolverError
 from bley.core.mail import Address
-from tests.fakes import Data, FakeClock, FakeResolver
+from tests.fakes import Data, FakeClock, FakeResolver, queried_list
 
 pytestmark = pytest.mark.leaps
 
@@ -57,7 +57,7 @@ class World:
         self.resolver.zone[question(address, zone), "A"] = answer
 
     async def follow(self, *zones: str) -> None:
-        self.watch.follow(parse_dns_lists(", ".join(zones)), self.resolver, suspect=self._suspect)
+        self.watch.follow(parse_dns_lists(", ".join(zones)), self.resolver, suspect_dns=self._suspect)
         await settle()
 
     def _suspect(self) -> None:
@@ -72,7 +72,7 @@ class World:
     async def ask(self, address: Address = CLIENT, zone: str = ZONE, times: int = 1) -> list[Answer]:
         answers: list[Answer] = []
         for _ in range(times):
-            self.watch.lists[zone].ask(address, self.resolver, answers.append)
+            self.watch.lists[zone].query(address, self.resolver, answers.append)
             await settle()
         return answers
 
@@ -82,7 +82,7 @@ class World:
 
     def states(self, zone: str = ZONE) -> tuple[ListState, ListState]:
         """How the list stands for IPv4 and for IPv6 clients."""
-        healths = self.watch.lists[zone].healths
+        healths = self.watch.lists[zone].tester.health.versions
         return healths[4].state, healths[6].state
 
 
@@ -117,15 +117,15 @@ class TestFirstTest:
         self, world: World, entry: tuple[str, ...], is_down: bool, meaning: Meaning, why: str
     ) -> None:
         (dns_list,), answers = parse_dns_lists(ZONE), list[Answer]()
-        watched = WatchedList(dns_list, world.clock)
+        queried = queried_list(dns_list, world.clock)
         world.answer(CLIENT, LISTED)
         world.answer(ENTRY, entry)
-        assert watched.instead_of_asking(4) is None
-        watched.ask(CLIENT, world.resolver, answers.append)
+        assert queried.unasked_answer(4) is None
+        queried.query(CLIENT, world.resolver, answers.append)
         await settle()
         assert answers == []
         world.resolver.is_down = is_down
-        watching = asyncio.create_task(watched.watch(lambda: world.resolver, SelfTestIntervals()))
+        watching = asyncio.create_task(queried.tester.run(lambda: world.resolver))
         await settle()
         assert [answer.meaning for answer in answers] == [meaning]
         assert answers[0].why.startswith(why)
@@ -146,12 +146,12 @@ class TestAnswers:
     async def test_a_well_list_s_answers_come_as_they_are_and_are_counted(self, world: World) -> None:
         await world.follow(ZONE)
         watched = world.watch.lists[ZONE]
-        assert watched.instead_of_asking(4) is None
+        assert watched.unasked_answer(4) is None
         assert await world.ask() == [Answer(Meaning.CLEAR)]
         world.answer(CLIENT, FAILING)
         assert await world.ask() == [Answer(Meaning.FAILED, why="SERVFAIL")]
         assert watched.answers == {Meaning.CLEAR: 1, Meaning.FAILED: 1}
-        assert watched.last_error == (world.clock.now, "SERVFAIL")
+        assert watched.tester.health.last_error == (world.clock.now, "SERVFAIL")
         assert len(watched.seconds) == 1, "only what told something has a latency"
         assert 0 <= watched.seconds[0] < 5
 
@@ -161,7 +161,7 @@ class TestAnswers:
         world.answer(CLIENT, REFUSING)
         watched, answers = world.watch.lists[ZONE], list[Answer]()
         for _ in range(3):
-            watched.ask(CLIENT, world.resolver, answers.append)
+            watched.query(CLIENT, world.resolver, answers.append)
         await settle()
         assert [answer.meaning for answer in answers] == [Meaning.REFUSED] * 3
         assert watched.answers == {Meaning.REFUSED: 1}
@@ -173,7 +173,7 @@ class TestAnswers:
         world.answer(ENTRY, ())
         await world.follow(ZONE)
         for version in (4, 6):
-            instead = world.watch.lists[ZONE].instead_of_asking(version)
+            instead = world.watch.lists[ZONE].unasked_answer(version)
             assert instead is not None
             assert instead.meaning is Meaning.SET_ASIDE
             assert instead.why.startswith("since 2026-11-23 12:00 UTC: it does not list its test entry")
@@ -184,7 +184,7 @@ class TestAnswers:
         await world.follow(DEAD)
         assert world.resolver.questions == []
         assert world.states(DEAD) == (ListState.DEAD, ListState.DEAD)
-        assert world.watch.lists[DEAD].instead_of_asking(4) == Answer(
+        assert world.watch.lists[DEAD].unasked_answer(4) == Answer(
             Meaning.SET_ASIDE, why="dead since 2024-06-05: it was emptied and closed by its operator"
         )
 
@@ -194,14 +194,12 @@ class TestIpVersions:
         """Of an unknown one the self-test tells."""
         await world.follow(ZONE)
         assert world.states() == (WELL, NOT_SERVED)
-        assert world.watch.lists[ZONE].instead_of_asking(6) == Answer(
-            Meaning.NOT_SERVED, why="it has no IPv6 addresses"
-        )
+        assert world.watch.lists[ZONE].unasked_answer(6) == Answer(Meaning.NOT_SERVED, why="it has no IPv6 addresses")
 
     async def test_where_it_is_known_nothing_needs_to_be_tested(self, world: World) -> None:
         await world.follow("bl.spameatingmonkey.net", "bl.ipv6.spameatingmonkey.net")
         assert world.states("bl.spameatingmonkey.net")[1] is NOT_SERVED
-        assert world.watch.lists["bl.ipv6.spameatingmonkey.net"].instead_of_asking(4) == Answer(
+        assert world.watch.lists["bl.ipv6.spameatingmonkey.net"].unasked_answer(4) == Answer(
             Meaning.NOT_SERVED, why="it has no IPv4 addresses"
         )
 
@@ -210,8 +208,8 @@ class TestIpVersions:
         world.answer(CLEAR_IPV6, LISTED)
         await world.follow(ZONE)
         assert world.states() == (WELL, ILL)
-        assert world.watch.lists[ZONE].instead_of_asking(4) is None
-        assert world.watch.lists[ZONE].instead_of_asking(6)
+        assert world.watch.lists[ZONE].unasked_answer(4) is None
+        assert world.watch.lists[ZONE].unasked_answer(6)
         assert log.messages[0].startswith("bl.example for IPv6 clients is set aside: it lists ::ffff:7f00:1, ")
 
     async def test_who_is_ill_for_ipv4_clients_is_ill_and_both_come_back(self, world: World) -> None:
@@ -220,10 +218,10 @@ class TestIpVersions:
         assert world.states() == (WELL, WELL)
         world.answer(ENTRY, ())
         await world.wait(hours=1)
-        assert world.watch.lists[ZONE].instead_of_asking(6)
+        assert world.watch.lists[ZONE].unasked_answer(6)
         world.answer(ENTRY, LISTED)
         await world.wait(minutes=1)
-        assert world.watch.lists[ZONE].instead_of_asking(6) is None
+        assert world.watch.lists[ZONE].unasked_answer(6) is None
 
     async def test_a_list_that_gets_ipv6_addresses_is_asked_about_them(self, world: World) -> None:
         await world.follow(ZONE)
@@ -278,7 +276,7 @@ class TestDoubts:
         for address in (CLIENT, ENTRY, CLEAR):
             world.answer(address, PARKED)
         states: list[ListState] = []
-        world.watch.lists[ZONE].ask(CLIENT, world.resolver, lambda _: states.append(world.states()[0]))
+        world.watch.lists[ZONE].query(CLIENT, world.resolver, lambda _: states.append(world.states()[0]))
         await settle()
         assert states == [ILL]
         assert world.tests() == 2
@@ -411,7 +409,7 @@ class TestReload:
             await world.follow(ZONE)
         assert world.watch.lists[ZONE] is watched
         assert (before, world.tests()) == (1, 2)
-        assert watched.healths[4].since < world.clock.now
+        assert watched.tester.health.versions[4].since < world.clock.now
         assert len(log.messages) == 1, "nothing has changed"
 
     async def test_a_well_list_is_tested_at_once(self, world: World) -> None:

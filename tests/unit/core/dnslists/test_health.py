@@ -4,9 +4,19 @@ from datetime import timedelta
 
 import pytest
 
-from bley.core.dnslists.health import WELL, Diagnosis, ListFault, ListHealth, ListState, diagnose, diagnose_answer
+from bley.core.dnslists.health import (
+    WELL,
+    Diagnosis,
+    HealthNews,
+    ListFault,
+    ListHealth,
+    ListState,
+    VersionHealth,
+    diagnose,
+    diagnose_answer,
+)
 from bley.core.dnslists.known import KnownList, find_known_list
-from bley.core.dnslists.lists import Answer, Meaning
+from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists
 from tests.fakes import NOON
 
 FACTS = KnownList(zone="bl.example")
@@ -130,20 +140,20 @@ def test_test_entry_of_the_list_is_named() -> None:
 @pytest.mark.parametrize("state", [ListState.UNTESTED, ListState.NOT_SERVED, ListState.WELL])
 def test_list_that_fails_its_test_is_ill(state: ListState) -> None:
     """From then on, with what is wrong."""
-    health = ListHealth(state, NOON)
+    health = VersionHealth(state, NOON)
     assert health.take(ILL, LATER) is True
     assert (health.state, health.since, health.diagnosis) == (ListState.ILL, LATER, ILL)
 
 
 def test_list_that_passes_its_test_is_well() -> None:
-    health = ListHealth(ListState.UNTESTED, NOON)
+    health = VersionHealth(ListState.UNTESTED, NOON)
     assert (health.state, health.since, health.diagnosis) == (ListState.UNTESTED, NOON, WELL)
     assert health.take(WELL, LATER) is True
     assert (health.state, health.since, health.diagnosis) == (ListState.WELL, LATER, WELL)
 
 
 def test_ill_list_that_passes_its_test_is_taken_back() -> None:
-    health = ListHealth(ListState.UNTESTED, NOON)
+    health = VersionHealth(ListState.UNTESTED, NOON)
     health.take(ILL, NOON)
     assert health.take(WELL, LATER) is True
     assert (health.state, health.since, health.diagnosis) == (ListState.WELL, LATER, WELL)
@@ -152,7 +162,7 @@ def test_ill_list_that_passes_its_test_is_taken_back() -> None:
 @pytest.mark.parametrize("diagnosis", [WELL, ILL])
 def test_same_diagnosis_is_no_news(diagnosis: Diagnosis) -> None:
     """It stands since the first one: that is told once, not each hour."""
-    health = ListHealth(ListState.UNTESTED, NOON)
+    health = VersionHealth(ListState.UNTESTED, NOON)
     health.take(diagnosis, NOON)
     assert health.take(diagnosis, LATER) is False
     assert health.since == NOON
@@ -160,7 +170,7 @@ def test_same_diagnosis_is_no_news(diagnosis: Diagnosis) -> None:
 
 def test_other_fault_is_news_of_the_same_illness() -> None:
     """There may be another remedy; but the list is ill since the first fault."""
-    health = ListHealth(ListState.UNTESTED, NOON)
+    health = VersionHealth(ListState.UNTESTED, NOON)
     health.take(ILL, NOON)
     other = Diagnosis(ListFault.REFUSED, "it refuses", "ask")
     assert health.take(other, LATER) is True
@@ -169,7 +179,7 @@ def test_other_fault_is_news_of_the_same_illness() -> None:
 
 def test_same_fault_in_other_words_is_no_news() -> None:
     """What is shown is the latest."""
-    health = ListHealth(ListState.UNTESTED, NOON)
+    health = VersionHealth(ListState.UNTESTED, NOON)
     health.take(ILL, NOON)
     other = Diagnosis(ListFault.EMPTIED, "it is still empty", "remove it")
     assert health.take(other, LATER) is False
@@ -178,7 +188,7 @@ def test_same_fault_in_other_words_is_no_news() -> None:
 
 def test_list_without_addresses_of_the_version() -> None:
     """It is neither well nor ill, since the first time that this was found."""
-    health = ListHealth(ListState.UNTESTED, NOON - timedelta(hours=1))
+    health = VersionHealth(ListState.UNTESTED, NOON - timedelta(hours=1))
     health.take(ILL, NOON - timedelta(hours=1))
     health.not_served(NOON)
     assert (health.state, health.since, health.diagnosis) == (ListState.NOT_SERVED, NOON, WELL)
@@ -188,7 +198,7 @@ def test_list_without_addresses_of_the_version() -> None:
 
 def _doubts(*answers: Answer) -> list[int]:
     """After which answers, counted from 1, a list that was well should be tested."""
-    health = ListHealth(ListState.WELL, NOON)
+    health = VersionHealth(ListState.WELL, NOON)
     return [number for number, answer in enumerate(answers, start=1) if health.doubts(answer)]
 
 
@@ -232,7 +242,7 @@ def test_thirty_clients_listed_in_a_row_raise_a_doubt(answers: list[Answer], dou
 
 @pytest.mark.parametrize(("answer", "so_far"), [(SILENT, 2), (LISTED, 29)])
 def test_self_test_ends_all_doubts(answer: Answer, so_far: int) -> None:
-    health = ListHealth(ListState.WELL, NOON)
+    health = VersionHealth(ListState.WELL, NOON)
     assert not any(health.doubts(answer) for _ in range(so_far))
     health.take(WELL, LATER)
     assert not any(health.doubts(answer) for _ in range(so_far))
@@ -249,8 +259,52 @@ def test_a_list_that_is_known_to_be_alive_is_not_called_empty_before_the_resolve
 
 def test_now_silent_now_failing_is_one_illness() -> None:
     """A resolver says now this, now that of a list whose servers are dead; the operator is told once."""
-    health = ListHealth(ListState.WELL, NOON)
+    health = VersionHealth(ListState.WELL, NOON)
     assert health.take(diagnose_answer(FACTS, SILENT), NOON)
     assert not health.take(diagnose_answer(FACTS, FAILED), LATER)
     assert not health.take(diagnose_answer(FACTS, SILENT), LATER)
     assert health.take(diagnose_answer(FACTS, PARKED), LATER)
+
+
+class TestListHealth:
+    """Both IP versions of a list, its self-tests and its answers."""
+
+    @staticmethod
+    def _well() -> ListHealth:
+        (dns_list,) = parse_dns_lists("bl.example")
+        health = ListHealth(dns_list, NOON)
+        assert health.end_test({4: WELL}, NOON) == []
+        return health
+
+    def test_list_that_answers_no_client_is_set_aside_until_its_test_and_after_it(self) -> None:
+        """Its self-test passes since the resolver has the test entries in its cache."""
+        health = self._well()
+        assert [health.doubts(4, FAILED) for _ in range(3)] == [False, False, True]
+        assert health.unasked_answer(4) == Answer(Meaning.SET_ASIDE, why="until it is tested: SERVFAIL")
+        (news,) = health.end_test({4: WELL}, LATER)
+        assert news.text.startswith("bl.example is set aside: it answers SERVFAIL; ")
+        assert not news.is_recovery
+        assert health.is_ill
+
+    def test_test_without_a_result_ends_the_doubt(self) -> None:
+        health = self._well()
+        assert any(health.doubts(4, SILENT) for _ in range(3))
+        assert health.end_test(None, LATER) == []
+        assert health.unasked_answer(4) is None
+
+    def test_recovery_is_news_with_its_duration(self) -> None:
+        health = self._well()
+        assert health.take(4, ILL, NOON)
+        assert health.end_test({4: WELL}, LATER) == [
+            HealthNews(f"bl.example is well again, after {LATER - NOON}", is_recovery=True)
+        ]
+
+    def test_answers_of_an_ill_list_raise_no_doubt(self) -> None:
+        health = self._well()
+        health.take(4, ILL, NOON)
+        assert not any(health.doubts(4, REFUSED) for _ in range(10))
+
+    def test_last_error_is_that_of_the_last_fault(self) -> None:
+        health = self._well()
+        health.take(4, ILL, LATER)
+        assert health.last_error == (LATER, ILL.what)

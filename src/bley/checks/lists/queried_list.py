@@ -1,0 +1,67 @@
+"""Queries one DNS list about clients, each client once at a time, and measures its answers."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+
+from bley.checks.lists.self_test import answer_of
+from bley.checks.lists.tester import ListTester
+from bley.core.dnslists.health import NOT_TESTED
+from bley.core.dnslists.lists import Answer, DnsList, Meaning, question
+from bley.core.mail import Address
+from bley.metrics import LIST_ANSWERS
+from bley.ports import Resolver, ResourceRecord
+
+__all__ = ["QueriedList"]
+
+_LATENCIES = 1000
+"""The number of answers whose latency is kept: enough for a 95th percentile, 8 KB a list."""
+
+
+class QueriedList:
+    """One list as it is queried. Until its first self-test is done, its answers wait for that."""
+
+    def __init__(self, dns_list: DnsList, tester: ListTester) -> None:
+        self.dns_list, self.tester = dns_list, tester
+        self.answers: Counter[Meaning] = Counter()
+        self.seconds: deque[float] = deque(maxlen=_LATENCIES)
+        """The latencies of the last answers that were conclusive."""
+        self._waiting: dict[str, list[Callable[[Answer], None]]] = {}
+        """The callbacks that wait for the answer to each query."""
+
+    def unasked_answer(self, version: int) -> Answer | None:
+        """Return the answer for clients of this IP version while the list is not queried, None if it is queried."""
+        answer = self.tester.health.unasked_answer(version)
+        return None if answer is NOT_TESTED and not self.tester.first_test.done() else answer
+
+    def query(self, address: Address, resolver: Resolver, then: Callable[[Answer], None]) -> None:
+        """Query the list about a client; `then` is called with the answer, later."""
+        name = question(address, self.dns_list.zone)
+        if name in self._waiting:
+            self._waiting[name].append(then)
+            return
+        self._waiting[name] = [then]
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+
+        def answered(query: asyncio.Future[Sequence[ResourceRecord]]) -> None:
+            answer = answer_of(self.dns_list, query)
+            self._count(address.version, answer, loop.time() - started)
+            if self.tester.first_test.done():
+                deliver(answer)
+            else:
+                self.tester.first_test.add_done_callback(lambda _: deliver(answer))
+
+        def deliver(answer: Answer) -> None:
+            answer = self.unasked_answer(address.version) or answer
+            for callback in self._waiting.pop(name, ()):
+                callback(answer)
+
+        resolver.resolve(name, "A").add_done_callback(answered)
+
+    def _count(self, version: int, answer: Answer, seconds: float) -> None:
+        self.answers[answer.meaning] += 1
+        LIST_ANSWERS.labels(self.dns_list.name, answer.meaning.value).inc()
+        if answer.tells:
+            self.seconds.append(seconds)
+        self.tester.judge_answer(version, answer)

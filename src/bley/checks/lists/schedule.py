@@ -1,0 +1,61 @@
+"""When a DNS list is tested next."""
+
+import asyncio
+import contextlib
+
+__all__ = ["SelfTestSchedule"]
+
+_WELL_SECONDS = 3600.0
+"""From one test to the next while the list is well. Its answers show sooner if it dies in between."""
+
+_ILL_SECONDS = 60.0
+"""After the first failed test. It doubles with each further one, up to an hour: a failure is short, a death is not."""
+
+_DOUBT_SECONDS = 60.0
+"""The minimum from one test for a doubt to the next: doubts may come all day."""
+
+_NO_DNS_SECONDS = 5.0
+"""While the DNS is silent, so that a test shows nothing about the list."""
+
+
+class SelfTestSchedule:
+    """Waits for the next test of one list: for the end of an interval, a request, or a doubt."""
+
+    def __init__(self) -> None:
+        self._backoff_seconds = _ILL_SECONDS
+        self._is_requested = asyncio.Event()
+        self._doubt: asyncio.TimerHandle | None = None
+        self._next_doubt_at = 0.0
+
+    def request(self) -> None:
+        """Request a test at once."""
+        self._is_requested.set()
+
+    def doubt(self) -> None:
+        """Request a test as soon as a minute has passed since the last one for a doubt."""
+        if self._doubt is None:
+            loop = asyncio.get_running_loop()
+            self._doubt = loop.call_at(max(loop.time(), self._next_doubt_at), self.request)
+
+    async def wait(self, *, is_tested: bool, is_ill: bool) -> None:
+        """Wait for the next test. `is_tested`: the last one had a result; `is_ill`: the list is ill."""
+        if not is_tested:
+            await self._wait(_NO_DNS_SECONDS)
+        elif is_ill:
+            seconds, self._backoff_seconds = self._backoff_seconds, min(2 * self._backoff_seconds, _WELL_SECONDS)
+            await self._wait(seconds)
+        elif not await self._wait(_WELL_SECONDS):
+            self._backoff_seconds = _ILL_SECONDS  # the list was well for the whole interval
+        if self._doubt:
+            self._doubt.cancel()
+            self._doubt = None
+            self._next_doubt_at = asyncio.get_running_loop().time() + _DOUBT_SECONDS
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait for a request, for at most so long. Return whether there is one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._is_requested.wait()
+        is_requested = self._is_requested.is_set()
+        self._is_requested.clear()
+        return is_requested
