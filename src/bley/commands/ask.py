@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from bley.commands.ending import EXIT_FAILED
-from bley.commands.options import config_option, load_settings
-from bley.commands.request import request_options
+from bley.commands.options import config_option, load_settings, request_options
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.log.decision_line import printable

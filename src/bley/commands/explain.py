@@ -1,23 +1,181 @@
-"""`bley explain`: every step of a decision."""
+"""`bley explain`: every step of the decision about one request, in words, without storing anything."""
 
 import logging
+import socket
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
 
+from bley.checks.gather import Checks
 from bley.checks.lists.watch import ListWatch
-from bley.commands.documents import print_document, print_steps
-from bley.commands.explanation import Explanation
-from bley.commands.explanation import explain as explain_request
-from bley.commands.options import config_option, json_option, load_settings
-from bley.commands.request import request_options
-from bley.core.mail import Request
+from bley.commands.options import config_option, json_option, load_settings, request_options
+from bley.commands.output import instant_document, print_document, print_steps, record_document
+from bley.core.decision import Decision, KeptDecision
+from bley.core.errors import StoreError
+from bley.core.evidence import Check, Evidence
+from bley.core.history.steps import (
+    Step,
+    describe_record,
+    describe_request,
+    describe_triplet,
+    describe_verdict,
+    finding_steps,
+)
+from bley.core.mail import Request, parse_address
+from bley.core.policy import Reason, rfc_sum
 from bley.daemon.dns_checks import DnsChecks
-from bley.ports import utc_now
+from bley.ports import Clock, Store, utc_now
+from bley.service.actions import Actions
+from bley.service.service import Service
+from bley.settings.database import Database
 from bley.settings.file import Configuration
+from bley.store.batched import BatchedStore
+from bley.store.memory import MemoryStore
+from bley.store.opening import open_engine
 
-__all__ = ["explain"]
+__all__ = ["Explanation", "explain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What was decided at some instant, with the answer to Postfix; or why the store could not be asked."""
+
+    configuration: Configuration
+    request: Request
+    at: datetime
+    decision: Decision | None = None
+    answer: str = ""
+    store_error: str = ""
+
+    @property
+    def steps(self) -> list[Step]:
+        """For people."""
+        steps = [("request", describe_request(self.request))]
+        decision = self.decision
+        if decision is None:
+            verdict = f"{self.configuration.settings.on_store_error}, by on_store_error"
+            return [*steps, ("store", self.store_error), ("verdict", verdict)]
+        return [
+            *steps,
+            *_triplet(decision, self.configuration.settings.store),
+            *self._findings(decision),
+            ("verdict", _verdict(decision)),
+            ("answer", f"action={self.answer}"),
+        ]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For programs: docs/json.md."""
+        document: dict[str, Any] = {"at": instant_document(self.at), "request": self.request._asdict()}
+        decision = self.decision
+        if decision is None:
+            return document | {"store_error": self.store_error}
+        thresholds = self.configuration.settings.thresholds
+        names = "dnswl_threshold", "dnsbl_threshold", "rfc_threshold"
+        return document | {
+            "outcome": decision.outcome(observes=self.configuration.settings.mode == "observe"),
+            "reason": decision.reason.value,
+            "triplet": decision.triplet and decision.triplet._asdict(),
+            "standing": decision.standing and decision.standing.value,
+            "record": decision.record and decision.triplet and record_document(decision.triplet, decision.record),
+            "findings": self._kept(decision).get("findings", {}),
+            "sum": rfc_sum(decision.evidence),
+            "thresholds": {name: getattr(thresholds, name) for name in names},
+            "wait_seconds": decision.wait and decision.wait.total_seconds(),
+            "delay_seconds": decision.delayed and decision.delayed.total_seconds(),
+            "entry": decision.exempted_by,
+            "answer": self.answer,
+        }
+
+    def _kept(self, decision: Decision) -> dict[str, Any]:
+        """The details, as the store would keep them."""
+        return KeptDecision(self.at, "pass", decision, self.request.sender, self.request.recipient).details
+
+    def _findings(self, decision: Decision) -> list[Step]:
+        evidence = decision.evidence
+        if not evidence:
+            return []
+        thresholds = self.configuration.settings.thresholds
+        limits = (
+            f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}, sum {thresholds.rfc_threshold}"
+        )
+        steps = finding_steps(self._kept(decision)["findings"], self._why_not)
+        return [*steps, ("sum", _sum(evidence)), ("thresholds", limits)]
+
+    def _why_not(self, check: Check) -> str:
+        settings = self.configuration.settings
+        is_off = {Check.DNSWL: not settings.dnswls, Check.DNSBL: not settings.dnsbls, Check.SPF: not settings.use_spf}
+        return f"not asked: {'it is off' if is_off.get(check) else 'it could not change the verdict'}"
+
+
+async def explain_request(configuration: Configuration, checks: Checks, clock: Clock, request: Request) -> Explanation:
+    """Decide as the daemon would that has just started.
+
+    What the running daemon has in memory, clients judged within `cache_valid`, is not known here.
+    """
+    settings, checks = configuration.settings, replace(checks, is_thorough=True)
+    store = _look_into(configuration)
+    hostname, now = socket.gethostname(), clock()
+    service = Service(configuration, store, checks, clock, hostname)
+    service.finds_any = True
+    try:
+        decision = await service.decide(request)
+        decision = decision._replace(evidence=await _with_words(decision, checks))
+    except StoreError as error:
+        return Explanation(configuration, request, now, store_error=str(error))
+    finally:
+        await store.close()
+    answer = str(Actions(settings, hostname).action(decision, clock()))
+    return Explanation(configuration, request, now, decision, answer)
+
+
+async def _with_words(decision: Decision, checks: Checks) -> Evidence:
+    """The evidence with the DNS lists' own words why they name the client."""
+    address = parse_address(decision.request.client_address)
+    return await checks.explain(decision.evidence, address) if address else decision.evidence
+
+
+def _look_into(configuration: Configuration) -> Store:
+    """The daemon's store, to be read only; an empty one while there is none."""
+    place = configuration.settings.store
+    if place.dbtype == "sqlite3" and not place.file.exists():
+        return MemoryStore()
+    return BatchedStore(open_engine(place, read_only=True), configuration.key, claims_key=False)
+
+
+def _triplet(decision: Decision, place: Database) -> list[Step]:
+    if decision.triplet is None:
+        return []
+    steps = [("triplet", describe_triplet(decision.triplet))]
+    if decision.standing is not None:
+        steps.append(("store", f"{place}: {describe_record(decision.record)}"))
+        steps.append(("standing", decision.standing.value))
+    return steps
+
+
+def _sum(evidence: Evidence) -> str:
+    """What counts against `rfc_threshold`, and whether a mail to oneself does."""
+    total, own = rfc_sum(evidence), evidence.get(Check.SENDER_IS_RECIPIENT)
+    text = f"{total}  of all but dnsbl and dnswl"
+    if own and total == rfc_sum({**evidence, Check.SENDER_IS_RECIPIENT: own._replace(score=0)}) and own.score:
+        text += "; s_eq_r counts only beside a fact about the client, or where SPF does not pass"
+    return text
+
+
+def _verdict(decision: Decision) -> str:
+    return describe_verdict(
+        decision.reason.value,
+        defers=decision.defers,
+        entry=decision.exempted_by,
+        wait_seconds=decision.wait.total_seconds() if decision.wait is not None else None,
+        delay_seconds=decision.delayed.total_seconds()
+        if decision.reason is Reason.WAITED and decision.delayed is not None
+        else None,
+    )
 
 
 @click.command()

@@ -1,15 +1,129 @@
-"""`bley lists`: how the DNS lists do."""
+"""`bley lists`: how the DNS lists do in the running bley, and `bley lists --test`: how they do now."""
 
+import asyncio
 import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import uvloop
 
+from bley.checks.lists.descriptions import is_ill, listed_share, shown_state
+from bley.checks.lists.report import ListReport
+from bley.checks.lists.self_test import self_test
 from bley.commands.ending import EXIT_FAILED
-from bley.commands.list_work import show_lists, test_lists
 from bley.commands.options import config_option, json_option, load_settings
+from bley.commands.output import print_document, print_table
+from bley.commands.web_client import WebError, ask_lists
+from bley.core.dnslists.known import shown_zone
+from bley.core.dnslists.lists import DnsList, parse_dns_lists
+from bley.core.errors import BleyError
+from bley.dns.uncached import DnspythonResolver
+from bley.log.decision_line import printable
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 
-__all__ = ["lists"]
+__all__ = ["ListsError", "lists", "print_lists", "show_lists", "test_lists"]
+
+
+class ListsError(BleyError):
+    """What was asked for cannot be shown; the text says why and what would be right."""
+
+
+def show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: bool) -> bool:
+    """Print a table of the running bley's lists, all or these; whether all of them are well. Raises ListsError."""
+    try:
+        reports = _chosen(ask_lists(configuration), zones)
+    except WebError as error:
+        raise ListsError(f"{error}; `bley lists --test` needs no running bley") from error
+    if as_json:
+        print_document({"lists": reports})
+    else:
+        print_lists(reports)
+        for report in reports:
+            if report["what"]:
+                print(printable(f"{report['name']}: {report['what']}"))
+    return not any(is_ill(report) for report in reports)
+
+
+def print_lists(reports: Sequence[ListReport]) -> None:
+    """Print the table."""
+    if not reports:
+        print("no DNS lists are configured")
+        return
+    titles = ("list", "setting", "state", "since", "answers", "listed", "median", "95 %", "last error")
+    print_table(titles, map(_row, reports), right=("answers", "listed", "median", "95 %"))
+
+
+def _chosen(reports: Iterable[ListReport], zones: Sequence[str]) -> list[ListReport]:
+    reports, names = list(reports), {shown_zone(zone.lower().rstrip(".")) for zone in zones}
+    if unknown := names - {report["name"] for report in reports}:
+        raise ListsError(f"{', '.join(sorted(unknown))}: not configured; `bley lists --test ZONE` tests any list")
+    return [report for report in reports if not names or report["name"] in names]
+
+
+def _row(report: ListReport) -> list[str]:
+    share, at = listed_share(report), report["last_error_at"]
+    return [
+        report["name"],
+        report["setting"],
+        shown_state(report),
+        _time(report["since"]),
+        str(sum(report["answers"].values())),
+        "-" if share is None else f"{share:.1%}",
+        _milliseconds(report["median_seconds"]),
+        _milliseconds(report["p95_seconds"]),
+        f"{_time(at)} {report['last_error']}" if at else "-",
+    ]
+
+
+def _time(instant: str) -> str:
+    return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{1000 * seconds:.1f} ms"
+
+
+def test_lists(settings: Settings, zones: Sequence[str], *, as_json: bool) -> bool:
+    """Test the configured lists, or these, now, and print what is wrong; whether nothing is. Raises ListsError."""
+    try:
+        lists = parse_dns_lists(" ".join(zones)) if zones else (*settings.dnsbls, *settings.dnswls)
+    except ValueError as error:
+        raise ListsError(str(error)) from error
+    results = uvloop.run(_test_all({dns_list.zone: dns_list for dns_list in lists}.values(), settings))
+    if as_json:
+        print_document({"lists": [dict(zip(("name", "words", "is_well"), result, strict=True)) for result in results]})
+        return all(is_well for _, _, is_well in results)
+    width = max((len(name) for name, _, _ in results), default=0)
+    for name, words, _ in results:
+        print(f"{name:<{width}}  {printable(words)}")
+    return all(is_well for _, _, is_well in results)
+
+
+Result = tuple[str, str, bool]
+"""The list's name, how it does, and whether that is well."""
+
+
+async def _test_all(lists: Iterable[DnsList], settings: Settings) -> list[Result]:
+    resolver = DnspythonResolver(settings.resolver, settings.check_timeout)
+    return await asyncio.gather(*(_test(dns_list, resolver) for dns_list in lists))
+
+
+async def _test(dns_list: DnsList, resolver: DnspythonResolver) -> Result:
+    facts = dns_list.facts
+    if facts.status == "dead":
+        return dns_list.name, f"dead since {facts.since}: it {facts.how}; take {facts.instead} instead", False
+    found = await self_test(dns_list, resolver)
+    if found is None:
+        return dns_list.name, "cannot be tested: no DNS server answers", False
+    for version, diagnosis in found.items():
+        if diagnosis.fault:
+            return dns_list.name, f"ill for IPv{version} clients: {diagnosis.what}; {diagnosis.remedy}", False
+    served = " and ".join(f"IPv{version}" for version in found)
+    doubt = f", but it is doubtful since {facts.since}: it {facts.how}" if facts.status == "doubtful" else ""
+    return dns_list.name, f"well for {served} clients{doubt}", True
 
 
 @click.command()

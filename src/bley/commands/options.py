@@ -3,18 +3,22 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from bley.core.mail import Request
 from bley.settings.file import Configuration, find_file, load
 
 __all__ = [
     "WIRE_TEXT",
     "config_option",
+    "dry_run_option",
     "json_option",
     "load_settings",
+    "request_options",
     "run",
     "serving_options",
 ]
@@ -51,6 +55,7 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+dry_run_option = click.option("--dry-run", is_flag=True, help="Change nothing, only say what would be done.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, see docs/json.md.")
 
 
@@ -65,3 +70,34 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run(work)
     except KeyboardInterrupt as error:
         raise click.ClickException("interrupted") from error
+
+
+_REQUEST_OPTIONS = {
+    "client_address": "The client's address.",
+    "client_name": "Its verified name.",
+    "helo_name": "What it said as HELO or EHLO.",
+    "sender": "Envelope sender; empty is the null sender.",
+    "recipient": "Envelope recipient.",
+    "instance": "The message, as Postfix numbers it.",
+    "queue_id": "Postfix's queue id.",
+    "protocol_state": "The SMTP command.",
+    "sasl_username": "Who has logged in.",
+}
+_REQUEST_DEFAULTS = {"client_name": "unknown", "protocol_state": "RCPT"}
+
+
+def request_options(command: Callable[..., None]) -> Callable[..., None]:
+    """One option for each attribute of a policy request, gathered into `request`."""
+
+    @wraps(command)
+    def with_request(before: Path | None, **options: Any) -> None:
+        request = Request(**{name: options.pop(name) for name in _REQUEST_OPTIONS})
+        command(before, request=request, **options)
+
+    for name, help_text in reversed(_REQUEST_OPTIONS.items()):
+        default = _REQUEST_DEFAULTS.get(name, "")
+        option = click.option(
+            f"--{name.replace('_', '-')}", type=WIRE_TEXT, default=default, show_default=bool(default), help=help_text
+        )
+        with_request = option(with_request)
+    return with_request

@@ -5,20 +5,30 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import click
+
 from bley.checks.lists.report import ListReport
-from bley.commands.documents import instant_document
+from bley.commands.lists import print_lists
+from bley.commands.options import config_option, json_option, load_settings, run
+from bley.commands.output import instant_document, print_document, print_table
+from bley.commands.progress import progress
+from bley.commands.store_access import opened_history
 from bley.commands.web_client import WebError, ask_lists
 from bley.core.history.outcome import format_duration
 from bley.core.history.periods import Period
 from bley.core.history.statistics import Figures, figures
 from bley.core.history.steps import format_instant
+from bley.log.decision_line import printable
+from bley.ports import utc_now
 from bley.settings.file import Configuration
+from bley.settings.values import parse_duration
 from bley.store.engine import SPANS
 from bley.store.history import History
 
-__all__ = ["LONGEST", "Statistics", "gather", "period_until_now", "shown_delay"]
+__all__ = ["LONGEST", "Statistics", "gather", "period_until_now", "shown_delay", "stats"]
 
 LONGEST = SPANS[3600]
 """So long counts by the hour are kept."""
@@ -155,3 +165,47 @@ def _part(number: int, of: int) -> float | None:
 
 def _share(share: float | None, of: str) -> str:
     return "" if share is None else f"{share:.1%} {of}"
+
+
+def _period(_context: click.Context, _parameter: click.Parameter, value: str) -> Period:
+    try:
+        return period_until_now(parse_duration(value))
+    except ValueError as error:
+        raise click.BadParameter(f"{value} {error}") from error
+
+
+@click.command()
+@config_option
+@click.option(
+    "--since", "period", callback=_period, default="7d", show_default=True, help="How long until now: 12h, 40d."
+)
+@json_option
+@click.pass_obj
+def stats(before: Path | None, file: Path | None, period: Period, as_json: bool) -> None:
+    """Show what was passed and deferred, why, and what came of it."""
+    configuration = load_settings(file or before)
+    with progress("counting"):
+        statistics = run(_stats(configuration, period))
+    if as_json:
+        print_document(statistics.document)
+    else:
+        _print_statistics(statistics)
+
+
+async def _stats(configuration: Configuration, period: Period) -> Statistics:
+    async with opened_history(configuration.settings) as history:
+        return await gather(history, configuration, period, utc_now())
+
+
+def _print_statistics(statistics: Statistics) -> None:
+    click.echo(statistics.heading + "\n")
+    print_table(("", "mails", ""), statistics.summary, right=("mails",))
+    for title, numbers in statistics.groups:
+        if numbers:
+            click.echo()
+            print_table((title, "number"), [(name, str(number)) for name, number in numbers.items()], right=("number",))
+    click.echo()
+    if isinstance(statistics.lists, str):
+        click.echo(f"lists: {printable(statistics.lists)}")
+    else:
+        print_lists(statistics.lists)

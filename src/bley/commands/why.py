@@ -1,11 +1,19 @@
 """`bley why`: the decisions about a mail, what became of each, and what to do if it was wrong."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from bley.commands.documents import instant_document, record_document
+import click
+
+from bley.commands.ending import EXIT_FAILED
+from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
+from bley.commands.output import instant_document, print_document, print_steps, record_document
+from bley.commands.progress import progress
+from bley.commands.store_access import opened_history
 from bley.core.evidence import Check
 from bley.core.greylist import Record, Standing, Status
 from bley.core.history.advice import Advice, advice
@@ -30,10 +38,14 @@ from bley.core.history.steps import (
 )
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
+from bley.log.decision_line import printable
+from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, PartialResult
+from bley.store.key_claim import confirm_key
+from bley.store.opening import open_engine
 
-__all__ = ["ExplainedDecision", "WhyReport", "why"]
+__all__ = ["ExplainedDecision", "WhyReport", "report", "why"]
 
 _MOST_WAITED = 10_000
 
@@ -143,7 +155,7 @@ class WhyReport:
         return record_document(triplet, record) | {"left_seconds": left}
 
 
-async def why(history: History, configuration: Configuration, text: str, limit: int, now: datetime) -> WhyReport:
+async def report(history: History, configuration: Configuration, text: str, limit: int, now: datetime) -> WhyReport:
     """What is known of `text`, at most so many decisions and records. Raises StoreError."""
     rules = configuration.triplet_rules
     search = Search(text, rules)
@@ -192,3 +204,56 @@ def _sequel_document(became: DeferralOutcome) -> dict[str, Any]:
         "left_seconds": None if became.left is None else became.left.total_seconds(),
         "last_attempt": became.last_attempt and instant_document(became.last_attempt),
     }
+
+
+@click.command()
+@config_option
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Show at most so many.")
+@json_option
+@click.argument("query", type=WIRE_TEXT)
+@click.pass_obj
+def why(before: Path | None, file: Path | None, limit: int, as_json: bool, query: str) -> None:
+    """Show the decisions about QUERY, what became of each, and what to do if it was wrong.
+
+    QUERY is a mail address, a domain or host name, an IP address or network, an instance or a queue id, as it stands in
+    the log; `<>` is the null sender.
+    """
+    configuration = load_settings(file or before)
+    with progress("looking"):
+        account = run(_why(configuration, query, limit))
+    if as_json:
+        print_document(account.document)
+    else:
+        _print_account(account)
+    sys.exit(EXIT_FAILED if account.is_empty else 0)
+
+
+async def _why(configuration: Configuration, query: str, limit: int) -> WhyReport:
+    async with opened_history(configuration.settings) as history:
+        await _confirm_key(configuration)
+        return await report(history, configuration, query, limit, utc_now())
+
+
+async def _confirm_key(configuration: Configuration) -> None:
+    """Raise PrivacyKeyError where nothing would be found, since the store hashes addresses in another way."""
+    engine = open_engine(configuration.settings.store, read_only=True)
+    try:
+        await confirm_key(engine, configuration.key, claims=False)
+    finally:
+        await engine.close()
+
+
+def _print_account(account: WhyReport) -> None:
+    if account.is_empty:
+        click.echo(printable(account.nothing))
+    for told in account.told:
+        print_steps(told.steps)
+        for number, each in enumerate(told.advice):
+            text = printable(each.text.removesuffix(each.command)) + each.command
+            click.echo(f"{'  ' if number else 'if this was wrong: '}{text}")
+        click.echo()
+    if not account.is_whole:
+        click.echo(account.unfinished)
+    for triplet, record in account.records:
+        click.echo(f"{'record':<12}{printable(describe_triplet(triplet))}")
+        click.echo(f"{'':<12}{account.describe_record(record)}")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from bley.commands.why import why
+from bley.commands.why import report
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
 from bley.core.history.outcome import OutcomeKind
@@ -46,7 +46,7 @@ OTHERS = "helo-looks-dynamic, client-has-no-name, helo-not-fqdn, helo-bare-addre
 
 async def test_each_deferral_has_its_sequel() -> None:
     """One came back, another has not; a pass has none."""
-    account = await why(HISTORY, CONFIGURATION, "a@example.com", 20, NOON + 8 * MINUTE)
+    account = await report(HISTORY, CONFIGURATION, "a@example.com", 20, NOON + 8 * MINUTE)
     found = [told.sequel and told.sequel.kind for told in account.told]
     assert found == [None, OutcomeKind.PASSED, OutcomeKind.DUE, OutcomeKind.PASSED]
     assert [record.status for _, record in account.records] == [Status.CLEAN, Status.GREYLISTED]
@@ -54,7 +54,7 @@ async def test_each_deferral_has_its_sequel() -> None:
 
 async def test_the_pass_is_found_beyond_what_is_shown() -> None:
     """And although what was looked for does not fit it."""
-    account = await why(HISTORY, CONFIGURATION, "instance.1", 1, NOON + 8 * MINUTE)
+    account = await report(HISTORY, CONFIGURATION, "instance.1", 1, NOON + 8 * MINUTE)
     assert account.told[0].steps == [
         ("when", "2026-11-23 12:00:00 UTC"),
         ("request", "unknown [192.0.2.1], HELO friend, from <a@example.com> to <jane@example.org>"),
@@ -77,13 +77,13 @@ async def test_records_say_how_long_they_wait() -> None:
         (8 * MINUTE, "the wait is over", 0.0),
         (timedelta(days=11), "too long ago: a stranger again", 0.0),
     ):
-        account = await why(HISTORY, CONFIGURATION, "joe@example.org", 20, NOON + after)
+        account = await report(HISTORY, CONFIGURATION, "joe@example.org", 20, NOON + after)
         assert [account.describe_record(record) for _, record in account.records] == [f"{words}, {rest}"]
         assert account.document["records"][0]["left_seconds"] == left
 
 
 async def test_nothing() -> None:
-    account = await why(HISTORY, CONFIGURATION, "nobody@example.net", 20, NOON)
+    account = await report(HISTORY, CONFIGURATION, "nobody@example.net", 20, NOON)
     assert account.is_empty
     assert account.nothing.startswith("nothing is known of nobody@example.net: decisions are kept for 30 d (log_days)")
     assert account.document["decisions"] == []
@@ -92,8 +92,8 @@ async def test_nothing() -> None:
 async def test_a_search_that_did_not_come_to_its_end_says_so() -> None:
     history = FakeHistory()
     history.unfinished = "7"
-    account = await why(history, CONFIGURATION, "::/0", 20, NOON)
+    account = await report(history, CONFIGURATION, "::/0", 20, NOON)
     assert not account.is_whole
     assert not account.document["is_whole"]
     assert account.unfinished == "there may be more: the search ended after 10 s; a more exact text takes less"
-    assert (await why(HISTORY, CONFIGURATION, "::/0", 20, NOON)).document["is_whole"]
+    assert (await report(HISTORY, CONFIGURATION, "::/0", 20, NOON)).document["is_whole"]

@@ -1,9 +1,8 @@
 """The command `bley graph`, which is `bleygraph` too, as in bley 2."""
 
 import asyncio
-import contextlib
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from bley.commands.ending import BleyCommand
 from bley.commands.graph.charts import SHOWN, Chart, charts
 from bley.commands.graph.page import page
 from bley.commands.options import config_option, load_settings
+from bley.commands.progress import progress
 from bley.core.escapes import shown_text
 from bley.core.history.periods import Slot, slots
 from bley.durable_files import replace_file
@@ -49,7 +49,8 @@ def graph(before: Path | None, file: Path | None, folder: Path | None, quiet: bo
     folder = folder or Path(settings.destdir or _DEFAULT_FOLDER)
     _require_matplotlib()
     try:
-        with _progress(quiet=quiet) as advance:
+        # Each period is read, and has three charts.
+        with progress("drawing", total=4 * len(SHOWN), is_quiet=quiet) as advance:
             _draw_all(settings, folder, form, utc_now(), advance)
     except OSError as error:
         raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from error
@@ -65,7 +66,7 @@ def _require_matplotlib() -> None:
         raise click.ClickException(what) from error
 
 
-def _draw_all(settings: Settings, folder: Path, form: str, now: datetime, advance: Callable[[], None]) -> None:
+def _draw_all(settings: Settings, folder: Path, form: str, now: datetime, advance: Callable[[int], None]) -> None:
     """The page last: it names no picture that is not there."""
     from bley.commands.graph.drawing import draw
 
@@ -76,34 +77,19 @@ def _draw_all(settings: Settings, folder: Path, form: str, now: datetime, advanc
         for chart in charts(period, now, seen[period.name]):
             replace_file(folder / f"{chart.name}.{form}", draw(chart, form))
             drawn.append(chart)
-            advance()
+            advance(1)
     text = page(drawn, form, now, observes=settings.mode == "observe")
     replace_file(folder / "index.html", text.encode())
 
 
-async def _read(settings: Settings, now: datetime, advance: Callable[[], None]) -> Mapping[str, Sequence[Slot]]:
+async def _read(settings: Settings, now: datetime, advance: Callable[[int], None]) -> Mapping[str, Sequence[Slot]]:
     """The slots of each period, by its name."""
     history = open_history(settings.store)
     seen = {}
     try:
         for period in SHOWN:
             seen[period.name] = slots(period, now, await history.counts(period, now))
-            advance()
+            advance(1)
     finally:
         await history.close()
     return seen
-
-
-@contextlib.contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("drawing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    disable = quiet or not console.is_terminal
-    with Progress(*columns, console=console, disable=disable, transient=True) as progress:
-        # Each period is read, and has three charts.
-        task = progress.add_task("", total=4 * len(SHOWN))
-        yield lambda: progress.advance(task)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from bley.commands.top import Top
+from bley.commands.top.display import Top
 from bley.core.history.periods import Period
 from bley.core.history.statistics import Count
 from bley.settings.file import load
@@ -26,7 +26,7 @@ class HangingHistory(FakeHistory):
 
 
 async def test_a_store_that_does_not_answer_is_an_error_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bley.commands.top._STORE_SECONDS", 0.05)
+    monkeypatch.setattr("bley.commands.top.display._STORE_SECONDS", 0.05)
     top = Top(HangingHistory(), load(), 1.0)
     assert (await top._read()).error == "memory: no answer within 0.05 s"
     assert (await top._read()).error == ""

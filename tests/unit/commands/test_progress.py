@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bley.commands import interruption as interruption_module
-from bley.commands.interruption import Interruption
+from bley.commands import progress as progress_module
+from bley.commands.progress import Interruption
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def test_a_signal_at_any_line_of_reading_ends_it(pipe: tuple[int, int], number: 
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal run
-        if frame.f_code.co_filename != interruption_module.__file__:
+        if frame.f_code.co_filename != progress_module.__file__:
             return None
         if event == "line":
             run += 1
@@ -69,7 +69,7 @@ def test_a_signal_at_any_line_of_reading_ends_it(pipe: tuple[int, int], number: 
     finally:
         sys.settrace(traced_before)
         at_the_latest.cancel()
-    assert interruption.is_wanted
+    assert interruption.is_requested
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -83,7 +83,7 @@ def test_a_signal_that_breaks_off_no_wait_for_input_is_heard_too(pipe: tuple[int
 def test_the_second_signal_ends_the_command_at_once() -> None:
     interruption = Interruption()
     signal.raise_signal(signal.SIGTERM)
-    assert interruption.is_wanted
+    assert interruption.is_requested
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from bley.checks.lists.report import ListReport
-from bley.commands.top_view import TopFrame, draw
+from bley.commands.top.frame import TopFrame, draw
 from bley.core.history.search import StoredDecision
 from bley.core.history.statistics import Figures
 from tests.fakes import NOON

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from bley.commands.documents import instant_document, print_document, print_steps, record_document
+from bley.commands.output import instant_document, print_document, print_steps, print_table, record_document
 from bley.core.greylist import Record, Status
 from bley.core.mail import Triplet
 from tests.fakes import NOON
@@ -26,6 +26,18 @@ def test_steps_stand_in_columns_a_line_each(capsys: pytest.CaptureFixture[str]) 
         r"request     from <a\x1b[31m\x0ab@example.com>",
         "            and no name goes on",
         "verdict     pass",
+    ]
+
+
+def test_a_table_into_a_pipe_has_one_plain_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """However long, and with nothing in it that commands a terminal."""
+    print_table(("name", "number"), [("a\x1b[31m\nb [bold]:smile:", "1"), ("x" * 300, "12")], right=("number",))
+    shown = r"a\x1b[31m\x0ab [bold]:smile:"
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert printed == [
+        f"{'name':<300}  number",
+        f"{shown:<300}       1",
+        f"{'x' * 300}      12",
     ]
 
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 
 from bley.checks.lists.report import ListReport
-from bley.commands.top_view import COUNTED_MINUTES, TopFrame, draw
+from bley.commands.top.frame import COUNTED_MINUTES, TopFrame, draw
 from bley.commands.web_client import WebError, ask_lists, ask_web
 from bley.core.errors import StoreError
 from bley.core.history.periods import Period

@@ -1,10 +1,12 @@
-"""What commands print: steps for people; with `--json`, for programs, one document each, described in docs/json.md.
+"""What commands print: steps and tables for people; with `--json`, for programs, one document each, by docs/json.md.
+
+Tables are as wide as the terminal; into a pipe plain, one line a row.
 
 Instants are ISO 8601 in UTC; durations are in seconds, and their fields end in `_seconds`.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +17,9 @@ from bley.core.history.steps import Step
 from bley.core.mail import Triplet
 from bley.log.decision_line import printable
 
-__all__ = ["instant_document", "print_document", "print_steps", "record_document"]
+__all__ = ["instant_document", "print_document", "print_steps", "print_table", "record_document"]
+
+_WIDTH_OF_A_PIPE = 1000
 
 
 def print_document(document: object) -> None:
@@ -27,6 +31,22 @@ def print_steps(steps: Iterable[Step]) -> None:
     """Print the same for people: what a step is called, and what came of it."""
     for name, text in steps:
         click.echo(f"{name:<12}{printable(text)}")
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """Print rows below their titles; the columns of the titles in `right` are numbers. Cells are made safe."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        table.add_column(title, justify="right" if title in right else "left")
+    for row in rows:
+        table.add_row(*map(printable, row))
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_PIPE
+    console.print(table)
 
 
 def instant_document(instant: datetime) -> str:

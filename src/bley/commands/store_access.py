@@ -1,0 +1,60 @@
+"""The store of the settings, for commands that work on all of it: as the engine itself, or only to look back."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from bley.core.errors import StoreError
+from bley.predecessors.record_converter import open_own
+from bley.settings.database import Database
+from bley.settings.file import Configuration
+from bley.settings.settings import Settings
+from bley.store.engine import Engine
+from bley.store.history import History
+from bley.store.key_claim import bring_key, confirm_key
+from bley.store.opening import open_history
+
+__all__ = ["opened_engine", "opened_history"]
+
+
+@contextlib.asynccontextmanager
+async def opened_engine(
+    configuration: Configuration,
+    now: datetime,
+    *,
+    makes: bool = False,
+    is_read_only: bool = False,
+    needs_key: bool = True,
+) -> AsyncIterator[Engine]:
+    """The store; `makes`: it is made if there is none; `needs_key`: its addresses are hashed as is configured."""
+    place = configuration.settings.store
+    if not makes:
+        _require_file(place)
+    engine = open_own(configuration, now, read_only=is_read_only)
+    try:
+        if not await engine.is_prepared():
+            if not makes:
+                raise StoreError(f"{place}: no bley has stored anything there")
+            await bring_key(engine, configuration.key)
+            await engine.prepare()
+        if needs_key:
+            await confirm_key(engine, configuration.key, claims=makes)
+        yield engine
+    finally:
+        await engine.close()
+
+
+@contextlib.asynccontextmanager
+async def opened_history(settings: Settings) -> AsyncIterator[History]:
+    """That of a store that is there."""
+    _require_file(settings.store)
+    history = open_history(settings.store)
+    try:
+        yield history
+    finally:
+        await history.close()
+
+
+def _require_file(place: Database) -> None:
+    if place.dbtype == "sqlite3" and not place.file.exists():
+        raise StoreError(f"{place}: there is no such file")

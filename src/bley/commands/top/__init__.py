@@ -1,0 +1,1 @@
+"""`bley top`: what the running bley does, live in the terminal."""
