@@ -17,7 +17,7 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Check, Evidence, Finding
 from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing
-from bley.core.history.statistics import counted
+from bley.core.history.statistics import count_keys
 from bley.core.mail import Request, Triplet, parse_address
 from bley.core.policy import Reason, Thresholds, judge
 from bley.store.engine import Engine, counts_per_span
@@ -109,7 +109,7 @@ async def fill(engine: Engine, now: datetime, length: timedelta, number: int) ->
         await engine.keep(batch, {})
         await engine.transact([sighting for each in batch if (sighting := _sighting(each))], [])
     for each in kept:
-        for kind, name in counted(each.decision, each.outcome):
+        for kind, name in count_keys(each.decision, each.outcome):
             counts[int(each.at.timestamp()) // 60, kind, name] += 1
     numbers = list(counts_per_span(counts).items())
     for begin in range(0, len(numbers), _BATCH):

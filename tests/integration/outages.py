@@ -53,7 +53,7 @@ STATUSES = {"pass": Status.CLEAN, "defer": Status.GREYLISTED}
 
 WARNING = re.compile(r"^\S+ bley\[\d+\]: store: (.+); answering by on_store_error until it is back$", re.MULTILINE)
 ALL_CLEAR = re.compile(
-    r"^\S+ bley\[\d+\]: store: back, all that was kept is written, 0 writes were dropped$", re.MULTILINE
+    r"^\S+ bley\[\d+\]: store: back, all queued writes are committed, 0 writes were dropped$", re.MULTILINE
 )
 LINE = re.compile(r"\S+Z bley\[\d+\]: \S.*")
 

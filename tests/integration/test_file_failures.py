@@ -175,7 +175,7 @@ def test_a_damaged_sqlite_file(tmp_path: Path, what: str) -> None:
         for node in nodes:
             assert node.ask(OF_DAMAGED_PAGE).action == ANSWERS[node.mode]
         said = trial.store_is_away()
-        assert "The file is damaged: stop bley, move it away, and put a backup in its place" in said
+        assert "The file is damaged: stop bley, move the file away, and restore a backup" in said
         assert file.stat().st_ino == inode
         assert file.read_bytes() == before
 

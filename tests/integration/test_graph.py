@@ -14,7 +14,7 @@ import pytest
 
 from bley.core.decision import Decision, KeptDecision
 from bley.core.evidence import Check, Fact, Finding
-from bley.core.history.statistics import counted
+from bley.core.history.statistics import count_keys
 from bley.core.mail import Request
 from bley.core.policy import Reason
 from bley.settings.database import parse_database
@@ -47,7 +47,7 @@ async def keep(url: str, number: int, length: timedelta) -> None:
             decision, at = DECISIONS[place % len(DECISIONS)], now - length * (place / number)
             outcome = decision.outcome(observes=False)
             kept.append(KeptDecision(at, outcome, decision, REQUEST.sender, REQUEST.recipient))
-            minutes.update((int(at.timestamp()) // 60, *each) for each in counted(decision, outcome))
+            minutes.update((int(at.timestamp()) // 60, *each) for each in count_keys(decision, outcome))
         await engine.keep(kept, {})
     await engine.keep([], counts_per_span(minutes))
     await engine.close()

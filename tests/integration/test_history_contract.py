@@ -14,7 +14,7 @@ from bley.core.evidence import Check, Fact, Finding
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.periods import PERIODS
 from bley.core.history.search import DecisionQuery, Search
-from bley.core.history.statistics import Count, counted, figures
+from bley.core.history.statistics import Count, count_keys, figures
 from bley.core.mail import Request, Triplet
 from bley.core.policy import Reason
 from bley.core.triplet import TripletRules
@@ -52,7 +52,7 @@ def _kept(number: int = 1, reason: Reason = Reason.HELO, ago: timedelta = _NO_TI
 
 def _spread(kept: Sequence[KeptDecision]) -> dict[Count, int]:
     minutes = [
-        (int(each.at.timestamp()) // 60, *pair) for each in kept for pair in counted(each.decision, each.outcome)
+        (int(each.at.timestamp()) // 60, *pair) for each in kept for pair in count_keys(each.decision, each.outcome)
     ]
     return counts_per_span({minute: minutes.count(minute) for minute in minutes})
 

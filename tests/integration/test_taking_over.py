@@ -18,7 +18,7 @@ SCHEMA = (
     "CREATE TABLE bley_status (ip VARCHAR(39) NOT NULL, status SMALLINT NOT NULL DEFAULT 1,"
     " last_action TIMESTAMP NOT NULL, sender VARCHAR(254), recipient VARCHAR(254), fail_count INT DEFAULT 0)"
 )
-ROWS_TOLD = r"took over 5 records of bley 2, its tables stay as they are"
+ROWS_TOLD = r"took over 5 records of bley 2, whose tables are unchanged"
 EARLY = "action=DEFER_IF_PERMIT greylisted, try again later"
 
 Ask = Callable[[str], str]

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bley.core.mail import parse_address
 from bley.core.wire import unambiguous
 from bley.predecessors.errors import PredecessorError
-from bley.store.dialects import driver_message
+from bley.store.driver_errors import driver_message
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine

@@ -117,7 +117,6 @@ class BatchedStore:
             _log.info(text, self._engine.place, OPEN_SECONDS)
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
-        """See the port."""
         return await self._find(triplets, TRANSACTION_SECONDS)
 
     async def _find(self, triplets: Sequence[Triplet], within_seconds: float) -> tuple[Triplet, Record] | None:
@@ -129,7 +128,6 @@ class BatchedStore:
         return await read.told
 
     async def record(self, sighting: Sighting, within_seconds: float = TRANSACTION_SECONDS) -> None:
-        """See the port."""
         if self.is_down:
             self.record_later(sighting)
         self._refuse_when_down()
@@ -141,7 +139,6 @@ class BatchedStore:
         await written
 
     def record_later(self, sighting: Sighting) -> None:
-        """See the port."""
         self._writes.append(Write(sighting, 0, None, self._mark(sighting)))
         if len(self._writes) > MAX_KEPT:
             self._drop(self._writes.popleft())
@@ -151,18 +148,16 @@ class BatchedStore:
         return self._marks.next() if sighting.attempts else None
 
     def _drop(self, write: Write) -> None:
-        tell(write.told, StoreError(f"{self._engine.place}: too much waits for it"))
+        tell(write.told, StoreError(f"{self._engine.place}: the queue is full"))
         if not self._dropped:
-            _log.warning("store: more than %d writes wait, the oldest are lost", MAX_KEPT)
+            _log.warning("store: more than %d writes are queued, the oldest are dropped", MAX_KEPT)
         self._dropped += 1
         STORE_DROPPED.labels("writes").inc()
 
     def keep(self, decision: KeptDecision) -> None:
-        """See the port."""
         self._decisions.keep(decision)
 
     def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
-        """See the port."""
         self._decisions.keep_known(at, known, kept)
 
     async def remote_changes(self) -> RemoteChanges:
@@ -205,15 +200,17 @@ class BatchedStore:
         lost = await self._decisions.close(start + DECISIONS_SHARE * CLOSE_SECONDS)
         self._log_loss(lost, may_be_written=not has_ended or lost.may_be_written)
         if not await end_at(asyncio.ensure_future(self._engine.close()), start + CLOSE_SECONDS):
-            _log.warning("store: %s: still at work after %g s, not waited for", self._engine.place, CLOSE_SECONDS)
+            _log.warning(
+                "store: %s: still busy after %g s; bley stops without waiting for it", self._engine.place, CLOSE_SECONDS
+            )
 
     def _log_loss(self, lost: Lost, *, may_be_written: bool) -> None:
         is_at_work = self._worker and not self._worker.done()  # a thread, which cannot be stopped
         numbers = len(self._writes) + (len(self._batch.writes) if is_at_work else 0), lost.decisions, lost.counts
         if any(numbers):
             texts = map(quantity, numbers, ("write", "decision", "count"))
-            but = "; those under way may have been written" if may_be_written else ""
-            _log.error("store: %s, %s and %s are lost, it did not take them in time%s", *texts, but)
+            but = "; those under way may be committed" if may_be_written else ""
+            _log.error("store: %s, %s and %s are lost, because they were not committed in time%s", *texts, but)
 
     def _refuse_when_down(self) -> None:
         if self.is_down:
@@ -286,7 +283,7 @@ class BatchedStore:
         refused = {value: StoreError(why) for value, why in error.refused}
         lost = sum(isinstance(value, Sighting) for value, _ in error.refused)
         STORE_DROPPED.labels("writes").inc(lost)
-        _log.error("store: %s; lost, since it refuses that: %s; %s", error, quantity(lost, "write"), error.first)
+        _log.error("store: %s; refused, and lost: %s; %s", error, quantity(lost, "write"), error.first)
         return refused
 
     @property
@@ -332,7 +329,7 @@ class BatchedStore:
             return  # first what was kept: reads would wait for it
         if self.is_down:
             dropped = quantity(self._dropped, "write was", "writes were")
-            _log.warning("store: back, all that was kept is written, %s dropped", dropped)
+            _log.warning("store: back, all queued writes are committed, %s dropped", dropped)
         self.is_down, self._dropped = False, 0
         STORE_DOWN.set(0)
 

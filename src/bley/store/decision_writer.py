@@ -1,9 +1,8 @@
-"""DecisionWriter on their way to the store: they go behind the answers, once a second, in slices.
+"""The queue of decisions and counts, which are written once a second, in slices, after the answers are sent.
 
-A slice stays as it is, with its mark, until it is known that the store has it: it may have been written though the
-answer was an error. Of decisions the oldest go when there are too many, since the store is away or slower than they
-come. Of known mail, of which nobody asks why it was delayed, no more are taken than cost little. Counts are exact, as
-long as there is room for them.
+A slice is retried unchanged, with its mark, until the store confirms it: a failed attempt may have been committed.
+If the store is away or too slow, the oldest decisions are dropped. Decisions on known mail are sampled at a limited
+rate, because there is no delay to be explained. Counts are exact while there is room for them.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
-from bley.core.history.statistics import Count, counted
+from bley.core.history.statistics import Count, count_keys
 from bley.core.policy import Reason
 from bley.core.quantity import quantity
 from bley.metrics import STORE_DROPPED
@@ -28,22 +27,22 @@ __all__ = ["DecisionWriter", "Lost"]
 _T = TypeVar("_T")
 
 MAX_WAITING = 10_000
-"""DecisionWriter that wait, some 20 MB."""
+"""The limit of queued decisions, some 20 MB."""
 
 MAX_COUNTS = 50_000
-"""Counts that wait, of a minute, kind and name each: more than a day of some 30 a minute, some 12 MB."""
+"""The limit of queued counts, each of a minute, kind and name: over a day at some 30 a minute, some 12 MB."""
 
 KNOWN_AT_ONCE = 1000
-"""DecisionWriter on known mail that are kept when many come after some time without: mail to a large list."""
+"""The burst of decisions on known mail that is stored after some time without any: mail to a large list."""
 
 KNOWN_A_SECOND = 200
-"""And in the long run: more is a test, or a flood, and each takes time from the answers."""
+"""The sustained rate: a higher one is a test or a flood, and each decision takes time from the answers."""
 
 MAX_SLICE = 100
-"""DecisionWriter in one transaction, for which requests wait meanwhile."""
+"""Decisions in one transaction; requests wait while it runs."""
 
 MAX_COUNTS_SLICE = 250
-"""Counts in one transaction, two rows each; some 5 ms on SQLite."""
+"""Counts in one transaction, two rows each: some 5 ms on SQLite."""
 
 COLLECT_SECONDS = 1.0
 
@@ -51,16 +50,16 @@ _log = logging.getLogger(__name__)
 
 
 class Lost(NamedTuple):
-    """What was not written: decisions, and how many times something was counted."""
+    """The numbers of decisions and of counted events that were not written."""
 
     decisions: int
     counts: int
     may_be_written: bool = False
-    """A slice of it was under way at the end."""
+    """A slice was under way at the end; its outcome is unknown."""
 
 
 class _Slice(NamedTuple):
-    """What goes in one transaction, the counts as they were collected."""
+    """The decisions and counts of one transaction."""
 
     decisions: Sequence[KeptDecision]
     counts: Counter[tuple[int, str, str]]
@@ -68,15 +67,15 @@ class _Slice(NamedTuple):
 
 
 class DecisionWriter:
-    """Collects decisions and hands them to `write`, which raises StoreError when they must wait."""
+    """Collects decisions and passes them to `write`, which raises StoreError if they must be retried."""
 
     def __init__(self, write: Callable[[Sequence[KeptDecision], Mapping[Count, int], Mark], Awaitable[None]]) -> None:
         self._write = write
         self._waiting: deque[KeptDecision] = deque()
         self._counts: Counter[tuple[int, str, str]] = Counter()
-        """By minute since 1970 UTC, kind and name."""
+        """The keys are minute since 1970 UTC, kind and name."""
         self._slice: _Slice | None = None
-        """It is under way, or its outcome is unknown."""
+        """The slice that is under way, or whose outcome is unknown."""
         self._marks = Marks()
         self._writer: asyncio.Task[None] | None = None
         self._has_room_for_counts = True
@@ -85,12 +84,12 @@ class DecisionWriter:
         self._closed = asyncio.Event()
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Return the number of queued decisions."""
         return len(self._waiting) + (len(self._slice.decisions) if self._slice else 0)
 
     def keep(self, decision: KeptDecision) -> None:
-        """Keep it, and count it, soon."""
-        for kind, name in counted(decision.decision, decision.outcome):
+        """Queue and count the decision."""
+        for kind, name in count_keys(decision.decision, decision.outcome):
             self._count(decision.at, kind, name, 1)
         self._waiting.append(decision)
         if len(self._waiting) > MAX_WAITING:
@@ -99,7 +98,7 @@ class DecisionWriter:
         self._begin()
 
     def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
-        """Count requests that were known, and keep `kept` of those for which there is room."""
+        """Count requests that were known; queue the decisions `kept` for those that are within the rate limit."""
         self._count(at, "pass", Reason.KNOWN.value, len(known))
         if self._known_at:
             grown = self._room_for_known + KNOWN_A_SECOND * max((at - self._known_at).total_seconds(), 0)
@@ -119,7 +118,7 @@ class DecisionWriter:
             return
         STORE_DROPPED.labels("counts").inc(number)
         if self._has_room_for_counts:
-            _log.warning("store: %d counts wait, what happens from now on is not counted", MAX_COUNTS)
+            _log.warning("store: %d counts are queued; further events are not counted", MAX_COUNTS)
         self._has_room_for_counts = False
 
     def _begin(self) -> None:
@@ -127,7 +126,7 @@ class DecisionWriter:
             self._writer = asyncio.get_running_loop().create_task(self._write_all())
 
     async def close(self, until: float) -> Lost:
-        """Write what waits until this instant of the loop's clock; what is lost since that is not possible."""
+        """Write what is queued, until this instant of the loop's clock. Return what is lost."""
         self._closed.set()
         has_ended = not self._writer or await end_at(self._writer, until)
         under_way = self._slice.counts.total() if self._slice else 0
@@ -153,7 +152,7 @@ class DecisionWriter:
         return len(self._waiting) >= MAX_SLICE or len(self._counts) >= MAX_COUNTS_SLICE
 
     async def _write_slice(self) -> None:
-        """Write some. What cannot be written waits on, just as it is."""
+        """Write one slice. If that fails, the slice stays for a retry, unchanged."""
         self._slice = self._slice or self._next_slice()
         decisions, counts, mark = self._slice
         try:
@@ -176,12 +175,12 @@ class DecisionWriter:
         return _Slice(decisions, counts, self._marks.next())
 
     def _lose(self, error: RefusedError) -> None:
-        """Count what the store refuses, and log it; all else of the slice is written."""
+        """Log and count the refused values; the rest of the slice is written."""
         counts = [value[1] for value, _ in error.refused if isinstance(value, tuple) and isinstance(value[0], Count)]
         decisions = len(error.refused) - len(counts)
         STORE_DROPPED.labels("decisions").inc(decisions)
         STORE_DROPPED.labels("counts").inc(sum(counts))
         _log.error(
-            "store: %s; lost, since it refuses that: %s, %s; %s",
+            "store: %s; refused, and lost: %s, %s; %s",
             *(error, quantity(decisions, "decision"), quantity(sum(counts), "count"), error.first),
         )

@@ -1,4 +1,4 @@
-"""What an engine does for the store, whatever it is; batched.py decides when."""
+"""The interface of the database engines. batched.py decides when its methods are called."""
 
 import secrets
 import time
@@ -26,23 +26,23 @@ __all__ = [
 ]
 
 ANSWER_SECONDS = 3.0
-"""The time limit of a transaction on a server: its connection may be cut without notice.
+"""The time limit of a transaction on a server, whose connection may be cut without notice.
 
-It is longer than a request waits, so that a commit that always takes two seconds still succeeds.
+It is longer than a request's deadline, so that a commit that always takes two seconds still succeeds.
 """
 
 MARK_LIFETIME = timedelta(days=30)
-"""How long a store keeps the last mark of a writer: longer than a process retries the same work."""
+"""The time for which a store keeps the last mark of a writer; a process retries the same work for less time."""
 
 SPANS = {60: timedelta(days=8), 3600: timedelta(days=400)}
-"""DecisionWriter are counted for each minute and for each hour: seconds of the span, and how long its counts are kept.
+"""The spans of counts, a minute and an hour: the seconds of the span, and the lifetime of its counts.
 
-Of some 30 pairs of kind and name that occur that is 350,000 and 290,000 rows at the most, 60 MB in all.
+With some 30 pairs of kind and name in use, that makes at most 350,000 and 290,000 rows, 60 MB in all.
 """
 
 
 def counts_per_span(minutes: Mapping[tuple[int, str, str], int]) -> dict[Count, int]:
-    """What happened by minute (since 1970 UTC), kind and name, as what each number adds to the counts."""
+    """Return what each number, by minute (since 1970 UTC), kind and name, adds to the counts of each span."""
     counts = Counter[Count]()
     for (minute, kind, name), number in minutes.items():
         for seconds in SPANS:
@@ -51,9 +51,9 @@ def counts_per_span(minutes: Mapping[tuple[int, str, str], int]) -> dict[Count, 
 
 
 class Mark(NamedTuple):
-    """The identity of work that must not be done twice: a store that has the writer's number, or a later one, skips it.
+    """An idempotency key: a store that has this number of the writer, or a later one, skips the work.
 
-    Numbers grow, and are microseconds since 1970 UTC, so that a store can purge writers that have gone.
+    Numbers grow. They are microseconds since 1970 UTC, so that a store can purge writers that are gone.
     """
 
     writer: str
@@ -61,26 +61,26 @@ class Mark(NamedTuple):
 
 
 class Marks:
-    """The marks of one writer. Its work must reach the store in the order of its marks."""
+    """The marks of one writer, whose work must reach the store in the order of its marks."""
 
     def __init__(self) -> None:
         self._writer, self._last = secrets.token_hex(8), 0
 
     def next(self) -> Mark:
-        """Return the mark of the next work."""
+        """Return the mark of the next piece of work."""
         self._last = max(self._last + 1, time.time_ns() // 1000)
         return Mark(self._writer, self._last)
 
 
 class RemoteChanges(NamedTuple):
-    """What other nodes and commands have changed: how often something was forgotten, whether records for ANY exist."""
+    """Changes by other nodes and commands: the number of `forget` calls, and whether records for ANY exist."""
 
     forgotten: int
     has_any: bool
 
 
 class Purged(NamedTuple):
-    """How many rows of each kind were forgotten."""
+    """The number of expired rows that were deleted, by kind."""
 
     records: int
     decisions: int
@@ -88,63 +88,62 @@ class Purged(NamedTuple):
 
 
 class Engine(Protocol):
-    """One database. Each method raises StoreError; what it was to do may have happened, and may be done again."""
+    """One database. A method that raises StoreError may have committed its work all the same, and may be retried."""
 
     place: str
-    """What people call it; each StoreError begins with it."""
+    """The name of the database in messages; each StoreError starts with it."""
 
     @property
     def answer_seconds(self) -> float | None:
-        """The time limit of a transaction; None where an answer always comes, and work under way cannot be stopped."""
+        """The time limit of a transaction; None if an answer always comes and running work cannot be cancelled."""
 
     async def is_prepared(self) -> bool:
-        """Whether the tables are there, and of this bley's schema."""
+        """Return whether the tables exist and have this bley's schema."""
 
     async def prepare(self) -> None:
-        """Make the tables or upgrade them; may take long. What the engine is asked before is a StoreError."""
+        """Create or upgrade the tables; may take long. Until then, the other methods raise StoreError."""
 
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
     ) -> Mapping[Triplet, Record]:
-        """In one transaction, durable on return: merge `sightings`, then find what is known of `triplets`.
+        """Merge `sightings`, then return the records of `triplets`; one transaction, durable on return.
 
-        `marks`: those of the sightings that add attempts. Any other merge changes nothing when it is done again.
-        Raises RefusedError.
+        `marks`: those of the sightings that add attempts. Any other merge is idempotent. Raises RefusedError.
         """
 
     async def keep(
         self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
-        """Keep decisions and add to the counts, once if there is a mark. Raises RefusedError."""
+        """Store decisions and add to the counts; idempotent if there is a mark. Raises RefusedError."""
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
-        """Forget at most `limit` of each kind that have outlived their lifetime."""
+        """Delete at most `limit` expired rows of each kind."""
 
     async def remote_changes(self) -> RemoteChanges:
-        """What may have changed."""
+        """Return the current numbers of changes by other nodes and commands."""
 
     def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
-        """All records, in portions."""
+        """Yield all records, in portions."""
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
-        """Take over records: each is united with what is known (core.greylist.united). Raises RefusedError."""
+        """Import records: unite each with the stored one (core.greylist.united). Raises RefusedError."""
 
     async def forget(self, triplets: Sequence[Triplet]) -> None:
-        """Forget these, and let all nodes know."""
+        """Delete the records of these triplets, and notify all nodes."""
 
     async def key_check(self) -> int | None:
-        """Return the check value of the key that addresses are hashed by (privacy.py); None: no node has claimed it."""
+        """Return the check value of the key that hashes addresses (settings.privacy_key); None if none is claimed."""
 
     async def claim_key(self, check: int) -> int:
-        """Store the check value if there is none yet, and return the one that is stored: to all nodes the same one."""
+        """Store the check value unless there is one already, and return the stored one, the same to all nodes."""
 
     async def release_key(self) -> None:
-        """Forget the check value, so that the next node that starts may claim it."""
+        """Delete the check value, so that the next node that starts can claim its own."""
 
     async def close(self) -> None:
-        """Let go."""
+        """Close all connections."""
 
 
 def is_closed_connection(error: BaseException) -> bool:
-    """Whether uvloop says so that a connection was closed just before a driver wrote to it: by a bare RuntimeError."""
+    """Return whether this is the bare RuntimeError by which uvloop reports a write to a connection just closed."""
     return type(error) is RuntimeError and str(error).endswith("the handler is closed")

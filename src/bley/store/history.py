@@ -1,4 +1,4 @@
-"""What the store tells people who look back: the dashboard, `bley why`, `bley stats`, `bley graph`, `bley top`."""
+"""Queries of stored data by the dashboard, `bley why`, `bley stats`, `bley graph` and `bley top`."""
 
 import heapq
 import time
@@ -24,13 +24,13 @@ __all__ = [
 
 
 SEARCH_SECONDS = 10.0
-"""So long a search for decisions, or one for records, may take: some millions of them. Who wants more narrows it."""
+"""The time limit of a search for decisions or records: enough for some millions. Narrower searches find more."""
 
 _T = TypeVar("_T")
 
 
 class PartialResult(list[_T]):
-    """What was found before the time of a search was over; `before` is where one for decisions may go on."""
+    """What a search found until its deadline; a search for decisions can be continued from `before`."""
 
     def __init__(self, found: Iterable[_T], before: str = "") -> None:
         super().__init__(found)
@@ -38,77 +38,80 @@ class PartialResult(list[_T]):
 
 
 class SearchDeadline:
-    """Bounds the time of a search."""
+    """The deadline of a search that starts now."""
 
     def __init__(self) -> None:
         self._end = time.monotonic() + SEARCH_SECONDS
 
     @property
-    def is_over(self) -> bool:
-        """Whether the search must end."""
+    def has_passed(self) -> bool:
+        """Return whether the search must end."""
         return time.monotonic() >= self._end
 
 
 class LatestRecords:
-    """Of all records that are added, the last seen, at most so many."""
+    """The most recently seen of all records that are added, at most `limit`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._added: dict[Triplet, Record] = {}
 
     def add(self, records: Iterable[tuple[Triplet, Record]]) -> None:
-        """Take these into account; a triplet may come again."""
+        """Add records; a triplet may be added several times."""
         self._added.update(records)
-        if len(self._added) > 2 * self._limit + _SOME:
+        if len(self._added) > 2 * self._limit + _SLACK:
             self._added = dict(self.found)
 
     @property
     def found(self) -> list[tuple[Triplet, Record]]:
-        """They, the last seen first."""
+        """Return these records, the most recently seen first."""
         return heapq.nlargest(self._limit, self._added.items(), key=lambda record: record[1].last_seen)
 
 
-_SOME = 1000
-"""Records that are kept though they may be too old: to sort them out is spared so often."""
+_SLACK = 1000
+"""Records beyond twice the limit before the older ones are sorted out, so that this is seldom done."""
 
 
 class WaitingTriplets(NamedTuple):
-    """How many triplets are greylisted, and some of them, the last seen first."""
+    """The number of greylisted triplets, and some of them, the most recently seen first."""
 
     number: int
     records: Sequence[tuple[Triplet, Record]]
 
 
 class History(Protocol):
-    """Reads one database, on a connection of its own, so that requests do not wait. Each method raises StoreError."""
+    """Read access to one database, by its own connection, so that requests do not wait. Methods raise StoreError."""
 
     place: str
 
     async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
-        """What happened in each slot of the period."""
+        """Return the counts of each slot of the period."""
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
-        """At most `limit`, the newest first; those older than the one whose number is `before`.
+        """Return at most `limit` decisions, the newest first, of those older than decision number `before`.
 
-        PartialResult where the time was over before all were looked at that could fit.
+        The result is a PartialResult if the deadline passed before all candidates were read.
         """
 
     async def decision(self, number: str) -> StoredDecision | None:
-        """The one of this number."""
+        """Return the decision with this number."""
 
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
-        """What is greylisted and was seen since then."""
+        """Return the greylisted triplets that were seen since then."""
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
-        """At most `limit` that are meant, the last seen first. PartialResult, with any of them, at the deadline."""
+        """Return at most `limit` matching records, the most recently seen first.
+
+        The result is a PartialResult, of any matching records, if the deadline passed.
+        """
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
-        """What is known of these."""
+        """Return the records of these triplets."""
 
     async def close(self) -> None:
-        """Let go."""
+        """Close all connections."""
 
 
 def span_of(period: Period) -> int:
-    """The span, a key of engine.SPANS, whose counts a period is made of."""
+    """Return the span, a key of engine.SPANS, whose counts are summed for the period."""
     return 3600 if period.slot.total_seconds() % 3600 == 0 else 60

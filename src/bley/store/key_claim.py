@@ -1,4 +1,4 @@
-"""One store, one privacy key: a bley with another key would take all mail for strangers', and would not say so."""
+"""The check that a store has one privacy key: with another key, bley would silently find no records."""
 
 import asyncio
 
@@ -10,10 +10,10 @@ __all__ = ["bring_key", "confirm_key"]
 
 
 async def bring_key(engine: Engine, key: PrivacyKey) -> bool:
-    """Check the key before a store is prepared, and save it if both are new. Return whether the store knows it already.
+    """Check the key before a store is prepared; save it if both are new. Return whether the store has its check value.
 
-    So no record, of those neither that bley 2 left there, is hashed by a key that is not on the disk. Raises
-    PrivacyKeyError, StoreError.
+    Thus no record, not even one taken over from bley 2, is hashed by a key that is not on disk. Raises PrivacyKeyError,
+    StoreError.
     """
     if await _known(engine, key) is not None:
         return True
@@ -22,9 +22,9 @@ async def bring_key(engine: Engine, key: PrivacyKey) -> bool:
 
 
 async def confirm_key(engine: Engine, key: PrivacyKey, *, claims: bool) -> None:
-    """Check that the store's addresses are hashed by this key, or in clear as these are.
+    """Check that the store's addresses are hashed by this key, or are in clear if there is none.
 
-    `claims`: a store that has no key yet takes this one, which is saved before if it is new. Raises PrivacyKeyError,
+    `claims`: give this key to a store that has none yet, after saving it if it is new. Raises PrivacyKeyError,
     StoreError.
     """
     if not claims:
@@ -35,7 +35,7 @@ async def confirm_key(engine: Engine, key: PrivacyKey, *, claims: bool) -> None:
 
 
 async def _known(engine: Engine, key: PrivacyKey) -> int | None:
-    """Return what the store knows of the key. Raises PrivacyKeyError if that is another one."""
+    """Return the check value in the store. Raises PrivacyKeyError if it belongs to another key."""
     known = await engine.key_check()
     if known not in (None, key.check):
         raise PrivacyKeyError(f"{engine.place}: {key.fault(known)}")

@@ -1,4 +1,4 @@
-"""A store in memory: for tests, and the shortest description of what every store does."""
+"""A store in memory, for tests; also the shortest description of what every store does."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -14,32 +14,27 @@ _T = TypeVar("_T")
 
 
 class MemoryStore:
-    """Keeps records and decisions until the process ends."""
+    """Records and decisions, until the process ends."""
 
     def __init__(self) -> None:
         self.records: dict[Triplet, Record] = {}
         self.decisions: list[KeptDecision] = []
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
-        """See the port."""
         found = [(triplet, self.records[triplet]) for triplet in triplets if triplet in self.records]
         return max(found, key=lambda each: each[1].status, default=None)
 
     async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:
-        """See the port."""
         self.record_later(sighting)
 
     def record_later(self, sighting: Sighting) -> None:
-        """See the port."""
         self.records[sighting.triplet] = merged(self.records.get(sighting.triplet), sighting)
 
     def keep(self, decision: KeptDecision) -> None:
-        """See the port."""
         self.decisions.append(decision)
 
     def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
-        """See the port."""
         self.decisions += map(kept, known)
 
     async def close(self) -> None:
-        """See the port."""
+        """Do nothing: the memory is freed with the object."""

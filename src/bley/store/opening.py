@@ -1,4 +1,4 @@
-"""From a Database to its engine. Drivers are extras, imported only when they are wanted."""
+"""The connection of a Database. Drivers are optional, and imported only when needed."""
 
 import asyncio
 import importlib
@@ -25,28 +25,28 @@ if TYPE_CHECKING:  # 8 MB, which SQLite does not need
 __all__ = ["open_engine", "open_history", "open_sql"]
 
 _CONNECT_SECONDS = 0.9
-"""Less than what a request may wait for the store."""
+"""The time limit of connecting: less than a request's deadline."""
 
 _ANSWER_SECONDS = ANSWER_SECONDS - 0.5
-"""Of one server of Redis, so that another one of a Cluster can still be asked."""
+"""The time limit of one Redis server, so that there is time left for another server of the Cluster."""
 
 _IDLE_SECONDS = 60
-"""After which a server ends a connection that is idle in a transaction, and rolls that back.
+"""The time after which a server closes a connection that is idle in a transaction, and rolls back.
 
-When the network is cut, the server does not notice for hours, and keeps its locks: our own next transaction would wait.
-MySQL ends any idle connection; every process asks for remote_changes more often.
+A server does not notice for hours that the network is cut, and would hold the locks for which our next transaction
+waits. MySQL closes any idle connection; each process queries remote_changes more often than that.
 """
 
 _SERVER_OPTIONS: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "isolation_level": "READ COMMITTED"}
 
 _DRIVERS = {"pgsql": ("asyncpg", "postgresql"), "mysql": ("aiomysql", "mysql"), "redis": ("redis", "redis")}
-"""Module, and bley's extra that brings it."""
+"""The module of each driver, and the extra of bley that installs it."""
 
 
 def open_engine(database: Database, *, read_only: bool = False, take_over: TakeOver | None = None) -> Engine:
-    """An engine on the database, which is connected to when it is first asked.
+    """Return an engine, which connects on first use.
 
-    Raises SettingsError when the driver is missing, or the TLS authorities cannot be read.
+    Raises SettingsError if the driver is missing, or the TLS authorities cannot be read.
     """
     if database.dbtype == "redis":
         _require_driver(database)
@@ -58,7 +58,7 @@ def open_engine(database: Database, *, read_only: bool = False, take_over: TakeO
 
 
 def open_history(database: Database) -> History:
-    """What the database tells people, by a connection of its own. Raises as `open_engine`."""
+    """Return the history of the database, which has a connection of its own. Raises the errors of `open_engine`."""
     if database.dbtype == "redis":
         _require_driver(database)
         from bley.store.redis_history import RedisHistory
@@ -76,15 +76,15 @@ def _open_runner(database: Database, *, read_only: bool) -> tuple[Runner, Dialec
 
 
 def open_sql(database: Database) -> "AsyncEngine":
-    """SQLAlchemy's engine with one connection, on SQLite to be read only.
+    """Return an asynchronous SQLAlchemy engine with one connection, which is read-only on SQLite.
 
-    Raises SettingsError as `open_engine`, and StoreError where SQLite's file cannot be opened.
+    Raises SettingsError like `open_engine`, and StoreError if SQLite's file cannot be opened.
     """
     from sqlalchemy.ext.asyncio import create_async_engine
 
     if database.dbtype == "sqlite3":
         uri = sqlite_uri(database.file, "ro")
-        try:  # aiosqlite's thread outlives a failure to open, and may print a traceback at the end
+        try:  # aiosqlite's thread survives a failure to open, and may print a traceback at exit
             sqlite3.connect(uri, uri=True).close()
         except sqlite3.Error as error:
             raise StoreError(f"{database}: {error}") from error
@@ -111,7 +111,7 @@ def open_sql(database: Database) -> "AsyncEngine":
 
 
 async def _connect_mysql(database: Database, ssl_context: Any) -> Any:
-    """A connection of the driver's, or TimeoutError: aiomysql itself waits for the server's greeting for ever."""
+    """Connect, within the time limit: aiomysql itself waits for the server's greeting for ever. Raises TimeoutError."""
     import aiomysql
 
     place: dict[str, Any] = {"unix_socket": database.socket}
@@ -130,7 +130,7 @@ async def _connect_mysql(database: Database, ssl_context: Any) -> Any:
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:
-    """All that is looked for has an index, but PostgreSQL reads the whole of a new table until it was analysed."""
+    """Prefer indexes: every query has one, but PostgreSQL scans a new table sequentially until it is analysed."""
     cursor = connection.cursor()
     cursor.execute("SET enable_seqscan = off")
     cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
@@ -139,7 +139,7 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
 
 
 def _redis_clients(database: Database) -> tuple[Any, Sequence[Any]]:
-    """The client, and those of the Sentinels."""
+    """Return the client, and the clients of the Sentinels."""
     from redis.asyncio import Redis, RedisCluster
     from redis.asyncio.cluster import ClusterNode
     from redis.asyncio.retry import Retry
@@ -148,7 +148,7 @@ def _redis_clients(database: Database) -> tuple[Any, Sequence[Any]]:
 
     access: dict[str, Any] = {"username": database.user or None, "password": database.password or None}
     common = access | {"socket_timeout": _ANSWER_SECONDS, "socket_connect_timeout": _CONNECT_SECONDS}
-    common |= {"retry": Retry(NoBackoff(), 1)}  # a connection that had ended meanwhile
+    common |= {"retry": Retry(NoBackoff(), 1)}  # for a connection that was closed while idle
     tls: dict[str, Any] = {}
     if database.tls != "off":
         _ssl_context(database)
@@ -165,7 +165,7 @@ def _redis_clients(database: Database) -> tuple[Any, Sequence[Any]]:
     if database.redis_kind == "sentinel":
         untyped: Any = Sentinel
         to_sentinels = {name: value for name, value in common.items() if name not in access}
-        to_sentinels["socket_timeout"] = _CONNECT_SECONDS  # one of them is asked after the other
+        to_sentinels["socket_timeout"] = _CONNECT_SECONDS  # they are queried one after the other
         sentinel = untyped(list(database.hosts), sentinel_kwargs=to_sentinels, db=number, **common)
         return sentinel.master_for(database.master), sentinel.sentinels
     if database.socket:

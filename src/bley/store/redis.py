@@ -1,14 +1,14 @@
-"""The engine on Redis or Valkey: one server, one that Sentinels watch, or a Cluster.
+"""The engine on Redis or Valkey: one server, a server with Sentinels, or a Cluster.
 
     bley:t:CLIENT\\nSENDER\\nRECIPIENT   a hash: status, first_seen, last_seen (microseconds since 1970 UTC), attempts;
-                                       w:WRITER, of each who added attempts, to its last number (engine.Mark)
+                                       w:WRITER: the last number of each writer that added attempts (engine.Mark)
     bley:decisions                     a stream, capped: the fields of the SQL engines' table `decisions`
-    bley:counts:SECONDS:NUMBER         a hash: "START KIND NAME" (core.statistics) to the number of that span
-    bley:w:{KEY}:WRITER                the last number of a writer in the stream or the counts of this key
+    bley:counts:SECONDS:NUMBER         a hash: from "START KIND NAME" (core.history.statistics) to the count
+    bley:w:{KEY}:WRITER                the last number of a writer for the stream or the counts under this key
     bley:schema, bley:forgotten, bley:has_any, bley:key_check
 
-All but the last are only ever written by the scripts of redis_scripts.py, which for a record do what
-core.greylist.merged says, or united. Records and counts expire by themselves.
+All but the last line are written only by the scripts in redis_scripts.py, which implement core.greylist.merged and
+united. Records and counts expire by themselves.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY
-from bley.store.dialects import VALUE_ERRORS, printable
+from bley.store.driver_errors import VALUE_ERRORS, printable
 from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, Purged, RemoteChanges, is_closed_connection
 from bley.store.redis_scripts import Commands, add_counts, keep_decisions, merge
 from bley.store.rows import decision_row, from_microseconds, microseconds
@@ -35,7 +35,7 @@ from bley.store.rows import decision_row, from_microseconds, microseconds
 __all__ = ["DECISIONS", "MAX_STREAM", "PREFIX", "RedisEngine", "counts_key", "store_errors", "triplet_of"]
 
 MAX_STREAM = 100_000
-"""DecisionWriter in the stream, of some 500 bytes: 50 MB of Redis' memory. It is capped by whole nodes of 100."""
+"""Decisions in the stream, of some 500 bytes: 50 MB of Redis' memory. Redis trims whole nodes of 100."""
 
 _VERSION = 1
 PREFIX = "bley:t:"
@@ -43,18 +43,18 @@ DECISIONS = "bley:decisions"
 _KEY_CHECK = "bley:key_check"
 _PORTION = 1000
 _MAX_SEEN = 1_000_000
-"""Keys whose hashes are remembered while all records are read, 64 MB. Of more, one may be read twice, none is left out.
+"""The number of keys, 64 MB of hashes, that are deduplicated while all records are read. Further keys may repeat.
 
-Of two keys of a million one in 10^7 runs leaves out one, since their hashes of 64 bits are the same.
+Among a million keys, two have the same hash of 64 bits, so that one is skipped, in one run of 10^7.
 """
 _IN_ONE_KEY = 1440
-"""Spans in one hash of counts."""
+"""The number of spans in one hash of counts."""
 
 
 class RedisEngine:
-    """Keeps records in Redis; `client` is redis-py's, of whatever kind. If `read_only`, it writes nothing.
+    """Stores records in Redis; with `read_only` it writes nothing.
 
-    `place` is what people call it; `sentinels` are clients too, which are closed with it.
+    `place`: the name in messages. `client`: a redis-py client of any kind. `sentinels`: clients to close along with it.
     """
 
     answer_seconds: float | None = ANSWER_SECONDS
@@ -63,17 +63,15 @@ class RedisEngine:
         self.place, self._client, self._sentinels, self._read_only = place, client, sentinels, read_only
 
     async def is_prepared(self) -> bool:
-        """See Engine."""
         with store_errors(self.place):
             version = int(await self._client.get("bley:schema") or 0)
         if version > _VERSION:
             raise StoreError(
-                f"{self.place}: its schema is {version}, of a newer bley; this one knows {_VERSION}: upgrade bley"
+                f"{self.place}: its schema is {version}, of a newer bley; this bley supports {_VERSION}: upgrade bley"
             )
         return version == _VERSION
 
     async def prepare(self) -> None:
-        """See Engine."""
         if self._read_only:
             return
         with store_errors(self.place):
@@ -82,7 +80,7 @@ class RedisEngine:
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
     ) -> Mapping[Triplet, Record]:
-        """See Engine. In a Cluster each server does its part."""
+        """Merge and find; in a Cluster each server runs its part."""
         async with self._commands() as commands:
             for sighting, mark in () if self._read_only else zip_longest(sightings, marks):
                 record = Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
@@ -99,7 +97,6 @@ class RedisEngine:
     async def keep(
         self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
-        """See Engine."""
         mark = mark or Marks().next()
         async with self._commands() as commands:
             if decisions:
@@ -130,20 +127,19 @@ class RedisEngine:
         keep_decisions(commands, kept, DECISIONS, rows, MAX_STREAM, mark)
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
-        """See Engine. Only the stream: all else expires by itself."""
+        """Trim the stream; everything else expires by itself."""
         oldest = microseconds(now - lifetimes.decisions) // 1000
         with store_errors(self.place):
             return Purged(0, await self._client.xtrim(DECISIONS, minid=oldest, approximate=True, limit=limit), 0)
 
     async def remote_changes(self) -> RemoteChanges:
-        """See Engine."""
         with store_errors(self.place):
             forgotten = await self._client.get("bley:forgotten")
             has_any = await self._client.get("bley:has_any")
         return RemoteChanges(int(forgotten or 0), bool(has_any))
 
     async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
-        """See Engine. SCAN may return a key several times (Redis documentation, "Scan guarantees")."""
+        """Yield each record once, though SCAN may return a key several times (Redis manual, "Scan guarantees")."""
         seen: set[int] = set()
         with store_errors(self.place):
             portion: list[Triplet] = []
@@ -161,12 +157,11 @@ class RedisEngine:
     async def _known(self, triplets: Sequence[Triplet]) -> list[tuple[Triplet, Record]]:
         try:
             found = await self.transact([], triplets)
-        except RefusedError as error:  # under a key is no record
+        except RefusedError as error:  # another program's value stands under a key
             found = error.found
         return list(found.items())
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
-        """See Engine."""
         async with self._commands() as commands:
             for item in records:
                 triplet, record = item
@@ -179,7 +174,6 @@ class RedisEngine:
         self._raise_if_refused(commands)
 
     async def forget(self, triplets: Sequence[Triplet]) -> None:
-        """See Engine."""
         async with self._commands() as commands:
             for triplet in triplets:
                 commands.add([triplet], "delete", _key(triplet))
@@ -198,30 +192,26 @@ class RedisEngine:
             raise RefusedError(f"{self.place}: {_words(commands.refused[0][1])}", commands.refused, found)
 
     async def key_check(self) -> int | None:
-        """See Engine."""
         with store_errors(self.place):
             return int(await self._client.get(_KEY_CHECK) or 0) or None
 
     async def claim_key(self, check: int) -> int:
-        """See Engine."""
         with store_errors(self.place):
             await self._client.set(_KEY_CHECK, check, nx=True)
             return int(await self._client.get(_KEY_CHECK) or check)
 
     async def release_key(self) -> None:
-        """See Engine."""
         with store_errors(self.place):
             await self._client.delete(_KEY_CHECK)
 
     async def close(self) -> None:
-        """See Engine."""
         for client in (self._client, *self._sentinels):
             await client.aclose()
 
 
 @contextlib.contextmanager
 def store_errors(place: str) -> Iterator[None]:
-    """What Redis or the way to it raises is a StoreError."""
+    """Turn the errors of redis-py and of the connection into StoreError."""
     try:
         yield
     except (RedisError, RedisClusterException, OSError, TimeoutError, ValueError, RuntimeError) as error:
@@ -235,12 +225,12 @@ def _words(text: str) -> str:
 
 
 def counts_key(seconds: int, start: int) -> str:
-    """The hash in which the counts of the span are that starts then."""
+    """Return the key of the hash that contains the counts of the span that starts at `start`."""
     return f"bley:counts:{seconds}:{start // (seconds * _IN_ONE_KEY)}"
 
 
 def triplet_of(key: bytes) -> Triplet | None:
-    """Whose record the key has; None where somebody else has made it."""
+    """Return the triplet of the key; None if another program created the key."""
     try:
         client, sender, recipient = key.decode().removeprefix(PREFIX).split("\n")
     except ValueError:
@@ -253,7 +243,7 @@ def _key(triplet: Triplet) -> str:
 
 
 def _record(fields: Sequence[bytes | None]) -> Record | None:
-    """The record; None where there is none, be it that somebody else has written something there."""
+    """Return the record; None if there is none, or another program wrote these fields."""
     try:
         status, first_seen, last_seen, attempts = (int(field or "") for field in fields)
         return Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)

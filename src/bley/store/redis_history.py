@@ -1,4 +1,4 @@
-"""The history in Redis: what is looked for is looked for here, portion by portion of the stream or of the keys."""
+"""The history in Redis: searches read the stream or the keys in portions, and filter them here."""
 
 import asyncio
 import contextlib
@@ -22,27 +22,26 @@ from bley.store.rows import microseconds, stored_decision
 __all__ = ["RedisHistory"]
 
 _PORTION = 100
-"""DecisionWriter read at once: some 5 ms, in which redis-py reads the answer and nothing else is done."""
+"""Decisions per read: some 5 ms, in which redis-py parses the answer and blocks the event loop."""
 
 _KEYS = 500
-"""Records that are looked at in one go: as long."""
+"""Records per read, which takes as long."""
 
 _CLOCKS_DIFFER = 3600 * 1_000_000
-"""Microseconds by which the clock of Redis, of which ids are made, may be behind ours."""
+"""Microseconds by which the clock of Redis, which makes the ids, may be behind ours."""
 
 _MAX_LOOKED_AT = 20_000
-"""DecisionWriter among which the waiting are looked for."""
+"""The number of the latest decisions that are searched for waiting triplets."""
 
 
 class RedisHistory:
-    """See History; `client` is redis-py's, `sentinels` are clients too, which are closed with it."""
+    """The History in Redis; `client` is a redis-py client, `sentinels` are clients to close along with it."""
 
     def __init__(self, place: str, client: Any, sentinels: Sequence[Any] = ()) -> None:
         self.place, self._client = place, client
         self._engine = RedisEngine(place, client, sentinels, read_only=True)
 
     async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
-        """See History."""
         span, step, since = span_of(period), int(period.slot.total_seconds()), int(period.since(now).timestamp())
         keys = dict.fromkeys(counts_key(span, start) for start in range(since, int(now.timestamp()) + span, span))
         found = Counter[Count]()
@@ -60,11 +59,10 @@ class RedisHistory:
         except ResponseError as error:
             if "WRONGTYPE" not in str(error):
                 raise
-            return {}  # somebody else's
+            return {}  # another program's key
         return fields
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
-        """See History."""
         if before and not _is_number(before):
             return []
         found: list[StoredDecision] = []
@@ -73,25 +71,24 @@ class RedisHistory:
             found += filter(query.fits, read)
             if len(found) >= limit:
                 return found[:limit]
-            if clock.is_over and read:
+            if clock.has_passed and read:
                 return PartialResult(found, read[-1].number)
         return found
 
     async def _portions(self, since: datetime | None, newest: str = "+") -> AsyncIterator[Sequence[StoredDecision]]:
-        """The decisions since then and some older ones, the newest first: an entry's id is when it was written."""
+        """Yield the decisions since then and some older ones, the newest first; an entry's id is its write time."""
         oldest = "-" if since is None else str(max(0, (microseconds(since) - _CLOCKS_DIFFER) // 1000))
         while True:
             with store_errors(self.place):
                 entries = await self._client.xrevrange(DECISIONS, newest, oldest, count=_PORTION)
             if entries:
-                # In a thread, since JSON takes some milliseconds, which requests of this process would wait.
+                # In a thread: parsing the JSON takes some milliseconds, for which requests of this process would wait.
                 yield await asyncio.to_thread(_decisions, entries)
             if len(entries) < _PORTION:
                 return
             newest = f"({entries[-1][0].decode()}"
 
     async def decision(self, number: str) -> StoredDecision | None:
-        """See History."""
         if not _is_number(number):
             return None
         with store_errors(self.place):
@@ -99,7 +96,7 @@ class RedisHistory:
         return next(iter(_decisions(entries)), None)
 
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
-        """See History. They are looked for among the last decisions: there is no order in Redis' keys."""
+        """Search the latest decisions for waiting triplets, because Redis' keys have no order."""
         triplets: dict[Triplet, None] = {}
         looked_at = 0
         async for read in self._portions(since):
@@ -116,12 +113,11 @@ class RedisHistory:
         return WaitingTriplets(len(records), records[:limit])
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
-        """See History."""
         latest, clock = LatestRecords(limit), SearchDeadline()
         meant: list[Triplet] = []
         with store_errors(self.place):
             async for key in self._client.scan_iter(match=f"{PREFIX}*", count=_KEYS):
-                if clock.is_over:
+                if clock.has_passed:
                     break
                 triplet = triplet_of(key)
                 if triplet and search.fits_triplet(triplet):
@@ -130,41 +126,40 @@ class RedisHistory:
                     latest.add((await self.find(meant)).items())
                     meant.clear()
         latest.add((await self.find(meant)).items())
-        return PartialResult(latest.found) if clock.is_over else latest.found
+        return PartialResult(latest.found) if clock.has_passed else latest.found
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
-        """See History. In portions, between which others are answered."""
+        """Find in portions, between which other requests are answered."""
         found: dict[Triplet, Record] = {}
         for start in range(0, len(triplets), _KEYS):
             try:
                 found |= await self._engine.transact([], triplets[start : start + _KEYS])
-            except RefusedError as error:  # under a key is no record
+            except RefusedError as error:  # another program's value stands under a key
                 found |= error.found
         return found
 
     async def close(self) -> None:
-        """See History."""
         await self._engine.close()
 
 
 def _is_number(text: str) -> bool:
-    """Whether it may be a decision's, which is the id of an entry."""
+    """Return whether the text has the form of a stream entry's id, which is a decision's number."""
     parts = text.split("-")
     return len(parts) == 2 and all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts)
 
 
 def _decisions(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[StoredDecision]:
-    """Those of these entries of the stream that are decisions."""
+    """Return the entries of the stream that are decisions."""
     found = []
     for number, fields in entries:
-        with contextlib.suppress(ValueError, LookupError, OverflowError):  # somebody else's
+        with contextlib.suppress(ValueError, LookupError, OverflowError):  # another program's entry
             texts = {name.decode(): value.decode() for name, value in fields.items()}
             found.append(stored_decision(number.decode(), texts))
     return found
 
 
 def _count(field: tuple[bytes, bytes]) -> tuple[int, str, str, int] | None:
-    """Start, kind, name and number; None where somebody else has written the field."""
+    """Return start, kind, name and number; None if another program wrote the field."""
     try:
         start, kind, word = field[0].decode().split(" ")
         return int(start), kind, word, int(field[1])

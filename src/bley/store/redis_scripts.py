@@ -1,8 +1,8 @@
-"""The scripts by which Redis is written, each on keys of one slot, so that a Cluster can run them.
+"""The Lua scripts that write to Redis. Each uses keys of one slot, so that a Cluster can run it.
 
-A script does its work once for each mark (engine.Mark). The number of the last work of a writer is in a field of the
-record, or in a key beside the stream or the counts, in the same slot, which expires. A value of somebody else under a
-key or field of ours is refused, or written anew where that loses nothing.
+A script is idempotent for each mark (engine.Mark). The last number of a writer is in a field of the record, or, for
+stream and counts, in an expiring key of the same slot. If another program's value stands under our key or field, the
+script refuses its work, or overwrites the value if nothing is lost by that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ __all__ = ["Commands", "add_counts", "keep_decisions", "merge"]
 
 _MILLISECOND = timedelta(milliseconds=1)
 
-# Instants go through as texts: numbers of Lua are exact to 2^53 only. Without forget_before it does what `united` says,
-# where attempts are not added up. A record that is none is a stranger's.
+# Instants pass through as texts: numbers of Lua are exact to 2^53 only. Without forget_before the script implements
+# `united`, which does not add up attempts. An invalid record counts as none.
 _MERGE = """
 local old = redis.call('HMGET', KEYS[1], 'status', 'first_seen', 'last_seen', 'attempts', ARGV[9])
 local status, first, last, attempts, forget_before = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -51,7 +51,7 @@ end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 """
 
-# Returns the places, from 0, of the fields that have something else than a number.
+# Returns the indexes, from 0, of the fields that do not contain a number.
 _ADD = """
 if (tonumber(redis.call('GET', KEYS[2])) or -1) >= tonumber(ARGV[1]) then return {} end
 local refused = {}
@@ -69,13 +69,13 @@ return refused
 """
 
 _REFUSALS = ("WRONGTYPE", "not an integer", "would overflow", "attempt to ")
-"""Words of an error that a value brings about, the last those of Lua. All others are the server's state."""
+"""Parts of errors that a value causes, the last one from Lua. All other errors concern the server's state."""
 
 
 class Commands:
-    """Commands in one go to a server, or to the servers of a Cluster, each about some values.
+    """A pipeline of commands to a server or Cluster, each of which concerns some values.
 
-    `refused`: the values of the commands that are refused, and why.
+    `refused`: the values of refused commands, and the reasons.
     """
 
     def __init__(self, pipeline: Any) -> None:
@@ -84,7 +84,7 @@ class Commands:
         self.refused: list[tuple[Any, str]] = []
 
     def add(self, about: Sequence[Any], name: str, *arguments: str | int) -> None:
-        """Add the command of this name of redis-py's pipeline."""
+        """Add a command, by the name of its method of redis-py's pipeline."""
         try:
             encoded = [each.encode() if isinstance(each, str) else each for each in arguments]
         except UnicodeError as error:
@@ -94,7 +94,7 @@ class Commands:
         self._about.append(about)
 
     async def execute(self) -> list[tuple[Sequence[Any], Any]]:
-        """The values and the result of each command that was not refused. Raises the first other error."""
+        """Return the values and result of each command that was not refused. Raises the first other error."""
         done = []
         for about, result in zip(self._about, await self._pipeline.execute(raise_on_error=False), strict=True):
             if not isinstance(result, Exception):
@@ -118,7 +118,7 @@ def merge(
     forget_before: str,
     mark: Mark | None,
 ) -> None:
-    """Merge the record into what the key has."""
+    """Merge the record into the record under the key."""
     commands.add(
         [about],
         "eval",
@@ -146,7 +146,7 @@ def keep_decisions(
     longest: int,
     mark: Mark,
 ) -> None:
-    """Add the rows to the stream, which is cut at some more than `longest`."""
+    """Append the rows to the stream, which Redis trims to some more than `longest` entries."""
     arguments: list[str | int] = [mark.number, MARK_LIFETIME // _MILLISECOND, longest]
     for row in rows:
         arguments += [2 * len(row), *(part for item in row.items() for part in item)]
@@ -156,12 +156,12 @@ def keep_decisions(
 def add_counts(
     commands: Commands, about: Sequence[Any], key: str, numbers: Mapping[str, int], lifetime: timedelta, mark: Mark
 ) -> None:
-    """Add the numbers to those of the hash. The result: the places of those that are refused."""
+    """Add the numbers to the fields of the hash. The command's result: the indexes of the refused ones."""
     arguments: list[str | int] = [mark.number, MARK_LIFETIME // _MILLISECOND, lifetime // _MILLISECOND]
     arguments += [part for item in numbers.items() for part in item]
     commands.add(about, "eval", _ADD, 2, key, _beside(key, mark), *arguments)
 
 
 def _beside(key: str, mark: Mark) -> str:
-    """The key of the writer's last number, in the slot of `key` (Redis Cluster specification, "Hash tags")."""
+    """Return the key of the writer's last number, in the slot of `key` (Redis Cluster specification, "Hash tags")."""
     return f"bley:w:{{{key}}}:{mark.writer}"

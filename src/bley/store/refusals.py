@@ -1,7 +1,7 @@
-"""The values that a SQL database refuses, such as NUL on PostgreSQL: they alone are lost.
+"""The isolation of values that a SQL database refuses, such as NUL on PostgreSQL, so that only they are lost.
 
-A transaction is tried as a whole. When the database refuses something in it, it is run again in halves, each in a
-savepoint, until the refused values stand alone; all others are in the same transaction.
+A transaction is tried as a whole. If the database refuses a value, the transaction is repeated with the values
+bisected, each half in a savepoint, until the refused values are alone. All other values are committed in it.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,26 +18,25 @@ _Item = TypeVar("_Item")
 
 
 class Portions(Protocol):
-    """How work on many values is divided."""
+    """A division of work on many values."""
 
     def each(
         self, connection: sa.Connection, work: Callable[[Sequence[_Item]], _T], items: Sequence[_Item]
     ) -> list[_T]:
-        """Do the work on all items, in their order; return the result of each portion."""
+        """Do the work on all items, in order; return the result of each portion."""
 
 
 class Whole:
-    """All at once."""
+    """All values in one portion."""
 
     def each(
         self, connection: sa.Connection, work: Callable[[Sequence[_Item]], _T], items: Sequence[_Item]
     ) -> list[_T]:
-        """See Portions."""
         return [work(items)] if items else []
 
 
 class Bisected:
-    """In as many portions as are needed to leave out what is `refused`: values, and why."""
+    """As many portions as are needed to skip the `refused` values; each is stored with the reason."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -46,17 +45,16 @@ class Bisected:
     def each(
         self, connection: sa.Connection, work: Callable[[Sequence[_Item]], _T], items: Sequence[_Item]
     ) -> list[_T]:
-        """See Portions."""
         if not items:
             return []
         try:
             with connection.begin_nested():
                 return [work(items)]
         except Exception as error:
-            if not self._dialect.refuses(error):
+            if not self._dialect.is_refusal(error):
                 raise
             if len(items) == 1:
-                self.refused.append((items[0], self._dialect.reason(error)))
+                self.refused.append((items[0], self._dialect.message(error)))
                 return []
         middle = len(items) // 2
         return self.each(connection, work, items[:middle]) + self.each(connection, work, items[middle:])

@@ -1,4 +1,4 @@
-"""What every engine writes of an instant and of a decision, and how that is read again."""
+"""The conversion of instants, decisions and records to rows and back, the same for all engines."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 LONGEST_TEXT = 512
-"""Characters of an address or name that are kept of a decision; RFC 5321 4.5.3.1 allows 320."""
+"""The characters of an address or name that are stored with a decision; RFC 5321 4.5.3.1 allows 320."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,17 +33,17 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def microseconds(instant: datetime) -> int:
-    """Since 1970-01-01 UTC."""
+    """Return the microseconds since 1970-01-01 UTC."""
     return (instant - _EPOCH) // _MICROSECOND
 
 
 def from_microseconds(number: int) -> datetime:
-    """The instant, aware UTC."""
+    """Return the aware UTC instant."""
     return _EPOCH + number * _MICROSECOND
 
 
 def decision_row(kept: KeptDecision) -> dict[str, str | int]:
-    """The columns of the table `decisions`, and the fields of Redis' stream."""
+    """Return the columns of the table `decisions`, which are also the fields of Redis' stream."""
     request = kept.decision.request
     texts = {
         "client_address": request.client_address,
@@ -64,23 +64,23 @@ def decision_row(kept: KeptDecision) -> dict[str, str | int]:
 
 
 def stored_decision(number: str, fields: Mapping[str, Any]) -> StoredDecision:
-    """From such columns or fields."""
+    """Return the decision of such columns or fields."""
     texts = {name: fields[name] for name in StoredDecision._fields[2:-1]}
     at, details = from_microseconds(int(fields["at"])), json.loads(fields["details"])
     return StoredDecision(number=number, at=at, details=details, **texts)
 
 
 def triplet_and_record(row: Any) -> tuple[Triplet, Record]:
-    """From a row of `triplets`."""
+    """Return triplet and record of a row of `triplets`."""
     client, sender, recipient, status, first_seen, last_seen, attempts = row
     record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
     return Triplet(client, sender, recipient), record
 
 
 def records_of(rows: Iterable[Any]) -> Iterator[tuple[Triplet, Record]]:
-    """From rows of `triplets`, but for those that somebody else has changed so that they are no records."""
+    """Yield triplet and record of each row of `triplets`; log and skip invalid rows, which another program wrote."""
     for row in rows:
         try:
             yield triplet_and_record(row)
         except (ValueError, OverflowError, TypeError):
-            _log.warning("store: this row of triplets is no record, it is left out: %.300r", tuple(row))
+            _log.warning("store: this row of triplets is not a valid record, and is skipped: %.300r", tuple(row))

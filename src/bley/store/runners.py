@@ -1,7 +1,7 @@
-"""Where the SQL engine's work is done: it is written without await, so that it can run on either kind of driver.
+"""The execution of the SQL engine's work, which is written without await, so that it runs on both kinds of drivers.
 
-SQLite works in a thread of its own, a whole transaction in one go: with aiosqlite each statement would be four
-hand-overs between threads, ten times as long as the work itself.
+SQLite runs in a thread of its own, a whole transaction at a time. With aiosqlite each statement would cost four
+switches between threads, ten times as long as the work itself.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from bley.core.errors import BusyError, RefusedError, StoreError
-from bley.store.dialects import VALUE_ERRORS, Dialect
+from bley.store.dialects import Dialect
+from bley.store.driver_errors import VALUE_ERRORS
 from bley.store.engine import is_closed_connection
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need
@@ -23,51 +24,48 @@ if TYPE_CHECKING:  # 8 MB, which SQLite does not need
 __all__ = ["AsyncRunner", "Runner", "ThreadRunner", "Transactions"]
 
 _TRIES = 5
-"""How often a transaction is begun that loses against another node's."""
+"""The attempts at a transaction that conflicts with another node's."""
 
-_STEPS_BETWEEN_LOOKS = 100_000
-"""Of SQLite's virtual machine, some 1 ms, after which a read ends that is cancelled."""
+_STEPS_BETWEEN_CHECKS = 100_000
+"""Steps of SQLite's virtual machine, some 1 ms, between two checks whether a read is cancelled."""
 
 _T = TypeVar("_T")
 
 
 class Runner(Protocol):
-    """Does work on a connection, one piece at a time."""
+    """Runs work on a connection, one piece at a time."""
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """The work's result; what it raises is raised, and what it did not commit is undone."""
+        """Return the work's result, or raise its error; uncommitted changes are rolled back."""
 
     async def disconnect(self) -> None:
-        """The next work gets a new connection."""
+        """Close the connection; the next work gets a new one."""
 
     async def close(self) -> None:
-        """Let go."""
+        """Close the connection for good."""
 
 
 class AsyncRunner:
-    """On an asynchronous driver. Work that is cancelled ends with its connection."""
+    """Runs work on an asynchronous driver. Cancelled work ends with its connection."""
 
     def __init__(self, database: "AsyncEngine") -> None:
         self._database = database
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """See Runner."""
         async with self._database.connect() as connection:
             return await connection.run_sync(work)
 
     async def disconnect(self) -> None:
-        """See Runner."""
         await self._database.dispose()
 
     async def close(self) -> None:
-        """See Runner."""
         await self._database.dispose()
 
 
 class ThreadRunner:
-    """In a thread. Work under way that is cancelled is still waited for: it cannot be undone, and may well be done.
+    """Runs work in a thread. Cancelled work that is already running is awaited: it cannot be stopped, and may commit.
 
-    With `only_reads` it is interrupted instead, and not waited for.
+    With `only_reads` it is interrupted instead, and not awaited.
     """
 
     def __init__(self, database: sa.Engine, *, only_reads: bool = False) -> None:
@@ -75,7 +73,6 @@ class ThreadRunner:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """See Runner."""
         is_cancelled = threading.Event()
         return await self._in_thread(lambda: self._run(work, is_cancelled), is_cancelled)
 
@@ -84,15 +81,13 @@ class ThreadRunner:
             if self._only_reads:
                 # Not Connection.interrupt, which has no effect between two statements.
                 driver: Any = connection.connection.driver_connection
-                driver.set_progress_handler(is_cancelled.is_set, _STEPS_BETWEEN_LOOKS)
+                driver.set_progress_handler(is_cancelled.is_set, _STEPS_BETWEEN_CHECKS)
             return work(connection)
 
     async def disconnect(self) -> None:
-        """See Runner."""
         await self._in_thread(self._database.dispose)
 
     async def close(self) -> None:
-        """See Runner."""
         try:
             await self.disconnect()
         except asyncio.CancelledError:
@@ -116,18 +111,18 @@ class ThreadRunner:
             future.cancel()
         else:
             await asyncio.wait([future])
-            future.exception()  # which nobody wants to know any more
+            future.exception()  # mark it as retrieved, so that asyncio does not log it
 
 
 class Transactions:
-    """Whole transactions on a runner, `read_only` ones if so; one that loses against another is begun again."""
+    """Runs whole transactions on a runner; a transaction that conflicts with another is retried."""
 
     def __init__(self, runner: Runner, dialect: Dialect, *, read_only: bool = False) -> None:
         self._runner, self._dialect, self._read_only = runner, dialect, read_only
         self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *VALUE_ERRORS, *dialect.errors, RuntimeError)
 
     async def run(self, work: Callable[[sa.Connection], _T], *, writes: bool = True) -> _T:
-        """The work's result, committed. What goes wrong is a StoreError, and the next one connects anew."""
+        """Commit the work and return its result. Any failure raises StoreError, and the next transaction reconnects."""
 
         def transaction(connection: sa.Connection) -> _T:
             self._dialect.begin(connection, writes=writes and not self._read_only)
@@ -141,15 +136,15 @@ class Transactions:
             except self._errors as error:
                 if isinstance(error, RuntimeError) and not is_closed_connection(error):
                     raise
-                if self._dialect.refuses(error):
-                    raise RefusedError(self._dialect.reason(error)) from error
-                if tries_left and self._dialect.may_try_again(error):
+                if self._dialect.is_refusal(error):
+                    raise RefusedError(self._dialect.message(error)) from error
+                if tries_left and self._dialect.is_transient(error):
                     continue
                 await self._runner.disconnect()
                 kind = BusyError if self._dialect.is_busy(error) else StoreError
-                raise kind(self._dialect.reason(error)) from error
+                raise kind(self._dialect.message(error)) from error
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
-        """Let go."""
+        """Close the connection for good."""
         await self._runner.close()

@@ -1,7 +1,7 @@
-"""The SQL engine: SQLAlchemy Core on SQLite, PostgreSQL, MySQL or MariaDB; where they differ is in dialects.py.
+"""The SQL engine: SQLAlchemy Core on SQLite, PostgreSQL, MySQL or MariaDB; their differences are in dialects.py.
 
-A row of `triplets` is only ever written by the upserts in sql_statements.py, which do what core.greylist.merged says,
-or united.
+Rows of `triplets` are written only by the upserts in sql_statements.py, which implement core.greylist.merged and
+united.
 """
 
 import logging
@@ -26,7 +26,8 @@ from bley.store.refusals import Bisected, Portions, Whole
 from bley.store.rows import decision_row, microseconds, records_of
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_marks import SqlMarks
-from bley.store.sql_schema import METADATA, VERSION, counts, decisions, meta, triplets
+from bley.store.sql_meta import SqlMeta
+from bley.store.sql_schema import METADATA, VERSION, counts, decisions, triplets
 from bley.store.sql_statements import Statements
 
 __all__ = ["SqlEngine", "TakeOver"]
@@ -34,7 +35,7 @@ __all__ = ["SqlEngine", "TakeOver"]
 _PORTION = 1000
 
 _KEY_CHECK = "key_check"
-"""In `meta`: 0, or no row, while no node has claimed the key."""
+"""The name of the key's check value in `meta`: 0 until a node claims the key."""
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -46,9 +47,9 @@ _log = logging.getLogger(__name__)
 
 
 class SqlEngine:
-    """Keeps records in a SQL database; if `read_only`, it writes nothing.
+    """Stores records in a SQL database; with `read_only` it writes nothing.
 
-    `take_over` reads what an earlier bley left in the same database, when it is prepared for the first time.
+    `take_over` reads the records of bley 2 in the same database, when that is prepared for the first time.
     """
 
     def __init__(
@@ -58,14 +59,13 @@ class SqlEngine:
         self._dialect, self._read_only, self._take_over = dialect, read_only, take_over
         self.place, self.answer_seconds = dialect.place, dialect.answer_seconds
         self._statements, self._write = Statements(dialect), dialect.write
-        self._marks = SqlMarks(dialect)
+        self._meta, self._marks = SqlMeta(dialect), SqlMarks(dialect)
 
     async def is_prepared(self) -> bool:
-        """See Engine."""
         return await self._transactions.run(self._version, writes=False) == VERSION
 
     async def prepare(self) -> None:
-        """See Engine. Tables are made and upgraded under a lock, so that several nodes may start at once."""
+        """Create or upgrade the tables, under a lock, so that several nodes can start at once."""
         if self._read_only:
             return
         inherited: list[tuple[Triplet, Record]] = []
@@ -75,18 +75,12 @@ class SqlEngine:
         await self._transactions.run(lambda connection: self._upgrade(connection, inherited))
 
     def _version(self, connection: sa.Connection) -> int:
-        """The schema's; 0 where bley has prepared nothing yet."""
         self._dialect.check(connection)
-        version = self._meta(connection, "schema") if sa.inspect(connection).has_table(meta.name) else 0
-        if version > VERSION:
-            raise StoreError(
-                f"{self.place}: its schema is {version}, of a newer bley; this one knows {VERSION}: upgrade bley"
-            )
-        return version
+        return self._meta.version(connection)
 
     def _upgrade(self, connection: sa.Connection, inherited: Sequence[tuple[Triplet, Record]]) -> None:
         with self._dialect.locked(connection):
-            is_new = self._version(connection) == 0  # another node may have been faster
+            is_new = self._version(connection) == 0  # unless another node was faster
             is_empty = not sa.inspect(connection).has_table(triplets.name)
             if is_new:
                 self._dialect.make_private(connection)
@@ -94,29 +88,28 @@ class SqlEngine:
             self._rename_columns_of_version_1(connection)
             portions = Bisected(self._dialect)
             if is_new:
-                # In portions: the driver lets others go on between them.
+                # In portions, between which the driver yields to other tasks.
                 for start in range(0, len(inherited), _PORTION):
                     portions.each(connection, partial(self._unite, connection), inherited[start : start + _PORTION])
-            self._set_meta(connection, "schema", VERSION)
-            connection.commit()  # within the lock, which MySQL keeps beyond the transaction
+            self._meta.set(connection, "schema", VERSION)
+            connection.commit()  # within the lock, which MySQL holds beyond the transaction
         if is_new and is_empty:
-            _log.info("store: %s is new, no records were in it", self.place)
+            _log.info("store: %s is new, without records", self.place)
         if inherited and is_new:
             taken = quantity(len(inherited) - len(portions.refused), "record")
-            _log.info("store: took over %s of bley 2, its tables stay as they are", taken)
+            _log.info("store: took over %s of bley 2, whose tables are unchanged", taken)
         for refused, why in portions.refused:
-            _log.error("store: %s; not taken over, since it refuses that: %.300r", why, refused)
+            _log.error("store: %s; refused, and not taken over: %.300r", why, refused)
 
     def _rename_columns_of_version_1(self, connection: sa.Connection) -> None:
-        there = {column["name"] for column in sa.inspect(connection).get_columns(counts.name)}
+        existing = {column["name"] for column in sa.inspect(connection).get_columns(counts.name)}
         for old, new in (("outcome", "kind"), ("reason", "name")):
-            if old in there:
+            if old in existing:
                 connection.execute(sa.text(f"ALTER TABLE {counts.name} RENAME COLUMN {old} TO {new}"))
 
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
     ) -> Mapping[Triplet, Record]:
-        """See Engine."""
 
         def work(connection: sa.Connection, portions: Portions) -> Mapping[Triplet, Record]:
             if sightings and not self._read_only and (left := self._marks.to_merge(connection, sightings, marks)):
@@ -135,7 +128,6 @@ class SqlEngine:
     async def keep(
         self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
-        """See Engine."""
 
         def keep(connection: sa.Connection, some: Sequence[KeptDecision]) -> None:
             self._write(connection, self._statements.keep, list(map(decision_row, some)))
@@ -153,7 +145,7 @@ class SqlEngine:
         await self._do(work)
 
     async def _do(self, work: Callable[[sa.Connection, Portions], _T], *, writes: bool = True) -> _T:
-        """Do the work in one transaction; all but what the database refuses, if that is something."""
+        """Do the work in one transaction, without the values that the database refuses."""
 
         def in_halves(connection: sa.Connection) -> tuple[_T, list[tuple[Any, str]]]:
             portions = Bisected(self._dialect)
@@ -164,14 +156,13 @@ class SqlEngine:
         except RefusedError as error:
             try:
                 found, refused = await self._transactions.run(in_halves, writes=writes)
-            except RefusedError as other:  # of none of the values
+            except RefusedError as other:  # not because of a value
                 raise StoreError(str(other)) from other
             if not refused:
                 return found
             raise RefusedError(str(error), refused, found if isinstance(found, Mapping) else {}) from error
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
-        """See Engine."""
 
         def work(connection: sa.Connection) -> Purged:
             column = triplets.c
@@ -202,18 +193,17 @@ class SqlEngine:
         return await self._transactions.run(work)
 
     def _purge(self, connection: sa.Connection, table: sa.Table, is_old: sa.ColumnElement[bool], limit: int) -> int:
-        return connection.execute(self._dialect.delete_some(table, is_old, limit)).rowcount
+        return connection.execute(self._dialect.delete_batch(table, is_old, limit)).rowcount
 
     async def remote_changes(self) -> RemoteChanges:
-        """See Engine."""
 
         def work(connection: sa.Connection) -> RemoteChanges:
-            return RemoteChanges(self._meta(connection, "forgotten"), bool(self._meta(connection, "has_any")))
+            return RemoteChanges(self._meta.get(connection, "forgotten"), bool(self._meta.get(connection, "has_any")))
 
         return await self._transactions.run(work, writes=False)
 
     async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
-        """See Engine. In the order of the primary key, a portion a transaction."""
+        """Yield all records in the order of the primary key, with one transaction for each portion."""
         last: Triplet | None = None
         while True:
             rows = await self._transactions.run(partial(self._behind, last=last), writes=False)
@@ -229,12 +219,11 @@ class SqlEngine:
         return connection.execute(self._statements.behind.limit(_PORTION), last._asdict()).all()
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
-        """See Engine."""
 
         def work(connection: sa.Connection, portions: Portions) -> None:
             portions.each(connection, partial(self._unite, connection), records)
             if any(triplet.recipient == ANY for triplet, _ in records):
-                self._set_meta(connection, "has_any", 1)
+                self._meta.set(connection, "has_any", 1)
 
         await self._do(work)
 
@@ -242,56 +231,43 @@ class SqlEngine:
         self._write(connection, self._statements.unite, _sorted(map(_row_of_record, records)))
 
     async def forget(self, forgotten: Sequence[Triplet]) -> None:
-        """See Engine."""
 
         def work(connection: sa.Connection) -> None:
             rows = [{"client": each.client, "sender": each.sender, "recipient": each.recipient} for each in forgotten]
             if rows:
                 connection.execute(self._statements.delete, rows)
-            # Not read and written: of two nodes that are the first, neither would wait for the other's row.
-            self._write(connection, self._statements.add_to_meta, [{"name": "forgotten", "value": 1}])
+            self._meta.add(connection, "forgotten", 1)
 
         await self._transactions.run(work)
 
     async def key_check(self) -> int | None:
-        """See Engine."""
 
         def work(connection: sa.Connection) -> int | None:
-            is_there = sa.inspect(connection).has_table(meta.name)
-            return self._meta(connection, _KEY_CHECK) or None if is_there else None
+            return self._meta.get(connection, _KEY_CHECK) or None if self._meta.exists(connection) else None
 
         return await self._transactions.run(work, writes=False)
 
     async def claim_key(self, check: int) -> int:
-        """See Engine."""
 
         def work(connection: sa.Connection) -> int:
             with self._dialect.locked(connection):
-                if known := self._meta(connection, _KEY_CHECK):
+                if known := self._meta.get(connection, _KEY_CHECK):
                     return known
-                self._set_meta(connection, _KEY_CHECK, check)
-                connection.commit()  # within the lock, which MySQL keeps beyond the transaction
+                self._meta.set(connection, _KEY_CHECK, check)
+                connection.commit()  # within the lock, which MySQL holds beyond the transaction
             return check
 
         return await self._transactions.run(work)
 
     async def release_key(self) -> None:
-        """See Engine."""
-        await self._transactions.run(lambda connection: self._set_meta(connection, _KEY_CHECK, 0))
+        await self._transactions.run(lambda connection: self._meta.set(connection, _KEY_CHECK, 0))
 
     async def close(self) -> None:
-        """See Engine."""
         await self._transactions.close()
-
-    def _meta(self, connection: sa.Connection, name: str) -> int:
-        return connection.scalar(sa.select(meta.c.value).where(meta.c.name == name)) or 0
-
-    def _set_meta(self, connection: sa.Connection, name: str, value: int) -> None:
-        self._write(connection, self._statements.set_meta, [{"name": name, "value": value}])
 
 
 def _sorted(rows: Any) -> list[dict[str, Any]]:
-    """In one order on all nodes, so that they do not wait for each other's rows crosswise."""
+    """Sort rows in the same order on all nodes, which prevents deadlocks."""
     return sorted(rows, key=lambda row: (row["client"], row["sender"], row["recipient"]))
 
 

@@ -1,13 +1,14 @@
 """The tables of the SQL engines, the same on all.
 
-`triplets`, one row a record: (client, sender, recipient) is the primary key; `status` 0 greylisted, 1 clean, 2 trusted;
-`attempts` counts early retries. `decisions`, one row a decision: `outcome`, `reason`, what Postfix sent, and all
-findings as JSON in `details`. `counts`: what happened in a span of so many `seconds` from `start` on, by kind and name
-(core.statistics).
-`meta`: the schema's version and what all nodes must know. `writers`: the number of the last work that each writer, a
-process, has done (engine.Mark).
+`triplets`: one row for each record. Its primary key is (client, sender, recipient); `status` is 0 greylisted, 1 clean,
+  2 trusted; `attempts` counts early retries.
+`decisions`: one row for each decision: `outcome`, `reason`, the attributes from Postfix, all findings as JSON in
+  `details`.
+`counts`: the events in a span of `seconds` that starts at `start`, by kind and name (core.history.statistics).
+`meta`: the version of the schema, and values that all nodes share.
+`writers`: the last number of each writer, a process (engine.Mark).
 
-Instants are microseconds since 1970-01-01 UTC; `start` is in seconds. Text is UTF-8, compared byte for byte.
+Instants are microseconds since 1970-01-01 UTC; `start` is in seconds. Text is UTF-8, compared byte by byte.
 """
 
 import sqlalchemy as sa
@@ -18,20 +19,20 @@ from bley.store.rows import LONGEST_TEXT
 __all__ = ["METADATA", "VERSION", "counts", "decisions", "meta", "triplets", "writers"]
 
 VERSION = 3
-"""Version 1 had `outcome` and `reason` in `counts`, where there are `kind` and `name`; version 2 had no `writers`."""
+"""Version 1 had columns `outcome` and `reason` in `counts`, now `kind` and `name`; version 2 had no `writers`."""
 
 METADATA = sa.MetaData()
 
 
 def _text(longest: int, charset: str = "utf8mb4") -> sa.Text:
-    """Text that is compared byte for byte, whatever the database's own language."""
+    """Return a type for text that is compared byte by byte, whatever the collation of the database."""
     on_mysql = sa.String(longest, collation=f"{charset}_bin")
     return sa.Text().with_variant(sa.Text(collation="C"), "postgresql").with_variant(on_mysql, "mysql", "mariadb")
 
 
 _Part, _Text, _Word = _text(LONGEST_PART), _text(LONGEST_TEXT), _text(32, "ascii")
 _Json = sa.Text().with_variant(sa.Text(2**22 - 1, collation="utf8mb4_bin"), "mysql", "mariadb")  # it makes MEDIUMTEXT
-_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # the only type that SQLite counts up by itself
+_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # the only type that SQLite increments automatically
 
 triplets = sa.Table(
     "triplets",

@@ -1,4 +1,4 @@
-"""The statements of the SQL engine, in the words of each dialect."""
+"""The statements of the SQL engine, built for each dialect."""
 
 from functools import cache
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from bley.core.greylist import MAX_ATTEMPTS, Status
 from bley.store.dialects import Dialect
-from bley.store.sql_schema import counts, decisions, meta, triplets
+from bley.store.sql_schema import counts, decisions, triplets
 
 __all__ = ["Statements"]
 
@@ -51,7 +51,7 @@ def _behind() -> sa.Select[Any]:
 
 
 class Statements:
-    """What the SQL engine says to a database of this dialect."""
+    """The statements for a database of this dialect."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -59,8 +59,8 @@ class Statements:
         self.merge = cache(self._merge)
         self.in_order, self.behind = _IN_ORDER, _behind()
         insert = dialect.insert(triplets)
-        new = dialect.new(insert)
-        self.unite = dialect.or_update(
+        new = dialect.inserted(insert)
+        self.unite = dialect.upsert(
             insert,
             {
                 "attempts": _Greatest(_t.attempts, new.attempts),
@@ -71,19 +71,16 @@ class Statements:
         )
         self.keep = dialect.insert(decisions)
         insert = dialect.insert(counts)
-        self.count = dialect.or_update(insert, {"count": counts.c["count"] + dialect.new(insert)["count"]})
-        insert = dialect.insert(meta)
-        self.set_meta = dialect.or_update(insert, {"value": dialect.new(insert).value})
-        self.add_to_meta = dialect.or_update(insert, {"value": meta.c.value + dialect.new(insert).value})
+        self.count = dialect.upsert(insert, {"count": counts.c["count"] + dialect.inserted(insert)["count"]})
 
     def _merge(self, lifetime_microseconds: int) -> sa.Executable:
-        """core.greylist.merged, as one statement.
+        """Return core.greylist.merged as one statement.
 
-        The lifetime stands in the text, since MySQL's driver puts many rows into one statement and cannot have
-        parameters behind them. MySQL sees what was set before, so `status` and `first_seen`, asked by all, are last.
+        The lifetime is a literal: MySQL's driver puts many rows into one statement, which cannot have parameters after
+        them. MySQL evaluates assignments in order, so `status` and `first_seen`, which the others read, are last.
         """
         insert = self._dialect.insert(triplets)
-        new = self._dialect.new(insert)
+        new = self._dialect.inserted(insert)
         lifetime: sa.ColumnElement[int] = sa.literal_column(str(lifetime_microseconds), sa.BigInteger)
         is_old = sa.and_(
             _t.status == sa.literal_column(str(int(Status.GREYLISTED))), _t.first_seen < new.first_seen - lifetime
@@ -93,12 +90,12 @@ class Statements:
             return sa.case((is_old, new[column]), else_=value)
 
         longest: sa.ColumnElement[int] = sa.literal_column(str(MAX_ATTEMPTS), sa.Integer)
-        return self._dialect.or_update(
+        return self._dialect.upsert(
             insert,
             {
                 "attempts": unless_old(_Least(_t.attempts + new.attempts, longest), "attempts"),
                 "last_seen": unless_old(_Greatest(_t.last_seen, new.last_seen), "last_seen"),
                 "first_seen": unless_old(_Least(_t.first_seen, new.first_seen), "first_seen"),
-                "status": _Greatest(_t.status, new.status),  # a greylisted one is below every other
+                "status": _Greatest(_t.status, new.status),  # GREYLISTED is the lowest
             },
         )

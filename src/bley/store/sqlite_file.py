@@ -1,4 +1,4 @@
-"""SQLite's file: opened, and never taken for another one that stands in its place."""
+"""SQLite's file: how it is opened, and the check that it is still the same file."""
 
 import contextlib
 import logging
@@ -17,20 +17,20 @@ __all__ = ["check_file", "make_files_private", "open_sqlite", "sqlite_uri"]
 _log = logging.getLogger(__name__)
 
 _LOCK_SECONDS = 0.5
-"""How long SQLite waits for another process's lock before the transaction fails."""
+"""The time for which SQLite waits for another process's lock before the transaction fails."""
 
 
 def open_sqlite(file: Path, *, read_only: bool) -> sa.Engine:
-    """SQLAlchemy's engine with one connection. The file is made by the first one only, and not if `read_only`."""
+    """Return an SQLAlchemy engine with one connection; only the first one creates the file, unless `read_only`."""
     has_been_open = False
 
     def connect() -> sqlite3.Connection:
         nonlocal has_been_open
         mode = "ro" if read_only else "rw" if has_been_open else "rwc"
         if mode == "rwc":
-            with contextlib.suppress(OSError):  # it is there, or SQLite says better what is wrong
+            with contextlib.suppress(OSError):  # it exists, or SQLite's own error says more
                 create_private(file, b"")
-        # Without isolation_level the driver begins no transactions of its own: Sqlite.begin does.
+        # With isolation_level None the driver begins no transactions by itself: Sqlite.begin does.
         connection = sqlite3.connect(
             sqlite_uri(file, mode), timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=True
         )
@@ -52,7 +52,7 @@ def open_sqlite(file: Path, *, read_only: bool) -> sa.Engine:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Of a new file only one process can do it, and SQLite lets no other wait for that."""
+    """Switch to WAL mode. On a new file only one process can do so, and SQLite does not wait for it: retry."""
     end = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
@@ -66,18 +66,18 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def sqlite_uri(file: Path, mode: str) -> str:
-    """The file as a URI, in which a name may have any signs (sqlite.org/uri.html)."""
+    """Return the URI of the file, whose name may contain any characters (sqlite.org/uri.html)."""
     return f"file:{quote(os.fsencode(file))}?mode={mode}"
 
 
 def check_file(connection: sa.Connection, file: Path) -> None:
-    """Raise OSError when the connection's file is not the one of this name any more."""
+    """Raise OSError if this name no longer belongs to the file of the connection."""
     if connection.info.get("file") != _identity(file):
-        raise FileNotFoundError("the file was moved away, or another put in its place")
+        raise FileNotFoundError("the file was moved or replaced")
 
 
 def make_files_private(file: Path) -> None:
-    """Let only its owner read and write the file, and what SQLite has beside it (sqlite.org/tempfiles.html, 2.2)."""
+    """Restrict the file, its WAL and its shared memory (sqlite.org/tempfiles.html, 2.2) to their owner."""
     try:
         for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
             with contextlib.suppress(FileNotFoundError):

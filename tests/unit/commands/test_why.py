@@ -65,7 +65,7 @@ async def test_the_pass_is_found_beyond_what_is_shown() -> None:
         ("others", f"0  {OTHERS}"),
         ("verdict", "defer, reason helo; a retry passes after 300 s"),
         ("log", "instance=instance.1, queue_id=4XyZ"),
-        ("then", "had to wait 5 min; came back and passed 2026-11-23 12:07:00 UTC, 7 min after its first attempt"),
+        ("then", "had to wait 5 min; passed on a retry at 2026-11-23 12:07:00 UTC, 7 min after the first attempt"),
     ]
     assert account.told[0].advice[0].entry == "192.0.2.1"
 

@@ -521,12 +521,12 @@ class TestEngineThatFails:
         before = _dropped()
         for number in range(1, 8):
             store.record_later(_sighting(number))
-        assert (await oldest)[0] == "the engine: too much waits for it"
+        assert (await oldest)[0] == "the engine: the queue is full"
         engine.gate.set()
         await first
         await _eventually(lambda: engine.wrote == ["first", "3", "4", "5", "6", "7"])
         assert _dropped() - before == 3
-        assert _warnings(caplog)[0] == "store: more than 5 writes wait, the oldest are lost"
+        assert _warnings(caplog)[0] == "store: more than 5 writes are queued, the oldest are dropped"
 
     async def test_what_comes_while_a_try_fails_does_not_grow_without_end(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
@@ -584,7 +584,7 @@ class TestEngineThatRefuses:
         assert not store.is_down
         told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
         assert len(told) == 1
-        assert told[0].startswith("store: never bad; lost, since it refuses that: 1 write; Sighting(")
+        assert told[0].startswith("store: never bad; refused, and lost: 1 write; Sighting(")
 
     async def test_what_is_lost_is_counted_and_not_tried_again(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.refuses = {"bad"}
@@ -879,8 +879,8 @@ class TestClose:
         decisions = 4 if work == "decision" else 3
         told = [record.getMessage() for record in caplog.records]
         assert f"store: 1 write, {decisions} decisions and {decisions} counts are lost" in told[-2]
-        assert told[-2].endswith("; those under way may have been written")
-        assert "still at work" in told[-1]
+        assert told[-2].endswith("; those under way may be committed")
+        assert "still busy" in told[-1]
         engine.gate.set()
         if purging:
             purging.cancel()

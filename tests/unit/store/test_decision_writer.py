@@ -206,7 +206,7 @@ class TestCounts:
         await _close(decisions)
         assert writer.counted == 4
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-        assert warnings == ["store: 3 counts wait, what happens from now on is not counted"]
+        assert warnings == ["store: 3 counts are queued; further events are not counted"]
 
     async def test_one_that_is_refused_is_lost_alone(self, decisions: DecisionWriter, writer: Writer) -> None:
         writer.refuses_count = "dnsbl"

@@ -146,8 +146,9 @@ def _damage_middle(file: Path, *, cuts: bool) -> None:
 
 def _damaged(file: Path, words: str) -> str:
     return (
-        f"{file}: {words}. The file is damaged: stop bley, move it away, and put a backup in its place, or what "
-        f"`sqlite3 {file} .dump | sed 's/^ROLLBACK.*/COMMIT;/' | sqlite3 NEW` saves; without either bley begins anew"
+        f"{file}: {words}. The file is damaged: stop bley, move the file away, and restore a backup, or the output of "
+        f"`sqlite3 {file} .dump | sed 's/^ROLLBACK.*/COMMIT;/' | sqlite3 NEW`; "
+        "without either, bley starts with an empty store"
     )
 
 
@@ -229,7 +230,7 @@ class TestPreparing:
         for _ in range(2):
             async with _engine(file) as engine:
                 await engine.prepare()
-        assert caplog.messages == [f"store: {file} is new, no records were in it"]
+        assert caplog.messages == [f"store: {file} is new, without records"]
 
     async def test_of_an_upgrade_that_is_not_said(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level("INFO", "bley")
@@ -261,7 +262,9 @@ class TestPreparing:
             for asked in (engine.is_prepared(), engine.prepare()):
                 with pytest.raises(StoreError) as caught:
                     await asked
-                assert str(caught.value) == f"{file}: its schema is 4, of a newer bley; this one knows 3: upgrade bley"
+                assert (
+                    str(caught.value) == f"{file}: its schema is 4, of a newer bley; this bley supports 3: upgrade bley"
+                )
         assert _rows(file, "sqlite_master") == before
         assert _rows(file, "meta") == [{"name": "schema", "value": 4}]
 
@@ -337,7 +340,7 @@ class TestTakingOver:
         other = Record(Status.GREYLISTED, NOON, NOON, 2)
         async with _engine(file, take_over=self.earlier([], [[(_TRIPLET, _RECORD)], [(_OTHER, other)]])) as engine:
             assert await _found(engine, _TRIPLET, _OTHER) == [_RECORD, other]
-        assert "store: took over 2 records of bley 2, its tables stay as they are" in caplog.messages
+        assert "store: took over 2 records of bley 2, whose tables are unchanged" in caplog.messages
 
     async def test_what_the_database_refuses_is_left_out_and_told(
         self, file: Path, caplog: pytest.LogCaptureFixture
@@ -347,7 +350,7 @@ class TestTakingOver:
         take_over = self.earlier([], [[(_TRIPLET, _RECORD), (bad, _RECORD), (_OTHER, _RECORD)]])
         async with _engine(file, take_over=take_over) as engine:
             assert await _found(engine, _TRIPLET, _OTHER) == [_RECORD, _RECORD]
-        assert "store: took over 2 records of bley 2, its tables stay as they are" in caplog.messages
+        assert "store: took over 2 records of bley 2, whose tables are unchanged" in caplog.messages
         (told,) = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
         assert "not taken over" in told
         assert told.isprintable()
@@ -769,7 +772,7 @@ class TestFailures:
         async with _opened(missing) as engine:
             assert await _failure(engine) == (
                 f"{missing}: unable to open database file. There is no folder {file}/missing: "
-                "make it, or mount its file system"
+                "create it, or mount its file system"
             )
 
     async def test_a_folder(self, tmp_path: Path) -> None:
@@ -876,7 +879,9 @@ class TestFailures:
             assert await engine.transact([], triplets) == good
             assert dict(await _all_records(engine)) == good
         assert len(caplog.messages) == 6
-        assert all(message.startswith("store: this row of triplets is no record") for message in caplog.messages)
+        assert all(
+            message.startswith("store: this row of triplets is not a valid record") for message in caplog.messages
+        )
 
     async def test_half_a_surrogate_pair_is_refused(self, file: Path) -> None:
         """No file can hold it as UTF-8."""

@@ -23,8 +23,8 @@ from tests.fakes import NOON
 _TRIPLET = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
 _SIGHTING = Sighting(_TRIPLET, Status.CLEAN, NOON, Lifetimes(greylisted=timedelta(days=10)))
 _RECORD = Record(Status.CLEAN, NOON, NOON)
-_MOVED = "the file was moved away, or another put in its place"
-_GONE = "There is no such file: put it back, or restart bley to begin anew"
+_MOVED = "the file was moved or replaced"
+_GONE = "There is no such file: restore it, or restart bley to start with an empty store"
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ async def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     file.parent.mkdir()
     async with _engine(file) as engine:
         shutil.move(file.parent, tmp_path / "unmounted")
-        hint = f"There is no folder {file.parent}: make it, or mount its file system"
+        hint = f"There is no folder {file.parent}: create it, or mount its file system"
         assert await _failure(engine) == f"{file}: {_MOVED}. {hint}"
         assert await _failure(engine) == f"{file}: unable to open database file. {hint}"
         shutil.move(tmp_path / "unmounted", file.parent)

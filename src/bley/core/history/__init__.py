@@ -1,1 +1,1 @@
-"""Looking back: counts, searches, what became of deferrals."""
+"""History: counts, searches, and the outcomes of deferrals."""

@@ -1,11 +1,11 @@
-"""What became of a deferral: how long it had to wait, and how long it did.
+"""The outcome of a deferral: the wait that was imposed, and the delay that followed.
 
-the same triplet's later decision with reason `waited`      PASSED
-its record is known meanwhile                               PASSED, nobody knows when
-greylisted, the wait is not over                            WAITING
-greylisted, the wait is over                                DUE
-no record, or one of a later time                           FORGOTTEN
-it was only logged, `mode = observe`                        NOT_CARRIED_OUT
+a later decision on the triplet with reason `waited`        PASSED
+the record is known by now                                  PASSED, at an unknown time
+the record is greylisted, the wait is not over              WAITING
+the record is greylisted, the wait is over                  DUE
+no record, or a record that is younger than the deferral    FORGOTTEN
+the decision was only logged (`mode = observe`)             NOT_CARRIED_OUT
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class OutcomeKind(Enum):
-    """What became of a deferral."""
+    """The kinds of outcome of a deferral."""
 
     PASSED = "passed"
     WAITING = "waiting"
@@ -43,16 +43,16 @@ class OutcomeKind(Enum):
 
 
 class DeferralOutcome(NamedTuple):
-    """What became of a deferral, and since when; what is not known is None."""
+    """The outcome of a deferral; unknown values are None."""
 
     kind: OutcomeKind
     wait: timedelta | None = None
-    """How long it had to wait from then on."""
+    """The wait that was imposed, from the deferral on."""
     passed_at: datetime | None = None
     delay: timedelta | None = None
-    """PASSED: how long after its first attempt."""
+    """PASSED: the time since the first attempt."""
     left: timedelta | None = None
-    """WAITING: until a retry passes."""
+    """WAITING: the time until a retry passes."""
     last_attempt: datetime | None = None
 
     def __str__(self) -> str:
@@ -60,23 +60,26 @@ class DeferralOutcome(NamedTuple):
         match self.kind:
             case OutcomeKind.PASSED if self.passed_at and self.delay is not None:
                 delay = format_duration(self.delay)
-                return f"{wait}came back and passed {format_instant(self.passed_at)}, {delay} after its first attempt"
+                return f"{wait}passed on a retry at {format_instant(self.passed_at)}, {delay} after the first attempt"
             case OutcomeKind.PASSED:
                 return f"{wait}has passed since"
             case OutcomeKind.FORGOTTEN:
-                return f"{wait}did not come back, or its record was removed: it is a stranger again"
+                return f"{wait}was not retried in time, or its record was removed: the triplet is a stranger again"
             case OutcomeKind.NOT_CARRIED_OUT:
-                return "it passed, since mode = observe carries out no deferral"
+                return "passed, because mode = observe defers nothing"
         last = f"last attempt {format_instant(self.last_attempt)}" if self.last_attempt else ""
         if self.kind is OutcomeKind.WAITING and self.left is not None:
             return f"{wait}still waiting, {format_duration(self.left)} left, {last}"
-        return f"{wait}the wait is over, but it has not come back, {last}"
+        return f"{wait}the wait is over, but there was no retry, {last}"
 
 
 def deferral_outcome(
     deferral: StoredDecision, record: Record | None, waited: Iterable[StoredDecision], timing: Timing, now: datetime
 ) -> DeferralOutcome:
-    """What became of this deferral, of which there is this record; `waited` are decisions with that reason, any."""
+    """Return the outcome of the deferral.
+
+    `record`: the record of its triplet. `waited`: decisions with the reason `waited`, on any triplets.
+    """
     wait = _seconds(deferral, "wait_seconds")
     if deferral.outcome == "would-defer":
         return DeferralOutcome(OutcomeKind.NOT_CARRIED_OUT, wait)
@@ -97,7 +100,7 @@ def deferral_outcome(
 
 
 def waited_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
-    """What to look for, so that `sequel` can tell of all these; at least one."""
+    """Return the query for the `waited` decisions that `deferral_outcome` needs for these deferrals (at least one)."""
     return DecisionQuery(
         reason=Reason.WAITED.value,
         since=min(deferral.at for deferral in deferrals),
@@ -106,7 +109,10 @@ def waited_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
 
 
 def possible_triplets(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
-    """Where its record may be: under the client's network too, from a time when its name was unknown."""
+    """Return the triplets under which the record may be stored.
+
+    While the client's name was unknown, the record was stored under the client's network.
+    """
     triplet, address = decision.triplet, parse_address(decision.client_address)
     if triplet is None or address is None:
         return [triplet] if triplet else []
@@ -114,7 +120,7 @@ def possible_triplets(decision: StoredDecision, rules: TripletRules) -> list[Tri
 
 
 def wildcard_triplets(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
-    """Where records of other greylisters may be by which it is known, for any sender or recipient."""
+    """Return the triplets for any sender or recipient, which are imported from other greylisters."""
     triplet, address = decision.triplet, parse_address(decision.client_address)
     if triplet is None or address is None:
         return []
@@ -123,7 +129,7 @@ def wildcard_triplets(decision: StoredDecision, rules: TripletRules) -> list[Tri
 
 
 def united_record(decision: StoredDecision, records: Mapping[Triplet, Record], rules: TripletRules) -> Record | None:
-    """What these records say of the decision's triplet, all places together."""
+    """Return the record of the decision's triplet: all records of its `possible_triplets`, united."""
     found: Record | None = None
     for place in possible_triplets(decision, rules):
         if place in records:
@@ -132,7 +138,7 @@ def united_record(decision: StoredDecision, records: Mapping[Triplet, Record], r
 
 
 def format_duration(duration: timedelta) -> str:
-    """A duration as people read it: `47 s`, `5 min 3 s`, `2 h 5 min`, `3 d 4 h`."""
+    """Return a readable duration: `47 s`, `5 min 3 s`, `2 h 5 min`, `3 d 4 h`."""
     seconds = round(duration.total_seconds())
     for unit, size, smaller, smaller_size in _UNITS:
         if seconds >= size:

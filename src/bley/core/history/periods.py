@@ -1,4 +1,4 @@
-"""The stretches of time that people look at, and the slots into which each is cut. All in UTC, as the log is."""
+"""The periods that the dashboard and the commands show, and their slots. All in UTC, like the log."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,14 +10,14 @@ __all__ = ["PERIODS", "Period", "Slot", "slots"]
 
 
 class Period(NamedTuple):
-    """So long until now, in slots that begin at multiples of their length since 1970 UTC."""
+    """A time of this length that ends now, in slots that start at multiples of their length since 1970 UTC."""
 
     name: str
     length: timedelta
     slot: timedelta
 
     def since(self, now: datetime) -> datetime:
-        """The start of the first slot; the last one holds `now`."""
+        """Return the start of the first slot; the last slot contains `now`."""
         slot, length = int(self.slot.total_seconds()), int(self.length.total_seconds())
         end = int(now.timestamp()) // slot * slot + slot
         return datetime.fromtimestamp(end - length, UTC)
@@ -39,14 +39,14 @@ PERIODS = {
 
 
 class Slot(NamedTuple):
-    """What happened from `start` on, within the slot's length."""
+    """The figures of one slot, which starts at `start`."""
 
     start: datetime
     figures: Figures
 
 
 def slots(period: Period, now: datetime, counts: Mapping[Count, int]) -> list[Slot]:
-    """All slots of the period, those too in which nothing happened; `counts` start where slots do."""
+    """Return all slots of the period, empty ones included; `counts` must start where slots start."""
     by_start: dict[int, dict[Count, int]] = {}
     for count, number in counts.items():
         by_start.setdefault(count.start, {})[count] = number

@@ -1,4 +1,4 @@
-"""How fast counters grow that are looked at now and then."""
+"""The rates of counters that are sampled from time to time."""
 
 from collections import deque
 from collections.abc import Hashable, Mapping
@@ -10,25 +10,31 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 
 class Rates(Generic[_Key]):
-    """Remembers what was seen in the last `longest_seconds`, and one look before."""
+    """The samples of the last `longest_seconds`, and one older sample."""
 
     def __init__(self, longest_seconds: float) -> None:
         self._longest_seconds = longest_seconds
-        self._looks: deque[tuple[float, Mapping[_Key, float]]] = deque()
+        self._samples: deque[tuple[float, Mapping[_Key, float]]] = deque()
 
     def add(self, seconds: float, counters: Mapping[_Key, float]) -> None:
-        """The counters at this time of a clock that only goes forward. One that falls was started anew: so is this."""
-        if self._looks and any(counters.get(key, 0) < value for key, value in self._looks[-1][1].items()):
-            self._looks.clear()
-        self._looks.append((seconds, counters))
-        while len(self._looks) > 2 and self._looks[1][0] <= seconds - self._longest_seconds:
-            self._looks.popleft()
+        """Add a sample; `seconds` is the time of a monotonic clock.
+
+        A counter that falls was reset by a restart, so the earlier samples are deleted.
+        """
+        if self._samples and any(counters.get(key, 0) < value for key, value in self._samples[-1][1].items()):
+            self._samples.clear()
+        self._samples.append((seconds, counters))
+        while len(self._samples) > 2 and self._samples[1][0] <= seconds - self._longest_seconds:
+            self._samples.popleft()
 
     def over(self, seconds: float) -> Mapping[_Key, float]:
-        """How much each grew in a second, over the last so many, or as long as is known; nothing after one look."""
-        if len(self._looks) < 2:
+        """Return the rate of each counter per second, over the last `seconds` or over all samples if they are fewer.
+
+        Empty if there is only one sample.
+        """
+        if len(self._samples) < 2:
             return {}
-        now, counters = self._looks[-1]
-        looks = reversed(list(self._looks)[:-1])
-        at, before = next((look for look in looks if look[0] <= now - seconds), self._looks[0])
+        now, counters = self._samples[-1]
+        earlier = reversed(list(self._samples)[:-1])
+        at, before = next((sample for sample in earlier if sample[0] <= now - seconds), self._samples[0])
         return {key: (value - before.get(key, 0)) / (now - at) for key, value in counters.items()} if now > at else {}

@@ -1,7 +1,7 @@
-"""What decisions are counted as, and the figures that people ask for: what is delayed, why, and what came of it.
+"""The counts of decisions, and the figures that are computed from them: deferrals, their reasons, their outcomes.
 
-A request is counted once by what became of it and why. A stranger is also counted by each fact that was found about it,
-and who has waited by how long that was. From these counts, summed over any time, come all figures below.
+A request is counted once, by its outcome and reason. A stranger is also counted by each fact that was found about it,
+and a request that passes after its wait by the length of its delay. All figures are computed from sums of these counts.
 """
 
 from collections import Counter
@@ -13,13 +13,16 @@ from bley.core.decision import Decision, Outcome
 from bley.core.evidence import Check
 from bley.core.policy import Reason
 
-__all__ = ["DELAY", "DELAY_BOUNDS", "FOUND", "LONGER", "Count", "Figures", "counted", "figures"]
+__all__ = ["DELAY", "DELAY_BOUNDS", "FOUND", "LONGER", "Count", "Figures", "count_keys", "figures"]
 
 FOUND = "found"
-"""The kind of counts whose name is a fact's (core.evidence.Fact), or `dnsbl` or `dnswl` where lists counted."""
+"""The kind of counts whose name is a fact (core.evidence.Fact), or `dnsbl` or `dnswl` if such lists had a score."""
 
 DELAY = "delay"
-"""The kind of counts of who waited and passed; the name is the longest of DELAY_BOUNDS that was enough, or LONGER."""
+"""The kind of counts of requests that passed after their wait.
+
+The name is the smallest of DELAY_BOUNDS that is not below the delay, or LONGER.
+"""
 
 _MINUTE = 60
 _HOUR = 3600
@@ -27,13 +30,13 @@ DELAY_BOUNDS = (
     _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE,
     _HOUR, 2 * _HOUR, 4 * _HOUR, 8 * _HOUR, 12 * _HOUR, 24 * _HOUR,
 )  # fmt: skip
-"""Seconds: how often a sender's queue is run is a matter of minutes at first, then of hours."""
+"""Seconds. Senders retry after minutes at first, then after hours."""
 
 LONGER = "longer"
 
 
 class Count(NamedTuple):
-    """What is counted: what happened within `seconds` from `start` (seconds since 1970 UTC) on.
+    """The key of a count, for the span of `seconds` that starts at `start` (seconds since 1970 UTC).
 
     `kind` is an Outcome with the reason as `name`, or FOUND, or DELAY.
     """
@@ -44,8 +47,8 @@ class Count(NamedTuple):
     name: str
 
 
-def counted(decision: Decision, outcome: Outcome) -> Iterator[tuple[str, str]]:
-    """Kind and name of all that a decision counts as."""
+def count_keys(decision: Decision, outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of each count that the decision increments."""
     yield outcome, decision.reason.value
     for check, finding in decision.evidence.items():
         if finding.fact:
@@ -59,55 +62,58 @@ def counted(decision: Decision, outcome: Outcome) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What happened in some time. All are numbers of requests, one for each recipient of a mail."""
+    """The figures of some time. All are numbers of requests; a mail has one request for each recipient."""
 
     passed: Mapping[str, int] = field(default_factory=dict)
-    """At once or after their wait, by reason."""
+    """Requests that passed, at once or after their wait, by reason."""
     deferred: Mapping[str, int] = field(default_factory=dict)
-    """By reason; `early` are retries of mail that is deferred already."""
+    """Deferred requests by reason; `early` are retries of mail that is deferred already."""
     found: Mapping[str, int] = field(default_factory=dict)
     delays: Mapping[str, int] = field(default_factory=dict)
-    """By the bounds of DELAY_BOUNDS, in their order, and LONGER: not summed up."""
+    """Delayed requests for each of DELAY_BOUNDS, in that order, and LONGER; not cumulative."""
 
     @property
     def requests(self) -> int:
-        """All."""
+        """Return the number of all requests."""
         return sum(self.passed.values()) + sum(self.deferred.values())
 
     @property
     def first_deferrals(self) -> int:
-        """Mails that were deferred, each once however often it is tried."""
+        """Return the number of deferred mails; each counts once, however often it is retried."""
         return sum(self.deferred.values()) - self.early_retries
 
     @property
     def early_retries(self) -> int:
-        """Attempts before the wait was over."""
+        """Return the number of attempts before the wait was over."""
         return self.deferred.get(Reason.EARLY.value, 0)
 
     @property
     def came_back(self) -> int:
-        """Mails that passed after their wait; those that were deferred before this time are among them."""
+        """Return the number of mails that passed after their wait, including those that were deferred earlier."""
         return self.passed.get(Reason.WAITED.value, 0)
 
     @property
     def not_come_back(self) -> int:
-        """Mails that were deferred and have not passed, or not yet."""
+        """Return the number of mails that were deferred and have not passed (yet)."""
         return max(self.first_deferrals - self.came_back, 0)
 
     @property
     def undelayed(self) -> int:
-        """Mails that passed at once."""
+        """Return the number of mails that passed at once."""
         return sum(self.passed.values()) - self.came_back
 
     @property
     def undelayed_share(self) -> float | None:
-        """Of all mails, which came back or not; None where there were none."""
+        """Return the fraction of all mails that passed at once; None if there are no mails."""
         mails = self.undelayed + self.first_deferrals
         return self.undelayed / mails if mails else None
 
     @property
     def median_delay_seconds(self) -> int | None:
-        """Half of those that came back took no longer; None where none did, or half took longer than all bounds."""
+        """Return the bound that covers half of the delayed mails.
+
+        None if there are no delayed mails, or half of them exceed all bounds.
+        """
         half, so_far = sum(self.delays.values()) / 2, 0
         for bound in DELAY_BOUNDS:
             so_far += self.delays.get(str(bound), 0)
@@ -117,7 +123,7 @@ class Figures:
 
 
 def figures(counts: Mapping[Count, int]) -> Figures:
-    """The figures of all these counts together, the most frequent first."""
+    """Return the figures of all these counts, each mapping with its most frequent name first."""
     passed, deferred, found, delays = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     by_kind = {"pass": passed, FOUND: found, DELAY: delays}
     for count, number in counts.items():

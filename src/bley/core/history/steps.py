@@ -1,6 +1,7 @@
-"""A decision told step by step, for people: in `bley explain`, `bley why` and the dashboard the same words.
+"""A decision as a list of steps in words, the same in `bley explain`, `bley why` and the dashboard.
 
-Findings are as a KeptDecision's details have them. Words may hold values from the wire: who shows them makes them safe.
+Findings have the form of a KeptDecision's details. The words may contain values from the wire: callers must escape
+them.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,22 +25,22 @@ __all__ = [
 ]
 
 Step = tuple[str, str]
-"""What the step is called, and what came of it; a step without a name goes on with the one before."""
+"""The name of a step and its result; a step without a name continues the step before it."""
 
 
 def describe_request(request: Request | StoredDecision) -> str:
-    """Who asked for what."""
+    """Return client, HELO name, sender and recipient of the request."""
     client = f"{request.client_name or 'no client_name'} [{request.client_address}]"
     return f"{client}, HELO {request.helo_name or '(none)'}, from <{request.sender}> to <{request.recipient}>"
 
 
 def describe_triplet(triplet: Triplet) -> str:
-    """As it is kept."""
+    """Return the three parts of the triplet, as they are stored."""
     return f"client {triplet.client}, sender <{triplet.sender}>, recipient <{triplet.recipient}>"
 
 
 def describe_record(record: Record | None) -> str:
-    """What the store knows."""
+    """Return the status of the record, its instants, and its early retries while it is greylisted."""
     if record is None:
         return "no record"
     text = f"{record.status.name.lower()}, first seen {format_instant(record.first_seen)}"
@@ -50,12 +51,15 @@ def describe_record(record: Record | None) -> str:
 
 
 def format_instant(instant: datetime) -> str:
-    """An aware UTC instant, to the second."""
+    """Return an aware UTC instant, to the second."""
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def finding_steps(findings: Mapping[str, Any], why_not: Callable[[Check], str]) -> list[Step]:
-    """Each finding with its score and words; `why_not` says why a check was not asked. None where nothing was."""
+    """Return each finding with its score and words; no steps if there are no findings.
+
+    `why_not` returns the reason why a check was skipped.
+    """
     if not findings:
         return []
     steps = []
@@ -70,7 +74,7 @@ def finding_steps(findings: Mapping[str, Any], why_not: Callable[[Check], str]) 
 
 
 def _others(findings: Mapping[str, Any]) -> list[Step]:
-    """The findings that are told by their names, and those of them that there are not."""
+    """Return the findings of the minor checks by name, then the names of the minor checks without a finding."""
     others = [check.value for check in RFC_CHECKS if check not in ALWAYS_TOLD]
     there = [name for name in others if name in findings]
     lines = [f"{_score(findings[name])}  {name}: {findings[name]['detail']}" for name in there]
@@ -80,7 +84,7 @@ def _others(findings: Mapping[str, Any]) -> list[Step]:
 
 
 def _words(finding: Mapping[str, Any]) -> list[str]:
-    """A line for each list, and one for what it says of the client; of other checks one line."""
+    """Return one line for each DNS list and one for its text about the client; one line for any other check."""
     lines = []
     for each in finding.get("lists", ()):
         lines.append(each["is"])
@@ -96,7 +100,7 @@ def _score(finding: Mapping[str, Any]) -> str:
 def describe_verdict(
     reason: str, *, defers: bool, entry: str = "", wait_seconds: float | None = None, delay_seconds: float | None = None
 ) -> str:
-    """Verdict and reason; `delay_seconds` only of who waited."""
+    """Return verdict and reason; `delay_seconds` is the delay of a request with reason `waited`."""
     verdict = f"{'defer' if defers else 'pass'}, reason {reason}"
     if entry:
         verdict += f" ({entry})"

@@ -45,7 +45,7 @@ class TestSequel:
             DEFERRAL, None, [_waited(30 * MINUTE), _waited(7 * MINUTE)], TIMING, NOON + timedelta(hours=1)
         )
         assert (found.kind, found.wait, found.delay) == (OutcomeKind.PASSED, 5 * MINUTE, 7 * MINUTE)
-        words = "had to wait 5 min; came back and passed 2026-11-23 12:07:00 UTC, 7 min after its first attempt"
+        words = "had to wait 5 min; passed on a retry at 2026-11-23 12:07:00 UTC, 7 min after the first attempt"
         assert str(found) == words
 
     def test_passes_before_it_and_of_others_say_nothing(self) -> None:
@@ -73,7 +73,7 @@ class TestSequel:
     def test_one_whose_wait_is_over(self) -> None:
         found = deferral_outcome(DEFERRAL, Record(Status.GREYLISTED, NOON, NOON), [], TIMING, NOON + 6 * MINUTE)
         assert (found.kind, found.left) == (OutcomeKind.DUE, timedelta(0))
-        assert str(found).endswith("the wait is over, but it has not come back, last attempt 2026-11-23 12:00:00 UTC")
+        assert str(found).endswith("the wait is over, but there was no retry, last attempt 2026-11-23 12:00:00 UTC")
 
     @pytest.mark.parametrize(
         "record",

@@ -6,7 +6,7 @@ import pytest
 
 from bley.core.decision import Decision, Outcome
 from bley.core.evidence import Check, Fact, Finding
-from bley.core.history.statistics import DELAY_BOUNDS, Count, Figures, counted, figures
+from bley.core.history.statistics import DELAY_BOUNDS, Count, Figures, count_keys, figures
 from bley.core.mail import Request
 from bley.core.policy import Reason
 
@@ -24,7 +24,7 @@ def _counts(**numbers: int) -> dict[Count, int]:
 class TestCounted:
     @pytest.mark.parametrize("outcome", ["pass", "greylist", "would-defer"])
     def test_a_decision_counts_by_its_outcome_and_reason(self, outcome: Outcome) -> None:
-        assert list(counted(Decision(Request(), Reason.EARLY), outcome)) == [(outcome, "early")]
+        assert list(count_keys(Decision(Request(), Reason.EARLY), outcome)) == [(outcome, "early")]
 
     def test_a_stranger_counts_by_what_was_found_too(self) -> None:
         evidence = {
@@ -35,7 +35,7 @@ class TestCounted:
             Check.DNSWL: Finding(0, ""),
         }
         decision = Decision(Request(), Reason.DNSBL, defers=True, evidence=evidence)
-        assert list(counted(decision, "greylist")) == [
+        assert list(count_keys(decision, "greylist")) == [
             ("greylist", "dnsbl"),
             ("found", "helo-mismatch"),
             ("found", "dnsbl"),
@@ -47,7 +47,7 @@ class TestCounted:
     )
     def test_who_has_waited_counts_by_how_long(self, seconds: float, bound: str) -> None:
         decision = Decision(Request(), Reason.WAITED, delayed=timedelta(seconds=seconds))
-        assert list(counted(decision, "pass")) == [("pass", "waited"), ("delay", bound)]
+        assert list(count_keys(decision, "pass")) == [("pass", "waited"), ("delay", bound)]
 
     def test_every_name_fits_into_the_store(self) -> None:
         assert max(len(word) for word in (*Reason, *Fact, *Check)) <= 32
