@@ -8,7 +8,7 @@
 # make soak MINUTES=30  a running bley under mixed and hostile load, reloads and outages: does it leak, is all accounted for
 # make bench   measure how fast bley is on this machine, and draw it (some twenty minutes)
 # make screenshots  make the pictures of the dashboard in docs/ anew
-# make manual  make the manual page of the settings from docs/settings.md
+# make manual  make bley.conf(5) from docs/settings.md, and the tables of findings in docs/
 #
 # make test PYTHON=python3.13, and any other: with that Python, in a virtual environment of its own (.venv-python3.13)
 
@@ -75,6 +75,7 @@ soak: $(VENV)/dev
 	$(VENV)/bin/python -m bench.soak --minutes $(MINUTES)
 
 manual: $(VENV)/bley
+	$(VENV)/bin/python docs/finding_tables.py
 	$(VENV)/bin/python docs/manual_page.py >docs/bley.conf.5
 
 # make efficacy SESSIONS=sessions.jsonl.gz: what the checks find in labelled sessions (bench/efficacy.py)

@@ -25,11 +25,11 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from bley.checks.gather import check_request
-from bley.core.evidence import Fact
+from bley.checks.request import check_request
+from bley.core.findings import AnyReason, FindingKind
 from bley.core.greylist import Status
 from bley.core.mail import Request, parse_address
-from bley.core.policy import Reason, Thresholds, judge
+from bley.core.policy import Thresholds, judge
 from bley.core.scores import BLEY2, Scores, parse_scores
 from bley.log.decision_line import printable
 
@@ -46,8 +46,8 @@ class Contact:
     label: str
     month: str
     request: Request
-    facts: frozenset[Fact]
-    reason: Reason | None
+    facts: frozenset[FindingKind]
+    reason: AnyReason | None
 
 
 Group = Callable[[Contact], object]
@@ -74,7 +74,7 @@ def judged(session: dict[str, str], scores: Scores) -> Contact:
         raise click.ClickException(f"{request.client_address!r} is no address")
     evidence = check_request(request, address, scores=scores)
     status, reason = judge(evidence, Thresholds())
-    facts = frozenset(finding.fact for finding in evidence.values() if finding.fact)
+    facts = frozenset(finding.kind for finding in evidence.values() if finding.kind)
     month = session.get("date", "")[:7] or "undated"
     return Contact(session["label"], month, request, facts, reason if status is Status.GREYLISTED else None)
 
@@ -114,7 +114,7 @@ def findings(contacts: list[Contact]) -> Iterator[str]:
     """What each finding hits at all, and by itself."""
     totals = labels(contacts)
     yield head("finding")
-    for fact in Fact:
+    for fact in FindingKind:
         if hit := labels(contact for contact in contacts if fact in contact.facts):
             yield row(fact, hit, totals)
             yield row("    and nothing else", labels(c for c in contacts if c.facts == {fact}), totals)
@@ -129,7 +129,7 @@ def combinations(contacts: list[Contact]) -> Iterator[str]:
         ham, spam = (counts[facts, label] for label in LABELS)
         if ham or spam >= FEWEST * totals["spam"]:
             mark = "*" if delays[facts] else " "
-            yield f"{ham:8}{spam:8} {mark}{', '.join(fact for fact in Fact if fact in facts) or 'nothing'}"
+            yield f"{ham:8}{spam:8} {mark}{', '.join(fact for fact in FindingKind if fact in facts) or 'nothing'}"
 
 
 def judgement(title: str, contacts: list[Contact]) -> Iterator[str]:
@@ -166,7 +166,7 @@ def delayed_ham(contacts: list[Contact]) -> Iterator[str]:
     yield "ham that is delayed"
     for contact in contacts:
         if contact.label == "ham" and contact.reason:
-            request, found = contact.request, ", ".join(fact for fact in Fact if fact in contact.facts)
+            request, found = contact.request, ", ".join(fact for fact in FindingKind if fact in contact.facts)
             client = f"{request.client_name} [{request.client_address}], HELO {request.helo_name}"
             domains = [address.rpartition("@")[2] or "<>" for address in (request.sender, request.recipient)]
             yield f"  {client}, from {domains[0]} to {domains[1]}: {found}"

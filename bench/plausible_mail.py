@@ -12,14 +12,16 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from bley.checks.gather import check_request
+from bley.checks.request import check_request
 from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists
-from bley.core.evidence import Check, Evidence, Finding
+from bley.core.evidence import Evidence, Finding
+from bley.core.findings import Check
 from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing
 from bley.core.history.statistics import count_keys
 from bley.core.mail import Request, Triplet, parse_address
-from bley.core.policy import Reason, Thresholds, judge
+from bley.core.policy import Thresholds, judge
+from bley.core.reasons import Reason
 from bley.store.engine import Engine, counts_per_span
 
 __all__ = ["DNSBL", "fill", "strangers"]

@@ -1,4 +1,4 @@
-"""Makes the manual page bley.conf(5) from docs/settings.md: `python docs/manual_page.py >docs/bley.conf.5`.
+"""Make bley.conf(5) from docs/settings.md and the findings: `python docs/manual_page.py >docs/bley.conf.5`.
 
 It knows as much of Markdown as settings.md has: headings, paragraphs, tables whose first column is a key, `code`.
 """
@@ -6,11 +6,16 @@ It knows as much of Markdown as settings.md has: headings, paragraphs, tables wh
 import re
 from pathlib import Path
 
+from bley.core.findings import FindingKind
+
 HEAD = """.\\" Made from docs/settings.md by docs/manual_page.py
 .TH BLEY.CONF 5 "" bley "File formats"
 .SH NAME
 bley.conf \\- settings of the greylisting daemon bley
 .SH DESCRIPTION
+"""
+FINDINGS = """.SH FINDINGS
+The names that \\fBscores\\fR takes, in the order in which their scores are added.
 """
 TAIL = """.SH SEE ALSO
 .BR bley (1),
@@ -26,7 +31,12 @@ def main() -> None:
 def page(markdown: str) -> str:
     """The manual page of a Markdown text."""
     body = "".join(_block(block) for block in markdown.strip().split("\n\n")[1:])
-    return HEAD + body + TAIL
+    return HEAD + body + FINDINGS + "".join(map(_finding, FindingKind)) + TAIL
+
+
+def _finding(kind: FindingKind) -> str:
+    row = kind.row
+    return f".TP\n.B {_text(row.name)}\nscore {row.score}, by bley 2 {row.bley2_score}: {_text(row.says)}\n"
 
 
 def _block(block: str) -> str:

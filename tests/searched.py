@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from bley.core.decision import Decision, KeptDecision
 from bley.core.greylist import Record, Status
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.core.triplet import ANY, TripletRules
 
 __all__ = ["ADDRESSES", "LABELS", "LOCALS", "NASTY", "NETWORKS", "NOW", "RULES", "some_decisions", "some_records"]

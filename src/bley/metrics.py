@@ -5,14 +5,16 @@ number of open connections, are computed when they are scraped (status.py).
 """
 
 import os
+from collections.abc import Mapping
 from functools import cache
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
 
 from bley.core.decision import Outcome
 from bley.core.errors import ProtocolViolation
-from bley.core.evidence import ALWAYS_TOLD, Fact
-from bley.core.policy import Reason
+from bley.core.findings import REASONS, AnyCheck, AnyReason, Check, FindingKind
+from bley.core.reasons import AnswerPath, Reason
 
 __all__ = [
     "ACCEPTED",
@@ -54,7 +56,7 @@ for _each in (Reason.KNOWN, Reason.INTERNAL_ERROR):
     _decisions_of("pass", _each.value)  # these exist from the start, with 0
 
 
-def count(outcome: Outcome, reason: Reason, number: int = 1) -> None:
+def count(outcome: Outcome, reason: AnyReason, number: int = 1) -> None:
     """Count decisions."""
     _decisions_of(outcome, reason.value).inc(number)
 
@@ -67,26 +69,15 @@ _ANSWER_SECONDS = Histogram(
     registry=REGISTRY,
 )
 
-_PATH = {
-    Reason.KNOWN: "store",
-    Reason.WAITED: "store",
-    Reason.EARLY: "store",
-    Reason.CLIENT_GOOD: "client",
-    Reason.CLIENT_BAD: "client",
-    Reason.STORE_ERROR: "failed",
-    Reason.INTERNAL_ERROR: "failed",
-}
-"""The paths of decisions that were not made from memory; all other reasons come from `checks`."""
-
-_answers_by = {path: _ANSWER_SECONDS.labels(path) for path in ("memory", "store", "client", "checks", "failed")}
+_answers_by = {path: _ANSWER_SECONDS.labels(path) for path in get_args(AnswerPath)}
 
 observe_answer_from_memory = _answers_by["memory"].observe
 """Record the seconds that parsing and answering a request took, without store and checks."""
 
 
-def observe_answer(reason: Reason, seconds: float) -> None:
+def observe_answer(reason: AnyReason, seconds: float) -> None:
     """Record the duration of a decision that needed the store, and perhaps the DNS."""
-    _answers_by[_PATH.get(reason, "checks")].observe(seconds)
+    _answers_by[REASONS[reason].path].observe(seconds)
 
 
 _UNKNOWN_FINDINGS = Counter(
@@ -96,11 +87,11 @@ _UNKNOWN_FINDINGS = Counter(
     registry=REGISTRY,
 )
 
-UNKNOWN_FINDINGS = {check: _UNKNOWN_FINDINGS.labels(check.value) for check in ALWAYS_TOLD}
+UNKNOWN_FINDINGS: Mapping[AnyCheck, Counter] = {check: _UNKNOWN_FINDINGS.labels(check.value) for check in Check}
 
 _FOUND = Counter("bley_findings", "Findings about strangers.", ["finding"], registry=REGISTRY)
 
-FOUND = {fact: _FOUND.labels(fact.value) for fact in Fact}
+FOUND = {kind: _FOUND.labels(kind.value) for kind in FindingKind}
 
 SPF_RESULTS = Counter("bley_spf_results", "SPF results, as RFC 7208 names them.", ["result"], registry=REGISTRY)
 

@@ -5,10 +5,11 @@ import re
 from datetime import timedelta
 
 from bley.core.decision import Decision
-from bley.core.evidence import Check, Finding
+from bley.core.evidence import Evidence, Finding
+from bley.core.findings import Check
 from bley.core.greylist import Standing
 from bley.core.mail import Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.log.decision_line import line_of
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
@@ -19,7 +20,7 @@ from tests.unit.log.test_decision_line import known_written, stored, written
 _LONGEST = 2000
 _FROM_WIRE = ("client_name", "client_address", "sender", "recipient", "instance", "queue_id")
 _CODE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
-_EVIDENCE = {Check.HELO: Finding(2, "why"), Check.DNSBL: Finding(None, "why")}
+_EVIDENCE: Evidence = {Check.HELO: Finding(2, "why"), Check.DNSBL: Finding(None, "why")}
 
 
 def check(data: bytes) -> None:

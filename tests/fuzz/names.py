@@ -45,7 +45,7 @@ def _check_name(name: str, address: Address) -> None:
     assert registered_domain(domain) == domain, "the registered domain of a registered domain is another"
     sign = dynamic_sign(name, address)
     assert sign == dynamic_sign(name.lower() + ".", address), "a final dot, or case, matters"
-    assert bool(sign) == (check_dynamic(name, address).fact is not None), "the sign and the finding disagree"
+    assert bool(sign) == (check_dynamic(name, address).kind is not None), "the sign and the finding disagree"
     of_server = server_domain(name, address)
     assert of_server in ("", domain), "a server's domain is another"
     assert not (sign and of_server), "an access line has a server's domain"

@@ -14,7 +14,7 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.greylist import Lifetimes, Sighting, Status
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Request, Triplet, parse_address
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.core.triplet import TripletRules, bounded
 from bley.settings.database import parse_database
 from bley.store.opening import open_engine, open_history

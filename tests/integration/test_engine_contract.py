@@ -14,13 +14,14 @@ import sqlalchemy as sa
 from bley.commands.json_lines import header, line, read_lines
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import RefusedError
-from bley.core.evidence import Check, Finding
+from bley.core.evidence import Evidence, Finding
+from bley.core.findings import Check
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
 from bley.core.history.periods import PERIODS
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.core.triplet import ANY, TripletRules
 from bley.core.wire import RequestParser
 from bley.store.engine import Engine, Mark, Marks, Purged, RemoteChanges, counts_per_span
@@ -62,7 +63,7 @@ async def _all(engine: Engine) -> dict[Triplet, Record]:
 
 def _decision(at: datetime = _NOW, reason: Reason = Reason.HELO, sender: str = "a@example.com") -> KeptDecision:
     request = Request("RCPT", "", "192.0.2.1", "unknown", "frïend", sender, "b@example.org", "4711.0", "4XyZ")
-    evidence = {
+    evidence: Evidence = {
         Check.HELO: Finding(2, "frïend is not the client's name"),
         Check.SPF: Finding(None, "no answer in time"),
     }

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.evidence import Check, Fact, Finding
+from bley.core.evidence import Evidence, Finding
+from bley.core.findings import Check, FindingKind
 from bley.core.history.statistics import count_keys
 from bley.core.mail import Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.settings.database import parse_database
 from bley.store.engine import counts_per_span
 from bley.store.opening import open_engine
@@ -26,7 +27,7 @@ from tests.integration.stores import Servers
 from tests.integration.warm_start import start_bley
 
 REQUEST = Request(client_address="192.0.2.1", helo_name="friend", sender="a@example.com", recipient="b@example.org")
-EVIDENCE = {Check.HELO: Finding(2, "friend is not the client's name", fact=Fact.HELO_MISMATCH)}
+EVIDENCE: Evidence = {Check.HELO: Finding(2, "friend is not the client's name", kind=FindingKind.HELO_MISMATCH)}
 DECISIONS = (
     *(Decision(REQUEST, Reason.KNOWN) for _ in range(6)),
     *(Decision(REQUEST, Reason.HELO, defers=True, evidence=EVIDENCE) for _ in range(2)),

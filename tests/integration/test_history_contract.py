@@ -10,13 +10,14 @@ import pytest_asyncio
 
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
-from bley.core.evidence import Check, Fact, Finding
+from bley.core.evidence import Evidence, Finding
+from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.periods import PERIODS
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.history.statistics import Count, count_keys, figures
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.core.triplet import TripletRules
 from bley.store.engine import counts_per_span
 from bley.store.history import History
@@ -44,7 +45,9 @@ def _kept(number: int = 1, reason: Reason = Reason.HELO, ago: timedelta = _NO_TI
     request = Request("RCPT", "", f"192.0.2.{number}", "unknown", "friend", "a@example.com", f"{number}@example.org")
     request = request._replace(**fields)
     triplet = Triplet("192.0.2.0/24", request.sender, request.recipient)
-    evidence = {Check.HELO: Finding(2, "friend is not the client's name", fact=Fact.HELO_MISMATCH)} if defers else {}
+    evidence: Evidence = (
+        {Check.HELO: Finding(2, "friend is not the client's name", kind=FindingKind.HELO_MISMATCH)} if defers else {}
+    )
     delayed = 6 * _MINUTE if reason is Reason.WAITED else None
     decision = Decision(request, reason, defers, triplet, evidence=evidence, delayed=delayed)
     return KeptDecision(_NOW - ago, "greylist" if defers else "pass", decision, request.sender, request.recipient)

@@ -20,7 +20,7 @@ from bley.core.history.periods import PERIODS
 from bley.core.history.search import DecisionQuery
 from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.settings.database import Database, parse_database
 from bley.store import batched
 from bley.store import decision_writer as decisions

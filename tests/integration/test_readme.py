@@ -7,10 +7,11 @@ from pathlib import Path
 
 from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
-from bley.core.evidence import Check, Finding
+from bley.core.evidence import Evidence, Finding
+from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Record, Standing, Status
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.settings.database import Database, parse_database
 from bley.store.opening import open_engine
 from tests.dns_server import DnsServer
@@ -39,13 +40,13 @@ def _not_listed(setting: str) -> Finding:
 
 async def _fill(place: Database) -> None:
     """Store the decisions on a mail that was retried after seven minutes."""
-    evidence = {
+    evidence: Evidence = {
         Check.HELO: Finding(2, "friend is not the client's name, which is unknown"),
         Check.DYNAMIC: Finding(0, "no name, so none that looks dynamic"),
         Check.SENDER_IS_RECIPIENT: Finding(0, "sender is another"),
         Check.DNSBL: _not_listed("zen.spamhaus.org, bl.spamcop.net"),
         Check.DNSWL: _not_listed("list.dnswl.org"),
-        Check.HELO_NOT_FQDN: Finding(1, "friend has no domain"),
+        FindingKind.HELO_NOT_FQDN: Finding(1, "friend has no domain"),
     }
     deferral = Decision(FIRST, Reason.HELO, True, TRIPLET, None, Standing.NEW, evidence, timedelta(minutes=5))
     record, again = Record(Status.GREYLISTED, NOON, NOON), FIRST._replace(instance="1")

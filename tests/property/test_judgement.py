@@ -11,17 +11,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bley.checks.dnsl import ConfiguredList
-from bley.checks.gather import Checks, check_request
+from bley.checks.gather import Checks
 from bley.checks.helo import OwnIdentity
+from bley.checks.request import check_request
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.errors import ResolverError
-from bley.core.evidence import CHECK_OF, RFC_CHECKS, Check, Evidence, Fact, Finding
+from bley.core.evidence import Evidence, Finding, found
+from bley.core.findings import RFC_CHECKS, Check, FindingKind
 from bley.core.greylist import Status
 from bley.core.mail import Request, parse_address
 from bley.core.names.host_kind import HostKind, judge_host_name
 from bley.core.policy import Judgement, Thresholds, judge, rfc_sum
-from bley.core.scores import BLEY2, DEFAULT, Scores, found
+from bley.core.scores import BLEY2, DEFAULT, Scores
 from bley.settings.settings import Settings
 from tests.fakes import FakeClock, FakeResolver, queried_list
 from tests.unit.checks.test_gather import FakeSpf
@@ -62,7 +64,7 @@ _requests = st.builds(
     recipient=_mail_addresses,
 )
 _scores = st.builds(
-    Scores, st.sampled_from(["default", "bley2"]), st.dictionaries(st.sampled_from(Fact), st.integers(0, 3))
+    Scores, st.sampled_from(["default", "bley2"]), st.dictionaries(st.sampled_from(FindingKind), st.integers(0, 3))
 )
 _evidence = st.dictionaries(
     st.sampled_from(Check),
@@ -71,7 +73,7 @@ _evidence = st.dictionaries(
         st.integers(0, 3) | st.none(),
         st.just(""),
         st.just(()),  # else hypothesis makes trees of answers, which count nothing any more
-        st.none() | st.sampled_from(Fact),
+        st.none() | st.sampled_from(FindingKind),
         st.booleans(),
     ),
 )
@@ -87,17 +89,15 @@ def _delays(judgement: Judgement) -> bool:
     return judgement.status is Status.GREYLISTED
 
 
-@given(_evidence, st.sampled_from(Fact), _scores, st.integers(-1, 6))
-def test_no_finding_lowers_what_another_counts(others: Evidence, fact: Fact, scores: Scores, least: int) -> None:
+@given(_evidence, st.sampled_from(FindingKind), _scores, st.integers(-1, 6))
+def test_no_finding_lowers_what_another_counts(others: Evidence, fact: FindingKind, scores: Scores, least: int) -> None:
     """One fact more never makes the sum smaller, nor frees a client that was delayed without it."""
-    evidence = {check: finding for check, finding in others.items() if check is not CHECK_OF[fact]}
-    more = {**evidence, CHECK_OF[fact]: scores.counted(found(fact, ""))}
+    evidence = {check: finding for check, finding in others.items() if check is not fact.check}
+    more = {**evidence, fact.check: scores.counted(found(fact, ""))}
     assert rfc_sum(more) >= rfc_sum(evidence)
     lists = {check: finding for check, finding in evidence.items() if check in RFC_CHECKS}
     thresholds = Thresholds(rfc_threshold=least)
-    assert _delays(judge({**lists, CHECK_OF[fact]: more[CHECK_OF[fact]]}, thresholds)) >= _delays(
-        judge(lists, thresholds)
-    )
+    assert _delays(judge({**lists, fact.check: more[fact.check]}, thresholds)) >= _delays(judge(lists, thresholds))
 
 
 @given(_requests, st.sampled_from([DEFAULT, BLEY2]))
@@ -116,8 +116,8 @@ def test_scores_are_stable_under_case_and_trailing_dots(request: Request, scores
     texts = {name: getattr(request, name) for name in ("client_name", "helo_name", "sender", "recipient")}
     assume(all(text.isascii() for text in texts.values()))  # ß has no capital that leads back to it
     other = request._replace(**{name: getattr(text, case)() + (dot if text else "") for name, text in texts.items()})
-    shown = {check: (finding.score, finding.fact) for check, finding in _find(request, scores).items()}
-    assert {check: (finding.score, finding.fact) for check, finding in _find(other, scores).items()} == shown
+    shown = {check: (finding.score, finding.kind) for check, finding in _find(request, scores).items()}
+    assert {check: (finding.score, finding.kind) for check, finding in _find(other, scores).items()} == shown
 
 
 @given(_requests, _scores)
@@ -127,8 +127,8 @@ def test_any_request_gets_its_findings_in_words(request: Request, scores: Scores
     assert set(evidence) >= {Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT}
     for check, finding in evidence.items():
         assert finding.detail
-        assert finding.score == (scores[finding.fact] if finding.fact else 0)
-        assert finding.fact is None or CHECK_OF[finding.fact] is check
+        assert finding.score == (scores[finding.kind] if finding.kind else 0)
+        assert finding.kind is None or finding.kind.check is check
 
 
 _ZONES = ("one.example", "two.example", "three.example")
@@ -143,7 +143,7 @@ _settings = st.builds(
     ),
     *[_thresholds] * 3,
 )
-_spf = st.sampled_from([None, found(Fact.SPF_FAIL, ""), found(Fact.SPF_NO_PASS, ""), Finding(0, "pass")])
+_spf = st.sampled_from([None, found(FindingKind.SPF_FAIL, ""), found(FindingKind.SPF_NO_PASS, ""), Finding(0, "pass")])
 
 
 @given(_requests, _answers, _weights, _weights, _settings, _scores, _spf)

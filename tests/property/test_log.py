@@ -7,8 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bley.core.decision import Decision
+from bley.core.findings import FindingKind
 from bley.core.mail import Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.log.decision_line import line_of
 from tests.log_datagrams import journal_fields, syslog_datagram
 from tests.unit.log.test_decision_line import known_written, listed, listings, stored, written
@@ -26,7 +27,7 @@ requests = st.builds(
 decisions = st.builds(
     lambda request, reason, entry: Decision(request, reason, exempted_by=entry),
     requests,
-    st.sampled_from(Reason),
+    st.sampled_from([*Reason, *FindingKind]),
     values,
 )
 

@@ -12,7 +12,7 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.greylist import Lifetimes, Sighting, Standing, Status
 from bley.core.mail import Request, Triplet, parse_address
 from bley.core.names.host_kind import server_domain
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.core.triplet import TripletRules
 from bley.ports import utc_now
 from bley.settings.database import Database, parse_database

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.metrics import REGISTRY, count, observe_answer
 
 

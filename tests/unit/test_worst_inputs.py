@@ -8,8 +8,8 @@ from ipaddress import ip_address
 import pytest
 
 from bley.checks.dynamic import check_dynamic
-from bley.checks.gather import check_request
 from bley.checks.helo import OwnIdentity
+from bley.checks.request import check_request
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.mail import Request, parse_address
 from bley.core.names.domains import a_labels, delegated_domain, load_suffixes, registered_domain

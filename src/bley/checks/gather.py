@@ -7,20 +7,20 @@ from datetime import timedelta
 from typing import Protocol
 
 from bley.checks.dnsl import ConfiguredList, ListQueries, explained
-from bley.checks.dynamic import check_dynamic
-from bley.checks.helo import OwnIdentity, check_helo, faults_of_helo
+from bley.checks.helo import OwnIdentity
+from bley.checks.request import check_request
 from bley.core.errors import ResolverError
-from bley.core.evidence import CHECK_OF, Check, Evidence, Fact, Finding
+from bley.core.evidence import Evidence, Finding
+from bley.core.findings import LOG_FIELDS, AnyCheck, Check
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds, settled, spf_can_tip
-from bley.core.scores import DEFAULT, Scores, found
+from bley.core.scores import DEFAULT, Scores
 from bley.metrics import FOUND, UNKNOWN_FINDINGS
 from bley.ports import Resolver
 
 __all__ = ["Checks"]
 
 _NOBODY = OwnIdentity()
-_IN_ORDER = tuple(Check)
 
 
 class _Spf(Protocol):
@@ -54,9 +54,9 @@ class Checks:
         for check, finding in evidence.items():
             if finding.score is None:
                 UNKNOWN_FINDINGS[check].inc()
-            elif finding.fact:
-                FOUND[finding.fact].inc()
-        return {check: evidence[check] for check in _IN_ORDER if check in evidence}
+            elif finding.kind:
+                FOUND[finding.kind].inc()
+        return {check: evidence[check] for check in LOG_FIELDS if check in evidence}
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """The same with the words of the DNS lists that name the client."""
@@ -104,9 +104,9 @@ class _Gathering:
     def _awaits_spf(self) -> bool:
         return self._spf is not None and not self._spf.done()
 
-    async def findings(self) -> dict[Check, Finding]:
+    async def findings(self) -> dict[AnyCheck, Finding]:
         """What is found when the judgement is settled, or time is up."""
-        found: dict[Check, Finding] = {}
+        found: dict[AnyCheck, Finding] = {}
         time_is_up = self._loop.call_later(self._timeout.total_seconds(), self._give_up)
         try:
             await self._is_settled
@@ -137,32 +137,3 @@ async def _check_spf(spf: _Spf, request: Request, address: Address, scores: Scor
         return scores.counted(await spf.check(request, address))
     except ResolverError as error:
         return Finding(None, str(error))
-
-
-def check_request(
-    request: Request, address: Address, us: OwnIdentity = _NOBODY, scores: Scores = DEFAULT
-) -> dict[Check, Finding]:
-    """What the request itself tells, without asking anybody. What counts 0 and is not always told is left out."""
-    helo, name = check_helo(request, address), check_dynamic(request.verified_name, address)
-    is_no_server = not request.verified_name or bool(name.fact) or helo.fact is Fact.HELO_MISMATCH
-    own = _mail_to_oneself(request, counts_alone=is_no_server or scores.counts_mail_to_oneself_alone)
-    findings = {
-        Check.HELO: scores.counted(helo),
-        Check.DYNAMIC: scores.counted(name),
-        Check.SENDER_IS_RECIPIENT: scores.counted(own),
-    }
-    others = list(faults_of_helo(request, address, us, fits=helo.fact is not Fact.HELO_MISMATCH))
-    if not request.verified_name:
-        others.append(found(Fact.CLIENT_HAS_NO_NAME, "no name leads to its address and back"))
-    for finding in others:
-        if finding.fact and scores[finding.fact]:
-            findings[CHECK_OF[finding.fact]] = scores.counted(finding)
-    return findings
-
-
-def _mail_to_oneself(request: Request, *, counts_alone: bool) -> Finding:
-    """People write to themselves: that is suspicious only from who is no server, or where SPF does not pass."""
-    sender, recipient = (text.rstrip(".").casefold() for text in (request.sender, request.recipient))
-    if not sender or sender != recipient:
-        return Finding(0, "sender is another")
-    return found(Fact.SENDER_IS_RECIPIENT, "sender is recipient")._replace(counts_alone=counts_alone)

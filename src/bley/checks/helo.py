@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from bley.core.evidence import Fact, Finding
+from bley.core.evidence import Finding, found
+from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request, parse_address
 from bley.core.names.domains import registered_domain
 from bley.core.names.host_kind import HostKind, judge_host_name
-from bley.core.scores import found
 
 __all__ = ["OwnIdentity", "check_helo", "faults_of_helo"]
 
@@ -49,11 +49,13 @@ def check_helo(request: Request, address: Address) -> Finding:
     if name and helo == name:
         return Finding(0, f"{helo} is the client's name")
     if _literal(helo) == address:
-        return found(Fact.HELO_HALF_MATCH, f"{helo} is the client's address")
+        return found(FindingKind.HELO_HALF_MATCH, f"{helo} is the client's address")
     domain = registered_domain(helo)
     if domain and domain == registered_domain(name):
-        return found(Fact.HELO_HALF_MATCH, f"{helo} is in {domain} like the client's name {name}")
-    return found(Fact.HELO_MISMATCH, f"{helo or 'no HELO'} is not the client's name, {name or 'which is unknown'}")
+        return found(FindingKind.HELO_HALF_MATCH, f"{helo} is in {domain} like the client's name {name}")
+    return found(
+        FindingKind.HELO_MISMATCH, f"{helo or 'no HELO'} is not the client's name, {name or 'which is unknown'}"
+    )
 
 
 def faults_of_helo(request: Request, address: Address, us: OwnIdentity, *, fits: bool) -> Iterator[Finding]:
@@ -61,18 +63,18 @@ def faults_of_helo(request: Request, address: Address, us: OwnIdentity, *, fits:
     helo = _name(request.helo_name)
     look = judge_host_name(helo, address)
     if look.kind is HostKind.DYNAMIC and look.is_certain:
-        yield found(Fact.HELO_LOOKS_DYNAMIC, f"{helo} {look.sign}")
+        yield found(FindingKind.HELO_LOOKS_DYNAMIC, f"{helo} {look.sign}")
     if fits or not helo:
         return
     own = parse_address(helo)
     if own:
-        yield found(Fact.HELO_BARE_ADDRESS, f"{helo} is an address without brackets")
+        yield found(FindingKind.HELO_BARE_ADDRESS, f"{helo} is an address without brackets")
     elif "." not in helo and not helo.startswith("["):
-        yield found(Fact.HELO_NOT_FQDN, f"{helo} has no domain")
+        yield found(FindingKind.HELO_NOT_FQDN, f"{helo} has no domain")
     if helo.rpartition(".")[2] in _LOCAL:
-        yield found(Fact.HELO_IS_LOCAL, f"{helo} is no name in the public DNS")
+        yield found(FindingKind.HELO_IS_LOCAL, f"{helo} is no name in the public DNS")
     if claim := _claim(helo, own or _literal(helo), request, us):
-        yield found(Fact.HELO_CLAIMS_US, f"{helo} is {claim}")
+        yield found(FindingKind.HELO_CLAIMS_US, f"{helo} is {claim}")
 
 
 def _claim(helo: str, address: Address | None, request: Request, us: OwnIdentity) -> str:

@@ -18,15 +18,15 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from bley.checks.spf_query import BoundedQuery
 from bley.checks.spf_validity import LONGEST_RECORD, SPF_RECORD, SpfTrail, SpfValidity, network_of
 from bley.core.errors import ResolverError
-from bley.core.evidence import Fact, Finding
+from bley.core.evidence import Finding, found
+from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request
-from bley.core.scores import found
 from bley.metrics import CACHE_HITS, SPF_RESULTS
 from bley.ports import Resolver, ResourceRecord, RrType
 
 __all__ = ["SpfChecker", "running_evaluations"]
 
-_FACT = {"fail": Fact.SPF_FAIL, "softfail": Fact.SPF_FAIL}
+_KIND = {"fail": FindingKind.SPF_FAIL, "softfail": FindingKind.SPF_FAIL}
 _RESULTS = 20_000
 """Some 0.7 KB each, 1.4 KB where domain and explanation are as long as can be: 14 to 27 MB."""
 
@@ -91,14 +91,16 @@ class SpfChecker:
             CACHE_HITS["spf"].inc()
             return kept
         if not await self._is_judged(domain):
-            return _Result("none", found(Fact.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record"))
+            return _Result(
+                "none", found(FindingKind.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record")
+            )
         trail = SpfTrail(address)
         word, explanation = await self._evaluate(_Evaluation(address, trail), request)
         explanation = explanation[:_LONGEST_EXPLANATION]
         if word == "temperror":
             return _Result(word, Finding(None, f"{word}: {explanation}"))
         detail = f"{word}: {explanation}".rstrip(": ") + f" ({domain})"
-        finding = Finding(0, detail) if word == "pass" else found(_FACT.get(word, Fact.SPF_NO_PASS), detail)
+        finding = Finding(0, detail) if word == "pass" else found(_KIND.get(word, FindingKind.SPF_NO_PASS), detail)
         result = _Result(word, finding)
         self._keep(domain, trail, address, result, loop.time())
         return result

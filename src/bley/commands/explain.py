@@ -16,7 +16,8 @@ from bley.commands.options import config_option, json_option, load_settings, req
 from bley.commands.output import instant_document, print_document, print_steps, record_document
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import StoreError
-from bley.core.evidence import Check, Evidence
+from bley.core.evidence import Evidence
+from bley.core.findings import Check
 from bley.core.history.steps import (
     Step,
     describe_record,
@@ -26,7 +27,8 @@ from bley.core.history.steps import (
     finding_steps,
 )
 from bley.core.mail import Request, parse_address
-from bley.core.policy import Reason, rfc_sum
+from bley.core.policy import rfc_sum
+from bley.core.reasons import Reason
 from bley.daemon.dns_checks import DnsChecks
 from bley.ports import Clock, Store, utc_now
 from bley.service.actions import Actions

@@ -14,7 +14,7 @@ from bley.commands.options import WIRE_TEXT, config_option, json_option, load_se
 from bley.commands.output import instant_document, print_document, print_steps, record_document
 from bley.commands.progress import progress
 from bley.commands.store_access import opened_history
-from bley.core.evidence import Check
+from bley.core.findings import Check
 from bley.core.greylist import Record, Standing, Status
 from bley.core.history.advice import Advice, advice
 from bley.core.history.outcome import (

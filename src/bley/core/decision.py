@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from bley.core.dnslists.lists import ListAnswer
-from bley.core.evidence import NO_EVIDENCE, Check, Evidence, Finding, shortened
+from bley.core.evidence import NO_EVIDENCE, Evidence, Finding, shortened
+from bley.core.findings import AnyCheck, AnyReason, Check
 from bley.core.greylist import Record, Standing
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
 
 __all__ = ["Decision", "KeptDecision", "Outcome"]
 
@@ -20,7 +20,7 @@ class Decision(NamedTuple):
     """A verdict with its named reason. Fields of steps that were not reached are empty."""
 
     request: Request
-    reason: Reason
+    reason: AnyReason
     defers: bool = False
     triplet: Triplet | None = None
     record: Record | None = None
@@ -80,7 +80,7 @@ class KeptDecision(NamedTuple):
         }
         return {name: value for name, value in details.items() if value}
 
-    def _finding(self, check: Check, finding: Finding) -> dict[str, Any]:
+    def _finding(self, check: AnyCheck, finding: Finding) -> dict[str, Any]:
         if finding.answers:
             return {"score": finding.score, "lists": [_list_fields(each) for each in finding.answers]}
         # pyspf's message about an invalid record may quote the sender, which macros expand to.

@@ -1,60 +1,18 @@
-"""The decision: from evidence to a judgement, and the name of every reason there is."""
+"""The judgement of a stranger, from its evidence."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
-from bley.core.evidence import ALWAYS_TOLD, RFC_CHECKS, Check, Evidence, Fact, Finding
+from bley.core.evidence import Evidence, Finding, found
+from bley.core.findings import REASON_OF, RFC_CHECKS, AnyCheck, AnyReason, Check, FindingKind
 from bley.core.greylist import Status
-from bley.core.scores import DEFAULT, Scores, found
+from bley.core.reasons import Reason
+from bley.core.scores import DEFAULT, Scores
 
-__all__ = ["JUDGED", "Bounds", "Judgement", "Reason", "Thresholds", "judge", "rfc_sum", "settled", "spf_can_tip"]
-
-
-class Reason(StrEnum):
-    """Why a request got its answer: the same word in the log, `bley explain` and the documentation."""
-
-    NOT_RCPT = "not-rcpt"
-    INCOMPLETE = "incomplete"
-    AUTHENTICATED = "authenticated"
-    TRUSTED_NETWORK = "trusted-network"
-    EXEMPT_RECIPIENT = "exempt-recipient"
-    EXEMPT_CLIENT = "exempt-client"
-    EXEMPT_SENDER = "exempt-sender"
-    KNOWN = "known"
-    WAITED = "waited"
-    EARLY = "early"
-    CLIENT_GOOD = "client-good"
-    CLIENT_BAD = "client-bad"
-    TRUSTED = "trusted"
-    CLEAN = "clean"
-    DNSBL = "dnsbl"
-    HELO = "helo"
-    DYNAMIC = "dynamic"
-    HELO_LOOKS_DYNAMIC = "helo-looks-dynamic"
-    CLIENT_HAS_NO_NAME = "client-has-no-name"
-    HELO_NOT_FQDN = "helo-not-fqdn"
-    HELO_BARE_ADDRESS = "helo-bare-address"
-    HELO_IS_LOCAL = "helo-is-local"
-    HELO_CLAIMS_US = "helo-claims-us"
-    SENDER_IS_RECIPIENT = "sender-is-recipient"
-    SPF = "spf"
-    STORE_ERROR = "store-error"
-    INTERNAL_ERROR = "internal-error"
+__all__ = ["Bounds", "Judgement", "Thresholds", "judge", "rfc_sum", "settled", "spf_can_tip"]
 
 
-_REASON = {
-    Check.HELO: Reason.HELO,
-    Check.DYNAMIC: Reason.DYNAMIC,
-    Check.SENDER_IS_RECIPIENT: Reason.SENDER_IS_RECIPIENT,
-    Check.SPF: Reason.SPF,
-    **{check: Reason(check) for check in RFC_CHECKS if check not in ALWAYS_TOLD},
-}
-
-JUDGED = frozenset({Reason.TRUSTED, Reason.CLEAN, Reason.DNSBL, *_REASON.values()})
-"""The reasons of strangers about whom evidence was gathered."""
-
-_NO_PASS = (Fact.SPF_FAIL, Fact.SPF_NO_PASS)
+_NO_PASS = (FindingKind.SPF_FAIL, FindingKind.SPF_NO_PASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +28,7 @@ class Judgement(NamedTuple):
     """What a stranger is taken for, and the finding that tipped it."""
 
     status: Status
-    reason: Reason
+    reason: AnyReason
 
 
 _CLEAN = Judgement(Status.CLEAN, Reason.CLEAN)
@@ -98,15 +56,15 @@ def _judge_by_rfc_checks(evidence: Evidence, thresholds: Thresholds) -> Judgemen
     for check, score in _counted(evidence):
         total += score
         if total >= thresholds.rfc_threshold:
-            return Judgement(Status.GREYLISTED, _REASON[check])
+            return Judgement(Status.GREYLISTED, REASON_OF[check])
     # From 0 on everybody is suspicious.
-    return _CLEAN if thresholds.rfc_threshold else Judgement(Status.GREYLISTED, _REASON[RFC_CHECKS[0]])
+    return _CLEAN if thresholds.rfc_threshold else Judgement(Status.GREYLISTED, REASON_OF[RFC_CHECKS[0]])
 
 
-def _counted(evidence: Evidence) -> list[tuple[Check, int]]:
+def _counted(evidence: Evidence) -> list[tuple[AnyCheck, int]]:
     """The RFC checks that count something beside the others, and what."""
     spf = evidence.get(Check.SPF)
-    is_without_pass = spf is not None and spf.score is not None and spf.fact in _NO_PASS
+    is_without_pass = spf is not None and spf.score is not None and spf.kind in _NO_PASS
     return [
         (check, finding.score)
         for check in RFC_CHECKS
@@ -134,7 +92,7 @@ def settled(dnswl: Bounds | None, dnsbl: Bounds | None, thresholds: Thresholds, 
 
 def spf_can_tip(evidence: Evidence, thresholds: Thresholds, scores: Scores = DEFAULT) -> bool:
     """Whether what the RFC checks say, or their reason, depends on what SPF says."""
-    possible = (Finding(0, ""), *(scores.counted(found(fact, "")) for fact in (Fact.SPF_FAIL, Fact.SPF_NO_PASS)))
+    possible = (Finding(0, ""), *(scores.counted(found(kind, "")) for kind in _NO_PASS))
     return len({_judge_by_rfc_checks({**evidence, Check.SPF: finding}, thresholds) for finding in possible}) > 1
 
 
@@ -146,6 +104,6 @@ def _is_listed(evidence: Evidence, thresholds: Thresholds) -> bool:
     return Check.DNSBL in evidence and _score(evidence, Check.DNSBL) >= thresholds.dnsbl_threshold
 
 
-def _score(evidence: Evidence, check: Check) -> int:
+def _score(evidence: Evidence, check: AnyCheck) -> int:
     finding = evidence.get(check)
     return finding.score or 0 if finding else 0

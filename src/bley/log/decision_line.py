@@ -19,7 +19,7 @@ from bley.core.escapes import code_of
 from bley.core.greylist import Standing
 from bley.core.history.search import StoredDecision
 from bley.core.mail import RawRequest, Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.log.output import log_output
 
 __all__ = ["DecisionLog", "line_of", "printable"]

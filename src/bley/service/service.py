@@ -13,10 +13,12 @@ from bley.core.dnslists.lists import Meaning
 from bley.core.errors import StoreError
 from bley.core.evidence import NO_EVIDENCE, Evidence
 from bley.core.exemptions import MailExemptions
+from bley.core.findings import AnyReason
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Action, Address, RawRequest, Request, Triplet, parse_address
 from bley.core.names.host_kind import server_domain
-from bley.core.policy import Reason, judge
+from bley.core.policy import judge
+from bley.core.reasons import Reason
 from bley.core.triplet import ANY, any_sender_like
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
@@ -54,7 +56,7 @@ class _PendingRequest(NamedTuple):
     """What was found."""
     standing: Standing | None = None
 
-    def decided(self, reason: Reason, **more: Any) -> Decision:
+    def decided(self, reason: AnyReason, **more: Any) -> Decision:
         """With what is known of the case."""
         return Decision(self.request, reason, triplet=self.triplet, record=self.record, standing=self.standing, **more)
 

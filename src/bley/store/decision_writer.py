@@ -16,8 +16,8 @@ from typing import NamedTuple, TypeVar
 from bley.core.decision import KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.history.statistics import Count, count_keys
-from bley.core.policy import Reason
 from bley.core.quantity import quantity
+from bley.core.reasons import Reason
 from bley.metrics import STORE_DROPPED
 from bley.store.batch import end_at
 from bley.store.engine import Mark, Marks, counts_per_span

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
+from bley.core.findings import REASONS
 from bley.core.history.periods import PERIODS, Period
 from bley.core.history.search import DecisionQuery, Search
-from bley.core.policy import Reason
 from bley.core.triplet import TripletRules
 from bley.web.urls import link
 
@@ -59,7 +59,7 @@ def read_decision_search(query: Mapping[str, str]) -> DecisionSearch:
     asked = DecisionSearch(**{name: query.get(name, "").strip() for name in DecisionSearch.__slots__})
     if len(asked.q) > _LONGEST:
         raise ValueError(f"what is looked for has at most {_LONGEST} characters")
-    if asked.reason and asked.reason not in set(Reason):
+    if asked.reason and asked.reason not in REASONS:
         raise ValueError(f"there is no reason {asked.reason!r}: docs/reasons.md has all of them")
     if asked.outcome and asked.outcome not in _OUTCOMES:
         raise ValueError(f"there is no outcome {asked.outcome!r}, but {', '.join(_OUTCOMES)}")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bley.core.evidence import RFC_CHECKS, Check
+from bley.core.findings import RFC_CHECKS, Check
 from bley.core.policy import Thresholds
 
 __all__ = ["FindingRow", "ListRow", "ScoreSum", "findings", "sums"]

@@ -3,44 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 from bley.core.history.outcome import format_duration
-from bley.core.policy import Reason
 
-__all__ = ["REASON_WORDS", "ago", "capitalized", "duration", "instant", "iso", "milliseconds", "number", "share"]
+__all__ = ["ago", "capitalized", "duration", "instant", "iso", "milliseconds", "number", "share"]
 
 _THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SPACE = "\N{NO-BREAK SPACE}"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-
-REASON_WORDS = {
-    Reason.NOT_RCPT: "the request was not about a recipient",
-    Reason.INCOMPLETE: "client address or recipient is missing or unusable",
-    Reason.AUTHENTICATED: "the client has logged in",
-    Reason.TRUSTED_NETWORK: "the client is in trusted_networks",
-    Reason.EXEMPT_RECIPIENT: "the recipient is exempt by a list file",
-    Reason.EXEMPT_CLIENT: "the client is exempt by a list file",
-    Reason.EXEMPT_SENDER: "the sender is exempt by a list file",
-    Reason.KNOWN: "the triplet passed before",
-    Reason.WAITED: "the triplet came back after its wait",
-    Reason.EARLY: "the triplet came back too early",
-    Reason.CLIENT_GOOD: "the client was judged good a moment ago",
-    Reason.CLIENT_BAD: "the client was judged suspicious a moment ago",
-    Reason.TRUSTED: "DNS allowlists name the client",
-    Reason.CLEAN: "nothing suspicious was found",
-    Reason.DNSBL: "DNS blocklists name the client",
-    Reason.HELO: "the HELO name does not fit",
-    Reason.DYNAMIC: "the client's name is an access line's",
-    Reason.HELO_LOOKS_DYNAMIC: "the HELO name is an access line's",
-    Reason.CLIENT_HAS_NO_NAME: "the client has no verified name",
-    Reason.HELO_NOT_FQDN: "the HELO name has no dot",
-    Reason.HELO_BARE_ADDRESS: "the HELO name is an address without brackets",
-    Reason.HELO_IS_LOCAL: "the HELO name is in no public DNS",
-    Reason.HELO_CLAIMS_US: "the HELO name is ours",
-    Reason.SENDER_IS_RECIPIENT: "sender and recipient are the same",
-    Reason.SPF: "SPF says that the client may not send this",
-    Reason.STORE_ERROR: "the store could not be used",
-    Reason.INTERNAL_ERROR: "a bug in bley; please report it",
-}
-"""docs/reasons.md in few words."""
 
 
 def number(value: int) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from bley.core.findings import JUDGED, REASONS
 from bley.core.greylist import Record, Status, Timing
 from bley.core.history.periods import Period, Slot, slots
 from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.core.mail import Triplet
-from bley.core.policy import JUDGED, Reason
 from bley.web.chart import BarData, Chart, chart, time_labels
 from bley.web.dashboard_data import OverviewData
-from bley.web.formatting import REASON_WORDS, duration, iso, number
+from bley.web.formatting import duration, iso, number
 from bley.web.urls import link
 
 __all__ = ["SERIES", "Delay", "Overview", "ReasonRow", "SlotRow", "WaitingRow", "overview", "waiting_rows"]
@@ -130,7 +130,7 @@ def _reasons(counts: Mapping[str, int], period: Period, outcome: str) -> list[Re
     return [
         ReasonRow(
             name,
-            REASON_WORDS[Reason(name)] if name in set(Reason) else "",
+            REASONS[name].says if name in REASONS else "",
             count,
             count / total,
             link("/search", {"reason": name, "outcome": outcome, "range": period.name}),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bley import __version__
+from bley.core.findings import REASONS
 from bley.core.history.periods import PERIODS
 from bley.web import formatting as words
 from bley.web.chart import HEIGHT
@@ -48,7 +49,7 @@ def _environment() -> "Environment":
         "series": SERIES,
         "chart_height": HEIGHT,
         "link": link,
-        "reason_words": {reason.value: text for reason, text in words.REASON_WORDS.items()},
+        "reason_words": {word: row.says for word, row in REASONS.items()},
     }
     environment.filters |= {
         "number": words.number,

@@ -11,7 +11,6 @@ from bley.daemon.worker_metrics import WorkerMetrics
 from bley.metrics import LOG_DROPPED, REGISTRY
 
 COUNTING = """
-from bley.core.policy import Reason
 from bley.metrics import BATCH_SIZE, LIST_ANSWERS, LOG_DROPPED, STORE_DOWN, count, observe_answer
 count("pass", Reason.KNOWN, 3)
 count("greylist", Reason.HELO)

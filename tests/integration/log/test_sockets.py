@@ -11,9 +11,10 @@ import pytest
 
 from bley.core.decision import Decision
 from bley.core.errors import SettingsError
-from bley.core.evidence import Check, Finding
+from bley.core.evidence import Finding
+from bley.core.findings import FindingKind
 from bley.core.mail import Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.log import sockets as log_sockets
 from bley.log.decision_line import DecisionLog
 from bley.log.output import configure_log
@@ -85,7 +86,7 @@ def _entry(journald: Journald, tell: Callable[[DecisionLog], None]) -> dict[str,
 
 def test_a_decision_has_a_field_for_each_of_its_line_s(journald: Journald) -> None:
     """Findings too, each by its name."""
-    evidence = {**DEFERRAL.evidence, Check.HELO_NOT_FQDN: Finding(1, "")}
+    evidence = {**DEFERRAL.evidence, FindingKind.HELO_NOT_FQDN: Finding(1, "")}
     decision = DEFERRAL._replace(evidence=evidence)
     assert _entry(journald, lambda log: log.write(decision)) == INFO | WHO | {
         "MESSAGE": "action=greylist, reason=new, client_name=unknown, client_address=192.0.2.1, sender=a@example.com,"

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bley import __version__
 from bley.checks.lists.report import ListReport
-from bley.core.evidence import ALWAYS_TOLD, Fact
+from bley.core.findings import Check, FindingKind
 from tests.fakes import WELL_LIST
 from tests.integration.web.site import Site
 
@@ -66,8 +66,8 @@ async def test_whether_the_dns_is_silent(site: Site) -> None:
 async def test_findings_are_there_from_the_start(site: Site) -> None:
     """Of the unknown ones those that can be unknown, or stand for such in the log."""
     metrics = await site.metrics()
-    assert set(metrics["bley_unknown_findings_total"]) == {(check.value,) for check in ALWAYS_TOLD}
-    assert set(metrics["bley_findings_total"]) == {(fact.value,) for fact in Fact}
+    assert set(metrics["bley_unknown_findings_total"]) == {(check.value,) for check in Check}
+    assert set(metrics["bley_findings_total"]) == {(fact.value,) for fact in FindingKind}
 
 
 async def test_no_family_is_there_twice_and_each_is_explained(site: Site) -> None:

@@ -9,15 +9,16 @@ from ipaddress import ip_address
 import pytest
 
 from bley.checks.dnsl import ConfiguredList
-from bley.checks.gather import Checks, check_request
+from bley.checks.gather import Checks
 from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
-from bley.core.evidence import ALWAYS_TOLD, Check, Evidence, Fact, Finding
+from bley.core.evidence import Evidence, Finding, found
+from bley.core.findings import LOG_FIELDS, AnyCheck, Check, FindingKind
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
-from bley.core.scores import BLEY2, found, parse_scores
+from bley.core.scores import parse_scores
 from bley.metrics import REGISTRY
 from bley.ports import ResourceRecord, RrType
 from tests.fakes import SILENT, FakeClock, FakeResolver, Zone
@@ -32,7 +33,7 @@ REQUEST = Request(
     recipient="b@example.org",
 )
 CLIENT = ip_address(REQUEST.client_address)
-RFC = {Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT}
+RFC: set[AnyCheck] = {Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT}
 LISTED = ["127.0.0.2"]
 SHORT, LONG = timedelta(milliseconds=20), timedelta(hours=1)
 
@@ -143,9 +144,9 @@ class TestEvidence:
         """So that the log's lines look alike."""
         checks = replace(await make(FakeResolver(), FakeSpf()), thresholds=Thresholds(rfc_threshold=4))
         evidence = await gather(checks, helo_name="localhost")
-        assert list(evidence) == [*(check for check in Check if check in evidence)]
-        assert list(evidence)[-2:] == [Check.HELO_NOT_FQDN, Check.HELO_IS_LOCAL]
-        assert list(await gather(await make(FakeResolver(), FakeSpf()))) == list(ALWAYS_TOLD)
+        assert list(evidence) == [*(check for check in LOG_FIELDS if check in evidence)]
+        assert list(evidence)[-2:] == [FindingKind.HELO_NOT_FQDN, FindingKind.HELO_IS_LOCAL]
+        assert list(await gather(await make(FakeResolver(), FakeSpf()))) == list(Check)
 
     async def test_spf_is_asked_only_where_it_can_tip_the_judgement(self) -> None:
         """With HELO 1 it can; with 0 it cannot, and with 2 it need not."""
@@ -163,80 +164,20 @@ class TestEvidence:
         assert len(resolver.questions) == 3
 
     async def test_spf_of_a_mail_to_oneself_is_asked_also_with_helo_0(self) -> None:
-        spf = FakeSpf(found(Fact.SPF_FAIL, "fail"))
+        spf = FakeSpf(found(FindingKind.SPF_FAIL, "fail"))
         evidence = await gather(await make(spf=spf), helo_name="mx.example.com", sender="b@example.org")
         assert (spf.asked, evidence[Check.SPF].score) == (1, 1)
 
     async def test_scores_say_what_each_finding_counts(self) -> None:
         scores = parse_scores("helo-half-match=3, spf-fail=7")
-        checks = replace(await make(spf=FakeSpf(found(Fact.SPF_FAIL, "fail"))), scores=scores)
+        checks = replace(await make(spf=FakeSpf(found(FindingKind.SPF_FAIL, "fail"))), scores=scores)
         checks = replace(checks, thresholds=Thresholds(rfc_threshold=10))
         evidence = await gather(checks)
         assert (evidence[Check.HELO].score, evidence[Check.SPF].score) == (3, 7)
 
     async def test_our_own_name_and_networks_are_known_to_the_checks(self) -> None:
         checks = replace(await make(dnswls="", dnsbls=""), us=OwnIdentity("mx.example.org"))
-        assert Check.HELO_CLAIMS_US in await gather(checks, helo_name="mx.example.org")
-
-
-class TestRequestAlone:
-    def find(self, **changes: str) -> dict[str, int | None]:
-        return {
-            check.value: finding.score for check, finding in check_request(REQUEST._replace(**changes), CLIENT).items()
-        }
-
-    def test_three_findings_are_always_told_and_the_others_where_they_are_found(self) -> None:
-        assert self.find() == {"helo": 1, "dyn": 0, "s_eq_r": 0}
-        assert self.find(client_name="unknown", helo_name="localhost") == {
-            "helo": 2,
-            "dyn": 0,
-            "s_eq_r": 0,
-            "helo-not-fqdn": 1,
-            "helo-is-local": 1,
-        }
-
-    def test_an_access_line_that_says_its_own_name_is_found_twice(self) -> None:
-        """Once as the client's name and once as HELO; a part of the address alone is not enough for HELO."""
-        line = "ip-192-0-2-1.dsl.example.com"
-        assert self.find(client_name=line, helo_name=line) == {
-            "helo": 0,
-            "dyn": 1,
-            "s_eq_r": 0,
-            "helo-looks-dynamic": 1,
-        }
-        part = "x192-0-2.example.com"
-        assert self.find(client_name=part, helo_name=part) == {"helo": 0, "dyn": 1, "s_eq_r": 0}
-
-    def test_no_name_counts_where_the_operator_wants_it(self) -> None:
-        """By default the literal of a client without a name is half a match, as RFC 5321 4.1.3 has it."""
-        request = REQUEST._replace(client_name="unknown", helo_name="[192.0.2.1]")
-        assert set(check_request(request, CLIENT)) == RFC
-        found_by = check_request(request, CLIENT, scores=parse_scores("client-has-no-name=1"))
-        assert found_by[Check.CLIENT_HAS_NO_NAME].score == 1
-
-    @pytest.mark.parametrize(
-        ("client_name", "helo_name", "counts"),
-        [
-            pytest.param("mx.example.com", "mx.example.com", False, id="HELO 0"),
-            pytest.param("mx.example.com", "smtp.example.com", False, id="HELO 1"),
-            pytest.param("mx.example.com", "[192.0.2.1]", False, id="a literal"),
-            pytest.param("unknown", "[192.0.2.1]", True, id="no name"),
-            pytest.param("x.dsl.example.com", "mx.example.com", True, id="an access line"),
-            pytest.param("mx.example.com", "mx.example.net", True, id="a mismatch"),
-        ],
-    )
-    def test_a_mail_to_oneself_counts_beside_a_fact_about_the_client(
-        self, client_name: str, helo_name: str, *, counts: bool
-    ) -> None:
-        request = REQUEST._replace(client_name=client_name, helo_name=helo_name, sender="B@example.org.")
-        for scores, counts_by_these in ((parse_scores(""), counts), (BLEY2, True)):
-            own = check_request(request, CLIENT, scores=scores)[Check.SENDER_IS_RECIPIENT]
-            assert (own.score, own.counts_alone) == (1, counts_by_these)
-
-    def test_what_counts_0_is_not_looked_for_but_the_first_three_are_told(self) -> None:
-        request = REQUEST._replace(client_name="unknown", helo_name="localhost", sender="B@example.org.")
-        scores = {check.value: finding.score for check, finding in check_request(request, CLIENT, scores=BLEY2).items()}
-        assert scores == {"helo": 2, "dyn": 0, "s_eq_r": 1}
+        assert FindingKind.HELO_CLAIMS_US in await gather(checks, helo_name="mx.example.org")
 
 
 class TestWhatIsWaitedFor:
@@ -372,13 +313,13 @@ class TestUnknownFindings:
 class TestFindings:
     async def test_what_is_found_is_counted_by_name(self) -> None:
         def counts() -> list[float]:
-            values = [REGISTRY.get_sample_value("bley_findings_total", {"finding": fact}) for fact in Fact]
+            values = [REGISTRY.get_sample_value("bley_findings_total", {"finding": fact}) for fact in FindingKind]
             return [value for value in values if value is not None]
 
         before = counts()
         await gather(await make(dnswls="", dnsbls=""), client_name="unknown", helo_name="friend")
-        grown = {fact for fact, was, now in zip(Fact, before, counts(), strict=True) if now == was + 1}
-        assert grown == {Fact.HELO_MISMATCH, Fact.HELO_NOT_FQDN}
+        grown = {fact for fact, was, now in zip(FindingKind, before, counts(), strict=True) if now == was + 1}
+        assert grown == {FindingKind.HELO_MISMATCH, FindingKind.HELO_NOT_FQDN}
 
 
 class TestExplain:

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from bley.checks.helo import OwnIdentity, check_helo, faults_of_helo
-from bley.core.evidence import Fact
+from bley.core.findings import FindingKind
 from bley.core.mail import Request, parse_address
 
 NO_NAME = "unknown"
@@ -76,8 +76,8 @@ def _faults(helo_name: str, client_name: str = NO_NAME, client_address: str = CL
     address = parse_address(client_address)
     assert address is not None
     request = Request(helo_name=helo_name, client_name=client_name, recipient="jane@Example.ORG")
-    fits = check_helo(request, address).fact is not Fact.HELO_MISMATCH
-    return {finding.fact or "" for finding in faults_of_helo(request, address, OURS, fits=fits)}
+    fits = check_helo(request, address).kind is not FindingKind.HELO_MISMATCH
+    return {finding.kind or "" for finding in faults_of_helo(request, address, OURS, fits=fits)}
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_without_our_name_nobody_claims_it() -> None:
     request, address = Request(helo_name="mx", recipient="jane@"), parse_address(CLIENT)
     assert address is not None
     for us in (OwnIdentity(), OwnIdentity("mx")):
-        assert [finding.fact for finding in faults_of_helo(request, address, us, fits=False)] == ["helo-not-fqdn"]
+        assert [finding.kind for finding in faults_of_helo(request, address, us, fits=False)] == ["helo-not-fqdn"]

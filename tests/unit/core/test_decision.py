@@ -8,10 +8,11 @@ import pytest
 
 from bley.core.decision import Decision, KeptDecision, Outcome
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
-from bley.core.evidence import Check, Finding
+from bley.core.evidence import Finding
+from bley.core.findings import Check
 from bley.core.greylist import Record, Standing, Status
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from tests.fakes import NOON
 
 REQUEST = Request(client_address="192.0.2.1", sender="john@example.com", recipient="jane@example.org")

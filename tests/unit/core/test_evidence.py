@@ -4,10 +4,10 @@ import pytest
 from pydantic_core import to_json
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.evidence import LONGEST_DETAIL, Check, Fact, Finding, shortened
+from bley.core.evidence import LONGEST_DETAIL, Evidence, Finding, found, shortened
+from bley.core.findings import LOG_FIELDS, FindingKind
 from bley.core.mail import LONGEST_VALUE, Request
-from bley.core.policy import Reason
-from bley.core.scores import found
+from bley.core.reasons import Reason
 from tests.fakes import NOON
 
 
@@ -17,7 +17,9 @@ def test_a_detail_stays_as_it_is(length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "finding", [Finding(0, "a" * 60_000), Finding(None, "a" * 60_000), found(Fact.SPF_FAIL, "a" * 60_000)], ids=str
+    "finding",
+    [Finding(0, "a" * 60_000), Finding(None, "a" * 60_000), found(FindingKind.SPF_FAIL, "a" * 60_000)],
+    ids=str,
 )
 def test_a_long_detail_is_cut_however_it_is_made(finding: Finding) -> None:
     assert finding.detail == f"{'a' * (LONGEST_DETAIL - 1)}…"
@@ -33,7 +35,7 @@ def test_a_finding_compares_by_its_values() -> None:
 def test_what_is_kept_of_a_decision_is_bounded_whatever_strangers_write() -> None:
     """Each character may be escaped by six."""
     worst = "\x01" * 60_000
-    evidence = {check: Finding(1, worst) for check in Check}
+    evidence: Evidence = {check: Finding(1, worst) for check in LOG_FIELDS}
     request = Request(*[worst[:LONGEST_VALUE]] * 9)
     kept = KeptDecision(NOON, "pass", Decision(request, Reason.CLEAN, evidence=evidence), "s", "r")
-    assert len(to_json(kept.details)) < len(Check) * (LONGEST_DETAIL * 6 + 100)
+    assert len(to_json(kept.details)) < len(LOG_FIELDS) * (LONGEST_DETAIL * 6 + 100)

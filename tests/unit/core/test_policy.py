@@ -5,10 +5,12 @@ from itertools import combinations, product
 
 import pytest
 
-from bley.core.evidence import CHECK_OF, RFC_CHECKS, Check, Evidence, Fact, Finding
+from bley.core.evidence import Evidence, Finding, found
+from bley.core.findings import RFC_CHECKS, AnyReason, Check, FindingKind
 from bley.core.greylist import Status
-from bley.core.policy import Bounds, Judgement, Reason, Thresholds, judge, rfc_sum, settled, spf_can_tip
-from bley.core.scores import BLEY2, Scores, found, parse_scores
+from bley.core.policy import Bounds, Judgement, Thresholds, judge, rfc_sum, settled, spf_can_tip
+from bley.core.reasons import Reason
+from bley.core.scores import BLEY2, Scores, parse_scores
 from bley.core.scores import DEFAULT as BY_DEFAULT
 
 DEFAULT = Thresholds()
@@ -21,7 +23,7 @@ def _evidence(**scores: int | None) -> Evidence:
     return {Check(name): Finding(score, "") for name, score in scores.items()}
 
 
-def _suspicious(reason: Reason) -> Judgement:
+def _suspicious(reason: AnyReason) -> Judgement:
     return Judgement(Status.GREYLISTED, reason)
 
 
@@ -43,7 +45,7 @@ def _suspicious(reason: Reason) -> Judgement:
         pytest.param(_evidence(helo=2), _suspicious(Reason.HELO), id="HELO"),
         pytest.param(_evidence(helo=1), CLEAN, id="HELO, not enough"),
         pytest.param(_evidence(helo=1, dyn=1), _suspicious(Reason.DYNAMIC), id="dynamic tips it"),
-        pytest.param(_evidence(dyn=1, s_eq_r=1), _suspicious(Reason.SENDER_IS_RECIPIENT), id="sender tips it"),
+        pytest.param(_evidence(dyn=1, s_eq_r=1), _suspicious(FindingKind.SENDER_IS_RECIPIENT), id="sender tips it"),
         pytest.param(_evidence(helo=1, spf=1), _suspicious(Reason.SPF), id="SPF tips it"),
         pytest.param(_evidence(helo=2, dyn=1, s_eq_r=1, spf=1), _suspicious(Reason.HELO), id="the first to tip it"),
         pytest.param(_evidence(helo=1, dyn=None, spf=1), _suspicious(Reason.SPF), id="an unknown one in between"),
@@ -162,29 +164,31 @@ def test_every_rfc_check_can_be_the_reason() -> None:
     ]
 
 
-def _of(*facts: Fact, counts_alone: bool = False, **scores: int | None) -> Evidence:
+def _of(*facts: FindingKind, counts_alone: bool = False, **scores: int | None) -> Evidence:
     """Facts as they count by default, a mail to oneself where SPF does not pass; and findings without a fact."""
-    evidence = {CHECK_OF[fact]: found(fact, "") for fact in facts} | dict(_evidence(**scores))
+    evidence = {fact.check: found(fact, "") for fact in facts} | dict(_evidence(**scores))
     if own := evidence.get(Check.SENDER_IS_RECIPIENT):
         evidence[Check.SENDER_IS_RECIPIENT] = own._replace(counts_alone=counts_alone)
     return evidence
 
 
-OWN = Fact.SENDER_IS_RECIPIENT
+OWN = FindingKind.SENDER_IS_RECIPIENT
 
 
 @pytest.mark.parametrize(
     ("evidence", "judgement"),
     [
         pytest.param(_of(OWN), CLEAN, id="alone"),
-        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH), CLEAN, id="with HELO 1"),
-        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH, spf=None), CLEAN, id="SPF is not known"),
-        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH, spf=0), CLEAN, id="SPF passes"),
-        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH, Fact.SPF_NO_PASS), _suspicious(Reason(OWN)), id="no pass"),
-        pytest.param(_of(OWN, Fact.SPF_NO_PASS), CLEAN, id="no pass, and nothing else"),
-        pytest.param(_of(OWN, Fact.SPF_FAIL), _suspicious(Reason.SPF), id="SPF fails"),
+        pytest.param(_of(OWN, FindingKind.HELO_HALF_MATCH), CLEAN, id="with HELO 1"),
+        pytest.param(_of(OWN, FindingKind.HELO_HALF_MATCH, spf=None), CLEAN, id="SPF is not known"),
+        pytest.param(_of(OWN, FindingKind.HELO_HALF_MATCH, spf=0), CLEAN, id="SPF passes"),
+        pytest.param(_of(OWN, FindingKind.HELO_HALF_MATCH, FindingKind.SPF_NO_PASS), _suspicious(OWN), id="no pass"),
+        pytest.param(_of(OWN, FindingKind.SPF_NO_PASS), CLEAN, id="no pass, and nothing else"),
+        pytest.param(_of(OWN, FindingKind.SPF_FAIL), _suspicious(Reason.SPF), id="SPF fails"),
         pytest.param(
-            _of(OWN, Fact.HELO_HALF_MATCH, counts_alone=True), _suspicious(Reason(OWN)), id="the client is no server"
+            _of(OWN, FindingKind.HELO_HALF_MATCH, counts_alone=True),
+            _suspicious(OWN),
+            id="the client is no server",
         ),
     ],
 )
@@ -196,20 +200,22 @@ def test_a_mail_to_oneself_counts_where_it_counts_alone_or_spf_does_not_pass(
 
 def test_spf_that_is_unknown_does_not_make_it_count() -> None:
     """Late or failed, whatever it was about to say."""
-    late = {Check.SPF: Finding(None, "no answer in time", fact=Fact.SPF_NO_PASS)}
-    assert judge({**_of(OWN, Fact.HELO_HALF_MATCH), **late}, DEFAULT) == CLEAN
+    late: Evidence = {Check.SPF: Finding(None, "no answer in time", kind=FindingKind.SPF_NO_PASS)}
+    assert judge({**_of(OWN, FindingKind.HELO_HALF_MATCH), **late}, DEFAULT) == CLEAN
 
 
 @pytest.mark.parametrize(
     ("evidence", "scores", "can_tip"),
     [
         pytest.param(_of(OWN), BY_DEFAULT, True, id="a mail to oneself, which then counts too"),
-        pytest.param(_of(OWN, Fact.HELO_HALF_MATCH), BY_DEFAULT, True, id="with HELO 1"),
-        pytest.param(_of(OWN, Fact.CLIENT_LOOKS_DYNAMIC, counts_alone=True), BY_DEFAULT, False, id="it counts already"),
+        pytest.param(_of(OWN, FindingKind.HELO_HALF_MATCH), BY_DEFAULT, True, id="with HELO 1"),
+        pytest.param(
+            _of(OWN, FindingKind.CLIENT_LOOKS_DYNAMIC, counts_alone=True), BY_DEFAULT, False, id="it counts already"
+        ),
         pytest.param(_of(), BY_DEFAULT, False, id="nothing is found"),
         pytest.param(_of(), parse_scores("spf-fail=2"), True, id="SPF is enough"),
         pytest.param(_of(), parse_scores("spf-no-pass=2"), True, id="so is that it does not pass"),
-        pytest.param(_of(Fact.HELO_HALF_MATCH), parse_scores("spf-fail=0"), False, id="SPF counts nothing"),
+        pytest.param(_of(FindingKind.HELO_HALF_MATCH), parse_scores("spf-fail=0"), False, id="SPF counts nothing"),
         pytest.param(_of(OWN, counts_alone=True), BLEY2, True, id="bley 2: one and one"),
     ],
 )
@@ -218,13 +224,18 @@ def test_spf_is_asked_where_its_answer_makes_a_difference(evidence: Evidence, sc
     assert spf_can_tip(counted, DEFAULT, scores) is can_tip
 
 
-@pytest.mark.parametrize("facts", [facts for count in range(4) for facts in combinations(Fact, count)])
+@pytest.mark.parametrize("facts", [facts for count in range(4) for facts in combinations(FindingKind, count)])
 @pytest.mark.parametrize("scores", [BY_DEFAULT, BLEY2, parse_scores("spf-no-pass=1, sender-is-recipient=2")])
-def test_spf_that_is_not_asked_could_not_have_changed_the_judgement(facts: tuple[Fact, ...], scores: Scores) -> None:
+def test_spf_that_is_not_asked_could_not_have_changed_the_judgement(
+    facts: tuple[FindingKind, ...], scores: Scores
+) -> None:
     """Whatever else is found, and whatever SPF would have said."""
-    others: Evidence = {check: finding for check, finding in _of(*facts).items() if CHECK_OF[Fact.SPF_FAIL] != check}
+    others: Evidence = {check: finding for check, finding in _of(*facts).items() if FindingKind.SPF_FAIL.check != check}
     evidence = {check: scores.counted(finding) for check, finding in others.items()}
-    answers = [Finding(0, "pass"), *(scores.counted(found(fact, "")) for fact in (Fact.SPF_FAIL, Fact.SPF_NO_PASS))]
+    answers = [
+        Finding(0, "pass"),
+        *(scores.counted(found(fact, "")) for fact in (FindingKind.SPF_FAIL, FindingKind.SPF_NO_PASS)),
+    ]
     judgements = {judge({**evidence, Check.SPF: answer}, DEFAULT) for answer in answers}
     assert spf_can_tip(evidence, DEFAULT, scores) is (len(judgements) > 1)
     if len(judgements) == 1:
@@ -232,8 +243,8 @@ def test_spf_that_is_not_asked_could_not_have_changed_the_judgement(facts: tuple
 
 
 def test_the_sum_is_what_the_judgement_counts() -> None:
-    assert rfc_sum(_of(OWN, Fact.HELO_HALF_MATCH, dnsbl=3, dnswl=1)) == 1
-    assert rfc_sum(_of(OWN, Fact.HELO_MISMATCH, Fact.HELO_NOT_FQDN, counts_alone=True)) == 4
+    assert rfc_sum(_of(OWN, FindingKind.HELO_HALF_MATCH, dnsbl=3, dnswl=1)) == 1
+    assert rfc_sum(_of(OWN, FindingKind.HELO_MISMATCH, FindingKind.HELO_NOT_FQDN, counts_alone=True)) == 4
 
 
 @pytest.mark.parametrize(("score", "shown"), [(None, "?"), (0, "0"), (2, "2"), (-1, "-1")])

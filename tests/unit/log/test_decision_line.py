@@ -11,11 +11,12 @@ import pytest
 
 from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
-from bley.core.evidence import Check, Finding
+from bley.core.evidence import Evidence, Finding
+from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Standing
 from bley.core.history.search import StoredDecision
 from bley.core.mail import RawRequest, Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.log.decision_line import DecisionLog, line_of, printable
 from tests.fakes import NOON
 
@@ -103,7 +104,7 @@ _WHO = "client_name=unknown, client_address=192.0.2.1, sender=a@example.com, rec
             id="deferral, with all that was found",
         ),
         pytest.param(
-            DEFERRAL._replace(evidence={Check.HELO: Finding(2, ""), Check.HELO_NOT_FQDN: Finding(1, "")}),
+            DEFERRAL._replace(evidence={Check.HELO: Finding(2, ""), FindingKind.HELO_NOT_FQDN: Finding(1, "")}),
             f"action=greylist, reason=new, {_WHO}, why=helo, helo=2 helo-not-fqdn=1, wait=300",
             id="deferral, with a finding that is told by its name",
         ),
@@ -170,7 +171,7 @@ def test_value_cannot_forge_anything(value: str, shown: str) -> None:
 
 def test_debugging_tells_why_each_check_found_what_it_found() -> None:
     """In words, which may hold spaces and commas, but neither line ends nor a terminal's commands."""
-    evidence = {Check.HELO: Finding(2, "a, b\n\x1b[31m\\"), Check.SPF: Finding(None, "no answer in time")}
+    evidence: Evidence = {Check.HELO: Finding(2, "a, b\n\x1b[31m\\"), Check.SPF: Finding(None, "no answer in time")}
     decision = Decision(REQUEST, Reason.CLEAN, evidence=evidence)
     assert _lines(decision, logging.DEBUG) == [
         f"action=pass, reason=clean, {_WHO}, helo=2 spf=?",

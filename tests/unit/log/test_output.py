@@ -17,7 +17,7 @@ import pytest
 from bley.core.decision import Decision
 from bley.core.errors import SettingsError
 from bley.core.mail import Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.log import output as log_output
 from bley.log.decision_line import DecisionLog
 from bley.log.output import configure_log

@@ -7,7 +7,7 @@ import pytest
 from bley import __version__
 from bley.core.decision import Decision
 from bley.core.mail import Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.service.actions import Actions
 from bley.settings.settings import Settings
 from tests.fakes import NOON, FakeClock

@@ -15,8 +15,9 @@ from bley.coalescer import TICK_SECONDS
 from bley.core.decision import Decision, KeptDecision
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
-from bley.core.evidence import Check, Evidence, Finding
+from bley.core.evidence import Evidence, Finding
 from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.findings import Check
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
 from bley.service import service as service_module
@@ -42,10 +43,10 @@ REQUEST = Request(
 TRIPLET = Triplet("198.51.100.0/24", "a@example.com", "b@example.org")
 LISTED = Answer(Meaning.LISTED, (IPv4Address("127.0.0.2"),))
 NAMED = tuple(ListAnswer(dns_list, LISTED) for dns_list in parse_dns_lists("bl.example, bl2.example"))
-BLOCKED = {Check.HELO: Finding(2, "no match"), Check.DNSBL: Finding(2, "listed", NAMED)}
-BAD = {Check.HELO: Finding(2, "no match")}
-GOOD = {Check.HELO: Finding(0, "match")}
-ALLOWED = {Check.HELO: Finding(2, "no match"), Check.DNSWL: Finding(1, "listed")}
+BLOCKED: Evidence = {Check.HELO: Finding(2, "no match"), Check.DNSBL: Finding(2, "listed", NAMED)}
+BAD: Evidence = {Check.HELO: Finding(2, "no match")}
+GOOD: Evidence = {Check.HELO: Finding(0, "match")}
+ALLOWED: Evidence = {Check.HELO: Finding(2, "no match"), Check.DNSWL: Finding(1, "listed")}
 DEFER = "DEFER_IF_PERMIT"
 
 
@@ -933,7 +934,7 @@ class TestPrivacy:
 
     async def test_nothing_that_is_recorded_or_kept_holds_one(self) -> None:
         """Of any decision on the way of a stranger's mail, of exemptions, and while the store is away."""
-        evidence = {
+        evidence: Evidence = {
             Check.HELO: Finding(2, "friend is no name"),
             Check.SPF: Finding(1, "fail: geheim+zusatz@example.com may not (example.com)"),
         }

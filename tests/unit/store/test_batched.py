@@ -16,7 +16,7 @@ from bley.core.errors import BusyError, PrivacyKeyError, RefusedError, StoreErro
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.metrics import REGISTRY
 from bley.settings.privacy_key import PrivacyKey
 from bley.store import batched

@@ -12,7 +12,7 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import RefusedError, StoreError
 from bley.core.history.statistics import Count
 from bley.core.mail import Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.metrics import REGISTRY
 from bley.store import decision_writer as decisions_module
 from bley.store.decision_writer import DecisionWriter, Lost

@@ -3,7 +3,7 @@
 from bley.core.decision import Decision, KeptDecision
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, merged
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.store.memory import MemoryStore
 from tests.fakes import NOON
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.evidence import Check, Finding
+from bley.core.evidence import Finding
+from bley.core.findings import Check
 from bley.core.mail import Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.store.rows import LONGEST_TEXT, decision_row, from_microseconds, microseconds
 from tests.fakes import NOON
 

@@ -18,11 +18,12 @@ import pytest
 
 from bley.core.decision import Decision, KeptDecision
 from bley.core.errors import BusyError, RefusedError, StoreError
-from bley.core.evidence import Check, Finding
+from bley.core.evidence import Finding
+from bley.core.findings import Check
 from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting, Status, united
 from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.core.triplet import ANY
 from bley.settings.database import Database
 from bley.store.engine import MARK_LIFETIME, Engine, Mark, Marks, Purged, RemoteChanges

@@ -13,7 +13,7 @@ from bley.core.decision import Decision, KeptDecision
 from bley.core.greylist import Lifetimes, Record, Status
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Request, Triplet
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.core.triplet import TripletRules
 from bley.settings.database import parse_database
 from bley.store.dialects import Sqlite

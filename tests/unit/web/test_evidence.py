@@ -1,6 +1,6 @@
 """The evidence of a decision."""
 
-from bley.core.evidence import Check
+from bley.core.findings import Check
 from bley.core.policy import Thresholds
 from bley.web.evidence import findings, sums
 

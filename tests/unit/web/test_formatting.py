@@ -4,17 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from bley.core.policy import Reason
-from bley.web.formatting import REASON_WORDS, ago, capitalized, duration, instant, iso, milliseconds, number, share
+from bley.web.formatting import ago, capitalized, duration, instant, iso, milliseconds, number, share
 from tests.fakes import NOON
 
 
 def plain(text: str) -> str:
     return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", "'")
-
-
-def test_every_reason_has_words() -> None:
-    assert set(REASON_WORDS) == set(Reason)
 
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), (999, "999"), (1000, "1'000"), (1234567, "1'234'567")])

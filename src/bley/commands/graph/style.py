@@ -1,10 +1,13 @@
-"""By what each word is told from the others in a chart: a colour, and hatching where colours alone do not suffice.
+"""The style of each word in a chart: a colour, and hatching where colours alone do not suffice.
 
-The colours are such as the colour-blind can tell apart (Okabe and Ito; Paul Tol's muted scheme). A word has the same
-look in all charts, and a finding that of the reason it leads to.
+The colours suit the colour-blind (Okabe and Ito; Paul Tol's muted scheme). A word has the same style in all charts, and
+a finding has that of its reason.
 """
 
 from typing import NamedTuple
+
+from bley.core.findings import Check, FindingKind
+from bley.core.reasons import Reason
 
 __all__ = ["AT_ONCE", "DEFERRED", "EARLY", "WAITED", "Style", "look_of"]
 
@@ -20,35 +23,29 @@ _ORANGE, _BLUE, _PURPLE, _SAND = "#e69f00", "#0072b2", "#cc79a7", "#ddcc77"
 _WINE, _GREEN, _CYAN, _TEAL, _INDIGO, _GREY, _BLACK = (
     "#882255", "#117733", "#88ccee", "#44aa99", "#332288", "#999999", "#333333",
 )  # fmt: skip
-_LINES = "////"
+_LINES, _DOTS = "////", "..."
 
 AT_ONCE, WAITED, DEFERRED, EARLY = Style("#56b4e9"), Style("#009e73"), Style("#d55e00"), Style(_ORANGE)
 
-_LOOKS = {
-    "early": EARLY,
-    "client-bad": Style(_GREY),
-    "dnsbl": Style(_WINE),
-    "dnswl": Style(_SAND, _LINES),
-    "helo": Style(_BLUE),
-    "helo-mismatch": Style(_BLUE),
-    "helo-half-match": Style(_BLUE, _LINES),
-    "dynamic": Style(_PURPLE),
-    "client-looks-dynamic": Style(_PURPLE),
-    "client-has-no-name": Style(_PURPLE, _LINES),
-    "helo-looks-dynamic": Style(_CYAN),
-    "helo-not-fqdn": Style(_TEAL),
-    "helo-bare-address": Style(_CYAN, _LINES),
-    "helo-is-local": Style(_TEAL, _LINES),
-    "helo-claims-us": Style(_INDIGO),
-    "sender-is-recipient": Style(_SAND),
-    "spf": Style(_GREEN),
-    "spf-fail": Style(_GREEN),
-    "spf-no-pass": Style(_GREEN, _LINES),
-    "store-error": Style(_BLACK),
+_PALETTE = [
+    Style(_BLUE), Style(_BLUE, _LINES), Style(_PURPLE), Style(_CYAN), Style(_PURPLE, _LINES), Style(_TEAL),
+    Style(_CYAN, _LINES), Style(_TEAL, _LINES), Style(_INDIGO), Style(_SAND), Style(_GREEN), Style(_GREEN, _LINES),
+    Style(_INDIGO, _LINES), Style(_WINE, _LINES), Style(_BLUE, _DOTS), Style(_PURPLE, _DOTS),
+]  # fmt: skip
+"""For the kinds of findings, in their order; the last are for kinds to come."""
+
+_STYLES = {
+    Reason.EARLY.value: EARLY,
+    Reason.CLIENT_BAD.value: Style(_GREY),
+    Reason.DNSBL.value: Style(_WINE),
+    Check.DNSWL.value: Style(_SAND, _LINES),
+    Reason.STORE_ERROR.value: Style(_BLACK),
+    **{kind.reason.value: style for kind, style in reversed(list(zip(FindingKind, _PALETTE, strict=False)))},
+    **{kind.value: style for kind, style in zip(FindingKind, _PALETTE, strict=False)},
 }
 _OTHER = Style(_GREY, _LINES)
 
 
 def look_of(word: str) -> Style:
-    """That of a reason or finding; one for all that this bley does not know."""
-    return _LOOKS.get(word, _OTHER)
+    """Return the style of a reason or finding; one style for all words of later versions."""
+    return _STYLES.get(word, _OTHER)

@@ -10,36 +10,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bley.core.dnslists.known import find_known_list
-from bley.core.evidence import Check
 from bley.core.exemptions import is_mail_address, is_name
+from bley.core.findings import FIXES, REASONS, Check
 from bley.core.history.record_filter import NULL_SENDER
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet, parse_address
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 
 __all__ = ["Advice", "ListFile", "ListFiles", "advice"]
 
 _RELOAD = "and run: systemctl reload bley"
-
-_OPERATOR = {
-    Reason.HELO: "its HELO should be its own host name, which leads to its address and back",
-    Reason.DYNAMIC: "its host name should not look like an access line's",
-    Reason.HELO_LOOKS_DYNAMIC: "its HELO should not look like an access line's name",
-    Reason.CLIENT_HAS_NO_NAME: "its address should have a host name that leads to the address and back",
-    Reason.HELO_NOT_FQDN: "its HELO should be its whole host name, with the domain",
-    Reason.HELO_BARE_ADDRESS: "its HELO should be its host name, not an address",
-    Reason.HELO_IS_LOCAL: "its HELO should be a host name that the public DNS knows",
-    Reason.HELO_CLAIMS_US: "its HELO should be its own host name, not ours",
-}
-"""What the client's operator should mend, by the reason of a deferral."""
-
-_SETTINGS = {
-    Reason.TRUSTED_NETWORK: "take its network out of trusted_networks",
-    Reason.CLEAN: "give what was found more weight: scores, rfc_threshold and dnsbls in docs/settings.md",
-    Reason.CLIENT_GOOD: "give what was found more weight: scores, rfc_threshold and dnsbls in docs/settings.md",
-    Reason.STORE_ERROR: "see the log for what was wrong with the store; on_store_error says what happens meanwhile",
-    Reason.INTERNAL_ERROR: "please report it, with its traceback in the log",
-}
 
 
 class Advice(NamedTuple):
@@ -110,20 +90,20 @@ def _line(entry: str, file: ListFile, before: str = "") -> Advice:
 def _telling(decision: StoredDecision) -> Iterator[Advice]:
     """Whom to tell that it was wrong."""
     address, domain = decision.client_address, decision.sender.rpartition("@")[2] or decision.helo_name
-    reason = Reason(decision.reason) if decision.reason in set(Reason) else None
-    if reason is Reason.DNSBL:
+    reason = decision.reason
+    if reason == Reason.DNSBL:
         for name in _listing(decision, Check.DNSBL):
             where = find_known_list(name).site
             ask = f"ask {name}{f' ({where})' if where else ''} to remove {address}"
             yield Advice(f"{ask}; or, if the list is wrong too often, take it out of dnsbls")
-    elif reason is Reason.SPF:
+    elif reason == Reason.SPF:
         yield Advice(f"tell the postmaster of {domain}: its SPF record does not permit {address}")
-    elif reason is Reason.CLIENT_BAD:
+    elif reason == Reason.CLIENT_BAD:
         yield Advice(f"see why the client was judged so just before: bley why {address}")
-    elif reason is Reason.EARLY:
+    elif reason == Reason.EARLY:
         yield Advice("see why it was deferred at first: the decision before this one")
-    elif reason in _OPERATOR:
-        yield Advice(f"tell the client's operator: {_OPERATOR[reason]}")
+    elif fix := FIXES.get(reason):
+        yield Advice(f"tell the client's operator: {fix}")
 
 
 def _listing(decision: StoredDecision, check: Check) -> list[str]:
@@ -147,8 +127,8 @@ def _delaying(decision: StoredDecision, kept_under: Sequence[Triplet]) -> Iterat
         case Reason.TRUSTED:
             for name in _listing(decision, Check.DNSWL):
                 yield Advice(f"take {name} out of dnswls, or raise dnswl_threshold")
-        case reason if reason in _SETTINGS:
-            yield Advice(_SETTINGS[Reason(reason)])
+        case reason if reason in REASONS and REASONS[reason].advice:
+            yield Advice(REASONS[reason].advice)
 
 
 def _forgetting(triplet: Triplet) -> str:

@@ -17,7 +17,7 @@ from bley.core.greylist import Record, Standing, Status, Timing, united
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.steps import format_instant
 from bley.core.mail import Triplet, parse_address
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 from bley.core.triplet import ANY, TripletRules, any_sender_like
 
 __all__ = [

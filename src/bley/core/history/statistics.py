@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bley.core.decision import Decision, Outcome
-from bley.core.evidence import Check
-from bley.core.policy import Reason
+from bley.core.findings import Check
+from bley.core.reasons import Reason
 
 __all__ = ["DELAY", "DELAY_BOUNDS", "FOUND", "LONGER", "Count", "Figures", "count_keys", "figures"]
 
 FOUND = "found"
-"""The kind of counts whose name is a fact (core.evidence.Fact), or `dnsbl` or `dnswl` if such lists had a score."""
+"""The kind of counts whose name is a finding (core.findings.FindingKind), or a DNS list check with a score."""
 
 DELAY = "delay"
 """The kind of counts of requests that passed after their wait.
@@ -51,8 +51,8 @@ def count_keys(decision: Decision, outcome: Outcome) -> Iterator[tuple[str, str]
     """Yield kind and name of each count that the decision increments."""
     yield outcome, decision.reason.value
     for check, finding in decision.evidence.items():
-        if finding.fact:
-            yield FOUND, finding.fact.value
+        if finding.kind:
+            yield FOUND, finding.kind.value
         elif finding.score and check in (Check.DNSBL, Check.DNSWL):
             yield FOUND, check.value
     if decision.reason is Reason.WAITED and decision.delayed is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bley.core.evidence import ALWAYS_TOLD, RFC_CHECKS, Check
+from bley.core.findings import RFC_CHECKS, Check
 from bley.core.greylist import Record, Status
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Request, Triplet
@@ -63,7 +63,7 @@ def finding_steps(findings: Mapping[str, Any], why_not: Callable[[Check], str]) 
     if not findings:
         return []
     steps = []
-    for check in ALWAYS_TOLD:
+    for check in Check:
         if finding := findings.get(check.value):
             first, *others = _words(finding)
             steps.append((check.value, f"{_score(finding)}  {first}"))
@@ -75,7 +75,7 @@ def finding_steps(findings: Mapping[str, Any], why_not: Callable[[Check], str]) 
 
 def _others(findings: Mapping[str, Any]) -> list[Step]:
     """Return the findings of the minor checks by name, then the names of the minor checks without a finding."""
-    others = [check.value for check in RFC_CHECKS if check not in ALWAYS_TOLD]
+    others = [check.value for check in RFC_CHECKS if not isinstance(check, Check)]
     there = [name for name in others if name in findings]
     lines = [f"{_score(findings[name])}  {name}: {findings[name]['detail']}" for name in there]
     if missing := [name for name in others if name not in findings]:

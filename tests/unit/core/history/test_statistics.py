@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from bley.core.decision import Decision, Outcome
-from bley.core.evidence import Check, Fact, Finding
+from bley.core.evidence import Evidence, Finding
+from bley.core.findings import Check, FindingKind
 from bley.core.history.statistics import DELAY_BOUNDS, Count, Figures, count_keys, figures
 from bley.core.mail import Request
-from bley.core.policy import Reason
+from bley.core.reasons import Reason
 
 _HOUR = 3600
 
@@ -27,8 +28,8 @@ class TestCounted:
         assert list(count_keys(Decision(Request(), Reason.EARLY), outcome)) == [(outcome, "early")]
 
     def test_a_stranger_counts_by_what_was_found_too(self) -> None:
-        evidence = {
-            Check.HELO: Finding(2, "", fact=Fact.HELO_MISMATCH),
+        evidence: Evidence = {
+            Check.HELO: Finding(2, "", kind=FindingKind.HELO_MISMATCH),
             Check.DYNAMIC: Finding(0, ""),
             Check.SPF: Finding(None, ""),
             Check.DNSBL: Finding(3, ""),
@@ -50,8 +51,8 @@ class TestCounted:
         assert list(count_keys(decision, "pass")) == [("pass", "waited"), ("delay", bound)]
 
     def test_every_name_fits_into_the_store(self) -> None:
-        assert max(len(word) for word in (*Reason, *Fact, *Check)) <= 32
-        assert not any(" " in word for word in (*Reason, *Fact, *Check))
+        assert max(len(word) for word in (*Reason, *FindingKind, *Check)) <= 32
+        assert not any(" " in word for word in (*Reason, *FindingKind, *Check))
 
 
 class TestFigures:
