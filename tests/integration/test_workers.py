@@ -391,7 +391,7 @@ class TestPlaces:
 
     def test_what_only_a_worker_finds_prevents_the_start(self, tmp_path: Path) -> None:
         bley = Bley(tmp_path, workers=2, database="redis://127.0.0.1/0")
-        program = "import sys; sys.modules['redis'] = None; from bley.worker import main; main()"
+        program = "import sys; sys.modules['redis'] = None; from bley.daemon.worker import main; main()"
         wrapper = tmp_path / "python"
         wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}" "$4"\n')
         wrapper.chmod(0o755)
