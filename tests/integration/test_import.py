@@ -694,7 +694,7 @@ FORMAT = "line 1 is not the first line of a file of `bley export`"
 USAGE = "Usage: bley import [OPTIONS] SOURCE [PLACE]\nTry 'bley import --help' for help.\n\nError: "
 USAGE_FORGET = "Usage: bley forget [OPTIONS]\nTry 'bley forget --help' for help.\n\nError: "
 WRITE = "write: bley import postgrey DIR, sqlgrey URL, bley URL, or a file alone"
-BEGINNING = "the URL has no known beginning: write sqlite:///, postgresql://, mysql://, redis:// or rediss://"
+BEGINNING = "the URL has an unknown scheme: write sqlite:///, postgresql://, mysql://, redis:// or rediss://"
 
 
 class TestWrongInput:
@@ -720,7 +720,7 @@ class TestWrongInput:
             (
                 ["import", "sqlgrey", "mysql://a:secret@db:x/y"],
                 2,
-                USAGE + "the URL has no port in 'db:x': write host:3306",
+                USAGE + "the URL has an invalid port in 'db:x': write host:3306",
             ),
             (
                 ["import", "sqlgrey", "sqlite:///{folder}/none.db"],

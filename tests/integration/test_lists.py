@@ -66,8 +66,8 @@ def test_a_list_that_is_known_to_be_dead_is_named_at_start_and_never_asked(tmp_p
         bley.reload()
     assert not [name for name, _ in dns.questions if name.endswith("ahbl.org")]
     (warning,) = said
-    assert warning.startswith("dnsbls: dnsbl.ahbl.org is dead since 2015-01-01: it lists every address since")
-    assert warning.endswith("; it is not asked: take zen.spamhaus.org instead")
+    assert warning.startswith("dnsbls: dnsbl.ahbl.org has been dead since 2015-01-01: it lists every address since")
+    assert warning.endswith("; it is not queried: use zen.spamhaus.org instead")
     assert "set aside" not in bley.log()
 
 

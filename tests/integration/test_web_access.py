@@ -110,7 +110,11 @@ def test_beyond_loopback_the_password_is_asked_for(tmp_path: Path, workers: int)
 @pytest.mark.parametrize(
     ("workers", "settings", "fault"),
     [
-        (1, {"web_listen": "0.0.0.0:0"}, "web_listen = 0.0.0.0:0: is beyond loopback: that needs web_password_file"),
+        (
+            1,
+            {"web_listen": "0.0.0.0:0"},
+            "web_listen = 0.0.0.0:0: is not a loopback address: it needs web_password_file",
+        ),
         (1, {"web_password_file": "nowhere"}, "nowhere cannot be read: No such file or directory; `bley web-password"),
         (1, {"web_listen": "127.0.0.1:0", "web_tls_cert": "nowhere"}, "web_tls_cert: {folder}/nowhere cannot be read"),
         (

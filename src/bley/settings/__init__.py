@@ -1,1 +1,1 @@
-"""What the operator wrote: bley.conf, its settings and their types, the database's place, keys and passwords."""
+"""The operator's input: bley.conf, its settings and their types, database, privacy key and web password."""

@@ -1,4 +1,4 @@
-"""Reading `bley.conf` and the list files it names: all of it right, or every fault with file and line."""
+"""Load `bley.conf` and the list files that it names: a valid configuration, or every fault with its file and line."""
 
 import configparser
 import difflib
@@ -29,9 +29,10 @@ DEFAULT_FILES = (Path("/etc/bley/bley.conf"), Path("bley.conf"))
 
 _SECTION = "bley"
 _GRAPH_SECTION = "bleygraph"
-"""Of bley 2; of its keys `destdir` still means something, which stands in [bley] as well."""
-_RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}  # bley 2's words
-_ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # who asks why mail is delayed must get through: RFC 5321 4.5.1
+"""A section of bley 2. Only its key `destdir` is still used; [bley] may have it as well."""
+_RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}
+"""The names of bley 2."""
+_ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # complaints about delayed mail must arrive: RFC 5321 4.5.1
 _TEMPLATES = ("reject_msg", "greylist_header")
 _PASSWORD_VARIABLE = "BLEY_DBPASS"
 _LINE = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
@@ -41,7 +42,7 @@ _Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions)
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All that the operator's files say; `notes` are what she should know although it is no fault."""
+    """The content of all the operator's files; `notes` are warnings about valid settings."""
 
     file: Path | None
     settings: Settings
@@ -50,31 +51,31 @@ class Configuration:
     senders: MailExemptions
     notes: tuple[str, ...] = ()
     privacy_key: bytes = field(default=b"", repr=False)
-    """Empty: local parts are kept as they are."""
+    """Empty: local parts are stored in clear."""
     has_saved_key: bool = True
-    """Whether the key's file is there; a new key is saved when a store takes it."""
+    """Whether the key's file exists; a new key is saved once a store accepts it."""
     web_password: PasswordHash | None = field(default=None, repr=False)
-    """None: nobody is asked for one."""
+    """None: the web interface needs no password."""
 
     @property
     def triplet_rules(self) -> TripletRules:
-        """How triplets are normalised."""
+        """How triplets are normalized and hashed."""
         return replace(self.settings.triplet_rules, privacy_key=self.privacy_key)
 
     @property
     def key(self) -> PrivacyKey:
-        """The privacy key with its file, for the store to compare with the one that it knows."""
+        """The privacy key with its file, which the store compares with its own check value."""
         file = self.settings.folder / self.settings.privacy_key_file
         return PrivacyKey(self.privacy_key, file, is_saved=self.has_saved_key)
 
     @property
     def disabled_entries(self) -> list[Origin]:
-        """The entries of list files that match nothing any more, since their expressions took too long."""
+        """The list file entries that no longer match anything, because their regular expressions took too long."""
         return [*self.recipients.put_aside, *self.clients.put_aside, *self.senders.put_aside]
 
     @property
     def list_files(self) -> ListFiles:
-        """The files to which exemptions are added: of each kind the first that is read."""
+        """The list files to which the operator adds exemptions: the first file of each kind."""
         return ListFiles(
             self._list_file("whitelist_clients_file"),
             self._list_file("whitelist_senders_file"),
@@ -88,23 +89,23 @@ class Configuration:
         return ListFile(key, str(path.absolute()), is_read=bool(names))
 
     def beside(self, name: str) -> Path:
-        """The file of this name, which is beside `bley.conf` if it has no folder."""
+        """Return the path of a file that the settings name, relative to the folder of `bley.conf`."""
         return (self.file.parent if self.file else Path()) / name
 
     def overridden(self, settings: Mapping[str, object]) -> "Configuration":
-        """The same, with these settings from the command line, which are taken as they are."""
+        """Return the configuration with settings from the command line, which are not validated."""
         return replace(self, settings=self.settings.model_copy(update=dict(settings)))
 
 
 def find_file(file: Path | None) -> Path | None:
-    """The settings file to read: the one given, else the first default that exists, else None."""
+    """Return the given settings file, else the first default that exists, else None."""
     return file or next((default for default in DEFAULT_FILES if default.is_file()), None)
 
 
 def load(file: Path | None = None) -> Configuration:
-    """Read the settings file (None: defaults only) and its list files. Nothing is written.
+    """Read the settings file (None: only the defaults) and its list files, without writing anything.
 
-    Raises SettingsError with every fault of the settings, or, when these are right, of the list files.
+    Raises SettingsError with every fault of the settings or, if these are valid, of the list files.
     """
     texts, lines = _read_ini(file) if file else ({}, {})
     settings = _settings(texts, lines, str(file))
@@ -143,7 +144,7 @@ def load(file: Path | None = None) -> Configuration:
 
 
 def _read_ini(file: Path) -> tuple[dict[str, str], dict[str, int]]:
-    """The keys of section [bley] with their texts, and the line on which each stands."""
+    """Return the keys of section [bley] with their texts, and the line number of each key."""
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
         text = read_text(file, "utf-8-sig")
@@ -170,18 +171,20 @@ def _ini_faults(file: str, lines: Sequence[str], error: configparser.Error) -> l
         case configparser.MissingSectionHeaderError():
             return [Fault(file, error.lineno, f"a setting before the section: begin the file with [{_SECTION}]")]
         case configparser.DuplicateOptionError():
-            return [Fault(file, error.lineno or 0, f"{hide_keys(error.option)} stands here a second time")]
+            return [Fault(file, error.lineno or 0, f"{hide_keys(error.option)} is set a second time")]
         case configparser.DuplicateSectionError():
-            return [Fault(file, error.lineno or 0, f"section [{error.section}] stands here a second time")]
+            return [Fault(file, error.lineno or 0, f"section [{error.section}] appears a second time")]
         case configparser.ParsingError():
             numbers = [number for number, _ in error.errors]  # with the line, or before Python 3.13 its repr
             shown = [(number, lines[number - 1].strip()) for number in numbers]
-            return [Fault(file, line, f"{hide_keys(text)!r} is no setting: write key = value") for line, text in shown]
+            return [
+                Fault(file, line, f"{hide_keys(text)!r} is not a setting: write key = value") for line, text in shown
+            ]
     raise error
 
 
 def _line_numbers(text: str) -> dict[str, int]:
-    """Where the sections and the keys of [bley] stand; configparser does not tell."""
+    """Return the line numbers of the sections and of the keys of [bley], which configparser does not report."""
     numbers: dict[str, int] = {}
     section, indent, is_in_value = "", 0, False
     for number, line in enumerate(text.split("\n"), start=1):
@@ -208,7 +211,7 @@ def _settings(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> 
         if field not in Settings.model_fields:
             faults.append(Fault(file, lines.get(key, 0), f"unknown key {hide_keys(key)!r}{_did_you_mean(key)}"))
         elif field in known:
-            faults.append(Fault(file, lines.get(key, 0), f"{key} says the same as {origin[field]}: keep one"))
+            faults.append(Fault(file, lines.get(key, 0), f"{key} and {origin[field]} are the same setting: keep one"))
         else:
             known[field], origin[field] = text, key
     try:
@@ -230,24 +233,24 @@ def _settings(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> 
 
 
 def _check_store_file(settings: Settings, lines: Mapping[str, int], file: str) -> None:
-    """Raise SettingsError where SQLite's file is a device, a FIFO or a socket: to read it may never end."""
+    """Raise SettingsError if SQLite's file is a device, a FIFO or a socket: reading it might never end."""
     place = settings.store.file
     if settings.store.dbtype != "sqlite3":
         return
     try:
         kind = place.stat().st_mode
     except OSError:
-        return  # it is made, or the store says why it cannot be opened
+        return  # the store creates it, or reports why it cannot be opened
     if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
         key = next((key for key in ("database", "dbname", "dbpath") if key in lines), "database")
-        raise SettingsError([Fault(file, lines.get(key, 0), f"{key}: {place} is no file")])
+        raise SettingsError([Fault(file, lines.get(key, 0), f"{key}: {place} is not a regular file")])
 
 
 def _with_password(settings: Settings, folder: Path, place: Fault) -> Settings:
-    """The settings with the password of the store from its file, or else from the environment."""
+    """Return the settings with the store's password from its file, else from the environment."""
     if settings.dbpass_file:
         if settings.dbpass:
-            raise SettingsError([replace(place, text="dbpass_file says the same as dbpass: keep one")])
+            raise SettingsError([replace(place, text="dbpass_file and dbpass both set the password: keep one")])
         try:
             password = read_password(folder / settings.dbpass_file)
         except ValueError as error:
@@ -266,32 +269,32 @@ def _web_password(settings: Settings, folder: Path, place: Fault) -> PasswordHas
     try:
         return read_password_hash(file)
     except OSError as error:
-        text = f"web_password_file: {file} cannot be read: {error.strerror}; `bley web-password {file}` makes it"
+        text = f"web_password_file: {file} cannot be read: {error.strerror}; `bley web-password {file}` creates it"
         raise SettingsError([replace(place, text=text)]) from error
 
 
 def _bare_password(settings: Settings, lines: Mapping[str, int], file: str) -> list[str]:
     if not (settings.web_password_file and settings.web_is_open) or settings.web_tls_cert:
         return []
-    what = "the password goes over the network for everybody to read"
+    what = "the password is sent over the network unencrypted"
     remedy = "set web_tls_cert, or listen at a loopback address behind a reverse proxy with TLS"
     return [f"{file}:{lines.get('web_listen', 0)}: web_listen: {what}: {remedy}"]
 
 
 def _doubled_percents(texts: Mapping[str, str], lines: Mapping[str, int], file: str) -> list[str]:
-    """bley 2 took %% for a percent sign everywhere; here it is so in templates only."""
+    """Note each %% outside of templates: bley 2 read it as one percent sign everywhere."""
     return [
-        f"{file}:{lines.get(key, 0)}: {key} has %%, which was one percent sign to bley 2: write one if you mean one"
+        f"{file}:{lines.get(key, 0)}: {key} has %%, which bley 2 read as one %: write one % if that is meant"
         for key, text in texts.items()
         if "%%" in text and key not in _TEMPLATES
     ]
 
 
 def _dead_lists(settings: Settings, lines: Mapping[str, int], file: str) -> list[str]:
-    """The configured lists that are known to be dead: the operator should know, and they are not asked."""
+    """Note each configured DNS list that is known to be dead; dead lists are not queried."""
     return [
-        f"{file}:{lines.get(key, 0)}: {key}: {dns_list.name} is dead since {facts.since}: it {facts.how}; "
-        f"it is not asked: take {facts.instead} instead"
+        f"{file}:{lines.get(key, 0)}: {key}: {dns_list.name} has been dead since {facts.since}: it {facts.how}; "
+        f"it is not queried: use {facts.instead} instead"
         for key in ("dnsbls", "dnswls")
         for dns_list in getattr(settings, key)
         if (facts := dns_list.facts).status == "dead"
@@ -299,9 +302,9 @@ def _dead_lists(settings: Settings, lines: Mapping[str, int], file: str) -> list
 
 
 def _what(kind: str, message: str) -> str:
-    """pydantic's word on a bad value, so that it reads behind the value."""
+    """Rewrite pydantic's error message so that it can follow the value."""
     if kind.startswith("int_"):
-        return "is no whole number"
+        return "is not a whole number"
     if kind.endswith("too_short"):
         return "must not be empty"
     return message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
@@ -313,7 +316,7 @@ def _did_you_mean(key: str) -> str:
 
 
 def _list_files(settings: Settings, key: str, folder: Path, place: Fault) -> list[tuple[str, str]]:
-    """The texts of the list files that `key` names; a file that is only the default may be missing."""
+    """Return the texts of the list files of `key`; a file that is only the default may be missing."""
     texts, faults = [], []
     for name in getattr(settings, key):
         path = folder / name
@@ -321,7 +324,7 @@ def _list_files(settings: Settings, key: str, folder: Path, place: Fault) -> lis
             texts.append((str(path), read_text(path, "utf-8-sig")))
         except FileNotFoundError:
             if getattr(settings, key) != Settings.model_fields[key].default:
-                faults.append(Fault(place.file, place.line, f"{key}: there is no file {path}"))
+                faults.append(Fault(place.file, place.line, f"{key}: {path} does not exist"))
         except OSError as error:
             faults.append(Fault(str(path), 0, f"cannot be read: {error.strerror}"))
         except UnicodeDecodeError:

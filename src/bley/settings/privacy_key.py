@@ -1,7 +1,9 @@
-"""The key of `privacy = keyed-hash`: without it nobody can test whether an address that he guesses is in the store.
+"""The key of `privacy = keyed-hash`: without it, no guessed address can be tested against the store.
 
-The file has 64 hexadecimal digits in one line. All nodes of one store need the same key. The store keeps a check value
-of it (`PrivacyKey.check`), which tells another key apart and does not reveal this one.
+The file has one line of 64 hexadecimal digits. All nodes of one store need the same key. The store holds a check value
+(`PrivacyKey.check`) that detects another key and does not reveal this one.
+
+A new key is saved before the first record is stored, and never by merely reading the settings.
 """
 
 import re
@@ -31,7 +33,7 @@ def check_value(key: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PrivacyKey:
-    """The key of these settings, and where it is; `is_saved`: the file is there."""
+    """The configured key and its file; `is_saved`: the file exists."""
 
     value: bytes = field(default=_NO_KEY, repr=False)
     file: Path = Path()
@@ -39,11 +41,11 @@ class PrivacyKey:
 
     @property
     def check(self) -> int:
-        """The check value."""
+        """The check value of this key."""
         return check_value(self.value)
 
     def save(self) -> None:
-        """Make the file of a new key. Raises OSError; FileExistsError if another key was saved there meanwhile."""
+        """Save a new key. Raises OSError; FileExistsError if another key was saved there meanwhile."""
         if not self.value or self.is_saved:
             return
         try:
@@ -54,12 +56,12 @@ class PrivacyKey:
             raise
 
     def remove(self) -> None:
-        """Remove the file of a new key, which the store did not take."""
+        """Remove the file of a new key that the store rejected."""
         if self.value and not self.is_saved and self._is_in_file():
             self.file.unlink(missing_ok=True)
 
     def fault(self, other: int) -> str:
-        """Return why this key is not the one with the check value `other`, and what the operator should do."""
+        """Return why this key does not match the check value `other`, and the remedy."""
         if other == check_value(_NO_KEY):
             return (
                 "its addresses are in clear: to hash them, `bley export` them with privacy = off, then `bley import` "
@@ -83,7 +85,7 @@ class PrivacyKey:
 def read_key(file: Path) -> bytes | None:
     """Return the key in the file; None if there is no file.
 
-    Raises SettingsError when the file cannot be read, or has no key.
+    Raises SettingsError if the file cannot be read or has no valid key.
     """
     try:
         text = read_text(file, "ascii").strip()
@@ -98,6 +100,6 @@ def read_key(file: Path) -> bytes | None:
 
 
 def load_key(file: Path) -> PrivacyKey:
-    """Return the key in the file, or else a new one, which is saved when a store takes it. Raises SettingsError."""
+    """Return the key in the file, or a new key, to be saved once the store accepts it. Raises SettingsError."""
     key = read_key(file)
     return PrivacyKey(key or secrets.token_bytes(_KEY_BYTES), file, is_saved=key is not None)

@@ -1,7 +1,6 @@
 """The settings: every key of `bley.conf`, with its default, unit and bounds.
 
-docs/settings.md describes each; a test holds the two together. Reading the file is config_file.py's, and how values
-are written setting_types.py's.
+docs/settings.md describes each key; a test compares the two. file.py reads the file, values.py parses the values.
 """
 
 import re
@@ -50,9 +49,9 @@ _HEADER = re.compile(r"[!-9;-~]+:\s?\S.*")
 
 
 class Settings(BaseModel):
-    """All settings, built from texts as they stand in the file.
+    """All settings, built from the texts of the file.
 
-    Raises pydantic's ValidationError with every bad value; config_file.py turns it into faults with lines.
+    Raises pydantic's ValidationError with every invalid value; file.py converts it to faults with line numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -129,14 +128,14 @@ class Settings(BaseModel):
     @classmethod
     def _is_number_for_redis(cls, value: str, info: ValidationInfo) -> str:
         if info.data.get("dbtype") == "redis" and not value.isdecimal():
-            raise ValueError("is no number of a Redis database: write 0")
+            raise ValueError("is not the number of a Redis database: write 0")
         return value
 
     @field_validator("greylist_header")
     @classmethod
     def _is_header(cls, value: str) -> str:
         if value and not _HEADER.fullmatch(value):
-            raise ValueError("is no header: write it as Name: text")
+            raise ValueError("is not a header: write it as Name: text")
         return value
 
     @field_validator("web_listen")
@@ -145,12 +144,12 @@ class Settings(BaseModel):
         try:
             address, _ = split_place(value or "::1", _WEB_PORT)
         except ValueError as error:
-            raise ValueError("is no place to listen at: write 127.0.0.1:1338 or [::1]:1338") from error
+            raise ValueError("is not an address with a port: write 127.0.0.1:1338 or [::1]:1338") from error
         if not (
             ip_address(address).is_loopback or info.data.get("web_password_file") or info.data.get("web_proxy", True)
         ):
             raise ValueError(
-                "is beyond loopback: that needs web_password_file (`bley web-password FILE` makes it), "
+                "is not a loopback address: it needs web_password_file (`bley web-password FILE` creates it), "
                 "or web_proxy, the address of a reverse proxy that asks for a password"
             )
         return value
@@ -159,7 +158,7 @@ class Settings(BaseModel):
     @classmethod
     def _is_of_certificate(cls, value: str, info: ValidationInfo) -> str:
         if value and not info.data.get("web_tls_cert"):
-            raise ValueError("is a key without a certificate: set web_tls_cert")
+            raise ValueError("needs a certificate: set web_tls_cert")
         return value
 
     @field_validator("check_timeout")
@@ -178,7 +177,7 @@ class Settings(BaseModel):
 
     @property
     def store(self) -> Database:
-        """Where the store is: from `database`, else as bley 2 put it together."""
+        """The location of the store: from `database`, else from the `db…` keys of bley 2."""
         database = parse_database(self.database) if self.database else self._store_of_keys
         return replace(
             database,
@@ -203,56 +202,58 @@ class Settings(BaseModel):
 
     @property
     def folder(self) -> Path:
-        """Where files of bley's own are, SQLite's and the privacy key: that of `database`, else `dbpath`."""
+        """The folder of bley's own files, SQLite's database and the privacy key: that of `database`, else `dbpath`."""
         store = self.store
         return store.file.parent if store.dbtype == "sqlite3" else Path(self.dbpath).absolute()
 
     @property
     def web_place(self) -> tuple[str, int] | None:
-        """Address and port of `web_listen`; None: off."""
+        """The address and port of `web_listen`; None if it is off."""
         return split_place(self.web_listen, _WEB_PORT) if self.web_listen else None
 
     @property
     def web_scheme(self) -> str:
-        """How `web_listen` is asked."""
+        """The URL scheme of `web_listen`."""
         return "https" if self.web_tls_cert else "http"
 
     @property
     def web_is_open(self) -> bool:
-        """Whether others than this machine can connect to `web_listen`."""
+        """Whether other machines can connect to `web_listen`."""
         return self.web_place is not None and not ip_address(self.web_place[0]).is_loopback
 
     @property
     def logs_json(self) -> bool:
-        """Whether a line is an object; the journal has text, and the fields beside it."""
+        """Whether log lines are JSON; the journal always gets text, with the fields next to it."""
         return self.log_format == "json" and self.log_file != "journald"
 
     @property
     def timing(self) -> Timing:
-        """How records age."""
+        """The durations of the greylist."""
         return Timing(self.greylist_period, self.greylist_max, self.greylist_penalty, self.lifetimes)
 
     @property
     def lifetimes(self) -> Lifetimes:
-        """How long what is stored is kept."""
+        """How long records and decisions stay in the store."""
         return Lifetimes(self.purge_bad_days, self.purge_days, self.log_days)
 
     @property
     def thresholds(self) -> Thresholds:
-        """What is suspicious."""
+        """The scores from which a client is suspicious or trusted."""
         return Thresholds(self.dnswl_threshold, self.dnsbl_threshold, self.rfc_threshold)
 
     @property
     def triplet_rules(self) -> TripletRules:
-        """How triplets are normalised."""
+        """How triplets are normalized, without the privacy key, which is not a setting."""
         return TripletRules(self.greylist_by, self.ipv4_prefix, self.ipv6_prefix, self.recipient_delimiter)
 
 
 def show(settings: Settings) -> str:
-    """All settings as a file that means the same; a password is not shown."""
+    """Return all settings as an equivalent `bley.conf`, with passwords masked."""
     texts = {key: _text(key, getattr(settings, key)) for key in Settings.model_fields}
     lines = (f"{key} = {text}".rstrip() for key, text in texts.items())
-    return "[bley]\n" + "".join(line.replace("\n", "\n    ") + "\n" for line in lines)  # a value goes on indented
+    return "[bley]\n" + "".join(
+        line.replace("\n", "\n    ") + "\n" for line in lines
+    )  # continuation lines are indented
 
 
 def _text(key: str, value: object) -> str:

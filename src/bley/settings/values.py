@@ -1,6 +1,6 @@
-"""How the values of settings are written: from a text in `bley.conf` to what it means.
+"""The types of settings: parsers from the text in `bley.conf` to a value.
 
-Each is a type for a field of Settings. What is wrong with a text is a ValueError: its words go on from the key's name.
+Each is the type of a field of Settings. A parser raises ValueError, whose message continues `key = text: `.
 """
 
 import re
@@ -46,16 +46,16 @@ __all__ = [
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
-_LONGEST = timedelta(days=36500)  # so that no instant before the calendar is ever computed
+_LONGEST = timedelta(days=36500)  # keeps every computed instant within datetime's range
 _MOST_WORKERS = 64
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _DNS_PORT = 53
 _PORT = re.compile(r"[0-9]{1,5}")
-"""Not all that int() takes, such as 5_3 and +53: c-ares does not."""
+"""Stricter than int(), which accepts 5_3 and +53; c-ares does not."""
 
 
 def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
-    """Read a text as it stands in the file; a value that is none, a default say, is taken as it is."""
+    """Parse texts; other values, such as defaults, are passed through."""
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
@@ -64,10 +64,10 @@ def _duration_in(unit: str) -> BeforeValidator:
 
 
 def parse_duration(text: str, unit: str = "") -> timedelta:
-    """A duration as settings have it; `unit` is that of a number alone. Raises ValueError, which says what is right."""
+    """Parse a duration such as `90s`; `unit` is the unit of a bare number. Raises ValueError with the correct form."""
     match = _DURATION.fullmatch(text.strip().lower())
     if not match or not (match[2] or unit):
-        raise ValueError("is no duration: write it as 90s, 5m, 12h or 40d")
+        raise ValueError("is not a duration: write it as 90s, 5m, 12h or 40d")
     seconds = float(match[1]) * _SECONDS[match[2] or unit]
     if seconds > _LONGEST.total_seconds():
         raise ValueError(f"is longer than {_LONGEST.days}d")
@@ -88,15 +88,15 @@ def _networks(text: str) -> tuple[Network, ...]:
     try:
         return tuple(map(parse_network, _split(text)))
     except ValueError as error:
-        raise ValueError(f"has a wrong network, {error}: write them as 192.0.2.0/24, 2001:db8::/32") from error
+        raise ValueError(f"{error}: write networks as 192.0.2.0/24, 2001:db8::/32") from error
 
 
 def _prefix(text: str) -> int:
-    """A prefix length, or the netmask that bley 2 took as well: 255.255.255.0 is 24."""
+    """Parse a prefix length, or a netmask as bley 2 allowed: 255.255.255.0 is 24."""
     try:
         return IPv4Network(f"0.0.0.0/{text}").prefixlen if "." in text else int(text)
     except ValueError as error:
-        raise ValueError("is no prefix length: write it as 24") from error
+        raise ValueError("is not a prefix length: write it as 24") from error
 
 
 def _servers(text: str) -> tuple[str, ...]:
@@ -107,20 +107,20 @@ def _servers(text: str) -> tuple[str, ...]:
         except ValueError:
             address, port = "", 0
         if port == 0:
-            raise ValueError(f"has no server in {word!r}: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
+            raise ValueError(f"{word!r} is not a server: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
         _check_interface(address)
     return words
 
 
 def split_server(text: str) -> tuple[str, int]:
-    """Address and port of a DNS server as the setting `resolver` writes it; the port is 53 if not given.
+    """Return the address and port of a DNS server, in the form of the setting `resolver`; the default port is 53.
 
-    A link-local address has its interface behind it, as in `fe80::1%eth0`. Raises ValueError when it is none that both
-    c-ares and dnspython can ask: c-ares takes a server without its interface, and then asks none.
+    A link-local address needs its interface, as in `fe80::1%eth0`. Raises ValueError for a server that c-ares or
+    dnspython cannot query. c-ares accepts a link-local server without an interface, and then queries no server at all.
     """
     address, port = split_place(text, _DNS_PORT)
     if port == 0:
-        raise ValueError("0 is no port")
+        raise ValueError("0 is not a port")
     _check_interface(address)
     return address, port
 
@@ -130,24 +130,24 @@ def _check_interface(text: str) -> None:
     if not isinstance(address, IPv6Address):
         return
     if address.is_site_local:
-        raise ValueError(f"has the site-local address {text}: there are none any more, RFC 3879")
+        raise ValueError(f"has the site-local address {text}, which RFC 3879 abolished")
     if address.is_link_local != bool(address.scope_id):
-        raise ValueError(f"has {text}: a link-local address, and no other, has its interface behind it: fe80::1%eth0")
+        raise ValueError(f"has {text}: write a link-local address, and no other, with its interface: fe80::1%eth0")
     if address.scope_id and address.scope_id not in (name for _, name in socket.if_nameindex()):
         raise ValueError(f"has {text}: there is no network interface {address.scope_id!r}")
 
 
 def split_place(text: str, default_port: int) -> tuple[str, int]:
-    """Address and port. Raises ValueError."""
+    """Return the address and port. Raises ValueError."""
     host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", str(default_port))
     address = _address(host)
     if not (_PORT.fullmatch(port) and int(port) < 65536):
-        raise ValueError(f"{port!r} is no port")
+        raise ValueError(f"{port!r} is not a port")
     return str(address), int(port)
 
 
 def _address(word: str) -> Address:
-    """An address, with or without brackets. Raises ValueError."""
+    """Parse an address with or without brackets. Raises ValueError."""
     return unmapped(ip_address(word[1:-1] if word.startswith("[") and word.endswith("]") else word))
 
 
@@ -156,7 +156,7 @@ def _listeners(text: str) -> tuple[str, ...]:
 
 
 def _listener(word: str) -> str:
-    """`unix:PATH`, a name, or an address: an IPv4-mapped one cannot be listened at."""
+    """Parse `unix:PATH`, a host name or an address; an IPv4-mapped address becomes IPv4, since bind(2) refuses it."""
     try:
         return str(_address(word))
     except ValueError:
@@ -172,46 +172,44 @@ def _hosts(text: str) -> tuple[str, ...]:
 
 
 def _host(word: str) -> str:
-    """A host name or address as the header Host has it, without port."""
+    """Parse a host name or address, in the form of the Host header without a port."""
     try:
         return str(_address(word))
     except ValueError:
         if not _HOST_NAME.fullmatch(word):
-            raise ValueError(
-                f"has no host name in {word!r}: write bley.example.org, without http:// and port"
-            ) from None
+            raise ValueError(f"{word!r} is not a host name: write bley.example.org, without http:// and port") from None
     return word.lower().rstrip(".")
 
 
 def _proxies(text: str) -> tuple[Network, ...]:
     networks = _networks(text)
     if any(network.prefixlen == 0 for network in networks):
-        raise ValueError("has everybody in it: write the address from which the reverse proxy asks")
+        raise ValueError("includes every address: write the address of the reverse proxy")
     return networks
 
 
 def _mode(text: str) -> int:
     if not re.fullmatch("0?[0-7]{3}", text):
-        raise ValueError("is no file mode: write it as 0660")
+        raise ValueError("is not a file mode: write it as 0660")
     return int(text, 8)
 
 
 def _workers(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= _MOST_WORKERS):
         raise ValueError(
-            f"is no number of processes: write 1, or how many cores are to answer, at most {_MOST_WORKERS}"
+            f"is not a number of processes: write 1, or the number of cores to use, at most {_MOST_WORKERS}"
         )
     return int(text)
 
 
 def template(*names: str) -> BeforeValidator:
-    """One line in which only `%(name)s` of these names, and `%%`, stand for something."""
+    """A parser for a one-line template with the placeholders `%(name)s` of these names, and `%%`."""
     allowed = re.compile(rf"(?:[^%\n]|%%|%\((?:{'|'.join(names)})\)s)*")
 
     def parse(text: str) -> str:
         if not allowed.fullmatch(text):
             known = ", ".join(f"%({name})s" for name in names)
-            raise ValueError(f"is no single line with only {known} in it: write a percent sign as %%")
+            raise ValueError(f"must be one line, with no placeholders but {known}: write a percent sign as %%")
         return text
 
     return _from_text(parse)
@@ -228,7 +226,7 @@ Words = Annotated[tuple[str, ...], _from_text(_split)]
 Networks = Annotated[tuple[Network, ...], _from_text(_networks)]
 DnsLists = Annotated[tuple[DnsList, ...], _from_text(parse_dns_lists)]
 Threshold = Annotated[int, Field(ge=1, le=MOST)]
-"""From 1 on: a client of whom nothing was found reaches none."""
+"""At least 1, so that a client without findings reaches no threshold."""
 FileMode = Annotated[int, _from_text(_mode)]
 Workers = Annotated[int, _from_text(_workers)]
 Servers = Annotated[tuple[str, ...], _from_text(_servers)]
@@ -239,7 +237,7 @@ Proxies = Annotated[tuple[Network, ...], _from_text(_proxies)]
 
 
 def shown_duration(duration: timedelta) -> str:
-    """As it may be written: in its largest whole unit."""
+    """Format a duration as a setting, in its largest whole unit."""
     seconds = duration.total_seconds()
     unit = next((unit for unit in "dhm" if seconds and seconds % _SECONDS[unit] == 0), "s")
     return f"{seconds / _SECONDS[unit]:f}".rstrip("0").rstrip(".") + unit

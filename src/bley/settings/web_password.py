@@ -1,8 +1,9 @@
-"""The password of what is shown at `web_listen`: bley has its hash only, the one line of a file.
+"""The password of the web interface. bley stores only its hash, the single line of a file:
 
-    scrypt:ln=15,r=8,p=1:SALT:HASH      SALT and HASH in base64; 2^ln, r and p as scrypt has them (RFC 7914)
+    scrypt:ln=15,r=8,p=1:SALT:HASH      SALT and HASH in base64; scrypt's parameters N = 2^ln, r and p (RFC 7914)
 
-Who can read the file can ask as bley's own commands do (`PasswordHash.proof`), so nobody else must be able to.
+The file does not reveal the password. But whoever can read it can query the web interface as bley's own commands do
+(`PasswordHash.proof`), so keep it at mode 0600 or 0640.
 """
 
 import base64
@@ -31,7 +32,7 @@ __all__ = [
 SHORTEST_PASSWORD = 8
 
 _LN, _R, _P = 15, 8, 1
-"""32 MiB and about 0.1 s: more would not help, since guessing at bley is slow anyway and who has the file is in."""
+"""32 MiB and about 0.1 s. More would not help: bley delays guesses anyway, and the file itself grants access."""
 _LINE = re.compile(r"scrypt:ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3}):([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)")
 _SALT_BYTES, _HASH_BYTES = 16, 32
 _LEAST_LN = 10
@@ -41,7 +42,7 @@ _OTHERS = 0o007
 
 @dataclass(frozen=True, slots=True)
 class PasswordHash:
-    """What is known of a password. As a string it is the line of the file."""
+    """The hash of a password. Its string is the line of the file."""
 
     ln: int
     r: int
@@ -54,58 +55,61 @@ class PasswordHash:
         return f"scrypt:ln={self.ln},r={self.r},p={self.p}:{salt}:{digest}"
 
     def is_of(self, password: str) -> bool:
-        """Whether it is the hash of this password. Takes some 0.1 s, outside of Python's lock."""
+        """Return whether this is the hash of a password. Takes about 0.1 s, without holding the GIL."""
         digest = _scrypt(password, self.salt, self.ln, self.r, self.p, len(self.digest))
         return hmac.compare_digest(digest, self.digest)
 
     @property
     def proof(self) -> str:
-        """What shows, in place of the password, that one can read the file."""
+        """The token with which bley's commands prove that they can read the file, instead of the password."""
         return hmac.digest(self.digest, b"a command of bley", "sha256").hex()
 
 
 def hash_password(password: str) -> PasswordHash:
-    """A hash of a new password, with a salt of its own."""
+    """Hash a new password with a random salt."""
     salt = secrets.token_bytes(_SALT_BYTES)
     return PasswordHash(_LN, _R, _P, salt, _scrypt(password, salt, _LN, _R, _P, _HASH_BYTES))
 
 
 def parse_password_hash(text: str) -> PasswordHash:
-    """Read the line of the file. Raises ValueError that does not show it: it may be the password itself."""
+    """Parse the line of the file. Raises ValueError without quoting it, since it may be the password itself."""
     if not (match := _LINE.fullmatch(text)):
-        raise ValueError("is no hash of a password")
+        raise ValueError("is not a password hash")
     ln, r, p = int(match[1]), int(match[2]), int(match[3])
     if ln < _LEAST_LN or not r or not p or 128 * r * p << ln > _MOST_BYTES:
         raise ValueError(f"costs too little or too much: ln is at least {_LEAST_LN}, 128 r p 2^ln at most 2^28")
     try:
         salt, digest = (base64.b64decode(each, validate=True) for each in match.group(4, 5))
     except binascii.Error as error:
-        raise ValueError("is no base64") from error
+        raise ValueError("is not base64") from error
     if len(salt) < _SALT_BYTES or len(digest) < _HASH_BYTES:
         raise ValueError(f"is cut off: the salt has {_SALT_BYTES} bytes or more, the hash {_HASH_BYTES}")
     return PasswordHash(ln, r, p, salt, digest)
 
 
 def read_password_hash(file: Path) -> PasswordHash:
-    """The hash in the file. Raises OSError when it cannot be read, SettingsError when it has none, or others can."""
-    remedy = f"make it with `bley web-password {file}`"
+    """Return the hash in the file.
+
+    Raises OSError if the file cannot be read, SettingsError if it has no hash or other users can access it.
+    """
+    remedy = f"create it with `bley web-password {file}`"
     text = read_text(file, errors="replace")
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if len(lines) != 1:
         number = lines[1][0] if lines else 1
-        raise SettingsError([Fault(str(file), number, f"has not one line with a hash: {remedy}")])
+        raise SettingsError([Fault(str(file), number, f"must have one line with a hash: {remedy}")])
     [(number, line)] = lines
     try:
         password = parse_password_hash(line)
     except ValueError as error:
         raise SettingsError([Fault(str(file), number, f"{error}: {remedy}")]) from error
     if file.stat().st_mode & _OTHERS:
-        raise SettingsError([Fault(str(file), 0, f"is open to everybody: chmod o= {file}")])
+        raise SettingsError([Fault(str(file), 0, f"can be accessed by other users: chmod o= {file}")])
     return password
 
 
 def write_password_hash(file: Path, password: PasswordHash) -> None:
-    """Make the file, for its owner only, or put a new hash into it, for who could read it before. Raises OSError."""
+    """Create the file with mode 0600, or replace its hash and keep its owner and mode. Raises OSError."""
     content = f"{password}\n".encode()
     try:
         create_private(file, content)
@@ -115,5 +119,5 @@ def write_password_hash(file: Path, password: PasswordHash) -> None:
 
 
 def _scrypt(password: str, salt: bytes, ln: int, r: int, p: int, length: int) -> bytes:
-    text = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")  # as RFC 7617 has it
+    text = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")  # RFC 7617
     return hashlib.scrypt(text, salt=salt, n=1 << ln, r=r, p=p, maxmem=2 * _MOST_BYTES, dklen=length)

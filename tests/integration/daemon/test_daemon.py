@@ -147,8 +147,8 @@ def test_the_pid_file(tmp_path: Path) -> None:
         ({"listen_addr": "unix:/nowhere/bley.sock"}, "listen_addr: cannot listen at unix:/nowhere/bley.sock"),
         ({"pid_file": "/nowhere/bley.pid"}, "pid_file: /nowhere/bley.pid cannot be written: No such file"),
         ({"log_file": "/nowhere/bley.log"}, "log_file: /nowhere/bley.log cannot be opened: No such file"),
-        ({"resolver": "127.0.0.1:5_3"}, "resolver = 127.0.0.1:5_3: has no server in"),
-        ({"resolver": "127.0.0.1:5_3", "workers": "2"}, "resolver = 127.0.0.1:5_3: has no server in"),
+        ({"resolver": "127.0.0.1:5_3"}, "resolver = 127.0.0.1:5_3: '127.0.0.1:5_3' is not a server"),
+        ({"resolver": "127.0.0.1:5_3", "workers": "2"}, "resolver = 127.0.0.1:5_3: '127.0.0.1:5_3' is not a server"),
     ],
 )
 def test_what_prevents_the_start_is_named(tmp_path: Path, settings: dict[str, str], fault: str) -> None:

@@ -180,7 +180,7 @@ class TestFaults:
             *(
                 pytest.param(
                     url,
-                    "has no known beginning: write sqlite:///, postgresql://, mysql://, redis:// or rediss://",
+                    "has an unknown scheme: write sqlite:///, postgresql://, mysql://, redis:// or rediss://",
                     id=url or "nothing",
                 )
                 for url in ("", "bley.db", "/var/lib/bley.db", "oracle://h/n", "sqlite3:///bley.db", "h:5432/bley")
@@ -188,17 +188,17 @@ class TestFaults:
             *(
                 pytest.param(
                     f"postgresql://{place}/bley",
-                    f"has half a bracket in {place!r}: write [2001:db8::1]:5432",
+                    f"has an unmatched bracket in {place!r}: write [2001:db8::1]:5432",
                     id=f"bracket in {place}",
                 )
                 for place in ("[2001:db8::1", "2001:db8::1]", "[::1:5432")
             ),
             *(
-                pytest.param(url, "has white space in it: write a space as %20", id=ascii(url))
+                pytest.param(url, "contains white space: write a space as %20", id=ascii(url))
                 for url in ("postgresql://my host/bley", "mysql://h/my mail", "mysql://h\n/bley")
             ),
             *(
-                pytest.param(url, "has a socket, but none is named, or the servers are several", id=url)
+                pytest.param(url, "has an empty socket, or a socket with Sentinel or Cluster", id=url)
                 for url in (
                     "redis://h/0?socket=",
                     "postgresql:///bley?socket",
@@ -209,53 +209,57 @@ class TestFaults:
             *(
                 pytest.param(
                     url,
-                    "names more than one host: that is for redis+sentinel:// and redis+cluster://",
+                    "names several hosts, which only redis+sentinel:// and redis+cluster:// may",
                     id=url,
                 )
                 for url in ("postgresql://h1,h2/bley", "mysql://h1,h2/bley", "redis://h1,h2/0")
             ),
             pytest.param(
                 "redis+cluster://h/1",
-                "has a number behind the host, but a Cluster has one database only",
+                "has a database number, but a Cluster has only database 0",
                 id="Cluster's number",
             ),
             *(
                 pytest.param(
                     url,
-                    "names no file: write sqlite:///bley.db, or sqlite:////var/lib/bley/bley.db",
+                    "does not name a file: write sqlite:///bley.db, or sqlite:////var/lib/bley/bley.db",
                     id=url,
                 )
                 for url in ("sqlite://", "sqlite:///", "sqlite:////", "sqlite://bley.db", "sqlite:///bley\n.db")
             ),
             *(
                 pytest.param(
-                    f"postgresql://{place}/bley", f"has no port in {place!r}: write host:5432", id=f"port in {place}"
+                    f"postgresql://{place}/bley",
+                    f"has an invalid port in {place!r}: write host:5432",
+                    id=f"port in {place}",
                 )
                 for place in ("h:", "h:x", "h:0", "h:65536", "h:-1", "h:5432x", "[2001:db8::1]:x")
             ),
-            pytest.param("mysql://h:x/bley", "has no port in 'h:x': write host:3306", id="MySQL's port"),
-            pytest.param("redis://h:x/0", "has no port in 'h:x': write host:6379", id="Redis' port"),
+            pytest.param("mysql://h:x/bley", "has an invalid port in 'h:x': write host:3306", id="MySQL's port"),
+            pytest.param("redis://h:x/0", "has an invalid port in 'h:x': write host:6379", id="Redis' port"),
             pytest.param(
-                "redis+sentinel://h:1,g:x/m", "has no port in 'g:x': write host:26379", id="the second Sentinel's port"
+                "redis+sentinel://h:1,g:x/m",
+                "has an invalid port in 'g:x': write host:26379",
+                id="the second Sentinel's port",
             ),
             pytest.param(
                 "mysql://h/bley?ssl=on&charset=utf8&tls=on",
-                "has an unknown option charset, ssl: there are socket, tls and ca",
+                "has an unknown option charset, ssl: the options are socket, tls and ca",
                 id="options",
             ),
             *(
-                pytest.param(f"mysql://h/bley?{option}", "has a wrong tls: write ?tls=off, on or verify", id=option)
+                pytest.param(f"mysql://h/bley?{option}", "has an invalid tls: write ?tls=off, on or verify", id=option)
                 for option in ("tls=yes", "tls=", "tls=VERIFY")
             ),
-            pytest.param("mysql://h/bley/mail", "has more than one name behind the host", id="two names"),
-            pytest.param("redis+sentinel://h/m/0/1", "has more than one name behind the host", id="three"),
+            pytest.param("mysql://h/bley/mail", "has more than one name after the host", id="two names"),
+            pytest.param("redis+sentinel://h/m/0/1", "has more than one name after the host", id="three"),
             pytest.param(
                 "redis+sentinel://h",
-                "does not say what the Sentinels call the server: write redis+sentinel://host/mymaster",
+                "does not name the master that the Sentinels watch: write redis+sentinel://host/mymaster",
                 id="no master",
             ),
             *(
-                pytest.param(url, "has no number of a Redis database: write redis://host/0", id=url)
+                pytest.param(url, "has an invalid number of a Redis database: write redis://host/0", id=url)
                 for url in ("redis://h/bley", "redis://h/-1", "redis+sentinel://h/m/bley", "redis://h/0x1")
             ),
         ],

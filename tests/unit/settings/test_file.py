@@ -93,8 +93,8 @@ def test_configuration_of_bley_2() -> None:
     )
     (note,) = configuration.notes
     assert note == (
-        f"{CONFIGS}/bley2.conf:22: dnsbls: ix.dnsbl.manitu.net is dead since 2025-01-16: "
-        "it was emptied and closed by its operator; it is not asked: take zen.spamhaus.org instead"
+        f"{CONFIGS}/bley2.conf:22: dnsbls: ix.dnsbl.manitu.net has been dead since 2025-01-16: "
+        "it was emptied and closed by its operator; it is not queried: use zen.spamhaus.org instead"
     )
 
 
@@ -191,7 +191,7 @@ def test_doubled_percent_signs_are_noted(tmp_path: Path) -> None:
     configuration = load(file)
     assert configuration.settings.dbpass == "50%%"
     assert configuration.notes == (
-        f"{file}:3: dbpass has %%, which was one percent sign to bley 2: write one if you mean one",
+        f"{file}:3: dbpass has %%, which bley 2 read as one %: write one % if that is meant",
     )
 
 
@@ -206,16 +206,16 @@ def test_dead_lists_are_noted_with_line_and_alternative(tmp_path: Path) -> None:
     configuration = load(file)
     notes = [note.removeprefix(f"{file}:").split(":")[:3] for note in configuration.notes]
     assert notes == [
-        ["3", " dnsbls", " ix.dnsbl.manitu.net is dead since 2025-01-16"],
-        ["3", " dnsbls", " dnsbl.njabl.org is dead since 2013-03-01"],
-        ["3", " dnsbls", " dnsbl.ahbl.org is dead since 2015-01-01"],
-        ["3", " dnsbls", " dnsbl.sorbs.net is dead since 2024-06-05"],
-        ["2", " dnswls", " dnswl.inps.de is dead since 2020-05-25"],
+        ["3", " dnsbls", " ix.dnsbl.manitu.net has been dead since 2025-01-16"],
+        ["3", " dnsbls", " dnsbl.njabl.org has been dead since 2013-03-01"],
+        ["3", " dnsbls", " dnsbl.ahbl.org has been dead since 2015-01-01"],
+        ["3", " dnsbls", " dnsbl.sorbs.net has been dead since 2024-06-05"],
+        ["2", " dnswls", " dnswl.inps.de has been dead since 2020-05-25"],
     ]
     assert configuration.notes[2].endswith(
-        ": it lists every address since its operator closed it; it is not asked: take zen.spamhaus.org instead"
+        ": it lists every address since its operator closed it; it is not queried: use zen.spamhaus.org instead"
     )
-    assert configuration.notes[4].endswith("; it is not asked: take list.dnswl.org instead")
+    assert configuration.notes[4].endswith("; it is not queried: use list.dnswl.org instead")
     assert len(configuration.settings.dnsbls) == 5
 
 
@@ -278,7 +278,7 @@ def test_a_store_that_never_ends_is_refused(settings: str, tmp_path: Path) -> No
     """SQLite would read a device for ever, and bley could not be stopped."""
     file = _write(tmp_path, bley=settings)
     key, line = ("database", 2) if settings.startswith("database") else ("dbname", 3)
-    assert _fault(file) == f"{file}:{line}: {key}: /dev/zero is no file"
+    assert _fault(file) == f"{file}:{line}: {key}: /dev/zero is not a regular file"
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J", "a\u202eb", "\x9b1m", "\x07"])
@@ -318,7 +318,7 @@ class TestWebPassword:
         file, _ = self._file(tmp_path, web_listen="192.0.2.1:1338")
         [note] = load(file).notes
         assert note == (
-            f"{file}:3: web_listen: the password goes over the network for everybody to read: "
+            f"{file}:3: web_listen: the password is sent over the network unencrypted: "
             "set web_tls_cert, or listen at a loopback address behind a reverse proxy with TLS"
         )
 
@@ -424,7 +424,7 @@ class TestPassword:
 
     def test_two_passwords(self, tmp_path: Path) -> None:
         file = _write(tmp_path, bley="dbpass = geheim\ndbpass_file = secret\n", secret="secret\n")
-        assert _fault(file) == f"{file}:3: dbpass_file says the same as dbpass: keep one"
+        assert _fault(file) == f"{file}:3: dbpass_file and dbpass both set the password: keep one"
 
     def test_it_is_in_nothing_that_is_shown(self, tmp_path: Path) -> None:
         file = _write(tmp_path, bley="dbtype = pgsql\ndbpass_file = secret\n", secret="geheim\n")
@@ -438,34 +438,35 @@ class TestPassword:
         [
             pytest.param(
                 "database = oracle://bley:geheim@h/n",
-                "database = oracle://bley:********@h/n: has no known beginning: "
+                "database = oracle://bley:********@h/n: has an unknown scheme: "
                 "write sqlite:///, postgresql://, mysql://, redis:// or rediss://",
                 id="another kind",
             ),
             pytest.param(
                 "database = bley:geheim@h/n",
-                "database = ********: has no known beginning: "
+                "database = ********: has an unknown scheme: "
                 "write sqlite:///, postgresql://, mysql://, redis:// or rediss://",
                 id="no URL",
             ),
             pytest.param(
                 "database = postgresql://bley:geheim@h:x/n",
-                "database = postgresql://bley:********@h:x/n: has no port in 'h:x': write host:5432",
+                "database = postgresql://bley:********@h:x/n: has an invalid port in 'h:x': write host:5432",
                 id="wrong port",
             ),
             pytest.param(
                 "database = redis://bley:geheim@h/n",
-                "database = redis://bley:********@h/n: has no number of a Redis database: write redis://host/0",
+                "database = redis://bley:********@h/n: has an invalid number of a Redis database: write redis://host/0",
                 id="Redis",
             ),
             pytest.param(
                 "database = mysql://bley:gehe@im@h/n?ssl=on",
-                "database = mysql://bley:********@h/n?ssl=on: has an unknown option ssl: there are socket, tls and ca",
+                "database = mysql://bley:********@h/n?ssl=on: has an unknown option ssl: "
+                "the options are socket, tls and ca",
                 id="option",
             ),
             pytest.param(
                 "dbtype = redis\ndbpass = geheim\ndbname = bley",
-                "dbname = bley: is no number of a Redis database: write 0",
+                "dbname = bley: is not the number of a Redis database: write 0",
                 id="name of a Redis database",
             ),
         ],
@@ -556,7 +557,7 @@ class TestPrivacyKey:
         ),
         pytest.param(
             f"{KEY}.zen.dq.spamhaus.net",
-            "'********.zen.dq.spamhaus.net' is no setting: write key = value",
+            "'********.zen.dq.spamhaus.net' is not a setting: write key = value",
             id="line that is no setting",
         ),
         pytest.param(
@@ -566,12 +567,12 @@ class TestPrivacyKey:
         ),
         pytest.param(
             f"rfc_threshold = {KEY}.zen.dq.spamhaus.net",
-            "rfc_threshold = ********.zen.dq.spamhaus.net: is no whole number",
+            "rfc_threshold = ********.zen.dq.spamhaus.net: is not a whole number",
             id="value of another setting",
         ),
         pytest.param(
             f"resolver = {KEY}.zen.dq.spamhaus.net",
-            "resolver = ********.zen.dq.spamhaus.net: has no server in '********.zen.dq.spamhaus.net': "
+            "resolver = ********.zen.dq.spamhaus.net: '********.zen.dq.spamhaus.net' is not a server: "
             "write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53",
             id="value that its fault repeats",
         ),
@@ -601,7 +602,7 @@ def test_key_of_a_list_that_is_taken_for_a_key_of_the_file(tmp_path: Path) -> No
     )
     with pytest.raises(SettingsError) as caught:
         load(file)
-    assert str(caught.value) == f"{file}:4: ********.zen.dq.spamhaus.net stands here a second time"
+    assert str(caught.value) == f"{file}:4: ********.zen.dq.spamhaus.net is set a second time"
 
 
 def test_file_given_is_the_file(tmp_path: Path) -> None:

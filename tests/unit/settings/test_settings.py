@@ -143,7 +143,7 @@ def test_duration(key: str, text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "m", "-5", "5 minutes", "1h30m", "0x5", "5,5", "inf", "nan", "1e3", "9" * 400])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValidationError, match=r"is (no duration|longer than 36500d)"):
+    with pytest.raises(ValidationError, match=r"is (not a duration|longer than 36500d)"):
         _value("greylist_period", text)
 
 
@@ -252,15 +252,15 @@ def test_resolver(text: str) -> None:
     ],
 )
 def test_what_is_no_resolver(text: str) -> None:
-    with pytest.raises(ValidationError, match="has no server in"):
+    with pytest.raises(ValidationError, match="is not a server"):
         _value("resolver", text)
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("fe80::1", "has its interface behind it"),
-        ("2001:db8::1%lo", "has its interface behind it"),
+        ("fe80::1", "with its interface: fe80"),
+        ("2001:db8::1%lo", "with its interface: fe80"),
         ("fe80::1%nope", "there is no network interface 'nope'"),
         ("[fe80::1%nope]:53", "there is no network interface 'nope'"),
         ("fec0::1", "site-local"),
@@ -295,14 +295,18 @@ def test_web_listen(text: str, place: tuple[str, int] | None) -> None:
     "text", ["1338", "localhost:1338", ":1338", "127.0.0.1:", "127.0.0.1:web", "127.0.0.1:65536", "127.0.0.1:-1", "on"]
 )
 def test_what_is_no_place_to_listen_at(text: str) -> None:
-    with pytest.raises(ValidationError, match=r"is no place to listen at: write 127\.0\.0\.1:1338 or \[::1\]:1338"):
+    with pytest.raises(
+        ValidationError, match=r"is not an address with a port: write 127\.0\.0\.1:1338 or \[::1\]:1338"
+    ):
         _value("web_listen", text)
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0:1338", "192.0.2.1:1338", "[::]:1338", "2001:db8::1"])
 class TestBeyondLoopback:
     def test_it_needs_a_password_or_a_proxy(self, text: str) -> None:
-        with pytest.raises(ValidationError, match=r"is beyond loopback: that needs web_password_file .*, or web_proxy"):
+        with pytest.raises(
+            ValidationError, match=r"is not a loopback address: it needs web_password_file .*, or web_proxy"
+        ):
             _value("web_listen", text)
 
     @pytest.mark.parametrize("other", [{"web_password_file": "web_password"}, {"web_proxy": "192.0.2.9"}])
@@ -339,14 +343,14 @@ def test_web_hosts(text: str, hosts: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("text", ["bley.example.org:1338", "http://bley.example.org", "a..b", "*.example.org", "a/b"])
 def test_what_is_no_host_name(text: str) -> None:
     with pytest.raises(
-        ValidationError, match=r"has no host name in .*: write bley\.example\.org, without http:// and port"
+        ValidationError, match=r".* is not a host name: write bley\.example\.org, without http:// and port"
     ):
         _value("web_hosts", text)
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "192.0.2.1, ::/0"])
 def test_not_everybody_is_a_proxy(text: str) -> None:
-    with pytest.raises(ValidationError, match="has everybody in it"):
+    with pytest.raises(ValidationError, match="includes every address"):
         _value("web_proxy", text)
 
 
@@ -391,13 +395,13 @@ def test_template(key: str, text: str) -> None:
 )
 def test_template_that_would_fail_later(key: str, text: str) -> None:
     """When the first mail is answered it would be too late."""
-    with pytest.raises(ValidationError, match="is no single line with only"):
+    with pytest.raises(ValidationError, match="must be one line, with no placeholders but"):
         _value(key, text)
 
 
 @pytest.mark.parametrize("text", ["X-Greylist", ": delayed", "X Greylist: delayed", "X-Greylist: ", "X-Greylist:"])
 def test_what_is_no_header(text: str) -> None:
-    with pytest.raises(ValidationError, match="is no header: write it as Name: text"):
+    with pytest.raises(ValidationError, match="is not a header: write it as Name: text"):
         _value("greylist_header", text)
 
 
@@ -538,7 +542,7 @@ class TestStore:
 
     @pytest.mark.parametrize("name", ["bley", "-1", "1.5", "bley.db"])
     def test_redis_has_numbers_for_names(self, name: str) -> None:
-        with pytest.raises(ValidationError, match="is no number of a Redis database: write 0"):
+        with pytest.raises(ValidationError, match="is not the number of a Redis database: write 0"):
             Settings.model_validate({"dbtype": "redis", "dbname": name})
 
     @pytest.mark.parametrize(

@@ -60,14 +60,14 @@ def test_it_is_in_no_traceback() -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("correct horse", "is no hash of a password"),
-        ("", "is no hash of a password"),
-        (f"bcrypt{_LINE.removeprefix('scrypt')}", "is no hash of a password"),
+        ("correct horse", "is not a password hash"),
+        ("", "is not a password hash"),
+        (f"bcrypt{_LINE.removeprefix('scrypt')}", "is not a password hash"),
         (f"scrypt:ln=9,r=8,p=1:{_SALT}:{_DIGEST}", "costs too little or too much"),
         (f"scrypt:ln=20,r=8,p=1:{_SALT}:{_DIGEST}", "costs too little or too much"),
         (f"scrypt:ln=15,r=8,p=99:{_SALT}:{_DIGEST}", "costs too little or too much"),
         (f"scrypt:ln=10,r=0,p=1:{_SALT}:{_DIGEST}", "costs too little or too much"),
-        (f"scrypt:ln=10,r=8,p=1:{_SALT}:a===", "is no base64"),
+        (f"scrypt:ln=10,r=8,p=1:{_SALT}:a===", "is not base64"),
         (f"scrypt:ln=10,r=8,p=1:{_SALT}:c2FsdA==", "is cut off"),
         (f"scrypt:ln=10,r=8,p=1:c2FsdA==:{_DIGEST}", "is cut off"),
     ],
@@ -103,13 +103,13 @@ class TestFile:
         file.chmod(mode)
         with pytest.raises(SettingsError) as caught:
             read_password_hash(file)
-        assert str(caught.value) == f"{file}: is open to everybody: chmod o= {file}"
+        assert str(caught.value) == f"{file}: can be accessed by other users: chmod o= {file}"
 
     @pytest.mark.parametrize("text", ["", "\n \n"])
     def test_an_empty_one_is_refused(self, tmp_path: Path, text: str) -> None:
         file = tmp_path / "web"
         file.write_text(text)
-        with pytest.raises(SettingsError, match=f"{file}:1: has not one line with a hash"):
+        with pytest.raises(SettingsError, match=f"{file}:1: must have one line with a hash"):
             read_password_hash(file)
 
     def test_one_that_cannot_be_made_is_told(self, tmp_path: Path) -> None:
