@@ -32,6 +32,7 @@ TESTED_IN = {
     "predecessors/postgrey": "integration/test_predecessors",
     "predecessors/record_converter": "integration/test_import",
     "service/rule_set": "unit/service/test_service",
+    "settings/ini_file": "unit/settings/test_file",
     "settings/values": "unit/settings/test_settings",
     "store/batch": "unit/store/test_batched",
     "store/dialects": "integration/test_engine_contract",
