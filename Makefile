@@ -1,16 +1,16 @@
-# make run     install bley into .venv and run it in the foreground on 127.0.0.1:1337, its store under var/
-# make test    install what the tests need (root and apt: Postfix, Exim, Chromium, …) and run everything
-# make check   the same without installing servers
-# make quick   what takes less than a minute of it: format, lint, types, architecture, docs, pure tests
-# make nightly look longer for what the property tests may find: 5,000 examples of each
-# make format  put the code into its form
-# make fuzz MINUTES=10  look for inputs that show a defect of a parser or rule; finds go to var/fuzz
-# make soak MINUTES=30  a running bley under mixed and hostile load, reloads and outages: does it leak, is all accounted for
-# make bench   measure how fast bley is on this machine, and draw it (some twenty minutes)
-# make screenshots  make the pictures of the dashboard in docs/ anew
-# make manual  make bley.conf(5) from docs/settings.md, and the tables of findings in docs/
+# make run     install bley into .venv and run it in the foreground on 127.0.0.1:1337, with its store in var/
+# make test    install the servers of the tests (root and apt: Postfix, Exim, Chromium, …) and run all tests
+# make check   run all tests without installing servers
+# make quick   run the tests that take less than a minute: format, lint, types, architecture, docs, pure tests
+# make nightly run the property tests with 5,000 examples each
+# make format  format the code
+# make fuzz MINUTES=10  search for inputs that reveal a defect of a parser or rule; finds go to var/fuzz
+# make soak MINUTES=30  test bley under mixed and hostile load, reloads and outages for leaks and lost records
+# make bench   measure and plot the speed of bley on this machine (some twenty minutes)
+# make screenshots  update the pictures of the dashboard in docs/
+# make manual  generate bley.conf(5) from docs/settings.md, and the tables of findings in docs/
 #
-# make test PYTHON=python3.13, and any other: with that Python, in a virtual environment of its own (.venv-python3.13)
+# PYTHON=python3.13, for any target: use that Python, in a separate virtual environment (.venv-python3.13)
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,8 +29,8 @@ run: $(VENV)/bley
 	@echo "  $(VENV)/bin/bley ask --client-address 192.0.2.1 --helo-name friend --sender a@example.com --recipient b@example.org"
 	@exec $(VENV)/bin/bley serve -c var/bley.conf
 
-# Two tests at a time on a core, since many wait; those of a file one after the other, as they share servers. The longest
-# files begin (tests/conftest.py)
+# Two tests at a time on each core, since many wait. Tests of a file run one after the other, as they share servers. The
+# longest files start first (tests/conftest.py)
 PYTEST = $(VENV)/bin/python -m pytest -n $$((2 * $$(nproc))) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/dev
@@ -55,8 +55,8 @@ types: $(VENV)/dev
 tests: unit
 	$(PYTEST) --durations=20 --ignore=tests/unit
 
-# Only here coverage is measured: elsewhere it would cost minutes. What decides is to be covered as a whole; what opens
-# sockets, forks or draws is tested in tests/integration
+# Coverage is measured only here: elsewhere it would cost minutes. Core and checks must be covered as a whole; code that
+# opens sockets, forks or draws is tested in tests/integration
 unit: $(VENV)/dev
 	$(VENV)/bin/coverage run -m pytest tests/unit
 	@$(VENV)/bin/coverage report --fail-under=98 --include='src/bley/core/*,src/bley/checks/*'
@@ -66,9 +66,9 @@ format: $(VENV)/dev
 	$(VENV)/bin/ruff format $(SOURCES)
 	$(VENV)/bin/ruff check --fix $(SOURCES)
 
-# Led by coverage where atheris can be installed, which has no wheel for every Python and machine
+# Guided by coverage if atheris can be installed, which has no wheel for every Python and machine
 fuzz: $(VENV)/dev
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check atheris || echo "atheris cannot be installed: by chance"
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check atheris || echo "atheris cannot be installed: inputs are random"
 	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES)
 
 soak: $(VENV)/dev
@@ -78,22 +78,22 @@ manual: $(VENV)/bley
 	$(VENV)/bin/python docs/finding_tables.py
 	$(VENV)/bin/python docs/manual_page.py >docs/bley.conf.5
 
-# make efficacy SESSIONS=sessions.jsonl.gz: what the checks find in labelled sessions (bench/efficacy.py)
+# make efficacy SESSIONS=sessions.jsonl.gz: measure the findings in labelled sessions (bench/efficacy.py)
 efficacy: $(VENV)/bley
 	$(VENV)/bin/python bench/efficacy.py $(SESSIONS)
 
 bench: $(VENV)/dev
 	$(VENV)/bin/python -m bench.performance var/bench
 
-# With the servers of the tests (make test installs them): what each engine of the store costs
+# The cost of each engine of the store; needs the servers that make test installs
 bench-engines: $(VENV)/dev
 	$(VENV)/bin/python -m bench.engines var/bench
 
-# With those, too: the same load on bley, postgrey and sqlgrey
+# The same load on bley, postgrey and sqlgrey; needs the same servers
 bench-greylisters: $(VENV)/dev
 	$(VENV)/bin/python -m bench.greylisters var/bench
 
-# With the browser of the tests
+# Needs the browser that make test installs
 screenshots: $(VENV)/dev
 	$(VENV)/bin/python -m bench.screenshots docs >/dev/null
 

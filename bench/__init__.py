@@ -1,1 +1,1 @@
-"""What measures bley."""
+"""Measurements of bley."""

@@ -1,4 +1,4 @@
-"""The least that a policy server in Python can do: uvloop, and DUNNO for each empty line.
+"""The fastest possible policy server in Python: uvloop, and DUNNO for each empty line.
 
 python bench/bare_responder.py PORT
 """

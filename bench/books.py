@@ -1,6 +1,6 @@
-"""Whether all that was asked in a soak is accounted for: answers, lines of the log, counts, decisions, records.
+"""Check that a soak accounts for every request: answers, log lines, counts, decisions, records.
 
-Everything is compared exactly. What a peer did not stay for may have been decided or not, so it has one line or none.
+Everything is compared exactly. A request whose peer disconnected before the answer has one log line or none.
 """
 
 import re
@@ -22,7 +22,7 @@ from bley.store.opening import open_engine, open_history
 __all__ = ["Books"]
 
 Decided = tuple[str, str]
-"""What became of a request and why: in the words of the log, the store and the metrics."""
+"""The action and reason of a request, in the words of the log, the store and the metrics."""
 
 _FIELD = re.compile(r"(?:^|, )([a-z_]+)=([^, ]*)")
 _LINE = re.compile(r"\]: (action=.*)")
@@ -33,7 +33,7 @@ _RULES = TripletRules()
 
 
 class Books:
-    """Reads the log and the store after bley has ended; `faults` are what does not agree."""
+    """The log and the store after bley has ended; `faults` are the differences."""
 
     def __init__(self, log_files: list[Path], database: Database, asked: Asked) -> None:
         self._database, self._asked = database, asked
@@ -52,15 +52,15 @@ class Books:
 
     @property
     def decided(self) -> Counter[Decided]:
-        """What the log says was decided."""
+        """The decisions in the log."""
         return Counter(decided for of_one in self._lines.values() for decided in of_one)
 
     def count_lines(self, text: str) -> int:
-        """Return how many lines of the log end with this."""
+        """Return the number of log lines that end with this text."""
         return sum(line.endswith(text) for line in self._log)
 
     async def check(self, metrics: Mapping[Decided, int], dropped: int) -> None:
-        """Compare all with all; `metrics` are bley_decisions_total, `dropped` are decisions that were only counted."""
+        """Compare everything; `metrics` are bley_decisions_total, `dropped` the decisions that were only counted."""
         self._check_answers()
         self._check_log()
         self._compare("bley_decisions_total", Counter(dict(metrics)))
@@ -88,7 +88,7 @@ class Books:
             if instance in asked.given_up:
                 if len(lines) > 1:
                     self._fault(f"{len(lines)} lines in the log for {asked.given_up[instance]}")
-            elif instance and instance not in asked.answered:  # the first request, which waits for the start, has none
+            elif instance and instance not in asked.answered:  # the request that waits for the start has none
                 self._fault(f"{len(lines)} lines in the log for {instance!r}, which nobody asked")
 
     def _check_log(self) -> None:
@@ -123,7 +123,7 @@ class Books:
         return number
 
     async def _check_records(self) -> None:
-        """Each deferral has a record, under the client's domain or its network."""
+        """Check that each deferral has a record, under the client's domain or its network."""
         engine = open_engine(self._database)
         records = {triplet async for portion in engine.records() for triplet, _ in portion}
         await engine.close()
@@ -139,7 +139,7 @@ class Books:
 
 def _places(sent: Request) -> set[Triplet]:
     parser = RequestParser()
-    parser.feed(encode_request(sent))  # in which what looks like a code is the byte that it stands for
+    parser.feed(encode_request(sent))  # a code in it is the byte that it stands for
     raw = parser.next_request()
     assert raw, "what was sent is a request"
     request = raw.read()

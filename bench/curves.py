@@ -1,7 +1,7 @@
-"""How throughput grows with connections, and how the cost grows with the records in the store.
+"""Throughput by connections, and the cost of a request by records in the store.
 
-Each point is measured in turn with the bare responder, `rounds` times. Strangers have no lists and no SPF; a quarter
-is deferred. The store is SQLite on disk.
+Each point alternates with the bare responder, `rounds` times. Strangers have no lists and no SPF; a quarter is
+deferred. The store is SQLite on disk.
 """
 
 import os
@@ -27,9 +27,9 @@ LONG = 50_000
 PORTION = 6_000
 RECORDS = (1_000, 10_000, 100_000, 1_000_000)
 OF_A_STORE = 1_000
-"""Requests of a load on a filled store: not more than the smallest has records."""
+"""Requests of a load on a filled store: at most the number of records in the smallest."""
 SCATTERED = {"f": 10_000_000, "d": 89_989}
-"""Options of policy_load for strangers that no store has, whose names fall everywhere between those of the records."""
+"""Options of policy_load for strangers that are in no store, with names spread among those of the records."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curves:
-    """The curves, one method each; `share` makes the loads and the largest store smaller, `bare` is a port."""
+    """The curves, one method each; `share` reduces the loads and the largest store, `bare` is a port."""
 
     folder: Path
     rounds: int
@@ -53,7 +53,7 @@ class Curves:
     bare: int
 
     def connections(self) -> Iterator[Point]:
-        """With an empty store, of 1 to 500 connections."""
+        """Measure 1 to 500 connections with an empty store."""
         for count in CONNECTIONS:
             known = {"c": count, "n": int(LONG * self.share), "k": KNOWN, **PASSING}
             new = {"c": count, "n": int(PORTION * self.share)}
@@ -67,9 +67,9 @@ class Curves:
             yield from points(loads, count, 0)
 
     def records(self) -> Iterator[Point]:
-        """With 50 connections (policy_load's default), of 1,000 to 1,000,000 records.
+        """Measure 1,000 to 1,000,000 records with 50 connections (policy_load's default).
 
-        Each round has a fresh copy of the filled store, and a bley that has nothing in memory.
+        Each round has a fresh copy of the filled store, and a bley with empty caches.
         """
         for count in RECORDS:
             if count > RECORDS[-1] * self.share:
@@ -82,7 +82,7 @@ class Curves:
                 filled = shutil.copy(bley.folder / "bley.db", bley.folder / "filled.db")
                 for _ in range(self.rounds):
                     shutil.copy(filled, bley.folder / "bley.db")
-                    os.sync()  # else what is measured waits for the copy to be on disk
+                    os.sync()  # otherwise the measurement waits until the copy is on disk
                     bley.start()
                     loads[BARE].append(self._load(self.bare, known))
                     loads[IN_STORE].append(self._load(bley.port, known))
@@ -95,7 +95,7 @@ class Curves:
 
 
 def points(loads: Mapping[str, list[Load]], connections: int, records: int) -> Iterator[Point]:
-    """A point of each work, of its loads."""
+    """Yield a point for each work from its loads."""
     for work, each in loads.items():
         rate, p99 = median(load.rate for load in each), median(load.p99 for load in each)
         yield Point(work, connections, records, rate, p99)

@@ -1,12 +1,12 @@
 /*
- * dns_answers: a resolver for measuring, on 127.0.0.1, by UDP; so fast that it is not what is measured.
+ * dns_answers: a UDP resolver on 127.0.0.1 for measurements, fast enough not to affect them.
  *
  *     cc -O2 -o dns_answers dns_answers.c
  *     dns_answers PORT
  *
  *     A of 2.0.0.127.LIST and of each eighth address   127.0.0.2   (a list's test entry, RFC 5782 5, and listings)
  *     TXT of each second domain dN.example             "v=spf1 ip4:10.0.0.0/8 -all"
- *     all else                                         NXDOMAIN
+ *     everything else                                  NXDOMAIN
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -30,7 +30,7 @@ static int starts(const unsigned char *label, const char *text)
     return label[0] == size && !strncasecmp((const char *)label + 1, text, size);
 }
 
-/* Whether a list names the address whose last octet is the first label. */
+/* Return whether a list contains the address whose last octet is the first label. */
 static int is_listed(const unsigned char *name)
 {
     const unsigned char *second = name + 1 + name[0];

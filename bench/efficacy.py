@@ -1,16 +1,16 @@
-"""What the findings are worth in real mail: judges the first contacts of a file of labelled sessions, and counts.
+"""The value of each finding in real mail, from the first contacts in a file of labelled sessions.
 
     .venv/bin/python bench/efficacy.py sessions.jsonl.gz [--scores 'helo-half-match=0']
 
 The file has one JSON object a line: `label` (ham or spam), `client_address`, `client_name`, `helo_name`, `sender`,
-`recipient`, and if known `date`. A first contact is the first session of its (client_address, sender, recipient).
-Each is judged by itself, by the functions that the daemon calls (`check_request`, `judge`) with the default
-thresholds: without DNS, so without lists and SPF, without memory of its client, exemptions or a name of our own.
+`recipient`, and optionally `date`. A first contact is the first session of its (client_address, sender, recipient).
+Each is judged by the functions that the daemon calls (`check_request`, `judge`) with the default thresholds. There is
+no DNS, so no lists and no SPF, no cache of judged clients, no exemptions and no name of our own.
 
-Printed are, with the 95 % interval of each share (Wilson's score): what each finding hits, by itself and beside
-others; the judgement by the scores of bley 2 and by the default (or `--scores`), by reason, by month, and by client,
-since one host that sends one mail to thousands is one host; where the spam comes from that passes; and the ham that
-is delayed, one by one, to be looked at.
+All shares are printed with their 95 % interval (Wilson's score). The tables show: the hits of each finding, alone and
+together with others; the judgement by bley 2's scores and by the default (or `--scores`), by reason, by month, and by
+client, since one host that sends one mail to thousands is one host; the sources of the spam that passes; and each
+delayed ham, for inspection.
 """
 
 import gzip
@@ -36,12 +36,12 @@ from bley.log.decision_line import printable
 LABELS = ("ham", "spam")
 ATTRIBUTES = ("client_address", "client_name", "helo_name", "sender", "recipient")
 FEWEST = 0.002
-"""Combinations of findings that fewer of the spam have, and no ham, are not shown."""
+"""Combinations of findings that hit less spam, and no ham, are not shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A first contact, what is found about it, and the reason for which it is delayed, None where it passes."""
+    """A first contact, its findings, and the reason for its delay; None if it passes."""
 
     label: str
     month: str
@@ -54,7 +54,7 @@ Group = Callable[[Contact], object]
 
 
 def first_contacts(file: Path) -> Iterator[dict[str, str]]:
-    """The sessions of `file` that no session with the same triplet precedes."""
+    """Yield the sessions of `file` that no session with the same triplet precedes."""
     seen = set()
     opener = gzip.open if file.suffix == ".gz" else open
     with opener(file, "rt", encoding="utf-8") as lines:
@@ -67,7 +67,7 @@ def first_contacts(file: Path) -> Iterator[dict[str, str]]:
 
 
 def judged(session: dict[str, str], scores: Scores) -> Contact:
-    """A session as bley judges it by these scores."""
+    """Judge a session by these scores."""
     request = Request(**{name: session[name] for name in ATTRIBUTES})
     address = parse_address(request.client_address)
     if address is None:
@@ -80,7 +80,7 @@ def judged(session: dict[str, str], scores: Scores) -> Contact:
 
 
 def interval(part: int, whole: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson's score)."""
+    """Return the 95 % interval of a share (Wilson's score)."""
     if not whole:
         return 0.0, 1.0
     z = 1.96
@@ -91,7 +91,7 @@ def interval(part: int, whole: int) -> tuple[float, float]:
 
 
 def row(title: str, counts: Counter[str], totals: Counter[str]) -> str:
-    """How many of each label, their share, and its interval."""
+    """Return a row: the number of each label, its share, and the interval."""
     cells = ""
     for label in LABELS:
         low, high = interval(counts[label], totals[label])
@@ -101,17 +101,17 @@ def row(title: str, counts: Counter[str], totals: Counter[str]) -> str:
 
 
 def head(title: str) -> str:
-    """The line above rows."""
+    """Return the line above the rows."""
     return f"{title:34}" + "".join(f"{label:>8}{'%':>9}{'95 % interval':>18}" for label in LABELS)
 
 
 def labels(contacts: Iterable[Contact]) -> Counter[str]:
-    """How many contacts have each label."""
+    """Count the contacts of each label."""
     return Counter(contact.label for contact in contacts)
 
 
 def findings(contacts: list[Contact]) -> Iterator[str]:
-    """What each finding hits at all, and by itself."""
+    """Return the hits of each finding, in all and alone."""
     totals = labels(contacts)
     yield head("finding")
     for fact in FindingKind:
@@ -121,7 +121,7 @@ def findings(contacts: list[Contact]) -> Iterator[str]:
 
 
 def combinations(contacts: list[Contact]) -> Iterator[str]:
-    """The combinations of findings, the most frequent ones first; `*`: they delay."""
+    """Return the combinations of findings, the most frequent ones first; `*`: they delay."""
     totals, counts = labels(contacts), Counter((contact.facts, contact.label) for contact in contacts)
     delays = {contact.facts: contact.reason is not None for contact in contacts}
     yield f"{'ham':>8}{'spam':>8}  findings, * where they delay"
@@ -133,7 +133,7 @@ def combinations(contacts: list[Contact]) -> Iterator[str]:
 
 
 def judgement(title: str, contacts: list[Contact]) -> Iterator[str]:
-    """What is delayed: of the contacts and of their clients, by reason, by month."""
+    """Return the delayed contacts and clients, by reason and by month."""
     delayed = [contact for contact in contacts if contact.reason]
     clients = {(contact.label, contact.request.client_address): contact for contact in reversed(contacts)}.values()
     yield head(title)
@@ -144,7 +144,7 @@ def judgement(title: str, contacts: list[Contact]) -> Iterator[str]:
 
 
 def _grouped(delayed: list[Contact], contacts: list[Contact], group: Group, *, by_all: bool) -> Iterator[str]:
-    """A row for each group of what is delayed, as a share of all contacts or of those of the same group."""
+    """Return a row for each group of delayed contacts, as a share of all contacts or of those of the same group."""
     groups = {group(contact) for contact in (delayed if by_all else contacts)}
     for name in sorted(groups, key=str):
         whole = contacts if by_all else [contact for contact in contacts if group(contact) == name]
@@ -152,7 +152,7 @@ def _grouped(delayed: list[Contact], contacts: list[Contact], group: Group, *, b
 
 
 def passing_spam(contacts: list[Contact]) -> Iterator[str]:
-    """The clients that most of the passing spam comes from."""
+    """Return the clients that send most of the passing spam."""
     passed = Counter(
         (c.request.client_address, c.request.client_name) for c in contacts if c.label == "spam" and not c.reason
     )
@@ -162,7 +162,7 @@ def passing_spam(contacts: list[Contact]) -> Iterator[str]:
 
 
 def delayed_ham(contacts: list[Contact]) -> Iterator[str]:
-    """Each ham that is delayed: client, HELO, sender, recipient's domain, findings."""
+    """Return each delayed ham: client, HELO, sender, recipient's domain, findings."""
     yield "ham that is delayed"
     for contact in contacts:
         if contact.label == "ham" and contact.reason:
@@ -173,7 +173,7 @@ def delayed_ham(contacts: list[Contact]) -> Iterator[str]:
 
 
 def report(sessions: list[dict[str, str]], scores: Scores, console: Console) -> Iterator[str]:
-    """All that is printed."""
+    """Return the whole report."""
     by_bley2, by_scores = (
         [
             judged(session, each)
@@ -197,7 +197,7 @@ def report(sessions: list[dict[str, str]], scores: Scores, console: Console) -> 
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--scores", "text", default="default", help="Compared with those of bley 2, as in bley.conf.")
 def main(file: Path, text: str) -> None:
-    """Judge the sessions of the file and print what came of it."""
+    """Judge the sessions of the file and print the report."""
     try:
         scores = parse_scores(text)
     except ValueError as error:

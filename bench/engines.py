@@ -1,10 +1,10 @@
-"""What each engine of the store costs, with a thousand records in it and with a million.
+"""The cost of each engine of the store, with a thousand records and with a million.
 
     .venv/bin/python -m bench.engines [--engine NAME] [--records N] [FOLDER]
 
 The servers are those of the integration tests, on this machine, which they share with bley and the load generator. Each
-figure is measured in turn with the bare responder; the ratio is to that. Strangers have no lists and no SPF; a quarter
-is deferred. FOLDER (var/bench) gets engines.json.
+figure alternates with the bare responder, and the ratio is to that. Strangers have no lists and no SPF; a quarter is
+deferred. FOLDER (var/bench) gets engines.json.
 """
 
 import json
@@ -43,13 +43,13 @@ class Figure:
 
 
 class Engine:
-    """One engine, with so many records in it."""
+    """One engine with this number of records."""
 
     def __init__(self, name: str, records: int, bley: Bley, folder: Path, bare: int) -> None:
         self._name, self._records, self._bley, self._folder, self._bare = name, records, bley, folder, bare
 
     def figures(self) -> Iterator[Figure]:
-        """All that is measured, in order."""
+        """Return all measurements, in order."""
         for connections, count in ((50, PORTION), (1, ALONE)):
             first = 10_000_000 * connections
             yield self._figure("strangers", c=connections, n=count, f=first)
@@ -70,7 +70,7 @@ class Engine:
 
 
 def table(figures: list[Figure], rss: dict[str, float]) -> Table:
-    """For people."""
+    """Return the table to print."""
     shown = Table("engine", "records", "work", "connections", "a second", "to bare", "p50 µs", "p99 µs", "RSS MB")
     for figure in figures:
         shown.add_row(

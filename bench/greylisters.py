@@ -1,11 +1,10 @@
-"""What bley, postgrey and sqlgrey do with the same load, beside the bare responder.
+"""bley, postgrey and sqlgrey under the same load, compared with the bare responder.
 
     .venv/bin/python -m bench.greylisters [--rounds 3] [FOLDER]
 
-postgrey and sqlgrey are Debian's, with their own databases (Berkeley DB, SQLite); `make test` installs them. All are
-asked on fifty connections, in turn. Known: triplets that have waited, each asked for again and again. Strangers: a new
-triplet each; bley has no lists here and defers a quarter, the others defer all. FOLDER (var/bench) gets
-greylisters.json.
+postgrey and sqlgrey are Debian's, with their own databases (Berkeley DB, SQLite); `make test` installs them. All get
+requests on fifty connections, in turn. Known: repeated requests of triplets that have waited. Strangers: a new triplet
+each; bley has no lists here and defers a quarter, the others defer all. FOLDER (var/bench) gets greylisters.json.
 """
 
 import json
@@ -35,7 +34,7 @@ STRANGERS = {"bley": 20_000, "postgrey": 5_000, "sqlgrey": 2_000}
 
 @dataclass(frozen=True)
 class Figure:
-    """Requests a second, by kind of request, and what they are of the bare responder's."""
+    """Requests a second by kind of request, and their ratio to the bare responder's."""
 
     greylister: str
     known: float
@@ -46,22 +45,22 @@ class Figure:
 
 @contextmanager
 def _greylisters(folder: Path) -> Iterator[Mapping[str, int]]:
-    """Their ports, by name."""
+    """Yield their ports by name."""
     with ExitStack() as running:
         bley = running.enter_context(fresh_bley(folder, use_spf=0))
         postgrey = running.enter_context(
             running_postgrey(running.enter_context(postgrey_folder()), "--auto-whitelist-clients=0")
         )
         home = running.enter_context(reachable_folder())
-        # No domain is known by its senders, and no client waits for having too many.
+        # No domain is known by its senders, and no client waits because it has too many.
         settings = {"db_name": home / "sqlgrey.db", "group_domain_level": 1000, "connect_src_throttle": 0}
         sqlgrey = running.enter_context(running_sqlgrey(home, "SQLite", **settings))
         yield {"bley": bley.port, "postgrey": postgrey.port, "sqlgrey": sqlgrey.port}
 
 
 def measure(folder: Path, name: str, port: int, bare: int, rounds: int) -> Figure:
-    """One greylister, beside the bare responder."""
-    for _ in range(2):  # deferred, and after its wait passed
+    """Measure one greylister, alternating with the bare responder."""
+    for _ in range(2):  # deferred; passes after the wait
         policy_load(folder, port, n=KNOWN, k=KNOWN, s=0, h=0)
         time.sleep(DELAY_OVER_SECONDS)
     known, strangers = [], []
@@ -89,7 +88,7 @@ def main(rounds: int, folder: Path) -> None:
     work = folder / "greylisters"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    with redirect_stdout(StringIO()), bare_responder() as bare, _greylisters(work) as ports:  # they show their logs
+    with redirect_stdout(StringIO()), bare_responder() as bare, _greylisters(work) as ports:  # they print their logs
         figures = [measure(folder, name, port, bare, rounds) for name, port in ports.items()]
     shown = Table("greylister", "known a second", "to bare", "strangers a second", "to bare")
     for each in figures:

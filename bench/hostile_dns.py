@@ -1,4 +1,4 @@
-"""A DNS full of hostile answers, for the soak: lists that fall ill, and SPF records that cost as much as they can."""
+"""A DNS of hostile answers, for the soak: failing lists, and SPF records of the highest possible cost."""
 
 from collections.abc import Iterator
 from itertools import cycle
@@ -11,7 +11,7 @@ LISTS = {"dnsbls": "good.example, ill.example", "dnswls": "allow.example"}
 
 _LISTED: Entry = {"A": ["127.0.0.2"], "TXT": ["listed, see https://good.example/"]}
 _LONGEST_RECORD = 4096
-"""Octets of an SPF record that bley reads."""
+"""Octets of the longest SPF record that bley reads."""
 _NESTED = 12
 """RFC 7208 4.6.4 allows ten."""
 
@@ -21,7 +21,7 @@ def _policy(text: str) -> Entry:
 
 
 def _filled(head: str, unit: str, tail: str = " -all") -> str:
-    """A record as long as bley reads at most."""
+    """Return a record of the greatest length that bley reads."""
     return head + unit * ((_LONGEST_RECORD - len(head) - len(tail)) // len(unit)) + tail
 
 
@@ -45,11 +45,11 @@ _SENDERS: dict[str, Entry] = {
     "macro.example": _policy("v=spf1 exists:%{ir}.%{l1r-}.%{h}.macro.example ?all"),
 }
 SENDER_DOMAINS = [name for name in _SENDERS if name != "exp.explained.example"] + ["nothing.example"]
-"""One with no record is among them."""
+"""Sender domains, one of them without a record."""
 
 
 def zone() -> Zone:
-    """Return the world at the start: all lists are well."""
+    """Return the zone at the start: all lists are healthy."""
     nested = {f"n{number}.nested.example": _policy(f"v=spf1 include:n{number + 1}.nested.example -all")
               for number in range(_NESTED)}  # fmt: skip
     many = {f"m{number}.many.example": _policy(_filled("v=spf1 x=%-", "a.", "")) for number in range(9)}
@@ -60,7 +60,8 @@ def zone() -> Zone:
 
 
 class ListTroubles:
-    """Makes ill.example worse in turn: silent, failing, parked, listing the world, with a huge text, and well again."""
+    """Faults of ill.example, one after the other: silent, failing, parked, listing the world, a huge text, healthy
+    again."""
 
     def __init__(self, dns: DnsServer) -> None:
         self._dns = dns
@@ -77,9 +78,9 @@ class ListTroubles:
         )
 
     def next(self) -> None:
-        """Change what the list answers about everybody."""
+        """Change the list's answers for all clients."""
         self._dns.update("*.ill.example", next(self._troubles))
 
     def silence_all(self, *, is_silent: bool) -> None:
-        """Let the whole DNS be silent, or answer again."""
+        """Silence the whole DNS, or restore it."""
         (self._dns.silence if is_silent else self._dns.speak)()

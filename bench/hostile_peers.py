@@ -1,6 +1,6 @@
-"""Hostile peers for the soak: each does one thing that no Postfix does, and looks how it ends.
+"""Hostile peers for the soak: each does one thing that no Postfix does, and checks the reaction.
 
-Whatever is a request gets its answer; all else is closed without one. Nothing may be left hanging.
+A valid request gets its answer; anything else closes the connection without one. Nothing may hang.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _IDLE_SECONDS = 2.0
 
 
 class HostilePeers:
-    """Take turns for as long as they are let; `mail` makes the requests among what they send."""
+    """Hostile peers that take turns; `mail` makes the requests that they send."""
 
     def __init__(self, port: int, mail: MixedMail, asked: Asked) -> None:
         self._port, self._mail, self._asked = port, mail, asked
@@ -51,11 +51,11 @@ class HostilePeers:
 
     @property
     def number(self) -> int:
-        """How many deeds there are: after so many turns each was done once."""
+        """The number of deeds: after this number of turns, each was done once."""
         return len(self._all())
 
     async def take_turn(self) -> None:
-        """Do the next deed; a fault of bley's is noted."""
+        """Do the next deed, and note a fault of bley."""
         deed = next(self._deeds)
         try:
             await deed()
@@ -85,7 +85,7 @@ class HostilePeers:
             self._asked.note(request, await peer.answer())
 
     async def _sends_carriage_returns(self) -> None:
-        """Lines that end in CRLF are as good as others; a lone CR may be refused."""
+        """CRLF is accepted as a line end; a lone CR may be refused."""
         request = self._mail.request()
         async with PolicyPeer.open(self._port) as peer:
             peer.send(encode_request(request).replace(b"\n", b"\r\n"))
@@ -113,7 +113,7 @@ class HostilePeers:
                 self._asked.note(request, await peer.answer())
 
     async def _does_not_read(self) -> None:
-        """More requests than fit into any buffer with their answers, of which none is read."""
+        """Send more requests than fit into any buffer with their answers, and read no answer."""
         requests = [self._mail.request() for _ in range(_UNREAD)]
         self._asked.given_up |= {request.instance: request for request in requests}
         async with PolicyPeer.open(self._port) as peer:
@@ -149,7 +149,7 @@ class HostilePeers:
             writer.close()
 
     async def _varies_the_order(self) -> None:
-        """Of the attributes, each time anew."""
+        """Send the attributes in a new order each time."""
         async with PolicyPeer.open(self._port) as peer:
             for _ in range(20):
                 request = self._mail.request()

@@ -1,4 +1,4 @@
-"""What was measured on."""
+"""The machine of a measurement."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ LIBRARIES = ("uvloop", "sqlalchemy", "pycares")
 
 
 def machine() -> dict[str, str]:
-    """The machine, the versions, and the time."""
+    """Return the machine, the versions, and the time."""
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
     return {
         "bley": __version__,
@@ -31,7 +31,7 @@ def machine() -> dict[str, str]:
 
 
 def described(measured: Mapping[str, object]) -> str:
-    """Two lines for people: the machine; the versions, how long was measured, and the day."""
+    """Return two lines to print: the machine; versions, number of rounds, and date."""
     versions = ", ".join(f"{name} {measured[name]}" for name in ("bley", "python", "sqlite", *LIBRARIES))
     length = f"medians of {measured['rounds']}{' short' if measured['quick'] else ''} rounds"
     place = f"{measured['machine']}, {measured['cores']} cores, {measured['system']}"

@@ -1,4 +1,4 @@
-"""Mixed mail for the soak: known and strange requests at a steady pace, each with an instance of its own."""
+"""Mixed mail for the soak: known and strange requests at a steady rate, each with an instance of its own."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ from bley.core.wire import encode_request
 __all__ = ["Asked", "MixedMail", "PolicyPeer"]
 
 ANSWER_SECONDS = 15.0
-"""Far more than check_timeout and the store's second: longer is a fault."""
+"""A limit far above check_timeout plus the store's second: a longer answer is a fault."""
 
 _NO_ANSWER_BYTES = 200
 _KNOWN = 100
@@ -25,15 +25,15 @@ _CONNECTIONS = 30
 
 @dataclass
 class Asked:
-    """What was asked, by its instance, and what came of it."""
+    """Requests by instance, with their answers."""
 
     answered: dict[str, tuple[Request, bytes]] = field(default_factory=dict)
     given_up: dict[str, Request] = field(default_factory=dict)
-    """The peer did not stay for the answer, so that there may be one or none."""
+    """Requests whose peer disconnected, so that they have an answer or none."""
     faults: list[str] = field(default_factory=list)
 
     def note(self, request: Request, answer: bytes) -> None:
-        """Note an answer, and whether it is none: nothing, or not one line with an action."""
+        """Note an answer, and a fault if it is empty or not one line with an action."""
         if not answer:
             self.faults.append(f"no answer to {request}")
         elif not answer.startswith(b"action=") or b"\n" in answer:
@@ -42,7 +42,7 @@ class Asked:
 
 
 class PolicyPeer:
-    """One connection as Postfix's: a request, its answer, and so on."""
+    """A connection in the manner of Postfix: a request, its answer, and so on."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -62,15 +62,15 @@ class PolicyPeer:
         self._writer.write(data)
 
     def end(self) -> None:
-        """Say that no more comes, as Exim does."""
+        """Close the sending half, as Exim does."""
         self._writer.write_eof()
 
     def reset(self) -> None:
-        """Be gone."""
+        """Reset the connection."""
         self._writer.transport.abort()
 
     async def answer(self) -> bytes:
-        """Return the next answer, empty where bley closes instead; or what is none. Raises TimeoutError."""
+        """Return the next answer; empty if bley closes instead, and malformed data as it is. Raises TimeoutError."""
         async with asyncio.timeout(ANSWER_SECONDS):
             try:
                 return (await self._reader.readuntil(b"\n\n")).strip()
@@ -80,7 +80,7 @@ class PolicyPeer:
                 return await self._reader.read(_NO_ANSWER_BYTES)
 
     async def ask(self, request: Request, asked: Asked) -> bytes:
-        """Ask, and note the answer."""
+        """Send a request and note its answer."""
         self.send(encode_request(request))
         try:
             answer = await self.answer()
@@ -91,7 +91,7 @@ class PolicyPeer:
 
 
 class MixedMail:
-    """Makes requests; the same ones in each run, but for their order among connections."""
+    """A source of requests: the same ones in each run, except for their order among connections."""
 
     def __init__(self, port: int, rate: float, asked: Asked) -> None:
         self._port, self._rate, self._asked = port, rate, asked
@@ -102,7 +102,7 @@ class MixedMail:
         self._connections: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
-        """Open the connections, which stay open."""
+        """Open the permanent connections."""
         self._connections = [asyncio.create_task(self._connection()) for _ in range(_CONNECTIONS)]
 
     async def close(self) -> None:
@@ -112,7 +112,7 @@ class MixedMail:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def send_for(self, seconds: float) -> None:
-        """Send so long, and wait for the last answer."""
+        """Send requests for this time, and wait for the last answer."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         at = loop.time()
@@ -146,13 +146,13 @@ class MixedMail:
         return self._chance.choice(self._deferred) if self._deferred else self._known()
 
     def _good(self) -> Request:
-        """A stranger whose name and HELO agree."""
+        """Return a stranger whose name and HELO agree."""
         number = self._chance.randrange(_KNOWN)
         name = f"mx.good{number}.example"
         return _mail(f"203.0.113.{number}", name, name, f"{self._local()}@good{number}.example")
 
     def _half_good(self) -> Request:
-        """A stranger about whom SPF decides, mostly of a hostile domain."""
+        """Return a stranger that SPF decides about, mostly from a hostile domain."""
         number = self._chance.randrange(_KNOWN)
         address = f"198.51.100.{number}"
         domain = self._chance.choice(SENDER_DOMAINS)
@@ -164,7 +164,7 @@ class MixedMail:
         return _mail(f"198.18.0.{number}", "unknown", helo, f"{self._local()}@spam{number}.example")
 
     def _odd(self) -> Request:
-        """What is no ordinary mail, or none at all."""
+        """Return an unusual request, or one that is no mail."""
         ordinary = self._bad()
         return self._chance.choice(
             [

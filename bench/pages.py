@@ -1,4 +1,4 @@
-"""What a page of the dashboard costs: time, SQL statements and bytes, with the store of this URL, which is only read.
+"""The cost of a dashboard page: time, SQL statements and bytes, with the store of this URL, which is only read.
 
 .venv/bin/python -m bench.pages sqlite:////var/lib/bley/bley.db
 """
@@ -24,18 +24,18 @@ _TIMES = 3
 
 
 class QuietBley:
-    """A bley without lists, which does nothing."""
+    """A bley without lists that does nothing."""
 
     async def is_alive(self) -> bool:
-        """It is."""
+        """Whether it is alive: always."""
         return True
 
     async def report_state(self) -> StateReport | None:
-        """All is well."""
+        """Return a report without faults."""
         return StateReport([], False, False, 0, {}, {}, {})
 
     def process_ids(self) -> Mapping[str, int]:
-        """None that count."""
+        """Return no processes."""
         return {}
 
 
@@ -73,7 +73,7 @@ async def _measure(url: str) -> None:
         for path in paths:
             times = []
             for _ in range(_TIMES):
-                await asyncio.sleep(1.1)  # else it is answered from what was asked a moment ago
+                await asyncio.sleep(1.1)  # otherwise it is answered from the cache of the last request
                 del statements[:]
                 begun = time.perf_counter()
                 async with session.get(f"{web.place}{path}") as answer:
@@ -85,7 +85,7 @@ async def _measure(url: str) -> None:
 
 
 async def _examples(url: str) -> tuple[StoredDecision, StoredDecision]:
-    """The newest decision, and the newest deferral for its HELO."""
+    """Return the newest decision, and the newest deferral for its HELO."""
     history = open_history(parse_database(url))
     (newest,) = await history.decisions(DecisionQuery(), 1)
     (deferred,) = await history.decisions(DecisionQuery(reason="helo"), 1)

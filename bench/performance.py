@@ -1,11 +1,11 @@
-"""How fast bley is, beside the least that Python can do, on this machine now.
+"""The speed of bley, compared with the fastest possible Python server, on this machine now.
 
     .venv/bin/python -m bench.performance [--rounds 5] [--quick] [--only WORD] [--workers N] [FOLDER]
 
-Each row is measured in turn with the bare responder, `rounds` times; medians are shown, and the ratio is the median of
-the rounds' ratios. The load generator runs beside them, so two cores are shared by both. bley logs to a file, shows its
-metrics, and stores every decision. Then come the curves (bench/curves.py); `--only` takes `connections` and `records`
-too. FOLDER (var/bench) gets performance.json, the plots (bench/plots.py), and what bley writes.
+Each row alternates with the bare responder, `rounds` times; medians are shown, and the ratio is the median of the
+rounds' ratios. The load generator runs at the same time and shares the cores with both. bley logs to a file, exports
+metrics, and stores every decision. The curves follow (bench/curves.py); `--only` accepts `connections` and `records`
+too. FOLDER (var/bench) gets performance.json, the plots (bench/plots.py), and bley's own files.
 """
 
 import json
@@ -35,25 +35,25 @@ LONG = 200_000
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `wanted` is the goal for `value`, or for the ratio where there is one."""
+    """One line of the table; `target` is the goal for `value`, or for the ratio if there is one."""
 
     work: str
     value: float
     unit: str
     bare: float | None = None
     ratio: float | None = None
-    wanted: str = ""
+    target: str = ""
 
 
 class Bench:
-    """The rows, one method each. `share` makes all of them shorter; bley has so many workers."""
+    """The rows, one method each; `share` shortens all of them, `workers` is the setting."""
 
     def __init__(self, folder: Path, rounds: int, share: float, bare: int, workers: int) -> None:
         self._folder, self._rounds, self._share, self._bare = folder, rounds, share, bare
         self._workers = workers
 
     def rows(self) -> list[Callable[[], list[Row]]]:
-        """All that is measured, in order."""
+        """Return all measurements, in order."""
         return [
             self.known,
             self.known_one_connection,
@@ -68,48 +68,48 @@ class Bench:
         ]
 
     def known(self) -> list[Row]:
-        """Known triplets, fifty connections."""
+        """Measure known triplets on fifty connections."""
         with self._bley() as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             pairs = self._in_turn(bley, {"n": LONG, "k": KNOWN, **PASSING})
         return [_rate("known triplets, 50 connections", pairs, "0.60"), _p99(pairs, "3")]
 
     def known_one_connection(self) -> list[Row]:
-        """The same, one connection."""
+        """Measure known triplets on one connection."""
         with self._bley() as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             pairs = self._in_turn(bley, {"n": PORTION, "k": KNOWN, "c": 1, **PASSING})
         return [_rate("known triplets, 1 connection", pairs, "0.80")]
 
     def known_in_store(self) -> list[Row]:
-        """Known to the store, after a restart."""
+        """Measure triplets that are known to the store, after a restart."""
         with self._bley() as bley:
             self._load(bley, n=PORTION, **PASSING)
             pairs = self._in_turn(bley, {"n": PORTION, **PASSING}, bley.restart)
         return [_rate("known triplets in the store, not in memory", pairs, "0.09 or 12,000/s")]
 
     def strangers(self) -> list[Row]:
-        """Strangers, a quarter deferred, no lists."""
+        """Measure strangers without lists; a quarter is deferred."""
         with self._bley(use_spf=0) as bley:
             pairs = self._in_turn(bley, {"n": PORTION}, are_new=True)
         return [_rate("strangers, no lists, SQLite on disk", pairs, "0.06 or 8,000/s")]
 
     def strangers_with_dns(self) -> list[Row]:
-        """Strangers, two lists, and SPF of a quarter."""
+        """Measure strangers with two lists, and SPF for a quarter."""
         with dns_answers(self._folder) as resolver, self._bley(resolver=resolver, **LISTS) as bley:
-            time.sleep(1)  # the lists are tested
+            time.sleep(1)  # until the lists are tested
             pairs = self._in_turn(bley, {"n": PORTION}, are_new=True)
         return [_rate("strangers, two lists and SPF", pairs, "0.04 or 5,000/s")]
 
     def mixed(self) -> list[Row]:
-        """Nine known, one stranger."""
+        """Measure nine known triplets to one stranger."""
         with self._bley(use_spf=0) as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             pairs = self._in_turn(bley, {"n": LONG, "k": KNOWN, "p": 10, **PASSING}, are_new=True)
         return [_rate("mixed, 90 known and 10 strangers of 100", pairs, "0.30")]
 
     def memory(self) -> list[Row]:
-        """Resident memory."""
+        """Measure the resident memory."""
         with self._bley(use_spf=0) as bley:
             at_start = bley.rss_megabytes
             self._load(bley, n=self._count(100_000), **PASSING)
@@ -117,32 +117,32 @@ class Bench:
             self._load(bley, n=self._count(1_000_000), f=100_000, t=900)
             after_strangers = bley.rss_megabytes
         return [
-            Row("RSS at start", at_start, "MB", wanted="85"),
-            Row("RSS with 100,000 known in memory", with_known, "MB", wanted="130"),
-            Row("RSS after 1,000,000 strangers", after_strangers, "MB", wanted="170"),
+            Row("RSS at start", at_start, "MB", target="85"),
+            Row("RSS with 100,000 known in memory", with_known, "MB", target="130"),
+            Row("RSS after 1,000,000 strangers", after_strangers, "MB", target="170"),
         ]
 
     def start(self) -> list[Row]:
-        """From the command to the first answer."""
+        """Measure the time from the command to the first answer."""
         seconds = []
         with self._bley() as bley:
             for _ in range(self._rounds):
                 bley.stop()
                 seconds.append(bley.start())
-        return [Row("start to first answer", median(seconds), "s", wanted="1.0")]
+        return [Row("start to first answer", median(seconds), "s", target="1.0")]
 
     def idle(self) -> list[Row]:
-        """What bley uses when nobody asks."""
+        """Measure the CPU time without requests."""
         with self._bley() as bley:
             self._load(bley, n=KNOWN, **PASSING)
             time.sleep(3)
             before = bley.cpu_seconds
             time.sleep(10)
             used = bley.cpu_seconds - before
-        return [Row("CPU when idle, of 10 s", used, "s", wanted="none")]
+        return [Row("CPU when idle, of 10 s", used, "s", target="none")]
 
     def processor_time(self) -> list[Row]:
-        """What all of bley's processes use for a request, which other programs hardly change."""
+        """Measure the CPU time of all processes for a request, which other programs hardly affect."""
         with self._bley(use_spf=0) as bley:
             self._load(bley, n=KNOWN, k=KNOWN, **PASSING)
             known = [self._microseconds(bley, n=LONG, k=KNOWN, **PASSING) for _ in range(self._rounds)]
@@ -170,7 +170,7 @@ class Bench:
     def _in_turn(
         self, bley: Bley, options: dict[str, int], before: Callable[[], None] = lambda: None, *, are_new: bool = False
     ) -> list[tuple[Load, Load]]:
-        """Bare and bley, in turn; `are_new`: with other triplets each time."""
+        """Measure the bare responder and bley in turn; `are_new`: with other triplets each time."""
         options = options | {"n": self._count(options["n"])}
         pairs = []
         for number in range(self._rounds):
@@ -183,7 +183,7 @@ class Bench:
         return pairs
 
 
-def _rate(work: str, pairs: list[tuple[Load, Load]], wanted: str) -> Row:
+def _rate(work: str, pairs: list[tuple[Load, Load]], target: str) -> Row:
     ratio = median(bley.rate / bare.rate for bare, bley in pairs)
     return Row(
         work,
@@ -191,11 +191,11 @@ def _rate(work: str, pairs: list[tuple[Load, Load]], wanted: str) -> Row:
         "/s",
         median(bare.rate for bare, _ in pairs),
         ratio,
-        wanted,
+        target,
     )
 
 
-def _p99(pairs: list[tuple[Load, Load]], wanted: str) -> Row:
+def _p99(pairs: list[tuple[Load, Load]], target: str) -> Row:
     ratio = median(bley.p99 / bare.p99 for bare, bley in pairs)
     return Row(
         "the same, 99th percentile",
@@ -203,20 +203,20 @@ def _p99(pairs: list[tuple[Load, Load]], wanted: str) -> Row:
         "µs",
         median(bare.p99 for bare, _ in pairs),
         ratio,
-        f"less than {wanted}",
+        f"less than {target}",
     )
 
 
 def table(rows: list[Row]) -> Table:
-    """For people."""
-    shown = Table("work", "bley", "bare", "ratio", "wanted")
+    """Return the table to print."""
+    shown = Table("work", "bley", "bare", "ratio", "target")
     for row in rows:
         shown.add_row(
             row.work,
             f"{row.value:,.2f} {row.unit}" if row.value < 100 else f"{row.value:,.0f} {row.unit}",
             "" if row.bare is None else f"{row.bare:,.0f}",
             "" if row.ratio is None else f"{row.ratio:.2f}",
-            row.wanted,
+            row.target,
         )
     return shown
 

@@ -1,7 +1,7 @@
-"""A store filled with a plausible time of mail, made up: for the screenshots of the dashboard.
+"""A store with made-up but plausible mail, for the screenshots of the dashboard.
 
-By day more than by night; who is known passes, strangers are judged by the checks themselves; of those that are
-deferred, servers come back and most others never do.
+There is more mail by day than by night. Known mail passes, and the checks themselves judge strangers. Of the deferred
+clients, servers retry and most others never do.
 """
 
 import math
@@ -38,7 +38,7 @@ _BATCH = 2000
 
 
 class Mail(NamedTuple):
-    """A mail to one recipient: how it looks, and after which times its sender tries again."""
+    """A mail to one recipient: its properties, and the delays of its sender's retries."""
 
     request: Request
     is_known: bool
@@ -46,7 +46,7 @@ class Mail(NamedTuple):
 
 
 def strangers(chance: random.Random, number: int) -> Iterator[Request]:
-    """Requests of clients that nobody knows, most of them suspicious."""
+    """Yield requests of unknown clients, most of them suspicious."""
     for _ in range(number):
         yield _spam(chance) if chance.random() < 0.6 else _ham(chance, stranger=True)
 
@@ -61,7 +61,7 @@ def _mail(chance: random.Random) -> Mail:
 
 
 def _retries(chance: random.Random, number: int) -> list[timedelta]:
-    """As queues are run: soon at first, then less often."""
+    """Return retry times as of a mail queue: short intervals first, then longer ones."""
     times, wait = [], chance.choice((2, 5, 10, 15, 30))
     for _ in range(number):
         times.append(timedelta(minutes=wait * chance.uniform(1, 1.4)))
@@ -102,7 +102,7 @@ def _request(chance: random.Random, address: str, name: str, helo: str, domain: 
 
 
 async def fill(engine: Engine, now: datetime, length: timedelta, number: int) -> None:
-    """Put so many mails of so long until now into the store."""
+    """Fill the store with this number of mails over this time until now."""
     await engine.prepare()
     chance, counts = random.Random(5), Counter[tuple[int, str, str]]()
     kept = sorted(_history(chance, now, length, number), key=lambda each: each.at)
@@ -135,7 +135,7 @@ def _history(chance: random.Random, now: datetime, length: timedelta, number: in
 
 
 def _moment(chance: random.Random, now: datetime, length: timedelta) -> datetime:
-    """By day three times as often as by night, and at weekends half as often."""
+    """Return a random instant: by day three times as often as by night, and at weekends half as often."""
     while True:
         at = now - length * chance.random()
         likely = 0.55 + 0.45 * math.sin((at.hour + at.minute / 60 - 8) / 24 * 2 * math.pi)

@@ -1,9 +1,9 @@
-"""Draws what `make bench` measured: throughput by connections, and cost by records in the store.
+"""Plots of `make bench`: throughput by connections, and cost by records in the store.
 
     .venv/bin/python -m bench.plots [FILE] [FOLDER]
 
-FILE (var/bench/performance.json) is what `bench.performance` wrote; FOLDER (docs) gets performance-connections.svg and
-performance-records.svg. The same file gives the same bytes.
+FILE (var/bench/performance.json) is the output of `bench.performance`; FOLDER (docs) gets performance-connections.svg
+and performance-records.svg. The same file gives the same bytes.
 """
 
 import json
@@ -30,14 +30,14 @@ LOOKS: dict[str, dict[str, Any]] = {
     IN_STORE: {"color": "#009e73", "marker": "D"},
     STRANGERS: {"color": "#d55e00", "marker": "^"},
 }
-"""Colours that the colour-blind can tell apart (Okabe and Ito), and marks for those who see none."""
+"""Colors for the color-blind (Okabe and Ito), and marks for readers who see no color."""
 PLAIN = StrMethodFormatter("{x:,.12g}")
 INCHES = 10.0, 4.5
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What the two axes show, and how it comes from a point."""
+    """The two axes, and their values for a point."""
 
     x_label: str
     x: Callable[[Point], float]
@@ -63,7 +63,7 @@ PLOTS = {
 
 
 def series(points: Iterable[Point], panel: Panel) -> dict[str, tuple[list[float], list[float]]]:
-    """The curve of each work: its x, ascending, and its y."""
+    """Return the curve of each work: its x, ascending, and its y."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
     for point in sorted(points, key=panel.x):
         xs, ys = curves.setdefault(point.work, ([], []))
@@ -73,7 +73,7 @@ def series(points: Iterable[Point], panel: Panel) -> dict[str, tuple[list[float]
 
 
 def draw(measured: Mapping[str, Any], folder: Path) -> Iterator[Path]:
-    """Draw each list of points that was measured; the files, as they are written."""
+    """Draw each list of points that was measured; yield the files as they are written."""
     for name, (title, panels) in PLOTS.items():
         if points := [Point(**each) for each in measured.get(name, [])]:
             file = folder / f"performance-{name}.svg"
@@ -92,7 +92,7 @@ def _figure(title: str, panels: list[Panel], points: list[Point], caption: str) 
 
 
 def _fill(axes: Axes, panel: Panel, points: list[Point]) -> None:
-    """Two logarithmic axes with plain numbers: each x that was measured, and 1, 2, 5, 10 … on y."""
+    """Set two logarithmic axes with plain numbers: each measured x, and 1, 2, 5, 10 … on y."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     for work, (xs, ys) in series(points, panel).items():
@@ -113,7 +113,7 @@ def _fill(axes: Axes, panel: Panel, points: list[Point]) -> None:
 @click.argument("file", type=click.Path(path_type=Path), default=Path("var/bench/performance.json"))
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("docs"))
 def main(file: Path, folder: Path) -> None:
-    """Draw it, without measuring."""
+    """Draw the plots without measuring."""
     for plot in draw(json.loads(file.read_text()), folder):
         click.echo(plot)
 

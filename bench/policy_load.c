@@ -1,23 +1,23 @@
 /*
- * policy_load: asks a policy server as Postfix would, and measures it.
+ * policy_load: a load generator that sends policy requests as Postfix does, and measures the answers.
  *
  *     cc -O2 -o policy_load policy_load.c
  *     policy_load [options] PORT          (on 127.0.0.1)
  *
  *     -c N   connections, each with one request at a time           (50)
- *     -n N   requests in all                                        (100000)
- *     -k N   ask for N triplets in turn; 0: for a new one each time (0)
- *     -p N   with -k: of 100 requests, so many for a new triplet    (0)
+ *     -n N   total number of requests                               (100000)
+ *     -k N   repeat N triplets in turn; 0: a new one each time      (0)
+ *     -p N   with -k: percentage of requests for a new triplet      (0)
  *     -f N   number of the first triplet                            (0)
  *     -d N   distance from one triplet's number to the next's       (1)
- *     -s N   of 100 triplets, so many have a client without a name  (25)
- *     -h N   of 100, so many have a HELO that is not the client's name but in its domain (25)
+ *     -s N   percentage of triplets with a client without a name    (25)
+ *     -h N   percentage with a HELO other than the client's name but in its domain (25)
  *     -t N   give up after N seconds                                (120)
  *
- * A request has the attributes of Postfix 3.7. Triplet number i is always the same: another client, of another
- * network and domain, for each. Printed is one JSON object: requests answered, seconds, requests a second, the
- * time from a request to its answer in microseconds (median, 99th percentile, longest), and how often which action came.
- * Exit status 1 when a request got no answer.
+ * A request has the attributes of Postfix 3.7. Triplet number i is always the same, and no two triplets share a client,
+ * network or domain. The output is one JSON object: requests answered, seconds, requests a second, the time from a
+ * request to its answer in microseconds (median, 99th percentile, longest), and the number of each action.
+ * The exit status is 1 if a request got no answer.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -36,7 +36,7 @@ enum { REQUEST_SIZE = 2048, ANSWER_SIZE = 2048, ACTIONS = 8 };
 
 struct connection {
     int descriptor;
-    long begun;                                     /* nanoseconds */
+    long started;                                     /* nanoseconds */
     size_t received;
     char answer[ANSWER_SIZE];
 };
@@ -90,7 +90,7 @@ static void ask(struct connection *connection)
 
     asked++;
     connection->received = 0;
-    connection->begun = now();
+    connection->started = now();
     if (send(connection->descriptor, request, size, MSG_NOSIGNAL) != (ssize_t)size)
         err(1, "send");
 }
@@ -117,7 +117,7 @@ static void receive(struct connection *connection)
     connection->answer[connection->received] = 0;
     if (connection->received < 2 || memcmp(connection->answer + connection->received - 2, "\n\n", 2))
         return;
-    latencies[answered++] = (float)(now() - connection->begun) / 1000;
+    latencies[answered++] = (float)(now() - connection->started) / 1000;
     count_action(connection->answer);
     if (asked < requests)
         ask(connection);
@@ -159,7 +159,7 @@ int main(int count, char **words)
     struct epoll_event events[256];
     struct connection *all;
     int option, poll = epoll_create1(0);
-    long i, begun, ready;
+    long i, started, ready;
 
     while ((option = getopt(count, words, "c:n:k:p:f:d:s:h:t:")) != -1) {
         long *setting = option == 'c' ? &connections : option == 'n' ? &requests : option == 'k' ? &known
@@ -180,16 +180,16 @@ int main(int count, char **words)
         all[i].descriptor = open_connection(atoi(words[optind]));
         epoll_ctl(poll, EPOLL_CTL_ADD, all[i].descriptor, &event);
     }
-    begun = now();
+    started = now();
     for (i = 0; i < connections; i++)
         ask(&all[i]);
-    while (answered < requests && now() - begun < limit * 1000000000L) {
+    while (answered < requests && now() - started < limit * 1000000000L) {
         ready = epoll_wait(poll, events, 256, 1000);
         for (i = 0; i < ready; i++)
             receive(events[i].data.ptr);
     }
     if (!answered)
         errx(1, "no answer in %ld s", limit);
-    print((double)(now() - begun) / 1e9);
+    print((double)(now() - started) / 1e9);
     return answered < requests;
 }

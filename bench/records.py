@@ -10,11 +10,11 @@ from bley.core.mail import Triplet
 __all__ = ["records_file"]
 
 AGE = timedelta(days=10)
-"""Since each was seen: so long that it is in nobody's memory, and that its next sighting is written."""
+"""The age of each record: too old for any cache, so that its next sighting is written."""
 
 
 def records_file(folder: Path, count: int) -> Path:
-    """The triplets 0 to `count` of policy_load, known, as `bley export` writes them."""
+    """Write the triplets 0 to `count` of policy_load as known records, in the form of `bley export`."""
     file = folder / f"{count}.jsonl"
     seen = datetime.now(UTC) - AGE
     record = Record(Status.CLEAN, seen, seen)

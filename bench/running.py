@@ -1,4 +1,4 @@
-"""What is measured and what measures it: bley, the bare responder, a resolver, the load; each is a process."""
+"""The processes of a measurement: bley, the bare responder, a resolver, the load generator."""
 
 import json
 import os
@@ -31,14 +31,14 @@ HERE = Path(__file__).parent
 START_SECONDS = 30.0
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 KNOWN = 1000
-"""How many triplets are asked for in turn where known ones are in memory."""
+"""The number of triplets in the caches when known mail is measured."""
 PASSING = {"s": 0, "h": 0}
-"""Options of policy_load for strangers who pass: their HELO is their name."""
+"""Options of policy_load for strangers that pass: their HELO is their name."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What `policy_load` measured; latencies are microseconds."""
+    """Results of `policy_load`; latencies are in microseconds."""
 
     requests: int
     seconds: float
@@ -57,7 +57,8 @@ def build(folder: Path) -> None:
 
 
 def policy_load(folder: Path, port: int, **options: int) -> Load:
-    """Load the port; options are those of policy_load.c, by letter. Raises CalledProcessError if one got no answer."""
+    """Load the port; the letters of the options are those of policy_load.c. Raises CalledProcessError for a missing
+    answer."""
     words = [word for letter, number in options.items() for word in (f"-{letter}", str(number))]
     ran = subprocess.run([folder / "policy_load", *words, str(port)], stdout=subprocess.PIPE, check=True)
     return Load(**json.loads(ran.stdout))
@@ -65,7 +66,7 @@ def policy_load(folder: Path, port: int, **options: int) -> Load:
 
 @contextmanager
 def bare_responder() -> Iterator[int]:
-    """Its port."""
+    """Run the bare responder; yield its port."""
     port = free_port()
     with _running([sys.executable, HERE / "bare_responder.py", str(port)], port):
         yield port
@@ -73,7 +74,7 @@ def bare_responder() -> Iterator[int]:
 
 @contextmanager
 def dns_answers(folder: Path) -> Iterator[str]:
-    """Its address, as the setting `resolver` takes it."""
+    """Run the resolver; yield its address in the form of the setting `resolver`."""
     port = free_port()
     with _running([folder / "dns_answers", str(port)]):
         time.sleep(0.1)
@@ -92,7 +93,7 @@ def _running(command: list[str | Path], port: int | None = None) -> Iterator[Non
 
 
 class Bley:
-    """A bley with these settings, its files in the folder; it logs to a file and shows metrics."""
+    """A bley with these settings and its files in the folder; it logs to a file and exports metrics."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
@@ -106,25 +107,25 @@ class Bley:
             "dnsbls": "",
             "dnswls": "",
             "trusted_networks": "::1",
-            "cache_valid": 0,  # so that each stranger is judged by itself
+            "cache_valid": 0,  # each stranger is judged by itself
         } | settings
         self.log_file = folder / "bley.log"
         self.complaints: Path | None = None
-        """A file for its standard error, which is ours if there is none."""
+        """A file for its standard error; None: that of this process."""
         self.write_settings()
 
     def write_settings(self, **settings: object) -> None:
-        """Write the file with these settings over the first ones; `reload` takes them."""
+        """Write the settings file, with these settings over the first ones, for `reload`."""
         lines = "".join(f"{key} = {value}\n" for key, value in (self._settings | settings).items())
         self._file.write_text(f"[bley]\n{lines}")
 
     def reload(self) -> None:
-        """Let it read its settings again, without waiting for it."""
+        """Have it reload its settings, without waiting."""
         self.process.send_signal(signal.SIGHUP)
 
     @property
     def web_place(self) -> str:
-        """Address and port of its pages."""
+        """The address and port of its web pages."""
         return str(self._settings["web_listen"])
 
     def __enter__(self) -> Self:
@@ -135,7 +136,7 @@ class Bley:
         self.stop()
 
     def start(self) -> float:
-        """Start it; how many seconds until it has answered a first request."""
+        """Start it; return the seconds until the first answer."""
         begun = time.monotonic()
         with self.complaints.open("ab") if self.complaints else nullcontext() as stderr:
             command: list[str | Path] = [sys.executable, "-m", "bley", "serve", "-c", self._file]
@@ -145,44 +146,44 @@ class Bley:
             peer.sendall(b"protocol_state=RCPT\nclient_address=192.0.2.1\nrecipient=postmaster@example.org\n\n")
             peer.recv(100)
         seconds = time.monotonic() - begun
-        if self.web_place:  # where several workers are, the first may answer before the pages are there
+        if self.web_place:  # one of several workers may answer before the web pages are ready
             _wait_until_it_listens(int(self.web_place.rpartition(":")[2]), self.process)
         return seconds
 
     def stop(self) -> None:
-        """End it as systemd would."""
+        """Stop it as systemd does."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
 
     def restart(self) -> None:
-        """What was in memory is forgotten."""
+        """Restart it, so that its caches are empty."""
         self.stop()
         self.start()
 
     def run(self, command: str, *words: str | Path) -> None:
-        """A command of bley's with these settings; what it says is not shown, but for its errors."""
+        """Run a command of bley with these settings; print only its errors."""
         words = (sys.executable, "-m", "bley", command, "-c", self._file, *words)
         subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
 
     @property
     def process_ids(self) -> list[int]:
-        """Its own and its workers'."""
+        """The processes: its own and those of its workers."""
         return _family(self.process.pid)
 
     @property
     def rss_megabytes(self) -> float:
-        """Resident memory of it and its workers, in 10^6 bytes."""
+        """The resident memory of all its processes, in 10^6 bytes."""
         return sum(_rss(pid) for pid in _family(self.process.pid)) / 1e6
 
     @property
     def cpu_seconds(self) -> float:
-        """What it and its workers have used."""
+        """The CPU time of all its processes."""
         return sum(_cpu(pid) for pid in _family(self.process.pid))
 
 
 @contextmanager
 def fresh_bley(parent: Path, **settings: object) -> Iterator[Bley]:
-    """A running bley with a store of its own in a new folder, which goes with it."""
+    """Run a bley with a store in a new folder, which is removed afterwards."""
     with TemporaryDirectory(prefix="bley", dir=parent) as folder, Bley(Path(folder), **settings) as bley:
         yield bley
 
@@ -202,7 +203,7 @@ def _cpu(pid: int) -> float:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 where nobody listens."""
+    """Return a free TCP port on 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

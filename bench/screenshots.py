@@ -1,4 +1,4 @@
-"""The pictures of the dashboard in docs/: a bley with made-up mail, looked at with Chromium.
+"""The pictures of the dashboard in docs/: a bley with made-up mail, rendered by Chromium.
 
 .venv/bin/python -m bench.screenshots docs
 """
@@ -30,7 +30,7 @@ _STRANGERS = 60
 _LISTED: Entry = {"A": ["127.0.0.4"], "TXT": ["https://www.spamhaus.org/query/ip/"]}
 _CODES = "127.0.0.[2..11]"
 _COLOURS = 200
-"""Few enough that a picture has less than 300 kB."""
+"""The number of colors: a picture has less than 300 kB."""
 
 _PAGES = (
     ("dashboard-wide", "/", 1280, "light", 5000),
@@ -69,7 +69,7 @@ async def _fill(file: Path) -> None:
 
 
 def _zone() -> Zone:
-    """Three lists that are well, and one that is empty; every other client is listed."""
+    """Return three healthy lists and an empty one; every other client is listed."""
     zone: dict[str, Entry] = {"bl.example.net": {"A": []}}
     for name, code in ((DNSBL, "127.0.0.2"), ("bl.spamcop.net", "127.0.0.2"), ("list.dnswl.org", "127.0.10.0")):
         zone[question(ip_address("127.0.0.2"), name)] = {"A": [code]}

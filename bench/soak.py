@@ -1,15 +1,15 @@
-"""Does bley stay as it is under weeks of mixed and hostile load? Half an hour of it, in short, and then the books.
+"""A soak test: weeks of mixed and hostile load, compressed into half an hour, with a complete comparison at the end.
 
     .venv/bin/python -m bench.soak [--minutes 30] [--rate 40] [--workers 1] [--engine sqlite] [FOLDER]
 
-A real daemon answers known and strange mail at a steady pace and hostile peers (bench/hostile_peers.py), with a DNS
-full of hostile answers (bench/hostile_dns.py). Meanwhile it reloads good and bad settings, its log is rotated, its
-pages are looked at, and its store is away for some seconds: another process holds SQLite's lock, servers of other
+A real daemon serves known and strange mail at a steady rate and hostile peers (bench/hostile_peers.py), with a DNS of
+hostile answers (bench/hostile_dns.py). Meanwhile it reloads valid and invalid settings, its log is rotated, its pages
+are requested, and its store has outages of some seconds: another process holds SQLite's lock, and servers of other
 engines are stopped (bench/troubles.py).
 
-At the end descriptors, threads, tasks and SPF evaluations must be no more than after the first minute, and memory at
-most 10 MB more (`--megabytes`). Every request must have one answer and one line in the log, every deferral its record,
-every decision its count (bench/books.py). All traffic is on the loopback. The status is 1 where something differs.
+At the end descriptors, threads, tasks and SPF evaluations must not exceed those after the first minute, and memory may
+be at most 10 MB more (`--megabytes`). Every request must have one answer and one log line, every deferral its record,
+every decision its count (bench/books.py). All traffic is on the loopback. The exit status is 1 if something differs.
 """
 
 import asyncio
@@ -34,15 +34,15 @@ __all__ = ["main"]
 
 _WARM_SECONDS = 60.0
 _TURN_SECONDS = 0.25
-"""Between two hostile peers."""
+"""The time between two hostile peers."""
 
 _CHECK_SECONDS = 2
 _SETTLE_SECONDS = 2 * _CHECK_SECONDS + 3.0
-"""After a reload the old checks end by then; an unfinished request is given four seconds."""
+"""The time to settle: the old checks end by then after a reload; an unfinished request has four seconds."""
 
 _LAST_SECONDS = 2.0
 _SHOWN = 300
-"""Characters of what differs, since hostile requests are long."""
+"""The maximal length of a shown difference, since hostile requests are long."""
 
 
 class Soak:
@@ -56,7 +56,7 @@ class Soak:
         self.troubles = Troubles(bley, ListTroubles(dns), outage)
 
     async def run(self, seconds: float) -> tuple[Standing, Standing]:
-        """Load it so long; how it stood after the first minute, or half of a shorter time, and at the end."""
+        """Load it for this time; return its state after the first minute (at most half the time), and at the end."""
         warm_seconds = min(_WARM_SECONDS, seconds / 2)
         self._mail.begin()
         try:
@@ -77,7 +77,7 @@ class Soak:
             stopping.set()
 
     async def _let_hostile_peers_come(self, stopping: asyncio.Event, *, is_first: bool) -> None:
-        """All kinds at once at first, so that what grows with the first of a kind has grown; then one by one."""
+        """Start all kinds of peers together, so that first-time growth is over, then one by one."""
         async with asyncio.TaskGroup() as group:
             if is_first:
                 for _ in range(self._peers.number):
@@ -87,9 +87,9 @@ class Soak:
                 group.create_task(self._peers.take_turn())
 
     async def _settled(self) -> Standing:
-        """How it stands when nothing is left to do.
+        """Return the state at rest.
 
-        Before, the DNS is asked, and the store by all who have a connection to it, so that the same sockets are open.
+        Before, queries go to the DNS, and to the store over each connection, so that the same sockets are open.
         """
         await asyncio.sleep(_SETTLE_SECONDS)
         await self._mail.send_for(_LAST_SECONDS)
@@ -110,7 +110,7 @@ def _table(warm: Standing, end: Standing, figures: dict[str, int]) -> Table:
 async def soak(
     folder: Path, minutes: float, rate: float, workers: int, engine: str, more_megabytes: float
 ) -> list[str]:
-    """Run it in this folder, show its figures, and return what differs."""
+    """Run it in this folder, print its figures, and return the differences."""
     with DnsServer(zone(), ttl=30) as dns, OUTAGES[engine](folder) as outage:
         settings = {"resolver": dns.address, "check_timeout": _CHECK_SECONDS, "workers": workers, **LISTS}
         settings |= {"greylist_period": "5s", "greylist_penalty": 0, "cache_valid": 5, "cache_size": 2000}
@@ -139,7 +139,7 @@ async def soak(
 @click.option("--megabytes", default=10.0, show_default=True, help="Memory that it may have more at the end.")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("var/soak"))
 def main(minutes: float, rate: float, workers: int, engine: str, megabytes: float, folder: Path) -> None:
-    """Soak a bley, and show how it stands."""
+    """Soak a bley, and print its state."""
     folder = folder.absolute()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

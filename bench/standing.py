@@ -1,4 +1,4 @@
-"""How a running bley stands: what it has open, what goes on in it, and what it has counted."""
+"""The state of a running bley: open descriptors, running tasks, and counters."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,12 @@ from bench.running import Bley
 __all__ = ["Metrics", "Standing", "decisions_total", "dropped_decisions", "get_page", "read_metrics", "stands"]
 
 Metrics = Mapping[tuple[str, str], float]
-"""Values by name and labels, as they are written."""
+"""Values by name and labels, as exported."""
 
 _SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)
-"""Those that asyncio.to_thread begins one by one, where no other is idle."""
+"""Threads that asyncio.to_thread starts one by one while no other is idle."""
 
 _PAGE_SECONDS = 20.0
 _SAMPLES = 6
@@ -28,7 +28,7 @@ _SAMPLES = 6
 
 @dataclass(frozen=True)
 class Standing:
-    """Of all processes together; `megabytes` is resident memory in 10^6 bytes."""
+    """The state of all processes together; `megabytes` is resident memory in 10^6 bytes."""
 
     descriptors: int
     threads: int
@@ -37,17 +37,17 @@ class Standing:
     tasks: int
     spf_evaluations: int
     open_files: tuple[str, ...]
-    """What the descriptors are open on: names, and kinds of sockets."""
+    """The targets of the descriptors: names, and kinds of sockets."""
 
     @property
     def figures(self) -> dict[str, float]:
-        """All numbers by their names."""
+        """All numbers by name."""
         return {name: value for name, value in asdict(self).items() if name != "open_files"}
 
     def faults(self, before: "Standing", more_megabytes: float) -> list[str]:
-        """Return what is more than before.
+        """Return the figures that exceed the earlier ones.
 
-        Some more memory is no leak: what is remembered, and the allocator's; nor are threads of asyncio's pool.
+        Some more memory is no leak, since caches and the allocator grow; nor are the threads of asyncio's pool.
         """
         more = {"megabytes": more_megabytes, "threads": _POOL_THREADS}
         faults = [
@@ -62,7 +62,7 @@ class Standing:
 
 
 async def stands(bley: Bley) -> Standing:
-    """Return how it stands at rest: of each figure the least of some seconds, since sockets come and go even then."""
+    """Return the state at rest: the minimum of each figure over some seconds, since sockets come and go."""
     samples = [await _stands_now(bley)]
     while len(samples) < _SAMPLES:
         await asyncio.sleep(1)
@@ -88,21 +88,21 @@ async def _stands_now(bley: Bley) -> Standing:
 
 
 def _open_files(process: Path) -> Iterator[str]:
-    """What each descriptor is open on; of a socket its protocol and both ends, as proc_pid_net(5) has them."""
+    """Yield the target of each descriptor; for a socket, its protocol and both ends as in proc_pid_net(5)."""
     sockets = {
         fields[9]: f"{kind} {fields[1]} {fields[2]}"
         for kind in ("tcp", "udp", "tcp6", "udp6")
         for fields in map(str.split, (process / "net" / kind).read_text().splitlines()[1:])
     }
     for descriptor in (process / "fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
             name = str(descriptor.readlink())
             inode = name.removeprefix("socket:[").removesuffix("]")
             yield sockets.get(inode, "socket" if name.startswith("socket:") else name)
 
 
 async def read_metrics(bley: Bley) -> Metrics:
-    """Return what it shows at /metrics."""
+    """Return its values at /metrics."""
     page = await get_page(bley, "/metrics")
     found = (_SAMPLE.fullmatch(line) for line in page.splitlines())
     return {(match[1], match[2] or ""): float(match[3]) for match in found if match}
@@ -116,12 +116,12 @@ def decisions_total(metrics: Metrics) -> dict[tuple[str, str], int]:
 
 
 def dropped_decisions(metrics: Metrics) -> int:
-    """Return how many decisions were only counted."""
+    """Return the number of decisions that were only counted."""
     return int(metrics["bley_store_dropped_total", 'what="decisions"'])
 
 
 async def get_page(bley: Bley, path: str) -> str:
-    """Return what is at this path, status line and headers before it. Raises TimeoutError."""
+    """Return the response for this path, with status line and headers. Raises TimeoutError."""
     host, _, port = bley.web_place.rpartition(":")
     async with asyncio.timeout(_PAGE_SECONDS):
         reader, writer = await asyncio.open_connection(host, int(port))

@@ -1,4 +1,4 @@
-"""What happens to a bley in a soak: reloads, rotations, DNS lists that fall ill, a store that is away, visitors."""
+"""Faults and events of a soak: reloads, rotations, failing DNS lists, store outages, visitors."""
 
 import asyncio
 import sqlite3
@@ -21,10 +21,10 @@ _AWAY_SECONDS = 3.0
 _PAUSE_SECONDS = 1.5
 _LOOK_SECONDS = 1.0
 _RELOAD_SECONDS = 60.0
-"""Reached only when a reload hangs."""
+"""A limit that only a hanging reload reaches."""
 
 _AT_ONCE = 4
-"""Times that all pages are looked at together."""
+"""The number of simultaneous requests for each page."""
 
 _BAD: list[dict[str, object]] = [
     {"resolver": "127.0.0.1:5_3"},
@@ -39,26 +39,26 @@ _PAGES = ("/metrics", "/healthz", "/readyz", "/", "/?range=12h", "/lists", "/sea
 
 
 class Outage(Protocol):
-    """A store that can be taken away; its servers run within the `with` block."""
+    """A store with outages; its servers run within the `with` block."""
 
     settings: dict[str, object]
     database: Database
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Start the servers."""
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stop the servers."""
 
     def begin(self) -> None:
-        """Take the store away."""
+        """Begin an outage."""
 
     def end(self) -> None:
-        """Give it back."""
+        """End the outage."""
 
 
 class LockedSqlite:
-    """Another process, so to say, holds SQLite's lock."""
+    """An outage by a second connection that holds SQLite's lock."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "bley.db"
@@ -69,22 +69,22 @@ class LockedSqlite:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing runs."""
+        """Do nothing: there is no server."""
 
     def begin(self) -> None:
-        """See Outage."""
+        """Take the lock."""
         self._connection = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA busy_timeout = 5000")
         self._connection.execute("BEGIN IMMEDIATE")
 
     def end(self) -> None:
-        """See Outage."""
+        """Release the lock."""
         with closing(self._connection):
             self._connection.execute("ROLLBACK")
 
 
 class StoppedServer:
-    """An engine's server is stopped."""
+    """An outage by a stopped database server."""
 
     def __init__(self, engine: str, folder: Path) -> None:
         self._servers = Servers(folder / "servers")
@@ -101,11 +101,11 @@ class StoppedServer:
         self._servers.close()
 
     def begin(self) -> None:
-        """See Outage."""
+        """Stop the server."""
         self._server.stop()
 
     def end(self) -> None:
-        """See Outage."""
+        """Start the server."""
         self._server.start()
 
 
@@ -118,7 +118,7 @@ OUTAGES: dict[str, Callable[[Path], Outage]] = {
 
 
 class Troubles:
-    """Makes one after the other."""
+    """Causes the events one after the other."""
 
     def __init__(self, bley: Bley, lists: ListTroubles, outage: Outage) -> None:
         self._bley, self._lists, self._outage = bley, lists, outage
@@ -128,14 +128,14 @@ class Troubles:
         self._bad = cycle(_BAD)
 
     def faults(self, count_lines: Callable[[str], int]) -> list[str]:
-        """Return what went wrong; `count_lines` tells how many lines of the log end with a text."""
+        """Return the faults; `count_lines` counts the log lines that end with a text."""
         taken, refused = count_lines("]: reloaded"), count_lines("not reloaded: the old settings stay")
         expected = self.figures["reloads"] + self.figures["rotations"], self.figures["refused reloads"]
         wrong = [] if (taken, refused) == expected else [f"{taken} reloads taken, {refused} refused, not {expected}"]
         return self._faults + wrong
 
     async def make(self, stopping: asyncio.Event, *, is_first: bool) -> None:
-        """Make trouble until it is to stop; at first at least once of each kind."""
+        """Cause events until `stopping`; at first at least one of each kind."""
         kinds: list[Callable[[], Awaitable[None]]] = [
             self._reload,
             self._change_a_list,
@@ -154,7 +154,7 @@ class Troubles:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def look(self, stopping: asyncio.Event) -> None:
-        """Look at pages until it is to stop, and leave each once before it is there."""
+        """Request pages until `stopping`, and abandon each of them once."""
         for path in cycle(_PAGES):
             if stopping.is_set():
                 return
@@ -163,7 +163,7 @@ class Troubles:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def look_at_all(self) -> None:
-        """Look at all pages at once, each several times."""
+        """Request all pages at once, several times each."""
         await asyncio.gather(*(self._look_at(path) for path in _AT_ONCE * _PAGES))
 
     async def _look_at(self, path: str) -> None:
@@ -202,11 +202,11 @@ class Troubles:
         await self._reloaded()
 
     async def _reloaded(self) -> None:
-        """Reload, and wait until it was taken or refused: two signals at once would be one."""
+        """Reload, and wait until it is applied or refused: two signals at once would be one."""
         begun = {file: len(_read(file)) for file in (self.log_files[0], self.log_files[-1])}
         self._bley.reload()
         async with asyncio.timeout(_RELOAD_SECONDS):
-            while not any(b"reloaded" in _read(*part) for part in begun.items()):  # noqa: ASYNC110 (a file does not say)
+            while not any(b"reloaded" in _read(*part) for part in begun.items()):  # noqa: ASYNC110 (a file sends no event)
                 await asyncio.sleep(0.02)
 
     async def _change_a_list(self) -> None:
@@ -225,7 +225,7 @@ class Troubles:
 
 
 def _read(file: Path, begin: int = 0) -> bytes:
-    """What is in the file from there on; nothing when it is not there."""
+    """Return the content of the file from this position; nothing if the file is missing."""
     try:
         with file.open("rb") as opened:
             opened.seek(begin)
