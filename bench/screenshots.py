@@ -19,7 +19,7 @@ from tests.integration.browser import Browser
 from tests.integration.running_bley import WAIT_SECONDS, Bley
 
 from bench.plausible_mail import DNSBL, fill, strangers
-from bley.core.dnslists.lists import question
+from bley.core.dnslists.lists import query_name
 from bley.core.wire import encode_request
 from bley.settings.database import parse_database
 from bley.store.opening import open_engine
@@ -72,10 +72,10 @@ def _zone() -> Zone:
     """Return three healthy lists and an empty one; every other client is listed."""
     zone: dict[str, Entry] = {"bl.example.net": {"A": []}}
     for name, code in ((DNSBL, "127.0.0.2"), ("bl.spamcop.net", "127.0.0.2"), ("list.dnswl.org", "127.0.10.0")):
-        zone[question(ip_address("127.0.0.2"), name)] = {"A": [code]}
+        zone[query_name(ip_address("127.0.0.2"), name)] = {"A": [code]}
     for number in range(256 * 20):
         if number % 2:
-            zone[question(ip_address(f"203.0.{100 + number // 256}.{number % 256}"), DNSBL)] = _LISTED
+            zone[query_name(ip_address(f"203.0.{100 + number // 256}.{number % 256}"), DNSBL)] = _LISTED
     return zone
 
 

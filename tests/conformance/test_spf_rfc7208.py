@@ -1,4 +1,4 @@
-"""The RFC 7208 test suite of openspf.org, through SpfChecker, CaresResolver and a real DNS server.
+"""The RFC 7208 test suite of openspf.org, through SpfChecker, CachingResolver and a real DNS server.
 
 The suite's own rules: a name's SPF records (type 99, gone since RFC 7208) are TXT records too unless it has TXT records
 of its own; NONE stands for no record of that type; TIMEOUT is a name whose other types are not answered.
@@ -16,7 +16,7 @@ import yaml
 from bley.checks.spf import SpfChecker
 from bley.core.errors import ResolverError
 from bley.core.mail import Request, parse_address
-from bley.dns.resolver import CaresResolver
+from bley.dns.resolver import CachingResolver
 from tests.conformance.fetch_spf_suite import FetchError, fetch
 from tests.dns_server import DnsServer, Entry, Rcode
 
@@ -168,7 +168,7 @@ async def test_the_result_is_one_that_rfc_7208_allows(suite: dict[str, _Scenario
 async def _check(dns: DnsServer, test: Mapping[str, Any]) -> tuple[str, str]:
     address = parse_address(test["host"])
     assert address
-    resolver = CaresResolver([dns.address], _TIMEOUT)
+    resolver = CachingResolver([dns.address], _TIMEOUT)
     checker = SpfChecker(resolver, _TIMEOUT, best_guess=False)
     try:
         finding = await checker.check(Request(sender=test["mailfrom"], helo_name=test["helo"]), address)

@@ -3,7 +3,7 @@
 import contextlib
 from ipaddress import IPv4Address
 
-from bley.core.dnslists.lists import Answer, DnsList, Meaning, parse_dns_lists, understand
+from bley.core.dnslists.lists import Answer, DnsList, Meaning, interpret, parse_dns_lists
 from bley.core.dnslists.syntax import hide_keys, parse_entry, parse_filter
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
@@ -39,7 +39,7 @@ def _check_list(dns_list: DnsList, codes: list[str]) -> None:
     written = ", ".join(f"{dns_list.zone}{entry.rest}" for entry in dns_list.entries)
     assert parse_dns_lists(written) == (dns_list,), f"{written} is another list"
     assert dns_list.zone == dns_list.zone.lower().strip("."), "a zone in two spellings"
-    answer = understand(dns_list.facts, codes)
+    answer = interpret(dns_list.facts, codes)
     assert isinstance(answer, Answer)
     assert dns_list.least <= dns_list.weight(answer) <= dns_list.most, "a weight beyond the list's own"
     if answer.meaning is not Meaning.LISTED:

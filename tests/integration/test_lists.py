@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bley.core.dnslists.lists import question
+from bley.core.dnslists.lists import query_name
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.dns_server import SILENT, Delay, DnsServer, Entry, Zone
@@ -23,7 +23,7 @@ V4, V6 = "192.0.2.1", "2001:db8::1"
 
 def name_of(address: str, zone: str) -> str:
     """What is asked about this client: reversed octets or nibbles before the zone (RFC 5782 2.1, 2.4)."""
-    return question(ip_address(address), zone)
+    return query_name(ip_address(address), zone)
 
 
 def entries(zone: str, *addresses: str, **records: list[str]) -> dict[str, Entry]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists, question, understand
+from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, interpret, parse_dns_lists, query_name
 from bley.core.dnslists.syntax import hide_keys, parse_entry, parse_filter
 from bley.core.mail import Address
 
@@ -53,9 +53,9 @@ answers = st.lists(codes_of_lists | refusals | outside, max_size=4)
 @example("bl.example=127.255.255.[0..255]*-9", ["127.255.255.254"])
 def test_refusal_never_counts(text: str, codes: list[str]) -> None:
     for dns_list in parse_dns_lists(text):
-        answer = understand(dns_list.facts, codes)
+        answer = interpret(dns_list.facts, codes)
         assert answer.meaning is Meaning.REFUSED
-        assert not answer.tells
+        assert not answer.is_conclusive
         assert dns_list.weight(answer) == 0
 
 
@@ -63,7 +63,7 @@ def test_refusal_never_counts(text: str, codes: list[str]) -> None:
 def test_answer_that_is_no_lists_never_counts(text: str, codes: list[str], stranger: str) -> None:
     """Not even what stands beside it."""
     for dns_list in parse_dns_lists(text):
-        answer = understand(dns_list.facts, [*codes, stranger])
+        answer = interpret(dns_list.facts, [*codes, stranger])
         assert (answer.meaning, dns_list.weight(answer)) == (Meaning.PARKED, 0)
 
 
@@ -72,15 +72,15 @@ def test_answer_that_is_no_lists_never_counts(text: str, codes: list[str], stran
 def test_refusal_beside_a_listing_fits_no_filter(codes: str, listing: str, refusal: str) -> None:
     """The listing counts as if it stood alone."""
     (dns_list,) = parse_dns_lists(f"bl.example={codes}")
-    alone = understand(dns_list.facts, [listing])
-    assert dns_list.weight(understand(dns_list.facts, [refusal, listing])) == dns_list.weight(alone)
+    alone = interpret(dns_list.facts, [listing])
+    assert dns_list.weight(interpret(dns_list.facts, [refusal, listing])) == dns_list.weight(alone)
 
 
 @given(settings(), answers)
 def test_weight_is_within_its_bounds(text: str, codes: list[str]) -> None:
     """Bley may answer before the lists have, because of that; and only a listing counts anything."""
     for dns_list in parse_dns_lists(text):
-        answer = understand(dns_list.facts, codes)
+        answer = interpret(dns_list.facts, codes)
         assert dns_list.least <= dns_list.weight(answer) <= dns_list.most
         assert dns_list.least <= 0 <= dns_list.most
         assert answer.meaning is Meaning.LISTED or dns_list.weight(answer) == 0
@@ -165,7 +165,7 @@ def _all_words(dns_list: DnsList) -> str:
 @given(st.ip_addresses())
 def test_question_names_the_address_backwards(address: Address) -> None:
     """An octet or a nibble a label, so that no two addresses share a question."""
-    labels = question(address, "bl.example").removesuffix(".bl.example").split(".")
+    labels = query_name(address, "bl.example").removesuffix(".bl.example").split(".")
     if address.version == 4:
         assert bytes(map(int, reversed(labels))) == address.packed
     else:

@@ -10,7 +10,7 @@ from itertools import chain
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bley.checks.dnsl import ConfiguredList
+from bley.checks.dns_lists import ConfiguredList
 from bley.checks.gather import Checks
 from bley.checks.helo import OwnIdentity
 from bley.checks.request import check_request

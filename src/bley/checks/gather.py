@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from bley.checks.dnsl import ConfiguredList, ListQueries, explained
+from bley.checks.dns_lists import ConfiguredList, ListQueries, explained
 from bley.checks.helo import OwnIdentity
 from bley.checks.request import check_request
 from bley.core.errors import ResolverError

@@ -60,7 +60,7 @@ class _Result(NamedTuple):
 class SpfChecker:
     """Checks SPF, each time for at most `timeout`; `best_guess` judges domains without a record.
 
-    Results are kept as long as all records involved, at most an hour, at most `_RESULTS` of them.
+    Results are cached as long as all records involved, at most an hour, at most `_RESULTS` of them.
     """
 
     def __init__(self, resolver: Resolver, timeout: timedelta, *, best_guess: bool) -> None:
@@ -70,8 +70,8 @@ class SpfChecker:
         """By domain and the octets of the client's address or network, which are fewer."""
 
     @property
-    def kept(self) -> int:
-        """How many results are kept."""
+    def cached_results(self) -> int:
+        """Return the number of cached results."""
         return len(self._results)
 
     async def check(self, request: Request, address: Address) -> Finding:
@@ -87,9 +87,9 @@ class SpfChecker:
     async def _result(self, request: Request, address: Address) -> _Result:
         domain = (request.sender.rpartition("@")[2] if request.sender else request.helo_name).lower()
         loop = asyncio.get_running_loop()
-        if kept := self._kept(domain, address, loop.time()):
+        if cached := self._cached(domain, address, loop.time()):
             CACHE_HITS["spf"].inc()
-            return kept
+            return cached
         if not await self._is_judged(domain):
             return _Result(
                 "none", found(FindingKind.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record")
@@ -102,7 +102,7 @@ class SpfChecker:
         detail = f"{word}: {explanation}".rstrip(": ") + f" ({domain})"
         finding = Finding(0, detail) if word == "pass" else found(_KIND.get(word, FindingKind.SPF_NO_PASS), detail)
         result = _Result(word, finding)
-        self._keep(domain, trail, address, result, loop.time())
+        self._cache(domain, trail, address, result, loop.time())
         return result
 
     async def _evaluate(self, evaluation: "_Evaluation", request: Request) -> tuple[str, str]:
@@ -145,7 +145,7 @@ class SpfChecker:
         records = await asyncio.shield(self._resolver.resolve(domain, "TXT"))
         return any(isinstance(record.data, bytes) and SPF_RECORD.match(record.data) for record in records)
 
-    def _kept(self, domain: str, address: Address, now: float) -> _Result | None:
+    def _cached(self, domain: str, address: Address, now: float) -> _Result | None:
         """A result that still holds for the client, by its address or its network."""
         for client in (address.packed, _network_octets(address)):
             expires, result = self._results.get((domain, client), (now, None))
@@ -153,7 +153,7 @@ class SpfChecker:
                 return result
         return None
 
-    def _keep(self, domain: str, trail: SpfTrail, address: Address, result: _Result, now: float) -> None:
+    def _cache(self, domain: str, trail: SpfTrail, address: Address, result: _Result, now: float) -> None:
         if trail.scope is SpfValidity.REQUEST:
             return
         client = address.packed if trail.scope is SpfValidity.ADDRESS else _network_octets(address)

@@ -2,12 +2,12 @@
 
 import socket
 
-from bley.checks.dnsl import ConfiguredList
+from bley.checks.dns_lists import ConfiguredList
 from bley.checks.gather import Checks
 from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import ListWatch
 from bley.checks.spf import SpfChecker
-from bley.dns.resolver import CaresResolver
+from bley.dns.resolver import CachingResolver
 from bley.dns.uncached import DnspythonResolver
 from bley.settings.settings import Settings
 
@@ -23,7 +23,7 @@ class DnsChecks:
     def __init__(self, settings: Settings, watch: ListWatch) -> None:
         # Shorter than the deadline of the checks, so that the resolver reports which query timed out.
         within = settings.check_timeout * 0.9
-        self.resolver = CaresResolver(settings.resolver, within)
+        self.resolver = CachingResolver(settings.resolver, within)
         self._uncached = DnspythonResolver(settings.resolver, within)
         self._watch, self._lists = watch, watch.prepare((*settings.dnswls, *settings.dnsbls))
         self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
@@ -40,7 +40,7 @@ class DnsChecks:
 
     def activate(self) -> None:
         """Test the DNS lists of this configuration from now on, and no others."""
-        self._watch.switch(self._lists, self._uncached, self.resolver.forget, self.resolver.suspect)
+        self._watch.switch(self._lists, self._uncached, self.resolver.flush_cache, self.resolver.start_probe)
 
     async def close(self) -> None:
         """Cancel the queries in flight."""

@@ -137,7 +137,7 @@ class Instance:
             self._store.is_down,
             self.server.open_connections,
             self._store.waiting,
-            {**self._service.cache_entries, "spf": self._dns.spf.kept},
+            {**self._service.cache_entries, "spf": self._dns.spf.cached_results},
             {"tasks": len(asyncio.all_tasks()), "spf": running_evaluations()},
         )
 

@@ -15,7 +15,7 @@ from bley.core.errors import Fault, ResolverError, SettingsError
 from bley.ports import MOST_RECORDS, ResourceRecord, RrType
 from bley.settings.values import split_server
 
-__all__ = ["CaresChannel", "Outcome", "RefusedNameError", "ascii_name"]
+__all__ = ["CAresChannel", "Outcome", "RefusedNameError", "ascii_name"]
 
 Outcome = Sequence[ResourceRecord] | ResolverError
 
@@ -99,7 +99,7 @@ class RefusedNameError(ResolverError):
     """c-ares refuses to ask for what is no host name; somebody else may."""
 
 
-class CaresChannel:
+class CAresChannel:
     """Asks the given servers, and keeps answers for their TTL (NODATA for an hour).
 
     A server that it does not know yet has `first_try_seconds` until it is asked again.
@@ -113,18 +113,18 @@ class CaresChannel:
         self.cached_bytes = 0
         """How much c-ares's cache has taken, at most, since it was empty."""
         try:
-            self._servers = [_in_cares_words(server) for server in servers]
+            self._servers = [_c_ares_server(server) for server in servers]
             self._cares = pycares.Channel(
                 servers=self._servers,
                 timeout=first_try_seconds,
                 tries=_TRIES,
-                sock_state_cb=self._watch,
+                sock_state_cb=self._watch_socket,
             )
         except (pycares.AresError, ValueError) as error:  # an interface that has gone, say
             what = f"{', '.join(servers)}: c-ares cannot ask there: {error}"
             raise SettingsError([Fault("resolver", 0, what)]) from error
 
-    def ask(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+    def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
         """`then` is called with what came of it, once: maybe before this returns. The name is one of `ascii_name`'s."""
         is_answered = False
 
@@ -140,7 +140,7 @@ class CaresChannel:
         except pycares.AresError as error:  # it may have told that by the callback already
             answered(None, error.args[0])
 
-    def forget(self) -> None:
+    def flush_cache(self) -> None:
         """Empty c-ares's cache, which has no other bound than time. Raises ResolverError when a server has gone."""
         self.cached_bytes = 0
         try:
@@ -160,7 +160,7 @@ class CaresChannel:
         self._fds.clear()
         self._cares.close()  # later, in a thread: what it says of its sockets then is of none that we know
 
-    def _watch(self, fd: int, readable: bool, writable: bool) -> None:
+    def _watch_socket(self, fd: int, readable: bool, writable: bool) -> None:
         """c-ares says what it waits for at a socket each time that this changes, at the end for nothing."""
         if readable:
             self._loop.add_reader(fd, self._cares.process_fd, fd, _NO_FD)
@@ -183,7 +183,7 @@ class CaresChannel:
         self._timer = self._loop.call_later(_TICK_SECONDS, self._tick) if self._fds else None
 
 
-def _in_cares_words(server: str) -> str:
+def _c_ares_server(server: str) -> str:
     """A server of the setting `resolver` as c-ares writes it. Raises ValueError when it is none."""
     address, port = split_server(server)
     address, _, interface = address.partition("%")

@@ -8,32 +8,32 @@ from datetime import timedelta
 from functools import partial
 
 from bley.core.errors import ResolverError
-from bley.dns.c_ares import CaresChannel, Outcome, RefusedNameError, ascii_name
+from bley.dns.c_ares import CAresChannel, Outcome, RefusedNameError, ascii_name
 from bley.dns.resolv_conf import read_system_servers
-from bley.dns.uncached import DnspythonResolver, fetched
+from bley.dns.uncached import DnspythonResolver, retrieve_exception
 from bley.ports import ResourceRecord, RrType
 
-__all__ = ["CaresResolver"]
+__all__ = ["CachingResolver"]
 
 _FIRST_TRY_SECONDS = 1.0
 """How long c-ares waits for a server that it does not know yet."""
 
-_SOON = 0.1
+_HEDGE_AFTER = 0.1
 """The part of the time after which a question is asked a second time, by dnspython, which waits for a late answer."""
 
-_PATIENT = 200
+_MOST_HEDGES = 200
 """So many of these at once: each takes a socket."""
 
-_QUESTIONS_A_CHANNEL = 20_000
+_QUERIES_BEFORE_FLUSH = 20_000
 """Questions after which the channel's cache is emptied: c-ares gives it no bound. Some 1.3 KB a name, so 25 MB."""
 
-_BYTES_A_CHANNEL = 16 * 2**20
+_BYTES_BEFORE_FLUSH = 16 * 2**20
 """And bytes, since strangers choose how long an answer is: 8,000 names without records, 280 answers of 58 KB."""
 
 _MOST_IN_FLIGHT = 10_000
 """Questions on their way, some 3 KB each."""
 
-_IN_A_ROW = 3
+_FAILURES_BEFORE_PROBE = 3
 """So many questions in a row without an answer: it may be not one list that fails, but the DNS itself. No more than
 set a list aside (core.list_health): once it is not asked, nothing would be left to count."""
 
@@ -45,7 +45,7 @@ _Answer = asyncio.Future[Sequence[ResourceRecord]]
 _log = logging.getLogger(__name__)
 
 
-class CaresResolver:
+class CachingResolver:
     """Asks the given servers, `address` or `address:port` (none: the system's), each question for at most `within`.
 
     While the DNS gives no usable answer at all, it fails at once instead of holding up mail, and asks again by itself.
@@ -56,12 +56,12 @@ class CaresResolver:
         self._servers, self._seconds = list(servers), within.total_seconds()
         self._asked = self._servers or list(read_system_servers().servers)
         self._in_flight: dict[tuple[str, RrType], _Answer] = {}
-        self._is_silent, self._is_closed, self._in_a_row = False, False, 0
-        self._last_known = ""
-        self._patient: set[_Answer] = set()
+        self._is_silent, self._is_closed, self._consecutive_failures = False, False, 0
+        self._last_found_name = ""
+        self._hedges: set[_Answer] = set()
         self._probing: asyncio.Task[None] | None = None
-        self._cares = CaresChannel(self._asked, min(_FIRST_TRY_SECONDS, self._seconds / 3))
-        self._questions = 0
+        self._channel = CAresChannel(self._asked, min(_FIRST_TRY_SECONDS, self._seconds / 3))
+        self._queries_since_flush = 0
         self._uncached = DnspythonResolver(self._asked, within)
 
     @property
@@ -83,28 +83,28 @@ class CaresResolver:
             asked = ascii_name(name)
         except UnicodeError:
             return _failed(ResolverError(name, rrtype, "no domain name"))
-        question = _Question(key, self._seconds, partial(self._ask_patiently, name, rrtype))
+        question = _HedgedQuery(key, self._seconds, partial(self._hedge, name, rrtype))
         self._in_flight[key] = question.answer
         question.answer.add_done_callback(partial(self._answered, key, question))
-        self._channel().ask(asked, rrtype, question.take)
+        self._flushed_channel().query(asked, rrtype, question.take)
         return question.answer
 
-    def _answered(self, key: tuple[str, RrType], question: "_Question", answer: _Answer) -> None:
+    def _answered(self, key: tuple[str, RrType], question: "_HedgedQuery", answer: _Answer) -> None:
         if self._in_flight.get(key) is answer:
             del self._in_flight[key]
         is_failure = answer.cancelled() or answer.exception() is not None
         if not is_failure and answer.result():
-            self._last_known = key[0]
+            self._last_found_name = key[0]
         if not question.is_refused:
-            self._note(is_answered=not is_failure)
+            self._count_outcome(is_answered=not is_failure)
 
-    def _ask_patiently(self, name: str, rrtype: RrType) -> _Answer | None:
+    def _hedge(self, name: str, rrtype: RrType) -> _Answer | None:
         """By dnspython, if there is room."""
-        if len(self._patient) >= _PATIENT:
+        if len(self._hedges) >= _MOST_HEDGES:
             return None
         asked = self._uncached.resolve(name, rrtype)
-        self._patient.add(asked)
-        asked.add_done_callback(self._patient.discard)
+        self._hedges.add(asked)
+        asked.add_done_callback(self._hedges.discard)
         return asked
 
     async def close(self) -> None:
@@ -113,32 +113,32 @@ class CaresResolver:
         if self._probing:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
-        self._cares.close()
+        self._channel.close()
 
-    def forget(self) -> None:
+    def flush_cache(self) -> None:
         """Ask anew, whatever is in the cache."""
         if self._is_closed:
             return
-        self._questions = 0
+        self._queries_since_flush = 0
         try:
-            self._cares.forget()
+            self._channel.flush_cache()
         except ResolverError as error:
             _log.warning("DNS: %s; its cache is kept", error)
 
-    def _channel(self) -> CaresChannel:
+    def _flushed_channel(self) -> CAresChannel:
         """The channel to ask, whose cache is emptied now and then."""
-        self._questions += 1
-        if self._questions > _QUESTIONS_A_CHANNEL or self._cares.cached_bytes > _BYTES_A_CHANNEL:
-            self.forget()
-        return self._cares
+        self._queries_since_flush += 1
+        if self._queries_since_flush > _QUERIES_BEFORE_FLUSH or self._channel.cached_bytes > _BYTES_BEFORE_FLUSH:
+            self.flush_cache()
+        return self._channel
 
-    def _note(self, *, is_answered: bool) -> None:
+    def _count_outcome(self, *, is_answered: bool) -> None:
         """Count questions in a row without an answer; after some, ask whether it is the DNS that is silent."""
-        self._in_a_row = 0 if is_answered else self._in_a_row + 1
-        if self._in_a_row >= _IN_A_ROW:
-            self.suspect()
+        self._consecutive_failures = 0 if is_answered else self._consecutive_failures + 1
+        if self._consecutive_failures >= _FAILURES_BEFORE_PROBE:
+            self.start_probe()
 
-    def suspect(self) -> None:
+    def start_probe(self) -> None:
         """Find out whether the DNS is silent: somebody has had no answer."""
         if not self._is_closed and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe())
@@ -146,8 +146,8 @@ class CaresResolver:
     async def _has_answers(self) -> bool:
         """Whether a server answers, if only for what is below the last name that it had records of."""
         asked = [self._uncached.has_answers()]
-        if self._last_known:
-            asked.append(self._is_answered(f"{secrets.token_hex(8)}.{self._last_known}"))
+        if self._last_found_name:
+            asked.append(self._is_answered(f"{secrets.token_hex(8)}.{self._last_found_name}"))
         return any(await asyncio.gather(*asked))
 
     async def _is_answered(self, name: str) -> bool:
@@ -168,32 +168,32 @@ class CaresResolver:
             while not await self._has_answers():  # noqa: ASYNC110 (nobody but the DNS can tell)
                 await asyncio.sleep(_PROBE_SECONDS)
         finally:
-            self._is_silent, self._in_a_row = False, 0
-        self.forget()
+            self._is_silent, self._consecutive_failures = False, 0
+        self.flush_cache()
         _log.warning("DNS: answers again")
 
 
 def _failed(error: ResolverError) -> _Answer:
     answer: _Answer = asyncio.get_running_loop().create_future()
     answer.set_exception(error)
-    answer.add_done_callback(fetched)
+    answer.add_done_callback(retrieve_exception)
     return answer
 
 
-class _Question:
+class _HedgedQuery:
     """A question on its way to c-ares, and to dnspython where c-ares refuses the name, or takes long.
 
     c-ares asks again and again, and drops a late answer to what it asked before; dnspython asks once and waits.
     """
 
-    def __init__(self, asked: tuple[str, RrType], seconds: float, ask_patiently: Callable[[], _Answer | None]) -> None:
-        self._asked, self._seconds, self._ask_patiently = asked, seconds, ask_patiently
+    def __init__(self, asked: tuple[str, RrType], seconds: float, hedge: Callable[[], _Answer | None]) -> None:
+        self._asked, self._seconds, self._hedge = asked, seconds, hedge
         self._loop = asyncio.get_running_loop()
         self.answer: _Answer = self._loop.create_future()
         self.is_refused = False
         """c-ares did not ask: what came of it says nothing of the DNS."""
-        self._timer = self._loop.call_later(seconds * _SOON, self._be_patient)
-        self._asked_patiently: _Answer | None = None
+        self._timer = self._loop.call_later(seconds * _HEDGE_AFTER, self._start_hedge)
+        self._hedged: _Answer | None = None
         self._awaited = 1
 
     def take(self, outcome: Outcome) -> None:
@@ -203,7 +203,7 @@ class _Question:
             return
         if is_refused := isinstance(outcome, RefusedNameError):
             self.is_refused = True
-            self._be_patient()
+            self._start_hedge()
         if not isinstance(outcome, ResolverError):
             self._end()
             self.answer.set_result(outcome)
@@ -211,15 +211,15 @@ class _Question:
             self._end()
             self.answer.set_exception(outcome)
 
-    def _be_patient(self) -> None:
+    def _start_hedge(self) -> None:
         self._timer.cancel()
-        self._timer = self._loop.call_later(self._seconds * (1 - _SOON), self._give_up)
-        if asked := self._ask_patiently():
+        self._timer = self._loop.call_later(self._seconds * (1 - _HEDGE_AFTER), self._give_up)
+        if asked := self._hedge():
             self._awaited += 1
-            self._asked_patiently = asked
-            asked.add_done_callback(self._take_patient)
+            self._hedged = asked
+            asked.add_done_callback(self._receive_hedge)
 
-    def _take_patient(self, asked: _Answer) -> None:
+    def _receive_hedge(self, asked: _Answer) -> None:
         if not asked.cancelled():
             error = asked.exception()
             self.take(error if isinstance(error, ResolverError) else asked.result())
@@ -231,5 +231,5 @@ class _Question:
 
     def _end(self) -> None:
         self._timer.cancel()
-        if self._asked_patiently:
-            self._asked_patiently.cancel()
+        if self._hedged:
+            self._hedged.cancel()

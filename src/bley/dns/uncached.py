@@ -31,21 +31,21 @@ from bley.dns.resolv_conf import read_system_servers
 from bley.ports import MOST_RECORDS, ResourceRecord, RrType
 from bley.settings.values import split_server
 
-__all__ = ["DnspythonResolver", "fetched"]
+__all__ = ["DnspythonResolver", "retrieve_exception"]
 
 
 _LONGEST_BY_TCP = 8192
 """Octets of an answer by TCP, which an SPF record of 4,096 fits into; dnspython takes 3 us an octet of the worst."""
 
 
-def fetched(asked: asyncio.Future[Sequence[ResourceRecord]]) -> None:
+def retrieve_exception(asked: asyncio.Future[Sequence[ResourceRecord]]) -> None:
     """Fetch a failure that nobody may wait for any more; asyncio would print it, with the name, and a key in that."""
     if not asked.cancelled():
         asked.exception()
 
 
 class DnspythonResolver:
-    """Asks the given servers for any name; servers and time as CaresResolver's."""
+    """Asks the given servers for any name; servers and time as CachingResolver's."""
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._seconds = within.total_seconds()
@@ -58,7 +58,7 @@ class DnspythonResolver:
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         """See the port. A name that cannot be, with an empty or too long label, does not exist."""
         asked = asyncio.ensure_future(self._resolve(name, rrtype))
-        asked.add_done_callback(fetched)
+        asked.add_done_callback(retrieve_exception)
         return asked
 
     async def has_answers(self) -> bool:
@@ -132,13 +132,13 @@ class _Nameserver(dns.nameserver.Do53Nameserver):
                 request, timeout, source, source_port, max_size, backend, one_rr_per_rrset, ignore_trailing
             )
         async with asyncio.timeout(timeout):
-            wire = await self._ask_by_tcp(request.to_wire())
+            wire = await self._query_by_tcp(request.to_wire())
         response = await asyncio.to_thread(dns.message.from_wire, wire)
         if not request.is_response(response):
             raise OSError("an answer to something else")
         return response
 
-    async def _ask_by_tcp(self, question: bytes) -> bytes:
+    async def _query_by_tcp(self, question: bytes) -> bytes:
         """RFC 7766 8: each message has its length before it."""
         reader, writer = await asyncio.open_connection(self.address, self.port)
         try:

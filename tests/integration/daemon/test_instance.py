@@ -70,7 +70,7 @@ async def test_what_cannot_be_built_changes_nothing(
 ) -> None:
     before, new = _state(running), _load(tmp_path, dnsbls="new.example")
     if where == "c-ares":
-        monkeypatch.setattr(cares, "_in_cares_words", lambda _: "1.2.3.4:+53")
+        monkeypatch.setattr(cares, "_c_ares_server", lambda _: "1.2.3.4:+53")
     else:
         monkeypatch.setattr(dns_checks, "Checks", _refuse)
     with pytest.raises(SettingsError):

@@ -25,15 +25,15 @@ from hypothesis import strategies as st
 from bley.core.errors import ResolverError
 from bley.dns import c_ares as cares_module
 from bley.dns import resolver as resolver_module
-from bley.dns.resolver import CaresResolver
+from bley.dns.resolver import CachingResolver
 from bley.ports import ResourceRecord, RrType
 from tests.dns_server import SILENT, Delay, DnsServer, Rcode, Truncated, Zone
 from tests.fakes import Data
 
 _WITHIN = timedelta(seconds=30)
-_SOON = timedelta(milliseconds=150)
+_SHORT = timedelta(milliseconds=150)
 _AT_ONCE_SECONDS = 15
-_IN_A_ROW = 3
+_PROBE_AFTER = 3
 _TTL_SECONDS = 300  # DnsServer's, unless told otherwise
 
 _ADDRESSES = [f"192.0.2.{last}" for last in range(1, 255)]
@@ -76,7 +76,7 @@ def dns_server() -> Iterator[DnsServer]:
 
 
 @pytest.fixture
-async def resolver(dns_server: DnsServer) -> AsyncIterator[CaresResolver]:
+async def resolver(dns_server: DnsServer) -> AsyncIterator[CachingResolver]:
     async with _asking(dns_server) as resolver:
         yield resolver
 
@@ -92,8 +92,8 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 
 @contextlib.asynccontextmanager
-async def _asking(*servers: DnsServer, within: timedelta = _WITHIN) -> AsyncIterator[CaresResolver]:
-    resolver = CaresResolver([server.address for server in servers], within)
+async def _asking(*servers: DnsServer, within: timedelta = _WITHIN) -> AsyncIterator[CachingResolver]:
+    resolver = CachingResolver([server.address for server in servers], within)
     try:
         yield resolver
     finally:
@@ -104,7 +104,7 @@ def _data(records: Sequence[ResourceRecord]) -> list[Data]:
     return [record.data for record in records]
 
 
-async def _seconds_of_failure(resolver: CaresResolver, name: str) -> float:
+async def _seconds_of_failure(resolver: CachingResolver, name: str) -> float:
     start = time.monotonic()
     with pytest.raises(ResolverError):
         await resolver.resolve(name, "A")
@@ -126,17 +126,17 @@ class TestAnswers:
         ],
     )
     async def test_a_record_of_each_type_is_read(
-        self, resolver: CaresResolver, name: str, rrtype: RrType, data: list[Data]
+        self, resolver: CachingResolver, name: str, rrtype: RrType, data: list[Data]
     ) -> None:
         records = await resolver.resolve(name, rrtype)
         assert _data(records) == data
         assert {record.rrtype for record in records} == {rrtype}
 
-    async def test_the_strings_of_a_text_are_joined_and_stay_bytes(self, resolver: CaresResolver) -> None:
+    async def test_the_strings_of_a_text_are_joined_and_stay_bytes(self, resolver: CachingResolver) -> None:
         records = await resolver.resolve("a.example", "TXT")
         assert _data(records) == [b"v=spf1 -all", "jürgen".encode()]
 
-    async def test_the_aliases_on_the_way_are_in_the_answer(self, resolver: CaresResolver) -> None:
+    async def test_the_aliases_on_the_way_are_in_the_answer(self, resolver: CachingResolver) -> None:
         assert await resolver.resolve("alias.example", "AAAA") == [
             ResourceRecord("alias.example", "CNAME", "other.example", _TTL_SECONDS),
             ResourceRecord("other.example", "CNAME", "a.example", _TTL_SECONDS),
@@ -154,11 +154,11 @@ class TestAnswers:
         ("name", "rrtype"),
         [("nowhere.example", "A"), ("a.example", "PTR"), ("below.example", "A"), ("", "A"), ("foo.onion", "A")],
     )
-    async def test_what_does_not_exist_has_no_records(self, resolver: CaresResolver, name: str, rrtype: RrType) -> None:
+    async def test_missing_name_has_no_records(self, resolver: CachingResolver, name: str, rrtype: RrType) -> None:
         assert await resolver.resolve(name, rrtype) == []
 
     async def test_a_truncated_answer_is_asked_for_again_over_tcp(
-        self, resolver: CaresResolver, dns_server: DnsServer
+        self, resolver: CachingResolver, dns_server: DnsServer
     ) -> None:
         records = await resolver.resolve("truncated.example", "TXT")
         assert _data(records) == [_LONG_TEXT.encode()]
@@ -168,7 +168,7 @@ class TestAnswers:
     async def test_records_that_nobody_asked_for_do_no_harm(self, name: str) -> None:
         """A server may put anything in its answer."""
         async with _odd_server(f"{name}. 60 IN NS ns.example.", f"{name}. 60 IN A 192.0.2.1") as address:
-            resolver = CaresResolver([address], _WITHIN)
+            resolver = CachingResolver([address], _WITHIN)
             records = await resolver.resolve(name, "A")
             await resolver.close()
         assert [record.data for record in records if record.rrtype == "A"] == ["192.0.2.1"]
@@ -227,7 +227,7 @@ class TestFailures:
         with DnsServer({}) as dead:
             pass
         for server, why in ((dns_server, "no answer in time"), (dead, "connection refused")):
-            async with _asking(server, within=_SOON) as resolver:
+            async with _asking(server, within=_SHORT) as resolver:
                 with pytest.raises(ResolverError) as caught:
                     await resolver.resolve("silent.example", "A")
             assert (caught.value.why, caught.value.is_silence) == (why, True)
@@ -270,7 +270,7 @@ class TestPatience:
     async def test_a_late_failure_is_told_as_what_it_is(self) -> None:
         """Once anybody has answered there is nothing more to wait for."""
         async with _odd_server(code="SERVFAIL", delay_seconds=0.25) as address:
-            resolver = CaresResolver([address], _WITHIN)
+            resolver = CachingResolver([address], _WITHIN)
             start = time.monotonic()
             with pytest.raises(ResolverError) as caught:
                 await resolver.resolve("a.example", "A")
@@ -279,13 +279,13 @@ class TestPatience:
         assert (caught.value.why, caught.value.is_silence) == ("SERVFAIL", False)
 
     async def test_an_answer_that_comes_soon_is_asked_for_once(
-        self, resolver: CaresResolver, dns_server: DnsServer
+        self, resolver: CachingResolver, dns_server: DnsServer
     ) -> None:
         await resolver.resolve("slow.example", "A")
         assert dns_server.questions == [("slow.example", "A")]
 
     async def test_nothing_is_left_running(self, dns_server: DnsServer) -> None:
-        async with _asking(dns_server, within=_SOON) as resolver:
+        async with _asking(dns_server, within=_SHORT) as resolver:
             await _seconds_of_failure(resolver, "silent.example")
             for _ in range(10):
                 await asyncio.sleep(0)
@@ -294,7 +294,7 @@ class TestPatience:
 
 class TestNames:
     async def test_an_internationalised_name_is_asked_in_its_ascii_form(
-        self, resolver: CaresResolver, dns_server: DnsServer
+        self, resolver: CachingResolver, dns_server: DnsServer
     ) -> None:
         assert _data(await resolver.resolve("Bücher.example", "A")) == ["192.0.2.4"]
         assert dns_server.questions == [("xn--bcher-kva.example", "A")]
@@ -321,7 +321,7 @@ class TestNames:
         ids=ascii,
     )
     async def test_an_impossible_name_has_no_records_and_is_not_asked(
-        self, resolver: CaresResolver, dns_server: DnsServer, name: str
+        self, resolver: CachingResolver, dns_server: DnsServer, name: str
     ) -> None:
         with contextlib.suppress(ResolverError):
             assert await resolver.resolve(name, "A") == []
@@ -330,7 +330,7 @@ class TestNames:
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(name=st.text(st.sampled_from("aA.1-_\\\0 \n%@*:/ü漢。\u200b\udcff'\"[]"), max_size=80) | st.text())
     async def test_whatever_the_name_there_is_an_answer_or_a_resolver_error(
-        self, resolver: CaresResolver, name: str
+        self, resolver: CachingResolver, name: str
     ) -> None:
         with contextlib.suppress(ResolverError):
             async with asyncio.timeout(_AT_ONCE_SECONDS):
@@ -353,12 +353,12 @@ class TestNamesThatAreNoHostNames:
         ],
     )
     async def test_they_are_asked_for_and_answered_as_others_are(
-        self, resolver: CaresResolver, name: str, rrtype: RrType, data: list[Data]
+        self, resolver: CachingResolver, name: str, rrtype: RrType, data: list[Data]
     ) -> None:
         expected = [ResourceRecord(name, rrtype, value, _TTL_SECONDS) for value in data]
         assert await resolver.resolve(name, rrtype) == expected
 
-    async def test_the_aliases_on_the_way_are_in_the_answer(self, resolver: CaresResolver) -> None:
+    async def test_the_aliases_on_the_way_are_in_the_answer(self, resolver: CachingResolver) -> None:
         records = await resolver.resolve("[192.0.2.1]", "A")
         assert [record.rrtype for record in records] == ["CNAME", "A"]
         assert records[0].name == "[192.0.2.1]"
@@ -376,22 +376,22 @@ class TestNamesThatAreNoHostNames:
         ],
         ids=ascii,
     )
-    async def test_what_does_not_exist_has_no_records(self, resolver: CaresResolver, name: str, rrtype: RrType) -> None:
+    async def test_missing_name_has_no_records(self, resolver: CachingResolver, name: str, rrtype: RrType) -> None:
         assert await resolver.resolve(name, rrtype) == []
 
     @pytest.mark.parametrize("name", ["%.servfail.example", "%.refused.example"])
-    async def test_a_failure_is_told_at_once(self, resolver: CaresResolver, name: str) -> None:
+    async def test_a_failure_is_told_at_once(self, resolver: CachingResolver, name: str) -> None:
         assert await _seconds_of_failure(resolver, name) < _AT_ONCE_SECONDS
 
     async def test_silence_is_an_error_in_time(self, dns_server: DnsServer) -> None:
-        async with _asking(dns_server, within=_SOON) as resolver:
+        async with _asking(dns_server, within=_SHORT) as resolver:
             seconds = await _seconds_of_failure(resolver, "%.silent.example")
         assert seconds < _AT_ONCE_SECONDS
 
     async def test_a_server_where_nobody_listens_is_an_error_in_time(self) -> None:
         with DnsServer({}) as dead:
             pass
-        async with _asking(dead, within=_SOON) as resolver:
+        async with _asking(dead, within=_SHORT) as resolver:
             seconds = await _seconds_of_failure(resolver, "odd name.example")
         assert seconds < _AT_ONCE_SECONDS
 
@@ -404,26 +404,26 @@ class TestNamesThatAreNoHostNames:
 
 class TestCache:
     async def test_a_cache_that_cannot_be_emptied_stays(
-        self, resolver: CaresResolver, dns_server: DnsServer, caplog: pytest.LogCaptureFixture
+        self, resolver: CachingResolver, dns_server: DnsServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Its interface has gone, say."""
-        resolver._cares._servers = ["nowhere"]
+        resolver._channel._servers = ["nowhere"]
         with caplog.at_level(logging.WARNING):
-            resolver.forget()
+            resolver.flush_cache()
             assert len(await resolver.resolve("a.example", "A")) == 2
         assert "c-ares cannot ask there: " in caplog.text
 
-    async def test_what_is_forgotten_is_asked_anew(self, resolver: CaresResolver, dns_server: DnsServer) -> None:
+    async def test_what_is_forgotten_is_asked_anew(self, resolver: CachingResolver, dns_server: DnsServer) -> None:
         """A list that is well again may have left an answer of its bad time here."""
         assert len(await resolver.resolve("a.example", "A")) == 2
         dns_server.update("a.example", {"A": ["192.0.2.9"]})
         assert len(await resolver.resolve("a.example", "A")) == 2
-        resolver.forget()
+        resolver.flush_cache()
         assert _data(await resolver.resolve("a.example", "A")) == ["192.0.2.9"]
 
     @pytest.mark.parametrize("name", ["a.example", "nowhere.example"])
     async def test_a_name_asked_again_within_its_ttl_is_not_asked_for(
-        self, resolver: CaresResolver, dns_server: DnsServer, name: str
+        self, resolver: CachingResolver, dns_server: DnsServer, name: str
     ) -> None:
         first = await resolver.resolve(name, "A")
         assert await resolver.resolve(name, "A") == first
@@ -436,12 +436,12 @@ class TestCache:
                 await resolver.resolve("a.example", "A")
             assert server.questions == [("a.example", "A")] * 2
 
-    async def test_a_failure_is_not_kept(self, resolver: CaresResolver, dns_server: DnsServer) -> None:
+    async def test_a_failure_is_not_kept(self, resolver: CachingResolver, dns_server: DnsServer) -> None:
         await _seconds_of_failure(resolver, "servfail.example")
         dns_server.update("servfail.example", {"A": ["192.0.2.9"]})
         assert _data(await resolver.resolve("servfail.example", "A")) == ["192.0.2.9"]
 
-    @pytest.mark.parametrize(("bound", "most"), [("_QUESTIONS_A_CHANNEL", 3), ("_BYTES_A_CHANNEL", 2000)])
+    @pytest.mark.parametrize(("bound", "most"), [("_QUERIES_BEFORE_FLUSH", 3), ("_BYTES_BEFORE_FLUSH", 2000)])
     async def test_the_cache_is_emptied_now_and_then_and_no_question_is_lost(
         self, monkeypatch: pytest.MonkeyPatch, dns_server: DnsServer, bound: str, most: int
     ) -> None:
@@ -458,17 +458,17 @@ class TestCache:
     async def test_what_is_cached_is_counted_in_bytes(self) -> None:
         """Strangers choose how long an answer is; c-ares does not tell how long its cache's are."""
         async with _long_answers(200, 255) as address:
-            resolver = CaresResolver([address], _WITHIN)
+            resolver = CachingResolver([address], _WITHIN)
             for number in range(10):
                 assert len(await resolver.resolve(f"n{number}.example", "TXT")) == 200
             await resolver.close()
-        assert 10 * 200 * 255 < resolver._cares.cached_bytes < 10 * 200 * 600
+        assert 10 * 200 * 255 < resolver._channel.cached_bytes < 10 * 200 * 600
 
     async def test_memory_stays_bounded_however_long_the_answers_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of the process: c-ares takes it by itself. Without a bound it would be 15 MB more."""
-        monkeypatch.setattr(resolver_module, "_BYTES_A_CHANNEL", 2**20)
+        monkeypatch.setattr(resolver_module, "_BYTES_BEFORE_FLUSH", 2**20)
         async with _long_answers(230, 255) as address:
-            resolver = CaresResolver([address], _WITHIN)
+            resolver = CachingResolver([address], _WITHIN)
             taken = 0
             for number in range(300):
                 await resolver.resolve(f"n{number}.example", "TXT")
@@ -532,7 +532,7 @@ class TestLongAnswers:
     ) -> None:
         """At once, and no silence: somebody answered."""
         async with _long_answers(records, octets, of_empty_strings=of_empty_strings) as address:
-            resolver = CaresResolver([address], _WITHIN)
+            resolver = CachingResolver([address], _WITHIN)
             begun = time.monotonic()
             with pytest.raises(ResolverError) as caught:
                 await resolver.resolve(name, "TXT")
@@ -545,7 +545,7 @@ class TestLongAnswers:
         read: list[object] = []
         monkeypatch.setattr(cares_module, "_read", read.append)
         async with _long_answers(5000, 0) as address:
-            resolver = CaresResolver([address], _WITHIN)
+            resolver = CachingResolver([address], _WITHIN)
             with pytest.raises(ResolverError):
                 await resolver.resolve("n.example", "TXT")
             await resolver.close()
@@ -554,7 +554,7 @@ class TestLongAnswers:
     @pytest.mark.parametrize("name", ["n.example", "odd name.example"], ids=["c-ares", "dnspython"])
     async def test_the_longest_spf_record_has_room(self, name: str) -> None:
         async with _long_answers(17, 250) as address:
-            resolver = CaresResolver([address], _WITHIN)
+            resolver = CachingResolver([address], _WITHIN)
             assert await resolver.resolve(name, "TXT")
             await resolver.close()
 
@@ -572,16 +572,16 @@ class TestTcp:
 
         monkeypatch.setattr(pycares, "Channel", CountingChannel)
         async with _silent_by_tcp() as address:
-            resolver = CaresResolver([address], timedelta(seconds=2))
+            resolver = CachingResolver([address], timedelta(seconds=2))
             with pytest.raises(ResolverError):
                 await resolver.resolve("a.example", "TXT")
             await resolver.close()
         assert 1 < calls < 100
 
-    async def test_it_is_left_alone_when_nothing_is_asked(self, resolver: CaresResolver) -> None:
+    async def test_it_is_left_alone_when_nothing_is_asked(self, resolver: CachingResolver) -> None:
         await resolver.resolve("truncated.example", "TXT")
         async with asyncio.timeout(_WITHIN.total_seconds()):
-            while resolver._cares._timer:  # noqa: ASYNC110 (nobody tells us)
+            while resolver._channel._timer:  # noqa: ASYNC110 (nobody tells us)
                 await asyncio.sleep(0.01)
 
 
@@ -607,14 +607,14 @@ async def _silent_by_tcp() -> AsyncIterator[str]:
 
 class TestEqualQuestions:
     async def test_they_are_asked_once_while_the_first_is_in_flight(
-        self, resolver: CaresResolver, dns_server: DnsServer
+        self, resolver: CachingResolver, dns_server: DnsServer
     ) -> None:
         answers = await asyncio.gather(*(resolver.resolve("slow.example", "A") for _ in range(10)))
         assert [_data(records) for records in answers] == [["192.0.2.5"]] * 10
         assert dns_server.questions == [("slow.example", "A")]
 
     async def test_who_asks_later_gets_the_answer_although_the_first_has_gone_away(
-        self, resolver: CaresResolver, dns_server: DnsServer
+        self, resolver: CachingResolver, dns_server: DnsServer
     ) -> None:
         """Whoever may be cancelled awaits it through `asyncio.shield`."""
 
@@ -630,20 +630,20 @@ class TestEqualQuestions:
         assert first.cancelled()
         assert dns_server.questions == [("slow.example", "A")]
 
-    async def test_other_types_are_other_questions(self, resolver: CaresResolver, dns_server: DnsServer) -> None:
+    async def test_other_types_are_other_questions(self, resolver: CachingResolver, dns_server: DnsServer) -> None:
         records = await asyncio.gather(resolver.resolve("slow.example", "A"), resolver.resolve("slow.example", "TXT"))
         assert [_data(each) for each in records] == [["192.0.2.5"], [b"slow"]]
         assert sorted(dns_server.questions) == [("slow.example", "A"), ("slow.example", "TXT")]
 
     async def test_a_failure_is_everyone_s_and_is_asked_for_anew_afterwards(self, dns_server: DnsServer) -> None:
-        async with _asking(dns_server, within=_SOON) as resolver:
+        async with _asking(dns_server, within=_SHORT) as resolver:
             asked = [resolver.resolve("silent.example", "A") for _ in range(3)]
             results = await asyncio.gather(*asked, return_exceptions=True)
             assert all(isinstance(error, ResolverError) for error in results)
             dns_server.update("silent.example", {"A": ["192.0.2.9"]})
             assert _data(await resolver.resolve("silent.example", "A")) == ["192.0.2.9"]
 
-    async def test_a_failure_that_nobody_waits_for_any_more_disturbs_nobody(self, resolver: CaresResolver) -> None:
+    async def test_a_failure_that_nobody_waits_for_any_more_disturbs_nobody(self, resolver: CachingResolver) -> None:
         """asyncio would complain of an exception that was never retrieved."""
         complaints: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
@@ -663,13 +663,13 @@ class TestSilence:
         monkeypatch.setattr(resolver_module, "_PROBE_SECONDS", 0.005)
 
     @pytest.fixture
-    async def hasty(self, dns_server: DnsServer) -> AsyncIterator[CaresResolver]:
+    async def hasty(self, dns_server: DnsServer) -> AsyncIterator[CachingResolver]:
         """In time enough for an answer on a busy machine."""
         async with _asking(dns_server, within=timedelta(seconds=1)) as resolver:
             yield resolver
 
     async def _ask_in_vain(
-        self, resolver: CaresResolver, times: int = _IN_A_ROW, below: str = "silent.example"
+        self, resolver: CachingResolver, times: int = _PROBE_AFTER, below: str = "silent.example"
     ) -> None:
         await asyncio.gather(*(_seconds_of_failure(resolver, f"n{number}.{below}") for number in range(times)))
 
@@ -682,13 +682,13 @@ class TestSilence:
         return sum(name.endswith(".com") for name, _ in dns_server.questions)
 
     async def test_it_and_its_end_are_told_once_each(
-        self, hasty: CaresResolver, dns_server: DnsServer, log: pytest.LogCaptureFixture
+        self, hasty: CachingResolver, dns_server: DnsServer, log: pytest.LogCaptureFixture
     ) -> None:
         for _ in range(2):
             dns_server.silence()
-            await self._ask_in_vain(hasty, 2 * _IN_A_ROW)
+            await self._ask_in_vain(hasty, 2 * _PROBE_AFTER)
             await self._until(lambda: hasty.is_silent)
-            await self._ask_in_vain(hasty, 2 * _IN_A_ROW)
+            await self._ask_in_vain(hasty, 2 * _PROBE_AFTER)
             dns_server.speak()
             await self._until(lambda: not hasty.is_silent)
         consequence = "while this lasts, its checks count nothing and hold up no mail"
@@ -697,22 +697,22 @@ class TestSilence:
         assert {record.levelno for record in log.records} == {logging.WARNING}
 
     async def test_it_is_found_where_somebody_else_had_no_answer(
-        self, hasty: CaresResolver, dns_server: DnsServer
+        self, hasty: CachingResolver, dns_server: DnsServer
     ) -> None:
         """A list's self-test, say, before there is any mail."""
 
         def is_found() -> bool:
-            hasty.suspect()
+            hasty.start_probe()
             return hasty.is_silent
 
-        hasty.suspect()
+        hasty.start_probe()
         await self._until(lambda: self._probes(dns_server) == 1)
         assert not hasty.is_silent
         dns_server.silence()
         await self._until(is_found)
 
     async def test_while_it_lasts_questions_fail_at_once_and_are_not_asked(
-        self, hasty: CaresResolver, dns_server: DnsServer
+        self, hasty: CachingResolver, dns_server: DnsServer
     ) -> None:
         dns_server.silence()
         await self._ask_in_vain(hasty)
@@ -722,7 +722,7 @@ class TestSilence:
         assert (caught.value.why, caught.value.is_silence) == ("the DNS does not answer", True)
         assert ("a.example", "A") not in dns_server.questions
 
-    async def test_afterwards_questions_are_answered(self, hasty: CaresResolver, dns_server: DnsServer) -> None:
+    async def test_afterwards_questions_are_answered(self, hasty: CachingResolver, dns_server: DnsServer) -> None:
         dns_server.silence()
         await self._ask_in_vain(hasty)
         await self._until(lambda: hasty.is_silent)
@@ -769,7 +769,7 @@ class TestSilence:
         assert log.messages == []
 
     async def test_too_many_questions_at_once_fail(
-        self, resolver: CaresResolver, monkeypatch: pytest.MonkeyPatch
+        self, resolver: CachingResolver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(resolver_module, "_MOST_IN_FLIGHT", 3)
         asked = [resolver.resolve(f"n{number}.slow.example", "A") for number in range(4)]
@@ -784,28 +784,28 @@ class TestSilence:
         with DnsServer({}) as dead:
             pass
         async with _asking(dead, dns_server) as resolver:
-            await asyncio.gather(*(resolver.resolve(f"n{number}.example", "A") for number in range(3 * _IN_A_ROW)))
+            await asyncio.gather(*(resolver.resolve(f"n{number}.example", "A") for number in range(3 * _PROBE_AFTER)))
             assert not resolver.is_silent
         assert log.messages == []
 
     async def test_any_answer_in_between_begins_the_count_anew(
-        self, hasty: CaresResolver, dns_server: DnsServer
+        self, hasty: CachingResolver, dns_server: DnsServer
     ) -> None:
         """A failure is none: a resolver whose line to the world is broken fails."""
         dns_server.update("*.silent.example", SILENT)
         for name in ("nowhere.example", "a.example"):
-            await self._ask_in_vain(hasty, _IN_A_ROW - 1)
+            await self._ask_in_vain(hasty, _PROBE_AFTER - 1)
             with contextlib.suppress(ResolverError):
                 await hasty.resolve(name, "A")
         await asyncio.sleep(0.01)
         assert self._probes(dns_server) == 0
 
     async def test_a_name_that_cannot_be_asked_is_no_answer_and_no_silence(
-        self, hasty: CaresResolver, dns_server: DnsServer
+        self, hasty: CachingResolver, dns_server: DnsServer
     ) -> None:
         async def ask_the_impossible() -> None:
             for name in ("a..example", "a\\.example", "ü..example"):
-                for _ in range(_IN_A_ROW):
+                for _ in range(_PROBE_AFTER):
                     with contextlib.suppress(ResolverError):
                         await hasty.resolve(name, "A")
 
@@ -813,7 +813,7 @@ class TestSilence:
         await asyncio.sleep(0.01)
         assert self._probes(dns_server) == 0
         dns_server.silence()
-        await self._ask_in_vain(hasty, _IN_A_ROW - 1)
+        await self._ask_in_vain(hasty, _PROBE_AFTER - 1)
         await ask_the_impossible()
         await self._ask_in_vain(hasty, 1)
         await self._until(lambda: hasty.is_silent)
@@ -822,8 +822,8 @@ class TestSilence:
         self, dns_server: DnsServer, log: pytest.LogCaptureFixture
     ) -> None:
         dns_server.update("*.silent.example", SILENT)
-        resolver = CaresResolver([dns_server.address], _WITHIN)
-        asked = [resolver.resolve(f"n{number}.silent.example", "A") for number in range(2 * _IN_A_ROW)]
+        resolver = CachingResolver([dns_server.address], _WITHIN)
+        asked = [resolver.resolve(f"n{number}.silent.example", "A") for number in range(2 * _PROBE_AFTER)]
         await asyncio.sleep(0.001)
         await resolver.close()
         assert all(isinstance(error, ResolverError) for error in await asyncio.gather(*asked, return_exceptions=True))
@@ -841,14 +841,14 @@ class TestSilence:
 
 class TestClose:
     async def test_questions_on_their_way_end_in_a_resolver_error_at_once(self, dns_server: DnsServer) -> None:
-        resolver = CaresResolver([dns_server.address], _WITHIN)
+        resolver = CachingResolver([dns_server.address], _WITHIN)
         asked = asyncio.create_task(_seconds_of_failure(resolver, "silent.example"))
         await asyncio.sleep(0.001)
         await resolver.close()
         assert await asked < _AT_ONCE_SECONDS
 
     async def test_who_asks_then_gets_a_resolver_error_too(self, dns_server: DnsServer) -> None:
-        resolver = CaresResolver([dns_server.address], _WITHIN)
+        resolver = CachingResolver([dns_server.address], _WITHIN)
         in_the_same_turn = resolver.resolve("a.example", "A")
         await resolver.close()
         with pytest.raises(ResolverError):

@@ -18,7 +18,7 @@ from tests.dns_server import SILENT, DnsServer, Rcode, Truncated, Zone
 from tests.fakes import Data
 
 _WITHIN = timedelta(seconds=2)
-_SOON = timedelta(milliseconds=50)
+_SHORT = timedelta(milliseconds=50)
 _LATER = timedelta(seconds=20)
 _LONG_TEXT = "long " * 1000
 
@@ -116,7 +116,7 @@ async def test_a_failure_is_told_by_the_rfc_s_name_for_it(code: str) -> None:
 async def test_silence_is_told_as_such_and_in_time(dns_server: DnsServer, dead: DnsServer) -> None:
     for server in (dns_server, dead):
         longer = asking(server, within=_LATER).resolve("silent.example", "A")
-        error = await failure(asking(server, within=_SOON), "silent.example")
+        error = await failure(asking(server, within=_SHORT), "silent.example")
         assert (error.why, error.is_silence) == ("no answer in time", True)
         assert not longer.done()
         longer.cancel()
@@ -165,7 +165,7 @@ async def test_one_silent_name_does_not_make_the_dns_silent(dns_server: DnsServe
 
 
 async def test_a_dns_where_nobody_listens_has_no_answers(dead: DnsServer) -> None:
-    assert not await asking(dead, within=_SOON).has_answers()
+    assert not await asking(dead, within=_SHORT).has_answers()
 
 
 async def test_whether_the_dns_has_answers_is_asked_of_the_server_each_time(dns_server: DnsServer) -> None:
@@ -202,14 +202,14 @@ class TestTwoServers:
                 assert (error.why, error.is_silence) == ("REFUSED", False)
 
     async def test_both_dead_are_silent_in_time(self, dead: DnsServer) -> None:
-        assert not await asking(dead, dead, within=_SOON).has_answers()
+        assert not await asking(dead, dead, within=_SHORT).has_answers()
 
 
 async def test_a_failure_that_nobody_waits_for_is_not_printed(dead: DnsServer) -> None:
     """asyncio would print it with its name, and a customer's key in that."""
     printed: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: printed.append(context))
-    asked = asking(dead, within=_SOON).resolve("a.example", "A")
+    asked = asking(dead, within=_SHORT).resolve("a.example", "A")
     await asyncio.wait([asked])
     del asked
     gc.collect()

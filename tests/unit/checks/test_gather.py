@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.dnsl import ConfiguredList
+from bley.checks.dns_lists import ConfiguredList
 from bley.checks.gather import Checks
 from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import ListWatch

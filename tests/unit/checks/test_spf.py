@@ -86,7 +86,7 @@ async def test_results_are_counted_kept_ones_too(checker: SpfChecker, resolver: 
     one_each = dict.fromkeys(("fail", "softfail", "neutral", "permerror", "none"), 1)
     assert results == {"pass": 2, "temperror": 2, **one_each}
     assert hits == {"spf": 1}
-    assert checker.kept == 5
+    assert checker.cached_results == 5
 
 
 async def test_the_null_sender_is_judged_by_its_helo_name(checker: SpfChecker) -> None:

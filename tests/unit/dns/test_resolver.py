@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from bley.core.errors import SettingsError
 from bley.dns import resolv_conf
-from bley.dns.resolver import CaresResolver
+from bley.dns.resolver import CachingResolver
 from bley.settings.settings import Settings
 from bley.settings.values import split_server
 
@@ -33,8 +33,8 @@ _LIKE_A_SERVER = r"(1\.2\.3\.4|\[(::1|fe80::1|fec0::1)(%(lo|1|nope))?\]|fe80::1(
     ],
 )
 async def test_a_server_may_be_written_in_any_of_the_usual_forms(server: str, asked: str) -> None:
-    resolver = CaresResolver([server], _WITHIN)
-    assert resolver._cares._cares.servers == [asked]
+    resolver = CachingResolver([server], _WITHIN)
+    assert resolver._channel._cares.servers == [asked]
     await resolver.close()
 
 
@@ -45,16 +45,16 @@ async def test_what_the_settings_take_c_ares_takes_too(text: str) -> None:
         servers = Settings.model_validate({"resolver": text}).resolver
     except ValidationError:
         return
-    resolver = CaresResolver(servers, _WITHIN)
+    resolver = CachingResolver(servers, _WITHIN)
     if servers:
-        assert "" not in resolver._cares._cares.servers
-        assert len(resolver._cares._cares.servers) == len({split_server(server) for server in servers})
+        assert "" not in resolver._channel._cares.servers
+        assert len(resolver._channel._cares.servers) == len({split_server(server) for server in servers})
     await resolver.close()
 
 
 async def test_what_c_ares_does_not_take_is_the_operator_s_to_mend() -> None:
     with pytest.raises(SettingsError, match="resolver: nowhere: c-ares cannot ask there"):
-        CaresResolver(["nowhere"], _WITHIN)
+        CachingResolver(["nowhere"], _WITHIN)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ async def test_the_system_s_servers_are_those_that_can_be_used(
     file = tmp_path / "resolv.conf"
     file.write_text(text)
     monkeypatch.setattr(resolv_conf, "RESOLV_CONF", file)
-    resolver = CaresResolver([], _WITHIN)
-    assert resolver._cares._cares.servers == servers
+    resolver = CachingResolver([], _WITHIN)
+    assert resolver._channel._cares.servers == servers
     await resolver.close()

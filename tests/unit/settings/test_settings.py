@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bley.core.dnslists.lists import parse_dns_lists, understand
+from bley.core.dnslists.lists import interpret, parse_dns_lists
 from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
 from bley.core.scores import DEFAULT
@@ -110,14 +110,14 @@ def test_default_lists_are_alive_and_filtered() -> None:
 )
 def test_what_counts_by_default(codes: str, weight: int) -> None:
     zen = Settings().dnsbls[0]
-    assert zen.weight(understand(zen.facts, [codes])) == weight
+    assert zen.weight(interpret(zen.facts, [codes])) == weight
 
 
 @pytest.mark.parametrize(("code", "weight"), [("127.0.5.0", 0), ("127.0.5.1", 1), ("127.0.5.3", 1), ("127.0.10.3", 0)])
 def test_trust_that_counts_by_default(code: str, weight: int) -> None:
     """Not what dnswl.org calls no trust, and not what it answers to whom it throttles."""
     (dnswl,) = Settings().dnswls
-    assert dnswl.weight(understand(dnswl.facts, [code])) == weight
+    assert dnswl.weight(interpret(dnswl.facts, [code])) == weight
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
-from bley.checks.lists.self_test import answer_of
+from bley.checks.lists.self_test import read_answer
 from bley.checks.lists.tester import ListTester
 from bley.core.dnslists.health import NOT_TESTED
-from bley.core.dnslists.lists import Answer, DnsList, Meaning, question
+from bley.core.dnslists.lists import Answer, DnsList, Meaning, query_name
 from bley.core.mail import Address
 from bley.metrics import LIST_ANSWERS
 from bley.ports import Resolver, ResourceRecord
@@ -36,7 +36,7 @@ class QueriedList:
 
     def query(self, address: Address, resolver: Resolver, then: Callable[[Answer], None]) -> None:
         """Query the list about a client; `then` is called with the answer, later."""
-        name = question(address, self.dns_list.zone)
+        name = query_name(address, self.dns_list.zone)
         if name in self._waiting:
             self._waiting[name].append(then)
             return
@@ -45,7 +45,7 @@ class QueriedList:
         started = loop.time()
 
         def answered(query: asyncio.Future[Sequence[ResourceRecord]]) -> None:
-            answer = answer_of(self.dns_list, query)
+            answer = read_answer(self.dns_list, query)
             self._count(address.version, answer, loop.time() - started)
             if self.tester.first_test.done():
                 deliver(answer)
@@ -62,6 +62,6 @@ class QueriedList:
     def _count(self, version: int, answer: Answer, seconds: float) -> None:
         self.answers[answer.meaning] += 1
         LIST_ANSWERS.labels(self.dns_list.name, answer.meaning.value).inc()
-        if answer.tells:
+        if answer.is_conclusive:
             self.seconds.append(seconds)
         self.tester.judge_answer(version, answer)

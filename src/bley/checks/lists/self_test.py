@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from bley.core.dnslists.health import UNREACHABLE, WELL, Diagnosis, ListFault, diagnose
-from bley.core.dnslists.lists import Answer, DnsList, Meaning, question, understand
+from bley.core.dnslists.lists import Answer, DnsList, Meaning, interpret, query_name
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, UncachedResolver
 
-__all__ = ["answer_of", "self_test"]
+__all__ = ["read_answer", "self_test"]
 
 _log = logging.getLogger(__name__)
 
@@ -59,21 +59,21 @@ async def _test_version(dns_list: DnsList, version: int, resolver: UncachedResol
 async def _ask(dns_list: DnsList, address: str, resolver: UncachedResolver) -> tuple[str, Answer] | None:
     if not address:
         return None
-    asked = resolver.resolve(question(ip_address(address), dns_list.zone), "A")
+    asked = resolver.resolve(query_name(ip_address(address), dns_list.zone), "A")
     await asyncio.wait([asked])
-    answer, expected = answer_of(dns_list, asked), dns_list.facts.test_answer
+    answer, expected = read_answer(dns_list, asked), dns_list.facts.test_answer
     if expected and answer.codes and all(code in expected for code in answer.codes):
         answer = Answer(Meaning.LISTED, answer.codes)
     return address, answer
 
 
-def answer_of(dns_list: DnsList, asked: asyncio.Future[Sequence[ResourceRecord]]) -> Answer:
+def read_answer(dns_list: DnsList, asked: asyncio.Future[Sequence[ResourceRecord]]) -> Answer:
     """What the list said, from what the resolver gave."""
     if asked.cancelled():
         return Answer(Meaning.SILENT, why="given up")
     match asked.exception():
         case None:
-            return understand(dns_list.facts, [str(record.data) for record in asked.result() if record.rrtype == "A"])
+            return interpret(dns_list.facts, [str(record.data) for record in asked.result() if record.rrtype == "A"])
         case ResolverError() as error:
             meaning = Meaning.SILENT if error.is_silence else Meaning.FAILED
             return Answer(meaning, why=error.why.replace(dns_list.zone, dns_list.name))

@@ -18,15 +18,15 @@ _log = logging.getLogger(__name__)
 class ListTester:
     """The self-tests of one list and what they find.
 
-    `renew_cache` is called when the list has recovered: answers of its bad time may still be in a cache.
-    `suspect_dns` is called when a test has no result: the DNS may be silent.
+    `flush_cache` is called when the list has recovered: answers of its bad time may still be in a cache.
+    `probe_dns` is called when a test has no result: the DNS may be silent.
     """
 
     def __init__(
-        self, dns_list: DnsList, clock: Clock, renew_cache: Callable[[], None], suspect_dns: Callable[[], None]
+        self, dns_list: DnsList, clock: Clock, flush_cache: Callable[[], None], probe_dns: Callable[[], None]
     ) -> None:
         self.dns_list, self._clock = dns_list, clock
-        self._renew_cache, self._suspect_dns = renew_cache, suspect_dns
+        self._flush_cache, self._probe_dns = flush_cache, probe_dns
         self.health = ListHealth(dns_list, clock())
         self.schedule = SelfTestSchedule()
         self.first_test: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -49,12 +49,12 @@ class ListTester:
             found = None
         self._log_news(self.health.end_test(found, self._clock()))
         if found is None:
-            self._suspect_dns()
+            self._probe_dns()
         return found is not None
 
     def judge_answer(self, version: int, answer: Answer) -> None:
         """Have the list tested if its answers about clients raise a doubt; set it aside at once if it is parked."""
-        if not answer.tells:
+        if not answer.is_conclusive:
             self.health.last_error = self._clock(), answer.why
         if not self.health.doubts(version, answer):
             return
@@ -68,4 +68,4 @@ class ListTester:
         for each in news:
             _log.warning("%s", each.text)
             if each.is_recovery:
-                self._renew_cache()
+                self._flush_cache()

@@ -19,39 +19,39 @@ class ListWatch:
         self.lists: dict[str, QueriedList] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._resolver: UncachedResolver
-        self._renew_cache: Callable[[], None]
-        self._suspect_dns: Callable[[], None]
+        self._flush_cache: Callable[[], None]
+        self._probe_dns: Callable[[], None]
 
     def follow(
         self,
         lists: Iterable[DnsList],
         resolver: UncachedResolver,
-        renew_cache: Callable[[], None] = lambda: None,
-        suspect_dns: Callable[[], None] = lambda: None,
+        flush_cache: Callable[[], None] = lambda: None,
+        probe_dns: Callable[[], None] = lambda: None,
     ) -> None:
         """Watch these lists from now on, as `switch` does."""
-        self.switch(self.prepare(lists), resolver, renew_cache, suspect_dns)
+        self.switch(self.prepare(lists), resolver, flush_cache, probe_dns)
 
     def prepare(self, lists: Iterable[DnsList]) -> dict[str, QueriedList]:
         """Return these lists by zone, for `switch`: those that are watched already, and new ones without a test."""
         return {dns_list.zone: self.lists.get(dns_list.zone) or self._new(dns_list) for dns_list in lists}
 
     def _new(self, dns_list: DnsList) -> QueriedList:
-        tester = ListTester(dns_list, self._clock, lambda: self._renew_cache(), lambda: self._suspect_dns())
+        tester = ListTester(dns_list, self._clock, lambda: self._flush_cache(), lambda: self._probe_dns())
         return QueriedList(dns_list, tester)
 
     def switch(
         self,
         lists: dict[str, QueriedList],
         resolver: UncachedResolver,
-        renew_cache: Callable[[], None],
-        suspect_dns: Callable[[], None],
+        flush_cache: Callable[[], None],
+        probe_dns: Callable[[], None],
     ) -> None:
         """Watch these lists from now on, and no others. Cannot fail.
 
-        `resolver` makes the self-tests; `renew_cache` and `suspect_dns` are called as by `ListTester`.
+        `resolver` makes the self-tests; `flush_cache` and `probe_dns` are called as by `ListTester`.
         """
-        self._resolver, self._renew_cache, self._suspect_dns = resolver, renew_cache, suspect_dns
+        self._resolver, self._flush_cache, self._probe_dns = resolver, flush_cache, probe_dns
         for zone in self.lists.keys() - lists.keys():
             if zone in self._tasks:
                 self._tasks.pop(zone).cancel()

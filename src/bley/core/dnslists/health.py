@@ -145,7 +145,7 @@ class VersionHealth:
 
     def doubts(self, answer: Answer) -> bool:
         """Count an answer about a client; whether the list should be tested now."""
-        self._failures = max(self._failures - 1, 0) if answer.tells else self._failures + 1
+        self._failures = max(self._failures - 1, 0) if answer.is_conclusive else self._failures + 1
         self._listings = self._listings + 1 if answer.meaning is Meaning.LISTED else 0
         is_doubtful = self._failures >= _FAILURES or self._listings >= _LISTINGS_IN_A_ROW
         if is_doubtful:

@@ -17,7 +17,7 @@ from bley.core.dnslists.known import KnownList, find_known_list, shown_zone
 from bley.core.dnslists.syntax import Entry, hide_keys, parse_entry
 from bley.core.mail import Address
 
-__all__ = ["Answer", "DnsList", "ListAnswer", "Meaning", "parse_dns_lists", "question", "understand"]
+__all__ = ["Answer", "DnsList", "ListAnswer", "Meaning", "interpret", "parse_dns_lists", "query_name"]
 
 _CODES = IPv4Network("127.0.0.0/8")
 
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
     why: str = ""
 
     @property
-    def tells(self) -> bool:
+    def is_conclusive(self) -> bool:
         """Whether this says of the client that it is listed, or that it is not."""
         return self.meaning in (Meaning.LISTED, Meaning.CLEAR)
 
@@ -77,7 +77,7 @@ class DnsList:
         """What an answer can count at the most."""
         return sum(max(entry.weight, 0) for entry in self.entries)
 
-    def fitting(self, answer: Answer) -> list[Entry]:
+    def matching_entries(self, answer: Answer) -> list[Entry]:
         """The entries of which the answer has a code."""
         if answer.meaning is not Meaning.LISTED:
             return []
@@ -88,7 +88,7 @@ class DnsList:
         """What the answer counts: the weights of all fitting entries."""
         if answer.meaning is not Meaning.LISTED:
             return 0
-        return sum(entry.weight for entry in self.fitting(answer))
+        return sum(entry.weight for entry in self.matching_entries(answer))
 
     def __str__(self) -> str:
         return ", ".join(f"{self.name}{entry.rest}" for entry in self.entries)
@@ -111,7 +111,7 @@ class ListAnswer(NamedTuple):
         match answer.meaning:
             case Meaning.LISTED:
                 codes = ", ".join(self._code(code) for code in answer.codes)
-                counts = f"weight {self.weight}" if self.dns_list.fitting(answer) else "fits no filter"
+                counts = f"weight {self.weight}" if self.dns_list.matching_entries(answer) else "fits no filter"
                 return f"{name} lists it: {codes} ({counts})"
             case Meaning.CLEAR:
                 return f"{name} does not list it"
@@ -127,7 +127,7 @@ class ListAnswer(NamedTuple):
 _CLEAR = Answer(Meaning.CLEAR)
 
 
-def understand(facts: KnownList, codes: Iterable[str]) -> Answer:
+def interpret(facts: KnownList, codes: Iterable[str]) -> Answer:
     """What the A records of a list's answer mean; none at all means that the client is not listed."""
     addresses = tuple(IPv4Address(code) for code in codes)
     if not addresses:
@@ -140,7 +140,7 @@ def understand(facts: KnownList, codes: Iterable[str]) -> Answer:
     return Answer(Meaning.REFUSED, addresses, f"{addresses[0]}: {refusals[0]}")
 
 
-def question(address: Address, zone: str) -> str:
+def query_name(address: Address, zone: str) -> str:
     """The name to ask for: reversed octets (IPv4) or nibbles (IPv6) before the zone (RFC 5782 2.1, 2.4)."""
     return f"{_backwards(address)}.{zone}"
 

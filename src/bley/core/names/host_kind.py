@@ -19,7 +19,7 @@ from typing import NamedTuple
 from bley.core.mail import Address
 from bley.core.names.domains import delegated_domain, registered_domain
 from bley.core.names.own_address import own_address_in
-from bley.core.names.words import FOR_A_TIME, HOSTERS, LINE, LINE_DOMAINS, MACHINES, MAIL, RENTED, STATIC
+from bley.core.names.words import HOSTING_DOMAINS, LINE, LINE_DOMAINS, MAIL, RENTED, SERVER, STATIC, TEMPORARY
 
 __all__ = ["HostKind", "NameVerdict", "dynamic_sign", "judge_host_name", "server_domain"]
 
@@ -55,7 +55,7 @@ class NameVerdict(NamedTuple):
 
 
 _NAMED, _RENTED = NameVerdict(HostKind.NAMED), NameVerdict(HostKind.RENTED)
-_ACCESS = FOR_A_TIME | LINE
+_ACCESS = TEMPORARY | LINE
 
 
 def dynamic_sign(name: str, address: Address) -> str:
@@ -83,9 +83,9 @@ def judge_host_name(name: str, address: Address) -> NameVerdict:
     labels, words = labels[below:], words[below:]
     if not any(labels):
         return _NAMED
-    if domain in HOSTERS or _is_static(words):
+    if domain in HOSTING_DOMAINS or _is_static(words):
         return _RENTED
-    below = _below(words, MACHINES)
+    below = _below(words, SERVER)
     if look := _line(".".join(labels[below:]), words[below:], address, name.partition(".")[0], domain):
         return look
     if any(of_label & RENTED for of_label in words) or own_address_in(".".join(labels[:below]), address):
@@ -106,7 +106,7 @@ def _is_static(words: list[set[str]]) -> bool:
     for of_label in reversed(words):
         if of_label & STATIC:
             return True
-        if of_label & FOR_A_TIME:
+        if of_label & TEMPORARY:
             return False
     return False
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from bley.core.mail import Address
 
-__all__ = ["InName", "own_address_in"]
+__all__ = ["AddressInName", "own_address_in"]
 
 _NUMBER = re.compile("[0-9]+")
 _SEPARATOR = re.compile("[.-]")
@@ -30,25 +30,25 @@ _NIBBLES = 12
 """Digits of an IPv6 address that are no chance: 48 bits, the prefix that a provider gives to a site."""
 
 
-class InName(NamedTuple):
+class AddressInName(NamedTuple):
     """What of its address a name holds, as it stands there, and whether it is all of it; of IPv6 a prefix is all."""
 
     text: str
     is_whole: bool
 
 
-def own_address_in(host: str, address: Address) -> InName | None:
+def own_address_in(host: str, address: Address) -> AddressInName | None:
     """The part of `address` that `host` holds, in lower case; None if none, or too little to be no chance."""
     if not host:
         return None
     return _ipv6(host, address) if isinstance(address, IPv6Address) else _ipv4(host, address)
 
 
-def _ipv4(host: str, address: IPv4Address) -> InName | None:
+def _ipv4(host: str, address: IPv4Address) -> AddressInName | None:
     packed = address.packed
     for text in (packed.hex(), packed[::-1].hex()):
         if text in host:
-            return InName(text, is_whole=True)
+            return AddressInName(text, is_whole=True)
     runs = list(_NUMBER.finditer(host))
     octets = list(packed)
     long_runs = _long_runs(runs, octets)
@@ -58,9 +58,9 @@ def _ipv4(host: str, address: IPv4Address) -> InName | None:
     is_numbered = sum(number in octets for number in numbers) > 1
     for count in (4, 3, 2):
         if is_numbered and (place := _numbered(numbers, octets, count)) is not None:
-            return InName(host[runs[place].start() : runs[place + count - 1].end()], is_whole=count == 4)
+            return AddressInName(host[runs[place].start() : runs[place + count - 1].end()], is_whole=count == 4)
         if long_runs and (joined := long_runs.intersection(_run_together(octets, count))):
-            return InName(min(joined), is_whole=count == 4)
+            return AddressInName(min(joined), is_whole=count == 4)
     return None
 
 
@@ -108,17 +108,17 @@ def _as_one_number(octets: list[int]) -> str:
     return str(int.from_bytes(bytes(octets)))
 
 
-def _ipv6(host: str, address: IPv6Address) -> InName | None:
+def _ipv6(host: str, address: IPv6Address) -> AddressInName | None:
     nibbles = address.packed.hex()
     squeezed = _SEPARATOR.sub("", host)
     prefix, end = nibbles[:_NIBBLES], nibbles[-_NIBBLES:]
     for text in (prefix, prefix[::-1], *([end, end[::-1]] if end.lstrip("0")[_NIBBLES // 2 :] else [])):
         if text in squeezed:
-            return InName(text, is_whole=True)
+            return AddressInName(text, is_whole=True)
     groups = [f"{int(nibbles[at : at + 4], 16):x}" for at in range(0, 32, 4)]
     parts = [part.lstrip("0") or "0" if _HEXTET.fullmatch(part) else "" for part in _SEPARATOR.split(host) if part]
     for start in range(6):
         three = groups[start : start + 3]
         if len("".join(three)) > _FEWEST_DIGITS and three in (parts[at : at + 3] for at in range(len(parts) - 2)):
-            return InName("-".join(three), is_whole=True)
+            return AddressInName("-".join(three), is_whole=True)
     return None

@@ -5,9 +5,9 @@ A word matches a whole label, or a part of one between digits, hyphens and under
 oddity: no `home`, `user`, `client`, `net`.
 """
 
-__all__ = ["FOR_A_TIME", "HOSTERS", "LINE", "LINE_DOMAINS", "MACHINES", "MAIL", "RENTED", "STATIC"]
+__all__ = ["HOSTING_DOMAINS", "LINE", "LINE_DOMAINS", "MAIL", "RENTED", "SERVER", "STATIC", "TEMPORARY"]
 
-FOR_A_TIME = frozenset(
+TEMPORARY = frozenset(
     {"dhcp", "dial", "dialer", "dialin", "dialpool", "dialup", "dip", "dyn", "dynadsl", "dyndsl", "dynip", "dynpool"}
     | {"dynamic", "dynamicip", "dynamicips", "dynamik", "dynamique", "dynamisch", "dynamisk", "dynamiczny"}
     | {"dinamic", "dinamica", "dinamico", "einwahl", "isdn", "modem", "modems", "rasdial", "roaming"}
@@ -44,10 +44,10 @@ MAIL = frozenset(
 RENTED = frozenset({"vds", "vps", "vserver"})
 """A machine that anybody can rent."""
 
-MACHINES = frozenset({"hosted", "hosting", "server", "servers", "srv"}) | RENTED
+SERVER = frozenset({"hosted", "hosting", "server", "servers", "srv"}) | RENTED
 """A server of some kind, or such below the label."""
 
-HOSTERS = frozenset(
+HOSTING_DOMAINS = frozenset(
     {"amazonaws.com"}  # EC2: ec2-192-0-2-1.compute-1.amazonaws.com; its mail service is amazonses.com
     | {"googleusercontent.com"}  # Compute Engine: 1.2.0.192.bc.googleusercontent.com
     | {"azure.com"}  # name.region.cloudapp.azure.com, rented as well

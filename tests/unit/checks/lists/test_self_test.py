@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.lists.self_test import answer_of, self_test
+from bley.checks.lists.self_test import read_answer, self_test
 from bley.core.dnslists.health import WELL, Diagnosis, ListFault
-from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, question
+from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, query_name
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
 from tests.fakes import SILENT, Data, FakeResolver, Zone
@@ -33,7 +33,7 @@ Answers = dict[str, tuple[Data, ...] | ResolverError]
 
 
 def asking(address: str, zone: str) -> str:
-    return question(ip_address(address), zone)
+    return query_name(ip_address(address), zone)
 
 
 def dns(zone: str, answers: Answers) -> FakeResolver:
@@ -240,14 +240,14 @@ async def test_aliases_on_the_way_are_no_return_codes() -> None:
     answer = await FakeResolver({("a", "CNAME"): ["b.example"]}).resolve("a", "CNAME")  # type: ignore[arg-type]
     asked = asyncio.get_running_loop().create_future()
     asked.set_result(answer)
-    assert answer_of(dns_list, asked) == Answer(Meaning.CLEAR)
+    assert read_answer(dns_list, asked) == Answer(Meaning.CLEAR)
 
 
 async def test_a_question_given_up_was_not_answered() -> None:
     (dns_list,) = parse_dns_lists(UNKNOWN)
     asked = asyncio.get_running_loop().create_future()
     asked.cancel()
-    assert answer_of(dns_list, asked) == Answer(Meaning.SILENT, why="given up")
+    assert read_answer(dns_list, asked) == Answer(Meaning.SILENT, why="given up")
 
 
 async def test_what_is_told_of_a_failure_does_not_show_the_customer_s_key() -> None:
@@ -262,5 +262,5 @@ async def test_a_bug_is_no_answer_and_leaves_its_traceback(caplog: pytest.LogCap
     (dns_list,) = parse_dns_lists(UNKNOWN)
     asked = asyncio.get_running_loop().create_future()
     asked.set_exception(ZeroDivisionError())
-    assert answer_of(dns_list, asked) == Answer(Meaning.FAILED, why="internal error: ZeroDivisionError()")
+    assert read_answer(dns_list, asked) == Answer(Meaning.FAILED, why="internal error: ZeroDivisionError()")
     assert caplog.records[0].exc_info is not None

@@ -9,7 +9,7 @@ import pytest
 
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.health import ListState
-from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, question
+from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, query_name
 from bley.core.errors import ResolverError
 from bley.core.mail import Address
 from tests.fakes import Data, FakeClock, FakeResolver, queried_list
@@ -54,10 +54,10 @@ class World:
         return self._loop_time() + self._passed
 
     def answer(self, address: Address, answer: tuple[Data, ...] | ResolverError, zone: str = ZONE) -> None:
-        self.resolver.zone[question(address, zone), "A"] = answer
+        self.resolver.zone[query_name(address, zone), "A"] = answer
 
     async def follow(self, *zones: str) -> None:
-        self.watch.follow(parse_dns_lists(", ".join(zones)), self.resolver, suspect_dns=self._suspect)
+        self.watch.follow(parse_dns_lists(", ".join(zones)), self.resolver, probe_dns=self._suspect)
         await settle()
 
     def _suspect(self) -> None:
@@ -78,7 +78,7 @@ class World:
 
     def tests(self, zone: str = ZONE) -> int:
         """How often the list was tested."""
-        return self.resolver.questions.count((question(ENTRY, zone), "A"))
+        return self.resolver.questions.count((query_name(ENTRY, zone), "A"))
 
     def states(self, zone: str = ZONE) -> tuple[ListState, ListState]:
         """How the list stands for IPv4 and for IPv6 clients."""
@@ -165,7 +165,7 @@ class TestAnswers:
         await settle()
         assert [answer.meaning for answer in answers] == [Meaning.REFUSED] * 3
         assert watched.answers == {Meaning.REFUSED: 1}
-        assert world.resolver.questions.count((question(CLIENT, ZONE), "A")) == 1
+        assert world.resolver.questions.count((query_name(CLIENT, ZONE), "A")) == 1
         await world.ask()
         assert watched.answers == {Meaning.REFUSED: 2}, "afterwards it is asked anew"
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from bley.core.dnslists.known import find_known_list
-from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists, question, understand
+from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, interpret, parse_dns_lists, query_name
 from bley.core.dnslists.syntax import parse_entry
 from bley.core.mail import parse_address
 
@@ -218,11 +218,11 @@ def test_only_a_listing_counts(meaning: Meaning) -> None:
 )
 def test_understand(zone: str, codes: list[str], meaning: Meaning, why: str) -> None:
     """What means "you may not ask", or is no list's answer at all, is told apart from a listing and from none."""
-    assert understand(find_known_list(zone), codes) == Answer(meaning, _codes(*codes), why)
+    assert interpret(find_known_list(zone), codes) == Answer(meaning, _codes(*codes), why)
 
 
 def test_what_tells_of_the_client() -> None:
-    assert {meaning for meaning in Meaning if Answer(meaning).tells} == {Meaning.LISTED, Meaning.CLEAR}
+    assert {meaning for meaning in Meaning if Answer(meaning).is_conclusive} == {Meaning.LISTED, Meaning.CLEAR}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_question(address: str, name: str) -> None:
     """RFC 5782 2.1 and 2.4, with their own IPv6 example; a scope (RFC 4007) is no part of an address."""
     parsed = parse_address(address)
     assert parsed is not None
-    assert question(parsed, "bl.example") == name
+    assert query_name(parsed, "bl.example") == name
 
 
 @pytest.mark.parametrize(

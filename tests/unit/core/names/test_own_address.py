@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.core.names.own_address import InName, own_address_in
+from bley.core.names.own_address import AddressInName, own_address_in
 
 IPV4, IPV6 = "192.0.2.145", "2001:db8:12ff:1a00:216:3eff:fe12:3456"
 
@@ -29,11 +29,11 @@ IPV4, IPV6 = "192.0.2.145", "2001:db8:12ff:1a00:216:3eff:fe12:3456"
     ],
 )
 def test_all_of_an_ipv4_address(host: str, text: str) -> None:
-    assert own_address_in(host, ip_address(IPV4)) == InName(text, is_whole=True)
+    assert own_address_in(host, ip_address(IPV4)) == AddressInName(text, is_whole=True)
 
 
 def test_a_first_octet_without_its_zeros() -> None:
-    assert own_address_in("dpc67142206007", ip_address("67.142.206.7")) == InName("67142206007", is_whole=True)
+    assert own_address_in("dpc67142206007", ip_address("67.142.206.7")) == AddressInName("67142206007", is_whole=True)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_first_octet_without_its_zeros() -> None:
 )
 def test_a_part_of_an_ipv4_address(host: str, text: str) -> None:
     """Neighbouring octets, in order or reversed."""
-    assert own_address_in(host, ip_address(IPV4)) == InName(text, is_whole=False)
+    assert own_address_in(host, ip_address(IPV4)) == AddressInName(text, is_whole=False)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_nothing_of_an_ipv4_address(host: str) -> None:
     ],
 )
 def test_enough_of_an_ipv6_address(host: str, text: str) -> None:
-    assert own_address_in(host, ip_address(IPV6)) == InName(text, is_whole=True)
+    assert own_address_in(host, ip_address(IPV6)) == AddressInName(text, is_whole=True)
 
 
 @pytest.mark.parametrize("host", ["2001-db8", "mx-3456", "12ff", "1.0.0.2", "db8-12ff", "0-0-0", "3e-ff-fe"])

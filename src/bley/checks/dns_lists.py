@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from bley.checks.lists.queried_list import QueriedList
-from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, question
+from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, query_name
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding, shortened
 from bley.core.mail import Address
@@ -65,7 +65,7 @@ class ListQueries:
         answers = tuple(
             self._answers[asked.setting.zone] for asked in self._lists if asked.setting.zone in self._answers
         )
-        tells = any(each.answer.tells for each in answers)
+        tells = any(each.answer.is_conclusive for each in answers)
         if not tells and not self.is_complete:
             return None
         is_known = tells or all(each.answer.meaning is Meaning.NOT_SERVED for each in answers)
@@ -87,7 +87,7 @@ async def explained(finding: Finding, address: Address, resolver: Resolver, with
             return each
         with contextlib.suppress(ResolverError, TimeoutError):
             async with asyncio.timeout(within.total_seconds()):
-                records = await asyncio.shield(resolver.resolve(question(address, each.dns_list.zone), "TXT"))
+                records = await asyncio.shield(resolver.resolve(query_name(address, each.dns_list.zone), "TXT"))
                 texts = [record.data for record in records if isinstance(record.data, bytes)]
                 return each._replace(text=shortened(b" ".join(texts).decode(errors="backslashreplace")))
         return each

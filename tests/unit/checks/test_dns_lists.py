@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.dnsl import ConfiguredList, ListQueries, explained
+from bley.checks.dns_lists import ConfiguredList, ListQueries, explained
 from bley.checks.lists.watch import ListWatch
-from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists, question
+from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists, query_name
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.mail import Address
@@ -35,12 +35,12 @@ class HeldResolver:
         return self.asked.setdefault(name, asyncio.get_running_loop().create_future())
 
     async def give(self, zone: str, *codes: str) -> None:
-        name = question(CLIENT, zone)
+        name = query_name(CLIENT, zone)
         self.asked[name].set_result([ResourceRecord(name, "A", code) for code in codes])
         await settle()
 
     async def fail(self, zone: str) -> None:
-        self.asked[question(CLIENT, zone)].set_exception(SERVFAIL)
+        self.asked[query_name(CLIENT, zone)].set_exception(SERVFAIL)
         await settle()
 
 
@@ -56,7 +56,7 @@ async def asked_lists(*settings: str, ill: Sequence[str] = ()) -> list[list[Conf
     watch = ListWatch(FakeClock())
     zones = {dns_list.zone for of_setting in parsed for dns_list in of_setting}
     entries = [ip_address("127.0.0.2"), ip_address("::ffff:7f00:2")]
-    tests: Zone = {(question(entry, zone), "A"): ["127.0.0.2"] for entry in entries for zone in zones - set(ill)}
+    tests: Zone = {(query_name(entry, zone), "A"): ["127.0.0.2"] for entry in entries for zone in zones - set(ill)}
     watch.follow([DnsList(zone, ()) for zone in zones], FakeResolver(tests))
     await settle()
     await watch.close()
@@ -93,7 +93,7 @@ async def ask(setting: str, ill: Sequence[str] = ()) -> Asking:
 async def find(setting: str, zone: Mapping[str, Sequence[Data] | ResolverError], address: Address = CLIENT) -> Finding:
     """The finding when all have answered."""
     (lists,) = await asked_lists(setting)
-    resolver = FakeResolver({(question(address, name), "A"): answer for name, answer in zone.items()})
+    resolver = FakeResolver({(query_name(address, name), "A"): answer for name, answer in zone.items()})
     inquiry = ListQueries(lists, address, resolver, lambda: None)
     await settle()
     finding = inquiry.finding()
@@ -270,7 +270,7 @@ class TestExplained:
         (lists,) = await asked_lists(setting)
         zone: dict[tuple[str, str], Sequence[Data] | ResolverError | str] = {}
         for each in lists:
-            name = question(CLIENT, each.setting.zone)
+            name = query_name(CLIENT, each.setting.zone)
             zone |= {(name, "A"): LISTED, (name, "TXT"): texts}
         resolver = FakeResolver(zone)
         inquiry = ListQueries(lists, CLIENT, resolver, lambda: None)
