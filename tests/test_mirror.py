@@ -48,8 +48,6 @@ TESTED_IN = {
     "daemon/dns_checks": "integration/daemon/test_instance",
     "daemon/supervisor": "integration/test_workers",
     "web/downloads": "unit/web/test_pages",
-    "web/exports": "unit/web/test_pages",
-    "web/list_metrics": "integration/web/test_metrics",
     "web/process_metrics": "integration/web/test_metrics",
     "web/monitored_daemon": "integration/web/test_health",
     "web/state_metrics": "integration/web/test_metrics",

@@ -110,7 +110,7 @@ class TestClickingThrough:
             "Is bley well?",
             "What does it do now?",
             "What does it save?",
-            "Who is being delayed?",
+            "Which mail is waiting?",
             "The latest decisions",
         ]
         assert browser.find(".sentence").text == "bley is well: store and resolver answer."
@@ -143,14 +143,14 @@ class TestClickingThrough:
         assert browser.find("h1").text.startswith("Decision of ")
         assert "helo=2" in browser.find(".line").text or "why=helo" in browser.source
         titles = [title.text for title in browser.all("h2")]
-        assert titles == ["Verdict", "If this was wrong", "Request", "Triplet", "Evidence", "In the log"]
-        assert "still waiting" in browser.find(".became").text
+        assert titles == ["Verdict", "If this was wrong", "Request", "Triplet", "Evidence", "Log line"]
+        assert "still waiting" in browser.find(".outcome-words").text
 
     def test_the_search_field_finds_decisions_and_records(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/"))
         wanted = sessions()[0]
         browser.find("#q").send_keys(f"{wanted.client_address}\n")
-        assert browser.find("h1").text == f"Decisions on {wanted.client_address}"
+        assert browser.find("h1").text == f"Decisions matching {wanted.client_address}"
         assert browser.find("#q").get_attribute("value") == wanted.client_address
         rows = browser.all("[aria-labelledby=found-title] tbody tr")
         assert len(rows) == 2
@@ -161,13 +161,13 @@ class TestClickingThrough:
         newest = browser.find("tbody th a").get_attribute("href")
         browser.link("older").click()
         assert browser.find("tbody th a").get_attribute("href") != newest
-        browser.link("the newest").click()
+        browser.link("newest").click()
         assert browser.url == site.url("/search")
 
     def test_what_finds_nothing_says_what_can_be_looked_for(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/search?q=nobody.example"))
-        assert "No decision fits." in browser.source
-        assert "kept for 30 days" in browser.source
+        assert "No decision matches." in browser.source
+        assert "stored for 30 days" in browser.source
 
     def test_the_figures_behind_a_chart_open(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/"))
@@ -204,7 +204,7 @@ class TestLive:
             browser.open(own.url("/"))
             (tmp_path / "bley.db").rename(tmp_path / "away.db")
             browser.wait(lambda: bool(browser.all("#away")))
-            assert "the store cannot be used" in browser.find(".sentence").text
+            assert "the store is unavailable" in browser.find(".sentence").text
             (tmp_path / "away.db").rename(tmp_path / "bley.db")
             browser.wait(lambda: bool(browser.all("#now")))
             assert browser.find(".sentence").text == "bley is well: store and resolver answer."
@@ -249,10 +249,10 @@ def test_a_reload_changes_what_the_pages_go_by(tmp_path: Path) -> None:
     with Bley(tmp_path, web_listen="127.0.0.1:0", greylist_period="5m") as bley:
         own = Site(bley)
         ask(bley.port, [request for request in sessions() if request.client_name == "unknown"][:1])
-        wait_until(lambda: "A wait is 5\N{NO-BREAK SPACE}min" in own.fetch("/")[1], "the decision is kept")
+        wait_until(lambda: "The wait is 5\N{NO-BREAK SPACE}min" in own.fetch("/")[1], "the decision is kept")
         bley.write_settings(greylist_period="20m")
         bley.reload()
-        assert "A wait is 20\N{NO-BREAK SPACE}min" in own.fetch("/")[1]
+        assert "The wait is 20\N{NO-BREAK SPACE}min" in own.fetch("/")[1]
 
 
 class TestForEverybody:

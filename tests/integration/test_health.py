@@ -18,8 +18,8 @@ from tests.integration.test_workers import wait_until, workers
 
 OK = (200, "ok\n")
 NOBODY = (503, "no worker answers\n")
-NO_STORE = (503, "store: it cannot be used; requests are answered by on_store_error\n")
-NO_DNS = (503, "dns: it gives no usable answer; its checks count nothing\n")
+NO_STORE = (503, "store: unavailable; on_store_error decides how requests are answered\n")
+NO_DNS = (503, "dns: gives no usable answer; checks that need it count 0\n")
 
 both = pytest.mark.parametrize("number_of_workers", [1, 2])
 

@@ -89,7 +89,7 @@ def test_beyond_loopback_the_password_is_asked_for(tmp_path: Path, workers: int)
             assert ask(port, source=source, headers=basic(PASSWORD) | {"Host": "bley.example.org"}).status == 200
             assert ask(port, source=source, headers=basic(PASSWORD) | {"Host": "evil.example"}).status == 403
         assert ask(port, headers=basic(NEW_PASSWORD)).status == 401
-        bley.wait_log(r"web_listen: 1 wrong passwords since this was last told, now from 127\.0\.0\.1")
+        bley.wait_log(r"web_listen: 1 wrong password since the last such warning, the latest from 127\.0\.0\.1")
         bley.write_settings(web_listen=f"0.0.0.0:{port}")
         bley.run("lists")
 
@@ -120,7 +120,7 @@ def test_beyond_loopback_the_password_is_asked_for(tmp_path: Path, workers: int)
         (
             2,
             {"web_listen": "127.0.0.1:0", "web_tls_cert": "bley.conf"},
-            "web_tls_cert: {folder}/bley.conf cannot be used: a certificate and its key, without a password, are ",
+            "web_tls_cert: {folder}/bley.conf cannot be used: it must hold a certificate and its key, in PEM form",
         ),
     ],
 )
@@ -175,7 +175,7 @@ def test_by_tls_the_password_is_read_by_nobody_and_a_reload_takes_a_new_certific
 
         other.replace(certificate)
         bley.reload()
-        assert "cannot be used: the key is of another certificate: the old one stays" in bley.log()
+        assert "cannot be used: the key belongs to another certificate: the old one stays" in bley.log()
         assert "not reloaded: the old settings stay" in bley.log()
         with pytest.raises(ssl.SSLCertVerificationError):
             ask(port, context=ssl.create_default_context(cafile=certificate))

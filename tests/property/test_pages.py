@@ -1,4 +1,4 @@
-"""Whatever comes from the wire stands on a page as text, and nothing else."""
+"""Values from the wire appear on pages as text only."""
 
 import asyncio
 from typing import Any
@@ -45,14 +45,14 @@ def decisions(draw: st.DrawFn) -> StoredDecision:
     return decision(details=details, reason=reason, **{name: draw(WIRE) for name in names})
 
 
-def looking(stored: StoredDecision) -> DashboardClient:
+def client(stored: StoredDecision) -> DashboardClient:
     record = {Triplet(*stored.details["triplet"]): Record(Status.GREYLISTED, NOON, NOON)}
     ill = ListReport(**{**ILL_LIST, "what": stored.helo_name})
     return DashboardClient(FakeHistory([stored], record), [WELL_LIST, ill])
 
 
 PATHS = ("/", "/search", "/search?q=%3Cb%3E%22%27&reason=helo", "/decision/1")
-PLAIN = [asyncio.run(looking(decision(details={**decision().details, "entry": "x"})).page(path)) for path in PATHS]
+PLAIN = [asyncio.run(client(decision(details={**decision().details, "entry": "x"})).page(path)) for path in PATHS]
 TAGS = {tag for page in PLAIN for tag in page.tags} | {"pre", "code", "em"}
 ATTRIBUTES = {name for page in PLAIN for name in page.attributes}
 
@@ -66,7 +66,7 @@ def test_no_page_has_style_or_script_in_it() -> None:
 @given(decisions())
 def test_no_value_becomes_a_tag_or_an_attribute(stored: StoredDecision) -> None:
     """And every page stays well-formed: Page sees to it."""
-    site = looking(stored)
+    site = client(stored)
     for path in PATHS:
         page: Page = asyncio.run(site.page(path))
         assert page.tags <= TAGS
@@ -76,6 +76,6 @@ def test_no_value_becomes_a_tag_or_an_attribute(stored: StoredDecision) -> None:
 
 @given(decisions())
 def test_every_value_can_be_read(stored: StoredDecision) -> None:
-    text = asyncio.run(looking(stored).page("/decision/1")).text
+    text = asyncio.run(client(stored).page("/decision/1")).text
     for value in (stored.sender, stored.recipient, stored.client_address, stored.helo_name, stored.details["entry"]):
         assert value in text

@@ -80,7 +80,7 @@ class WebListener:
         """Read the certificate's files again and prepare the switch. Raises SettingsError if they cannot be used."""
         certificate = self._certificate
         try:
-            context = certificate.read() if certificate else None
+            context = certificate.load() if certificate else None
         except SettingsError as error:
             old = "the old one stays in force"
             raise SettingsError([replace(fault, text=f"{fault.text}: {old}") for fault in error.faults]) from error
@@ -90,7 +90,7 @@ class WebListener:
             if self._web:
                 self._web.reconfigure(configuration)
             if certificate and context:
-                certificate.take(context)
+                certificate.use(context)
 
         return Prepared(commit)
 

@@ -1,1 +1,4 @@
-"""What the running bley shows by HTTP at `web_listen`, read-only."""
+"""The HTTP server at `web_listen`: dashboard, metrics, health. Read-only.
+
+`lists`, `metrics`, `health`, `pages` and `downloads` each define the routes of the paths that they are named after.
+"""

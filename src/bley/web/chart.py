@@ -1,6 +1,7 @@
-"""Stacked bars as geometry, which the templates draw as SVG.
+"""Geometry of stacked bar charts, which the templates draw as SVG.
 
-Across they are in percent, so that a bar is as wide as there is room; up and down in pixels: text and lines stay crisp.
+Horizontal values are in percent, so that the bars fill the available width without a script. Vertical values are in
+pixels, so that text and lines stay sharp. No chart library works under a policy that forbids inline styles.
 """
 
 from collections.abc import Sequence
@@ -9,21 +10,21 @@ from typing import NamedTuple
 
 from bley.core.history.periods import Period
 
-__all__ = ["HEIGHT", "Bar", "BarData", "Chart", "Label", "Segment", "Tick", "chart", "time_labels"]
+__all__ = ["HEIGHT", "Bar", "BarData", "Chart", "Label", "Segment", "Tick", "stacked_bars", "time_labels"]
 
 HEIGHT = 200
-"""Pixels from the ground line to the top of the highest tick."""
+"""Pixels from the base line to the top of the highest tick."""
 
 _GAP = 0.22
-"""Of a slot's width, where there are few of them; many touch, or they would flicker."""
-_MANY = 120
+"""Share of a slot's width that stays empty. More than _MAX_BARS_WITH_GAPS bars touch: gaps would flicker."""
+_MAX_BARS_WITH_GAPS = 120
 
-_MOST_STEPS = 5
+_MAX_STEPS = 5
 _STEPS = [1, 2, 5, *(factor * 10**power for power in range(18) for factor in (10, 20, 25, 50))]
 
 
 class Segment(NamedTuple):
-    """A part of a bar, from its upper edge."""
+    """One series' part of a bar; `y` is its upper edge."""
 
     series: str
     y: float
@@ -31,7 +32,7 @@ class Segment(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """One slot: `x` and `width` are percent of the whole; `title` says its figures."""
+    """One bar: `x` and `width` in percent of the chart; `title` is its tooltip."""
 
     x: float
     width: float
@@ -41,14 +42,14 @@ class Bar(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A line across."""
+    """A horizontal grid line and its value."""
 
     y: float
     value: int
 
 
 class Label(NamedTuple):
-    """A word under the ground line; `is_minor`: left out where there is little room."""
+    """A text under the base line. Narrow windows hide minor labels."""
 
     x: float
     text: str
@@ -56,7 +57,7 @@ class Label(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """All that is drawn."""
+    """All shapes of a chart."""
 
     bars: Sequence[Bar]
     ticks: Sequence[Tick]
@@ -64,24 +65,24 @@ class Chart(NamedTuple):
 
 
 class BarData(NamedTuple):
-    """What a bar stands for: the numbers of each series, from the ground up."""
+    """The data of one bar: a number for each series, from bottom to top."""
 
     title: str
     numbers: Sequence[int]
     link: str = ""
 
 
-def chart(
-    series: Sequence[str], slices: Sequence[BarData], labels: Sequence[tuple[float, str]], major_every: int = 2
+def stacked_bars(
+    series: Sequence[str], data: Sequence[BarData], labels: Sequence[tuple[float, str]], major_every: int = 2
 ) -> Chart:
-    """Bars side by side. `labels`: words, and where they stand: 1.5 is in the middle of the second slice.
+    """Lay out the bars side by side. `labels`: positions and texts; position 1.5 is the middle of the second bar.
 
-    Where there is little room, only each `major_every` of them is shown.
+    Of the labels, every `major_every`th is major.
     """
-    ticks = _ticks(max((sum(each.numbers) for each in slices), default=0))
+    ticks = _ticks(max((sum(each.numbers) for each in data), default=0))
     pixels = HEIGHT / ticks[-1]
-    width = 100 / max(len(slices), 1)
-    gap = 0 if len(slices) > _MANY else width * _GAP
+    width = 100 / max(len(data), 1)
+    gap = 0 if len(data) > _MAX_BARS_WITH_GAPS else width * _GAP
     return Chart(
         [
             Bar(
@@ -91,7 +92,7 @@ def chart(
                 _segments(series, each.numbers, pixels),
                 each.link,
             )
-            for number, each in enumerate(slices)
+            for number, each in enumerate(data)
         ],
         [Tick(round(HEIGHT - value * pixels, 1), value) for value in ticks],
         [Label(round(at * width, 3), text, bool(number % major_every)) for number, (at, text) in enumerate(labels)],
@@ -107,15 +108,15 @@ def _segments(series: Sequence[str], numbers: Sequence[int], pixels: float) -> l
     return segments
 
 
-def _ticks(most: int) -> list[int]:
-    """Whole round numbers from 0 to what is enough, five steps at the most."""
-    step = next(step for step in _STEPS if _MOST_STEPS * step >= most)
-    return list(range(0, max(-(-most // step), 1) * step + 1, step))
+def _ticks(highest: int) -> list[int]:
+    """Return round numbers from 0 to at least `highest`, in at most five steps."""
+    step = next(step for step in _STEPS if _MAX_STEPS * step >= highest)
+    return list(range(0, max(-(-highest // step), 1) * step + 1, step))
 
 
 def time_labels(period: Period, starts: Sequence[datetime]) -> list[tuple[float, str]]:
-    """Where round hours, days or months begin among the slots, in UTC."""
-    return [(number, _word(period, start)) for number, start in enumerate(starts) if _is_round(period, start)]
+    """Return positions and labels of the slots that start at a round hour, day or month, in UTC."""
+    return [(number, _time_label(period, start)) for number, start in enumerate(starts) if _is_round(period, start)]
 
 
 def _is_round(period: Period, start: datetime) -> bool:
@@ -131,7 +132,7 @@ def _is_round(period: Period, start: datetime) -> bool:
     return start.weekday() == 0 if period.length <= timedelta(days=28) else start.day == 1
 
 
-def _word(period: Period, start: datetime) -> str:
+def _time_label(period: Period, start: datetime) -> str:
     if period.length <= timedelta(days=1):
         return f"{start:%H:%M}"
     if period.length <= timedelta(days=7):

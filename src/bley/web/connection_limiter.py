@@ -1,7 +1,10 @@
-"""How many may be connected to `web_listen`, and how long they may say nothing: slow peers must not keep others out.
+"""Limits for the connections of `web_listen`: their number, and how long each may stay idle.
 
-At the limit the connection that has been idle for longest is closed for a new one. Idle is a connection in its TLS
-handshake, before its first request is there as a whole, and between an answer and the next request.
+At the limit, the longest idle connection is closed for a new one, so that slow peers do not lock others out. Idle means
+in the TLS handshake, before the first request is complete, or between a response and the next request.
+
+aiohttp's own listeners limit neither the number of connections nor the time for the first request, and asyncio's server
+reveals a connection only after its TLS handshake. So connections are accepted here, one by one.
 """
 
 import asyncio
@@ -16,38 +19,38 @@ from aiohttp.typedefs import Handler
 
 __all__ = ["LIMITS", "AcceptLoop", "ConnectionLimiter", "is_not_bad_http"]
 
-_MOST = 100
+_MAX_CONNECTIONS = 100
 _FIRST_REQUEST_SECONDS = 10.0
-"""Until the first request is there as a whole."""
+"""From the connection to the end of its first request, TLS handshake included."""
 _HANDSHAKE_SECONDS = 10.0
-"""Of these for TLS."""
 _NEXT_REQUEST_SECONDS = 60.0
-"""From an answer to the next request as a whole: the time to read the answer, too."""
-_ACCEPT_AGAIN_SECONDS = 1.0
-"""After an error, when this process has no descriptor left, say."""
+"""From a response to the end of the next request. It includes the time to read the response."""
+_RETRY_ACCEPT_SECONDS = 1.0
+"""Pause after an error of accept(2), for example when this process has no descriptor left."""
 LIMITS: dict[str, Any] = {"max_line_size": 4096, "max_field_size": 8190, "keepalive_timeout": 45.0}
-"""aiohttp's: bytes of the request line, and of all others; seconds after which it closes, before we break off."""
+"""aiohttp's limits: bytes of the request line, bytes of all headers, and idle seconds before it closes a connection.
+The last is shorter than _NEXT_REQUEST_SECONDS, so that most connections are closed cleanly."""
 
 _log = logging.getLogger(__name__)
 
 
 class ConnectionLimiter:
-    """Bounds the connections of a web server."""
+    """Accepts the connections of a web server and closes idle ones."""
 
     def __init__(
         self,
-        most: int = _MOST,
+        max_connections: int = _MAX_CONNECTIONS,
         first_seconds: float = _FIRST_REQUEST_SECONDS,
         next_seconds: float = _NEXT_REQUEST_SECONDS,
     ) -> None:
-        self._most, self._first_seconds, self._next_seconds = most, first_seconds, next_seconds
-        self._ends: dict[web.RequestHandler, asyncio.TimerHandle] = {}
-        """When each idle connection is cut off, in the order in which they became idle."""
-        self._greeting: dict[web.RequestHandler, asyncio.Task[None]] = {}
-        """Connections that are being set up."""
+        self._max, self._first_seconds, self._next_seconds = max_connections, first_seconds, next_seconds
+        self._idle: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        """The timer that aborts each idle connection, the longest idle one first."""
+        self._handshakes: dict[web.RequestHandler, asyncio.Task[None]] = {}
+        """Connections whose transport is being set up."""
 
     async def accept(self, runner: web.AppRunner, sock: socket.socket, context: ssl.SSLContext | None) -> "AcceptLoop":
-        """Accept connections at a socket for it once it is set up, with TLS if there is a context."""
+        """Accept the socket's connections for a runner that is set up; with a context, by TLS."""
         assert runner.server
         sock.setblocking(False)
         task = asyncio.create_task(self._accept_all(runner.server, sock, context))
@@ -61,23 +64,23 @@ class ConnectionLimiter:
                     connection, _ = await asyncio.get_running_loop().sock_accept(sock)
                 except OSError as error:
                     _log.warning("web_listen: a connection could not be accepted: %s", error.strerror)
-                    await asyncio.sleep(_ACCEPT_AGAIN_SECONDS)
+                    await asyncio.sleep(_RETRY_ACCEPT_SECONDS)
                 else:
-                    self._take(server, connection, context)
+                    self._open(server, connection, context)
         finally:
-            for greeting in self._greeting.values():
-                greeting.cancel()
+            for handshake in self._handshakes.values():
+                handshake.cancel()
 
-    def _take(self, server: web.Server, connection: socket.socket, context: ssl.SSLContext | None) -> None:
-        greeting = sum(protocol.transport is None for protocol in self._greeting)
-        if len(server.connections) + greeting >= self._most and not self._end_longest_idle():
+    def _open(self, server: web.Server, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+        handshakes = sum(protocol.transport is None for protocol in self._handshakes)
+        if len(server.connections) + handshakes >= self._max and not self._abort_longest_idle():
             connection.close()
             return
         protocol = server()
-        self._end_after(self._first_seconds, protocol)
-        self._greeting[protocol] = asyncio.create_task(self._greet(connection, protocol, context))
+        self._start_idle_timer(self._first_seconds, protocol)
+        self._handshakes[protocol] = asyncio.create_task(self._shake_hands(connection, protocol, context))
 
-    async def _greet(
+    async def _shake_hands(
         self, connection: socket.socket, protocol: web.RequestHandler, context: ssl.SSLContext | None
     ) -> None:
         timeout = _HANDSHAKE_SECONDS if context else None
@@ -85,51 +88,51 @@ class ConnectionLimiter:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: protocol, connection, ssl=context, ssl_handshake_timeout=timeout
             )
-        except (OSError, asyncio.CancelledError):  # it has gone, speaks no TLS, or was closed for another
+        except (OSError, asyncio.CancelledError):  # disconnected, no TLS, or closed in favor of another connection
             connection.close()
         finally:
-            del self._greeting[protocol]
+            del self._handshakes[protocol]
 
     @web.middleware
     async def pause_idle_timer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let a peer that has sent a request wait for its answer."""
+        """Stop the idle timer while a request is handled."""
         protocol = request.protocol
-        if end := self._ends.pop(protocol, None):
-            end.cancel()
+        if timer := self._idle.pop(protocol, None):
+            timer.cancel()
         try:
             return await handler(request)
         finally:
-            self._end_after(self._next_seconds, protocol)
+            self._start_idle_timer(self._next_seconds, protocol)
 
-    def _end_after(self, seconds: float, protocol: web.RequestHandler) -> None:
-        self._ends[protocol] = asyncio.get_running_loop().call_later(seconds, self._end, protocol)
+    def _start_idle_timer(self, seconds: float, protocol: web.RequestHandler) -> None:
+        self._idle[protocol] = asyncio.get_running_loop().call_later(seconds, self._abort, protocol)
 
-    def _end_longest_idle(self) -> bool:
-        """Whether there was one that is open."""
-        return any(self._end(protocol) for protocol in list(self._ends))
+    def _abort_longest_idle(self) -> bool:
+        """Return whether there was an open one."""
+        return any(self._abort(protocol) for protocol in list(self._idle))
 
-    def _end(self, protocol: web.RequestHandler) -> bool:
-        """Cut it off; whether it was open."""
-        self._ends.pop(protocol).cancel()
-        greeting = self._greeting.get(protocol)
-        if greeting:
-            greeting.cancel()
+    def _abort(self, protocol: web.RequestHandler) -> bool:
+        """Abort an idle connection. Return whether it was open."""
+        self._idle.pop(protocol).cancel()
+        handshake = self._handshakes.get(protocol)
+        if handshake:
+            handshake.cancel()
         if protocol.transport:
             protocol.transport.abort()
-        return bool(greeting or protocol.transport)
+        return bool(handshake or protocol.transport)
 
 
 class AcceptLoop:
-    """A socket at which connections are accepted, until `close`."""
+    """The task that accepts connections at a socket, until `close`."""
 
     def __init__(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
         self.sockets, self._task = [sock], task
 
     def close(self) -> None:
-        """Accept no more, and close the socket soon."""
+        """Stop accepting; the socket is closed soon after."""
         self._task.cancel()
 
 
 def is_not_bad_http(record: logging.LogRecord) -> bool:
-    """A filter for aiohttp's log: bytes that are no HTTP are the peer's fault, and strangers must not fill our log."""
+    """Filter aiohttp's log: malformed HTTP is the peer's fault, and strangers must not be able to fill our log."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

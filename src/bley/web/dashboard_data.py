@@ -1,4 +1,4 @@
-"""What the pages are made from: the running bley and its settings, and the history in its store."""
+"""The data of the pages: state and settings of the running daemon, and the history in its store."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -24,28 +24,32 @@ from bley.settings.database import Database
 from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, PartialResult, WaitingTriplets
 from bley.store.opening import open_history
-from bley.web.bounded_history import BoundedHistory, SingleFlightCache
+from bley.web.bounded_history import BoundedHistory
 from bley.web.decision_search import DecisionSearch
 from bley.web.monitored_daemon import MonitoredDaemon
+from bley.web.single_flight import SingleFlightCache
 
-__all__ = ["PAGE", "DashboardData", "OverviewData", "SearchResult"]
+__all__ = ["PAGE_SIZE", "DashboardData", "OverviewData", "SearchResult"]
 
-PAGE = 50
+PAGE_SIZE = 50
 """Decisions on one page of a search."""
-RECORDS = 50
+_RECORDS = 50
+"""Records that a search shows."""
 _LATEST = 12
+"""Latest decisions on the overview."""
 _WAITING = 200
-_LATER = 200
-"""How many decisions are looked through for the one by which a triplet passed."""
+"""Waiting triplets that are read for the overview and its download."""
+_WAITED = 200
+"""Decisions that are read to find the one by which a deferred triplet passed."""
 
-Purpose = Literal["quick", "search"]
+_ConnectionKind = Literal["quick", "search"]
 
-_SECONDS: dict[Purpose, float] = {"quick": 5.0, "search": SEARCH_SECONDS + 5.0}
-"""What an answer may take: what is quick takes less than one. A search ends itself, at most a step too late."""
+_SECONDS: dict[_ConnectionKind, float] = {"quick": 5.0, "search": SEARCH_SECONDS + 5.0}
+"""Time limits of a query. A quick one takes less than a second. A search ends by itself, at most one step too late."""
 
 
 class OverviewData(NamedTuple):
-    """What the store told of a period."""
+    """The history of a period."""
 
     period: Period
     now: datetime
@@ -55,113 +59,109 @@ class OverviewData(NamedTuple):
 
 
 class SearchResult(NamedTuple):
-    """What fits what somebody asked for."""
+    """The decisions and records that match a search."""
 
     now: datetime
     decisions: Sequence[StoredDecision]
     records: Sequence[tuple[Triplet, Record]]
 
     @property
-    def is_whole(self) -> bool:
-        """Whether all was looked at that could fit."""
+    def is_complete(self) -> bool:
+        """Whether both searches ended before their time limit."""
         return not isinstance(self.decisions, PartialResult) and not isinstance(self.records, PartialResult)
 
     @property
-    def older(self) -> str:
-        """The number of the decision behind which a search for older ones goes on; empty where there are none."""
+    def older_than(self) -> str:
+        """The number of the decision at which the next page starts; empty on the last page."""
         if isinstance(self.decisions, PartialResult):
             return self.decisions.before
-        return self.decisions[-1].number if len(self.decisions) == PAGE else ""
+        return self.decisions[-1].number if len(self.decisions) == PAGE_SIZE else ""
 
 
 class DashboardData:
-    """Connects to the store, by `open_store`, when somebody looks.
-
-    Each question to the store has a time limit, after which the next one gets a connection of its own.
-    """
+    """Reads what the pages show. It connects to the store, by `open_store`, at the first request."""
 
     def __init__(
         self,
-        shown: MonitoredDaemon,
+        daemon: MonitoredDaemon,
         clock: Clock = utc_now,
         open_store: Callable[[Database], History] = open_history,
     ) -> None:
-        self.shown, self.clock = shown, clock
+        self.daemon, self.clock = daemon, clock
         self._open_store = open_store
-        self._readers: dict[Purpose, BoundedHistory] = {}
-        self._overviews = SingleFlightCache(self._look)
+        self._histories: dict[_ConnectionKind, BoundedHistory] = {}
+        self._overviews = SingleFlightCache(self._load_overview)
 
-    def take(self, configuration: Configuration) -> None:
-        """Look by these settings from now on. The place of the store stays as it was at first: it needs a restart."""
+    def reconfigure(self, configuration: Configuration) -> None:
+        """Apply these settings to later requests. A store that is connected stays: another one needs a restart."""
         self.configuration = configuration
 
     @property
     def place(self) -> str:
-        """Where the store is."""
+        """The store's address."""
         return str(self.configuration.settings.store)
 
-    def _history(self, purpose: Purpose) -> BoundedHistory:
-        """Searches may read all decisions: no other page waits for them."""
-        if purpose not in self._readers:
+    def _history(self, kind: _ConnectionKind) -> BoundedHistory:
+        """Return a connection. Searches, which may read all decisions, have their own: no page waits behind them."""
+        if kind not in self._histories:
             place = self.configuration.settings.store
-            self._readers[purpose] = BoundedHistory(str(place), lambda: self._open_store(place), _SECONDS[purpose])
-        return self._readers[purpose]
+            self._histories[kind] = BoundedHistory(str(place), lambda: self._open_store(place), _SECONDS[kind])
+        return self._histories[kind]
 
     async def overview(self, period: Period) -> OverviewData | StoreError:
-        """What there is to see, or why nothing can be seen."""
+        """Return the history of the period, or why it cannot be read."""
         return await self._overviews.get(period)
 
-    async def _look(self, period: Period) -> OverviewData | StoreError:
-        now, history = self.clock(), self._history("quick")
-        longest = self.configuration.settings.timing.longest
+    async def _load_overview(self, period: Period) -> OverviewData | StoreError:
+        now, longest = self.clock(), self.configuration.settings.timing.longest
 
-        async def look(history: History) -> OverviewData:
+        async def load(history: History) -> OverviewData:
             counts = await history.counts(period, now)
             waiting = await history.waiting(now - longest, _WAITING)
             return OverviewData(period, now, counts, waiting, await history.decisions(DecisionQuery(), _LATEST))
 
         try:
-            return await history.ask(look)
+            return await self._history("quick").query(load)
         except StoreError as error:
             return error
 
-    async def found(self, asked: DecisionSearch) -> SearchResult:
-        """What fits; records only on the first page. Raises StoreError."""
-        decisions = await self.found_decisions(asked)
-        return SearchResult(self.clock(), decisions, [] if asked.before else await self.found_records(asked))
+    async def search(self, search: DecisionSearch) -> SearchResult:
+        """Return a page of decisions; on the first page, records too. Raises StoreError."""
+        decisions = await self.search_decisions(search)
+        return SearchResult(self.clock(), decisions, [] if search.before else await self.search_records(search))
 
-    async def found_decisions(self, asked: DecisionSearch) -> Sequence[StoredDecision]:
-        """A page of decisions that fit. Raises StoreError."""
-        query = asked.query(self.configuration.triplet_rules, self.clock())
-        return await self._history("search").ask(lambda history: history.decisions(query, PAGE, asked.before))
+    async def search_decisions(self, search: DecisionSearch) -> Sequence[StoredDecision]:
+        """Return a page of decisions that match. Raises StoreError."""
+        query = search.query(self.configuration.triplet_rules, self.clock())
+        return await self._history("search").query(lambda history: history.decisions(query, PAGE_SIZE, search.before))
 
-    async def found_records(self, asked: DecisionSearch) -> Sequence[tuple[Triplet, Record]]:
-        """Records that fit, if anything is looked for. Raises StoreError."""
-        search = asked.search(self.configuration.triplet_rules)
-        if search is None:
+    async def search_records(self, search: DecisionSearch) -> Sequence[tuple[Triplet, Record]]:
+        """Return records that match; none without a search text. Raises StoreError."""
+        text_search = search.text_search(self.configuration.triplet_rules)
+        if text_search is None:
             return []
-        return await self._history("search").ask(lambda history: history.records(search, RECORDS))
+        return await self._history("search").query(lambda history: history.records(text_search, _RECORDS))
 
     async def decision(self, number: str) -> StoredDecision | None:
-        """The decision of this number; None: there is none. Raises StoreError."""
-        return await self._history("quick").ask(lambda history: history.decision(number))
+        """Return the decision with this number, if there is one. Raises StoreError."""
+        return await self._history("quick").query(lambda history: history.decision(number))
 
     async def deferral_outcome(self, decision: StoredDecision) -> DeferralOutcome | None:
-        """What became of a deferral; None: it is none. Raises StoreError."""
+        """Return what happened after a deferral; None if the decision is none. Raises StoreError."""
         if not decision.defers or decision.triplet is None:
             return None
         rules, timing = self.configuration.triplet_rules, self.configuration.settings.timing
-        records = await self._history("quick").ask(lambda history: history.find(possible_triplets(decision, rules)))
+        records = await self._history("quick").query(lambda history: history.find(possible_triplets(decision, rules)))
         query = waited_query([decision])
-        waited = await self._history("search").ask(lambda history: history.decisions(query, _LATER))
+        waited = await self._history("search").query(lambda history: history.decisions(query, _WAITED))
         return deferral_outcome(decision, united_record(decision, records, rules), waited, timing, self.clock())
 
-    async def kept_under(self, decision: StoredDecision) -> Sequence[Triplet]:
-        """Where its records are. Raises StoreError."""
+    async def stored_triplets(self, decision: StoredDecision) -> Sequence[Triplet]:
+        """Return the triplets under which the store has records of this mail. Raises StoreError."""
         rules = self.configuration.triplet_rules
-        everywhere = [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
-        return list(await self._history("quick").ask(lambda history: history.find(everywhere)))
+        candidates = [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
+        return list(await self._history("quick").query(lambda history: history.find(candidates)))
 
     async def close(self) -> None:
-        """End what is being looked for, and let go of the store."""
-        await asyncio.gather(*(reader.close() for reader in self._readers.values()))
+        """Cancel all queries, and close the connections to the store."""
+        await asyncio.gather(*(history.close() for history in self._histories.values()))

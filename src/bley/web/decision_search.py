@@ -1,4 +1,4 @@
-"""What somebody asks for in the address of a page."""
+"""The query string of a page's URL."""
 
 import re
 from collections.abc import Mapping
@@ -9,22 +9,22 @@ from bley.core.findings import REASONS
 from bley.core.history.periods import PERIODS, Period
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.triplet import TripletRules
-from bley.web.urls import link
+from bley.web.urls import page_url
 
 __all__ = ["DecisionSearch", "read_decision_search", "read_period"]
 
 _OUTCOMES = ("pass", "greylist", "would-defer")
 _DEFAULT_PERIOD = "24h"
 _NUMBER = re.compile(r"\d{1,18}(-\d{1,18})?", re.ASCII)
-"""A decision's, of any engine."""
+"""The number of a decision in any store: Redis numbers its stream's entries with two integers."""
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-_LONGEST = 400
-"""Characters of what is looked for: no address or name has more."""
+_MAX_CHARACTERS = 400
+"""Length of a search text; no address or name is longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionSearch:
-    """Which decisions are asked for, as it stands in the address; what is empty excludes none."""
+    """The parameters of a search, as they appear in the URL. An empty one matches all decisions."""
 
     q: str = ""
     reason: str = ""
@@ -33,50 +33,50 @@ class DecisionSearch:
     since: str = ""
     until: str = ""
     before: str = ""
-    """The number of the decision that the last page ended with."""
+    """The number of the last decision on the previous page."""
 
     def query(self, rules: TripletRules, now: datetime) -> DecisionQuery:
-        """The same for the store."""
+        """Return the search as a query to the store."""
         return DecisionQuery(
-            search=self.search(rules),
+            search=self.text_search(rules),
             reason=self.reason,
             outcome=self.outcome,
             since=PERIODS[self.range].since(now) if self.range else _instant("since", self.since),
             until=_instant("until", self.until),
         )
 
-    def search(self, rules: TripletRules) -> Search | None:
-        """What is looked for, if anything is."""
+    def text_search(self, rules: TripletRules) -> Search | None:
+        """Return the search for the text alone, if there is one."""
         return Search(self.q, rules) if self.q else None
 
-    def link(self, path: str = "/search", **changes: str) -> str:
-        """The page with the same query, but for these; a change of the query begins with the newest again."""
-        return link(path, asdict(replace(self, **{"before": "", **changes})))
+    def url(self, path: str = "/search", **changes: str) -> str:
+        """Return the URL of this search with some parameters changed. It starts at the first page."""
+        return page_url(path, asdict(replace(self, **{"before": "", **changes})))
 
 
 def read_decision_search(query: Mapping[str, str]) -> DecisionSearch:
-    """Read the query of an address. Raises ValueError, which says what is wrong."""
-    asked = DecisionSearch(**{name: query.get(name, "").strip() for name in DecisionSearch.__slots__})
-    if len(asked.q) > _LONGEST:
-        raise ValueError(f"what is looked for has at most {_LONGEST} characters")
-    if asked.reason and asked.reason not in REASONS:
-        raise ValueError(f"there is no reason {asked.reason!r}: docs/reasons.md has all of them")
-    if asked.outcome and asked.outcome not in _OUTCOMES:
-        raise ValueError(f"there is no outcome {asked.outcome!r}, but {', '.join(_OUTCOMES)}")
-    if asked.range:
+    """Parse and validate a query string. Raises ValueError with a message for the user."""
+    search = DecisionSearch(**{name: query.get(name, "").strip() for name in DecisionSearch.__slots__})
+    if len(search.q) > _MAX_CHARACTERS:
+        raise ValueError(f"the search text may have at most {_MAX_CHARACTERS} characters")
+    if search.reason and search.reason not in REASONS:
+        raise ValueError(f"there is no reason {search.reason!r}: see docs/reasons.md")
+    if search.outcome and search.outcome not in _OUTCOMES:
+        raise ValueError(f"there is no outcome {search.outcome!r}: use one of {', '.join(_OUTCOMES)}")
+    if search.range:
         read_period(query)
-    if asked.before and not _NUMBER.fullmatch(asked.before):
-        raise ValueError(f"there is no decision {asked.before!r}")
-    _instant("since", asked.since)
-    _instant("until", asked.until)
-    return asked
+    if search.before and not _NUMBER.fullmatch(search.before):
+        raise ValueError(f"there is no decision {search.before!r}")
+    _instant("since", search.since)
+    _instant("until", search.until)
+    return search
 
 
 def read_period(query: Mapping[str, str]) -> Period:
-    """The range that the address names. Raises ValueError, which says what is wrong."""
+    """Return the period of the parameter `range`, by default a day. Raises ValueError with a message for the user."""
     name = query.get("range") or _DEFAULT_PERIOD
     if name not in PERIODS:
-        raise ValueError(f"there is no range {name!r}, but {', '.join(PERIODS)}")
+        raise ValueError(f"there is no range {name!r}: use one of {', '.join(PERIODS)}")
     return PERIODS[name]
 
 
@@ -86,8 +86,8 @@ def _instant(name: str, text: str) -> datetime | None:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{name} is no time: {text!r}; write 2026-11-26T14:00Z") from None
+        raise ValueError(f"{name} is not a time: {text!r}; write 2026-11-26T14:00Z") from None
     try:
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    except OverflowError:  # in the year 1 or 9999, but in no year of UTC
+    except OverflowError:  # in year 1 or 9999 of its time zone, but out of range in UTC
         return _FIRST if instant.year == 1 else _LAST

@@ -1,4 +1,4 @@
-"""Each table of the pages as CSV and JSON, at its page's address with `.csv` or `.json`."""
+"""Downloads of each table as CSV and JSON, at the URL of its page with `.csv` or `.json` appended."""
 
 import asyncio
 import json
@@ -9,67 +9,75 @@ from bley.core.errors import StoreError
 from bley.store.history import PartialResult
 from bley.web.dashboard_data import DashboardData
 from bley.web.decision_search import read_decision_search, read_period
-from bley.web.exports import OVERVIEW, decision_fields, decisions_table, lists_table, waiting_table
 from bley.web.health_summary import summarize_health
 from bley.web.monitored_daemon import state_or_503
-from bley.web.overview import overview, waiting_rows
-from bley.web.pages import decision_of, or_400
-from bley.web.tables import Table, as_csv, as_json
+from bley.web.overview import build_overview, waiting_rows
+from bley.web.pages import decision_or_404, query_or_400
+from bley.web.tables import (
+    OVERVIEW_TABLES,
+    Table,
+    as_csv,
+    as_json,
+    decision_fields,
+    decisions_table,
+    lists_table,
+    waiting_table,
+)
 
 __all__ = ["Downloads"]
 
-_FORM = "{form:csv|json}"
+_FORMAT = "{format:csv|json}"
 
 
 class Downloads:
-    """Answers with tables made from `source`."""
+    """The handlers of all downloads."""
 
-    def __init__(self, source: DashboardData) -> None:
-        self._source = source
+    def __init__(self, data: DashboardData) -> None:
+        self._data = data
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes of all tables."""
+        """Return the routes of all tables."""
         return [
-            web.get(f"/overview/lists.{_FORM}", self._give_lists),
-            web.get(f"/overview/{{name:{'|'.join(OVERVIEW)}}}.{_FORM}", self._give_overview),
-            web.get(f"/search.{_FORM}", self._give_decisions),
-            web.get(f"/search/records.{_FORM}", self._give_records),
-            web.get(f"/decision/{{number:[0-9-]+}}.{_FORM}", self._give_decision),
+            web.get(f"/overview/lists.{_FORMAT}", self._send_lists),
+            web.get(f"/overview/{{name:{'|'.join(OVERVIEW_TABLES)}}}.{_FORMAT}", self._send_overview),
+            web.get(f"/search.{_FORMAT}", self._send_decisions),
+            web.get(f"/search/records.{_FORMAT}", self._send_records),
+            web.get(f"/decision/{{number:[0-9-]+}}.{_FORMAT}", self._send_decision),
         ]
 
-    async def _give_lists(self, request: web.Request) -> web.Response:
-        report = await state_or_503(self._source.shown)
-        return _given(request, "lists", lists_table(summarize_health(report, "", "").lists))
+    async def _send_lists(self, request: web.Request) -> web.Response:
+        report = await state_or_503(self._data.daemon)
+        return _response(request, "lists", lists_table(summarize_health(report, "", "").lists))
 
-    async def _give_overview(self, request: web.Request) -> web.Response:
-        looked = await self._source.overview(or_400(read_period, request))
-        if isinstance(looked, StoreError):
-            raise looked
-        told = await asyncio.to_thread(overview, looked, self._source.configuration.settings.timing)
+    async def _send_overview(self, request: web.Request) -> web.Response:
+        data = await self._data.overview(query_or_400(read_period, request))
+        if isinstance(data, StoreError):
+            raise data
+        overview = await asyncio.to_thread(build_overview, data, self._data.configuration.settings.timing)
         name = request.match_info["name"]
-        return _given(request, name, OVERVIEW[name](told))
+        return _response(request, name, OVERVIEW_TABLES[name](overview))
 
-    async def _give_decisions(self, request: web.Request) -> web.Response:
-        found = await self._source.found_decisions(or_400(read_decision_search, request))
-        return _given(request, "decisions", decisions_table(found), is_whole=not isinstance(found, PartialResult))
+    async def _send_decisions(self, request: web.Request) -> web.Response:
+        found = await self._data.search_decisions(query_or_400(read_decision_search, request))
+        return _response(request, "decisions", decisions_table(found), is_complete=not isinstance(found, PartialResult))
 
-    async def _give_records(self, request: web.Request) -> web.Response:
-        found = await self._source.found_records(or_400(read_decision_search, request))
-        timing = self._source.configuration.settings.timing
-        table = waiting_table(waiting_rows(found, timing, self._source.clock()))
-        return _given(request, "records", table, is_whole=not isinstance(found, PartialResult))
+    async def _send_records(self, request: web.Request) -> web.Response:
+        found = await self._data.search_records(query_or_400(read_decision_search, request))
+        timing = self._data.configuration.settings.timing
+        table = waiting_table(waiting_rows(found, timing, self._data.clock()))
+        return _response(request, "records", table, is_complete=not isinstance(found, PartialResult))
 
-    async def _give_decision(self, request: web.Request) -> web.Response:
-        fields = decision_fields(await decision_of(self._source, request))
-        if request.match_info["form"] == "json":
+    async def _send_decision(self, request: web.Request) -> web.Response:
+        fields = decision_fields(await decision_or_404(self._data, request))
+        if request.match_info["format"] == "json":
             return web.json_response(fields)
-        told = [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in fields.items()]
-        return _given(request, f"decision-{fields['number']}", Table(("name", "value"), told))
+        rows = [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in fields.items()]
+        return _response(request, f"decision-{fields['number']}", Table(("name", "value"), rows))
 
 
-def _given(request: web.Request, name: str, table: Table, *, is_whole: bool = True) -> web.Response:
-    headers = {"Cache-Control": "no-store"} | ({} if is_whole else {"Bley-Search": "unfinished"})
-    if request.match_info["form"] == "json":
+def _response(request: web.Request, name: str, table: Table, *, is_complete: bool = True) -> web.Response:
+    headers = {"Cache-Control": "no-store"} | ({} if is_complete else {"Bley-Search": "unfinished"})
+    if request.match_info["format"] == "json":
         return web.Response(text=as_json(table), content_type="application/json", headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="bley-{name}.csv"'
     return web.Response(text=as_csv(table), content_type="text/csv", charset="utf-8", headers=headers)

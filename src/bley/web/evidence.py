@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from bley.core.findings import RFC_CHECKS, Check
 from bley.core.policy import Thresholds
 
-__all__ = ["FindingRow", "ListRow", "ScoreSum", "findings", "sums"]
+__all__ = ["FindingRow", "ListRow", "ScoreSum", "finding_rows", "score_sums"]
 
 
 class ListRow(NamedTuple):
-    """A list's answer, and its own words on the client."""
+    """A DNS list's answer, and the text that the list publishes about the client."""
 
     name: str
     answer: str
@@ -18,18 +18,18 @@ class ListRow(NamedTuple):
 
 
 class FindingRow(NamedTuple):
-    """What a check found."""
+    """The result of a check."""
 
     check: str
     score: str
-    """`?` where it is unknown."""
+    """`?` if it is unknown."""
     counts: bool
     detail: str
     lists: Sequence[ListRow]
 
 
 class ScoreSum(NamedTuple):
-    """What findings count together, and the setting that it is measured by."""
+    """A sum of scores, and the setting with its threshold."""
 
     name: str
     score: int
@@ -38,12 +38,12 @@ class ScoreSum(NamedTuple):
 
     @property
     def is_reached(self) -> bool:
-        """Whether it is enough."""
+        """Whether the sum is at least the threshold."""
         return self.score >= self.threshold
 
 
-def findings(details: Mapping[str, Any]) -> list[FindingRow]:
-    """All findings, in the order of the log."""
+def finding_rows(details: Mapping[str, Any]) -> list[FindingRow]:
+    """Return all findings, in the order of the log."""
     return [
         FindingRow(
             check,
@@ -56,15 +56,15 @@ def findings(details: Mapping[str, Any]) -> list[FindingRow]:
     ]
 
 
-def sums(details: Mapping[str, Any], thresholds: Thresholds) -> list[ScoreSum]:
-    """What was found against the thresholds as they are set now; of a decision without evidence none."""
-    found = {check: finding["score"] or 0 for check, finding in details.get("findings", {}).items()}
-    if not found:
+def score_sums(details: Mapping[str, Any], thresholds: Thresholds) -> list[ScoreSum]:
+    """Return the sums of the scores against the present thresholds; none for a decision without evidence."""
+    scores = {check: finding["score"] or 0 for check, finding in details.get("findings", {}).items()}
+    if not scores:
         return []
-    rfc = sum(found.get(check, 0) for check in RFC_CHECKS)
-    asked = [
-        ScoreSum("DNS allowlists", found.get(Check.DNSWL, 0), thresholds.dnswl_threshold, "dnswl_threshold"),
-        ScoreSum("DNS blocklists", found.get(Check.DNSBL, 0), thresholds.dnsbl_threshold, "dnsbl_threshold"),
-    ]
-    lists = [each for each, check in zip(asked, (Check.DNSWL, Check.DNSBL), strict=True) if check in found]
-    return [*lists, ScoreSum("all other findings", rfc, thresholds.rfc_threshold, "rfc_threshold")]
+    sums = []
+    if Check.DNSWL in scores:
+        sums.append(ScoreSum("DNS allowlists", scores[Check.DNSWL], thresholds.dnswl_threshold, "dnswl_threshold"))
+    if Check.DNSBL in scores:
+        sums.append(ScoreSum("DNS blocklists", scores[Check.DNSBL], thresholds.dnsbl_threshold, "dnsbl_threshold"))
+    other = sum(scores.get(check, 0) for check in RFC_CHECKS)
+    return [*sums, ScoreSum("all other findings", other, thresholds.rfc_threshold, "rfc_threshold")]

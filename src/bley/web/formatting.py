@@ -1,4 +1,4 @@
-"""Numbers, times and reasons as the pages write them."""
+"""Formatting of numbers, times and reasons on the pages."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,44 +12,44 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def number(value: int) -> str:
-    """With thin spaces between thousands."""
+    """Return the number with a thin space between thousands."""
     return f"{value:,}".replace(",", _THIN_SPACE)
 
 
 def share(value: float | None) -> str:
-    """In percent; a dash where there is none."""
+    """Return the share in percent, or a dash for None."""
     return "\N{EN DASH}" if value is None else f"{value:.1%}".replace("%", f"{_THIN_SPACE}%")
 
 
 def milliseconds(seconds: float | None) -> str:
-    """A latency; a dash where there is none."""
+    """Return the latency in milliseconds, or a dash for None."""
     return "\N{EN DASH}" if seconds is None else f"{1000 * seconds:.1f}{_SPACE}ms"
 
 
 def duration(seconds: float) -> str:
-    """In its two largest units, `1 h 5 min`."""
+    """Return the duration in its two largest units, `1 h 5 min`, without line breaks; 0 if it is negative."""
     return format_duration(timedelta(seconds=max(seconds, 0))).replace(" ", _SPACE)
 
 
 def ago(at: datetime, now: datetime) -> str:
-    """How long ago, in its largest unit."""
+    """Return the time since then in its largest unit, `5 min ago`."""
     passed = now - at
     if passed < timedelta(seconds=1):
         return "now"
-    size, unit = next(each for each in _UNITS if passed.total_seconds() >= each[0])
+    size, unit = next((size, unit) for size, unit in _UNITS if passed.total_seconds() >= size)
     return f"{int(passed.total_seconds() // size)}{_SPACE}{unit} ago"
 
 
 def instant(at: datetime) -> str:
-    """To the second, in UTC, as in the log."""
+    """Return the time in UTC, to the second, as the log has it."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def iso(at: datetime) -> str:
-    """For programs."""
+    """Return the time in UTC in ISO 8601 format, for programs."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def capitalized(text: str) -> str:
-    """As it begins a sentence."""
+    """Return the text with its first letter in upper case; unlike str.capitalize, the rest stays."""
     return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""Is bley well? In one sentence, and part by part: store, resolver, DNS lists."""
+"""The health of bley: one sentence, and the state of store, resolver and DNS lists."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -13,7 +13,7 @@ __all__ = ["ComponentHealth", "HealthSummary", "Level", "ListSummary", "summariz
 
 
 class Level(StrEnum):
-    """How bad it is: good, amber, red."""
+    """Severity, shown in green, amber or red; each is worse than the one before."""
 
     GOOD = "good"
     DOUBTFUL = "doubtful"
@@ -21,7 +21,7 @@ class Level(StrEnum):
 
 
 class ComponentHealth(NamedTuple):
-    """A part of bley, how it stands, and what to do; what there is not to say is empty."""
+    """A component's state, and what the operator should do; `place` is its address, if it has one."""
 
     name: str
     level: Level
@@ -31,7 +31,7 @@ class ComponentHealth(NamedTuple):
 
 
 class ListSummary(NamedTuple):
-    """A DNS list, and how it stands."""
+    """The health of a DNS list."""
 
     report: ListReport
     level: Level
@@ -41,7 +41,7 @@ class ListSummary(NamedTuple):
 
 
 class HealthSummary(NamedTuple):
-    """All of it."""
+    """The health of the whole daemon."""
 
     level: Level
     sentence: str
@@ -50,14 +50,14 @@ class HealthSummary(NamedTuple):
 
 
 def summarize_health(report: StateReport | None, place: str, store_fault: str) -> HealthSummary:
-    """How bley is. `report` is None where nobody answers; `store_fault` is what the store said, empty if it is well."""
+    """Return the health. `report`: None if no worker answers. `store_fault`: the error of the last query, or empty."""
     if report is None:
-        advice = "bley says in its log what has ended its workers; it starts others by itself"
+        advice = "The log says why its workers ended; bley starts others by itself"
         workers = ComponentHealth("workers", Level.BAD, "none answers", advice)
         return HealthSummary(Level.BAD, "No worker of bley answers.", [workers, _store(place, store_fault)], [])
-    lists = [_list_part(each) for each in report.lists]
+    lists = [_list_summary(each) for each in report.lists]
     if report.store_is_down and not store_fault:
-        store_fault = "it was away a moment ago"
+        store_fault = "it was unavailable a moment ago"
     parts = [_store(place, store_fault), _resolver(report)]
     levels = [*(part.level for part in parts), *(each.level for each in lists)]
     return HealthSummary(max(levels, key=list(Level).index), _sentence(parts, lists), parts, lists)
@@ -77,19 +77,19 @@ def _sentence(parts: Sequence[ComponentHealth], lists: Sequence[ListSummary]) ->
 
 def _store(place: str, fault: str) -> ComponentHealth:
     if fault:
-        advice = f"{fault}. Until it is back, on_store_error decides; what is to be written is kept for then"
-        return ComponentHealth("store", Level.BAD, "cannot be used", advice, place)
+        advice = f"{fault}. Until the store is back, on_store_error decides, and writes are queued"
+        return ComponentHealth("store", Level.BAD, "is unavailable", advice, place)
     return ComponentHealth("store", Level.GOOD, "answers", place=place)
 
 
 def _resolver(report: StateReport) -> ComponentHealth:
     if report.dns_is_silent:
-        advice = "Its checks count nothing meanwhile, and mail passes that they would defer; see the setting resolver"
+        advice = "DNS checks count 0 meanwhile, and mail passes that they would defer; see the setting resolver"
         return ComponentHealth("resolver", Level.DOUBTFUL, "gives no usable answer", advice)
     return ComponentHealth("resolver", Level.GOOD, "answers")
 
 
-def _list_part(report: ListReport) -> ListSummary:
+def _list_summary(report: ListReport) -> ListSummary:
     level = Level.DOUBTFUL if is_ill(report) else Level.GOOD
     if ListState.DEAD in (report["state"], report["state_ipv6"]):
         level = Level.BAD

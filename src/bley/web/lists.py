@@ -1,4 +1,4 @@
-"""`/lists`: how the DNS lists do, as JSON for `bley lists`."""
+"""`/lists`: the health of the DNS lists, as JSON for `bley lists`."""
 
 from aiohttp import web
 
@@ -7,10 +7,10 @@ from bley.web.monitored_daemon import MonitoredDaemon, state_or_503
 __all__ = ["routes"]
 
 
-def routes(shown: MonitoredDaemon) -> list[web.RouteDef]:
-    """Its route."""
+def routes(daemon: MonitoredDaemon) -> list[web.RouteDef]:
+    """Return the route."""
 
     async def show_lists(_: web.Request) -> web.Response:
-        return web.json_response((await state_or_503(shown)).lists)
+        return web.json_response((await state_or_503(daemon)).lists)
 
     return [web.get("/lists", show_lists)]

@@ -1,4 +1,4 @@
-"""`/metrics`: what is counted, what stands at this moment, and what the processes take, in Prometheus's form."""
+"""`/metrics`: counters, the gauges of the daemon's state, and the resources of its processes, for Prometheus."""
 
 from aiohttp import web
 from prometheus_client import generate_latest
@@ -12,12 +12,12 @@ from bley.web.state_metrics import StateMetrics
 __all__ = ["routes"]
 
 
-def routes(shown: MonitoredDaemon, counted: Collector) -> list[web.RouteDef]:
-    """Its route. Where nobody can tell how bley does, the rest is shown."""
+def routes(daemon: MonitoredDaemon, counters: Collector) -> list[web.RouteDef]:
+    """Return the route. While no worker answers, the gauges of the state are missing."""
 
     async def show_metrics(_: web.Request) -> web.Response:
-        report = await shown.report_state()
-        collectors = [counted, ProcessMetrics(shown.process_ids())]
+        report = await daemon.report_state()
+        collectors = [counters, ProcessMetrics(daemon.process_ids())]
         if report is not None:
             collectors.append(StateMetrics(report))
         text = b"".join(map(generate_latest, collectors))

@@ -1,4 +1,4 @@
-"""What the web shows: a bley of one process, or of several."""
+"""The daemon that the web server shows: a process, or a supervisor with its workers."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -11,21 +11,21 @@ __all__ = ["MonitoredDaemon", "state_or_503"]
 
 
 class MonitoredDaemon(Protocol):
-    """A running bley."""
+    """A running daemon, of one process or several."""
 
     async def is_alive(self) -> bool:
-        """Whether anybody answers requests."""
+        """Return whether at least one worker answers."""
 
     async def report_state(self) -> StateReport | None:
-        """How it does at this moment; None: nobody can tell."""
+        """Return the present state, or None if no worker answers."""
 
     def process_ids(self) -> Mapping[str, int]:
-        """Its processes: `main`, and the workers by their numbers."""
+        """Return the process ids: of `main`, and of the workers by their numbers."""
 
 
-async def state_or_503(shown: MonitoredDaemon) -> StateReport:
-    """How it does. Raises HTTPServiceUnavailable where nobody can tell."""
-    report = await shown.report_state()
+async def state_or_503(daemon: MonitoredDaemon) -> StateReport:
+    """Return the present state. Raises HTTPServiceUnavailable if no worker answers."""
+    report = await daemon.report_state()
     if report is None:
         raise web.HTTPServiceUnavailable(text="no worker answers\n")
     return report

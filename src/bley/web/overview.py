@@ -1,4 +1,4 @@
-"""The values of the overview, as its template wants them: made from what was looked up, and from nothing else."""
+"""The values that the template of the overview shows, computed from OverviewData alone."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,12 +9,12 @@ from bley.core.greylist import Record, Status, Timing
 from bley.core.history.periods import Period, Slot, slots
 from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.core.mail import Triplet
-from bley.web.chart import BarData, Chart, chart, time_labels
+from bley.web.chart import BarData, Chart, stacked_bars, time_labels
 from bley.web.dashboard_data import OverviewData
 from bley.web.formatting import duration, iso, number
-from bley.web.urls import link
+from bley.web.urls import page_url
 
-__all__ = ["SERIES", "Delay", "Overview", "ReasonRow", "SlotRow", "WaitingRow", "overview", "waiting_rows"]
+__all__ = ["SERIES", "DelayRow", "Overview", "ReasonRow", "SlotRow", "WaitingRow", "build_overview", "waiting_rows"]
 
 SERIES = {
     "undelayed": "passed at once",
@@ -22,11 +22,11 @@ SERIES = {
     "deferred": "deferred",
     "early": "early retries",
 }
-"""What a slot is made of, from the ground up: the same colours and words everywhere."""
+"""The series of a slot, from bottom to top, with their words; their colors and patterns are in style.css."""
 
 
 class SlotRow(NamedTuple):
-    """A slot of time, and how many of each of SERIES it has."""
+    """A slot of time, with a number for each of SERIES."""
 
     start: datetime
     numbers: Mapping[str, int]
@@ -34,7 +34,7 @@ class SlotRow(NamedTuple):
 
 
 class ReasonRow(NamedTuple):
-    """A reason, or a finding: how often, and of all how much."""
+    """A reason or a finding, with its number and its share of the total."""
 
     name: str
     words: str
@@ -43,8 +43,8 @@ class ReasonRow(NamedTuple):
     link: str
 
 
-class Delay(NamedTuple):
-    """How many came back within a time; None: they took longer than all others."""
+class DelayRow(NamedTuple):
+    """The number of mails that were delayed for at most so long; None: longer than all other rows."""
 
     longest_seconds: int | None
     words: str
@@ -52,7 +52,7 @@ class Delay(NamedTuple):
 
 
 class WaitingRow(NamedTuple):
-    """A greylisted triplet; `left` is in seconds, and not above 0 where the next attempt passes."""
+    """A record, with the seconds that are left of its wait. At 0 or below, the next attempt passes."""
 
     triplet: Triplet
     record: Record
@@ -60,7 +60,7 @@ class WaitingRow(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """All that the store tells on the overview."""
+    """All values of the overview that come from the store."""
 
     figures: Figures
     median_delay: str
@@ -69,33 +69,28 @@ class Overview(NamedTuple):
     deferred: Sequence[ReasonRow]
     passed: Sequence[ReasonRow]
     found: Sequence[ReasonRow]
-    delays: Sequence[Delay]
+    delays: Sequence[DelayRow]
     delays_chart: Chart
     waiting: Sequence[WaitingRow]
 
 
-def overview(looked: OverviewData, timing: Timing) -> Overview:
-    """The values of all that was looked up."""
-    period, now = looked.period, looked.now
-    total = figures(looked.counts)
-    rows = [_slot_row(slot, period) for slot in slots(period, now, looked.counts)]
-    delays = _delays(total)
+def build_overview(data: OverviewData, timing: Timing) -> Overview:
+    """Compute all values."""
+    period, now = data.period, data.now
+    total = figures(data.counts)
+    rows = [_slot_row(slot, period) for slot in slots(period, now, data.counts)]
+    delays = _delay_rows(total)
     return Overview(
         figures=total,
         median_delay=_median(total),
         slots=rows,
         slots_chart=_slots_chart(rows, period),
-        deferred=_reasons(total.deferred, period, ""),
-        passed=_reasons(total.passed, period, "pass"),
-        found=_findings(total),
+        deferred=_reason_rows(total.deferred, period, ""),
+        passed=_reason_rows(total.passed, period, "pass"),
+        found=_finding_rows(total),
         delays=delays,
-        delays_chart=chart(
-            ["waited"],
-            [BarData(f"{each.words}: {number(each.number)}", [each.number]) for each in delays],
-            [(at + 0.5, each.words.replace("up to ", "\N{LESS-THAN OR EQUAL TO} ")) for at, each in enumerate(delays)],
-            major_every=3,
-        ),
-        waiting=waiting_rows(looked.waiting.records, timing, now),
+        delays_chart=_delays_chart(delays),
+        waiting=waiting_rows(data.waiting.records, timing, now),
     )
 
 
@@ -106,26 +101,35 @@ def _slot_row(slot: Slot, period: Period) -> SlotRow:
     return SlotRow(
         slot.start,
         dict(zip(SERIES, numbers, strict=True)),
-        link("/search", {"since": iso(slot.start), "until": iso(until)}),
+        page_url("/search", {"since": iso(slot.start), "until": iso(until)}),
     )
 
 
 def _slots_chart(rows: Sequence[SlotRow], period: Period) -> Chart:
-    return chart(
+    return stacked_bars(
         list(SERIES),
-        [BarData(_told(row, period), list(row.numbers.values()), row.link) for row in rows],
+        [BarData(_tooltip(row, period), list(row.numbers.values()), row.link) for row in rows],
         time_labels(period, [row.start for row in rows]),
     )
 
 
-def _told(row: SlotRow, period: Period) -> str:
-    what = "\n".join(f"{SERIES[name]}: {number(count)}" for name, count in row.numbers.items() if count)
+def _tooltip(row: SlotRow, period: Period) -> str:
+    lines = "\n".join(f"{SERIES[name]}: {number(count)}" for name, count in row.numbers.items() if count)
     end = row.start + period.slot
     end_words = f"{end:%H:%M}" if period.slot.days < 1 else f"{end:%Y-%m-%d %H:%M}"
-    return f"{row.start:%Y-%m-%d %H:%M} to {end_words} UTC\n{what or 'nothing'}"
+    return f"{row.start:%Y-%m-%d %H:%M} to {end_words} UTC\n{lines or 'nothing'}"
 
 
-def _reasons(counts: Mapping[str, int], period: Period, outcome: str) -> list[ReasonRow]:
+def _delays_chart(rows: Sequence[DelayRow]) -> Chart:
+    return stacked_bars(
+        ["waited"],
+        [BarData(f"{row.words}: {number(row.number)}", [row.number]) for row in rows],
+        [(at + 0.5, row.words.replace("up to ", "\N{LESS-THAN OR EQUAL TO} ")) for at, row in enumerate(rows)],
+        major_every=3,
+    )
+
+
+def _reason_rows(counts: Mapping[str, int], period: Period, outcome: str) -> list[ReasonRow]:
     total = sum(counts.values())
     return [
         ReasonRow(
@@ -133,23 +137,23 @@ def _reasons(counts: Mapping[str, int], period: Period, outcome: str) -> list[Re
             REASONS[name].says if name in REASONS else "",
             count,
             count / total,
-            link("/search", {"reason": name, "outcome": outcome, "range": period.name}),
+            page_url("/search", {"reason": name, "outcome": outcome, "range": period.name}),
         )
         for name, count in counts.items()
     ]
 
 
-def _findings(total: Figures) -> list[ReasonRow]:
-    """What was found, and about what share of the strangers that were judged."""
+def _finding_rows(total: Figures) -> list[ReasonRow]:
+    """Return the findings with their share of the strangers that were judged."""
     by_reason = [*total.passed.items(), *total.deferred.items()]
     judged = sum(number for name, number in by_reason if name in JUDGED)
     return [ReasonRow(name, "", number, number / max(judged, number), "") for name, number in total.found.items()]
 
 
-def _delays(total: Figures) -> list[Delay]:
-    """Of all bounds, those too that nobody needed: an axis has no holes."""
-    bounds = [Delay(bound, f"up to {duration(bound)}", total.delays.get(str(bound), 0)) for bound in DELAY_BOUNDS]
-    return [*bounds, Delay(None, "longer", total.delays.get(LONGER, 0))]
+def _delay_rows(total: Figures) -> list[DelayRow]:
+    """Return a row for each bound, also for those without mail: the chart's axis must have no gaps."""
+    bounds = [DelayRow(bound, f"up to {duration(bound)}", total.delays.get(str(bound), 0)) for bound in DELAY_BOUNDS]
+    return [*bounds, DelayRow(None, "longer", total.delays.get(LONGER, 0))]
 
 
 def _median(total: Figures) -> str:
@@ -159,6 +163,6 @@ def _median(total: Figures) -> str:
 
 
 def waiting_rows(records: Sequence[tuple[Triplet, Record]], timing: Timing, now: datetime) -> list[WaitingRow]:
-    """Records with what is left of the wait of those that are greylisted, those that wait first."""
+    """Return the records with what is left of their waits, those that still wait first."""
     rows = [WaitingRow(triplet, record, timing.remaining(record, now).total_seconds()) for triplet, record in records]
     return sorted(rows, key=lambda row: row.record.status is not Status.GREYLISTED or row.left <= 0)

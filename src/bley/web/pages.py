@@ -1,4 +1,4 @@
-"""The dashboard's pages: the overview, the search, a decision."""
+"""The dashboard's pages: overview, search, decision."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -17,107 +17,108 @@ from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.dashboard_data import DashboardData, OverviewData
 from bley.web.decision_search import read_decision_search, read_period
-from bley.web.evidence import findings, sums
+from bley.web.evidence import finding_rows, score_sums
 from bley.web.health_summary import summarize_health
-from bley.web.overview import overview, waiting_rows
+from bley.web.overview import build_overview, waiting_rows
 from bley.web.rendering import STATIC, render
 
-__all__ = ["Pages", "decision_of", "errors_as_pages", "or_400"]
+__all__ = ["Pages", "decision_or_404", "errors_as_pages", "query_or_400"]
 
 _STATIC = ("style.css", "live.js", "icon.svg")
 _SHOWN_WAITING = 10
-"""On the overview; CSV and JSON have more."""
+"""Waiting triplets on the overview; CSV and JSON have up to 200."""
 
 _T = TypeVar("_T")
 
 
 class Pages:
-    """Answers with pages made from `source`."""
+    """The handlers of all pages."""
 
-    def __init__(self, source: DashboardData) -> None:
-        self._source = source
+    def __init__(self, data: DashboardData) -> None:
+        self._data = data
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes of all pages."""
+        """Return the routes of all pages."""
         return [
             web.get("/", self._show_overview),
             web.get("/search", self._show_search),
             web.get(r"/decision/{number:[0-9-]+}", self._show_decision),
-            web.get(f"/static/{{name:{'|'.join(_STATIC)}}}", _show_static),
+            web.get(f"/static/{{name:{'|'.join(_STATIC)}}}", _send_static),
         ]
 
     async def _show_overview(self, request: web.Request) -> web.Response:
-        period = or_400(read_period, request)
-        source = self._source
-        settings = source.configuration.settings
-        looked, report = await asyncio.gather(source.overview(period), source.shown.report_state())
-        fault = "" if isinstance(looked, OverviewData) else str(looked)
+        period = query_or_400(read_period, request)
+        settings = self._data.configuration.settings
+        data, report = await asyncio.gather(self._data.overview(period), self._data.daemon.report_state())
+        fault, overview = "", None
+        if isinstance(data, OverviewData):
+            overview = await asyncio.to_thread(build_overview, data, settings.timing)
+        else:
+            fault = str(data)
         return await _page(
             "overview.html",
             path="/",
             period=period,
-            condition=summarize_health(report, source.place, fault),
+            health=summarize_health(report, self._data.place, fault),
             fault=fault,
             timing=settings.timing,
             observes=settings.mode == "observe",
-            now=source.clock(),
-            looked=looked,
-            told=await asyncio.to_thread(overview, looked, settings.timing)
-            if isinstance(looked, OverviewData)
-            else None,
+            now=self._data.clock(),
+            data=data,
+            overview=overview,
             shown_waiting=_SHOWN_WAITING,
         )
 
     async def _show_search(self, request: web.Request) -> web.Response:
-        asked = or_400(read_decision_search, request)
-        settings = self._source.configuration.settings
-        found = await self._source.found(asked)
+        search = query_or_400(read_decision_search, request)
+        settings = self._data.configuration.settings
+        found = await self._data.search(search)
         return await _page(
             "search.html",
             path="/search",
-            q=asked.q,
-            asked=asked,
-            found=found.decisions,
-            older=asked.link(before=found.older) if found.older else "",
-            ended_after=None if found.is_whole else SEARCH_SECONDS,
+            q=search.q,
+            search=search,
+            decisions=found.decisions,
+            older=search.url(before=found.older_than) if found.older_than else "",
+            ended_after=None if found.is_complete else SEARCH_SECONDS,
             records=waiting_rows(found.records, settings.timing, found.now),
-            kept_for=_in_words(settings.log_days),
+            log_days=_days(settings.log_days),
             now=found.now,
         )
 
     async def _show_decision(self, request: web.Request) -> web.Response:
-        decision = await decision_of(self._source, request)
-        kept_under = await self._source.kept_under(decision)
+        decision = await decision_or_404(self._data, request)
+        configuration = self._data.configuration
         return await _page(
             "decision.html",
             decision=decision,
             line=line_of(decision),
-            findings=findings(decision.details),
-            sums=sums(decision.details, self._source.configuration.settings.thresholds),
-            sequel=await self._source.deferral_outcome(decision),
-            advice=advice(decision, self._source.configuration.list_files, kept_under),
-            now=self._source.clock(),
+            findings=finding_rows(decision.details),
+            sums=score_sums(decision.details, configuration.settings.thresholds),
+            outcome=await self._data.deferral_outcome(decision),
+            advice=advice(decision, configuration.list_files, await self._data.stored_triplets(decision)),
+            now=self._data.clock(),
         )
 
 
-def _in_words(lifetime: timedelta) -> str:
+def _days(lifetime: timedelta) -> str:
     return quantity(lifetime.days, "day") if lifetime % timedelta(days=1) == timedelta(0) else format_duration(lifetime)
 
 
-async def _show_static(request: web.Request) -> web.FileResponse:
+async def _send_static(request: web.Request) -> web.FileResponse:
     return web.FileResponse(STATIC / request.match_info["name"], headers={"Cache-Control": "no-cache"})
 
 
-async def decision_of(source: DashboardData, request: web.Request) -> StoredDecision:
-    """The decision that the address names. Raises HTTPNotFound, and StoreError."""
-    decision = await source.decision(request.match_info["number"])
+async def decision_or_404(data: DashboardData, request: web.Request) -> StoredDecision:
+    """Return the decision of the URL. Raises HTTPNotFound, and StoreError."""
+    decision = await data.decision(request.match_info["number"])
     if decision is None:
-        raise web.HTTPNotFound(text="There is no such decision, or it was forgotten after log_days.\n")
+        raise web.HTTPNotFound(text="There is no such decision, or it was removed after log_days.\n")
     return decision
 
 
-def or_400(read: Callable[[Mapping[str, str]], _T], request: web.Request) -> _T:
-    """What is read from the query. Raises HTTPBadRequest where that raises ValueError."""
+def query_or_400(read: Callable[[Mapping[str, str]], _T], request: web.Request) -> _T:
+    """Return the query string as `read` parses it. Raises HTTPBadRequest if `read` raises ValueError."""
     try:
         return read(request.query)
     except ValueError as error:
@@ -126,11 +127,11 @@ def or_400(read: Callable[[Mapping[str, str]], _T], request: web.Request) -> _T:
 
 @web.middleware
 async def errors_as_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Who looks with a browser gets a page that says what is wrong, others a line; without the store there is 503."""
+    """Turn errors into pages for browsers and into plain text for other clients; a StoreError is status 503."""
     try:
         return await handler(request)
     except StoreError as error:
-        status, title, words = 503, "The store cannot be used", f"{error}\n"
+        status, title, words = 503, "The store is unavailable", f"{error}\n"
     except web.HTTPException as error:
         status, title, words = error.status, error.reason, error.text or ""
         if status < 400:

@@ -1,8 +1,8 @@
-"""Whether the client of a page has the password (RFC 7617), at a cost that no stranger can run up.
+"""The check of the password (RFC 7617), at a cost that strangers cannot drive up.
 
-A hash is computed in a thread, one at a time, and the next one after a rest where the password was wrong. Addresses
-take turns, so that one that tries many passwords delays its own: however many it tries, the right password from
-elsewhere waits for one turn of each other address.
+One hash is computed at a time, in a thread, with a rest after each wrong one. Addresses take turns: an address that
+tries many passwords delays only its own attempts, and none is locked out. However many a stranger tries, the right
+password from another address waits for one turn of each address that is trying.
 """
 
 import asyncio
@@ -18,38 +18,39 @@ from ipaddress import IPv6Address, ip_network
 
 from bley.core.errors import BleyError
 from bley.core.mail import Address
+from bley.core.quantity import quantity
 from bley.settings.web_password import PasswordHash
 
 __all__ = ["PasswordGate", "TooManyAttemptsError"]
 
-_REMEMBERED_SECONDS = 600.0
-_MOST_REMEMBERED = 64
+_CACHE_SECONDS = 600.0
+_MAX_CACHED = 64
 _PAUSE_SECONDS = 2.0
+"""From a wrong password to its response."""
 _REST = 0.15
-"""Of the pause, so 0.3 s after a wrong hash, which takes 0.1 s: strangers take a quarter of a core at the most, and try
-some 2.5 passwords a second, all together."""
-_MOST_OF_ONE = 4
-"""Attempts of one address that wait for their turn."""
-_MOST_WAITING = 32
-"""Attempts that wait or pause; each holds one of the 100 connections."""
-_LOG_AGAIN_SECONDS = 60.0
+"""Share of the pause between a wrong hash and the next one: 0.3 s. A hash takes 0.1 s, so strangers use at most a
+quarter of a core and try some 2.5 passwords a second, all of them together."""
+_MAX_QUEUED_PER_ADDRESS = 4
+_MAX_PENDING = 32
+"""Attempts that are queued or pause. Each occupies one of the 100 connections."""
+_LOG_INTERVAL_SECONDS = 60.0
 _IPV6_PREFIX = 64
 
 _log = logging.getLogger(__name__)
 
 
 class TooManyAttemptsError(BleyError):
-    """Too many passwords are being tried: try again in a while."""
+    """Too many attempts are pending; the client should retry later."""
 
     def __init__(self) -> None:
-        super().__init__(f"too many passwords are being tried: wait {_PAUSE_SECONDS:g} s")
+        super().__init__(f"too many password attempts: retry after {_PAUSE_SECONDS:g} s")
 
 
 class PasswordGate:
-    """Lets in the client that knows the password.
+    """Admits clients that know the password.
 
-    What was right is remembered for ten minutes after its last use, by a hash that is of no use elsewhere; what was
-    wrong is answered after a pause.
+    A right password is cached for ten minutes after its last use, as a hash with a random key. The response to a wrong
+    one is delayed.
     """
 
     def __init__(
@@ -58,23 +59,24 @@ class PasswordGate:
         self._pause_seconds, self._seconds = pause_seconds, monotonic_seconds
         self._password: PasswordHash | None = None
         self._secret = secrets.token_bytes(32)
-        self._right: OrderedDict[bytes, float] = OrderedDict()
-        self._trying: dict[bytes, asyncio.Task[bool]] = {}
-        self._turns = _FairQueue()
+        self._cache: OrderedDict[bytes, float] = OrderedDict()
+        """The last use of each right password, by its hash, the least recent one first."""
+        self._attempts: dict[bytes, asyncio.Task[bool]] = {}
+        self._queue = _FairQueue()
         self._pauses: OrderedDict[asyncio.Task[None], None] = OrderedDict()
-        self._wrong, self._told_at = 0, -_LOG_AGAIN_SECONDS
+        self._wrong, self._logged_at = 0, -_LOG_INTERVAL_SECONDS
 
-    def take(self, password: PasswordHash | None) -> None:
-        """Ask for this password from now on; an earlier one is forgotten."""
+    def set_password(self, password: PasswordHash | None) -> None:
+        """Require this password from now on; None requires none."""
         if password != self._password:
             self._password = password
             self._secret = secrets.token_bytes(32)
-            self._right.clear()
+            self._cache.clear()
 
     async def admits(self, authorization: str, client: Address) -> bool:
-        """Whether the header `Authorization` has the password, or a command's proof. Raises TooManyAttemptsError.
+        """Return whether the header `Authorization` has the password, or the proof of one of bley's own commands.
 
-        `client` is the address whose attempts are counted.
+        `client` is the address to which the attempt is attributed. Raises TooManyAttemptsError.
         """
         if self._password is None:
             return True
@@ -85,118 +87,123 @@ class PasswordGate:
         if scheme.lower() != "basic" or (password := _password(credentials)) is None:
             return False
         key = hmac.digest(self._secret, password.encode(errors="surrogatepass"), "sha256")
-        return self._is_remembered(key) or await self._try(key, password, self._password, _network(client))
+        return self._is_cached(key) or await self._try(key, password, self._password, _network(client))
 
-    def _is_remembered(self, key: bytes) -> bool:
+    def _is_cached(self, key: bytes) -> bool:
         now = self._seconds()
-        if key not in self._right or now - self._right[key] > _REMEMBERED_SECONDS:
+        if key not in self._cache or now - self._cache[key] > _CACHE_SECONDS:
             return False
-        self._right[key] = now
-        self._right.move_to_end(key)
+        self._cache[key] = now
+        self._cache.move_to_end(key)
         return True
 
-    async def _try(self, key: bytes, password: str, known: PasswordHash, who: str) -> bool:
-        """Try it; the same password is tried once, however many say it at once."""
-        if not (attempt := self._trying.get(key)):
-            if self._turns.waiting + len(self._pauses) >= _MOST_WAITING:
-                self._make_room(who)
-            turn = self._turns.ask(who)
-            attempt = self._trying[key] = asyncio.create_task(self._attempt(key, password, known, who, turn))
-            attempt.add_done_callback(lambda task: task.cancelled() or task.exception())  # perhaps nobody waits
+    async def _try(self, key: bytes, password: str, expected: PasswordHash, network: str) -> bool:
+        """Return whether the password is right; concurrent attempts with the same password share one hash."""
+        if not (attempt := self._attempts.get(key)):
+            if self._queue.length + len(self._pauses) >= _MAX_PENDING:
+                self._make_room(network)
+            turn = self._queue.join(network)
+            attempt = asyncio.create_task(self._attempt(key, password, expected, network, turn))
+            self._attempts[key] = attempt
+            attempt.add_done_callback(lambda task: task.cancelled() or task.exception())  # its readers may be gone
         return await asyncio.shield(attempt)
 
-    def _make_room(self, who: str) -> None:
-        """End the oldest pause, or else an attempt of the address that has most. Raises TooManyAttemptsError."""
+    def _make_room(self, network: str) -> None:
+        """End the oldest pause, or evict an attempt of the address with the most. Raises TooManyAttemptsError."""
         if self._pauses:
             pause, _ = self._pauses.popitem(last=False)
             pause.cancel()
         else:
-            self._turns.refuse_one(for_whom=who)
+            self._queue.evict_one(network)
 
     async def _attempt(
-        self, key: bytes, password: str, known: PasswordHash, who: str, turn: asyncio.Future[None]
+        self, key: bytes, password: str, expected: PasswordHash, network: str, turn: asyncio.Future[None]
     ) -> bool:
         try:
             await turn
-            is_right = await self._compare(known, password)
+            is_right = await self._compare(expected, password)
             if not is_right:
-                self._tell_wrong(who)
+                self._log_wrong(network)
                 await self._pause()
-            elif known == self._password:
-                self._right[key] = self._seconds()
-                if len(self._right) > _MOST_REMEMBERED:
-                    self._right.popitem(last=False)
-            return is_right and known == self._password
+            elif expected == self._password:
+                self._cache[key] = self._seconds()
+                if len(self._cache) > _MAX_CACHED:
+                    self._cache.popitem(last=False)
+            return is_right and expected == self._password
         finally:
-            del self._trying[key]
+            del self._attempts[key]
 
-    async def _compare(self, known: PasswordHash, password: str) -> bool:
+    async def _compare(self, expected: PasswordHash, password: str) -> bool:
         is_right = False
         try:
-            is_right = await asyncio.to_thread(known.is_of, password)
+            is_right = await asyncio.to_thread(expected.is_of, password)
         finally:
             rest = 0 if is_right else _REST * self._pause_seconds
-            asyncio.get_running_loop().call_later(rest, self._turns.give)
+            asyncio.get_running_loop().call_later(rest, self._queue.start_next)
         return is_right
 
     async def _pause(self) -> None:
-        """Wait, at the longest until another attempt needs the room."""
+        """Wait before the response to a wrong password, unless another attempt needs the room."""
         pause = asyncio.create_task(asyncio.sleep(self._pause_seconds))
         self._pauses[pause] = None
         await asyncio.wait([pause])
         self._pauses.pop(pause, None)
 
-    def _tell_wrong(self, who: str) -> None:
+    def _log_wrong(self, network: str) -> None:
         self._wrong += 1
-        if self._seconds() - self._told_at >= _LOG_AGAIN_SECONDS:
-            _log.warning("web_listen: %d wrong passwords since this was last told, now from %s", self._wrong, who)
-            self._wrong, self._told_at = 0, self._seconds()
+        if self._seconds() - self._logged_at >= _LOG_INTERVAL_SECONDS:
+            count = quantity(self._wrong, "wrong password")
+            _log.warning("web_listen: %s since the last such warning, the latest from %s", count, network)
+            self._wrong, self._logged_at = 0, self._seconds()
 
 
 class _FairQueue:
-    """One attempt at a time, and one address after the other."""
+    """A queue of attempts, served round robin by address, one at a time."""
 
     def __init__(self) -> None:
-        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        self._is_taken = False
+        self._turns: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._is_busy = False
 
     @property
-    def waiting(self) -> int:
-        return sum(map(len, self._queues.values()))
+    def length(self) -> int:
+        return sum(map(len, self._turns.values()))
 
-    def ask(self, who: str) -> asyncio.Future[None]:
-        """Return what is done when it is this one's turn. Raises TooManyAttemptsError."""
+    def join(self, network: str) -> asyncio.Future[None]:
+        """Return a future that is resolved when it is this attempt's turn. Raises TooManyAttemptsError."""
         turn = asyncio.get_running_loop().create_future()
-        queue = self._queues.setdefault(who, deque())
-        if len(queue) >= _MOST_OF_ONE:
+        turns = self._turns.setdefault(network, deque())
+        if len(turns) >= _MAX_QUEUED_PER_ADDRESS:
             raise TooManyAttemptsError
-        queue.append(turn)
-        if not self._is_taken:
-            self.give()
+        turns.append(turn)
+        if not self._is_busy:
+            self.start_next()
         return turn
 
-    def refuse_one(self, for_whom: str) -> None:
-        """Refuse the newest attempt of the address that has most; raise TooManyAttemptsError if no other has more."""
-        queue = max(self._queues.values(), key=len)
-        if len(queue) <= len(self._queues.get(for_whom, ())) + 1:
-            raise TooManyAttemptsError
-        queue.pop().set_exception(TooManyAttemptsError())
+    def evict_one(self, network: str) -> None:
+        """Evict the newest attempt of the address with the most, if it has more than `network` would have then.
 
-    def give(self) -> None:
-        """Let the next one have its turn."""
-        self._is_taken = False
-        while self._queues and not self._is_taken:
-            who, queue = self._queues.popitem(last=False)
-            turn = queue.popleft()
-            if queue:
-                self._queues[who] = queue
-            if not turn.done():  # given up when bley stops
+        Otherwise raises TooManyAttemptsError.
+        """
+        turns = max(self._turns.values(), key=len)
+        if len(turns) <= len(self._turns.get(network, ())) + 1:
+            raise TooManyAttemptsError
+        turns.pop().set_exception(TooManyAttemptsError())
+
+    def start_next(self) -> None:
+        """Resolve the next turn; called when the previous attempt has ended."""
+        self._is_busy = False
+        while self._turns and not self._is_busy:
+            network, turns = self._turns.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._turns[network] = turns
+            if not turn.done():  # cancelled when bley stops
                 turn.set_result(None)
-                self._is_taken = True
+                self._is_busy = True
 
 
 def _password(credentials: str) -> str | None:
-    """The password of `user:password` in base64, whatever the user; None: there is none."""
+    """Return the password of base64-encoded `user:password`, for any user; None if there is none."""
     try:
         _, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
@@ -205,5 +212,5 @@ def _password(credentials: str) -> str | None:
 
 
 def _network(client: Address) -> str:
-    """One machine may have all addresses of an IPv6 network."""
+    """Return the unit that counts as one address: a single machine may own a whole IPv6 network."""
     return str(ip_network((client, _IPV6_PREFIX), strict=False) if isinstance(client, IPv6Address) else client)

@@ -1,4 +1,4 @@
-"""Which program runs, and what each of its processes takes, as metrics."""
+"""The version of bley and the resources of its processes, as metrics."""
 
 import platform
 from collections.abc import Iterator, Mapping
@@ -13,20 +13,20 @@ __all__ = ["ProcessMetrics"]
 
 
 class ProcessMetrics(Collector):
-    """The processes as metrics, by name: prometheus-client's own of each, whoever's it is, with the name as a label."""
+    """The metrics that prometheus-client has of its own process, here of several, with the label `process`."""
 
     def __init__(self, process_ids: Mapping[str, int]) -> None:
         self._process_ids = process_ids
 
     def collect(self) -> Iterator[Metric]:
-        """The families, each with a sample a process; one that has just ended has none."""
-        built = GaugeMetricFamily("bley_build_info", "1, of this program.", labels=["version", "python"])
-        built.add_metric([__version__, platform.python_version()], 1)
-        yield built
+        """Return the families, with a sample for each process; a process that has just ended has none."""
+        build_info = GaugeMetricFamily("bley_build_info", "1, of this program.", labels=["version", "python"])
+        build_info.add_metric([__version__, platform.python_version()], 1)
+        yield build_info
         families: dict[str, Metric] = {}
         for name, process_id in self._process_ids.items():
             for family in ProcessCollector(pid=str(process_id).__str__, registry=None).collect():
-                labelled = [sample._replace(labels={"process": name}) for sample in family.samples]
-                whole = families.setdefault(family.name, family)
-                whole.samples = labelled if whole is family else [*whole.samples, *labelled]
+                samples = [sample._replace(labels={"process": name}) for sample in family.samples]
+                merged = families.setdefault(family.name, family)
+                merged.samples = samples if merged is family else [*merged.samples, *samples]
         yield from families.values()

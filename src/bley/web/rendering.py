@@ -1,4 +1,4 @@
-"""Pages from templates, in which every value is escaped."""
+"""Rendering of pages from templates, which escape every value."""
 
 import asyncio
 from functools import cache
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from bley import __version__
 from bley.core.findings import REASONS
 from bley.core.history.periods import PERIODS
-from bley.web import formatting as words
+from bley.web import formatting
 from bley.web.chart import HEIGHT
 from bley.web.overview import SERIES
-from bley.web.urls import link
+from bley.web.urls import page_url
 
-if TYPE_CHECKING:  # 2 MB, which nobody needs who does not look
+if TYPE_CHECKING:  # jinja2 takes 2 MB, so it is imported when the first page is rendered
     from jinja2 import Environment
 
 __all__ = ["STATIC", "render"]
@@ -23,7 +23,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 async def render(template: str, **values: Any) -> str:
-    """The page. It is made in a thread: a year's chart takes longer than a request should wait."""
+    """Return the page. A thread renders it: the chart of a year takes some 10 ms, which would delay mail."""
     return await asyncio.to_thread(_render, template, values)
 
 
@@ -48,17 +48,17 @@ def _environment() -> "Environment":
         "periods": PERIODS,
         "series": SERIES,
         "chart_height": HEIGHT,
-        "link": link,
-        "reason_words": {word: row.says for word, row in REASONS.items()},
+        "page_url": page_url,
+        "reason_words": {reason: row.says for reason, row in REASONS.items()},
     }
     environment.filters |= {
-        "number": words.number,
-        "share": words.share,
-        "duration": words.duration,
-        "milliseconds": words.milliseconds,
-        "instant": words.instant,
-        "iso": words.iso,
-        "ago": words.ago,
-        "capitalized": words.capitalized,
+        "number": formatting.number,
+        "share": formatting.share,
+        "duration": formatting.duration,
+        "milliseconds": formatting.milliseconds,
+        "instant": formatting.instant,
+        "iso": formatting.iso,
+        "ago": formatting.ago,
+        "capitalized": formatting.capitalized,
     }
     return environment

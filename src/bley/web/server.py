@@ -1,4 +1,4 @@
-"""Answers whom it may at `web_listen`; what it shows is in the modules beside, each with its routes."""
+"""The web server at `web_listen`, put together from its access control, limits and routes."""
 
 import logging
 import socket
@@ -22,42 +22,42 @@ from bley.web.pages import Pages, errors_as_pages
 __all__ = ["WebServer"]
 
 _STOP_SECONDS = 1.0
-"""Twice so long a stop waits for answers."""
+"""A stop waits at most twice as long for responses in progress."""
 
 _log = logging.getLogger(__name__)
 _log.addFilter(is_not_bad_http)
 
 
 class WebServer:
-    """Shows a running bley, what is counted of it, and what its store tells; read-only."""
+    """Serves the state, counters and history of a running daemon; read-only."""
 
-    def __init__(self, shown: MonitoredDaemon, counted: Collector = REGISTRY, clock: Clock = utc_now) -> None:
+    def __init__(self, daemon: MonitoredDaemon, counters: Collector = REGISTRY, clock: Clock = utc_now) -> None:
         self._access, self._connections = AccessControl(), ConnectionLimiter()
-        self._accepting: AcceptLoop | None = None
-        self._source = DashboardData(shown, clock)
+        self._accept_loop: AcceptLoop | None = None
+        self._data = DashboardData(daemon, clock)
         application = web.Application(middlewares=[self._connections.pause_idle_timer])
-        self._access.guard(application)
+        self._access.protect(application)
         application.middlewares.extend([errors_as_pages, cancel_on_disconnect])
-        application.add_routes([*health.routes(shown), *lists.routes(shown), *metrics.routes(shown, counted)])
-        application.add_routes([*Pages(self._source).routes(), *Downloads(self._source).routes()])
+        application.add_routes([*health.routes(daemon), *lists.routes(daemon), *metrics.routes(daemon, counters)])
+        application.add_routes([*Pages(self._data).routes(), *Downloads(self._data).routes()])
         self._runner = web.AppRunner(
             application, access_log=None, logger=_log, shutdown_timeout=_STOP_SECONDS, **LIMITS
         )
 
     async def accept(self, sock: socket.socket, configuration: Configuration, context: ssl.SSLContext | None) -> None:
-        """Answer at this socket those whom the configuration lets in, by TLS if there is a context."""
+        """Serve at this socket, by TLS if there is a context."""
         self.reconfigure(configuration)
         await self._runner.setup()
-        self._accepting = await self._connections.accept(self._runner, sock, context)
+        self._accept_loop = await self._connections.accept(self._runner, sock, context)
 
     def reconfigure(self, configuration: Configuration) -> None:
-        """Let in whom this configuration lets in, and show what it is about."""
-        self._access.take(configuration)
-        self._source.take(configuration)
+        """Apply these settings to all later requests."""
+        self._access.reconfigure(configuration)
+        self._data.reconfigure(configuration)
 
     async def close(self) -> None:
-        """End what is being looked for, answer the rest of what is in flight, and let go of the port."""
-        if self._accepting:
-            self._accepting.close()
-        await self._source.close()
+        """Stop accepting, cancel queries to the store, finish responses in progress, and close the socket."""
+        if self._accept_loop:
+            self._accept_loop.close()
+        await self._data.close()
         await self._runner.cleanup()

@@ -1,37 +1,57 @@
-"""How bley does at this moment, as metrics."""
+"""Gauges, computed from the daemon's state when they are scraped."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bley.checks.lists.report import ListReport
+from bley.core.dnslists.health import ListState
 from bley.status import StateReport
-from bley.web.list_metrics import list_metrics
 
 __all__ = ["StateMetrics"]
 
 
 class StateMetrics(Collector):
-    """A report as metrics."""
+    """A state report as metrics."""
 
     def __init__(self, report: StateReport) -> None:
         self._report = report
 
     def collect(self) -> Iterator[Metric]:
-        """The families."""
+        """Return the families."""
         report = self._report
         yield GaugeMetricFamily(
             "bley_dns_silent", "1 while the DNS gives no usable answer, else 0.", value=float(report.dns_is_silent)
         )
         yield GaugeMetricFamily("bley_connections", "Open connections.", value=report.connections)
-        yield _numbers("bley_store_waiting", "What is still to be written.", "what", report.waiting)
-        yield _numbers("bley_cache_entries", "What is remembered.", "cache", report.cached)
-        yield _numbers("bley_running", "What goes on at this moment.", "what", report.running)
-        yield from list_metrics(report.lists)
+        yield _gauges("bley_store_waiting", "Writes to the store that are queued.", "what", report.waiting)
+        yield _gauges("bley_cache_entries", "Entries of each cache.", "cache", report.cached)
+        yield _gauges("bley_running", "Tasks and evaluations that have not ended.", "what", report.running)
+        yield from _list_gauges(report.lists)
 
 
-def _numbers(name: str, documentation: str, label: str, numbers: Mapping[str, int]) -> Metric:
+def _gauges(name: str, documentation: str, label: str, numbers: Mapping[str, int]) -> Metric:
     family = GaugeMetricFamily(name, documentation, labels=[label])
     for value, number in numbers.items():
         family.add_metric([value], number)
     return family
+
+
+def _list_gauges(reports: Sequence[ListReport]) -> Iterator[Metric]:
+    well = GaugeMetricFamily("bley_list_well", "1 while the list is well, else 0.", labels=["list", "ip"])
+    latency = GaugeMetricFamily(
+        "bley_list_latency_seconds",
+        "Latency of the last answers that said whether a client is listed.",
+        labels=["list", "quantile"],
+    )
+    for name, report in {report["name"]: report for report in reports}.items():  # a list in two settings counts once
+        state, state_ipv6 = report["state"], report["state_ipv6"]
+        if state != ListState.NOT_SERVED:
+            well.add_metric([name, "4"], float(state == ListState.WELL))
+        if state_ipv6 != ListState.NOT_SERVED:  # a list that is ill for IPv4 clients is ill for all
+            well.add_metric([name, "6"], float({state, state_ipv6} <= {ListState.WELL, ListState.NOT_SERVED}))
+        for quantile, seconds in (("0.5", report["median_seconds"]), ("0.95", report["p95_seconds"])):
+            if seconds is not None:
+                latency.add_metric([name, quantile], seconds)
+    yield from (well, latency)

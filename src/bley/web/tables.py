@@ -1,17 +1,40 @@
-"""The tables of the pages for programs: CSV (RFC 4180) and JSON."""
+"""The tables of the pages for programs, with exact figures, as CSV (RFC 4180) and JSON."""
 
 import csv
 import io
 import json
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
-__all__ = ["Cell", "Table", "as_csv", "as_json"]
+from bley.core.history.search import StoredDecision
+from bley.log.decision_line import line_of
+from bley.web.formatting import iso
+from bley.web.health_summary import ListSummary
+from bley.web.overview import SERIES, Overview, ReasonRow, WaitingRow
+
+__all__ = [
+    "OVERVIEW_TABLES",
+    "Cell",
+    "Table",
+    "as_csv",
+    "as_json",
+    "decision_fields",
+    "decisions_table",
+    "lists_table",
+    "waiting_table",
+]
 
 Cell = str | int | float | None
 
+_R = TypeVar("_R")
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a cell begins with that a spreadsheet would take for a formula, some after blanks."""
+"""First characters of cells that spreadsheets evaluate as formulas, some of them after blanks."""
+
+_DECISION_COLUMNS = (
+    "number", "at", "outcome", "reason", "client_address", "client_name", "helo_name", "sender", "recipient",
+    "instance", "queue_id",
+)  # fmt: skip
 
 
 class Table(NamedTuple):
@@ -22,18 +45,95 @@ class Table(NamedTuple):
 
 
 def as_csv(table: Table) -> str:
-    """With a head line. A text that a spreadsheet would compute gets an apostrophe in front."""
+    """Return CSV with a header line. A text that a spreadsheet would evaluate gets a leading apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(table.columns)
-    writer.writerows([_defused(cell) for cell in row] for row in table.rows)
+    writer.writerows([_without_formula(cell) for cell in row] for row in table.rows)
     return text.getvalue()
 
 
 def as_json(table: Table) -> str:
-    """A list of objects."""
+    """Return a JSON array of objects."""
     return json.dumps([dict(zip(table.columns, row, strict=True)) for row in table.rows])
 
 
-def _defused(cell: Cell) -> Cell:
+def _without_formula(cell: Cell) -> Cell:
     return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA) else cell
+
+
+def _table(rows: Iterable[_R], columns: Mapping[str, Callable[[_R], Cell]]) -> Table:
+    return Table(tuple(columns), [[cell(row) for cell in columns.values()] for row in rows])
+
+
+def lists_table(lists: Iterable[ListSummary]) -> Table:
+    """Return the health of the DNS lists."""
+    return _table(
+        lists,
+        {
+            "list": lambda each: each.report["name"],
+            "setting": lambda each: each.report["setting"],
+            "state": lambda each: each.state,
+            "since": lambda each: each.report["since"],
+            "answers": lambda each: each.answers,
+            "listed": lambda each: each.listed,
+            "median_seconds": lambda each: each.report["median_seconds"],
+            "p95_seconds": lambda each: each.report["p95_seconds"],
+            "what": lambda each: each.report["what"],
+        },
+    )
+
+
+def waiting_table(rows: Iterable[WaitingRow]) -> Table:
+    """Return records of triplets; of greylisted ones with the seconds that are left of their wait."""
+    return _table(
+        rows,
+        {
+            "client": lambda row: row.triplet.client,
+            "sender": lambda row: row.triplet.sender,
+            "recipient": lambda row: row.triplet.recipient,
+            "status": lambda row: row.record.status.name.lower(),
+            "first_seen": lambda row: iso(row.record.first_seen),
+            "last_seen": lambda row: iso(row.record.last_seen),
+            "early_retries": lambda row: row.record.attempts,
+            "left_seconds": lambda row: None if row.record.status else max(round(row.left), 0),
+        },
+    )
+
+
+def _slots_table(overview: Overview) -> Table:
+    return Table(("from", *SERIES), [(iso(row.start), *row.numbers.values()) for row in overview.slots])
+
+
+def _reasons_table(rows: Iterable[ReasonRow]) -> Table:
+    return Table(("reason", "requests", "share"), [(row.name, row.number, row.share) for row in rows])
+
+
+def _delays_table(overview: Overview) -> Table:
+    return Table(("longest_seconds", "mails"), [(row.longest_seconds, row.number) for row in overview.delays])
+
+
+OVERVIEW_TABLES: Mapping[str, Callable[[Overview], Table]] = {
+    "slots": _slots_table,
+    "deferred": lambda overview: _reasons_table(overview.deferred),
+    "passed": lambda overview: _reasons_table(overview.passed),
+    "found": lambda overview: _reasons_table(overview.found),
+    "delays": _delays_table,
+    "waiting": lambda overview: waiting_table(overview.waiting),
+}
+"""The tables of the overview that come from the store, by their names in URLs."""
+
+
+def decisions_table(decisions: Iterable[StoredDecision]) -> Table:
+    """Return decisions without their evidence."""
+    return Table(_DECISION_COLUMNS, [_decision_cells(each) for each in decisions])
+
+
+def decision_fields(decision: StoredDecision) -> dict[str, object]:
+    """Return a decision with its evidence and its log line."""
+    fields = dict(zip(_DECISION_COLUMNS, _decision_cells(decision), strict=True))
+    return fields | dict(decision.details) | {"log": line_of(decision)}
+
+
+def _decision_cells(decision: StoredDecision) -> list[Cell]:
+    return [iso(decision.at) if name == "at" else getattr(decision, name) for name in _DECISION_COLUMNS]

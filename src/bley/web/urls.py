@@ -1,12 +1,12 @@
-"""Addresses of pages."""
+"""URLs of pages."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-__all__ = ["link"]
+__all__ = ["page_url"]
 
 
-def link(path: str, query: Mapping[str, str]) -> str:
-    """The page with this query; what is empty is left out."""
-    told = {name: value for name, value in query.items() if value}
-    return f"{path}?{urlencode(told, errors='backslashreplace')}" if told else path
+def page_url(path: str, query: Mapping[str, str]) -> str:
+    """Return the page's URL with this query string; empty parameters are left out."""
+    parameters = {name: value for name, value in query.items() if value}
+    return f"{path}?{urlencode(parameters, errors='backslashreplace')}" if parameters else path

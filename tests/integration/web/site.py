@@ -1,4 +1,4 @@
-"""A listening Web of the test's own, over a bley that shows what it is told to."""
+"""A web server of the test, for a fake daemon."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ _LABELS = ("check", "finding", "list", "answer", "quantile", "ip", "what", "cach
 
 @dataclass
 class Answer:
-    """To a question by HTTP."""
+    """A response by HTTP."""
 
     status: int
     type: str
@@ -24,7 +24,7 @@ class Answer:
 
 
 class Site:
-    """What listens at `web_listen`."""
+    """A web server and the daemon that it shows."""
 
     def __init__(self, web_listen: str = "127.0.0.1:0") -> None:
         self.bley = FakeBley()
@@ -33,7 +33,7 @@ class Site:
         self.web = WebListener(self.bley, Configuration(None, settings, *lists))
 
     async def get(self, path: str, host: str = "", method: str = "GET", **headers: str) -> Answer:
-        """Ask, by this name if it is given."""
+        """Send a request, with this Host header if one is given."""
         if host:
             headers["Host"] = host
         async with (
@@ -43,7 +43,7 @@ class Site:
             return Answer(answer.status, answer.headers["Content-Type"], await answer.text())
 
     async def metrics(self) -> dict[str, dict[tuple[str, ...], float]]:
-        """By sample: its labels' values, and what it counts."""
+        """Return the samples: the values of the labels, and the value of the sample."""
         found: dict[str, dict[tuple[str, ...], float]] = {}
         for family in text_string_to_metric_families((await self.get("/metrics")).text):
             for sample in family.samples:

@@ -11,8 +11,8 @@ from aiohttp import web
 from bley.core.mail import Address
 from bley.settings.file import Configuration, load
 from bley.settings.settings import Settings
-from bley.web import access_control
-from bley.web.access_control import HEADERS, OPEN_PATHS, AccessControl
+from bley.web import access_control, health
+from bley.web.access_control import HEADERS, AccessControl
 from bley.web.password_gate import PasswordGate, TooManyAttemptsError
 from tests.unit.web.test_password_gate import basic, cheap_hash
 
@@ -59,10 +59,10 @@ async def _show(request: web.Request) -> web.Response:
 @pytest.fixture
 async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     site = Site()
-    monkeypatch.setattr(access_control, "_ends", lambda _: access_control._Addresses(site.peer, site.own))
+    monkeypatch.setattr(access_control, "_addresses", lambda _: access_control._Addresses(site.peer, site.own))
     application = web.Application()
-    site.access.guard(application)
-    for path in ("/", "/style.css", "/broken", "/lists", "/metrics", *OPEN_PATHS):
+    site.access.protect(application)
+    for path in ("/", "/style.css", "/broken", "/lists", "/metrics", *health.PATHS):
         application.router.add_get(path, _show)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
@@ -84,7 +84,7 @@ class TestHeaders:
         assert "Server" not in answer.headers
 
     async def test_refusals_too(self, site: Site) -> None:
-        site.access.take(configuration(has_password=True))
+        site.access.reconfigure(configuration(has_password=True))
         for answer in (await site.get(), await site.get(Host="evil.example"), await site.get(method="POST")):
             assert answer.status in (401, 403, 405)
             assert {name: answer.headers[name] for name in HEADERS} == HEADERS
@@ -127,7 +127,7 @@ class TestPeer:
         )
 
     async def test_with_a_proxy_only_that_is(self, site: Site) -> None:
-        site.access.take(configuration(web_proxy="192.0.2.8/31, 2001:db8::9"))
+        site.access.reconfigure(configuration(web_proxy="192.0.2.8/31, 2001:db8::9"))
         site.own = OWN
         statuses = []
         for peer in (PROXY, ip_address("2001:db8::9"), OTHER, OWN, LOOPBACK):
@@ -138,13 +138,13 @@ class TestPeer:
     @pytest.mark.parametrize(("path", "status"), [("/lists", 200), ("/metrics", 200), ("/", 403), ("/nothing", 403)])
     async def test_but_figures_this_machine_gets_without_it(self, site: Site, path: str, status: int) -> None:
         """`bley lists` and a Prometheus need no proxy; no mail is in them."""
-        site.access.take(configuration(web_proxy="192.0.2.9"))
+        site.access.reconfigure(configuration(web_proxy="192.0.2.9"))
         assert await site.status(path) == status
         site.peer, site.own = OTHER, OWN
         assert await site.status(path, Host="192.0.2.1") == 403
 
     async def test_what_a_header_says_of_the_peer_is_not_believed(self, site: Site) -> None:
-        site.access.take(configuration(web_proxy="192.0.2.9"))
+        site.access.reconfigure(configuration(web_proxy="192.0.2.9"))
         site.peer, site.own = OTHER, OWN
         assert await site.status(Host="192.0.2.1", **{"X-Forwarded-For": "192.0.2.9", "X-Real-IP": "192.0.2.9"}) == 403
 
@@ -175,7 +175,7 @@ class TestHost:
     )
     async def test_own_names_are_answered(self, site: Site, host: str) -> None:
         """Loopback ones, the address at which it is asked, and web_hosts."""
-        site.access.take(configuration(web_hosts=self.NAMES))
+        site.access.reconfigure(configuration(web_hosts=self.NAMES))
         site.peer = site.own = OWN
         assert await site.status(Host=host) == 200
 
@@ -212,13 +212,13 @@ class TestHost:
     )
     @pytest.mark.parametrize("path", ["/", "/lists", "/metrics", "/nothing"])
     async def test_others_are_not(self, site: Site, path: str, host: str) -> None:
-        site.access.take(configuration(web_hosts=self.NAMES))
+        site.access.reconfigure(configuration(web_hosts=self.NAMES))
         site.peer = site.own = OWN
         assert await site.status(path, Host=host) in (400, 403)
 
-    @pytest.mark.parametrize("path", sorted(OPEN_PATHS))
+    @pytest.mark.parametrize("path", sorted(health.PATHS))
     async def test_whether_it_lives_is_told_by_any_name_to_anybody(self, site: Site, path: str) -> None:
-        site.access.take(configuration(has_password=True, web_proxy="192.0.2.9"))
+        site.access.reconfigure(configuration(has_password=True, web_proxy="192.0.2.9"))
         site.peer, site.own = OTHER, OWN
         assert await site.status(path, Host="evil.example") == 200
         for other in (f"{path}/", f"{path}/lists", f"/lists;{path}", f"/lists?{path}"):
@@ -228,7 +228,7 @@ class TestHost:
 class TestPassword:
     @pytest.mark.parametrize("path", ["/", "/lists", "/metrics", "/nothing", "/style.css"])
     async def test_it_is_asked_for_on_this_machine_too(self, site: Site, path: str) -> None:
-        site.access.take(configuration(has_password=True))
+        site.access.reconfigure(configuration(has_password=True))
         answer = await site.get(path)
         assert answer.status == 401
         assert answer.headers["WWW-Authenticate"] == 'Basic realm="bley", charset="UTF-8"'
@@ -236,14 +236,14 @@ class TestPassword:
         assert await site.status(path, Authorization=basic("secret")) != 401
 
     async def test_who_says_it_is_let_in_from_anywhere(self, site: Site) -> None:
-        site.access.take(configuration(has_password=True))
+        site.access.reconfigure(configuration(has_password=True))
         site.peer, site.own = OTHER, OWN
         assert await site.status(Host="192.0.2.1", Authorization=basic("secret")) == 200
         assert await site.status("/lists", Host="192.0.2.1", Authorization=f"Bearer {PASSWORD.proof}") == 200
 
     async def test_but_only_through_the_proxy_and_by_a_name_of_ours(self, site: Site) -> None:
         """All that is set must hold."""
-        site.access.take(configuration(has_password=True, web_proxy="192.0.2.9"))
+        site.access.reconfigure(configuration(has_password=True, web_proxy="192.0.2.9"))
         right = basic("secret")
         assert await site.status(Authorization=right) == 403
         assert await site.status("/lists", Authorization=right) == 200
@@ -254,7 +254,7 @@ class TestPassword:
         assert await site.status(Host="evil.example", Authorization=right) == 403
 
     async def test_who_tries_too_much_is_told_to_wait(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-        site.access.take(configuration(has_password=True))
+        site.access.reconfigure(configuration(has_password=True))
 
         async def refuse(*_: object) -> bool:
             raise TooManyAttemptsError
@@ -264,15 +264,15 @@ class TestPassword:
         assert (answer.status, answer.headers["Retry-After"]) == (429, "2")
 
     async def test_a_reload_takes_another_or_none(self, site: Site) -> None:
-        site.access.take(configuration(has_password=True))
+        site.access.reconfigure(configuration(has_password=True))
         assert await site.status() == 401
-        site.access.take(configuration())
+        site.access.reconfigure(configuration())
         assert await site.status() == 200
 
 
 async def test_a_stranger_behind_the_proxy_locks_nobody_out_of_it(site: Site) -> None:
     """Whatever he writes into the header."""
-    site.access.take(configuration(has_password=True, web_proxy="192.0.2.9"))
+    site.access.reconfigure(configuration(has_password=True, web_proxy="192.0.2.9"))
     site.peer, site.own = PROXY, OWN
     counted: list[Address] = []
     admits = site.access._gate.admits

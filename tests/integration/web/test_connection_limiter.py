@@ -127,7 +127,7 @@ async def _is_kept(first_seconds: float) -> bool:
 
 async def test_the_longest_idle_connection_is_closed_for_a_new_one(site: Site) -> None:
     """Be it silent since it came, or since its last answer."""
-    await site.start(ConnectionLimiter(most=3, first_seconds=LATER, next_seconds=LATER))
+    await site.start(ConnectionLimiter(max_connections=3, first_seconds=LATER, next_seconds=LATER))
     asked, silent, asking = await site.connect(REQUEST), await site.connect(b"GET"), await site.connect()
     assert await is_answered(asked)
     asking[1].write(REQUEST)
@@ -150,7 +150,7 @@ async def test_a_hundred_that_say_nothing_keep_nobody_out(site: Site) -> None:
 
 
 async def test_one_that_waits_for_its_answer_is_not_closed_for_another(site: Site) -> None:
-    await site.start(ConnectionLimiter(most=2, first_seconds=LATER, next_seconds=LATER))
+    await site.start(ConnectionLimiter(max_connections=2, first_seconds=LATER, next_seconds=LATER))
     site.may_answer.clear()
     waiting = [await site.connect(REQUEST), await site.connect(REQUEST)]
     await site.are_asking(2)
@@ -161,7 +161,7 @@ async def test_one_that_waits_for_its_answer_is_not_closed_for_another(site: Sit
 
 
 async def test_those_that_begin_no_tls_keep_nobody_out(site: Site, tmp_path: Path) -> None:
-    await site.start(ConnectionLimiter(most=4), make_context(tmp_path))
+    await site.start(ConnectionLimiter(max_connections=4), make_context(tmp_path))
     idle = [await site.connect(b"\x16\x03\x01") for _ in range(20)]
     trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     trusting.check_hostname = False

@@ -1,4 +1,4 @@
-"""What is looked for ends with the reader that waits for it, and does not hold up a stop."""
+"""A query to the store ends when its client disconnects, and does not delay a stop."""
 
 import asyncio
 import contextlib
@@ -19,20 +19,20 @@ WAIT_SECONDS = 10.0
 
 
 class EndlessHistory(FakeHistory):
-    """Looks for ever."""
+    """Its searches never end."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.begun, self.ended = asyncio.Event(), asyncio.Event()
+        self.started, self.ended = asyncio.Event(), asyncio.Event()
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
-        return await self._look_for_ever()
+        return await self._search_forever()
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
-        return await self._look_for_ever()
+        return await self._search_forever()
 
-    async def _look_for_ever(self) -> NoReturn:
-        self.begun.set()
+    async def _search_forever(self) -> NoReturn:
+        self.started.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -55,10 +55,10 @@ async def _ask(site: Site, path: str) -> tuple[asyncio.StreamReader, asyncio.Str
 
 
 @pytest.mark.parametrize("path", ["/search?q=::1", "/search.csv?q=::1", "/search/records.json?q=::1", "/"])
-async def test_a_search_ends_with_its_reader(history: EndlessHistory, site: Site, path: str) -> None:
+async def test_a_search_ends_when_its_client_disconnects(history: EndlessHistory, site: Site, path: str) -> None:
     _, writer = await _ask(site, path)
     async with asyncio.timeout(WAIT_SECONDS):
-        await history.begun.wait()
+        await history.started.wait()
         writer.close()
         await history.ended.wait()
         await writer.wait_closed()
@@ -66,10 +66,10 @@ async def test_a_search_ends_with_its_reader(history: EndlessHistory, site: Site
 
 @pytest.mark.parametrize("path", ["/search?q=::1", "/"])
 async def test_a_stop_does_not_wait_for_a_search(history: EndlessHistory, site: Site, path: str) -> None:
-    """The reader gets an answer all the same."""
+    """The client still gets a response."""
     reader, writer = await _ask(site, path)
     async with asyncio.timeout(WAIT_SECONDS):
-        await history.begun.wait()
+        await history.started.wait()
         await site.web.close()
         assert history.ended.is_set()
         assert (await reader.readline()).startswith((b"HTTP/1.1 503", b"HTTP/1.1 200"))

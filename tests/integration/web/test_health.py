@@ -1,4 +1,4 @@
-"""Supervisors are told whether bley lives, and whether it has all that it needs."""
+"""The liveness and readiness probes."""
 
 import json
 
@@ -6,8 +6,8 @@ import pytest
 
 from tests.integration.web.site import Site
 
-NO_STORE = "store: it cannot be used; requests are answered by on_store_error\n"
-NO_DNS = "dns: it gives no usable answer; its checks count nothing\n"
+NO_STORE = "store: unavailable; on_store_error decides how requests are answered\n"
+NO_DNS = "dns: gives no usable answer; checks that need it count 0\n"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -22,17 +22,17 @@ class TestBoth:
         assert (answer.status, answer.text) == (503, "no worker answers\n")
 
     @pytest.mark.parametrize("host", ["192.0.2.1:1338", "bley.example", "[2001:db8::1]"])
-    async def test_whoever_asks_by_whatever_name_is_told(self, site: Site, path: str, host: str) -> None:
-        """Kubernetes asks by the pod's address, and there is nothing to learn."""
+    async def test_any_host_header_is_accepted(self, site: Site, path: str, host: str) -> None:
+        """Kubernetes probes the pod's address, and the response reveals nothing."""
         assert (await site.get(path, host)).status == 200
 
-    async def test_a_supervisor_may_ask_for_the_status_alone(self, site: Site, path: str) -> None:
+    async def test_head_returns_the_status_alone(self, site: Site, path: str) -> None:
         answer = await site.get(path, method="HEAD")
         assert (answer.status, answer.text) == (200, "")
 
 
-async def test_what_lives_may_be_unready(site: Site) -> None:
-    """To start it anew would mend neither store nor DNS."""
+async def test_an_unready_daemon_is_alive(site: Site) -> None:
+    """A restart would repair neither store nor DNS."""
     site.bley.state = site.bley.state._replace(store_is_down=True, dns_is_silent=True)
     assert (await site.get("/healthz")).status == 200
 
@@ -41,7 +41,7 @@ async def test_what_lives_may_be_unready(site: Site) -> None:
     ("store_is_down", "dns_is_silent", "text"),
     [(True, False, NO_STORE), (False, True, NO_DNS), (True, True, NO_STORE + NO_DNS)],
 )
-async def test_unready_has_a_line_for_each_thing_that_does_not_answer(
+async def test_readiness_has_a_line_for_each_component_that_fails(
     site: Site, store_is_down: bool, dns_is_silent: bool, text: str
 ) -> None:
     site.bley.state = site.bley.state._replace(store_is_down=store_is_down, dns_is_silent=dns_is_silent)
@@ -52,7 +52,7 @@ async def test_unready_has_a_line_for_each_thing_that_does_not_answer(
 @pytest.mark.parametrize(
     ("path", "headers"), [("/readyz?format=json", {}), ("/readyz", {"Accept": "application/json"})]
 )
-async def test_as_json_for_who_wants_it(site: Site, path: str, headers: dict[str, str]) -> None:
+async def test_readiness_as_json(site: Site, path: str, headers: dict[str, str]) -> None:
     answer = await site.get(path, **headers)
     assert (answer.status, json.loads(answer.text)) == (200, {"ready": True, "troubles": {}})
     site.bley.state = site.bley.state._replace(dns_is_silent=True)

@@ -1,4 +1,4 @@
-"""`/metrics`: what is counted, how bley does at that moment, and what its processes take."""
+"""`/metrics`: counters, gauges of the state, and resources of the processes."""
 
 import asyncio
 import os
@@ -20,13 +20,13 @@ def _have(site: Site, *lists: ListReport) -> None:
     site.bley.state = site.bley.state._replace(lists=list(lists))
 
 
-async def test_they_come_in_prometheus_s_text_form(site: Site) -> None:
+async def test_the_format_is_prometheus_s(site: Site) -> None:
     answer = await site.get("/metrics")
     assert answer.status == 200
     assert answer.type.startswith("text/plain; version=")
 
 
-async def test_of_each_list(site: Site) -> None:
+async def test_gauges_of_the_lists(site: Site) -> None:
     metrics = await site.metrics()
     assert metrics["bley_list_well"] == {
         ("zen.spamhaus.org", "4"): 1,
@@ -51,7 +51,7 @@ async def test_a_list_for_ipv6_clients_only_is_well_for_these(site: Site) -> Non
 
 
 async def test_a_list_in_both_settings_is_shown_once(site: Site) -> None:
-    """Prometheus refuses a page with the same sample twice."""
+    """Prometheus rejects a scrape with duplicate samples."""
     _have(site, WELL_LIST, {**WELL_LIST, "setting": "dnswls"})
     text = (await site.get("/metrics")).text
     assert text.count('bley_list_well{ip="4",list="zen.spamhaus.org"}') == 1
@@ -64,28 +64,28 @@ async def test_whether_the_dns_is_silent(site: Site) -> None:
 
 
 async def test_findings_are_there_from_the_start(site: Site) -> None:
-    """Of the unknown ones those that can be unknown, or stand for such in the log."""
+    """Unknown findings are counted for the checks that can be unknown."""
     metrics = await site.metrics()
     assert set(metrics["bley_unknown_findings_total"]) == {(check.value,) for check in Check}
     assert set(metrics["bley_findings_total"]) == {(fact.value,) for fact in FindingKind}
 
 
-async def test_no_family_is_there_twice_and_each_is_explained(site: Site) -> None:
-    """Which ones there are is in docs/metrics.md, which is tested."""
+async def test_families_are_unique_and_documented(site: Site) -> None:
+    """The list of families is in docs/metrics.md, which another test checks."""
     families = list(text_string_to_metric_families((await site.get("/metrics")).text))
     assert all(family.documentation for family in families)
     names = [family.name for family in families]
     assert sorted(set(names)) == sorted(names)
 
 
-async def test_where_no_worker_can_tell_what_is_counted_is_shown(site: Site) -> None:
+async def test_without_workers_counters_are_shown(site: Site) -> None:
     site.bley.lives = False
     metrics = await site.metrics()
     assert {"bley_store_down", "bley_decisions_total", "bley_build_info", "process_cpu_seconds_total"} <= set(metrics)
     assert not {"bley_list_well", "bley_dns_silent", "bley_connections"} & set(metrics)
 
 
-async def test_what_stands_at_the_moment(site: Site) -> None:
+async def test_gauges_of_the_state(site: Site) -> None:
     metrics = await site.metrics()
     assert metrics["bley_connections"] == {(): 3}
     assert metrics["bley_store_waiting"] == {("writes",): 1, ("decisions",): 20}
@@ -93,14 +93,14 @@ async def test_what_stands_at_the_moment(site: Site) -> None:
     assert metrics["bley_cache_entries"] == {("requests",): 4, ("triplets",): 5, ("clients",): 6, ("spf",): 7}
 
 
-async def test_which_program_it_is(site: Site) -> None:
+async def test_version_of_the_program(site: Site) -> None:
     python = platform.python_version()
     text = (await site.get("/metrics")).text
     assert f'bley_build_info{{python="{python}",version="{__version__}"}} 1.0' in text
 
 
-async def test_what_each_process_takes(site: Site) -> None:
-    """One that has ended meanwhile is left out."""
+async def test_resources_of_each_process(site: Site) -> None:
+    """A process that has ended is left out."""
     other = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=subprocess.PIPE)
     site.bley.processes = {"main": os.getpid(), "1": other.pid}
     metrics = await site.metrics()

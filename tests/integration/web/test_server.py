@@ -1,4 +1,4 @@
-"""Who is answered at `web_listen`."""
+"""Host headers, methods and paths at `web_listen`."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.integration.web.site import Site
 
 
 class TestHost:
-    """A page of a stranger's, whose name leads here, must not be answered."""
+    """A page of another site, whose name resolves to this address, must not read ours (DNS rebinding)."""
 
     @pytest.mark.parametrize(
         "host",
@@ -28,20 +28,20 @@ class TestHost:
         ],
     )
     @pytest.mark.parametrize("path", ["/lists", "/metrics", "/nothing", "/healthz/lists", "/healthz/../lists"])
-    async def test_other_names_are_not(self, site: Site, host: str, path: str) -> None:
+    async def test_other_names_are_refused(self, site: Site, host: str, path: str) -> None:
         answer = await site.get(path, host)
         assert (answer.status, answer.text) == (
             403,
-            "ask by the address of web_listen, as localhost, or by a name of web_hosts\n",
+            "use the address of web_listen, localhost, or a name in web_hosts\n",
         )
 
     @pytest.mark.parametrize("host", ["a b", "[", "::1", "localhost:port", "localhost@evil.example", "%"])
-    async def test_nonsense_is_not_either(self, site: Site, host: str) -> None:
-        """And no server error."""
+    async def test_invalid_headers_are_not_either(self, site: Site, host: str) -> None:
+        """And cause no server error."""
         assert (await site.get("/lists", host)).status in (400, 403)
 
 
-async def test_what_is_not_there_is_not_found(site: Site) -> None:
+async def test_unknown_paths_are_not_found(site: Site) -> None:
     assert (await site.get("/nothing")).status == 404
     assert (await site.get("/lists/zen.spamhaus.org")).status == 404
 

@@ -1,4 +1,4 @@
-"""A DashboardData of what tests say, and what a page of it shows."""
+"""A client of the dashboard's handlers, without a server, on a history of the test."""
 
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -21,7 +21,7 @@ VOID = frozenset({"meta", "link", "input", "br"})
 
 
 def decision(number: str = "1", **changes: Any) -> StoredDecision:
-    """A deferral for its HELO, with evidence."""
+    """Return a deferral because of its HELO name, with evidence."""
     findings = {
         "helo": {"score": 2, "detail": "friend is not the client's name, which is unknown"},
         "dnsbl": {
@@ -47,22 +47,22 @@ def decision(number: str = "1", **changes: Any) -> StoredDecision:
 
 
 class DashboardClient:
-    """A DashboardData, with what it shows."""
+    """Requests pages and downloads of a DashboardData."""
 
     def __init__(self, history: FakeHistory, lists: Sequence[ListReport] = ()) -> None:
-        self.history, self.bley, self.opened = history, FakeBley(), 0
+        self.history, self.bley, self.connections = history, FakeBley(), 0
         self.bley.state = self.bley.state._replace(lists=list(lists))
-        self.source = DashboardData(self.bley, FakeClock(), self._open)
-        self.source.take(load())
+        self.data = DashboardData(self.bley, FakeClock(), self._open)
+        self.data.reconfigure(load())
 
     def _open(self, _: object) -> FakeHistory:
-        self.opened += 1
+        self.connections += 1
         return self.history
 
     async def get(self, path: str) -> web.Response:
-        """The answer; what the handler raises is raised."""
+        """Return the response of a handler; its exceptions are raised."""
         application = web.Application()
-        application.add_routes([*Pages(self.source).routes(), *Downloads(self.source).routes()])
+        application.add_routes([*Pages(self.data).routes(), *Downloads(self.data).routes()])
         request = make_mocked_request("GET", path)
         match = await application.router.resolve(request)
         request._match_info = match
@@ -72,12 +72,12 @@ class DashboardClient:
         return answer
 
     async def page(self, path: str) -> "Page":
-        """The page, read."""
+        """Return the page, parsed."""
         return Page((await self.get(path)).text or "")
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page; the tags must be closed in the order in which they were opened."""
+    """A parsed page; its tags must be closed in the reverse order of their opening."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

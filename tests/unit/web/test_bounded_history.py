@@ -1,13 +1,12 @@
-"""No reader waits for ever for the store, and an answer that hangs harms no later one."""
+"""No reader waits forever for the store, and a query that hangs does not affect later ones."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bley.core.errors import StoreError
-from bley.web.bounded_history import BoundedHistory, SingleFlightCache
+from bley.web.bounded_history import BoundedHistory
 from tests.fakes import FakeHistory
 
 pytestmark = pytest.mark.leaps
@@ -16,7 +15,7 @@ SECONDS = 0.05
 
 
 class Hanging(FakeHistory):
-    """Answers while `hangs` is false; so does its end."""
+    """Its query hangs while `hangs`, its end while `close_hangs`."""
 
     def __init__(self, *, hangs: bool, close_hangs: bool = False) -> None:
         super().__init__()
@@ -42,7 +41,7 @@ def _answer(history: Any) -> Any:
 
 
 def _opening(*histories: Hanging) -> tuple[BoundedHistory, list[Hanging]]:
-    """One that opens these, one after the other, and those that it has opened."""
+    """A BoundedHistory that opens these one after the other, and the list of those that it has opened."""
     left, opened = list(histories), list[Hanging]()
 
     def open_history() -> Hanging:
@@ -53,26 +52,26 @@ def _opening(*histories: Hanging) -> tuple[BoundedHistory, list[Hanging]]:
 
 
 class TestBoundedHistory:
-    async def test_what_hangs_is_an_error_and_the_next_question_gets_a_new_connection(self) -> None:
+    async def test_a_query_that_hangs_fails_and_the_next_one_gets_a_new_connection(self) -> None:
         bounded, opened = _opening(Hanging(hangs=True), Hanging(hangs=False))
         with pytest.raises(StoreError, match=r"^bley\.db: no answer within 0\.05 s$"):
-            await bounded.ask(_answer)
-        assert await bounded.ask(_answer) == "answer"
+            await bounded.query(_answer)
+        assert await bounded.query(_answer) == "answer"
         assert (opened[0].cancelled, opened[0].closed) == (1, 1)
         await bounded.close()
         assert opened[1].closed == 1
 
-    async def test_connections_that_hang_do_not_add_up(self) -> None:
-        """While one cannot even be closed, no third one is opened."""
+    async def test_connections_that_hang_do_not_accumulate(self) -> None:
+        """While closing one hangs too, no third one is opened."""
         bounded, opened = _opening(Hanging(hangs=True, close_hangs=True), Hanging(hangs=True), Hanging(hangs=True))
         for _ in range(4):
             with pytest.raises(StoreError):
-                await bounded.ask(_answer)
+                await bounded.query(_answer)
         assert len(opened) == 2
 
-    async def test_a_reader_that_goes_takes_its_question_along(self) -> None:
+    async def test_a_cancelled_reader_cancels_its_query(self) -> None:
         bounded, opened = _opening(Hanging(hangs=True))
-        reader = asyncio.create_task(bounded.ask(_answer))
+        reader = asyncio.create_task(bounded.query(_answer))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         reader.cancel()
@@ -81,69 +80,28 @@ class TestBoundedHistory:
         await asyncio.sleep(0)
         assert opened[0].cancelled == 1
 
-    async def test_close_ends_all_questions(self) -> None:
+    async def test_close_cancels_all_queries(self) -> None:
         bounded, opened = _opening(Hanging(hangs=True))
-        readers = [asyncio.create_task(bounded.ask(_answer)) for _ in range(3)]
+        readers = [asyncio.create_task(bounded.query(_answer)) for _ in range(3)]
         await asyncio.sleep(0)
         await bounded.close()
         answers = await asyncio.gather(*readers, return_exceptions=True)
         assert [str(each) for each in answers] == ["bley.db: bley is stopping"] * 3
         assert opened[0].closed == 1
         with pytest.raises(StoreError, match="bley is stopping"):
-            await bounded.ask(_answer)
+            await bounded.query(_answer)
 
-    async def test_close_does_not_wait_for_what_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_close_does_not_wait_for_a_connection_that_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("bley.web.bounded_history._CLOSE_SECONDS", SECONDS)
         bounded, _ = _opening(Hanging(hangs=False, close_hangs=True))
-        await bounded.ask(_answer)
+        await bounded.query(_answer)
         await bounded.close()
 
-    async def test_an_error_of_the_store_is_the_answer(self) -> None:
+    async def test_an_error_of_the_store_is_raised(self) -> None:
         bounded, _ = _opening(Hanging(hangs=False))
 
         async def fail(_: object) -> None:
             raise StoreError("bley.db: disk I/O error")
 
         with pytest.raises(StoreError, match="disk I/O error"):
-            await bounded.ask(fail)
-
-
-class Asked:
-    """Counts who asks; a question hangs while `hangs`."""
-
-    def __init__(self, *, hangs: bool = False) -> None:
-        self.number, self.hangs = 0, hangs
-
-    async def __call__(self, key: str) -> str:
-        self.number += 1
-        if self.hangs:
-            await asyncio.Event().wait()
-        return f"{key}{self.number}"
-
-
-async def _given_up(get: Callable[[str], Any], key: str) -> None:
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(get(key), SECONDS)
-
-
-class TestSharedAnswers:
-    async def test_readers_share_an_answer(self) -> None:
-        asked = Asked()
-        answers = SingleFlightCache(asked)
-        assert tuple(await asyncio.gather(answers.get("a"), answers.get("a"), answers.get("b"))) == ("a1", "a1", "b2")
-
-    async def test_what_nobody_waits_for_any_more_is_asked_anew(self) -> None:
-        asked = Asked(hangs=True)
-        answers = SingleFlightCache(asked)
-        await asyncio.gather(_given_up(answers.get, "a"), _given_up(answers.get, "a"))
-        assert asked.number == 1
-        asked.hangs = False
-        assert await answers.get("a") == "a2"
-
-    async def test_a_reader_that_goes_leaves_the_answer_to_the_others(self) -> None:
-        asked = Asked(hangs=True)
-        answers = SingleFlightCache(asked)
-        stays = asyncio.create_task(answers.get("a"))
-        await _given_up(answers.get, "a")
-        assert not stays.done()
-        await _given_up(lambda _: stays, "a")
+            await bounded.query(fail)

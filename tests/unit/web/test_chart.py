@@ -1,16 +1,16 @@
-"""Bars as geometry."""
+"""The geometry of bar charts."""
 
 from datetime import datetime, timedelta
 
 import pytest
 
 from bley.core.history.periods import PERIODS, slots
-from bley.web.chart import HEIGHT, BarData, chart, time_labels
+from bley.web.chart import HEIGHT, BarData, stacked_bars, time_labels
 from tests.fakes import NOON
 
 
 def test_a_bar_stands_on_the_ground_and_its_parts_on_each_other() -> None:
-    drawn = chart(["a", "b"], [BarData("first", [3, 1]), BarData("second", [0, 2])], [])
+    drawn = stacked_bars(["a", "b"], [BarData("first", [3, 1]), BarData("second", [0, 2])], [])
     first, second = drawn.bars
     lower, upper = first.segments
     assert lower.y + lower.height == pytest.approx(HEIGHT)
@@ -20,13 +20,13 @@ def test_a_bar_stands_on_the_ground_and_its_parts_on_each_other() -> None:
 
 
 def test_bars_share_the_width() -> None:
-    drawn = chart(["a"], [BarData("", [1])] * 4, [])
+    drawn = stacked_bars(["a"], [BarData("", [1])] * 4, [])
     assert all(0 < bar.width < 25 for bar in drawn.bars)
     assert [round(bar.x + bar.width / 2, 1) for bar in drawn.bars] == [12.5, 37.5, 62.5, 87.5]
 
 
 def test_where_there_are_many_they_touch() -> None:
-    drawn = chart(["a"], [BarData("", [1])] * 365, [])
+    drawn = stacked_bars(["a"], [BarData("", [1])] * 365, [])
     assert drawn.bars[1].x == pytest.approx(drawn.bars[0].width, abs=0.01)
 
 
@@ -43,17 +43,17 @@ def test_where_there_are_many_they_touch() -> None:
     ],
 )
 def test_ticks_are_round_and_enough(most: int, values: list[int]) -> None:
-    ticks = chart(["a"], [BarData("", [most])], []).ticks
+    ticks = stacked_bars(["a"], [BarData("", [most])], []).ticks
     assert [tick.value for tick in ticks] == values
     assert (ticks[0].y, ticks[-1].y) == (HEIGHT, 0)
 
 
 def test_nothing_at_all_is_a_chart_too() -> None:
-    assert chart(["a"], [], []).bars == []
+    assert stacked_bars(["a"], [], []).bars == []
 
 
 def test_every_second_label_may_be_left_out() -> None:
-    labels = chart(["a"], [BarData("", [1])] * 3, [(0, "x"), (1.5, "y"), (2, "z")]).labels
+    labels = stacked_bars(["a"], [BarData("", [1])] * 3, [(0, "x"), (1.5, "y"), (2, "z")]).labels
     assert [(label.text, label.is_minor) for label in labels] == [("x", False), ("y", True), ("z", False)]
     assert labels[1].x == 50
 

@@ -1,4 +1,4 @@
-"""What the pages are made from."""
+"""The data of the pages."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ DAY = PERIODS["24h"]
 
 
 class CountingHistory(FakeHistory):
-    """Counts who asks."""
+    """Counts queries."""
 
-    asked = 0
+    queries = 0
     is_closed = False
 
     async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
-        self.asked += 1
+        self.queries += 1
         await asyncio.sleep(0.01)
         return {}
 
@@ -36,64 +36,64 @@ class CountingHistory(FakeHistory):
         self.is_closed = True
 
 
-async def test_nothing_connects_until_somebody_looks() -> None:
-    looking = DashboardClient(FakeHistory())
-    assert looking.opened == 0
-    await looking.source.overview(DAY)
-    assert looking.opened == 1
-    await looking.source.close()
+async def test_the_store_is_connected_at_the_first_request() -> None:
+    client = DashboardClient(FakeHistory())
+    assert client.connections == 0
+    await client.data.overview(DAY)
+    assert client.connections == 1
+    await client.data.close()
 
 
-async def test_many_who_look_at_the_same_time_cost_as_much_as_one() -> None:
+async def test_concurrent_requests_share_a_query() -> None:
     history = CountingHistory()
-    source = DashboardClient(history).source
-    first, second = await asyncio.gather(source.overview(DAY), source.overview(DAY))
+    data = DashboardClient(history).data
+    first, second = await asyncio.gather(data.overview(DAY), data.overview(DAY))
     assert first is second
-    assert await source.overview(DAY) is first
-    assert history.asked == 1
-    await source.overview(PERIODS["1h"])
-    assert history.asked == 2
-    await source.close()
+    assert await data.overview(DAY) is first
+    assert history.queries == 1
+    await data.overview(PERIODS["1h"])
+    assert history.queries == 2
+    await data.close()
 
 
-async def test_who_goes_away_takes_nobody_s_answer_along() -> None:
-    source = DashboardClient(CountingHistory()).source
-    one, other = asyncio.create_task(source.overview(DAY)), asyncio.create_task(source.overview(DAY))
+async def test_a_cancelled_request_does_not_cancel_the_others() -> None:
+    data = DashboardClient(CountingHistory()).data
+    one, other = asyncio.create_task(data.overview(DAY)), asyncio.create_task(data.overview(DAY))
     await asyncio.sleep(0)
     one.cancel()
     assert isinstance(await other, OverviewData)
-    await source.close()
+    await data.close()
 
 
-async def test_a_store_that_is_away_is_an_answer() -> None:
+async def test_an_unavailable_store_is_a_result_of_the_overview() -> None:
     history = FakeHistory()
     history.error = "disk I/O error"
-    source = DashboardClient(history).source
-    assert str(await source.overview(DAY)) == "disk I/O error"
+    data = DashboardClient(history).data
+    assert str(await data.overview(DAY)) == "disk I/O error"
     with pytest.raises(StoreError):
-        await source.found(read_decision_search({}))
+        await data.search(read_decision_search({}))
 
 
-async def test_close_lets_go_of_the_store() -> None:
+async def test_close_disconnects_from_the_store() -> None:
     history = CountingHistory()
-    source = DashboardClient(history).source
-    await source.overview(DAY)
-    await source.close()
+    data = DashboardClient(history).data
+    await data.overview(DAY)
+    await data.close()
     assert history.is_closed
 
 
-async def test_records_are_looked_for_only_on_the_first_page_of_a_search() -> None:
-    source = DashboardClient(
+async def test_records_are_searched_only_for_the_first_page() -> None:
+    data = DashboardClient(
         FakeHistory([decision("2"), decision("1")], {TRIPLET: Record(Status.CLEAN, NOON, NOON)})
-    ).source
-    assert len((await source.found(read_decision_search({"q": "example.com"}))).records) == 1
-    assert (await source.found(read_decision_search({"q": "example.com", "before": "2"}))).records == []
-    assert (await source.found(read_decision_search({}))).records == []
+    ).data
+    assert len((await data.search(read_decision_search({"q": "example.com"}))).records) == 1
+    assert (await data.search(read_decision_search({"q": "example.com", "before": "2"}))).records == []
+    assert (await data.search(read_decision_search({}))).records == []
 
 
-async def test_what_became_of_a_deferral_is_told_and_of_a_pass_there_is_nothing_to_tell() -> None:
-    source = DashboardClient(FakeHistory([decision()], {TRIPLET: Record(Status.GREYLISTED, NOON, NOON)})).source
-    became = await source.deferral_outcome(decision())
-    assert became is not None
-    assert became.kind is OutcomeKind.WAITING
-    assert await source.deferral_outcome(decision(outcome="pass", reason="known")) is None
+async def test_a_deferral_has_an_outcome_and_a_pass_has_none() -> None:
+    data = DashboardClient(FakeHistory([decision()], {TRIPLET: Record(Status.GREYLISTED, NOON, NOON)})).data
+    outcome = await data.deferral_outcome(decision())
+    assert outcome is not None
+    assert outcome.kind is OutcomeKind.WAITING
+    assert await data.deferral_outcome(decision(outcome="pass", reason="known")) is None

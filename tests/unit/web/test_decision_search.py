@@ -18,9 +18,9 @@ def test_nothing_means_all() -> None:
     assert (query.search, query.reason, query.outcome, query.since, query.until) == (None, "", "", None, None)
 
 
-def test_all_can_be_asked_for_together() -> None:
-    asked = read_decision_search({"q": " example.com ", "reason": "helo", "outcome": "greylist", "range": "1h"})
-    query = asked.query(TripletRules(), NOON)
+def test_all_parameters_can_be_combined() -> None:
+    search = read_decision_search({"q": " example.com ", "reason": "helo", "outcome": "greylist", "range": "1h"})
+    query = search.query(TripletRules(), NOON)
     assert query.search is not None
     assert query.search.word == "example.com"
     assert (query.reason, query.outcome) == ("helo", "greylist")
@@ -43,7 +43,7 @@ def test_times_are_utc_if_they_say_nothing_else(text: str) -> None:
         ("9999-12-31T23:59:59.999999Z", datetime.max.replace(tzinfo=UTC)),
     ],
 )
-def test_any_instant_that_can_be_written_can_be_asked_for(text: str, instant: datetime) -> None:
+def test_any_instant_that_can_be_written_is_accepted(text: str, instant: datetime) -> None:
     query = read_decision_search({"since": text, "until": text}).query(TripletRules(), NOON)
     assert query.since == query.until == instant
 
@@ -66,14 +66,14 @@ def test_any_query_is_read_or_refused(query: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ({"reason": "heloo"}, "there is no reason 'heloo': docs/reasons.md has all of them"),
-        ({"outcome": "x"}, "there is no outcome 'x', but pass, greylist, would-defer"),
-        ({"range": "2h"}, "there is no range '2h', but 1h, 12h, 24h, 7d, 28d, 365d"),
-        ({"since": "yesterday"}, "since is no time: 'yesterday'; write 2026-11-26T14:00Z"),
-        ({"until": "1"}, "until is no time: '1'; write 2026-11-26T14:00Z"),
+        ({"reason": "heloo"}, "there is no reason 'heloo': see docs/reasons.md"),
+        ({"outcome": "x"}, "there is no outcome 'x': use one of pass, greylist, would-defer"),
+        ({"range": "2h"}, "there is no range '2h': use one of 1h, 12h, 24h, 7d, 28d, 365d"),
+        ({"since": "yesterday"}, "since is not a time: 'yesterday'; write 2026-11-26T14:00Z"),
+        ({"until": "1"}, "until is not a time: '1'; write 2026-11-26T14:00Z"),
         ({"before": "x"}, "there is no decision 'x'"),
         ({"before": "1" * 19}, f"there is no decision '{'1' * 19}'"),
-        ({"q": "x" * 401}, "what is looked for has at most 400 characters"),
+        ({"q": "x" * 401}, "the search text may have at most 400 characters"),
     ],
 )
 def test_what_is_wrong_is_said(query: dict[str, str], words: str) -> None:
@@ -82,10 +82,10 @@ def test_what_is_wrong_is_said(query: dict[str, str], words: str) -> None:
 
 
 def test_a_link_keeps_the_query_and_begins_with_the_newest() -> None:
-    asked = read_decision_search({"q": "a&b", "reason": "helo", "before": "17"})
-    assert asked.link(range="7d") == "/search?q=a%26b&reason=helo&range=7d"
-    assert asked.link(before="3") == "/search?q=a%26b&reason=helo&before=3"
-    assert read_decision_search({}).link() == "/search"
+    search = read_decision_search({"q": "a&b", "reason": "helo", "before": "17"})
+    assert search.url(range="7d") == "/search?q=a%26b&reason=helo&range=7d"
+    assert search.url(before="3") == "/search?q=a%26b&reason=helo&before=3"
+    assert read_decision_search({}).url() == "/search"
 
 
 def test_the_range_is_a_day_if_none_is_named() -> None:

@@ -2,7 +2,7 @@
 
 from bley.core.findings import Check
 from bley.core.policy import Thresholds
-from bley.web.evidence import findings, sums
+from bley.web.evidence import finding_rows, score_sums
 
 DETAILS = {
     "findings": {
@@ -14,7 +14,7 @@ DETAILS = {
 
 
 def test_each_finding_has_its_score_and_its_words() -> None:
-    helo, spf, dnsbl = findings(DETAILS)
+    helo, spf, dnsbl = finding_rows(DETAILS)
     assert (helo.check, helo.score, helo.counts, helo.detail) == ("helo", "2", True, "friend is not the client's name")
     assert (spf.score, spf.counts) == ("?", False)
     assert [(each.name, each.answer, each.says) for each in dnsbl.lists] == [
@@ -23,10 +23,10 @@ def test_each_finding_has_its_score_and_its_words() -> None:
 
 
 def test_sums_stand_against_their_thresholds() -> None:
-    told = [(each.setting, each.score, each.threshold, each.is_reached) for each in sums(DETAILS, Thresholds())]
-    assert told == [("dnsbl_threshold", 0, 1, False), ("rfc_threshold", 2, 2, True)]
+    sums = [(each.setting, each.score, each.threshold, each.is_reached) for each in score_sums(DETAILS, Thresholds())]
+    assert sums == [("dnsbl_threshold", 0, 1, False), ("rfc_threshold", 2, 2, True)]
 
 
 def test_without_evidence_there_is_nothing() -> None:
-    assert findings({}) == []
-    assert sums({}, Thresholds()) == []
+    assert finding_rows({}) == []
+    assert score_sums({}, Thresholds()) == []

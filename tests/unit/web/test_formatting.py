@@ -1,4 +1,4 @@
-"""Numbers and times as people read them."""
+"""Numbers and times as the pages show them."""
 
 from datetime import timedelta
 

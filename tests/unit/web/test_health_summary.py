@@ -25,13 +25,13 @@ def lists(*reports: ListReport, is_silent: bool = False) -> StateReport:
         (lists(WELL_LIST, ILL_LIST), "", Level.DOUBTFUL, "bley answers, but 1 of 2 DNS lists is set aside."),
         (lists(ILL_LIST, ILL_LIST), "", Level.DOUBTFUL, "bley answers, but 2 of 2 DNS lists are set aside."),
         (lists(is_silent=True), "", Level.DOUBTFUL, "bley answers, but the resolver gives no usable answer."),
-        (lists(), "gone", Level.BAD, "bley answers, but the store cannot be used."),
+        (lists(), "gone", Level.BAD, "bley answers, but the store is unavailable."),
         (
             lists(ILL_LIST, is_silent=True),
             "gone",
             Level.BAD,
             (
-                "bley answers, but the store cannot be used and the resolver gives no usable answer"
+                "bley answers, but the store is unavailable and the resolver gives no usable answer"
                 " and 1 of 1 DNS lists is set aside."
             ),
         ),

@@ -1,4 +1,4 @@
-"""The values of the overview."""
+"""The values that the overview shows."""
 
 from datetime import timedelta
 
@@ -8,59 +8,59 @@ from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.history import WaitingTriplets
 from bley.web.dashboard_data import OverviewData
-from bley.web.overview import SERIES, Overview, overview, waiting_rows
+from bley.web.overview import SERIES, Overview, build_overview, waiting_rows
 from tests.fakes import NOON
 
 SLOT = int(NOON.timestamp())
 
 
-def told(counts: dict[tuple[str, str], int]) -> Overview:
-    """The overview of a day, in whose last slot this happened."""
+def overview(counts: dict[tuple[str, str], int]) -> Overview:
+    """The overview of a day with these counts in its last slot."""
     counted = {Count(1200, SLOT, kind, name): number for (kind, name), number in counts.items()}
-    return overview(OverviewData(PERIODS["24h"], NOON, counted, WaitingTriplets(0, []), []), Timing())
+    return build_overview(OverviewData(PERIODS["24h"], NOON, counted, WaitingTriplets(0, []), []), Timing())
 
 
 def test_a_slot_has_a_number_of_each_series_and_leads_to_its_decisions() -> None:
-    told_day = told({("pass", "known"): 5, ("pass", "waited"): 2, ("greylist", "helo"): 3, ("greylist", "early"): 1})
-    assert len(told_day.slots) == 72
-    last = told_day.slots[-1]
+    day = overview({("pass", "known"): 5, ("pass", "waited"): 2, ("greylist", "helo"): 3, ("greylist", "early"): 1})
+    assert len(day.slots) == 72
+    last = day.slots[-1]
     assert dict(last.numbers) == dict(zip(SERIES, (5, 2, 3, 1), strict=True))
     assert last.link == "/search?since=2026-11-23T12%3A00%3A00Z&until=2026-11-23T12%3A20%3A00Z"
-    assert sum(sum(slot.numbers.values()) for slot in told_day.slots[:-1]) == 0
+    assert sum(sum(slot.numbers.values()) for slot in day.slots[:-1]) == 0
 
 
 def test_a_bar_tells_its_slot() -> None:
-    title = told({("pass", "known"): 5}).slots_chart.bars[-1].title
+    title = overview({("pass", "known"): 5}).slots_chart.bars[-1].title
     assert title == "2026-11-23 12:00 to 12:20 UTC\npassed at once: 5"
-    assert told({}).slots_chart.bars[-1].title.endswith("\nnothing")
+    assert overview({}).slots_chart.bars[-1].title.endswith("\nnothing")
 
 
 def test_reasons_have_words_a_share_and_their_decisions() -> None:
-    (helo, early) = told({("greylist", "helo"): 3, ("would-defer", "early"): 1}).deferred
+    (helo, early) = overview({("greylist", "helo"): 3, ("would-defer", "early"): 1}).deferred
     assert (helo.name, helo.words, helo.number, helo.share) == ("helo", "the HELO name does not fit", 3, 0.75)
     assert helo.link == "/search?reason=helo&range=24h"
     assert early.share == 0.25
-    (known,) = told({("pass", "known"): 1}).passed
+    (known,) = overview({("pass", "known"): 1}).passed
     assert known.link == "/search?reason=known&outcome=pass&range=24h"
 
 
 def test_what_was_found_is_measured_by_the_strangers_that_were_judged() -> None:
     counts = {("pass", "known"): 100, ("pass", "clean"): 3, ("greylist", "helo"): 1, ("greylist", "early"): 9}
-    (found,) = told({**counts, ("found", "helo-mismatch"): 1}).found
+    (found,) = overview({**counts, ("found", "helo-mismatch"): 1}).found
     assert found.share == 0.25
 
 
 def test_an_axis_of_delays_has_no_holes() -> None:
-    delays = told({("delay", "300"): 3, ("delay", "longer"): 1}).delays
+    delays = overview({("delay", "300"): 3, ("delay", "longer"): 1}).delays
     assert len(delays) == 12
     assert [each.number for each in delays] == [0, 3, *[0] * 9, 1]
     assert delays[-1].longest_seconds is None
 
 
 def test_half_may_have_taken_longer_than_can_be_told() -> None:
-    assert told({("delay", "300"): 3}).median_delay == "5\N{NO-BREAK SPACE}min"
-    assert told({("delay", "longer"): 3}).median_delay == "more than 1\N{NO-BREAK SPACE}d"
-    assert told({}).median_delay == ""
+    assert overview({("delay", "300"): 3}).median_delay == "5\N{NO-BREAK SPACE}min"
+    assert overview({("delay", "longer"): 3}).median_delay == "more than 1\N{NO-BREAK SPACE}d"
+    assert overview({}).median_delay == ""
 
 
 def test_those_that_wait_stand_before_those_whose_wait_is_over() -> None:

@@ -1,4 +1,4 @@
-"""The pages, of a store that is a list."""
+"""Pages and downloads, on a store in memory."""
 
 import json
 
@@ -24,15 +24,15 @@ COUNTS = {
 WAITING = {TRIPLET: Record(Status.GREYLISTED, NOON, NOON, 2)}
 
 
-def looking() -> DashboardClient:
+def client() -> DashboardClient:
     return DashboardClient(
         FakeHistory([decision(str(number)) for number in range(60, 0, -1)], WAITING, COUNTS), [WELL_LIST, ILL_LIST]
     )
 
 
 class TestOverview:
-    async def test_it_answers_from_the_store(self) -> None:
-        text = (await looking().page("/")).text
+    async def test_it_shows_the_figures_of_the_store(self) -> None:
+        text = (await client().page("/")).text
         for words in (
             "1\u202f700",
             "1\u202f550",
@@ -45,44 +45,44 @@ class TestOverview:
         ):
             assert words in text, words
 
-    async def test_the_lists_stand_there_with_what_is_wrong_and_what_to_do(self) -> None:
-        text = (await looking().page("/")).text
+    async def test_each_list_is_shown_with_its_fault_and_the_remedy(self) -> None:
+        text = (await client().page("/")).text
         assert "bley answers, but 1 of 2 DNS lists is set aside." in text
         assert "it is empty; remove it" in text
 
-    async def test_without_the_store_the_rest_is_there(self) -> None:
-        site = looking()
+    async def test_without_the_store_the_rest_is_shown(self) -> None:
+        site = client()
         site.history.error = "disk I/O error"
         text = (await site.page("/")).text
-        assert "The store cannot be used" in text
+        assert "The store is unavailable" in text
         assert "disk I/O error" in text
         assert "zen.spamhaus.org" in text
 
-    async def test_without_workers_the_rest_is_there(self) -> None:
-        site = looking()
+    async def test_without_workers_the_rest_is_shown(self) -> None:
+        site = client()
         site.bley.lives = False
         text = (await site.page("/")).text
         assert "No worker of bley answers." in text
         assert "1\u202f700" in text
 
-    async def test_an_empty_store_is_no_fault(self) -> None:
+    async def test_an_empty_store_is_not_a_fault(self) -> None:
         text = (await DashboardClient(FakeHistory()).page("/")).text
-        assert "Nobody: no triplet is waiting." in text
+        assert "None: no triplet is waiting." in text
         assert "None yet." in text
-        assert "Nothing in this time." in text
+        assert "None in this range." in text
 
-    async def test_a_range_that_is_none_is_a_bad_request(self) -> None:
+    async def test_an_unknown_range_is_a_bad_request(self) -> None:
         with pytest.raises(web.HTTPBadRequest) as caught:
-            await looking().get("/?range=2h")
-        assert caught.value.text == "there is no range '2h', but 1h, 12h, 24h, 7d, 28d, 365d\n"
+            await client().get("/?range=2h")
+        assert caught.value.text == "there is no range '2h': use one of 1h, 12h, 24h, 7d, 28d, 365d\n"
 
-    async def test_browsers_keep_nothing(self) -> None:
-        assert (await looking().get("/")).headers["Cache-Control"] == "no-store"
+    async def test_browsers_do_not_cache_it(self) -> None:
+        assert (await client().get("/")).headers["Cache-Control"] == "no-store"
 
 
 class TestSearch:
-    async def test_older_ones_are_on_the_next_page(self) -> None:
-        site = looking()
+    async def test_older_decisions_are_on_the_next_page(self) -> None:
+        site = client()
         page = await site.page("/search?q=example.org")
         (older,) = [link for link in page.links if "before" in link]
         assert older == "/search?q=example.org&before=11"
@@ -92,37 +92,37 @@ class TestSearch:
             if "before=" in link and "csv" not in link and "json" not in link
         ]
 
-    async def test_what_fits_nothing_says_what_can_be_looked_for(self) -> None:
-        text = (await looking().page("/search?q=nobody.example")).text
-        assert "No decision fits." in text
-        assert "Decisions are kept for 30 days" in text
-        assert "No record fits." in text
+    async def test_a_search_without_results_describes_what_can_be_searched(self) -> None:
+        text = (await client().page("/search?q=nobody.example")).text
+        assert "No decision matches." in text
+        assert "Decisions are stored for 30 days" in text
+        assert "No record matches." in text
 
-    async def test_a_search_that_did_not_come_to_its_end_says_so(self) -> None:
-        """And goes on with the older decisions."""
-        site = looking()
+    async def test_an_incomplete_search_says_so(self) -> None:
+        """And links to the older decisions."""
+        site = client()
         site.history.unfinished = "7"
         page = await site.page("/search?q=example.org")
         text = page.text.replace("\N{NO-BREAK SPACE}", " ")
-        assert "The search ended after 10 s, before all was looked at. Narrow it by a range" in text
+        assert "The search stopped after 10 s and is incomplete. Narrow it by a range" in text
         assert "/search?q=example.org&before=7" in page.links
         for path in ("/search.csv", "/search.json", "/search/records.csv", "/search/records.json"):
             assert (await site.get(f"{path}?q=example.org")).headers["Bley-Search"] == "unfinished"
 
-    async def test_one_that_did_says_nothing(self) -> None:
-        assert "The search ended" not in (await looking().page("/search?q=example.org")).text
-        assert "Bley-Search" not in (await looking().get("/search.json?q=example.org")).headers
+    async def test_a_complete_search_does_not(self) -> None:
+        assert "The search stopped" not in (await client().page("/search?q=example.org")).text
+        assert "Bley-Search" not in (await client().get("/search.json?q=example.org")).headers
 
-    async def test_the_store_is_needed(self) -> None:
-        site = looking()
+    async def test_an_unavailable_store_is_an_error(self) -> None:
+        site = client()
         site.history.error = "gone"
         with pytest.raises(StoreError):
             await site.get("/search")
 
 
 class TestDecision:
-    async def test_it_tells_everything(self) -> None:
-        text = (await looking().page("/decision/1")).text
+    async def test_it_shows_request_evidence_outcome_and_log_line(self) -> None:
+        text = (await client().page("/decision/1")).text
         for words in (
             "deferred",
             "The HELO name does not fit",
@@ -136,17 +136,17 @@ class TestDecision:
         ):
             assert words in text, words
 
-    async def test_one_that_was_exempt_says_by_what(self) -> None:
+    async def test_an_exempt_one_names_the_entry(self) -> None:
         exempt = decision(outcome="pass", reason="exempt-client", details={"entry": "/etc/bley/whitelist_clients:3: x"})
         text = (await DashboardClient(FakeHistory([exempt])).page("/decision/1")).text
         assert "/etc/bley/whitelist_clients:3: x" in text
-        assert "The decision needed none." in text
-        assert "No check was asked" in text
+        assert "The decision did not need the triplet." in text
+        assert "No check ran" in text
 
     @pytest.mark.parametrize("number", ["0", "99", "1-1"])
-    async def test_one_that_is_not_there_is_not_found(self, number: str) -> None:
+    async def test_a_missing_one_is_not_found(self, number: str) -> None:
         with pytest.raises(web.HTTPNotFound):
-            await looking().get(f"/decision/{number}")
+            await client().get(f"/decision/{number}")
 
 
 class TestDownloads:
@@ -164,20 +164,20 @@ class TestDownloads:
             ("/search/records", 0),
         ],
     )
-    async def test_each_table_comes_in_both_forms(self, path: str, rows: int) -> None:
-        site = looking()
-        told = json.loads((await site.get(f"{path}.json")).text or "")
-        assert len(told) == rows
+    async def test_each_table_comes_in_both_formats(self, path: str, rows: int) -> None:
+        site = client()
+        data = json.loads((await site.get(f"{path}.json")).text or "")
+        assert len(data) == rows
         answer = await site.get(f"{path}.csv")
         assert (answer.text or "").count("\r\n") == rows + 1
         assert answer.headers["Content-Disposition"].startswith('attachment; filename="bley-')
 
-    async def test_a_decision_with_all_that_led_to_it(self) -> None:
-        told = json.loads((await looking().get("/decision/1.json")).text or "")
-        assert told["findings"]["helo"]["score"] == 2
-        assert told["log"].startswith("action=greylist, ")
-        assert "name,value\r\nnumber,1\r\n" in ((await looking().get("/decision/1.csv")).text or "")
+    async def test_a_decision_has_its_evidence_and_log_line(self) -> None:
+        data = json.loads((await client().get("/decision/1.json")).text or "")
+        assert data["findings"]["helo"]["score"] == 2
+        assert data["log"].startswith("action=greylist, ")
+        assert "name,value\r\nnumber,1\r\n" in ((await client().get("/decision/1.csv")).text or "")
 
-    async def test_the_records_of_a_search(self) -> None:
-        (row,) = json.loads((await looking().get("/search/records.json?q=example.org")).text or "")
+    async def test_records_have_the_seconds_that_are_left(self) -> None:
+        (row,) = json.loads((await client().get("/search/records.json?q=example.org")).text or "")
         assert row["left_seconds"] == 420

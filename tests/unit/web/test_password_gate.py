@@ -46,7 +46,7 @@ def gate() -> PasswordGate:
     gate = PasswordGate(pause_seconds=0, monotonic_seconds=lambda: Clock.now)
     Clock.now = 1000.0
     known = cheap_hash("secret")
-    gate.take(Counted(known.ln, known.r, known.p, known.salt, known.digest))
+    gate.set_password(Counted(known.ln, known.r, known.p, known.salt, known.digest))
     return gate
 
 
@@ -130,7 +130,7 @@ def held(gate: PasswordGate) -> PasswordGate:
     Held.order.clear()
     Held.at_once.clear()
     known = cheap_hash("secret")
-    gate.take(Held(known.ln, known.r, known.p, known.salt, known.digest))
+    gate.set_password(Held(known.ln, known.r, known.p, known.salt, known.digest))
     return gate
 
 
@@ -170,11 +170,11 @@ async def test_the_right_password_gets_in_beside_wrong_ones_of_the_same_address(
     """Behind a proxy that does not say for whom it asks all have one address: a stranger locks nobody out."""
     monkeypatch.setattr("bley.web.password_gate._REST", 0.0)
     gate = PasswordGate(pause_seconds=3600)
-    gate.take(cheap_hash("secret"))
+    gate.set_password(cheap_hash("secret"))
     for number in range(10):
         wrong = _trying(gate, f"wrong {number}")
         await asyncio.sleep(0)
-        gate._right.clear()
+        gate._cache.clear()
         assert await gate.admits(basic("secret"), PEER)
         assert not wrong.done(), "it is answered after its pause"
 
@@ -183,7 +183,7 @@ async def test_wrong_answers_that_wait_make_room_for_others(monkeypatch: pytest.
     """However many addresses try: their pauses end early, and the right password is not refused."""
     monkeypatch.setattr("bley.web.password_gate._REST", 0.0)
     gate = PasswordGate(pause_seconds=3600)
-    gate.take(cheap_hash("secret"))
+    gate.set_password(cheap_hash("secret"))
     trying = [_trying(gate, f"wrong {number}", ip_address(f"198.51.100.{number}")) for number in range(32)]
     for _ in range(1000):
         await asyncio.sleep(0.01)
@@ -213,7 +213,7 @@ async def test_a_wrong_password_is_answered_after_a_pause(gate: PasswordGate, mo
 
     monkeypatch.setattr("bley.web.password_gate.asyncio.sleep", sleep)
     gate = PasswordGate()
-    gate.take(cheap_hash("secret"))
+    gate.set_password(cheap_hash("secret"))
     assert await gate.admits(basic("secret"), PEER)
     assert not await gate.admits(basic("wrong"), PEER)
     assert paused == [2]
@@ -221,7 +221,7 @@ async def test_a_wrong_password_is_answered_after_a_pause(gate: PasswordGate, mo
 
 async def test_a_new_password_makes_the_old_one_wrong(gate: PasswordGate) -> None:
     assert await gate.admits(basic("secret"), PEER)
-    gate.take(cheap_hash("other"))
+    gate.set_password(cheap_hash("other"))
     assert not await gate.admits(basic("secret"), PEER)
     assert await gate.admits(basic("other"), PEER)
 
@@ -229,7 +229,7 @@ async def test_a_new_password_makes_the_old_one_wrong(gate: PasswordGate) -> Non
 async def test_one_that_changes_while_it_is_tried_lets_nobody_in(gate: PasswordGate) -> None:
     trying = asyncio.create_task(gate.admits(basic("secret"), PEER))
     await asyncio.sleep(0)
-    gate.take(cheap_hash("other"))
+    gate.set_password(cheap_hash("other"))
     assert not await trying
     assert not await gate.admits(basic("secret"), PEER)
 
@@ -248,7 +248,7 @@ async def test_wrong_ones_are_told_once_a_minute_with_their_number(
         Clock.now += 60
         await gate.admits(basic("wrong"), OTHER)
     assert caplog.messages == [
-        "web_listen: 1 wrong passwords since this was last told, now from 192.0.2.1",
-        "web_listen: 3 wrong passwords since this was last told, now from 192.0.2.2",
+        "web_listen: 1 wrong password since the last such warning, the latest from 192.0.2.1",
+        "web_listen: 3 wrong passwords since the last such warning, the latest from 192.0.2.2",
     ]
     assert "wrong:" not in caplog.text

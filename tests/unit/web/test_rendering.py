@@ -1,4 +1,4 @@
-"""Pages from templates: every value is escaped, and none may be missing."""
+"""Templates escape every value, and none may be missing."""
 
 import pytest
 from jinja2 import DictLoader, UndefinedError

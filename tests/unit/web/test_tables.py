@@ -1,4 +1,4 @@
-"""Tables for programs."""
+"""Tables as CSV and JSON."""
 
 import csv
 import io

@@ -1,19 +1,19 @@
-// Keeps the page fresh: fetches it anew and swaps the parts marked data-live, but none that somebody is using.
+// Refreshes the page: fetches it again and replaces the parts marked data-live, except those that the user is using.
 "use strict";
 
 (() => {
   const SECONDS = 5;
   const button = document.getElementById("live");
-  const isShown = () => document.visibilityState === "visible";
+  const isVisible = () => document.visibilityState === "visible";
   if (!button || !document.querySelector("[data-live]")) return;
 
   let isOn = !matchMedia("(prefers-reduced-motion: reduce)").matches;
   try {
     isOn = (localStorage.getItem("live") ?? String(isOn)) === "true";
-  } catch { /* a browser that keeps nothing */ }
+  } catch { /* the browser denies storage: the default stays */ }
   let timer = 0;
 
-  function isUsed(part) {
+  function isInUse(part) {
     const selection = getSelection();
     const isSelected = selection && !selection.isCollapsed && selection.containsNode(part, true);
     return isSelected || part.contains(document.activeElement) || part.matches(":hover:has(a:hover, .slot:hover)");
@@ -21,7 +21,8 @@
 
   const ids = (page) => [...page.querySelectorAll("[data-live]")].map((part) => part.id).join();
 
-  function swap(part, fresh) {
+  // Open details and scroll positions are preserved.
+  function replace(part, fresh) {
     for (const old of part.querySelectorAll("details[open][id]")) {
       fresh.querySelector(`#${old.id}`)?.setAttribute("open", "");
     }
@@ -34,33 +35,35 @@
 
   async function refresh() {
     try {
-      const answer = await fetch(location.href, { cache: "no-store" });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (!answer.ok || ids(page) !== ids(document)) { // other questions can be answered than before
+      const response = await fetch(location.href, { cache: "no-store" });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (!response.ok || ids(page) !== ids(document)) { // the page has other parts: the store went away or came back
         const main = document.getElementById("main");
-        if (answer.ok && !isUsed(main)) main.replaceWith(document.importNode(page.getElementById("main"), true));
-        return say(answer.ok);
+        if (response.ok && !isInUse(main)) main.replaceWith(document.importNode(page.getElementById("main"), true));
+        return showStatus(response.ok);
       }
       for (const part of document.querySelectorAll("[data-live]")) {
         const fresh = page.getElementById(part.id);
-        if (fresh && !isUsed(part) && fresh.outerHTML !== part.outerHTML) swap(part, document.importNode(fresh, true));
+        if (fresh && !isInUse(part) && fresh.outerHTML !== part.outerHTML) {
+          replace(part, document.importNode(fresh, true));
+        }
       }
-      say(answer.ok);
+      showStatus(response.ok);
     } catch {
-      say(false);
+      showStatus(false);
     }
   }
 
-  function say(isHeard) {
-    button.classList.toggle("lost", !isHeard);
-    const words = isHeard ? "Live" : "No answer";
-    const shown = button.querySelector(".live-word");
-    if (shown.textContent !== words) shown.textContent = words;
+  function showStatus(isConnected) {
+    button.classList.toggle("lost", !isConnected);
+    const text = isConnected ? "Live" : "No answer";
+    const label = button.querySelector(".live-word");
+    if (label.textContent !== text) label.textContent = text;
   }
 
   function schedule() {
     clearTimeout(timer);
-    if (isOn && isShown()) {
+    if (isOn && isVisible()) {
       timer = setTimeout(async () => {
         await refresh();
         schedule();
@@ -68,18 +71,18 @@
     }
   }
 
-  function set(value) {
-    isOn = value;
-    button.setAttribute("aria-pressed", String(value));
+  function toggle() {
+    isOn = !isOn;
+    button.setAttribute("aria-pressed", String(isOn));
     try {
-      localStorage.setItem("live", String(value));
-    } catch { /* then it is on again next time */ }
+      localStorage.setItem("live", String(isOn));
+    } catch { /* the browser denies storage: the next page starts with the default */ }
     schedule();
   }
 
   button.hidden = false;
   button.title = `Refresh every ${SECONDS} seconds`;
-  button.addEventListener("click", () => set(!isOn));
+  button.addEventListener("click", toggle);
   document.addEventListener("visibilitychange", schedule);
   button.setAttribute("aria-pressed", String(isOn));
   schedule();

@@ -1,0 +1,45 @@
+"""A cache that runs each query once, however many readers request it at the same time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+__all__ = ["SingleFlightCache"]
+
+_TTL_SECONDS = 1.0
+"""Lifetime of a result, so that many viewers of a page cost as much as one."""
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class SingleFlightCache(Generic[_K, _V]):
+    """Results of `query`, each shared by all readers that request the same key within a second.
+
+    A query that has lost all its readers is cancelled and not cached.
+    """
+
+    def __init__(self, query: Callable[[_K], Awaitable[_V]]) -> None:
+        self._query = query
+        self._entries: dict[_K, _Entry[_V]] = {}
+
+    async def get(self, key: _K) -> _V:
+        """Return the cached result, or that of a query which runs or is started now."""
+        now = asyncio.get_running_loop().time()
+        entry = self._entries.get(key)
+        if entry is None or (entry.result.done() and now - entry.started_at > _TTL_SECONDS):
+            entry = self._entries[key] = _Entry(now, asyncio.ensure_future(self._query(key)))
+        entry.readers += 1
+        try:
+            return await asyncio.shield(entry.result)
+        finally:
+            entry.readers -= 1
+            if not entry.readers and not entry.result.done():
+                entry.result.cancel()
+                if self._entries.get(key) is entry:
+                    del self._entries[key]
+
+
+class _Entry(Generic[_V]):
+    def __init__(self, started_at: float, result: "asyncio.Future[_V]") -> None:
+        self.started_at, self.result, self.readers = started_at, result, 0

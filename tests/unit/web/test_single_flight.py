@@ -1,0 +1,55 @@
+"""Concurrent readers of the same key share one query."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bley.web.single_flight import SingleFlightCache
+
+pytestmark = pytest.mark.leaps
+
+SECONDS = 0.05
+
+
+class CountedQuery:
+    """A query that counts its calls, and hangs while `hangs`."""
+
+    def __init__(self, *, hangs: bool = False) -> None:
+        self.number, self.hangs = 0, hangs
+
+    async def __call__(self, key: str) -> str:
+        self.number += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        return f"{key}{self.number}"
+
+
+async def _time_out(get: Callable[[str], Any], key: str) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(get(key), SECONDS)
+
+
+async def test_readers_share_a_result() -> None:
+    query = CountedQuery()
+    cache = SingleFlightCache(query)
+    assert tuple(await asyncio.gather(cache.get("a"), cache.get("a"), cache.get("b"))) == ("a1", "a1", "b2")
+
+
+async def test_a_query_without_readers_is_cancelled_and_run_again() -> None:
+    query = CountedQuery(hangs=True)
+    cache = SingleFlightCache(query)
+    await asyncio.gather(_time_out(cache.get, "a"), _time_out(cache.get, "a"))
+    assert query.number == 1
+    query.hangs = False
+    assert await cache.get("a") == "a2"
+
+
+async def test_a_reader_that_is_cancelled_leaves_the_query_to_the_others() -> None:
+    query = CountedQuery(hangs=True)
+    cache = SingleFlightCache(query)
+    stays = asyncio.create_task(cache.get("a"))
+    await _time_out(cache.get, "a")
+    assert not stays.done()
+    await _time_out(lambda _: stays, "a")
