@@ -130,8 +130,15 @@ def test_a_list_in_both_settings_answers_once(tmp_path: Path) -> None:
         assert 'bley_list_answers_total{answer="listed",list="bl.example"} 1.0\n' in fetch(bley, "/metrics")[1]
 
 
-def test_twenty_requests_about_one_client_at_the_same_time_ask_once(tmp_path: Path) -> None:
-    """And again for want of an answer, which comes when all 20 wait for it."""
+MOST_PACKETS = 7
+"""Packets of one query without an answer: 6 tries of c-ares, and one of dnspython."""
+
+
+def test_twenty_requests_about_one_client_at_the_same_time_are_one_query(tmp_path: Path) -> None:
+    """It is repeated until its answer comes, when all 20 wait for it.
+
+    The list itself shares the query. What the resolver shares is in tests/unit/dns/test_resolver.py.
+    """
     name = name_of(V4, "bl.example")
     zone = {**entries("bl.example"), name: SILENT}
     with DnsServer(zone) as dns, Bley(tmp_path, **on(dns, dnsbls="bl.example", check_timeout="50s")) as bley:
@@ -144,7 +151,7 @@ def test_twenty_requests_about_one_client_at_the_same_time_ask_once(tmp_path: Pa
         for peer in peers:
             assert peer.recv(4096).startswith(b"action=DEFER_IF_PERMIT")
             peer.close()
-    assert dns.questions.count((name, "A")) < 20
+    assert dns.questions.count((name, "A")) <= MOST_PACKETS
     assert len(bley.decisions()) == 20
 
 

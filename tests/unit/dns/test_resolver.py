@@ -1,7 +1,9 @@
-"""Which servers c-ares asks. What is asked of them is in integration."""
+"""Which servers c-ares queries, and which queries it gets. Real queries are in tests/integration/dns."""
 
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,9 @@ from pydantic import ValidationError
 
 from bley.core.errors import SettingsError
 from bley.dns import resolv_conf
+from bley.dns.c_ares import Outcome
 from bley.dns.resolver import CachingResolver
+from bley.ports import ResourceRecord, RrType
 from bley.settings.settings import Settings
 from bley.settings.values import split_server
 
@@ -71,3 +75,61 @@ async def test_the_system_s_servers_are_those_that_can_be_used(
     resolver = CachingResolver([], _WITHIN)
     assert resolver._channel._cares.servers == servers
     await resolver.close()
+
+
+class HeldChannel:
+    """A channel that answers when the test says so, and counts what it is queried for."""
+
+    cached_bytes = 0
+
+    def __init__(self) -> None:
+        self.queries: list[tuple[str, RrType]] = []
+        self._callbacks: list[Callable[[Outcome], object]] = []
+
+    def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+        self.queries.append((name, rrtype))
+        self._callbacks.append(then)
+
+    def answer(self, *records: ResourceRecord) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(records)
+
+    def close(self) -> None: ...
+
+
+class TestSharedQueries:
+    """Equal queries in flight are one query: a wave of mail from one domain costs one."""
+
+    RECORDS: Sequence[ResourceRecord] = (ResourceRecord("a.example", "TXT", b"v=spf1 -all", 60),)
+
+    @pytest.fixture
+    async def resolver(self, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CachingResolver]:
+        monkeypatch.setattr("bley.dns.resolver.CAresChannel", lambda *_: HeldChannel())
+        resolver = CachingResolver(["127.0.0.1"], _WITHIN)
+        yield resolver
+        await resolver.close()
+
+    async def test_equal_queries_in_flight_share_one_answer(self, resolver: CachingResolver) -> None:
+        channel = cast(HeldChannel, resolver._channel)
+        answers = [resolver.resolve("a.example", "TXT") for _ in range(20)]
+        assert channel.queries == [("a.example", "TXT")]
+        channel.answer(*self.RECORDS)
+        assert [await answer for answer in answers] == [self.RECORDS] * 20
+
+    async def test_answered_query_is_not_shared_any_more(self, resolver: CachingResolver) -> None:
+        """The cache of c-ares, which knows the TTL, answers the next one."""
+        channel = cast(HeldChannel, resolver._channel)
+        for count in (1, 2):
+            answer = resolver.resolve("a.example", "TXT")
+            assert len(channel.queries) == count
+            channel.answer(*self.RECORDS)
+            assert await answer == self.RECORDS
+
+    async def test_other_name_or_type_is_another_query(self, resolver: CachingResolver) -> None:
+        channel = cast(HeldChannel, resolver._channel)
+        keys: list[tuple[str, RrType]] = [("a.example", "TXT"), ("a.example", "A"), ("b.example", "TXT")]
+        for name, rrtype in keys:
+            resolver.resolve(name, rrtype)
+        assert channel.queries == keys
+        channel.answer()
