@@ -5,6 +5,7 @@ from typing import Any
 
 from bley.commands.why import report
 from bley.core.exemptions import ClientExemptions, MailExemptions
+from bley.core.findings import FindingKind
 from bley.core.greylist import Record, Status
 from bley.core.history.outcome import OutcomeKind
 from bley.core.history.search import StoredDecision
@@ -41,7 +42,7 @@ HISTORY = FakeHistory(
 )
 
 
-OTHERS = "helo-looks-dynamic, client-has-no-name, helo-not-fqdn, helo-bare-address, helo-is-local, helo-claims-us"
+OTHERS = ", ".join(kind for kind in FindingKind if kind.row.check is None)
 
 
 async def test_each_deferral_has_its_sequel() -> None:
