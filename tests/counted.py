@@ -1,4 +1,4 @@
-"""What is counted in this process while something is done, whatever other tests have counted."""
+"""The growth of counters in this process during a block, whatever other tests have counted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ def _samples(name: str) -> dict[str, float]:
 
 @contextmanager
 def counted(name: str) -> Iterator[dict[str, float]]:
-    """By how much the samples of this name have grown at the end, by their labels' values; only those that have."""
+    """Yield the growth of the samples of this name by their labels' values; only of those that have grown."""
     grown: dict[str, float] = {}
     before = _samples(name)
     yield grown

@@ -2,25 +2,21 @@
 
     zone = {"2.0.0.127.zen.example": {"A": ["127.0.0.2"]}, "dead.example": SILENT}
     with DnsServer(zone) as dns:
-        ...  # ask dns.address, then look at dns.questions
+        ...  # query dns.address, then check dns.questions
 
-It plays the resolver of a world that consists of the zone alone: recursion is offered, what the
-zone does not name does not exist, and the SOA of negative answers is the root's. The wire format
-is dnspython's.
+It is the resolver of a world that consists of the zone alone: recursion is available, other names do not exist, and the
+SOA of negative answers is the root's. The wire format is dnspython's.
 
-* Names are lower-case ASCII without the final dot. Records are in zone-file form; names in them
-  need no final dot.
-* TXT is taken literally, as one text (cut into strings of 255 bytes), unless it begins with a
-  quote: then it is in zone-file form, `'"v=spf1 " "-all"'` has two strings.
-* `*.zen.example` answers for every name below zen.example that the zone does not name; the nearest
-  wildcard wins. Unlike in RFC 4592 3.3.1, other names do not shadow it: a list that lists the world
-  lists 127.0.0.1 even where 127.0.0.2 has a record of its own.
-* A name that only has names below it is NODATA (RFC 8020), any other unknown one is NXDOMAIN; both
-  carry the SOA (RFC 2308). A chain of CNAMEs is followed, a loop of them is SERVFAIL.
-* What a question gets is decided when it arrives: later changes do not touch a delayed answer.
-* A truncated answer is asked again over TCP, so the question stands in `questions` twice.
-* After the `with` block nothing listens at `address`: so a test gets "connection refused". A second `with` block of
-  the same server listens there again.
+* Names are lower-case ASCII without the final dot. Records are in zone-file form; names in them need no final dot. *
+TXT is literal, one text (cut into strings of 255 bytes), unless it begins with a quote: then it is in zone-file form,
+`'"v=spf1 " "-all"'` has two strings. * `*.zen.example` answers for every name below zen.example that is not in the
+zone; the nearest wildcard wins. Unlike in RFC 4592 3.3.1, other names do not shadow it: a list that lists the world
+lists 127.0.0.1 even if 127.0.0.2 has a record of its own. * A name that only has names below it is NODATA (RFC 8020),
+any other unknown one is NXDOMAIN; both carry the SOA (RFC 2308). A chain of CNAMEs is followed, a loop of them is
+SERVFAIL. * The answer is determined when the question arrives: later changes do not affect a delayed answer. * A
+truncated answer is requested again over TCP, so the question is in `questions` twice. * After the `with` block there is
+no listener at `address`, so a test gets "connection refused". A second `with` block of the same server listens there
+again.
 """
 
 from __future__ import annotations
@@ -50,12 +46,12 @@ import dns.rrset
 from tests.free_ports import free_port, listen_at
 
 Records: TypeAlias = Mapping[str, Sequence[str]]
-"""Record type to records: `{"A": ["127.0.0.2"]}`; an empty one is a name with NODATA for all."""
+"""Record type to records: `{"A": ["127.0.0.2"]}`; an empty one is a name with NODATA for all types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Answers with the records, but this late; other questions are not held up."""
+    """Answers with the records after this delay; other questions are not delayed."""
 
     seconds: float
     records: Records
@@ -70,7 +66,7 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class Rcode:
-    """Answers with this response code ("SERVFAIL", "REFUSED") and nothing else, no SOA either."""
+    """Answers with this response code ("SERVFAIL", "REFUSED") only, without an SOA."""
 
     code: str
 
@@ -88,10 +84,10 @@ Zone: TypeAlias = Mapping[str, Entry]
 
 _UDP_SIZE_WITHOUT_EDNS = 512  # RFC 1035 4.2.1
 _TCP_SIZE = 65535
-_UDP_SIZE_OFFERED = 1232  # what servers offer since the DNS flag day of 2020
+_UDP_SIZE_OFFERED = 1232  # the usual size since the DNS flag day of 2020
 _LONGEST_CNAME_CHAIN = 16  # BIND's limit; a loop ends here with SERVFAIL
 _LARGEST_RCODE_WITHOUT_EDNS = 15  # four bits, RFC 1035 4.1.1
-_STEP_SECONDS = 60.0  # start and stop take milliseconds: reached only when something hangs
+_STEP_SECONDS = 60.0  # start and stop take milliseconds: only a hang reaches this limit
 _LARGEST_TTL = 2**31 - 1  # RFC 2181 8
 
 
@@ -103,7 +99,7 @@ _Rdatas: TypeAlias = Mapping[dns.rdatatype.RdataType, Sequence[dns.rdata.Rdata]]
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """What one name has and how it answers."""
+    """The records of one name, and how it answers."""
 
     records: _Rdatas = field(default_factory=dict)
     delay_seconds: float = 0.0
@@ -112,13 +108,13 @@ class _Node:
     rcode: dns.rcode.Rcode | None = None
 
     def matching(self, rdtype: dns.rdatatype.RdataType) -> list[Sequence[dns.rdata.Rdata]]:
-        """The records that answer a question for `rdtype`, an alias included."""
+        """Return the records that answer a question for `rdtype`, an alias included."""
         wanted = (rdtype, dns.rdatatype.CNAME)
         asks_all = rdtype == dns.rdatatype.ANY
         return [rdatas for found, rdatas in self.records.items() if asks_all or found in wanted]
 
     def alias(self, rdtype: dns.rdatatype.RdataType) -> dns.name.Name | None:
-        """Where the answer to a question for `rdtype` goes on, None when it ends here."""
+        """Return the name where the answer to a question for `rdtype` continues; None if it ends here."""
         if rdtype in (dns.rdatatype.CNAME, dns.rdatatype.ANY):
             return None
         for rdata in self.records.get(dns.rdatatype.CNAME, ()):
@@ -128,7 +124,7 @@ class _Node:
 
 
 class _World:
-    """A checked zone; it is never changed, only replaced, so a question sees all of one zone."""
+    """A checked zone; it is never changed, only replaced, so a question is answered from one zone."""
 
     def __init__(self, zone: Zone) -> None:
         self.zone: Zone = dict(zone)
@@ -136,7 +132,7 @@ class _World:
         self._inner = {parent for name in self._nodes for parent in _ancestors(name)}
 
     def find(self, name: dns.name.Name) -> _Node | None:
-        """The node that answers for `name`, or None when there is no such name."""
+        """Return the node that answers for `name`, or None if there is no such name."""
         if node := self._nodes.get(name):
             return node
         for parent in _ancestors(name):
@@ -191,7 +187,7 @@ def _parse_rcode(name: str, code: str) -> dns.rcode.Rcode:
 def _parse_records(name: str, records: Records) -> _Rdatas:
     parsed: dict[dns.rdatatype.RdataType, list[dns.rdata.Rdata]] = {}
     for type_name, texts in records.items():
-        if type(texts) is str:  # which is a Sequence[str] too, so that mypy cannot tell
+        if type(texts) is str:  # a str is a Sequence[str] too, so mypy cannot distinguish them
             raise ValueError(f"{name}: {type_name} {texts!r}: wants a list of records")
         for text in texts:
             try:
@@ -223,18 +219,18 @@ class _Answer:
     truncated: bool = False
 
     def to_wire(self, *, udp_size: int | None) -> bytes:
-        """The bytes to send; `udp_size` is the most that fits, None means TCP."""
+        """Return the bytes to send; `udp_size` is the largest UDP answer, None means TCP."""
         if self.truncated and udp_size is not None:
             self.message.answer.clear()
             self.message.authority.clear()
             self.message.flags |= dns.flags.TC
         size = udp_size or _TCP_SIZE
-        # Unshuffled, in the order of the zone: a test must not depend on luck.
+        # Unshuffled, in the order of the zone: a test must not depend on chance.
         return self.message.to_wire(max_size=size, prefer_truncation=True, want_shuffle=False)
 
 
 def _answer(world: _World, query: dns.message.Message, ttl_seconds: int) -> _Answer | None:
-    """What the world says to a query with one question, None when it keeps silent."""
+    """Return the answer to a query with one question; None for silence."""
     message = dns.message.make_response(query, our_payload=_UDP_SIZE_OFFERED)
     message.flags |= dns.flags.RA
     if query.ednsflags & dns.flags.DO:
@@ -249,7 +245,7 @@ def _answer(world: _World, query: dns.message.Message, ttl_seconds: int) -> _Ans
 
 
 def _follow(world: _World, answer: _Answer, ttl_seconds: int) -> _Answer | None:
-    """Fills the answer, from the question along the CNAME chain (RFC 1034 4.3.2)."""
+    """Fill the answer, from the question along the CNAME chain (RFC 1034 4.3.2)."""
     message = answer.message
     name, rdtype = message.question[0].name, message.question[0].rdtype
     for _ in range(_LONGEST_CNAME_CHAIN):
@@ -278,7 +274,7 @@ def _follow(world: _World, answer: _Answer, ttl_seconds: int) -> _Answer | None:
 
 
 def _soa(ttl_seconds: int) -> dns.rrset.RRset:
-    """The authority of a negative answer, with the TTL as its minimum (RFC 2308 3)."""
+    """Return the authority of a negative answer, with the TTL as its minimum (RFC 2308 3)."""
     text = f"dns.invalid. nobody.invalid. 1 3600 600 86400 {ttl_seconds}"
     return dns.rrset.from_text(dns.name.root, ttl_seconds, "IN", "SOA", text)
 
@@ -307,7 +303,7 @@ class _Udp(asyncio.DatagramProtocol):
 
 
 class _Tcp(asyncio.Protocol):
-    """Messages with their length before them; answers leave when they are ready (RFC 7766 7)."""
+    """A TCP connection: messages with their length before them; answers leave when they are ready (RFC 7766 7)."""
 
     def __init__(self, server: DnsServer) -> None:
         self._server = server
@@ -336,20 +332,20 @@ class _Tcp(asyncio.Protocol):
 
 
 class DnsServer:
-    """Serves `zone` from a thread of its own for as long as the `with` block lasts.
+    """A server of `zone` in a thread of its own, during the `with` block.
 
-    `ttl` is in seconds and holds for records and, as the SOA's minimum, for negative answers. All
-    methods may be called from any thread. Bad zone data is a ValueError that names the name and the
-    record. A fault of the server itself is raised at the end of the block, lest a test overlook it.
+    `ttl` is in seconds and applies to records and, as the SOA's minimum, to negative answers. All methods may be called
+    from any thread. Bad zone data raises ValueError with the name and the record. A fault of the server itself is
+    raised at the end of the block, so that no test misses it.
     """
 
     def __init__(self, zone: Zone, *, ttl: int = 300) -> None:
         if not 0 <= ttl <= _LARGEST_TTL:
             raise ValueError(f"ttl {ttl}: 0 to {_LARGEST_TTL} seconds")
-        self.port = 0  # known inside the `with` block, and kept for the next one
+        self.port = 0  # known inside the `with` block, and reused for the next one
         self._ttl_seconds = ttl
         self._world = _World(zone)
-        self._lock = threading.Lock()  # of _world's replacement, _questions and _silent
+        self._lock = threading.Lock()  # protects the replacement of _world, _questions and _silent
         self._questions: list[tuple[str, str]] = []
         self._silent = False
         self._stack = ExitStack()
@@ -360,43 +356,43 @@ class DnsServer:
 
     @property
     def address(self) -> str:
-        """`127.0.0.1:PORT`, the form c-ares takes as a server."""
+        """The address in the form of c-ares, `127.0.0.1:PORT`."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def zone(self) -> Zone:
-        """The zone that is served now."""
+        """The current zone."""
         return self._world.zone
 
     def set_zone(self, zone: Zone) -> None:
-        """Serves this zone from now on."""
+        """Replace the zone."""
         world = _World(zone)
         with self._lock:
             self._world = world
 
     def update(self, name: str, entry: Entry) -> None:
-        """Gives one name other records or another behaviour."""
+        """Replace the records or the behavior of one name."""
         with self._lock:
             self._world = _World({**self._world.zone, name: entry})
 
     @property
     def questions(self) -> list[tuple[str, str]]:
-        """(name in lower case, type) of all that was asked so far, in order, answered or not."""
+        """All questions so far as (name in lower case, type), in order, answered or not."""
         with self._lock:
             return list(self._questions)
 
     def forget_questions(self) -> None:
-        """Empties `questions`."""
+        """Empty `questions`."""
         with self._lock:
             self._questions.clear()
 
     def silence(self) -> None:
-        """Answers nothing from now on, as behind a broken line; questions are still noted."""
+        """Stop answering, as behind a broken line; questions are still recorded."""
         with self._lock:
             self._silent = True
 
     def speak(self) -> None:
-        """Answers again; what was asked in silence stays unanswered."""
+        """Answer again; earlier questions stay unanswered."""
         with self._lock:
             self._silent = False
 
@@ -437,7 +433,7 @@ class DnsServer:
 
     async def _stop(self, listener: asyncio.Server) -> None:
         # asyncio loses the socket of a connection that is half accepted when its listener closes:
-        # take no more, let those in hand finish, then close.
+        # stop accepting, let current ones finish, then close.
         for listening in listener.sockets:
             asyncio.get_running_loop().remove_reader(listening)
         await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
@@ -453,7 +449,7 @@ class DnsServer:
         self._faults.append(context.get("exception") or RuntimeError(context["message"]))
 
     def _received(self, wire: bytes, send: _Send, *, udp: bool) -> None:
-        """One packet; what is not a query with exactly one question is ignored."""
+        """Handle one packet; all but a query with exactly one question is ignored."""
         try:
             query = dns.message.from_wire(wire)
         except dns.exception.DNSException:
@@ -485,5 +481,5 @@ class DnsServer:
 
 
 def _run_in(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> _T:
-    """The result of `work`, done in the loop of the other thread."""
+    """Return the result of `work`, run in the loop of the other thread."""
     return asyncio.run_coroutine_threadsafe(work, loop).result(_STEP_SECONDS)

@@ -1,4 +1,4 @@
-"""What RedisHistory needs of a client, in memory: one stream and hashes, as Redis answers."""
+"""The part of a Redis client that RedisHistory needs, in memory: one stream and hashes, with Redis's answers."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
@@ -15,7 +15,8 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 
 
 class FakeRedisClient:
-    """Answers from `entries`, the oldest first, and `hashes`; SCAN gives each key twice, as it may. `calls` counts."""
+    """A client that answers from `entries`, the oldest first, and `hashes`. SCAN returns each key twice, as it may;
+    `calls` counts."""
 
     def __init__(self, kept: Sequence[KeptDecision], records: Mapping[Triplet, Record]) -> None:
         self.calls = 0
@@ -44,11 +45,11 @@ class FakeRedisClient:
         return _Pipeline(self)
 
     async def aclose(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: there is no connection."""
 
 
 class _Pipeline:
-    """Reads hashes."""
+    """A pipeline that reads hashes."""
 
     def __init__(self, client: FakeRedisClient) -> None:
         self._client, self._keys = client, list[bytes]()
@@ -57,7 +58,7 @@ class _Pipeline:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Nothing to let go."""
+        """Do nothing: there is no connection."""
 
     def hmget(self, key: bytes, *names: str) -> None:
         self._keys.append(key)

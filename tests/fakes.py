@@ -1,4 +1,4 @@
-"""Stand-ins: time that is told, a DNS that is data, a history that is a list, a running bley and its lists."""
+"""Fakes: a clock that the test sets, a DNS from data, a history from lists, a running bley and its lists."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 def raw(request: Request) -> RawRequest:
-    """As it comes from the wire."""
+    """Return the request in its form on the wire."""
     parser = RequestParser()
     parser.feed(encode_request(request))
     came = parser.next_request()
@@ -33,7 +33,7 @@ def raw(request: Request) -> RawRequest:
 
 
 SILENT = "silent"
-"""In a FakeResolver's zone: never answers."""
+"""A value in the zone of a FakeResolver: it never answers."""
 
 Data = str | bytes | tuple[int, str]
 Zone = Mapping[tuple[str, str], Sequence[Data] | ResolverError | str]
@@ -71,7 +71,7 @@ ILL_LIST = ListReport(
 
 
 class FakeClock:
-    """A clock that stands still until it is advanced."""
+    """A clock that only `advance` moves."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
@@ -84,9 +84,10 @@ class FakeClock:
 
 
 class FakeResolver:
-    """Answers from `zone`: (name, type) to data, to an error, or SILENT; what is not in it does not exist.
+    """A resolver that answers from `zone`: (name, type) to data, to an error, or SILENT; other names do not exist.
 
-    `ttl_seconds` is every record's; `is_down`: as if no server answered at all, while the zone's SILENT is one name's.
+    `ttl_seconds` is that of every record; `is_down`: no server answers at all, while SILENT in the zone affects one
+    name.
     """
 
     def __init__(self, zone: Zone | None = None, ttl_seconds: int = 300) -> None:
@@ -122,12 +123,12 @@ def _fail(answer: asyncio.Future[Sequence[ResourceRecord]], error: ResolverError
 
 
 def queried_list(dns_list: DnsList, clock: Clock) -> QueriedList:
-    """A list that nothing tests."""
+    """Return a list that nothing tests."""
     return QueriedList(dns_list, ListTester(dns_list, clock, lambda: None, lambda: None))
 
 
 class FakeHistory:
-    """A History of these, the newest first; `error` is raised by whatever is asked."""
+    """A History of these decisions, the newest first; every method raises `error`."""
 
     place = "memory"
 
@@ -140,7 +141,7 @@ class FakeHistory:
         self._decisions, self._records, self._counts = decisions, records or {}, counts or {}
         self.error = ""
         self.unfinished = ""
-        """If it is not empty: searches end before all was looked at, those for decisions with this one."""
+        """If not empty, all searches end early, those for decisions with this one."""
 
     def _fail_if_wanted(self) -> None:
         if self.error:
@@ -178,11 +179,11 @@ class FakeHistory:
         return {triplet: self._records[triplet] for triplet in triplets if triplet in self._records}
 
     async def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: there is no connection."""
 
 
 class FakeBley:
-    """Shows what it is told to."""
+    """A running bley with a given state."""
 
     def __init__(self) -> None:
         self.state = StateReport(
@@ -195,7 +196,7 @@ class FakeBley:
             running={"tasks": 8, "spf": 0},
         )
         self.lives = True
-        """Else nobody can tell anything."""
+        """False: no process answers."""
         self.processes = {"main": os.getpid()}
 
     async def is_alive(self) -> bool:

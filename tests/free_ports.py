@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1 for servers that must be told theirs, and for places where nobody listens."""
+"""Free ports of 127.0.0.1, for servers that need one assigned and for addresses without a listener."""
 
 import errno
 import socket
@@ -9,19 +9,19 @@ from itertools import cycle
 __all__ = ["free_port", "listen_at"]
 
 _PORTS = range(20_000, 32_500)
-"""Below Linux's ip_local_port_range: no port 0 and no outgoing connection, of any program, is given one of them."""
+"""Ports below Linux's ip_local_port_range: the kernel assigns none of them to port 0 or to an outgoing connection."""
 
 _BLOCK = 500
-"""So many belong to each process: 25 may run tests at once."""
+"""The number of ports of each process: 25 processes may run tests at once."""
 
 _CLAIMS: list[socket.socket] = []
-"""What holds this process's block until it ends, however it ends."""
+"""Sockets that reserve this process's block until it ends, in whatever way."""
 
 
 def free_port() -> int:
-    """A port where nobody listens, by TCP or UDP; no other test run of this machine is given it.
+    """Return a port without a listener, by TCP or UDP, that no other test run of this machine gets.
 
-    This process is given it again only after hundreds of others.
+    This process gets it again only after hundreds of others.
     """
     for port in _own_ports():
         try:
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def listen_at(port: int) -> tuple[socket.socket, socket.socket]:
-    """Sockets for TCP and UDP at this port; raises OSError where one is in use."""
+    """Return sockets for TCP and UDP at this port. Raises OSError if one is in use."""
     tcp = socket.create_server(("127.0.0.1", port))
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
@@ -50,7 +50,7 @@ def listen_at(port: int) -> tuple[socket.socket, socket.socket]:
 
 @cache
 def _own_ports() -> Iterator[int]:
-    """Those of a block that no other process has claimed: a claim is an abstract Unix socket, which leaves no file."""
+    """Return the ports of an unclaimed block. A claim is an abstract Unix socket, which leaves no file."""
     for start in range(_PORTS.start, _PORTS.stop, _BLOCK):
         claim = socket.socket(socket.AF_UNIX)
         try:

@@ -1,7 +1,7 @@
-"""Unit and property tests stay in their process: what opens sockets, starts processes or draws is in integration.
+"""Isolation of unit and property tests: those that open sockets, start processes or draw are integration tests.
 
-An audit hook notes what the running test does (sys.addaudithook). It can never be removed and is called for each of
-Python's events, so it is one look into a set. A pair of sockets without names, as each event loop has, is no event.
+An audit hook records the actions of the running test (sys.addaudithook). It cannot be removed and is called for each of
+Python's events, so it is one lookup in a set. A pair of sockets without names, as each event loop has, is no event.
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-_DRAWING = "matplotlib.Figure.savefig"  # our own: matplotlib has none
+_DRAWING = "matplotlib.Figure.savefig"  # our own event: matplotlib has none
 _OUTSIDE = {
     *("socket.bind", "socket.connect", "socket.sendto"),
     *("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"),
@@ -31,7 +31,7 @@ sys.addaudithook(_note)
 
 
 def _announce_drawings() -> None:
-    """Where an integration test in the same process has imported matplotlib already."""
+    """Raise our own event when matplotlib draws, if an integration test in the same process has imported it already."""
     figure: Any = sys.modules.get("matplotlib.figure")
     if not figure or hasattr(figure.Figure.savefig, "__wrapped__"):
         return
@@ -46,14 +46,14 @@ def _announce_drawings() -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """Forget what the tests before it did."""
+    """Forget the actions of earlier tests."""
     _announce_drawings()
     _seen.clear()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None]:
-    """Fail a test that has left its process. At the last one's end the servers of integration are stopped."""
+    """Fail a test that has left its process. The end of the last test also stops the servers of integration."""
     seen = set(_seen)
     yield
     assert not seen, f"a test with {seen} belongs into tests/integration"

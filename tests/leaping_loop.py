@@ -1,7 +1,7 @@
-"""An event loop whose time the tests move: it leaps to the next timer whenever nothing else is left to do.
+"""An event loop with virtual time, which leaps to the next timer whenever there is nothing else to do.
 
-So a test of waits takes no time, and sees the same instants on any machine: while code runs, the time stands still.
-The loop waits for no socket and no thread; what is given to its executor is done at once.
+So a test of timeouts takes no time, and sees the same instants on any machine: while code runs, the time stands still.
+The loop waits for no socket and no thread, and runs the work of its executor at once.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 _START_SECONDS = 86_400.0
-"""Not 0, at which an instant could be taken for a duration."""
+"""The first instant; not 0, which could be confused with a duration."""
 
 _MOST_TURNS = 200_000
-"""In one instant: two seconds of them. Tests need some thousands."""
+"""The maximal number of turns in one instant, two seconds of them; tests need some thousands."""
 
 
 class _Leaps(selectors.DefaultSelector):
-    """Lets the time pass at once instead of waiting."""
+    """A selector that advances the time instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,13 +39,13 @@ class _Leaps(selectors.DefaultSelector):
         if not ready and timeout is None:
             raise RuntimeError("whatever is awaited never comes: nothing is ready, and no timer runs")
         if not ready and timeout:
-            self.now = math.nextafter(self.now + timeout, math.inf)  # never just before the timer, by rounding
+            self.now = math.nextafter(self.now + timeout, math.inf)  # rounding must not end just before the timer
             self._turns = 0
         return ready
 
 
 class LeapingLoop(asyncio.SelectorEventLoop):
-    """Its `time` is that of its timers."""
+    """A loop whose `time` is that of its timers."""
 
     def __init__(self) -> None:
         self._leaps = _Leaps()
@@ -58,6 +58,6 @@ class LeapingLoop(asyncio.SelectorEventLoop):
         future: asyncio.Future[_T] = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 (it is the awaiting coroutine's)
+        except Exception as error:  # noqa: BLE001 (it belongs to the awaiting coroutine)
             future.set_exception(error)
         return future

@@ -1,4 +1,4 @@
-"""What syslog and the journal are sent of a line of the log."""
+"""The datagrams of a log line to syslog and to the journal."""
 
 import socket
 
@@ -10,7 +10,7 @@ INFO = {"PRIORITY": "6", "SYSLOG_FACILITY": "2", "SYSLOG_IDENTIFIER": "bley"}
 
 
 def parsed(datagram: bytes) -> dict[str, str]:
-    """The fields of one entry. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL."""
+    """Return the fields of one entry. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL."""
     fields: dict[str, str] = {}
     while datagram:
         line, _, datagram = datagram.partition(b"\n")
@@ -26,7 +26,7 @@ def parsed(datagram: bytes) -> dict[str, str]:
 
 
 def _datagram(sink: type[Journal | Syslog], line: str) -> bytes:
-    """What the sink sends of a line; a pair of sockets needs no daemon."""
+    """Return the datagram of a line; a pair of sockets needs no daemon."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with theirs, pytest.MonkeyPatch.context() as patched:
         patched.setattr(sink, "_connected", lambda _: ours)
@@ -37,12 +37,12 @@ def _datagram(sink: type[Journal | Syslog], line: str) -> bytes:
 
 
 def syslog_datagram(line: str) -> bytes:
-    """What syslog is sent of a line of the log."""
+    """Return the datagram to syslog for a line of the log."""
     return _datagram(Syslog, f"<22>bley[1]: {line}{Syslog.end}")
 
 
 def journal_fields(line: str) -> dict[str, str]:
-    """The journal's fields of a line of the log, without those that each entry has."""
+    """Return the journal's fields of a log line, without those of every entry."""
     entry = parsed(_datagram(Journal, f"22 {line}"))
     assert entry.pop("MESSAGE") == line
     assert {name: entry.pop(name) for name in INFO} == INFO

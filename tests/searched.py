@@ -1,4 +1,4 @@
-"""Decisions, records and texts with which searches are tried: few words, written in many ways."""
+"""Decisions, records and texts for tests of searches: few words, in many spellings."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -66,13 +66,13 @@ NASTY += ["com.", ".com", "@com", "@@com", "a@", "@a@", "\u3002", "\u00ad", "%",
 
 
 def some_decisions(number: int, seed: int = 4711) -> list[KeptDecision]:
-    """The same ones each time."""
+    """Return the same decisions each time."""
     chance = random.Random(seed)
     return [_kept(chance) for _ in range(number)]
 
 
 def some_records(number: int, seed: int = 4711) -> dict[Triplet, Record]:
-    """The same ones each time, each a second older than the one before."""
+    """Return the same records each time, each a second older than the one before."""
     chance = random.Random(seed)
     return dict(_record(chance, each) for each in range(number))
 
@@ -106,7 +106,7 @@ def _kept(chance: random.Random) -> KeptDecision:
 
 
 def _record(chance: random.Random, number: int) -> tuple[Triplet, Record]:
-    """Most are as bley makes them; those of an import may be written in any way."""
+    """Return a record: mostly as bley makes it, sometimes as an import may contain it."""
     seen = NOW - timedelta(seconds=number)
     clients = [*ADDRESSES, *NETWORKS, _name(chance)]
     sender, recipient = _mail(chance), _mail(chance)

@@ -1,4 +1,4 @@
-"""Every metric that a bley can show."""
+"""All metrics that bley can export."""
 
 import os
 
@@ -10,7 +10,7 @@ from tests.fakes import WELL_LIST
 
 
 def shown_metrics() -> dict[str, set[str]]:
-    """By name, with its labels. A histogram's samples are one, without the bound of its buckets."""
+    """Return the labels of each metric by name. A histogram's samples are one, without the bound of its buckets."""
     LIST_ANSWERS.labels("bl.example", "listed")
     state = StateReport([WELL_LIST], False, False, 1, {"writes": 1}, {"spf": 1}, {"tasks": 1})
     collectors = [REGISTRY, StateMetrics(state), ProcessMetrics({"main": os.getpid()})]
@@ -23,7 +23,7 @@ def shown_metrics() -> dict[str, set[str]]:
 
 
 def shown_samples() -> dict[str, set[str]]:
-    """As Prometheus has them: a histogram is three."""
+    """Return the samples in the form of Prometheus: a histogram is three."""
     samples: dict[str, set[str]] = {}
     histograms = {family.name for family in REGISTRY.collect() if family.type == "histogram"}
     for name, labels in shown_metrics().items():

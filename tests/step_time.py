@@ -1,9 +1,8 @@
-"""How much processor time one step takes, during which the event loop answers nobody else.
+"""The processor time of a step, during which the event loop handles no other request.
 
-The aim is 5 ms a step. A measurement is noise where other programs share the caches, so a run with a slow step is done
-again, and the fastest run counts. The limit is a multiple of the aim: the search is for costs that grow faster than
-their input. On a machine that is slow, or just now busy, each step may take as many times longer as a piece of
-ordinary work does.
+The target is 5 ms a step. Other programs that share the caches disturb a measurement, so a run with a slow step is
+repeated, and the fastest run counts. The limit is a multiple of the target: the search is for costs that grow faster
+than their input. On a slow or busy machine, each step may take longer by the same factor as ordinary work does.
 """
 
 import time
@@ -19,19 +18,19 @@ _MOST_RUNS = 4
 
 _ORDINARY_WORK = range(12_000)
 _ORDINARY_SECONDS = 0.001
-"""What that takes on the machine for which the limits are written."""
+"""The time of ordinary work on the reference machine of the limits."""
 
 _slowness = 1.0
 
 
 class Steps:
-    """Times the steps of one run; `longest` is the processor time of the slowest one, in seconds."""
+    """A timer for the steps of one run; `longest` is the processor time of the slowest one, in seconds."""
 
     def __init__(self) -> None:
         self.longest = 0.0
 
     def time(self, step: Callable[[], _T]) -> _T:
-        """Do one step."""
+        """Do and time one step."""
         begun = time.thread_time()
         try:
             return step()
@@ -40,7 +39,7 @@ class Steps:
 
 
 def allow_more_time(factor: int) -> None:
-    """Allow steps so many times more time from now on, because the code is instrumented."""
+    """Multiply the limit by this factor from now on, because the code is instrumented."""
     global _slowness
     _slowness = factor
 
@@ -58,17 +57,17 @@ def run_in_time(run: Callable[[Steps], _T], longest_seconds: float = LONGEST_SEC
 
 
 def in_time(step: Callable[[], _T], longest_seconds: float = LONGEST_SECONDS) -> _T:
-    """Do the step, as `run_in_time`."""
+    """Do the step in the manner of `run_in_time`."""
     return run_in_time(lambda steps: steps.time(step), longest_seconds)
 
 
 def _slowness_now() -> float:
-    """How many times longer than it should ordinary work takes now."""
+    """Return the factor by which ordinary work is slower now than on the reference machine."""
     return _slowness * max(1.0, min(_ordinary_seconds() for _ in range(_MOST_RUNS)) / _ORDINARY_SECONDS)
 
 
 def _ordinary_seconds() -> float:
-    """Processor time of what makes no garbage."""
+    """Return the processor time of work that creates no garbage."""
     begun = time.thread_time()
     for number in _ORDINARY_WORK:
         str(number).partition("7")

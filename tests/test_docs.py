@@ -1,4 +1,4 @@
-"""The documentation is tested: what it names exists, and what exists is named."""
+"""The documentation matches the code: all it names exists, and everything that must be documented is."""
 
 import importlib
 import json
@@ -34,7 +34,7 @@ COMMANDS = {name: command for name in main.list_commands(_CONTEXT) if (command :
 
 
 def rows(text: str, columns: int) -> dict[str, list[str]]:
-    """The rows of Markdown tables of so many columns whose first cell is `code`."""
+    """Return the rows of Markdown tables with this number of columns whose first cell is `code`."""
     table = [
         [cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| `")
     ]
@@ -48,7 +48,7 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
 
 
 def test_the_documented_defaults_are_the_defaults() -> None:
-    """As a settings file they mean the same as no settings at all."""
+    """Used as a settings file, they equal no settings at all."""
     defaults = dict(re.findall(r"^(\w+) = ?(.*)$", show(Settings()), re.MULTILINE))
     for key, (_, default, _) in rows(SETTINGS, 3).items():
         if key not in Settings.model_fields or not default.startswith("`"):
@@ -68,7 +68,7 @@ def test_the_tables_of_reasons_and_findings_are_made_from_the_code() -> None:
 
 
 def test_every_field_of_the_log_is_documented_and_every_documented_one_exists() -> None:
-    """Under its name in text and JSON, and in the journal."""
+    """Each field is documented under its name in text and JSON, and in the journal."""
     everything = DEFERRAL._replace(
         request=DEFERRAL.request._replace(instance="1f.2", queue_id="8045F2AB23"),
         evidence={check: Finding(1, "") for check in LOG_FIELDS},
@@ -195,7 +195,7 @@ _OPERATORS_OWN = (
         "core/dnslists/syntax.py",
     ),
 )
-"""Modules whose bounds hold for what the operator writes or asks for."""
+"""Modules with bounds for input of the operator only."""
 
 _NO_BOUNDS = {
     "bley.dns.c_ares._LONGEST_NAME_BYTES": "an estimate",
@@ -206,7 +206,7 @@ _NO_BOUNDS = {
 
 
 def _bounds() -> set[str]:
-    """All that is called a bound in the code, and all caches of functions."""
+    """Return all constants that are named as bounds, and all cached functions."""
     source = PROJECT / "src"
     found = set()
     for file in sorted(source.rglob("*.py")):
@@ -217,7 +217,7 @@ def _bounds() -> set[str]:
 
 
 def test_the_documented_bounds_are_those_of_the_code() -> None:
-    """A constant by its value, a cached function by how much it caches."""
+    """A constant is documented with its value, a cached function with its size."""
     documented = rows(PROJECT.joinpath("docs/security.md").read_text(), 3)
     assert len(documented) > 40
     for path, (_, value, _) in documented.items():

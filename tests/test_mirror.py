@@ -1,4 +1,4 @@
-"""Each module has a test file of its own name, or a line here that names the one which tests it."""
+"""Each module has a test file of its own name, or a line here that names its test file."""
 
 import ast
 from functools import cache
@@ -54,7 +54,7 @@ TESTED_IN = {
     "web/tls": "integration/test_web_access",
     "daemon/worker": "integration/test_workers",
 }
-"""Modules without a test file of their own name, and the one whose tests fail when the module is wrong."""
+"""Modules without a test file of their own name, and the file whose tests fail when the module is wrong."""
 
 MODULES = {str(path.relative_to(SOURCE).with_suffix("")): path for path in SOURCE.rglob("*.py")}
 FILES = {
@@ -62,7 +62,7 @@ FILES = {
     for root, folder in ((SOURCE.parent, SOURCE), (PROJECT, TESTS))
     for path in folder.rglob("*.py")
 }
-"""By the dotted names that they are imported by."""
+"""Files by their dotted names."""
 
 
 def _own_tests(module: str) -> list[Path]:
@@ -73,7 +73,7 @@ def _own_tests(module: str) -> list[Path]:
 
 @cache
 def _imports(file: Path) -> frozenset[Path]:
-    """The files of bley and of the tests that a file imports, or starts by their dotted name."""
+    """Return the files of bley and of the tests that a file imports, or starts by their dotted name."""
     dotted = set[str]()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -88,7 +88,7 @@ def _imports(file: Path) -> frozenset[Path]:
 
 
 def _reached(file: Path) -> set[Path]:
-    """All files that a file imports, and that these import."""
+    """Return all files that a file imports, directly or indirectly."""
     reached, new = set[Path](), {file}
     while new:
         reached |= new
@@ -97,17 +97,17 @@ def _reached(file: Path) -> set[Path]:
 
 
 def test_each_module_has_a_test_file() -> None:
-    """Folders have none: their `__init__` has no code."""
+    """Packages have none: their `__init__` has no code."""
     modules = [name for name in MODULES if not name.endswith("__init__")]
     assert [name for name in modules if not _own_tests(name) and name not in TESTED_IN] == []
 
 
 def test_no_line_is_left_over() -> None:
-    """Of a module that has gone, or has a test file of its own by now."""
+    """No line names a module that is gone, or has a test file of its own by now."""
     assert [name for name in TESTED_IN if name not in MODULES or _own_tests(name)] == []
 
 
 def test_each_line_names_a_file_that_reaches_the_module() -> None:
-    """By imports. A test that starts bley reaches all of it, so that this only finds files that have gone."""
+    """A test that starts bley reaches all of it, so this finds only files that are gone."""
     tests = {name: TESTS / f"{test}.py" for name, test in TESTED_IN.items()}
     assert [name for name, test in tests.items() if not test.exists() or MODULES[name] not in _reached(test)] == []

@@ -1,4 +1,4 @@
-"""The alerts and the dashboard of contrib/ ask for what bley shows; Prometheus's own tool reads them in integration."""
+"""The alerts and dashboard of contrib/ use existing metrics; Prometheus's own tool reads them in integration tests."""
 
 import json
 import re
@@ -19,20 +19,20 @@ QUERIES: list[str] = [target["expr"] for panel in PANELS for target in panel["ta
 
 SAMPLES = shown_samples() | {"up": set()}
 OF_PROMETHEUS = {"instance", "job"}
-"""Labels that it adds itself."""
+"""Labels that Prometheus adds."""
 
 _SELECTOR = re.compile(r"([a-z_]\w*)\{([^}]*)\}")
 
 
 def _selectors(query: str) -> Iterator[tuple[str, set[str]]]:
-    """The metrics of a query, each with the labels that it is asked by."""
+    """Yield the metrics of a query, each with the labels that it selects."""
     for name, matchers in _SELECTOR.findall(query):
         yield name, set(re.findall(r"(\w+)\s*[=!]", matchers))
 
 
 @pytest.mark.parametrize("query", [*(rule["expr"] for rule in RULES), *QUERIES])
 def test_what_is_asked_for_is_shown(query: str) -> None:
-    """Metrics and labels; nothing else in a query is a name but functions and groupings."""
+    """Queries use only existing metrics and labels, functions and groupings."""
     selectors = list(_selectors(query))
     assert selectors
     for name, labels in selectors:
@@ -105,7 +105,7 @@ class TestDashboard:
             assert re.fullmatch(r"label_values\(bley_build_info, \w+\)", each["query"]["query"])
 
     def test_every_metric_has_its_place(self) -> None:
-        """But for the address space, which says nothing, and when processes were started, which the alerts look at."""
+        """Every metric but the address space and the start times of processes is in an alert or a panel."""
         asked = {name for query in QUERIES for name, _ in _selectors(query)}
         shown = {re.sub("_(bucket|sum|count)$", "", name) for name in SAMPLES}
         missing = shown - {re.sub("_(bucket|sum|count)$", "", name) for name in asked}

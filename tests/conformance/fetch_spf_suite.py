@@ -1,6 +1,6 @@
-"""Fetches the RFC 7208 test suite into var/conformance/: `python -m tests.conformance.fetch_spf_suite`.
+"""Download the RFC 7208 test suite into var/conformance/: `python -m tests.conformance.fetch_spf_suite`.
 
-It is part of pyspf's source distribution on PyPI and not of bley; its licence is beside it there.
+It is part of pyspf's source distribution on PyPI and not of bley; its license is in the same folder there.
 """
 
 import subprocess
@@ -19,18 +19,18 @@ _LONGEST_SECONDS = 120
 
 
 class FetchError(Exception):
-    """The suite could not be had; the text is pip's."""
+    """The suite could not be downloaded; the text is pip's."""
 
 
 def fetch() -> Path:
-    """Where the suite lies, on the second call without a network. Raises FetchError."""
+    """Return the file of the suite; the second call needs no network. Raises FetchError."""
     suite = _FOLDER / Path(_MEMBER).name
     if not suite.exists():
         _FOLDER.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=_FOLDER) as folder:
             part = Path(folder) / "part"
             part.write_bytes(_from_distribution(Path(folder)))
-            part.replace(suite)  # at once, so that nobody ever reads half of it
+            part.replace(suite)  # atomically: no test may read half of it
     return suite
 
 

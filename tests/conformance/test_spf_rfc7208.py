@@ -1,7 +1,7 @@
-"""The RFC 7208 test suite of openspf.org, through SpfChecker, CachingResolver and a real DNS server.
+"""The RFC 7208 test suite of openspf.org, with SpfChecker, CachingResolver and a real DNS server.
 
 The suite's own rules: a name's SPF records (type 99, gone since RFC 7208) are TXT records too unless it has TXT records
-of its own; NONE stands for no record of that type; TIMEOUT is a name whose other types are not answered.
+of its own; NONE means no record of that type; TIMEOUT is a name whose other types are not answered.
 """
 
 import os
@@ -86,7 +86,7 @@ _TESTS = {
     ),
     "Test cases from implementation bugs": "bytes-bug cname-aliasing",
 }
-"""All tests by scenario, so that they have names before the suite is there."""
+"""All tests by scenario; their names are needed before the suite is downloaded."""
 
 _KNOWN_FAILURES = {"ptr-cname-loop"}
 """pyspf: the loop of CNAMEs behind a PTR record should be no match; a real resolver answers it SERVFAIL."""
@@ -115,7 +115,7 @@ def suite() -> dict[str, _Scenario]:
 
 
 def _entry(described: Sequence[Mapping[str, Any] | str]) -> Entry:
-    """What our DNS server serves for one name of a scenario's `zonedata`."""
+    """Return the entry of one name of a scenario's `zonedata` for our DNS server."""
     records: dict[str, list[str]] = {}
     for record in described:
         if isinstance(record, str):
@@ -126,12 +126,12 @@ def _entry(described: Sequence[Mapping[str, Any] | str]) -> Entry:
     texts = records.pop("SPF", [])
     records.setdefault("TXT", texts)
     known = {rrtype: [text for text in texts if text != "NONE"] for rrtype, texts in records.items()}
-    # SERVFAIL and not silence: it is a temperror as well, and at once.
+    # SERVFAIL instead of silence: it is a temperror as well, and faster.
     return Rcode("SERVFAIL") if "TIMEOUT" in described and not known["TXT"] else known
 
 
 def _text(rrtype: str, value: Any) -> str:
-    """A record in zone-file form."""
+    """Return a record in zone-file form."""
     if rrtype == "MX":
         preference, exchange = value
         return f"{preference} {exchange or '.'}"
@@ -157,7 +157,7 @@ def _parameters() -> list[Any]:
 
 @pytest.mark.parametrize(("scenario", "name"), _parameters())
 async def test_the_result_is_one_that_rfc_7208_allows(suite: dict[str, _Scenario], scenario: str, name: str) -> None:
-    """Explanations are not fetched (docs/security.md): what the suite says of their text is left out."""
+    """Explanations are not fetched (docs/security.md), so their texts in the suite are ignored."""
     test = suite[scenario].tests[name]
     with DnsServer(suite[scenario].zone) as dns:
         result, detail = await _check(dns, test)

@@ -1,5 +1,5 @@
-"""Fuzzing: random bytes for every parser and rule, and for each an oracle that is stronger than "nothing was raised".
+"""Fuzzing: random bytes for every parser and rule, each with an oracle that is stronger than "no exception".
 
-harness.py says what a harness is and names them all; each has a file of its own name. `make fuzz` runs them for a
-while, led by coverage where atheris is installed; test_harnesses.py runs each on its seeds and its past finds.
+harness.py defines a harness and lists them all; each has a file of its own name. `make fuzz` runs them for a while,
+guided by coverage if atheris is installed; test_harnesses.py runs each on its seeds and its past finds.
 """

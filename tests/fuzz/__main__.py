@@ -1,10 +1,10 @@
-"""Fuzz all targets, or some, for so many minutes: `make fuzz MINUTES=10`.
+"""Fuzz all targets, or some, for a number of minutes: `make fuzz MINUTES=10`.
 
     .venv/bin/python -m tests.fuzz [--minutes 10] [--processes N] [--folder var/fuzz] [NAME...]
 
-The targets share the time of the processes equally. FOLDER keeps, for each target, what its fuzzer said (NAME.log), the
-inputs that reached something new (corpus/NAME/), and its finds. At the end the new inputs are checked once more without
-instrumentation, where a slow step shows better. The status is 1 if there is a find.
+The targets share the time of the processes equally. FOLDER has, for each target, the output of its fuzzer (NAME.log),
+the inputs that reached new code (corpus/NAME/), and its finds. At the end the new inputs are checked once more without
+instrumentation, which shows a slow step better. The exit status is 1 if there is a find.
 """
 
 import os
@@ -28,7 +28,7 @@ _EXECUTED = re.compile(r"number_of_executed_units: *(\d+)")
 @click.option("--folder", default=Path("var/fuzz"), type=click.Path(path_type=Path), show_default=True)
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 def main(minutes: float, processes: int, folder: Path, names: tuple[str, ...]) -> None:
-    """Fuzz, and say what was found."""
+    """Fuzz, and print the finds."""
     names = names or NAMES
     folder.mkdir(parents=True, exist_ok=True)
     processes = min(processes, len(names))
@@ -40,7 +40,7 @@ def main(minutes: float, processes: int, folder: Path, names: tuple[str, ...]) -
 
 
 def _fuzz(name: str, seconds: int, folder: Path) -> bool:
-    """Fuzz one target, and say how it went; whether nothing was found."""
+    """Fuzz one target, and print the result; return whether there is no find."""
     before = set(folder.glob(f"{name}-*-*"))
     log = folder / f"{name}.log"
     command = [sys.executable, "-m", "tests.fuzz.one", name, str(seconds), str(folder)]

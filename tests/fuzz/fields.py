@@ -1,4 +1,4 @@
-"""Values from the bytes of a fuzzer: fields with a separator between them, so that seeds can be read and written."""
+"""Values from the bytes of a fuzzer: fields with a separator between them, so that seeds are readable."""
 
 import re
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ __all__ = ["REPEAT", "SEPARATOR", "Fields"]
 _T = TypeVar("_T")
 
 SEPARATOR = b"\xfe"
-"""Between two fields; no UTF-8 has this byte."""
+"""The separator of two fields; no UTF-8 has this byte."""
 
 REPEAT = b"\xff"
-"""Before two numbers in one byte each, of octets and of repeats: the last octets stand there so many times 16 more."""
+"""A byte before two numbers of one byte each, n and r: the last n octets are repeated 16 * r times."""
 
 _REPEATED = re.compile(REPEAT + b"(.)(.)", re.DOTALL)
 _LONGEST = 40_000
-"""Octets of a field with its repeats: more than a whole policy request may have."""
+"""Octets of a field with its repetitions: more than the largest policy request."""
 
 
 class Fields:
-    """Takes field after field; where none is left, a field is empty."""
+    """A reader of fields; after the last one, fields are empty."""
 
     def __init__(self, data: bytes) -> None:
         self._fields = data.split(SEPARATOR)[::-1]
 
     def __bool__(self) -> bool:
-        """Return whether a field is left."""
+        """Whether a field is left."""
         return bool(self._fields)
 
     def octets(self) -> bytes:
@@ -34,15 +34,15 @@ class Fields:
         return _expand(self._fields.pop()) if self._fields else b""
 
     def text(self) -> str:
-        r"""Take a field; octets that are no UTF-8 are `\xNN`, as everywhere in bley."""
+        r"""Take a field as text; octets that are no UTF-8 are `\xNN`, as everywhere in bley."""
         return self.octets().decode("utf-8", "backslashreplace")
 
     def number(self) -> int:
-        """Take a field, of which the first octet counts."""
+        """Take a field as a number, its first octet."""
         return (self.octets() or b"\0")[0]
 
     def pick(self, choices: Sequence[_T]) -> _T:
-        """Take a field, which stands for one of these."""
+        """Take a field as a choice of these."""
         return choices[self.number() % len(choices)]
 
 

@@ -1,4 +1,4 @@
-"""What a harness is, and which there are."""
+"""The definition of a harness, and the list of them."""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,29 +20,29 @@ NAMES = (
     "wanted",
     "log_lines",
 )
-"""Each is a module of this package, which has its HARNESS."""
+"""Modules of this package, each with its HARNESS."""
 
 
 @dataclass(frozen=True)
 class Harness:
-    """One target: `check` raises AssertionError, or what the target raised, if the bytes show a defect.
+    """One target: `check` raises AssertionError, or the target's exception, if the bytes reveal a defect.
 
     A harness depends on nothing but the bytes, so that they alone replay a find.
     """
 
     check: Callable[[bytes], None]
     seeds: Sequence[bytes]
-    """Inputs to begin with; each is sound."""
+    """Valid inputs to start with."""
     finds: Mapping[str, bytes] = field(default_factory=dict)
-    """Inputs that showed a defect once, by what it was."""
+    """Inputs that once revealed a defect, by its name."""
     words: Sequence[bytes] = ()
     """Tokens of the target's syntax, for mutations."""
     longest: int = 4096
-    """Bytes of one input."""
+    """The maximal length of an input in bytes."""
 
 
 def load_harness(name: str) -> Harness:
-    """Return the harness of this name; its target is imported now."""
+    """Import and return the harness of this name."""
     harness = importlib.import_module(f"tests.fuzz.{name}").HARNESS
     assert isinstance(harness, Harness)
     return harness

@@ -1,4 +1,4 @@
-"""json_lines: a line of an import is refused in words, or is a record that is exported and imported to itself."""
+"""json_lines: a line of an import is refused with a message, or is a record whose export and import give it again."""
 
 import json
 from datetime import UTC
@@ -13,7 +13,7 @@ _RULES = (TripletRules(), TripletRules(privacy_key=b"k" * 32))
 
 
 def check(data: bytes) -> None:
-    """A file, first as it is, then behind a good first line."""
+    """Check a file, first as it is, then after a valid first line."""
     lines = data.splitlines(keepends=True)
     for rules in _RULES:
         _check_file(lines, rules)

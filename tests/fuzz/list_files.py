@@ -1,4 +1,4 @@
-"""core.exemptions: each line of a list file means the same alone and among others, and only SettingsError is raised."""
+"""core.exemptions: a line of a list file means the same alone and among others, and only SettingsError is raised."""
 
 import contextlib
 from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ _Find = Callable[[Iterable[tuple[str, str]]], tuple[tuple[Fault, ...], str | Non
 
 
 def check(data: bytes) -> None:
-    """A file, then an address, the client's name and a mail address that are looked for in it."""
+    """Check a file, then an address, the client's name and a mail address that are looked up in it."""
     fields = Fields(data)
     text, address, name, mail = (
         fields.text(),
@@ -76,7 +76,7 @@ def _find_mail(exemptions: MailExemptions, mail: str) -> str | None:
 
 
 def _found(exemptions: ClientExemptions | MailExemptions, find: Callable[[bool], str | None]) -> str | None:
-    """The entry, whatever the case; each expression has a limit of its own, so that only one alone is timed."""
+    """Return the entry, which does not depend on case. Each expression has a time limit, so only one alone is timed."""
     found = find(False) if len(exemptions.expressions) > 1 else in_time(lambda: find(False))
     is_same = find(True) == found
     if any(expression.is_put_aside for expression, _ in exemptions.expressions):
@@ -86,11 +86,11 @@ def _found(exemptions: ClientExemptions | MailExemptions, find: Callable[[bool],
 
 
 class _PutAsideError(Exception):
-    """An expression took too long, and is not searched for any more: nothing can be compared."""
+    """An expression took too long and is disabled: nothing can be compared."""
 
 
 def _check_lines(text: str, find: _Find) -> None:
-    """The faults of a file are those of its lines; a file of good lines exempts what one of them exempts."""
+    """Check that the faults of a file are those of its lines, and that a valid file exempts what its lines exempt."""
     lines = text.split("\n")
     if len(lines) > _MOST_LINES:
         return
@@ -105,7 +105,7 @@ def _check_lines(text: str, find: _Find) -> None:
 
 
 def _text(fault: Fault) -> str:
-    """Return its text as far as the depth of the stack does not matter."""
+    """Return its text without the part that depends on the depth of the stack."""
     return fault.text.partition("recursion depth exceeded")[0]
 
 

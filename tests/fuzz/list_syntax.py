@@ -1,4 +1,4 @@
-"""core.list_syntax and core.dnslists: what is read is written to the same; a fault shows its place, and no key."""
+"""core.dnslists: written and read again, a setting is the same; a fault shows its place, and no key."""
 
 import contextlib
 from ipaddress import IPv4Address
@@ -11,7 +11,7 @@ from tests.step_time import in_time
 
 
 def check(data: bytes) -> None:
-    """A setting, then return codes, four octets each."""
+    """Check a setting, then return codes, four octets each."""
     fields = Fields(data)
     text, codes = fields.text(), fields.octets()
     for parse in (parse_entry, parse_filter):

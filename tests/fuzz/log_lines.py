@@ -1,4 +1,4 @@
-"""The log: what is logged reads back, in each of its forms; nothing from the wire forges a field, or a line."""
+"""The log: each form of a line can be read back, and nothing from the wire forges a field or a line."""
 
 import json
 import re
@@ -24,7 +24,7 @@ _EVIDENCE: Evidence = {Check.HELO: Finding(2, "why"), Check.DNSBL: Finding(None,
 
 
 def check(data: bytes) -> None:
-    """What kind of decision, the entry that exempts, and the request."""
+    """Check a kind of decision, the entry that exempts, and the request."""
     fields = Fields(data)
     kind, entry = fields.number(), fields.text()[:_LONGEST]
     request = Request(**{name: fields.text()[:_LONGEST] for name in _FROM_WIRE})

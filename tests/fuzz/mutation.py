@@ -1,4 +1,4 @@
-"""Inputs by chance: pieces of seeds, joined, cut and changed. For where nothing looks at what an input reaches."""
+"""Random inputs: pieces of seeds, joined, cut and changed, for use without coverage."""
 
 import random
 from collections.abc import Iterator

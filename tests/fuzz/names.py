@@ -1,4 +1,4 @@
-"""What a name says (checks.dynamic, checks.helo, core.names): in time, and the same in any case."""
+"""Host names (checks.dynamic, checks.helo, core.names): judged in time, and the same in any case."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ _LONGEST = 34_000
 
 
 def check(data: bytes) -> None:
-    """The client's address, its name, the HELO name, and the recipient."""
+    """Check the client's address, its name, the HELO name, and the recipient."""
     fields = Fields(data)
     address, name, helo, recipient = fields.pick(_ADDRESSES), fields.text(), fields.text(), fields.text()
     request = Request(client_name=name[:_LONGEST], helo_name=helo[:_LONGEST], recipient=recipient)
@@ -67,7 +67,7 @@ def _check_helo(request: Request, address: Address) -> None:
 
 
 def _time_anew(steps: Steps, step: Callable[[], object]) -> None:
-    """Time the step with nothing in a cache."""
+    """Time the step with empty caches."""
     for cached in (registered_domain, delegated_domain, judge_host_name):
         cached.cache_clear()
     steps.time(step)

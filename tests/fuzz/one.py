@@ -1,8 +1,8 @@
-"""Fuzz one target for a while: led by coverage where atheris is installed, else with inputs by chance.
+"""Fuzz one target for a while: guided by coverage if atheris is installed, otherwise with random inputs.
 
     .venv/bin/python -m tests.fuzz.one NAME SECONDS FOLDER
 
-FOLDER gets `corpus/NAME/`, which the next run begins with, and of a find NAME-crash-…; then the status is not 0.
+FOLDER gets `corpus/NAME/`, the start of the next run, and for a find NAME-crash-…; then the exit status is not 0.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ FIND_STATUS = 77
 
 _INSTRUMENTED = ["bley", "spf"]
 _SLOWNESS = 10
-"""So many times slower is instrumented code at most; measured: three to six times."""
+"""The slowdown of instrumented code at most; measured: three to six times."""
 _INPUT_SECONDS = 300
-"""By the clock, on a machine that may do much else; how long a step takes, the harnesses measure themselves."""
+"""A limit by the clock, on a machine that may be busy; the harnesses measure the time of a step themselves."""
 
 _MEMORY_MB = 2000
 
@@ -70,11 +70,11 @@ def _led_by_coverage(name: str, seconds: int, folder: Path) -> None:
     atheris.Setup(
         [sys.argv[0], *(f"-{option}={value}" for option, value in options.items()), str(corpus)], harness.check
     )
-    atheris.Fuzz()  # ends the process
+    atheris.Fuzz()  # this ends the process
 
 
 def _dictionary(harness: Harness, file: Path) -> Path:
-    """The harness' words in libFuzzer's form."""
+    """Return the words of the harness in libFuzzer's form."""
     words = ("".join(f"\\x{octet:02x}" for octet in word) for word in harness.words if word)
     file.write_text("".join(f'"{word}"\n' for word in words))
     return file
@@ -87,7 +87,7 @@ def _by_chance(name: str, seconds: int, folder: Path) -> None:
             break
         try:
             harness.check(data)
-        except Exception:  # noqa: BLE001 (whatever it is, it is a find)
+        except Exception:  # noqa: BLE001 (every exception is a find)
             find = folder / f"{name}-crash-{hashlib.sha1(data, usedforsecurity=False).hexdigest()}"
             find.write_bytes(data)
             traceback.print_exc()

@@ -1,4 +1,4 @@
-"""predecessors/: a record of postgrey, sqlgrey or bley 2 is refused, or taken as bley could have made it itself."""
+"""predecessors/: a record of postgrey, sqlgrey or bley 2 is refused, or becomes one that bley could have made."""
 
 import asyncio
 import io
@@ -24,7 +24,7 @@ _DELAY = timedelta(seconds=300)
 
 
 def check(data: bytes) -> None:
-    """The rules, whose record it is, and its fields."""
+    """Check the rules, the greylister, and the fields of its record."""
     fields = Fields(data)
     rules, read = fields.pick(_RULES), fields.pick((_postgrey, _postgrey_client, _sqlgrey, _bley2, _dump))
     for inherited in in_time(lambda: read(Fields(data[4:]))):
@@ -63,7 +63,7 @@ def _bley2(fields: Fields) -> list[ImportedRecord | str]:
 
 
 def _value(fields: Fields) -> object:
-    """What a database may have in any column: NULL, a number, a text or bytes."""
+    """Return any value that a database may have in a column: NULL, a number, a text or bytes."""
     octets = fields.octets()
     kind, octets = octets[:1], octets[1:]
     if kind == b"0":

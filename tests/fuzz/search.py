@@ -1,4 +1,4 @@
-"""core.search and the SQL store: SQL finds what `fits` says, and nothing else, whatever the text and what is stored."""
+"""core.history.search and the SQL store: SQL finds exactly what `fits` accepts, for any text and any stored mail."""
 
 import asyncio
 import random
@@ -25,13 +25,13 @@ from tests.searched import ADDRESSES, LABELS
 _RULES = TripletRules()
 _NOW = datetime(2026, 11, 26, tzinfo=UTC)
 _NUMBER = 60
-"""Decisions, and records, that are stored for every input."""
+"""The number of decisions, and of records, stored for every input."""
 _MOST = 10 * _NUMBER
 _LONGEST = 500
 
 
 def check(data: bytes) -> None:
-    """The text, and one more mail that is stored: client, name, HELO, sender, recipient."""
+    """Check a text, and one more stored mail: client, name, HELO, sender, recipient."""
     fields = Fields(data)
     text = fields.text()[:_LONGEST]
     request = Request("RCPT", "", *(fields.text()[:_LONGEST] for _ in range(5)))
@@ -39,7 +39,7 @@ def check(data: bytes) -> None:
 
 
 class _Filled:
-    """A SQLite database in which the same few words come again and again."""
+    """A SQLite database with many combinations of a few words."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="bley-fuzz-")
@@ -69,7 +69,7 @@ class _Filled:
         await self._engine.transact(sightings, [])
 
     def check(self, text: str, request: Request | None) -> None:
-        """Look for the text with this mail stored as well."""
+        """Search for the text with this mail stored as well."""
         if request:
             self._runner.run(self._keep([request], {_triplet(request)} - self._triplets, days=1))
         try:
@@ -100,7 +100,7 @@ class _Filled:
         return [triplet async for portion in self._engine.records() for triplet, _ in portion]
 
     def _forget(self) -> None:
-        """All but what is there for every input."""
+        """Delete all but the mail that is there for every input."""
         with closing(sqlite3.connect(self._file, timeout=10)) as connection:
             connection.execute("DELETE FROM decisions WHERE id > ?", [self._last_decision])
             connection.execute("DELETE FROM triplets WHERE last_seen > ?", [self._last_seen])

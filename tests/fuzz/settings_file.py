@@ -1,4 +1,4 @@
-"""config_file: bley.conf is loaded and written to the same, or each of its faults has a line and can be shown."""
+"""settings.file: written and loaded again, bley.conf is the same; otherwise each fault has a line and can be shown."""
 
 import re
 import tempfile
@@ -14,15 +14,15 @@ from tests.fuzz.harness import Harness
 
 _LISTS = ("whitelist_clients", "whitelist_senders", "whitelist_recipients")
 _PASSWORDS = {"dbpass", "database"}
-"""Settings that are not shown as they are."""
+"""Settings that are not shown unchanged."""
 _LINE_END = re.compile(rb"\r\n|[\r\n]")
 _MOST_FAULTS = 20
 _SPECIAL = (b"/dev", b"/proc", b"/sys", b"/run")
-"""Where files are that may block their reader."""
+"""Folders with files that may block their reader."""
 
 
 def check(data: bytes) -> None:
-    """The file, then list files that it finds beside it."""
+    """Check the file, and the list files in its folder."""
     if any(folder in data for folder in _SPECIAL):
         return
     fields = Fields(data)
@@ -36,14 +36,14 @@ def check(data: bytes) -> None:
     shown = show(configuration.settings)
     zones = [each.zone for each in (*configuration.settings.dnsbls, *configuration.settings.dnswls)]
     if list(map(hide_keys, zones)) != zones:
-        return  # shown with stars in place of a customer's key, which no zone can have
+        return  # shown with asterisks for a customer's key, which no zone can have
     again = _load(shown.encode())
     assert again is not None, "what `bley check-config` shows is refused"
     assert _shown(again.settings) == _shown(configuration.settings), "what `bley check-config` shows is something else"
 
 
 def _load(text: bytes) -> Configuration | None:
-    """Return None if it has faults, after a look at them."""
+    """Check its faults and return None if it has any."""
     file = _folder() / "bley.conf"
     file.write_bytes(text)
     try:
@@ -53,7 +53,7 @@ def _load(text: bytes) -> Configuration | None:
     assert faults, "refused without a fault"
     numbers = {fault.file: len(_LINE_END.findall(Path(fault.file).read_bytes())) + 1 for fault in faults[:_MOST_FAULTS]}
     for fault in faults[:_MOST_FAULTS]:
-        lines = str(fault).split("\n")  # of a DNS list also the text, with a caret under the place
+        lines = str(fault).split("\n")  # a DNS list also has the text, with a caret under the place
         assert all(line.isprintable() for line in lines), f"a terminal would take for a command: {lines}"
         assert "".join(lines).strip(), "a fault without words"
         assert 0 <= fault.line <= numbers[fault.file], "a line that is not there"
@@ -72,7 +72,7 @@ def _folder() -> Path:
 
 
 _kept: list[tempfile.TemporaryDirectory[str]] = []
-"""Until the process ends."""
+"""Return a folder that exists until the process ends."""
 
 
 def _seed(text: str | bytes, *lists: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""checks.spf with a scripted DNS: no step is long, nothing stays suspended, a kept result is what asking would give.
+"""checks.spf with a scripted DNS: no step is long, nothing stays suspended, a cached result equals a new one.
 
-The zone is the bytes: records of a few names that refer to each other, whatever else exists. Which names those are is
-no secret to the fuzzer: they stand in the seeds.
+The zone is the bytes: records of a few names that refer to each other, plus existing hosts. The seeds contain those
+names, so the fuzzer knows them.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ _ADDRESSES = [
 ]
 _TIMEOUT = timedelta(seconds=20)
 _MOST_QUESTIONS = 150
-"""RFC 7208 4.6.4: ten terms, of which an MX or PTR asks for ten addresses, and the record itself, twice."""
+"""The maximal number of questions. RFC 7208 4.6.4: ten terms, of which an MX or PTR needs ten addresses, and the
+record, twice."""
 
 _LONGEST_DETAIL = 600
 _TEXT_OCTETS = 65_000
@@ -33,9 +34,9 @@ _SCORES = (None, 0, 1)
 
 
 class _ScriptedResolver:
-    """Answers at once, from TXT records by name and from one set of A, AAAA, MX and PTR for all names.
+    """A resolver that answers at once, from TXT records by name and from one set of A, AAAA, MX and PTR for all names.
 
-    Each look-up begins a step of the evaluation, which ends with the next look-up.
+    Each lookup ends a step of the evaluation and begins the next.
     """
 
     def __init__(self, texts: dict[str, list[bytes]], hosts: list[str], steps: Steps) -> None:
@@ -70,12 +71,12 @@ class _ScriptedResolver:
         return names
 
     def end_step(self) -> None:
-        """Take the time since the last answer."""
+        """Time the step since the last answer."""
         self._steps.longest = max(self._steps.longest, time.thread_time() - self._begun)
 
 
 def check(data: bytes) -> None:
-    """The client, whether to guess, sender, HELO, hosts with blanks between; then names and their texts in turn."""
+    """Check the client, a guess or none, sender, HELO, hosts with blanks between, then names and texts in turn."""
     fields = Fields(data)
     address, neighbour = fields.pick(_ADDRESSES)
     guesses = bool(fields.number() % 2)
@@ -98,7 +99,7 @@ def check(data: bytes) -> None:
 
 
 def _meaning(finding: Finding | None) -> tuple[int | None, str]:
-    """What counts; what it says for people may have the address in it."""
+    """Return the parts that count; the explanation may contain the address."""
     return (None, "") if finding is None else (finding.score, finding.detail.partition(":")[0])
 
 
@@ -110,7 +111,7 @@ async def _check_all(
     *,
     guesses: bool,
 ) -> list[Finding | None]:
-    """What one checker finds in turn; None where the DNS failed."""
+    """Return the results of one checker in turn; None if the DNS failed."""
     resolver = _ScriptedResolver(texts, hosts, steps)
     checker = SpfChecker(resolver, _TIMEOUT, best_guess=guesses)
     findings: list[Finding | None] = []

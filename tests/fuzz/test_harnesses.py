@@ -1,4 +1,4 @@
-"""Each harness on its seeds, on what was found once, and on some inputs by chance."""
+"""Each harness with its seeds, its past finds, and some random inputs."""
 
 import random
 
@@ -11,7 +11,7 @@ from tests.fuzz.mutation import mutated
 from tests.step_time import LONGEST_SECONDS, Steps, run_in_time
 
 _BY_CHANCE = 60
-"""Inputs of each harness, which take a second at the most."""
+"""Random inputs of each harness, which take a second at most."""
 
 _harnesses = pytest.mark.parametrize("name", NAMES)
 
@@ -35,7 +35,7 @@ def test_what_was_found_once_is_mended(name: str) -> None:
 
 @_harnesses
 def test_inputs_by_chance_show_no_defect(name: str) -> None:
-    """The same ones each time, so that a failure is one of the change at hand; `make fuzz` has others."""
+    """The inputs are the same each time, so a failure belongs to the present change; `make fuzz` has others."""
     harness = load_harness(name)
     for data, _ in zip(mutated(harness, random.Random(name)), range(_BY_CHANCE), strict=False):
         try:

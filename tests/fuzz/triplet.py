@@ -1,4 +1,4 @@
-"""core.triplet: to normalise twice changes nothing, case and a tag of one message change nothing, all can be stored."""
+"""core.triplet: normalizing twice, case and a tag of one message change nothing, and all parts can be stored."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ _RULES = (
 
 
 def check(data: bytes) -> None:
-    """The rules, then an address, the client's domain and its IP address."""
+    """Check the rules, then an address, the client's domain and its IP address."""
     fields = Fields(data)
     rules, mail, domain, address = fields.pick(_RULES), fields.text(), fields.text(), parse_address(fields.text())
     for normalise in (rules.sender, rules.recipient):
@@ -37,7 +37,7 @@ def _check_mail(normalise: Callable[[str], str], mail: str, *, is_hashed: bool) 
     assert normal == normal.strip(), "white space around it"
     assert normalise(mail.casefold()) == normal, "case matters"
     assert normalise(f" {mail}\t") == normal, "white space around it matters"
-    if not is_hashed:  # a hash is another address, to be hashed itself
+    if not is_hashed:  # a hash is another address, and is hashed itself
         assert normalise(normal) == normal, f"normalised twice, {normal!r} is {normalise(normal)!r}"
 
 

@@ -1,4 +1,4 @@
-"""core.wanted: a text that names records never means all of them, and fits its own record."""
+"""core.history.record_filter: a text that names records never matches all of them, and matches its own record."""
 
 from bley.core.history.record_filter import RecordFilter, named_domain
 from bley.core.imported_record import is_any
@@ -20,7 +20,7 @@ _UNLIKE = (
 
 
 def check(data: bytes) -> None:
-    """The rules, and a text that names a client, a sender, a recipient in turn."""
+    """Check the rules, and a text that names a client, a sender, a recipient in turn."""
     fields = Fields(data)
     rules, text = fields.pick(_RULES), fields.text()
     for part in _PARTS:
@@ -42,7 +42,7 @@ def _check_fault(fault: str, part: str) -> None:
 
 
 def _own(text: str, rules: TripletRules, part: str) -> Triplet:
-    """A record of the mail address, or of one of the client, that the text names."""
+    """Return a record of the mail address, or one of the client, that the text names."""
     named = RecordFilter(**{part: text}).normalised(rules)
     word = getattr(named, part)
     triplet = Triplet("x.example", "x@x.example", "x@x.example")
@@ -51,7 +51,7 @@ def _own(text: str, rules: TripletRules, part: str) -> Triplet:
         return triplet._replace(client=rules.client(address, "") if address else word)
     if word == "<>":
         return triplet._replace(**{part: ""})
-    is_domain = named_domain(word) == word and "@" not in word  # what is kept of a very long mail address has no "@"
+    is_domain = named_domain(word) == word and "@" not in word  # the stored form of a very long mail address has no "@"
     return triplet._replace(**{part: f"x@below.{word}" if is_domain and not is_any(word) else word})
 
 

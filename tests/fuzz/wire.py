@@ -1,4 +1,4 @@
-"""core.wire: however the bytes are cut, the requests are the same; no value has a line end; no two senders are one."""
+"""core.wire: the requests do not depend on how the bytes are cut; no value has a line end; no two senders are one."""
 
 import re
 from itertools import pairwise
@@ -14,14 +14,14 @@ Parsed = tuple[list[RawRequest], bool]
 """The requests, and whether an error ended them."""
 
 _MARKS = 4
-"""So many octets say where the rest is cut."""
+"""The number of octets that define the cuts of the rest."""
 
 _END_OF_REQUEST = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)")
 _USED = [name.encode() for name in Request._fields]
 
 
 def check(data: bytes) -> None:
-    """Parse the stream in one piece, cut at the marks, octet by octet, and request by request."""
+    """Check the stream in one piece, cut at the marks, octet by octet, and request by request."""
     marks, stream = data[:_MARKS], data[_MARKS:]
     parsed = run_in_time(lambda steps: _parse([stream], steps))
     requests, has_failed = parsed
@@ -57,7 +57,7 @@ def _parse(chunks: list[bytes], steps: Steps | None = None) -> Parsed:
 
 
 def _parse_whole(stream: bytes) -> list[RawRequest]:
-    """As a connection parses requests that come one by one."""
+    """Parse requests that arrive one by one, as a connection does."""
     parser = RequestParser()
     requests: list[RawRequest] = []
     try:
@@ -74,7 +74,7 @@ def _parse_whole(stream: bytes) -> list[RawRequest]:
 
 
 def _check_is_told_apart(stream: bytes, requests: list[RawRequest]) -> None:
-    r"""Octets that are no UTF-8, and the text `\xNN` in their place, are two requests."""
+    r"""Check that octets that are no UTF-8, and the text `\xNN` in their place, are two requests."""
     lines = stream.split(b"\n")
     used = [line.partition(b"=")[0] for line in lines if line.partition(b"=")[0] in _USED]
     if len(used) > len(set(used)):

@@ -1,4 +1,4 @@
-"""DNS lists cannot lie: what means "you may not ask" never counts, whatever the operator's filter says."""
+"""DNS lists cannot mislead: answers that mean "you may not ask" never count, whatever the operator's filter is."""
 
 from ipaddress import IPv4Address
 
@@ -27,14 +27,14 @@ KEYED = "zen.dq.spamhaus.net"
 
 
 def _meant(pair: tuple[str, str]) -> str:
-    """What makes two entries the same, however they are written."""
+    """Return the meaning of an entry, which does not depend on its spelling."""
     zone, codes = pair
     return zone.lower() + str([sorted(values) for values in parse_filter(codes).octets] if codes else [])
 
 
 @st.composite
 def settings(draw: st.DrawFn, zones: st.SearchStrategy[str] = zones) -> str:
-    """A setting as it can be written, no filter of a zone twice."""
+    """Draw a setting, with each filter of a zone once."""
     pairs = draw(st.lists(st.tuples(zones, st.just("") | filters), min_size=1, max_size=4, unique_by=_meant))
     entries = [f"{zone}={codes}{draw(weights)}" if codes else f"{zone}{draw(weights)}" for zone, codes in pairs]
     return draw(st.sampled_from([", ", " ", ",", "\n  "])).join(entries)
@@ -61,7 +61,7 @@ def test_refusal_never_counts(text: str, codes: list[str]) -> None:
 
 @given(settings(), answers, outside)
 def test_answer_that_is_no_lists_never_counts(text: str, codes: list[str], stranger: str) -> None:
-    """Not even what stands beside it."""
+    """The other codes of such an answer do not count either."""
     for dns_list in parse_dns_lists(text):
         answer = interpret(dns_list.facts, [*codes, stranger])
         assert (answer.meaning, dns_list.weight(answer)) == (Meaning.PARKED, 0)
@@ -70,7 +70,7 @@ def test_answer_that_is_no_lists_never_counts(text: str, codes: list[str], stran
 @given(filters, codes_of_lists, refusals)
 @example("127.0.0.1", "127.0.0.2", "127.0.0.1")
 def test_refusal_beside_a_listing_fits_no_filter(codes: str, listing: str, refusal: str) -> None:
-    """The listing counts as if it stood alone."""
+    """The listing counts as it would alone."""
     (dns_list,) = parse_dns_lists(f"bl.example={codes}")
     alone = interpret(dns_list.facts, [listing])
     assert dns_list.weight(interpret(dns_list.facts, [refusal, listing])) == dns_list.weight(alone)
@@ -78,7 +78,7 @@ def test_refusal_beside_a_listing_fits_no_filter(codes: str, listing: str, refus
 
 @given(settings(), answers)
 def test_weight_is_within_its_bounds(text: str, codes: list[str]) -> None:
-    """Bley may answer before the lists have, because of that; and only a listing counts anything."""
+    """bley may answer before the lists because of these bounds; and only a listing has a weight."""
     for dns_list in parse_dns_lists(text):
         answer = interpret(dns_list.facts, codes)
         assert dns_list.least <= dns_list.weight(answer) <= dns_list.most
@@ -89,7 +89,7 @@ def test_weight_is_within_its_bounds(text: str, codes: list[str]) -> None:
 
 @given(filters, st.ip_addresses(v=4))
 def test_filter_means_what_it_says(codes: str, code: IPv4Address) -> None:
-    """As read in another way: octet by octet, with the dots of a range as a hyphen."""
+    """The reference reads it octet by octet, with the dots of a range as a hyphen."""
     wanted = [_numbers(part) for part in codes.replace("..", "-").split(".")]
     assert (code in parse_filter(codes)) is all(
         octet in numbers for octet, numbers in zip(code.packed, wanted, strict=True)
@@ -106,7 +106,7 @@ def _numbers(part: str) -> set[int]:
 
 @given(settings())
 def test_lists_are_shown_in_a_form_that_reads_the_same(text: str) -> None:
-    """If no key is in it; each zone is one list, with all of its entries."""
+    """Without a key, each zone is one list, with all of its entries."""
     dns_lists = parse_dns_lists(text)
     assert len({dns_list.zone for dns_list in dns_lists}) == len(dns_lists)
     assert sum(len(dns_list.entries) for dns_list in dns_lists) == len(text.replace(",", " ").split())
@@ -119,7 +119,7 @@ def test_lists_are_shown_in_a_form_that_reads_the_same(text: str) -> None:
 @example("bl.example=127.0.0.[5..002]")
 @example("bl.example bl.example")
 def test_any_text_is_lists_or_a_fault_with_a_caret(text: str) -> None:
-    """The fault has three lines: what is wrong, what was written, and the caret under it or just behind its end."""
+    """The fault has three lines: the error, the text, and the caret below it or just behind its end."""
     try:
         parse_dns_lists(text)
     except ValueError as error:
@@ -133,7 +133,7 @@ def test_any_text_is_lists_or_a_fault_with_a_caret(text: str) -> None:
 
 @given(filters, st.integers(min_value=-99, max_value=99), st.data())
 def test_caret_stands_where_the_wrong_character_does(codes: str, weight: int, data: st.DataObject) -> None:
-    """Or at the beginning of the number, the sign or the two dots that it spoils."""
+    """The caret may also point to the beginning of the number, the sign or the two dots that it spoils."""
     entry = f"bl.example={codes}*{weight}"
     place = data.draw(st.integers(len("bl.example="), len(entry)))
     spoilt = entry[:place] + data.draw(st.sampled_from("!:_/? ")) + entry[place:]
@@ -147,7 +147,7 @@ def test_caret_stands_where_the_wrong_character_does(codes: str, weight: int, da
 @given(keys, settings(st.just("KEY." + KEYED)), st.sampled_from(["", "x", "*", "=", "..", "*100", "]", " KEY.b.c*x"]))
 @example("k" * 26, f"KEY.{KEYED} KEY.{KEYED}", "")
 def test_key_is_never_shown(key: str, text: str, behind: str) -> None:
-    """Neither in name nor text of a list, nor in what it said, nor in a fault; in no case of its letters."""
+    """No name or text of a list, no answer and no fault shows it, in any case of its letters."""
     text = (text + behind).replace("KEY", key)
     try:
         shown = "".join(_all_words(dns_list) for dns_list in parse_dns_lists(text))
@@ -164,7 +164,7 @@ def _all_words(dns_list: DnsList) -> str:
 
 @given(st.ip_addresses())
 def test_question_names_the_address_backwards(address: Address) -> None:
-    """An octet or a nibble a label, so that no two addresses share a question."""
+    """Each octet or nibble is a label, so no two addresses share a question."""
     labels = query_name(address, "bl.example").removesuffix(".bl.example").split(".")
     if address.version == 4:
         assert bytes(map(int, reversed(labels))) == address.packed

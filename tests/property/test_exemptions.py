@@ -1,4 +1,4 @@
-"""Any text is a list file or has faults on its lines; nothing else comes of it."""
+"""Any text is a valid list file or has faults on its lines."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -24,7 +24,7 @@ files = st.lists(lines | expressions, max_size=8).map("\n".join)
 
 
 def _faults(read: Callable[[list[tuple[str, str]]], object], text: str) -> tuple[Fault, ...]:
-    """What is wrong with `text`; nothing else than faults may come of reading it."""
+    """Return the faults of `text`; reading it raises nothing else."""
     try:
         read([("list", text)])
     except SettingsError as error:
@@ -36,7 +36,7 @@ def _faults(read: Callable[[list[tuple[str, str]]], object], text: str) -> tuple
 @example("/a{4294967296}/")
 @example("/[[a]/")
 def test_any_text_can_be_read_or_has_faults(text: str) -> None:
-    """As either kind of file; a fault names the file and one of its lines."""
+    """This holds for both kinds of file; a fault names the file and one of its lines."""
     last = text.count("\n") + 1
     for read in (read_clients, read_mail_addresses):
         for fault in _faults(read, text):
@@ -47,7 +47,7 @@ def test_any_text_can_be_read_or_has_faults(text: str) -> None:
 
 @given(lines)
 def test_what_can_be_read_can_be_asked(line: str) -> None:
-    """Whatever entries there are, looking something up raises nothing."""
+    """A lookup raises nothing, whatever the entries are."""
     text = line.replace("\n", " ")
     if not _faults(read_clients, text):
         read_clients([("list", text)]).find(ip_address("192.0.2.1"), "mx.example.com")
@@ -57,7 +57,7 @@ def test_what_can_be_read_can_be_asked(line: str) -> None:
 
 @given(st.lists(lines, max_size=8), st.lists(lines, max_size=8))
 def test_fault_stands_on_its_line(before: list[str], behind: list[str]) -> None:
-    """A wrong line is named by its number as editors count, whatever is around it."""
+    """A bad line is named by its number as editors count, whatever is around it."""
     text = "\n".join([*before, "not one name", *behind])
     place = "\n".join([*before, ""]).count("\n") + 1
     assert place in [fault.line for fault in _faults(read_clients, text)]

@@ -1,4 +1,4 @@
-"""Records and their sightings: what holds in any order and at any time."""
+"""Records and their sightings: laws that hold in any order and at any time."""
 
 from datetime import datetime, timedelta
 from functools import reduce
@@ -41,20 +41,20 @@ def _merge_all(sightings: list[Sighting]) -> Record | None:
 
 @given(st.lists(contemporary, max_size=6).flatmap(lambda all_: st.tuples(st.just(all_), st.permutations(all_))))
 def test_order_does_not_matter(orders: tuple[list[Sighting], list[Sighting]]) -> None:
-    """Two nodes, or writes kept while the store was away, end in the same record."""
+    """Two nodes, or writes that were queued during an outage, produce the same record."""
     as_seen, as_written = orders
     assert _merge_all(as_seen) == _merge_all(as_written)
 
 
 @given(records, contemporary, contemporary)
 def test_two_sightings_commute(record: Record, one: Sighting, other: Sighting) -> None:
-    """On top of any record of the same time too."""
+    """They commute on any record of the same time too."""
     assert merged(merged(record, one), other) == merged(merged(record, other), one)
 
 
 @given(st.lists(records, min_size=1, max_size=6).flatmap(lambda all_: st.tuples(st.just(all_), st.permutations(all_))))
 def test_accounts_are_united_in_any_order_and_any_number_of_times(orders: tuple[list[Record], list[Record]]) -> None:
-    """An import that was interrupted is done again, while bley runs."""
+    """An interrupted import can be repeated while bley runs."""
     told, retold = orders
     whole = reduce(united, told, None)
     assert reduce(united, [*retold, *told], None) == whole
@@ -62,7 +62,7 @@ def test_accounts_are_united_in_any_order_and_any_number_of_times(orders: tuple[
 
 @given(records, records, anytime)
 def test_uniting_loses_no_status(one: Record, other: Record, sighting: Sighting) -> None:
-    """Whatever is seen in between."""
+    """The status stays, whatever is seen in between."""
     assert united(merged(united(one, other), sighting), one).status >= max(one.status, other.status)
 
 
@@ -73,7 +73,7 @@ def test_status_never_falls(record: Record, sighting: Sighting) -> None:
 
 @given(records, st.lists(anytime, max_size=4), timings, st.timedeltas(timedelta(0), 99 * LIFETIME))
 def test_known_stays_known(record: Record, sightings: list[Sighting], timing: Timing, later: timedelta) -> None:
-    """Whatever happens afterwards, and however late it is."""
+    """It stays known, whatever happens afterwards, and however late."""
     if timing.standing(record, NOON) is Standing.KNOWN:
         after = reduce(merged, sightings, record)
         assert timing.standing(after, NOON + later) is Standing.KNOWN
@@ -89,7 +89,7 @@ def test_more_attempts_never_shorten_the_wait(timing: Timing, one: int, other: i
 
 @given(timings, attempts, durations, durations)
 def test_time_only_ends_the_wait(timing: Timing, count: int, one: timedelta, other: timedelta) -> None:
-    """Who has waited long enough has still done so a while later."""
+    """A triplet that has waited long enough still has a while later."""
     record = Record(Status.GREYLISTED, NOON, NOON, count)
     if timing.standing(record, NOON + min(one, other)) is Standing.WAITED:
         assert timing.standing(record, NOON + max(one, other)) is Standing.WAITED

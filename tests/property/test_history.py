@@ -1,6 +1,6 @@
-"""A search finds what core.search says is meant, and nothing else, on each kind of store.
+"""A search finds exactly the matches that core.history.search defines, on each kind of store.
 
-A database's conditions only spare reading the rest.
+Conditions in a database only reduce the rows to read.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ texts = names | mails | st.sampled_from(ADDRESSES + NETWORKS + NASTY) | st.text(
 
 
 class Filled:
-    """A store of 250 decisions and of 250 records, in which the same few words come again and again."""
+    """A store of 250 decisions and of 250 records, with many combinations of a few words."""
 
     def __init__(self, folder: Path, kind: str) -> None:
         kept, records = some_decisions(250), some_records(250)

@@ -1,4 +1,4 @@
-"""What comes in by the wire goes through a store's file and back: the same record of the same triplet."""
+"""A request from the wire survives export and import: the same record of the same triplet."""
 
 import re
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def test_a_request_s_record_is_exported_and_imported(
     written = f"{head}\n{line(triplet, record)}\n".encode()
     assert written.count(b"\n") == 2
     assert list(read_lines(written.splitlines(keepends=True), rules)) == [(triplet, record)]
-    if not key:  # and in clear, it is hashed as the request itself would be
+    if not key:  # in clear, it is hashed in the same way as the request
         private = TripletRules(privacy_key=KEYS[1])
         (read,) = read_lines(written.splitlines(keepends=True), private)
         assert not isinstance(read, str)
@@ -63,7 +63,7 @@ def test_a_line_of_the_log_gives_the_values_back(sender: bytes, instance: bytes)
 
 @pytest.mark.parametrize("text", ["\\xff", "\\x0d", "\\x5cxff"])
 def test_the_codes_of_the_wire_are_texts_like_others(text: str) -> None:
-    """Nothing reads them again on the way."""
+    """They are not decoded on the way."""
     triplet = Triplet("c", f"{text}@d", f"{text}@d")
     record = Record(Status.CLEAN, datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
     lines = [header("off").encode(), line(triplet, record).encode()]

@@ -1,4 +1,4 @@
-"""The findings about a request, whatever it says: they only add up, and who keeps the rules is not delayed."""
+"""The findings about any request: they only add up, and a client that obeys the rules is not delayed."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ _evidence = st.dictionaries(
         Finding,
         st.integers(0, 3) | st.none(),
         st.just(""),
-        st.just(()),  # else hypothesis makes trees of answers, which count nothing any more
+        st.just(()),  # otherwise hypothesis makes trees of answers, which do not count
         st.none() | st.sampled_from(FindingKind),
         st.booleans(),
     ),
@@ -91,7 +91,7 @@ def _delays(judgement: Judgement) -> bool:
 
 @given(_evidence, st.sampled_from(FindingKind), _scores, st.integers(-1, 6))
 def test_no_finding_lowers_what_another_counts(others: Evidence, fact: FindingKind, scores: Scores, least: int) -> None:
-    """One fact more never makes the sum smaller, nor frees a client that was delayed without it."""
+    """Another fact never lowers the sum, nor passes a client that was delayed without it."""
     evidence = {check: finding for check, finding in others.items() if check is not fact.check}
     more = {**evidence, fact.check: scores.counted(found(fact, ""))}
     assert rfc_sum(more) >= rfc_sum(evidence)
@@ -112,9 +112,9 @@ def test_who_says_a_name_that_is_no_line_s_is_never_delayed(request: Request, sc
 
 @given(_requests, _scores, st.sampled_from(["lower", "upper", "title", "swapcase"]), st.sampled_from(["", "."]))
 def test_scores_are_stable_under_case_and_trailing_dots(request: Request, scores: Scores, case: str, dot: str) -> None:
-    """In the names of client and HELO, and in the domains of sender and recipient."""
+    """Names of client and HELO, and domains of sender and recipient, may be in any case and end with a dot."""
     texts = {name: getattr(request, name) for name in ("client_name", "helo_name", "sender", "recipient")}
-    assume(all(text.isascii() for text in texts.values()))  # ß has no capital that leads back to it
+    assume(all(text.isascii() for text in texts.values()))  # ß has no capital that folds to it
     other = request._replace(**{name: getattr(text, case)() + (dot if text else "") for name, text in texts.items()})
     shown = {check: (finding.score, finding.kind) for check, finding in _find(request, scores).items()}
     assert {check: (finding.score, finding.kind) for check, finding in _find(other, scores).items()} == shown
@@ -122,7 +122,7 @@ def test_scores_are_stable_under_case_and_trailing_dots(request: Request, scores
 
 @given(_requests, _scores)
 def test_any_request_gets_its_findings_in_words(request: Request, scores: Scores) -> None:
-    """Nothing that comes from the wire raises, and each finding says why and counts what its fact counts."""
+    """No request raises, and each finding has an explanation and the score of its fact."""
     evidence = _find(request, scores)
     assert set(evidence) >= {Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT}
     for check, finding in evidence.items():
@@ -156,7 +156,7 @@ def test_the_daemon_judges_as_explain_does(
     scores: Scores,
     spf: Finding | None,
 ) -> None:
-    """The one stops when no answer can change the judgement and its reason, the other waits for all of them."""
+    """The daemon stops when no answer can change the judgement and its reason, explain waits for all answers."""
 
     async def judgements() -> set[Judgement]:
         address = ip_address("192.0.2.1")
@@ -177,7 +177,7 @@ def test_the_daemon_judges_as_explain_does(
 
 
 def _asked(weights: list[tuple[str, int]]) -> list[ConfiguredList]:
-    """Lists of these weights, found well."""
+    """Return healthy lists of these weights."""
     asked = []
     for zone, weight in weights:
         (dns_list,) = parse_dns_lists(f"{zone}=127.0.0.2*{weight}, {zone}=127.0.0.3*{-weight}")

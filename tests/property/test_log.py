@@ -1,4 +1,4 @@
-"""Whatever comes from the wire, a log line has the fields that bley gave it, and no others."""
+"""A log line has exactly the fields that bley wrote, whatever comes from the wire."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from bley.log.decision_line import line_of
 from tests.log_datagrams import journal_fields, syslog_datagram
 from tests.unit.log.test_decision_line import known_written, listed, listings, stored, written
 
-# No surrogates: what comes from the wire is UTF-8, and bytes that are not are written out by then.
+# No surrogates: text from the wire is UTF-8, and other bytes are escaped already.
 values = st.text(st.characters(codec="utf-8")) | st.sampled_from(
     ["x, reason=known", "x\n2026-11-23T12:00:00Z bley[1]: action=pass", "\x1b]0;title\x07", "\x9b2J", "\u2028", "\\x2c"]
 )
@@ -40,7 +40,7 @@ def _character(code: re.Match[str]) -> str:
 
 
 def _fields(decision: Decision) -> dict[str, str]:
-    """The fields that the line of a pass must have, with their values as they came."""
+    """Return the fields that the line of a pass must have, with their original values."""
     request = decision.request
     return {
         "action": "pass",
@@ -57,7 +57,7 @@ def _fields(decision: Decision) -> dict[str, str]:
 
 @given(decisions)
 def test_text_line_cannot_be_forged(decision: Decision) -> None:
-    """It is one line without control characters, and cut at its commas it has bley's fields."""
+    """It is one line without control characters, and split at its commas it has bley's fields."""
     line = written(decision)
     assert line.isprintable()
     assert line.splitlines() == [line]
@@ -69,14 +69,14 @@ def test_text_line_cannot_be_forged(decision: Decision) -> None:
 @given(decisions)
 @example(Decision(Request(sender="\\x2c,\\", helo_name="x"), Reason.CLEAN))
 def test_the_values_of_a_text_line_read_back(decision: Decision) -> None:
-    """A backslash code stands for its character, and nothing else looks like one."""
+    """A backslash code stands for its character, and no other text looks like one."""
     fields = dict(field.split("=", 1) for field in written(decision).split(", "))
     assert {name: _CODE.sub(_character, value) for name, value in fields.items()} == _fields(decision)
 
 
 @given(decisions)
 def test_journal_entry_cannot_be_forged(decision: Decision) -> None:
-    """It has bley's fields, with the values as the text has them, and no others."""
+    """It has bley's fields, with the values of the text, and no others."""
     line = written(decision)
     expected = dict(field.split("=", 1) for field in line.split(", "))
     assert journal_fields(line) == {f"BLEY_{name.upper()}": value for name, value in expected.items()}
@@ -94,13 +94,13 @@ def test_a_list_s_words_forge_no_field_of_the_journal(words: str) -> None:
 
 @given(st.text())
 def test_what_is_logged_besides_is_one_entry_without_fields(message: str) -> None:
-    """A traceback, say; journal_fields asserts that it is the message and nothing else."""
+    """An example is a traceback; journal_fields asserts that the entry is the message only."""
     assert journal_fields(f"internal error\n{message.encode(errors='replace').decode()}") == {}
 
 
 @given(decisions)
 def test_a_datagram_of_syslog_cannot_be_forged(decision: Decision) -> None:
-    """It is the text behind its head, ends where it ends, and holds no second head that a line end would begin."""
+    """It is the text after its header, ends with it, and no line end in it begins a second header."""
     line = written(decision)
     datagram = syslog_datagram(line)
     assert datagram == b"<22>bley[1]: " + line.encode() + b"\0"
@@ -111,7 +111,7 @@ def test_a_datagram_of_syslog_cannot_be_forged(decision: Decision) -> None:
 @given(decisions)
 @example(Decision(Request(sender="\x9b2J\u2028"), Reason.CLEAN))
 def test_json_line_cannot_be_forged(decision: Decision) -> None:
-    """It is one line without control characters, and reads back as bley's fields with the values as they came."""
+    """It is one line without control characters, and can be parsed to bley's fields with their original values."""
     line = written(decision, is_json=True)
     assert line.isprintable()
     assert json.loads(line) == _fields(decision)
@@ -119,7 +119,7 @@ def test_json_line_cannot_be_forged(decision: Decision) -> None:
 
 @given(st.lists(requests, max_size=5), st.booleans())
 def test_known_mail_s_lines_are_those_of_its_decisions(known: list[Request], is_json: bool) -> None:
-    """Although they are made of what is the same for each mail, and of what is not."""
+    """They equal each other, although the former are assembled from a constant and a variable part."""
     assert known_written(known, is_json=is_json) == [
         written(Decision(request, Reason.KNOWN), is_json=is_json) for request in known
     ]

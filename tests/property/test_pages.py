@@ -1,4 +1,4 @@
-"""Values from the wire appear on pages as text only."""
+"""Any value from the wire is text on a page, and nothing else."""
 
 import asyncio
 from typing import Any
@@ -65,7 +65,7 @@ def test_no_page_has_style_or_script_in_it() -> None:
 @settings(max_examples=settings().max_examples // 4)  # each makes four pages
 @given(decisions())
 def test_no_value_becomes_a_tag_or_an_attribute(stored: StoredDecision) -> None:
-    """And every page stays well-formed: Page sees to it."""
+    """Every page also stays well-formed, as Page checks."""
     site = client(stored)
     for path in PATHS:
         page: Page = asyncio.run(site.page(path))

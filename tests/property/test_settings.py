@@ -1,4 +1,4 @@
-"""Whatever can stand in `bley.conf`: it is refused with its line, or shown as a file that means the same."""
+"""Any text in `bley.conf` is refused with its line, or is shown as a file that means the same."""
 
 from pathlib import Path
 
@@ -70,6 +70,6 @@ def test_what_is_shown_loads_to_the_same(file: Path, settings: dict[str, str]) -
 
 @given(st.text() | st.lists(_lines, max_size=6).map("\n".join).map("[bley]\n{}".format))
 def test_any_text_is_settings_or_has_faults(file: Path, text: str) -> None:
-    """And nothing that they quote can command a terminal."""
+    """No text that a fault quotes can control a terminal."""
     loaded = _load(file, text.encode("utf-8", "replace").decode())
     assert isinstance(loaded, Settings) or str(loaded).replace("\n", "").isprintable()

@@ -38,7 +38,7 @@ _MACROS = st.sampled_from(
         "%(d)",
     ]
 )
-"""Without `%{d`: pyspf takes a macro without an end for text, RFC 7208 7.1 for a wrong record."""
+"""Macros without `%{d`: pyspf reads a macro without an end as text, RFC 7208 7.1 as a wrong record."""
 
 _DOMAINS = st.sampled_from([*_NAMES, "example", "a.1", "a.-b", "A.Example."]) | st.builds(
     "{}.{}".format, _MACROS, st.sampled_from(["example", "a.example", "com."])
@@ -78,7 +78,7 @@ _ADDRESSES = {"A": ["192.0.2.1", "192.0.2.200", "203.0.113.1"], "AAAA": ["2001:d
 def _result(query: spf.query) -> str:
     try:
         return str(query.check()[0])
-    except Exception:  # noqa: BLE001 (pyspf's own: bley takes it as a wrong record)
+    except Exception:  # noqa: BLE001 (pyspf's own: bley treats it as a wrong record)
         return "permerror"
 
 

@@ -1,4 +1,4 @@
-"""What normalisation does to any address at all."""
+"""The effects of normalization on any address."""
 
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -33,21 +33,21 @@ letters = st.text(alphabet=st.characters(categories=["Ll"], min_codepoint=0x80),
 
 @given(texts)
 def test_nothing_is_raised(address: str) -> None:
-    """Whatever a peer sends is an address; also with other delimiters than the default."""
+    """Any text from a peer is an address, also with other delimiters than the default."""
     for rules in (RULES, TripletRules(recipient_delimiter=""), TripletRules(recipient_delimiter="-+=")):
         rules.recipient(address)
         rules.sender(address)
 
 
 @given(any_length, delimiters)
-@example("7" * 230 + "x" * 30 + "@d", "+")  # the cut falls into a number
-@example("jane.5@d", "#")  # VERP's mark delimits
+@example("7" * 230 + "x" * 30 + "@d", "+")  # the end is cut within a number
+@example("jane.5@d", "#")  # the delimiter is the mark of VERP
 @example("jane.5x@d", "x")
 @example("prvs=t= prvs=t=jane@d", "+")
 @example("SRS0=HH=TT=d1=a=b=c=d@d2", "+")
 @example("SRS1=HH=d1==HH=TT=d2==a=b=c@d3", "+")
 def test_normalising_the_normalised_changes_nothing(address: str, delimiter: str) -> None:
-    """However long it is and whatever is nested in it; and it is hashed as the address itself would be."""
+    """This holds for any length and any nesting, and for the hash of the address too."""
     rules, private = (TripletRules(recipient_delimiter=delimiter, privacy_key=key) for key in (b"", b"k" * 32))
     for normalise, hashed in ((rules.sender, private.sender), (rules.recipient, private.recipient)):
         normal = normalise(address)
@@ -59,7 +59,7 @@ def test_normalising_the_normalised_changes_nothing(address: str, delimiter: str
 @given(users, st.lists(st.tuples(st.sampled_from(TAGGED), words, words), max_size=6))
 @example("jane", [("SRS0={tag}=TT=d1={user}", "a1", "b2"), ("SRS0={tag}=TT=d2={user}", "a1", "b2")])
 def test_tags_do_not_matter_however_they_are_nested(user: str, tags: list[tuple[str, str, str]]) -> None:
-    """The same mail with other tags is the same, and that of another user is another's."""
+    """The same mail with other tags has the same triplet, and that of another user has another."""
     first = later = user
     other = f"{user}o"
     for form, one, two in tags:
@@ -88,7 +88,7 @@ def test_extension_does_not_matter_and_domain_stays(local: str, extension: str, 
 
 @given(letters, letters, domains)
 def test_other_letters_are_another_person(one: str, other: str, domain: str) -> None:
-    """However far they are from ASCII, whatever their case folding is."""
+    """This holds for letters far from ASCII, whatever their case folding is."""
     assume(one.casefold() != other.casefold())
     assert RULES.recipient(f"{one}@{domain}") != RULES.recipient(f"{other}@{domain}")
     assert RULES.sender(f"{one}@{domain}") != RULES.sender(f"{other}@{domain}")
@@ -96,7 +96,8 @@ def test_other_letters_are_another_person(one: str, other: str, domain: str) -> 
 
 @given(texts | st.text(min_size=200), texts | st.text(min_size=200))
 def test_every_engine_can_keep_every_part(one: str, other: str) -> None:
-    """It is not too long, the same when it is bounded again, and tells two apart, but by white space around them."""
+    """It is short enough, stays the same when it is bounded again, and distinguishes any two but by white space around
+    them."""
     kept = bounded(one)
     assert len(kept.encode()) <= LONGEST_PART
     assert bounded(kept) == kept

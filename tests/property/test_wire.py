@@ -1,4 +1,4 @@
-"""Whatever is fed, out come requests, a ProtocolError, or nothing yet: the same ones however the bytes are cut."""
+"""The parser yields requests, a ProtocolError, or nothing yet, however the bytes are cut."""
 
 import re
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ pieces = st.sampled_from(
 
 
 def _cut(data: bytes, positions: Iterable[int]) -> list[bytes]:
-    """`data` in pieces, cut at these positions, which are taken round its length."""
+    """Cut `data` at these positions, modulo its length."""
     marks = sorted({0, len(data), *(position % (len(data) + 1) for position in positions)})
     return [data[begin:end] for begin, end in pairwise(marks)]
 
@@ -47,7 +47,7 @@ def _request(block: dict[str, str]) -> Request:
 
 @given(st.lists(st.tuples(blocks, st.sampled_from(["\n", "\r\n"])), max_size=5), cuts)
 def test_valid_stream(requests: list[tuple[dict[str, str], str]], positions: list[int]) -> None:
-    """Every request comes out as it went in, in order, wherever the network cut the stream."""
+    """Every request is parsed to itself, in order, wherever the network cut the stream."""
     data = b"".join(_encode(block, end) for block, end in requests)
     expected = [_request(block) for block, _ in requests]
     assert parse_all(_cut(data, positions)) == (expected, None)
@@ -55,7 +55,7 @@ def test_valid_stream(requests: list[tuple[dict[str, str], str]], positions: lis
 
 @given(blocks, st.lists(values, min_size=1, max_size=5))
 def test_requests_alike(block: dict[str, str], senders: list[str]) -> None:
-    """Whoever sends the same attributes all the time is read as if each request were the first."""
+    """A peer that always sends the same attributes gets the same results as on its first request."""
     parser = RequestParser()
     for sender in ["", "", *senders]:
         data = _encode(block | {"sender": sender}, "\n")
@@ -71,7 +71,7 @@ def test_requests_alike(block: dict[str, str], senders: list[str]) -> None:
 @example(b"s\xff=a@d\n\n", [6])
 @example(b"a=b\n\rx=c\n\n", [5])
 def test_any_bytes(data: bytes, positions: list[int]) -> None:
-    """The same requests and the same error or none, in one piece, cut anywhere, and byte by byte."""
+    """The requests and the error, if any, are the same in one piece, cut anywhere, and byte by byte."""
     requests, error = parse_all([data])
     ways = [_cut(data, positions)] + ([_cut(data, range(len(data)))] if len(data) < 1000 else [])
     for chunks in ways:
@@ -88,7 +88,7 @@ sent = st.lists(
 
 @given(sent, sent)
 def test_any_bytes_of_a_value_survive(one: bytes, other: bytes) -> None:
-    """They are told apart, are sent again as they were, and have no line end."""
+    """They are distinct, are sent again unchanged, and have no line end."""
     first, second = (_sender(b"sender=" + value + b"\r\n\n") for value in (one, other))
     assert (first == second) == (one == other)
     assert (
@@ -110,7 +110,7 @@ def _sender(data: bytes) -> str:
 
 @given(st.builds(Request, **dict.fromkeys(_USED, values)))
 def test_encoded_request_is_parsed_to_itself(request: Request) -> None:
-    """For values that can be in a request at all: without NUL and line ends, which are LF and CR."""
+    """This holds for all values that a request can have: without NUL and line ends, which are LF and CR."""
     assert parse_all([encode_request(request)]) == ([request], None)
 
 
@@ -118,5 +118,5 @@ def test_encoded_request_is_parsed_to_itself(request: Request) -> None:
 @example([], POSTFIX_EXAMPLE * 2 + POSTFIX_EXAMPLE.replace(b"foo@bar.tld", b"a\rb@d"))
 @example([], POSTFIX_EXAMPLE * 2 + POSTFIX_EXAMPLE.replace(b"foo@bar.tld", b"\xff@d"))
 def test_nasty_bytes(positions: list[int], data: bytes) -> None:
-    """Also from the layout of those before; what comes out has no line end, and is sent as it is."""
+    """This holds for learned layouts too; a parsed value has no line end, and is sent unchanged."""
     wire.check(bytes(position % 256 for position in [*positions, 0, 0, 0, 0][:4]) + data)
