@@ -53,7 +53,7 @@ _COMMITS = {"postgresql": (b"COMMIT",), "mariadb": (b"COMMIT",), "redis": (b"EVA
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is a second in the daemon."""
-    for name in ("TRANSACTION_SECONDS", "RETRY_SECONDS"):
+    for name in ("REQUEST_SECONDS", "RETRY_SECONDS"):
         monkeypatch.setattr(batched, name, _WAIT_SECONDS)
     monkeypatch.setattr(decisions, "COLLECT_SECONDS", _WAIT_SECONDS)
 

@@ -15,9 +15,10 @@ from bley.core.greylist import Lifetimes, Record, Sighting, Status, merged
 from bley.core.mail import Triplet
 from bley.ports import Store
 from bley.store import batched
-from bley.store.batched import MAX_BATCH, BatchedStore
+from bley.store.batched import BatchedStore
 from bley.store.memory import MemoryStore
 from bley.store.opening import open_engine
+from bley.store.request_queue import MAX_BATCH
 from tests.fakes import NOON
 from tests.integration.stores import ENGINES, Places
 
@@ -31,7 +32,7 @@ _JANE = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No machine is so slow that a store is late; what is done when one is late is tested in test_batched.py."""
-    monkeypatch.setattr(batched, "TRANSACTION_SECONDS", 60.0)
+    monkeypatch.setattr(batched, "REQUEST_SECONDS", 60.0)
 
 
 @pytest.fixture(params=["memory", *ENGINES])

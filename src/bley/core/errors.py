@@ -4,6 +4,7 @@ BleyError
   SettingsError   the operator: invalid settings, or an invalid line in a list file
   ProtocolError   the peer: bytes that are not a policy request
   StoreError      the store: unreachable, locked, full or damaged
+    AwayError     none: the outage is logged, and the store is retried
     BusyError     none: retry
     RefusedError  none: the store will never accept some of the values
     PrivacyKeyError  the operator: stored addresses are hashed with another key, or not at all
@@ -21,7 +22,9 @@ from typing import Any
 from bley.core.escapes import shown_text
 
 __all__ = [
+    "AwayError",
     "BleyError",
+    "BusyError",
     "Fault",
     "PrivacyKeyError",
     "ProtocolError",
@@ -88,6 +91,10 @@ class StoreError(BleyError):
 
     A transaction that was interrupted, or missed its deadline, may still have been committed.
     """
+
+
+class AwayError(StoreError):
+    """The store is known to be away, which was logged when it was noticed."""
 
 
 class BusyError(StoreError):

@@ -1,67 +1,64 @@
-"""Batching, in one place for all engines: what all requests in flight ask of the store goes in one transaction.
+"""The store: batches of requests in transactions on an engine, the same for all engines.
 
-A request alone waits for nothing; while a transaction runs, the next batch collects. A batch's writes go before
-its reads, so that whatever was recorded before is found. When the engine fails or is late, all who wait are told at
-once and nobody waits again until a try in the background succeeds; writes are kept for then, the oldest go first
-when there are too many. DecisionWriter go behind (decisions.py) and hold up nobody.
+A request alone waits for nothing. While a transaction runs, the next batch collects. A batch's writes go before its
+reads, so that a read finds what was recorded before. If the engine is late or fails (availability.py), all waiting
+requests fail at once, and so do new ones until a retry in the background succeeds. Writes stay queued until a
+transaction with them has succeeded. Decisions are written behind the answers (decision_writer.py).
 
-Late is not failed. A transaction goes on when its requests have been answered, and its outcome is taken when it comes.
-Where it stays unknown, since a connection ended or a server is silent, the work is done again: marks (engine.Mark) see
-to it that this changes nothing.
+There are two time limits. A request has a deadline (REQUEST_SECONDS), the batch before its own included. A transaction
+on a server has the engine's `answer_seconds`, which is longer: then it is cancelled, and has failed. A transaction in
+SQLite's thread cannot be cancelled, and ends by itself.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from math import inf
 from typing import TypeVar
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import BusyError, PrivacyKeyError, RefusedError, StoreError
+from bley.core.errors import AwayError, BusyError, PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
-from bley.metrics import BATCH_SIZE, STORE_DOWN, STORE_DROPPED, STORE_PURGED
+from bley.metrics import STORE_DROPPED, STORE_PURGED
 from bley.settings.privacy_key import PrivacyKey
-from bley.store.batch import Batch, Read, Write, end_at, tell, tell_all, waits_until
-from bley.store.decision_writer import DecisionWriter, Lost
-from bley.store.engine import Engine, Mark, Marks, Purged, RemoteChanges
+from bley.store import request_queue
+from bley.store.availability import Availability, State
+from bley.store.decision_writer import DecisionWriter, Lost, wait_or_cancel
+from bley.store.engine import Engine, Mark, Purged, RemoteChanges
 from bley.store.exclusive import ExclusiveEngine
+from bley.store.request_queue import Batch, RequestQueue
 
 __all__ = ["BatchedStore"]
 
-MAX_BATCH = 500
-"""Reads, and writes, in one transaction: some 20 ms on SQLite, so that no one waits long behind a full batch."""
-
-MAX_KEPT = 100_000
-"""Writes kept while the store is away: an hour of 28 strangers a second, some 50 MB."""
-
-TRANSACTION_SECONDS = 1.0
-"""What a request waits for the store at most, the batch before it included; a transaction that takes longer is late."""
+REQUEST_SECONDS = 1.0
+"""The time from a request to its deadline."""
 
 OPEN_SECONDS = 5.0
-"""What the start waits at most for an engine from which an answer always comes: a slow disk, another process's lock.
+"""The same for `open` on an engine from which an answer always comes: a slow disk, another process's lock.
 
-A mail that came before would pass by `on_store_error`. A server may be away for hours, so nothing waits for it.
+Mail that came earlier would pass by `on_store_error`. A server may be away for hours, so it has only REQUEST_SECONDS.
 """
+
+_LEAST_SECONDS = 0.05
+"""The time that a transaction has at least, however near the deadlines of its requests are."""
 
 RETRY_SECONDS = 1.0
 
 _BUSY_SECONDS = 0.05
-"""Until the next try where the lock is held by another process; SQLite itself has waited half a second before."""
+"""The pause while another process holds the lock; SQLite itself has waited half a second before."""
 
 PREPARE_SECONDS = 1800.0
-"""For taking over what bley 2 knew, 20,000 rows a second, or waiting for another node that does."""
+"""The time limit for taking over the records of bley 2, 20,000 a second, or waiting for another node that does so."""
 
 CLOSE_SECONDS = 10.0
-"""The time limit of `close`: less than systemd's patience (TimeoutStopSec)."""
+"""The time limit of `close`: less than systemd's TimeoutStopSec."""
 
 WRITES_SHARE, DECISIONS_SHARE = 0.6, 0.9
-"""Parts of CLOSE_SECONDS after which the writes, and then the decisions, must have ended; 100,000 writes take 4 s."""
+"""Parts of CLOSE_SECONDS after which the writes, and then the decisions, must be done; 100,000 writes take 4 s."""
 
 _T = TypeVar("_T")
 
@@ -71,88 +68,72 @@ _log = logging.getLogger(__name__)
 class BatchedStore:
     """The Store port on an Engine.
 
-    Its addresses are hashed by `key` (None: that is not checked), which a new store takes if `claims_key`.
+    `key`: the key that hashes the store's addresses, unchecked if None; with `claims_key` a new store takes this key.
     """
 
     def __init__(self, engine: Engine, key: PrivacyKey | None = None, *, claims_key: bool = True) -> None:
         self._engine = engine
         self._exclusive = ExclusiveEngine(engine, key, claims_key=claims_key)
-        self._reads: deque[Read] = deque()
-        self._writes: deque[Write] = deque()
-        self._batch = Batch([], [])
-        self._worker: asyncio.Task[None] | None = None
+        self._availability = Availability()
+        self._queue = RequestQueue(engine.place)
         self._decisions = DecisionWriter(self._write_decisions)
-        self._marks = Marks()
+        self._worker: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
-        self._is_prepared = False
-        self.is_down = False
-        """The last transaction failed: answers come at once, all StoreError, until one succeeds again."""
-        self._dropped = 0
-        self._decisions_wait = False
+
+    @property
+    def is_down(self) -> bool:
+        """Return whether requests fail at once, with AwayError."""
+        return self._availability.is_down
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How much is still to be written."""
-        return {"writes": len(self._writes), "decisions": len(self._decisions)}
+        """Return the numbers of queued writes and decisions."""
+        return {"writes": self._queue.writes, "decisions": len(self._decisions)}
 
     async def open(self) -> None:
-        """Connect, and make or upgrade the tables; what takes longer than OPEN_SECONDS goes on behind.
+        """Connect, and create or upgrade the tables; after the deadline this goes on in the background.
 
-        A server has no longer than a request waits. Raises PrivacyKeyError.
+        Raises PrivacyKeyError.
         """
-        within_seconds = OPEN_SECONDS if self._engine.answer_seconds is None else TRANSACTION_SECONDS
-        explaining = asyncio.get_running_loop().call_later(TRANSACTION_SECONDS, self._explain_waiting)
+        is_embedded = self._engine.answer_seconds is None
+        loop = asyncio.get_running_loop()
+        explanation = loop.call_later(REQUEST_SECONDS, self._log_opening) if is_embedded else None
         try:
-            await self._find([], within_seconds)
+            await self._find([], OPEN_SECONDS if is_embedded else REQUEST_SECONDS)
         except PrivacyKeyError:
             raise
         except StoreError:
             return  # which has been logged
         finally:
-            explaining.cancel()
+            if explanation:
+                explanation.cancel()
 
-    def _explain_waiting(self) -> None:
-        if self._engine.answer_seconds is None:
-            text = "store: %s: not open yet; bley listens when it is, after %g s at the latest"
-            _log.info(text, self._engine.place, OPEN_SECONDS)
+    def _log_opening(self) -> None:
+        text = "store: %s: not open yet; bley listens when it is, after %g s at the latest"
+        _log.info(text, self._engine.place, OPEN_SECONDS)
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
-        return await self._find(triplets, TRANSACTION_SECONDS)
+        return await self._find(triplets, REQUEST_SECONDS)
 
-    async def _find(self, triplets: Sequence[Triplet], within_seconds: float) -> tuple[Triplet, Record] | None:
-        self._refuse_when_down()
-        loop = asyncio.get_running_loop()
-        read = Read(triplets, loop.time() + within_seconds, loop.create_future())
-        self._reads.append(read)
+    async def _find(self, triplets: Sequence[Triplet], seconds: float) -> tuple[Triplet, Record] | None:
+        if self._availability.is_down:
+            raise self._away()
+        found = self._queue.find(triplets, asyncio.get_running_loop().time() + seconds)
         self._work()
-        return await read.told
+        return await found
 
-    async def record(self, sighting: Sighting, within_seconds: float = TRANSACTION_SECONDS) -> None:
-        if self.is_down:
+    async def record(self, sighting: Sighting, within_seconds: float = REQUEST_SECONDS) -> None:
+        if self._availability.is_down:
             self.record_later(sighting)
-        self._refuse_when_down()
-        loop = asyncio.get_running_loop()
-        written = loop.create_future()
-        until = loop.time() + min(within_seconds, TRANSACTION_SECONDS)
-        self._writes.append(Write(sighting, until, written, self._mark(sighting)))
+            raise self._away()
+        seconds = min(within_seconds, REQUEST_SECONDS)
+        written = self._queue.record(sighting, asyncio.get_running_loop().time() + seconds)
         self._work()
         await written
 
     def record_later(self, sighting: Sighting) -> None:
-        self._writes.append(Write(sighting, 0, None, self._mark(sighting)))
-        if len(self._writes) > MAX_KEPT:
-            self._drop(self._writes.popleft())
+        self._queue.record_later(sighting)
         self._work()
-
-    def _mark(self, sighting: Sighting) -> Mark | None:
-        return self._marks.next() if sighting.attempts else None
-
-    def _drop(self, write: Write) -> None:
-        tell(write.told, StoreError(f"{self._engine.place}: the queue is full"))
-        if not self._dropped:
-            _log.warning("store: more than %d writes are queued, the oldest are dropped", MAX_KEPT)
-        self._dropped += 1
-        STORE_DROPPED.labels("writes").inc()
 
     def keep(self, decision: KeptDecision) -> None:
         self._decisions.keep(decision)
@@ -161,180 +142,153 @@ class BatchedStore:
         self._decisions.keep_known(at, known, kept)
 
     async def remote_changes(self) -> RemoteChanges:
-        """What other nodes and commands have changed. Raises StoreError."""
-        self._refuse_when_down()
+        """Return the changes by other nodes and commands. Raises StoreError."""
+        if self._availability.is_down:
+            raise self._away()
         try:
-            return await self._exclusive.run("remote_changes", self._news)
+            return await self._exclusive.run("remote_changes", self._remote_changes)
         except PrivacyKeyError as error:
-            self._go_down(error)
+            self._fail(error)
             self._work()
             raise
 
-    async def _news(self) -> RemoteChanges:
+    async def _remote_changes(self) -> RemoteChanges:
         await self._exclusive.confirm_key()
         return await self._engine.remote_changes()
 
     async def purge(self, now: datetime, lifetimes: Lifetimes) -> Purged:
-        """Forget all that has outlived its lifetime; how much. Goes in slices, so that it holds up nobody.
-
-        Raises StoreError.
-        """
-        total = Purged(0, 0, 0)
+        """Delete all that has expired, in slices, between which requests have their turn. Raises StoreError."""
+        limit, total = request_queue.MAX_BATCH, Purged(0, 0, 0)
         while True:
-            self._refuse_when_down()
-            purged = await self._exclusive.run("purge", lambda: self._engine.purge(now, lifetimes, MAX_BATCH))
+            if self._availability.is_down:
+                raise self._away()
+            purged = await self._exclusive.run("purge", lambda: self._engine.purge(now, lifetimes, limit))
             for what, number in purged._asdict().items():
                 STORE_PURGED.labels(what).inc(number)
             total = Purged(*map(sum, zip(total, purged, strict=True)))
-            if max(purged) < MAX_BATCH:
+            if max(purged) < limit:
                 return total
             await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """See the port. Takes CLOSE_SECONDS at most, whatever the engine does."""
+        """Write what is queued, and close the engine, within CLOSE_SECONDS. Log what is lost."""
         start = asyncio.get_running_loop().time()
         self._closed.set()
-        if self._writes:
+        if self._queue.writes:
             self._work()
-        has_ended = not self._worker or await end_at(self._worker, start + WRITES_SHARE * CLOSE_SECONDS)
+        has_ended = not self._worker or await wait_or_cancel(self._worker, start + WRITES_SHARE * CLOSE_SECONDS)
         lost = await self._decisions.close(start + DECISIONS_SHARE * CLOSE_SECONDS)
         self._log_loss(lost, may_be_written=not has_ended or lost.may_be_written)
-        if not await end_at(asyncio.ensure_future(self._engine.close()), start + CLOSE_SECONDS):
-            _log.warning(
-                "store: %s: still busy after %g s; bley stops without waiting for it", self._engine.place, CLOSE_SECONDS
-            )
+        if not await wait_or_cancel(asyncio.ensure_future(self._engine.close()), start + CLOSE_SECONDS):
+            text = "store: %s: still busy after %g s; bley stops without waiting for it"
+            _log.warning(text, self._engine.place, CLOSE_SECONDS)
 
     def _log_loss(self, lost: Lost, *, may_be_written: bool) -> None:
         is_at_work = self._worker and not self._worker.done()  # a thread, which cannot be stopped
-        numbers = len(self._writes) + (len(self._batch.writes) if is_at_work else 0), lost.decisions, lost.counts
+        under_way = len(self._queue.batch.writes) if is_at_work else 0
+        numbers = self._queue.writes + under_way, lost.decisions, lost.counts
         if any(numbers):
             texts = map(quantity, numbers, ("write", "decision", "count"))
             but = "; those under way may be committed" if may_be_written else ""
             _log.error("store: %s, %s and %s are lost, because they were not committed in time%s", *texts, but)
 
-    def _refuse_when_down(self) -> None:
-        if self.is_down:
-            raise StoreError(f"{self._engine.place}: away")
+    def _away(self) -> StoreError:
+        return AwayError(f"{self._engine.place}: away")
 
     def _work(self) -> None:
         if self._worker is None or self._worker.done():
             self._worker = asyncio.get_running_loop().create_task(self._run_batches())
 
     async def _run_batches(self) -> None:
-        while self._reads or self._writes or self.is_down:  # when it is down, an empty transaction is a try
+        while self._queue or self._availability.is_down:  # in AWAY an empty transaction is a retry, too
             is_last_try = self._closed.is_set()
-            self._batch = batch = self._next_batch()
+            batch = self._queue.next_batch()
             try:
-                records = await self._transact(batch)
-            except RefusedError as error:
-                self._come_back()
-                batch.resolve(error.found, self._lose(error))
-                continue
-            except (StoreError, asyncio.CancelledError) as error:
-                self._writes.extendleft(reversed([write._replace(told=None) for write in batch.writes]))
-                if not isinstance(error, StoreError):
-                    raise
-                self._go_down(error)
+                await self._commit(batch)
+            except asyncio.CancelledError:
+                self._queue.put_back()
+                raise
+            except StoreError as error:
+                self._fail(error)
+                self._queue.put_back()
             except Exception as error:  # noqa: BLE001 (a bug must not leave the requests of the batch waiting)
                 lost = quantity(len(batch.writes), "write is", "writes are")
                 _log.exception("store: internal error, %s lost; please report it", lost)
                 STORE_DROPPED.labels("writes").inc(len(batch.writes))
-                self._go_down(StoreError(f"internal error: {error}"))
+                self._fail(StoreError(f"internal error: {error}"))
             else:
-                self._come_back()
-                batch.resolve(records)
                 continue
             if is_last_try:
                 return
             await self._pause(RETRY_SECONDS)
 
-    def _next_batch(self) -> Batch:
-        writes = [self._writes.popleft() for _ in range(min(len(self._writes), MAX_BATCH))]
-        # A read waits until all that was recorded before it is in its batch or an earlier one.
-        reads = [] if self._writes else [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
-        BATCH_SIZE.observe(len(writes) + len(reads))
-        return Batch(writes, reads)
+    async def _commit(self, batch: Batch) -> None:
+        """Run the batch's transaction and resolve its requests. Raises StoreError if it failed."""
+        refused: Mapping[Sighting | Triplet, StoreError] = {}
+        try:
+            records = await self._transact(batch)
+        except RefusedError as error:
+            records, refused = error.found, {value: StoreError(why) for value, why in error.refused}
+            self._log_refusal(error)
+        self._succeed()
+        batch.resolve(records, refused)
 
     async def _transact(self, batch: Batch) -> Mapping[Triplet, Record]:
-        """Do the batch, again while the store is busy. Raises StoreError; if it is late, all who wait know."""
-        patience = self._patience
-        why: StoreError = self._exclusive.late(max(round(patience, 1), TRANSACTION_SECONDS))
-        late = asyncio.get_running_loop().call_later(patience, lambda: self._go_down(why))
+        """Run the batch's transaction, again while another process holds the lock; at the deadline it is late."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        seconds = max(self._queue.deadline(now + REQUEST_SECONDS) - now, _LEAST_SECONDS)
+        why = self._exclusive.timeout_error(max(round(seconds, 1), REQUEST_SECONDS))
+        late = loop.call_later(seconds, lambda: self._miss_deadline(why))
+        is_prepared = self._availability.is_prepared
         try:
             while True:
                 try:
-                    return await self._try(batch)
+                    if not is_prepared:
+                        await self._exclusive.prepare(PREPARE_SECONDS)
+                        is_prepared = True
+                    return await self._exclusive.run("records", lambda: self._engine.transact(*batch.work))
                 except BusyError as error:
-                    if self.is_down or self._closed.is_set():
+                    if self._availability.is_down or self._closed.is_set():
                         raise
                     why = error
                 await asyncio.sleep(_BUSY_SECONDS)
         finally:
             late.cancel()
 
-    async def _try(self, batch: Batch) -> Mapping[Triplet, Record]:
-        if not self._is_prepared:
-            await self._exclusive.prepare(PREPARE_SECONDS)
-            self._is_prepared = True
-        return await self._exclusive.run("records", lambda: self._engine.transact(*batch.work))
-
-    def _lose(self, error: RefusedError) -> Mapping[Sighting | Triplet, StoreError]:
-        """What the store refuses, and why; of that, what was to be written is lost."""
-        refused = {value: StoreError(why) for value, why in error.refused}
+    def _log_refusal(self, error: RefusedError) -> None:
         lost = sum(isinstance(value, Sighting) for value, _ in error.refused)
         STORE_DROPPED.labels("writes").inc(lost)
         _log.error("store: %s; refused, and lost: %s; %s", error, quantity(lost, "write"), error.first)
-        return refused
-
-    @property
-    def _patience(self) -> float:
-        """For how many seconds the one who has waited longest may still wait; some for a batch of its own."""
-        now = asyncio.get_running_loop().time()
-        queues = (*self._batch, self._writes, self._reads)
-        until = min(waits_until(queue) for queue in queues)
-        return TRANSACTION_SECONDS if until == inf else max(until - now, 0.05)
 
     async def _write_decisions(
         self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark
     ) -> None:
-        self._refuse_when_down()
-        if not self._is_prepared:
-            raise StoreError(f"{self._engine.place}: not ready yet")
+        if self._availability.state is not State.OPEN:
+            raise self._away()
         try:
             await self._exclusive.run("decisions", lambda: self._engine.keep(decisions, counts, mark))
-        except RefusedError:
-            self._decisions_wait = False
-            raise
         except StoreError as error:
-            if not self._decisions_wait and not self.is_down:
-                _log.warning("store: %s; decisions wait until it takes them", error)
-            self._decisions_wait = True
+            if self._availability.is_down and not isinstance(error, RefusedError):
+                raise AwayError(str(error)) from error
             raise
-        self._decisions_wait = False
 
-    def _go_down(self, error: StoreError) -> None:
-        """Tell all who wait, and from now on everybody at once."""
-        if not self.is_down:
-            _log.warning("store: %s; answering by on_store_error until it is back", error)
-        self.is_down = True
-        self._is_prepared = False  # another one may stand in its place
-        STORE_DOWN.set(1)
-        for queue in (*self._batch, self._writes, self._reads):
-            tell_all(queue, error)
-        self._reads.clear()
+    def _miss_deadline(self, error: StoreError) -> None:
+        self._availability.miss_deadline(error)
+        self._queue.fail(error)
 
-    def _come_back(self) -> None:
-        self._is_prepared = True  # also where the transaction was late, and the store thought to be away
-        if len(self._writes) > MAX_BATCH:
-            return  # first what was kept: reads would wait for it
-        if self.is_down:
-            dropped = quantity(self._dropped, "write was", "writes were")
-            _log.warning("store: back, all queued writes are committed, %s dropped", dropped)
-        self.is_down, self._dropped = False, 0
-        STORE_DOWN.set(0)
+    def _fail(self, error: StoreError) -> None:
+        self._availability.fail(error)
+        self._queue.fail(error)
+
+    def _succeed(self) -> None:
+        has_backlog = self._queue.writes > request_queue.MAX_BATCH  # reads would wait for it
+        self._availability.succeed(self._queue.dropped, has_backlog=has_backlog)
+        if not has_backlog:
+            self._queue.dropped = 0
 
     async def _pause(self, seconds: float) -> None:
-        """Until the time is over, at the latest when the store is closed."""
+        """Sleep, but not beyond the call of `close`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closed.wait()

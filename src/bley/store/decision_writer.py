@@ -14,15 +14,14 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from bley.core.decision import KeptDecision
-from bley.core.errors import RefusedError, StoreError
+from bley.core.errors import AwayError, RefusedError, StoreError
 from bley.core.history.statistics import Count, count_keys
 from bley.core.quantity import quantity
 from bley.core.reasons import Reason
 from bley.metrics import STORE_DROPPED
-from bley.store.batch import end_at
 from bley.store.engine import Mark, Marks, counts_per_span
 
-__all__ = ["DecisionWriter", "Lost"]
+__all__ = ["DecisionWriter", "Lost", "wait_or_cancel"]
 
 _T = TypeVar("_T")
 
@@ -45,6 +44,9 @@ MAX_COUNTS_SLICE = 250
 """Counts in one transaction, two rows each: some 5 ms on SQLite."""
 
 COLLECT_SECONDS = 1.0
+
+_CANCEL_SECONDS = 0.2
+"""The time for a cancelled task to close its connection. A thread takes longer, and is not awaited."""
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +83,8 @@ class DecisionWriter:
         self._has_room_for_counts = True
         self._room_for_known = float(KNOWN_AT_ONCE)
         self._known_at: datetime | None = None
+        self._is_delayed = False
+        """The last slice failed."""
         self._closed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -128,7 +132,7 @@ class DecisionWriter:
     async def close(self, until: float) -> Lost:
         """Write what is queued, until this instant of the loop's clock. Return what is lost."""
         self._closed.set()
-        has_ended = not self._writer or await end_at(self._writer, until)
+        has_ended = not self._writer or await wait_or_cancel(self._writer, until)
         under_way = self._slice.counts.total() if self._slice else 0
         return Lost(len(self), self._counts.total() + under_way, may_be_written=not has_ended)
 
@@ -142,9 +146,14 @@ class DecisionWriter:
                 while self._has_full_slice():
                     await self._write_slice()
             except StoreError as error:
-                _log.debug("store: decisions wait: %s", error)
+                self._log_delay(error)
                 if self._closed.is_set():
                     return
+
+    def _log_delay(self, error: StoreError) -> None:
+        level = logging.DEBUG if self._is_delayed or isinstance(error, AwayError) else logging.WARNING
+        _log.log(level, "store: %s; decisions wait until it takes them", error)
+        self._is_delayed = True
 
     def _has_full_slice(self) -> bool:
         if self._closed.is_set():
@@ -166,7 +175,7 @@ class DecisionWriter:
             _log.exception("store: internal error, %s lost; please report it", lost)
             STORE_DROPPED.labels("decisions").inc(len(decisions))
             STORE_DROPPED.labels("counts").inc(counts.total())
-        self._slice = None
+        self._slice, self._is_delayed = None, False
 
     def _next_slice(self) -> _Slice:
         decisions = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_SLICE))]
@@ -184,3 +193,13 @@ class DecisionWriter:
             "store: %s; refused, and lost: %s, %s; %s",
             *(error, quantity(decisions, "decision"), quantity(sum(counts), "count"), error.first),
         )
+
+
+async def wait_or_cancel(task: asyncio.Task[None], instant: float) -> bool:
+    """Wait for the task, and cancel it at this instant of the loop's clock. Return whether it ended by itself."""
+    seconds = instant - asyncio.get_running_loop().time()
+    ended, _ = await asyncio.wait([task], timeout=max(seconds, 0))
+    if not ended:
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_SECONDS)
+    return bool(ended)

@@ -1,4 +1,4 @@
-"""An engine does one thing at a time: whoever wants something of it takes a turn, which has a time limit."""
+"""Exclusive access to an engine, which does one thing at a time, each within a time limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,9 +16,9 @@ _T = TypeVar("_T")
 
 
 class ExclusiveEngine:
-    """Turns at this engine, the first of which prepares it.
+    """Runs work on the engine, one piece after the other.
 
-    Its addresses are hashed by `key` (None: that is not checked), which a new store takes if `claims_key`.
+    `key`: the key that hashes the store's addresses, unchecked if None; with `claims_key` a new store takes this key.
     """
 
     def __init__(self, engine: Engine, key: PrivacyKey | None, *, claims_key: bool) -> None:
@@ -27,7 +27,7 @@ class ExclusiveEngine:
         self._lock = asyncio.Lock()
 
     async def run(self, what: str, work: Callable[[], Awaitable[_T]], seconds: float | None = None) -> _T:
-        """Return the work's result, for which it has `seconds`, or as long as an answer may take. Raises StoreError."""
+        """Return the work's result. Raises StoreError, also after `seconds`, by default the engine's time limit."""
         limit = seconds or self.engine.answer_seconds
         async with self._lock:
             with STORE_SECONDS.labels(what).time():
@@ -35,21 +35,21 @@ class ExclusiveEngine:
                     async with asyncio.timeout(limit):
                         return await work()
                 except TimeoutError as error:
-                    raise self.late(limit or 0) from error
+                    raise self.timeout_error(limit or 0) from error
 
-    def late(self, seconds: float) -> StoreError:
-        """The error of an answer that has not come within this time."""
+    def timeout_error(self, seconds: float) -> StoreError:
+        """Return the error for an answer that did not come within this time."""
         return StoreError(f"{self.engine.place}: no answer within {seconds:g} s")
 
     async def prepare(self, seconds: float) -> None:
-        """Make or upgrade the tables within this time, if they are not there. Raises PrivacyKeyError, StoreError."""
+        """Create or upgrade the tables within this time, if needed. Raises PrivacyKeyError, StoreError."""
         if not await self.run("prepare", self.engine.is_prepared):
             await self.run("prepare", self._bring_key)
             await self.run("prepare", self.engine.prepare, seconds)
         await self.run("prepare", self.confirm_key)
 
     async def confirm_key(self) -> None:
-        """Check that the store has our key. Raises PrivacyKeyError, StoreError. To be called within a turn."""
+        """Check that the store has our key. Call it within `run`. Raises PrivacyKeyError, StoreError."""
         if self._key:
             await confirm_key(self.engine, self._key, claims=self._claims_key)
 

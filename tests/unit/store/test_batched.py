@@ -19,7 +19,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.reasons import Reason
 from bley.metrics import REGISTRY
 from bley.settings.privacy_key import PrivacyKey
-from bley.store import batched
+from bley.store import batched, request_queue
 from bley.store import decision_writer as decisions_module
 from bley.store.batched import BatchedStore
 from bley.store.engine import Mark, Purged, RemoteChanges
@@ -41,7 +41,7 @@ _RECORDS = {
 }
 _LIFETIMES = Lifetimes()
 _NEWS = RemoteChanges(forgotten=3, has_any=True)
-_FULL, _NOTHING = Purged(batched.MAX_BATCH, 0, 0), Purged(0, 0, 0)
+_FULL, _NOTHING = Purged(request_queue.MAX_BATCH, 0, 0), Purged(0, 0, 0)
 
 _T = TypeVar("_T")
 
@@ -212,7 +212,7 @@ def engine() -> FakeEngine:
 @pytest.fixture
 def new_store(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> BatchedStore:
     """One that was not asked yet."""
-    monkeypatch.setattr(batched, "TRANSACTION_SECONDS", _HANG_SECONDS)
+    monkeypatch.setattr(batched, "REQUEST_SECONDS", _HANG_SECONDS)
     monkeypatch.setattr(batched, "RETRY_SECONDS", _RETRY_SECONDS)
     monkeypatch.setattr(batched, "CLOSE_SECONDS", 0.2)
     monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", _COLLECT_SECONDS)
@@ -309,7 +309,7 @@ class TestBatches:
     async def test_a_batch_has_a_bound_and_the_order_is_kept(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(batched, "MAX_BATCH", 3)
+        monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
         await asyncio.gather(*(store.record(_sighting(number)) for number in range(10)))
         await asyncio.gather(*(_find(store, number) for number in range(7)))
         sizes = [(len(sightings), len(triplets)) for sightings, triplets in engine.batches]
@@ -319,7 +319,7 @@ class TestBatches:
     async def test_a_find_is_never_in_a_batch_before_what_was_recorded_earlier(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(batched, "MAX_BATCH", 3)
+        monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
         for number in range(10):
             store.record_later(_sighting(number))
         await _find(store, "known")
@@ -474,7 +474,7 @@ class TestEngineThatFails:
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A request would wait for all of it, or not find it."""
-        monkeypatch.setattr(batched, "MAX_BATCH", 3)
+        monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
         engine.error = StoreError("disk full")
         for number in range(20):
             store.record_later(_sighting(number))
@@ -493,7 +493,7 @@ class TestEngineThatFails:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(batched, "MAX_KEPT", 5)
+        monkeypatch.setattr(request_queue, "MAX_QUEUED", 5)
         engine.error = StoreError("disk full")
         await _refused(_find(store, 1))
         for number in range(12):
@@ -512,7 +512,7 @@ class TestEngineThatFails:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """Who waits for the oldest is told."""
-        monkeypatch.setattr(batched, "MAX_KEPT", 5)
+        monkeypatch.setattr(request_queue, "MAX_QUEUED", 5)
         engine.gate.clear()
         first = _start(store.record(_sighting("first")))
         await _eventually(lambda: engine.at_work == 1)
@@ -531,8 +531,8 @@ class TestEngineThatFails:
     async def test_what_comes_while_a_try_fails_does_not_grow_without_end(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(batched, "MAX_KEPT", 5)
-        monkeypatch.setattr(batched, "MAX_BATCH", 5)
+        monkeypatch.setattr(request_queue, "MAX_QUEUED", 5)
+        monkeypatch.setattr(request_queue, "MAX_BATCH", 5)
         engine.error = StoreError("disk full")
         await _refused(_find(store, 1))
         for number in range(50):
@@ -745,7 +745,7 @@ class TestEngineThatHangs:
 
 
 class TestNobodyWaitsLonger:
-    """Than TRANSACTION_SECONDS, whatever is before him."""
+    """Than REQUEST_SECONDS, whatever is before him."""
 
     @pytest.mark.parametrize("asking", ["find", "record"])
     async def test_behind_a_slow_batch(self, store: BatchedStore, engine: FakeEngine, asking: str) -> None:
@@ -775,8 +775,8 @@ class TestNobodyWaitsLonger:
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, asking: str
     ) -> None:
         """Strangers that pass are recorded later; there may be very many, and a disk that is slow but does not hang."""
-        monkeypatch.setattr(batched, "MAX_BATCH", 3)
-        monkeypatch.setattr(batched, "TRANSACTION_SECONDS", 0.15)
+        monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
+        monkeypatch.setattr(batched, "REQUEST_SECONDS", 0.15)
         engine.seconds = 0.11
         for number in range(30):
             store.record_later(_sighting(number))
@@ -915,9 +915,9 @@ class TestPurge:
         def purged(number: int) -> Purged:
             return Purged(*(number if place == kind else 1 for place in range(3)))
 
-        engine.slices = [purged(batched.MAX_BATCH), purged(batched.MAX_BATCH), purged(7), purged(99)]
+        engine.slices = [purged(request_queue.MAX_BATCH), purged(request_queue.MAX_BATCH), purged(7), purged(99)]
         total = [3, 3, 3]
-        total[kind] = 2 * batched.MAX_BATCH + 7
+        total[kind] = 2 * request_queue.MAX_BATCH + 7
         assert await store.purge(NOON, _LIFETIMES) == tuple(total)
         assert engine.slices == [purged(99)]
 
@@ -1084,7 +1084,7 @@ class TestPreparing:
         self, new_store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nobody waits for it any more: all have been answered."""
-        monkeypatch.setattr(batched, "TRANSACTION_SECONDS", 0.2)
+        monkeypatch.setattr(batched, "REQUEST_SECONDS", 0.2)
         engine.prepare_seconds = 0.25
         engine.seconds = 0.1
         await new_store.open()
@@ -1239,14 +1239,14 @@ async def test_requests_wait_for_a_busy_store_as_long_as_for_a_slow_one(
     store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A lock that is held for a moment lets no mail pass; of one that is held on, the log has the words."""
-    monkeypatch.setattr(batched, "TRANSACTION_SECONDS", 30.0)
+    monkeypatch.setattr(batched, "REQUEST_SECONDS", 30.0)
     engine.error = BusyError("database is locked")
     asked = _start(_find(store, "known"))
     await _eventually(lambda: len(engine.batches) == 2)
     engine.error = None
     assert await asked == _RECORD
     assert not _warnings(caplog)
-    monkeypatch.setattr(batched, "TRANSACTION_SECONDS", _HANG_SECONDS)
+    monkeypatch.setattr(batched, "REQUEST_SECONDS", _HANG_SECONDS)
     engine.error = BusyError("database is locked")
     assert (await _refused(store.record(_sighting(1))))[0] == "database is locked"
     assert _warnings(caplog) == ["store: database is locked; answering by on_store_error until it is back"]
@@ -1372,7 +1372,7 @@ class TestMetrics:
         engine.slices = [_FULL, Purged(1, 2, 3)]
         with counted("bley_store_purged_total") as purged:
             await store.purge(NOON, _LIFETIMES)
-        assert purged == {"records": batched.MAX_BATCH + 1, "decisions": 2, "counts": 3}
+        assert purged == {"records": request_queue.MAX_BATCH + 1, "decisions": 2, "counts": 3}
 
     async def test_it_tells_how_much_waits(self, store: BatchedStore, engine: FakeEngine) -> None:
         assert store.waiting == {"writes": 0, "decisions": 0}
@@ -1387,7 +1387,7 @@ class TestMetrics:
     async def test_dropped_writes_are_counted(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(batched, "MAX_KEPT", 5)
+        monkeypatch.setattr(request_queue, "MAX_QUEUED", 5)
         before = _dropped()
         engine.error = StoreError("disk full")
         await _refused(_find(store, 1))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bley.core.decision import Decision, KeptDecision
-from bley.core.errors import RefusedError, StoreError
+from bley.core.errors import AwayError, RefusedError, StoreError
 from bley.core.history.statistics import Count
 from bley.core.mail import Request
 from bley.core.reasons import Reason
@@ -398,15 +398,16 @@ class TestClose:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_the_log_is_quiet_about_decisions_that_wait(
-    decisions: DecisionWriter, writer: Writer, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("error", "warnings"), [(AwayError("away"), 0), (StoreError("disk full"), 1)])
+async def test_a_failure_is_logged_once_unless_the_store_has_logged_that_it_is_away(
+    error: StoreError, warnings: int, decisions: DecisionWriter, writer: Writer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The store's own warning is enough."""
-    writer.fails = lambda number: number <= 2
+    writer.error, writer.fails = error, lambda number: number <= 2
     _keep(decisions, 1)
     await _eventually(lambda: bool(writer.slices))
     await _close(decisions)
-    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+    texts = [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG]
+    assert texts == [f"store: {error}; decisions wait until it takes them"] * warnings
 
 
 class TestKnown:
