@@ -1,5 +1,6 @@
-"""The datagrams of a log line to syslog and to the journal."""
+"""The datagrams that syslog and the journal get for a log line."""
 
+import logging
 import socket
 
 import pytest
@@ -10,7 +11,7 @@ INFO = {"PRIORITY": "6", "SYSLOG_FACILITY": "2", "SYSLOG_IDENTIFIER": "bley"}
 
 
 def parsed(datagram: bytes) -> dict[str, str]:
-    """Return the fields of one entry. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL."""
+    """The fields of one entry. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL."""
     fields: dict[str, str] = {}
     while datagram:
         line, _, datagram = datagram.partition(b"\n")
@@ -26,24 +27,24 @@ def parsed(datagram: bytes) -> dict[str, str]:
 
 
 def _datagram(sink: type[Journal | Syslog], line: str) -> bytes:
-    """Return the datagram of a line; a pair of sockets needs no daemon."""
+    """Return what the sink sends for a line; a pair of sockets needs no daemon."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with theirs, pytest.MonkeyPatch.context() as patched:
         patched.setattr(sink, "_connected", lambda _: ours)
         sender = sink()
-        assert sender.write([line]) == 1
+        assert sender.write([f"{sender.head(0, logging.INFO)}{line}{sender.end}"]) == 1
         sender.close()
         return theirs.recv(1_000_000)
 
 
 def syslog_datagram(line: str) -> bytes:
-    """Return the datagram to syslog for a line of the log."""
-    return _datagram(Syslog, f"<22>bley[1]: {line}{Syslog.end}")
+    """Return the datagram to syslog for a log line."""
+    return _datagram(Syslog, line)
 
 
 def journal_fields(line: str) -> dict[str, str]:
-    """Return the journal's fields of a log line, without those of every entry."""
-    entry = parsed(_datagram(Journal, f"22 {line}"))
+    """Return the journal's fields for a log line, without those that every entry has."""
+    entry = parsed(_datagram(Journal, line))
     assert entry.pop("MESSAGE") == line
     assert {name: entry.pop(name) for name in INFO} == INFO
     return entry

@@ -1,6 +1,7 @@
 """The log: each form of a line can be read back, and nothing from the wire forges a field or a line."""
 
 import json
+import os
 import re
 from datetime import timedelta
 
@@ -40,7 +41,7 @@ def check(data: bytes) -> None:
     assert {name: values[name] for name in values if name in expected} == expected, f"{line} reads otherwise"
     names = {name for name, _ in read} | {check.value for check in decision.evidence}
     assert journal_fields(line).keys() == {f"BLEY_{name.upper()}" for name in names}, "other fields of the journal's"
-    assert syslog_datagram(line) == b"<22>bley[1]: " + line.encode() + b"\0", "syslog has another line"
+    assert syslog_datagram(line) == b"<22>bley[%d]: " % os.getpid() + line.encode() + b"\0", "syslog has another line"
     _check_json(decision, expected)
     if not decision.delayed:
         assert line_of(stored(decision)) == line, "from the store it is another line"

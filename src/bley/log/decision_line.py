@@ -20,7 +20,7 @@ from bley.core.greylist import Standing
 from bley.core.history.search import StoredDecision
 from bley.core.mail import RawRequest, Request
 from bley.core.reasons import Reason
-from bley.log.output import log_output
+from bley.log.output import log_writer
 
 __all__ = ["DecisionLog", "line_of", "printable"]
 
@@ -71,8 +71,8 @@ class DecisionLog:
 
     def _write(self, lines: Sequence[str]) -> None:
         # Lines go to the log directly: logging's record for each would cost more than the line itself.
-        if output := log_output():
-            output.add(lines)
+        if writer := log_writer():
+            writer.add(lines)
         else:
             for line in lines:
                 _log.info("%s", line)

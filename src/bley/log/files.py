@@ -11,6 +11,7 @@ import select
 import socket
 import stat
 import sys
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -32,9 +33,11 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK |
 class Sink(Protocol):
     """A destination of log lines, which never blocks."""
 
-    form: str
-    """Of a line, in logging's words; NAME stands for bley's, with its process."""
     end: str
+    """The text after each line."""
+
+    def head(self, second: int, level: int) -> str:
+        """Return the text before each line logged in this second since 1970 UTC, with logging's level."""
 
     @property
     def is_behind(self) -> bool:
@@ -50,12 +53,15 @@ class Sink(Protocol):
         """Close the descriptor."""
 
 
-class _Lines:
-    form = "%(asctime)s NAME: %(message)s"
+class _TextLines:
     end = "\n"
 
+    def head(self, second: int, _level: int) -> str:
+        """Return time and process."""
+        return f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(second))} bley[{os.getpid()}]: "
 
-class RegularFile(_Lines):
+
+class RegularFile(_TextLines):
     """An open file on a disk. Lines are written completely or not at all, even when the disk is full."""
 
     is_behind = False
@@ -104,7 +110,7 @@ class RegularFile(_Lines):
         self._file.close()
 
 
-class Stream(_Lines):
+class Stream(_TextLines):
     """A pipe, socket, terminal or device. Other processes may write to it: lines of up to PIPE_BUF bytes stay whole."""
 
     def __init__(self, file: io.FileIO | socket.socket) -> None:
@@ -187,7 +193,7 @@ def _standard_output() -> int:
     return sys.stdout.fileno()
 
 
-class File(_Lines):
+class File(_TextLines):
     """A file, created if missing, and reopened after a rotation; or a FIFO or device."""
 
     def __init__(self, name: str) -> None:

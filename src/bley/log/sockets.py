@@ -7,6 +7,7 @@ lines of known mail, bear no cost.
 
 import errno
 import fcntl
+import logging
 import os
 import re
 import socket
@@ -23,6 +24,9 @@ _FIELD = re.compile(r"(?:^|, | )([a-z_-]+)=")
 """Values have no space, so every word after a space is a name."""
 
 _FACILITY_MAIL = 2
+_SEVERITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+"""RFC 5424 6.2.1."""
+
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
@@ -88,10 +92,14 @@ class _Datagrams(ABC):
 class Syslog(_Datagrams):
     """The local syslog. Source: RFC 3164, and the datagrams of the C library's syslog()."""
 
-    form, end = "<%(priority)d>NAME: %(message)s", "\0"
+    end = "\0"
 
     def __init__(self) -> None:
         super().__init__(_SYSLOG)
+
+    def head(self, _second: int, level: int) -> str:
+        """Return priority (RFC 5424 6.2.1) and process. syslog adds the time."""
+        return f"<{8 * _FACILITY_MAIL + _severity(level)}>bley[{os.getpid()}]: "
 
     def _datagram(self, line: str) -> bytes:
         return _encoded(line)
@@ -100,14 +108,17 @@ class Syslog(_Datagrams):
 class Journal(_Datagrams):
     """systemd's journal, in its native protocol. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL."""
 
-    form, end = "%(priority)d %(message)s", ""
+    end = ""
 
     def __init__(self) -> None:
         super().__init__(_JOURNAL)
 
+    def head(self, _second: int, level: int) -> str:
+        """Return the severity, which becomes a field. The journal adds time and process."""
+        return f"{_severity(level)} "
+
     def _datagram(self, line: str) -> bytes:
-        priority, _, text = line.partition(" ")
-        severity = int(priority) % 8
+        severity, _, text = line.partition(" ")
         head = f"PRIORITY={severity}\nSYSLOG_FACILITY={_FACILITY_MAIL}\nSYSLOG_IDENTIFIER=bley{_fields(text)}\n"
         message = _encoded(text)
         if b"\n" in message:  # a traceback
@@ -132,6 +143,10 @@ class Journal(_Datagrams):
             socket.send_fds(self._socket, [b""], [file])
         finally:
             os.close(file)
+
+
+def _severity(level: int) -> int:
+    return _SEVERITIES.get(level, _SEVERITIES[logging.INFO])
 
 
 def _fields(text: str) -> str:

@@ -130,15 +130,15 @@ def test_lines_of_different_processes_are_not_torn(length: int) -> None:
 
 WRITING = """
 import asyncio, logging, sys
-from bley.log.output import configure_log
+from bley.log.output import configure_log, log_writer
 async def write():
     configure_log("-", logging.INFO)
     for each in range(2000):
         logging.getLogger("bley").info("%s %d %s", sys.argv[1], each, "x" * int(sys.argv[2]))
         if each % 50 == 0:
             await asyncio.sleep(0.001)
-    output = logging.getLogger("bley").handlers[0]
-    while output._new or output._lines:
+    writer = log_writer()
+    while writer._queue:
         await asyncio.sleep(0.001)
 asyncio.run(write())
 """

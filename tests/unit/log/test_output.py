@@ -181,7 +181,7 @@ async def test_what_comes_within_a_tick_is_written_together(logger: logging.Logg
 
 async def test_lines_of_decisions_stand_in_order_with_all_else(logger: logging.Logger, tmp_path: Path) -> None:
     configure_log(str(tmp_path / "log"), logging.INFO)
-    output = log_output.log_output()
+    output = log_output.log_writer()
     assert output
     output.add(["hello"])
     logger.info("world")
@@ -242,12 +242,12 @@ class TestNobodyReads:
         def is_told() -> bool:
             nonlocal text
             text += self._read_all(reader)
-            return "lines of the log are lost" in text
+            return "log lines were lost" in text
 
         await _until(is_told)
         kept = re.findall(r": (\d+) x{100}$", text, re.MULTILINE)
         assert kept[:100] == list(map(str, range(100)))
-        assert re.search(rf"{3000 - len(kept)} lines of the log are lost, it could not be written", text)
+        assert re.search(rf"{3000 - len(kept)} log lines were lost because the log could not be written", text)
         assert REGISTRY.get_sample_value("bley_log_dropped_total") == before + 3000 - len(kept)
 
     async def test_the_end_of_what_was_taken_comes_too(self, logger: logging.Logger, reader: BinaryIO) -> None:
@@ -271,7 +271,7 @@ class TestNobodyReads:
         for _ in range(3000):
             logger.info("x" * 100)
         await asyncio.sleep(0.01)
-        output = log_output.log_output()
+        output = log_output.log_writer()
         assert output
         assert output._watched is not None
         with open(os.devnull, "rb") as null:  # noqa: ASYNC230, PTH123 (a descriptor)
@@ -289,7 +289,7 @@ class TestNobodyReads:
         configure_log(str(tmp_path / "log"), logging.INFO)
         logger.info("hello")
         await _until(lambda: said(tmp_path / "log")[-1:] == ["hello"])
-        output = log_output.log_output()
+        output = log_output.log_writer()
         assert output
         assert output._watched is None
         text = self._read_all(reader) + (tmp_path / "log").read_text()
@@ -302,7 +302,10 @@ class _Kept:
     end, is_behind = "", False
 
     def __init__(self, form: str) -> None:
-        self.form, self.lines, self.room = form, list[str](), 1000
+        self._form, self.lines, self.room = form, list[str](), 1000
+
+    def head(self, second: int, level: int) -> str:
+        return self._form.format(second=second, level=level)
 
     def write(self, lines: Sequence[str]) -> int:
         taken, self.room = min(self.room, len(lines)), max(self.room - len(lines), 0)
@@ -326,10 +329,10 @@ class TestOwner:
     async def test_a_line_after_a_reload_is_in_the_new_file(self, files: list[Path]) -> None:
         """Also one of those that were told to write to the log before."""
         configure_log(str(files[0]), logging.INFO)
-        before = log_output.log_output()
+        before = log_output.log_writer()
         decisions = DecisionLog(is_json=False, observes=False)
         configure_log(str(files[1]), logging.INFO)
-        assert before is log_output.log_output()
+        assert before is log_output.log_writer()
         decisions.write(Decision(Request(recipient="b@example.org"), Reason.NOT_RCPT))
         await asyncio.sleep(0)
         assert files[0].read_text() == ""
@@ -340,7 +343,7 @@ class TestOwner:
     ) -> None:
         """The kernel gives the number of a closed descriptor to the next one that is opened."""
         configure_log(str(files[0]), logging.INFO)
-        output = log_output.log_output()
+        output = log_output.log_writer()
         assert output
         for file in files * 10:
             logger.info("hello")
@@ -365,24 +368,23 @@ class TestOwner:
 
     def test_lines_that_waited_keep_their_time_and_level(self) -> None:
         """And those for which there was no room are not among them."""
-        old, new = _Kept("%(asctime)s old %(priority)d: %(message)s"), _Kept("%(priority)d %(message)s at %(asctime)s")
-        output = log_output.LogOutput(old)
+        old, new = _Kept("old: "), _Kept("{second} {level}: ")
+        writer = log_output.LogWriter(old)
+        handler = log_output.LogHandler(writer)
         old.room = 1
-        output.handle(logging.makeLogRecord({"msg": "taken", "levelno": logging.INFO}))
-        output.handle(logging.makeLogRecord({"msg": "%s", "args": ("one",), "levelno": logging.ERROR, "created": 0.0}))
-        output.add(["two", "three"])
-        output.handle(logging.makeLogRecord({"msg": "four\nfive", "levelno": logging.DEBUG, "created": 86400.0}))
-        output.switch(new)
-        assert [line.partition(" at ")[0] for line in new.lines] == ["19 one", "22 two", "22 three", "23 four\nfive"]
-        assert (new.lines[0][-20:], new.lines[3][-20:]) == ("1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z")
-        assert not new.lines[1].endswith("1970-01-01T00:00:00Z")
-        assert len(old.lines) == 1
+        handler.handle(logging.makeLogRecord({"msg": "taken", "levelno": logging.INFO}))
+        handler.handle(logging.makeLogRecord({"msg": "%s", "args": ("one",), "levelno": logging.ERROR, "created": 0.5}))
+        writer.add(["two", "three"], created=7.0)
+        handler.handle(logging.makeLogRecord({"msg": "four\nfive", "levelno": logging.DEBUG, "created": 86400.0}))
+        writer.switch(new)
+        assert new.lines == ["0 40: one", "7 20: two", "7 20: three", "86400 10: four\nfive"]
+        assert old.lines == ["old: taken"]
 
     async def test_what_is_logged_after_the_end_is_lost_and_not_somewhere_else(
         self, logger: logging.Logger, files: list[Path], capfd: pytest.CaptureFixture[str]
     ) -> None:
         configure_log(str(files[0]), logging.INFO)
-        output = log_output.log_output()
+        output = log_output.log_writer()
         assert output
         output.close()
         output.add(["hello"])
@@ -424,7 +426,7 @@ async def test_a_full_disk_is_told_once_and_what_is_lost_by_the_log(
     assert capfd.readouterr().err.count("the log cannot be written") == 1
     file.unlink()
     logger.warning("two")
-    assert said(file) == ["two", "3 lines of the log are lost, it could not be written"]
+    assert said(file) == ["two", "3 log lines were lost because the log could not be written"]
 
 
 async def test_what_does_not_fit_is_counted(logger: logging.Logger, tmp_path: Path) -> None:
@@ -439,4 +441,4 @@ async def test_what_does_not_fit_is_counted(logger: logging.Logger, tmp_path: Pa
     told = said(file)
     count = len(told) - 2
     assert told[:count] == [f"hello {number}" for number in range(count)]
-    assert told[count:] == ["the end", f"{100 - count} lines of the log are lost, it could not be written"]
+    assert told[count:] == ["the end", f"{100 - count} log lines were lost because the log could not be written"]
