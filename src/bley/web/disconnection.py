@@ -19,7 +19,7 @@ async def cancel_on_disconnect(request: web.Request, handler: Handler) -> web.St
         while not response.done():
             await asyncio.wait({response}, timeout=_POLL_SECONDS)
             if request.transport is None and not response.done():
-                return web.Response(status=503)  # nobody receives it
+                return web.Response(status=503)  # the client does not receive it
         return response.result()
     finally:
         response.cancel()

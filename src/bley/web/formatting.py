@@ -1,4 +1,4 @@
-"""Formatting of numbers, times and reasons on the pages."""
+"""Formatting of numbers and times on the pages."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -20,7 +20,9 @@ class ProcessMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return the families, with a sample for each process; a process that has just ended has none."""
-        build_info = GaugeMetricFamily("bley_build_info", "1, of this program.", labels=["version", "python"])
+        build_info = GaugeMetricFamily(
+            "bley_build_info", "1, with the versions of bley and Python.", labels=["version", "python"]
+        )
         build_info.add_metric([__version__, platform.python_version()], 1)
         yield build_info
         families: dict[str, Metric] = {}
