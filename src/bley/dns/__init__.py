@@ -1,1 +1,1 @@
-"""DNS look-ups: cached by c-ares, uncached by dnspython, and the servers that resolv.conf names."""
+"""DNS queries: cached by c-ares, uncached by dnspython, to the servers of the settings or of resolv.conf."""

@@ -1,6 +1,6 @@
-"""One channel of c-ares, with its sockets on the event loop, and what it answers in our words.
+"""One channel of c-ares, with its sockets on the event loop.
 
-A stranger may write an answer of 64 KB. So pycares reads none of too many records, and what c-ares caches is counted.
+A stranger may write an answer of 64 KB. Hence answers of too many records are not parsed, and cached bytes are counted.
 """
 
 import asyncio
@@ -20,30 +20,30 @@ __all__ = ["CAresChannel", "Outcome", "RefusedNameError", "ascii_name"]
 Outcome = Sequence[ResourceRecord] | ResolverError
 
 _TRIES = 6
-"""For each server, before our own time-out ends it: c-ares asks again after some five times the usual delay, a quarter
-of a second say, and drops the late answer; a resolver that had to search for a second has it ready at a later try."""
+"""Tries for each server, within our own time limit. c-ares retries after some five times the usual latency, such as a
+quarter of a second, and drops a late answer; a resolver that needs a second has the answer ready for a later try."""
 
 _TICK_SECONDS = 0.1
-"""How exactly c-ares asks again; it is woken only while it waits for an answer."""
+"""The precision of c-ares's retries; it is woken only while it waits for an answer."""
 
 _lib: Any = vars(pycares)["_lib"]
-"""c-ares's own functions, to count the records of an answer before pycares makes an object of each."""
+"""The functions of c-ares itself, to count the records of an answer before pycares creates an object for each."""
 
 _NO_SERVER = "127.0.0.1:1"
-"""Never asked: c-ares empties its cache when its list of servers changes."""
+"""Added and removed, never queried: c-ares flushes its cache when its list of servers changes."""
 
 _RECORD_BYTES = 300
-"""What c-ares's cache takes for a record in addition to its name and data."""
+"""Bytes that a record takes in the cache of c-ares in addition to its name and data."""
 
 _LONGEST_NAME_BYTES = 1012
-"""A name of 253 octets, each escaped as \\DDD. A record that is not read has two of them at most."""
+"""Bytes of a name of 253 octets, each escaped as \\DDD. A record that is not parsed has two such names at most."""
 
 _EMPTY_BYTES = 2048
-"""What the cache takes for an answer without records: its question, and an SOA record; 3.3 KB if that has three of the
-longest names."""
+"""Bytes that an answer without records takes: its question and an SOA record; 3.3 KB if that has three of the longest
+names."""
 
 _LONGEST_NAME = 254
-"""Characters of a name with its last dot (RFC 1035 2.3.4); in its A-label form none is shorter."""
+"""Characters of a name with its final dot (RFC 1035 2.3.4). The A-label form is never shorter."""
 
 _EMPTY = frozenset({pycares.errno.ARES_ENODATA, pycares.errno.ARES_ENOTFOUND})
 _RESPONSE_CODES = {
@@ -59,7 +59,7 @@ _NO_ANSWER = {
     pycares.errno.ARES_ECONNREFUSED: "connection refused",
 }
 
-_MISREAD = re.compile(r"[\0\\]")  # c-ares ends a name at NUL and takes a backslash for an escape
+_MISREAD = re.compile(r"[\0\\]")  # c-ares ends a name at NUL, and reads a backslash as an escape
 
 _NO_FD = pycares.ARES_SOCKET_BAD
 _TYPES: dict[RrType, int] = {
@@ -74,7 +74,7 @@ _TYPE_NAMES = {number: name for name, number in _TYPES.items()} | {pycares.QUERY
 
 
 def _too_many(dnsrec: object) -> int:
-    """How many records an answer has, strings of texts counted singly, if these are too many; else 0."""
+    """Return the number of records of an answer, each string of a TXT counted, if it is too large; else 0."""
     sections = (_lib.ARES_SECTION_ANSWER, _lib.ARES_SECTION_AUTHORITY, _lib.ARES_SECTION_ADDITIONAL)
     records = strings = sum(_lib.ares_dns_record_rr_cnt(dnsrec, section) for section in sections)
     if records <= MOST_RECORDS:
@@ -86,24 +86,24 @@ def _too_many(dnsrec: object) -> int:
 
 
 def _read_bounded(dnsrec: object) -> tuple[pycares.DNSResult | None, int | None]:
-    """Return what pycares reads of an answer, and no error; of one of too many records how many, below zero."""
+    """Return the answer as pycares parses it, and no error; for too many records, minus their number as the error."""
     too_many = _too_many(dnsrec)
     return (None, -too_many) if too_many else _read(dnsrec)
 
 
 _read: Any = pycares.parse_dnsrec
-pycares.parse_dnsrec = _read_bounded  # pycares has no other way to bound an answer
+pycares.parse_dnsrec = _read_bounded  # pycares has no other way to limit an answer
 
 
 class RefusedNameError(ResolverError):
-    """c-ares refuses to ask for what is no host name; somebody else may."""
+    """c-ares refuses to query names that are no host names. Other resolvers may accept them."""
 
 
 class CAresChannel:
-    """Asks the given servers, and keeps answers for their TTL (NODATA for an hour).
+    """Queries to the given servers. Answers are cached for their TTL, empty answers for an hour.
 
-    A server that it does not know yet has `first_try_seconds` until it is asked again.
-    Raises SettingsError when c-ares does not take the servers.
+    A server of unknown latency has `first_try_seconds` until the first retry.
+    Raises SettingsError if c-ares does not accept the servers.
     """
 
     def __init__(self, servers: Sequence[str], first_try_seconds: float) -> None:
@@ -111,7 +111,7 @@ class CAresChannel:
         self._fds: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.cached_bytes = 0
-        """How much c-ares's cache has taken, at most, since it was empty."""
+        """The most that the cache of c-ares may have grown to since its last flush."""
         try:
             self._servers = [_c_ares_server(server) for server in servers]
             self._cares = pycares.Channel(
@@ -120,12 +120,12 @@ class CAresChannel:
                 tries=_TRIES,
                 sock_state_cb=self._watch_socket,
             )
-        except (pycares.AresError, ValueError) as error:  # an interface that has gone, say
-            what = f"{', '.join(servers)}: c-ares cannot ask there: {error}"
+        except (pycares.AresError, ValueError) as error:  # for example, a missing interface
+            what = f"{', '.join(servers)}: c-ares cannot query it: {error}"
             raise SettingsError([Fault("resolver", 0, what)]) from error
 
     def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
-        """`then` is called with what came of it, once: maybe before this returns. The name is one of `ascii_name`'s."""
+        """Query a name from `ascii_name`. `then` is called once with the outcome, possibly before this returns."""
         is_answered = False
 
         def answered(result: pycares.DNSResult | None, number: int | None) -> None:
@@ -137,20 +137,20 @@ class CAresChannel:
 
         try:
             self._cares.query(name, _TYPES[rrtype], callback=answered)
-        except pycares.AresError as error:  # it may have told that by the callback already
+        except pycares.AresError as error:  # the callback may have had it already
             answered(None, error.args[0])
 
     def flush_cache(self) -> None:
-        """Empty c-ares's cache, which has no other bound than time. Raises ResolverError when a server has gone."""
+        """Flush the cache, which has no size limit. Raises ResolverError if a server cannot be used any more."""
         self.cached_bytes = 0
         try:
             self._cares.servers = [*self._servers, _NO_SERVER]
             self._cares.servers = self._servers
-        except pycares.AresError as error:  # its interface, say
-            raise ResolverError(", ".join(self._servers), "", f"c-ares cannot ask there: {error}") from error
+        except pycares.AresError as error:  # for example, its interface is gone
+            raise ResolverError(", ".join(self._servers), "", f"c-ares cannot query it: {error}") from error
 
     def close(self) -> None:
-        """Let go of the sockets; questions on their way end in ResolverError."""
+        """Close the sockets. Queries in flight end with ResolverError."""
         self._cares.cancel()
         if self._timer:
             self._timer.cancel()
@@ -158,10 +158,10 @@ class CAresChannel:
             self._loop.remove_reader(fd)
             self._loop.remove_writer(fd)
         self._fds.clear()
-        self._cares.close()  # later, in a thread: what it says of its sockets then is of none that we know
+        self._cares.close()  # later, in a thread, when none of its sockets is ours any more
 
     def _watch_socket(self, fd: int, readable: bool, writable: bool) -> None:
-        """c-ares says what it waits for at a socket each time that this changes, at the end for nothing."""
+        """Watch what c-ares waits for at a socket. It calls this at each change, at the end to wait for nothing."""
         if readable:
             self._loop.add_reader(fd, self._cares.process_fd, fd, _NO_FD)
         elif fd in self._fds:
@@ -178,13 +178,13 @@ class CAresChannel:
             self._timer = self._loop.call_later(_TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
-        """Have it look at the time."""
+        """Let c-ares look for time-outs."""
         self._cares.process_fd(_NO_FD, _NO_FD)
         self._timer = self._loop.call_later(_TICK_SECONDS, self._tick) if self._fds else None
 
 
 def _c_ares_server(server: str) -> str:
-    """A server of the setting `resolver` as c-ares writes it. Raises ValueError when it is none."""
+    """Convert a server of the setting `resolver` to the form of c-ares. Raises ValueError if it is none."""
     address, port = split_server(server)
     address, _, interface = address.partition("%")
     place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -192,32 +192,32 @@ def _c_ares_server(server: str) -> str:
 
 
 def ascii_name(name: str) -> str:
-    """The name as it is asked, internationalised names in their A-label form (RFC 5891); UnicodeError if it is none."""
+    """Return the name as it is queried, internationalized labels as A-labels (RFC 5891). Raises UnicodeError."""
     if _MISREAD.search(name) or len(name) > _LONGEST_NAME:
-        raise UnicodeError(f"{name[:_LONGEST_NAME]!r} cannot be asked")
+        raise UnicodeError(f"{name[:_LONGEST_NAME]!r} cannot be queried")
     return name if name.isascii() else idna.encode(name, uts46=True).decode()
 
 
 def _outcome(result: pycares.DNSResult | None, number: int | None, name: str, rrtype: RrType) -> Outcome:
     if result is not None:
         return [_record(record) for record in result.answer]
-    assert number is not None, "c-ares gives either"
+    assert number is not None, "c-ares returns a result or an error"
     if number in _EMPTY:
         return []
     if number < 0:
         return ResolverError(name, rrtype, f"more than {MOST_RECORDS} records")
     if number == pycares.errno.ARES_EBADNAME:
-        return RefusedNameError(name, rrtype, "no host name")
+        return RefusedNameError(name, rrtype, "not a host name")
     why = _NO_ANSWER.get(number) or _RESPONSE_CODES.get(number) or str(pycares.errno.strerror(number))
     return ResolverError(name, rrtype, why, is_silence=number in _NO_ANSWER)
 
 
 def _cached_bytes(result: pycares.DNSResult | None, number: int | None) -> int:
-    """What c-ares's cache may take for an answer; nothing for a failure."""
+    """Return how many bytes an answer may take in the cache; 0 for a failure."""
     if result is not None:
         records = [*result.answer, *result.authority, *result.additional]
         return sum(_RECORD_BYTES + len(record.name) + len(str(record.data)) for record in records)
-    assert number is not None, "c-ares gives either"
+    assert number is not None, "c-ares returns a result or an error"
     if number < 0:
         return -number * (_RECORD_BYTES + 2 * _LONGEST_NAME_BYTES)
     return _EMPTY_BYTES if number in _EMPTY else 0

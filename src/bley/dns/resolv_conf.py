@@ -1,7 +1,8 @@
-"""The system's DNS servers: the lines of resolv.conf that can be used, and a fault for each that cannot.
+"""The DNS servers of the system: the usable lines of resolv.conf, and a fault for each line that is not.
 
-Source: resolv.conf(5). Only `nameserver` lines are used, for bley asks for whole names only. Both resolvers get their
-servers from here: c-ares alone drops the whole file for one bad `search` line, dnspython ends with an exception.
+Source: resolv.conf(5). Only `nameserver` lines are used, because bley queries complete names only.
+Both resolvers get their servers from this module: for one bad `search` line, c-ares would ignore the whole file and
+dnspython would raise an exception.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ __all__ = ["RESOLV_CONF", "SystemServers", "read_system_servers"]
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 _LOCAL = ("127.0.0.1",)
-"""The server where the file names none: resolv.conf(5)."""
+"""The server if the file names none (resolv.conf(5))."""
 
 _MOST_BYTES = 65_536
-"""Of the file, which has some hundred: a device or a log in its place must not fill the memory."""
+"""Bytes that are read. The file has some hundred; a device or a log in its place must not fill the memory."""
 
 _LONGEST_LABEL = 63  # octets, RFC 1035 2.3.4
 _MOST_SHOWN = 3
@@ -27,22 +28,22 @@ _LONGEST_SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class SystemServers:
-    """Servers as the setting `resolver` writes them, at least one, and the lines of `file` that are ignored."""
+    """At least one server, in the form of the setting `resolver`, and the faults of the lines that are ignored."""
 
     servers: tuple[str, ...]
     faults: tuple[Fault, ...] = ()
 
     @property
     def warning(self) -> str:
-        """One line that names the ignored ones; empty if there are none."""
-        told = [str(fault) for fault in self.faults[:_MOST_SHOWN]]
-        if more := len(self.faults) - len(told):
-            told.append(f"{more} more lines are ignored")
-        return "; ".join(told)
+        """The ignored lines in one line of text; empty if there are none."""
+        shown = [str(fault) for fault in self.faults[:_MOST_SHOWN]]
+        if more := len(self.faults) - len(shown):
+            shown.append(f"{more} more lines are ignored")
+        return "; ".join(shown)
 
 
 def read_system_servers(file: Path | None = None) -> SystemServers:
-    """Read the servers of `file` (None: RESOLV_CONF). It may be missing, and whatever is in it, nothing is raised."""
+    """Read the servers of `file`, by default RESOLV_CONF. Raise nothing, whether it is missing or has any content."""
     file = file or RESOLV_CONF
     try:
         with file.open("rb") as opened:
@@ -50,7 +51,7 @@ def read_system_servers(file: Path | None = None) -> SystemServers:
     except FileNotFoundError:
         return SystemServers(_LOCAL)
     except OSError as error:
-        what = f"cannot be read: {error.strerror}; the server on this machine is asked"
+        what = f"cannot be read: {error.strerror}; 127.0.0.1 is used"
         return SystemServers(_LOCAL, (Fault(str(file), 0, what),))
     servers, faults = [], []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -63,18 +64,18 @@ def read_system_servers(file: Path | None = None) -> SystemServers:
 
 
 def _servers_of(line: str) -> list[str]:
-    """The server of a line, if that is one of a server. Raises ValueError when it is bad."""
+    """Return the server of a `nameserver` line, nothing of other lines. Raises ValueError for a bad line."""
     match line.split():
         case ["nameserver", address, *_]:
             try:
                 split_server(address)
             except ValueError as error:
-                raise ValueError("no address of a server that can be asked") from error
+                raise ValueError("not the address of a DNS server") from error
             return [address]
         case ["nameserver"]:
-            raise ValueError("it names no server")
+            raise ValueError("it has no address")
         case ["search" | "domain", *names] if not all(map(_is_domain, names)):
-            raise ValueError("no domain name")
+            raise ValueError("not a domain name")
     return []
 
 

@@ -1,4 +1,4 @@
-"""The Resolver port on c-ares, which keeps answers for their TTL (NODATA for an hour)."""
+"""The Resolver port on c-ares, which caches answers for their TTL, and empty answers for an hour."""
 
 import asyncio
 import logging
@@ -16,29 +16,29 @@ from bley.ports import ResourceRecord, RrType
 __all__ = ["CachingResolver"]
 
 _FIRST_TRY_SECONDS = 1.0
-"""How long c-ares waits for a server that it does not know yet."""
+"""The time-out of the first try with a server whose latency c-ares does not know yet."""
 
 _HEDGE_AFTER = 0.1
-"""The part of the time after which a question is asked a second time, by dnspython, which waits for a late answer."""
+"""The part of the time limit after which a query is hedged: sent again by dnspython, which accepts a late answer."""
 
 _MOST_HEDGES = 200
-"""So many of these at once: each takes a socket."""
+"""Hedged queries at the same time: each takes a socket."""
 
 _QUERIES_BEFORE_FLUSH = 20_000
-"""Questions after which the channel's cache is emptied: c-ares gives it no bound. Some 1.3 KB a name, so 25 MB."""
+"""Queries after which the cache of c-ares, which has no size limit, is flushed: some 1.3 KB a name, so 25 MB."""
 
 _BYTES_BEFORE_FLUSH = 16 * 2**20
-"""And bytes, since strangers choose how long an answer is: 8,000 names without records, 280 answers of 58 KB."""
+"""Bytes of answers after which it is flushed, as strangers choose their length: 8,000 empty ones, or 280 of 58 KB."""
 
 _MOST_IN_FLIGHT = 10_000
-"""Questions on their way, some 3 KB each."""
+"""Queries in flight, some 3 KB each."""
 
 _FAILURES_BEFORE_PROBE = 3
-"""So many questions in a row without an answer: it may be not one list that fails, but the DNS itself. No more than
-set a list aside (core.list_health): once it is not asked, nothing would be left to count."""
+"""Consecutive failures after which a probe tests whether the whole DNS is silent, not one list only. No more than set a
+list aside (`core/dnslists/health.py`): that list sends no more queries that could be counted."""
 
 _PROBE_SECONDS = 1.0
-"""How often a silent DNS is asked whether it answers again."""
+"""The interval of probes while the DNS is silent."""
 
 _Answer = asyncio.Future[Sequence[ResourceRecord]]
 
@@ -46,23 +46,23 @@ _log = logging.getLogger(__name__)
 
 
 class CachingResolver:
-    """Asks the given servers, `address` or `address:port` (none: the system's), each question for at most `within`.
+    """A resolver that queries `servers`, by default those of the system, for at most `within` a query.
 
-    While the DNS gives no usable answer at all, it fails at once instead of holding up mail, and asks again by itself.
-    Raises SettingsError when c-ares does not take the servers.
+    While the DNS gives no usable answer at all, queries fail at once, so that no mail waits; probes find its recovery.
+    Raises SettingsError if c-ares does not accept the servers.
     """
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._servers, self._seconds = list(servers), within.total_seconds()
-        self._asked = self._servers or list(read_system_servers().servers)
+        addresses = self._servers or list(read_system_servers().servers)
         self._in_flight: dict[tuple[str, RrType], _Answer] = {}
         self._is_silent, self._is_closed, self._consecutive_failures = False, False, 0
         self._last_found_name = ""
         self._hedges: set[_Answer] = set()
         self._probing: asyncio.Task[None] | None = None
-        self._channel = CAresChannel(self._asked, min(_FIRST_TRY_SECONDS, self._seconds / 3))
+        self._channel = CAresChannel(addresses, min(_FIRST_TRY_SECONDS, self._seconds / 3))
         self._queries_since_flush = 0
-        self._uncached = DnspythonResolver(self._asked, within)
+        self._uncached = DnspythonResolver(addresses, within)
 
     @property
     def is_silent(self) -> bool:
@@ -70,45 +70,45 @@ class CachingResolver:
         return self._is_silent
 
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
-        """See the port."""
+        """Query the DNS, or share an equal query in flight."""
         key = (name, rrtype)
         answer = self._in_flight.get(key)
-        if answer and not answer.done():  # one from the cache is done before it is told
+        if answer and not answer.done():  # an answer from the cache is done before its callbacks run
             return answer
         if len(self._in_flight) >= _MOST_IN_FLIGHT:
-            return _failed(ResolverError(name, rrtype, "too many questions at once"))
+            return _failed(ResolverError(name, rrtype, "too many queries at once"))
         if self._is_silent or self._is_closed:
             return _failed(ResolverError(name, rrtype, "the DNS does not answer", is_silence=True))
         try:
-            asked = ascii_name(name)
+            wire_name = ascii_name(name)
         except UnicodeError:
-            return _failed(ResolverError(name, rrtype, "no domain name"))
-        question = _HedgedQuery(key, self._seconds, partial(self._hedge, name, rrtype))
-        self._in_flight[key] = question.answer
-        question.answer.add_done_callback(partial(self._answered, key, question))
-        self._flushed_channel().query(asked, rrtype, question.take)
-        return question.answer
+            return _failed(ResolverError(name, rrtype, "not a domain name"))
+        query = _HedgedQuery(key, self._seconds, partial(self._hedge, name, rrtype))
+        self._in_flight[key] = query.answer
+        query.answer.add_done_callback(partial(self._answered, key, query))
+        self._flushed_channel().query(wire_name, rrtype, query.receive)
+        return query.answer
 
-    def _answered(self, key: tuple[str, RrType], question: "_HedgedQuery", answer: _Answer) -> None:
+    def _answered(self, key: tuple[str, RrType], query: "_HedgedQuery", answer: _Answer) -> None:
         if self._in_flight.get(key) is answer:
             del self._in_flight[key]
         is_failure = answer.cancelled() or answer.exception() is not None
         if not is_failure and answer.result():
             self._last_found_name = key[0]
-        if not question.is_refused:
+        if not query.is_refused:
             self._count_outcome(is_answered=not is_failure)
 
     def _hedge(self, name: str, rrtype: RrType) -> _Answer | None:
-        """By dnspython, if there is room."""
+        """Send the query by dnspython too, unless too many are hedged already."""
         if len(self._hedges) >= _MOST_HEDGES:
             return None
-        asked = self._uncached.resolve(name, rrtype)
-        self._hedges.add(asked)
-        asked.add_done_callback(self._hedges.discard)
-        return asked
+        hedge = self._uncached.resolve(name, rrtype)
+        self._hedges.add(hedge)
+        hedge.add_done_callback(self._hedges.discard)
+        return hedge
 
     async def close(self) -> None:
-        """Let go of the sockets; questions on their way end in ResolverError."""
+        """Close the sockets. Queries in flight end with ResolverError."""
         self._is_closed = True
         if self._probing:
             self._probing.cancel()
@@ -116,39 +116,39 @@ class CachingResolver:
         self._channel.close()
 
     def flush_cache(self) -> None:
-        """Ask anew, whatever is in the cache."""
+        """Flush the cache of c-ares."""
         if self._is_closed:
             return
         self._queries_since_flush = 0
         try:
             self._channel.flush_cache()
         except ResolverError as error:
-            _log.warning("DNS: %s; its cache is kept", error)
+            _log.warning("DNS: %s; its cache is not flushed", error)
 
     def _flushed_channel(self) -> CAresChannel:
-        """The channel to ask, whose cache is emptied now and then."""
+        """Return the channel, after its cache is flushed if it may have become too large."""
         self._queries_since_flush += 1
         if self._queries_since_flush > _QUERIES_BEFORE_FLUSH or self._channel.cached_bytes > _BYTES_BEFORE_FLUSH:
             self.flush_cache()
         return self._channel
 
     def _count_outcome(self, *, is_answered: bool) -> None:
-        """Count questions in a row without an answer; after some, ask whether it is the DNS that is silent."""
+        """Count consecutive failures, and probe the DNS after some."""
         self._consecutive_failures = 0 if is_answered else self._consecutive_failures + 1
         if self._consecutive_failures >= _FAILURES_BEFORE_PROBE:
             self.start_probe()
 
     def start_probe(self) -> None:
-        """Find out whether the DNS is silent: somebody has had no answer."""
+        """Test whether the whole DNS is silent, unless a probe is running."""
         if not self._is_closed and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe())
 
     async def _has_answers(self) -> bool:
-        """Whether a server answers, if only for what is below the last name that it had records of."""
-        asked = [self._uncached.has_answers()]
+        """Whether a server gives a usable answer, if only for a name below the last one that had records."""
+        probes = [self._uncached.has_answers()]
         if self._last_found_name:
-            asked.append(self._is_answered(f"{secrets.token_hex(8)}.{self._last_found_name}"))
-        return any(await asyncio.gather(*asked))
+            probes.append(self._is_answered(f"{secrets.token_hex(8)}.{self._last_found_name}"))
+        return any(await asyncio.gather(*probes))
 
     async def _is_answered(self, name: str) -> bool:
         try:
@@ -158,14 +158,14 @@ class CachingResolver:
         return True
 
     async def _probe(self) -> None:
-        """Tell the operator once when the DNS is silent, and once when it speaks again."""
+        """Log once that the DNS is silent, and once that it answers again."""
         if await self._has_answers():
             return
         self._is_silent = True
         servers = ", ".join(self._servers) or "the system's resolver"
-        _log.warning("DNS: no answer from %s; while this lasts, its checks count nothing and hold up no mail", servers)
+        _log.warning("DNS: no answer from %s; until it answers, its checks count 0 and delay no mail", servers)
         try:
-            while not await self._has_answers():  # noqa: ASYNC110 (nobody but the DNS can tell)
+            while not await self._has_answers():  # noqa: ASYNC110 (polling: the DNS sends no event)
                 await asyncio.sleep(_PROBE_SECONDS)
         finally:
             self._is_silent, self._consecutive_failures = False, 0
@@ -181,24 +181,24 @@ def _failed(error: ResolverError) -> _Answer:
 
 
 class _HedgedQuery:
-    """A question on its way to c-ares, and to dnspython where c-ares refuses the name, or takes long.
+    """A query in flight by c-ares, and by dnspython if c-ares refuses the name or takes long.
 
-    c-ares asks again and again, and drops a late answer to what it asked before; dnspython asks once and waits.
+    c-ares repeats a query, and drops a late answer to an earlier try; dnspython sends it once and waits.
     """
 
-    def __init__(self, asked: tuple[str, RrType], seconds: float, hedge: Callable[[], _Answer | None]) -> None:
-        self._asked, self._seconds, self._hedge = asked, seconds, hedge
+    def __init__(self, key: tuple[str, RrType], seconds: float, hedge: Callable[[], _Answer | None]) -> None:
+        self._key, self._seconds, self._hedge = key, seconds, hedge
         self._loop = asyncio.get_running_loop()
         self.answer: _Answer = self._loop.create_future()
         self.is_refused = False
-        """c-ares did not ask: what came of it says nothing of the DNS."""
+        """c-ares did not send the query, so its outcome shows nothing about the DNS."""
         self._timer = self._loop.call_later(seconds * _HEDGE_AFTER, self._start_hedge)
         self._hedged: _Answer | None = None
-        self._awaited = 1
+        self._pending = 1
 
-    def take(self, outcome: Outcome) -> None:
-        """What c-ares has told, or dnspython."""
-        self._awaited -= 1
+    def receive(self, outcome: Outcome) -> None:
+        """Take the outcome of c-ares or of dnspython. The first answer wins; a failure, only if none can follow."""
+        self._pending -= 1
         if self.answer.done():
             return
         if is_refused := isinstance(outcome, RefusedNameError):
@@ -207,27 +207,27 @@ class _HedgedQuery:
         if not isinstance(outcome, ResolverError):
             self._end()
             self.answer.set_result(outcome)
-        elif not self._awaited or not (is_refused or outcome.is_silence):
+        elif not self._pending or not (is_refused or outcome.is_silence):
             self._end()
             self.answer.set_exception(outcome)
 
     def _start_hedge(self) -> None:
         self._timer.cancel()
         self._timer = self._loop.call_later(self._seconds * (1 - _HEDGE_AFTER), self._give_up)
-        if asked := self._hedge():
-            self._awaited += 1
-            self._hedged = asked
-            asked.add_done_callback(self._receive_hedge)
+        if hedged := self._hedge():
+            self._pending += 1
+            self._hedged = hedged
+            hedged.add_done_callback(self._receive_hedge)
 
-    def _receive_hedge(self, asked: _Answer) -> None:
-        if not asked.cancelled():
-            error = asked.exception()
-            self.take(error if isinstance(error, ResolverError) else asked.result())
+    def _receive_hedge(self, hedged: _Answer) -> None:
+        if not hedged.cancelled():
+            error = hedged.exception()
+            self.receive(error if isinstance(error, ResolverError) else hedged.result())
 
     def _give_up(self) -> None:
         if not self.answer.done():
             self._end()
-            self.answer.set_exception(ResolverError(*self._asked, "no answer in time", is_silence=True))
+            self.answer.set_exception(ResolverError(*self._key, "no answer in time", is_silence=True))
 
     def _end(self) -> None:
         self._timer.cancel()

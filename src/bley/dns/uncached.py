@@ -1,8 +1,8 @@
-"""The Resolver port by dnspython, without a cache: each question goes to the servers.
+"""The UncachedResolver port on dnspython: each query goes to the servers.
 
-For what must not be old, such as a list's self-test, and for names that are no host names, which c-ares refuses to ask
-for: SPF's macros make them of local parts. `exists:%{l}._spf.example.com` asks for
-`bounce=jane.example.org._spf.example.com`, say (RFC 7208 7.3).
+It is used for answers that must be fresh, such as those of a self-test, and for names that c-ares refuses because they
+are no host names. SPF macros make such names of local parts: `exists:%{l}._spf.example.com` can become
+`bounce=jane.example.org._spf.example.com` (RFC 7208 7.3).
 """
 
 import asyncio
@@ -35,36 +35,36 @@ __all__ = ["DnspythonResolver", "retrieve_exception"]
 
 
 _LONGEST_BY_TCP = 8192
-"""Octets of an answer by TCP, which an SPF record of 4,096 fits into; dnspython takes 3 us an octet of the worst."""
+"""Octets of an answer by TCP: enough for an SPF record of 4,096. dnspython takes 3 us an octet of the worst."""
 
 
-def retrieve_exception(asked: asyncio.Future[Sequence[ResourceRecord]]) -> None:
-    """Fetch a failure that nobody may wait for any more; asyncio would print it, with the name, and a key in that."""
-    if not asked.cancelled():
-        asked.exception()
+def retrieve_exception(answer: asyncio.Future[Sequence[ResourceRecord]]) -> None:
+    """Retrieve an exception that may have no caller any more: asyncio would log it, with a key in the name."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 class DnspythonResolver:
-    """Asks the given servers for any name; servers and time as CachingResolver's."""
+    """A resolver for any name. Servers and time limit are as for CachingResolver."""
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._seconds = within.total_seconds()
         self._resolver = dns.asyncresolver.Resolver(configure=False)
         self._resolver.nameservers = [_server(server) for server in servers or read_system_servers().servers]
-        # So that a dead server leaves time for the next; a single one may take as long as it likes.
+        # A dead server leaves time for the next one; a single server may take all of it.
         servers_count = len(self._resolver.nameservers)
         self._resolver.timeout = self._seconds / (servers_count + 1 if servers_count > 1 else 1)
 
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
-        """See the port. A name that cannot be, with an empty or too long label, does not exist."""
-        asked = asyncio.ensure_future(self._resolve(name, rrtype))
-        asked.add_done_callback(retrieve_exception)
-        return asked
+        """Query the servers. An impossible name, with an empty or too long label, has no records."""
+        answer = asyncio.ensure_future(self._resolve(name, rrtype))
+        answer.add_done_callback(retrieve_exception)
+        return answer
 
     async def has_answers(self) -> bool:
-        """Whether the DNS answers at all: to a question for a name that no cache can know, that it does not exist.
+        """Whether the DNS answers at all: that a random name, which is in no cache, does not exist.
 
-        Where it fails for one in com, which not every resolver has, one in the root is asked for.
+        If the query for a name in com fails, which some private resolvers do not serve, one in the root is tried.
         """
         for domain in ("com", ""):
             try:
@@ -78,12 +78,12 @@ class DnspythonResolver:
 
     async def _resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
         try:
-            question = dns.name.from_text(name)
+            parsed = dns.name.from_text(name)
         except dns.exception.DNSException:
             return []
         try:
             answer = await self._resolver.resolve(
-                question, rrtype, lifetime=self._seconds, raise_on_no_answer=False, search=False
+                parsed, rrtype, lifetime=self._seconds, raise_on_no_answer=False, search=False
             )
         except dns.resolver.NXDOMAIN:
             return []
@@ -93,8 +93,8 @@ class DnspythonResolver:
         except (dns.exception.DNSException, OSError) as error:
             raise ResolverError(name, rrtype, str(error)) from error
         records = [
-            # Asked names come back as they were asked, not in zone file form, where a space is \\032.
-            ResourceRecord(name if rrset.name == question else _text(rrset.name), _type(rrset), _data(rdata), rrset.ttl)
+            # The queried name is returned as it was given, not in zone file form, where a space is \\032.
+            ResourceRecord(name if rrset.name == parsed else _text(rrset.name), _type(rrset), _data(rdata), rrset.ttl)
             for rrset in answer.response.answer
             for rdata in rrset
         ]
@@ -104,17 +104,17 @@ class DnspythonResolver:
 
 
 def _failure(error: dns.exception.DNSException) -> str:
-    """The failure that one of the servers answered (RFC 1035 4.1.1), or its fault; the empty string if none did."""
+    """Return the failure that a server answered (RFC 1035 4.1.1), or its violation; empty if none answered."""
     answers = [what for _server, _is_tcp, _port, what, _response in error.kwargs["errors"]]
     return next((str(what) for what in reversed(answers) if isinstance(what, str | _TooLongError)), "")
 
 
 class _TooLongError(OSError):
-    """An answer is longer than _LONGEST_BY_TCP; dnspython asks that server no more."""
+    """An answer is longer than _LONGEST_BY_TCP. dnspython then gives up this server."""
 
 
 class _Nameserver(dns.nameserver.Do53Nameserver):
-    """As dnspython's, but by TCP it takes no long answers, and parses them in a thread."""
+    """A name server of dnspython that refuses long answers by TCP, and parses them in a thread."""
 
     async def async_query(
         self,
@@ -135,14 +135,14 @@ class _Nameserver(dns.nameserver.Do53Nameserver):
             wire = await self._query_by_tcp(request.to_wire())
         response = await asyncio.to_thread(dns.message.from_wire, wire)
         if not request.is_response(response):
-            raise OSError("an answer to something else")
+            raise OSError("an answer to another query")
         return response
 
-    async def _query_by_tcp(self, question: bytes) -> bytes:
-        """RFC 7766 8: each message has its length before it."""
+    async def _query_by_tcp(self, query: bytes) -> bytes:
+        """Send a query by TCP, each message after its length (RFC 7766 8). Return the answer."""
         reader, writer = await asyncio.open_connection(self.address, self.port)
         try:
-            writer.write(len(question).to_bytes(2) + question)
+            writer.write(len(query).to_bytes(2) + query)
             length = int.from_bytes(await reader.readexactly(2))
             if length > _LONGEST_BY_TCP:
                 raise _TooLongError(f"longer than {_LONGEST_BY_TCP} octets")

@@ -411,7 +411,7 @@ class TestCache:
         with caplog.at_level(logging.WARNING):
             resolver.flush_cache()
             assert len(await resolver.resolve("a.example", "A")) == 2
-        assert "c-ares cannot ask there: " in caplog.text
+        assert "c-ares cannot query it: " in caplog.text
 
     async def test_what_is_forgotten_is_asked_anew(self, resolver: CachingResolver, dns_server: DnsServer) -> None:
         """A list that is well again may have left an answer of its bad time here."""
@@ -691,7 +691,7 @@ class TestSilence:
             await self._ask_in_vain(hasty, 2 * _PROBE_AFTER)
             dns_server.speak()
             await self._until(lambda: not hasty.is_silent)
-        consequence = "while this lasts, its checks count nothing and hold up no mail"
+        consequence = "until it answers, its checks count 0 and delay no mail"
         told = [f"DNS: no answer from {dns_server.address}; {consequence}", "DNS: answers again"]
         assert log.messages == told * 2
         assert {record.levelno for record in log.records} == {logging.WARNING}

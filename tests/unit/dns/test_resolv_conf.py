@@ -69,4 +69,4 @@ def test_one_that_is_missing_is_no_fault(tmp_path: Path) -> None:
 def test_one_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     read = read_system_servers(tmp_path)
     assert read.servers == ("127.0.0.1",)
-    assert read.warning == f"{tmp_path}: cannot be read: Is a directory; the server on this machine is asked"
+    assert read.warning == f"{tmp_path}: cannot be read: Is a directory; 127.0.0.1 is used"

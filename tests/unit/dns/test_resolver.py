@@ -57,7 +57,7 @@ async def test_what_the_settings_take_c_ares_takes_too(text: str) -> None:
 
 
 async def test_what_c_ares_does_not_take_is_the_operator_s_to_mend() -> None:
-    with pytest.raises(SettingsError, match="resolver: nowhere: c-ares cannot ask there"):
+    with pytest.raises(SettingsError, match="resolver: nowhere: c-ares cannot query it"):
         CachingResolver(["nowhere"], _WITHIN)
 
 
