@@ -1,9 +1,10 @@
 import asyncio
 import os
+import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -25,10 +26,10 @@ def handlers() -> Iterator[None]:
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """Three lines come out of it, and then nothing for ten seconds."""
+    """Three lines come out of it, and then nothing for a minute."""
     ours, theirs = os.pipe()
     os.write(theirs, b"one\ntwo\nthree\n")
-    at_last = threading.Timer(10, os.close, [theirs])
+    at_last = threading.Timer(60, os.close, [theirs])
     at_last.start()
     yield ours, theirs
     assert at_last.is_alive(), "nothing but the end of the input has ended the wait for it"
@@ -41,9 +42,23 @@ async def _read(interruption: Interruption, descriptor: int) -> list[bytes]:
     return [line async for line in interruption.read(interruption.input(descriptor))]
 
 
+def _when_it_waits(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Act in the moment in which there is nothing to read."""
+    wait: Callable[..., Any] = select.select
+
+    def act_and_wait(*descriptors: Any) -> Any:
+        if not any(wait(*descriptors, 0)):
+            act()
+        return wait(*descriptors)
+
+    monkeypatch.setattr(select, "select", act_and_wait)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("line", range(25))
-def test_a_signal_at_any_line_of_reading_ends_it(pipe: tuple[int, int], number: int, line: int) -> None:
+def test_a_signal_at_any_line_of_reading_ends_it(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, number: int, line: int
+) -> None:
     """Else the command would wait for input that may never come."""
     run = 0
 
@@ -60,24 +75,26 @@ def test_a_signal_at_any_line_of_reading_ends_it(pipe: tuple[int, int], number: 
     interruption = Interruption()
     if line == 0:
         signal.raise_signal(number)
-    at_the_latest = threading.Timer(0.5, signal.pthread_kill, [threading.get_ident(), number])
-    at_the_latest.start()  # where there is no such line
+    _when_it_waits(monkeypatch, lambda: signal.raise_signal(number))  # where there is no such line
     traced_before = sys.gettrace()
     sys.settrace(trace)
     try:
         asyncio.run(_read(interruption, pipe[0]))
     finally:
         sys.settrace(traced_before)
-        at_the_latest.cancel()
     assert interruption.is_requested
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_that_breaks_off_no_wait_for_input_is_heard_too(pipe: tuple[int, int], number: int) -> None:
-    """It came the moment before the wait began, or, as here, to another thread."""
-    elsewhere = threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), number))
-    elsewhere.start()
+def test_a_signal_that_interrupts_no_wait_for_input_ends_it_too(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It arrived just before the wait began, or, as here, in another thread."""
+    main_thread = threading.get_ident()
+    other = threading.Thread(target=signal.pthread_kill, args=(main_thread, number))
+    _when_it_waits(monkeypatch, other.start)
     assert asyncio.run(_read(Interruption(), pipe[0])) == [b"one\n", b"two\n", b"three\n"]
+    other.join()
 
 
 def test_the_second_signal_ends_the_command_at_once() -> None:
