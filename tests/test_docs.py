@@ -150,11 +150,22 @@ def test_links_and_files_named_in_the_documents_exist() -> None:
             assert document.parent.joinpath(name).exists(), f"{document.name} links to {name}"
 
 
+_FOR_DEVELOPERS = [PROJECT / "ARCHITECTURE.md", *PROJECT.glob("docs/design/*.md")]
+
+
 def test_modules_named_for_developers_exist() -> None:
-    for document in [PROJECT / "ARCHITECTURE.md", *PROJECT.glob("docs/design/*.md")]:
+    for document in _FOR_DEVELOPERS:
         for name in re.findall(r"`([a-z_]+(?:/[\w-]+)*\.(?:py|toml))`", document.read_text()):
             found = [folder for folder in (PROJECT, PROJECT / "src/bley") if folder.joinpath(name).exists()]
             assert found, f"{document.name} names {name}"
+
+
+def test_modules_in_pictures_exist() -> None:
+    for document in _FOR_DEVELOPERS:
+        for picture in re.findall(r"^```\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE):
+            for name in re.findall(r"\b[a-z]+(?:/[a-z0-9_]+)+(?:\.toml)?", picture):
+                path = PROJECT / "src/bley" / name
+                assert path.exists() or path.with_suffix(".py").exists(), f"{document.name} shows {name}"
 
 
 def test_the_version_is_told_the_same_everywhere() -> None:
