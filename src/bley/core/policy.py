@@ -17,7 +17,7 @@ _NO_PASS = (FindingKind.SPF_FAIL, FindingKind.SPF_NO_PASS)
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From what sum on a client is trusted, listed, or suspicious: the settings of the same names."""
+    """The sums from which a client is trusted, listed or suspicious: the settings of the same names."""
 
     dnswl_threshold: int = 1
     dnsbl_threshold: int = 1
@@ -25,7 +25,7 @@ class Thresholds:
 
 
 class Judgement(NamedTuple):
-    """What a stranger is taken for, and the finding that tipped it."""
+    """The status of a stranger, and the reason for it."""
 
     status: Status
     reason: AnyReason
@@ -35,9 +35,9 @@ _CLEAN = Judgement(Status.CLEAN, Reason.CLEAN)
 
 
 def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
-    """Judge a stranger: trusted by allowlists, else suspicious by blocklists or by the RFC checks' sum, else clean.
+    """Judge a stranger: trusted by allowlists, else suspicious by blocklists or the sum of the RFC checks, else clean.
 
-    What is unknown or was not asked counts nothing.
+    A check that is unknown, or did not run, counts 0.
     """
     if _is_trusted(evidence, thresholds):
         return Judgement(Status.TRUSTED, Reason.TRUSTED)
@@ -47,7 +47,7 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
 
 
 def rfc_sum(evidence: Evidence) -> int:
-    """What the RFC checks count together."""
+    """Return the sum of the RFC checks."""
     return sum(score for _, score in _counted(evidence))
 
 
@@ -57,12 +57,12 @@ def _judge_by_rfc_checks(evidence: Evidence, thresholds: Thresholds) -> Judgemen
         total += score
         if total >= thresholds.rfc_threshold:
             return Judgement(Status.GREYLISTED, REASON_OF[check])
-    # From 0 on everybody is suspicious.
+    # With a threshold of 0 every stranger is suspicious.
     return _CLEAN if thresholds.rfc_threshold else Judgement(Status.GREYLISTED, REASON_OF[RFC_CHECKS[0]])
 
 
 def _counted(evidence: Evidence) -> list[tuple[AnyCheck, int]]:
-    """The RFC checks that count something beside the others, and what."""
+    """Return the RFC checks that count, with their scores."""
     spf = evidence.get(Check.SPF)
     is_without_pass = spf is not None and spf.score is not None and spf.kind in _NO_PASS
     return [
@@ -73,14 +73,14 @@ def _counted(evidence: Evidence) -> list[tuple[AnyCheck, int]]:
 
 
 class Bounds(NamedTuple):
-    """What a check counts at the least and at the most while answers are missing."""
+    """The lowest and the highest sum that a DNS list check can still reach while answers are missing."""
 
     least: int
     most: int
 
 
 def settled(dnswl: Bounds | None, dnsbl: Bounds | None, thresholds: Thresholds, *, awaits_spf: bool) -> bool:
-    """Whether no answer that is still missing can change the judgement and its reason; None: no such lists."""
+    """Return whether no missing answer can change the judgement or its reason; None stands for no such lists."""
     if dnswl and dnswl.least >= thresholds.dnswl_threshold:
         return True
     if dnswl and dnswl.most >= thresholds.dnswl_threshold:
@@ -91,7 +91,7 @@ def settled(dnswl: Bounds | None, dnsbl: Bounds | None, thresholds: Thresholds, 
 
 
 def spf_can_tip(evidence: Evidence, thresholds: Thresholds, scores: Scores = DEFAULT) -> bool:
-    """Whether what the RFC checks say, or their reason, depends on what SPF says."""
+    """Return whether the judgement by the RFC checks, or its reason, depends on the result of SPF."""
     possible = (Finding(0, ""), *(scores.counted(found(kind, "")) for kind in _NO_PASS))
     return len({_judge_by_rfc_checks({**evidence, Check.SPF: finding}, thresholds) for finding in possible}) > 1
 

@@ -1,8 +1,8 @@
-"""What to do if a decision was wrong: for a deferral the line that exempts, and whom to tell.
+"""Advice for a decision that was wrong: for a deferral, the list file entry that exempts, and who can mend the cause.
 
     add "example.com" to /etc/bley/whitelist_clients and run: systemctl reload bley
 
-The most fitting advice is the first. Texts may hold values from the wire: who shows them makes them safe.
+The best advice comes first. Texts may contain values from the wire; the code that shows them escapes them.
 """
 
 import shlex
@@ -23,9 +23,9 @@ _RELOAD = "and run: systemctl reload bley"
 
 
 class Advice(NamedTuple):
-    """One thing to do: a text that goes on from `if this was wrong:`, and the line for a list file, if any.
+    """One thing to do: a text that continues `if this was wrong:`, and the entry for a list file, if any.
 
-    The text may end with a command, in which a shell's codes stand for all that is not printable.
+    The text may end with a command, in which unprintable characters are shell escapes.
     """
 
     text: str
@@ -35,7 +35,7 @@ class Advice(NamedTuple):
 
 
 class ListFile(NamedTuple):
-    """A file of exemptions: the setting that names it, and its path; `is_read`: the setting does name it."""
+    """A list file: its setting and its path. `is_read` is false if the setting does not name the file yet."""
 
     setting: str
     path: str
@@ -43,7 +43,7 @@ class ListFile(NamedTuple):
 
 
 class ListFiles(NamedTuple):
-    """The operator's. `is_private`: the store has hashes, which the files do not."""
+    """The list files. With `is_private`, the store contains hashes of addresses, which no list file can contain."""
 
     clients: ListFile
     senders: ListFile
@@ -52,12 +52,12 @@ class ListFiles(NamedTuple):
 
 
 def advice(decision: StoredDecision, files: ListFiles, kept_under: Sequence[Triplet] = ()) -> list[Advice]:
-    """What can be done about mail like this, the most fitting first; nothing where bley did not judge.
+    """Return what the administrator can do about such mail, the best first; empty if bley did not judge it.
 
-    `kept_under`: where its records are, if that is known; else the decision's triplet stands for them.
+    `kept_under` are the triplets of its records. If it is empty, the triplet of the decision stands for them.
     """
     if decision.defers and decision.reason != Reason.STORE_ERROR:
-        return [*_exempting(decision, files), *_telling(decision)]
+        return [*_exempting(decision, files), *_fix(decision)]
     return list(_delaying(decision, kept_under))
 
 
@@ -73,7 +73,7 @@ def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
 
 
 def _client_entry(decision: StoredDecision) -> str:
-    """The domain of a pool, as its triplet has it, the name of one host, or its address; empty where it has none."""
+    """Return the domain of the client's pool as its triplet has it, or its address; empty if it has neither."""
     name = decision.client_name.rstrip(".").casefold()
     pool = decision.triplet.client if decision.triplet else ""
     if is_name(pool) and (name == pool or name.endswith(f".{pool}")):
@@ -87,8 +87,8 @@ def _line(entry: str, file: ListFile, before: str = "") -> Advice:
     return Advice(f'{before}{setting}add "{entry}" to {file.path} {_RELOAD}', entry, file.path)
 
 
-def _telling(decision: StoredDecision) -> Iterator[Advice]:
-    """Whom to tell that it was wrong."""
+def _fix(decision: StoredDecision) -> Iterator[Advice]:
+    """Return who can mend the cause."""
     address, domain = decision.client_address, decision.sender.rpartition("@")[2] or decision.helo_name
     reason = decision.reason
     if reason == Reason.DNSBL:
@@ -107,13 +107,13 @@ def _telling(decision: StoredDecision) -> Iterator[Advice]:
 
 
 def _listing(decision: StoredDecision, check: Check) -> list[str]:
-    """The lists whose answers counted."""
+    """Return the names of the lists whose answers counted."""
     finding: dict[str, Any] = decision.details.get("findings", {}).get(check.value, {})
     return [each["list"] for each in finding.get("lists", ()) if each.get("weight")]
 
 
 def _delaying(decision: StoredDecision, kept_under: Sequence[Triplet]) -> Iterator[Advice]:
-    """What to do about a pass."""
+    """Return what to do about a pass."""
     match decision.reason:
         case Reason.EXEMPT_CLIENT | Reason.EXEMPT_SENDER | Reason.EXEMPT_RECIPIENT:
             file, _, rest = str(decision.details.get("entry", "")).partition(":")
@@ -132,13 +132,13 @@ def _delaying(decision: StoredDecision, kept_under: Sequence[Triplet]) -> Iterat
 
 
 def _forgetting(triplet: Triplet) -> str:
-    """The command that forgets this record."""
+    """Return the command that deletes this record."""
     texts = triplet._replace(sender=triplet.sender or NULL_SENDER)._asdict()
     return " ".join(["bley forget", *(f"--{name} {_quoted(text)}" for name, text in texts.items())])
 
 
 def _quoted(text: str) -> str:
-    """One word of a shell's line; with codes it is one of bash, zsh, ksh, or POSIX 2024."""
+    """Return one word of a shell command. With escapes, bash, zsh, ksh and POSIX 2024 shells read it."""
     if text.isprintable() and "\\" not in text:
         return shlex.quote(text)
     coded = (each if each.isprintable() and each not in "\\'" else _octal(each) for each in text)
