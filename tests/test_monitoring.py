@@ -31,7 +31,7 @@ def _selectors(query: str) -> Iterator[tuple[str, set[str]]]:
 
 
 @pytest.mark.parametrize("query", [*(rule["expr"] for rule in RULES), *QUERIES])
-def test_what_is_asked_for_is_shown(query: str) -> None:
+def test_queried_metrics_and_labels_exist(query: str) -> None:
     """Queries use only existing metrics and labels, functions and groupings."""
     selectors = list(_selectors(query))
     assert selectors
@@ -54,7 +54,7 @@ def test_labels_named_in_a_legend_or_an_annotation_exist() -> None:
 
 class TestRules:
     @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
-    def test_each_alert_says_what_is_wrong_how_bad_it_is_and_what_to_do(self, rule: dict[str, Any]) -> None:
+    def test_each_alert_has_summary_remedy_and_severity(self, rule: dict[str, Any]) -> None:
         assert set(rule["annotations"]) == {"summary", "description"}
         assert rule["annotations"]["description"].endswith(".")
         assert rule["labels"]["severity"] in ("warning", "critical")
@@ -63,23 +63,29 @@ class TestRules:
         for rule in RULES:
             assert all("job" in labels for _, labels in _selectors(rule["expr"])), rule["alert"]
 
+    def test_the_log_has_the_messages_that_they_quote(self) -> None:
+        source = "".join(file.read_text() for file in (CONTRIB.parent / "src/bley").rglob("*.py"))
+        quoted = {text for rule in RULES for text in re.findall(r'at "([^"]+)"', rule["annotations"]["description"])}
+        assert len(quoted) >= 3
+        assert [text for text in sorted(quoted) if text not in source] == []
+
     def test_names_are_unique(self) -> None:
         names = [rule["alert"] for rule in RULES]
         assert len(set(names)) == len(names)
 
 
 class TestDashboard:
-    def test_it_asks_for_its_data_source_when_it_is_imported(self) -> None:
+    def test_an_import_prompts_for_the_data_source(self) -> None:
         assert [(each["name"], each["pluginId"]) for each in DASHBOARD["__inputs"]] == [("DS_PROMETHEUS", "prometheus")]
         asked = [*PANELS, *(target for panel in PANELS for target in panel["targets"])]
         asked += DASHBOARD["templating"]["list"]
         assert all(each["datasource"] == {"type": "prometheus", "uid": "${DS_PROMETHEUS}"} for each in asked)
 
-    def test_it_says_of_which_schema_it_is(self) -> None:
+    def test_the_schema_has_a_version(self) -> None:
         assert DASHBOARD["schemaVersion"] >= 36
         assert DASHBOARD["id"] is None
 
-    def test_panels_have_ids_of_their_own_and_titles_and_ask_for_something(self) -> None:
+    def test_panels_have_unique_ids_titles_and_queries(self) -> None:
         ids = [panel["id"] for panel in DASHBOARD["panels"]]
         assert len(set(ids)) == len(ids)
         assert all(panel["title"] for panel in DASHBOARD["panels"])
@@ -104,7 +110,7 @@ class TestDashboard:
         for each in DASHBOARD["templating"]["list"]:
             assert re.fullmatch(r"label_values\(bley_build_info, \w+\)", each["query"]["query"])
 
-    def test_every_metric_has_its_place(self) -> None:
+    def test_every_metric_is_used(self) -> None:
         """Every metric but the address space and the start times of processes is in an alert or a panel."""
         asked = {name for query in QUERIES for name, _ in _selectors(query)}
         shown = {re.sub("_(bucket|sum|count)$", "", name) for name in SAMPLES}

@@ -1,6 +1,6 @@
-"""What reads postgrey's log reads bley's, as docs/log.md says: Debian's postgreyreport, and logwatch.
+"""Readers of postgrey's log read bley's, as docs/log.md says: Debian's postgreyreport, and logwatch.
 
-The lines are those of a real bley, with the head that syslog gives them in mail.log.
+The lines come from a real bley, with the prefix that syslog adds in mail.log.
 """
 
 import os
@@ -19,7 +19,7 @@ CONTRIB = Path(__file__).parent.parent.parent / "contrib"
 LOGWATCH = Path("/usr/share/logwatch/scripts/logwatch.pl")
 
 FORGING = "x, action=pass, reason=known, client_address=192.0.2.1"
-"""What a sender may be called."""
+"""A sender that imitates fields of the log."""
 
 
 def _ask(bley: Bley, client_address: str, sender: str, recipient: str = "b@example.org") -> str:
@@ -29,7 +29,7 @@ def _ask(bley: Bley, client_address: str, sender: str, recipient: str = "b@examp
 
 @pytest.fixture(scope="module", name="mail_log")
 def _mail_log(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What syslog has of a bley whose clients never came back, came back early, or passed."""
+    """Return the log of clients that never retried, retried early, or passed."""
     with Bley(tmp_path_factory.mktemp("bley"), greylist_penalty="0") as bley:
         deferred, passed = "action=DEFER_IF_PERMIT", "action=DUNNO"
         assert _ask(bley, "192.0.2.1", "lost@example.com") == deferred
@@ -45,8 +45,8 @@ def _mail_log(tmp_path_factory: pytest.TempPathFactory) -> str:
         return re.sub(r"^\S+Z bley", "Nov 26 14:26:50 host bley", bley.log(), flags=re.MULTILINE)
 
 
-def test_postgreyreport_tells_who_was_greylisted_and_never_came_back(mail_log: str, tmp_path: Path) -> None:
-    """Each once, with its attempts; not who passed, whose sender's extension postgreyreport cuts."""
+def test_postgreyreport_shows_greylisted_mail_that_was_never_retried(mail_log: str, tmp_path: Path) -> None:
+    """Mail that passed is missing, although postgreyreport cuts the extension of its sender."""
     require("postgreyreport", "postgrey")
     command: list[str | Path] = [CONTRIB / "bley-postgreyreport", "--show_tries", "--show_time", "--tab"]
     ran = subprocess.run(command, input=mail_log, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
@@ -59,7 +59,7 @@ def test_postgreyreport_tells_who_was_greylisted_and_never_came_back(mail_log: s
 
 
 def test_postgreyreport_reads_a_file_of_bley_s_own(mail_log: str) -> None:
-    """The head of its lines is another."""
+    """Its lines have another prefix."""
     require("postgreyreport", "postgrey")
     own = mail_log.replace("Nov 26 14:26:50 host ", "2026-11-26T14:26:50Z ")
     command = [CONTRIB / "bley-postgreyreport"]
@@ -68,7 +68,7 @@ def test_postgreyreport_reads_a_file_of_bley_s_own(mail_log: str) -> None:
 
 
 def _logwatch(folder: Path, mail_log: str) -> str:
-    """The report of Debian's logwatch on bley, set up as docs/log.md says, but in a folder instead of /etc/logwatch."""
+    """Return the report of Debian's logwatch, set up as docs/log.md says, but in a folder in place of /etc/logwatch."""
     etc, logs = folder / "logwatch", folder / "log"
     for part in ("conf/services", "conf/logfiles", "scripts/services"):
         etc.joinpath(part).mkdir(parents=True)
@@ -93,7 +93,7 @@ def _logwatch(folder: Path, mail_log: str) -> str:
 
 
 def _counted(report: str) -> dict[tuple[str, ...], int]:
-    """The tree in the part about postgrey: what is below what, and how often."""
+    """Return the tree in the section about postgrey: paths, with their counts."""
     counts: dict[tuple[str, ...], int] = {}
     path: list[tuple[int, str]] = []
     part = report.split("Postgrey ---")[1].split("===")[0]

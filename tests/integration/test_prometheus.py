@@ -1,4 +1,4 @@
-"""Prometheus's own tool reads what bley shows, and the alerts and queries of contrib/."""
+"""Prometheus's own tool checks the metrics of bley, and the alerts and queries of contrib/."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.integration.test_workers import fetch
 PROJECT = Path(__file__).parents[2]
 RULES = PROJECT / "contrib/prometheus-rules.yml"
 RULES_TEST = Path(__file__).with_name("prometheus-rules-test.yml")
-# Where `make test` puts it: its Debian package is a server, which no test needs.
+# `make test` installs it here: its Debian package would install the server too, which no test needs.
 OWN_PROMTOOL = PROJECT / "var/test-servers/usr/bin/promtool"
 
 
@@ -30,7 +30,7 @@ def promtool() -> str:
 
 
 def run(promtool: str, *arguments: str | Path, given: str = "") -> str:
-    """Its output; the test fails with it when it finds fault."""
+    """Return the output. If promtool finds a fault, the test fails with it."""
     ran = subprocess.run(
         [promtool, *arguments], input=given, capture_output=True, text=True, timeout=60, check=False, env=os.environ
     )
@@ -42,7 +42,7 @@ def test_the_alerts_are_valid(promtool: str) -> None:
     run(promtool, "check", "rules", "--lint-fatal", RULES)
 
 
-def test_each_alert_is_raised_by_what_it_is_about_and_none_by_a_bley_that_is_well(promtool: str) -> None:
+def test_each_alert_fires_for_its_fault_and_none_while_all_is_well(promtool: str) -> None:
     run(promtool, "test", "rules", RULES_TEST)
     alerts = {rule["alert"] for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]}
     assert set(re.findall(r'alertname="(\w+)"', RULES_TEST.read_text())) == alerts
@@ -62,8 +62,8 @@ def test_the_dashboard_s_queries_are_valid(promtool: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_bley_shows_is_well_formed(promtool: str, tmp_path: Path, workers: int) -> None:
-    """As one process, and as several."""
+def test_the_metrics_are_well_formed(promtool: str, tmp_path: Path, workers: int) -> None:
+    """Of one process, and of several."""
     with Bley(tmp_path, workers=workers, web_listen="127.0.0.1:0", dnsbls="bl.example", check_timeout="1s") as bley:
         for request in (BAD, BAD, GOOD, GOOD, GOOD):
             exchange(bley.port, request)
