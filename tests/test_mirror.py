@@ -10,6 +10,7 @@ SOURCE, TESTS = PROJECT / "src" / "bley", PROJECT / "tests"
 TESTED_IN = {
     "__main__": "integration/test_cli",
     "dns/c_ares": "integration/dns/test_resolver",
+    "core/history/conditions": "unit/core/history/test_search",
     "core/names/words": "unit/core/names/test_host_kind",
     "data/files": "unit/core/dnslists/test_known",
     "checks/lists/queried_list": "unit/checks/lists/test_watch",

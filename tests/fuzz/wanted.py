@@ -1,6 +1,7 @@
 """core.history.record_filter: a text that names records never matches all of them, and matches its own record."""
 
-from bley.core.history.record_filter import RecordFilter, named_domain
+from bley.core.history.conditions import named_domain
+from bley.core.history.record_filter import RecordFilter
 from bley.core.imported_record import is_any
 from bley.core.mail import Triplet, parse_address
 from bley.core.triplet import TripletRules

@@ -1,7 +1,7 @@
-"""How a table is read in the order of a key, step by step, without OFFSET: each step begins where the last one ended.
+"""Keyset paging: a table is read in steps, in the order of a key, without OFFSET; each step starts after the last one.
 
-A step looks at no more rows than its width, of which the conditions let some through, and returns at most so many. So
-its time is bounded whatever the table has, and between two steps a search can be ended.
+A step examines at most as many rows as its width, and returns at most so many of those that meet the conditions. So its
+time is bounded, whatever the table contains, and a search can be cancelled between two steps.
 """
 
 import operator
@@ -13,24 +13,24 @@ import sqlalchemy as sa
 __all__ = ["Key", "KeysetScan", "ScanCursor"]
 
 _NARROWEST, _WIDEST = 200, 20_000
-"""Rows that a step looks at: few at first, as most searches soon have enough; at the most some 20 ms of a database."""
+"""Rows that a step examines: few at first, as most searches soon have enough; at most some 20 ms of a database."""
 
 Key = tuple[Any, ...]
 
 
 class ScanCursor(NamedTuple):
-    """How far a scan is: all up to `behind` was looked at; None: nothing yet."""
+    """The position of a scan, which has examined all rows up to `after`; None: none yet."""
 
-    behind: Key | None = None
-    edge: Key | None = None
-    """Up to where the rows are read; None: to the end of the table, if `knows_edge`."""
-    knows_edge: bool = False
+    after: Key | None = None
+    end: Key | None = None
+    """The last key of the present width; None: the end of the table, if `has_end`."""
+    has_end: bool = False
     width: int = _NARROWEST
     is_done: bool = False
 
 
 class KeysetScan:
-    """Reads the rows of a table that meet all conditions, by the columns of a unique key.
+    """Reads the rows of a table that meet all conditions, in the order of the columns of a unique key.
 
     `compares_rows`: the database uses an index for `(a, b) > (x, y)`.
     """
@@ -39,50 +39,57 @@ class KeysetScan:
         self,
         table: sa.Table,
         key: Sequence[str],
-        conditions: Sequence[sa.ColumnElement[bool]],
+        conditions: Sequence[sa.ColumnElement[bool]] = (),
         *,
-        descending: bool,
+        descending: bool = False,
         compares_rows: bool,
     ) -> None:
         self._columns = [table.c[name] for name in key]
-        self._forward, self._up_to = (operator.lt, operator.ge) if descending else (operator.gt, operator.le)
+        self._after, self._up_to = (operator.lt, operator.ge) if descending else (operator.gt, operator.le)
         self._compares_rows = compares_rows
         order = [column.desc() if descending else column for column in self._columns]
         self._rows = sa.select(table).where(*conditions).order_by(*order)
         self._keys = sa.select(*self._columns).order_by(*order)
 
-    def step(self, connection: sa.Connection, place: ScanCursor, most: int) -> tuple[Sequence[Any], ScanCursor]:
-        """Some more rows behind this place, at most `most`, perhaps none; and where to go on."""
-        edge, width = place.edge, place.width
-        if not place.knows_edge:
-            keys = connection.execute(self._behind(place, self._keys).offset(width - 1).limit(1)).all()
-            edge, width = tuple(keys[0]) if keys else None, min(4 * width, _WIDEST)
-        rows = self._behind(place, self._rows)
-        if edge is not None:
-            rows = rows.where(self._compare(self._up_to, edge))
-        found = connection.execute(rows.limit(most)).all()
-        if len(found) == most:
-            last = tuple(getattr(found[-1], column.name) for column in self._columns)
-            return found, ScanCursor(last, edge, knows_edge=True, width=width)
-        return found, ScanCursor(edge, width=width, is_done=edge is None)
+    def key(self, row: Any) -> Key:
+        """Return the key of a row."""
+        return tuple(getattr(row, column.name) for column in self._columns)
 
-    def _behind(self, place: ScanCursor, select: sa.Select[Any]) -> sa.Select[Any]:
-        return select if place.behind is None else select.where(self._compare(self._forward, place.behind))
+    def page(self, connection: sa.Connection, after: Key | None, limit: int) -> Sequence[Any]:
+        """Return the next rows after the key, at most `limit`, however many rows must be examined."""
+        return connection.execute(self._starting(after, self._rows).limit(limit)).all()
 
-    def _compare(self, than: Any, key: Key) -> sa.ColumnElement[bool]:
-        """`(a, b) > (x, y)`, or that in words by which MySQL goes by an index too: `a > x OR a = x AND b > y`."""
+    def step(self, connection: sa.Connection, cursor: ScanCursor, limit: int) -> tuple[Sequence[Any], ScanCursor]:
+        """Return some rows after the cursor, at most `limit`, perhaps none, and the next cursor."""
+        end, width = cursor.end, cursor.width
+        if not cursor.has_end:
+            keys = connection.execute(self._starting(cursor.after, self._keys).offset(width - 1).limit(1)).all()
+            end, width = tuple(keys[0]) if keys else None, min(4 * width, _WIDEST)
+        rows = self._starting(cursor.after, self._rows)
+        if end is not None:
+            rows = rows.where(self._compare(self._up_to, end))
+        found = connection.execute(rows.limit(limit)).all()
+        if len(found) == limit:
+            return found, ScanCursor(self.key(found[-1]), end, has_end=True, width=width)
+        return found, ScanCursor(end, width=width, is_done=end is None)
+
+    def _starting(self, after: Key | None, select: sa.Select[Any]) -> sa.Select[Any]:
+        return select if after is None else select.where(self._compare(self._after, after))
+
+    def _compare(self, comparison: Any, key: Key) -> sa.ColumnElement[bool]:
+        """Return `(a, b) > (x, y)`, or `a > x OR a = x AND b > y`, for which MySQL uses an index too."""
         values = [sa.literal(value, column.type) for column, value in zip(self._columns, key, strict=True)]
         if self._compares_rows:
-            compared: sa.ColumnElement[bool] = than(sa.tuple_(*self._columns), sa.tuple_(*values))
+            compared: sa.ColumnElement[bool] = comparison(sa.tuple_(*self._columns), sa.tuple_(*values))
             return compared
-        strictly = {operator.ge: operator.gt, operator.le: operator.lt}.get(than, than)
+        strictly = {operator.ge: operator.gt, operator.le: operator.lt}.get(comparison, comparison)
         last = len(key) - 1
         return sa.or_(
             *(
                 sa.and_(
-                    *map(operator.eq, self._columns[:place], values[:place]),
-                    (than if place == last else strictly)(self._columns[place], values[place]),
+                    *map(operator.eq, self._columns[:index], values[:index]),
+                    (comparison if index == last else strictly)(self._columns[index], values[index]),
                 )
-                for place in range(len(key))
+                for index in range(len(key))
             )
         )

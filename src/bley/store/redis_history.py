@@ -66,12 +66,12 @@ class RedisHistory:
         if before and not _is_number(before):
             return []
         found: list[StoredDecision] = []
-        clock = SearchDeadline()
+        deadline = SearchDeadline()
         async for read in self._portions(query.since, f"({before}" if before else "+"):
             found += filter(query.fits, read)
             if len(found) >= limit:
                 return found[:limit]
-            if clock.has_passed and read:
+            if deadline.has_passed and read:
                 return PartialResult(found, read[-1].number)
         return found
 
@@ -113,11 +113,11 @@ class RedisHistory:
         return WaitingTriplets(len(records), records[:limit])
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
-        latest, clock = LatestRecords(limit), SearchDeadline()
+        latest, deadline = LatestRecords(limit), SearchDeadline()
         meant: list[Triplet] = []
         with store_errors(self.place):
             async for key in self._client.scan_iter(match=f"{PREFIX}*", count=_KEYS):
-                if clock.has_passed:
+                if deadline.has_passed:
                     break
                 triplet = triplet_of(key)
                 if triplet and search.fits_triplet(triplet):
@@ -126,7 +126,7 @@ class RedisHistory:
                     latest.add((await self.find(meant)).items())
                     meant.clear()
         latest.add((await self.find(meant)).items())
-        return PartialResult(latest.found) if clock.has_passed else latest.found
+        return PartialResult(latest.found) if deadline.has_passed else latest.found
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
         """Find in portions, between which other requests are answered."""

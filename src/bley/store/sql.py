@@ -22,6 +22,7 @@ from bley.core.quantity import quantity
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
 from bley.store.engine import SPANS, Mark, Purged, RemoteChanges
+from bley.store.keyset import Key, KeysetScan
 from bley.store.refusals import Bisected, Portions, Whole
 from bley.store.rows import decision_row, microseconds, records_of
 from bley.store.runners import Runner, Transactions
@@ -204,19 +205,15 @@ class SqlEngine:
 
     async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
         """Yield all records in the order of the primary key, with one transaction for each portion."""
-        last: Triplet | None = None
+        scan = KeysetScan(triplets, Triplet._fields, compares_rows=self._dialect.compares_rows)
+        after: Key | None = None
         while True:
-            rows = await self._transactions.run(partial(self._behind, last=last), writes=False)
+            rows = await self._transactions.run(partial(scan.page, after=after, limit=_PORTION), writes=False)
             if rows:
                 yield list(records_of(rows))
             if len(rows) < _PORTION:
                 return
-            last = Triplet(rows[-1].client, rows[-1].sender, rows[-1].recipient)
-
-    def _behind(self, connection: sa.Connection, last: Triplet | None) -> Sequence[sa.Row[Any]]:
-        if last is None:
-            return connection.execute(self._statements.in_order.limit(_PORTION)).all()
-        return connection.execute(self._statements.behind.limit(_PORTION), last._asdict()).all()
+            after = scan.key(rows[-1])
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
 

@@ -1,41 +1,49 @@
-"""What a search is in SQL: conditions that let through all that is meant, and little else; core.search says what is.
+"""SQL conditions for the tests of core/history/conditions.py. They let all matches through, and little else.
 
-Databases fold upper and lower case of ASCII alone, or each in its own way, and know no A-labels. So a row beyond ASCII
-always passes. Of an ASCII row, folding and A-labels only lower it, which every database does in the same way.
+Databases fold the case of ASCII only, or each in its own way, and know no A-labels. So a row beyond ASCII always
+passes. In an ASCII row, case folding and A-labels only lower the case, which all databases do in the same way.
 """
 
+import operator
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from bley.core.history.search import DecisionQuery, Search
+from bley.core.history.conditions import (
+    Clause,
+    MailForms,
+    is_host_in,
+    is_in_network,
+    is_mail,
+    is_mail_in,
+    is_one_of,
+    overlaps,
+)
 from bley.core.mail import Network
 from bley.core.triplet import LONGEST_PART
 from bley.store.rows import microseconds
-from bley.store.sql_schema import decisions, triplets
 
-__all__ = ["decision_conditions", "record_conditions"]
-
-_d, _t = decisions.c, triplets.c
+__all__ = ["sql_conditions"]
 
 _WORD = re.compile("[a-z0-9]+")
 
 _SURELY_WHOLE = LONGEST_PART - 8
-"""Bytes of UTF-8 up to which a normalised address is whole; of a longer one a hash may stand for the end."""
+"""The bytes of UTF-8 up to which a stored address is complete; the end of a longer one may be replaced by a hash."""
 
 
 class _IsBeyondAscii(FunctionElement[bool]):
-    """Whether a text has characters that are not ASCII: its bytes are more than its characters."""
+    """Whether a text contains characters beyond ASCII: it has more bytes than characters."""
 
     inherit_cache = True
 
 
 def _compile(element: Any, compiler: Any, **options: Any) -> str:
     text = compiler.process(element.clauses, **options)
-    again = compiler.process(element.clauses, **options)  # its parameters have places of their own
+    again = compiler.process(element.clauses, **options)  # its parameters are bound separately
     if compiler.dialect.name == "sqlite":
         return f"(length(CAST(({text}) AS BLOB)) <> length({again}))"
     return f"(octet_length({text}) <> char_length({again}))"
@@ -44,58 +52,39 @@ def _compile(element: Any, compiler: Any, **options: Any) -> str:
 compiles(_IsBeyondAscii)(_compile)
 
 
-def decision_conditions(query: DecisionQuery) -> list[sa.ColumnElement[bool]]:
-    """What all decisions meet that fit the query."""
-    conditions: list[sa.ColumnElement[bool]] = []
-    if query.reason:
-        conditions.append(_d.reason == query.reason)
-    if query.outcome:
-        conditions.append(_d.outcome == query.outcome)
-    if query.since:
-        conditions.append(_d.at >= microseconds(query.since))
-    if query.until:
-        conditions.append(_d.at < microseconds(query.until))
-    if query.recipients:
-        conditions.append(sa.or_(sa.func.lower(_d.recipient).in_(query.recipients), _IsBeyondAscii(_d.recipient)))
-    if query.search:
-        conditions.append(_decision_may_fit(query.search))
-    return conditions
+def sql_conditions(table: sa.Table, clauses: Iterable[Clause]) -> list[sa.ColumnElement[bool]]:
+    """Return conditions that are met by all rows of the table that meet the clauses."""
+    return [_any_of(table, clause) for clause in clauses]
 
 
-def record_conditions(search: Search) -> list[sa.ColumnElement[bool]]:
-    """What all records meet whose triplets fit the search."""
-    if search.network:
-        return [_may_be_near(_t.client, search.network)]
-    if search.addresses:
-        return [_has_address(search.addresses, _t.sender, _t.recipient)]
-    return [_has_domain(search.domain, _t.client, _t.sender, _t.recipient)]
+def _any_of(table: sa.Table, clause: Clause) -> sa.ColumnElement[bool]:
+    alternatives, by_domain = [], dict[str, list[sa.ColumnElement[str]]]()
+    for name, test, operand in clause:
+        if test in (is_host_in, is_mail_in):
+            by_domain.setdefault(operand, []).append(table.c[name])
+        else:
+            alternatives.append(_SQL[test](table.c[name], operand))
+    alternatives += [_contains(columns, domain) for domain, columns in by_domain.items()]
+    return sa.or_(*alternatives) if alternatives else sa.false()
 
 
-def _decision_may_fit(search: Search) -> sa.ColumnElement[bool]:
-    if search.network:
-        return _may_be_in(_d.client_address, search.network)
-    if search.addresses:
-        return _has_address(search.addresses, _d.sender, _d.recipient)
-    if not search.domain:
-        return sa.or_(_d.instance == search.word, _d.queue_id == search.word)
-    return _has_domain(search.domain, _d.client_name, _d.helo_name, _d.sender, _d.recipient, _d.instance, _d.queue_id)
-
-
-def _has_domain(domain: str, *columns: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """Whether the domain stands in one of them; of all at once, which is faster than of each for itself."""
-    if not domain:
-        return sa.false()
+def _contains(columns: list[sa.ColumnElement[str]], domain: str) -> sa.ColumnElement[bool]:
+    """Whether the domain occurs in one of the columns, which are searched together: that is faster than one by one."""
     text = sum((" " + column for column in columns[1:]), columns[0])
     return sa.or_(sa.func.lower(text).contains(domain, autoescape=True), _IsBeyondAscii(text))
 
 
-def _has_address(addresses: frozenset[str], *columns: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    likes = [_is_like(column, address) for column in columns for address in sorted(addresses)]
-    return sa.or_(*likes, *map(_IsBeyondAscii, columns))
+def _is_mail(column: sa.ColumnElement[str], forms: MailForms) -> sa.ColumnElement[bool]:
+    likes = [_is_like(column, address) for address in sorted(forms.addresses)]
+    return sa.or_(*likes, _IsBeyondAscii(column))
+
+
+def _is_one_of(column: sa.ColumnElement[str], texts: frozenset[str]) -> sa.ColumnElement[bool]:
+    return sa.or_(sa.func.lower(column).in_(texts), _IsBeyondAscii(column))
 
 
 def _is_like(column: sa.ColumnElement[str], address: str) -> sa.ColumnElement[bool]:
-    """The address as it may have come. Normalising takes away or replaces words, and what is around them."""
+    """Whether this may be a form of the address: normalisation removes or replaces words and their separators."""
     local, at, domain = address.rpartition("@")
     if not at:
         return sa.not_(column.contains("@"))
@@ -107,18 +96,18 @@ def _is_like(column: sa.ColumnElement[str], address: str) -> sa.ColumnElement[bo
     return sa.func.lower(column).like(f"{words}@{domain}%", escape="!")
 
 
-def _may_be_in(address: sa.ColumnElement[str], network: Network) -> sa.ColumnElement[bool]:
-    """An IP address in any of its texts: IPv4 may be mapped, groups of IPv6 may begin with zeros."""
+def _is_in_network(address: sa.ColumnElement[str], network: Network) -> sa.ColumnElement[bool]:
+    """Whether this may be an address in the network, in any notation: IPv4 mapped, IPv6 groups with leading zeros."""
     if network.version == 4:
         octets = str(network.network_address).split(".")[: network.prefixlen // 8]
         return _matches(address, ".".join(octets) + "%", "%ffff:%")
     return _matches(address, "".join(f"%{group}:" for group in _first_groups(network) or [""]) + "%")
 
 
-def _may_be_near(client: sa.ColumnElement[str], network: Network) -> sa.ColumnElement[bool]:
-    """A network or address of which the same holds; a network may be wider, or have bits behind its prefix.
+def _overlaps(client: sa.ColumnElement[str], network: Network) -> sa.ColumnElement[bool]:
+    """Whether this may be an overlapping address or network; a network may be wider, or have bits beyond its prefix.
 
-    Of networks as wide as most are, or narrower, as much is compared as of addresses; of wider ones less.
+    Networks of the usual width, or narrower ones, are compared like addresses; of wider ones less is compared.
     """
     if network.version == 4:
         octets = str(network.network_address).split(".")[: min(network.prefixlen // 8, 3)]
@@ -133,10 +122,22 @@ def _may_be_near(client: sa.ColumnElement[str], network: Network) -> sa.ColumnEl
 
 
 def _first_groups(network: Network) -> list[str]:
-    """The first groups of all addresses in an IPv6 network, up to one that is 0, for which `::` may stand."""
+    """Return the first groups of all addresses in an IPv6 network, up to a group of 0, which `::` may replace."""
     groups = str(network.network_address).split(":")[: min(network.prefixlen // 16, 7)]
     return groups[: next((place for place, group in enumerate(groups) if not group.strip("0")), len(groups))]
 
 
 def _matches(column: sa.ColumnElement[str], *patterns: str) -> sa.ColumnElement[bool]:
     return sa.or_(*(sa.func.lower(column).like(pattern) for pattern in patterns))
+
+
+_SQL: dict[Callable[[Any, Any], bool], Callable[[Any, Any], sa.ColumnElement[bool]]] = {
+    operator.eq: operator.eq,
+    operator.ge: lambda column, instant: column >= microseconds(instant),
+    operator.lt: lambda column, instant: column < microseconds(instant),
+    is_one_of: _is_one_of,
+    is_in_network: _is_in_network,
+    overlaps: _overlaps,
+    is_mail: _is_mail,
+}
+"""Each test, but those of domains, with its SQL."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.conditions import Clause
 from bley.core.history.periods import Period
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
@@ -21,7 +22,7 @@ from bley.store.history import LatestRecords, PartialResult, SearchDeadline, Wai
 from bley.store.keyset import KeysetScan, ScanCursor
 from bley.store.rows import microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
-from bley.store.sql_conditions import decision_conditions, record_conditions
+from bley.store.sql_conditions import sql_conditions
 from bley.store.sql_meta import SqlMeta
 from bley.store.sql_schema import VERSION, counts, decisions, triplets
 
@@ -57,20 +58,20 @@ class SqlHistory:
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """Search in the order of instant and number, for which there is an index."""
-        place = ScanCursor()
+        cursor = ScanCursor()
         if before:
-            there = await self.decision(before)
-            if there is None:  # it expired, and so did all older decisions
+            start = await self.decision(before)
+            if start is None:  # it expired, and so did all older decisions
                 return []
-            place = ScanCursor((microseconds(there.at), int(before)))
-        scan = self._scan(decisions, ("at", "id"), decision_conditions(query), descending=True)
+            cursor = ScanCursor((microseconds(start.at), int(before)))
+        scan = self._scan(decisions, ("at", "id"), query.clauses, descending=True)
         found: list[StoredDecision] = []
-        clock, most = SearchDeadline(), min(limit, _MOST_DECISIONS)
-        while not place.is_done and len(found) < limit:
-            rows, place = await self._step(scan, place, most)
+        deadline, most = SearchDeadline(), min(limit, _MOST_DECISIONS)
+        while not cursor.is_done and len(found) < limit:
+            rows, cursor = await self._step(scan, cursor, most)
             found += filter(query.fits, map(_decision, rows))
-            if clock.has_passed and len(found) < limit and place.behind:
-                return PartialResult(found, str(place.behind[1]))
+            if deadline.has_passed and len(found) < limit and cursor.after:
+                return PartialResult(found, str(cursor.after[1]))
             most = _MOST_DECISIONS
         return found[:limit]
 
@@ -88,22 +89,21 @@ class SqlHistory:
 
     async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
         """Search in the order of the primary key: the order of age would need another index."""
-        scan = self._scan(triplets, ("client", "sender", "recipient"), record_conditions(search), descending=False)
-        latest, clock, place = LatestRecords(limit), SearchDeadline(), ScanCursor()
-        while not place.is_done:
-            rows, place = await self._step(scan, place, _MOST_RECORDS)
+        scan = self._scan(triplets, ("client", "sender", "recipient"), [search.record_clause], descending=False)
+        latest, deadline, cursor = LatestRecords(limit), SearchDeadline(), ScanCursor()
+        while not cursor.is_done:
+            rows, cursor = await self._step(scan, cursor, _MOST_RECORDS)
             latest.add(each for each in records_of(rows) if search.fits_triplet(each[0]))
-            if clock.has_passed and not place.is_done:
+            if deadline.has_passed and not cursor.is_done:
                 return PartialResult(latest.found)
         return latest.found
 
-    def _scan(
-        self, table: sa.Table, key: Sequence[str], conditions: Sequence[sa.ColumnElement[bool]], *, descending: bool
-    ) -> KeysetScan:
-        return KeysetScan(table, key, conditions, descending=descending, compares_rows=self._dialect.compares_rows)
+    def _scan(self, table: sa.Table, key: Sequence[str], clauses: Sequence[Clause], *, descending: bool) -> KeysetScan:
+        conditions, compares_rows = sql_conditions(table, clauses), self._dialect.compares_rows
+        return KeysetScan(table, key, conditions, descending=descending, compares_rows=compares_rows)
 
-    async def _step(self, scan: KeysetScan, place: ScanCursor, most: int) -> tuple[Sequence[Any], ScanCursor]:
-        return await self._read(lambda connection: scan.step(connection, place, most))
+    async def _step(self, scan: KeysetScan, cursor: ScanCursor, limit: int) -> tuple[Sequence[Any], ScanCursor]:
+        return await self._read(lambda connection: scan.step(connection, cursor, limit))
 
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
 

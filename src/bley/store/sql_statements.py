@@ -40,16 +40,6 @@ for _function, _name, _name_on_sqlite in ((_Greatest, "greatest", "max"), (_Leas
     compiles(_function)(_compile)
 
 
-_IN_ORDER = sa.select(triplets).order_by(*_KEY)
-
-
-def _behind() -> sa.Select[Any]:
-    """The rows behind a key, in order; said so that MySQL too goes by the primary key."""
-    client, sender, recipient = (sa.bindparam(column.name, type_=sa.Text()) for column in _KEY)
-    is_behind = sa.or_(_t.client > client, _t.sender > sender, sa.and_(_t.sender == sender, _t.recipient > recipient))
-    return _IN_ORDER.where(_t.client >= client, is_behind)
-
-
 class Statements:
     """The statements for a database of this dialect."""
 
@@ -57,7 +47,6 @@ class Statements:
         self._dialect = dialect
         self.delete = sa.delete(triplets).where(*(column == sa.bindparam(column.name) for column in _KEY))
         self.merge = cache(self._merge)
-        self.in_order, self.behind = _IN_ORDER, _behind()
         insert = dialect.insert(triplets)
         new = dialect.inserted(insert)
         self.unite = dialect.upsert(

@@ -35,9 +35,9 @@ def connection() -> Iterator[sa.Connection]:
 def _read(connection: sa.Connection, scan: KeysetScan, most: int) -> tuple[list[Any], int]:
     """All rows, and in how many steps."""
     found: list[Any] = []
-    place, steps = ScanCursor(width=3), 0
-    while not place.is_done:
-        rows, place = scan.step(connection, place, most)
+    cursor, steps = ScanCursor(width=3), 0
+    while not cursor.is_done:
+        rows, cursor = scan.step(connection, cursor, most)
         assert len(rows) <= most
         found += rows
         steps += 1
@@ -76,6 +76,18 @@ def test_rows_that_do_not_meet_the_conditions_cost_few_steps(connection: sa.Conn
     found, steps = _read(connection, _scan(TABLE.c.number == 4999, descending=False), 100)
     assert [row.number for row in found] == [4999]
     assert steps <= 8
+
+
+@pytest.mark.parametrize("compares_rows", [True, False])
+def test_pages_have_all_rows_once(connection: sa.Connection, compares_rows: bool) -> None:
+    connection.execute(sa.delete(TABLE))
+    keys = [(a, b, c) for a in "ab" for b in "ab" for c in "abü"]
+    connection.execute(sa.insert(TABLE), [{"a": a, "b": b, "c": c, "number": 0} for a, b, c in keys])
+    scan, found, after = _scan(descending=False, compares_rows=compares_rows), list[Any](), None
+    while rows := scan.page(connection, after, 5):
+        found += rows
+        after = scan.key(rows[-1])
+    assert [scan.key(row) for row in found] == sorted(keys)
 
 
 def _text(scan: KeysetScan, dialect: sa.Dialect | None = None) -> Sequence[str]:

@@ -419,7 +419,7 @@ class TestStatements:
             await _all_records(engine)
         first, second = (text for text in statements if "ORDER BY" in text)
         assert "TEMP B-TREE" not in self._plan(file, [first]) + self._plan(file, [second])
-        assert "USING PRIMARY KEY (client>?)" in self._plan(file, [second])
+        assert "USING PRIMARY KEY ((client,sender,recipient)>(?,?,?))" in self._plan(file, [second])
 
     def _plan(self, file: Path, statements: list[str]) -> str:
         """How SQLite does the only one of these statements."""

@@ -1,14 +1,18 @@
 """What a search is in SQL; that nothing meant is left out, tests/property/test_history.py tries."""
 
+import operator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from bley.core.history import conditions
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.triplet import LONGEST_PART, TripletRules
-from bley.store.sql_conditions import decision_conditions, record_conditions
+from bley.store import sql_conditions as sql_conditions_module
+from bley.store.sql_conditions import sql_conditions
+from bley.store.sql_schema import decisions, triplets
 
 RULES = TripletRules()
 _untyped: Any = postgresql.dialect
@@ -30,24 +34,33 @@ def _sql(condition: sa.ColumnElement[bool], dialect: sa.Dialect) -> str:
 @pytest.mark.parametrize("text", ["jane@example.com", "example.com", "MÜNCHEN.example"])
 def test_what_is_not_ascii_always_passes(dialect: sa.Dialect, words: str, text: str) -> None:
     for condition in (
-        *decision_conditions(DecisionQuery(Search(text, RULES))),
-        *record_conditions(Search(text, RULES)),
+        *sql_conditions(decisions, DecisionQuery(Search(text, RULES)).clauses),
+        *sql_conditions(triplets, [Search(text, RULES).record_clause]),
     ):
         assert words in _sql(condition, dialect)
 
 
 def test_a_recipient_beyond_ascii_passes_too() -> None:
-    (condition,) = decision_conditions(DecisionQuery(recipients=frozenset(["jürgen@example.com"])))
+    (condition,) = sql_conditions(decisions, DecisionQuery(recipients=frozenset(["jürgen@example.com"])).clauses)
     assert "char_length" in _sql(condition, POSTGRESQL)
 
 
 def test_an_empty_domain_needs_no_search() -> None:
-    (records,) = record_conditions(Search(".", RULES))
-    assert _sql(records, POSTGRESQL) == "false"
-    (decisions,) = decision_conditions(DecisionQuery(Search("@", RULES)))
-    assert "LIKE" not in _sql(decisions, POSTGRESQL)
+    (record,) = sql_conditions(triplets, [Search(".", RULES).record_clause])
+    assert _sql(record, POSTGRESQL) == "false"
+    (decision,) = sql_conditions(decisions, DecisionQuery(Search("@", RULES)).clauses)
+    assert "LIKE" not in _sql(decision, POSTGRESQL)
 
 
 def test_a_long_address_may_have_been_cut() -> None:
-    (condition,) = record_conditions(Search("x" * LONGEST_PART + "@example.com", RULES))
+    (condition,) = sql_conditions(triplets, [Search("x" * LONGEST_PART + "@example.com", RULES).record_clause])
     assert "true" in _sql(condition, POSTGRESQL)
+
+
+def test_every_test_of_a_column_has_its_sql() -> None:
+    """A test without one would fail in the middle of a search."""
+    tests = {value for value in vars(conditions).values() if callable(value) and value.__name__ in conditions.__all__}
+    tests -= {conditions.Condition, conditions.MailForms, conditions.fits_all}
+    tests -= {conditions.named_domain, conditions.named_network}
+    in_domains = {conditions.is_host_in, conditions.is_mail_in}
+    assert tests == (set(sql_conditions_module._SQL) | in_domains) - {operator.eq, operator.ge, operator.lt}

@@ -1,25 +1,39 @@
-"""Which records a person means by the name of a client, a sender or a recipient."""
+"""The records that an operator selects by the name of a client, a sender or a recipient."""
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 
-from bley.core.mail import Network, Triplet, parse_network
-from bley.core.names.domains import a_labels, with_a_labels
+from bley.core.history.conditions import (
+    Clause,
+    Condition,
+    MailForms,
+    fits_all,
+    is_host_in,
+    is_mail,
+    is_mail_in,
+    named_domain,
+    named_network,
+    overlaps,
+)
+from bley.core.mail import Triplet
+from bley.core.names.domains import with_a_labels
 from bley.core.triplet import ANY, TripletRules
 
-__all__ = ["NULL_SENDER", "RecordFilter", "is_in_domain", "mail_domain", "named_domain", "named_network", "overlaps"]
+__all__ = ["NULL_SENDER", "RecordFilter"]
 
 NULL_SENDER = "<>"
 """The null sender, as RFC 5321 4.5.5 writes it; in a triplet it is the empty text."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RecordFilter:
-    """All records that fit each text that is given; None is not given.
+    """Selects the records that match each given text; None is not given.
 
-    `client`: an address or network, for all that overlap it, or a domain and what is below it. `sender`, `recipient`: a
-    mail address, by the same rules as its triplets', or a domain and what is below it; `<>` is the null sender.
+    `client`: an address or network, which selects all that overlap it, or a domain with its subdomains. `sender`,
+    `recipient`: a mail address, which is normalised like those of triplets, or a domain with its subdomains; `<>` is
+    the null sender.
     """
 
     client: str | None = None
@@ -28,35 +42,44 @@ class RecordFilter:
 
     @property
     def folded(self) -> "RecordFilter":
-        """The same, as it may be copied from a list of triplets."""
+        """Return the filter with case-folded texts, which may be copied from a list of triplets."""
         return RecordFilter(*(text and text.casefold() for text in (self.client, self.sender, self.recipient)))
 
     def normalised(self, rules: TripletRules) -> "RecordFilter":
-        """The same, in the words of triplets that are kept by these rules.
+        """Return the filter with its texts normalised by the rules of the stored triplets.
 
-        Raises ValueError where nothing is left of a text: as a condition it would mean every record.
+        Raises ValueError if nothing is left of a text: it would select every record.
         """
-        return RecordFilter(
+        normalised = RecordFilter(
             self.client and _client(self.client),
             self.sender and _sender(self.sender, rules),
             self.recipient and _mail(self.recipient, rules.recipient),
-        )._checked(self)
-
-    def _checked(self, given: "RecordFilter") -> "RecordFilter":
-        for name in self.__slots__:
-            if getattr(self, name) == "":
+        )
+        for name, text in (("client", self.client), ("sender", self.sender), ("recipient", self.recipient)):
+            if getattr(normalised, name) == "":
                 hint = ", and the null sender is <>" if name == "sender" else ""
                 kinds = "address, network or domain" if name == "client" else f"mail address or domain{hint}"
-                raise ValueError(f"{name}: {getattr(given, name)!r} is no {kinds}")
-        return self
+                raise ValueError(f"{name}: {text!r} is no {kinds}")
+        return normalised
 
     def fits(self, triplet: Triplet) -> bool:
-        """Whether the triplet is meant; the texts are `normalised` or `folded`."""
-        return (
-            (self.client is None or _fits_client(triplet.client, self.client))
-            and (self.sender is None or _fits_mail(triplet.sender, self.sender))
-            and (self.recipient is None or _fits_mail(triplet.recipient, self.recipient))
-        )
+        """Return whether the triplet is selected; the texts must be `normalised` or `folded`."""
+        return fits_all(triplet, self._clauses)
+
+    @cached_property
+    def _clauses(self) -> list[Clause]:
+        clauses: list[Clause] = []
+        if self.client is not None:
+            network = named_network(self.client)
+            by_network, by_name = (overlaps, network), (is_host_in, self.client)
+            clauses.append([Condition("client", *(by_network if network else by_name))])
+        for column, text in (("sender", self.sender), ("recipient", self.recipient)):
+            if text == NULL_SENDER:
+                clauses.append([Condition(column, operator.eq, "")])
+            elif text is not None:
+                mail = Condition(column, is_mail, MailForms(frozenset([text])))
+                clauses.append([mail, Condition(column, is_mail_in, text)])
+        return clauses
 
 
 def _client(text: str) -> str:
@@ -69,50 +92,8 @@ def _sender(text: str, rules: TripletRules) -> str:
 
 
 def _mail(text: str, normalise: Callable[[str], str]) -> str:
-    """A mail address as it is kept; a domain otherwise. Empty where it is neither."""
+    """Return the mail address as it is stored, or else the domain; empty if the text is neither."""
     word = text.strip().removeprefix("<").removesuffix(">").strip()
     if word == ANY or word.startswith(f"{ANY}@"):
         return with_a_labels(word)
     return with_a_labels(normalise(word)) if word.rpartition("@")[0].strip("@") else named_domain(word)
-
-
-@lru_cache(maxsize=1024)
-def named_network(text: str) -> Network | None:
-    """An IP address as a network of one, or a network; None where it is neither."""
-    try:
-        return parse_network(text)
-    except ValueError:
-        return None
-
-
-def named_domain(text: str) -> str:
-    """The domain that a person may write as `.example.com` or `@example.com`, as domains are compared, or nothing."""
-    return a_labels(text.strip().strip("@").strip().strip("."))
-
-
-def mail_domain(address: str) -> str:
-    """The domain of a mail address, as domains are compared; empty where it has none."""
-    return a_labels(address.rpartition("@")[2])
-
-
-def _fits_client(client: str, wanted: str) -> bool:
-    if network := named_network(wanted):
-        return overlaps(client, network)
-    return named_network(client) is None and is_in_domain(a_labels(client), wanted)
-
-
-def overlaps(client: str, network: Network) -> bool:
-    """Whether a triplet's client is a network or an address that shares addresses with this network."""
-    own = named_network(client)
-    return own is not None and own.version == network.version and own.overlaps(network)
-
-
-def _fits_mail(address: str, wanted: str) -> bool:
-    if wanted == NULL_SENDER:
-        return not address
-    return with_a_labels(address) == wanted or is_in_domain(mail_domain(address), wanted)
-
-
-def is_in_domain(name: str, wanted: str) -> bool:
-    """Whether the name is this domain or below it, both as domains are compared. No name is in the empty domain."""
-    return bool(wanted) and (name == wanted or name.endswith(f".{wanted}"))

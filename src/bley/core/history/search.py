@@ -1,31 +1,39 @@
-"""What somebody looks for among decisions and records, in one text as it stands in the log."""
+"""Searches for decisions and records, by one text from the log and by other filters."""
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from bley.core.history.record_filter import (
-    NULL_SENDER,
-    is_in_domain,
-    mail_domain,
+from bley.core.history.conditions import (
+    Clause,
+    Condition,
+    MailForms,
+    fits_all,
+    is_host_in,
+    is_in_network,
+    is_mail,
+    is_mail_in,
+    is_one_of,
     named_domain,
     named_network,
     overlaps,
 )
-from bley.core.mail import Network, Triplet, parse_address
-from bley.core.names.domains import a_labels, with_a_labels
+from bley.core.history.record_filter import NULL_SENDER
+from bley.core.mail import Network, Triplet
+from bley.core.names.domains import with_a_labels
 from bley.core.triplet import TripletRules
 
 __all__ = ["DecisionQuery", "Search", "StoredDecision"]
 
 
 class StoredDecision(NamedTuple):
-    """A decision as the store gives it back. `details` are core.decision.KeptDecision's."""
+    """A decision as the store returns it. `details` are those of core.decision.KeptDecision."""
 
     number: str
-    """The store's own for it."""
+    """The store's own identifier of the decision."""
     at: datetime
     outcome: str
     reason: str
@@ -40,21 +48,24 @@ class StoredDecision(NamedTuple):
 
     @property
     def triplet(self) -> Triplet | None:
-        """None where the decision was made before there was one."""
+        """Return the triplet; None if the decision was made without one."""
         triplet = self.details.get("triplet")
         return Triplet(*triplet) if triplet else None
 
     @property
     def defers(self) -> bool:
-        """Whether it is a deferral, be it one that was not carried out."""
+        """Return whether this is a deferral, including one that `mode = observe` only logs."""
         return self.outcome != "pass"
+
+
+_Normalisations = tuple[Callable[[str], str], ...]
 
 
 @dataclass(frozen=True)
 class Search:
-    """A mail address, a domain or host name and what is below it, an IP address or network, an instance or queue id.
+    """A mail address, a domain or host name with its subdomains, an IP address or network, an instance or queue id.
 
-    `rules` are those by which the store's triplets are kept: a mail address is found however it was rewritten.
+    `rules`: those of the store's triplets. A mail address is found in each form that they produce.
     """
 
     text: str
@@ -62,67 +73,71 @@ class Search:
 
     @cached_property
     def word(self) -> str:
-        """The text without blanks and angle brackets around it, with signs in place of what no database takes."""
+        """Return the text without outer blanks and angle brackets; U+FFFD replaces what no database accepts."""
         text = self.text.encode(errors="replace").decode().replace("\0", "\ufffd")  # surrogates, and NUL
         return text.strip().removeprefix("<").removesuffix(">").strip()
 
     @cached_property
     def network(self) -> Network | None:
-        """The IP address, or the network; None where it is neither."""
+        """Return the IP address or network; None if the text is neither."""
         return named_network(self.word.strip("[]"))
 
     @cached_property
     def addresses(self) -> frozenset[str]:
-        """The mail address in all its forms, the null sender as the empty one; none where it is no mail address."""
+        """Return the mail address in all its forms, the null sender as the empty one; none if it is no mail address."""
         if self.text.strip() in ("", NULL_SENDER):
             return frozenset([""])
         if not self.word.rpartition("@")[0]:
             return frozenset()
-        return self._forms(self.word, self.rules.sender, self.rules.recipient)
+        forms = (self.word.casefold(), self.rules.sender(self.word), self.rules.recipient(self.word))
+        return frozenset(map(with_a_labels, forms))
 
     @cached_property
     def domain(self) -> str:
-        """What may be a host name or domain, as these are compared; an empty one fits none."""
+        """Return what may be a host name or domain, as A-labels; an empty one matches nothing."""
         return named_domain(self.word)
 
-    def fits(self, decision: StoredDecision) -> bool:
-        """Whether the decision is meant."""
+    @cached_property
+    def decision_clause(self) -> Clause:
+        """Return the conditions of which a decision must meet one."""
         if self.network:
-            return _is_in_network(decision.client_address, self.network)
-        sender, recipient = decision.sender, decision.recipient
+            return [Condition("client_address", is_in_network, self.network)]
         if self.addresses:
-            forms = self._forms(sender, self.rules.sender)
-            if recipient.strip():
-                forms |= self._forms(recipient, self.rules.recipient)
-            return not self.addresses.isdisjoint(forms)
-        domains = *map(a_labels, (decision.client_name, decision.helo_name)), *map(mail_domain, (sender, recipient))
-        return bool(self.word) and (
-            self.word in (decision.instance, decision.queue_id)
-            or any(is_in_domain(domain, self.domain) for domain in domains)
-        )
+            return self._mail((str.casefold, self.rules.sender), (str.casefold, self.rules.recipient))
+        words = [Condition(column, operator.eq, self.word) for column in ("instance", "queue_id") if self.word]
+        return [*words, *self._in_domain("client_name", "helo_name")]
+
+    @cached_property
+    def record_clause(self) -> Clause:
+        """Return the conditions of which a triplet must meet one; its addresses are normalised already."""
+        if self.network:
+            return [Condition("client", overlaps, self.network)]
+        return self._mail((str,), (str,)) if self.addresses else self._in_domain("client")
+
+    def _mail(self, sender: _Normalisations, recipient: _Normalisations) -> Clause:
+        forms = {"sender": MailForms(self.addresses, sender)}
+        if recipients := self.addresses - {""}:  # the null sender is no recipient
+            forms["recipient"] = MailForms(recipients, recipient)
+        return [Condition(column, is_mail, operand) for column, operand in forms.items()]
+
+    def _in_domain(self, *hosts: str) -> Clause:
+        if not self.domain:
+            return []
+        mails = [Condition(column, is_mail_in, self.domain) for column in ("sender", "recipient")]
+        return [*(Condition(column, is_host_in, self.domain) for column in hosts), *mails]
+
+    def fits(self, decision: StoredDecision) -> bool:
+        """Return whether the decision matches."""
+        return fits_all(decision, [self.decision_clause])
 
     def fits_triplet(self, triplet: Triplet) -> bool:
-        """Whether the triplet's record is meant."""
-        if self.network:
-            return overlaps(triplet.client, self.network)
-        if self.addresses:
-            return not self.addresses.isdisjoint(map(with_a_labels, (triplet.sender, triplet.recipient)))
-        domains = a_labels(triplet.client), mail_domain(triplet.sender), mail_domain(triplet.recipient)
-        return any(is_in_domain(domain, self.domain) for domain in domains)
-
-    def _forms(self, address: str, *rules: Callable[[str], str]) -> frozenset[str]:
-        """The mail address as it came, and as each of these rules keeps it."""
-        return frozenset(with_a_labels(form) for form in (address.casefold(), *(rule(address) for rule in rules)))
-
-
-def _is_in_network(text: str, network: Network) -> bool:
-    address = parse_address(text)
-    return address is not None and address.version == network.version and address in network
+        """Return whether the record of the triplet matches."""
+        return fits_all(triplet, [self.record_clause])
 
 
 @dataclass(frozen=True)
 class DecisionQuery:
-    """Which decisions; what is empty or None excludes none."""
+    """Filters of decisions; an empty one, or None, excludes nothing."""
 
     search: Search | None = None
     reason: str = ""
@@ -130,15 +145,21 @@ class DecisionQuery:
     since: datetime | None = None
     until: datetime | None = None
     recipients: frozenset[str] = frozenset()
-    """One of these, in any case."""
+    """Recipients, case-folded."""
+
+    @cached_property
+    def clauses(self) -> list[Clause]:
+        """Return the clauses that a decision must meet."""
+        conditions = [
+            Condition("reason", operator.eq, self.reason),
+            Condition("outcome", operator.eq, self.outcome),
+            Condition("at", operator.ge, self.since),
+            Condition("at", operator.lt, self.until),
+            Condition("recipient", is_one_of, self.recipients),
+        ]
+        clauses: list[Clause] = [[condition] for condition in conditions if condition.operand]
+        return [*clauses, self.search.decision_clause] if self.search else clauses
 
     def fits(self, decision: StoredDecision) -> bool:
-        """Whether the decision is meant."""
-        return (
-            (not self.reason or decision.reason == self.reason)
-            and (not self.outcome or decision.outcome == self.outcome)
-            and (self.since is None or decision.at >= self.since)
-            and (self.until is None or decision.at < self.until)
-            and (not self.recipients or decision.recipient.casefold() in self.recipients)
-            and (self.search is None or self.search.fits(decision))
-        )
+        """Return whether the decision matches."""
+        return fits_all(decision, self.clauses)
