@@ -8,9 +8,10 @@ from bley.core.dnslists.lists import ListAnswer
 from bley.core.evidence import NO_EVIDENCE, Evidence, Finding, shortened
 from bley.core.findings import AnyCheck, AnyReason, Check
 from bley.core.greylist import Record, Standing
-from bley.core.mail import Request, Triplet
+from bley.core.mail import RawRequest, Request, Triplet
+from bley.core.reasons import Reason
 
-__all__ = ["Decision", "KeptDecision", "Outcome"]
+__all__ = ["Decision", "KeptDecision", "KnownRequest", "Outcome"]
 
 Outcome = Literal["pass", "greylist", "would-defer"]
 """The outcome of a request, as the log and the store name it; `would-defer` is a deferral in `mode = observe`."""
@@ -49,6 +50,23 @@ class Decision(NamedTuple):
         if not self.defers:
             return "pass"
         return "would-defer" if observes else "greylist"
+
+
+class KnownRequest(NamedTuple):
+    """The decision about a request of known mail, as far as it is equal for all mails with the same deciding lines.
+
+    It is cached for many requests, so it has only what the log and the store need, in little memory.
+    """
+
+    line: str
+    """The log line, without the fields that identify the mail."""
+    triplet: str
+    """The three parts, joined by LF, which no attribute has."""
+
+    def decision(self, raw: RawRequest) -> Decision:
+        """Return the decision about one of these mails."""
+        triplet = Triplet(*self.triplet.split("\n"))
+        return Decision(raw.read_bounded(), Reason.KNOWN, triplet=triplet, standing=Standing.KNOWN)
 
 
 class KeptDecision(NamedTuple):

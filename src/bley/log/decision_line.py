@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from bley.core.decision import Decision
+from bley.core.decision import Decision, KnownRequest
 from bley.core.escapes import code_of
 from bley.core.greylist import Standing
 from bley.core.history.search import StoredDecision
@@ -59,14 +59,14 @@ class DecisionLog:
             return json.dumps(self._fields(Decision(request, Reason.KNOWN)))
         return _line(_made_plain(request), "pass", Reason.KNOWN.value)
 
-    def write_known(self, told: Sequence[tuple[str, RawRequest]]) -> None:
-        """Log requests of known mail, each with its `known_line`."""
+    def write_known(self, requests: Sequence[tuple[KnownRequest, RawRequest]]) -> None:
+        """Log requests of known mail: each decision, which has its `known_line`, and the mail that it applies to."""
         if self._is_json:
-            lines = [_json_with_mail(line, raw) for line, raw in told]
-        elif _are_plain("".join(f"{instance}{queue_id}" for _, (_, instance, queue_id) in told)):
-            lines = [_with_mail(line, instance, queue_id) for line, (_, instance, queue_id) in told]
+            lines = [_json_with_mail(known.line, raw) for known, raw in requests]
+        elif _are_plain("".join(f"{instance}{queue_id}" for _, (_, instance, queue_id) in requests)):
+            lines = [_with_mail(known.line, instance, queue_id) for known, (_, instance, queue_id) in requests]
         else:
-            lines = [_with_mail(line, _safe(raw.instance), _safe(raw.queue_id)) for line, raw in told]
+            lines = [_with_mail(known.line, _safe(raw.instance), _safe(raw.queue_id)) for known, raw in requests]
         self._write(lines)
 
     def _write(self, lines: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Known mail, answered from memory: what the store knew, or was told, within the hour."""
+"""The caches of known mail, which is answered without the store for up to an hour."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -6,86 +6,92 @@ from sys import getsizeof
 
 from bley.coalescer import Coalescer
 from bley.core.caches import GenerationCache
+from bley.core.decision import KnownRequest
 from bley.core.mail import RawRequest, Triplet
+from bley.metrics import CACHE_HITS
 
 __all__ = ["KnownMail"]
 
 _TRIPLETS_FOR_A_REQUEST = 4
-"""A request and its line take no more memory than so many triplets."""
+"""A cached request takes at most as much memory as this many triplets."""
 
 _MOST_BYTES = 4096
-"""Of a request that is remembered, with its line. Ordinary ones take some 0.7 KB together."""
+"""The most bytes of a cached request with its line and triplet. Ordinary ones take some 0.7 KB together."""
 
 
 class KnownMail:
-    """Remembers known triplets, and requests just as they came, since to read these costs more than to answer.
+    """Caches known triplets, and repeated requests by their unparsed text, since parsing costs more than answering.
 
-    `tell` is given, soon, the requests that were known, all of a tick at once, each with its line in the log as it is
-    for every mail, and how many were recognised.
+    `log` gets the requests answered within a tick, once per tick: each decision, and the mail that it applies to.
     """
 
     def __init__(
-        self, valid: timedelta, size: int, tell: Callable[[Sequence[tuple[str, RawRequest]], int], None]
+        self, valid: timedelta, size: int, log: Callable[[Sequence[tuple[KnownRequest, RawRequest]]], None]
     ) -> None:
-        self._triplets = GenerationCache[str, bool](valid, size)
-        self._lines = GenerationCache[str, str](valid, size // _TRIPLETS_FOR_A_REQUEST)
-        """By what decides about a request."""
-        self._tell = tell
-        self._to_tell: list[tuple[str, RawRequest]] = []
-        self._recognised = 0
-        self._pacer = Coalescer(self.tell)
+        self._triplets = GenerationCache[str, str](valid, size)
+        """Each text of a triplet by itself, so that `_requests` can share it."""
+        self._requests = GenerationCache[str, KnownRequest](valid, size // _TRIPLETS_FOR_A_REQUEST)
+        """By `RawRequest.deciding`."""
+        self._log = log
+        self._queue: list[tuple[KnownRequest, RawRequest]] = []
+        self._hits = 0
+        self._coalescer = Coalescer(self.flush)
 
-    def recognises(self, raw: RawRequest) -> bool:
-        """Whether the request was seen just so, and its triplet is known. Then it is told."""
-        line = self._lines.get(raw.deciding)
-        if line is None:
+    def answers(self, raw: RawRequest) -> bool:
+        """Return whether a request with the same text is cached; if so, queue this one for the log."""
+        known = self._requests.get(raw.deciding)
+        if known is None:
             return False
-        self._recognised += 1
-        self.tell_later(line, raw)
+        self._hits += 1
+        self._enqueue(known, raw)
         return True
 
-    def tell_later(self, line: str, raw: RawRequest) -> None:
-        """It was known, whoever has found that."""
-        if not self._to_tell:
-            self._pacer.want()
-        self._to_tell.append((line, raw))
+    def _enqueue(self, known: KnownRequest, raw: RawRequest) -> None:
+        if not self._queue:
+            self._coalescer.want()
+        self._queue.append((known, raw))
+
+    def flush(self) -> None:
+        """Log the queued requests now."""
+        queue, self._queue = self._queue, []
+        hits, self._hits = self._hits, 0
+        if queue:
+            CACHE_HITS["requests"].inc(hits)
+            self._log(queue)
 
     def __contains__(self, triplet: Triplet) -> bool:
-        """Whether the triplet is known."""
+        """Return whether the triplet is known."""
         return self._triplets.get("\n".join(triplet)) is not None
+
+    def add_triplet(self, triplet: Triplet, now: datetime) -> None:
+        """Cache a known triplet."""
+        text = "\n".join(triplet)
+        self._triplets.put(text, text, now)
+
+    def add_request(self, line: str, triplet: Triplet, raw: RawRequest, now: datetime) -> None:
+        """Cache the decision about a request with a cached triplet, and queue the request for the log."""
+        text = "\n".join(triplet)
+        known = KnownRequest(line, self._triplets.get(text) or text)
+        if getsizeof(raw.deciding) + getsizeof(line) + getsizeof(text) <= _MOST_BYTES:
+            self._requests.put(raw.deciding, known, now)
+        self._enqueue(known, raw)
 
     @property
     def entries(self) -> dict[str, int]:
-        """How much is remembered, by memory."""
-        return {"triplets": len(self._triplets), "requests": len(self._lines)}
-
-    def add(self, triplet: Triplet, now: datetime) -> None:
-        """Remember a triplet."""
-        self._triplets.put("\n".join(triplet), True, now)
-
-    def add_request(self, line: str, raw: RawRequest, now: datetime) -> None:
-        """Remember a request of a triplet that is remembered: one that comes again and again."""
-        if getsizeof(raw.deciding) + getsizeof(line) <= _MOST_BYTES:
-            self._lines.put(raw.deciding, line, now)
-
-    def tell(self) -> None:
-        """Tell now."""
-        told, recognised = self._to_tell, self._recognised
-        self._to_tell, self._recognised = [], 0
-        if told:
-            self._tell(told, recognised)
+        """The number of entries, by cache."""
+        return {"triplets": len(self._triplets), "requests": len(self._requests)}
 
     def age(self, now: datetime) -> None:
-        """Forget what is too old; to be called now and then."""
+        """Remove expired entries. Call it periodically."""
         self._triplets.age(now)
-        self._lines.age(now)
+        self._requests.age(now)
 
-    def forget_requests(self) -> None:
-        """The rules change by which a request is known, or told; those that were known are told by the old ones."""
-        self.tell()
-        self._lines.clear()
+    def drop_requests(self) -> None:
+        """Log the queued requests and empty the cache of requests, whose decisions depend on the settings."""
+        self.flush()
+        self._requests.clear()
 
     def clear(self) -> None:
-        """Remember nothing."""
+        """Empty both caches."""
         self._triplets.clear()
-        self._lines.clear()
+        self._requests.clear()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bley.core.decision import Decision
+from bley.core.decision import Decision, KnownRequest
 from bley.core.errors import SettingsError
 from bley.core.evidence import Finding
 from bley.core.findings import FindingKind
@@ -104,7 +104,7 @@ def test_a_decision_has_a_field_for_each_of_its_line_s(journald: Journald) -> No
 
 def test_known_mail_is_told_by_fields_too(journald: Journald) -> None:
     request = DEFERRAL.request._replace(instance="1f.2", queue_id="8045F2AB23")
-    entry = _entry(journald, lambda log: log.write_known([(log.known_line(request), raw(request))]))
+    entry = _entry(journald, lambda log: log.write_known([(KnownRequest(log.known_line(request), ""), raw(request))]))
     assert entry.pop("MESSAGE").startswith("action=pass, reason=known, ")
     told = {"BLEY_ACTION": "pass", "BLEY_REASON": "known", "BLEY_INSTANCE": "1f.2", "BLEY_QUEUE_ID": "8045F2AB23"}
     assert entry == INFO | WHO | told

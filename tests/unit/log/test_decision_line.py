@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, KeptDecision, KnownRequest
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
@@ -55,11 +55,15 @@ def _collected(level: int) -> Iterator[list[str]]:
 
 
 def known_written(requests: Iterable[Request], *, is_json: bool) -> list[str]:
-    """The lines of requests that were known."""
+    """Return the lines of requests of known mail."""
     with _collected(logging.INFO) as lines:
         log = DecisionLog(is_json=is_json, observes=False)
-        told = [RawRequest("", request.instance, request.queue_id) for request in requests]
-        log.write_known([*zip(map(log.known_line, requests), told, strict=True)])
+        log.write_known(
+            [
+                (KnownRequest(log.known_line(request), ""), RawRequest("", request.instance, request.queue_id))
+                for request in requests
+            ]
+        )
     return lines
 
 

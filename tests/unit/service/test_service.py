@@ -905,7 +905,7 @@ class TestKeptDecisions:
         assert [each["says"] for each in kept.details["findings"]["dnsbl"]["lists"]] == ["", ""]
 
     async def test_when_too_many_are_told_it_is_kept_without(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(service_module, "_TELLING", 0)
+        monkeypatch.setattr(service_module, "_MOST_EXPLANATIONS", 0)
         world = World(BLOCKED)
         await world.answer()
         assert len(world.kept) == 1
@@ -1058,7 +1058,7 @@ class TestListsOwnWords:
         self, world: World, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
     ) -> None:
         """The others are deferred all the same."""
-        monkeypatch.setattr(service_module, "_TELLING", 2)
+        monkeypatch.setattr(service_module, "_MOST_EXPLANATIONS", 2)
         world.checks.may_explain.clear()
         for number in range(5):
             assert (await world.answer(client_address=f"192.0.{number}.1")).verb == DEFER
