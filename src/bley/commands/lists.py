@@ -19,6 +19,7 @@ from bley.commands.web_client import WebError, ask_lists
 from bley.core.dnslists.known import shown_zone
 from bley.core.dnslists.lists import DnsList, parse_dns_lists
 from bley.core.errors import BleyError
+from bley.core.quantity import percent
 from bley.dns.uncached import DnspythonResolver
 from bley.log.decision_line import printable
 from bley.settings.file import Configuration
@@ -71,7 +72,7 @@ def _row(report: ListReport) -> list[str]:
         shown_state(report),
         _time(report["since"]),
         str(sum(report["answers"].values())),
-        "-" if share is None else f"{share:.1%}",
+        "-" if share is None else percent(share),
         _milliseconds(report["median_seconds"]),
         _milliseconds(report["p95_seconds"]),
         f"{_time(at)} {report['last_error']}" if at else "-",

@@ -21,6 +21,7 @@ from bley.core.history.outcome import format_duration
 from bley.core.history.periods import Period
 from bley.core.history.statistics import Figures, figures
 from bley.core.history.steps import format_instant
+from bley.core.quantity import percent
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.file import Configuration
@@ -164,7 +165,7 @@ def _part(number: int, of: int) -> float | None:
 
 
 def _share(share: float | None, of: str) -> str:
-    return "" if share is None else f"{share:.1%} {of}"
+    return "" if share is None else f"{percent(share)} {of}"
 
 
 def _period(_context: click.Context, _parameter: click.Parameter, value: str) -> Period:

@@ -3,8 +3,8 @@
 At the limit, the longest idle connection is closed for a new one, so that slow peers do not lock others out. Idle means
 in the TLS handshake, before the first request is complete, or between a response and the next request.
 
-aiohttp's own listeners limit neither the number of connections nor the time for the first request, and asyncio's server
-reveals a connection only after its TLS handshake. So connections are accepted here, one by one.
+Connections are accepted here, one by one. aiohttp's own listeners limit neither their number nor the time for the first
+request, and asyncio's server reveals a connection only after its TLS handshake.
 """
 
 import asyncio

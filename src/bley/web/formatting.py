@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from bley.core.history.outcome import format_duration
+from bley.core.quantity import percent
 
 __all__ = ["ago", "capitalized", "duration", "instant", "iso", "milliseconds", "number", "share"]
 
@@ -18,7 +19,7 @@ def number(value: int) -> str:
 
 def share(value: float | None) -> str:
     """Return the share in percent, or a dash for None."""
-    return "\N{EN DASH}" if value is None else f"{value:.1%}".replace("%", f"{_THIN_SPACE}%")
+    return "\N{EN DASH}" if value is None else percent(value, _THIN_SPACE)
 
 
 def milliseconds(seconds: float | None) -> str:

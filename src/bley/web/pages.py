@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -10,9 +9,7 @@ from aiohttp.typedefs import Handler
 
 from bley.core.errors import StoreError
 from bley.core.history.advice import advice
-from bley.core.history.outcome import format_duration
 from bley.core.history.search import StoredDecision
-from bley.core.quantity import quantity
 from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.dashboard_data import DashboardData, OverviewData
@@ -82,7 +79,7 @@ class Pages:
             older=search.url(before=found.older_than) if found.older_than else "",
             ended_after=None if found.is_complete else SEARCH_SECONDS,
             records=waiting_rows(found.records, settings.timing, found.now),
-            log_days=_days(settings.log_days),
+            log_days=settings.log_days.total_seconds(),
             now=found.now,
         )
 
@@ -99,10 +96,6 @@ class Pages:
             advice=advice(decision, configuration.list_files, await self._data.stored_triplets(decision)),
             now=self._data.clock(),
         )
-
-
-def _days(lifetime: timedelta) -> str:
-    return quantity(lifetime.days, "day") if lifetime % timedelta(days=1) == timedelta(0) else format_duration(lifetime)
 
 
 async def _send_static(request: web.Request) -> web.FileResponse:

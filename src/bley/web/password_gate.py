@@ -28,8 +28,8 @@ _MAX_CACHED = 64
 _PAUSE_SECONDS = 2.0
 """From a wrong password to its response."""
 _REST = 0.15
-"""Share of the pause between a wrong hash and the next one: 0.3 s. A hash takes 0.1 s, so strangers use at most a
-quarter of a core and try some 2.5 passwords a second, all of them together."""
+"""Share of the pause between a wrong hash and the next one: 0.3 s. A hash takes 0.1 s. So strangers, all of them
+together, use at most a quarter of a core and try some 2.5 passwords a second."""
 _MAX_QUEUED_PER_ADDRESS = 4
 _MAX_PENDING = 32
 """Attempts that are queued or pause. Each occupies one of the 100 connections."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bley.core.quantity import quantity
+from bley.core.quantity import percent, quantity
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,7 @@ from bley.core.quantity import quantity
 )
 def test_quantities(number: int, noun: str, plural: str, words: str) -> None:
     assert quantity(number, noun, plural) == words
+
+
+def test_percent() -> None:
+    assert [percent(0), percent(0.12345), percent(1, " ")] == ["0.0%", "12.3%", "100.0 %"]

@@ -95,7 +95,7 @@ class TestSearch:
     async def test_a_search_without_results_describes_what_can_be_searched(self) -> None:
         text = (await client().page("/search?q=nobody.example")).text
         assert "No decision matches." in text
-        assert "Decisions are stored for 30 days" in text
+        assert "Decisions are stored for 30\N{NO-BREAK SPACE}d" in text
         assert "No record matches." in text
 
     async def test_an_incomplete_search_says_so(self) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from bley.commands.graph.style import AT_ONCE, DEFERRED, EARLY, WAITED, Style, look_of
 from bley.core.history.periods import PERIODS, Period, Slot
 from bley.core.history.statistics import Figures
-from bley.core.quantity import quantity
+from bley.core.quantity import percent, quantity
 
 __all__ = ["SHOWN", "Band", "Chart", "Kind", "Tick", "charts", "in_words", "numbered", "ticks"]
 
@@ -77,7 +77,7 @@ class Chart:
 
     def share(self, band: Band) -> str:
         """Of the total, where the bands are parts of it: a request may have several findings."""
-        return "" if self.kind == "found" else f"{band.total / self.total:.1%}".replace("%", " %")
+        return "" if self.kind == "found" else percent(band.total / self.total, " ")
 
     def label(self, band: Band) -> str:
         """The band in the legend."""
