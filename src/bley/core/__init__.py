@@ -1,1 +1,1 @@
-"""What bley decides, as pure values and functions: no socket, clock, await or logging."""
+"""The decision as pure values and functions: no I/O, clock, await or logging."""
