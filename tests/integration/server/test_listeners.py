@@ -154,7 +154,7 @@ class Peer:
             return await something
 
 
-class Instance:
+class RunningServer:
     """A server that listens at `addresses` (ports are free ones) while the block lasts."""
 
     def __init__(self, *addresses: str, closes_after_answer: bool = False) -> None:
@@ -221,16 +221,16 @@ class Clock:
     def monotonic(self) -> float:
         return self._now
 
-    def passes(self, serving: Instance, seconds: float) -> None:
-        """The server looks after its connections then."""
+    def passes(self, running: RunningServer, seconds: float) -> None:
+        """Advance the clock, then run a sweep."""
         self._now += seconds
-        serving.server.sweep()
+        running.server.sweep()
 
-    async def passes_after_news(self, serving: Instance, seconds: float, peers: int = 1) -> None:
-        """When something has come from each of so many peers since the server looked."""
-        await _eventually(lambda: _is(sum(each._has_stirred for each in serving.server._connections) == peers))
-        self.passes(serving, 0)
-        self.passes(serving, seconds)
+    async def passes_after_news(self, running: RunningServer, seconds: float, peers: int = 1) -> None:
+        """Advance the clock once the server has received something from so many peers since the last sweep."""
+        await _eventually(lambda: _is(sum(each._is_active for each in running.server._connections) == peers))
+        self.passes(running, 0)
+        self.passes(running, seconds)
 
 
 @pytest.fixture
@@ -244,8 +244,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class TestAnswers:
     @on_both_loops
     async def test_a_request_is_answered_and_the_connection_kept(self, address: str) -> None:
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 for number in range(50):
                     how = "later" if number % 3 else "now"
                     await peer.send(_request(how, str(number)))
@@ -255,18 +255,18 @@ class TestAnswers:
     async def test_requests_of_one_segment_are_answered_in_their_order(self, address: str) -> None:
         """Also when the first needs the store or the DNS and the others do not."""
         hows = ["later", "now", "now", "gate", "now", "later", "later", "now"]
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 await peer.send(b"".join(_request(how, str(number)) for number, how in enumerate(hows)))
                 await peer.receive(b"".join(_answer(str(number)) for number in range(3)))
-                serving.service.gate.set()
+                running.service.gate.set()
                 await peer.receive(b"".join(_answer(str(number)) for number in range(3, len(hows))))
 
     @on_both_loops
     async def test_a_request_may_come_byte_by_byte(self, address: str) -> None:
         request = _request("now") + _request("later", "s")
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 for place in range(len(request)):
                     await peer.send(request[place : place + 1])
                     await asyncio.sleep(0)
@@ -274,17 +274,17 @@ class TestAnswers:
 
     @on_both_loops
     async def test_lines_may_end_in_crlf(self) -> None:
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 await peer.send(_request("now").replace(b"\n", b"\r\n"))
                 await peer.receive(_answer())
 
     @on_both_loops
     async def test_two_peers_never_get_each_others_answers(self) -> None:
-        async with Instance() as serving:
+        async with RunningServer() as running:
 
             async def ask(name: int) -> None:
-                with serving.peer() as peer:
+                with running.peer() as peer:
                     for number in range(30):
                         await peer.send(_request("later" if (name + number) % 3 else "now", f"{name}.{number}"))
                         await peer.receive(_answer(f"{name}.{number}"))
@@ -295,25 +295,25 @@ class TestAnswers:
     async def test_a_peer_far_ahead_of_the_answers_has_to_wait_and_loses_none(self, address: str) -> None:
         padding = "x" * 1000
         requests = [_request("gate", f"{number}{padding}") for number in range(20_000)]
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 sending = asyncio.create_task(peer.send(*requests))
-                await _eventually(lambda: _is(bool(serving.service.asked)))
+                await _eventually(lambda: _is(bool(running.service.asked)))
                 await asyncio.sleep(0.2)
                 assert not sending.done(), "all of 20 MB was taken in"
-                assert len(serving.service.asked) == 1
+                assert len(running.service.asked) == 1
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
-                serving.service.gate.set()
+                running.service.gate.set()
                 await peer.receive(b"".join(_answer(f"{number}{padding}") for number in range(100)))
 
     @pytest.mark.parametrize("flood", [b"\n" * 1_000_000, _request("now") * 20_000], ids=["line ends", "requests"])
     @on_both_loops
     async def test_a_flood_of_requests_does_not_hold_up_the_others(self, flood: bytes) -> None:
-        async with Instance() as serving:
-            with serving.peer() as flooding, serving.peer() as other:
+        async with RunningServer() as running:
+            with running.peer() as flooding, running.peer() as other:
                 sending = asyncio.create_task(flooding.send(*[flood] * 20))
-                counting = asyncio.create_task(_most_in_a_turn(serving.service.asked))
+                counting = asyncio.create_task(_most_in_a_turn(running.service.asked))
                 for _ in range(20):
                     await other.send(_request("now"))
                     await other.receive(_answer())
@@ -325,13 +325,13 @@ class TestAnswers:
 
     @on_both_loops
     async def test_several_addresses_are_listened_at(self, tmp_path: Path) -> None:
-        async with Instance("127.0.0.1", "::1", "[::1]", "localhost", f"unix:{tmp_path}/socket") as serving:
-            assert len(serving.places) >= 5
-            assert serving.places[0].startswith("127.0.0.1:")
-            assert serving.places[1].startswith("[::1]:")
-            assert serving.places[-1] == f"unix:{tmp_path}/socket"
-            for place in range(len(serving.places)):
-                with serving.peer(place) as peer:
+        async with RunningServer("127.0.0.1", "::1", "[::1]", "localhost", f"unix:{tmp_path}/socket") as running:
+            assert len(running.places) >= 5
+            assert running.places[0].startswith("127.0.0.1:")
+            assert running.places[1].startswith("[::1]:")
+            assert running.places[-1] == f"unix:{tmp_path}/socket"
+            for place in range(len(running.places)):
+                with running.peer(place) as peer:
                     assert await peer.is_answered()
 
     @on_both_loops
@@ -339,12 +339,12 @@ class TestAnswers:
         listening = [socket.socket(), socket.socket(socket.AF_UNIX)]
         listening[0].bind(("127.0.0.1", 0))
         listening[1].bind(str(tmp_path / "socket"))
-        serving = Instance()
-        serving.places = await serving.server.listen_at(listening)
+        running = RunningServer()
+        running.places = await running.server.listen_at(listening)
         for place in range(2):
-            with serving.peer(place) as peer:
+            with running.peer(place) as peer:
                 assert await peer.is_answered()
-        await serving.server.stop(timeout_seconds=0)
+        await running.server.stop(timeout_seconds=0)
         assert (tmp_path / "socket").exists()  # systemd's, not ours
 
 
@@ -354,26 +354,26 @@ class TestHalfClose:
     @pytest.mark.parametrize("how", ["now", "later"])
     @on_both_loops
     async def test_a_half_closed_connection_is_answered_then_closed(self, address: str, how: str) -> None:
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 await peer.send(_request(how))
                 peer.end()
                 assert await peer.receive_all() == _answer()
 
     @on_both_loops
     async def test_all_that_was_asked_before_is_answered(self, address: str) -> None:
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 await peer.send(_request("gate", "0") + _request("now", "1") + _request("later", "2"))
                 peer.end()
                 await asyncio.sleep(0.02)
-                serving.service.gate.set()
+                running.service.gate.set()
                 assert await peer.receive_all() == b"".join(map(_answer, "012"))
 
     @on_both_loops
     async def test_half_a_request_is_not_answered(self, address: str, caplog: pytest.LogCaptureFixture) -> None:
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 await peer.send(_request("now") + b"sender=now\n")
                 peer.end()
                 assert await peer.receive_all() == _answer()
@@ -383,8 +383,8 @@ class TestHalfClose:
     async def test_nothing_is_asked_and_the_connection_closed(
         self, address: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 peer.end()
                 assert await peer.receive_all() == b""
         assert not caplog.records
@@ -392,8 +392,8 @@ class TestHalfClose:
     @pytest.mark.parametrize("how", ["now", "later"])
     @on_both_loops
     async def test_closes_after_answer_closes_after_one_answer(self, address: str, how: str) -> None:
-        async with Instance(address, closes_after_answer=True) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address, closes_after_answer=True) as running:
+            with running.peer() as peer:
                 await peer.send(_request(how, "1") + _request("now", "2"))
                 assert await peer.receive_all() == _answer("1")
 
@@ -418,15 +418,15 @@ class TestBadBytes:
     async def test_what_is_no_request_is_not_answered_but_closed_and_what_was_asked_before_is_answered(
         self, garbage: bytes, how: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with Instance() as serving:
-            with serving.peer() as peer, serving.peer() as other:
+        async with RunningServer() as running:
+            with running.peer() as peer, running.peer() as other:
                 await peer.send(_request(how))
                 if how == "now":
                     await peer.receive(_answer())
                 sending = asyncio.create_task(peer.send(garbage + _request("now", "2")))
                 # Where garbage is left unread the kernel resets the connection, and may drop the answer with it.
                 assert await peer.receive_all() in (b"", _answer() if how == "later" else b"")
-                assert "2" not in serving.service.asked
+                assert "2" not in running.service.asked
                 assert await other.is_answered()
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
@@ -435,8 +435,8 @@ class TestBadBytes:
 
     @on_both_loops
     async def test_what_was_asked_before_in_the_same_segment_is_answered(self, address: str) -> None:
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 await peer.send(_request("now", "1") + _request("later", "2") + b"garbage\n")
                 assert await peer.receive_all() == _answer("1") + _answer("2")
 
@@ -448,8 +448,8 @@ class TestFailingService:
         self, how: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Always an answer or a clean close; the traceback is in the log."""
-        async with Instance() as serving:
-            with serving.peer() as peer, serving.peer() as other:
+        async with RunningServer() as running:
+            with running.peer() as peer, running.peer() as other:
                 await peer.send(_request("now", "1"))
                 await peer.receive(_answer("1"))
                 await peer.send(_request(how) + _request("now", "2"))
@@ -459,8 +459,8 @@ class TestFailingService:
 
     @on_both_loops
     async def test_a_request_behind_one_that_was_awaited_closes_its_connection_too(self) -> None:
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 await peer.send(_request("later", "1") + _request("fail"))
                 assert await peer.receive_all() in (b"", _answer("1"))
 
@@ -470,13 +470,13 @@ class TestTimeLimits:
     async def test_silence_in_the_middle_of_a_request_closes_the_connection(
         self, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 await peer.send(_request("now") + b"sender=now\n")
                 await peer.receive(_answer())
-                await clock.passes_after_news(serving, REQUEST_SECONDS)
+                await clock.passes_after_news(running, REQUEST_SECONDS)
                 assert not caplog.records
-                clock.passes(serving, 0.1)
+                clock.passes(running, 0.1)
                 assert await peer.receive_all() == b""
         assert [record.getMessage().partition(" ")[2] for record in caplog.records] == [
             "was silent for 4 s in the middle of a request: closed"
@@ -485,11 +485,11 @@ class TestTimeLimits:
     @on_both_loops
     async def test_a_slow_but_steady_peer_is_served(self, clock: Clock) -> None:
         request = _request("now")
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 for part in request[:12], request[12:40], request[40:50]:
                     await peer.send(part)
-                    await clock.passes_after_news(serving, REQUEST_SECONDS)
+                    await clock.passes_after_news(running, REQUEST_SECONDS)
                 await peer.send(request[50:])
                 await peer.receive(_answer())
 
@@ -498,83 +498,83 @@ class TestTimeLimits:
         self, address: str, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
         """It is never silent, but a request must be there within five times as long."""
-        async with Instance(address) as serving:
-            with serving.peer() as peer:
+        async with RunningServer(address) as running:
+            with running.peer() as peer:
                 await peer.send(_request("now"))
                 await peer.receive(_answer())
-                clock.passes(serving, 0)
+                clock.passes(running, 0)
                 for _ in range(REQUEST_MOST):
                     await peer.send(b"x")
-                    await clock.passes_after_news(serving, REQUEST_SECONDS)
+                    await clock.passes_after_news(running, REQUEST_SECONDS)
                 assert not caplog.records
                 await peer.send(b"x")
-                await clock.passes_after_news(serving, 0.1)
+                await clock.passes_after_news(running, 0.1)
                 assert await peer.receive_all() == b""
         assert "has not ended a request within 20 s: closed" in caplog.text
 
     @on_both_loops
     async def test_a_peer_that_drips_and_does_not_read_is_closed_too(self, tmp_path: Path, clock: Clock) -> None:
         """Though its answers cannot be sent."""
-        async with Instance(f"unix:{tmp_path}/socket") as serving:
-            with serving.peer() as peer:
+        async with RunningServer(f"unix:{tmp_path}/socket") as running:
+            with running.peer() as peer:
                 await peer.send(*[_request("big")] * 3)
-                await _eventually(lambda: _is(len(serving.service.asked) == 3))
+                await _eventually(lambda: _is(len(running.service.asked) == 3))
                 for _ in range(200):
                     await asyncio.sleep(0)
-                    if not serving.server.open_connections:
+                    if not running.server.open_connections:
                         break
                     with contextlib.suppress(ConnectionError):
                         await peer.send(b"x")
-                    clock.passes(serving, REQUEST_SECONDS)
-                await _eventually(lambda: _is(serving.server.open_connections == 0))
+                    clock.passes(running, REQUEST_SECONDS)
+                await _eventually(lambda: _is(running.server.open_connections == 0))
 
     @on_both_loops
     async def test_each_request_has_its_own_time(self, clock: Clock) -> None:
         """Not the connection: who sends half a request with the end of each is served."""
         whole, half = _request("now"), len(_request("now")) // 2
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 await peer.send(whole[:half])
                 for _ in range(2 * REQUEST_MOST):
-                    await clock.passes_after_news(serving, REQUEST_SECONDS)
+                    await clock.passes_after_news(running, REQUEST_SECONDS)
                     await peer.send(whole[half:] + whole[:half])
                     await peer.receive(_answer())
 
     @on_both_loops
     async def test_waiting_for_an_answer_is_not_silence(self, clock: Clock) -> None:
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 await peer.send(_request("gate") + b"sender=now\nrecipient=2")
-                await _eventually(lambda: _is(serving.service.asked == ["r"]))
-                clock.passes(serving, 0)
-                clock.passes(serving, 2 * IDLE_SECONDS)
-                serving.service.gate.set()
+                await _eventually(lambda: _is(running.service.asked == ["r"]))
+                clock.passes(running, 0)
+                clock.passes(running, 2 * IDLE_SECONDS)
+                running.service.gate.set()
                 await peer.receive(_answer())
                 await peer.send(b"\n\n")
                 await peer.receive(_answer("2"))
 
     @on_both_loops
     async def test_an_idle_connection_is_closed(self, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 await peer.send(_request("now"))
                 await peer.receive(_answer())
-                await clock.passes_after_news(serving, IDLE_SECONDS)
+                await clock.passes_after_news(running, IDLE_SECONDS)
                 assert await peer.is_answered()
                 await peer.receive(_answer("alive")[1:])
-                await clock.passes_after_news(serving, IDLE_SECONDS + 0.1)
+                await clock.passes_after_news(running, IDLE_SECONDS + 0.1)
                 assert await peer.receive_all() == b""
         assert not caplog.records  # nothing is wrong with that
 
     @on_both_loops
     async def test_the_server_looks_again_and_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server_module, "_SWEEP_SECONDS", 0.02)
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 for _ in range(2):
                     assert await peer.is_answered()
                     await peer.receive(_answer("alive")[1:])
-                    await _eventually(lambda: _is(not any(each._has_stirred for each in serving.server._connections)))
+                    await _eventually(lambda: _is(not any(each._is_active for each in running.server._connections)))
                 monkeypatch.setattr(connection, "IDLE_SECONDS", 0)
                 assert await peer.receive_all() == b""
 
@@ -584,33 +584,33 @@ class TestMetrics:
     async def test_connections_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 2)
         with counted("bley_connections_accepted_total") as accepted, counted("bley_connections_closed_total") as closed:
-            async with Instance() as serving:
-                with serving.peer() as first, serving.peer() as second, serving.peer() as third:
+            async with RunningServer() as running:
+                with running.peer() as first, running.peer() as second, running.peer() as third:
                     assert await second.is_answered()
                     assert await third.is_answered()
                     assert not await first.is_answered()
-                    assert serving.server.open_connections == 2
+                    assert running.server.open_connections == 2
         assert (accepted, closed) == ({"": 3}, {"too-many": 1})
 
     @on_both_loops
     async def test_who_is_closed_for_silence_is_counted(self, clock: Clock) -> None:
         with counted("bley_connections_closed_total") as closed:
-            async with Instance() as serving:
-                with serving.peer() as idle, serving.peer() as unfinished:
+            async with RunningServer() as running:
+                with running.peer() as idle, running.peer() as unfinished:
                     assert await idle.is_answered()
                     await idle.receive(_answer("alive")[1:])
                     await unfinished.send(b"sender=now\n")
-                    await clock.passes_after_news(serving, IDLE_SECONDS + 1, peers=2)
+                    await clock.passes_after_news(running, IDLE_SECONDS + 1, peers=2)
                     assert await unfinished.receive_all() == await idle.receive_all() == b""
         assert closed == {"idle": 1, "unfinished": 1}
 
     @on_both_loops
     async def test_who_does_not_read_is_counted(self, tmp_path: Path, clock: Clock) -> None:
         with counted("bley_connections_closed_total") as closed:
-            async with Instance(f"unix:{tmp_path}/socket") as serving:
-                with serving.peer() as peer:
+            async with RunningServer(f"unix:{tmp_path}/socket") as running:
+                with running.peer() as peer:
                     await peer.send(_request("big") * 60)
-                    await clock.passes_after_news(serving, IDLE_SECONDS + 1)
+                    await clock.passes_after_news(running, IDLE_SECONDS + 1)
                     assert len(await peer.receive_all()) < 60 * len(_BIG)
         assert closed == {"unread": 1}
 
@@ -618,8 +618,8 @@ class TestMetrics:
     @on_both_loops
     async def test_internal_errors_are_counted(self, how: str) -> None:
         with counted("bley_connections_closed_total") as closed:
-            async with Instance() as serving:
-                with serving.peer() as peer:
+            async with RunningServer() as running:
+                with running.peer() as peer:
                     await peer.send(_request(how))
                     assert await peer.receive_all() == b""
         assert closed == {"internal-error": 1}
@@ -637,8 +637,8 @@ class TestMetrics:
     @on_both_loops
     async def test_what_is_no_request_is_counted_by_what_is_wrong(self, garbage: bytes, kind: str) -> None:
         with counted("bley_protocol_errors_total") as errors:
-            async with Instance() as serving:
-                with serving.peer() as peer:
+            async with RunningServer() as running:
+                with running.peer() as peer:
                     await peer.send(garbage)
                     peer.end()
                     assert await peer.receive_all() == b""
@@ -654,8 +654,8 @@ class TestAnswerTimes:
             counted("bley_answer_seconds_count") as measured,
             counted("bley_answer_seconds_sum") as seconds,
         ):
-            async with Instance() as serving:
-                with serving.peer() as first, serving.peer() as second:
+            async with RunningServer() as running:
+                with running.peer() as first, running.peer() as second:
                     for peer in (first, second):
                         for number in range(20):
                             await peer.send(_request("now", str(number)))
@@ -667,21 +667,21 @@ class TestAnswerTimes:
     async def test_and_the_first_after_each_sweep(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server_module, "_SWEEP_SECONDS", 3600)
         with counted("bley_answer_seconds_count") as measured:
-            async with Instance() as serving:
-                with serving.peer() as peer:
+            async with RunningServer() as running:
+                with running.peer() as peer:
                     for _ in range(3):
                         for _ in range(2):
                             assert await peer.is_answered()
                             await peer.receive(_answer("alive")[1:])
-                        serving.server.sweep()
+                        running.server.sweep()
         assert measured == {"memory": 3}
 
     @pytest.mark.parametrize("part", [b"", b"sender=now\n", b"garbage\n"])
     @on_both_loops
     async def test_what_is_answered_later_or_not_at_all_is_not(self, part: bytes) -> None:
         with counted("bley_answer_seconds_count") as measured:
-            async with Instance() as serving:
-                with serving.peer() as peer:
+            async with RunningServer() as running:
+                with running.peer() as peer:
                     await peer.send(part or _request("later"))
                     if not part:
                         await peer.receive(_answer())
@@ -694,31 +694,31 @@ class TestAnswerTimes:
 class TestPeersThatDoNotRead:
     """On unix sockets, whose buffers the kernel does not grow."""
 
-    async def _fill(self, serving: Instance, peer: Peer, answers: int) -> int:
+    async def _fill(self, running: RunningServer, peer: Peer, answers: int) -> int:
         """Ask for so many big answers and read none; how many the server has taken up, unless it closes before."""
         with contextlib.suppress(ConnectionError):
             for number in range(answers):
                 await peer.send(_request("big", str(number)))
                 await asyncio.sleep(0.001)
-        return len(serving.service.asked)
+        return len(running.service.asked)
 
     @on_both_loops
     async def test_their_answers_are_not_kept_without_end(
         self, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with Instance(f"unix:{tmp_path}/socket") as serving:
-            with serving.peer() as peer, serving.peer() as other:
-                assert await self._fill(serving, peer, 60) < 30
+        async with RunningServer(f"unix:{tmp_path}/socket") as running:
+            with running.peer() as peer, running.peer() as other:
+                assert await self._fill(running, peer, 60) < 30
                 assert await other.is_answered()
-                await clock.passes_after_news(serving, IDLE_SECONDS + 1, peers=2)
+                await clock.passes_after_news(running, IDLE_SECONDS + 1, peers=2)
                 assert len(await peer.receive_all()) < 30 * len(_BIG)
         assert caplog.text.count("does not read") == 1
 
     @on_both_loops
     async def test_they_get_everything_when_they_read_at_last(self, tmp_path: Path) -> None:
-        async with Instance(f"unix:{tmp_path}/socket") as serving:
-            with serving.peer() as peer:
-                assert await self._fill(serving, peer, 40) < 40
+        async with RunningServer(f"unix:{tmp_path}/socket") as running:
+            with running.peer() as peer:
+                assert await self._fill(running, peer, 40) < 40
                 await peer.receive(f"action=PREPEND {_BIG}\n\n".encode() * 40)
                 assert await peer.is_answered()
 
@@ -743,25 +743,25 @@ class TestPeersThatDoNotRead:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """However little waits to be sent: there is room for another soon, and the log is not flooded."""
-        async with Instance(f"unix:{tmp_path}/socket") as serving:
-            with serving.peer() as measured:
-                most = await self._fill(serving, measured, 60)
+        async with RunningServer(f"unix:{tmp_path}/socket") as running:
+            with running.peer() as measured:
+                most = await self._fill(running, measured, 60)
             monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 1)
-            await _eventually(self._room_in(serving, clock))
+            await _eventually(self._room_in(running, clock))
             before = len(caplog.records)
-            with serving.peer() as peer:
-                await self._fill(serving, peer, most - (kept == "little"))
+            with running.peer() as peer:
+                await self._fill(running, peer, most - (kept == "little"))
                 if ending == "half-close":
                     peer.end()
                 else:
                     await peer.send({"idle": b"", "half a request": b"sender=", "garbage": b"garbage\n"}[ending])
-                await _eventually(self._room_in(serving, clock))
+                await _eventually(self._room_in(running, clock))
             assert len(caplog.records) - before < 6
 
-    def _room_in(self, serving: Instance, clock: Clock) -> Callable[[], Awaitable[bool]]:
+    def _room_in(self, running: RunningServer, clock: Clock) -> Callable[[], Awaitable[bool]]:
         async def is_room() -> bool:
-            clock.passes(serving, IDLE_SECONDS)
-            with serving.peer() as peer:
+            clock.passes(running, IDLE_SECONDS)
+            with running.peer() as peer:
                 return await peer.is_answered()
 
         return is_room
@@ -774,37 +774,37 @@ class TestConnectionLimit:
     ) -> None:
         """Idle peers never shut Postfix out; that is warned of once, until there was room again."""
         monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 3)
-        async with Instance(address) as serving:
+        async with RunningServer(address) as running:
             for times_full in (1, 2):
                 with contextlib.ExitStack() as stack:
-                    peers = [stack.enter_context(serving.peer()) for _ in range(3)]
-                    await _eventually(lambda: _is(serving.server.open_connections == 3))
+                    peers = [stack.enter_context(running.peer()) for _ in range(3)]
+                    await _eventually(lambda: _is(running.server.open_connections == 3))
                     assert await peers[0].is_answered()
                     for _ in range(3):
-                        one_above = stack.enter_context(serving.peer())
+                        one_above = stack.enter_context(running.peer())
                         assert await one_above.is_answered()
                     assert not await peers[1].is_answered()
                     assert not await peers[2].is_answered()
                     await peers[0].receive_all()  # until it is closed, for the third above
-                    assert serving.server.open_connections == 3
+                    assert running.server.open_connections == 3
                     assert caplog.text.count("limit of 3 connections reached") == times_full
-                await _eventually(lambda: _is(serving.server.open_connections == 0))
+                await _eventually(lambda: _is(running.server.open_connections == 0))
 
     @on_both_loops
     async def test_who_waits_for_an_answer_is_not_idle(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """When all of them do, the new one is closed."""
         monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 2)
-        async with Instance() as serving:
-            with serving.peer() as waiting, serving.peer() as idle:
+        async with RunningServer() as running:
+            with running.peer() as waiting, running.peer() as idle:
                 await waiting.send(_request("gate", "1"))
-                await _eventually(lambda: _is(serving.service.asked == ["1"]))
-                with serving.peer() as other:
+                await _eventually(lambda: _is(running.service.asked == ["1"]))
+                with running.peer() as other:
                     await other.send(_request("gate", "2"))
-                    await _eventually(lambda: _is(serving.service.asked == ["1", "2"]))
+                    await _eventually(lambda: _is(running.service.asked == ["1", "2"]))
                     assert not await idle.is_answered()
-                    with serving.peer() as one_above:
+                    with running.peer() as one_above:
                         assert not await one_above.is_answered()
-                    serving.service.gate.set()
+                    running.service.gate.set()
                     await waiting.receive(_answer("1"))
                     await other.receive(_answer("2"))
 
@@ -813,10 +813,10 @@ class TestConnectionLimit:
         """However many are accepted before the first of them is seen."""
         monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 5)
         with counted("bley_connections_closed_total") as closed:
-            async with Instance() as serving:
+            async with RunningServer() as running:
                 with contextlib.ExitStack() as stack:
-                    peers = [stack.enter_context(serving.peer()) for _ in range(30)]
-                    await _eventually(lambda: _is(serving.server.open_connections == 5))
+                    peers = [stack.enter_context(running.peer()) for _ in range(30)]
+                    await _eventually(lambda: _is(running.server.open_connections == 5))
                     await asyncio.sleep(0.02)
                     answered = [await peer.is_answered() for peer in peers]
         assert answered == [False] * 25 + [True] * 5
@@ -837,23 +837,23 @@ class TestConnectionLimit:
 class TestPeersThatGo:
     @on_both_loops
     async def test_what_a_peer_that_has_gone_still_waits_for_is_given_up(self) -> None:
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 await peer.send(_request("gate", "1") + _request("gate", "2"))
-                await _eventually(lambda: _is(serving.service.asked == ["1"]))
+                await _eventually(lambda: _is(running.service.asked == ["1"]))
                 peer.reset()
-                await _eventually(lambda: _is(serving.service.cancelled == 1))
-            serving.service.gate.set()
-            with serving.peer() as other:
+                await _eventually(lambda: _is(running.service.cancelled == 1))
+            running.service.gate.set()
+            with running.peer() as other:
                 assert await other.is_answered()
-            assert serving.service.asked == ["1", "alive"]
+            assert running.service.asked == ["1", "alive"]
 
     @pytest.mark.parametrize("goer", ["peer", "server"])
     @on_both_loops
     async def test_at_whatever_moment_one_goes_nothing_is_left_that_nobody_awaits(self, goer: str) -> None:
         for moment in range(20):
-            async with Instance() as serving:
-                with serving.peer() as peer:
+            async with RunningServer() as running:
+                with running.peer() as peer:
                     await peer.send(_request("later") * 50)
                     await peer.receive(_answer())
                     for _ in range(moment):
@@ -866,10 +866,10 @@ class TestPeersThatGo:
     @on_both_loops
     async def test_no_descriptor_is_left(self, address: str) -> None:
         """Not of those who were answered, half-closed, reset, said nothing, or rubbish."""
-        async with Instance(address) as serving:
+        async with RunningServer(address) as running:
             before = _descriptors()
             for number in range(200):
-                with serving.peer() as peer:
+                with running.peer() as peer:
                     match number % 8:
                         case 0:
                             assert await peer.is_answered()
@@ -890,7 +890,7 @@ class TestPeersThatGo:
                         case 6:
                             await peer.send(_request("gate"))
                             peer.end()
-            serving.service.gate.set()
+            running.service.gate.set()
             await _eventually(lambda: _is(_descriptors() <= before))
         await _eventually(lambda: _is(_descriptors() <= before - 1))  # the listener
 
@@ -919,14 +919,14 @@ class TestUnixSockets:
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(tmp_path / "socket"))
             dead.listen()
-        async with Instance(f"unix:{tmp_path}/socket") as serving:
-            with serving.peer() as peer:
+        async with RunningServer(f"unix:{tmp_path}/socket") as running:
+            with running.peer() as peer:
                 assert await peer.is_answered()
 
     @on_both_loops
     async def test_a_living_socket_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / "socket"
-        async with Instance(f"unix:{path}") as living:
+        async with RunningServer(f"unix:{path}") as living:
             await _refused(f"unix:{path}", "another process listens there")
             with living.peer() as peer:
                 assert await peer.is_answered()
@@ -992,7 +992,7 @@ async def _refused(address: str, why: str, port: int = 0) -> None:
 class TestAddressesThatCannotBeUsed:
     @on_both_loops
     async def test_an_address_in_use_is_named_and_nothing_keeps_listening(self, tmp_path: Path) -> None:
-        async with Instance("127.0.0.2") as living:
+        async with RunningServer("127.0.0.2") as living:
             port = int(living.places[0].rpartition(":")[2])
             await _refused("127.0.0.2", "address already in use", port)
             with pytest.raises(ConnectionRefusedError):
@@ -1027,43 +1027,43 @@ class TestAddressesThatCannotBeUsed:
 class TestStop:
     @on_both_loops
     async def test_what_is_in_flight_is_answered_and_then_nobody_is_served(self, address: str) -> None:
-        async with Instance(address) as serving:
-            with serving.peer() as asking, serving.peer() as idle, serving.peer() as half:
+        async with RunningServer(address) as running:
+            with running.peer() as asking, running.peer() as idle, running.peer() as half:
                 await asking.send(_request("gate", "1") + _request("now", "2"))
                 await half.send(b"sender=")
-                await _eventually(lambda: _is(serving.service.asked == ["1"]))
-                stopping = asyncio.create_task(serving.server.stop(timeout_seconds=_PATIENCE_SECONDS))
+                await _eventually(lambda: _is(running.service.asked == ["1"]))
+                stopping = asyncio.create_task(running.server.stop(timeout_seconds=_PATIENCE_SECONDS))
                 assert await idle.receive_all() == b""
                 assert await half.receive_all() == b""
                 with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
-                    serving.peer()
+                    running.peer()
                 assert not stopping.done()
                 await asking.send(_request("now", "too late"))
-                serving.service.gate.set()
+                running.service.gate.set()
                 assert await asking.receive_all() == _answer("1") + _answer("2")
                 await stopping
-                assert "too late" not in serving.service.asked
+                assert "too late" not in running.service.asked
 
     @on_both_loops
     async def test_a_stuck_request_is_given_up_when_the_time_is_over(self) -> None:
-        async with Instance() as serving:
-            with serving.peer() as peer:
+        async with RunningServer() as running:
+            with running.peer() as peer:
                 await peer.send(_request("gate"))
-                await _eventually(lambda: _is(bool(serving.service.asked)))
+                await _eventually(lambda: _is(bool(running.service.asked)))
                 start = time.monotonic()
-                await serving.server.stop(timeout_seconds=0.2)
+                await running.server.stop(timeout_seconds=0.2)
                 assert time.monotonic() - start >= 0.19  # uvloop's clock counts whole milliseconds
                 assert await peer.receive_all() == b""
-                await _eventually(lambda: _is(serving.service.cancelled == 1))
+                await _eventually(lambda: _is(running.service.cancelled == 1))
 
     @on_both_loops
     async def test_a_peer_that_does_not_read_is_given_up_when_the_time_is_over(self, tmp_path: Path) -> None:
-        async with Instance(f"unix:{tmp_path}/socket") as serving:
-            with serving.peer() as peer:
+        async with RunningServer(f"unix:{tmp_path}/socket") as running:
+            with running.peer() as peer:
                 await peer.send(_request("big") * 60)
-                await _eventually(lambda: _is(bool(serving.service.asked)))
+                await _eventually(lambda: _is(bool(running.service.asked)))
                 async with asyncio.timeout(_PATIENCE_SECONDS):
-                    await serving.server.stop(timeout_seconds=0.2)
+                    await running.server.stop(timeout_seconds=0.2)
 
     @on_uvloop
     async def test_it_may_come_at_any_moment_of_a_connection(self) -> None:
@@ -1072,13 +1072,13 @@ class TestStop:
         Not on asyncio's loop, which loses the socket of a connection half accepted when its listener closes.
         """
         for moment in range(12):
-            async with Instance() as serving:
-                with serving.peer() as peer:
+            async with RunningServer() as running:
+                with running.peer() as peer:
                     await peer.send(_request("later"))
                     for _ in range(moment):
                         await asyncio.sleep(0)
                     async with asyncio.timeout(_PATIENCE_SECONDS):
-                        await serving.server.stop(timeout_seconds=2 * _PATIENCE_SECONDS)
+                        await running.server.stop(timeout_seconds=2 * _PATIENCE_SECONDS)
                     assert await peer.receive_all() in (b"", _answer())
         gc.collect()  # warns of what is lost
 
@@ -1088,5 +1088,5 @@ class TestStop:
 
     @on_both_loops
     async def test_it_may_be_told_twice(self) -> None:
-        async with Instance() as serving:
-            await serving.server.stop(timeout_seconds=1)
+        async with RunningServer() as running:
+            await running.server.stop(timeout_seconds=1)
