@@ -1,1 +1,1 @@
-"""Where records are kept: one Store port, several engines, batching in one place."""
+"""The storage of records and decisions: one Store port, several engines, batching in one place."""

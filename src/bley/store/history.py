@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 
 class PartialResult(list[_T]):
-    """What a search found until its deadline; a search for decisions can be continued from `before`."""
+    """The results of a search that reached its deadline; a search for decisions can be continued from `before`."""
 
     def __init__(self, found: Iterable[_T], before: str = "") -> None:
         super().__init__(found)

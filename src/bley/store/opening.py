@@ -111,7 +111,7 @@ def open_sql(database: Database) -> "AsyncEngine":
 
 
 async def _connect_mysql(database: Database, ssl_context: Any) -> Any:
-    """Connect, within the time limit: aiomysql itself waits for the server's greeting for ever. Raises TimeoutError."""
+    """Connect; aiomysql itself has no time limit for the server's greeting. Raises TimeoutError."""
     import aiomysql
 
     place: dict[str, Any] = {"unix_socket": database.socket}

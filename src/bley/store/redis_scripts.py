@@ -1,7 +1,7 @@
 """The Lua scripts that write to Redis. Each uses keys of one slot, so that a Cluster can run it.
 
-A script is idempotent for each mark (engine.Mark). The last number of a writer is in a field of the record, or, for
-stream and counts, in an expiring key of the same slot. If another program's value stands under our key or field, the
+A script is idempotent for each mark (engine.Mark). The last number of a writer is in a field of the record. For stream
+and counts it is in an expiring key of the same slot. If another program's value stands under our key or field, the
 script refuses its work, or overwrites the value if nothing is lost by that.
 """
 

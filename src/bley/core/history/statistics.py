@@ -1,7 +1,8 @@
 """The counts of decisions, and the figures that are computed from them: deferrals, their reasons, their outcomes.
 
-A request is counted once, by its outcome and reason. A stranger is also counted by each fact that was found about it,
-and a request that passes after its wait by the length of its delay. All figures are computed from sums of these counts.
+A request is counted once, by its outcome and reason. A stranger is also counted by each fact that was found about
+it. A request that passes after its wait is also counted by the length of its delay. All figures are computed from sums
+of these counts.
 """
 
 from collections import Counter
