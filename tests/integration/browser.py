@@ -1,4 +1,4 @@
-"""A real browser: Debian's Chromium without a window, which knows nobody but this machine.
+"""A real browser: Debian's Chromium without a window, with no access beyond this machine.
 
 with Browser(tmp_path) as browser:
     browser.open("http://127.0.0.1:1338/")
@@ -52,11 +52,11 @@ _OPTIONS = (
 _OWN = ("chrome:", "chrome-extension:", "chrome-untrusted:", "data:")
 LOAD_SECONDS = 60
 SCRIPT_SECONDS = 300
-"""axe-core takes seconds, and on a slow machine minutes."""
+"""The limit of a script: axe-core takes seconds, and on a slow machine minutes."""
 
 
 class Browser:
-    """Chromium under a driver of its own; `folder` takes its profile."""
+    """Chromium with a driver of its own; `folder` is for its profile."""
 
     def __init__(self, folder: Path) -> None:
         require(CHROMIUM, "chromium")
@@ -83,88 +83,88 @@ class Browser:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of the page."""
         return self._driver.current_url
 
     @property
     def source(self) -> str:
-        """The page as it stands now."""
+        """The current source of the page."""
         return self._driver.page_source
 
     def find(self, selector: str) -> WebElement:
-        """The first element that the CSS selector means."""
+        """Return the first element that the CSS selector matches."""
         return self._driver.find_element(By.CSS_SELECTOR, selector)
 
     def all(self, selector: str) -> list[WebElement]:
-        """All of them."""
+        """Return all elements that the CSS selector matches."""
         return self._driver.find_elements(By.CSS_SELECTOR, selector)
 
     def link(self, text: str) -> WebElement:
-        """The first link with just this text."""
+        """Return the first link with exactly this text."""
         return self._driver.find_element(By.LINK_TEXT, text)
 
     def type(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Type into the focused element."""
         self._driver.switch_to.active_element.send_keys(text)
 
     def press_tab(self) -> WebElement:
-        """What has the focus after it."""
+        """Press the tab key; return the focused element."""
         self.type(Keys.TAB)
         return self._driver.switch_to.active_element
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What a script gives back."""
+        """Return the result of a script."""
         return self._driver.execute_script(script, *arguments)
 
     def resize(self, width: int, height: int) -> None:
-        """Make the page this wide and high, as on a phone where it is narrow."""
+        """Set the width and height of the page; a phone is narrow."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._tell("Emulation.setDeviceMetricsOverride", metrics)
 
     def prefer(self, **features: str) -> None:
-        """What the user prefers: `color_scheme="dark"`, `reduced_motion="reduce"`."""
+        """Set a preference of the user: `color_scheme="dark"`, `reduced_motion="reduce"`."""
         told = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
         self._tell("Emulation.setEmulatedMedia", {"features": told})
 
     def disable_scripts(self, *, disabled: bool) -> None:
-        """As a user who has switched JavaScript off."""
+        """Disable JavaScript."""
         self._tell("Emulation.setScriptExecutionDisabled", {"value": disabled})
 
     @contextmanager
     def hurrying(self, factor: float) -> Iterator[None]:
-        """Let the timers of pages that are opened meanwhile end so many times sooner."""
+        """Speed up the timers of pages that are opened in this block by this factor."""
         source = f"const wait = setTimeout; window.setTimeout = (then, time) => wait(then, time / {factor});"
         added = self._tell("Page.addScriptToEvaluateOnNewDocument", {"source": f"{{ {source} }}"})
         yield
         self._tell("Page.removeScriptToEvaluateOnNewDocument", added)
 
     def screenshot(self) -> bytes:
-        """All of the page as PNG."""
+        """Return the whole page as PNG."""
         size = self._tell("Page.getLayoutMetrics", {})["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         taken = self._tell("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
         return base64.b64decode(taken["data"])
 
     def faults(self) -> list[str]:
-        """What the console says since the last time: errors of scripts, of loading, of the content security policy."""
+        """Return the new messages of the console: errors of scripts, of loading, of the content security policy."""
         return [entry["message"] for entry in self._log("browser") if entry["level"] != "INFO"]
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Until it is so; else the test fails."""
+        """Wait until the condition holds; otherwise the test fails."""
         end = time.monotonic() + LOAD_SECONDS
         while not condition():
             assert time.monotonic() < end, self.source
             time.sleep(0.05)
 
     def violations(self, only: Sequence[str] = STANDARDS) -> list[str]:
-        """What axe-core finds against WCAG 2.1 A and AA or, if told, against single rules, and where."""
+        """Return the violations of WCAG 2.1 A and AA, or of the given rules, that axe-core finds, and their places."""
         if not self.run("return typeof axe === 'object'"):
             self.run(AXE.read_text())
         found = self._driver.execute_async_script(_RUN_AXE, only)
         return [f"{each['id']}: {each['help']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
 
     def requested(self) -> list[str]:
-        """The addresses of all requests since the last time."""
+        """Return the addresses of all new requests."""
         events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
         addresses = [each["request"]["url"] for each in sent]

@@ -14,7 +14,7 @@ pytest.register_assert_rewrite("tests.integration.outages")
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    """Each is started by the first test that wants it."""
+    """Servers, each of which is started by the first test that needs it."""
     with reachable_folder() as folder:
         servers = Servers(folder)
         yield servers

@@ -1,7 +1,7 @@
-"""What the real database servers of these tests share: their processes, their faults, their user.
+"""The common parts of the real database servers of these tests: their processes, their faults, their user.
 
-`databases.py` and `redis_servers.py` have the servers. Each listens on a free port of 127.0.0.1 and
-at a Unix socket, and is administered by its own command line client, never by a driver under test.
+`databases.py` and `redis_servers.py` have the servers. Each listens on a free port of 127.0.0.1 and at a Unix socket,
+and is administered by its own command line client, never by a driver under test.
 """
 
 import os
@@ -20,17 +20,17 @@ from urllib.parse import quote, urlsplit
 from tests.free_ports import free_port
 from tests.integration.servers import end_group, reachable_folder, start_group
 
-# An URL must encode it, and a settings file quote it.
+# A URL must encode it, and a settings file quote it.
 PASSWORD = "s3cret%/@:#?+"
-# Reached only when something hangs.
+# Only a hang reaches this limit.
 WAIT_SECONDS = 60.0
-# As root PostgreSQL does not run.
+# PostgreSQL refuses to run as root.
 SERVER_USER = "nobody"
 AS_SERVER_USER = ("setpriv", f"--reuid={SERVER_USER}", "--regid=nogroup", "--clear-groups")
 
 Command = Sequence[str | Path]
 
-# As Python's VERIFY_X509_STRICT wants them.
+# In the form that Python's VERIFY_X509_STRICT requires.
 CERTIFICATES = """
 [req]
 distinguished_name = name
@@ -46,13 +46,14 @@ authorityKeyIdentifier = keyid
 
 
 class RefusedError(Exception):
-    """What a server said instead of an answer, or its client when it could not reach it."""
+    """An error of a server, or of its client when it could not reach the server."""
 
 
 def run_client(command: Command, seconds: float = WAIT_SECONDS, **environment: str) -> str:
-    """What this command prints; raises RefusedError with what it says, TimeoutError when it takes longer.
+    """Return the output of this command.
 
-    Of our environment it sees the path only: a developer's PGHOST changes nothing.
+    Raises RefusedError with its error, TimeoutError when it takes longer. Of our environment it gets the path only: a
+    developer's PGHOST has no effect.
     """
     shown = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **environment}
     try:
@@ -69,7 +70,7 @@ def run_client(command: Command, seconds: float = WAIT_SECONDS, **environment: s
 def wait_until(
     condition: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS, pause_seconds: float = 0.005
 ) -> None:
-    """Return as soon as the condition holds; else the test fails, and says what it waited for."""
+    """Return as soon as the condition holds; otherwise the test fails with the name of the condition."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"in {seconds} s this did not happen: {what}"
@@ -77,21 +78,20 @@ def wait_until(
 
 
 def database_of(url: str) -> str:
-    """The name of the database in this url."""
+    """Return the name of the database in this URL."""
     return urlsplit(url).path.removeprefix("/")
 
 
 class DatabaseServer(ABC):
     """A running server with the user `bley` and its empty database at `url`.
 
-    `folder` gets the log, which is printed at the end, where pytest shows it beside a failed test;
-    the data are in a folder that the server's user can reach, and gone at the end. With `tls` the
-    port takes nothing else, and `ca_file` is what a client must trust. Entering it raises
-    RuntimeError, with the log, when it does not start.
+    `folder` gets the log, which is printed at the end, so that pytest shows it with a failed test. The data are in a
+    folder that the server's user can read, and are deleted at the end. With `tls` the port accepts nothing else, and
+    clients must trust `ca_file`. Entering it raises RuntimeError, with the log, if the server does not start.
     """
 
     scheme: ClassVar[str]
-    # These words in its log say that it listens.
+    # These words in its log mean that it listens.
     ready: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
@@ -130,35 +130,36 @@ class DatabaseServer(ABC):
     @property
     @abstractmethod
     def socket_path(self) -> Path:
-        """Its Unix socket, open to everyone with a password."""
+        """Its Unix socket, open to every user with a password."""
 
     @property
     def url(self) -> str:
-        """The url of its first database, for the user `bley`."""
+        """The URL of its first database, for the user `bley`."""
         return self.url_of(self.database)
 
     def url_of(self, database: str) -> str:
-        """The url of this database, for the user `bley` and the password of this moment."""
+        """Return the URL of this database, for the user `bley` and the current password."""
         return f"{self.scheme}://{self.user}:{quote(self.password, safe='')}@{self.host}:{self.port}/{database}"
 
     @abstractmethod
     def new_database(self) -> str:
-        """The url of one more database, which is empty and belongs to `bley`."""
+        """Return the URL of another, empty database, which belongs to `bley`."""
 
     @abstractmethod
     def ask(self, statement: str, url: str | None = None, seconds: float = WAIT_SECONDS) -> str:
-        """What the server answers the user of this url, by default its own; a row is a line.
+        """Return the answer to the user of this URL, by default its own; a row is a line.
 
-        Raises RefusedError, and TimeoutError when there is no answer.
+        Raises RefusedError, and TimeoutError if there is no answer.
         """
 
     @abstractmethod
     def set_read_only(self, read_only: bool) -> None:
-        """Let `bley` only read, in old connections too; or write again. Undone by a restart, but for PostgreSQL."""
+        """Make the server read-only for `bley`, in old connections too, or writable again. A restart undoes it, except
+        for PostgreSQL."""
 
     @abstractmethod
     def change_password(self, new: str) -> None:
-        """Give `bley` this password, and end its connections."""
+        """Change the password of `bley`, and end its connections."""
 
     @abstractmethod
     def disconnect(self) -> None:
@@ -166,11 +167,11 @@ class DatabaseServer(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Write what the server needs before its first start."""
+        """Write the files that the server needs before its first start."""
 
     @abstractmethod
     def command(self) -> Command:
-        """What starts the server in the foreground."""
+        """Return the command that runs the server in the foreground."""
 
     @abstractmethod
     def create_user(self) -> None:
@@ -190,14 +191,14 @@ class DatabaseServer(ABC):
             undo.pop_all()
 
     def stop(self) -> None:
-        """End it in order, as an administrator does; does nothing when it has ended."""
+        """Stop it cleanly, as an administrator does; do nothing if it has ended."""
         self.thaw()
         for process in self.processes()[:1]:
             os.kill(process, self.stop_signal)
         self._wait_ended([])
 
     def kill(self) -> None:
-        """End all its processes at once, frozen or not, without a word to anyone."""
+        """Kill all its processes at once, frozen or not, without notice to clients."""
         processes = self._pause()
         for process in processes:
             os.kill(process, signal.SIGKILL)
@@ -205,10 +206,10 @@ class DatabaseServer(ABC):
         self.thaw()
 
     def freeze(self) -> None:
-        """Stop all its processes until `thaw`: connections stay, the kernel takes new ones, nobody answers."""
+        """Freeze all its processes until `thaw`: connections stay, new ones are accepted, and there is no answer."""
         if self._waker:
             return
-        # It lets them go however this process ends: a stopped child does not see that its server has died.
+        # It thaws them however this process ends: a stopped child does not notice the death of its server.
         self._waker = subprocess.Popen(
             ["sh", "-c", 'read -r _; kill -CONT "$@"', "sh", *map(str, self._pause())],
             stdin=subprocess.PIPE,
@@ -217,18 +218,18 @@ class DatabaseServer(ABC):
         )
 
     def thaw(self) -> None:
-        """Let it go on after `freeze`; does nothing when it is not frozen."""
+        """Continue after `freeze`; do nothing if it is not frozen."""
         if self._waker:
             self._waker.communicate()
             self._waker = None
 
     def log(self) -> str:
-        """All that it has written."""
+        """Return its log."""
         return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
 
     def processes(self) -> list[int]:
-        """The server, and behind it the children that it has now; none when it has ended."""
-        # Behind the two shells of start_group.
+        """Return the server, then its current children; nothing if it has ended."""
+        # It is below the two shells of start_group.
         return _descendants(_children([self._leader.pid]))
 
     def _pause(self) -> list[int]:
@@ -241,11 +242,11 @@ class DatabaseServer(ABC):
         return processes
 
     def _wait_ended(self, processes: Sequence[int]) -> None:
-        # PostgreSQL refuses to start beside its predecessor, be it a zombie, or with memory shared with a child of it.
+        # PostgreSQL refuses to start while its predecessor exists, even as a zombie, or shares memory with its child.
         with suppress(subprocess.TimeoutExpired):
             self._leader.wait(WAIT_SECONDS)
         end_group(self._leader)
-        # Files are closed after memory is given back.
+        # Files are closed after memory is released.
         wait_until(lambda: not any(Path(f"/proc/{process}/fd/0").is_symlink() for process in processes), "all end")
 
     def _own_folder(self, name: str, mode: int) -> Path:

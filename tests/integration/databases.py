@@ -1,11 +1,11 @@
-"""Real PostgreSQL and MariaDB servers of the test's own, and what can happen to them.
+"""Real PostgreSQL and MariaDB servers of the tests, and their possible faults.
 
     with PostgresqlServer(tmp_path) as server, TcpProxy(server.port) as proxy:
         url = proxy.url(server.new_database())
         server.kill()
         server.start()
 
-Each is there in less than a second. It needs root, to run as another user.
+Each starts in less than a second. It needs root, to run as another user.
 """
 
 import signal
@@ -33,23 +33,23 @@ __all__ = ["MariadbServer", "PostgresqlServer", "RefusedError", "SqlServer", "Tc
 
 
 class SqlServer(DatabaseServer):
-    """What PostgreSQL and MariaDB have in common."""
+    """The common parts of PostgreSQL and MariaDB."""
 
     @abstractmethod
     def sql(self, statement: str, database: str | None = None) -> str:
-        """What the server answers its superuser, who may do everything at any time; raises RefusedError."""
+        """Return the answer to the superuser, who has all rights; raises RefusedError."""
 
     @abstractmethod
     def session(self, database: str) -> Command:
-        """The superuser's client, which runs what it is told by stdin."""
+        """Return the superuser's client, which runs statements from stdin."""
 
     @abstractmethod
     def lock_statement(self, database: str, readers: bool) -> str:
-        """What locks all tables of this database until its session ends."""
+        """Return the statement that locks all tables of this database until its session ends."""
 
     @contextmanager
     def lock_tables(self, url: str, *, readers: bool = False) -> Iterator[None]:
-        """Another session holds a lock on every table of this database: writers wait, and `readers` if wanted."""
+        """Hold a lock of another session on every table of this database: writers wait, and optionally `readers`."""
         database = database_of(url)
         statement = self.lock_statement(database, readers)
         with subprocess.Popen(self.session(database), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -62,17 +62,17 @@ class SqlServer(DatabaseServer):
 
 
 def sql_text(text: str) -> str:
-    """A literal; it has no backslash, by which MariaDB would escape."""
+    """Return a literal; it has no backslash, which is MariaDB's escape character."""
     assert "\\" not in text
     return "'" + text.replace("'", "''") + "'"
 
 
 class PostgresqlServer(SqlServer):
-    """The newest PostgreSQL of this machine. Its socket's folder is what clients call its host."""
+    """The newest PostgreSQL of this machine. Clients use the folder of its socket as its host."""
 
     scheme = "postgresql"
     ready = "database system is ready to accept connections"
-    # Fast shutdown: it does not wait for its clients to leave.
+    # Fast shutdown: it does not wait for its clients to disconnect.
     stop_signal = signal.SIGINT
 
     def __init__(self, folder: Path, *, tls: bool = False) -> None:
@@ -95,7 +95,7 @@ class PostgresqlServer(SqlServer):
             # Only the machine's own crash would show it: what is committed is still handed to the kernel.
             "fsync": "off",
             "full_page_writes": "off",
-            # Else files are left in /dev/shm when it is killed.
+            # Otherwise files stay in /dev/shm when it is killed.
             "dynamic_shared_memory_type": "mmap",
             "shared_buffers": "16MB",
         }
@@ -179,7 +179,7 @@ class MariadbServer(SqlServer):
         return self.socket_folder / "mariadb"
 
     def prepare(self) -> None:
-        # At the socket root needs no password, because it is root.
+        # At the socket root needs no password.
         root = ("--auth-root-authentication-method=socket", "--auth-root-socket-user=root")
         options = ("--no-defaults", f"--datadir={self.data}", *self._sizes(), "--skip-test-db", "--skip-name-resolve")
         run_client([*AS_SERVER_USER, "mariadb-install-db", *options, *root])
@@ -242,5 +242,5 @@ class MariadbServer(SqlServer):
         return ["mariadb", "--no-defaults", "--batch", "--raw", "--skip-column-names", "--unbuffered"]
 
     def _sizes(self) -> Command:
-        # Its default is a log of 96 MB.
+        # The default log has 96 MB.
         return ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M"]

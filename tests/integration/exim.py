@@ -1,13 +1,13 @@
-"""A real Exim of the test's own, which asks the policy service by `contrib/exim-acl.conf`.
+"""A real Exim of the tests, which sends policy requests by `contrib/exim-acl.conf`.
 
     with Exim(port=1337) as exim:
         with exim.session(client_address="192.0.2.1", helo_name="mx.example.com") as smtp:
             [reply] = smtp.send("a@example.com", ["b@example.org"])
-        assert reply.code == 450
+            assert reply.code == 450
 
-Exim half-closes its connection after the request and reads the answer until the service closes.
-Here it plays each session on its standard input, as under inetd, so a test chooses the client.
-It needs root, looks nothing up in the DNS, and all mail it accepts ends in one mailbox.
+Exim half-closes its connection after the request and reads the answer until the service closes. Here it runs each
+session on its standard input, as under inetd, so a test chooses the client. It needs root, makes no DNS queries, and
+delivers all accepted mail to one mailbox.
 """
 
 import shutil
@@ -31,7 +31,7 @@ from tests.integration.servers import (
 PROJECT = Path(__file__).parents[2]
 ACL = PROJECT / "contrib/exim-acl.conf"
 ACL_SERVICE = "inet:127.0.0.1:1337"
-# Where `make test` puts it: the Debian package cannot be installed beside Postfix.
+# `make test` puts it here: the Debian package conflicts with Postfix.
 OWN_EXIM = PROJECT / "var/test-servers/usr/sbin/exim4"
 INSTALLED_EXIM = Path("/usr/sbin/exim4")
 # Compiled into Debian's Exim, which does not run without it.
@@ -77,10 +77,10 @@ mailbox:
 
 
 class Exim:
-    """Exim, set up to ask the policy service on this port of 127.0.0.1 at each RCPT TO.
+    """Exim, configured to send policy requests to this port of 127.0.0.1 at each RCPT TO.
 
-    Entering it starts nothing: every session has a process of its own. The log is printed at the
-    end, where pytest shows it beside a failed test.
+    Entering it starts nothing: every session has a process of its own. The log is printed at the end, so that pytest
+    shows it with a failed test.
     """
 
     def __init__(self, port: int, *, recipient_domains: Sequence[str] = ("example.org",)) -> None:
@@ -122,9 +122,9 @@ class Exim:
         client_name: str = "unknown",
         greeting: Literal["EHLO", "HELO"] = "EHLO",
     ) -> SmtpSession:
-        """A session in which Exim believes the client to be this one, and was greeted by it.
+        """Open a session in which Exim takes the client for this one, and has greeted it.
 
-        `client_name` is the name Exim verified, or `unknown`.
+        `client_name` is the name that Exim verified, or `unknown`.
         """
         command: list[str | Path] = [self._program, "-C", self.folder / "exim.conf"]
         command += ["-bs", "-odf", "-oMa", client_address]
@@ -139,17 +139,17 @@ class Exim:
         return smtp
 
     def delivered(self) -> list[EmailMessage]:
-        """All messages delivered so far, in order, a copy for each recipient.
+        """Return all messages delivered so far, in order, a copy for each recipient.
 
         The envelope is in their Return-path and Envelope-to.
         """
         return self.mailbox.messages()
 
     def wait_delivered(self, count: int, timeout_seconds: float = REPLY_SECONDS) -> list[EmailMessage]:
-        """The delivered messages as soon as there are `count` of them; else the test fails."""
+        """Return the delivered messages as soon as there are `count` of them; otherwise the test fails."""
         return self.mailbox.wait(count, timeout_seconds)
 
     def log(self) -> str:
-        """What Exim logged so far, its complaints about settings included."""
+        """Return Exim's log so far, with its complaints about settings."""
         files = sorted((self.folder / "log").glob("*"))
         return "".join(file.read_text(errors="replace") for file in files)

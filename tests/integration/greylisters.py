@@ -1,4 +1,4 @@
-"""The real postgrey and sqlgrey of the test's own: each on a free port, and ended with the test.
+"""Real postgrey and sqlgrey servers of the tests: each on a free port, and stopped at the end of the test.
 
 with postgrey_folder() as folder, running_postgrey(folder) as server:
     server.ask("192.0.2.1", "a@example.com", "b@example.org")
@@ -38,7 +38,7 @@ DELAY_OVER_SECONDS = 2.1
 
 
 def ask_policy(port: int, **attributes: str) -> str:
-    """The answer of whoever listens on this port to one policy request."""
+    """Return the answer on this port to one policy request."""
     request = "".join(f"{name}={value}\n" for name, value in {"request": "smtpd_access_policy", **attributes}.items())
     with (
         socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as connection,
@@ -57,7 +57,7 @@ class Greylister:
             self._leader = start_group(command, log)
 
     def wait_until_it_listens(self) -> None:
-        """Return as soon as it does; the test fails when it ends instead."""
+        """Return as soon as it listens; the test fails if it ends instead."""
         end = time.monotonic() + WAIT_SECONDS
         while True:
             try:
@@ -70,25 +70,25 @@ class Greylister:
                 return
 
     def ask(self, client_address: str, sender: str, recipient: str, client_name: str = "unknown") -> str:
-        """The answer to one request."""
+        """Return the answer to one request."""
         return ask_policy(
             self.port, client_address=client_address, client_name=client_name, sender=sender, recipient=recipient
         )
 
     def stop(self, number: int) -> None:
-        """End it by this signal, and wait until it has."""
+        """Stop it by this signal, and wait until it has ended."""
         pid = re.search(r"starting! pid\((\d+)\)", self.log())
         assert pid
         os.kill(int(pid[1]), number)
         self._leader.wait(WAIT_SECONDS)
 
     def end(self) -> None:
-        """End it with all its children, at once; does nothing when it has ended."""
+        """Kill it with all its children; do nothing if it has ended."""
         end_group(self._leader)
         print(self.log())
 
     def log(self) -> str:
-        """All that it has written."""
+        """Return its log."""
         return self._log_file.read_text()
 
 
@@ -104,7 +104,7 @@ def running(command: Sequence[str | Path], port: int, log_file: Path) -> Iterato
 
 @contextmanager
 def postgrey_folder() -> Iterator[Path]:
-    """Where postgrey keeps its files."""
+    """Return a folder for postgrey's files."""
     require(POSTGREY, "postgrey")
     require("db5.3_dump", "db5.3-util")
     with reachable_folder() as folder:
@@ -114,7 +114,7 @@ def postgrey_folder() -> Iterator[Path]:
 
 @contextmanager
 def running_postgrey(folder: Path, *options: str) -> Iterator[Greylister]:
-    """postgrey with `DELAY`."""
+    """Run postgrey with `DELAY`."""
     port = free_port()
     command = [POSTGREY, f"--inet=127.0.0.1:{port}", f"--dbdir={folder}", f"--delay={int(DELAY.total_seconds())}"]
     with running([*command, *options], port, folder / "output") as server:
@@ -122,7 +122,7 @@ def running_postgrey(folder: Path, *options: str) -> Iterator[Greylister]:
 
 
 def write_berkeley_db(file: Path, records: dict[bytes, bytes]) -> None:
-    """A Btree as postgrey's, with whatever records."""
+    """Write a Btree like postgrey's, with these records."""
     require("db5.3_load", "db5.3-util")
     fields = "".join(f" {key.hex()}\n {value.hex()}\n" for key, value in records.items())
     dump = f"VERSION=3\nformat=bytevalue\ntype=btree\nHEADER=END\n{fields}DATA=END\n"
@@ -141,7 +141,7 @@ admin_mail =
 
 @contextmanager
 def running_sqlgrey(folder: Path, dbd: str, **settings: object) -> Iterator[Greylister]:
-    """sqlgrey with this of Perl's database drivers, in a folder that its user owns."""
+    """Run sqlgrey with this one of Perl's database drivers, in a folder that its user owns."""
     require(SQLGREY, "sqlgrey")
     if not list(Path("/usr/lib").glob(f"*/perl5/*/DBD/{dbd}.pm")):
         require(f"DBD::{dbd}", f"libdbd-{dbd.lower()}-perl")

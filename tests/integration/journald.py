@@ -1,7 +1,7 @@
-"""A real journald of the test's own, beside the machine's, which it leaves alone.
+"""A real journald of the tests, next to the machine's, which it does not affect.
 
 with running_journald() as journal:
-    ...  # what is sent to journal.socket
+    ...  # send to journal.socket
     journal.wait("BLEY_ACTION=greylist")
 """
 
@@ -27,31 +27,31 @@ Audit=
 ReadKMsg=no
 ForwardToWall=no
 """
-"""It shall neither take nor change anything of the machine's."""
+"""Settings by which it neither reads nor changes anything of the machine's."""
 
 
 def in_its_own_world(run: Path, *command: str | Path) -> list[str | Path]:
-    """The command line that runs a command with this folder as /run, which nobody else sees."""
+    """Return a command line that runs a command with this folder as its private /run."""
     script = 'mount --make-rprivate / && mount --bind "$0" /run && exec "$@"'
     return ["unshare", "--mount", "sh", "-c", script, run, *command]
 
 
 class Journal:
-    """What a journald of the test's own has, and where it listens."""
+    """The entries and the socket of a journald of the tests."""
 
     def __init__(self, run: Path) -> None:
         self.run = run
         self.socket = run / "systemd/journal/socket"
 
     def entries(self, *matches: str) -> list[dict[str, str]]:
-        """The entries with all these fields, oldest first, as journalctl reads them back."""
+        """Return the entries with all these fields, oldest first, as journalctl reads them back."""
         files = self.run.glob("log/journal/*/*.journal")
         command = ["journalctl", "--quiet", "--all", "--output=json", *(f"--file={file}" for file in files), *matches]
         shown = subprocess.run(command, capture_output=True, check=False, timeout=WAIT_SECONDS)
         return [json.loads(line) for line in shown.stdout.splitlines()]
 
     def wait(self, *matches: str, text: str = "") -> dict[str, str]:
-        """The one with all these fields and this in its message, as soon as it is there; else the test fails."""
+        """Return the entry with all these fields and this text as soon as it exists; otherwise the test fails."""
         end = time.monotonic() + WAIT_SECONDS
         while not (entries := [entry for entry in self.entries(*matches) if text in entry["MESSAGE"]]):
             assert time.monotonic() < end, f"{matches}, {text!r}: there is {self.entries()}"
@@ -62,7 +62,7 @@ class Journal:
 
 @contextmanager
 def running_journald() -> Iterator[Journal]:
-    """A journald; where the kernel lets nobody have a /run of his own, as in most containers, the test is skipped."""
+    """Run a journald. The test is skipped if the kernel allows no private /run, as in most containers."""
     require(JOURNALD, "systemd")
     require("/usr/bin/journalctl", "systemd")
     with reachable_folder() as run:

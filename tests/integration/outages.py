@@ -1,7 +1,7 @@
-"""What bley does while its store is away: two nodes, those who ask them, and what is promised.
+"""bley during outages of its store: two nodes, their clients, and the promised behavior.
 
 `pytest -rP` shows a line for each: "FAULT | engine | worst seconds until the first answers | until all later ones |
-seconds until bley said that the store is back | its warning".
+seconds until bley reported the recovery of the store | its warning".
 """
 
 import asyncio
@@ -29,22 +29,23 @@ from tests.integration.running_bley import WAIT_SECONDS, Bley
 from tests.integration.tcp_proxy import TcpProxy
 
 STORE_SECONDS = 1.0
-"""So long a request waits for the store at most."""
+"""The time that a request waits for the store at most."""
 
 SLACK = 100
-"""The first answers may be later by so many times what answers take that need no store, since a machine may be slow."""
+"""The factor by which first answers may be slower than answers without a store, since a machine may be slow."""
 
 AT_ONCE_SECONDS, AT_ONCE_SLACK = 0.1, 20
-"""The others take so long at most, or so many times what answers take that need no store; half of them at least."""
+"""The limit of all other answers, in seconds or as a factor of answers without a store; at least half of them meet it.
+"""
 
 BACK_SECONDS = 30.0
-"""Reached only when something hangs: bley tries a store that is away every second."""
+"""A limit that only a hang reaches: bley retries an unavailable store every second."""
 
 FAULT_SECONDS = 1.2
-"""So long strangers come while the store is known to be away: bley tries it meanwhile."""
+"""The time for which strangers come during a known outage: bley retries the store meanwhile."""
 
 PEERS = 4
-"""Connections that ask at the moment of the fault; with Postfix it is one a smtpd."""
+"""The number of connections with a request at the moment of the fault; with Postfix it is one for each smtpd."""
 
 GREYLISTED = "action=DEFER_IF_PERMIT greylisted, try again later"
 PASSED = "action=DUNNO"
@@ -64,13 +65,13 @@ class Answer(NamedTuple):
 
 
 class Peer:
-    """A connection to bley that stays open, as Postfix keeps it."""
+    """A permanent connection to bley, as Postfix has one."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), WAIT_SECONDS)
 
     def ask(self, request: Request) -> Answer:
-        """What bley answers, and after how long."""
+        """Return the answer of bley, and its time."""
         begun = time.monotonic()
         self._socket.sendall(encode_request(request))
         answer = b""
@@ -86,12 +87,12 @@ class Peer:
 
 
 def stranger(recipient: str) -> Request:
-    """Whom bley defers for his HELO."""
+    """Return a stranger that bley defers for its HELO."""
     return Request(client_address="198.51.100.7", helo_name="friend", sender="a@example.com", recipient=recipient)
 
 
 class Node:
-    """A running bley with this `on_store_error`, and those who ask it."""
+    """A running bley with this `on_store_error`, and its clients."""
 
     def __init__(self, folder: Path, mode: str, database: str, **settings: object) -> None:
         folder.mkdir()
@@ -110,30 +111,30 @@ class Node:
         self._peers = [self._stack.enter_context(Peer(self.bley.port)) for _ in range(PEERS)]
 
     def stop(self) -> None:
-        """Hang up, and stop bley."""
+        """Disconnect, and stop bley."""
         self._stack.close()
 
     def ask(self, recipient: str) -> Answer:
-        """What becomes of a stranger's mail to this one."""
+        """Return the answer to a stranger's mail to this recipient."""
         return self._peers[0].ask(stranger(recipient))
 
     def decision(self, recipient: str) -> str:
-        """What the log says of it."""
+        """Return the logged decision about it."""
         return self.bley.wait_log(rf"\]: (action=.* recipient={recipient},?.*)")[1]
 
     def defers_strangers(self) -> bool:
-        """Whether the next one is deferred because of what he is."""
+        """Whether it defers the next stranger because of its HELO."""
         recipient = self._recipient()
         self.ask(recipient)
         return "why=helo" in self.decision(recipient)
 
     def is_asked_by_all(self) -> float:
-        """A stranger comes on each connection, all at once; the worst seconds."""
+        """Send a stranger on each connection, all at once; return the worst time in seconds."""
         recipients = [self._recipient() for _ in self._peers]
         return max(self._checked(recipients, self._ask_at_once(recipients)))
 
     def answers_without_store(self) -> list[float]:
-        """As before, but to a recipient that is never delayed; the seconds of each."""
+        """Do the same with a recipient that is never delayed; return the seconds of each."""
         return [answer.seconds for answer in self._ask_at_once(["postmaster@example.org"] * PEERS)]
 
     def _ask_at_once(self, recipients: list[str]) -> list[Answer]:
@@ -141,7 +142,7 @@ class Node:
             return list(pool.map(lambda peer, recipient: peer.ask(stranger(recipient)), self._peers, recipients))
 
     def is_asked_for(self, seconds: float) -> list[float]:
-        """Strangers come for so long, one after the other; the seconds of each."""
+        """Send strangers for this time, one after the other; return the seconds of each."""
         recipients, answers = [], []
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -151,11 +152,11 @@ class Node:
         return self._checked(recipients, answers)
 
     def forget_warnings(self) -> None:
-        """Where a machine is slow a store is late now and then, at the start above all."""
+        """Forget all warnings: on a slow machine a store is late now and then, mainly at the start."""
         self._warned_before += len(self.warnings())
 
     def warnings(self) -> list[str]:
-        """What it has said of its store, "back" for an all-clear; every line of the log is one that bley wrote."""
+        """Return its warnings about the store, "back" for a recovery; every line of the log must be bley's."""
         log = self.bley.log()
         assert all(map(LINE.fullmatch, log.splitlines())), "a traceback?"
         assert PASSWORD not in log
@@ -178,27 +179,27 @@ class Node:
 
 @dataclass
 class Place:
-    """Where the store of a test is: an empty database of this server (None: SQLite's file)."""
+    """The store of a test: an empty database of this server (None: SQLite's file)."""
 
     engine: str
     url: str
-    """As bley is told."""
+    """The URL in bley's settings."""
     own_url: str
-    """Without a proxy or a sentinel in between."""
+    """The URL without a proxy or a sentinel in between."""
     file: Path = Path()
     server: Any = None
     proxy: TcpProxy | None = None
     undo: ExitStack = field(default_factory=ExitStack)
-    """What lasts longer than its fault."""
+    """Work that outlasts its fault and must be undone."""
 
     def store_errors(self) -> set[str]:
-        """The recipients of the decisions that the store has with the reason store-error."""
+        """Return the recipients of the stored decisions with the reason store-error."""
         match self.engine:
             case "sqlite":
                 with closing(sqlite3.connect(self.file)) as database:
                     return {row[0] for row in database.execute(STORE_ERRORS)}
             case "redis":
-                # An entry of a stream: its id, then name and value in turn.
+                # An entry of a stream: its id, then alternating names and values.
                 lines = self.server.ask("XRANGE bley:decisions - +", self.own_url).splitlines()
                 entries = zip(_behind(lines, "reason"), _behind(lines, "recipient"), strict=True)
                 return {recipient for reason, recipient in entries if reason == "store-error"}
@@ -217,12 +218,12 @@ def sqlite_place(folder: Path) -> Place:
 
 
 Fault = Callable[[Place], AbstractContextManager[object]]
-"""Entering it breaks the store, leaving it mends it."""
+"""A fault: entering it breaks the store, leaving it mends it."""
 
 
 @contextmanager
 def both_nodes(folder: Path, url: str) -> Iterator[list[Node]]:
-    """Two on the same store, one for each `on_store_error`."""
+    """Run two nodes on the same store, one for each `on_store_error`."""
     nodes = [Node(folder / mode, mode, url) for mode in ANSWERS]
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         for node in nodes:
@@ -233,14 +234,14 @@ def both_nodes(folder: Path, url: str) -> Iterator[list[Node]]:
 
 
 def wait_until_back(node: Node) -> float:
-    """Until it says so; the seconds."""
+    """Wait until it reports the recovery; return the seconds."""
     begun = time.monotonic()
     wait_until(lambda: "back" in node.warnings(), "the store is back", BACK_SECONDS, 0.02)
     return time.monotonic() - begun
 
 
 async def stored(url: str) -> dict[str, Status]:
-    """What `bley export` would show: recipients, and what is known of their mail."""
+    """Return the content of `bley export`: the recipients, and the standing of their mail."""
     engine = open_engine(parse_database(url))
     statuses = {triplet.recipient: record.status async for portion in engine.records() for triplet, record in portion}
     await engine.close()
@@ -252,19 +253,19 @@ def _joined(lists: Iterable[list[float]]) -> list[float]:
 
 
 class Trial:
-    """What bley promises, checked on both nodes of this place."""
+    """The promised behavior, checked on both nodes of this store."""
 
     def __init__(self, place: Place, nodes: list[Node]) -> None:
         self._place, self._nodes = place, nodes
         self._first = self._later = 0.0
 
     def strangers_are_deferred(self) -> None:
-        """The store is well."""
+        """Check a healthy store: strangers are deferred."""
         for node in self._nodes:
             wait_until(node.defers_strangers, "strangers are deferred", BACK_SECONDS, 0.1)
 
     def store_is_away(self, seconds: float = FAULT_SECONDS) -> str:
-        """Answers come by `on_store_error`, the first within 1 s, then at once; the warning, which came once."""
+        """Check an outage: answers follow `on_store_error`, the first within 1 s, then at once, with one warning."""
         with ThreadPoolExecutor(2) as pool:
             self._first = max(pool.map(Node.is_asked_by_all, self._nodes))
             without_store = _joined(pool.map(Node.answers_without_store, self._nodes))
@@ -279,7 +280,7 @@ class Trial:
         return said
 
     def store_is_back(self, what: str) -> None:
-        """It is soon known to be back, with all that was answered meanwhile."""
+        """Check the recovery: it is detected soon, and all answers from the outage are stored."""
         with ThreadPoolExecutor(2) as pool:
             back_after = max(pool.map(wait_until_back, self._nodes))
         said = self._nodes[0].warnings()[0]

@@ -1,13 +1,12 @@
-"""A real Postfix of the test's own: private configuration, queue, log, port and mailbox.
+"""A real Postfix of the tests: private configuration, queue, log, port and mailbox.
 
     with Postfix("inet:127.0.0.1:1337") as postfix:
         with postfix.session(client_address="192.0.2.1", helo_name="mx.example.com") as smtp:
             [reply] = smtp.send("a@example.com", ["b@example.org"])
-        assert reply.code == 450
+            assert reply.code == 450
 
-It asks the policy service as the README tells its users to, and believes what XCLIENT says, so a
-test chooses the client of each session. It needs root, looks nothing up in the DNS, and all mail
-it accepts ends in one mailbox.
+It has the README's lines for the policy service, and trusts XCLIENT, so a test chooses the client of each session. It
+needs root, makes no DNS queries, and delivers all accepted mail to one mailbox.
 """
 
 import os
@@ -72,12 +71,11 @@ PRIVATE_FOLDERS = [
 
 
 class Postfix:
-    """A running Postfix that asks `policy_service` at each RCPT TO.
+    """A running Postfix that sends policy requests to `policy_service` at each RCPT TO.
 
-    `policy_service` is what stands after check_policy_service: `inet:127.0.0.1:1337` or
-    `unix:/path`. `main_cf` replaces or adds settings. Entering it takes some 30 ms; raises
-    RuntimeError, with Postfix's log, when it does not start. The log is printed at the end, where
-    pytest shows it beside a failed test.
+    `policy_service` is the value after check_policy_service: `inet:127.0.0.1:1337` or `unix:/path`. `main_cf` replaces
+    or adds settings. Entering it takes some 30 ms; raises RuntimeError, with Postfix's log, if it does not start. The
+    log is printed at the end, so that pytest shows it with a failed test.
     """
 
     def __init__(
@@ -120,11 +118,10 @@ class Postfix:
         sasl_username: str | None = None,
         greeting: Literal["EHLO", "HELO"] = "EHLO",
     ) -> SmtpSession:
-        """A session in which Postfix believes the client to be this one, and was greeted by it.
+        """Open a session in which Postfix takes the client for this one, and has greeted it.
 
-        `client_name` is the name Postfix verified, or `unknown`; `reverse_client_name` the name
-        that it could not verify, when it is another. With a `sasl_username` the client has logged
-        in.
+        `client_name` is the name that Postfix verified, or `unknown`; `reverse_client_name` is the name that it could
+        not verify, if that is another. With a `sasl_username` the client is authenticated.
         """
         smtp = SmtpSession(socket.create_connection(("127.0.0.1", self.port)))
         # In this order: NAME replaces the reverse name too.
@@ -134,28 +131,28 @@ class Postfix:
         if sasl_username is not None:
             client += f" LOGIN={sasl_username}"
         smtp.expect(250, "EHLO harness.example.net")
-        # Begins the session anew, greeting included.
+        # It restarts the session, greeting included.
         smtp.expect(220, f"XCLIENT {client}")
         smtp.expect(250, f"{greeting} {helo_name}")
         return smtp
 
     def delivered(self) -> list[EmailMessage]:
-        """All messages delivered so far, in order, a copy for each recipient.
+        """Return all messages delivered so far, in order, a copy for each recipient.
 
         The envelope is in their Return-Path, X-Original-To and Delivered-To.
         """
         return self.mailbox.messages()
 
     def wait_delivered(self, count: int, timeout_seconds: float = REPLY_SECONDS) -> list[EmailMessage]:
-        """The delivered messages as soon as there are `count` of them; else the test fails."""
+        """Return the delivered messages as soon as there are `count` of them; otherwise the test fails."""
         return self.mailbox.wait(count, timeout_seconds)
 
     def log(self) -> str:
-        """What Postfix logged so far. It is written by a process of its own: see `wait_log`."""
+        """Return Postfix's log so far. A process of its own writes it: see `wait_log`."""
         return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
 
     def wait_log(self, words: str, timeout_seconds: float = REPLY_SECONDS) -> str:
-        """The line of the log with these words, as soon as it is there; else the test fails."""
+        """Return the log line with these words as soon as it exists; otherwise the test fails."""
         end = time.monotonic() + timeout_seconds
         while True:
             for line in self.log().splitlines():
@@ -166,7 +163,7 @@ class Postfix:
 
     def _write_folders(self) -> None:
         queue = self.folder / "queue"
-        # pid belongs to root, public lets others in: Postfix warns otherwise.
+        # pid belongs to root, public is open to others: otherwise Postfix warns.
         for path in (queue, queue / "pid", self.folder / "settings"):
             path.mkdir()
         for path in (self.folder / "data", *(queue / name for name in PRIVATE_FOLDERS)):
@@ -190,13 +187,13 @@ class Postfix:
             # Without IPv6 XCLIENT knows no IPv6 address.
             "inet_protocols": "all",
             "smtputf8_enable": "yes",
-            # As the README has it. No network is ours: loopback would pass unasked.
+            # The README's line. No network is ours: loopback would pass without a request.
             "mynetworks": "",
             "smtpd_relay_restrictions": "",
             "smtpd_recipient_restrictions": "reject_unauth_destination, check_policy_service "
             f"{{ {self._policy_service}, default_action=DUNNO }}",
             "smtpd_authorized_xclient_hosts": "127.0.0.1",
-            # Nothing below asks the DNS, and nothing slows down who is deferred a thousand times.
+            # No DNS queries, and no tarpit for a client that is deferred a thousand times.
             "smtpd_peername_lookup": "no",
             "smtp_dns_support_level": "disabled",
             "smtp_host_lookup": "native",
@@ -223,11 +220,11 @@ class Postfix:
         main_cf = self.folder / "settings/main.cf"
         main_cf.write_text("".join(lines))
         (self.folder / "settings/master.cf").write_text(MASTER_CF.format(port=self.port))
-        # Postfix takes a main.cf of the last seconds for half written, and waits two seconds.
+        # Postfix regards a main.cf of the last seconds as incomplete, and waits two seconds.
         os.utime(main_cf, (0, 0))
 
     def _check_settings(self) -> None:
-        # Any program that reads main.cf would do. master(8) would tell the syslog alone.
+        # Any program that reads main.cf would do; master(8) logs errors to syslog only.
         command: list[str | Path] = [POSTMAP, "-c", self.folder / "settings"]
         command += ["-q", "any", "static:any"]
         check = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -250,7 +247,7 @@ class Postfix:
             connection = socket.create_connection(("127.0.0.1", self.port))
             with SmtpSession(connection) as smtp:
                 return smtp.greeting.code == 220
-        except OSError:  # Not yet, or never: _start() has the patience.
+        except OSError:  # Not yet, or never: _start() waits.
             return False
 
 

@@ -1,6 +1,6 @@
-"""Real Redis servers of the test's own: one alone, two that a sentinel watches, a cluster of three.
+"""Real Redis servers of the tests: a single one, two with a sentinel, a cluster of three.
 
-They are as those of `databases.py`. Where Debian has Valkey instead, it is that: the protocol is the same.
+They resemble those of `databases.py`. Debian versions with Valkey instead of Redis use that: the protocol is the same.
 """
 
 import json
@@ -37,7 +37,7 @@ NO_SETTINGS: Settings = MappingProxyType({})
 class RedisServer(DatabaseServer):
     """A Redis with a password and no user name; `settings` replaces or adds lines of redis.conf.
 
-    A database is a number below 10000. What is acknowledged survives `kill`.
+    A database is a number below 10000. Acknowledged writes survive `kill`.
     """
 
     scheme = "redis"
@@ -62,25 +62,25 @@ class RedisServer(DatabaseServer):
         return self.url_of(str(next(self.counter)))
 
     def admin(self, *words: object) -> str:
-        """What the server answers this command at its socket; raises RefusedError. Of an array each item is a line."""
+        """Return the answer to this command at its socket; raises RefusedError. Each item of an array is a line."""
         command: Command = [f"{KIND}-cli", "-s", self.socket_path, "-e", *map(str, words)]
-        # A server without a password, as a sentinel is, refuses to be given one.
+        # A server without a password, as a sentinel is, refuses one.
         return run_client(command, WAIT_SECONDS, **{"REDISCLI_AUTH": self.password} if self.password else {})
 
     def ask(self, statement: str, url: str | None = None, seconds: float = WAIT_SECONDS) -> str:
         parts = urlsplit(url or self.url)
         place = ["-h", str(parts.hostname), "-p", str(parts.port), "-n", database_of(url or self.url)]
         tls = ["--tls", "--cacert", str(self.ca_file)] if parts.scheme == "rediss" else []
-        # Not -u: by an url without a user name it logs in as the user with the empty name.
+        # Not -u: with a URL without a user name it logs in as the user with the empty name.
         command = [f"{KIND}-cli", *place, *tls, "-e", *statement.split()]
         return run_client(command, seconds, REDISCLI_AUTH=unquote(parts.password or ""))
 
     def set_read_only(self, read_only: bool) -> None:
-        # A replica of nobody.
+        # It is no replica.
         self.admin("REPLICAOF", *(("127.0.0.1", 1) if read_only else ("NO", "ONE")))
 
     def set_full(self, full: bool) -> None:
-        """Refuse each write for want of memory; or no more."""
+        """Refuse each write as if memory were full; or accept writes again."""
         self.admin("CONFIG", "SET", "maxmemory", int(full))
 
     def change_password(self, new: str) -> None:
@@ -101,7 +101,7 @@ class RedisServer(DatabaseServer):
             "dir": [self.data],
             "requirepass": [self.password],
             "databases": [10000],
-            # Handed to the kernel before it is acknowledged: only the machine's own crash would lose a write.
+            # It reaches the kernel before it is acknowledged: only a crash of the machine would lose a write.
             "appendonly": ["yes"],
             "appendfsync": ["no"],
             "save": [""],
@@ -112,8 +112,8 @@ class RedisServer(DatabaseServer):
         self.write_settings({**settings, **self.settings})
 
     def write_settings(self, settings: Settings) -> None:
-        """Write what the server starts with, and rewrites itself."""
-        # Its quotes are those of C, which JSON's are too.
+        """Write the settings that the server starts with, and rewrites itself."""
+        # Its quotes are those of C, which are also those of JSON.
         lines = (f"{name} {' '.join(json.dumps(str(word)) for word in words)}\n" for name, words in settings.items())
         self.settings_file = self.data / "redis.conf"
         self.settings_file.write_text("".join(lines))
@@ -123,11 +123,11 @@ class RedisServer(DatabaseServer):
         return [f"{KIND}-server", self.settings_file]
 
     def create_user(self) -> None:
-        """There is one already."""
+        """Do nothing: the default user exists."""
 
 
 class Sentinel(RedisServer):
-    """A sentinel without a password; with `settings` it has something to watch."""
+    """A sentinel without a password; `settings` name the server that it watches."""
 
     ready = "Sentinel ID is"
 
@@ -141,7 +141,7 @@ class Sentinel(RedisServer):
 
     def start(self) -> None:
         super().start()
-        # Milliseconds, in place of seconds. It believes what a replica said for five PINGs, and asks each second.
+        # Milliseconds instead of seconds. It trusts a replica's report for five PINGs, and sends one each second.
         periods = {"PING": 300, "ASK": 300, "PUBLISH": 300, "INFO": 500}
         self.admin("SENTINEL", "DEBUG", *(word for name, time in periods.items() for word in (f"{name}-PERIOD", time)))
 
@@ -149,8 +149,8 @@ class Sentinel(RedisServer):
 class RedisSentinel:
     """A `master`, its `replica`, and a `sentinel` that watches them under the name `mymaster`.
 
-    When the master is dead or frozen for 0.8 seconds, the replica takes its place, another second
-    later. A master that was only frozen takes writes until the sentinel tells it, which are lost.
+    When the master is dead or frozen for 0.8 seconds, the replica takes its place, another second later. A master that
+    was only frozen accepts writes until the sentinel notifies it; these are lost.
     """
 
     name = "mymaster"
@@ -161,7 +161,7 @@ class RedisSentinel:
         self._undo = ExitStack()
 
     def __enter__(self) -> Self:
-        # Neither waits for the other: for more replicas, or for a slow one to follow.
+        # No server waits for more replicas, or for a slow one to follow.
         settings: dict[str, Sequence[object]] = {"repl-diskless-sync-delay": [0], "shutdown-timeout": [0]}
         settings["masterauth"] = [PASSWORD]
         with ExitStack() as undo:
@@ -185,20 +185,20 @@ class RedisSentinel:
 
     @property
     def url(self) -> str:
-        """The url of the first database, by way of the sentinel."""
+        """The URL of the first database, by way of the sentinel."""
         return self.url_of(self.master.database)
 
     def url_of(self, database: str) -> str:
-        """The url of this database, by way of the sentinel."""
+        """Return the URL of this database, by way of the sentinel."""
         place = f"{self.sentinel.host}:{self.sentinel.port}/{self.name}/{database}"
         return f"redis+sentinel://:{quote(PASSWORD, safe='')}@{place}"
 
     def new_database(self) -> str:
-        """The url of one more database, which is empty."""
+        """Return the URL of another, empty database."""
         return self.url_of(str(next(self.master.counter)))
 
     def current_master(self) -> RedisServer:
-        """Whom the sentinel calls the master now."""
+        """Return the current master according to the sentinel."""
         _, port = self.sentinel.admin("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name).split()
         return self.master if int(port) == self.master.port else self.replica
 
@@ -207,7 +207,7 @@ class RedisSentinel:
 
 
 class RedisCluster:
-    """A cluster of three masters, `nodes`, without replicas: while one is away, it is down as a whole.
+    """A cluster of three masters, `nodes`, without replicas: while one is down, the whole cluster is down.
 
     It has one database, whose `url` names all nodes.
     """
@@ -234,22 +234,22 @@ class RedisCluster:
 
     @property
     def url(self) -> str:
-        """Its url, with all nodes."""
+        """Its URL, with all nodes."""
         return f"redis+cluster://:{quote(PASSWORD, safe='')}@{','.join(f'{n.host}:{n.port}' for n in self.nodes)}"
 
     def new_database(self) -> str:
-        """The url, after all keys were deleted."""
+        """Return the URL, after all keys were deleted."""
         for node in self.nodes:
             node.admin("FLUSHALL")
         return self.url
 
     def node_of(self, key: str) -> RedisServer:
-        """Which node has this key."""
+        """Return the node of this key."""
         slot = int(self.nodes[0].admin("CLUSTER", "KEYSLOT", key))
         return next(node for number, node in enumerate(self.nodes) if slot < _first_slot(number + 1))
 
     def wait_whole(self) -> None:
-        """Return as soon as all nodes see each other and all slots; they need that after a `start` too."""
+        """Return as soon as all nodes see each other and all slots; that takes time after a `start` too."""
         wait_until(lambda: all(self._is_whole(node) for node in self.nodes), "the cluster is whole")
 
     def _new_node(self) -> RedisServer:

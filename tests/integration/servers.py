@@ -1,7 +1,7 @@
-"""What the real mail servers of these tests share: the SMTP client, the mailbox, their processes.
+"""The common parts of the real mail servers of these tests: the SMTP client, the mailbox, their processes.
 
-`postfix.py` and `exim.py` each run one server; a test speaks to either through `SmtpSession` and
-finds what was delivered in its `Mailbox`, so that one test can be run against both.
+`postfix.py` and `exim.py` each run one server; a test uses either through `SmtpSession` and finds the delivered mail in
+its `Mailbox`, so that one test can run with both.
 """
 
 import email
@@ -24,12 +24,12 @@ from typing import BinaryIO, Self
 import pytest
 
 SMALL_MESSAGE = "From: <a@example.com>\nSubject: small\n\nHello.\n"
-# Ten times what a slow machine needs: reached only when something hangs, and then it is the fault.
+# Ten times what a slow machine needs: only a hang, which is a fault, reaches this limit.
 REPLY_SECONDS = 60.0
 
 
 def require(program: str | Path, package: str, *, as_root: bool = True) -> None:
-    """Skip the test when this server cannot run here, and say what is missing; in CI, fail it."""
+    """Skip the test if this server cannot run here, and name the missing package; in CI, fail it."""
     if not shutil.which(program):
         missing = f"{program} is missing: install the Debian package {package}, see `make test`"
     elif as_root and os.geteuid() != 0:
@@ -50,13 +50,13 @@ class Reply:
 
 
 class SmtpSession:
-    """One SMTP session as the world sees it: each command returns its `Reply`.
+    """One SMTP session of an external client: each command returns its `Reply`.
 
-    Text is UTF-8 in both directions, and other octets are lone surrogates (PEP 383), so a test can
-    send them. Raises ConnectionError when the server hangs up, TimeoutError when it is silent.
+    Text is UTF-8 in both directions, and other octets are lone surrogates (PEP 383), so a test can send them. Raises
+    ConnectionError when the server closes, TimeoutError when it is silent.
     """
 
-    # Not smtplib.SMTP: it asks the DNS for our name and refuses what only a server should refuse.
+    # Not smtplib.SMTP: it looks up our name in the DNS and refuses what only a server should refuse.
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(REPLY_SECONDS)
         self._connection = connection
@@ -68,7 +68,7 @@ class SmtpSession:
             raise
 
     def expect(self, code: int, line: str) -> Reply:
-        """The reply to a command line; with another code the session ends and the test fails."""
+        """Return the reply to a command line; with another code the session ends and the test fails."""
         reply = self.command(line)
         if reply.code != code:
             self.close()
@@ -76,45 +76,45 @@ class SmtpSession:
         return reply
 
     def command(self, line: str) -> Reply:
-        """The reply to any command line, given without its line end."""
+        """Return the reply to any command line, given without its line end."""
         self._connection.sendall(line.encode(errors="surrogateescape") + b"\r\n")
         return self._reply()
 
     def mail(self, sender: str, *, smtputf8: bool = False) -> Reply:
-        """The reply to MAIL FROM; the empty string is the null sender."""
+        """Return the reply to MAIL FROM; the empty string is the null sender."""
         return self.command(f"MAIL FROM:<{sender}>" + (" BODY=8BITMIME SMTPUTF8" * smtputf8))
 
     def rcpt(self, recipient: str) -> Reply:
-        """The reply to RCPT TO, where greylisting shows."""
+        """Return the reply to RCPT TO, the place of greylisting."""
         return self.command(f"RCPT TO:<{recipient}>")
 
     def data(self, text: str = SMALL_MESSAGE) -> Reply:
-        """The reply to a whole message, or to DATA itself where the server wants none."""
+        """Return the reply to a whole message, or to DATA itself if the server refuses that."""
         wanted = self.command("DATA")
         if wanted.code != 354:
             return wanted
         return self.command(smtplib.quotedata(text).removesuffix("\r\n") + "\r\n.")
 
     def rset(self) -> Reply:
-        """The reply to RSET, which ends the transaction and with it the `instance`."""
+        """Return the reply to RSET, which ends the transaction and its `instance`."""
         return self.command("RSET")
 
     def quit(self) -> Reply:
-        """The reply to QUIT; the connection is closed."""
+        """Return the reply to QUIT; the connection is closed."""
         reply = self.command("QUIT")
         self.close()
         return reply
 
     def close(self) -> None:
-        """Hang up without a word, as spam senders do; twice does no harm."""
+        """Disconnect without QUIT, as spam senders do; a second call does nothing."""
         self._lines.close()
         self._connection.close()
 
     def send(self, sender: str, recipients: Sequence[str], text: str = SMALL_MESSAGE) -> list[Reply]:
-        """The replies to the RCPT TOs of one message, which goes to those that were accepted.
+        """Return the replies to the RCPT TOs of one message, which is sent to the accepted recipients.
 
-        SMTPUTF8 is asked for when an address needs it. The test fails when MAIL FROM or the
-        message is refused: who wants to see such a reply calls `mail`, `rcpt` and `data`.
+        SMTPUTF8 is requested if an address needs it. The test fails if MAIL FROM or the message is refused: to see such
+        a reply, call `mail`, `rcpt` and `data`.
         """
         mail = self.mail(sender, smtputf8=not "".join([sender, *recipients]).isascii())
         assert mail.code == 250, f"MAIL FROM:<{sender}> was refused: {mail}"
@@ -147,7 +147,7 @@ class SmtpSession:
 
 
 class Mailbox:
-    """The Maildir into which a server delivers all it accepted, whoever the recipient."""
+    """The Maildir of all accepted mail of a server, for any recipient."""
 
     def __init__(self, path: Path, *, owner: str) -> None:
         path.mkdir()
@@ -155,12 +155,12 @@ class Mailbox:
         self.path = path
 
     def messages(self) -> list[EmailMessage]:
-        """All delivered so far in order of arrival, a copy for each recipient."""
+        """Return all messages delivered so far in order of arrival, a copy for each recipient."""
         files = sorted(self.path.glob("new/*"), key=lambda file: (file.stat().st_mtime_ns, file))
         return [email.message_from_bytes(file.read_bytes(), policy=default) for file in files]
 
     def wait(self, count: int, timeout_seconds: float) -> list[EmailMessage]:
-        """The messages as soon as there are `count`; the test fails when that takes too long."""
+        """Return the messages as soon as there are `count`; otherwise the test fails."""
         end = time.monotonic() + timeout_seconds
         while len(messages := self.messages()) < count:
             assert time.monotonic() < end, f"{len(messages)} of {count} messages were delivered"
@@ -170,12 +170,11 @@ class Mailbox:
 
 @contextmanager
 def reachable_folder() -> Iterator[Path]:
-    """A folder for a socket that a server's own user shall reach: short of name, and not closed.
+    """Make a folder for a socket that a server's own user can reach, with a short path.
 
-    The `tmp_path` of pytest is neither: it is closed to other users, and the path of a socket may
-    have 107 bytes only.
+    The `tmp_path` of pytest is closed to other users and too long: the path of a socket may have 107 bytes only.
     """
-    # A server that was killed a moment ago may still be about to create its last file.
+    # A server that was killed a moment ago may still create its last file.
     with tempfile.TemporaryDirectory(prefix="mail-", dir="/tmp", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -188,10 +187,8 @@ ENDS_WITH_US = '{ "$@"; kill -KILL 0; } & read -r _; kill -KILL 0'
 
 
 def start_group(command: Sequence[str | Path], log: BinaryIO) -> subprocess.Popen[bytes]:
-    """Start a server in a process group of its own, which ends as one.
-
-    It ends by `end_group`, when the server itself ends, or when this process ends.
-    """
+    """Start a server in a process group of its own. `end_group` kills the group, as does the end of the server or of
+    this process."""
     return subprocess.Popen(
         ["sh", "-c", ENDS_WITH_US, "sh", *command],
         stdin=subprocess.PIPE,
@@ -202,8 +199,8 @@ def start_group(command: Sequence[str | Path], log: BinaryIO) -> subprocess.Pope
 
 
 def end_group(leader: subprocess.Popen[bytes]) -> None:
-    """End the server with all its children, at once; does nothing when it has ended."""
-    # Its id cannot be another's already: ids are free again only after the wait.
+    """Kill the server with all its children; do nothing if it has ended."""
+    # The id still belongs to it: ids are reused only after the wait.
     if leader.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(leader.pid, signal.SIGKILL)

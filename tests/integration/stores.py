@@ -1,4 +1,4 @@
-"""The engines on which stores are tested, each on a real server that is started when it is first wanted."""
+"""The engines of store tests, each on a real server that starts when it is first needed."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -38,7 +38,7 @@ class Servers:
         self._stack = ExitStack()
 
     def get(self, engine: str) -> Any:
-        """The running server."""
+        """Return the running server."""
         if engine not in self._running:
             folder = self._folder / engine
             folder.mkdir()
@@ -46,7 +46,7 @@ class Servers:
         return self._running[engine]
 
     def new_url(self, engine: str) -> str:
-        """The URL of an empty database, as a user would write it."""
+        """Return the URL of an empty database, as a user would write it."""
         server = self.get(engine)
         match engine:
             case "redis-sentinel":
@@ -62,19 +62,19 @@ class Servers:
         return url
 
     def close(self) -> None:
-        """End them all."""
+        """Stop all servers."""
         self._stack.close()
 
 
 class Places:
-    """Where one test's stores are: for each engine a database that was empty before."""
+    """The databases of one test: for each engine one that was empty before."""
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self._servers, self._folder = servers, folder
         self._places: dict[str, Database] = {}
 
     def place(self, engine: str) -> Database:
-        """Always the same for this test."""
+        """Return the database of an engine, always the same in this test."""
         if engine not in self._places:
             url = f"sqlite:///{self._folder}/bley.db" if engine == "sqlite" else self._servers.new_url(engine)
             self._places[engine] = parse_database(url)
@@ -82,21 +82,21 @@ class Places:
 
 
 class OpenStore(NamedTuple):
-    """What writes, and what reads the same place."""
+    """A writer, and a reader of the same database."""
 
     engine: Engine
     history: History
 
 
 class OpenStores:
-    """For each engine a store that the tests of a module share: to open one takes longer than most tests."""
+    """Stores of each engine that the tests of a module share: opening one takes longer than most tests."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
         self._open: dict[str, OpenStore] = {}
 
     async def empty(self, engine: str) -> OpenStore:
-        """Always the same, as if nobody had used it."""
+        """Return the store of an engine, always the same and emptied."""
         if engine in self._open:
             await _empty(self._open[engine].engine)
         else:
@@ -106,7 +106,7 @@ class OpenStores:
         return self._open[engine]
 
     async def close(self) -> None:
-        """Close them all."""
+        """Close all stores."""
         for store in self._open.values():
             await store.history.close()
             await store.engine.close()

@@ -1,4 +1,4 @@
-"""A network that a test can cut: a TCP proxy between a client and a server of 127.0.0.1."""
+"""A network with faults: a TCP proxy between a client and a server of 127.0.0.1."""
 
 import asyncio
 import socket
@@ -15,9 +15,9 @@ Result = TypeVar("Result")
 
 
 class Answers(NamedTuple):
-    """What happens to the answer of every request that has one of these words, such as COMMIT.
+    """A fault of the answer to every request that contains one of these words, such as COMMIT.
 
-    It comes so many seconds late; without seconds it is lost, and both ends of the connection are reset.
+    It is delayed by this number of seconds; without seconds it is lost, and both ends of the connection are reset.
     """
 
     words: tuple[bytes, ...]
@@ -27,8 +27,8 @@ class Answers(NamedTuple):
 class TcpProxy:
     """A free port of 127.0.0.1, `port`, that leads to this one.
 
-    Of a cut network a client is not told: the kernel takes what it sends, and answers keepalive
-    probes in the server's place. Only a timeout of its own can help it. `faults`: how many answers `spoil` has met.
+    A client gets no notice of a cut network: the kernel accepts what it sends, and answers keepalive probes in the
+    server's place. Only a timeout of its own can help it. `faults`: the number of answers that `spoil` has affected.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -55,19 +55,19 @@ class TcpProxy:
         self._loop.close()
 
     def url(self, url: str) -> str:
-        """This url of the server, by way of the proxy."""
+        """Return this URL of the server, by way of the proxy."""
         return url.replace(f":{self._target_port}/", f":{self.port}/")
 
     def cut(self) -> None:
-        """Let nothing pass, no end of a connection either. New ones are taken and get no answer."""
+        """Stop all traffic, including the end of a connection. New connections are accepted and get no answer."""
         self._run(self._set_whole(False))
 
     def mend(self) -> None:
-        """Let all pass again, first what was sent in the meantime."""
+        """Resume all traffic, first what was sent in the meantime."""
         self._run(self._set_whole(True))
 
     def spoil(self, answers: Answers | None) -> None:
-        """From now on these are late or lost; None: none are."""
+        """Delay or lose these answers from now on; None: no answers."""
         self._spoilt = answers
 
     def _run(self, work: Coroutine[object, object, Result]) -> Result:
@@ -84,13 +84,13 @@ class TcpProxy:
             if not end.is_closing():
                 end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
                 end.transport.abort()
-        # An aborted connection is closed at the loop's next turn.
+        # The loop closes an aborted connection in its next turn.
         await asyncio.sleep(0)
 
     async def _end(self) -> None:
         self._server.close()
         self._whole.set()
-        # One that is just reaching the server has a second end in a moment.
+        # A connection that is being opened has a second end in a moment.
         while self._tasks:
             await self._reset(self._ends)
             await asyncio.sleep(0.001)
@@ -107,11 +107,11 @@ class TcpProxy:
             target_reader, target = await asyncio.open_connection("127.0.0.1", self._target_port)
             ends.add(target)
             self._ends |= ends
-            is_asked = asyncio.Event()  # whose answer is to be spoilt
+            is_asked = asyncio.Event()  # its answer is to be spoilt
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._copy(reader, target, lambda data: self._look_at(data, is_asked)))
                 both.create_task(self._copy(target_reader, writer, lambda _: self._spoil(is_asked)))
-        except* OSError:  # What happens to one end happens to the other.
+        except* OSError:  # Both ends are treated alike.
             await self._reset(ends)
         finally:
             self._ends -= ends

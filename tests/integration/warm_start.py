@@ -1,8 +1,8 @@
-"""bley as `python -m bley` starts it, but forked from a process that has imported bley already.
+"""bley as started by `python -m bley`, but forked from a process that has already imported bley.
 
-Importing bley takes 0.65 s of processor time, and the integration tests start bley more than a thousand times. What
-concerns the interpreter's own start (closed or full standard streams, the locale, a missing driver) starts a fresh
-one: `daemon.BLEY`.
+Importing bley takes 0.65 s of processor time, and the integration tests start bley more than a thousand times. Tests of
+the interpreter's own start (closed or full standard streams, the locale, a missing driver) start a new one:
+`running_bley.BLEY`.
 
     process = start_bley(["serve", "-c", file], stdout=log, stderr=log)
     assert process.wait(15) == 0
@@ -34,13 +34,13 @@ _PROJECT = Path(__file__).parents[2]
 _PR_SET_CHILD_SUBREAPER = 36
 _ORPHANED = b"its parent has ended"
 _RUN_SECONDS = 60
-"""For a command; reached only when it hangs."""
+"""The limit of a command; only a hang reaches it."""
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Tests start several at once, in threads."""
+"""A lock, since tests start several at once, in threads."""
 
 _LONGEST_REQUEST = 200_000
-"""Bytes, as the kernel sends them in one piece: arguments and environment."""
+"""The maximal length of a request in bytes, since the kernel sends it in one piece: arguments and environment."""
 
 _DRIVERS = ["aiomysql", "aiosqlite", "asyncpg", "redis.asyncio.cluster", "redis.asyncio.sentinel"]
 _DIALECTS = [f"sqlalchemy.dialects.{name}" for name in ("sqlite.aiosqlite", "postgresql.asyncpg", "mysql.aiomysql")]
@@ -54,14 +54,14 @@ class StartedBley:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """The exit status, or minus the signal that ended it; None while it runs."""
+        """Return the exit status, or minus the signal that ended it; None while it runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self.returncode = os.waitstatus_to_exitcode(status) if pid else None
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit status at its end. Raises subprocess.TimeoutExpired after so many seconds."""
+        """Return the exit status at its end. Raises subprocess.TimeoutExpired after this number of seconds."""
         if self.returncode is None:
             ended = os.pidfd_open(self.pid)
             try:
@@ -73,7 +73,7 @@ class StartedBley:
         return status
 
     def send_signal(self, number: int) -> None:
-        """Send this signal; does nothing when it has ended."""
+        """Send this signal; do nothing if it has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -95,7 +95,7 @@ def start_bley(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> StartedBley:
-    """Start `bley` with these arguments. Without `stdin` it reads nothing; the environment is ours by default."""
+    """Start `bley` with these arguments. Without `stdin` its input is empty; the environment is ours by default."""
     request = {"arguments": list(map(str, arguments)), "env": dict(env or os.environ), "cwd": str(cwd or Path.cwd())}
     with _ONE_AT_A_TIME, Path(os.devnull).open("rb") as null:
         launcher = _launcher()
@@ -114,11 +114,11 @@ def start_bley(
 def run_bley(
     arguments: Sequence[str | Path],
     *,
-    input: bytes = b"",  # noqa: A002 (as subprocess.run calls it)
+    input: bytes = b"",  # noqa: A002 (the name in subprocess.run)
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command of bley's to its end, as subprocess.run does."""
+    """Run a command of bley to its end, in the manner of subprocess.run."""
     with TemporaryFile() as stdin, TemporaryFile() as stdout, TemporaryFile() as stderr:
         stdin.write(input)
         stdin.seek(0)
@@ -138,7 +138,7 @@ def _adopt_orphans(wanted: bool) -> None:
 
 @cache
 def _launcher() -> socket.socket:
-    """The socket of the process that forks; it ends when the socket is closed, however this process ends."""
+    """Return the socket of the forking process; it ends when the socket is closed, however this process ends."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         command = [sys.executable, "-m", __name__, str(theirs.fileno())]
@@ -194,7 +194,7 @@ def _become(
 
 
 def _end(status: int) -> None:
-    """End as Python does, but for taking down all modules, which is most of a short command's time."""
+    """End as Python does, but without the removal of all modules, which is most of the time of a short command."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
