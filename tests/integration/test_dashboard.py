@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, of a real bley that was fed with real sessions."""
+"""The dashboard in a real browser, of a real bley with requests of real sessions."""
 
 import csv
 import gzip
@@ -56,13 +56,13 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Three hundred strangers; the first fifty came a second time, too early, and wait on until the last test."""
+    """Start bley with three hundred strangers; fifty of them retry too early, and wait until the last test."""
     with Bley(tmp_path_factory.mktemp("bley"), web_listen="127.0.0.1:0", greylist_period="12h") as bley:
         requests = sessions()
         ask(bley.port, requests + requests[:50])
         site = Site(bley)
         last = f"/decision/{len(requests) + 50}.json"
-        wait_until(lambda: site.fetch(last)[0] == 200, "all decisions are kept, which are within a second")
+        wait_until(lambda: site.fetch(last)[0] == 200, "all decisions are stored")
         yield site
 
 
@@ -74,8 +74,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(chromium: Browser, site: Site) -> Iterator[Browser]:
-    """At the end nobody else was asked for anything, and the console is empty."""
-    chromium.open("about:blank")  # what a page of the test before still asks for is not this test's
+    """Check that pages requested nothing from other servers, and that the console is empty."""
+    chromium.open("about:blank")  # so that requests of the previous test do not count
     chromium.disable_scripts(disabled=False)
     chromium.resize(1280, 800)
     chromium.prefer(color_scheme="light", reduced_motion="no-preference")
@@ -87,7 +87,7 @@ def browser(chromium: Browser, site: Site) -> Iterator[Browser]:
 
 
 def overflow(browser: Browser) -> int:
-    """How many pixels the page is too wide."""
+    """Return by how many pixels the page is too wide."""
     wide: int = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return wide
 
@@ -164,7 +164,7 @@ class TestClickingThrough:
         browser.link("newest").click()
         assert browser.url == site.url("/search")
 
-    def test_what_finds_nothing_says_what_can_be_looked_for(self, browser: Browser, site: Site) -> None:
+    def test_a_search_without_results_describes_what_can_be_searched(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/search?q=nobody.example"))
         assert "No decision matches." in browser.source
         assert "stored for 30\N{NO-BREAK SPACE}d" in browser.source
@@ -184,7 +184,7 @@ class TestLive:
         with browser.hurrying(25):
             yield
 
-    def test_the_page_follows_what_happens_and_can_be_stopped(self, browser: Browser, tmp_path: Path) -> None:
+    def test_the_page_refreshes_and_can_be_stopped(self, browser: Browser, tmp_path: Path) -> None:
         with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
             own = Site(bley)
             browser.open(own.url("/"))
@@ -198,7 +198,7 @@ class TestLive:
             browser.open("about:blank")
             browser.requested()
 
-    def test_it_follows_a_store_that_goes_away_and_comes_back(self, browser: Browser, tmp_path: Path) -> None:
+    def test_it_shows_that_the_store_goes_away_and_comes_back(self, browser: Browser, tmp_path: Path) -> None:
         with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
             own = Site(bley)
             browser.open(own.url("/"))
@@ -211,7 +211,7 @@ class TestLive:
             browser.open("about:blank")
             browser.requested()
 
-    def test_what_has_the_focus_stays(self, browser: Browser, site: Site) -> None:
+    def test_a_part_with_the_focus_is_not_replaced(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/"))
         browser.run("document.querySelector('#latest a').focus(); document.querySelector('#latest').dataset.mine = '1'")
         browser.requested()
@@ -219,12 +219,12 @@ class TestLive:
 
         def is_refreshed() -> bool:
             fetched.extend(browser.requested())
-            return fetched.count(site.url("/")) >= 2  # the page takes what it has fetched before it fetches again
+            return fetched.count(site.url("/")) >= 2  # the page shows a response before it fetches the next one
 
         browser.wait(is_refreshed)
         assert browser.run("return document.querySelector('#latest').dataset.mine") == "1"
 
-    def test_who_wants_little_motion_gets_it_when_asked_for(self, browser: Browser, site: Site) -> None:
+    def test_reduced_motion_turns_the_refresh_off(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/"))
         browser.run("localStorage.clear()")
         browser.prefer(reduced_motion="reduce")
@@ -232,7 +232,7 @@ class TestLive:
         assert browser.find("#live").get_attribute("aria-pressed") == "false"
 
 
-def test_a_bley_of_several_workers_is_shown_as_one(browser: Browser, tmp_path: Path) -> None:
+def test_several_workers_are_shown_as_one(browser: Browser, tmp_path: Path) -> None:
     with Bley(tmp_path, web_listen="127.0.0.1:0", workers=2) as bley:
         own = Site(bley)
         for request in sessions()[:6]:
@@ -245,19 +245,19 @@ def test_a_bley_of_several_workers_is_shown_as_one(browser: Browser, tmp_path: P
         browser.requested()
 
 
-def test_a_reload_changes_what_the_pages_go_by(tmp_path: Path) -> None:
+def test_a_reload_changes_the_settings_of_the_pages(tmp_path: Path) -> None:
     with Bley(tmp_path, web_listen="127.0.0.1:0", greylist_period="5m") as bley:
         own = Site(bley)
         ask(bley.port, [request for request in sessions() if request.client_name == "unknown"][:1])
-        wait_until(lambda: "The wait is 5\N{NO-BREAK SPACE}min" in own.fetch("/")[1], "the decision is kept")
+        wait_until(lambda: "The wait is 5\N{NO-BREAK SPACE}min" in own.fetch("/")[1], "the decision is shown")
         bley.write_settings(greylist_period="20m")
         bley.reload()
         assert "The wait is 20\N{NO-BREAK SPACE}min" in own.fetch("/")[1]
 
 
-class TestForEverybody:
+class TestAccessibility:
     @pytest.mark.parametrize("path", PATHS[:-1])
-    def test_it_reads_without_javascript(self, browser: Browser, site: Site, path: str) -> None:
+    def test_it_works_without_javascript(self, browser: Browser, site: Site, path: str) -> None:
         browser.disable_scripts(disabled=True)
         browser.open(site.url(path))
         assert browser.find("h1").text
@@ -270,7 +270,7 @@ class TestForEverybody:
         browser.open(site.url(path))
         assert overflow(browser) == 0
 
-    def test_it_is_dark_for_who_wants_that(self, browser: Browser, site: Site) -> None:
+    def test_it_has_a_dark_color_scheme(self, browser: Browser, site: Site) -> None:
         grounds = set()
         for scheme in ("light", "dark"):
             browser.prefer(color_scheme=scheme)
@@ -293,7 +293,7 @@ class TestForEverybody:
 
     @pytest.mark.parametrize("path", PATHS[:-1])
     def test_axe_finds_nothing(self, browser: Browser, site: Site, path: str) -> None:
-        """Contrast, names, landmarks, tables: axe-core by WCAG 2.1 A and AA. Only contrast differs on a dark page."""
+        """Contrast, names, landmarks, tables: axe-core, WCAG 2.1 A and AA. On a dark page only contrast differs."""
         browser.open(site.url(path))
         assert browser.violations() == []
         browser.prefer(color_scheme="dark")
@@ -333,7 +333,7 @@ class TestSafety:
 
 
 class TestDownloads:
-    def test_each_link_beneath_a_table_gives_it(self, browser: Browser, site: Site) -> None:
+    def test_each_download_link_works(self, browser: Browser, site: Site) -> None:
         links = []
         for path in ("/", "/search?q=uwaterloo.ca", "/decision/1"):
             browser.open(site.url(path))
@@ -348,7 +348,7 @@ class TestDownloads:
             elif parts.path.endswith(".csv"):
                 assert len({len(row) for row in csv.reader(io.StringIO(text))}) == 1
 
-    def test_of_the_store_they_say_the_same_as_the_page(self, browser: Browser, site: Site) -> None:
+    def test_downloads_have_the_figures_of_the_page(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/"))
         shown = [row.text.split() for row in browser.all("#now .reasons tbody tr")]
         told = json.loads(site.fetch("/overview/deferred.json")[1])

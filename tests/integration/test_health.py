@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz` of a running bley, of one process and of two, while something that it needs is away."""
+"""`/healthz` and `/readyz` of a running bley of one worker and of two, while store, DNS or workers fail."""
 
 import os
 import re
@@ -26,13 +26,13 @@ both = pytest.mark.parametrize("number_of_workers", [1, 2])
 
 @pytest.fixture
 def bley(tmp_path: Path) -> Iterator[Bley]:
-    """Of two workers."""
+    """Start bley with two workers."""
     with Bley(tmp_path, workers=2, web_listen="127.0.0.1:0") as bley:
         yield bley
 
 
 def seconds_of(bley: Bley, path: str) -> float:
-    """How long it takes until this page says that all is well."""
+    """Return how long this page takes to respond that all is well."""
     begun = time.monotonic()
     assert fetch(bley, path) == OK
     return time.monotonic() - begun
@@ -46,8 +46,8 @@ def test_all_is_well(tmp_path: Path, number_of_workers: int) -> None:
 
 
 @both
-def test_without_its_store_bley_lives_but_is_not_ready(tmp_path: Path, number_of_workers: int) -> None:
-    """Mail passes meanwhile; when the store is back, it is ready again."""
+def test_without_its_store_bley_is_alive_but_not_ready(tmp_path: Path, number_of_workers: int) -> None:
+    """Mail passes meanwhile; bley is ready again when the store is back."""
     place = tmp_path / "store"
     settings = {"dbpath": place, "workers": number_of_workers, "web_listen": "127.0.0.1:0", "on_store_error": "pass"}
     with Bley(tmp_path, **settings) as bley:
@@ -61,16 +61,16 @@ def test_without_its_store_bley_lives_but_is_not_ready(tmp_path: Path, number_of
 
 
 @both
-def test_without_dns_bley_lives_but_is_not_ready(tmp_path: Path, number_of_workers: int) -> None:
-    """It learns of it from the first test of a list, before there is any mail."""
+def test_without_dns_bley_is_alive_but_not_ready(tmp_path: Path, number_of_workers: int) -> None:
+    """The first test of a list detects it, before any mail."""
     settings = {"workers": number_of_workers, "web_listen": "127.0.0.1:0", "dnsbls": "bl.example"}
     with Bley(tmp_path, resolver=f"127.0.0.1:{free_port()}", check_timeout="0.5s", **settings) as bley:
         wait_until(lambda: fetch(bley, "/readyz") == NO_DNS, "it is ready")
         assert fetch(bley, "/healthz") == OK
 
 
-def test_one_worker_that_hangs_is_no_reason_to_start_bley_anew(bley: Bley) -> None:
-    """And /healthz does not wait for it."""
+def test_one_worker_that_hangs_does_not_fail_liveness(bley: Bley) -> None:
+    """/healthz does not wait for it."""
     first, second = workers(bley)
     os.kill(first, signal.SIGSTOP)
     waited = seconds_of(bley, "/readyz")
@@ -82,14 +82,14 @@ def test_one_worker_that_hangs_is_no_reason_to_start_bley_anew(bley: Bley) -> No
     assert fetch(bley, "/healthz") == fetch(bley, "/readyz") == OK
 
 
-def test_a_worker_that_is_replaced_holds_up_nobody(bley: Bley) -> None:
+def test_a_worker_that_is_replaced_does_not_fail_liveness(bley: Bley) -> None:
     os.kill(workers(bley)[0], signal.SIGKILL)
     while not re.search(r"worker \d \(pid \d+\) is ready", bley.log()):
         assert fetch(bley, "/healthz") == OK
 
 
 def test_supervisors_need_no_http_library(bley: Bley) -> None:
-    """HTTP/1.0 without a Host, as small probes send it."""
+    """Small probes send HTTP/1.0 without a Host header."""
     place = bley.wait_log(r"metrics at http://([^/]+)/")[1]
     host, _, port = place.rpartition(":")
     with socket.create_connection((host, int(port)), WAIT_SECONDS) as peer:

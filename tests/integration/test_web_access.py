@@ -1,4 +1,4 @@
-"""Who a running bley shows what it shows: by password, TLS, reverse proxy; and how the password is made."""
+"""Access to the web server of a running bley by password, TLS and reverse proxy; and `bley web-password`."""
 
 import base64
 import http.client
@@ -24,7 +24,7 @@ PASSWORD, NEW_PASSWORD = "correct horse", "battery staple"
 
 
 def make_password(file: Path, password: str = PASSWORD, status: int = 0) -> str:
-    """`bley web-password`, which reads it from standard input; what it prints."""
+    """Run `bley web-password` with the password on standard input, and return its output."""
     ran = run_bley(["web-password", file], input=f"{password}\n".encode())
     said = (ran.stdout + ran.stderr).decode()
     assert ran.returncode == status, said
@@ -36,7 +36,7 @@ def basic(password: str) -> dict[str, str]:
 
 
 def own_address() -> str:
-    """An address of this machine that is no loopback address: to bley on the loopback a stranger's."""
+    """Return an address of this machine that is not a loopback address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # nothing is sent
@@ -57,7 +57,7 @@ def ask(
     context: ssl.SSLContext | None = None,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> http.client.HTTPResponse:
-    """The answer to one request that comes from `source`."""
+    """Return the response to one request from the address `source`."""
     from_there = (source, 0)
     peer = (
         http.client.HTTPSConnection("127.0.0.1", port, timeout=WAIT_SECONDS, source_address=from_there, context=context)
@@ -74,8 +74,8 @@ def ask(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_beyond_loopback_the_password_is_asked_for(tmp_path: Path, workers: int) -> None:
-    """From everybody, on this machine as well; `bley lists` can read the hash; a reload takes a new one."""
+def test_beyond_loopback_the_password_is_required(tmp_path: Path, workers: int) -> None:
+    """On this machine as well; `bley lists` can read the hash; a reload applies a new one."""
     make_password(tmp_path / "web")
     settings = {"web_listen": "0.0.0.0:0", "web_password_file": "web", "web_hosts": "bley.example.org"}
     with Bley(tmp_path, workers=workers, **settings) as bley:
@@ -104,7 +104,7 @@ def test_beyond_loopback_the_password_is_asked_for(tmp_path: Path, workers: int)
         bley.reload()
         assert "web_listen has changed: takes effect after a restart" in bley.log()
         assert ask(port).status == 200
-        assert ask(port, source=own_address()).status == 403, "what is still open is not open to everybody"
+        assert ask(port, source=own_address()).status == 403, "an open socket is not open to all peers"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_beyond_loopback_the_password_is_asked_for(tmp_path: Path, workers: int)
         ),
     ],
 )
-def test_what_could_let_everybody_in_stops_the_start(
+def test_settings_that_would_give_access_to_all_prevent_the_start(
     tmp_path: Path, workers: int, settings: dict[str, str], fault: str
 ) -> None:
     told = Bley(tmp_path, workers=workers, **settings).run("serve", status=2)
@@ -136,7 +136,7 @@ def test_what_could_let_everybody_in_stops_the_start(
 
 
 def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate of its own authority, for bley.example.org, and its key."""
+    """Create a self-signed certificate for bley.example.org, and its key."""
     require("openssl", "openssl", as_root=False)
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
     kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
@@ -147,7 +147,7 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def shown_by(port: int, certificate: Path) -> bool:
-    """Whether bley shows this certificate, and answers whoever believes it."""
+    """Return whether bley serves this certificate."""
     try:
         return ask(port, context=ssl.create_default_context(cafile=certificate), headers=basic(PASSWORD)).status == 200
     except ssl.SSLCertVerificationError:
@@ -155,9 +155,7 @@ def shown_by(port: int, certificate: Path) -> bool:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_by_tls_the_password_is_read_by_nobody_and_a_reload_takes_a_new_certificate(
-    tmp_path: Path, workers: int
-) -> None:
+def test_tls_with_a_certificate_that_a_reload_replaces(tmp_path: Path, workers: int) -> None:
     make_password(tmp_path / "web")
     certificate, key = make_certificate(tmp_path, "first")
     other, other_key = make_certificate(tmp_path, "second")
@@ -191,7 +189,7 @@ PROXY = "127.0.0.9"
 
 
 class _Forwarding(BaseHTTPRequestHandler):
-    """Asks for the password itself, and passes requests on by the name by which it was asked."""
+    """A proxy that checks the password itself, and forwards requests with their Host header."""
 
     bley_port = 0
 
@@ -219,9 +217,7 @@ def proxy() -> Iterator[ThreadingHTTPServer]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_behind_a_reverse_proxy_only_that_gets_answers(
-    tmp_path: Path, proxy: ThreadingHTTPServer, workers: int
-) -> None:
+def test_only_the_reverse_proxy_is_answered(tmp_path: Path, proxy: ThreadingHTTPServer, workers: int) -> None:
     settings = {"web_listen": "0.0.0.0:0", "web_proxy": PROXY, "web_hosts": "bley.example.org"}
     with Bley(tmp_path, workers=workers, **settings) as bley:
         _Forwarding.bley_port = port = port_of(bley)
@@ -252,17 +248,17 @@ def test_it_can_be_printed(tmp_path: Path) -> None:
     assert make_password(Path("-")).startswith("scrypt:ln=15,r=8,p=1:")
 
 
-def test_a_short_password_and_a_missing_folder_are_told(tmp_path: Path) -> None:
+def test_a_short_password_and_a_missing_folder_are_errors(tmp_path: Path) -> None:
     assert "at least 8 characters" in make_password(tmp_path / "web", "short", status=1)
     assert "at least 8 characters" in make_password(tmp_path / "web", "", status=1)
     assert "cannot be written: No such file" in make_password(tmp_path / "nowhere" / "web", status=1)
     assert not list(tmp_path.iterdir())
 
 
-def test_on_a_terminal_it_is_asked_for_twice_and_not_shown(tmp_path: Path) -> None:
+def test_a_terminal_prompts_twice_and_does_not_show_it(tmp_path: Path) -> None:
     file = tmp_path / "web"
     master, slave = pty.openpty()
-    # In a session of its own there is no other terminal that could be asked.
+    # In a session of its own the command has no other terminal.
     command = subprocess.Popen(
         [*BLEY, "web-password", file], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
     )

@@ -74,7 +74,7 @@ async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
 
 class TestHeaders:
     @pytest.mark.parametrize(("path", "status"), [("/", 200), ("/nothing", 404), ("/broken", 500), ("/healthz", 200)])
-    async def test_every_answer_has_them(
+    async def test_every_response_has_them(
         self, site: Site, path: str, status: int, caplog: pytest.LogCaptureFixture
     ) -> None:
         answer = await site.get(path)
@@ -83,16 +83,16 @@ class TestHeaders:
         assert answer.headers["Cache-Control"] == "no-store"
         assert "Server" not in answer.headers
 
-    async def test_refusals_too(self, site: Site) -> None:
+    async def test_refusals_have_them_too(self, site: Site) -> None:
         site.access.reconfigure(configuration(has_password=True))
         for answer in (await site.get(), await site.get(Host="evil.example"), await site.get(method="POST")):
             assert answer.status in (401, 403, 405)
             assert {name: answer.headers[name] for name in HEADERS} == HEADERS
 
-    async def test_what_may_be_kept_says_so_itself(self, site: Site) -> None:
+    async def test_a_handler_may_allow_caching(self, site: Site) -> None:
         assert (await site.get("/style.css")).headers["Cache-Control"] == "max-age=3600"
 
-    def test_no_script_comes_from_a_page_or_from_elsewhere(self) -> None:
+    def test_the_policy_forbids_inline_and_foreign_scripts(self) -> None:
         policy = HEADERS["Content-Security-Policy"]
         assert "unsafe" not in policy
         assert "*" not in policy
@@ -107,7 +107,7 @@ async def test_it_is_read_only(site: Site, path: str, method: str) -> None:
     assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD"}
 
 
-async def test_head_is_get_without_the_page(site: Site) -> None:
+async def test_head_is_allowed(site: Site) -> None:
     assert await site.status(method="HEAD") == 200
 
 
@@ -115,18 +115,18 @@ class TestPeer:
     @pytest.mark.parametrize(
         ("peer", "own"), [(LOOPBACK, LOOPBACK), (ip_address("::1"), ip_address("::1")), (OWN, OWN)]
     )
-    async def test_this_machine_is_let_in(self, site: Site, peer: Address, own: Address) -> None:
+    async def test_this_machine_is_admitted(self, site: Site, peer: Address, own: Address) -> None:
         site.peer, site.own = peer, own
         assert await site.status(Host=f"[{own}]" if ":" in str(own) else str(own)) == 200
 
-    async def test_others_are_not_without_a_password_or_proxy_whatever_a_reload_took_away(self, site: Site) -> None:
+    async def test_other_machines_need_a_password_or_proxy_even_after_a_reload(self, site: Site) -> None:
         site.peer, site.own = OTHER, OWN
         assert await site.status(Host="192.0.2.1") == 403
         assert (
             await site.status(Host="192.0.2.1", **{"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=127.0.0.1"}) == 403
         )
 
-    async def test_with_a_proxy_only_that_is(self, site: Site) -> None:
+    async def test_with_a_proxy_only_the_proxy_is_admitted(self, site: Site) -> None:
         site.access.reconfigure(configuration(web_proxy="192.0.2.8/31, 2001:db8::9"))
         site.own = OWN
         statuses = []
@@ -136,21 +136,21 @@ class TestPeer:
         assert statuses == [200, 200, 403, 403, 403]
 
     @pytest.mark.parametrize(("path", "status"), [("/lists", 200), ("/metrics", 200), ("/", 403), ("/nothing", 403)])
-    async def test_but_figures_this_machine_gets_without_it(self, site: Site, path: str, status: int) -> None:
-        """`bley lists` and a Prometheus need no proxy; no mail is in them."""
+    async def test_this_machine_gets_figures_without_the_proxy(self, site: Site, path: str, status: int) -> None:
+        """`bley lists` and Prometheus need no proxy; these paths show no mail."""
         site.access.reconfigure(configuration(web_proxy="192.0.2.9"))
         assert await site.status(path) == status
         site.peer, site.own = OTHER, OWN
         assert await site.status(path, Host="192.0.2.1") == 403
 
-    async def test_what_a_header_says_of_the_peer_is_not_believed(self, site: Site) -> None:
+    async def test_headers_do_not_change_the_peer(self, site: Site) -> None:
         site.access.reconfigure(configuration(web_proxy="192.0.2.9"))
         site.peer, site.own = OTHER, OWN
         assert await site.status(Host="192.0.2.1", **{"X-Forwarded-For": "192.0.2.9", "X-Real-IP": "192.0.2.9"}) == 403
 
 
 class TestHost:
-    """A page of a stranger's, whose name leads here, must not be answered."""
+    """A page of another site, whose name resolves to this address, must not read ours (DNS rebinding)."""
 
     NAMES = "bley.example.org, 198.51.100.1, 2001:db8::5"
 
@@ -174,7 +174,7 @@ class TestHost:
         ],
     )
     async def test_own_names_are_answered(self, site: Site, host: str) -> None:
-        """Loopback ones, the address at which it is asked, and web_hosts."""
+        """Loopback names, the address of the connection, and web_hosts."""
         site.access.reconfigure(configuration(web_hosts=self.NAMES))
         site.peer = site.own = OWN
         assert await site.status(Host=host) == 200
@@ -217,7 +217,7 @@ class TestHost:
         assert await site.status(path, Host=host) in (400, 403)
 
     @pytest.mark.parametrize("path", sorted(health.PATHS))
-    async def test_whether_it_lives_is_told_by_any_name_to_anybody(self, site: Site, path: str) -> None:
+    async def test_health_is_shown_to_any_peer_by_any_name(self, site: Site, path: str) -> None:
         site.access.reconfigure(configuration(has_password=True, web_proxy="192.0.2.9"))
         site.peer, site.own = OTHER, OWN
         assert await site.status(path, Host="evil.example") == 200
@@ -227,7 +227,7 @@ class TestHost:
 
 class TestPassword:
     @pytest.mark.parametrize("path", ["/", "/lists", "/metrics", "/nothing", "/style.css"])
-    async def test_it_is_asked_for_on_this_machine_too(self, site: Site, path: str) -> None:
+    async def test_this_machine_needs_it_too(self, site: Site, path: str) -> None:
         site.access.reconfigure(configuration(has_password=True))
         answer = await site.get(path)
         assert answer.status == 401
@@ -235,14 +235,14 @@ class TestPassword:
         assert await site.status(path, Authorization=basic("wrong")) == 401
         assert await site.status(path, Authorization=basic("secret")) != 401
 
-    async def test_who_says_it_is_let_in_from_anywhere(self, site: Site) -> None:
+    async def test_the_password_admits_from_any_address(self, site: Site) -> None:
         site.access.reconfigure(configuration(has_password=True))
         site.peer, site.own = OTHER, OWN
         assert await site.status(Host="192.0.2.1", Authorization=basic("secret")) == 200
         assert await site.status("/lists", Host="192.0.2.1", Authorization=f"Bearer {PASSWORD.proof}") == 200
 
-    async def test_but_only_through_the_proxy_and_by_a_name_of_ours(self, site: Site) -> None:
-        """All that is set must hold."""
+    async def test_proxy_and_host_rules_hold_with_a_password_too(self, site: Site) -> None:
+        """All rules must hold."""
         site.access.reconfigure(configuration(has_password=True, web_proxy="192.0.2.9"))
         right = basic("secret")
         assert await site.status(Authorization=right) == 403
@@ -253,7 +253,7 @@ class TestPassword:
         assert await site.status(Host="192.0.2.1", Authorization=right) == 200
         assert await site.status(Host="evil.example", Authorization=right) == 403
 
-    async def test_who_tries_too_much_is_told_to_wait(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_too_many_attempts_have_status_429(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         site.access.reconfigure(configuration(has_password=True))
 
         async def refuse(*_: object) -> bool:
@@ -263,15 +263,15 @@ class TestPassword:
         answer = await site.get(Authorization=basic("secret"))
         assert (answer.status, answer.headers["Retry-After"]) == (429, "2")
 
-    async def test_a_reload_takes_another_or_none(self, site: Site) -> None:
+    async def test_a_reload_changes_or_removes_the_password(self, site: Site) -> None:
         site.access.reconfigure(configuration(has_password=True))
         assert await site.status() == 401
         site.access.reconfigure(configuration())
         assert await site.status() == 200
 
 
-async def test_a_stranger_behind_the_proxy_locks_nobody_out_of_it(site: Site) -> None:
-    """Whatever he writes into the header."""
+async def test_a_stranger_behind_the_proxy_locks_no_one_out(site: Site) -> None:
+    """Whatever the stranger writes into the header."""
     site.access.reconfigure(configuration(has_password=True, web_proxy="192.0.2.9"))
     site.peer, site.own = PROXY, OWN
     counted: list[Address] = []

@@ -1,4 +1,4 @@
-"""Who connects and says nothing, or asks for too much, keeps nobody else out."""
+"""Idle clients, and requests that are too long, do not lock others out."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Site:
-    """A server whose answer comes when `may_answer`."""
+    """A server that responds once `may_answer` is set."""
 
     def __init__(self) -> None:
         self.may_answer = asyncio.Event()
@@ -37,9 +37,9 @@ class Site:
         self.server = await connections.accept(self.runner, socket.create_server(("127.0.0.1", 0)), context)
 
     async def are_asking(self, number: int) -> None:
-        """Wait until so many requests were taken."""
+        """Wait until so many requests are being handled."""
         async with asyncio.timeout(30):
-            while self._asking < number:  # noqa: ASYNC110 (nothing tells)
+            while self._asking < number:  # noqa: ASYNC110 (there is no event to wait for)
                 await asyncio.sleep(0.01)
 
     async def _show(self, _: web.Request) -> web.Response:
@@ -61,7 +61,7 @@ class Site:
 
 
 async def is_answered(stream: Stream) -> bool:
-    """Whether there is an answer before the end."""
+    """Return whether a response comes before the end of the connection."""
     try:
         async with asyncio.timeout(30):
             return (await stream[0].read(12)) == b"HTTP/1.1 200"
@@ -85,12 +85,12 @@ async def site() -> AsyncIterator[Site]:
 
 
 @pytest.mark.parametrize("text", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
-async def test_who_sends_no_whole_request_is_cut_off(site: Site, text: bytes) -> None:
+async def test_a_connection_without_a_complete_request_is_closed(site: Site, text: bytes) -> None:
     await site.start(ConnectionLimiter(first_seconds=SOON, next_seconds=LATER))
     assert await has_ended(await site.connect(text))
 
 
-async def test_who_sends_no_second_request_is_cut_off(site: Site) -> None:
+async def test_a_connection_without_a_second_request_is_closed(site: Site) -> None:
     await site.start(ConnectionLimiter(first_seconds=LATER, next_seconds=SOON))
     stream = await site.connect(REQUEST + b"GET / HT")
     assert await is_answered(stream)
@@ -98,7 +98,7 @@ async def test_who_sends_no_second_request_is_cut_off(site: Site) -> None:
     assert await has_ended(stream)
 
 
-async def test_who_asks_on_is_kept(site: Site) -> None:
+async def test_a_connection_with_further_requests_stays_open(site: Site) -> None:
     await site.start(ConnectionLimiter(first_seconds=LATER, next_seconds=LATER))
     stream = await site.connect()
     for _ in range(3):
@@ -107,13 +107,13 @@ async def test_who_asks_on_is_kept(site: Site) -> None:
         await stream[0].readuntil(b"mail")
 
 
-async def test_who_waits_for_an_answer_is_kept() -> None:
-    """A slow machine may take the request too late, and then has more time for it."""
+async def test_a_connection_that_waits_for_a_response_stays_open() -> None:
+    """On a slow machine the request may start too late; then the limit is longer."""
     assert await _is_kept(0.02) or await _is_kept(1) or await _is_kept(15)
 
 
 async def _is_kept(first_seconds: float) -> bool:
-    """Whether the one that waits is answered after another's first request was overdue, and so its own."""
+    """Return whether a waiting connection is answered after the limit for its first request has passed."""
     site = Site()
     await site.start(ConnectionLimiter(first_seconds=first_seconds, next_seconds=LATER))
     site.may_answer.clear()
@@ -126,7 +126,7 @@ async def _is_kept(first_seconds: float) -> bool:
 
 
 async def test_the_longest_idle_connection_is_closed_for_a_new_one(site: Site) -> None:
-    """Be it silent since it came, or since its last answer."""
+    """It is idle since it was accepted, or since its last response."""
     await site.start(ConnectionLimiter(max_connections=3, first_seconds=LATER, next_seconds=LATER))
     asked, silent, asking = await site.connect(REQUEST), await site.connect(b"GET"), await site.connect()
     assert await is_answered(asked)
@@ -134,7 +134,7 @@ async def test_the_longest_idle_connection_is_closed_for_a_new_one(site: Site) -
     assert await is_answered(asking)
     await asyncio.gather(asking[0].readuntil(b"mail"), asked[0].readuntil(b"mail"))
     assert await is_answered(await site.connect(REQUEST))
-    assert await has_ended(silent), "it came before the others were answered"
+    assert await has_ended(silent), "it is the longest idle one"
     assert await is_answered(await site.connect(REQUEST))
     assert await has_ended(asked)
     asking[1].write(REQUEST)
@@ -173,7 +173,7 @@ async def test_those_that_begin_no_tls_keep_nobody_out(site: Site, tmp_path: Pat
 
 
 def make_context(folder: Path) -> ssl.SSLContext:
-    """To speak TLS by a certificate of its own, cert.pem."""
+    """Return a TLS context with a self-signed certificate, cert.pem."""
     make = [
         "req",
         "-x509",
@@ -198,14 +198,14 @@ def make_context(folder: Path) -> ssl.SSLContext:
 @pytest.mark.parametrize(
     "text", [b"GET /" + 5000 * b"a", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + 10000 * b"a", b"\x16\x03\x01\x00"]
 )
-async def test_what_is_too_long_or_no_http_is_refused(site: Site, text: bytes) -> None:
+async def test_requests_that_are_too_long_or_invalid_are_refused(site: Site, text: bytes) -> None:
     await site.start(ConnectionLimiter())
     stream = await site.connect(text + b"\r\n\r\n")
     async with asyncio.timeout(30):
         assert (await stream[0].read(12)) == b"HTTP/1.0 400"
 
 
-def test_a_stranger_s_bytes_are_no_fault_of_ours() -> None:
+def test_invalid_http_is_not_logged() -> None:
     def record(error: Exception) -> logging.LogRecord:
         try:
             raise error

@@ -1,4 +1,4 @@
-"""Who says the password is let in, and who does not costs little."""
+"""The right password is admitted, and wrong ones cost little."""
 
 import asyncio
 import base64
@@ -20,20 +20,20 @@ PEER, OTHER = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 
 
 def cheap_hash(password: str) -> PasswordHash:
-    """A hash that takes no time."""
+    """Return a hash with cheap parameters."""
     digest = hashlib.scrypt(password.encode(), salt=b"salt" * 4, n=1024, r=8, p=1, dklen=32)
     return PasswordHash(10, 8, 1, b"salt" * 4, digest)
 
 
 def basic(password: str, user: str = "bley") -> str:
-    """The header."""
+    """Return the header `Authorization`."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 class Counted(PasswordHash):
-    """A hash that counts how often it was computed."""
+    """A hash that records each computation."""
 
-    tried: list[str] = []  # noqa: RUF012 a dataclass with slots has no other place; each test empties it
+    tried: list[str] = []  # noqa: RUF012 a dataclass with slots has no other place; each test clears it
 
     def is_of(self, password: str) -> bool:
         self.tried.append(password)
@@ -55,11 +55,11 @@ class Clock:
 
 
 @pytest.mark.parametrize("user", ["bley", "jane", ""])
-async def test_the_password_is_right_whoever_says_it(gate: PasswordGate, user: str) -> None:
+async def test_the_user_name_does_not_matter(gate: PasswordGate, user: str) -> None:
     assert await gate.admits(basic("secret", user), PEER)
 
 
-async def test_the_scheme_is_in_any_case(gate: PasswordGate) -> None:
+async def test_the_scheme_is_case_insensitive(gate: PasswordGate) -> None:
     assert await gate.admits(basic("secret").replace("Basic", "bAsIc "), PEER)
 
 
@@ -78,22 +78,22 @@ async def test_the_scheme_is_in_any_case(gate: PasswordGate) -> None:
         "Bearer \udcff",
     ],
 )
-async def test_what_has_no_password_is_wrong_at_no_cost(gate: PasswordGate, header: str) -> None:
+async def test_a_header_without_a_password_costs_no_hash(gate: PasswordGate, header: str) -> None:
     assert not await gate.admits(header, PEER)
     assert not Counted.tried
 
 
-async def test_a_wrong_password_is_wrong_each_time(gate: PasswordGate) -> None:
+async def test_a_wrong_password_is_not_cached(gate: PasswordGate) -> None:
     for _ in range(2):
         assert not await gate.admits(basic("wrong"), PEER)
     assert Counted.tried == ["wrong", "wrong"]
 
 
-async def test_without_a_password_everybody_is_let_in() -> None:
+async def test_without_a_password_all_are_admitted() -> None:
     assert await PasswordGate().admits("", PEER)
 
 
-async def test_what_was_right_is_remembered_for_ten_minutes_after_its_last_use(gate: PasswordGate) -> None:
+async def test_a_right_password_is_cached_for_ten_minutes_after_its_last_use(gate: PasswordGate) -> None:
     for _ in range(3):
         assert await gate.admits(basic("secret"), OTHER)
         Clock.now += 599
@@ -103,13 +103,13 @@ async def test_what_was_right_is_remembered_for_ten_minutes_after_its_last_use(g
     assert Counted.tried == ["secret", "secret"]
 
 
-async def test_who_says_the_same_at_once_is_answered_by_one_look(gate: PasswordGate) -> None:
+async def test_concurrent_attempts_with_the_same_password_share_a_hash(gate: PasswordGate) -> None:
     assert all(await asyncio.gather(*(gate.admits(basic("secret"), PEER) for _ in range(9))))
     assert Counted.tried == ["secret"]
 
 
 class Held(PasswordHash):
-    """A hash that notes in which order it was asked, and how many at once."""
+    """A hash that records the order of its computations, and how many run at once."""
 
     order: list[str] = []  # noqa: RUF012 as above
     at_once: list[int] = []  # noqa: RUF012
@@ -139,7 +139,7 @@ def _trying(gate: PasswordGate, password: str, peer: Address = PEER) -> asyncio.
 
 
 async def _outcomes(tasks: Sequence[asyncio.Task[bool]]) -> list[object]:
-    """What each was told: True, False, or the class of the error."""
+    """Return the results: True, False, or the class of the error."""
     results = await asyncio.gather(*tasks, return_exceptions=True)
     return [type(each) if isinstance(each, BaseException) else each for each in results]
 
@@ -150,8 +150,8 @@ async def test_hashes_are_computed_one_at_a_time_and_in_a_thread(held: PasswordG
     assert Held.at_once == [1] * 9
 
 
-async def test_who_tries_many_delays_only_his_own(held: PasswordGate) -> None:
-    """And of one address few wait at a time."""
+async def test_an_address_with_many_attempts_delays_only_its_own(held: PasswordGate) -> None:
+    """And few attempts of one address are queued."""
     trying = [_trying(held, f"wrong {number}") for number in range(20)]
     await asyncio.sleep(0)
     assert await held.admits(basic("secret"), OTHER)
@@ -164,10 +164,10 @@ async def test_an_ipv6_network_is_one_address(held: PasswordGate) -> None:
     assert Counter(await _outcomes(trying)) == {False: 5, TooManyAttemptsError: 15}
 
 
-async def test_the_right_password_gets_in_beside_wrong_ones_of_the_same_address(
+async def test_the_right_password_is_admitted_among_wrong_ones_of_its_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Behind a proxy that does not say for whom it asks all have one address: a stranger locks nobody out."""
+    """Behind a proxy without X-Forwarded-For all clients have one address; a stranger locks none of them out."""
     monkeypatch.setattr("bley.web.password_gate._REST", 0.0)
     gate = PasswordGate(pause_seconds=3600)
     gate.set_password(cheap_hash("secret"))
@@ -176,11 +176,11 @@ async def test_the_right_password_gets_in_beside_wrong_ones_of_the_same_address(
         await asyncio.sleep(0)
         gate._cache.clear()
         assert await gate.admits(basic("secret"), PEER)
-        assert not wrong.done(), "it is answered after its pause"
+        assert not wrong.done(), "a wrong password is answered after its pause"
 
 
-async def test_wrong_answers_that_wait_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many addresses try: their pauses end early, and the right password is not refused."""
+async def test_pauses_make_room_for_other_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many addresses try, their pauses end early, and the right password is not refused."""
     monkeypatch.setattr("bley.web.password_gate._REST", 0.0)
     gate = PasswordGate(pause_seconds=3600)
     gate.set_password(cheap_hash("secret"))
@@ -192,10 +192,10 @@ async def test_wrong_answers_that_wait_make_room_for_others(monkeypatch: pytest.
     assert await gate.admits(basic("secret"), OTHER)
     late = [_trying(gate, f"late {number}", ip_address(f"203.0.113.{number}")) for number in range(34)]
     assert await _outcomes(trying) == [False] * 32
-    assert not any(each.done() for each in late[:30]), "the newest pauses go on"
+    assert not any(each.done() for each in late[:30]), "the newest pauses continue"
 
 
-async def test_where_all_wait_the_address_that_has_most_loses_one(held: PasswordGate) -> None:
+async def test_in_a_full_queue_the_address_with_the_most_attempts_loses_one(held: PasswordGate) -> None:
     trying = [
         _trying(held, f"{peer} {number}", ip_address(f"198.51.100.{peer}")) for peer in range(8) for number in range(4)
     ]
@@ -219,14 +219,14 @@ async def test_a_wrong_password_is_answered_after_a_pause(gate: PasswordGate, mo
     assert paused == [2]
 
 
-async def test_a_new_password_makes_the_old_one_wrong(gate: PasswordGate) -> None:
+async def test_a_new_password_replaces_the_old_one(gate: PasswordGate) -> None:
     assert await gate.admits(basic("secret"), PEER)
     gate.set_password(cheap_hash("other"))
     assert not await gate.admits(basic("secret"), PEER)
     assert await gate.admits(basic("other"), PEER)
 
 
-async def test_one_that_changes_while_it_is_tried_lets_nobody_in(gate: PasswordGate) -> None:
+async def test_a_password_that_changes_during_an_attempt_is_not_admitted(gate: PasswordGate) -> None:
     trying = asyncio.create_task(gate.admits(basic("secret"), PEER))
     await asyncio.sleep(0)
     gate.set_password(cheap_hash("other"))
@@ -234,12 +234,12 @@ async def test_one_that_changes_while_it_is_tried_lets_nobody_in(gate: PasswordG
     assert not await gate.admits(basic("secret"), PEER)
 
 
-async def test_a_command_of_ours_shows_that_it_can_read_the_hash(gate: PasswordGate) -> None:
+async def test_the_proof_of_a_command_is_admitted(gate: PasswordGate) -> None:
     assert await gate.admits(f"Bearer {cheap_hash('secret').proof}", PEER)
     assert not await gate.admits(f"Bearer {cheap_hash('other').proof}", PEER)
 
 
-async def test_wrong_ones_are_told_once_a_minute_with_their_number(
+async def test_wrong_passwords_are_logged_once_a_minute_with_their_number(
     gate: PasswordGate, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
