@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from bley.checks.request import check_request
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check
@@ -108,24 +108,24 @@ async def fill(engine: Engine, now: datetime, length: timedelta, number: int) ->
     kept = sorted(_history(chance, now, length, number), key=lambda each: each.at)
     for begin in range(0, len(kept), _BATCH):
         batch = kept[begin : begin + _BATCH]
-        await engine.keep(batch, {})
+        await engine.add_decisions(batch, {})
         await engine.transact([sighting for each in batch if (sighting := _sighting(each))], [])
     for each in kept:
         for kind, name in count_keys(each.decision, each.outcome):
             counts[int(each.at.timestamp()) // 60, kind, name] += 1
     numbers = list(counts_per_span(counts).items())
     for begin in range(0, len(numbers), _BATCH):
-        await engine.keep([], dict(numbers[begin : begin + _BATCH]))
+        await engine.add_decisions([], dict(numbers[begin : begin + _BATCH]))
 
 
-def _history(chance: random.Random, now: datetime, length: timedelta, number: int) -> Iterator[KeptDecision]:
+def _history(chance: random.Random, now: datetime, length: timedelta, number: int) -> Iterator[DecisionEntry]:
     (dns_list,) = parse_dns_lists(DNSBL)
     for _ in range(number):
         at = _moment(chance, now, length)
         mail = _mail(chance)
         for decision, when in _decisions(chance, mail, at, dns_list):
             if when < now:
-                yield KeptDecision(
+                yield DecisionEntry(
                     when,
                     decision.outcome(observes=False),
                     decision,
@@ -186,7 +186,7 @@ def _listing(dns_list: DnsList, *, is_listed: bool) -> Finding:
     return Finding(1, "", (ListAnswer(dns_list, answer, _SAYS),))
 
 
-def _sighting(kept: KeptDecision) -> Sighting | None:
+def _sighting(kept: DecisionEntry) -> Sighting | None:
     decision = kept.decision
     if decision.triplet is None:
         return None

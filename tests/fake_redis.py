@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.store.redis import PREFIX
@@ -18,7 +18,7 @@ class FakeRedisClient:
     """A client that answers from `entries`, the oldest first, and `hashes`. SCAN returns each key twice, as it may;
     `calls` counts."""
 
-    def __init__(self, kept: Sequence[KeptDecision], records: Mapping[Triplet, Record]) -> None:
+    def __init__(self, kept: Sequence[DecisionEntry], records: Mapping[Triplet, Record]) -> None:
         self.calls = 0
         self.entries: list[Entry] = [
             (f"{1000 + number}-0".encode(), {name.encode(): str(text).encode() for name, text in _fields(each)})
@@ -68,7 +68,7 @@ class _Pipeline:
         return [self._client.hashes.get(key, [None] * 4) for key in self._keys]
 
 
-def _fields(kept: KeptDecision) -> Sequence[tuple[str, Any]]:
+def _fields(kept: DecisionEntry) -> Sequence[tuple[str, Any]]:
     return list(decision_row(kept).items())
 
 

@@ -3,7 +3,7 @@
 import random
 from datetime import UTC, datetime, timedelta
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.greylist import Record, Status
 from bley.core.mail import Request, Triplet
 from bley.core.reasons import Reason
@@ -65,7 +65,7 @@ NASTY = [
 NASTY += ["com.", ".com", "@com", "@@com", "a@", "@a@", "\u3002", "\u00ad", "%", "_", "\\", "!", "'", "\ufffd", "\x00"]
 
 
-def some_decisions(number: int, seed: int = 4711) -> list[KeptDecision]:
+def some_decisions(number: int, seed: int = 4711) -> list[DecisionEntry]:
     """Return the same decisions each time."""
     chance = random.Random(seed)
     return [_kept(chance) for _ in range(number)]
@@ -87,7 +87,7 @@ def _name(chance: random.Random) -> str:
     return ".".join(chance.choices(LABELS, k=chance.randrange(4)))
 
 
-def _kept(chance: random.Random) -> KeptDecision:
+def _kept(chance: random.Random) -> DecisionEntry:
     instance, queue_id = chance.choice(["", "1.2.0", "x-1", "."]), chance.choice(["", "4Xy", "mail", "@"])
     request = Request(
         "RCPT",
@@ -102,7 +102,7 @@ def _kept(chance: random.Random) -> KeptDecision:
     )
     triplet = Triplet("client", request.sender, request.recipient)
     decision = Decision(request, Reason.CLEAN, triplet=triplet)
-    return KeptDecision(NOW, "pass", decision, request.sender, request.recipient)
+    return DecisionEntry(NOW, "pass", decision, request.sender, request.recipient)
 
 
 def _record(chance: random.Random, number: int) -> tuple[Triplet, Record]:

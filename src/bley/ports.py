@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Sighting
 from bley.core.mail import Triplet
 
@@ -97,10 +97,10 @@ class Store(Protocol):
     def record_later(self, sighting: Sighting) -> None:
         """Queue the same without waiting."""
 
-    def keep(self, decision: KeptDecision) -> None:
+    def add_decision(self, decision: DecisionEntry) -> None:
         """Queue a decision to be stored and counted."""
 
-    def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
+    def add_known_decisions(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], DecisionEntry]) -> None:
         """Count requests of known mail, and queue `kept(request)` of those within the rate limit."""
 
     async def close(self) -> None:

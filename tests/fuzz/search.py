@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.greylist import Lifetimes, Sighting, Status
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Request, Triplet, parse_address
@@ -59,9 +59,9 @@ class _Filled:
 
     async def _keep(self, requests: Sequence[Request], triplets: Iterable[Triplet], days: int = 0) -> None:
         kept = [
-            KeptDecision(_NOW, "pass", Decision(each, Reason.CLEAN), each.sender, each.recipient) for each in requests
+            DecisionEntry(_NOW, "pass", Decision(each, Reason.CLEAN), each.sender, each.recipient) for each in requests
         ]
-        await self._engine.keep(kept, {})
+        await self._engine.add_decisions(kept, {})
         sightings = [
             Sighting(triplet, Status.CLEAN, _NOW + timedelta(days=days, seconds=number), Lifetimes())
             for number, triplet in enumerate(triplets)

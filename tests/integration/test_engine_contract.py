@@ -12,7 +12,7 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from bley.commands.json_lines import header, line, read_lines
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import RefusedError
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check
@@ -61,14 +61,14 @@ async def _all(engine: Engine) -> dict[Triplet, Record]:
     return found
 
 
-def _decision(at: datetime = _NOW, reason: Reason = Reason.HELO, sender: str = "a@example.com") -> KeptDecision:
+def _decision(at: datetime = _NOW, reason: Reason = Reason.HELO, sender: str = "a@example.com") -> DecisionEntry:
     request = Request("RCPT", "", "192.0.2.1", "unknown", "frïend", sender, "b@example.org", "4711.0", "4XyZ")
     evidence: Evidence = {
         Check.HELO: Finding(2, "frïend is not the client's name"),
         Check.SPF: Finding(None, "no answer in time"),
     }
     decision = Decision(request, reason, defers=True, triplet=_JANE, evidence=evidence, wait=timedelta(minutes=5))
-    return KeptDecision(at, "greylist", decision, sender, "b@example.org")
+    return DecisionEntry(at, "greylist", decision, sender, "b@example.org")
 
 
 async def _sql(engine: SqlEngine, query: sa.Executable) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ async def _counts(engine: Engine) -> dict[Count, int]:
 
 class TestDecisions:
     async def test_they_are_kept_with_all_that_was_found(self, engine: Engine) -> None:
-        await engine.keep([_decision(), _decision(reason=Reason.EARLY)], {})
+        await engine.add_decisions([_decision(), _decision(reason=Reason.EARLY)], {})
         first, second = await _decisions(engine)
         assert (first["reason"], second["reason"]) == ("helo", "early")
         assert json.loads(first.pop("details")) == _decision().details
@@ -126,12 +126,12 @@ class TestDecisions:
         "sender", ["ü" * 2000, "🙂@example.org", "%s%(x)s:name?'\"\\"], ids=["long", "emoji", "signs"]
     )
     async def test_any_sender_is_kept_as_far_as_there_is_room(self, engine: Engine, sender: str) -> None:
-        await engine.keep([_decision(sender=sender)], {})
+        await engine.add_decisions([_decision(sender=sender)], {})
         (kept,) = await _decisions(engine)
         assert kept["sender"] == sender[:512]
 
     async def test_there_may_be_none(self, engine: Engine) -> None:
-        await engine.keep([], {})
+        await engine.add_decisions([], {})
         assert await _decisions(engine) == []
 
     async def test_counts_add_up_by_minute_and_hour(self, engine: Engine) -> None:
@@ -141,7 +141,7 @@ class TestDecisions:
             (hour // 60 + 1, "pass", "clean"): 3,
             (hour // 60, "pass", "known"): 1,
         }
-        await asyncio.gather(*(engine.keep([], counts_per_span(minutes)) for _ in range(3)))
+        await asyncio.gather(*(engine.add_decisions([], counts_per_span(minutes)) for _ in range(3)))
         assert await _counts(engine) == {
             Count(60, hour, "pass", "clean"): 6,
             Count(60, hour + 60, "pass", "clean"): 9,
@@ -167,7 +167,7 @@ class TestMarks:
         numbers = counts_per_span({(minute, "pass", "clean"): 2, (minute - 100_000, "pass", "clean"): 1})
         for mark in (marks.next(), marks.next(), Marks().next()):
             for _ in range(2):
-                await engine.keep([_decision(), _decision()], numbers, mark)
+                await engine.add_decisions([_decision(), _decision()], numbers, mark)
         assert len(await _decisions(engine)) == 6
         assert await _counts(engine) == {count: 3 * number for count, number in numbers.items()}
 
@@ -181,7 +181,9 @@ class TestMarks:
                 mark, other = marks.next(), other_marks.next()
                 for _ in range(2):
                     await engine.transact([early], [], [mark])
-                    await engine.keep([_decision()], counts_per_span({(minute, "pass", "clean"): number}), other)
+                    await engine.add_decisions(
+                        [_decision()], counts_per_span({(minute, "pass", "clean"): number}), other
+                    )
 
         await asyncio.gather(*(write(number) for number in range(4)))
         assert (await engine.transact([], [_JANE]))[_JANE].attempts == 20
@@ -214,7 +216,7 @@ class TestRefusals:
         for _ in range(2):
             for asked in (
                 engine.transact(sightings, [], numbered),
-                engine.keep([_decision(sender=sender), _decision()], numbers, mark),
+                engine.add_decisions([_decision(sender=sender), _decision()], numbers, mark),
                 engine.unite([(bad, _record()), (_JANE._replace(client="other"), _record())], _NOW, _LIFETIMES),
                 engine.transact([], [bad, _JANE]),
             ):
@@ -250,11 +252,11 @@ class TestRefusals:
 
         mark = Marks().next()
         with pytest.raises(RefusedError) as refused:
-            await engine.keep([_decision()], numbers, mark)
+            await engine.add_decisions([_decision()], numbers, mark)
         in_hour = {count for count in numbers if count.seconds == 3600}
         assert {count for (count, _), _ in refused.value.refused} == {Count(60, start, "pass", "clean"), *in_hour}
         with pytest.raises(RefusedError):
-            await engine.keep([_decision()], numbers, mark)
+            await engine.add_decisions([_decision()], numbers, mark)
         assert len(await _decisions(engine)) == 1
         assert await engine._client.hget(counts_key(60, start), f"{start} pass known") == b"1"
 
@@ -263,7 +265,7 @@ class TestRefusals:
         """By the dashboard, `bley export` and others."""
         text, minute = _JANE._replace(recipient="text"), int(_NOW.timestamp()) // 60
         start = minute * 60
-        await engine.keep([_decision()], counts_per_span({(minute, "pass", "known"): 1}))
+        await engine.add_decisions([_decision()], counts_per_span({(minute, "pass", "known"): 1}))
         await engine.unite([(_JANE, _record())], _NOW, _LIFETIMES)
         for key in (_key(text), "bley:t:one part", b"bley:t:\xff\na\nb", counts_key(60, start - 86400)):
             await engine._client.set(key, "x")
@@ -291,7 +293,7 @@ class TestRefusals:
             return stored_decision(*arguments)
 
         monkeypatch.setattr("bley.store.redis_history.stored_decision", read)
-        await engine.keep([_decision()] * 300, {})
+        await engine.add_decisions([_decision()] * 300, {})
         await engine.transact([Sighting(_JANE, Status.GREYLISTED, _NOW, _LIFETIMES)], [])
         assert (await RedisHistory(engine.place, engine._client).waiting(_NOW - _DAY, 10)).number == 1
         assert threads
@@ -337,9 +339,11 @@ class TestPurging:
 
     @pytest.mark.parametrize("engine", _SQL_ENGINES, indirect=True)
     async def test_decisions_and_counts_go_by_their_age(self, engine: Engine) -> None:
-        await engine.keep([_decision(_NOW - age * _DAY) for age in (31, 30, 29)], {})
+        await engine.add_decisions([_decision(_NOW - age * _DAY) for age in (31, 30, 29)], {})
         minute = int(_NOW.timestamp()) // 60
-        await engine.keep([], counts_per_span({(minute - age * 1440, "pass", "clean"): 1 for age in (401, 9, 7)}))
+        await engine.add_decisions(
+            [], counts_per_span({(minute - age * 1440, "pass", "clean"): 1 for age in (401, 9, 7)})
+        )
         assert await engine.purge(_NOW, _LIFETIMES, 100) == Purged(0, 1, 3)
         assert [kept["at"] for kept in await _decisions(engine)] == [
             microseconds(_NOW - age * _DAY) for age in (30, 29)
@@ -364,7 +368,7 @@ class TestPurging:
     async def test_redis_caps_the_stream(self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("bley.store.redis.MAX_STREAM", 100)
         for _ in range(10):
-            await engine.keep([_decision()] * 100, {})
+            await engine.add_decisions([_decision()] * 100, {})
         assert 100 <= len(await _decisions(engine)) <= 200
 
 
@@ -481,7 +485,7 @@ async def test_the_counts_of_version_1_are_taken_with_other_names(
     await first.prepare()
     assert isinstance(first, SqlEngine)
     count = Count(60, 3600, "pass", "clean")
-    await first.keep([], {count: 7})
+    await first.add_decisions([], {count: 7})
 
     def go_back(connection: sa.Connection) -> None:
         for new, old in (("kind", "outcome"), ("name", "reason")):
@@ -495,7 +499,7 @@ async def test_the_counts_of_version_1_are_taken_with_other_names(
     assert not await second.is_prepared()
     await second.prepare()
     assert await _counts(second) == {count: 7}
-    await second.keep([], {count: 1})
+    await second.add_decisions([], {count: 1})
     assert await _counts(second) == {count: 8}
     await second.close()
 
@@ -507,7 +511,7 @@ async def test_the_tables_of_version_2_are_upgraded_where_they_are(name: str, pl
     await first.prepare()
     assert isinstance(first, SqlEngine)
     count = Count(60, 3600, "pass", "clean")
-    await first.keep([_decision()], {count: 7})
+    await first.add_decisions([_decision()], {count: 7})
     await first.unite([(_JANE, _record())], _NOW, _LIFETIMES)
 
     def go_back(connection: sa.Connection) -> None:
@@ -519,7 +523,7 @@ async def test_the_tables_of_version_2_are_upgraded_where_they_are(name: str, pl
     assert [await node.is_prepared() for node in nodes] == [False] * 3
     await asyncio.gather(*(node.prepare() for node in nodes))
     for _ in range(2):
-        await nodes[1].keep([_decision()], {count: 1}, Mark("writer", 1))
+        await nodes[1].add_decisions([_decision()], {count: 1}, Mark("writer", 1))
     assert await _counts(nodes[2]) == {count: 8}
     assert len(await _decisions(nodes[2])) == 2
     assert await _all(nodes[2]) == {_JANE: _record()}

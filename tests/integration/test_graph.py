@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
 from bley.core.history.statistics import count_keys
@@ -47,10 +47,10 @@ async def keep(url: str, number: int, length: timedelta) -> None:
         for place in range(start, min(start + 1000, number)):
             decision, at = DECISIONS[place % len(DECISIONS)], now - length * (place / number)
             outcome = decision.outcome(observes=False)
-            kept.append(KeptDecision(at, outcome, decision, REQUEST.sender, REQUEST.recipient))
+            kept.append(DecisionEntry(at, outcome, decision, REQUEST.sender, REQUEST.recipient))
             minutes.update((int(at.timestamp()) // 60, *each) for each in count_keys(decision, outcome))
-        await engine.keep(kept, {})
-    await engine.keep([], counts_per_span(minutes))
+        await engine.add_decisions(kept, {})
+    await engine.add_decisions([], counts_per_span(minutes))
     await engine.close()
 
 

@@ -53,7 +53,7 @@ def fill(folder: Path, minutes: Mapping[tuple[int, str, str], int]) -> None:
     async def work() -> None:
         engine = open_engine(parse_database(f"sqlite:///{folder}/bley.db"))
         await engine.prepare()
-        await engine.keep([], counts_per_span(minutes))
+        await engine.add_decisions([], counts_per_span(minutes))
         await engine.close()
 
     asyncio.run(work())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
@@ -40,7 +40,7 @@ async def both(request: pytest.FixtureRequest, stores: OpenStores) -> OpenStore:
     return await stores.empty(request.param)
 
 
-def _kept(number: int = 1, reason: Reason = Reason.HELO, ago: timedelta = _NO_TIME, **fields: Any) -> KeptDecision:
+def _kept(number: int = 1, reason: Reason = Reason.HELO, ago: timedelta = _NO_TIME, **fields: Any) -> DecisionEntry:
     defers = reason in (Reason.HELO, Reason.EARLY)
     request = Request("RCPT", "", f"192.0.2.{number}", "unknown", "friend", "a@example.com", f"{number}@example.org")
     request = request._replace(**fields)
@@ -50,10 +50,10 @@ def _kept(number: int = 1, reason: Reason = Reason.HELO, ago: timedelta = _NO_TI
     )
     delayed = 6 * _MINUTE if reason is Reason.WAITED else None
     decision = Decision(request, reason, defers, triplet, evidence=evidence, delayed=delayed)
-    return KeptDecision(_NOW - ago, "greylist" if defers else "pass", decision, request.sender, request.recipient)
+    return DecisionEntry(_NOW - ago, "greylist" if defers else "pass", decision, request.sender, request.recipient)
 
 
-def _spread(kept: Sequence[KeptDecision]) -> dict[Count, int]:
+def _spread(kept: Sequence[DecisionEntry]) -> dict[Count, int]:
     minutes = [
         (int(each.at.timestamp()) // 60, *pair) for each in kept for pair in count_keys(each.decision, each.outcome)
     ]
@@ -72,7 +72,7 @@ class TestCounts:
         period = PERIODS[name]
         first = _NOW - period.since(_NOW)
         ages = [timedelta(0), first, first + _MINUTE, period.length / 2]
-        await both.engine.keep([], _spread([_kept(ago=age) for age in ages]))
+        await both.engine.add_decisions([], _spread([_kept(ago=age) for age in ages]))
         step = int(period.slot.total_seconds())
         starts = {int((_NOW - age).timestamp()) // step * step for age in ages if age <= first}
         counts = await both.history.counts(period, _NOW)
@@ -82,7 +82,7 @@ class TestCounts:
 
     async def test_all_kinds_are_told_apart(self, both: OpenStore) -> None:
         kept = [_kept(), _kept(reason=Reason.CLEAN), _kept(reason=Reason.WAITED), _kept(reason=Reason.WAITED)]
-        await both.engine.keep([], _spread(kept))
+        await both.engine.add_decisions([], _spread(kept))
         found = figures(await both.history.counts(PERIODS["1h"], _NOW))
         assert (found.passed, found.deferred) == ({"waited": 2, "clean": 1}, {"helo": 1})
         assert (found.found, found.delays) == ({"helo-mismatch": 1}, {"600": 2})
@@ -94,7 +94,7 @@ class TestCounts:
 class TestDecisions:
     async def test_they_come_back_as_they_were(self, both: OpenStore) -> None:
         kept = _kept(instance="1.2.0", queue_id="4Xy", helo_name="frïend", sender="")
-        await both.engine.keep([kept], {})
+        await both.engine.add_decisions([kept], {})
         (found,) = await both.history.decisions(DecisionQuery(), 10)
         assert (found.at, found.outcome, found.reason, found.details) == (_NOW, "greylist", "helo", kept.details)
         for name in ("client_address", "client_name", "helo_name", "sender", "recipient", "instance", "queue_id"):
@@ -104,7 +104,7 @@ class TestDecisions:
     async def test_the_newest_are_first_and_the_next_ones_follow(self, both: OpenStore) -> None:
         """More than an engine reads at once."""
         for start in range(0, 500, 100):
-            await both.engine.keep([_kept(number) for number in range(start, start + 100)], {})
+            await both.engine.add_decisions([_kept(number) for number in range(start, start + 100)], {})
         found: list[str] = []
         before = ""
         while portion := await both.history.decisions(DecisionQuery(), 90, before):
@@ -114,13 +114,13 @@ class TestDecisions:
 
     @pytest.mark.parametrize("number", ["", "0", "x", "1-1", "0-0", "-1", "9" * 40, "1;", "١"])  # noqa: RUF001 (a digit)
     async def test_one_that_is_not_there(self, both: OpenStore, number: str) -> None:
-        await both.engine.keep([_kept()], {})
+        await both.engine.add_decisions([_kept()], {})
         (there,) = await both.history.decisions(DecisionQuery(), 1)
         if number != there.number:
             assert await both.history.decision(number) is None
 
     async def test_they_are_chosen_by_reason_outcome_time_and_recipient(self, both: OpenStore) -> None:
-        await both.engine.keep(
+        await both.engine.add_decisions(
             [_kept(1, ago=2 * _HOUR), _kept(2, Reason.WAITED, _HOUR), _kept(3, Reason.EARLY), _kept(4, Reason.CLEAN)],
             {},
         )
@@ -168,7 +168,7 @@ class TestDecisions:
     async def test_they_are_searched(self, both: OpenStore, text: str, fields: dict[str, str]) -> None:
         other = _kept(9, client_address="198.51.100.9")
         request: dict[str, Any] = {"client_address": "203.0.113.1"} | fields
-        await both.engine.keep([other, _kept(1, **request), other], {})
+        await both.engine.add_decisions([other, _kept(1, **request), other], {})
         found = await both.history.decisions(DecisionQuery(Search(text, _RULES)), 10)
         expected = 3 if text == "0.0.0.0/0" else 1
         assert len(found) == expected
@@ -177,7 +177,7 @@ class TestDecisions:
 
     @pytest.mark.parametrize("text", ["%", "_", "*", "\\", "'", "x' OR '1'='1", "%@%", "x@exa_ple.com", "\0", "?", "é"])
     async def test_no_sign_stands_for_others(self, both: OpenStore, text: str) -> None:
-        await both.engine.keep([_kept()], {})
+        await both.engine.add_decisions([_kept()], {})
         assert await both.history.decisions(DecisionQuery(Search(text, _RULES)), 10) == []
         assert await both.history.records(Search(text, _RULES), 10) == []
 
@@ -189,7 +189,7 @@ async def test_a_search_finds_what_is_meant_however_it_is_written(both: OpenStor
     All kinds of Redis are one here: what they give is compared by the same code.
     """
     records = some_records(100)
-    await both.engine.keep(some_decisions(100), {})
+    await both.engine.add_decisions(some_decisions(100), {})
     await both.engine.unite(list(records.items()), _NOW, _LIFETIMES)
     decisions = await both.history.decisions(DecisionQuery(), 1000)
     assert len(decisions) == 100
@@ -221,7 +221,7 @@ async def test_upper_and_lower_case_are_one_beyond_ascii_too(both: OpenStore, se
     local, _, domain = sender.partition("@")
     triplet = Triplet("192.0.2.0/24", _RULES.sender(sender), "b@example.org")
     kept = _kept(sender=sender, recipient=f"{local}@example.org")
-    await both.engine.keep([kept], {})
+    await both.engine.add_decisions([kept], {})
     await both.engine.transact([Sighting(triplet, Status.CLEAN, _NOW, _LIFETIMES)], [])
     for text in (sender, sender.lower(), sender.upper(), f"{local.swapcase()}@{domain.encode('idna').decode()}"):
         search = Search(text, _RULES)
@@ -233,7 +233,7 @@ async def test_upper_and_lower_case_are_one_beyond_ascii_too(both: OpenStore, se
 
 @pytest.mark.parametrize("since", [datetime.min, datetime(1969, 1, 1), datetime(2001, 1, 1), datetime.max])  # noqa: DTZ001, DTZ901
 async def test_any_instant_can_be_asked_for(both: OpenStore, since: datetime) -> None:
-    await both.engine.keep([_kept()], {})
+    await both.engine.add_decisions([_kept()], {})
     instant = since.replace(tzinfo=UTC)
     found = await both.history.decisions(DecisionQuery(since=instant), 10)
     assert len(found) == (instant <= _NOW)
@@ -250,7 +250,7 @@ class TestRecords:
             Sighting(each.decision.triplet or Triplet("", "", ""), next(kinds), each.at, _LIFETIMES) for each in kept
         ]
         await both.engine.transact(sightings, [])
-        await both.engine.keep(list(reversed(kept)), {})
+        await both.engine.add_decisions(list(reversed(kept)), {})
         return {each.triplet: Record(each.status, each.seen, each.seen) for each in sightings}
 
     async def test_who_waits_is_told_the_last_seen_first(self, both: OpenStore) -> None:

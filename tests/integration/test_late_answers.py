@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.periods import PERIODS
@@ -80,7 +80,7 @@ class Bookkeeper:
                 await self._store.record(early)
             except StoreError:
                 await asyncio.sleep(0.1)
-            self._store.keep_known(now, range(3), self._known)
+            self._store.add_known_decisions(now, range(3), self._known)
             self.known += 3
 
     def _keep(self, now: datetime) -> None:
@@ -88,12 +88,12 @@ class Bookkeeper:
             "RCPT", "", "192.0.2.1", "unknown", "friend", "a@example.com", f"b{self.decisions}@example.org"
         )
         decision = Decision(request, Reason.HELO, defers=True, triplet=_JANE)
-        self._store.keep(KeptDecision(now, "greylist", decision, request.sender, request.recipient))
+        self._store.add_decision(DecisionEntry(now, "greylist", decision, request.sender, request.recipient))
         self.decisions += 1
 
-    def _known(self, number: int) -> KeptDecision:
+    def _known(self, number: int) -> DecisionEntry:
         request = Request(recipient=f"known{self.known + number}@example.org")
-        return KeptDecision(datetime.now(UTC), "pass", Decision(request, Reason.KNOWN), "", request.recipient)
+        return DecisionEntry(datetime.now(UTC), "pass", Decision(request, Reason.KNOWN), "", request.recipient)
 
     @property
     def _is_written(self) -> bool:
@@ -217,10 +217,10 @@ class Lossy:
         self._lose()
         return found
 
-    async def keep(
-        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
+    async def add_decisions(
+        self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
-        await self._engine.keep(decisions, counts, mark)
+        await self._engine.add_decisions(decisions, counts, mark)
         self._lose()
 
     def _lose(self) -> None:

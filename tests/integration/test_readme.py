@@ -5,7 +5,7 @@ import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
@@ -54,10 +54,10 @@ async def _fill(place: Database) -> None:
     engine = open_engine(place)
     await engine.prepare()
     kept = [
-        KeptDecision(NOON, "greylist", deferral, *TRIPLET[1:]),
-        KeptDecision(NOON + timedelta(minutes=7), "pass", waited, *TRIPLET[1:]),
+        DecisionEntry(NOON, "greylist", deferral, *TRIPLET[1:]),
+        DecisionEntry(NOON + timedelta(minutes=7), "pass", waited, *TRIPLET[1:]),
     ]
-    await engine.keep(kept, {})
+    await engine.add_decisions(kept, {})
     await engine.close()
 
 

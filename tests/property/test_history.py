@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.greylist import Lifetimes, Record
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.mail import Triplet
@@ -56,10 +56,10 @@ class Filled:
         self._runner.close()
 
 
-async def _fill(url: str, kept: Sequence[KeptDecision], records: dict[Triplet, Record]) -> None:
+async def _fill(url: str, kept: Sequence[DecisionEntry], records: dict[Triplet, Record]) -> None:
     engine = open_engine(parse_database(url))
     await engine.prepare()
-    await engine.keep(kept, {})
+    await engine.add_decisions(kept, {})
     await engine.unite(list(records.items()), NOW, Lifetimes())
     await engine.close()
 

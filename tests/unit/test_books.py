@@ -8,7 +8,7 @@ import pytest
 from bench.books import Books
 from bench.mixed_mail import Asked
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.greylist import Lifetimes, Sighting, Standing, Status
 from bley.core.mail import Request, Triplet, parse_address
 from bley.core.names.host_kind import server_domain
@@ -43,10 +43,10 @@ async def fill(database: Database, *, has_record: bool) -> None:
         Decision(PASSED, Reason.CLEAN),
         Decision(DEFERRED, Reason.HELO, defers=True, standing=Standing.NEW),
     ]
-    kept = [KeptDecision(now, each.outcome(observes=False), each, "", "") for each in decisions]
+    kept = [DecisionEntry(now, each.outcome(observes=False), each, "", "") for each in decisions]
     minute = int(now.timestamp()) // 60
     counts: dict[tuple[int, str, str], int] = {(minute, each.outcome, each.decision.reason.value): 1 for each in kept}
-    await engine.keep(kept, counts_per_span(counts))
+    await engine.add_decisions(kept, counts_per_span(counts))
     if has_record:
         await engine.transact([Sighting(triplet(DEFERRED), Status.GREYLISTED, now, Lifetimes())], [])
     await engine.close()

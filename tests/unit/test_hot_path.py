@@ -134,7 +134,7 @@ async def test_a_known_triplet_is_told_with_few_calls() -> None:
     for _ in range(1000):
         connection.data_received(encode_request(REQUEST))
     service: Any = connection._host.service
-    service._store.keep_known = lambda *_: None  # at most a thousand a second are kept
+    service._store.add_known_decisions = lambda *_: None  # at most a thousand a second are kept
     service._rules.log._write = lambda _: None  # else by logging, where no log is configured
     with _Counted() as counted:
         service._known.flush()

@@ -14,7 +14,7 @@ from bley.checks.gather import Checks
 from bley.checks.lists.watch import ListWatch
 from bley.commands.options import config_option, json_option, load_settings, request_options
 from bley.commands.output import instant_document, print_document, print_steps, record_document
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence
 from bley.core.findings import Check
@@ -95,7 +95,7 @@ class Explanation:
 
     def _kept(self, decision: Decision) -> dict[str, Any]:
         """The details, as the store would keep them."""
-        return KeptDecision(self.at, "pass", decision, self.request.sender, self.request.recipient).details
+        return DecisionEntry(self.at, "pass", decision, self.request.sender, self.request.recipient).details
 
     def _findings(self, decision: Decision) -> list[Step]:
         evidence = decision.evidence

@@ -11,7 +11,7 @@ from bley.core.greylist import Record, Standing
 from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.reasons import Reason
 
-__all__ = ["Decision", "KeptDecision", "KnownRequest", "Outcome"]
+__all__ = ["Decision", "DecisionEntry", "KnownRequest", "Outcome"]
 
 Outcome = Literal["pass", "greylist", "would-defer"]
 """The outcome of a request, as the log and the store name it; `would-defer` is a deferral in `mode = observe`."""
@@ -69,7 +69,7 @@ class KnownRequest(NamedTuple):
         return Decision(raw.read_bounded(), Reason.KNOWN, triplet=triplet, standing=Standing.KNOWN)
 
 
-class KeptDecision(NamedTuple):
+class DecisionEntry(NamedTuple):
     """A decision as it is stored, with all findings."""
 
     at: datetime

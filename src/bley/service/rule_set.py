@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.evidence import Evidence
 from bley.core.greylist import Timing
 from bley.core.mail import Address, Request
@@ -50,13 +50,13 @@ class RuleSet:
     longest_seconds: float
     """The time limit of a request."""
 
-    def kept(self, decision: Decision, now: datetime) -> KeptDecision:
+    def entry(self, decision: Decision, now: datetime) -> DecisionEntry:
         """Return the decision as it is stored; with a privacy key, its addresses are hashed."""
         request, is_private = decision.request, bool(self.triplets.privacy_key)
         sender, recipient = request.sender, request.recipient
         if is_private:
             sender, recipient = self.triplets.sender(sender), self.triplets.recipient(recipient)
-        return KeptDecision(now, decision.outcome(observes=self.observes), decision, sender, recipient, is_private)
+        return DecisionEntry(now, decision.outcome(observes=self.observes), decision, sender, recipient, is_private)
 
 
 def make_rule_set(configuration: Configuration, checks: ChecksOfRules, actions: Actions) -> RuleSet:

@@ -140,7 +140,9 @@ class Service:
         now = self._clock()
         rules.log.write_known(requests)
         count("pass", Reason.KNOWN, len(requests))
-        self._store.keep_known(now, requests, lambda request: rules.kept(request[0].decision(request[1]), now))
+        self._store.add_known_decisions(
+            now, requests, lambda request: rules.entry(request[0].decision(request[1]), now)
+        )
 
     async def _answer_later(self, pending: _PendingRequest, raw: RawRequest) -> Action:
         try:
@@ -170,7 +172,7 @@ class Service:
             decision = decision._replace(evidence=evidence)
             pending.rules.log.write_listings(decision)
         finally:
-            self._store.keep(pending.rules.kept(decision, pending.now))
+            self._store.add_decision(pending.rules.entry(decision, pending.now))
 
     async def close(self) -> None:
         """Log all answered requests, and cancel the fetching of explanations."""
@@ -285,7 +287,7 @@ class Service:
     def _log_and_answer(self, decision: Decision, now: datetime, rules: RuleSet) -> Action:
         rules.log.write(decision)
         count(decision.outcome(observes=rules.observes), decision.reason)
-        self._store.keep(rules.kept(decision, now))
+        self._store.add_decision(rules.entry(decision, now))
         return rules.actions.action(decision, now, self._steady())
 
     def _failed(self, request: Request) -> Decision:

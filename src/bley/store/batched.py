@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.errors import AwayError, BusyError, PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.history.statistics import Count
@@ -135,11 +135,11 @@ class BatchedStore:
         self._queue.record_later(sighting)
         self._work()
 
-    def keep(self, decision: KeptDecision) -> None:
-        self._decisions.keep(decision)
+    def add_decision(self, decision: DecisionEntry) -> None:
+        self._decisions.add_decision(decision)
 
-    def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
-        self._decisions.keep_known(at, known, kept)
+    def add_known_decisions(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], DecisionEntry]) -> None:
+        self._decisions.add_known_decisions(at, known, kept)
 
     async def remote_changes(self) -> RemoteChanges:
         """Return the changes by other nodes and commands. Raises StoreError."""
@@ -262,12 +262,12 @@ class BatchedStore:
         _log.error("store: %s; refused, and lost: %s; %s", error, quantity(lost, "write"), error.first)
 
     async def _write_decisions(
-        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark
+        self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark
     ) -> None:
         if self._availability.state is not State.OPEN:
             raise self._away()
         try:
-            await self._exclusive.run("decisions", lambda: self._engine.keep(decisions, counts, mark))
+            await self._exclusive.run("decisions", lambda: self._engine.add_decisions(decisions, counts, mark))
         except StoreError as error:
             if self._availability.is_down and not isinstance(error, RefusedError):
                 raise AwayError(str(error)) from error

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.errors import AwayError, RefusedError, StoreError
 from bley.core.history.statistics import Count, count_keys
 from bley.core.quantity import quantity
@@ -63,7 +63,7 @@ class Lost(NamedTuple):
 class _Slice(NamedTuple):
     """The decisions and counts of one transaction."""
 
-    decisions: Sequence[KeptDecision]
+    decisions: Sequence[DecisionEntry]
     counts: Counter[tuple[int, str, str]]
     mark: Mark
 
@@ -71,9 +71,9 @@ class _Slice(NamedTuple):
 class DecisionWriter:
     """Collects decisions and passes them to `write`, which raises StoreError if they must be retried."""
 
-    def __init__(self, write: Callable[[Sequence[KeptDecision], Mapping[Count, int], Mark], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[Sequence[DecisionEntry], Mapping[Count, int], Mark], Awaitable[None]]) -> None:
         self._write = write
-        self._waiting: deque[KeptDecision] = deque()
+        self._waiting: deque[DecisionEntry] = deque()
         self._counts: Counter[tuple[int, str, str]] = Counter()
         """The keys are minute since 1970 UTC, kind and name."""
         self._slice: _Slice | None = None
@@ -91,7 +91,7 @@ class DecisionWriter:
         """Return the number of queued decisions."""
         return len(self._waiting) + (len(self._slice.decisions) if self._slice else 0)
 
-    def keep(self, decision: KeptDecision) -> None:
+    def add_decision(self, decision: DecisionEntry) -> None:
         """Queue and count the decision."""
         for kind, name in count_keys(decision.decision, decision.outcome):
             self._count(decision.at, kind, name, 1)
@@ -101,7 +101,7 @@ class DecisionWriter:
             STORE_DROPPED.labels("decisions").inc()
         self._begin()
 
-    def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
+    def add_known_decisions(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], DecisionEntry]) -> None:
         """Count requests that were known; queue the decisions `kept` for those that are within the rate limit."""
         self._count(at, "pass", Reason.KNOWN.value, len(known))
         if self._known_at:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
@@ -111,8 +111,8 @@ class Engine(Protocol):
         `marks`: those of the sightings that add attempts. Any other merge is idempotent. Raises RefusedError.
         """
 
-    async def keep(
-        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
+    async def add_decisions(
+        self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
         """Store decisions and add to the counts; idempotent if there is a mark. Raises RefusedError."""
 

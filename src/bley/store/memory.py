@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Sighting, merged
 from bley.core.mail import Triplet
 
@@ -18,7 +18,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.records: dict[Triplet, Record] = {}
-        self.decisions: list[KeptDecision] = []
+        self.decisions: list[DecisionEntry] = []
 
     async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
         found = [(triplet, self.records[triplet]) for triplet in triplets if triplet in self.records]
@@ -30,10 +30,10 @@ class MemoryStore:
     def record_later(self, sighting: Sighting) -> None:
         self.records[sighting.triplet] = merged(self.records.get(sighting.triplet), sighting)
 
-    def keep(self, decision: KeptDecision) -> None:
+    def add_decision(self, decision: DecisionEntry) -> None:
         self.decisions.append(decision)
 
-    def keep_known(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], KeptDecision]) -> None:
+    def add_known_decisions(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], DecisionEntry]) -> None:
         self.decisions += map(kept, known)
 
     async def close(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.statistics import Count
@@ -94,8 +94,8 @@ class RedisEngine:
         self._raise_if_refused(commands, found)
         return found
 
-    async def keep(
-        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
+    async def add_decisions(
+        self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
         mark = mark or Marks().next()
         async with self._commands() as commands:
@@ -113,7 +113,7 @@ class RedisEngine:
                 commands.refused += [(about[place], "there is no number") for place in places or ()]
         self._raise_if_refused(commands)
 
-    def _keep(self, commands: Commands, decisions: Sequence[KeptDecision], mark: Mark) -> None:
+    def _keep(self, commands: Commands, decisions: Sequence[DecisionEntry], mark: Mark) -> None:
         kept, rows = [], []
         for decision in decisions:
             try:

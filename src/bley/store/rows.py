@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Status
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
@@ -42,7 +42,7 @@ def from_microseconds(number: int) -> datetime:
     return _EPOCH + number * _MICROSECOND
 
 
-def decision_row(kept: KeptDecision) -> dict[str, str | int]:
+def decision_row(kept: DecisionEntry) -> dict[str, str | int]:
     """Return the columns of the table `decisions`, which are also the fields of Redis' stream."""
     request = kept.decision.request
     texts = {

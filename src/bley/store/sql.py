@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from bley.core.decision import KeptDecision
+from bley.core.decision import DecisionEntry
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.statistics import Count
@@ -126,11 +126,11 @@ class SqlEngine:
             merge = self._statements.merge(lifetime // _MICROSECOND)
             self._write(connection, merge, _sorted(map(_row_of_sighting, same)))
 
-    async def keep(
-        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
+    async def add_decisions(
+        self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
 
-        def keep(connection: sa.Connection, some: Sequence[KeptDecision]) -> None:
+        def keep(connection: sa.Connection, some: Sequence[DecisionEntry]) -> None:
             self._write(connection, self._statements.keep, list(map(decision_row, some)))
 
         def add(connection: sa.Connection, some: Sequence[tuple[Count, int]]) -> None:

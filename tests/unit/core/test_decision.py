@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from bley.core.decision import Decision, KeptDecision, Outcome
+from bley.core.decision import Decision, DecisionEntry, Outcome
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Finding
 from bley.core.findings import Check
@@ -21,8 +21,8 @@ DECISION = Decision(REQUEST, Reason.CLEAN)
 LISTED = Answer(Meaning.LISTED, (IPv4Address("127.0.0.2"),))
 
 
-def _kept(decision: Decision, *, is_private: bool = False) -> KeptDecision:
-    return KeptDecision(NOON, "pass", decision, "s", "r", is_private)
+def _kept(decision: Decision, *, is_private: bool = False) -> DecisionEntry:
+    return DecisionEntry(NOON, "pass", decision, "s", "r", is_private)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from pydantic_core import to_json
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.evidence import LONGEST_DETAIL, Evidence, Finding, found, shortened
 from bley.core.findings import LOG_FIELDS, FindingKind
 from bley.core.mail import LONGEST_VALUE, Request
@@ -37,5 +37,5 @@ def test_what_is_kept_of_a_decision_is_bounded_whatever_strangers_write() -> Non
     worst = "\x01" * 60_000
     evidence: Evidence = {check: Finding(1, worst) for check in LOG_FIELDS}
     request = Request(*[worst[:LONGEST_VALUE]] * 9)
-    kept = KeptDecision(NOON, "pass", Decision(request, Reason.CLEAN, evidence=evidence), "s", "r")
+    kept = DecisionEntry(NOON, "pass", Decision(request, Reason.CLEAN, evidence=evidence), "s", "r")
     assert len(to_json(kept.details)) < len(LOG_FIELDS) * (LONGEST_DETAIL * 6 + 100)

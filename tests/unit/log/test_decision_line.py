@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from bley.core.decision import Decision, KeptDecision, KnownRequest
+from bley.core.decision import Decision, DecisionEntry, KnownRequest
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
@@ -89,7 +89,7 @@ def written(decision: Decision, *, is_json: bool = False, observes: bool = False
 def stored(decision: Decision) -> StoredDecision:
     """The decision, as a store gives it back."""
     request = decision.request
-    kept = KeptDecision(NOON, decision.outcome(observes=False), decision, request.sender, request.recipient)
+    kept = DecisionEntry(NOON, decision.outcome(observes=False), decision, request.sender, request.recipient)
     fields = request._asdict()
     del fields["protocol_state"], fields["sasl_username"]
     return StoredDecision("1", NOON, kept.outcome, decision.reason.value, **fields, details=kept.details)

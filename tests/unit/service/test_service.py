@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from bley.coalescer import TICK_SECONDS
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence, Finding
@@ -147,7 +147,7 @@ class World:
             self.store.record_later(sighting)
 
     @property
-    def kept(self) -> list[KeptDecision]:
+    def kept(self) -> list[DecisionEntry]:
         return self.store.decisions
 
     def reload(self, **settings: object) -> None:
@@ -808,7 +808,7 @@ class TestForget:
         assert world.checks.asked == 2
 
 
-class TestKeptDecisions:
+class TestDecisionEntries:
     """Every decision goes to the store, for statistics and searches."""
 
     async def settle(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import BusyError, PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.statistics import Count
@@ -64,7 +64,7 @@ class FakeEngine:
         self.asked: list[str] = []
         self.batches: list[tuple[list[Sighting], list[Triplet]]] = []
         self.done: list[tuple[list[Sighting], list[Triplet]]] = []
-        self.kept: list[KeptDecision] = []
+        self.kept: list[DecisionEntry] = []
         self.counts = Counter[Count]()
         self.attempts = Counter[str]()
         self.marks: dict[str, int] = {}
@@ -125,10 +125,10 @@ class FakeEngine:
             raise RefusedError("never bad", refused, found)
         return found
 
-    async def keep(
-        self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark | None = None
+    async def add_decisions(
+        self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
-        self.asked.append("keep")
+        self.asked.append("add_decisions")
         await self._work()
         assert mark
         if self._is_new(mark):
@@ -242,8 +242,8 @@ async def _find(store: BatchedStore, recipient: object) -> Record | None:
     return found and found[1]
 
 
-def _decision(recipient: object) -> KeptDecision:
-    return KeptDecision(NOON, "pass", Decision(Request(), Reason.CLEAN), "s", str(recipient))
+def _decision(recipient: object) -> DecisionEntry:
+    return DecisionEntry(NOON, "pass", Decision(Request(), Reason.CLEAN), "s", str(recipient))
 
 
 def _start(coroutine: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
@@ -629,10 +629,10 @@ class TestUnknownOutcome:
     async def test_decisions_and_counts_are_kept_once(self, store: BatchedStore, engine: FakeEngine) -> None:
         """Those that came meanwhile are kept with the next, not with what may have been done."""
         engine.late_error = StoreError("connection lost")
-        store.keep(_decision(1))
-        await _eventually(lambda: engine.asked.count("keep") == 2)
-        store.keep(_decision(2))
-        await _eventually(lambda: engine.asked.count("keep") == 4)
+        store.add_decision(_decision(1))
+        await _eventually(lambda: engine.asked.count("add_decisions") == 2)
+        store.add_decision(_decision(2))
+        await _eventually(lambda: engine.asked.count("add_decisions") == 4)
         engine.late_error = None
         await _eventually(lambda: len(engine.kept) == 2)
         assert [decision.recipient for decision in engine.kept] == ["1", "2"]
@@ -641,7 +641,7 @@ class TestUnknownOutcome:
     async def test_what_was_not_done_is_done_once(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.error = StoreError("disk full")
         await _refused(store.record(_sighting(1, attempts=1)))
-        store.keep(_decision(1))
+        store.add_decision(_decision(1))
         engine.error = None
         await _eventually(lambda: not store.is_down and len(engine.kept) == 1)
         assert engine.attempts == {"1": 1}
@@ -665,12 +665,12 @@ class TestUnknownOutcome:
     async def test_late_decisions_are_not_begun_again(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.is_stubborn = True
         engine.gate.clear()
-        store.keep(_decision(1))
-        await _eventually(lambda: engine.asked == ["keep"])
+        store.add_decision(_decision(1))
+        await _eventually(lambda: engine.asked == ["add_decisions"])
         await asyncio.sleep(2 * _ANSWER_SECONDS)
         engine.gate.set()
         await _eventually(lambda: len(engine.kept) == 1)
-        assert engine.asked == ["keep"]
+        assert engine.asked == ["add_decisions"]
 
 
 class TestEngineThatHangs:
@@ -786,14 +786,14 @@ class TestNobodyWaitsLonger:
         await store.close()
         assert engine.wrote[:30] == [str(number) for number in range(30)]
 
-    @pytest.mark.parametrize("work", ["keep", "purge", "remote_changes"])
+    @pytest.mark.parametrize("work", ["add_decisions", "purge", "remote_changes"])
     async def test_behind_what_is_done_behind_the_answers(
         self, store: BatchedStore, engine: FakeEngine, work: str
     ) -> None:
         engine.gate.clear()
         match work:
-            case "keep":
-                store.keep(_decision(1))
+            case "add_decisions":
+                store.add_decision(_decision(1))
             case "purge":
                 _start(_refused(store.purge(NOON, _LIFETIMES)))
             case "remote_changes":
@@ -868,11 +868,11 @@ class TestClose:
         engine.gate.clear()
         purging = _start(_refused(store.purge(NOON, _LIFETIMES))) if work == "purge" else None
         if work == "decision":
-            store.keep(_decision(1))
+            store.add_decision(_decision(1))
             await _eventually(lambda: engine.at_work == 1)
         store.record_later(_sighting(1))
         for _ in range(3):
-            store.keep(_decision(2))
+            store.add_decision(_decision(2))
         await _eventually(lambda: engine.at_work == 1)
         async with asyncio.timeout(1.5):
             await store.close()
@@ -892,7 +892,7 @@ class TestClose:
         engine.is_stubborn = True
         engine.gate.clear()
         await _refused(store.record(_sighting(1)))
-        store.keep(_decision(1))
+        store.add_decision(_decision(1))
         closing = _start(store.close())
         await _turns()
         engine.gate.set()
@@ -1107,7 +1107,7 @@ class TestPreparing:
         await new_store.open()
         await _refused(new_store.purge(NOON, _LIFETIMES))
         await _refused(new_store.remote_changes())
-        new_store.keep(_decision(1))
+        new_store.add_decision(_decision(1))
         await asyncio.sleep(3 * _COLLECT_SECONDS)
         assert engine.asked == ["is_prepared", "prepare"]
         engine.prepare_gate.set()
@@ -1261,18 +1261,18 @@ class TestDecisions:
     async def test_they_are_kept_a_little_later(self, store: BatchedStore, engine: FakeEngine) -> None:
         decisions = [_decision(number) for number in range(3)]
         for decision in decisions:
-            store.keep(decision)
+            store.add_decision(decision)
         await _turns()
         assert engine.kept == []
         await _eventually(lambda: engine.kept == decisions)
-        assert engine.asked == ["keep"]
+        assert engine.asked == ["add_decisions"]
 
     async def test_when_they_cannot_be_kept_requests_are_answered_all_the_same(
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
         engine.error = StoreError("table decisions is gone")
-        store.keep(_decision(1))
-        await _eventually(lambda: "keep" in engine.asked)
+        store.add_decision(_decision(1))
+        await _eventually(lambda: "add_decisions" in engine.asked)
         await _turns()
         engine.error = None
         assert not store.is_down
@@ -1283,9 +1283,9 @@ class TestDecisions:
     async def test_while_the_store_is_away_they_wait(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.error = StoreError("disk full")
         await _refused(_find(store, 1))
-        store.keep(_decision(1))
+        store.add_decision(_decision(1))
         await asyncio.sleep(3 * _COLLECT_SECONDS)
-        assert "keep" not in engine.asked
+        assert "add_decisions" not in engine.asked
         engine.error = None
         await _eventually(lambda: len(engine.kept) == 1)
 
@@ -1293,8 +1293,8 @@ class TestDecisions:
         self, store: BatchedStore, engine: FakeEngine
     ) -> None:
         engine.gate.clear()
-        store.keep(_decision(1))
-        await _eventually(lambda: engine.asked == ["keep"] * 2)
+        store.add_decision(_decision(1))
+        await _eventually(lambda: engine.asked == ["add_decisions"] * 2)
         engine.gate.set()
         await _eventually(lambda: len(engine.kept) == 1)
 
@@ -1302,7 +1302,7 @@ class TestDecisions:
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
-        store.keep(_decision(1))
+        store.add_decision(_decision(1))
         async with asyncio.timeout(1):
             await store.close()
         assert len(engine.kept) == 1
@@ -1319,14 +1319,14 @@ class TestDecisions:
         engine.error = StoreError("disk full")
         await _refused(store.record(_sighting(1)))
         for number in range(3):
-            store.keep(_decision(number))
+            store.add_decision(_decision(number))
         async with asyncio.timeout(1):
             await store.close()
         assert "store: 1 write, 3 decisions and 3 counts are lost" in caplog.records[-1].getMessage()
 
     async def test_a_bug_of_the_engine_does_not_keep_it_open(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.error = ZeroDivisionError("a bug")
-        store.keep(_decision(1))
+        store.add_decision(_decision(1))
         await store.close()
         assert engine.is_closed
 
@@ -1360,7 +1360,7 @@ class TestMetrics:
             await _find(store, 1)
             await store.remote_changes()
             await store.purge(NOON, _LIFETIMES)
-            store.keep(_decision(1))
+            store.add_decision(_decision(1))
             await _eventually(lambda: bool(engine.kept))
             engine.error = StoreError("disk full")
             await _refused(_find(store, 1))
@@ -1379,7 +1379,7 @@ class TestMetrics:
         engine.error = StoreError("disk full")
         await _refused(store.record(_sighting(1)))
         store.record_later(_sighting(2))
-        store.keep(_decision(1))
+        store.add_decision(_decision(1))
         assert store.waiting == {"writes": 2, "decisions": 1}
         engine.error = None
         await _eventually(lambda: store.waiting == {"writes": 0, "decisions": 0})

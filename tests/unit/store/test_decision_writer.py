@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import AwayError, RefusedError, StoreError
 from bley.core.history.statistics import Count
 from bley.core.mail import Request
@@ -57,7 +57,7 @@ class Writer:
         """How many decisions were counted, by their hours."""
         return sum(number for count, number in self.counts.items() if count.seconds == 3600)
 
-    async def __call__(self, decisions: Sequence[KeptDecision], counts: Mapping[Count, int], mark: Mark) -> None:
+    async def __call__(self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark) -> None:
         self.tries += 1
         self.tried.append(([decision.recipient for decision in decisions], dict(counts), mark))
         fails = self.fails(self.tries)
@@ -84,13 +84,13 @@ def decisions(writer: Writer) -> DecisionWriter:
     return DecisionWriter(writer)
 
 
-def _decision(recipient: object, reason: Reason = Reason.CLEAN, after: timedelta = timedelta(0)) -> KeptDecision:
-    return KeptDecision(NOON + after, "pass", Decision(Request(), reason), "s", str(recipient))
+def _decision(recipient: object, reason: Reason = Reason.CLEAN, after: timedelta = timedelta(0)) -> DecisionEntry:
+    return DecisionEntry(NOON + after, "pass", Decision(Request(), reason), "s", str(recipient))
 
 
 def _keep(decisions: DecisionWriter, *recipients: object) -> None:
     for recipient in recipients:
-        decisions.keep(_decision(recipient))
+        decisions.add_decision(_decision(recipient))
 
 
 def _dropped(what: str = "decisions") -> float:
@@ -167,8 +167,8 @@ class TestCounts:
         """In slices too."""
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
         for after in (timedelta(0), timedelta(seconds=59), timedelta(minutes=1)):
-            decisions.keep(_decision(1, Reason.CLEAN, after))
-        decisions.keep(_decision(1, Reason.DNSBL))
+            decisions.add_decision(_decision(1, Reason.CLEAN, after))
+        decisions.add_decision(_decision(1, Reason.DNSBL))
         await _close(decisions)
         start = int(NOON.timestamp())
         assert writer.counts == {
@@ -185,7 +185,7 @@ class TestCounts:
         """A long time without the store leaves many: all at once would make requests wait."""
         monkeypatch.setattr(decisions_module, "MAX_COUNTS_SLICE", 3)
         for minute in range(20):
-            decisions.keep(_decision(1, after=timedelta(minutes=minute)))
+            decisions.add_decision(_decision(1, after=timedelta(minutes=minute)))
         await _close(decisions)
         assert max(len(counts) for _, counts, _ in writer.tried) == 3 + 1, "minutes, and their hour"
         assert writer.counted == 20
@@ -200,8 +200,8 @@ class TestCounts:
         monkeypatch.setattr(decisions_module, "MAX_COUNTS", 3)
         before = _dropped("counts")
         for minute in (0, 1, 2, 3, 4, 1):
-            decisions.keep(_decision(1, after=timedelta(minutes=minute)))
-        decisions.keep_known(NOON + timedelta(minutes=9), range(5), _decision)
+            decisions.add_decision(_decision(1, after=timedelta(minutes=minute)))
+        decisions.add_known_decisions(NOON + timedelta(minutes=9), range(5), _decision)
         assert _dropped("counts") - before == 2 + 5
         await _close(decisions)
         assert writer.counted == 4
@@ -211,8 +211,8 @@ class TestCounts:
     async def test_one_that_is_refused_is_lost_alone(self, decisions: DecisionWriter, writer: Writer) -> None:
         writer.refuses_count = "dnsbl"
         before = _dropped("counts")
-        decisions.keep(_decision(1, Reason.DNSBL))
-        decisions.keep(_decision(2))
+        decisions.add_decision(_decision(1, Reason.DNSBL))
+        decisions.add_decision(_decision(2))
         assert await _close(decisions) == Lost(0, 0)
         assert (writer.written, writer.counted) == (["1", "2"], 1)
         assert _dropped("counts") - before == 2, "the minute's and the hour's"
@@ -378,13 +378,13 @@ class TestClose:
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 1)
         writer.gate.clear()
         _keep(decisions, *range(5))
-        decisions.keep_known(NOON, range(7), _decision)
+        decisions.add_known_decisions(NOON, range(7), _decision)
         async with asyncio.timeout(_PATIENCE_SECONDS):
             assert await _close(decisions, seconds=0.05) == Lost(12, 12, may_be_written=True)
 
     async def test_counts_that_are_lost_are_told(self, decisions: DecisionWriter, writer: Writer) -> None:
         writer.fails = _always
-        decisions.keep_known(NOON, range(5000), _decision)
+        decisions.add_known_decisions(NOON, range(5000), _decision)
         assert (await _close(decisions)).counts == 5000
 
     async def test_nothing_kept_nothing_written(self, decisions: DecisionWriter, writer: Writer) -> None:
@@ -419,7 +419,7 @@ class TestKnown:
         monkeypatch.setattr(decisions_module, "KNOWN_A_SECOND", 0.5)
 
     def _keep(self, decisions: DecisionWriter, count: int, at: datetime = NOON) -> None:
-        decisions.keep_known(at, range(count), lambda number: _decision(str(number), Reason.KNOWN))
+        decisions.add_known_decisions(at, range(count), lambda number: _decision(str(number), Reason.KNOWN))
 
     async def test_what_there_is_room_for_is_kept(self, decisions: DecisionWriter, writer: Writer) -> None:
         self._keep(decisions, 2)
@@ -450,7 +450,7 @@ class TestKnown:
         self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(decisions_module, "MAX_WAITING", 2)
-        decisions.keep(_decision("a"))
+        decisions.add_decision(_decision("a"))
         self._keep(decisions, 3)
         await _close(decisions)
         assert writer.written == ["a", "0"]

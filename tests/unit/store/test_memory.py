@@ -1,6 +1,6 @@
 """The store in memory is what the other tests are done with: it does what every store does."""
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, merged
 from bley.core.mail import Request, Triplet
 from bley.core.reasons import Reason
@@ -33,9 +33,9 @@ async def test_the_best_is_found_and_of_equals_the_first() -> None:
 async def test_decisions_are_kept_in_their_order() -> None:
     store = MemoryStore()
     decisions = [
-        KeptDecision(NOON, "pass", Decision(Request(), reason), "s", "r") for reason in (Reason.CLEAN, Reason.KNOWN)
+        DecisionEntry(NOON, "pass", Decision(Request(), reason), "s", "r") for reason in (Reason.CLEAN, Reason.KNOWN)
     ]
     for decision in decisions:
-        store.keep(decision)
+        store.add_decision(decision)
     await store.close()
     assert store.decisions == decisions

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.evidence import Finding
 from bley.core.findings import Check
 from bley.core.mail import Request
@@ -25,7 +25,7 @@ REQUEST = Request(
     sasl_username="jane",
 )
 DECISION = Decision(REQUEST, Reason.HELO, defers=True, evidence={Check.HELO: Finding(2, "jürgen is a “friend”")})
-KEPT = KeptDecision(NOON, "greylist", DECISION, "the sender", "the recipient")
+KEPT = DecisionEntry(NOON, "greylist", DECISION, "the sender", "the recipient")
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_a_decision_s_row() -> None:
 def test_a_text_is_kept_up_to_a_length(letter: str) -> None:
     """In characters, as MySQL's columns count; Postfix may send 2,048 bytes of an address."""
     request = Request(**dict.fromkeys(("client_name", "helo_name", "instance", "queue_id"), letter * 2048))
-    row = decision_row(KeptDecision(NOON, "pass", Decision(request, Reason.CLEAN), letter * 2048, letter * 2048))
+    row = decision_row(DecisionEntry(NOON, "pass", Decision(request, Reason.CLEAN), letter * 2048, letter * 2048))
     for name in ("client_name", "helo_name", "instance", "queue_id", "sender", "recipient"):
         assert row[name] == letter * LONGEST_TEXT
 
 
 def test_details_of_a_decision_without_any_are_json_too() -> None:
-    row = decision_row(KeptDecision(NOON, "pass", Decision(REQUEST, Reason.KNOWN), "", ""))
+    row = decision_row(DecisionEntry(NOON, "pass", Decision(REQUEST, Reason.KNOWN), "", ""))
     assert json.loads(str(row["details"])) == {}

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import BusyError, RefusedError, StoreError
 from bley.core.evidence import Finding
 from bley.core.findings import Check
@@ -153,12 +153,12 @@ def _damaged(file: Path, words: str) -> str:
     )
 
 
-def _kept(recipient: str = "r", ago: timedelta = timedelta(0), reason: Reason = Reason.HELO) -> KeptDecision:
+def _kept(recipient: str = "r", ago: timedelta = timedelta(0), reason: Reason = Reason.HELO) -> DecisionEntry:
     request = Request(
         client_address="192.0.2.1", client_name="unknown", helo_name="friend", instance="1a", queue_id="2b"
     )
     decision = Decision(request, reason, defers=True, evidence={Check.HELO: Finding(2, "„jürgen“ is no name")})
-    return KeptDecision(NOON - ago, "greylist", decision, "john@example.com", recipient)
+    return DecisionEntry(NOON - ago, "greylist", decision, "john@example.com", recipient)
 
 
 @pytest.fixture
@@ -249,7 +249,11 @@ class TestPreparing:
     async def test_before_it_every_question_is_a_store_error(self, file: Path) -> None:
         async with _opened(file) as engine:
             assert await _failure(engine) == f"{file}: no such table: triplets"
-            for asked in (engine.keep([_kept()], {}), engine.purge(NOON, _LIFETIMES, 1), engine.remote_changes()):
+            for asked in (
+                engine.add_decisions([_kept()], {}),
+                engine.purge(NOON, _LIFETIMES, 1),
+                engine.remote_changes(),
+            ):
                 with pytest.raises(StoreError, match="no such table"):
                     await asked
 
@@ -292,7 +296,7 @@ class TestPreparing:
             assert await engine.transact([sighting], [_TRIPLET]) == {
                 _TRIPLET: Record(Status.CLEAN, NOON, NOON + _DAY, 4)
             }
-            await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1})
+            await engine.add_decisions([_kept()], {Count(60, _HOUR, "pass", "known"): 1})
         names = [row["name"] for row in _rows(file, "sqlite_master")]
         assert names.count("triplets_by_age") == 1
 
@@ -306,7 +310,7 @@ class TestPreparing:
             assert not await engine.is_prepared()
             await engine.prepare()
             assert await _found(engine, _TRIPLET) == [_RECORD]
-            await engine.keep([_kept()], {}, Marks().next())
+            await engine.add_decisions([_kept()], {}, Marks().next())
         assert len(_rows(file, "writers")) == 1
 
     @pytest.mark.parametrize("is_upgrade", [False, True])
@@ -476,12 +480,12 @@ class TestDecisions:
     async def test_each_column_has_its_own(self, file: Path) -> None:
         kept = [_kept("one"), _kept("other", reason=Reason.DNSBL)]
         async with _engine(file) as engine:
-            await engine.keep(kept, {})
+            await engine.add_decisions(kept, {})
         assert _rows(file, "decisions") == [{"id": 1, **decision_row(kept[0])}, {"id": 2, **decision_row(kept[1])}]
 
     async def test_details_can_be_searched(self, file: Path) -> None:
         async with _engine(file) as engine:
-            await engine.keep([_kept()], {})
+            await engine.add_decisions([_kept()], {})
         with _sqlite(file) as other:
             (found,) = other.execute("SELECT json_extract(details, '$.findings.helo.detail') FROM decisions").fetchone()
         assert found == "„jürgen“ is no name"
@@ -495,8 +499,8 @@ class TestDecisions:
             Count(60, _HOUR, "pass", "helo"),
         )
         async with _engine(file) as engine:
-            await engine.keep([], {minute: 2, hour: 2})
-            await engine.keep([], {minute: 3, other: 1})
+            await engine.add_decisions([], {minute: 2, hour: 2})
+            await engine.add_decisions([], {minute: 3, other: 1})
         assert _rows(file, "counts") == [
             {**minute._asdict(), "count": 5},
             {**other._asdict(), "count": 1},
@@ -505,7 +509,7 @@ class TestDecisions:
 
     async def test_there_may_be_nothing_to_keep(self, file: Path) -> None:
         async with _engine(file) as engine:
-            await engine.keep([], {})
+            await engine.add_decisions([], {})
         assert _rows(file, "decisions") == _rows(file, "counts") == []
 
     async def test_decisions_and_numbers_go_together_or_not_at_all(self, file: Path) -> None:
@@ -515,10 +519,10 @@ class TestDecisions:
             with _sqlite(file) as operator:
                 operator.execute(f"CREATE TRIGGER full BEFORE INSERT ON counts {_FAILS}")
                 with pytest.raises(StoreError, match="no such table"):
-                    await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1}, mark)
+                    await engine.add_decisions([_kept()], {Count(60, _HOUR, "pass", "known"): 1}, mark)
                 assert _rows(file, "decisions") == []
                 operator.execute("DROP TRIGGER full")
-            await engine.keep([_kept()], {Count(60, _HOUR, "pass", "known"): 1}, mark)
+            await engine.add_decisions([_kept()], {Count(60, _HOUR, "pass", "known"): 1}, mark)
         assert (len(_rows(file, "decisions")), len(_rows(file, "counts"))) == (1, 1)
 
 
@@ -544,7 +548,7 @@ class TestMarks:
         async with _engine(file) as engine:
             for mark in (marks.next(), marks.next(), Marks().next()):
                 for _ in range(2):
-                    await engine.keep([_kept()], {count: 2}, mark)
+                    await engine.add_decisions([_kept()], {count: 2}, mark)
         assert len(_rows(file, "decisions")) == 3
         assert [row["count"] for row in _rows(file, "counts")] == [6]
 
@@ -569,7 +573,7 @@ class TestMarks:
         old = Mark("old", microseconds(NOON - MARK_LIFETIME) - 1)
         async with _engine(file) as engine:
             for mark in (old, Mark("new", old.number + 1)):
-                await engine.keep([_kept()], {}, mark)
+                await engine.add_decisions([_kept()], {}, mark)
             await engine.purge(NOON, _LIFETIMES, 500)
         assert [row["writer"] for row in _rows(file, "writers")] == ["new"]
 
@@ -602,7 +606,7 @@ class TestPurging:
     async def test_decisions_go_by_log_days(self, file: Path) -> None:
         moment = timedelta(microseconds=1)
         async with _engine(file) as engine:
-            await engine.keep([_kept("stays", 30 * _DAY), _kept("goes", 30 * _DAY + moment), _kept("new")], {})
+            await engine.add_decisions([_kept("stays", 30 * _DAY), _kept("goes", 30 * _DAY + moment), _kept("new")], {})
             assert await engine.purge(NOON, _LIFETIMES, 500) == Purged(0, 1, 0)
         assert [row["recipient"] for row in _rows(file, "decisions")] == ["stays", "new"]
 
@@ -612,14 +616,14 @@ class TestPurging:
             for seconds, days, before in [(60, 8, 0), (60, 8, 60), (3600, 8, 3600), (3600, 400, 0), (3600, 400, 3600)]
         }
         async with _engine(file) as engine:
-            await engine.keep([], counts)
+            await engine.add_decisions([], counts)
             assert await engine.purge(NOON, _LIFETIMES, 500) == Purged(0, 0, 2)
         left = [(row["seconds"], _HOUR - row["start"]) for row in _rows(file, "counts")]
         assert left == [(60, 8 * 86400), (3600, 400 * 86400), (3600, 8 * 86400 + 3600)]
 
     async def test_numbers_outlive_their_decisions(self, file: Path) -> None:
         async with _engine(file) as engine:
-            await engine.keep([_kept(ago=31 * _DAY)], {Count(3600, _HOUR - 31 * 86400, "greylist", "helo"): 1})
+            await engine.add_decisions([_kept(ago=31 * _DAY)], {Count(3600, _HOUR - 31 * 86400, "greylist", "helo"): 1})
             assert await engine.purge(NOON, _LIFETIMES, 500) == Purged(0, 1, 0)
         assert len(_rows(file, "counts")) == 1
 
@@ -627,7 +631,7 @@ class TestPurging:
         async with _engine(file) as engine:
             triplets = [Triplet("c", "s", str(number)) for number in range(5)]
             await engine.transact([_SIGHTING._replace(triplet=triplet) for triplet in triplets], [])
-            await engine.keep([_kept() for _ in range(3)], {})
+            await engine.add_decisions([_kept() for _ in range(3)], {})
             later = NOON + 99 * _DAY
             slices = [await engine.purge(later, _LIFETIMES, 2) for _ in range(4)]
             assert slices == [Purged(2, 2, 0), Purged(2, 1, 0), Purged(1, 0, 0), Purged(0, 0, 0)]
@@ -891,7 +895,7 @@ class TestFailures:
             for asked in (
                 engine.transact([_SIGHTING._replace(triplet=bad), _SIGHTING], []),
                 engine.transact([], [bad, _TRIPLET]),
-                engine.keep([_kept("\udfff"), _kept("good")], {Count(60, _HOUR, "pass", "known"): 1}),
+                engine.add_decisions([_kept("\udfff"), _kept("good")], {Count(60, _HOUR, "pass", "known"): 1}),
                 engine.unite([(bad, _RECORD), (_OTHER, _RECORD)], NOON, _LIFETIMES),
             ):
                 with pytest.raises(RefusedError) as caught:
@@ -906,7 +910,7 @@ class TestFailures:
             for asked in (
                 engine.is_prepared(),
                 engine.prepare(),
-                engine.keep([_kept()], {}),
+                engine.add_decisions([_kept()], {}),
                 engine.purge(NOON, _LIFETIMES, 1),
                 engine.remote_changes(),
                 engine.unite([(_TRIPLET, _RECORD)], NOON, _LIFETIMES),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bley.core.decision import Decision, KeptDecision
+from bley.core.decision import Decision, DecisionEntry
 from bley.core.greylist import Lifetimes, Record, Status
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Request, Triplet
@@ -32,11 +32,11 @@ def _triplet(number: int) -> Triplet:
     return Triplet(f"2001:db8:{number % 1000:x}:{number // 1000:x}::/64", f"a{number}@example.com", "b@example.org")
 
 
-def _decision(number: int) -> KeptDecision:
+def _decision(number: int) -> DecisionEntry:
     request = Request(
         "RCPT", "", f"2001:db8::{number:x}", "unknown", "friend", f"a{number}@example.com", "b@example.org"
     )
-    return KeptDecision(
+    return DecisionEntry(
         NOW + timedelta(seconds=number // 3), "pass", Decision(request, Reason.CLEAN), request.sender, request.recipient
     )
 
@@ -71,7 +71,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         await engine.prepare()
         records = [(_triplet(each), Record(Status.CLEAN, NOW, NOW + timedelta(seconds=each))) for each in range(MANY)]
         await engine.unite(records, NOW, Lifetimes())
-        await engine.keep([_decision(each) for each in range(MANY)], {})
+        await engine.add_decisions([_decision(each) for each in range(MANY)], {})
         await engine.close()
 
     asyncio.run(fill())

@@ -30,7 +30,7 @@ __all__ = ["DecisionQuery", "Search", "StoredDecision"]
 
 
 class StoredDecision(NamedTuple):
-    """A decision as the store returns it. `details` are those of core.decision.KeptDecision."""
+    """A decision as the store returns it. `details` are those of core.decision.DecisionEntry."""
 
     number: str
     """The store's own identifier of the decision."""

@@ -1,6 +1,6 @@
 """A decision as a list of steps in words, the same in `bley explain`, `bley why` and the dashboard.
 
-Findings have the form of a KeptDecision's details. The words may contain values from the wire: callers must escape
+Findings have the form of a DecisionEntry's details. The words may contain values from the wire: callers must escape
 them.
 """
 
