@@ -55,7 +55,7 @@ def test_the_report(file: Path) -> None:
     assert result.exit_code == 0, result.output
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert lines[0] == "3 first contacts of ham, 3 of spam"
-    assert "2 *helo-looks-dynamic, client-looks-dynamic" in result.output
+    assert "2 *client-looks-dynamic, helo-looks-dynamic" in result.output
     delayed = [line.split()[3:5] + line.split()[8:10] for line in lines if line.startswith("first contacts delayed")]
     assert [(ham, spam) for ham, _, spam, _ in delayed] == [("1", "0"), ("1", "2")]
     assert any(line.startswith("clients delayed the first time 1 50.00%") and "1 50.00%" in line[40:] for line in lines)
