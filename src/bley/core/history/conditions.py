@@ -43,7 +43,13 @@ Clause = Sequence[Condition]
 
 def fits_all(row: object, clauses: Iterable[Clause]) -> bool:
     """Return whether the row, whose columns are attributes, meets one condition of each clause."""
-    return all(any(test(getattr(row, column), operand) for column, test, operand in clause) for clause in clauses)
+    for clause in clauses:  # loops, since generators would double the time of a search in Redis
+        for column, test, operand in clause:
+            if test(getattr(row, column), operand):
+                break
+        else:
+            return False
+    return True
 
 
 def is_one_of(value: str, texts: frozenset[str]) -> bool:
