@@ -100,8 +100,10 @@ class Store(Protocol):
     def add_decision(self, decision: DecisionEntry) -> None:
         """Queue a decision to be stored and counted."""
 
-    def add_known_decisions(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], DecisionEntry]) -> None:
-        """Count requests of known mail, and queue `kept(request)` of those within the rate limit."""
+    def add_known_decisions(
+        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry]
+    ) -> None:
+        """Count requests of known mail, and queue `to_decision(request)` of those within the rate limit."""
 
     async def close(self) -> None:
         """Write what is queued, as far as that is possible, and disconnect."""

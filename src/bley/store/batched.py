@@ -138,8 +138,10 @@ class BatchedStore:
     def add_decision(self, decision: DecisionEntry) -> None:
         self._decisions.add_decision(decision)
 
-    def add_known_decisions(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], DecisionEntry]) -> None:
-        self._decisions.add_known_decisions(at, known, kept)
+    def add_known_decisions(
+        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry]
+    ) -> None:
+        self._decisions.add_known_decisions(at, known, to_decision)
 
     async def remote_changes(self) -> RemoteChanges:
         """Return the changes by other nodes and commands. Raises StoreError."""

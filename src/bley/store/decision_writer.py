@@ -101,15 +101,17 @@ class DecisionWriter:
             STORE_DROPPED.labels("decisions").inc()
         self._begin()
 
-    def add_known_decisions(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], DecisionEntry]) -> None:
-        """Count requests that were known; queue the decisions `kept` for those that are within the rate limit."""
+    def add_known_decisions(
+        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry]
+    ) -> None:
+        """Count requests that were known; queue `to_decision(request)` for those within the rate limit."""
         self._count(at, "pass", Reason.KNOWN.value, len(known))
         if self._known_at:
             grown = self._room_for_known + KNOWN_A_SECOND * max((at - self._known_at).total_seconds(), 0)
             self._room_for_known = max(min(grown, KNOWN_AT_ONCE), 0)
         self._known_at = at
         room = max(min(int(self._room_for_known), MAX_WAITING - len(self._waiting)), 0)
-        self._waiting.extend(map(kept, known[:room]))
+        self._waiting.extend(map(to_decision, known[:room]))
         self._room_for_known -= min(room, len(known))
         if room < len(known):
             STORE_DROPPED.labels("decisions").inc(len(known) - room)

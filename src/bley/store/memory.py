@@ -33,8 +33,10 @@ class MemoryStore:
     def add_decision(self, decision: DecisionEntry) -> None:
         self.decisions.append(decision)
 
-    def add_known_decisions(self, at: datetime, known: Sequence[_T], kept: Callable[[_T], DecisionEntry]) -> None:
-        self.decisions += map(kept, known)
+    def add_known_decisions(
+        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry]
+    ) -> None:
+        self.decisions += map(to_decision, known)
 
     async def close(self) -> None:
         """Do nothing: the memory is freed with the object."""

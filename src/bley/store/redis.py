@@ -29,7 +29,7 @@ from bley.core.mail import Triplet
 from bley.core.triplet import ANY
 from bley.store.driver_errors import VALUE_ERRORS, printable
 from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, Purged, RemoteChanges, is_closed_connection
-from bley.store.redis_scripts import Commands, add_counts, keep_decisions, merge
+from bley.store.redis_scripts import Commands, add_counts, add_decisions, merge
 from bley.store.rows import decision_row, from_microseconds, microseconds
 
 __all__ = ["DECISIONS", "MAX_STREAM", "PREFIX", "RedisEngine", "counts_key", "store_errors", "triplet_of"]
@@ -100,7 +100,7 @@ class RedisEngine:
         mark = mark or Marks().next()
         async with self._commands() as commands:
             if decisions:
-                self._keep(commands, decisions, mark)
+                self._add_to_stream(commands, decisions, mark)
             by_key = defaultdict[str, list[tuple[Count, int]]](list)
             for item in counts.items():
                 by_key[counts_key(item[0].seconds, item[0].start)].append(item)
@@ -113,8 +113,8 @@ class RedisEngine:
                 commands.refused += [(about[place], "there is no number") for place in places or ()]
         self._raise_if_refused(commands)
 
-    def _keep(self, commands: Commands, decisions: Sequence[DecisionEntry], mark: Mark) -> None:
-        kept, rows = [], []
+    def _add_to_stream(self, commands: Commands, decisions: Sequence[DecisionEntry], mark: Mark) -> None:
+        accepted, rows = [], []
         for decision in decisions:
             try:
                 row = decision_row(decision)
@@ -122,9 +122,9 @@ class RedisEngine:
             except VALUE_ERRORS as error:
                 commands.refused.append((decision, str(error)))
             else:
-                kept.append(decision)
+                accepted.append(decision)
                 rows.append(row)
-        keep_decisions(commands, kept, DECISIONS, rows, MAX_STREAM, mark)
+        add_decisions(commands, accepted, DECISIONS, rows, MAX_STREAM, mark)
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         """Trim the stream; everything else expires by itself."""

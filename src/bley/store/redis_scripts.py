@@ -15,7 +15,7 @@ from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record
 from bley.store.engine import MARK_LIFETIME, Mark
 from bley.store.rows import microseconds
 
-__all__ = ["Commands", "add_counts", "keep_decisions", "merge"]
+__all__ = ["Commands", "add_counts", "add_decisions", "merge"]
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -40,7 +40,7 @@ local lifetime = tonumber(status == '0' and ARGV[6] or ARGV[7])
 redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), lifetime))
 """
 
-_KEEP = """
+_ADD_DECISIONS = """
 if (tonumber(redis.call('GET', KEYS[2])) or -1) >= tonumber(ARGV[1]) then return end
 local at = 4
 while at <= #ARGV do
@@ -52,7 +52,7 @@ redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 """
 
 # Returns the indexes, from 0, of the fields that do not contain a number.
-_ADD = """
+_ADD_COUNTS = """
 if (tonumber(redis.call('GET', KEYS[2])) or -1) >= tonumber(ARGV[1]) then return {} end
 local refused = {}
 for at = 4, #ARGV, 2 do
@@ -138,7 +138,7 @@ def merge(
     )
 
 
-def keep_decisions(
+def add_decisions(
     commands: Commands,
     about: Sequence[Any],
     key: str,
@@ -150,7 +150,7 @@ def keep_decisions(
     arguments: list[str | int] = [mark.number, MARK_LIFETIME // _MILLISECOND, longest]
     for row in rows:
         arguments += [2 * len(row), *(part for item in row.items() for part in item)]
-    commands.add(about, "eval", _KEEP, 2, key, _beside(key, mark), *arguments)
+    commands.add(about, "eval", _ADD_DECISIONS, 2, key, _beside(key, mark), *arguments)
 
 
 def add_counts(
@@ -159,7 +159,7 @@ def add_counts(
     """Add the numbers to the fields of the hash. The command's result: the indexes of the refused ones."""
     arguments: list[str | int] = [mark.number, MARK_LIFETIME // _MILLISECOND, lifetime // _MILLISECOND]
     arguments += [part for item in numbers.items() for part in item]
-    commands.add(about, "eval", _ADD, 2, key, _beside(key, mark), *arguments)
+    commands.add(about, "eval", _ADD_COUNTS, 2, key, _beside(key, mark), *arguments)
 
 
 def _beside(key: str, mark: Mark) -> str:

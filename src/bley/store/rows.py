@@ -42,24 +42,24 @@ def from_microseconds(number: int) -> datetime:
     return _EPOCH + number * _MICROSECOND
 
 
-def decision_row(kept: DecisionEntry) -> dict[str, str | int]:
+def decision_row(entry: DecisionEntry) -> dict[str, str | int]:
     """Return the columns of the table `decisions`, which are also the fields of Redis' stream."""
-    request = kept.decision.request
+    request = entry.decision.request
     texts = {
         "client_address": request.client_address,
         "client_name": request.client_name,
         "helo_name": request.helo_name,
-        "sender": kept.sender,
-        "recipient": kept.recipient,
+        "sender": entry.sender,
+        "recipient": entry.recipient,
         "instance": request.instance,
         "queue_id": request.queue_id,
     }
     return {
-        "at": microseconds(kept.at),
-        "outcome": kept.outcome,
-        "reason": kept.decision.reason.value,
+        "at": microseconds(entry.at),
+        "outcome": entry.outcome,
+        "reason": entry.decision.reason.value,
         **{name: text[:LONGEST_TEXT] for name, text in texts.items()},
-        "details": to_json(kept.details).decode(),
+        "details": to_json(entry.details).decode(),
     }
 
 

@@ -130,16 +130,18 @@ class SqlEngine:
         self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
 
-        def keep(connection: sa.Connection, some: Sequence[DecisionEntry]) -> None:
-            self._write(connection, self._statements.keep, list(map(decision_row, some)))
+        def insert(connection: sa.Connection, some: Sequence[DecisionEntry]) -> None:
+            self._write(connection, self._statements.add_decision, list(map(decision_row, some)))
 
         def add(connection: sa.Connection, some: Sequence[tuple[Count, int]]) -> None:
-            self._write(connection, self._statements.count, [{**key._asdict(), "count": value} for key, value in some])
+            self._write(
+                connection, self._statements.add_count, [{**key._asdict(), "count": value} for key, value in some]
+            )
 
         def work(connection: sa.Connection, portions: Portions) -> None:
             if mark and self._marks.is_done(connection, mark):
                 return
-            portions.each(connection, partial(keep, connection), decisions)
+            portions.each(connection, partial(insert, connection), decisions)
             portions.each(connection, partial(add, connection), sorted(counts.items()))
             self._marks.set(connection, [mark])
 

@@ -58,9 +58,9 @@ class Statements:
                 "status": _Greatest(_t.status, new.status),
             },
         )
-        self.keep = dialect.insert(decisions)
+        self.add_decision = dialect.insert(decisions)
         insert = dialect.insert(counts)
-        self.count = dialect.upsert(insert, {"count": counts.c["count"] + dialect.inserted(insert)["count"]})
+        self.add_count = dialect.upsert(insert, {"count": counts.c["count"] + dialect.inserted(insert)["count"]})
 
     def _merge(self, lifetime_microseconds: int) -> sa.Executable:
         """Return core.greylist.merged as one statement.
