@@ -1,6 +1,6 @@
-"""The database servers of the harness: what no test of bley would show.
+"""The database servers of the harness, as far as no test of bley shows it.
 
-That each fault is one, and ends, test_store_failures.py shows: a fault that does nothing fails there.
+test_store_failures.py shows that each fault is one, and ends: a fault without effect fails there.
 """
 
 import os
@@ -24,7 +24,7 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A test leaves it as it was."""
+    """A server, which a test leaves as it was."""
     with RedisServer(tmp_path_factory.mktemp("server")) as server:
         yield server
 
@@ -45,7 +45,7 @@ def test_it_listens_at_one_address_and_a_socket(servers: Servers, engine: str) -
     ],
 )
 def test_encodings(servers: Servers, engine: str, question: str, encoding: str) -> None:
-    """PostgreSQL has UTF-8; in MariaDB latin1 is what one gets who asks for nothing."""
+    """PostgreSQL has UTF-8; MariaDB has latin1 unless a client asks for more."""
     server = servers.get(engine)
     assert server.ask(question, server.new_database()) == encoding
 
@@ -62,7 +62,7 @@ def test_a_server_that_cannot_start_says_why(redis: RedisServer) -> None:
 
 @pytest.mark.parametrize("kind", [PostgresqlServer, MariadbServer])
 def test_a_killed_test_run_leaves_no_process(kind: type[DatabaseServer]) -> None:
-    """Not even of a server that is frozen; one with several processes, and one with a single one as Redis."""
+    """Not even of a frozen server, be it one process, as Redis, or several."""
     code = (
         "import os, signal\n"
         "from pathlib import Path\n"
@@ -86,7 +86,7 @@ def test_a_killed_test_run_leaves_no_process(kind: type[DatabaseServer]) -> None
 
 class TestTcpProxy:
     def test_client_of_a_cut_network_is_told_nothing(self, redis: RedisServer) -> None:
-        """Neither that the server is dead, nor that its connection is reset, before the network is mended."""
+        """The client learns of neither the dead server nor the reset connection until the network is back."""
         with TcpProxy(redis.port) as proxy:
             old = socket.create_connection(("127.0.0.1", proxy.port))
             old.sendall(b"PING\r\n")
@@ -105,7 +105,7 @@ class TestTcpProxy:
         redis.start()
 
     def test_end_passes(self, redis: RedisServer) -> None:
-        """What a client sends before it closes its half is answered."""
+        """A request is answered even if the client has closed its half of the connection."""
         with TcpProxy(redis.port) as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as client:
             client.sendall(b"QUIT\r\n")
             client.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""What every engine does besides answering requests, on real servers."""
+"""The behaviour of every engine besides answering requests, on real servers."""
 
 import asyncio
 import json
@@ -79,7 +79,7 @@ async def _sql(engine: SqlEngine, query: sa.Executable) -> list[dict[str, Any]]:
 
 
 async def _decisions(engine: Engine) -> list[dict[str, Any]]:
-    """As they are in the database, in order."""
+    """Return the rows of the database, in order."""
     if isinstance(engine, SqlEngine):
         return await _sql(engine, sa.select(decisions).order_by(decisions.c.id))
     assert isinstance(engine, RedisEngine)
@@ -152,7 +152,7 @@ class TestDecisions:
 
 
 class TestMarks:
-    """What is done again, since its outcome was unknown, changes nothing."""
+    """A retry after an unknown outcome changes nothing."""
 
     async def test_attempts_are_added_once(self, engine: Engine) -> None:
         marks = Marks()
@@ -197,17 +197,17 @@ class TestMarks:
     indirect=["engine"],
 )
 async def test_a_server_ends_a_transaction_whose_client_has_gone(engine: SqlEngine, asked: str) -> None:
-    """Without notice, since the network is cut: its locks would hold up the next one."""
+    """The network is cut without notice: its locks would block the next transaction."""
     (found,) = await _sql(engine, sa.text(asked))
     assert list(found.values()) in (["1min"], [60])
 
 
 class TestRefusals:
-    """What an engine never takes is lost alone."""
+    """Only a value that an engine never accepts is lost."""
 
     @pytest.mark.parametrize("sender", ["\ud800@example.org", "a\0b@example.org"], ids=["surrogate", "nul"])
     async def test_all_else_is_done_once(self, engine: Engine, sender: str) -> None:
-        """With NUL too, which PostgreSQL alone refuses."""
+        """With NUL too, which only PostgreSQL refuses."""
         marks, minute = Marks(), int(_NOW.timestamp()) // 60
         bad, numbers = _JANE._replace(sender=sender), counts_per_span({(minute, "pass", "clean"): 1})
         sightings = [Sighting(each, Status.GREYLISTED, _NOW, _LIFETIMES, 1) for each in (bad, _JANE)]
@@ -233,7 +233,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
     async def test_what_somebody_else_wrote_under_a_key_of_ours_does_no_harm(self, engine: RedisEngine) -> None:
-        """A value of another type; fields that are no numbers."""
+        """A value of another type, or fields that are no numbers."""
         text, broken = _JANE._replace(recipient="text"), _JANE._replace(recipient="broken")
         minute = int(_NOW.timestamp()) // 60
         numbers = counts_per_span({(minute, "pass", "clean"): 1, (minute, "pass", "known"): 1})
@@ -262,7 +262,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
     async def test_nor_where_it_is_read(self, engine: RedisEngine) -> None:
-        """By the dashboard, `bley export` and others."""
+        """By the dashboard, `bley export` and other commands."""
         text, minute = _JANE._replace(recipient="text"), int(_NOW.timestamp()) // 60
         start = minute * 60
         await engine.add_decisions([_decision()], counts_per_span({(minute, "pass", "known"): 1}))
@@ -285,7 +285,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("engine", ["redis"], indirect=True)
     async def test_decisions_are_read_in_a_thread(self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The loop, which answers requests, would be busy with JSON for half a second."""
+        """Otherwise parsing JSON would block the event loop for half a second."""
         threads: set[str] = set()
 
         def read(*arguments: Any) -> Any:
@@ -303,7 +303,7 @@ class TestRefusals:
     async def test_a_key_that_scan_repeats_is_read_once(
         self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """As it may, when the table grows or a slot moves meanwhile."""
+        """SCAN may do so when the table grows, or a slot moves."""
         records = [(_JANE._replace(recipient=str(number)), _record()) for number in range(1500)]
         await engine.unite(records, _NOW, _LIFETIMES)
         scan = engine._client.scan_iter
@@ -352,7 +352,7 @@ class TestPurging:
 
     @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
     async def test_redis_forgets_by_itself(self, engine: RedisEngine) -> None:
-        """Records by their status and age; what is seen again is kept longer."""
+        """Records expire by their status and age; a further sighting prolongs them."""
         soon = Lifetimes(greylisted=timedelta(milliseconds=300), known=_DAY)
         late = Triplet("c", "s", "late")
         await engine.transact(
@@ -393,7 +393,7 @@ class TestUniting:
         assert await _all(engine) == {_JANE: united(one, other)}
 
     async def test_all_records_are_told_in_portions(self, engine: Engine) -> None:
-        """Also where the key's parts are equal, empty, or sorted otherwise than here."""
+        """Also if parts of the key are equal, empty, or sorted otherwise than in Python."""
         parts = ["", "A", "a", "ä", "z", "ANY", "1", "10", "2"]
         records = {
             Triplet(c, s, f"{r}{n or ''}"): _record() for c in parts for s in parts for r in parts for n in range(3)
@@ -402,7 +402,7 @@ class TestUniting:
         assert await _all(engine) == records
 
     async def test_what_comes_by_the_wire_is_kept_as_it_is(self, engine: Engine) -> None:
-        """Two senders stay two, whatever bytes they have, and none is refused."""
+        """Two senders stay two, whatever bytes they contain, and none is refused."""
         rules = TripletRules()
         sent = [
             b"",
@@ -451,7 +451,7 @@ class TestNews:
 
     @pytest.mark.parametrize("kind", ENGINES)
     async def test_the_first_ones_to_forget_are_all_heard_at_once_too(self, kind: str, places: Places) -> None:
-        """There is no number yet that one of them could wait for."""
+        """There is no row yet for which one of them could wait."""
         engines = [open_engine(places.place(kind)) for _ in range(5)]
         await engines[0].prepare()
         await asyncio.gather(*(engine.remote_changes() for engine in engines))  # all are connected
@@ -480,7 +480,7 @@ class TestPreparing:
 async def test_the_counts_of_version_1_are_taken_with_other_names(
     name: str, renamed: tuple[str, ...], places: Places
 ) -> None:
-    """Also where an upgrade was broken off: MySQL renames outside of any transaction."""
+    """Also if an upgrade was interrupted: MySQL renames columns outside of any transaction."""
     first = open_engine(places.place(name))
     await first.prepare()
     assert isinstance(first, SqlEngine)
@@ -506,7 +506,7 @@ async def test_the_counts_of_version_1_are_taken_with_other_names(
 
 @pytest.mark.parametrize("name", _SQL_ENGINES)
 async def test_the_tables_of_version_2_are_upgraded_where_they_are(name: str, places: Places) -> None:
-    """By several nodes at once; what was in them stays."""
+    """By several nodes at once; the rows stay."""
     first = open_engine(places.place(name))
     await first.prepare()
     assert isinstance(first, SqlEngine)

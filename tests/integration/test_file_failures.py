@@ -1,6 +1,6 @@
-"""How SQLite's file fails, and what bley does then: it is moved, read-only, locked, full, damaged.
+"""The failures of SQLite's file: it is moved, read-only, locked, full or damaged.
 
-`pytest -rP` shows a line for each, as `outages` says.
+`pytest -rP` prints a line for each, in the format of `outages`.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ def file_locked(place: Place) -> Iterator[None]:
 
 @contextmanager
 def file_locked_for_readers_too(place: Place) -> Iterator[None]:
-    """As by a program that does not share the file."""
+    """Lock the file like a program that does not share it."""
     with closing(sqlite3.connect(place.file, isolation_level=None, timeout=WAIT_SECONDS)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
@@ -54,7 +54,7 @@ def file_locked_for_readers_too(place: Place) -> Iterator[None]:
 
 @contextmanager
 def file_immutable(place: Place) -> Iterator[None]:
-    """What root cannot write either."""
+    """Make the file read-only for root, too."""
     files = [str(file) for file in place.file.parent.glob("bley.db*") if not file.name.endswith("-shm")]
     changed = subprocess.run(["chattr", "+i", *files], capture_output=True, check=False)
     if changed.returncode:
@@ -82,7 +82,7 @@ def disk_full(place: Place) -> Iterator[None]:
 
 @contextmanager
 def file_moved(place: Place) -> Iterator[None]:
-    """With all that belongs to it, and put back again."""
+    """Move the file with its WAL and shared memory, and move them back."""
     aside = place.file.parent / "aside"
     aside.mkdir()
     for file in place.file.parent.glob("bley.db*"):
@@ -95,7 +95,7 @@ def file_moved(place: Place) -> Iterator[None]:
 
 @contextmanager
 def folder_missing(place: Place) -> Iterator[None]:
-    """As when a file system is not mounted."""
+    """Rename the folder, as if its file system were unmounted."""
     place.file.parent.rmdir()
     yield
     place.file.parent.mkdir()
@@ -132,7 +132,7 @@ def test_a_file_that_fails_while_bley_runs(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", FILE_FAULTS_AT_START)
 def test_a_file_that_is_away_at_the_start(tmp_path: Path, name: str) -> None:
-    """bley starts all the same, and opens it when it can."""
+    """bley starts all the same, and opens the file as soon as it can."""
     with a_folder(tmp_path / "store") as folder:
         be_away_at_start(sqlite_place(folder), tmp_path, FILE_FAULTS_AT_START[name], name)
 
@@ -142,12 +142,12 @@ OF_DAMAGED_PAGE, OF_GOOD_PAGE = "known2500@example.org", "known0001@example.org"
 
 
 def damage_all(file: Path) -> None:
-    """The file is no database any more."""
+    """Make the file no database."""
     file.write_bytes(b"\xa5" * file.stat().st_size)
 
 
 def damage_pages(file: Path) -> None:
-    """The pages of one record."""
+    """Overwrite the pages of one record."""
     data = bytearray(file.read_bytes())
     page = int.from_bytes(data[16:18], "big")  # sqlite.org/fileformat2.html#page_size
     found = {match.start() // page for match in re.finditer(re.escape(OF_DAMAGED_PAGE.encode()), data)}
@@ -163,7 +163,7 @@ DAMAGES = {"all of it": damage_all, "some pages": damage_pages}
 
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_sqlite_file(tmp_path: Path, what: str) -> None:
-    """bley says so and what to do, leaves the file alone, and goes on with a good one when that is there."""
+    """bley logs the damage and the remedy, leaves the file alone, and continues with a good file."""
     place = sqlite_place(tmp_path / "store")
     file, good = place.file, place.file.with_name("good.db")
     asyncio.run(fill(file))
@@ -189,7 +189,7 @@ def test_a_damaged_sqlite_file(tmp_path: Path, what: str) -> None:
 
 
 def test_what_the_warning_of_a_damaged_file_advises_saves_the_records(tmp_path: Path) -> None:
-    """All but those of the damaged pages."""
+    """All records but those of the damaged pages."""
     if not shutil.which("sqlite3"):
         pytest.skip("sqlite3 is missing: install the Debian package sqlite3")
     file, new = tmp_path / "store/bley.db", tmp_path / "new.db"
@@ -210,7 +210,7 @@ def test_what_the_warning_of_a_damaged_file_advises_saves_the_records(tmp_path: 
 
 
 async def fill(file: Path) -> None:
-    """A database of many pages."""
+    """Create a database of many pages."""
     file.parent.mkdir()
     engine = open_engine(Database(file=file))
     await engine.prepare()

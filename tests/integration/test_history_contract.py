@@ -1,4 +1,4 @@
-"""What every engine tells people who look back, on real servers."""
+"""The history of every engine, on real servers."""
 
 import itertools
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ async def _recipients(history: History, query: DecisionQuery, limit: int = 100, 
 class TestCounts:
     @pytest.mark.parametrize("name", PERIODS)
     async def test_each_slot_has_its_own(self, both: OpenStore, name: str) -> None:
-        """The one that holds now, the first, and what is between; nothing older."""
+        """The current slot, the first one, and those between; nothing older."""
         period = PERIODS[name]
         first = _NOW - period.since(_NOW)
         ages = [timedelta(0), first, first + _MINUTE, period.length / 2]
@@ -102,7 +102,7 @@ class TestDecisions:
         assert await both.history.decision(found.number) == found
 
     async def test_the_newest_are_first_and_the_next_ones_follow(self, both: OpenStore) -> None:
-        """More than an engine reads at once."""
+        """More decisions than an engine reads at once."""
         for start in range(0, 500, 100):
             await both.engine.add_decisions([_kept(number) for number in range(start, start + 100)], {})
         found: list[str] = []
@@ -184,9 +184,9 @@ class TestDecisions:
 
 @pytest.mark.parametrize("both", ["sqlite", "postgresql", "mariadb", "redis"], indirect=True)
 async def test_a_search_finds_what_is_meant_however_it_is_written(both: OpenStore) -> None:
-    """Each database folds upper and lower case in its own way; none knows A-labels, or the texts of an IP address.
+    """Each database folds case in its own way; none knows A-labels, or the notations of IP addresses.
 
-    All kinds of Redis are one here: what they give is compared by the same code.
+    All kinds of Redis count as one here: the same code compares their results.
     """
     records = some_records(100)
     await both.engine.add_decisions(some_decisions(100), {})
@@ -217,7 +217,7 @@ async def test_a_search_finds_what_is_meant_however_it_is_written(both: OpenStor
     "sender", ["Straße@example.com", "JÜRGEN@example.com", "ΟΔΥΣΣΕΥΣ@example.gr", "a@MÜNCHEN.example"]
 )
 async def test_upper_and_lower_case_are_one_beyond_ascii_too(both: OpenStore, sender: str) -> None:
-    """In decisions, records, and what a deferral is looked up by."""
+    """In decisions, in records, and in the queries for a deferral."""
     local, _, domain = sender.partition("@")
     triplet = Triplet("192.0.2.0/24", _RULES.sender(sender), "b@example.org")
     kept = _kept(sender=sender, recipient=f"{local}@example.org")
@@ -243,7 +243,7 @@ async def test_any_instant_can_be_asked_for(both: OpenStore, since: datetime) ->
 
 class TestRecords:
     async def _fill(self, both: OpenStore) -> dict[Triplet, Record]:
-        """Six of them, each an hour older than the one before."""
+        """Add six decisions, each an hour older than the one before."""
         kinds = itertools.cycle([Status.GREYLISTED, Status.CLEAN, Status.GREYLISTED])
         kept = [_kept(number, ago=number * _HOUR) for number in range(6)]
         sightings = [

@@ -1,4 +1,4 @@
-"""What every store does, whatever its engine, on real servers. A further engine is one more entry in `ENGINES`."""
+"""The behaviour of every store, on real servers. A further engine is one more entry in `ENGINES`."""
 
 import asyncio
 import itertools
@@ -31,7 +31,7 @@ _JANE = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No machine is so slow that a store is late; what is done when one is late is tested in test_batched.py."""
+    """No machine is so slow that a store is late here; test_batched.py tests late ones."""
     monkeypatch.setattr(batched, "REQUEST_SECONDS", 60.0)
 
 
@@ -71,12 +71,12 @@ def _instants(earliest: datetime, latest: datetime) -> st.SearchStrategy[datetim
 
 
 class TestRefusals:
-    """A value that an engine never takes: half of a surrogate pair, for PostgreSQL NUL too."""
+    """A value that an engine never accepts: half of a surrogate pair, and NUL for PostgreSQL."""
 
     @pytest.mark.parametrize("sign", ["\ud800", "\0"], ids=["surrogate", "nul"])
     @pytest.mark.parametrize("name", ENGINES)
     async def test_one_value_takes_nothing_else_away(self, places: Places, name: str, sign: str) -> None:
-        """Neither what is asked and recorded with it, nor the store."""
+        """Neither the other requests of its batch are lost, nor does the store go down."""
         store = _open(places, name)
         good = [_sighting(Triplet("c", "s", str(number)), attempts=1) for number in range(5)]
         bad = _sighting(_JANE._replace(sender=f"a{sign}b"), attempts=1)
@@ -106,7 +106,7 @@ class TestFinding:
         assert await _find(store, _JANE) == Record(Status.TRUSTED, NOON, NOON)
 
     async def test_also_when_very_much_was_recorded_before(self, store: Store) -> None:
-        """More than an engine takes in one go."""
+        """More triplets than fit in one batch."""
         triplets = [Triplet("c", "s", str(number)) for number in range(5 * MAX_BATCH // 2)]
         for triplet in triplets:
             store.record_later(_sighting(triplet))
@@ -190,7 +190,7 @@ class TestMerging:
     async def test_a_record_is_what_its_sightings_are_merged_to(
         self, store: Store, sightings: list[Sighting], waits: bool
     ) -> None:
-        """In the order of the calls, whether they are waited for or not."""
+        """In the order of the calls, awaited or not."""
         triplet = Triplet("c", "s", str(next(self._numbers)))
         own = [
             Sighting(triplet, sighting.status, sighting.seen, sighting.lifetimes, sighting.attempts)
@@ -261,7 +261,7 @@ class TestPlaces:
 
 class TestLife:
     async def test_a_store_that_nobody_asked_closes(self, store: Store) -> None:
-        """The fixture closes it."""
+        """The fixture closes the store."""
 
     @pytest.mark.parametrize("engine", ENGINES)
     async def test_what_was_recorded_is_there_the_next_time(self, engine: str, places: Places) -> None:

@@ -1,6 +1,6 @@
-"""How stores on servers fail, and what bley does then: they are killed, frozen, cut off, read-only, locked, full.
+"""The failures of stores on servers: killed, frozen, cut off, read-only, locked or full.
 
-`pytest -rP` shows a line for each, as `outages` says.
+`pytest -rP` prints a line for each, in the format of `outages`.
 """
 
 import socket
@@ -118,7 +118,7 @@ def redis_paused(place: Place) -> Iterator[None]:
 
 @contextmanager
 def silent_and_replaced(place: Place) -> Iterator[None]:
-    """What takes connections and says nothing is replaced by the server; the old connections are never ended."""
+    """A process that accepts connections without answering is replaced by the server; old connections stay."""
     place.server.kill()
     with socket.create_server((place.server.host, place.server.port), backlog=1000) as listener, ExitStack() as taken:
         try:
@@ -161,7 +161,7 @@ def test_a_server_that_fails_while_bley_runs(servers: Servers, tmp_path: Path, n
 
 @pytest.mark.parametrize("name", SERVER_FAULTS_AT_START)
 def test_a_server_that_is_away_at_the_start(servers: Servers, tmp_path: Path, name: str) -> None:
-    """bley starts all the same, and connects when it can."""
+    """bley starts all the same, and connects as soon as it can."""
     on_each_server(servers, tmp_path, SERVER_FAULTS_AT_START[name], partial(be_away_at_start, name=name))
 
 
@@ -173,7 +173,7 @@ def on_each_server(
     *,
     has_proxy: bool = False,
 ) -> None:
-    """All at the same time, since mostly they wait."""
+    """All engines at the same time, because the test mostly waits."""
     for engine in faults:
         servers.get(engine)
         folder.joinpath(engine).mkdir()
@@ -190,7 +190,7 @@ def on_each_server(
 
 
 def test_a_master_that_dies_is_replaced_by_its_sentinel(tmp_path: Path) -> None:
-    """Nobody mends anything here."""
+    """The cluster recovers by itself."""
     with reachable_folder() as folder, RedisSentinel(folder) as sentinel:
         url = sentinel.new_database()
         number = url.rpartition("/")[2]
@@ -216,7 +216,7 @@ def test_a_master_that_dies_is_replaced_by_its_sentinel(tmp_path: Path) -> None:
 def test_a_driver_that_is_missing_prevents_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, extra: str, url: str
 ) -> None:
-    """It will not come by itself: exit status 2, one line that says what to install."""
+    """A missing driver stops the start: exit status 2, and one line with the package to install."""
     folder = tmp_path / "modules"
     folder.mkdir()
     folder.joinpath(f"{module}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{module}'\")\n")

@@ -1,4 +1,4 @@
-"""`kill -9` of bley, at any moment: whoever was told to come back is in the store."""
+"""After `kill -9` of bley, at any moment, every deferral that was answered is in the store."""
 
 import itertools
 import random
@@ -19,14 +19,14 @@ from tests.integration.stores import Servers
 CONNECTIONS = 8
 
 ROUNDS = {"sqlite": 20, "postgresql": 5, "mariadb": 5, "redis": 5}
-"""Most where bley writes itself."""
+"""More kills for SQLite, whose file bley itself writes."""
 
 FEWEST, MOST = 10, 600
-"""Deferrals that are answered before the kill."""
+"""The deferrals that are answered before the kill."""
 
 
 def deferred(port: int, name: str, enough: Semaphore) -> list[str]:
-    """Send strangers, one after the other as fast as they are answered; the recipients of those that were deferred."""
+    """Send strangers, each as soon as the last one is answered; return the recipients of the deferred ones."""
     told: list[str] = []
     with suppress(OSError), Peer(port) as peer:
         for number in itertools.count():

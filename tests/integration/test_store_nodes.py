@@ -1,4 +1,4 @@
-"""Several bleys on one store, on real servers: nodes are equal, and what one does the other knows."""
+"""Several nodes on one store, on real servers: they are equal, and see each other's changes."""
 
 import asyncio
 import itertools
@@ -24,23 +24,23 @@ from tests.integration.running_bley import Bley
 from tests.integration.stores import ENGINES, Servers
 
 CONNECTIONS = 4
-"""To each node, at the same time."""
+"""One connection to each node, used at the same time."""
 
 STRANGERS = 200
 
 NEWS_SECONDS = 80.0
-"""A node asks every 20 s what is new; reached only when it does not."""
+"""A node polls every 20 s; this limit is reached only if it does not."""
 
 ANY_MAIL = """\
 {"bley": "3.0.0", "format": 1, "privacy": "off"}
 {"client": "192.0.2.0/24", "sender": "ANY", "recipient": "ANY", "status": "clean", "first_seen": "TIME", \
 "last_seen": "TIME", "attempts": 0}
 """
-"""What `bley import postgrey` makes of a client on its whitelist."""
+"""The record that `bley import postgrey` makes for a client on its whitelist."""
 
 
 class Nodes:
-    """Two bleys on the same database."""
+    """Two nodes on the same database."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self._url = url
@@ -59,7 +59,7 @@ class Nodes:
 
     @contextmanager
     def wait_is_over(self) -> Iterator[None]:
-        """For everybody, however short it was."""
+        """Let the wait be over for all triplets, however short it was."""
         self._set(greylist_period="0", greylist_penalty="0")
         try:
             yield
@@ -75,7 +75,7 @@ class Nodes:
         return [stack.enter_context(Peer(bley.port)) for bley in self.bleys]
 
     def answers(self, requests: Callable[[int], Sequence[Request]], domain: str) -> list[str]:
-        """All answers to these requests of each connection, which ask all at the same time; all are logged then."""
+        """Return all answers to the requests that each connection sends at the same time; all are logged then."""
 
         def ask(number: int) -> list[str]:
             with Peer(self.bleys[number % 2].port) as peer:
@@ -87,13 +87,13 @@ class Nodes:
         return found
 
     def records(self, domain: str) -> dict[str, Record]:
-        """Those of recipients in this domain; the test fails when one has more than one."""
+        """Return the records of recipients in this domain; fail if one has several."""
         found = asyncio.run(_records(self._url, domain))
         assert len(dict(found)) == len(found)
         return dict(found)
 
     def wait_for_statuses(self, domain: str, expected: Mapping[str, Status]) -> dict[str, Record]:
-        """The records, as soon as these recipients and no others have them with these statuses."""
+        """Return the records as soon as these recipients, and no others, have these statuses."""
         records: dict[str, Record] = {}
 
         def are_there() -> bool:
@@ -105,7 +105,7 @@ class Nodes:
         return records
 
     def count(self, pattern: str, domain: str) -> Counter[str]:
-        """How many decisions that match there were on each recipient in this domain."""
+        """Return the number of matching decisions for each recipient in this domain."""
         line = re.compile(rf"{pattern}, .* recipient=(\w+{domain})(?:,|$)", re.MULTILINE)
         return Counter(recipient for bley in self.bleys for recipient in line.findall(bley.log()))
 
@@ -123,7 +123,7 @@ async def _records(url: str, domain: str) -> list[tuple[str, Record]]:
 
 
 class AllNodes:
-    """The nodes of each engine, which are started when they are first wanted and serve many tests."""
+    """The nodes of each engine, which start when first needed, and serve many tests."""
 
     def __init__(self, servers: Servers, folder: Path, stack: ExitStack) -> None:
         self._servers, self._folder, self._stack = servers, folder, stack
@@ -151,7 +151,7 @@ def nodes(request: pytest.FixtureRequest, all_nodes: AllNodes) -> Nodes:
 
 
 def test_who_was_deferred_by_one_passes_at_the_other(nodes: Nodes) -> None:
-    """After the wait, whichever it was; from then on both know him."""
+    """After the wait, whichever node it was; then it is known on both."""
     mail = [stranger("a@wait.example"), stranger("b@wait.example")]
     with ExitStack() as stack:
         peers = nodes.peers(stack)
@@ -165,7 +165,7 @@ def test_who_was_deferred_by_one_passes_at_the_other(nodes: Nodes) -> None:
 
 
 def test_strangers_who_come_to_both_at_once(nodes: Nodes) -> None:
-    """One record each; who comes second is early, and all early retries add up."""
+    """One record each; the second attempt is early, and all early retries add up."""
     requests = [stranger(f"x{number}@once.example") for number in range(STRANGERS)]
     answers = nodes.answers(lambda _: requests, "@once.example")
     assert Counter(answers) == {GREYLISTED: 2 * CONNECTIONS * STRANGERS}
@@ -176,7 +176,7 @@ def test_strangers_who_come_to_both_at_once(nodes: Nodes) -> None:
 
 
 def test_good_and_bad_mail_of_the_same_triplets_at_once(nodes: Nodes) -> None:
-    """No update is lost: who passed once is clean, the others wait, and all early retries add up."""
+    """No update is lost: triplets that passed are clean, the others wait, and all early retries add up."""
     bad = [stranger(f"x{number}@mixed.example")._replace(client_name="mx.example.com") for number in range(STRANGERS)]
     good = [request._replace(helo_name="mx.example.com") for request in bad]
 
@@ -197,9 +197,9 @@ def test_good_and_bad_mail_of_the_same_triplets_at_once(nodes: Nodes) -> None:
 
 
 def test_what_commands_change_both_hear(servers: Servers, all_nodes: AllNodes) -> None:
-    """What is forgotten, though both have it in memory; and that a client passes with any mail, which none did before.
+    """Deleted records, though both nodes cache them; and a client that passes with any mail from now on.
 
-    On all engines at the same time, since it takes as long as they ask for news.
+    On all engines at the same time, because each test waits for the next poll.
     """
     every = {engine: all_nodes.on(engine) for engine in ENGINES}
     with ThreadPoolExecutor(len(every)) as pool:
@@ -226,5 +226,5 @@ def change_and_wait(nodes: Nodes) -> None:
 
 
 def gets(peer: Peer, action: str, requests: Iterator[Request]) -> bool:
-    """Whether this is the answer to the next request."""
+    """Return whether this is the answer to the next request."""
     return peer.ask(next(requests)).action == action

@@ -1,4 +1,4 @@
-"""The connection to the store is encrypted, and to whom it goes is verified, by real servers' certificates."""
+"""Connections to the store are encrypted, and the certificates of real servers are verified."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +44,7 @@ async def test_without_verifying_it_is_only_encrypted(server: Any) -> None:
 
 
 def test_without_encryption_the_server_takes_nobody(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the test above shows that it is."""
+    """The server refuses it, so the connection of the test above is encrypted."""
     monkeypatch.setattr(server, "tls", False)
     with pytest.raises(RefusedError):
         server.ask("SELECT 1", server.url)

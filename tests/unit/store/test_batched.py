@@ -1,4 +1,4 @@
-"""Batching, on an engine that does what it is told: fails, hangs, is slow."""
+"""Batches on an engine that fails, hangs or is slow."""
 
 import asyncio
 import gc
@@ -85,12 +85,12 @@ class FakeEngine:
 
     @property
     def written(self) -> list[str]:
-        """The recipients of all sightings that it was to write, in order, repetitions too."""
+        """The recipients of all sightings it got, in order, with repetitions."""
         return [sighting.triplet.recipient for sightings, _ in self.batches for sighting in sightings]
 
     @property
     def wrote(self) -> list[str]:
-        """The recipients of those that it has really written."""
+        """The recipients of the sightings that it committed."""
         return [sighting.triplet.recipient for sightings, _ in self.done for sighting in sightings]
 
     async def is_prepared(self) -> bool:
@@ -211,7 +211,7 @@ def engine() -> FakeEngine:
 
 @pytest.fixture
 def new_store(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> BatchedStore:
-    """One that was not asked yet."""
+    """A store that is not open yet."""
     monkeypatch.setattr(batched, "REQUEST_SECONDS", _HANG_SECONDS)
     monkeypatch.setattr(batched, "RETRY_SECONDS", _RETRY_SECONDS)
     monkeypatch.setattr(batched, "CLOSE_SECONDS", 0.2)
@@ -221,7 +221,7 @@ def new_store(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> BatchedSto
 
 @pytest.fixture
 async def store(new_store: BatchedStore, engine: FakeEngine) -> BatchedStore:
-    """One that is open."""
+    """An open store."""
     await new_store.open()
     engine.asked.clear()
     engine.batches.clear()
@@ -260,7 +260,7 @@ async def _turns(count: int = 5) -> None:
 
 
 async def _refused(asked: Awaitable[object]) -> tuple[str, float]:
-    """The StoreError's text, and the seconds until it came."""
+    """Return the text of the StoreError, and the seconds until it was raised."""
     start = _now()
     with pytest.raises(StoreError) as caught:
         await asked
@@ -278,7 +278,7 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def _dropped() -> float:
-    """How many writes, in all."""
+    """Return the total number of dropped writes."""
     return REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "writes"}) or 0
 
 
@@ -329,7 +329,7 @@ class TestBatches:
     async def test_who_waits_no_longer_does_no_harm(
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The others are answered, and the sighting is written all the same."""
+        """The other requests are answered, and the sighting is written all the same."""
         for error in (None, StoreError("gone"), RuntimeError("bug")):
             engine.gate.clear()
             leaving = [_start(_find(store, 1)), _start(store.record(_sighting(error)))]
@@ -372,7 +372,7 @@ class TestPrivacyKey:
         await store.close()
 
     async def test_a_key_that_is_known_is_claimed_no_more(self, engine: FakeEngine) -> None:
-        """Every 20 seconds that would be a transaction that writes."""
+        """A claim would be a writing transaction every 20 seconds."""
         store = BatchedStore(engine, self.KEY)
         await store.open()
         engine.asked.clear()
@@ -381,7 +381,7 @@ class TestPrivacyKey:
         await store.close()
 
     async def test_a_store_that_gets_another_key_is_not_used_until_that_is_mended(self, engine: FakeEngine) -> None:
-        """All was forgotten meanwhile, and another node began with a key of its own."""
+        """All records were forgotten, and another node claimed its own key."""
         store = BatchedStore(engine, self.KEY)
         await store.open()
         engine.check, engine.batches = 4711, []
@@ -399,7 +399,7 @@ class TestPrivacyKey:
 
 class TestEngineThatFails:
     async def test_all_who_wait_are_told_why(self, store: BatchedStore, engine: FakeEngine) -> None:
-        """Those of the batch and those of the next."""
+        """Requests of the running batch and of the next one."""
         engine.gate.clear()
         waiting = [_start(_refused(_find(store, 1))), _start(_refused(store.record(_sighting(1))))]
         await _turns()
@@ -473,7 +473,7 @@ class TestEngineThatFails:
     async def test_what_is_kept_is_written_before_it_is_back(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A request would wait for all of it, or not find it."""
+        """Otherwise a request would wait for the whole queue, or miss a record in it."""
         monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
         engine.error = StoreError("disk full")
         for number in range(20):
@@ -511,7 +511,7 @@ class TestEngineThatFails:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """Who waits for the oldest is told."""
+        """The request that waits for the oldest write gets an error."""
         monkeypatch.setattr(request_queue, "MAX_QUEUED", 5)
         engine.gate.clear()
         first = _start(store.record(_sighting("first")))
@@ -566,7 +566,7 @@ class TestEngineThatFails:
 
 
 class TestEngineThatRefuses:
-    """It is there, but will never do something: that alone is lost."""
+    """The engine works, but never accepts one value: only that is lost."""
 
     async def test_all_else_of_the_batch_is_done(
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
@@ -613,7 +613,7 @@ class TestEngineThatRefuses:
 
 
 class TestUnknownOutcome:
-    """An error may come though everything was done: its answer was lost."""
+    """An error may follow a commit: its answer was lost."""
 
     async def test_what_is_done_again_adds_its_attempts_once(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.late_error = StoreError("connection lost")
@@ -627,7 +627,7 @@ class TestUnknownOutcome:
         assert engine.attempts == {"1": 2, "2": 1}
 
     async def test_decisions_and_counts_are_kept_once(self, store: BatchedStore, engine: FakeEngine) -> None:
-        """Those that came meanwhile are kept with the next, not with what may have been done."""
+        """Decisions that are added later go into the next slice, not into the one with the unknown outcome."""
         engine.late_error = StoreError("connection lost")
         store.add_decision(_decision(1))
         await _eventually(lambda: engine.asked.count("add_decisions") == 2)
@@ -650,7 +650,7 @@ class TestUnknownOutcome:
     async def test_of_a_late_engine_the_outcome_is_taken_when_it_comes(
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Well or ill: nothing is begun again before."""
+        """Nothing is retried before the outcome is known."""
         engine.is_stubborn = True
         engine.gate.clear()
         assert (await _refused(store.record(_sighting(1, attempts=1))))[1] == _HANG_SECONDS
@@ -704,7 +704,7 @@ class TestEngineThatHangs:
     async def test_when_it_ends_well_after_all_the_store_is_back_and_nothing_written_twice(
         self, store: BatchedStore, engine: FakeEngine
     ) -> None:
-        """A thread cannot be stopped."""
+        """A thread cannot be cancelled."""
         engine.is_stubborn = True
         engine.gate.clear()
         await _refused(store.record(_sighting(1)))
@@ -733,7 +733,7 @@ class TestEngineThatHangs:
     async def test_as_long_as_it_hangs_it_is_tried_again_and_again(
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Each time anew: the server that went away does not answer any more, another one may."""
+        """Each retry connects again: another server may answer in place of the one that does not."""
         engine.gate.clear()
         await _refused(store.record(_sighting(1)))
         await _eventually(lambda: len(engine.asked) >= 3)
@@ -745,7 +745,7 @@ class TestEngineThatHangs:
 
 
 class TestNobodyWaitsLonger:
-    """Than REQUEST_SECONDS, whatever is before him."""
+    """No request waits longer than REQUEST_SECONDS, whatever is queued before it."""
 
     @pytest.mark.parametrize("asking", ["find", "record"])
     async def test_behind_a_slow_batch(self, store: BatchedStore, engine: FakeEngine, asking: str) -> None:
@@ -774,7 +774,7 @@ class TestNobodyWaitsLonger:
     async def test_behind_batches_of_what_nobody_waits_for(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, asking: str
     ) -> None:
-        """Strangers that pass are recorded later; there may be very many, and a disk that is slow but does not hang."""
+        """Strangers that pass are recorded later; there may be many, and the disk may be slow without hanging."""
         monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
         monkeypatch.setattr(batched, "REQUEST_SECONDS", 0.15)
         engine.seconds = 0.11
@@ -822,7 +822,7 @@ class TestClose:
     async def test_what_was_kept_is_written_if_the_engine_is_back(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Without waiting for the next try."""
+        """It does not wait for the next retry."""
         monkeypatch.setattr(batched, "RETRY_SECONDS", 60)
         engine.error = StoreError("disk full")
         await _refused(store.record(_sighting(1)))
@@ -863,7 +863,7 @@ class TestClose:
     async def test_it_does_not_wait_for_work_that_cannot_be_stopped(
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture, work: str
     ) -> None:
-        """A thread that waits for its disk. Nothing else is begun, and all that waits is counted."""
+        """A thread waits for its disk: nothing else is started, and all that is queued is counted."""
         engine.is_stubborn, engine.is_busy_when_closed = True, True
         engine.gate.clear()
         purging = _start(_refused(store.purge(NOON, _LIFETIMES))) if work == "purge" else None
@@ -910,7 +910,7 @@ class TestPurge:
     async def test_it_goes_in_slices_until_one_is_not_full(
         self, store: BatchedStore, engine: FakeEngine, kind: int
     ) -> None:
-        """Of records, decisions or counts; the sums of each are told."""
+        """The total of each kind, records, decisions or counts, is returned."""
 
         def purged(number: int) -> Purged:
             return Purged(*(number if place == kind else 1 for place in range(3)))
@@ -1007,7 +1007,7 @@ class TestNews:
 
 
 class TestPreparing:
-    """Before the engine is asked anything it makes or upgrades its tables, which may take long."""
+    """Before its first transaction the engine creates or upgrades its tables, which may take long."""
 
     async def test_it_is_done_once_before_anything_else(self, new_store: BatchedStore, engine: FakeEngine) -> None:
         await asyncio.gather(_find(new_store, 1), new_store.record(_sighting(1)))
@@ -1025,7 +1025,7 @@ class TestPreparing:
         assert engine.asked == ["is_prepared", "transact"]
 
     async def test_when_the_store_was_away_it_is_looked_at_again(self, store: BatchedStore, engine: FakeEngine) -> None:
-        """Another server may stand in its place, an empty one say."""
+        """Another server, perhaps an empty one, may stand in its place."""
         engine.error = StoreError("connection refused")
         await _refused(_find(store, 1))
         engine.has_tables, engine.error = False, None
@@ -1046,7 +1046,7 @@ class TestPreparing:
     async def test_it_is_tried_again_while_it_fails(
         self, new_store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Everybody is told why, and the daemon starts nevertheless."""
+        """All requests get the reason, and the daemon starts nevertheless."""
         engine.prepare_error = StoreError("of a newer bley")
         await new_store.open()
         assert (await _refused(_find(new_store, 1)))[0] == "the engine: away"
@@ -1063,7 +1063,7 @@ class TestPreparing:
     async def test_while_a_long_one_goes_on_everybody_is_answered_at_once(
         self, new_store: BatchedStore, engine: FakeEngine
     ) -> None:
-        """It is neither stopped nor begun again."""
+        """It is neither cancelled nor started again."""
         engine.prepare_gate.clear()
         start = _now()
         await new_store.open()
@@ -1083,7 +1083,7 @@ class TestPreparing:
     async def test_the_first_transaction_after_a_long_one_has_its_whole_time(
         self, new_store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Nobody waits for it any more: all have been answered."""
+        """No request waits for it any more: all have been answered."""
         monkeypatch.setattr(batched, "REQUEST_SECONDS", 0.2)
         engine.prepare_seconds = 0.25
         engine.seconds = 0.1
@@ -1117,7 +1117,7 @@ class TestPreparing:
     async def test_close_ends_one_and_counts_what_is_lost(
         self, new_store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """What was recorded before it began, too."""
+        """The count includes the writes from before its start."""
         engine.prepare_gate.clear()
         await _refused(new_store.record(_sighting(1)))
         new_store.record_later(_sighting(2))
@@ -1129,7 +1129,7 @@ class TestPreparing:
 
 
 class TestOpening:
-    """The start waits for an embedded store, which always answers, but not for ever; not for a server."""
+    """The start waits for an embedded store, within a time limit, and not for a server."""
 
     @pytest.fixture(autouse=True)
     def embedded(self, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1140,7 +1140,7 @@ class TestOpening:
     async def test_a_slow_one_is_waited_for(
         self, new_store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """For longer than a request waits; that is told, and nobody is answered by on_store_error."""
+        """For longer than a request's deadline; the log says so, and no mail is answered by on_store_error."""
         caplog.set_level(logging.INFO)
         engine.prepare_gate.clear()
         opening = _start(new_store.open())
@@ -1177,7 +1177,7 @@ class TestOpening:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """Requests are answered by on_store_error then, until it is open after all."""
+        """From then on requests are answered by on_store_error, until it is open."""
         monkeypatch.setattr(batched, "OPEN_SECONDS", 2 * _HANG_SECONDS)
         engine.error = error
         if not error:
@@ -1206,7 +1206,7 @@ class TestOpening:
         engine: FakeEngine,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """Any longer than a request waits."""
+        """The start waits no longer than a request."""
         caplog.set_level(logging.INFO)
         engine.is_stubborn = False
         engine.prepare_gate.clear()
@@ -1222,7 +1222,7 @@ class TestOpening:
     async def test_a_start_that_is_cancelled_ends(
         self, error: BusyError | None, new_store: BatchedStore, engine: FakeEngine
     ) -> None:
-        """With a busy store at its next try."""
+        """With a busy store it ends at the next retry."""
         engine.error = error
         if not error:
             engine.prepare_gate.clear()
@@ -1238,7 +1238,7 @@ class TestOpening:
 async def test_requests_wait_for_a_busy_store_as_long_as_for_a_slow_one(
     store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A lock that is held for a moment lets no mail pass; of one that is held on, the log has the words."""
+    """A lock that is soon released lets no mail pass; the log has the reason of one that is held longer."""
     monkeypatch.setattr(batched, "REQUEST_SECONDS", 30.0)
     engine.error = BusyError("database is locked")
     asked = _start(_find(store, "known"))
@@ -1256,7 +1256,7 @@ async def test_requests_wait_for_a_busy_store_as_long_as_for_a_slow_one(
 
 
 class TestDecisions:
-    """They go behind the answers; test_decisions.py has the rest."""
+    """They are written behind the answers; test_decision_writer.py has the rest."""
 
     async def test_they_are_kept_a_little_later(self, store: BatchedStore, engine: FakeEngine) -> None:
         decisions = [_decision(number) for number in range(3)]
@@ -1349,7 +1349,7 @@ class TestMetrics:
     async def test_how_long_each_transaction_takes(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """By what it is for; those that fail, too."""
+        """By the purpose of the transaction; failed ones too."""
         monkeypatch.setattr("prometheus_client.context_managers.default_timer", _now)
         await store.record(_sighting(1))
         engine.seconds, engine.slices = 0.01, [_NOTHING]
@@ -1399,7 +1399,7 @@ class TestMetrics:
 
 
 class TestPlaces:
-    """A record may be in one of several places: the best that is known counts."""
+    """Of several triplets, the one with the best known record counts."""
 
     async def test_all_are_asked_in_one_transaction(self, store: BatchedStore, engine: FakeEngine) -> None:
         places = [_triplet(1), _triplet("known"), _triplet(2)]
@@ -1411,7 +1411,7 @@ class TestPlaces:
 
     @pytest.mark.parametrize("others", [["greylisted", "known"], ["unknown", "greylisted"], []])
     async def test_the_best_counts(self, store: BatchedStore, others: list[str]) -> None:
-        """A pool that is known is not deferred since one of its hosts had to wait once."""
+        """A known pool is not deferred because one of its hosts had to wait once."""
         places = [_triplet(recipient) for recipient in [*others, "trusted"]]
         for asked in (places, places[::-1]):
             assert await store.find(asked) == (_triplet("trusted"), _RECORDS["trusted"])

@@ -1,4 +1,4 @@
-"""DecisionWriter go behind the answers: collected, in slices, bounded, and counted exactly."""
+"""Decisions are written behind the answers: in bounded slices, and counted exactly."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ def _always(_: int) -> bool:
 
 
 class Writer:
-    """Notes what it is to write; `error` is raised by the tries, from 1, that `fails` says; behind `gate` it hangs."""
+    """Records its calls; `error` is raised in the attempts, from 1, that `fails` selects; a closed `gate` blocks."""
 
     def __init__(self) -> None:
         self.slices: list[list[str]] = []
@@ -54,7 +54,7 @@ class Writer:
 
     @property
     def counted(self) -> int:
-        """How many decisions were counted, by their hours."""
+        """Return the number of counted decisions, by the counts of hours."""
         return sum(number for count, number in self.counts.items() if count.seconds == 3600)
 
     async def __call__(self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark) -> None:
@@ -129,7 +129,7 @@ class TestCollecting:
     async def test_those_that_come_while_some_are_written_are_collected_too(
         self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Else a busy server would have a transaction for each decision, and its requests would wait for them."""
+        """Otherwise a busy server would have a transaction for each decision, for which its requests would wait."""
         writer.gate.clear()
         _keep(decisions, 1)
         await _eventually(lambda: writer.tries == 1)
@@ -164,7 +164,7 @@ class TestCounts:
     async def test_each_is_counted_once_by_its_span_outcome_and_reason(
         self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """In slices too."""
+        """Many decisions are written in slices."""
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 2)
         for after in (timedelta(0), timedelta(seconds=59), timedelta(minutes=1)):
             decisions.add_decision(_decision(1, Reason.CLEAN, after))
@@ -182,7 +182,7 @@ class TestCounts:
     async def test_many_go_in_slices(
         self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A long time without the store leaves many: all at once would make requests wait."""
+        """After an outage there are many: requests would wait for a single transaction with all of them."""
         monkeypatch.setattr(decisions_module, "MAX_COUNTS_SLICE", 3)
         for minute in range(20):
             decisions.add_decision(_decision(1, after=timedelta(minutes=minute)))
@@ -235,7 +235,7 @@ class TestStoreThatIsAway:
     async def test_what_may_have_been_written_is_written_again_just_so(
         self, decisions: DecisionWriter, writer: Writer
     ) -> None:
-        """With the same mark; what came meanwhile has another, later one."""
+        """The retry has the same mark; later counts have another, later one."""
         writer.fails = lambda number: number <= 2
         _keep(decisions, 1)
         await _eventually(lambda: writer.tries == 1)
@@ -308,7 +308,7 @@ class TestStoreThatIsAway:
     async def test_what_it_refuses_does_not_hold_up_the_others(
         self, decisions: DecisionWriter, writer: Writer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """To try it again would be of no use; what is lost is counted."""
+        """A retry would not help; the loss is counted."""
         writer.refuses = "bad"
         before = _dropped()
         _keep(decisions, 1, "bad", 2)
@@ -321,7 +321,7 @@ class TestStoreThatIsAway:
     async def test_a_bug_is_logged_and_later_ones_are_written(
         self, decisions: DecisionWriter, writer: Writer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Nobody waits for the writer, so that nobody else would tell; and the store must still be closed."""
+        """No task awaits the writer, so only the log reports the bug; the store must still be closed."""
         writer.error = ZeroDivisionError("a bug")
         writer.fails = lambda number: number <= 1
         _keep(decisions, 1)
@@ -334,7 +334,7 @@ class TestStoreThatIsAway:
         assert [record.name.partition(".")[0] for record in told] == ["bley"]
 
     async def test_a_bug_at_the_end_does_not_come_out_of_close(self, decisions: DecisionWriter, writer: Writer) -> None:
-        """What is behind it, the engine say, must still be closed."""
+        """The engine must still be closed afterwards."""
         writer.error = ZeroDivisionError("a bug")
         writer.fails = lambda number: number <= 1
         _keep(decisions, 1)
@@ -354,7 +354,7 @@ class TestClose:
     async def test_it_tells_what_is_lost(
         self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """After a single try."""
+        """It ends after a single attempt."""
         monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 60)
         writer.fails = _always
         _keep(decisions, 1, 2, 3)
@@ -374,7 +374,7 @@ class TestClose:
     async def test_it_takes_no_longer_than_it_may(
         self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """However slow the store is, and however much waits."""
+        """However slow the store is, and however many decisions are queued."""
         monkeypatch.setattr(decisions_module, "MAX_SLICE", 1)
         writer.gate.clear()
         _keep(decisions, *range(5))
@@ -411,7 +411,7 @@ async def test_a_failure_is_logged_once_unless_the_store_has_logged_that_it_is_a
 
 
 class TestKnown:
-    """Of known mail no more is kept than costs little; all of it is counted."""
+    """Decisions on known mail are stored at a limited rate; all are counted."""
 
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,7 +440,7 @@ class TestKnown:
     async def test_there_is_room_again_as_time_goes_by(
         self, decisions: DecisionWriter, writer: Writer, seconds: int, kept: int
     ) -> None:
-        """Also where a clock is set back."""
+        """Also if the clock is set back."""
         self._keep(decisions, 5)
         self._keep(decisions, 5, NOON + timedelta(seconds=seconds))
         await _close(decisions)

@@ -1,4 +1,4 @@
-"""What all engines are given in the same shape."""
+"""The counts that all engines get in the same form."""
 
 from datetime import UTC, datetime
 
@@ -35,7 +35,7 @@ def test_outcomes_and_reasons_are_counted_apart() -> None:
 
 
 def test_every_span_that_has_a_lifetime_is_counted() -> None:
-    """And the other way round: what were counted without would never be purged."""
+    """And the other way round: counts without a lifetime would never be purged."""
     assert {count.seconds for count in counts_per_span({(_MINUTE, "pass", "known"): 1})} == set(SPANS)
 
 

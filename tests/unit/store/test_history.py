@@ -1,4 +1,4 @@
-"""The last seen of many records, and searches that end before they have looked at all."""
+"""The most recently seen of many records, and searches that reach their deadline."""
 
 import random
 from datetime import timedelta

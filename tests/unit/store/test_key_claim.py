@@ -10,7 +10,7 @@ from bley.store.key_claim import bring_key, confirm_key
 
 
 class FakeEngine:
-    """Has a check value, or takes the one of `faster`, a node that claims it at the same time."""
+    """Has a check value, or gets that of `faster`, a node that claims its key at the same time."""
 
     place = "the engine"
 
@@ -46,7 +46,7 @@ async def test_a_new_store_takes_a_new_key_which_is_saved(file: Path) -> None:
 
 
 async def test_a_new_key_is_saved_before_the_store_is_prepared(file: Path) -> None:
-    """What bley 2 left there is hashed by it then."""
+    """The records of bley 2 are then hashed by it."""
     engine, key = FakeEngine(), load_key(file)
     assert not await bring_key(engine, key)  # type: ignore[arg-type] # as above
     assert (engine.check, read_key(file)) == (None, key.value)

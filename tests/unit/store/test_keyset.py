@@ -1,4 +1,4 @@
-"""A scan gives every row once, in order, in steps that look at a bounded number of rows."""
+"""A scan returns every row once, in order, in steps that examine a bounded number of rows."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -33,7 +33,7 @@ def connection() -> Iterator[sa.Connection]:
 
 
 def _read(connection: sa.Connection, scan: KeysetScan, most: int) -> tuple[list[Any], int]:
-    """All rows, and in how many steps."""
+    """Return all rows, and the number of steps."""
     found: list[Any] = []
     cursor, steps = ScanCursor(width=3), 0
     while not cursor.is_done:
@@ -57,7 +57,7 @@ def _scan(*conditions: sa.ColumnElement[bool], descending: bool, compares_rows: 
 def test_every_row_that_meets_the_conditions_is_given_once(
     connection: sa.Connection, keys: set[tuple[str, str, str]], most: int, descending: bool, compares_rows: bool
 ) -> None:
-    """Whichever words the database has for it, and however many rows of the same first column there are."""
+    """With both forms of the comparison, and however many rows share the first column."""
     connection.execute(sa.delete(TABLE))
     if keys:
         connection.execute(sa.insert(TABLE), [{"a": a, "b": b, "c": c, "number": len(a + b + c)} for a, b, c in keys])
@@ -69,7 +69,7 @@ def test_every_row_that_meets_the_conditions_is_given_once(
 
 
 def test_rows_that_do_not_meet_the_conditions_cost_few_steps(connection: sa.Connection) -> None:
-    """The steps become wider, up to a bound."""
+    """The steps become wider, up to a limit."""
     connection.execute(sa.delete(TABLE))
     rows = [{"a": f"{number:05}", "b": "", "c": "", "number": number} for number in range(5000)]
     connection.execute(sa.insert(TABLE), rows)
@@ -91,7 +91,7 @@ def test_pages_have_all_rows_once(connection: sa.Connection, compares_rows: bool
 
 
 def _text(scan: KeysetScan, dialect: sa.Dialect | None = None) -> Sequence[str]:
-    """The statements of a step in the middle."""
+    """Return the statements of a step in the middle."""
     statements: list[str] = []
 
     class Recorder:
@@ -107,7 +107,7 @@ def _text(scan: KeysetScan, dialect: sa.Dialect | None = None) -> Sequence[str]:
 
 
 def test_databases_are_asked_in_words_by_which_they_use_the_index() -> None:
-    """MySQL uses none for a comparison of rows."""
+    """MySQL uses no index for a comparison of rows."""
     for statement in _text(_scan(descending=False)):
         assert "WHERE (t.a, t.b, t.c) > (" in statement
     for statement in _text(_scan(descending=False, compares_rows=False), mysql.dialect()):

@@ -1,4 +1,4 @@
-"""The store in memory is what the other tests are done with: it does what every store does."""
+"""The store in memory, which other tests use, does what every store does."""
 
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, merged

@@ -1,4 +1,4 @@
-"""From a database to its engine: the right one, without connecting, or what the operator must mend."""
+"""Each database gets its engine, without connecting, or an error for the operator."""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from bley.store.redis import RedisEngine
 from bley.store.sql import SqlEngine
 
 NOWHERE = "192.0.2.1"
-"""Of TEST-NET-1 (RFC 5737): nobody is there."""
+"""An address of TEST-NET-1 (RFC 5737), where no host is."""
 
 URLS = [
     f"postgresql://bley:geheim@{NOWHERE}/bley",
@@ -41,7 +41,7 @@ SERVERS = ["postgresql", "mysql", "redis", "redis+sentinel", "redis+cluster"]
 
 
 async def _open(url: str, *, read_only: bool = False) -> Engine:
-    """One that is closed again, without having been asked anything."""
+    """An engine that is closed without having been used."""
     engine = open_engine(parse_database(url), read_only=read_only)
     await engine.close()
     return engine
@@ -126,7 +126,7 @@ class TestDrivers:
 
 
 class TestAuthorities:
-    """`ca=FILE`, for the server's certificate: it is read at the start, so that what is wrong with it is told then."""
+    """`ca=FILE`, for the server's certificate, is read at the start, which reports an error in it."""
 
     @pytest.mark.parametrize("server", SERVERS)
     @pytest.mark.parametrize("tls", ["on", "verify"])

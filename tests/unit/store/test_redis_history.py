@@ -1,4 +1,4 @@
-"""Redis is searched portion by portion; tests/property/test_history.py tries what is found."""
+"""Redis is searched in portions; tests/property/test_history.py tests the results."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,7 +27,7 @@ def _records(number: int) -> dict[Triplet, Record]:
 
 
 async def test_a_search_for_records_finds_the_last_seen_of_all_in_few_calls() -> None:
-    """Each once, though SCAN gives it twice."""
+    """Each record appears once, though SCAN returns its key twice."""
     records = _records(3000)
     client = FakeRedisClient([], records)
     found = await RedisHistory("redis", client).records(Search("::/0", RULES), 20)
@@ -36,7 +36,7 @@ async def test_a_search_for_records_finds_the_last_seen_of_all_in_few_calls() ->
 
 
 async def test_searches_end_when_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That for decisions goes on where it ended, and comes to the end."""
+    """A search for decisions continues where it ended, up to the last one."""
     monkeypatch.setattr("bley.store.history.SEARCH_SECONDS", 0.0)
     history = RedisHistory("redis", FakeRedisClient(some_decisions(350), _records(1000)))
     assert isinstance(await history.records(Search("::/0", RULES), 10), PartialResult)
@@ -48,7 +48,7 @@ async def test_searches_end_when_their_time_is_over(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("before", ["7", "x", "1-", "-1", "1-1-1", "9" * 19 + "-0"])
 async def test_behind_what_is_no_number_is_nothing(before: str) -> None:
-    """Another engine's number, say: Redis would refuse it."""
+    """Redis refuses, say, the number of another engine."""
     client = FakeRedisClient(some_decisions(3), {})
     assert await RedisHistory("redis", client).decisions(DecisionQuery(), 10, before) == []
     assert client.calls == 0

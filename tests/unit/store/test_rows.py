@@ -1,4 +1,4 @@
-"""What is written of an instant and of a decision, on every engine."""
+"""The rows of instants and decisions, the same on every engine."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -39,7 +39,7 @@ KEPT = DecisionEntry(NOON, "greylist", DECISION, "the sender", "the recipient")
     ],
 )
 def test_instants_are_exact_microseconds(instant: datetime, number: int) -> None:
-    """No float is on the way: it could not tell the last ones apart."""
+    """No float is involved: it could not distinguish the last microseconds."""
     assert microseconds(instant) == number
     assert from_microseconds(number) == instant
     assert from_microseconds(number).utcoffset() == timedelta(0)
@@ -50,7 +50,7 @@ def test_an_instant_of_another_time_zone_is_the_same() -> None:
 
 
 def test_a_decision_s_row() -> None:
-    """Sender and recipient are those that may be kept, not the request's."""
+    """Sender and recipient are those that may be stored, not those of the request."""
     assert decision_row(KEPT) == {
         "at": microseconds(NOON),
         "outcome": "greylist",
@@ -68,7 +68,7 @@ def test_a_decision_s_row() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "ü", "🙂"], ids=ascii)
 def test_a_text_is_kept_up_to_a_length(letter: str) -> None:
-    """In characters, as MySQL's columns count; Postfix may send 2,048 bytes of an address."""
+    """Length is in characters, as in MySQL's columns; Postfix may send 2,048 bytes of an address."""
     request = Request(**dict.fromkeys(("client_name", "helo_name", "instance", "queue_id"), letter * 2048))
     row = decision_row(DecisionEntry(NOON, "pass", Decision(request, Reason.CLEAN), letter * 2048, letter * 2048))
     for name in ("client_name", "helo_name", "instance", "queue_id", "sender", "recipient"):

@@ -1,4 +1,4 @@
-"""Where the SQL engine's work is done: one piece after the other, and what is not committed is undone."""
+"""The execution of SQL work: one piece after the other, and rollback of uncommitted changes."""
 
 import asyncio
 import gc
@@ -101,7 +101,7 @@ class TestEvery:
 
 
 async def _set(event: threading.Event) -> None:
-    """Wait until it is."""
+    """Wait until the event is set."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while not event.is_set():  # noqa: ASYNC110 (a thread tells)
             await asyncio.sleep(0.001)
@@ -127,7 +127,7 @@ class TestThread:
         assert order[0][0] != threading.current_thread().name
 
     async def test_work_that_is_cancelled_is_waited_for(self, thread_runner: ThreadRunner) -> None:
-        """Else the next work would be at the same connection, in the middle of its transaction."""
+        """Otherwise the next work would use the same connection, in the middle of its transaction."""
         begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
         def work(_: sa.Connection) -> None:
@@ -149,7 +149,7 @@ class TestThread:
     async def test_work_that_is_cancelled_and_fails_is_no_error_that_nobody_expects(
         self, thread_runner: ThreadRunner, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """It was told already that it hung."""
+        """The caller has its error already."""
         begun, may_end = threading.Event(), threading.Event()
 
         def fails(_: sa.Connection) -> None:
@@ -182,7 +182,7 @@ class TestThread:
         assert await working
 
     async def test_close_may_be_cancelled_while_work_goes_on(self, file: Path) -> None:
-        """And nothing is begun after that, so that the connection stays open."""
+        """And nothing is started after that, so that the connection stays open."""
         database, begun, may_end = open_sqlite(file, read_only=False), threading.Event(), threading.Event()
         runner = ThreadRunner(database)
 
@@ -218,7 +218,7 @@ class TestThread:
 
 
 class TestOnlyReads:
-    """An answer that nobody waits for any more costs nothing: SQLite is interrupted."""
+    """A cancelled read costs nothing: SQLite is interrupted."""
 
     @pytest.fixture
     async def reader(self, file: Path) -> AsyncIterator[ThreadRunner]:
@@ -228,7 +228,7 @@ class TestOnlyReads:
 
     @pytest.mark.parametrize("is_between_statements", [False, True])
     async def test_work_that_is_cancelled_ends(self, reader: ThreadRunner, is_between_statements: bool) -> None:
-        """The next one would wait for ever."""
+        """Otherwise the next one would wait for ever."""
         begun, may_go_on = threading.Event(), threading.Event()
         if not is_between_statements:
             may_go_on.set()
@@ -266,7 +266,7 @@ class TestOnlyReads:
 
 
 class TestConnectionsThatCloseMeanwhile:
-    """uvloop says so by a bare RuntimeError, which no driver turns into its own."""
+    """uvloop raises a bare RuntimeError, which no driver wraps."""
 
     CLOSED = RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
 

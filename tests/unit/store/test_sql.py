@@ -1,4 +1,4 @@
-"""The SQL engine, here on SQLite: how it prepares its tables, asks, writes, purges, and fails."""
+"""The SQL engine, here on SQLite: preparation, reads, writes, purges and failures."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ _SIGHTING = Sighting(_TRIPLET, Status.CLEAN, NOON, _LIFETIMES)
 _RECORD = Record(Status.CLEAN, NOON, NOON)
 _HOUR = int(NOON.timestamp())
 _FAILS = "BEGIN INSERT INTO gone VALUES (1); END"
-"""Of a trigger: what is no fault of the value."""
+"""The error of a trigger, which is not caused by a value."""
 _DEV0 = """
     CREATE TABLE triplets (
         client TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL, status SMALLINT NOT NULL,
@@ -49,7 +49,7 @@ _DEV0 = """
         PRIMARY KEY (client, sender, recipient)
     ) WITHOUT ROWID;
     CREATE INDEX triplets_by_age ON triplets (status, last_seen);"""
-"""What 3.0.0.dev0 made, which had no version of its schema."""
+"""The tables of 3.0.0.dev0, whose schema had no version."""
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def no_thread_is_left() -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _opened(file: Path, *, read_only: bool = False, take_over: TakeOver | None = None) -> AsyncIterator[Engine]:
-    """An engine that was not asked yet."""
+    """An engine that is not prepared."""
     engine = open_engine(Database(file=file), read_only=read_only, take_over=take_over)
     try:
         yield engine
@@ -78,7 +78,7 @@ async def _opened(file: Path, *, read_only: bool = False, take_over: TakeOver | 
 
 @contextlib.asynccontextmanager
 async def _engine(file: Path, *, read_only: bool = False, take_over: TakeOver | None = None) -> AsyncIterator[Engine]:
-    """One that is prepared."""
+    """A prepared engine."""
     async with _opened(file, read_only=read_only, take_over=take_over) as engine:
         await engine.prepare()
         yield engine
@@ -86,7 +86,7 @@ async def _engine(file: Path, *, read_only: bool = False, take_over: TakeOver | 
 
 @contextlib.contextmanager
 def _sqlite(file: Path) -> Iterator[sqlite3.Connection]:
-    """Another process's connection."""
+    """The connection of another process."""
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
         yield connection
@@ -99,7 +99,7 @@ def _rows(file: Path, table: str) -> list[dict[str, Any]]:
 
 
 async def _failure(engine: Engine, *, writes: bool = True) -> str:
-    """What the StoreError says, which comes before a request is given up."""
+    """Return the text of the StoreError, which must come before a request's deadline."""
     start = time.monotonic()
     with pytest.raises(StoreError) as caught:
         await engine.transact([_SIGHTING] if writes else [], [_TRIPLET])
@@ -134,7 +134,7 @@ def _damage(file: Path) -> None:
 
 
 def _damage_middle(file: Path, *, cuts: bool) -> None:
-    """All but its first pages, or cut it off there."""
+    """Overwrite all but its first pages, or truncate it there."""
     size = file.stat().st_size
     assert size > 20 * 4096
     if cuts:
@@ -163,7 +163,7 @@ def _kept(recipient: str = "r", ago: timedelta = timedelta(0), reason: Reason = 
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """All that SQLite is told, in order."""
+    """Return all statements that SQLite executes, in order."""
     told: list[str] = []
     connect = sqlite3.connect
 
@@ -185,7 +185,7 @@ class TestFile:
                 assert tuple(other.execute("PRAGMA journal_mode").fetchone()) == ("wal",)
 
     async def test_its_writes_wait_for_no_disk(self, file: Path, statements: list[str]) -> None:
-        """Synchronous NORMAL: a crash of bley loses nothing, a power cut the last moment."""
+        """Synchronous NORMAL: a crash of bley loses nothing, a power failure the last moment."""
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING], [_TRIPLET])
         assert statements.index("PRAGMA synchronous=NORMAL") < statements.index("COMMIT")
@@ -226,7 +226,7 @@ class TestPreparing:
         assert _rows(file, "meta") == [{"name": "schema", "value": 3}]
 
     async def test_that_there_was_nothing_is_told_once(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """Who meant another file sees it."""
+        """An operator who configured the wrong file sees it."""
         caplog.set_level("INFO", "bley")
         for _ in range(2):
             async with _engine(file) as engine:
@@ -274,7 +274,7 @@ class TestPreparing:
         assert _rows(file, "meta") == [{"name": "schema", "value": 4}]
 
     async def test_the_table_of_3_0_0_dev0_is_taken_as_it_is(self, file: Path) -> None:
-        """It had no version; its rows stay, and the index is still there once."""
+        """It had no version; its rows stay, and its index exists once."""
         with _sqlite(file) as old:
             old.executescript(_DEV0)
             values = (
@@ -301,7 +301,7 @@ class TestPreparing:
         assert names.count("triplets_by_age") == 1
 
     async def test_the_tables_of_version_2_are_upgraded(self, file: Path) -> None:
-        """What was in them stays."""
+        """Their rows stay."""
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING], [])
         with _sqlite(file) as other:
@@ -330,7 +330,7 @@ class TestPreparing:
 
 
 class TestTakingOver:
-    """What an earlier bley left in the same database: once, when it is prepared for the first time."""
+    """The records of bley 2 in the same database are taken over once, at the first preparation."""
 
     def earlier(self, times: list[int], portions: Sequence[Sequence[tuple[Triplet, Record]]]) -> TakeOver:
         async def take_over() -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
@@ -361,7 +361,7 @@ class TestTakingOver:
         assert told.isprintable()
 
     async def test_it_is_done_once(self, file: Path) -> None:
-        """What was forgotten since does not come back."""
+        """Deleted records do not reappear."""
         times: list[int] = []
         take_over = self.earlier(times, [[(_TRIPLET, _RECORD)]])
         async with _engine(file, take_over=take_over) as engine:
@@ -397,7 +397,7 @@ class TestTakingOver:
 
 
 class TestStatements:
-    """However much there is, no row is looked at that is not wanted."""
+    """However large the tables are, only the needed rows are read."""
 
     async def test_finding_uses_the_primary_key(self, file: Path, statements: list[str]) -> None:
         async with _engine(file) as engine:
@@ -416,7 +416,7 @@ class TestStatements:
         assert "SCAN" not in "\n".join(plans.values())
 
     async def test_reading_all_goes_by_the_primary_key(self, file: Path, statements: list[str]) -> None:
-        """A portion is not sorted anew each time."""
+        """A portion is not sorted each time."""
         triplets = [Triplet("c", "s", str(number)) for number in range(1_000)]
         async with _engine(file) as engine:
             await engine.unite([(triplet, _RECORD) for triplet in triplets], NOON, _LIFETIMES)
@@ -426,7 +426,7 @@ class TestStatements:
         assert "USING PRIMARY KEY ((client,sender,recipient)>(?,?,?))" in self._plan(file, [second])
 
     def _plan(self, file: Path, statements: list[str]) -> str:
-        """How SQLite does the only one of these statements."""
+        """Return SQLite's query plan of the only statement among these."""
         (statement,) = statements
         with _sqlite(file) as other:
             return "\n".join(row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {statement}"))
@@ -434,7 +434,7 @@ class TestStatements:
 
 class TestSightings:
     async def test_those_of_one_triplet_in_one_transaction_are_merged_in_their_order(self, file: Path) -> None:
-        """Of different lifetimes too: a reload may lie between them."""
+        """With different lifetimes too: settings may be reloaded between them."""
         short = replace(_LIFETIMES, greylisted=_DAY)
         sightings = [
             Sighting(_TRIPLET, Status.GREYLISTED, NOON, _LIFETIMES, 5),
@@ -453,7 +453,7 @@ class TestSightings:
             assert await engine.transact([_SIGHTING], [_TRIPLET, _OTHER, _TRIPLET]) == {_TRIPLET: _RECORD}
 
     async def test_attempts_have_their_bound(self, file: Path) -> None:
-        """More would not fit into PostgreSQL's column, and the whole batch would be refused."""
+        """A larger number would not fit into PostgreSQL's column, and the whole batch would be refused."""
         sighting = _SIGHTING._replace(status=Status.GREYLISTED, attempts=MAX_ATTEMPTS - 1)
         async with _engine(file) as engine:
             for _ in range(3):
@@ -513,7 +513,7 @@ class TestDecisions:
         assert _rows(file, "decisions") == _rows(file, "counts") == []
 
     async def test_decisions_and_numbers_go_together_or_not_at_all(self, file: Path) -> None:
-        """With their mark: else what is tried again would count twice, or not at all."""
+        """With their mark: otherwise a retry would count twice, or not at all."""
         mark = Marks().next()
         async with _engine(file) as engine:
             with _sqlite(file) as operator:
@@ -527,10 +527,10 @@ class TestDecisions:
 
 
 class TestMarks:
-    """What is done again, since its outcome was unknown, changes nothing."""
+    """A retry after an unknown outcome changes nothing."""
 
     async def test_attempts_are_added_once(self, file: Path) -> None:
-        """Also where only some of a batch was done before, and others are in it now."""
+        """Also if only part of a batch was committed before, and other writes are in it now."""
         marks = Marks()
         early = [_SIGHTING._replace(status=Status.GREYLISTED, attempts=1)] * 3
         one, two, three = marks.next(), marks.next(), marks.next()
@@ -553,7 +553,7 @@ class TestMarks:
         assert [row["count"] for row in _rows(file, "counts")] == [6]
 
     async def test_what_was_done_already_writes_nothing(self, file: Path) -> None:
-        """It waits for no disk, so that it does not become late again."""
+        """The retry waits for no disk, so that it is not late again."""
         mark, early = Marks().next(), _SIGHTING._replace(attempts=1)
         async with _engine(file) as engine:
             await engine.transact([early], [], [mark])
@@ -562,7 +562,7 @@ class TestMarks:
             assert file.with_name("bley.db-wal").read_bytes() == before
 
     async def test_a_batch_without_attempts_looks_for_no_mark(self, file: Path, statements: list[str]) -> None:
-        """A stranger costs no more for them."""
+        """Marks do not make a stranger more expensive."""
         async with _engine(file) as engine:
             statements.clear()
             await engine.transact([_SIGHTING], [_TRIPLET])
@@ -580,7 +580,7 @@ class TestMarks:
 
 class TestPurging:
     async def test_records_go_by_their_own_age(self, file: Path) -> None:
-        """What is just so old stays."""
+        """A record that is exactly that old stays."""
         ages = {
             Status.GREYLISTED: _LIFETIMES.greylisted,
             Status.CLEAN: _LIFETIMES.known,
@@ -706,7 +706,7 @@ class TestUniting:
 class TestReadingAll:
     @pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2500])
     async def test_every_record_comes_once_in_portions(self, file: Path, count: int) -> None:
-        """Triplets that have one part or two in common too."""
+        """Also triplets that have one or two parts in common."""
         triplets = [Triplet(f"c{number % 3}", f"s{number % 7}", f"r{number}ü") for number in range(count)]
         async with _engine(file) as engine:
             if triplets:
@@ -718,7 +718,7 @@ class TestReadingAll:
         assert max(map(len, portions), default=0) <= 1000
 
     async def test_meanwhile_others_may_write(self, file: Path) -> None:
-        """And the reader itself; what is there all the time is read all the same."""
+        """And the reader itself deletes some; the records that stay are all read."""
         triplets = [Triplet("c", "s", f"{number:05}") for number in range(2500)]
         async with _engine(file) as engine, _engine(file) as other:
             await engine.unite([(triplet, _RECORD) for triplet in triplets], NOON, _LIFETIMES)
@@ -761,7 +761,7 @@ class TestReadOnly:
         assert _entries(tmp_path) == set()
 
     async def test_it_prepares_nothing(self, file: Path) -> None:
-        """And reads what 3.0.0.dev0 left as it is."""
+        """It also reads the tables of 3.0.0.dev0 without an upgrade."""
         with _sqlite(file) as old:
             old.executescript(_DEV0)
         async with _engine(file, read_only=True) as engine:
@@ -770,7 +770,7 @@ class TestReadOnly:
 
 
 class TestFailures:
-    """Each within a second, with the file, in SQLite's own words, and without its statements."""
+    """Each error comes within a second, with the file and SQLite's own message, without its statements."""
 
     async def test_a_missing_folder(self, file: Path) -> None:
         missing = file / "missing" / "bley.db"
@@ -785,7 +785,7 @@ class TestFailures:
             assert await _failure(engine) == f"{tmp_path}: unable to open database file"
 
     async def test_a_damaged_file(self, file: Path) -> None:
-        """It says what to do, and touches nothing."""
+        """It logs the remedy, and changes nothing."""
         _damage(file)
         before = _bytes(file)
         async with _opened(file) as engine:
@@ -797,7 +797,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("cuts", [False, True], ids=["overwritten", "cut off"])
     async def test_a_file_damaged_in_the_middle(self, file: Path, cuts: bool) -> None:
-        """A disk that is going: it opens, and fails when the bad part is read."""
+        """A failing disk: the file opens, and a read of the bad part fails."""
         triplets = [Triplet(f"client {number:05}", "x" * 100, "x" * 100) for number in range(2000)]
         async with _engine(file) as engine:
             await engine.unite([(triplet, _RECORD) for triplet in triplets], NOON, _LIFETIMES)
@@ -831,7 +831,7 @@ class TestFailures:
                 assert "column" in await _failure(engine, writes=False)
 
     async def test_what_the_database_refuses_is_told_from_a_database_that_is_away(self, file: Path) -> None:
-        """To try that again would be of no use."""
+        """A retry would not help."""
         async with _engine(file) as engine:
             with _sqlite(file) as operator:
                 operator.execute(
@@ -846,7 +846,7 @@ class TestFailures:
                 operator.execute("ROLLBACK")
 
     async def test_only_that_is_lost(self, file: Path) -> None:
-        """All else is in the same transaction, with its mark; also what is asked for in it."""
+        """Everything else is in the same transaction, with its mark, reads included."""
         marks = Marks()
         triplets = [_TRIPLET._replace(recipient=str(number)) for number in range(7)]
         sightings = [_SIGHTING._replace(triplet=triplet, attempts=1) for triplet in triplets]
@@ -872,7 +872,7 @@ class TestFailures:
             assert len(caught.value.found) == 5
 
     async def test_a_row_that_is_no_record_does_no_harm(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """SQLite takes any value in any column: somebody may have tried something."""
+        """SQLite accepts any value in any column, so another program may have written anything."""
         triplets = [_TRIPLET._replace(recipient=str(number)) for number in range(5)]
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING._replace(triplet=triplet) for triplet in triplets], [])
@@ -889,7 +889,7 @@ class TestFailures:
         )
 
     async def test_half_a_surrogate_pair_is_refused(self, file: Path) -> None:
-        """No file can hold it as UTF-8."""
+        """It cannot be encoded as UTF-8."""
         bad = _TRIPLET._replace(sender="\ud800")
         async with _engine(file) as engine:
             for asked in (
@@ -921,7 +921,7 @@ class TestFailures:
                     await asked
 
     async def test_a_store_that_lost_its_tables_tells_it(self, file: Path) -> None:
-        """That is how a store that is down learns whether it is back."""
+        """An empty transaction is the probe of a store that is down."""
         with _sqlite(file) as other:
             async with _engine(file) as engine:
                 await engine.transact([_SIGHTING], [])
@@ -930,7 +930,7 @@ class TestFailures:
                 assert not await engine.is_prepared()
 
     async def test_many_failures_leave_nothing_behind(self, tmp_path: Path, file: Path) -> None:
-        """A store that is down tries again each second, for days."""
+        """A store that is down is retried each second, for days."""
         _damage(file)
         async with _opened(tmp_path) as folder, _opened(file) as damaged:
             await _failure(folder)

@@ -1,4 +1,4 @@
-"""What a search is in SQL; that nothing meant is left out, tests/property/test_history.py tries."""
+"""The SQL of a search; tests/property/test_history.py tests that no match is left out."""
 
 import operator
 from typing import Any
@@ -58,7 +58,7 @@ def test_a_long_address_may_have_been_cut() -> None:
 
 
 def test_every_test_of_a_column_has_its_sql() -> None:
-    """A test without one would fail in the middle of a search."""
+    """Otherwise a search with this test would fail."""
     tests = {value for value in vars(conditions).values() if callable(value) and value.__name__ in conditions.__all__}
     tests -= {conditions.Condition, conditions.MailForms, conditions.fits_all}
     tests -= {conditions.named_domain, conditions.named_network}

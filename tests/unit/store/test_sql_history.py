@@ -1,4 +1,4 @@
-"""A search reads in steps: few queries, each of which looks at a bounded number of rows."""
+"""A search reads in steps: few queries, each of which examines a bounded number of rows."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ def _decision(number: int) -> DecisionEntry:
 
 
 class Counted:
-    """A history, and how many statements it has sent."""
+    """A history that counts the statements it has sent."""
 
     def __init__(self, file: Path) -> None:
         database = open_sqlite(file, read_only=True)
@@ -55,7 +55,7 @@ class Counted:
             self.statements.append(statement)
 
     async def count(self, text: str, *, records: bool) -> int:
-        """How many a search needs."""
+        """Return the number of statements that a search needs."""
         self.statements.clear()
         search = Search(text, RULES)
         await (self.history.records(search, 50) if records else self.history.decisions(DecisionQuery(search), 50))
@@ -89,7 +89,7 @@ async def counted(file: Path) -> AsyncIterator[Counted]:
     "text", ["::/0", "::1", "2001:db8::/32", "::ffff:192.0.2.1", "example.com", "nosuch.example", "."]
 )
 async def test_a_search_for_records_needs_few_queries(counted: Counted, text: str) -> None:
-    """A twentieth of a portion of old, and none looks at more than a bounded number of rows."""
+    """None examines more than a bounded number of rows."""
     assert await counted.count(text, records=True) <= MANY // 500 + 10
     assert all("LIMIT" in statement for statement in counted.statements)
 
@@ -122,7 +122,7 @@ async def test_a_page_behind_a_forgotten_decision_is_empty(counted: Counted) -> 
 
 
 async def test_a_search_ends_when_its_time_is_over(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what was found; of decisions the next one goes on there, and comes to the end."""
+    """It has the results so far; a search for decisions can be continued to the end."""
     monkeypatch.setattr("bley.store.history.SEARCH_SECONDS", 0.0)
     assert isinstance(await counted.history.records(Search("::/0", RULES), 10), PartialResult)
     query, before, searches = DecisionQuery(Search("a1@example.com", RULES)), "", 1

@@ -1,4 +1,4 @@
-"""SQLite's file is made once, and no other is taken for it while bley runs."""
+"""SQLite's file is created once, and bley never uses another file in its place."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def engine(file: Path) -> AsyncIterator[Engine]:
-    """One that has recorded something."""
+    """An engine that has stored a record."""
     async with _engine(file) as engine:
         await engine.transact([_SIGHTING], [])
         yield engine
@@ -57,7 +57,7 @@ async def _failure(engine: Engine) -> str:
 
 
 def _move(file: Path, folder: Path) -> None:
-    """The file with those that belong to it."""
+    """Return the file with its WAL and its shared memory."""
     folder.mkdir(exist_ok=True)
     for each in [file, *file.parent.glob(f"{file.name}-*")]:
         shutil.move(each, folder / each.name)
@@ -95,7 +95,7 @@ def test_the_first_connection_makes_the_file_and_no_later_one(file: Path) -> Non
 
 
 async def test_only_its_owner_may_read_it(file: Path) -> None:
-    """Who writes to whom is nobody else's business; what belongs to it is no different."""
+    """Correspondents are private; the files that belong to the database are no different."""
     umask = os.umask(0)
     try:
         async with _engine(file) as engine:
@@ -107,7 +107,7 @@ async def test_only_its_owner_may_read_it(file: Path) -> None:
 
 
 async def test_that_of_bley_2_becomes_private_when_it_is_taken_over(file: Path) -> None:
-    """With what SQLite has beside it; bley 2 made it with the umask's rights. What is allowed later stays."""
+    """WAL and shared memory too. bley 2 created the file with the umask's mode. Later changes of the mode stay."""
     with contextlib.closing(sqlite3.connect(file)) as old:
         old.execute("CREATE TABLE bley_status (ip TEXT)")
     for before, after in ((0o644, 0o600), (0o640, 0o640)):
@@ -118,7 +118,7 @@ async def test_that_of_bley_2_becomes_private_when_it_is_taken_over(file: Path) 
 
 
 async def test_one_that_is_there_keeps_its_mode(file: Path) -> None:
-    """A group may have been let in."""
+    """A group may have been granted access."""
     _make_empty(file, 0o640)
     async with _engine(file):
         assert _modes(file)["bley.db"] == 0o640
@@ -133,7 +133,7 @@ def test_to_read_only_makes_none(file: Path) -> None:
 async def test_a_file_that_was_moved_away_is_not_written_to_any_more(
     engine: Engine, file: Path, tmp_path: Path
 ) -> None:
-    """Nor made anew: what was known would be lost, and nobody would notice."""
+    """Nor created again: all records would be lost without notice."""
     _move(file, tmp_path / "elsewhere")
     assert await _failure(engine) == f"{file}: {_MOVED}. {_GONE}"
     for _ in range(3):
@@ -179,7 +179,7 @@ async def test_after_a_restart_bley_begins_anew(file: Path, tmp_path: Path) -> N
 
 
 async def test_a_folder_that_is_gone(tmp_path: Path) -> None:
-    """A file system that is not mounted, say."""
+    """Its file system may be unmounted, for example."""
     file = tmp_path / "mounted" / "bley.db"
     file.parent.mkdir()
     async with _engine(file) as engine:

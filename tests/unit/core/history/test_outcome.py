@@ -1,4 +1,4 @@
-"""What became of a deferral."""
+"""The outcome of a deferral."""
 
 from datetime import timedelta
 from typing import Any
@@ -40,7 +40,7 @@ def _waited(after: timedelta, first_seen: timedelta = timedelta(0)) -> StoredDec
 
 class TestSequel:
     def test_one_that_came_back(self) -> None:
-        """How long it had to wait and how long it did; the first pass behind it is that of this deferral."""
+        """The wait and the delay; the first pass after the deferral belongs to it."""
         found = deferral_outcome(
             DEFERRAL, None, [_waited(30 * MINUTE), _waited(7 * MINUTE)], TIMING, NOON + timedelta(hours=1)
         )
@@ -53,7 +53,7 @@ class TestSequel:
         assert deferral_outcome(DEFERRAL, None, [_waited(-MINUTE), other], TIMING, NOON).kind is OutcomeKind.FORGOTTEN
 
     def test_one_that_came_back_as_a_stranger(self) -> None:
-        """The pass is of a later first attempt."""
+        """The pass belongs to a later first attempt."""
         assert (
             deferral_outcome(DEFERRAL, None, [_waited(9 * MINUTE, MINUTE)], TIMING, NOON).kind is OutcomeKind.FORGOTTEN
         )

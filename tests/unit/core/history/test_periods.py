@@ -1,4 +1,4 @@
-"""The stretches of time that people look at: right slots."""
+"""The slots of each period."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""How fast counters grow."""
+"""The rates of counters."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_as_long_as_is_known() -> None:
 
 
 def test_what_was_started_anew_starts_anew() -> None:
-    """A counter that fell says nothing of how much it grew."""
+    """A counter that fell was reset, so its rate is unknown."""
     rates = _looked((0, {"a": 100}), (1, {"a": 3}))
     assert rates.over(60) == {}
     rates.add(2, {"a": 4})

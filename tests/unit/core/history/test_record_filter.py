@@ -1,4 +1,4 @@
-"""Which records are meant: as many as fit what was said, and never one more."""
+"""A filter selects all records that match it, and no other."""
 
 import contextlib
 
@@ -48,7 +48,7 @@ def _fits(wanted: RecordFilter, triplet: Triplet, rules: TripletRules = RULES) -
     ],
 )
 def test_client(client: str, wanted: str, fits: bool) -> None:
-    """All that overlap an address or network; a domain with what is below it."""
+    """A network selects all that overlap it; a domain includes its subdomains."""
     assert _fits(RecordFilter(client=wanted), Triplet(client, "s", "r")) is fits
 
 
@@ -71,7 +71,7 @@ def test_client(client: str, wanted: str, fits: bool) -> None:
     ],
 )
 def test_mail_address(wanted: str, fits: bool) -> None:
-    """One, by the rules of triplets, or all of a domain and what is below it."""
+    """A mail address is normalised as in triplets; a domain includes its subdomains."""
     assert _fits(RecordFilter(sender=wanted), Triplet("c", "jane@example.org", "r")) is fits
     assert _fits(RecordFilter(recipient=wanted), Triplet("c", "s", "jane@example.org")) is fits
 
@@ -95,7 +95,7 @@ def test_all_that_is_said_must_fit() -> None:
 @pytest.mark.parametrize("text", ["", " ", "@", " @ ", "<@>", "<", ".", "..", "@.", "\u3002", "\u3000", "[]", "@@"])
 @pytest.mark.parametrize("name", ["client", "sender", "recipient"])
 def test_what_names_nothing_is_refused(name: str, text: str) -> None:
-    """It would mean all records, which only `--all` does."""
+    """It would select all records, which only `--all` may do."""
     if (name, text) in {("sender", "[]"), ("recipient", "[]"), ("client", "<@>"), ("client", "<")}:
         assert not _fits(RecordFilter(**{name: text}), TRIPLET)
         return
@@ -105,7 +105,7 @@ def test_what_names_nothing_is_refused(name: str, text: str) -> None:
 
 @given(st.text(alphabet=st.sampled_from("@. <>[]+=#/:\u3002\u3000\u200b\u00ad"), max_size=6))
 def test_no_text_of_marks_alone_means_all_records(text: str) -> None:
-    """Whatever is left of it, a record that has nothing of it is not meant."""
+    """Whatever is left of it, it does not select a record without it."""
     for name in ("client", "sender", "recipient"):
         with contextlib.suppress(ValueError):
             assert not _fits(

@@ -1,4 +1,4 @@
-"""What one text finds: a person's words for a mail, as they stand in the log."""
+"""The matches of one text, as it stands in the log."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ PRIVATE = TripletRules(privacy_key=b"key")
 
 
 def stored(**changes: Any) -> StoredDecision:
-    """A decision as the store gives it back."""
+    """Return a decision as the store returns it."""
     fields: dict[str, Any] = {
         "number": "7",
         "at": NOON,

@@ -1,4 +1,4 @@
-"""What decisions are counted as, and the figures made of it."""
+"""The counts of decisions, and the figures that are computed from them."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ _HOUR = 3600
 
 
 def _counts(**numbers: int) -> dict[Count, int]:
-    """`greylist_helo=2`: two deferred by helo, and so on."""
+    """Return counts: `greylist_helo=2` is two deferrals by helo, and so on."""
     return {
         Count(_HOUR, 0, *name.replace("would_defer", "would-defer").split("_", 1)): number
         for name, number in numbers.items()
@@ -57,7 +57,7 @@ class TestCounted:
 
 class TestFigures:
     def test_a_mail_is_counted_once_however_often_it_is_tried(self) -> None:
-        """Six at once, four deferred of which three came back: nine tries more in all."""
+        """Six passed at once; three of four deferred ones passed on a retry, after nine further attempts."""
         found = figures(
             _counts(pass_known=4, pass_clean=2, greylist_helo=3, greylist_dnsbl=1, greylist_early=6, pass_waited=3)
         )
@@ -70,7 +70,7 @@ class TestFigures:
         assert (found.deferred, found.undelayed_share) == ({"helo": 1}, 0.5)
 
     def test_more_may_come_back_than_were_deferred(self) -> None:
-        """Those of the time before."""
+        """Mails that were deferred before this time."""
         assert figures(_counts(pass_waited=3, greylist_helo=1)).not_come_back == 0
 
     def test_reasons_of_all_slots_add_up_the_most_frequent_first(self) -> None:

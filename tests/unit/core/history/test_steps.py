@@ -1,4 +1,4 @@
-"""A decision in words."""
+"""A decision as text."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,7 @@ class TestFindings:
         assert finding_steps({}, str) == []
 
     def test_each_check_has_its_line(self) -> None:
-        """A list one more for what it says; what was found by its name stands below `others`."""
+        """A list has one more line for its text; minor checks stand below `others`."""
         lists = [
             {"list": "bl.example", "is": "bl.example lists it", "says": "see http://bl.example/", "weight": 1},
             {"list": "wl.example", "is": "wl.example does not list it", "says": "", "weight": 0},
