@@ -142,7 +142,7 @@ def _places(sent: Request) -> set[Triplet]:
     parser.feed(encode_request(sent))  # a code in it is the byte that it stands for
     raw = parser.next_request()
     assert raw, "what was sent is a request"
-    request = raw.read()
+    request = raw.parse()
     address = parse_address(request.client_address)
     assert address, "who has no address is not deferred"
     sender, recipient = _RULES.sender(request.sender), _RULES.recipient(request.recipient)

@@ -18,7 +18,7 @@ class Coalescer:
         self._is_wanted = False
         self._next = 0.0
 
-    def want(self) -> None:
+    def schedule(self) -> None:
         """Request a call of `work`. Needs a running event loop."""
         if self._is_wanted:
             return

@@ -17,16 +17,16 @@ __all__ = ["create_private", "replace_file", "replacing"]
 
 
 @contextlib.contextmanager
-def replacing(file: Path, mode: int = 0o666, most: int = 0o777) -> Iterator[BinaryIO]:
+def replacing(file: Path, mode: int = 0o666, max_mode: int = 0o777) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `file` at the end of the block. On any error the old file stays.
 
-    The new file takes the owner of the old one and its mode, limited by `most`, as far as the process may set them.
+    The new file takes the owner of the old one and its mode, limited by `max_mode`, as far as the process may set them.
     Without an old file it has `mode` less the umask. A symbolic link is replaced, not followed. Raises OSError.
     """
     with _temporary(file, mode) as part:
         yield part
         with contextlib.suppress(FileNotFoundError):
-            _take_rights(part.fileno(), file.lstat(), most)
+            _take_rights(part.fileno(), file.lstat(), max_mode)
         _flush(part)
         Path(part.name).replace(file)
     _flush_folder(file.parent)
@@ -76,10 +76,10 @@ def _temporary(file: Path, mode: int) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def _take_rights(descriptor: int, old: os.stat_result, most: int) -> None:
+def _take_rights(descriptor: int, old: os.stat_result, max_mode: int) -> None:
     if not stat.S_ISREG(old.st_mode):
         return  # the mode of a symbolic link grants everything to everyone
-    mode = stat.S_IMODE(old.st_mode) & most
+    mode = stat.S_IMODE(old.st_mode) & max_mode
     own = os.fstat(descriptor)
     try:
         if (own.st_uid, own.st_gid) != (old.st_uid, old.st_gid):

@@ -21,7 +21,7 @@ __all__ = [
     "BATCH_SIZE",
     "CACHE_HITS",
     "CLOSED",
-    "FOUND",
+    "FINDINGS",
     "LIST_ANSWERS",
     "LOG_DROPPED",
     "PROTOCOL_ERRORS",
@@ -89,9 +89,9 @@ _UNKNOWN_FINDINGS = Counter(
 
 UNKNOWN_FINDINGS: Mapping[AnyCheck, Counter] = {check: _UNKNOWN_FINDINGS.labels(check.value) for check in Check}
 
-_FOUND = Counter("bley_findings", "Findings about strangers.", ["finding"], registry=REGISTRY)
+_FINDINGS = Counter("bley_findings", "Findings about strangers.", ["finding"], registry=REGISTRY)
 
-FOUND = {kind: _FOUND.labels(kind.value) for kind in FindingKind}
+FINDINGS = {kind: _FINDINGS.labels(kind.value) for kind in FindingKind}
 
 SPF_RESULTS = Counter("bley_spf_results", "SPF results, as RFC 7208 names them.", ["result"], registry=REGISTRY)
 

@@ -79,7 +79,7 @@ def _found(exemptions: ClientExemptions | MailExemptions, find: Callable[[bool],
     """Return the entry, which does not depend on case. Each expression has a time limit, so only one alone is timed."""
     found = find(False) if len(exemptions.expressions) > 1 else in_time(lambda: find(False))
     is_same = find(True) == found
-    if any(expression.is_put_aside for expression, _ in exemptions.expressions):
+    if any(expression.is_disabled for expression, _ in exemptions.expressions):
         raise _PutAsideError
     assert is_same, "case matters"
     return found

@@ -29,9 +29,9 @@ def check(data: bytes) -> None:
     if len(stream) <= 600:
         assert _parse([bytes([octet]) for octet in stream]) == parsed, "other requests octet by octet"
     assert _parse_whole(stream)[: len(requests)] == requests, "other requests from the known layout"
-    for request in map(RawRequest.read, requests):
+    for request in map(RawRequest.parse, requests):
         assert not any(mark in value for value in request for mark in "\0\r\n"), f"a line end in {request}"
-        assert [each.read() for each in _parse([encode_request(request)])[0]] == [request], "encoded, it is another"
+        assert [each.parse() for each in _parse([encode_request(request)])[0]] == [request], "encoded, it is another"
     if len(requests) == 1 and not has_failed and stream.endswith(b"\n\n") and not stream.startswith((b"\n", b"\r\n")):
         _check_is_told_apart(stream, requests)
 
@@ -62,7 +62,7 @@ def _parse_whole(stream: bytes) -> list[RawRequest]:
     requests: list[RawRequest] = []
     try:
         for chunk in _END_OF_REQUEST.split(stream):
-            if parser.pending == 0 and (whole := parser.whole(chunk)) is not None:
+            if parser.pending == 0 and (whole := parser.parse_one(chunk)) is not None:
                 requests.append(whole)
                 continue
             parser.feed(chunk)

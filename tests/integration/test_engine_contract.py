@@ -426,7 +426,7 @@ class TestUniting:
             parser.feed(b"sender=" + value + b"@d\nrecipient=r" + value + b"@d\n\n")
             raw = parser.next_request()
             assert raw
-            triplet = Triplet("c", rules.sender(raw.read().sender), rules.recipient(raw.read().recipient))
+            triplet = Triplet("c", rules.sender(raw.parse().sender), rules.recipient(raw.parse().recipient))
             records[triplet] = _record()
         assert len(records) == len(sent)
         await engine.unite(list(records.items()), _NOW, _LIFETIMES)

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.leaps
 async def test_what_is_wanted_in_one_turn_is_done_once_in_the_next() -> None:
     done: list[str] = []
     pacer = Coalescer(lambda: done.append("done"))
-    pacer.want()
-    pacer.want()
+    pacer.schedule()
+    pacer.schedule()
     assert done == []
     await asyncio.sleep(0)
     assert done == ["done"]
@@ -25,7 +25,7 @@ async def test_it_is_not_done_twice_within_a_tick() -> None:
     pacer = Coalescer(lambda: done.append(loop.time()))
     begun = loop.time()
     for _ in range(56):
-        pacer.want()
+        pacer.schedule()
         await asyncio.sleep(TICK_SECONDS / 10)
     assert done == pytest.approx([begun + number * TICK_SECONDS for number in range(6)], rel=1e-9)
 
@@ -37,9 +37,9 @@ async def test_what_is_wanted_while_it_is_done_is_done_again() -> None:
         nonlocal done
         done += 1
         if done == 1:
-            pacer.want()
+            pacer.schedule()
 
     pacer = Coalescer(work)
-    pacer.want()
+    pacer.schedule()
     await asyncio.sleep(3 * TICK_SECONDS)
     assert done == 2

@@ -15,7 +15,7 @@ from bley.core.findings import LOG_FIELDS, AnyCheck, Check
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds, settled, spf_can_tip
 from bley.core.scores import DEFAULT, Scores
-from bley.metrics import FOUND, UNKNOWN_FINDINGS
+from bley.metrics import FINDINGS, UNKNOWN_FINDINGS
 from bley.ports import Resolver
 
 __all__ = ["Checks"]
@@ -55,7 +55,7 @@ class Checks:
             if finding.score is None:
                 UNKNOWN_FINDINGS[check].inc()
             elif finding.kind:
-                FOUND[finding.kind].inc()
+                FINDINGS[finding.kind].inc()
         return {check: evidence[check] for check in LOG_FIELDS if check in evidence}
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:

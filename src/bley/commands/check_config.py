@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from bley.commands.options import config_option, load_settings
-from bley.core.escapes import shown_text
+from bley.core.escapes import escape_controls
 from bley.dns.resolv_conf import read_system_servers
 from bley.settings.settings import show
 
@@ -22,6 +22,6 @@ def check_config(before: Path | None, file: Path | None) -> None:
     if not configuration.settings.resolver and (warning := read_system_servers().warning):
         notes = (*notes, warning)
     for note in notes:
-        click.echo(shown_text(note, "\n\t"), err=True)
-    click.echo(shown_text(f"# {configuration.file or 'no settings file: the defaults'}", "\n\t"))
-    click.echo(shown_text(show(configuration.settings), "\n\t"), nl=False)
+        click.echo(escape_controls(note, "\n\t"), err=True)
+    click.echo(escape_controls(f"# {configuration.file or 'no settings file: the defaults'}", "\n\t"))
+    click.echo(escape_controls(show(configuration.settings), "\n\t"), nl=False)

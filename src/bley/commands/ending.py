@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from bley.core.errors import BleyError, Fault, PrivacyKeyError, SettingsError
-from bley.core.escapes import shown_text
+from bley.core.escapes import escape_controls
 
 __all__ = ["EXIT_FAILED", "EXIT_WRONG_SETTINGS", "BleyCommand", "BleyGroup", "WrongInputError", "refuse", "utf8_output"]
 
@@ -56,7 +56,7 @@ class WrongInputError(click.ClickException):
 
 def refuse(error: SettingsError) -> NoReturn:
     """End the command with all that is to be mended."""
-    click.echo("\n".join(shown_text(str(fault), _KEPT) for fault in error.faults), err=True)
+    click.echo("\n".join(escape_controls(str(fault), _KEPT) for fault in error.faults), err=True)
     sys.exit(EXIT_WRONG_SETTINGS)
 
 
@@ -76,11 +76,11 @@ def _foreseen() -> Iterator[None]:
     except _OutputError:
         raise
     except BleyError as error:
-        raise click.ClickException(shown_text(str(error), _KEPT)) from error
+        raise click.ClickException(escape_controls(str(error), _KEPT)) from error
     except click.ClickException as error:
         if type(error) is not click.ClickException:
             raise  # of click's own, which quotes arguments
-        raise click.ClickException(shown_text(error.message, _KEPT)) from error
+        raise click.ClickException(escape_controls(error.message, _KEPT)) from error
 
 
 class _OutputError(BleyError):

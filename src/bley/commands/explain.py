@@ -123,7 +123,7 @@ async def explain_request(configuration: Configuration, checks: Checks, clock: C
     store = _look_into(configuration)
     hostname, now = socket.gethostname(), clock()
     service = Service(configuration, store, checks, clock, hostname)
-    service.finds_any = True
+    service.has_wildcards = True
     try:
         decision = await service.decide(request)
         decision = decision._replace(evidence=await _with_words(decision, checks))

@@ -27,7 +27,7 @@ from pydantic import (
 
 from bley import __version__
 from bley.core.errors import BleyError
-from bley.core.escapes import shown_text
+from bley.core.escapes import escape_controls
 from bley.core.greylist import MAX_ATTEMPTS, Record, Status
 from bley.core.imported_record import is_any
 from bley.core.mail import Triplet
@@ -148,12 +148,12 @@ def read_lines(lines: Iterable[bytes], rules: TripletRules) -> Iterator[tuple[Tr
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
             place = "".join(f"{part}: " for part in detail["loc"])
-            yield shown_text(f"line {number}: {place}{detail['msg']}")  # the file's own words may be in it
+            yield escape_controls(f"line {number}: {place}{detail['msg']}")  # the file's own words may be in it
             continue
         sender, recipient = read.sender, read.recipient
         if rules.privacy_key and not is_hashed:
-            sender = sender if is_any(sender) else rules.kept(sender)
-            recipient = recipient if is_any(recipient) else rules.kept(recipient)
+            sender = sender if is_any(sender) else rules.as_stored(sender)
+            recipient = recipient if is_any(recipient) else rules.as_stored(recipient)
         triplet = Triplet(bounded(read.client), bounded(sender), bounded(recipient))
         status = Status[read.status.upper()]
         yield triplet, Record(status, read.first_seen, read.last_seen, read.attempts)
@@ -166,7 +166,7 @@ def _read_header(text: bytes, rules: TripletRules) -> bool:
     except ValidationError as error:
         raise FormatError("line 1 is not the first line of a file of `bley export`") from error
     if read.format != _FORMAT:
-        version = shown_text(read.bley)
+        version = escape_controls(read.bley)
         raise FormatError(f"is of format {read.format}, of bley {version}; this bley reads {_FORMAT}: upgrade bley")
     is_hashed = read.privacy == "keyed-hash"
     if is_hashed and not rules.privacy_key:

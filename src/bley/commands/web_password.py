@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bley.commands.ending import WrongInputError
-from bley.core.escapes import shown_text
+from bley.core.escapes import escape_controls
 from bley.settings.web_password import SHORTEST_PASSWORD, hash_password, write_password_hash
 
 __all__ = ["web_password"]
@@ -31,7 +31,7 @@ def web_password(file: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
     said = f"{file} is written: name it in bley.conf, web_password_file = {file.absolute()}, and reload bley"
-    click.echo(shown_text(said))
+    click.echo(escape_controls(said))
 
 
 def _ask() -> str:

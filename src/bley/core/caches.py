@@ -67,18 +67,18 @@ class GenerationCache(Generic[K, V]):
         return len(self._young) + len(self._old)
 
     def get(self, key: K) -> V | None:
-        """Return the cached value, or None. Values expire only when `put` or `age` is called."""
+        """Return the cached value, or None. Values expire only when `put` or `expire` is called."""
         return self._young.get(key) or self._old.get(key)
 
     def put(self, key: K, value: V, now: datetime) -> None:
         """Store `value`, which must be true, at `now`, replacing any other."""
-        self.age(now)
+        self.expire(now)
         if len(self._young) >= self._size:
             self._turn(now)
         if self._size:
             self._young[key] = value
 
-    def age(self, now: datetime) -> None:
+    def expire(self, now: datetime) -> None:
         """Remove expired entries. Call it periodically."""
         if self._begun is None or not _NO_TIME <= now - self._begun < 2 * self._half:
             self.clear()

@@ -66,7 +66,7 @@ class KnownRequest(NamedTuple):
     def decision(self, raw: RawRequest) -> Decision:
         """Return the decision about one of these mails."""
         triplet = Triplet(*self.triplet.split("\n"))
-        return Decision(raw.read_bounded(), Reason.KNOWN, triplet=triplet, standing=Standing.KNOWN)
+        return Decision(raw.parse_bounded(), Reason.KNOWN, triplet=triplet, standing=Standing.KNOWN)
 
 
 class DecisionEntry(NamedTuple):

@@ -19,7 +19,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from bley.core.escapes import shown_text
+from bley.core.escapes import escape_controls
 
 __all__ = [
     "AwayError",
@@ -53,7 +53,7 @@ class Fault:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return shown_text(f"{place}: {self.text}", kept="\n")
+        return escape_controls(f"{place}: {self.text}", kept="\n")
 
 
 class SettingsError(BleyError):
@@ -81,8 +81,8 @@ class ProtocolViolation(StrEnum):
 class ProtocolError(BleyError):
     """The peer sent bytes that are not a policy request; close the connection without an answer."""
 
-    def __init__(self, breach: ProtocolViolation, text: str) -> None:
-        self.breach = breach
+    def __init__(self, violation: ProtocolViolation, text: str) -> None:
+        self.violation = violation
         super().__init__(text)
 
 

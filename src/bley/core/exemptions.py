@@ -67,9 +67,9 @@ class _Names:
         return next((origin for expression, origin in self.expressions if expression.search(text)), None)
 
     @property
-    def put_aside(self) -> list[Origin]:
+    def disabled(self) -> list[Origin]:
         """The entries that are disabled, since a search with their expression took too long."""
-        return [origin for expression, origin in self.expressions if expression.is_put_aside]
+        return [origin for expression, origin in self.expressions if expression.is_disabled]
 
 
 @dataclass(slots=True)

@@ -26,13 +26,13 @@ _FEW_REPETITIONS = 2
 class Expression:
     """A regular expression that matches anywhere in a text, ignoring case.
 
-    A search that exceeds `SEARCH_SECONDS` disables it: `is_put_aside` is true, and it matches nothing from then on.
+    A search that exceeds `SEARCH_SECONDS` disables it: `is_disabled` is true, and it matches nothing from then on.
     Raises ValueError, with the cause, if the text is not a regular expression.
     """
 
     def __init__(self, text: str) -> None:
         self.text: Final = text
-        self.is_put_aside = False
+        self.is_disabled = False
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", FutureWarning)  # [[:alpha:]] has another meaning in Python
@@ -45,12 +45,12 @@ class Expression:
         """Return whether the expression matches anywhere in the text."""
         if self._limited is None:
             return self._simple.search(text) is not None
-        if self.is_put_aside:
+        if self.is_disabled:
             return False
         try:
             return self._limited.search(text, timeout=SEARCH_SECONDS) is not None
         except TimeoutError:
-            self.is_put_aside = True
+            self.is_disabled = True
             return False
 
 

@@ -66,14 +66,14 @@ class RawRequest(NamedTuple):
     instance: str = ""
     queue_id: str = ""
 
-    def read(self) -> Request:
+    def parse(self) -> Request:
         """Parse the request."""
         attributes = dict([line.split("=", 1) for line in self.deciding.split("\n")[:-1]])
         return Request(**attributes, instance=self.instance, queue_id=self.queue_id)
 
-    def read_bounded(self) -> Request:
+    def parse_bounded(self) -> Request:
         """Parse the request and shorten each value to at most `LONGEST_VALUE` characters."""
-        request = self.read()
+        request = self.parse()
         if len(self.deciding) + len(self.instance) + len(self.queue_id) <= LONGEST_VALUE:
             return request  # true of almost every request, and costs nothing
         return Request._make(map(_shortened, request))

@@ -12,7 +12,7 @@ from typing import Literal
 
 from bley.core.mail import Address
 
-__all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "any_sender_like", "bounded"]
+__all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "any_sender_of_domain", "bounded"]
 
 ANY = "ANY"
 """A wildcard for every sender or recipient; `ANY@example.com` is every sender of that domain. Imported records of other
@@ -86,7 +86,7 @@ class TripletRules:
         if not _is_cut(address):
             local, at, domain = _split(address)
             address = self._without_extension(local) + at + domain
-        return self.kept(address)
+        return self.as_stored(address)
 
     def sender(self, address: str) -> str:
         """Normalise the sender as the recipient, and remove tags that a server adds for one message, nested ones too.
@@ -98,7 +98,7 @@ class TripletRules:
         if len(address) <= _LONGEST_UNDONE and not _is_cut(address):
             while (undone := self._undone(address)) != address:
                 address = undone
-        return self.kept(address)
+        return self.as_stored(address)
 
     def _undone(self, address: str) -> str:
         local, at, domain = _split(address)
@@ -108,7 +108,7 @@ class TripletRules:
             local = self._without_extension(local)
         return (_WHOLE_NUMBER.sub("#", local) + at + domain).strip()
 
-    def kept(self, normalised: str) -> str:
+    def as_stored(self, normalised: str) -> str:
         """Return a normalised address as it is stored: within LONGEST_PART, with a privacy key as a hash."""
         address = bounded(normalised)
         if not self.privacy_key:
@@ -152,7 +152,7 @@ def _is_cut(address: str) -> bool:
     return LONGEST_PART - _LONGEST_CHARACTER < len(address.encode()) <= LONGEST_PART
 
 
-def any_sender_like(sender: str) -> str:
+def any_sender_of_domain(sender: str) -> str:
     """Return the wildcard for all senders of this sender's domain."""
     return bounded(f"{ANY}@{sender.rpartition('@')[2]}")
 

@@ -80,7 +80,7 @@ class RequestParser:
         """The number of bytes not yet parsed."""
         return len(self._buffer) - self._start
 
-    def whole(self, data: bytes) -> RawRequest | None:
+    def parse_one(self, data: bytes) -> RawRequest | None:
         """Parse `data` if it is exactly one request with the layout of the previous ones; else return None: `feed` it.
 
         Valid only while nothing is pending.

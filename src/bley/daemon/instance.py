@@ -102,7 +102,7 @@ class Instance:
         Raises SettingsError if they cannot be built.
         """
         dns = DnsChecks(new.settings, self._watch)
-        rules = self._service.rules_of(new, dns.checks)
+        rules = self._service.make_rules(new, dns.checks)
 
         def commit() -> None:
             old, old_dns = self._configuration.settings, self._dns
@@ -145,7 +145,7 @@ class Instance:
         """Poll for changes by other nodes and commands, forever."""
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            self._service.age()
+            self._service.expire()
             self._log_disabled_entries()
             await self._refresh_remote_changes()
 
@@ -164,9 +164,9 @@ class Instance:
             remote_changes = await self._store.remote_changes()
         except StoreError:
             return  # logged by the store; the caches stay valid
-        self._service.finds_any = remote_changes.has_any
+        self._service.has_wildcards = remote_changes.has_any
         if remote_changes.forgotten != self._forgotten:  # changed, or unknown because the store was down at the start
-            self._service.forget()
+            self._service.clear_caches()
         self._forgotten = remote_changes.forgotten
 
     async def _purge(self) -> None:

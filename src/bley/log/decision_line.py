@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bley.core.decision import Decision, KnownRequest
-from bley.core.escapes import code_of
+from bley.core.escapes import escape_code
 from bley.core.greylist import Standing
 from bley.core.history.search import StoredDecision
 from bley.core.mail import RawRequest, Request
@@ -190,7 +190,7 @@ def _text(fields: Mapping[str, str]) -> str:
 def _safe(value: str, unsafe: re.Pattern[str] = _UNSAFE) -> str:
     if value.isprintable() and not unsafe.search(value):
         return value
-    return "".join(code_of(character) if _is_unsafe(character, unsafe) else character for character in value)
+    return "".join(escape_code(character) if _is_unsafe(character, unsafe) else character for character in value)
 
 
 def printable(text: str) -> str:

@@ -87,7 +87,7 @@ class LogWriter:
         if level >= logging.WARNING or self._loop is None:
             self.flush()
         else:
-            self._coalescer.want()
+            self._coalescer.schedule()
 
     def add_from_any_thread(self, line: str, level: int, created: float) -> None:
         """Queue a line; the event loop does it if the caller is another thread."""

@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
 
     def _receive(self, data: bytes) -> None:
         """Answer a whole request at once, which most reads are; anything else goes through the parser's buffer."""
-        raw = self._parser.whole(data) if self._state == "idle" else None
+        raw = self._parser.parse_one(data) if self._state == "idle" else None
         if raw is None:
             self._parser.feed(data)
             self._serve()
@@ -266,7 +266,7 @@ class Connection(asyncio.Protocol):
             return self._parser.next_request()
         except ProtocolError as error:
             _log.warning("%s sent %s: closed", self._peer, error)
-            PROTOCOL_ERRORS.labels(error.breach.value).inc()
+            PROTOCOL_ERRORS.labels(error.violation.value).inc()
             self._refuse_input()
             return None
 

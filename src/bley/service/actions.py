@@ -29,16 +29,15 @@ class Actions:
     def __init__(self, settings: Settings, hostname: str) -> None:
         self._hostname = hostname
         self._marked = ExpiringCache[int, bool](_INSTANCE_VALID, _MOST_MESSAGES)
-        self.reconfigure(settings)
+        self._use(settings)
 
-    def reconfigured(self, settings: Settings) -> Self:
+    def with_settings(self, settings: Settings) -> Self:
         """Return a copy with the texts of these settings, which shares the cache of messages."""
         new = copy(self)
-        new.reconfigure(settings)
+        new._use(settings)
         return new
 
-    def reconfigure(self, settings: Settings) -> None:
-        """Use the texts of these settings."""
+    def _use(self, settings: Settings) -> None:
         self._reject_msg, self._header = settings.reject_msg, settings.greylist_header
         self._observes = settings.mode == "observe"
 

@@ -48,7 +48,7 @@ class KnownMail:
 
     def _enqueue(self, known: KnownRequest, raw: RawRequest) -> None:
         if not self._queue:
-            self._coalescer.want()
+            self._coalescer.schedule()
         self._queue.append((known, raw))
 
     def flush(self) -> None:
@@ -81,10 +81,10 @@ class KnownMail:
         """The number of entries, by cache."""
         return {"triplets": len(self._triplets), "requests": len(self._requests)}
 
-    def age(self, now: datetime) -> None:
+    def expire(self, now: datetime) -> None:
         """Remove expired entries. Call it periodically."""
-        self._triplets.age(now)
-        self._requests.age(now)
+        self._triplets.expire(now)
+        self._requests.expire(now)
 
     def drop_requests(self) -> None:
         """Log the queued requests and empty the cache of requests, whose decisions depend on the settings."""

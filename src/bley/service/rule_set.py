@@ -66,7 +66,7 @@ def make_rule_set(configuration: Configuration, checks: ChecksOfRules, actions: 
     return RuleSet(
         configuration=configuration,
         checks=checks,
-        actions=actions.reconfigured(settings),
+        actions=actions.with_settings(settings),
         log=DecisionLog(is_json=settings.logs_json, observes=observes),
         triplets=configuration.triplet_rules,
         settings=settings,

@@ -19,7 +19,7 @@ from bley.core.mail import Action, Address, RawRequest, Request, Triplet, parse_
 from bley.core.names.host_kind import server_domain
 from bley.core.policy import judge
 from bley.core.reasons import Reason
-from bley.core.triplet import ANY, any_sender_like
+from bley.core.triplet import ANY, any_sender_of_domain
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
 from bley.service.actions import DUNNO, Actions
@@ -81,12 +81,12 @@ class Service:
         self._clients = ExpiringCache[str, bool](settings.cache_valid, settings.cache_size)
         self._warned: datetime | None = None
         self._explaining: set[asyncio.Task[None]] = set()
-        self.finds_any = False
+        self.has_wildcards = False
         """The store has records with the wildcard ANY."""
         self._actions = Actions(settings, hostname)
-        self._rules = self.rules_of(configuration, checks)
+        self._rules = self.make_rules(configuration, checks)
 
-    def rules_of(self, configuration: Configuration, checks: ChecksOfRules) -> RuleSet:
+    def make_rules(self, configuration: Configuration, checks: ChecksOfRules) -> RuleSet:
         """Return rules for `switch`. They take effect only then."""
         return make_rule_set(configuration, checks, self._actions)
 
@@ -96,15 +96,11 @@ class Service:
         self._clients.valid = rules.settings.cache_valid
         self._rules = rules
 
-    def reconfigure(self, configuration: Configuration, checks: ChecksOfRules) -> None:
-        """Decide new requests by these settings and checks."""
-        self.switch(self.rules_of(configuration, checks))
-
-    def age(self) -> None:
+    def expire(self) -> None:
         """Remove expired cache entries. Call it periodically."""
-        self._known.age(self._steady())
+        self._known.expire(self._steady())
 
-    def forget(self) -> None:
+    def clear_caches(self) -> None:
         """Empty the caches, since records were removed from the store."""
         self._known.clear()
         self._clients.clear()
@@ -122,7 +118,7 @@ class Service:
         if self._known.answers(raw):
             return DUNNO
         now, rules = self._clock(), self._rules
-        request = raw.read_bounded()
+        request = raw.parse_bounded()
         try:
             pending = self._first_steps(request, now, rules)
         except Exception:  # noqa: BLE001 (Postfix needs an answer even after a bug; _failed logs it)
@@ -225,8 +221,8 @@ class Service:
         places = [pending.triplet]
         if network != client:
             places.append(Triplet(network, sender, recipient))
-        if self.finds_any:
-            senders = (sender, any_sender_like(sender), ANY)
+        if self.has_wildcards:
+            senders = (sender, any_sender_of_domain(sender), ANY)
             places += [Triplet(network, any_sender, ANY) for any_sender in senders]
         return places
 

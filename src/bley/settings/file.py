@@ -67,7 +67,7 @@ class Configuration:
     @property
     def disabled_entries(self) -> list[Origin]:
         """The list file entries that no longer match anything, because their regular expressions took too long."""
-        return [*self.recipients.put_aside, *self.clients.put_aside, *self.senders.put_aside]
+        return [*self.recipients.disabled, *self.clients.disabled, *self.senders.disabled]
 
     @property
     def list_files(self) -> ListFiles:

@@ -114,7 +114,7 @@ def write_password_hash(file: Path, password: PasswordHash) -> None:
     try:
         create_private(file, content)
     except FileExistsError:
-        with replacing(file, 0o600, most=0o777 & ~_OTHERS) as part:
+        with replacing(file, 0o600, max_mode=0o777 & ~_OTHERS) as part:
             part.write(content)
 
 

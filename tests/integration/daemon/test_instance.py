@@ -90,7 +90,7 @@ class Heard:
         self.remote_changes: RemoteChanges | None = None
         self.forgot = 0
         monkeypatch.setattr(self.instance._store, "remote_changes", self._news)
-        monkeypatch.setattr(self.instance._service, "forget", self._forget)
+        monkeypatch.setattr(self.instance._service, "clear_caches", self._forget)
 
     async def _news(self) -> RemoteChanges:
         if self.remote_changes is None:

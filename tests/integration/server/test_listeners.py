@@ -69,7 +69,7 @@ class FakeService:
         self.cancelled = 0
 
     def answer(self, raw: RawRequest) -> Action | Coroutine[None, None, Action]:
-        request = raw.read()
+        request = raw.parse()
         self.asked.append(request.recipient)
         if request.sender == "fail":
             raise RuntimeError("the service is told to fail")

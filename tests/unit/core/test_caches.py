@@ -78,7 +78,7 @@ def test_what_is_of_the_future_is_forgotten(hours_later: float) -> None:
     remembered.put("a", 1, NOON)
     now = NOON - timedelta(days=1) + timedelta(hours=hours_later)
     assert recent.get("a", now) is None
-    remembered.age(now)
+    remembered.expire(now)
     assert remembered.get("a") is None
     for number in range(100):
         recent.put(f"b{number}", 1, now + number * MINUTE)
@@ -95,7 +95,7 @@ class TestRemembered:
         for minute in range(180):
             if minute == added_at:
                 keys.put("a", True, NOON + minute * MINUTE)
-            keys.age(NOON + minute * MINUTE)
+            keys.expire(NOON + minute * MINUTE)
             known.append(keys.get("a") or False)
         assert not any(known[:added_at])
         assert all(known[added_at : added_at + 30])
@@ -104,14 +104,14 @@ class TestRemembered:
     def test_after_a_long_silence_all_is_forgotten(self) -> None:
         keys = GenerationCache[str, bool](self.HOUR, 10)
         keys.put("a", True, NOON)
-        keys.age(NOON + self.HOUR)
+        keys.expire(NOON + self.HOUR)
         assert len(keys) == 0
 
     def test_each_generation_goes_by_itself(self) -> None:
         keys = GenerationCache[str, bool](self.HOUR, 10)
         keys.put("a", True, NOON)
         keys.put("b", True, NOON + timedelta(minutes=31))
-        keys.age(NOON + timedelta(minutes=62))
+        keys.expire(NOON + timedelta(minutes=62))
         assert keys.get("a") is None
         assert keys.get("b")
 

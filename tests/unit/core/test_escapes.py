@@ -2,7 +2,7 @@
 
 import pytest
 
-from bley.core.escapes import code_of, shown_text
+from bley.core.escapes import escape_code, escape_controls
 
 
 @pytest.mark.parametrize(
@@ -13,13 +13,13 @@ from bley.core.escapes import code_of, shown_text
     ],
 )  # fmt: skip
 def test_a_code_has_as_many_digits_as_its_letter_says(character: str, code: str) -> None:
-    assert code_of(character) == code
+    assert escape_code(character) == code
     assert code.encode().decode("unicode-escape") == character
 
 
 @pytest.mark.parametrize("text", ["", "mail.example", "jürgen@bücher.example", r"a\x0ab", "\N{GREEK SMALL LETTER PI}"])
 def test_what_can_be_shown_stays(text: str) -> None:
-    assert shown_text(text) == text
+    assert escape_controls(text) == text
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_what_can_be_shown_stays(text: str) -> None:
     ],
 )
 def test_what_cannot_is_a_code(text: str, shown: str) -> None:
-    assert shown_text(text) == shown
+    assert escape_controls(text) == shown
 
 
 def test_some_may_stay_all_the_same() -> None:
-    assert shown_text("a\n\tb\r", kept="\n\t") == "a\n\tb\\x0d"
+    assert escape_controls("a\n\tb\r", kept="\n\t") == "a\n\tb\\x0d"

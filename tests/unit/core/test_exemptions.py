@@ -200,8 +200,8 @@ def test_of_a_name_that_is_too_long_the_end_counts() -> None:
     assert not clients.find(SOMEWHERE, f"example.org.{'a.' * 10_000}com")
 
 
-def test_an_entry_that_takes_too_long_is_put_aside_alone() -> None:
+def test_an_entry_that_takes_too_long_is_disabled_alone() -> None:
     senders = read_mail_addresses([("f", "/(a+)+$/\n/^b@/\n")])
     assert senders.find("a" * 400 + "!") is None
-    assert senders.put_aside == ["f:1:/(a+)+$/"]
+    assert senders.disabled == ["f:1:/(a+)+$/"]
     assert senders.find("b@example.org") == "f:2:/^b@/"

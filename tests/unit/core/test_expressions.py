@@ -35,19 +35,19 @@ EXPONENTIAL = [
 
 
 @pytest.mark.parametrize("text", ORDINARY)
-def test_an_ordinary_one_is_never_put_aside(text: str) -> None:
+def test_an_ordinary_one_is_never_disabled(text: str) -> None:
     expression = Expression(text)
     for unit in ("a", "a.", "ab", "@.", "-", "x1"):
         in_time(lambda unit=unit: expression.search(unit * (LONGEST // len(unit))))  # type: ignore[misc]
-    assert not expression.is_put_aside
+    assert not expression.is_disabled
 
 
 @pytest.mark.parametrize("text", EXPONENTIAL)
-def test_one_that_takes_too_long_is_put_aside(text: str) -> None:
+def test_one_that_takes_too_long_is_disabled(text: str) -> None:
     """It costs its limit once, and nothing from then on."""
     expression, hostile = Expression(text), "a" * (LONGEST - 1) + "!"
     in_time(lambda: expression.search(hostile), 20 * SEARCH_SECONDS)
-    assert expression.is_put_aside
+    assert expression.is_disabled
     assert not expression.search("a")
 
 

@@ -7,7 +7,7 @@ import pytest
 from bley.core.greylist import Record, Status
 from bley.core.imported_record import ImportedRecord
 from bley.core.mail import Triplet
-from bley.core.triplet import ANY, LONGEST_PART, GreylistBy, TripletRules, any_sender_like
+from bley.core.triplet import ANY, LONGEST_PART, GreylistBy, TripletRules, any_sender_of_domain
 from tests.fakes import NOON
 
 RECORD = Record(Status.CLEAN, NOON, NOON)
@@ -90,5 +90,5 @@ def test_a_domain_that_is_too_long_is_bounded_as_it_is_looked_for() -> None:
         triplet = _triplet(TripletRules(), sender=f"{ANY}@{domain}", recipient=ANY)
         assert triplet
         assert len(triplet.sender.encode()) <= LONGEST_PART
-        assert triplet.sender == any_sender_like(f"jane@{domain}")
+        assert triplet.sender == any_sender_of_domain(f"jane@{domain}")
         assert triplet.sender.startswith(f"{ANY}@")

@@ -10,25 +10,25 @@ from bley.core.mail import LONGEST_VALUE, Action, RawRequest, Request, parse_add
 def test_a_raw_request_is_read_to_its_last_equals_sign() -> None:
     """An attribute not sent is empty."""
     raw = RawRequest("sender=a=b@example.com\nhelo_name=\n", "1f.2")
-    assert raw.read() == Request(sender="a=b@example.com", instance="1f.2")
+    assert raw.parse() == Request(sender="a=b@example.com", instance="1f.2")
 
 
 def test_what_is_judged_of_a_request_is_bounded_and_different_ones_stay_different() -> None:
     """The domain at the end of a value stays too."""
     end = f"{'b' * 100}@d.example"
     raw = RawRequest(f"helo_name=h\nsender={'a' * 4000}1{end}\nrecipient={'ü' * 4000}2{end}\n", "i" * 600, "q" * 600)
-    request = raw.read_bounded()
+    request = raw.parse_bounded()
     assert [len(value) for value in request] == [0, 0, 0, 0, 1, *[LONGEST_VALUE] * 4]
     assert request.sender.startswith("aaaa")
     assert request.sender.endswith(end)
-    assert request.sender != raw._replace(deciding=raw.deciding.replace("1", "3")).read_bounded().sender
-    assert request.sender == raw._replace(deciding=raw.deciding.replace("2", "3")).read_bounded().sender
+    assert request.sender != raw._replace(deciding=raw.deciding.replace("1", "3")).parse_bounded().sender
+    assert request.sender == raw._replace(deciding=raw.deciding.replace("2", "3")).parse_bounded().sender
 
 
 @pytest.mark.parametrize("length", [1, LONGEST_VALUE])
 def test_a_value_of_ordinary_length_stays_as_it_is(length: int) -> None:
     raw = RawRequest(f"sender={'s' * length}\nrecipient={'r' * length}\n", "i" * length)
-    assert raw.read_bounded() == raw.read()
+    assert raw.parse_bounded() == raw.parse()
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def parse_all(chunks: Iterable[bytes]) -> tuple[list[Request], ProtocolError | N
         for chunk in chunks:
             parser.feed(chunk)
             while (request := parser.next_request()) is not None:
-                requests.append(request.read())
+                requests.append(request.parse())
     except ProtocolError as error:
         return requests, error
     return requests, None
@@ -83,7 +83,7 @@ def test_one_byte_at_a_time() -> None:
         assert parser.next_request() is None
     parser.feed(POSTFIX_EXAMPLE[-1:])
     assert (request := parser.next_request())
-    assert request.read() == POSTFIX_REQUEST
+    assert request.parse() == POSTFIX_REQUEST
 
 
 def test_requests_follow_each_other_on_one_connection() -> None:
@@ -203,7 +203,7 @@ def test_pending_are_the_bytes_that_wait() -> None:
 
 
 def _read(raw: RawRequest | None) -> Request | None:
-    return raw and raw.read()
+    return raw and raw.parse()
 
 
 def test_no_two_senders_become_one() -> None:
@@ -236,15 +236,15 @@ class TestWhole:
 
     def test_the_third_alike_is_read_at_once(self) -> None:
         parser = self._parser()
-        assert _read(parser.whole(POSTFIX_EXAMPLE)) == POSTFIX_REQUEST
+        assert _read(parser.parse_one(POSTFIX_EXAMPLE)) == POSTFIX_REQUEST
         other = POSTFIX_EXAMPLE.replace(b"foo@bar.tld", r"jürgen=\a@bar.tld".encode()).replace(b"size=12345", b"size=")
-        assert _read(parser.whole(other)) == POSTFIX_REQUEST._replace(sender=r"jürgen=\a@bar.tld")
+        assert _read(parser.parse_one(other)) == POSTFIX_REQUEST._replace(sender=r"jürgen=\a@bar.tld")
 
     def test_the_second_is_not_yet(self) -> None:
         parser = RequestParser()
         parser.feed(POSTFIX_EXAMPLE)
         parser.next_request()
-        assert parser.whole(POSTFIX_EXAMPLE) is None
+        assert parser.parse_one(POSTFIX_EXAMPLE) is None
 
     @pytest.mark.parametrize(
         "data",
@@ -272,8 +272,8 @@ class TestWhole:
     def test_what_is_not_just_such_a_request_is_to_be_fed(self, data: bytes, is_compiled: bool) -> None:
         parser = self._parser()
         for _ in range(1000 if is_compiled else 0):
-            assert parser.whole(POSTFIX_EXAMPLE)
-        assert parser.whole(data) is None
+            assert parser.parse_one(POSTFIX_EXAMPLE)
+        assert parser.parse_one(data) is None
 
     def test_requests_in_one_piece_are_read_as_one_by_one(self) -> None:
         requests, error = parse_all([POSTFIX_EXAMPLE * 5])
@@ -284,39 +284,39 @@ class TestWhole:
         for sent in ("size", "instance", "sasl_username"):
             parser = self._parser(f"{sent}=1\nsender=a@d\n\n".encode())
             expected = Request(sender="b@d")._replace(**{sent: "2"} if sent != "size" else {})
-            assert _read(parser.whole(f"{sent}=2\nsender=b@d\n\n".encode())) == expected
-        assert _read(self._parser(b"size=1\n\n").whole(b"size=2\n\n")) == Request()
+            assert _read(parser.parse_one(f"{sent}=2\nsender=b@d\n\n".encode())) == expected
+        assert _read(self._parser(b"size=1\n\n").parse_one(b"size=2\n\n")) == Request()
 
     def test_what_decides_is_the_same_for_each_mail(self) -> None:
         """However it is read; and of two requests that differ in anything else it is not."""
         parser = self._parser()
         other_mail = POSTFIX_EXAMPLE.replace(b"123.456.7", b"789.0").replace(b"size=12345", b"size=6")
-        first, second = parser.whole(POSTFIX_EXAMPLE), parser.whole(other_mail)
+        first, second = parser.parse_one(POSTFIX_EXAMPLE), parser.parse_one(other_mail)
         assert first
         assert second == first._replace(instance="789.0")
         parser.feed(POSTFIX_EXAMPLE.replace(b"\n", b"\r\n"))
         assert parser.next_request() == first
         for value in (b"RCPT", b"you", b"1.2.3.4", b"another.domain.tld", b"some.domain", b"foo@", b"bar@"):
-            other = parser.whole(POSTFIX_EXAMPLE.replace(value, b"x", 1))
+            other = parser.parse_one(POSTFIX_EXAMPLE.replace(value, b"x", 1))
             assert other
             assert other.deciding != first.deciding
 
     def test_a_layout_that_is_read_often_is_read_to_the_same(self, patterns: dict[Any, Any]) -> None:
         """By a pattern, which all connections share."""
         parser, other = self._parser(), self._parser()
-        read = [parser.whole(POSTFIX_EXAMPLE) for _ in range(1100)]
-        assert set(read) == {other.whole(POSTFIX_EXAMPLE)}
+        read = [parser.parse_one(POSTFIX_EXAMPLE) for _ in range(1100)]
+        assert set(read) == {other.parse_one(POSTFIX_EXAMPLE)}
         assert len(patterns) == 1
 
     def test_layouts_that_a_peer_chooses_cost_nothing(self, patterns: dict[Any, Any]) -> None:
         """None is compiled before it was read a thousand times, only so many are at all, and others are read too."""
         for number in range(300):
-            assert _read(self._parser(b"x%d=\nsender=a@d\n\n" % number).whole(b"x%d=\nsender=b@d\n\n" % number))
+            assert _read(self._parser(b"x%d=\nsender=a@d\n\n" % number).parse_one(b"x%d=\nsender=b@d\n\n" % number))
         assert not patterns
         for number in range(20):
             parser = self._parser(b"y%d=\nsender=a@d\n\n" % number)
             for _ in range(1001):
-                raw = parser.whole(b"y%d=\nsender=b@d\n\n" % number)
+                raw = parser.parse_one(b"y%d=\nsender=b@d\n\n" % number)
                 assert raw == RawRequest("sender=b@d\n")
         assert len(patterns) == 16
 
@@ -324,7 +324,7 @@ class TestWhole:
         """A thousand connections would remember a thousand."""
         data = b"".join(b"%d%s=\n" % (number, 100 * b"x") for number in range(90)) + b"\n"
         parser = self._parser(data)
-        assert parser.whole(data) is None
+        assert parser.parse_one(data) is None
         assert not parser._names
 
 

@@ -119,13 +119,13 @@ def test_instance_is_remembered_for_an_hour() -> None:
     assert verbs == ["PREPEND", "DUNNO", "PREPEND"]
 
 
-def test_reload_changes_the_words_and_keeps_the_memory() -> None:
+def test_a_reload_changes_the_texts_and_shares_the_cache() -> None:
     actions = Actions(Settings(), HOSTNAME)
     actions.action(_waited("1.a"), NOON)
-    before, actions = actions, actions.reconfigured(Settings(reject_msg="later", greylist_header="X-Waited: yes"))
+    before, actions = actions, actions.with_settings(Settings(reject_msg="later", greylist_header="X-Waited: yes"))
     assert str(before.action(_deferral(), NOON)) == "DEFER_IF_PERMIT greylisted, try again later"
     assert str(actions.action(_deferral(), NOON)) == "DEFER_IF_PERMIT later"
     assert str(actions.action(_waited("1.a"), NOON)) == "DUNNO"
     assert str(actions.action(_waited("2.b"), NOON)) == "PREPEND X-Waited: yes"
-    actions = actions.reconfigured(Settings(mode="observe"))
+    actions = actions.with_settings(Settings(mode="observe"))
     assert str(actions.action(_deferral(), NOON)) == "DUNNO"

@@ -21,6 +21,7 @@ from bley.core.findings import Check
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
 from bley.service import service as service_module
+from bley.service.rule_set import ChecksOfRules
 from bley.service.service import Service
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
@@ -150,9 +151,12 @@ class World:
     def kept(self) -> list[DecisionEntry]:
         return self.store.decisions
 
+    def switch(self, configuration: Configuration, checks: ChecksOfRules) -> None:
+        self.service.switch(self.service.make_rules(configuration, checks))
+
     def reload(self, **settings: object) -> None:
         self.configuration = replace(self.configuration, settings=Settings.model_validate(settings))
-        self.service.reconfigure(self.configuration, self.checks)
+        self.switch(self.configuration, self.checks)
 
 
 @pytest.fixture
@@ -396,10 +400,10 @@ async def test_a_known_triplet_is_in_memory_for_the_time_that_passes(days: int) 
     assert world.steady
     await world.answer()
     world.set_clock(days=days)
-    world.service.age()
+    world.service.expire()
     assert world.answer_at_once() == Action("DUNNO")
     world.steady.advance(hours=1)
-    world.service.age()
+    world.service.expire()
     assert world.answer_at_once() is None
 
 
@@ -450,7 +454,7 @@ async def test_a_known_triplet_is_answered_without_the_store_and_refreshed_once_
     assert world.answer_at_once() == Action("DUNNO")
     assert world.store.records[TRIPLET].last_seen == first
     world.clock.advance(minutes=61)
-    world.service.age()
+    world.service.expire()
     assert not isinstance(answer := world.service.answer(raw(REQUEST)), Action)
     assert await answer == Action("DUNNO")
     assert world.store.records[TRIPLET].last_seen == world.clock.now
@@ -531,7 +535,7 @@ async def test_a_deferral_that_was_not_recorded_is_not_given() -> None:
             world.store.is_away = True
             return BAD
 
-    world.service.reconfigure(world.configuration, Leaving(BAD))
+    world.switch(world.configuration, Leaving(BAD))
     assert await world.answer(client_address="192.0.2.1") == Action("DUNNO")
 
 
@@ -555,7 +559,7 @@ class TestReloadInFlight:
                 world.reload(**TestReloadInFlight.NEW)
                 return BAD
 
-        world.service.reconfigure(world.configuration, Reloading(BAD))
+        world.switch(world.configuration, Reloading(BAD))
         assert await world.answer() == Action("DEFER_IF_PERMIT", "old words")
         (line,) = [record.getMessage() for record in log.records]
         assert line.startswith("action=greylist, reason=new, ")
@@ -575,7 +579,7 @@ class TestReloadInFlight:
         """Its line has the form that it had when the request came, whatever the next line's is."""
         world = World(GOOD)
         await world.answer()
-        world.service.forget()
+        world.service.clear_caches()
         log.clear()
         answer = world.service.answer(raw(REQUEST))
         world.reload(log_format="json")
@@ -594,7 +598,7 @@ class TestReloadInFlight:
         await world.answer()
         assert world.answer_at_once() == Action("DUNNO")
         everybody = read_clients([("clients", "0.0.0.0/0")])
-        world.service.reconfigure(replace(world.configuration, clients=everybody), world.checks)
+        world.switch(replace(world.configuration, clients=everybody), world.checks)
         assert [kept.decision.reason.value for kept in world.kept] == ["clean", "known"]
         assert world.kept[1].decision.standing is Standing.KNOWN
 
@@ -607,9 +611,9 @@ async def test_a_bug_is_answered_dunno_and_shows_its_traceback(log: pytest.LogCa
             raise ZeroDivisionError
 
     world = World()
-    world.service.reconfigure(world.configuration, Broken(BAD))
+    world.switch(world.configuration, Broken(BAD))
     assert await world.answer() == Action("DUNNO")
-    world.service.reconfigure(replace(world.configuration, clients=None), world.checks)  # type: ignore[arg-type]
+    world.switch(replace(world.configuration, clients=None), world.checks)  # type: ignore[arg-type]
     assert world.service.answer(raw(REQUEST)) == Action("DUNNO")
     tracebacks = [record.exc_info[0] for record in log.records if record.exc_info]
     assert tracebacks == [ZeroDivisionError, AttributeError]
@@ -621,7 +625,7 @@ async def test_last_seen_is_refreshed_however_often_the_triplet_comes_and_howeve
     for number in range(40):
         await world.answer(sender=f"list-{number}-bounce@example.net")
         world.clock.advance(minutes=10)
-        world.service.age()
+        world.service.expire()
     (record,) = world.store.records.values()
     assert world.clock.now - record.last_seen < timedelta(hours=2)
 
@@ -752,7 +756,7 @@ class TestPlaces:
         rules = world.configuration.triplet_rules
         kept_sender = sender if sender.startswith("ANY") else rules.sender(sender)
         self.put(world, Triplet("198.51.100.0/24", kept_sender, recipient))
-        world.service.finds_any = True
+        world.service.has_wildcards = True
         assert (await world.decide(client_name=client_name)).reason == "known"
         assert (await world.decide(client_name=client_name, recipient="c@example.net")).reason == "known"
 
@@ -768,7 +772,7 @@ class TestPlaces:
     async def test_but_for_nobody_else(self, changes: dict[str, str]) -> None:
         world = World()
         self.put(world, Triplet("198.51.100.0/24", "ANY@example.com", "ANY"))
-        world.service.finds_any = True
+        world.service.has_wildcards = True
         assert (await world.decide(**changes)).reason == "helo"
 
     async def test_unless_the_store_has_such_they_are_not_looked_for(self) -> None:
@@ -782,7 +786,7 @@ class TestPlaces:
         world = World()
         kept = Triplet("198.51.100.0/24", "ANY", "ANY")
         self.put(world, kept, minutes_ago=90)
-        world.service.finds_any = True
+        world.service.has_wildcards = True
         await world.decide()
         assert world.store.records == {kept: Record(Status.CLEAN, NOON - timedelta(minutes=90), NOON)}
 
@@ -795,7 +799,7 @@ class TestForget:
         await world.answer()
         assert world.answer_at_once() == Action("DUNNO")
         world.store.records.clear()
-        world.service.forget()
+        world.service.clear_caches()
         world.checks.evidence = BAD
         assert (await world.answer()).verb == DEFER
 
@@ -803,7 +807,7 @@ class TestForget:
     async def test_clients_are_judged_again(self, evidence: Evidence) -> None:
         world = World(evidence)
         await world.answer()
-        world.service.forget()
+        world.service.clear_caches()
         await world.answer(recipient="c@example.org")
         assert world.checks.asked == 2
 
@@ -873,7 +877,7 @@ class TestDecisionEntries:
 
     async def test_that_of_a_bug(self, log: pytest.LogCaptureFixture) -> None:
         world = World()
-        world.service.reconfigure(replace(world.configuration, clients=None), world.checks)  # type: ignore[arg-type]
+        world.switch(replace(world.configuration, clients=None), world.checks)  # type: ignore[arg-type]
         await world.answer()
         assert [(kept.decision.reason, kept.outcome) for kept in world.kept] == [("internal-error", "pass")]
 

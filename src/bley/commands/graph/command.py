@@ -13,7 +13,7 @@ from bley.commands.graph.charts import SHOWN, Chart, charts
 from bley.commands.graph.page import page
 from bley.commands.options import config_option, load_settings
 from bley.commands.progress import progress
-from bley.core.escapes import shown_text
+from bley.core.escapes import escape_controls
 from bley.core.history.periods import Slot, slots
 from bley.durable_files import replace_file
 from bley.ports import utc_now
@@ -55,7 +55,7 @@ def graph(before: Path | None, file: Path | None, folder: Path | None, quiet: bo
     except OSError as error:
         raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from error
     if not quiet:
-        click.echo(shown_text(str(folder / "index.html")))
+        click.echo(escape_controls(str(folder / "index.html")))
 
 
 def _require_matplotlib() -> None:

@@ -18,7 +18,7 @@ from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.steps import format_instant
 from bley.core.mail import Triplet, parse_address
 from bley.core.reasons import Reason
-from bley.core.triplet import ANY, TripletRules, any_sender_like
+from bley.core.triplet import ANY, TripletRules, any_sender_of_domain
 
 __all__ = [
     "DeferralOutcome",
@@ -124,7 +124,7 @@ def wildcard_triplets(decision: StoredDecision, rules: TripletRules) -> list[Tri
     triplet, address = decision.triplet, parse_address(decision.client_address)
     if triplet is None or address is None:
         return []
-    senders = triplet.sender, any_sender_like(triplet.sender), ANY
+    senders = triplet.sender, any_sender_of_domain(triplet.sender), ANY
     return [Triplet(rules.client(address, ""), sender, ANY) for sender in senders]
 
 
