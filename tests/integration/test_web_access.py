@@ -80,7 +80,7 @@ def test_beyond_loopback_the_password_is_required(tmp_path: Path, workers: int) 
     settings = {"web_listen": "0.0.0.0:0", "web_password_file": "web", "web_hosts": "bley.example.org"}
     with Bley(tmp_path, workers=workers, **settings) as bley:
         port = port_of(bley)
-        assert re.search("bley.conf:\\d+: web_listen: the password goes over the network", bley.log())
+        assert re.search("bley.conf:\\d+: web_listen: the password is sent over the network", bley.log())
         for source in ("127.0.0.1", own_address()):
             refused = ask(port, source=source)
             assert (refused.status, refused.headers["WWW-Authenticate"][:5]) == (401, "Basic")
@@ -163,7 +163,7 @@ def test_tls_with_a_certificate_that_a_reload_replaces(tmp_path: Path, workers: 
     with Bley(tmp_path, workers=workers, web_listen="0.0.0.0:0", web_password_file="web", **tls) as bley:
         port = port_of(bley)
         assert "metrics at https://" in bley.log()
-        assert "goes over the network" not in bley.log()
+        assert "sent over the network" not in bley.log()
         assert shown_by(port, certificate)
         assert not shown_by(port, other)
         with pytest.raises((ConnectionError, http.client.HTTPException)):
@@ -221,7 +221,7 @@ def test_only_the_reverse_proxy_is_answered(tmp_path: Path, proxy: ThreadingHTTP
     settings = {"web_listen": "0.0.0.0:0", "web_proxy": PROXY, "web_hosts": "bley.example.org"}
     with Bley(tmp_path, workers=workers, **settings) as bley:
         _Forwarding.bley_port = port = port_of(bley)
-        assert "goes over the network" not in bley.log()
+        assert "sent over the network" not in bley.log()
         by_name = {"Host": "bley.example.org"}
         assert ask(proxy.server_port, headers=by_name).status == 401
         assert ask(proxy.server_port, headers=by_name | basic(PASSWORD)).status == 200
