@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
+from bley.core.endpoint import split_endpoint
+
 __all__ = [
     "KNOWN",
     "PASSING",
@@ -147,7 +149,7 @@ class Bley:
             peer.recv(100)
         seconds = time.monotonic() - begun
         if self.web_place:  # one of several workers may answer before the web pages are ready
-            _wait_until_it_listens(int(self.web_place.rpartition(":")[2]), self.process)
+            _wait_until_it_listens(split_endpoint(self.web_place, 0)[1], self.process)
         return seconds
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.running import Bley
+from bley.core.endpoint import split_endpoint
 
 __all__ = ["Metrics", "Standing", "decisions_total", "dropped_decisions", "get_page", "read_metrics", "stands"]
 
@@ -122,9 +123,9 @@ def dropped_decisions(metrics: Metrics) -> int:
 
 async def get_page(bley: Bley, path: str) -> str:
     """Return the response for this path, with status line and headers. Raises TimeoutError."""
-    host, _, port = bley.web_place.rpartition(":")
+    host, port = split_endpoint(bley.web_place, 0)
     async with asyncio.timeout(_PAGE_SECONDS):
-        reader, writer = await asyncio.open_connection(host, int(port))
+        reader, writer = await asyncio.open_connection(host, port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {bley.web_place}\r\nConnection: close\r\n\r\n".encode())
         page = await reader.read()
         writer.close()

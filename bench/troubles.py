@@ -13,6 +13,7 @@ from tests.integration.stores import Servers
 from bench.hostile_dns import ListTroubles
 from bench.running import Bley
 from bench.standing import get_page
+from bley.core.endpoint import split_endpoint
 from bley.settings.database import Database, parse_database
 
 __all__ = ["OUTAGES", "Outage", "Troubles"]
@@ -178,8 +179,8 @@ class Troubles:
             self._faults.append(f"{path}: {page[:40]!r}")
 
     async def _leave(self, path: str) -> None:
-        host, _, port = self._bley.web_place.rpartition(":")
-        _, writer = await asyncio.open_connection(host, int(port))
+        host, port = split_endpoint(self._bley.web_place, 0)
+        _, writer = await asyncio.open_connection(host, port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._bley.web_place}\r\n\r\n".encode())
         writer.transport.abort()
 

@@ -9,6 +9,7 @@ import click
 
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import config_option, load_settings, request_options
+from bley.core.endpoint import without_brackets
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.log.decision_line import printable
@@ -46,7 +47,7 @@ def _ask(settings: Settings, request: Request) -> str:
 
 def _connect(place: str, port: int, timeout: float) -> socket.socket:
     if not place.startswith("unix:"):
-        return socket.create_connection((place.strip("[]"), port), timeout)
+        return socket.create_connection((without_brackets(place), port), timeout)
     peer = socket.socket(socket.AF_UNIX)
     peer.settimeout(timeout)
     peer.connect(place.removeprefix("unix:"))

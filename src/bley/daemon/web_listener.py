@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.registry import Collector
 
+from bley.core.endpoint import format_endpoint
 from bley.core.errors import Fault, SettingsError
 from bley.daemon.transaction import Prepared
 from bley.metrics import REGISTRY
@@ -57,7 +58,7 @@ class WebListener:
         self._certificate = configured_certificate(self._configuration)
         self._socket = _listening(*settings.web_place)
         asyncio.get_running_loop().add_reader(self._socket, self._start, self._socket)
-        self.place = f"{settings.web_scheme}://{_shown(self._socket)}"
+        self.place = f"{settings.web_scheme}://{format_endpoint(*self._socket.getsockname()[:2])}"
         _log.info("dashboard at %s/", self.place)
         _log.info("metrics at %s/metrics", self.place)
 
@@ -114,8 +115,3 @@ def _listening(host: str, port: int) -> socket.socket:
         raise SettingsError([Fault("web_listen", 0, f"cannot listen at {host} port {port}: {error}")]) from error
     sock.setblocking(False)
     return sock
-
-
-def _shown(sock: socket.socket) -> str:
-    host, port, *_ = sock.getsockname()
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

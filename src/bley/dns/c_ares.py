@@ -11,9 +11,10 @@ from typing import Any
 import idna
 import pycares
 
+from bley.core.endpoint import format_endpoint
 from bley.core.errors import Fault, ResolverError, SettingsError
 from bley.ports import MOST_RECORDS, ResourceRecord, RrType
-from bley.settings.values import split_server
+from bley.settings.values import parse_server
 
 __all__ = ["CAresChannel", "Outcome", "RefusedNameError", "ascii_name"]
 
@@ -185,9 +186,9 @@ class CAresChannel:
 
 def _c_ares_server(server: str) -> str:
     """Convert a server of the setting `resolver` to the form of c-ares. Raises ValueError if it is none."""
-    address, port = split_server(server)
+    address, port = parse_server(server)
     address, _, interface = address.partition("%")
-    place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    place = format_endpoint(address, port)
     return f"{place}%{interface}" if interface else place
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bley.core.errors import Fault
-from bley.settings.values import split_server
+from bley.settings.values import parse_server
 
 __all__ = ["RESOLV_CONF", "SystemServers", "read_system_servers"]
 
@@ -68,7 +68,7 @@ def _servers_of(line: str) -> list[str]:
     match line.split():
         case ["nameserver", address, *_]:
             try:
-                split_server(address)
+                parse_server(address)
             except ValueError as error:
                 raise ValueError("not the address of a DNS server") from error
             return [address]

@@ -29,7 +29,7 @@ from dns.rdtypes.IN.AAAA import AAAA
 from bley.core.errors import ResolverError
 from bley.dns.resolv_conf import read_system_servers
 from bley.ports import MOST_RECORDS, ResourceRecord, RrType
-from bley.settings.values import split_server
+from bley.settings.values import parse_server
 
 __all__ = ["DnspythonResolver", "retrieve_exception"]
 
@@ -160,7 +160,7 @@ def _type(rrset: dns.rrset.RRset) -> str:
 
 
 def _server(text: str) -> dns.nameserver.Nameserver:
-    return _Nameserver(*split_server(text))
+    return _Nameserver(*parse_server(text))
 
 
 def _data(rdata: object) -> str | bytes | tuple[int, str]:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Coroutine
 from typing import Literal, Protocol, cast
 
+from bley.core.endpoint import format_endpoint
 from bley.core.errors import ProtocolError, ProtocolViolation
 from bley.core.mail import Action, RawRequest
 from bley.core.wire import MAX_REQUEST_BYTES, RequestParser, encode_action
@@ -100,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._last_activity = time.monotonic()
         peer = transport.get_extra_info("peername")
-        self._peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) and peer else "unix socket"
+        self._peer = format_endpoint(*peer[:2]) if isinstance(peer, tuple) and peer else "unix socket"
         self._host.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from bley.core.endpoint import without_brackets
 from bley.core.errors import SettingsError
 from bley.metrics import ACCEPTED, CLOSED
 from bley.server.connection import Connection, Service
@@ -79,7 +80,7 @@ class Server:
     async def _listen(self, address: str, port: int, unix_mode: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if not address.startswith("unix:"):
-            return await loop.create_server(self._connect, address.strip("[]"), port, backlog=BACKLOG)
+            return await loop.create_server(self._connect, without_brackets(address), port, backlog=BACKLOG)
         path = Path(address.removeprefix("unix:"))
         sock = unix_socket(path, unix_mode)
         self._unix_paths.append(path)

@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from bley.core.endpoint import format_endpoint, without_brackets
 from bley.core.errors import Fault, SettingsError
 
 __all__ = ["BACKLOG", "WorkerSockets", "listen_faults", "socket_name", "unix_socket"]
@@ -51,7 +52,7 @@ class WorkerSockets:
             self._shared.append(unix_socket(path, unix_mode))
             self._unix_paths.append(path)
             return
-        found = socket.getaddrinfo(address.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(without_brackets(address), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, name in dict.fromkeys((family, name) for family, *_, name in found):
             self._reservations.append(_bound(family, name))
             # Set after bind: set before, bind would succeed next to another process of this user with SO_REUSEPORT.
@@ -148,4 +149,4 @@ def socket_name(name: object) -> str:
     """Return a socket's name as the settings write it."""
     if not isinstance(name, tuple):
         return f"unix:{name}"
-    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+    return format_endpoint(*name[:2])

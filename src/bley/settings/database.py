@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
+from bley.core.endpoint import format_endpoint, split_endpoint
 from bley.operator_files import check_name, read_text
 
 __all__ = [
@@ -75,7 +76,7 @@ class Database:
     def __str__(self) -> str:
         if self.dbtype == "sqlite3":
             return str(self.file)
-        place = self.socket or ", ".join(f"{f'[{host}]' if ':' in host else host}:{port}" for host, port in self.hosts)
+        place = self.socket or ", ".join(format_endpoint(host, port) for host, port in self.hosts)
         return " ".join(filter(None, (self.dbtype, self.master, self.name, "at", place)))
 
     @property
@@ -170,13 +171,14 @@ def _tls(text: str) -> Tls:
 
 
 def _host(text: str, default_port: int) -> tuple[str, int]:
-    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", str(default_port))
-    if host.startswith("[") != host.endswith("]"):
-        raise ValueError(f"has an unmatched bracket in {text!r}: write [2001:db8::1]:{default_port}")
-    host = host.removeprefix("[").removesuffix("]")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"has an invalid port in {text!r}: write host:{default_port}")
-    return host or "localhost", int(port)
+    try:
+        host, port = split_endpoint(text, default_port)
+    except ValueError:
+        host, port = "", 0
+    if port == 0:
+        what = f"has an invalid host or port in {text!r}"
+        raise ValueError(f"{what}: write host:{default_port} or [2001:db8::1]:{default_port}")
+    return host or "localhost", port
 
 
 def _name(path: str, dbtype: DbType, redis_kind: RedisKind) -> tuple[str, str]:

@@ -36,8 +36,8 @@ from bley.settings.values import (
     Servers,
     Threshold,
     Workers,
+    parse_endpoint,
     shown_duration,
-    split_place,
     template,
 )
 
@@ -142,7 +142,7 @@ class Settings(BaseModel):
     @classmethod
     def _is_guarded(cls, value: str, info: ValidationInfo) -> str:
         try:
-            address, _ = split_place(value or "::1", _WEB_PORT)
+            address, _ = parse_endpoint(value or "::1", _WEB_PORT)
         except ValueError as error:
             raise ValueError("is not an address with a port: write 127.0.0.1:1338 or [::1]:1338") from error
         if not (
@@ -209,7 +209,7 @@ class Settings(BaseModel):
     @property
     def web_place(self) -> tuple[str, int] | None:
         """The address and port of `web_listen`; None if it is off."""
-        return split_place(self.web_listen, _WEB_PORT) if self.web_listen else None
+        return parse_endpoint(self.web_listen, _WEB_PORT) if self.web_listen else None
 
     @property
     def web_scheme(self) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from bley.core.dnslists.lists import DnsList, parse_dns_lists
+from bley.core.endpoint import split_endpoint, without_brackets
 from bley.core.mail import Address, Network, parse_network, unmapped
 from bley.core.scores import MOST, Scores, parse_scores
 from bley.operator_files import check_name
@@ -37,9 +38,9 @@ __all__ = [
     "Words",
     "Workers",
     "parse_duration",
+    "parse_endpoint",
+    "parse_server",
     "shown_duration",
-    "split_place",
-    "split_server",
     "template",
 ]
 
@@ -50,8 +51,6 @@ _LONGEST = timedelta(days=36500)  # keeps every computed instant within datetime
 _MOST_WORKERS = 64
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _DNS_PORT = 53
-_PORT = re.compile(r"[0-9]{1,5}")
-"""Stricter than int(), which accepts 5_3 and +53; c-ares does not."""
 
 
 def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
@@ -102,25 +101,22 @@ def _prefix(text: str) -> int:
 def _servers(text: str) -> tuple[str, ...]:
     words = _split(text)
     for word in words:
-        try:
-            address, port = split_place(word, _DNS_PORT)
-        except ValueError:
-            address, port = "", 0
-        if port == 0:
-            raise ValueError(f"{word!r} is not a server: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
-        _check_interface(address)
+        parse_server(word)
     return words
 
 
-def split_server(text: str) -> tuple[str, int]:
+def parse_server(text: str) -> tuple[str, int]:
     """Return the address and port of a DNS server, in the form of the setting `resolver`; the default port is 53.
 
     A link-local address needs its interface, as in `fe80::1%eth0`. Raises ValueError for a server that c-ares or
     dnspython cannot query. c-ares accepts a link-local server without an interface, and then queries no server at all.
     """
-    address, port = split_place(text, _DNS_PORT)
+    try:
+        address, port = parse_endpoint(text, _DNS_PORT)
+    except ValueError:
+        address, port = "", 0
     if port == 0:
-        raise ValueError("0 is not a port")
+        raise ValueError(f"{text!r} is not a server: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
     _check_interface(address)
     return address, port
 
@@ -137,18 +133,15 @@ def _check_interface(text: str) -> None:
         raise ValueError(f"has {text}: there is no network interface {address.scope_id!r}")
 
 
-def split_place(text: str, default_port: int) -> tuple[str, int]:
-    """Return the address and port. Raises ValueError."""
-    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", str(default_port))
-    address = _address(host)
-    if not (_PORT.fullmatch(port) and int(port) < 65536):
-        raise ValueError(f"{port!r} is not a port")
-    return str(address), int(port)
+def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
+    """Return an IP address and a port. Raises ValueError."""
+    host, port = split_endpoint(text, default_port)
+    return str(unmapped(ip_address(host))), port
 
 
 def _address(word: str) -> Address:
     """Parse an address with or without brackets. Raises ValueError."""
-    return unmapped(ip_address(word[1:-1] if word.startswith("[") and word.endswith("]") else word))
+    return unmapped(ip_address(without_brackets(word)))
 
 
 def _listeners(text: str) -> tuple[str, ...]:

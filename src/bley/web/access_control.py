@@ -17,6 +17,7 @@ from ipaddress import IPv4Network, IPv6Network
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from bley.core.endpoint import without_brackets
 from bley.core.mail import Address, parse_address
 from bley.settings.file import Configuration
 from bley.web import health
@@ -106,7 +107,7 @@ class AccessControl:
         match = _HOST.fullmatch(host_and_port)
         if not match or int(match[2] or 0) > _HIGHEST_PORT:
             return False
-        host = match[1].strip("[]").lower()
+        host = without_brackets(match[1]).lower()
         address = parse_address(host)
         if address is None:
             return host == "localhost" or host in self._hosts
@@ -140,7 +141,7 @@ class AccessControl:
 def _forwarded_address(text: str) -> Address | None:
     """Parse an address; some proxies append a port."""
     match = _HOST.fullmatch(text)
-    return parse_address(match[1].strip("[]") if match else text)
+    return parse_address(without_brackets(match[1]) if match else text)
 
 
 def _addresses(request: web.Request) -> _Addresses:

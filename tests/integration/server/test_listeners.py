@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 import pytest
 import uvloop
 
+from bley.core.endpoint import split_endpoint
 from bley.core.errors import SettingsError
 from bley.core.mail import Action, RawRequest, Request
 from bley.core.wire import MAX_ATTRIBUTES, MAX_REQUEST_BYTES
@@ -179,9 +180,8 @@ def _connected(place: str) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
         address: str | tuple[str, int] = place.removeprefix("unix:")
     else:
-        host, _, port = place.rpartition(":")
-        sock = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
-        address = (host.strip("[]"), int(port))
+        address = split_endpoint(place, 0)
+        sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
     try:
         sock.connect(address)
     except OSError:
@@ -993,7 +993,7 @@ class TestAddressesThatCannotBeUsed:
     @on_both_loops
     async def test_an_address_in_use_is_named_and_nothing_keeps_listening(self, tmp_path: Path) -> None:
         async with RunningServer("127.0.0.2") as living:
-            port = int(living.places[0].rpartition(":")[2])
+            port = split_endpoint(living.places[0], 0)[1]
             await _refused("127.0.0.2", "address already in use", port)
             with pytest.raises(ConnectionRefusedError):
                 _connected(f"127.0.0.1:{port}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bley.core.endpoint import split_endpoint
 from bley.core.errors import SettingsError
 from bley.server.sockets import WorkerSockets
 
@@ -29,7 +30,7 @@ def _listening(sockets: WorkerSockets, number: int) -> socket.socket:
 
 
 def _port(sockets: WorkerSockets) -> int:
-    return int(sockets.places[0].rpartition(":")[2])
+    return split_endpoint(sockets.places[0], 0)[1]
 
 
 def _connect(sockets: WorkerSockets, count: int = 1) -> list[socket.socket]:

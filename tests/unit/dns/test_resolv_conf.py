@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bley.dns.resolv_conf import read_system_servers
-from bley.settings.values import split_server
+from bley.settings.values import parse_server
 
 
 def _file(folder: Path, content: bytes) -> Path:
@@ -52,7 +52,7 @@ def test_whatever_is_in_it_there_are_servers_and_no_exception(
 ) -> None:
     read = read_system_servers(_file(tmp_path_factory.mktemp("any"), content))
     assert read.servers
-    assert all(map(split_server, read.servers))
+    assert all(map(parse_server, read.servers))
     assert read.warning.isprintable()
 
 

@@ -16,7 +16,7 @@ from bley.dns.c_ares import Outcome
 from bley.dns.resolver import CachingResolver
 from bley.ports import ResourceRecord, RrType
 from bley.settings.settings import Settings
-from bley.settings.values import split_server
+from bley.settings.values import parse_server
 
 _WITHIN = timedelta(seconds=2)
 _LIKE_A_SERVER = r"(1\.2\.3\.4|\[(::1|fe80::1|fec0::1)(%(lo|1|nope))?\]|fe80::1(%(lo|nope))?)(:[+_ 0-9]{0,9})?"
@@ -52,7 +52,7 @@ async def test_what_the_settings_take_c_ares_takes_too(text: str) -> None:
     resolver = CachingResolver(servers, _WITHIN)
     if servers:
         assert "" not in resolver._channel._cares.servers
-        assert len(resolver._channel._cares.servers) == len({split_server(server) for server in servers})
+        assert len(resolver._channel._cares.servers) == len({parse_server(server) for server in servers})
     await resolver.close()
 
 

@@ -188,7 +188,7 @@ class TestFaults:
             *(
                 pytest.param(
                     f"postgresql://{place}/bley",
-                    f"has an unmatched bracket in {place!r}: write [2001:db8::1]:5432",
+                    f"has an invalid host or port in {place!r}: write host:5432 or [2001:db8::1]:5432",
                     id=f"bracket in {place}",
                 )
                 for place in ("[2001:db8::1", "2001:db8::1]", "[::1:5432")
@@ -230,16 +230,24 @@ class TestFaults:
             *(
                 pytest.param(
                     f"postgresql://{place}/bley",
-                    f"has an invalid port in {place!r}: write host:5432",
+                    f"has an invalid host or port in {place!r}: write host:5432 or [2001:db8::1]:5432",
                     id=f"port in {place}",
                 )
                 for place in ("h:", "h:x", "h:0", "h:65536", "h:-1", "h:5432x", "[2001:db8::1]:x")
             ),
-            pytest.param("mysql://h:x/bley", "has an invalid port in 'h:x': write host:3306", id="MySQL's port"),
-            pytest.param("redis://h:x/0", "has an invalid port in 'h:x': write host:6379", id="Redis' port"),
+            pytest.param(
+                "mysql://h:x/bley",
+                "has an invalid host or port in 'h:x': write host:3306 or [2001:db8::1]:3306",
+                id="MySQL's port",
+            ),
+            pytest.param(
+                "redis://h:x/0",
+                "has an invalid host or port in 'h:x': write host:6379 or [2001:db8::1]:6379",
+                id="Redis' port",
+            ),
             pytest.param(
                 "redis+sentinel://h:1,g:x/m",
-                "has an invalid port in 'g:x': write host:26379",
+                "has an invalid host or port in 'g:x': write host:26379 or [2001:db8::1]:26379",
                 id="the second Sentinel's port",
             ),
             pytest.param(

@@ -450,7 +450,8 @@ class TestPassword:
             ),
             pytest.param(
                 "database = postgresql://bley:geheim@h:x/n",
-                "database = postgresql://bley:********@h:x/n: has an invalid port in 'h:x': write host:5432",
+                "database = postgresql://bley:********@h:x/n: has an invalid host or port in 'h:x': "
+                "write host:5432 or [2001:db8::1]:5432",
                 id="wrong port",
             ),
             pytest.param(
