@@ -1,4 +1,4 @@
-"""Whatever is wrong around it, a command ends in words: never with a traceback, and never as if all were well."""
+"""Whatever fails around it, a command ends with a message: never with a traceback, and never as if it had succeeded."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ PRINTING = {
 
 @pytest.fixture(scope="module")
 def bley(tmp_path_factory: pytest.TempPathFactory) -> Bley:
-    """One with a few records, that has ended."""
+    """Return a bley with a few records, which has ended."""
     folder = tmp_path_factory.mktemp("bley")
     with Bley(folder, workers=1) as bley:
         bley.ask(**MAIL)
@@ -55,14 +55,14 @@ def run(
 
 
 def run_fresh(bley: Bley, name: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    """In an interpreter of its own, whose start is what is tested."""
+    """Run it in a new interpreter, whose start is under test."""
     settings: dict[str, object] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
     command = [*BLEY, *command_of(bley, name)]
     return subprocess.run(command, timeout=60, check=False, **settings | options)  # type: ignore[call-overload, no-any-return]
 
 
 def is_in_words(ran: subprocess.CompletedProcess[bytes], lines: int = 1) -> str:
-    """What it says on standard error, if that is so many lines."""
+    """Return the message on standard error; the test fails if it has another number of lines."""
     said = ran.stderr.decode()
     assert "Traceback" not in said
     assert "Exception ignored" not in said
@@ -90,7 +90,7 @@ def test_a_reader_that_has_gone_is_no_error_to_read_of(bley: Bley, name: str) ->
 
 @pytest.mark.parametrize("name", ["why --json", "stats", "export", "import"])
 def test_standard_streams_that_are_closed(bley: Bley, name: str) -> None:
-    """As `>&-` does: no file of ours may get their numbers."""
+    """Streams are closed as by `>&-`: no file of bley may get their numbers."""
 
     def close() -> None:
         for number in (0, 1):
@@ -106,7 +106,7 @@ def test_standard_streams_that_are_closed(bley: Bley, name: str) -> None:
 )
 @pytest.mark.parametrize("name", ["why", "export", "check-config"])
 def test_another_locale(bley: Bley, name: str, environment: dict[str, str]) -> None:
-    """What it does not have is a backslash code; records are UTF-8 all the same."""
+    """Characters outside the locale become backslash codes; records are UTF-8 all the same."""
     ran = run_fresh(bley, name, env=os.environ | environment)
     assert "Traceback" not in ran.stderr.decode()
     assert ran.returncode == 0, ran.stderr
@@ -161,7 +161,7 @@ def test_a_file_that_is_no_store(tmp_path: Path, bley: Bley, name: str, make: Ca
 
 
 class TestNamesThatAreNotUtf8:
-    """Bytes of a file system have no encoding."""
+    """The bytes of a file system have no encoding."""
 
     FOLDER = b"b\xfcro \x1b[31m"
 

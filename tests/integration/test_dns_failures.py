@@ -1,6 +1,6 @@
-"""How DNS lists and resolvers fail, and what bley does then: the real daemon and a real DNS server.
+"""Failures of DNS lists and resolvers, and bley's reactions: the real daemon and a real DNS server.
 
-`pytest -rP` shows a line for each mode: "MODE | what bley did | worst seconds", that is, until the latest answer.
+`pytest -rP` shows a line for each mode: "MODE | reaction | worst seconds until an answer".
 """
 
 import itertools
@@ -24,34 +24,35 @@ from tests.integration.database_server import wait_until
 from tests.integration.running_bley import WAIT_SECONDS, Bley
 
 CHECK_SECONDS = 30
-"""For a list or resolver that answers, which it does in milliseconds: reached only when something hangs."""
+"""The timeout with a list or resolver that answers within milliseconds: only a hang reaches it."""
 
 SILENCE_SECONDS = 2
-"""For one that is silent: each of its strangers waits for so long, and a good list needs much less."""
+"""The timeout with a silent one: each stranger waits for it, and a healthy list needs much less."""
 
 LISTED = {"A": ["127.0.0.2"]}
 GOOD_LIST: Zone = {"2.0.0.127.good.example": LISTED, "*.2.0.192.good.example": {"A": ["127.0.0.4"]}}
-"""It is well, and lists 192.0.2.0/24."""
+"""A healthy list, which lists 192.0.2.0/24."""
 
 NO_RECORDS: Entry = {}
 
 
 @dataclass(frozen=True)
 class Mode:
-    """How one list fails: what it answers about everybody, and what bley tells the operator then."""
+    """A failure of one list: its answers about all clients, and bley's message to the operator."""
 
     name: str
     answer: Entry
     what: str
     remedy: str
     found_after: int
-    """After so many strangers bley finds a list that dies while it runs; 0: at the next self-test, by a reload."""
+    """The number of strangers until bley detects that a running list has failed; 0: at the next self-test, by a reload.
+    """
     is_believed: bool = False
-    """Until then its answers cannot be told from right ones."""
+    """Until then its answers count, since they look correct."""
     setting: str = "dnsbls"
     list_name: str = "ill.example"
     healthy: Entry = field(default_factory=lambda: LISTED)
-    """What its test entry, and 203.0.113.0/24, get while it is well."""
+    """The answers for its test entry, and for 203.0.113.0/24, while it is healthy."""
     healthy_listing: Entry = field(default_factory=lambda: LISTED)
 
     @property
@@ -65,7 +66,7 @@ class Mode:
 
     @property
     def verdict(self) -> str:
-        """What becomes of a stranger in 203.0.113.0/24 while the list is well."""
+        """The verdict about a stranger in 203.0.113.0/24 while the list is healthy."""
         return "defer dnsbl" if self.setting == "dnsbls" else "pass trusted"
 
 
@@ -131,7 +132,7 @@ def tell(record_property: Callable[[str, object], None]) -> Tell:
 
 
 class Strangers:
-    """Mail of clients that nobody knows, from addresses that nobody lists if not said otherwise."""
+    """Mail of unknown clients, by default from addresses that no list contains."""
 
     _numbers = itertools.count()
 
@@ -140,12 +141,12 @@ class Strangers:
         self.worst_seconds = 0.0
 
     def comes(self, network: str = "198.51.100", helo: str = "mx.example.com") -> str:
-        """What becomes of the next one, and why: "pass clean", "defer dnsbl"."""
+        """Send the next stranger; return verdict and reason: "pass clean", "defer dnsbl"."""
         number = next(self._numbers)
         return self.mail(f"{network}.{number % 250 + 1}", helo)
 
     def mail(self, address: str, helo: str = "mx.example.com") -> str:
-        """The same for a client of this address; the recipient is another each time."""
+        """Return the same for a client of this address; each mail has another recipient."""
         request = Request(
             client_address=address,
             client_name="mx.example.com",
@@ -166,12 +167,12 @@ class Strangers:
         return f"{'defer' if defers else 'pass'} {fields.get('why', fields['reason'])}"
 
     def come(self, count: int, network: str = "198.51.100") -> list[str]:
-        """So many at the same time."""
+        """Send this number of strangers at the same time."""
         with ThreadPoolExecutor(count) as pool:
             return list(pool.map(lambda _: self.comes(network), range(count)))
 
     def of_each_kind(self) -> dict[str, str]:
-        """One that the good list has, one with nothing against it, one with a bad HELO, at the same time."""
+        """Send a client of the healthy list, one without findings and one with a bad HELO, at the same time."""
         kinds = {"listed": ("192.0.2", "mx.example.com"), "clean": ("198.51.100", "mx.example.com")}
         kinds["bad HELO"] = ("198.51.100", "friend")
         with ThreadPoolExecutor(len(kinds)) as pool:
@@ -179,11 +180,11 @@ class Strangers:
 
 
 RIGHT = {"listed": "defer dnsbl", "clean": "pass clean", "bad HELO": "defer helo"}
-"""What the good list and HELO alone make of strangers of each kind."""
+"""The verdicts by the healthy list and HELO alone, for strangers of each kind."""
 
 
 def beside_good(mode: Mode, dns: DnsServer) -> Mapping[str, str]:
-    """Settings with the good list and the mode's."""
+    """Return settings with the healthy list and the mode's."""
     lists = {"dnsbls": "good.example", "dnswls": ""}
     lists[mode.setting] += f" {mode.list_name}"
     seconds = SILENCE_SECONDS if mode.answer is SILENT else CHECK_SECONDS
@@ -191,7 +192,7 @@ def beside_good(mode: Mode, dns: DnsServer) -> Mapping[str, str]:
 
 
 def warning_of(mode: Mode, bley: Bley) -> str:
-    """The one warning that the list is set aside, which says what is wrong and what to do."""
+    """Return the one warning that the list is disabled, with fault and remedy."""
     bley.wait_log("set aside")
     (warning,) = [line for line in bley.log().splitlines() if "set aside" in line]
     _, _, said = warning.partition("]: ")
@@ -202,13 +203,14 @@ def warning_of(mode: Mode, bley: Bley) -> str:
 
 
 def clients_asked_about(mode: Mode, dns: DnsServer, before: set[tuple[str, str]]) -> list[str]:
-    """Since then. c-ares asks again what was given up; for its words the list may be asked behind an answer."""
+    """Return the clients queried since then. c-ares repeats abandoned queries; the text of the list may be queried
+    after an answer."""
     asked = [name for name, rrtype in set(dns.questions) - before if rrtype == "A" and name.endswith(mode.list_name)]
     return [name for name in asked if not SELF_TEST.search(name)]
 
 
 SELF_TEST = re.compile(r"[12]\.0\.0\.127\.|\d+\.1[89]\.198\.|([0-9a-f]\.){32}")
-"""Its entries, and an address of 198.18.0.0/15; no client here has an IPv6 address."""
+"""The queries of a self-test: its entries, and an address of 198.18.0.0/15; no client here has an IPv6 address."""
 
 
 @ALL_MODES
@@ -255,7 +257,7 @@ def test_a_list_that_dies_while_bley_runs_is_found_by_its_answers(tmp_path: Path
 
 @pytest.mark.parametrize("name", ["silent", "parked"])
 def test_a_list_whose_test_entries_outlive_it_in_the_resolvers_cache(tmp_path: Path, name: str, tell: Tell) -> None:
-    """The self-test, which the resolver then answers from its cache, must not bring it back."""
+    """The resolver answers the self-test from its cache, which must not enable the list again."""
     mode = next(mode for mode in MODES if mode.name == name)
     test_entries: Zone = {"2.0.0.127.ill.example": LISTED, "1.0.0.127.ill.example": NO_RECORDS}
     with DnsServer(mode.well_zone) as dns, Bley(tmp_path, **beside_good(mode, dns)) as bley:
@@ -293,13 +295,13 @@ def test_all_ill_lists_at_once_harm_no_more_than_one(tmp_path: Path, tell: Tell)
 
 @pytest.mark.parametrize("seconds", [0.3, 1.2])
 def test_a_slow_list_that_answers_within_check_timeout_counts(tmp_path: Path, seconds: float, tell: Tell) -> None:
-    """Before c-ares asks again, which it does after a second, and after that."""
+    """It counts before c-ares repeats the query, which it does after a second, and afterwards."""
     zone = {name: Delay(seconds, entry) for name, entry in GOOD_LIST.items() if isinstance(entry, Mapping)}
     zone |= {"*.good.example": Delay(seconds, {"TXT": ["no A record"]})}
     with DnsServer(zone) as dns, good_list_only(tmp_path, dns.address) as bley:
         strangers = Strangers(bley)
         for _ in range(2):
-            strangers.comes()  # maybe before the list is tested, which takes it two answers
+            strangers.comes()  # perhaps before the test of the list, which needs two answers
         assert strangers.of_each_kind() == RIGHT
         assert "set aside" not in bley.log()
         tell(f"slow but right, {seconds} s", "it counts", strangers)
@@ -320,7 +322,7 @@ def good_list_only(folder: Path, resolver: str, seconds: float = CHECK_SECONDS, 
 
 
 class Line:
-    """The way to the only resolver: `down` breaks it, `up` mends it."""
+    """The network to the only resolver: `down` breaks it, `up` mends it."""
 
     def __init__(self, *, is_silent: bool) -> None:
         self._is_silent = is_silent
@@ -348,7 +350,7 @@ class Line:
 
 
 CLIENT_QUESTION = re.compile(r"\d+\.2\.0\.192\.good\.example$")
-"""About a client. The probe of the DNS asks for a random name below such a one."""
+"""A query about a client. The probe of the DNS queries a random name below such a one."""
 
 
 @pytest.fixture(params=[True, False], ids=["silent", "port closed"])
@@ -393,7 +395,7 @@ def test_a_resolver_that_is_down_holds_up_no_mail(tmp_path: Path, line: Line, te
 
 @pytest.mark.parametrize("line", [False], ids=["port closed"], indirect=True)
 def test_a_resolver_that_is_down_at_start(tmp_path: Path, line: Line, tell: Tell) -> None:
-    """The lists, which cannot be tested, count nothing, and as soon as the DNS answers they are tested and count."""
+    """The lists cannot be tested and count nothing; as soon as the DNS answers they are tested and count."""
     line.down()
     with good_list_only(tmp_path, line.dns.address, SILENCE_SECONDS) as bley:
         strangers = Strangers(bley)

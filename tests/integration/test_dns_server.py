@@ -1,4 +1,4 @@
-"""The tests' DNS server, asked by real clients: dnspython over UDP and TCP, and c-ares (aiodns)."""
+"""The DNS server of the tests, queried by real clients: dnspython over UDP and TCP, and c-ares (aiodns)."""
 
 import asyncio
 import contextlib
@@ -58,7 +58,7 @@ def _ask_in_vain(server: DnsServer, name: str = "a.example") -> None:
 
 
 def _assert_no_answer(server: DnsServer, name: str) -> None:
-    """And both questions are noted."""
+    """Check that there is no answer, and that both questions are recorded."""
     noted = len(server.questions)
     _ask_in_vain(server, name)
     _wait_for_questions(server, noted + 1)
@@ -69,7 +69,7 @@ def _assert_no_answer(server: DnsServer, name: str) -> None:
 
 
 def _wait_for_questions(server: DnsServer, number: int) -> None:
-    """The server may be slower than we are impatient."""
+    """Wait for the questions: the server may be slow."""
     end = time.monotonic() + _PATIENCE_SECONDS
     while len(server.questions) < number and time.monotonic() < end:
         time.sleep(0.01)
@@ -94,7 +94,7 @@ class TestAnswers:
             assert (soa.ttl, soa[0].to_text().split()[-1]) == (7, "7")
 
     def test_records_keep_the_order_of_the_zone(self) -> None:
-        """Records are not shuffled, so that a test does not depend on luck."""
+        """Records are not shuffled, so that a test does not depend on chance."""
         addresses = [f"192.0.2.{number}" for number in range(1, 20)]
         with DnsServer({"a.example": {"A": addresses}}) as server:
             assert _answers(_ask(server, "a.example")) == addresses
@@ -231,7 +231,7 @@ class TestAliases:
 
 class TestBehaviours:
     def test_delay_holds_up_nobody_else(self) -> None:
-        """A late answer is late, and what is asked meanwhile is answered at once."""
+        """A late answer does not delay other questions."""
         slow = Delay(_SLOW_SECONDS, {"A": ["192.0.2.1"]})
         zone: Zone = {"slow.example": slow, "a.example": {"A": ["192.0.2.2"]}}
         with DnsServer(zone) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
@@ -306,7 +306,7 @@ class TestSizes:
             assert server.questions == [("big.example", "TXT")] * 3
 
     def test_edns(self) -> None:
-        """EDNS is answered to those who use it, with our size and their DO bit."""
+        """Queries with EDNS get EDNS, with our size and their DO bit."""
         with DnsServer({}) as server:
             assert _ask(server, "a.example").edns == -1
             message = _send(server, dns.message.make_query("a.example", "A", payload=4096))
@@ -335,7 +335,7 @@ class TestQuestions:
             assert server.questions == []
 
     def test_questions_are_a_copy(self) -> None:
-        """What a test has read does not change under its hands."""
+        """The list that a test has read does not change."""
         with DnsServer({}) as server:
             questions = server.questions
             _ask(server, "a.example")
@@ -344,7 +344,7 @@ class TestQuestions:
 
 class TestChanges:
     def test_zone_is_replaced_and_updated(self) -> None:
-        """What is asked after a change sees the change, and `zone` tells it."""
+        """A question after a change gets the new answer, and `zone` has the change."""
         with DnsServer({"a.example": {"A": ["192.0.2.1"]}}) as server:
             server.update("b.example", {"A": ["192.0.2.2"]})
             assert _answers(_ask(server, "a.example")) == ["192.0.2.1"]
@@ -377,7 +377,7 @@ class TestChanges:
             assert len(server.zone) == 80
 
     def test_silence(self) -> None:
-        """A silenced server answers nothing, notes the questions, and speaks when it is told."""
+        """A silenced server answers nothing, records the questions, and answers again after `speak`."""
         with DnsServer({"a.example": {"A": ["192.0.2.1"]}}) as server:
             server.silence()
             _assert_no_answer(server, "a.example")
@@ -403,7 +403,7 @@ class TestHostilePackets:
 
     @pytest.mark.parametrize("packet", packets.values(), ids=packets)
     def test_ignored(self, packet: bytes) -> None:
-        """What is not a query with one question is ignored, over UDP and TCP, and not noted."""
+        """A packet that is not a query with one question is ignored, over UDP and TCP, and not recorded."""
         with DnsServer({"a.example": {"A": ["192.0.2.1"]}}) as server:
             address = ("127.0.0.1", server.port)
             with (
@@ -541,7 +541,7 @@ class TestLife:
 
 
 def _let_answers_fail(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set when the first has failed."""
+    """Let answers fail; the event is set at the first failure."""
     failed = threading.Event()
 
     def fail(*_: object) -> float:
@@ -558,7 +558,7 @@ def _ask_until(server: DnsServer, failed: threading.Event) -> None:
 
 
 def _with_cares(server: DnsServer, use: Callable[[aiodns.DNSResolver], Awaitable[_T]]) -> _T:
-    """What `use` gives, with a c-ares resolver that asks `server` only."""
+    """Return the result of `use` with a c-ares resolver that queries only `server`."""
 
     async def run() -> _T:
         servers = [server.address]
@@ -569,7 +569,7 @@ def _with_cares(server: DnsServer, use: Callable[[aiodns.DNSResolver], Awaitable
 
 
 class TestCares:
-    """aiodns 4 is given a server with its port as `nameservers=["127.0.0.1:5353"]`."""
+    """aiodns 4 gets a server with its port as `nameservers=["127.0.0.1:5353"]`."""
 
     def test_answer(self) -> None:
         """c-ares gets the records, aliases included, and their TTL."""
@@ -591,7 +591,7 @@ class TestCares:
         ],
     )
     def test_errors(self, name: str, errno: int) -> None:
-        """c-ares tells our negative answers and failures apart."""
+        """c-ares distinguishes our negative answers and failures."""
         zone: Zone = {
             "txt.example": {"TXT": ["x"]},
             "ill.example": Rcode("SERVFAIL"),
@@ -602,7 +602,7 @@ class TestCares:
         assert caught.value.args[0] == errno
 
     def test_truncated_is_asked_again(self) -> None:
-        """c-ares asks again over TCP when the answer is truncated, and that is noted too."""
+        """c-ares repeats the question over TCP when the answer is truncated, and both are recorded."""
         with DnsServer({"a.example": Truncated({"A": ["192.0.2.1"]})}) as server:
             result = _with_cares(server, lambda cares: cares.query_dns("a.example", "A"))
             assert result.answer[0].data == pycares.ARecordData(addr="192.0.2.1")
@@ -623,7 +623,7 @@ class TestCares:
             assert len(server.questions) == asked
 
     def test_asked_in_parallel(self) -> None:
-        """Questions asked at once are noted before the first late answer."""
+        """Simultaneous questions are recorded before the first late answer."""
         zone: Zone = {"*.zen.example": Delay(60, {"A": ["127.0.0.2"]})}
 
         async def ask_all(cares: aiodns.DNSResolver) -> list[tuple[str, str]]:
@@ -649,7 +649,7 @@ class TestCares:
 
 
 def test_dnspython_resolver() -> None:
-    """dnspython's resolver is content with our negative answers and aliases."""
+    """dnspython's resolver accepts our negative answers and aliases."""
     zone: Zone = {"a.example": {"CNAME": ["b.example"]}, "b.example": {"A": ["192.0.2.1"]}}
     with DnsServer(zone) as server:
         resolver = dns.resolver.Resolver(configure=False)

@@ -1,4 +1,4 @@
-"""A real Exim asks bley by the ACL of contrib/exim-acl.conf, which half-closes and waits for the end."""
+"""A real Exim sends requests by the ACL of contrib/exim-acl.conf, which half-closes and waits for the end."""
 
 import time
 from pathlib import Path
@@ -9,14 +9,14 @@ from tests.integration.servers import SmtpSession
 
 
 def session(exim: Exim) -> SmtpSession:
-    """A session of a client whose HELO does not fit."""
+    """Open a session of a client whose HELO does not fit."""
     return exim.session(client_address="198.51.100.7", helo_name="friend")
 
 
 def test_exim_is_answered_and_closed(tmp_path: Path) -> None:
-    """Deferred, then delivered with the header, as with Postfix.
+    """A mail is deferred, then delivered with the header, as with Postfix.
 
-    An answer that is not followed by the end of the connection would be none for Exim, when its time is over.
+    Without the end of the connection after it, an answer would be none for Exim when its time is over.
     """
     with Bley(tmp_path, greylist_period="0.3s") as bley, Exim(port=bley.port) as exim:
         with session(exim) as smtp:

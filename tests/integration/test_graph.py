@@ -1,4 +1,4 @@
-"""`bley graph` as an administrator types it, on real stores."""
+"""`bley graph` on real stores."""
 
 import asyncio
 import contextlib
@@ -34,11 +34,11 @@ DECISIONS = (
     Decision(REQUEST, Reason.EARLY, defers=True),
     Decision(REQUEST, Reason.WAITED, delayed=timedelta(minutes=6)),
 )
-"""In these shares."""
+"""The decisions, in these shares."""
 
 
 async def keep(url: str, number: int, length: timedelta) -> None:
-    """So many decisions, evenly over this time until now."""
+    """Store this number of decisions, evenly over this time until now."""
     engine = open_engine(parse_database(url))
     await engine.prepare()
     now, minutes = datetime.now(UTC), Counter[tuple[int, str, str]]()
@@ -59,7 +59,7 @@ def new_url(servers: Servers, engine: str, folder: Path) -> str:
 
 
 class Drawing:
-    """`bley graph` with an SQLite store in this folder."""
+    """`bley graph` with a SQLite store in this folder."""
 
     def __init__(self, place: Path) -> None:
         place.mkdir()
@@ -67,7 +67,7 @@ class Drawing:
         self.bley = Bley(place, database=self.url)
 
     def seconds(self) -> float:
-        """How much time of a processor it takes."""
+        """Return the processor time that it takes."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.bley.run("graph", "-d", str(self.folder))
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -105,7 +105,7 @@ def test_a_store_that_is_away_is_said_in_a_line(tmp_path: Path, scheme: str, sho
 
 
 def test_a_year_takes_little_longer_than_a_quarter_of_an_hour(tmp_path: Path) -> None:
-    """A year with mail in each of its hours. The decisions themselves, which may be millions, are not even read."""
+    """There is mail in each hour of the year. The decisions themselves, which may be millions, are not even read."""
     hours, minutes = (Drawing(tmp_path / name) for name in ("hours", "minutes"))
     asyncio.run(keep(hours.url, 20_000, timedelta(days=364)))
     asyncio.run(keep(minutes.url, 30, timedelta(minutes=15)))
@@ -135,9 +135,9 @@ def test_it_shows_how_far_it_is_where_that_is_seen(tmp_path: Path, servers: Serv
 
 
 def _all(terminal: int) -> str:
-    """What is written there until it is closed; a terminal that is not read takes no more than some pages."""
+    """Return all output until the terminal is closed; a terminal without a reader takes some pages only."""
     parts = []
-    with os.fdopen(terminal, "rb", buffering=0) as reader, contextlib.suppress(OSError):  # as Linux tells the end
+    with os.fdopen(terminal, "rb", buffering=0) as reader, contextlib.suppress(OSError):  # Linux's form of the end
         while part := reader.read(65536):
             parts.append(part)
     return b"".join(parts).decode()

@@ -38,12 +38,12 @@ def at_noon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where pictures do not matter, to save time."""
+    """Skip the drawing of pictures, to save time."""
     monkeypatch.setattr("bley.commands.graph.drawing.draw", lambda chart, form: f"{chart.name} as {form}".encode())
 
 
 def settings(folder: Path, text: str = "") -> list[str]:
-    """The option for a settings file with a store in this folder."""
+    """Return the option for a settings file with a store in this folder."""
     file = folder / "bley.conf"
     file.write_text(f"[bley]\ndbpath = {folder}\n{text}")
     return ["-c", str(file)]

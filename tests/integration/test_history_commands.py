@@ -1,4 +1,4 @@
-"""`bley why`, `bley stats`, `bley top` beside a running bley; all commands are plain where there is no terminal."""
+"""`bley why`, `bley stats`, `bley top` with a running bley; their output is plain without a terminal."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ JSON_FIELDS = Path(__file__).parents[2].joinpath("docs/json.md").read_text()
 def anywhere(
     request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bley]:
-    """On this engine: one mail has come back after its wait, and another has not; for tests that only look."""
+    """A bley on this engine: one mail was retried after its wait, and another was not; for tests that only read."""
     folder = tmp_path_factory.mktemp("anywhere")
     url = f"sqlite:///{folder}/bley.db" if request.param == "sqlite" else servers.new_url(request.param)
     with running(folder, database=url) as bley:
@@ -55,14 +55,14 @@ def bley(tmp_path: Path) -> Iterator[Bley]:
 
 @contextlib.contextmanager
 def running(folder: Path, **settings: str) -> Iterator[Bley]:
-    """One whose wait is a second."""
+    """Run a bley with a wait of a second."""
     with Bley(folder, web_listen="127.0.0.1:0", greylist_period="1s", **settings) as bley:
         at_web_place(bley)
         yield bley
 
 
 def wait_for(bley: Bley, *arguments: str, until: str) -> str:
-    """What the command prints, as soon as this is in it: decisions are kept once a second."""
+    """Return the output of the command as soon as it contains this: decisions are stored once a second."""
     end = time.monotonic() + WAIT_SECONDS
     while True:
         ran = run_bley([arguments[0], "-c", bley.file, *arguments[1:]])
@@ -73,7 +73,7 @@ def wait_for(bley: Bley, *arguments: str, until: str) -> str:
 
 
 def send(bley: Bley, attributes: Mapping[str, str], **others: str) -> str:
-    """What it answers."""
+    """Send a request; return the answer."""
     with socket.create_connection(("127.0.0.1", bley.port), WAIT_SECONDS) as peer:
         peer.sendall(encode_request(Request(**{"protocol_state": "RCPT", **attributes, **others})))
         return peer.recv(4096).decode().strip()
@@ -81,7 +81,7 @@ def send(bley: Bley, attributes: Mapping[str, str], **others: str) -> str:
 
 class TestWhy:
     def test_a_mail_that_was_late(self, anywhere: Bley) -> None:
-        """What became of it, and which line exempts it."""
+        """It shows the outcome, and the line that exempts such mail."""
         printed = anywhere.run("why", "a@example.com")
         waited, *deferred = re.findall("^verdict +(.*)$", printed, re.MULTILINE)
         assert re.fullmatch(r"pass, reason waited; delayed for [1-9].*", waited)
@@ -116,8 +116,8 @@ class TestWhy:
 
 
 def test_bytes_that_are_not_utf_8_are_those_of_the_mail(bley: Bley) -> None:
-    """A shell gives them as they are, and bley has kept them as `\\xNN`: each command means the same mail."""
-    sender = "j\udcfcrgen@example.com"  # what Python has of the byte
+    """A shell passes them unchanged, and bley has stored them as `\\xNN`: each command finds the same mail."""
+    sender = "j\udcfcrgen@example.com"  # Python's form of the byte
     request = encode_request(Request(**BAD, protocol_state="RCPT")).replace(b"a@example.com", b"j\xfcrgen@example.com")
     with socket.create_connection(("127.0.0.1", bley.port), WAIT_SECONDS) as peer:
         peer.sendall(request)
@@ -131,7 +131,7 @@ def test_bytes_that_are_not_utf_8_are_those_of_the_mail(bley: Bley) -> None:
 
 @pytest.mark.parametrize("sender", ["", "-rf $(x)'\"#1@example.com", "JÜRGEN@Straße.example", "x\\x1b@example.com"])
 def test_the_advice_to_forget_works_as_it_stands(bley: Bley, sender: str) -> None:
-    """The record is where it began: under the network of a client whose name is known now."""
+    """The record is under the network of a client whose name is known now."""
     assert "DEFER" in send(bley, BAD, sender=sender)
     time.sleep(1.1)
     assert "PREPEND" in send(bley, BAD, sender=sender, client_name="mail.example.net")
@@ -151,7 +151,7 @@ def test_why_without_a_store(tmp_path: Path) -> None:
 
 
 def test_why_with_hashed_addresses(tmp_path: Path) -> None:
-    """They are found by what they were, and shown as they are stored."""
+    """They are found by their clear form, and shown as they are stored."""
     with Bley(tmp_path, privacy="keyed-hash") as bley:
         send(bley, BAD)
         printed = wait_for(bley, "why", "a@example.com", until="reason helo")
@@ -191,7 +191,7 @@ class Terminal:
         self.shown = ""
 
     def wait(self, pattern: str) -> None:
-        """Until this is shown, of what was not waited for yet."""
+        """Wait until new output contains this."""
         end = time.monotonic() + WAIT_SECONDS
         while not (found := re.search(pattern, self.shown, re.DOTALL)):
             assert time.monotonic() < end, f"{pattern!r} is not in {self.shown!r}"
@@ -203,7 +203,7 @@ class Terminal:
             return True
         try:
             read = os.read(self._descriptor, 65536)
-        except OSError:  # the other side has ended
+        except OSError:  # the other side has closed
             return False
         self.shown += read.decode(errors="replace")
         return bool(read)
@@ -212,7 +212,7 @@ class Terminal:
         os.write(self._descriptor, keys)
 
     def end(self) -> int:
-        """Its exit status, and all that it has shown last."""
+        """Return its exit status, and its last output."""
         end = time.monotonic() + WAIT_SECONDS
         while self._read():
             assert time.monotonic() < end, "it does not end"
@@ -224,7 +224,7 @@ class Terminal:
 class TestTop:
     @pytest.mark.parametrize("key", [b"q", b"\x03"], ids=["q", "ctrl-c"])
     def test_live(self, tmp_path: Path, key: bytes) -> None:
-        """Rates, lists, the latest decisions; who is away is told, and is back when it is back; a key ends it."""
+        """It shows rates, lists, the latest decisions, an outage and its end; a key ends it."""
         settings: dict[str, Any] = {"web_listen": f"127.0.0.1:{free_port()}"}
         with DnsServer(entries("bl.example")) as dns, Bley(tmp_path, **on(dns, dnsbls="bl.example") | settings) as bley:
             terminal = Terminal(*BLEY, "top", "-c", bley.file, "-s", "0.2")
@@ -264,7 +264,7 @@ class TestTop:
 
 @pytest.fixture(scope="module")
 def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bley]:
-    """One with a list, and with decisions about values that would command a terminal."""
+    """Run a bley with a list, and with decisions about values that could control a terminal."""
     folder = tmp_path_factory.mktemp("fed")
     with DnsServer(entries("bl.example", V4)) as dns, Bley(folder, **on(dns, dnsbls="bl.example")) as bley:
         at_web_place(bley)
@@ -285,7 +285,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", [*COMMANDS, "top", "check-config", "export", "import", "ask"])
 def test_a_pipe_gets_no_control_characters(fed: Bley, command: str) -> None:
-    """Neither on standard output nor on standard error, whatever was sent from outside."""
+    """There are none on standard output or standard error, whatever values came from outside."""
     arguments = COMMANDS.get(command, [])
     if command == "import":
         arguments = ["--dry-run", str(fed.file.with_name("exported"))]
@@ -298,7 +298,7 @@ def test_a_pipe_gets_no_control_characters(fed: Bley, command: str) -> None:
 
 
 def fields(document: object) -> set[str]:
-    """The names of all fields; not those that are data, as of what is counted by name."""
+    """Return the names of all fields, except for names that are data, such as those of counters."""
     match document:
         case dict():
             below = (value for name, value in document.items() if name not in _BY_NAME)
@@ -329,7 +329,7 @@ def test_forget_tells_what_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_terminal_gets_progress(tmp_path: Path) -> None:
-    """On standard error, and it is gone afterwards."""
+    """It is on standard error, and is cleared afterwards."""
     with Bley(tmp_path) as bley:
         send(bley, BAD)
         wait_for(bley, "why", "a@example.com", until="reason helo")

@@ -1,4 +1,4 @@
-"""`bley import`, `export` and `forget` as an administrator types them: real predecessors, stores and bleys."""
+"""`bley import`, `export` and `forget` with real predecessors, stores and bleys."""
 
 import contextlib
 import json
@@ -48,13 +48,14 @@ T = TypeVar("T")
 
 
 def new_bley(folder: Path, servers: Servers, engine: str, **settings: object) -> Bley:
-    """Not started, on an empty store of this engine; it defers strangers for their HELO, and retries cost nothing."""
+    """Return a bley, not started, on an empty store of this engine; it defers strangers for their HELO, and retries
+    cost nothing."""
     url = f"sqlite:///{folder}/bley.db" if engine == "sqlite" else servers.new_url(engine)
     return Bley(folder, database=url, greylist_period="1h", greylist_penalty=0, **settings)
 
 
 def on_each_engine(work: Callable[[Bley], T], folder: Path, servers: Servers, **settings: object) -> dict[str, T]:
-    """What came of the work with a new bley, by engine; all at once, to save time."""
+    """Return the result of the work with a new bley, by engine; all at once, to save time."""
 
     def on(engine: str) -> T:
         place = folder / engine
@@ -74,11 +75,11 @@ def on_each_engine(work: Callable[[Bley], T], folder: Path, servers: Servers, **
 class Verdict(NamedTuple):
     answer: str
     reason: str
-    """Of a deferral what the triplet is: new or early."""
+    """Return the standing of a deferred triplet: new or early."""
 
 
 def asked(bley: Bley, client_address: str, sender: str, recipient: str, client_name: str = "unknown") -> Verdict:
-    """What the running bley answers, and why."""
+    """Return the answer of the running bley, and its reason."""
     begun = len(bley.log())
     answer = ask_policy(
         bley.port,
@@ -106,7 +107,7 @@ def record(
     last_ago: timedelta = timedelta(0),
     attempts: int = 0,
 ) -> JsonRecord:
-    """As a line of `bley export` has it."""
+    """Return a record as a line of `bley export`."""
     return {
         "client": client,
         "sender": sender,
@@ -119,7 +120,7 @@ def record(
 
 
 def write_lines(file: Path, records: Sequence[object], header: object = HEADER) -> Path:
-    """A file as of `bley export`; a text or bytes among the records are such a line."""
+    """Write a file in the form of `bley export`; texts or bytes among the records are lines."""
     with file.open("wb") as opened:
         for each in (header, *records):
             line = each if isinstance(each, str | bytes) else json.dumps(each)
@@ -128,7 +129,7 @@ def write_lines(file: Path, records: Sequence[object], header: object = HEADER) 
 
 
 def exported(bley: Bley) -> list[JsonRecord]:
-    """The records of its store, in order."""
+    """Return the records of its store, in order."""
     file = bley.file.with_name("exported.jsonl")
     bley.run("export", file)
     with file.open(encoding="utf-8") as opened:
@@ -136,7 +137,7 @@ def exported(bley: Bley) -> list[JsonRecord]:
 
 
 def told_and_exported(bley: Bley, *arguments: str | Path) -> tuple[str, list[JsonRecord]]:
-    """What `bley import` says of these arguments, and all that is in the store then."""
+    """Return the output of `bley import` with these arguments, and the whole store afterwards."""
     return bley.run("import", *arguments), exported(bley)
 
 
@@ -145,20 +146,20 @@ def in_order(records: Any) -> list[JsonRecord]:
 
 
 class Learned(NamedTuple):
-    """What another greylister has learned, and where."""
+    """The knowledge of another greylister, and its place."""
 
     place: str | Path
     since: float
-    """The time before its first attempt."""
+    """The instant before its first attempt."""
 
     def is_first_attempt(self, wait_seconds: float) -> bool:
-        """Whether so long of an hour's wait can be left now, counted from its first attempt; it has whole seconds."""
+        """Whether an hour's wait from its first attempt can have this rest now; it has whole seconds."""
         return 3600 - (time.time() - self.since) - 2 <= wait_seconds <= 3600
 
 
 @pytest.fixture(scope="module")
 def postgrey() -> Iterator[Learned]:
-    """A postgrey that runs: who passed is on its whitelist too, two others wait."""
+    """Run a postgrey with a client on its whitelist, and two waiting triplets."""
     since = time.time()
     with postgrey_folder() as folder, running_postgrey(folder, "--auto-whitelist-clients=1") as server:
         server.ask("192.0.2.7", "Jane+news@Example.com", "john@example.org")
@@ -196,7 +197,7 @@ class TestPostgrey:
     def test_a_client_on_postgreys_whitelist_passes_with_any_mail(
         self, servers: Servers, postgrey: Learned, tmp_path: Path
     ) -> None:
-        """That a bley which ran before hears of it is tested with several nodes."""
+        """test_store_nodes tests that a running bley learns of it."""
 
         def check(bley: Bley) -> None:
             options = ("--delay=1", "--auto-whitelist-clients=1")
@@ -259,7 +260,7 @@ class TestPostgrey:
         assert [each["client"] for each in exported(bley)] == ["192.0.2.0/28"]
 
     def test_an_address_that_no_store_can_keep_costs_no_other(self, servers: Servers, tmp_path: Path) -> None:
-        """Such came from no mail server; but nothing keeps them from being in a file."""
+        """No mail server sent such an address; but a file may contain it."""
         last = int(time.time())
         now = b"%d,%d" % (last - 400, last)
         senders = (b"x\ny", b"x\0y", b"x\ry", b"plain")
@@ -275,7 +276,7 @@ class TestPostgrey:
 
 @pytest.fixture(scope="module")
 def sqlgrey() -> Iterator[Learned]:
-    """A sqlgrey that runs, and the URL of SQLite's file."""
+    """Run a sqlgrey; yield it and the URL of SQLite's file."""
     since = time.time()
     with reachable_folder() as folder, running_sqlgrey(folder, "SQLite", db_name=folder / "sqlgrey.db") as server:
         _teach_sqlgrey(server)
@@ -315,7 +316,7 @@ class TestSqlgrey:
     def test_with_postgresql_and_a_password(
         self, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It may stand in a file or in the environment, is never shown, and is needed."""
+        """The password may come from a file or from the environment, is never shown, and is required."""
         server, since = servers.get("postgresql"), time.time()
         server.sql("CREATE ROLE sqlgrey LOGIN PASSWORD '50%@secret'")
         server.sql("CREATE DATABASE sqlgrey OWNER sqlgrey")
@@ -341,7 +342,7 @@ class TestSqlgrey:
 
 class TestDryRun:
     def test_nothing_is_made(self, servers: Servers, tmp_path: Path) -> None:
-        """Neither tables nor SQLite's file."""
+        """It creates neither tables nor SQLite's file."""
         file = write_lines(tmp_path / "lines", [record(), "nonsense"])
 
         def check(bley: Bley) -> None:
@@ -421,7 +422,7 @@ def all_sorts_of_records() -> list[JsonRecord]:
 
 class TestBetweenEngines:
     def test_records_are_the_same_after_a_way_through_all_engines(self, servers: Servers, tmp_path: Path) -> None:
-        """Each imports what the one before exported, and does so twice."""
+        """Each engine imports the export of the one before, twice."""
         records = all_sorts_of_records()
         file = write_lines(tmp_path / "lines", records)
         for number, engine in enumerate([*ENGINES, "sqlite"]):
@@ -458,7 +459,7 @@ class TestBetweenEngines:
         assert by_engine == dict.fromkeys(ONE_OF_EACH, expected)
 
     def test_by_a_pipe(self, servers: Servers, tmp_path: Path) -> None:
-        """From standard output to standard input; what is told besides is on standard error."""
+        """Records go from standard output to standard input; messages go to standard error."""
         (tmp_path / "to").mkdir()
         one, other = new_bley(tmp_path, servers, "sqlite"), new_bley(tmp_path / "to", servers, "sqlite")
         records = in_order([record(sender="jürgen@example.org"), record(sender="漢字@例え.jp")])
@@ -502,7 +503,7 @@ class TestExportedFile:
         assert list(target.parent.iterdir()) == [target]
 
     def test_what_is_no_file_is_not_replaced_by_one(self, servers: Servers, tmp_path: Path) -> None:
-        """As /dev/null, which is a device: here one of our own."""
+        """An example is /dev/null, which is a device: here one of our own."""
         bley = new_bley(tmp_path, servers, "sqlite")
         bley.run("import", write_lines(tmp_path / "none", []))
         device, pipe, link = (tmp_path / name for name in ("device", "pipe", "link"))
@@ -522,7 +523,7 @@ class TestExportedFile:
 
 
 class Fed:
-    """`bley import -`, whose input comes from us, so that it is in the middle whenever we like."""
+    """`bley import -` with input from this test, which can stop it in the middle at any moment."""
 
     def __init__(self, bley: Bley) -> None:
         read, write = os.pipe()
@@ -536,14 +537,14 @@ class Fed:
         self._input.flush()
 
     def feed_on(self, lines: Sequence[bytes], has_begun: Event) -> None:
-        """Feed these again and again until it ends; it has most of them when `has_begun` is set."""
+        """Feed these again and again until it ends; `has_begun` is set when it has most of them."""
         with contextlib.suppress(BrokenPipeError):
             while True:
                 self.feed(lines)
                 has_begun.set()
 
     def ended_by(self, number: int) -> tuple[int, str]:
-        """Its status and what it said; more input may still come."""
+        """Return its status and message; more input may still come."""
         self.process.send_signal(number)
         try:
             status = self.process.wait(WAIT_SECONDS)
@@ -574,7 +575,7 @@ class TestInterruption:
         lines = file.read_bytes().splitlines(keepends=True)
         bley = new_bley(tmp_path, servers, engine)
         with Fed(bley) as fed:
-            fed.feed(lines[:3_501])  # ten times what a pipe holds, so that some portions are written by then
+            fed.feed(lines[:3_501])  # ten times the size of a pipe, so that some portions are written by then
             status, said = fed.ended_by(number)
         assert "Traceback" not in said
         assert status == (-number if number == signal.SIGKILL else 1)
@@ -584,7 +585,7 @@ class TestInterruption:
         assert told_and_exported(bley, file) == (f"{file}: 5000 records taken over, 0 skipped\n", records)
 
     def test_it_ends_while_the_store_works(self, servers: Servers, tmp_path: Path) -> None:
-        """Whatever its driver makes of that, and says what is to be done."""
+        """It names the remedy, whatever its driver does."""
         records = in_order(record(sender=f"{each:05}@example.com") for each in range(4_000))
         file = write_lines(tmp_path / "lines", records)
         header, *lines = file.read_bytes().splitlines(keepends=True)
@@ -607,7 +608,7 @@ class TestInterruption:
 
 class TestPrivacy:
     def test_a_clear_export_becomes_hashed(self, servers: Servers, tmp_path: Path) -> None:
-        """And is known there; ANY stays what it is."""
+        """The record is known there; ANY stays ANY."""
         records = [record(), record("example.com", "ANY@example.net", "ANY"), record("198.51.100.0/24", "ANY", "ANY")]
         bley = new_bley(tmp_path, servers, "sqlite", privacy="keyed-hash")
         file = write_lines(tmp_path / "lines", records)
@@ -624,7 +625,7 @@ class TestPrivacy:
             assert asked(bley, "198.51.100.9", "x@example.com", "y@example.org") == KNOWN
 
     def test_any_sender_that_was_known_in_clear_is_known_hashed(self, servers: Servers, tmp_path: Path) -> None:
-        """What was normalised once is not normalised again."""
+        """Normalized addresses are not normalized again."""
         senders = [
             "list-123-bounce@example.com",
             "prvs=0123456789=jane+x@example.com",
@@ -682,7 +683,7 @@ class TestPrivacy:
         assert "0 records would be" in bley.run("forget", "--dry-run", "--sender", "jane@example.com")
 
     def test_forgetting_by_what_is_shown(self, servers: Servers, tmp_path: Path) -> None:
-        """What stands in the table can be typed as well."""
+        """The text in the table works as an argument."""
         bley = new_bley(tmp_path, servers, "sqlite", privacy="keyed-hash")
         bley.run("import", write_lines(tmp_path / "lines", [record()]))
         shown = re.search(r"[0-9a-f]{32}@example\.com", bley.run("forget", "--dry-run", "--all"))
@@ -853,7 +854,7 @@ class TestWrongInput:
 
 
 def unreachable(kind: str, servers: Servers) -> tuple[str, str]:
-    """The URL of a store that cannot be used, and how the message begins."""
+    """Return the URL of an unusable store, and the beginning of the message."""
     port = free_port()
     match kind:
         case "no folder":
@@ -902,7 +903,7 @@ class TestUnusableStore:
         assert not (tmp_path / "out").exists()
 
     def test_one_that_hangs_is_given_up(self, servers: Servers, tmp_path: Path) -> None:
-        """Nobody answers at this port."""
+        """There is no answer at this port."""
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"postgresql://bley@127.0.0.1:{silent.getsockname()[1]}/bley"
             told = Bley(tmp_path, database=url).run("export", status=1)
@@ -912,7 +913,7 @@ class TestUnusableStore:
 
 @pytest.fixture(scope="module")
 def remembering(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Bley:
-    """Not started, with some records; what is forgotten of it is told only."""
+    """Return a bley, not started, with some records; `forget` is a dry run."""
     folder = tmp_path_factory.mktemp("forget")
     bley = new_bley(folder, servers, "sqlite")
     bley.run("import", write_lines(folder / "lines", REMEMBERED))
@@ -976,7 +977,7 @@ class TestForgetting:
         assert by_engine == dict.fromkeys(ONE_OF_EACH, in_order(REMEMBERED[2:]))
 
     def test_a_copied_sender_is_found(self, servers: Servers, tmp_path: Path) -> None:
-        """As the table shows it, also where normalising it once more would change it."""
+        """It is given as the table shows it, even if normalizing it once more would change it."""
         bley = new_bley(tmp_path, servers, "sqlite")
         senders = ["srs0=example.net=jane+x@example.com", "list-#@example.com"]
         bley.run("import", write_lines(tmp_path / "lines", [record(sender=sender) for sender in senders]))

@@ -25,7 +25,7 @@ def _journal() -> Iterator[Journal]:
 
 @pytest.fixture(name="logger")
 def _logger(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
-    """bley's, whose lines go there."""
+    """Return bley's logger with this destination."""
     monkeypatch.setattr(log_sockets, "_JOURNAL", str(journal.socket))
     with clean_logger() as logger:
         configure_log("journald", logging.INFO)
@@ -77,7 +77,7 @@ def test_a_traceback_and_what_is_too_large_for_a_datagram_are_whole(journal: Jou
 
 
 def test_a_bley_with_log_file_journald(journal: Journal, tmp_path: Path) -> None:
-    """All of it, told by its settings only. Its lines are text there, whatever `log_format` says."""
+    """Its settings alone select the journal. Its lines are text there, whatever `log_format` is."""
     bley = Bley(tmp_path, log_file="journald", log_format="json", listen_port=free_port())
     command = in_its_own_world(journal.run, *BLEY, "serve", "-c", bley.file)
     with tmp_path.joinpath("said").open("wb") as said:

@@ -1,4 +1,4 @@
-"""Late is not failed: commits that are late, or whose answers are lost. Nothing is lost, nothing counts twice."""
+"""Late is not failed: commits that are late, or whose answers are lost, lose nothing and count nothing twice."""
 
 import asyncio
 import sqlite3
@@ -31,35 +31,35 @@ from tests.integration.stores import ENGINES, Places, Servers
 from tests.integration.tcp_proxy import Answers, TcpProxy
 
 _FAULTS = 3
-"""So many commits at least are spoilt in each test."""
+"""The minimal number of spoilt commits in each test."""
 
 _WAIT_SECONDS = 0.3
-"""A request waits so long for the store here, and as long is the pause between two tries."""
+"""The time that a request waits for the store here, and the pause between two retries."""
 
 _LATE_SECONDS = 0.5
-"""Longer than a request waits."""
+"""A delay that is longer than a request waits."""
 
 _PATIENCE_SECONDS = 60.0
-"""Reached only when something hangs."""
+"""A limit that only a hang reaches."""
 
 _HELD_SECONDS = 1.0
-"""Longer than a request waits, and than SQLite waits for a lock."""
+"""A time that is longer than a request waits, and than SQLite waits for a lock."""
 
 _JANE = Triplet("192.0.2.0/24", "john@example.com", "jane@example.org")
 _COMMITS = {"postgresql": (b"COMMIT",), "mariadb": (b"COMMIT",), "redis": (b"EVAL",)}
-"""What is in each request that makes a change durable."""
+"""A word in each request that makes a change durable."""
 
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is a second in the daemon."""
+    """Shorten the times that are a second in the daemon."""
     for name in ("REQUEST_SECONDS", "RETRY_SECONDS"):
         monkeypatch.setattr(batched, name, _WAIT_SECONDS)
     monkeypatch.setattr(decisions, "COLLECT_SECONDS", _WAIT_SECONDS)
 
 
 class Bookkeeper:
-    """Gives work to a store, and knows what must be in it: exactly what it gave."""
+    """A client of a store that knows its correct content."""
 
     def __init__(self, store: BatchedStore) -> None:
         self._store = store
@@ -68,7 +68,7 @@ class Bookkeeper:
         self.known = 0
 
     async def give(self, rounds: int = 3) -> None:
-        """Early retries, strangers, decisions and known mail, whether the store answers or not."""
+        """Write early retries, strangers, decisions and known mail, whether the store answers or not."""
         for number in range(rounds):
             now = datetime.now(UTC)
             early = Sighting(_JANE, Status.GREYLISTED, now, Lifetimes(), 1)
@@ -101,13 +101,13 @@ class Bookkeeper:
         return not (store.is_down or any(store.waiting.values()) or store._decisions._counts)
 
     async def wait_until_written(self) -> None:
-        """All of it; the store is well again."""
+        """Wait until everything is written; the store is healthy again."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while not self._is_written:  # noqa: ASYNC110 (it does not say)
+            while not self._is_written:  # noqa: ASYNC110 (there is no event)
                 await asyncio.sleep(0.1)
 
     async def check(self, place: Database) -> None:
-        """Compare the store with what was given."""
+        """Compare the store with the work."""
         history = open_history(place)
         try:
             record = (await history.find([_JANE]))[_JANE]
@@ -128,14 +128,14 @@ class Bookkeeper:
 
 
 def replace_recipient(sighting: Sighting, recipient: str) -> Sighting:
-    """A stranger's, without attempts."""
+    """Replace the recipient of a stranger's sighting, without attempts."""
     return sighting._replace(triplet=_JANE._replace(recipient=recipient), attempts=0)
 
 
 @pytest.mark.parametrize("late_seconds", [0, _LATE_SECONDS], ids=["lost", "late"])
 @pytest.mark.parametrize("name", _COMMITS)
 async def test_answers_of_a_server(servers: Servers, name: str, late_seconds: float) -> None:
-    """Of every commit: the connection ends, or the disk takes its time."""
+    """At every commit the connection ends, or the disk is slow."""
     server, url = servers.get(name), servers.new_url(name)
     with TcpProxy(server.port) as proxy:
         store = BatchedStore(open_engine(parse_database(proxy.url(url))))
@@ -154,7 +154,7 @@ async def test_answers_of_a_server(servers: Servers, name: str, late_seconds: fl
 
 @pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "late"])
 async def test_commits_of_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_lost: bool) -> None:
-    """The disk takes its time, or fails when all was written."""
+    """The disk is slow, or fails after everything was written."""
     commit, faults, is_spoilt = sa.Connection.commit, Counter[str](), asyncio.Event()
 
     def spoilt(connection: sa.Connection) -> None:
@@ -182,7 +182,7 @@ async def test_commits_of_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_lock_of_another_process(tmp_path: Path) -> None:
-    """Which holds SQLite's only one for seconds, again and again."""
+    """It holds SQLite's only lock for seconds, again and again."""
     place = Database(file=tmp_path / "bley.db")
     store = BatchedStore(open_engine(place))
     await store.open()
@@ -231,7 +231,7 @@ class Lossy:
 
 @pytest.mark.parametrize("name", ENGINES)
 async def test_any_answer_is_lost(places: Places, name: str) -> None:
-    """In turn with those that are not, on whatever engine."""
+    """Lost answers alternate with others, on every engine."""
     engine: Any = Lossy(open_engine(places.place(name)))
     store = BatchedStore(engine)
     await store.open()

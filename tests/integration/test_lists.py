@@ -1,4 +1,4 @@
-"""Which DNS lists are asked, how often, and what is done with their words: real daemon, real DNS server."""
+"""Queries to DNS lists, their number, and the use of their texts: real daemon, real DNS server."""
 
 import http.client
 import re
@@ -22,24 +22,24 @@ V4, V6 = "192.0.2.1", "2001:db8::1"
 
 
 def name_of(address: str, zone: str) -> str:
-    """What is asked about this client: reversed octets or nibbles before the zone (RFC 5782 2.1, 2.4)."""
+    """Return the query name of this client: reversed octets or nibbles before the zone (RFC 5782 2.1, 2.4)."""
     return query_name(ip_address(address), zone)
 
 
 def entries(zone: str, *addresses: str, **records: list[str]) -> dict[str, Entry]:
-    """A well list that has these addresses."""
+    """Return the entries of a healthy list with these addresses."""
     listings = {name_of(address, zone): {"A": ["127.0.0.2"], **records} for address in addresses}
     return {name_of("127.0.0.2", zone): LISTED, **listings}
 
 
 def on(dns: DnsServer, **settings: object) -> dict[str, str]:
-    """Settings that ask this server."""
+    """Return settings with this server."""
     texts = {key: str(value) for key, value in settings.items()}
     return {"resolver": dns.address, "check_timeout": "5s", "web_listen": "127.0.0.1:0"} | texts
 
 
 def fetch(bley: Bley, path: str, host: str | None = None) -> tuple[int, str]:
-    """Status and text of a page at web_listen, asked for as `host`."""
+    """Return status and text of a page at web_listen, requested under the name `host`."""
     place = bley.wait_log(r"metrics at http://([^/]+)/")[1]
     peer = http.client.HTTPConnection(place, timeout=WAIT_SECONDS)
     peer.request("GET", path, headers={"Host": place if host is None else host})

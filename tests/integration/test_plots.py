@@ -1,4 +1,4 @@
-"""From what was measured to the benchmark's plots."""
+"""The benchmark's plots, from its results."""
 
 import json
 from dataclasses import asdict
@@ -34,7 +34,7 @@ def test_the_cost_is_in_microseconds_and_the_percentile_in_milliseconds() -> Non
 
 
 def test_a_plot_says_what_it_shows_of_which_machine(tmp_path: Path) -> None:
-    """Its text is text, the numbers are plain."""
+    """The text is text, and the numbers are plain."""
     connections, records = (file.read_text() for file in draw(MEASURED, tmp_path))
     for words in ("requests a second", "strangers", "known, in memory", ">500<", "medians of 3 short rounds"):
         assert words in connections
@@ -56,6 +56,6 @@ def test_the_same_file_gives_the_same_plots(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_what_was_not_measured_is_not_drawn(tmp_path: Path, name: str) -> None:
-    """As with `--only`."""
+    """An example is `--only`."""
     measured = {key: value for key, value in MEASURED.items() if key not in PLOTS or key == name}
     assert list(draw(measured, tmp_path)) == [tmp_path / f"performance-{name}.svg"]

@@ -1,4 +1,4 @@
-"""A real Postfix asks bley about real sessions: what the world sees, and what is delivered."""
+"""A real Postfix with bley in real sessions: the replies to the client, and the delivered mail."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ def asking(bley: Bley) -> Iterator[Postfix]:
 
 
 def rcpt(postfix: Postfix, *, sender: str = "a@example.com", recipient: str = "b@example.org", **client: str) -> Reply:
-    """The reply to the one recipient of a message, which is delivered if it may be."""
+    """Return the reply to the one recipient of a message, which is delivered if possible."""
     with postfix.session(**client) as smtp:  # type: ignore[arg-type]
         [reply] = smtp.send(sender, [recipient])
     return reply
 
 
 def test_a_clean_client_passes_at_once(tmp_path: Path) -> None:
-    """Verified name, matching HELO: no delay, no header."""
+    """With a verified name and a matching HELO there is no delay, and no header."""
     bley = Bley(tmp_path)
     with asking(bley) as postfix:
         assert rcpt(postfix, **GOOD).code == ACCEPTED
@@ -65,7 +65,7 @@ def test_a_clean_client_passes_at_once(tmp_path: Path) -> None:
     ids=["no-name", "unverified", "other-domain", "other-literal", "dynamic", "sender-is-recipient", "null-sender-v6"],
 )
 def test_a_suspicious_stranger_is_deferred(tmp_path: Path, why: str, client: dict[str, str], sender: str) -> None:
-    """The world sees 450 4.7.1 with our text; the log names the finding that tipped it."""
+    """The client gets 450 4.7.1 with our text; the log names the finding that tipped the verdict."""
     bley = Bley(tmp_path)
     with asking(bley) as postfix:
         assert rcpt(postfix, sender=sender, **client) == DEFERRED
@@ -127,7 +127,7 @@ def test_the_null_sender_is_a_sender_like_others(tmp_path: Path) -> None:
 
 
 def test_smtputf8_addresses_are_kept_apart(tmp_path: Path) -> None:
-    """jürgen and jörgen are two; each waits for himself, and is written as he is in the log."""
+    """jürgen and jörgen are two senders, each with its own wait, and are logged unchanged."""
     bley = Bley(tmp_path)
     with asking(bley) as postfix:
         assert rcpt(postfix, sender="jürgen@exämple.com", recipient="jörg@example.org", **BAD).code == 450
@@ -141,7 +141,7 @@ def test_smtputf8_addresses_are_kept_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recipient", ["postmaster@example.org", "Abuse@example.org", "abuse+case7@example.org"])
 def test_postmaster_and_abuse_are_never_delayed(tmp_path: Path, recipient: str) -> None:
-    """RFC 5321 4.5.1, RFC 2142: whoever is delayed can say so."""
+    """RFC 5321 4.5.1, RFC 2142: a delayed sender can report the delay."""
     bley = Bley(tmp_path)
     with asking(bley) as postfix:
         assert rcpt(postfix, recipient=recipient, **BAD).code == ACCEPTED
@@ -171,7 +171,7 @@ LISTS = {
 def test_who_is_on_a_list_file_passes(
     tmp_path: Path, reason: str, client: dict[str, str], sender: str, recipient: str
 ) -> None:
-    """postgrey's syntax, upper and lower case the same; the log names the entry by file and line."""
+    """The files have postgrey's syntax, in any case; the log names the entry by file and line."""
     bley = Bley(tmp_path, LISTS)
     with asking(bley) as postfix:
         assert rcpt(postfix, sender=sender, recipient=recipient, **client).code == ACCEPTED
@@ -263,7 +263,7 @@ ZONE: Zone = {
 
 
 def listed(number: int) -> dict[str, str]:
-    """A client at 198.51.100.`number` with nothing else to its name's discredit."""
+    """Return a client at 198.51.100.`number` with no other finding."""
     name = f"mx{number}.example.com"
     return {"client_address": f"198.51.100.{number}", "client_name": name, "helo_name": name}
 
@@ -279,7 +279,7 @@ def test_dns_lists(tmp_path: Path) -> None:
                 assert rcpt(postfix, **listed(number)).code == ACCEPTED, number
             bley.write_settings(dnswls="wl.example=127.0.[0..255].[1..3]", check_timeout="2s", dnsbl_threshold="1")
             bley.reload()
-            bley.wait_log("bl.example is well again")  # the parked answer was one client's
+            bley.wait_log("bl.example is well again")  # only one client got the parked answer
             assert rcpt(postfix, recipient="c@example.org", **listed(7)).code == ACCEPTED
             assert rcpt(postfix, recipient="c@example.org", **listed(12)).code == 450, "though the allowlist is silent"
     decisions = bley.decisions()
@@ -308,7 +308,7 @@ def test_spf(tmp_path: Path) -> None:
 
 
 def test_silent_dns_delays_no_mail(tmp_path: Path) -> None:
-    """The checks are unknown, mail passes when check_timeout is over, and the log says so once."""
+    """The checks are unknown, mail passes at the end of check_timeout, and the log reports it once."""
     with DnsServer(ZONE) as dns:
         dns.silence()
         lists = {"dnsbls": "bl.example, bl2.example, bl3.example", "dnswls": "wl.example, wl2.example"}
@@ -322,7 +322,7 @@ def test_silent_dns_delays_no_mail(tmp_path: Path) -> None:
 
 
 def test_bley_gone_and_back(tmp_path: Path) -> None:
-    """Without bley mail passes (default_action=DUNNO); what was deferred before waits no second time after."""
+    """Without bley mail passes (default_action=DUNNO); earlier deferrals wait no second time afterwards."""
     bley = Bley(tmp_path)
     with asking(bley) as postfix:
         assert rcpt(postfix, **BAD) == DEFERRED

@@ -1,4 +1,4 @@
-"""What the real postgrey and sqlgrey keep is read in bley's terms, while they run and when they have ended."""
+"""The records of real postgrey and sqlgrey servers, read in bley's terms while they run and afterwards."""
 
 import asyncio
 import shutil
@@ -33,11 +33,11 @@ from tests.integration.servers import reachable_folder, require
 CLEAN, GREYLISTED = Status.CLEAN, Status.GREYLISTED
 
 Known = tuple[str, str, str, Status] | str
-"""Network, sender, recipient and status of a record, or why it was skipped."""
+"""A record's network, sender, recipient and status, or why it was skipped."""
 
 
 def known(records: Iterable[ImportedRecord | str]) -> list[Known]:
-    """The records in order, without their times."""
+    """Return the records in order, without their times."""
     found: list[Known] = [
         record
         if isinstance(record, str)
@@ -49,19 +49,19 @@ def known(records: Iterable[ImportedRecord | str]) -> list[Known]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Where postgrey keeps its files."""
+    """A folder for postgrey's files."""
     with postgrey_folder() as folder:
         yield folder
 
 
 def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Each file, and when it was last written."""
+    """Return each file with the time of its last write."""
     return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()}
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_postgrey_is_read_while_it_runs_and_afterwards(folder: Path, end: signal.Signals) -> None:
-    """All is there that it has answered, though its files lag behind, and reading touches none of them."""
+    """Everything that it has answered is read, though its files lag behind, and no file is changed."""
     begin = datetime.now(UTC) - DELAY
     with running_postgrey(folder, "--auto-whitelist-clients=1") as server:
         for _ in range(2):
@@ -159,7 +159,7 @@ def test_postgrey_clients_of_any_form(tmp_path: Path, key: bytes, value: bytes, 
 
 
 def test_without_auto_whitelist_clients_none_passes(tmp_path: Path) -> None:
-    """Its file may be there from before."""
+    """Its file may exist from before."""
     write_berkeley_db(tmp_path / "postgrey.db", {})
     write_berkeley_db(tmp_path / "postgrey_clients.db", {b"192.0.2.7": b"5,1"})
     assert known(read_postgrey(tmp_path, DELAY, 0)) == []
@@ -220,7 +220,7 @@ def test_other_names_of_the_programs(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_a_log_that_is_removed_spoils_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
-    """`before` or `while` it is copied: what it had is then neither in our copy of the files nor in the other logs."""
+    """It is removed `before` or `while` it is copied: its content is then in no copy."""
     write_berkeley_db(tmp_path / "postgrey.db", {b"192.0.2.0/a@b/c@d": b"1,1"})
     log = tmp_path / "log.0000000001"
     log.touch()
@@ -284,7 +284,7 @@ async def test_sqlgrey_is_read_while_it_runs_and_afterwards() -> None:
         while_it_runs = await read_all(url)
         server.stop(signal.SIGTERM)
         assert await read_all(url) == while_it_runs
-    # Of who passes, sqlgrey leaves those in connect whose name it shortened.
+    # sqlgrey leaves passing triplets in connect if it shortened their sender.
     expected: list[Known] = [
         ("192.0.2.0/24", "jane+news@example.com", "john@example.org", GREYLISTED),
         ("192.0.2.0/24", "jane@example.com", ANY, CLEAN),
@@ -313,7 +313,7 @@ async def test_sqlgrey_is_read_while_it_runs_and_afterwards() -> None:
 async def test_sqlgrey_in_another_time_zone(
     tmp_path: Path, server_class: type[SqlServer], dbd: str, driver: str, zone: str
 ) -> None:
-    """The times are those of the database's server, wherever we are."""
+    """The times are those of the database's server, whatever our time zone is."""
     begin = datetime.now(UTC) - DELAY
     with server_class(tmp_path) as database, reachable_folder() as folder:
         # sqlgrey can read no # in it.
@@ -339,7 +339,7 @@ async def test_sqlgrey_in_another_time_zone(
 
 
 def assert_times(found: Iterable[ImportedRecord | str], begin: datetime) -> None:
-    """All was seen since `begin`, and twice if it passes."""
+    """Check that all records were seen since `begin`, and passing ones twice."""
     for inherited in found:
         if not isinstance(inherited, str):
             record = inherited.record

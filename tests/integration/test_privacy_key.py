@@ -1,4 +1,4 @@
-"""A store is used with one privacy key: another or a lost one is a fault that says what to do, on every engine."""
+"""A store has one privacy key: another or a lost one is an error that names the remedy, on every engine."""
 
 import asyncio
 from pathlib import Path
@@ -24,19 +24,19 @@ HASHED = "its addresses are hashed by"
 
 @pytest.fixture(params=ENGINES)
 def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
-    """An empty database."""
+    """The URL of an empty database."""
     return f"sqlite:///{tmp_path}/bley.db" if request.param == "sqlite" else servers.new_url(request.param)
 
 
 def new_bley(folder: Path, url: str, name: str = "one", **settings: object) -> Bley:
-    """A bley with a folder of its own, in which its key is."""
+    """Return a bley with a folder of its own, which has its key."""
     (folder / name).mkdir()
     key = folder / name / "bley.key"
     return Bley(folder / name, database=url, **{"privacy": "keyed-hash", "privacy_key_file": key, **settings})
 
 
 def start_fails(bley: Bley) -> str:
-    """What a start says that is refused."""
+    """Return the error of a start that is refused."""
     said = bley.run("serve", status=2)
     assert "Traceback" not in said
     return said
@@ -74,7 +74,7 @@ def test_a_lost_key_is_a_fault_until_it_is_restored_or_all_is_forgotten(tmp_path
 
 
 def test_of_two_first_nodes_with_keys_of_their_own_one_is_refused(tmp_path: Path, url: str) -> None:
-    """However often; and the other one's key is that of the store."""
+    """This holds at every attempt; the other one's key is that of the store."""
 
     async def claim(key: PrivacyKey) -> str:
         engine = open_engine(parse_database(url))
@@ -133,7 +133,7 @@ def test_an_export_is_imported_with_its_own_key_only(tmp_path: Path) -> None:
 
 
 def test_a_reload_keeps_the_key_that_is_in_force(tmp_path: Path) -> None:
-    """A key file that is lost, or privacy that is switched, would make strangers of all."""
+    """A lost key file, or a change of privacy, would make strangers of all triplets."""
     with Bley(tmp_path, privacy="keyed-hash") as bley:
         bley.ask(**MAIL)
         (tmp_path / "bley.key").unlink()

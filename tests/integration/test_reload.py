@@ -35,7 +35,7 @@ LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ bley\[\d+\]: \S.*")
 
 
 def _load(number: int, kind: int, name: str) -> Request:
-    """Known mail, an exempt recipient, or a stranger."""
+    """Return a request of known mail, an exempt recipient, or a stranger."""
     match kind % 10:
         case 0:
             return BAD._replace(sender=f"{name}y@example.com", instance=name)
@@ -45,7 +45,7 @@ def _load(number: int, kind: int, name: str) -> Request:
 
 
 class Peer(threading.Thread):
-    """Asks, on one connection after the other, until it is to stop."""
+    """A peer that sends requests, on one connection after the other, until `stopping`."""
 
     def __init__(self, port: int, number: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Peer(threading.Thread):
             self.answered.append(name)
             if self._stopping.wait(0.002):
                 break
-        peer.settimeout(0.02)  # a line of the log that has gone astray comes later than the answer
+        peer.settimeout(0.02)  # a misdirected log line would come later than the answer
         with contextlib.suppress(TimeoutError):
             self.wrong.append(peer.recv(65536))
 
@@ -84,7 +84,7 @@ class Peer(threading.Thread):
 
 
 def _settings(folder: Path, number: int) -> Mapping[str, object]:
-    """Good ones, bad ones, and such of which a part can be built only, in turn."""
+    """Yield valid, invalid, and partially valid settings, in turn."""
     good = {
         "reject_msg": f"words {number}",
         "resolver": "127.0.0.1:5353",
@@ -105,7 +105,7 @@ def _settings(folder: Path, number: int) -> Mapping[str, object]:
 
 
 def _reload(bley: Bley, folder: Path) -> None:
-    """Wait until it was taken or refused, as one of the log's files says."""
+    """Reload, and wait until a log file shows that it was applied or refused."""
     before = _log_of(folder).count("reloaded")
     bley.process.send_signal(signal.SIGHUP)
     wait_until(lambda: _log_of(folder).count("reloaded") > before, "it reloads")
@@ -123,7 +123,7 @@ def _rotate(folder: Path, number: int) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_line_is_lost_and_none_goes_astray(workers: int, tmp_path: Path) -> None:
-    """While settings are good and bad in turn, and the log is rotated. Every worker lives on."""
+    """Settings alternate between valid and invalid, and the log is rotated. No worker ends."""
     with Bley(tmp_path, workers=workers, reject_msg="words 0") as bley:
         alive = workers_of(bley) if workers > 1 else []
         peers = [Peer(bley.port, number) for number in range(4)]
@@ -180,7 +180,7 @@ def test_many_signals_at_once_are_few_reloads_and_the_last_settings_hold(workers
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_signal_while_it_starts_or_stops_ends_nothing(workers: int, tmp_path: Path) -> None:
-    """systemd would take that for a clean end, and start no other."""
+    """systemd would take that for a clean end, and not restart it."""
     log = tmp_path / "own.log"
     bley = Bley(tmp_path, workers=workers, log_file=log)
     with subprocess.Popen([*BLEY, "serve", "-c", bley.file]) as process:
@@ -224,7 +224,7 @@ def test_no_instant_has_the_default_of_the_signal() -> None:
 
 
 def test_a_worker_that_hangs_prevents_the_reload_and_all_go_on_as_before(tmp_path: Path) -> None:
-    """When it goes on it is not half way either."""
+    """When it continues, it has nothing of the new settings."""
     with Bley(tmp_path, workers=2, reject_msg="old words") as bley:
         hanging, _ = workers_of(bley)
         os.kill(hanging, signal.SIGSTOP)
@@ -244,7 +244,7 @@ def test_a_worker_that_hangs_prevents_the_reload_and_all_go_on_as_before(tmp_pat
 
 
 def test_what_one_worker_cannot_do_none_does(tmp_path: Path) -> None:
-    """It has no descriptors left, say. Its fault is logged."""
+    """An example is a lack of descriptors. The error is logged."""
     log = tmp_path / "own.log"
     with Bley(tmp_path, workers=2, reject_msg="old words") as bley:
         poor, _ = workers_of(bley)

@@ -1,4 +1,4 @@
-"""The soak itself, in short: bench/soak.py is run for half an hour by hand."""
+"""The soak in short; bench/soak.py runs for half an hour by hand."""
 
 import subprocess
 import sys
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def test_all_that_happens_in_a_soak_is_accounted_for(tmp_path: Path) -> None:
-    """Answers, lines of the log, counts, decisions, records; descriptors, threads, tasks, evaluations.
+    """It compares answers, log lines, counts, decisions, records; descriptors, threads, tasks, evaluations.
 
-    Of one process and of two workers, at the same time, since mostly they wait. Memory has not stopped growing in so
-    short a time, since caches fill: a leak of memory is for the long run to find.
+    One process and two workers run at the same time, since mostly they wait. Memory still grows in so short a time,
+    since caches fill: only the long run finds a leak of memory.
     """
 
     def soak(workers: int) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The start is not a hole: bley listens when its SQLite file is open, so that no first mail passes unseen."""
+"""The start has no gap: bley listens when its SQLite file is open, so that no first mail passes unchecked."""
 
 import os
 import re
@@ -35,11 +35,11 @@ sqlite3.connect = connect_slowly
 from bley.store import batched
 batched.OPEN_SECONDS = 300
 """
-"""As sitecustomize: bley's SQLite file opens when another file is there, for which bley waits long."""
+"""A sitecustomize by which bley's SQLite file opens when another file exists; bley waits long for it."""
 
 
 class SlowDisk:
-    """A disk that answers when the test says so, for processes with this environment, and their workers."""
+    """A disk that answers when the test allows it, for processes with this environment, and their workers."""
 
     def __init__(self, folder: Path) -> None:
         folder.joinpath("slow").mkdir()
@@ -55,7 +55,7 @@ def disk(tmp_path: Path) -> SlowDisk:
 
 @contextmanager
 def starting(bley: Bley, environment: Mapping[str, str], *launcher: str, passed: int | None = None) -> Iterator[None]:
-    """A bley that may not listen yet, killed at the end; the launcher goes before its command."""
+    """Start a bley that may not listen yet, and kill it at the end; the launcher ends before its command."""
     with bley._log_file.open("ab") as log:
         bley.process = subprocess.Popen(
             [*launcher, *BLEY[1 if launcher else 0 :], "serve", "-c", bley.file],
@@ -74,7 +74,7 @@ def starting(bley: Bley, environment: Mapping[str, str], *launcher: str, passed:
 
 @contextmanager
 def notified(folder: Path) -> Iterator[socket.socket]:
-    """Where systemd is told."""
+    """The socket of systemd's notifications."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.bind(str(folder / "notify"))
         told.settimeout(WAIT_SECONDS)
@@ -83,7 +83,7 @@ def notified(folder: Path) -> Iterator[socket.socket]:
 
 @pytest.mark.parametrize("number_of_workers", [1, 2])
 def test_nobody_is_answered_before_the_store_is_open(tmp_path: Path, disk: SlowDisk, number_of_workers: int) -> None:
-    """Nor told that bley is there; a reload that is asked for meanwhile is not lost."""
+    """systemd is not notified either; a reload that is requested meanwhile is not lost."""
     pid_file = tmp_path / "bley.pid"
     bley = Bley(tmp_path, workers=number_of_workers, pid_file=pid_file)
     port = int(bley._settings["listen_port"])
@@ -111,7 +111,7 @@ def test_nobody_is_answered_before_the_store_is_open(tmp_path: Path, disk: SlowD
 def test_requests_wait_in_sockets_that_systemd_has_opened(
     tmp_path: Path, disk: SlowDisk, number_of_workers: int
 ) -> None:
-    """Until the store is open; then they are answered from it."""
+    """They are answered from the store once it is open."""
     bley = Bley(tmp_path, workers=number_of_workers)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = listener.fileno()
@@ -141,7 +141,7 @@ def test_a_start_that_waits_for_a_lock_can_be_stopped(
 
 
 def test_a_worker_that_replaces_another_opens_the_store_before_it_answers(tmp_path: Path, disk: SlowDisk) -> None:
-    """systemd's watchdog does not take it for one that hangs meanwhile."""
+    """systemd's watchdog does not regard it as hanging meanwhile."""
     disk.answers.touch()
     bley = Bley(tmp_path, workers=2)
     environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "4000000"}
@@ -163,7 +163,7 @@ def test_a_worker_that_replaces_another_opens_the_store_before_it_answers(tmp_pa
 
 
 def test_after_five_seconds_it_listens_without_its_store(tmp_path: Path) -> None:
-    """It says so, and takes the store when it can."""
+    """It logs that, and uses the store when possible."""
     with locked(tmp_path / "bley.db") as lock, Bley(tmp_path) as bley:
         assert exchange(bley.port, BAD) == b"action=DUNNO\n\n"
         said = re.findall(
@@ -181,7 +181,7 @@ def test_after_five_seconds_it_listens_without_its_store(tmp_path: Path) -> None
 
 @contextmanager
 def locked(file: Path) -> Iterator[sqlite3.Connection]:
-    """Another process has made the file, and holds its lock."""
+    """Run another process that has created the file, and holds its lock."""
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield other

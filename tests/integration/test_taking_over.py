@@ -1,4 +1,4 @@
-"""What a bley 2 knew is taken over from its database at the first start, and its tables stay as they are."""
+"""The records of a bley 2 are imported from its database at the first start, and its tables stay unchanged."""
 
 import re
 import sqlite3
@@ -25,7 +25,7 @@ Ask = Callable[[str], str]
 
 
 def rows(now: datetime) -> list[tuple[object, ...]]:
-    """As bley 2 left them: local times, single addresses, and a line twice."""
+    """Return rows as bley 2 wrote them: local times, single addresses, and a duplicate line."""
     ago = {minutes: (now - timedelta(minutes=minutes)).isoformat(" ", "seconds") for minutes in (1, 4, 60, 90_000)}
     return [
         ("192.0.2.1", 0, ago[60], "clean@example.com", "b@example.org", 0),
@@ -43,7 +43,7 @@ def statements(values: Sequence[tuple[object, ...]]) -> list[str]:
 
 
 class Old:
-    """A bley 2's database and the settings with which it ran."""
+    """A database of bley 2 and its settings."""
 
     def __init__(self, kind: str, servers: Servers, folder: Path) -> None:
         self._kind, self._file = kind, folder / "old.db"
@@ -65,11 +65,11 @@ class Old:
 
     @property
     def seconds(self) -> float:
-        """It is at most so old; rows have whole seconds."""
+        """The maximal age of a row; rows have whole seconds."""
         return time.monotonic() - self._since + 1
 
     def run(self, *texts: str) -> str:
-        """Run the statements as its own program would; what the last one tells."""
+        """Run the statements as its own program would; return the output of the last one."""
         if self._kind != "sqlite3":
             url = self._server.url_of(self._name)
             told: list[str] = [self._server.ask(text, url) for text in texts]
@@ -101,7 +101,7 @@ def reasons(bley: Bley) -> list[str]:
 
 
 def test_each_record_keeps_its_meaning_and_age(old: Old, tmp_path: Path) -> None:
-    """Also for a client with a name, which bley 2 knew by its address."""
+    """This includes a client with a name, which bley 2 stored by its address."""
     before = old.run("SELECT * FROM bley_status")
     with Bley(tmp_path, **old.settings) as bley:
         assert re.search(ROWS_TOLD, bley.log())
@@ -121,7 +121,7 @@ def test_each_record_keeps_its_meaning_and_age(old: Old, tmp_path: Path) -> None
 
 
 def test_nothing_is_taken_over_twice(old: Old, tmp_path: Path) -> None:
-    """Nor what a bley 2 that still runs writes afterwards."""
+    """Rows that a running bley 2 writes afterwards are not imported either."""
     with Bley(tmp_path, **old.settings) as bley:
         bley.stop()
         old.run(*statements([("192.0.2.1", 0, datetime.now().isoformat(" "), "later@example.com", "b@example.org", 0)]))  # noqa: DTZ005

@@ -1,4 +1,4 @@
-"""What systemd's units in contrib/ say: bley comes up when it can, and has its folders."""
+"""systemd's units in contrib/: bley starts when possible, and has its folders."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ UNITS = sorted(path.name for path in CONTRIB.iterdir() if path.suffix in (".serv
 
 
 def _unit(name: str) -> dict[str, list[str]]:
-    """The values of each key, which may stand several times."""
+    """Return the values of each key, which may occur several times."""
     values: dict[str, list[str]] = defaultdict(list)
     for line in (CONTRIB / name).read_text(encoding="utf-8").splitlines():
         if "=" in line and not line.startswith("#"):
@@ -44,7 +44,7 @@ def test_it_is_started_again_until_its_address_is_there() -> None:
 
 
 def test_it_has_the_folder_of_every_file_that_contrib_speaks_of() -> None:
-    """All else is read-only for it."""
+    """All other folders are read-only for it."""
     assert BLEY["ProtectSystem"] == ["strict"]
     speaks = "".join(path.read_text(encoding="utf-8") for path in CONTRIB.glob("bley*") if path.is_file())
     for place, key in (("log", "LogsDirectory"), ("lib", "StateDirectory"), ("run", "RuntimeDirectory")):

@@ -1,4 +1,4 @@
-"""A bley that is forked from a process that has imported it is one that was started, as far as its caller sees."""
+"""A bley that is forked from a process that has imported it behaves like one that was started."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def test_it_is_our_child_and_its_end_is_ours_to_see(tmp_path: Path) -> None:
 
 
 def test_what_it_left_running_is_not_ours(tmp_path: Path) -> None:
-    """A bley in the background is a child of the system's, which takes it away when it ends."""
+    """A bley in the background is a child of init, which reaps it when it ends."""
     with Bley(tmp_path) as bley:
         pid = bley.process.pid
     assert not Path(f"/proc/{pid}").exists()

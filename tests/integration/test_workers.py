@@ -1,4 +1,4 @@
-"""`workers = N`: several processes answer at one place, are replaced when they die, and look like one bley."""
+"""`workers = N`: several processes answer at one address, are replaced when they die, and behave as one bley."""
 
 import contextlib
 import json
@@ -30,11 +30,11 @@ SLOW: Mapping[str, Silent | Mapping[str, Sequence[str]]] = {
     "2.0.0.127.bl.example": {"A": ["127.0.0.2"]},
     "1.2.0.192.bl.example": SILENT,
 }
-"""A list that is well, but does not answer about GOOD's client."""
+"""A healthy list that does not answer about GOOD's client."""
 
 
 def workers(bley: Bley) -> list[int]:
-    """The process ids of the workers, in the order of their starts."""
+    """Return the process ids of the workers, in the order of their starts."""
     pid = bley.process.pid
     return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
@@ -47,7 +47,7 @@ def wait_until(is_so: Callable[[], bool], what: str) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Also False for one that only waits to be reaped."""
+    """Whether it runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -55,12 +55,12 @@ def is_alive(pid: int) -> bool:
 
 
 def answering(bley: Bley) -> set[int]:
-    """Who has logged decisions."""
+    """Return the processes that have logged decisions."""
     return set(map(int, re.findall(r"bley\[(\d+)\]: action=", bley.log())))
 
 
 def listening(port: int) -> int:
-    """How many sockets listen at this port of 127.0.0.1."""
+    """Count the listening sockets at this port of 127.0.0.1."""
     place = f" 0100007F:{port:04X} 00000000:0000 0A "  # proc_pid_net(5); 0A is TCP_LISTEN
     return Path("/proc/net/tcp").read_text().count(place)
 
@@ -72,20 +72,20 @@ def fetch(bley: Bley, path: str) -> str:
 
 
 def decided(bley: Bley) -> float:
-    """How many decisions the metrics show."""
+    """Return the number of decisions in the metrics."""
     families = text_string_to_metric_families(fetch(bley, "/metrics"))
     return sum(sample.value for family in families for sample in family.samples if "decisions" in sample.name)
 
 
 def samples(bley: Bley, name: str) -> dict[str, float]:
-    """What the metrics show of this name, by the values of its labels."""
+    """Return the samples of this name in the metrics, by the values of their labels."""
     families = text_string_to_metric_families(fetch(bley, "/metrics"))
     found = (sample for family in families for sample in family.samples if sample.name == name)
     return {" ".join(sample.labels.values()): sample.value for sample in found}
 
 
 def deferred_in_every_worker(bley: Bley) -> None:
-    """Connections, until each worker has had one."""
+    """Open connections, until each worker has had one."""
     asked = len(bley.decisions())
 
     def ask() -> bool:
@@ -100,7 +100,7 @@ def deferred_in_every_worker(bley: Bley) -> None:
 
 @pytest.fixture
 def bley(tmp_path: Path) -> Iterator[Bley]:
-    """Of two workers."""
+    """A bley with two workers."""
     with Bley(tmp_path, workers=2, web_listen="127.0.0.1:0", pid_file=tmp_path / "bley.pid") as bley:
         yield bley
 
@@ -145,7 +145,7 @@ class TestMetrics:
         assert decided(bley) == len(bley.decisions()) > answered
 
     def test_lists_are_told_for_all_workers_together(self, tmp_path: Path) -> None:
-        """Answers of the dead are still counted; `bley lists` shows what /metrics shows."""
+        """Answers of dead workers are still counted; `bley lists` shows the figures of /metrics."""
         zone = {f"{name}.bl.example": {"A": ["127.0.0.2"]} for name in ("2.0.0.127", "7.100.51.198")}
         with (
             DnsServer(zone) as dns,
@@ -182,7 +182,7 @@ class TestMetrics:
         wait_until(lambda: samples(bley, "bley_connections") == {"": 0}, "connections stay")
 
     def test_each_process_is_told_by_its_own_name(self, bley: Bley) -> None:
-        """One that replaces another has its name."""
+        """A replacement has the name of its predecessor."""
         began = samples(bley, "process_start_time_seconds")
         assert set(began) == {"main", "1", "2"}
         assert all(size > 10e6 for size in samples(bley, "process_resident_memory_bytes").values())
@@ -225,7 +225,7 @@ class TestDeath:
         assert not set(before) & set(workers(bley))
 
     def test_under_load_only_its_own_connections_are_lost(self, bley: Bley) -> None:
-        """Who connects again is answered, and nobody else notices."""
+        """A peer that reconnects is answered, and no other peer is affected."""
         answered, lost = [0] * 8, [0] * 8
         stopping = threading.Event()
 
@@ -273,7 +273,7 @@ class TestDeath:
         os.kill(int(replacement), signal.SIGKILL)
         bley.wait_log("was killed by SIGKILL: restarting in 1 s")
         wait_until(lambda: listening(bley.port) == 1, "connections still wait for the dead one")
-        bley.process.send_signal(signal.SIGSTOP)  # the pause lasts until the supervisor goes on
+        bley.process.send_signal(signal.SIGSTOP)  # the pause lasts until the supervisor continues
         try:
             assert [exchange(bley.port, BAD) for _ in range(20)] == [DEFERRED] * 20
         finally:
@@ -285,7 +285,7 @@ class TestDeath:
 
 class TestReload:
     def test_all_workers_and_those_that_replace_them_take_it(self, bley: Bley) -> None:
-        """Of a bad one they all keep the old settings."""
+        """With invalid settings they all keep the old ones."""
         bley.write_settings(rfc_threshold="many")
         bley.reload()
         assert bley.log().count("not reloaded: the old settings stay") == 1
@@ -309,7 +309,7 @@ class TestReload:
 class TestStop:
     @pytest.mark.parametrize("to_all", [False, True], ids=["SIGTERM", "Ctrl-C"])
     def test_what_is_in_flight_is_finished(self, tmp_path: Path, *, to_all: bool) -> None:
-        """As with one process; Ctrl-C reaches every process of the terminal."""
+        """As with one process, requests in flight are finished; Ctrl-C reaches every process of the terminal."""
         with DnsServer(SLOW) as dns:
             bley = Bley(tmp_path, workers=2, dnsbls="bl.example", resolver=dns.address, check_timeout="1s")
             with in_own_group(bley), socket.create_connection(("127.0.0.1", bley.port)) as peer:
@@ -347,7 +347,7 @@ class TestStop:
         assert not list(temporary.iterdir())
 
     def test_workers_whose_supervisor_was_killed_end_and_take_its_files_away(self, tmp_path: Path) -> None:
-        """What is in flight is finished."""
+        """Requests in flight are finished."""
         with DnsServer(SLOW) as dns:
             bley = Bley(tmp_path, workers=2, dnsbls="bl.example", resolver=dns.address, check_timeout="1s")
             with bley, socket.create_connection(("127.0.0.1", bley.port)) as peer:
@@ -367,7 +367,7 @@ class TestStop:
 
 @contextlib.contextmanager
 def in_own_group(bley: Bley) -> Iterator[None]:
-    """A bley that a terminal's Ctrl-C could reach without the tests."""
+    """Run a bley that a terminal's Ctrl-C could reach without the tests."""
     with bley._log_file.open("ab") as log:
         bley.process = subprocess.Popen(
             [*BLEY, "serve", "-c", bley.file], stdout=log, stderr=log, start_new_session=True
@@ -382,7 +382,7 @@ def in_own_group(bley: Bley) -> Iterator[None]:
 
 class TestPlaces:
     def test_a_port_in_use_prevents_the_start(self, bley: Bley) -> None:
-        """Although it is another bley's that shares its port among its workers; web_listen's too."""
+        """The port belongs to another bley that shares it among its workers; the same holds for web_listen."""
         bley.write_settings(listen_port=bley.port)
         assert bley.run("serve", status=2) == "listen_addr: cannot listen at 127.0.0.1: Address already in use\n"
         place = re.findall(r"metrics at http://(\S+)/metrics", bley.log())[-1]
@@ -433,7 +433,7 @@ class TestPlaces:
             return peer.recv(4096)
 
     def test_systemd_s_socket_is_shared_and_systemd_is_told_by_the_supervisor_alone(self, tmp_path: Path) -> None:
-        """Its watchdog is fed while workers answer; one that hangs is killed, and replaced."""
+        """Its watchdog is fed while workers answer; a hanging worker is killed, and replaced."""
         notify = tmp_path / "notify"
         bley = Bley(tmp_path, workers=2, listen_addr="192.0.2.1")
         with (
@@ -484,7 +484,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 
 
 def test_in_the_background_nothing_keeps_the_terminal(tmp_path: Path) -> None:
-    """Who reads all that `bley -c FILE` prints is not kept waiting by the workers."""
+    """Workers do not block a program that reads all output of `bley -c FILE`."""
     bley = Bley(tmp_path, workers=2, log_file=tmp_path / "own.log")
     pid_file = tmp_path / "given.pid"
     subprocess.run([*BLEY, "-c", bley.file, "-p", pid_file], check=True, timeout=WAIT_SECONDS, capture_output=True)
@@ -494,7 +494,7 @@ def test_in_the_background_nothing_keeps_the_terminal(tmp_path: Path) -> None:
 
 
 def test_the_log_on_a_pipe_has_whole_lines(tmp_path: Path) -> None:
-    """Whatever the workers write at the same time, and whatever they answer: the store may be slow."""
+    """Lines stay whole whatever the workers write at the same time; the store may be slow."""
     bley = Bley(tmp_path, workers=2)
     with subprocess.Popen([*BLEY, "serve", "-c", bley.file], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -1,4 +1,4 @@
-"""The books of a soak: what is right balances, and each thing that is missing is told."""
+"""The books of a soak: correct ones balance, and each missing thing is reported."""
 
 import asyncio
 from collections.abc import Mapping

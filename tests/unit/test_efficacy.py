@@ -1,4 +1,4 @@
-"""What the findings are worth: the counts of labelled sessions."""
+"""The value of findings: the counts of labelled sessions."""
 
 import gzip
 import json
@@ -45,12 +45,12 @@ def test_a_first_contact_is_the_first_of_its_triplet_in_any_case(file: Path) -> 
     [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (11, 2226, 0.0028, 0.0088), (0, 0, 0, 1)],
 )
 def test_interval_is_wilson_s(part: int, whole: int, low: float, high: float) -> None:
-    """Compared with published tables; without any contact it says nothing."""
+    """It equals published tables; without any contact it is the whole range."""
     assert interval(part, whole) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_the_report(file: Path) -> None:
-    """What is found, what is delayed by both scores, from whom, and which ham."""
+    """It shows findings, delays by both scores, sources, and delayed ham."""
     result = CliRunner().invoke(main, [str(file)])
     assert result.exit_code == 0, result.output
     lines = [" ".join(line.split()) for line in result.output.splitlines()]

@@ -1,4 +1,4 @@
-"""What a request costs, in function calls and not in seconds: these are the same on a busy machine."""
+"""The cost of a request in function calls instead of seconds: these are the same on a busy machine."""
 
 import asyncio
 import sys
@@ -33,20 +33,20 @@ REQUEST = Request(
 DUNNO = b"action=DUNNO\n\n"
 
 MARGIN = 1.2
-"""More than another version of Python makes of it."""
+"""A margin for other versions of Python."""
 
 KNOWN_CALLS = 19
-"""Measured with Python 3.11: of a known triplet, from its bytes to its answer."""
+"""The calls of a known triplet from its bytes to its answer, measured with Python 3.11."""
 
 TOLD_CALLS = 2
-"""And for its line in the log, when some hundred are told together."""
+"""The calls for its log line, when some hundred are logged together."""
 
 STRANGER_CALLS = 436
-"""Of a stranger with a number in its name, without lists and SPF: all that is done, remembered and told of it."""
+"""The calls of a stranger with a number in its name, without lists and SPF, with cache, log and store."""
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written."""
+    """A transport that stores the output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def _connected() -> tuple[Connection, Transport]:
 
 
 class _Counted:
-    """Counts the calls made inside, of Python's functions and of C's."""
+    """A counter of the calls inside, of Python's functions and of C's."""
 
     calls = 0
 
@@ -106,7 +106,7 @@ class _Counted:
 
 async def _settle(is_done: Callable[[], bool]) -> None:
     async with asyncio.timeout(3):
-        while not is_done():  # noqa: ASYNC110 (nobody tells us)
+        while not is_done():  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0)
 
 
@@ -134,8 +134,8 @@ async def test_a_known_triplet_is_told_with_few_calls() -> None:
     for _ in range(1000):
         connection.data_received(encode_request(REQUEST))
     service: Any = connection._host.service
-    service._store.add_known_decisions = lambda *_: None  # at most a thousand a second are kept
-    service._rules.log._write = lambda _: None  # else by logging, where no log is configured
+    service._store.add_known_decisions = lambda *_: None  # at most a thousand at once are stored
+    service._rules.log._write = lambda _: None  # otherwise logging does it, if no log is configured
     with _Counted() as counted:
         service._known.flush()
     assert counted.calls / 1000 <= TOLD_CALLS * MARGIN
@@ -146,14 +146,14 @@ async def test_a_stranger_costs_no_more_calls_than_before() -> None:
     await _make_known(connection, transport)
     strangers = []
     for number in range(100):
-        name = f"mail.h{7_654_321 + number}.example.net"  # a long number might be an address
+        name = f"mail.h{7_654_321 + number}.example.net"  # a long number could be an address
         described = REQUEST._replace(client_address=f"198.51.100.{number}", client_name=name, helo_name=name)
         strangers.append(encode_request(described._replace(sender=f"s{number}x@s{number}.example")))
     with _Counted() as counted:
         for stranger in strangers:
             before = len(transport.written)
             connection.data_received(stranger)
-            while len(transport.written) == before:  # noqa: ASYNC110 (nobody tells us)
+            while len(transport.written) == before:  # noqa: ASYNC110 (there is no event)
                 await asyncio.sleep(0)
     assert transport.written[-100:] == 100 * [DUNNO]
     assert counted.calls / 100 <= STRANGER_CALLS * MARGIN

@@ -1,4 +1,4 @@
-"""The event loop of tests whose time leaps."""
+"""The event loop with virtual time."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ async def _wait() -> None:
 
 async def _wait_turn_by_turn() -> None:
     async with asyncio.timeout(1):
-        while True:  # noqa: ASYNC110 (as tests do that nobody tells)
+        while True:  # noqa: ASYNC110 (as tests do that have no event)
             await asyncio.sleep(0)
 
 

@@ -1,4 +1,4 @@
-"""What is counted while requests are answered."""
+"""Counters that requests increment."""
 
 import pytest
 

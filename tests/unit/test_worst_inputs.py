@@ -1,4 +1,4 @@
-"""What a request's texts can cost, whatever a stranger writes: each step that reads them takes linear time."""
+"""The cost of the texts of a request, whatever a stranger writes: each step takes linear time."""
 
 import contextlib
 import gc
@@ -74,17 +74,17 @@ _CACHED = (a_labels, delegated_domain, judge_host_name, parse_address, registere
 
 
 def _time_anew(steps: Steps, step: Callable[[str], object], text: str) -> None:
-    """Time the step with nothing in a cache."""
+    """Time the step with empty caches."""
     for cached in _CACHED:
         cached.cache_clear()
-    with contextlib.suppress(UnicodeError):  # no name to ask for
+    with contextlib.suppress(UnicodeError):  # no name to query
         steps.time(lambda: step(text))
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_it_takes_linear_time(step: Callable[[str], object]) -> None:
-    """2 ms at the most, measured for a text as long as a whole request. What was quadratic took 120 ms."""
+    """It takes 2 ms at most for a text as long as a whole request. Quadratic steps took 120 ms."""
     load_suffixes()
-    gc.collect()  # so that no step pays for the garbage of other tests
+    gc.collect()  # no step pays for the garbage of other tests
     for text in WORST_TEXTS:
         run_in_time(lambda steps, text=text: _time_anew(steps, step, text))  # type: ignore[misc]
