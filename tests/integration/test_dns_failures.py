@@ -72,11 +72,11 @@ class Mode:
 
 MODES = [
     Mode("emptied", NO_RECORDS, "it does not list its test entry 127.0.0.2", "remove it from the settings", 0),
-    Mode("lists the world", LISTED, "it lists 127.0.0.1, which no list has", "remove it", 30, is_believed=True),
+    Mode("lists the world", LISTED, "it lists 127.0.0.1, which must not be listed", "remove it", 30, is_believed=True),
     Mode(
         "lists the world, as an allowlist",
         LISTED,
-        "it lists 127.0.0.1, which no list has",
+        "it lists 127.0.0.1, which must not be listed",
         "remove it from the settings",
         30,
         is_believed=True,
@@ -90,7 +90,7 @@ MODES = [
     Mode(
         "error code",
         {"A": ["127.255.255.254"]},
-        "it refuses our questions (127.255.255.254: asked through a public resolver, or",
+        "it refuses our queries (127.255.255.254: asked through a public resolver, or",
         "use a resolver of your own whose host name is not generic, or a free Data Query Service (DQS) key",
         1,
         list_name="zen.spamhaus.org",
@@ -98,14 +98,14 @@ MODES = [
     Mode(
         "error code of an unknown list",
         {"A": ["127.255.255.255"]},
-        "it refuses our questions (127.255.255.255: you may not ask)",
-        "ask through a resolver of your own",
+        "it refuses our queries (127.255.255.255: you may not ask)",
+        "use a resolver of your own",
         1,
     ),
     Mode(
         "throttled allowlist",
         {"A": ["127.0.10.3"]},
-        "it refuses our questions (127.0.10.3: too many queries",
+        "it refuses our queries (127.0.10.3: too many queries",
         "use a resolver of your own, or subscribe",
         1,
         setting="dnswls",

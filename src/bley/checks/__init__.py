@@ -1,1 +1,1 @@
-"""The checks: each turns a request into a finding. Those that ask the DNS may also not know."""
+"""The checks: each returns a finding about a request. A finding is unknown if the DNS fails."""

@@ -1,4 +1,4 @@
-"""What the DNS allowlists and blocklists say of a client (RFC 5782)."""
+"""The check of DNS allowlists and blocklists (RFC 5782)."""
 
 import asyncio
 import contextlib
@@ -15,41 +15,44 @@ from bley.core.mail import Address
 from bley.core.policy import Bounds
 from bley.ports import Resolver
 
-__all__ = ["ConfiguredList", "ListQueries", "explained"]
+__all__ = ["ConfiguredList", "ListQueries", "add_explanations"]
 
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredList:
-    """A list as a setting has it, which says what an answer counts, and as it is queried for all settings."""
+    """A list with the weights of one setting, and the queries that all settings share."""
 
     setting: DnsList
     queried: QueriedList
 
 
 class ListQueries:
-    """The lists of one setting, all asked at once about one client; `then` is called after each answer, later."""
+    """The queries of all lists of one setting about one client. `on_answer` is called after each answer, later."""
 
     def __init__(
-        self, lists: Sequence[ConfiguredList], address: Address, resolver: Resolver, then: Callable[[], object]
+        self, lists: Sequence[ConfiguredList], address: Address, resolver: Resolver, on_answer: Callable[[], object]
     ) -> None:
-        self._lists, self._then = lists, then
+        self._lists, self._on_answer = lists, on_answer
         self._answers: dict[str, ListAnswer] = {}
-        self.bounds = Bounds(sum(asked.setting.least for asked in lists), sum(asked.setting.most for asked in lists))
-        for asked in lists:
-            if instead := asked.queried.unasked_answer(address.version):
-                self._take(asked.setting, instead)
+        self._score = 0
+        self.bounds = Bounds(sum(each.setting.least for each in lists), sum(each.setting.most for each in lists))
+        """The least and the most that the answers can sum up to."""
+        for each in lists:
+            if answer := each.queried.unasked_answer(address.version):
+                self._take(each.setting, answer)
             else:
-                asked.queried.query(address, resolver, partial(self._answered, asked.setting))
+                each.queried.query(address, resolver, partial(self._answered, each.setting))
 
     def _answered(self, dns_list: DnsList, answer: Answer) -> None:
-        if dns_list.zone not in self._answers:  # else it comes too late
+        if dns_list.zone not in self._answers:  # else the answer is late
             self._take(dns_list, answer)
-            self._then()
+            self._on_answer()
 
     def _take(self, dns_list: DnsList, answer: Answer) -> None:
         weight = dns_list.weight(answer)
         least, most = self.bounds
         self.bounds = Bounds(least - dns_list.least + weight, most - dns_list.most + weight)
+        self._score += weight
         self._answers[dns_list.zone] = ListAnswer(dns_list, answer)
 
     @property
@@ -58,31 +61,29 @@ class ListQueries:
         return len(self._answers) == len(self._lists)
 
     def finding(self) -> Finding | None:
-        """The summed weight of the lists that named the client; unknown when none could tell.
+        """Return the sum of the weights so far; unknown if no list gave a conclusive answer.
 
-        What has not answered yet is not in it; None when that is all that could tell.
+        Return None if there is no conclusive answer yet, but one may still come.
         """
-        answers = tuple(
-            self._answers[asked.setting.zone] for asked in self._lists if asked.setting.zone in self._answers
-        )
-        tells = any(each.answer.is_conclusive for each in answers)
-        if not tells and not self.is_complete:
+        answers = tuple(self._answers[zone] for each in self._lists if (zone := each.setting.zone) in self._answers)
+        is_conclusive = any(each.answer.is_conclusive for each in answers)
+        if not is_conclusive and not self.is_complete:
             return None
-        is_known = tells or all(each.answer.meaning is Meaning.NOT_SERVED for each in answers)
-        score = sum(each.weight for each in answers) if is_known else None
+        is_known = is_conclusive or all(each.answer.meaning is Meaning.NOT_SERVED for each in answers)
+        score = self._score if is_known else None
         return Finding(score, ", ".join(map(str, answers)), answers)
 
     def give_up(self) -> None:
-        """Take what has not answered yet as unknown."""
-        for asked in self._lists:
-            if asked.setting.zone not in self._answers:
-                self._take(asked.setting, Answer(Meaning.SILENT, why="no answer in time"))
+        """Record an unknown answer for each list that has not answered."""
+        for each in self._lists:
+            if each.setting.zone not in self._answers:
+                self._take(each.setting, Answer(Meaning.SILENT, why="no answer in time"))
 
 
-async def explained(finding: Finding, address: Address, resolver: Resolver, within: timedelta) -> Finding:
-    """The same finding with the lists' own words (TXT, RFC 5782 2.1) why they name the client, as far as they come."""
+async def add_explanations(finding: Finding, address: Address, resolver: Resolver, within: timedelta) -> Finding:
+    """Add the explanations of the lists that list the client (TXT, RFC 5782 2.1), as far as they arrive in time."""
 
-    async def with_text(each: ListAnswer) -> ListAnswer:
+    async def with_explanation(each: ListAnswer) -> ListAnswer:
         if each.answer.meaning is not Meaning.LISTED:
             return each
         with contextlib.suppress(ResolverError, TimeoutError):
@@ -92,4 +93,4 @@ async def explained(finding: Finding, address: Address, resolver: Resolver, with
                 return each._replace(text=shortened(b" ".join(texts).decode(errors="backslashreplace")))
         return each
 
-    return finding._replace(answers=tuple(await asyncio.gather(*map(with_text, finding.answers))))
+    return finding._replace(answers=tuple(await asyncio.gather(*map(with_explanation, finding.answers))))

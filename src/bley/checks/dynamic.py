@@ -1,4 +1,4 @@
-"""Does the client's verified name look like an access line's?"""
+"""The check whether the client's verified name is that of an access line."""
 
 from bley.core.evidence import Finding, found
 from bley.core.findings import FindingKind
@@ -9,7 +9,7 @@ __all__ = ["check_dynamic"]
 
 
 def check_dynamic(name: str, address: Address) -> Finding:
-    """Whether a verified name looks like an access line's; an empty name looks like nothing."""
+    """Check whether the verified name looks like that of an access line. An empty name does not."""
     if not name:
         return Finding(0, "no name, so none that looks dynamic")
     if sign := dynamic_sign(name, address):

@@ -1,4 +1,4 @@
-"""All checks of one request, asked at once, under one deadline."""
+"""All checks of one request, run at the same time under one deadline."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from bley.checks.dns_lists import ConfiguredList, ListQueries, explained
+from bley.checks.dns_lists import ConfiguredList, ListQueries, add_explanations
 from bley.checks.helo import OwnIdentity
 from bley.checks.request import check_request
 from bley.core.errors import ResolverError
@@ -20,7 +20,7 @@ from bley.ports import Resolver
 
 __all__ = ["Checks"]
 
-_NOBODY = OwnIdentity()
+_NO_IDENTITY = OwnIdentity()
 
 
 class _Spf(Protocol):
@@ -29,7 +29,7 @@ class _Spf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """The checks as they are configured; without `spf`, SPF is not asked."""
+    """The checks as they are configured; without `spf`, there is no SPF check."""
 
     resolver: Resolver
     dnswls: Sequence[ConfiguredList]
@@ -38,14 +38,14 @@ class Checks:
     thresholds: Thresholds
     timeout: timedelta
     scores: Scores = DEFAULT
-    us: OwnIdentity = _NOBODY
+    us: OwnIdentity = _NO_IDENTITY
     is_thorough: bool = False
-    """Wait for every answer, also when none can change the judgement: to explain it."""
+    """Wait for every answer, even if none can change the judgement, in order to explain it."""
 
     async def gather(self, request: Request, address: Address) -> Evidence:
-        """All findings, as soon as no missing one can change the judgement, at the latest after `timeout`.
+        """Return the findings once no missing one can change the judgement, at the latest after `timeout`.
 
-        What is late or failed is unknown. What was not needed is not in the evidence.
+        A finding that is late or failed is unknown. One that was not needed is left out.
         """
         evidence = check_request(request, address, self.us, self.scores)
         asks_spf = self.spf is not None and spf_can_tip(evidence, self.thresholds, self.scores)
@@ -59,23 +59,23 @@ class Checks:
         return {check: evidence[check] for check in LOG_FIELDS if check in evidence}
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
-        """The same with the words of the DNS lists that name the client."""
-        asked = [check for check, finding in evidence.items() if finding.answers]
+        """Add the explanations of the DNS lists that list the client."""
+        checks = [check for check, finding in evidence.items() if finding.answers]
         findings = await asyncio.gather(
-            *(explained(evidence[check], address, self.resolver, self.timeout) for check in asked)
+            *(add_explanations(evidence[check], address, self.resolver, self.timeout) for check in checks)
         )
-        return {**evidence, **dict(zip(asked, findings, strict=True))}
+        return {**evidence, **dict(zip(checks, findings, strict=True))}
 
 
 class _Gathering:
-    """What has to be asked of the DNS about one request: on its way as soon as this is made."""
+    """The DNS queries for one request. They start at construction."""
 
     def __init__(self, checks: Checks, request: Request, address: Address, *, asks_spf: bool) -> None:
         self._thresholds, self._timeout, self._is_thorough = checks.thresholds, checks.timeout, checks.is_thorough
         loop = self._loop = asyncio.get_running_loop()
         self._is_settled: asyncio.Future[None] = loop.create_future()
         lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls}
-        self._inquiries = {
+        self._queries = {
             check: ListQueries(of_check, address, checks.resolver, self._check_if_settled)
             for check, of_check in lists.items()
             if of_check
@@ -88,15 +88,15 @@ class _Gathering:
         self._check_if_settled()
 
     def _check_if_settled(self, _: object = None) -> None:
-        """Whether the judgement is settled now."""
+        """End the wait if no missing answer can change the judgement."""
         if not self._is_settled.done() and (self._is_complete() or (not self._is_thorough and self._is_decided())):
             self._is_settled.set_result(None)
 
     def _is_complete(self) -> bool:
-        return not self._awaits_spf() and all(inquiry.is_complete for inquiry in self._inquiries.values())
+        return not self._awaits_spf() and all(queries.is_complete for queries in self._queries.values())
 
     def _is_decided(self) -> bool:
-        bounds = {check: inquiry.bounds for check, inquiry in self._inquiries.items()}
+        bounds = {check: queries.bounds for check, queries in self._queries.items()}
         return settled(
             bounds.get(Check.DNSWL), bounds.get(Check.DNSBL), self._thresholds, awaits_spf=self._awaits_spf()
         )
@@ -105,7 +105,7 @@ class _Gathering:
         return self._spf is not None and not self._spf.done()
 
     async def findings(self) -> dict[AnyCheck, Finding]:
-        """What is found when the judgement is settled, or time is up."""
+        """Wait until the judgement is settled or the time is up. Return the findings so far."""
         found: dict[AnyCheck, Finding] = {}
         time_is_up = self._loop.call_later(self._timeout.total_seconds(), self._give_up)
         try:
@@ -115,8 +115,8 @@ class _Gathering:
             if self._spf and not self._spf.done():
                 self._spf.cancel()
                 await asyncio.wait([self._spf])
-        for check, inquiry in self._inquiries.items():
-            if finding := inquiry.finding():
+        for check, queries in self._queries.items():
+            if finding := queries.finding():
                 found[check] = finding
         if self._spf and not self._spf.cancelled():
             found[Check.SPF] = self._spf.result()
@@ -126,8 +126,8 @@ class _Gathering:
 
     def _give_up(self) -> None:
         self._is_late = True
-        for inquiry in self._inquiries.values():
-            inquiry.give_up()
+        for queries in self._queries.values():
+            queries.give_up()
         if not self._is_settled.done():
             self._is_settled.set_result(None)
 

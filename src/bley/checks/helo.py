@@ -1,13 +1,13 @@
-"""What does the HELO name tell?
+"""The checks of the HELO name. None of them queries the DNS.
 
-How well it fits the client is told always:
+How well it matches the client is always logged:
 
-    0   it equals the client's verified name
+    0   it is the client's verified name
     1   it has the same registered domain, or is the client's address as a literal: [192.0.2.1], [IPv6:2001:db8::1]
-    2   otherwise, and always where the client has no verified name and gives no literal
+    2   otherwise, and always if the client has no verified name and sends no literal
 
-What is wrong with it by itself is told where it does not fit: who says the name that leads to its address keeps the
-rules, whatever the name. Only whether that name is an access line's is asked of every HELO. Nothing asks the DNS.
+Faults of the name itself count only for a mismatch: a client that sends the name which leads to its address keeps the
+rules, whatever that name is. Only the check for the name of an access line applies to every HELO.
 
 Source: RFC 5321 2.3.5, 4.1.1.1 and 4.1.3.
 """
@@ -30,21 +30,21 @@ _LOCAL = frozenset(
     {"localhost", "invalid", "test"}  # RFC 6761 6.2 to 6.4
     | {"local"}  # RFC 6762 3
     | {"corp", "home", "internal", "intranet", "lan", "private"}  # RFC 6762 appendix G
-    | {"localdomain"}  # what Unix systems are called that nobody named
+    | {"localdomain"}  # the default of Unix systems
 )
-"""Last labels of names that no other network knows."""
+"""Last labels of names that exist in no public DNS."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnIdentity:
-    """What only we may be called: the host's name, and the networks whose clients are ours and never judged."""
+    """Names of our own: the host name, and the networks whose clients are exempt. No stranger may claim them."""
 
     hostname: str = ""
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 def check_helo(request: Request, address: Address) -> Finding:
-    """How badly the HELO name fits; case and a trailing dot do not matter."""
+    """Check how well the HELO name matches the client, regardless of case and a final dot."""
     helo, name = _name(request.helo_name), request.verified_name
     if name and helo == name:
         return Finding(0, f"{helo} is the client's name")
@@ -59,11 +59,11 @@ def check_helo(request: Request, address: Address) -> Finding:
 
 
 def faults_of_helo(request: Request, address: Address, us: OwnIdentity, *, fits: bool) -> Iterator[Finding]:
-    """What is wrong with the HELO name by itself; where it `fits`, at least by half, it can only look dynamic."""
+    """Yield the faults of the HELO name itself. If it `fits` at least by half, it can only look dynamic."""
     helo = _name(request.helo_name)
-    look = judge_host_name(helo, address)
-    if look.kind is HostKind.DYNAMIC and look.is_certain:
-        yield found(FindingKind.HELO_LOOKS_DYNAMIC, f"{helo} {look.sign}")
+    verdict = judge_host_name(helo, address)
+    if verdict.kind is HostKind.DYNAMIC and verdict.is_certain:
+        yield found(FindingKind.HELO_LOOKS_DYNAMIC, f"{helo} {verdict.sign}")
     if fits or not helo:
         return
     own = parse_address(helo)
@@ -78,11 +78,11 @@ def faults_of_helo(request: Request, address: Address, us: OwnIdentity, *, fits:
 
 
 def _claim(helo: str, address: Address | None, request: Request, us: OwnIdentity) -> str:
-    """What of ours the HELO name says to be, empty if nothing."""
+    """Return the name or address of ours that the HELO name claims; empty if there is none."""
     if address:
         return "an address of ours" if any(address in network for network in us.networks) else ""
     if "." not in helo:
-        return ""  # a short name is nobody's own
+        return ""  # a name without a domain may be that of many hosts
     if helo == _name(us.hostname):
         return "our own name"
     return "the recipient's domain" if helo == _name(request.recipient.rpartition("@")[2]) else ""

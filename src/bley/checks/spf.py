@@ -1,7 +1,7 @@
-"""May this client send for this sender's domain? (RFC 7208)
+"""The SPF check: whether the client may send for the domain of the sender (RFC 7208).
 
-pyspf judges, in a greenlet: where it needs a look-up it is suspended, and goes on with what our resolver has found.
-A domain without an SPF record, the common case, is seen by one look-up without pyspf.
+pyspf evaluates in a greenlet: a lookup suspends it, and the answer of our resolver resumes it.
+For a domain without an SPF record, the common case, one lookup is enough, without pyspf.
 """
 
 import asyncio
@@ -28,46 +28,45 @@ __all__ = ["SpfChecker", "running_evaluations"]
 
 _KIND = {"fail": FindingKind.SPF_FAIL, "softfail": FindingKind.SPF_FAIL}
 _RESULTS = 20_000
-"""Some 0.7 KB each, 1.4 KB where domain and explanation are as long as can be: 14 to 27 MB."""
+"""Cached results: some 0.7 KB each, 1.4 KB with the longest domain and explanation, so 14 to 27 MB."""
 
 _LONGEST_EXPLANATION = 160
-"""Characters of pyspf's words, which may hold a whole record."""
+"""Characters of an explanation by pyspf, which may contain a whole record."""
 
 _LONGEST_DOMAIN = 253
-"""Characters of a name that can be asked for (RFC 1035 2.3.4)."""
+"""Characters of a name that can be queried (RFC 1035 2.3.4)."""
 
 Answers = list[tuple[tuple[str, str], object]]
-"""As pyspf wants them: ((name, type), value); a TXT value is a sequence of byte strings."""
+"""Answers in the form of pyspf: ((name, type), value). A TXT value is a sequence of byte strings."""
 
-
-_Wanted = tuple[str, RrType] | None
-"""What an evaluation waits for: the records of a name and type; None: that the event loop has had its turn."""
+_Lookup = tuple[str, RrType] | None
+"""The lookup that an evaluation waits for, a name and a type; None: it has yielded to the event loop."""
 
 
 def _look_up_for_pyspf(name: str, rrtype: RrType, _strict: object = True, _timeout: float = 0) -> Answers:
     return cast(_Evaluation, getcurrent()).look_up(name, rrtype)
 
 
-spf.DNSLookup = _look_up_for_pyspf  # pyspf has no other way to be given a resolver
+spf.DNSLookup = _look_up_for_pyspf  # pyspf has no other interface for a resolver
 
 
 class _Result(NamedTuple):
     word: str
-    """RFC 7208's."""
+    """The result in the words of RFC 7208."""
     finding: Finding
 
 
 class SpfChecker:
-    """Checks SPF, each time for at most `timeout`; `best_guess` judges domains without a record.
+    """The SPF check, within `timeout` for each request. `best_guess` also judges domains without a record.
 
-    Results are cached as long as all records involved, at most an hour, at most `_RESULTS` of them.
+    Results are cached for the shortest TTL of all records involved, but at most an hour; at most `_RESULTS` of them.
     """
 
     def __init__(self, resolver: Resolver, timeout: timedelta, *, best_guess: bool) -> None:
         self._resolver, self._timeout, self._best_guess = resolver, timeout, best_guess
         self._turn = asyncio.Lock()
         self._results: OrderedDict[tuple[str, bytes], tuple[float, _Result]] = OrderedDict()
-        """By domain and the octets of the client's address or network, which are fewer."""
+        """Expiry and result by domain and by the octets of the client's address, or the fewer ones of its network."""
 
     @property
     def cached_results(self) -> int:
@@ -75,7 +74,7 @@ class SpfChecker:
         return len(self._results)
 
     async def check(self, request: Request, address: Address) -> Finding:
-        """What SPF says of MAIL FROM, of HELO for the null sender: nothing for pass, unknown on temperror."""
+        """Check MAIL FROM, or HELO for the null sender. A pass counts 0; a temperror is unknown."""
         try:
             word, finding = await self._result(request, address)
         except ResolverError:
@@ -109,33 +108,33 @@ class SpfChecker:
         """Return pyspf's result and explanation."""
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                told = await self._step(partial(evaluation.switch, request, self._best_guess))
+                output = await self._step(partial(evaluation.switch, request, self._best_guess))
                 while not evaluation.dead:
-                    told = await self._step(await self._next_step(evaluation, cast(_Wanted, told)))
+                    output = await self._step(await self._next_step(evaluation, cast(_Lookup, output)))
         except TimeoutError:
             return "temperror", "DNS took too long"
         finally:
             evaluation.end()
-        return cast(tuple[str, str], told)
+        return cast(tuple[str, str], output)
 
     async def _step(self, step: Callable[[], object]) -> object:
-        """Do a step of an evaluation, and one of one evaluation only in each turn of the event loop."""
+        """Run one step of an evaluation. In each iteration of the event loop, only one step of all evaluations runs."""
         async with self._turn:
             await asyncio.sleep(0)
             return step()
 
-    async def _next_step(self, evaluation: "_Evaluation", wanted: _Wanted) -> Callable[[], object]:
-        """Wait for the records that are wanted, if any; return how the evaluation goes on."""
-        if wanted is None:
+    async def _next_step(self, evaluation: "_Evaluation", lookup: _Lookup) -> Callable[[], object]:
+        """Wait for a lookup, if there is one. Return the next step of the evaluation."""
+        if lookup is None:
             return evaluation.switch
         try:
-            records = await asyncio.shield(self._resolver.resolve(*wanted))
+            records = await asyncio.shield(self._resolver.resolve(*lookup))
         except ResolverError as error:
             return partial(evaluation.throw, spf.TempError(f"DNS {error}"))
         return partial(evaluation.switch, records)
 
     async def _is_judged(self, domain: str) -> bool:
-        """Whether there is a record, or a best guess stands for it."""
+        """Whether the domain has an SPF record, or a best guess replaces it."""
         if not 0 < len(domain) <= _LONGEST_DOMAIN:
             return False
         if self._best_guess:
@@ -146,7 +145,7 @@ class SpfChecker:
         return any(isinstance(record.data, bytes) and SPF_RECORD.match(record.data) for record in records)
 
     def _cached(self, domain: str, address: Address, now: float) -> _Result | None:
-        """A result that still holds for the client, by its address or its network."""
+        """Return a result that is still valid for the client, by its address or its network."""
         for client in (address.packed, _network_octets(address)):
             expires, result = self._results.get((domain, client), (now, None))
             if now < expires:
@@ -154,9 +153,9 @@ class SpfChecker:
         return None
 
     def _cache(self, domain: str, trail: SpfTrail, address: Address, result: _Result, now: float) -> None:
-        if trail.scope is SpfValidity.REQUEST:
+        if trail.validity is SpfValidity.REQUEST:
             return
-        client = address.packed if trail.scope is SpfValidity.ADDRESS else _network_octets(address)
+        client = address.packed if trail.validity is SpfValidity.ADDRESS else _network_octets(address)
         self._results.pop((domain, client), None)
         self._results[domain, client] = now + trail.seconds, result
         if len(self._results) > _RESULTS:
@@ -171,7 +170,7 @@ def _network_octets(address: Address) -> bytes:
 class _Evaluation(greenlet):
     """One evaluation by pyspf.
 
-    `switch` gives the name and type to look up, None for a pause, at the end the result and explanation.
+    `switch` returns the name and type to look up, None when it has yielded, and at the end the result and explanation.
     """
 
     def __init__(self, address: Address, trail: SpfTrail) -> None:
@@ -180,47 +179,47 @@ class _Evaluation(greenlet):
         _evaluations.add(self)
 
     def run(self, request: Request, best_guess: bool) -> tuple[str, str]:
-        """Judge; the first `switch` starts it, with these arguments."""
+        """Evaluate. The first `switch` starts this, with these arguments."""
         try:
-            query = BoundedQuery(self._address, request.sender, request.helo_name, self._suspended)
+            query = BoundedQuery(self._address, request.sender, request.helo_name, self._suspend)
             result, _, explanation = query.check()
             if result == "none" and best_guess:
                 result, _, explanation = query.best_guess()
                 self._trail.narrow(SpfValidity.ADDRESS)
                 explanation = f"best guess, {explanation}"
-        except Exception as error:  # noqa: BLE001 (pyspf's own, by a record that it did not foresee: the record is wrong)
+        except Exception as error:  # noqa: BLE001 (a bug of pyspf that a malformed record triggers: a permerror)
             return "permerror", f"pyspf: {error!r}"
         return cast(str, result), cast(str, explanation)
 
     def end(self) -> None:
-        """End it where nobody waits for it any more: it is never suspended again, though pyspf may catch anything."""
+        """End an evaluation without a caller. It is never suspended again, although pyspf may catch the exception."""
         self._is_given_up = True
         self.throw()
 
     def look_up(self, name: str, rrtype: RrType) -> Answers:
-        """Be suspended until the records are there. Raises spf.TempError where the DNS fails."""
-        records = cast(Sequence[ResourceRecord], self._suspended((name, rrtype)))
-        self._trail.saw(rrtype, records)
+        """Suspend until the records are there. Raises spf.TempError if the DNS fails."""
+        records = cast(Sequence[ResourceRecord], self._suspend((name, rrtype)))
+        self._trail.add_answer(rrtype, records)
         return [_for_pyspf(record) for record in records]
 
-    def _suspended(self, wanted: _Wanted = None) -> object:
-        """Be suspended until what is wanted is there, or the event loop has had its turn."""
+    def _suspend(self, lookup: _Lookup = None) -> object:
+        """Suspend until the lookup is done, or yield to the event loop if there is none."""
         if self._is_given_up:
             raise GreenletExit
         assert self.parent, "only the first greenlet of a thread has none"
-        return cast(object, self.parent.switch(wanted))
+        return cast(object, self.parent.switch(lookup))
 
 
 _evaluations: WeakSet[_Evaluation] = WeakSet()
 
 
 def running_evaluations() -> int:
-    """Return how many evaluations of this process have not ended, whichever checker began them."""
+    """Return the number of evaluations of this process that have not ended, of all checkers."""
     return sum(not evaluation.dead for evaluation in _evaluations)
 
 
 def _for_pyspf(record: ResourceRecord) -> tuple[tuple[str, str], object]:
-    """Return the record as pyspf wants it; of a text that is no SPF record, that there is one.
+    """Return the record in the form of pyspf. A text that is no SPF record becomes empty.
 
     Raises spf.PermError for an SPF record that is too long.
     """

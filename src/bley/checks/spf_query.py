@@ -1,8 +1,9 @@
-"""pyspf's evaluation with a bound on what each record can cost (RFC 7208 4.6.4, 11.1).
+"""The evaluation of pyspf with a limit on the cost of each record (RFC 7208 4.6.4, 11.1).
 
-A stranger writes the records. pyspf takes quadratic time for macros and for the last label of a name, and fetches and
-expands the explanation of a fail, on which no result depends. Here each term costs time in proportion to its length,
-and an evaluation counts its work: it pauses after some of it, so that the event loop goes on, and ends after too much.
+Strangers write the records. pyspf takes quadratic time for macros and for the last label of a name. It also fetches and
+expands the explanation of a fail, on which no result depends.
+Here the time of each term is proportional to its length. An evaluation counts its work: it yields to the event loop
+after some of it, and ends after too much.
 """
 
 import re
@@ -18,26 +19,25 @@ from bley.core.mail import Address
 __all__ = ["MOST_WORK", "STEP_WORK", "BoundedQuery"]
 
 STEP_WORK = 2048
-"""Units of work until the event loop has its turn: 0.5 ms of `ip4`, 2 ms of the most expensive terms, modifiers."""
+"""Units of work until the evaluation yields: 0.5 ms of `ip4`, 2 ms of the most expensive terms, which are modifiers."""
 
 MOST_WORK = 262_144
-"""Units of work in one evaluation, some 0.1 s in all. Eleven records, which ten look-ups can reach (RFC 7208 4.6.4), of
-341 `ip4:1.2.3.4` each need 16 + 11 units to read and 16 to compare each: 161,000."""
+"""Units of work in one evaluation, some 0.1 s in all. Ten lookups (RFC 7208 4.6.4) reach eleven records; with 341
+`ip4:1.2.3.4` in each, at 16 + 11 units to parse and 16 to compare one, they need 161,000."""
 
 _TERM_WORK = 16
-"""Units that a term, a macro or an address costs at the least; each octet, and each character of a macro's value, is
-one more."""
+"""The least units of a term, a macro or an address; each octet, and each character of a macro's value, adds one."""
 
 _LONGEST_VALUE = 512
-"""Characters of a macro's value. RFC 5321 4.5.3.1 allows 320 in an address, and a look-up takes 253 of a name."""
+"""Characters of a macro's value. RFC 5321 4.5.3.1 allows 320 in an address, and a lookup uses 253 of a name."""
 
 _LONGEST_EXPANSION = 2048
-"""Characters of an expanded term, of which a look-up takes the last 253 (RFC 7208 7.3)."""
+"""Characters of an expanded term. A lookup uses the last 253 (RFC 7208 7.3)."""
 
 _LONGEST_NAME = 253
 
 _MACRO = re.compile(r"%(?:([%_-])|\{([slodipvhcrt])([0-9]*)(r?)([.\-+,/_=]*)\})?", re.IGNORECASE)
-"""RFC 7208 7.1; a match of the percent sign alone is a syntax error."""
+"""A macro (RFC 7208 7.1). A match of the percent sign alone is a syntax error."""
 
 _LITERALS = {"%": "%", "_": " ", "-": "%20"}
 _EXPLANATION_ONLY = frozenset("crt")
@@ -45,13 +45,13 @@ _TOP_LABEL = re.compile(r"[0-9a-z-]+", re.IGNORECASE)
 
 
 class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
-    """A pyspf query that calls `pause` after each `STEP_WORK`. Raises spf.PermError after `MOST_WORK`."""
+    """A pyspf query that calls `pause` after each `STEP_WORK`, and raises spf.PermError after `MOST_WORK`."""
 
     def __init__(self, address: Address, sender: str, helo_name: str, pause: Callable[[], object]) -> None:
         super().__init__(str(address), sender, helo_name)
         self._pause, self._work, self._pause_at = pause, 0, STEP_WORK
         if sender:
-            # pyspf splits at the first @, mail at the last: "x@y"@example.com is example.com's.
+            # pyspf splits at the first @, mail at the last: the domain of "x@y"@example.com is example.com.
             local, _, self.o = sender.rpartition("@")
             self.l, self.d = local or "postmaster", self.o
 
@@ -64,26 +64,26 @@ class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
             self._pause()
 
     def get_explanation(self, spec: str) -> None:
-        """Fetch no explanation: no judgement depends on it (RFC 7208 6.2)."""
+        """Fetch no explanation: no result depends on it (RFC 7208 6.2)."""
 
     def validate_mechanism(self, mech: str) -> object:
-        """Count the work for one mechanism."""
+        """Count the work for one mechanism, then validate it."""
         self._count_work(len(mech))
         return super().validate_mechanism(mech)
 
     def expand_domain(self, arg: str) -> str:
-        """Expand a domain-spec. Raises spf.PermError where it ends with no macro and no top label (RFC 7208 7.1)."""
+        """Expand a domain-spec. Raises spf.PermError if it ends with neither a macro nor a top label (RFC 7208 7.1)."""
         expanded, ends_with_macro = self._expand(arg)
         if not ends_with_macro and not _has_top_label(arg):
             raise spf.PermError("Invalid domain found (use FQDN)", arg)
         return _as_name(expanded)
 
     def expand(self, s: str, stripdot: bool = True) -> str:
-        """Expand a macro-string. Raises spf.PermError for a wrong one."""
+        """Expand a macro-string. Raises spf.PermError for an invalid one."""
         return _as_name(self._expand(s)[0])
 
     def _expand(self, text: str) -> tuple[str, bool]:
-        """The expansion, and whether the text ends with a macro."""
+        """Return the expansion, and whether the text ends with a macro."""
         self._count_work(len(text))
         parts, length, end = [], 0, 0
         for macro in _MACRO.finditer(text):
@@ -97,7 +97,7 @@ class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
         return "".join([*parts, text[end:]]), bool(parts) and end == len(text)
 
     def _value(self, macro: re.Match[str]) -> str:
-        """What stands for a macro (RFC 7208 7.3)."""
+        """Return the value of a macro (RFC 7208 7.3)."""
         literal, letter, digits, is_reversed, delimiters = macro.groups()
         if literal:
             return _LITERALS[literal]
@@ -133,7 +133,7 @@ class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
 
 
 def _has_top_label(domain_spec: str) -> bool:
-    """Whether it ends with a dot and a label that may be a top-level domain's: letters, digits, hyphens, no number."""
+    """Whether it ends with a dot and a possible top-level domain: letters, digits and hyphens, but not digits only."""
     _, dot, label = domain_spec.removesuffix(".").rpartition(".")
     is_label = _TOP_LABEL.fullmatch(label) and "-" not in (label[0], label[-1])
     return bool(dot and is_label and not label.isdigit())
@@ -147,7 +147,7 @@ def _transformed(value: str, most: int, delimiters: str, *, is_reversed: bool) -
 
 
 def _as_name(expanded: str) -> str:
-    """As it is looked up: without its last dot, and only the labels on the right that fit (RFC 7208 7.3)."""
+    """Return the name to look up: without its final dot, and only the labels on the right that fit (RFC 7208 7.3)."""
     name = expanded.removesuffix(".")
     if len(name) <= _LONGEST_NAME:
         return name

@@ -1,6 +1,6 @@
-"""How long an SPF result holds, and for whom: what one evaluation looked at tells it.
+"""How long an SPF result is valid, and for which clients: derived from the lookups of its evaluation.
 
-A result holds for the client's whole network (/24, /64) unless something that was looked up tells its addresses apart.
+A result is valid for the client's whole network (/24, /64) unless a lookup distinguishes the addresses in it.
 """
 
 import re
@@ -17,11 +17,11 @@ SPF_RECORD = re.compile(rb"v=spf1( |$)", re.IGNORECASE)
 """RFC 7208 4.5."""
 
 LONGEST_RECORD = 4096
-"""Octets of an SPF record; RFC 7208 3.4 wants no more than 512. A longer one is a permerror."""
+"""Octets of an SPF record; RFC 7208 3.4 recommends at most 512. A longer one is a permerror."""
 
 _LONGEST_SECONDS = 3600
 _NEGATIVE_SECONDS = 300
-"""How long the absence of a record is believed: c-ares does not tell the zone's own time."""
+"""The validity of an empty answer: c-ares does not return the negative TTL of the zone."""
 
 _NETWORK_BITS = {4: 24, 6: 64}
 _MACRO = re.compile(rb"%\{([a-z])", re.IGNORECASE)
@@ -32,30 +32,30 @@ _NETWORK = re.compile(rb"\bip[46]:([0-9a-f.:]+(?:/\d{1,3})?)", re.IGNORECASE)
 
 
 class SpfValidity(IntEnum):
-    """For whom a result holds that was found for one client."""
+    """The clients and requests for which a result is valid."""
 
     NETWORK = 0
-    """For its whole network."""
+    """The client's whole network."""
     ADDRESS = 1
-    """For its address."""
+    """The client's address."""
     REQUEST = 2
-    """For this sender and HELO name only: not to be kept."""
+    """This sender and HELO name only: it is not cached."""
 
 
 def network_of(address: Address) -> IPv4Network | IPv6Network:
-    """The network of a client, within which results are shared."""
+    """Return the client's network, within which results are shared."""
     return ip_network((address, _NETWORK_BITS[address.version]), strict=False)
 
 
 class SpfTrail:
-    """What one evaluation for this client has looked up."""
+    """The validity of one evaluation for this client, narrowed by each lookup."""
 
     def __init__(self, address: Address) -> None:
         self._network = network_of(address)
-        self.scope, self.seconds = SpfValidity.NETWORK, _LONGEST_SECONDS
+        self.validity, self.seconds = SpfValidity.NETWORK, _LONGEST_SECONDS
 
-    def saw(self, rrtype: str, records: Sequence[ResourceRecord]) -> None:
-        """Take note of one answer."""
+    def add_answer(self, rrtype: str, records: Sequence[ResourceRecord]) -> None:
+        """Narrow the validity by one answer."""
         self.seconds = min([self.seconds, *(record.ttl_seconds for record in records)])
         if not records:
             self.seconds = min(self.seconds, _NEGATIVE_SECONDS)
@@ -66,33 +66,32 @@ class SpfTrail:
                 self.narrow(SpfValidity.ADDRESS)
         texts = [record.data for record in records if isinstance(record.data, bytes)]
         policies = [text for text in texts if SPF_RECORD.match(text)]
-        for text in policies or texts:  # without a policy it may be an explanation: RFC 7208 6.2
-            self._saw_macros(text[:LONGEST_RECORD])
-        if len(policies) == 1 and self._tells_addresses_apart(policies[0][:LONGEST_RECORD]):
-            self.narrow(
-                SpfValidity.ADDRESS
-            )  # several are a permerror for all alike (RFC 7208 4.5), as is one that is too long
+        for text in policies or texts:  # without a policy, it may be an explanation (RFC 7208 6.2)
+            self._add_macros(text[:LONGEST_RECORD])
+        if len(policies) == 1 and self._distinguishes_addresses(policies[0][:LONGEST_RECORD]):
+            # Several policies are a permerror for all clients (RFC 7208 4.5), as is one that is too long.
+            self.narrow(SpfValidity.ADDRESS)
 
-    def _tells_addresses_apart(self, policy: bytes) -> bool:
-        return bool(_PTR.search(policy)) or any(map(self._splits, _NETWORK.finditer(policy)))
+    def _distinguishes_addresses(self, policy: bytes) -> bool:
+        return bool(_PTR.search(policy)) or any(map(self._splits_network, _NETWORK.finditer(policy)))
 
-    def _saw_macros(self, text: bytes) -> None:
+    def _add_macros(self, text: bytes) -> None:
         letters = frozenset(match[1].lower()[0] for match in _MACRO.finditer(text))
         if letters & _SENDER_MACROS:
             self.narrow(SpfValidity.REQUEST)
         elif letters - _DOMAIN_MACROS:
             self.narrow(SpfValidity.ADDRESS)
 
-    def _splits(self, match: re.Match[bytes]) -> bool:
-        """Whether a mechanism's network is a part of the client's, so that it tells its addresses apart."""
+    def _splits_network(self, match: re.Match[bytes]) -> bool:
+        """Whether the network of a mechanism is a part of the client's, so that it distinguishes addresses."""
         text, _, length = match[1].decode().partition("/")
         try:
             address = ip_address(text)
         except ValueError:
-            return False  # permerror for all alike
+            return False  # a permerror for all clients
         bits = int(length or address.max_prefixlen)
         return self._network.prefixlen < bits <= address.max_prefixlen and address in self._network
 
-    def narrow(self, scope: SpfValidity) -> None:
-        """The result holds for no more than this."""
-        self.scope = max(self.scope, scope)
+    def narrow(self, validity: SpfValidity) -> None:
+        """Limit the validity to this."""
+        self.validity = max(self.validity, validity)

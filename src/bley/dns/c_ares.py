@@ -162,7 +162,7 @@ class CAresChannel:
         self._cares.close()  # later, in a thread, when none of its sockets is ours any more
 
     def _watch_socket(self, fd: int, readable: bool, writable: bool) -> None:
-        """Watch what c-ares waits for at a socket. It calls this at each change, at the end to wait for nothing."""
+        """Watch a socket as c-ares asks. It calls this at each change, and at the end to stop watching."""
         if readable:
             self._loop.add_reader(fd, self._cares.process_fd, fd, _NO_FD)
         elif fd in self._fds:

@@ -1,7 +1,7 @@
 """The UncachedResolver port on dnspython: each query goes to the servers.
 
-It is used for answers that must be fresh, such as those of a self-test, and for names that c-ares refuses because they
-are no host names. SPF macros make such names of local parts: `exists:%{l}._spf.example.com` can become
+It is used for answers that must be fresh, such as those of a self-test, and for names that are no host names, which
+c-ares refuses. SPF macros make such names of local parts: `exists:%{l}._spf.example.com` can become
 `bounce=jane.example.org._spf.example.com` (RFC 7208 7.3).
 """
 

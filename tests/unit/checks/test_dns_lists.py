@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from bley.checks.dns_lists import ConfiguredList, ListQueries, explained
+from bley.checks.dns_lists import ConfiguredList, ListQueries, add_explanations
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists, query_name
 from bley.core.errors import ResolverError
@@ -140,7 +140,7 @@ async def test_one_list(setting: str, answer: Sequence[Data] | ResolverError, sc
 async def test_a_parked_list_is_set_aside_with_this_very_answer() -> None:
     finding = await find("bl.example", {"bl.example": ["203.0.113.80"]})
     assert finding.score is None
-    assert finding.detail.startswith("bl.example not asked, since 2026-11-23 12:00 UTC: it answers 203.0.113.80")
+    assert finding.detail.startswith("bl.example not queried: since 2026-11-23 12:00 UTC: it answers 203.0.113.80")
 
 
 async def test_the_known_count_although_others_are_unknown() -> None:
@@ -233,7 +233,7 @@ class TestFinding:
         assert finding
         assert (finding.score, finding.detail) == (
             0,
-            "bl.spameatingmonkey.net not asked, it has no IPv6 addresses",
+            "bl.spameatingmonkey.net not queried: it has no IPv6 addresses",
         )
 
     async def test_a_zone_in_both_settings_counts_in_each_by_that_one_s_entries(self) -> None:
@@ -277,7 +277,7 @@ class TestExplained:
         await settle()
         finding = inquiry.finding()
         assert finding
-        found = await explained(finding, CLIENT, resolver, timedelta(milliseconds=20))
+        found = await add_explanations(finding, CLIENT, resolver, timedelta(milliseconds=20))
         assert (found.score, found.detail) == (finding.score, finding.detail)
         return [each.text for each in found.answers]
 
@@ -303,5 +303,5 @@ class TestExplained:
         finding = inquiry.finding()
         assert finding
         assert [each.answer.meaning for each in finding.answers] == [Meaning.LISTED, Meaning.FAILED, Meaning.CLEAR]
-        await explained(finding, CLIENT, resolver, SECOND)
+        await add_explanations(finding, CLIENT, resolver, SECOND)
         assert [name for name, rrtype in resolver.questions if rrtype == "TXT"] == ["1.2.0.192.a.example"]

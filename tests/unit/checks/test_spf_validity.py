@@ -15,12 +15,12 @@ def trail(*seen: tuple[str, str | bytes, int], client: str = CLIENT) -> SpfTrail
     """What is known after answers of one record each: type, data and TTL."""
     trail = SpfTrail(ip_address(client))
     for rrtype, data, ttl_seconds in seen:
-        trail.saw(rrtype, [ResourceRecord("a.example", rrtype, data, ttl_seconds)])
+        trail.add_answer(rrtype, [ResourceRecord("a.example", rrtype, data, ttl_seconds)])
     return trail
 
 
 @pytest.mark.parametrize(
-    ("record", "scope"),
+    ("record", "validity"),
     [
         (b"v=spf1 -all", NETWORK),
         (b"v=spf1 a mx include:b.example redirect=c.example", NETWORK),
@@ -49,13 +49,13 @@ def trail(*seen: tuple[str, str | bytes, int], client: str = CLIENT) -> SpfTrail
         (b"%{S} may not send", REQUEST),
     ],
 )
-def test_a_policy_says_whether_it_tells_addresses_or_senders_apart(record: bytes, scope: SpfValidity) -> None:
+def test_a_policy_says_whether_it_tells_addresses_or_senders_apart(record: bytes, validity: SpfValidity) -> None:
     """Within 192.0.2.0/24. So does the explanation of a fail, which has macros too (RFC 7208 6.2)."""
-    assert trail(("TXT", record, 300)).scope is scope
+    assert trail(("TXT", record, 300)).validity is validity
 
 
 @pytest.mark.parametrize(
-    ("record", "scope"),
+    ("record", "validity"),
     [
         (b"v=spf1 ip6:2001:db8::/64 ip6:2001:db8::/32 -all", NETWORK),
         (b"v=spf1 ip6:2001:db8::/65 -all", ADDRESS),
@@ -63,12 +63,12 @@ def test_a_policy_says_whether_it_tells_addresses_or_senders_apart(record: bytes
         (b"v=spf1 ip6:2001:db8:0:1::2 ip4:192.0.2.1 -all", NETWORK),
     ],
 )
-def test_of_an_ipv6_client_the_network_is_its_64(record: bytes, scope: SpfValidity) -> None:
-    assert trail(("TXT", record, 300), client=CLIENT_IPV6).scope is scope
+def test_of_an_ipv6_client_the_network_is_its_64(record: bytes, validity: SpfValidity) -> None:
+    assert trail(("TXT", record, 300), client=CLIENT_IPV6).validity is validity
 
 
 @pytest.mark.parametrize(
-    ("rrtype", "data", "client", "scope"),
+    ("rrtype", "data", "client", "validity"),
     [
         ("A", "192.0.2.99", CLIENT, ADDRESS),
         ("A", "192.0.3.1", CLIENT, NETWORK),
@@ -80,24 +80,24 @@ def test_of_an_ipv6_client_the_network_is_its_64(record: bytes, scope: SpfValidi
     ],
 )
 def test_an_address_in_the_client_s_network_tells_its_addresses_apart(
-    rrtype: str, data: str, client: str, scope: SpfValidity
+    rrtype: str, data: str, client: str, validity: SpfValidity
 ) -> None:
     """It is that of a host that `a` or `mx` names; and PTR is asked of one address."""
-    assert trail((rrtype, data, 300), client=client).scope is scope
+    assert trail((rrtype, data, 300), client=client).validity is validity
 
 
 def test_a_question_for_the_client_s_name_counts_though_it_has_none() -> None:
     lonely = SpfTrail(ip_address(CLIENT))
-    lonely.saw("PTR", [])
-    assert lonely.scope is ADDRESS
+    lonely.add_answer("PTR", [])
+    assert lonely.validity is ADDRESS
 
 
 def test_the_narrowest_holds_whatever_comes_later() -> None:
-    assert trail(("TXT", b"v=spf1 include:%{l}.example", 300), ("A", "192.0.2.1", 300)).scope is REQUEST
+    assert trail(("TXT", b"v=spf1 include:%{l}.example", 300), ("A", "192.0.2.1", 300)).validity is REQUEST
     narrowed = trail()
     narrowed.narrow(ADDRESS)
     narrowed.narrow(NETWORK)
-    assert narrowed.scope is ADDRESS
+    assert narrowed.validity is ADDRESS
 
 
 def test_it_holds_for_the_shortest_ttl_of_all_at_most_an_hour() -> None:
@@ -109,10 +109,10 @@ def test_it_holds_for_the_shortest_ttl_of_all_at_most_an_hour() -> None:
 
 def test_that_there_is_no_record_is_believed_for_five_minutes() -> None:
     void = trail(("TXT", b"v=spf1 a -all", 600))
-    void.saw("A", [])
+    void.add_answer("A", [])
     assert void.seconds == 300
     short = trail(("TXT", b"v=spf1 a -all", 20))
-    short.saw("A", [])
+    short.add_answer("A", [])
     assert short.seconds == 20
 
 

@@ -552,7 +552,7 @@ class TestPrivacyKey:
         ),
         pytest.param(
             f"dnsbls = {KEY}.zen.dq.spamhaus.net, {KEY}.zen.dq.spamhaus.net",
-            "dnsbls: ********.zen.dq.spamhaus.net stands here twice with the same filter: keep one\n"
+            "dnsbls: ********.zen.dq.spamhaus.net is here twice with the same filter: remove one\n"
             "    ********.zen.dq.spamhaus.net\n    ^",
             id="the same list twice",
         ),

@@ -1,1 +1,1 @@
-"""The health of DNS lists: self-tests, watch, report."""
+"""DNS lists: their queries, self-tests and reports."""

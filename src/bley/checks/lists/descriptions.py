@@ -1,4 +1,4 @@
-"""How a DNS list does, in the words of `bley lists` and the dashboard."""
+"""The state of a DNS list in the words of `bley lists` and the dashboard."""
 
 from bley.checks.lists.report import ListReport
 from bley.core.dnslists.health import ListState
@@ -7,12 +7,12 @@ __all__ = ["is_ill", "listed_share", "shown_state"]
 
 
 def is_ill(report: ListReport) -> bool:
-    """Whether it is not believed, for the clients of one IP version at least."""
+    """Whether the list does not count for the clients of at least one IP version."""
     return not {report["state"], report["state_ipv6"]} <= {ListState.WELL, ListState.NOT_SERVED}
 
 
 def shown_state(report: ListReport) -> str:
-    """Its state, and for which clients."""
+    """Describe the state of the list, and for which clients it applies."""
     state, state_ipv6 = report["state"], report["state_ipv6"]
     match state, state_ipv6:
         case ListState.WELL, ListState.NOT_SERVED:
@@ -25,6 +25,6 @@ def shown_state(report: ListReport) -> str:
 
 
 def listed_share(report: ListReport) -> float | None:
-    """Of the answers that told of a client, how many named it; None where none did."""
+    """Return the share of listings in the conclusive answers; None if there are none."""
     listed, clear = report["answers"].get("listed", 0), report["answers"].get("clear", 0)
     return listed / (listed + clear) if listed + clear else None

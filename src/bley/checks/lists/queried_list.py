@@ -46,7 +46,11 @@ class QueriedList:
 
         def answered(query: asyncio.Future[Sequence[ResourceRecord]]) -> None:
             answer = read_answer(self.dns_list, query)
-            self._count(address.version, answer, loop.time() - started)
+            self.answers[answer.meaning] += 1
+            LIST_ANSWERS.labels(self.dns_list.name, answer.meaning.value).inc()
+            if answer.is_conclusive:
+                self.seconds.append(loop.time() - started)
+            self.tester.judge_answer(address.version, answer)
             if self.tester.first_test.done():
                 deliver(answer)
             else:
@@ -58,10 +62,3 @@ class QueriedList:
                 callback(answer)
 
         resolver.resolve(name, "A").add_done_callback(answered)
-
-    def _count(self, version: int, answer: Answer, seconds: float) -> None:
-        self.answers[answer.meaning] += 1
-        LIST_ANSWERS.labels(self.dns_list.name, answer.meaning.value).inc()
-        if answer.is_conclusive:
-            self.seconds.append(seconds)
-        self.tester.judge_answer(version, answer)

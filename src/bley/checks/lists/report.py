@@ -1,4 +1,4 @@
-"""How the lists do, for people and for metrics: `bley lists` and `/metrics` show the same figures."""
+"""Reports on the lists. `bley lists`, the dashboard and `/metrics` show the same figures."""
 
 import statistics
 from collections import Counter
@@ -12,34 +12,34 @@ from bley.core.dnslists.lists import DnsList, Meaning
 
 __all__ = ["ListReport", "merged_lists", "report_lists"]
 
-_FROM_BAD_TO_GOOD = (ListState.DEAD, ListState.ILL, ListState.UNTESTED, ListState.WELL, ListState.NOT_SERVED)
+_WORST_FIRST = (ListState.DEAD, ListState.ILL, ListState.UNTESTED, ListState.WELL, ListState.NOT_SERVED)
 
 
 class ListReport(TypedDict):
-    """One list of one setting; instants are in ISO 8601, a customer's key is not in it."""
+    """The report on one list of one setting. Instants are in ISO 8601; it never has a customer's key."""
 
     name: str
     setting: str
     """`dnsbls` or `dnswls`."""
     entries: str
-    """As it is configured."""
+    """The entries of the setting."""
     state: str
-    """For IPv4 clients, a ListState."""
+    """The ListState for IPv4 clients."""
     state_ipv6: str
     since: str
     what: str
-    """What is wrong, and what to do; empty when nothing is."""
+    """The problem and its remedy; empty if there is none."""
     last_error: str
     last_error_at: str | None
     answers: dict[str, int]
-    """How many answers about clients meant what, by Meaning."""
+    """The number of answers about clients by Meaning."""
     median_seconds: float | None
     p95_seconds: float | None
-    """Of the last answers that told something; None: there was none."""
+    """The latency of the last conclusive answers; None if there are none."""
 
 
 def report_lists(settings: Mapping[str, Iterable[DnsList]], queried: Mapping[str, QueriedList]) -> list[ListReport]:
-    """The lists of each setting, in its order, as they stand now."""
+    """Report on the lists of each setting, in its order."""
     return [
         _report(setting, dns_list, queried[dns_list.zone]) for setting, lists in settings.items() for dns_list in lists
     ]
@@ -53,15 +53,15 @@ def _report(setting: str, dns_list: DnsList, queried: QueriedList) -> ListReport
     is_about_ipv6 = first.state is ListState.NOT_SERVED or (
         first.state is ListState.WELL and second.state is ListState.ILL
     )
-    telling = second if is_about_ipv6 else first
+    shown = second if is_about_ipv6 else first
     return ListReport(
         name=dns_list.name,
         setting=setting,
         entries=str(dns_list),
         state=first.state.value,
         state_ipv6=second.state.value,
-        since=_iso(telling.since),
-        what="; ".join(filter(None, (telling.diagnosis.what, telling.diagnosis.remedy))),
+        since=_iso(shown.since),
+        what="; ".join(filter(None, (shown.diagnosis.what, shown.diagnosis.remedy))),
         last_error=error,
         last_error_at=_iso(at) if at else None,
         answers={meaning.value: queried.answers[meaning] for meaning in Meaning if queried.answers[meaning]},
@@ -71,9 +71,9 @@ def _report(setting: str, dns_list: DnsList, queried: QueriedList) -> ListReport
 
 
 def merged_lists(reports: Iterable[Sequence[ListReport]]) -> list[ListReport]:
-    """What several processes with the same lists tell, as one.
+    """Merge the reports of several processes with the same lists.
 
-    Answers are summed; a list is as well as where it does worst, and as fast as where it is slowest.
+    Answers are summed. State and latency are the worst of all processes.
     """
     same: dict[tuple[str, str], list[ListReport]] = {}
     for report in reports:
@@ -83,7 +83,7 @@ def merged_lists(reports: Iterable[Sequence[ListReport]]) -> list[ListReport]:
 
 
 def _merged(reports: Sequence[ListReport]) -> ListReport:
-    worst = min(reports, key=lambda report: min(_goodness(report["state"]), _goodness(report["state_ipv6"])))
+    worst = min(reports, key=lambda report: min(_rank(report["state"]), _rank(report["state_ipv6"])))
     last = max(reports, key=lambda report: report["last_error_at"] or "")
     answers: Counter[str] = Counter()
     for report in reports:
@@ -91,8 +91,8 @@ def _merged(reports: Sequence[ListReport]) -> ListReport:
     return ListReport(
         **worst
         | {
-            "state": min((report["state"] for report in reports), key=_goodness),
-            "state_ipv6": min((report["state_ipv6"] for report in reports), key=_goodness),
+            "state": min((report["state"] for report in reports), key=_rank),
+            "state_ipv6": min((report["state_ipv6"] for report in reports), key=_rank),
             "last_error": last["last_error"],
             "last_error_at": last["last_error_at"],
             "answers": dict(answers),
@@ -102,8 +102,8 @@ def _merged(reports: Sequence[ListReport]) -> ListReport:
     )
 
 
-def _goodness(state: str) -> int:
-    return _FROM_BAD_TO_GOOD.index(ListState(state))
+def _rank(state: str) -> int:
+    return _WORST_FIRST.index(ListState(state))
 
 
 def _slowest(seconds: Iterable[float | None]) -> float | None:

@@ -1,4 +1,4 @@
-"""When a DNS list is tested next."""
+"""The schedule of the self-tests of one DNS list."""
 
 import asyncio
 import contextlib
@@ -6,20 +6,20 @@ import contextlib
 __all__ = ["SelfTestSchedule"]
 
 _WELL_SECONDS = 3600.0
-"""From one test to the next while the list is well. Its answers show sooner if it dies in between."""
+"""The interval while the list is well. If it dies in between, its answers show that sooner."""
 
 _ILL_SECONDS = 60.0
-"""After the first failed test. It doubles with each further one, up to an hour: a failure is short, a death is not."""
+"""The first interval while the list is ill. It doubles with each test, up to an hour (exponential backoff)."""
 
 _DOUBT_SECONDS = 60.0
-"""The minimum from one test for a doubt to the next: doubts may come all day."""
+"""The minimum between two tests for a doubt: doubts may come all day."""
 
 _NO_DNS_SECONDS = 5.0
-"""While the DNS is silent, so that a test shows nothing about the list."""
+"""The interval while the DNS is silent, so that a test has no result."""
 
 
 class SelfTestSchedule:
-    """Waits for the next test of one list: for the end of an interval, a request, or a doubt."""
+    """The wait for the next test: until the end of an interval, a request, or a doubt."""
 
     def __init__(self) -> None:
         self._backoff_seconds = _ILL_SECONDS

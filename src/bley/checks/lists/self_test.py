@@ -1,7 +1,7 @@
-"""The self-test of a DNS list (RFC 5782 5): one address that it must list, and one that it must not.
+"""The self-test of a DNS list (RFC 5782 5): one address that it must list, and one that it must not list.
 
-The resolver behind us may know both by heart long after the list has died. So a third address is asked, one that it
-cannot know: any of those that are set apart for measurements (RFC 2544, RFC 5180). It may be listed or not.
+The resolver may have both in its cache long after the list has died. So a third, unpredictable address is queried: a
+random one of those reserved for measurements (RFC 2544, RFC 5180). It may be listed or not.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ _MEASUREMENT: dict[int, IPv4Network | IPv6Network] = {4: IPv4Network("198.18.0.0
 
 
 async def self_test(dns_list: DnsList, resolver: UncachedResolver) -> dict[int, Diagnosis] | None:
-    """What is wrong with the list, for clients of each IP version that it serves; of who is ill for IPv4, only that.
+    """Test the list. Return a diagnosis for each IP version that it serves; if it is ill for IPv4, only that one.
 
-    None where nothing can be said, since the DNS is silent.
+    Return None if the test has no result because the DNS is silent.
     """
     facts = dns_list.facts
     found: dict[int, Diagnosis] = {}
@@ -34,11 +34,11 @@ async def self_test(dns_list: DnsList, resolver: UncachedResolver) -> dict[int, 
         if diagnosis.fault in UNREACHABLE:
             if not await resolver.has_answers():
                 return None
-            diagnosis = await _test_version(dns_list, version, resolver)  # it was the DNS, maybe, until just now
+            diagnosis = await _test_version(dns_list, version, resolver)  # the DNS may have been silent until now
         if found and facts.ipv6 is None and diagnosis.fault not in (None, ListFault.LISTS_ALL):
-            break  # nobody has said that it has IPv6 addresses, and it has not
+            break  # it is not known to have IPv6 addresses, and has none
         if found and diagnosis.fault is ListFault.EMPTIED:
-            diagnosis = WELL  # its IPv4 half is well, and many have no test entry in the other
+            diagnosis = WELL  # the list works for IPv4, and many have no test entry for IPv6
         found[version] = diagnosis
         if diagnosis.fault:
             break
@@ -52,31 +52,31 @@ async def _test_version(dns_list: DnsList, version: int, resolver: UncachedResol
         addresses = [facts.test_listed_ipv6, facts.test_clear_ipv6]
     network = _MEASUREMENT[version]
     addresses.append(str(network.network_address + secrets.randbelow(network.num_addresses)))
-    listed, clear, unforeseen = await asyncio.gather(*(_ask(dns_list, address, resolver) for address in addresses))
-    return diagnose(facts, listed, clear, unforeseen)
+    listed, clear, random = await asyncio.gather(*(_query(dns_list, address, resolver) for address in addresses))
+    return diagnose(facts, listed, clear, random)
 
 
-async def _ask(dns_list: DnsList, address: str, resolver: UncachedResolver) -> tuple[str, Answer] | None:
+async def _query(dns_list: DnsList, address: str, resolver: UncachedResolver) -> tuple[str, Answer] | None:
     if not address:
         return None
-    asked = resolver.resolve(query_name(ip_address(address), dns_list.zone), "A")
-    await asyncio.wait([asked])
-    answer, expected = read_answer(dns_list, asked), dns_list.facts.test_answer
+    query = resolver.resolve(query_name(ip_address(address), dns_list.zone), "A")
+    await asyncio.wait([query])
+    answer, expected = read_answer(dns_list, query), dns_list.facts.test_answer
     if expected and answer.codes and all(code in expected for code in answer.codes):
         answer = Answer(Meaning.LISTED, answer.codes)
     return address, answer
 
 
-def read_answer(dns_list: DnsList, asked: asyncio.Future[Sequence[ResourceRecord]]) -> Answer:
-    """What the list said, from what the resolver gave."""
-    if asked.cancelled():
-        return Answer(Meaning.SILENT, why="given up")
-    match asked.exception():
+def read_answer(dns_list: DnsList, query: asyncio.Future[Sequence[ResourceRecord]]) -> Answer:
+    """Return the list's answer from the result of a query that has ended."""
+    if query.cancelled():
+        return Answer(Meaning.SILENT, why="cancelled")
+    match query.exception():
         case None:
-            return interpret(dns_list.facts, [str(record.data) for record in asked.result() if record.rrtype == "A"])
+            return interpret(dns_list.facts, [str(record.data) for record in query.result() if record.rrtype == "A"])
         case ResolverError() as error:
             meaning = Meaning.SILENT if error.is_silence else Meaning.FAILED
             return Answer(meaning, why=error.why.replace(dns_list.zone, dns_list.name))
         case error:
-            _log.error("internal error, please report it", exc_info=error)
+            _log.error("internal error; please report it", exc_info=error)
             return Answer(Meaning.FAILED, why=f"internal error: {error!r}")

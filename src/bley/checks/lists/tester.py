@@ -1,4 +1,4 @@
-"""Tests one DNS list at start, then every hour, and sooner if its answers raise a doubt; logs changes of its health."""
+"""The self-tests of one DNS list: at start, every hour, and sooner if its answers raise a doubt."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class ListTester:
-    """The self-tests of one list and what they find.
+    """The tests and the health of one list. Changes of its health are logged.
 
     `flush_cache` is called when the list has recovered: answers of its bad time may still be in a cache.
     `probe_dns` is called when a test has no result: the DNS may be silent.
@@ -53,7 +53,7 @@ class ListTester:
         return found is not None
 
     def judge_answer(self, version: int, answer: Answer) -> None:
-        """Have the list tested if its answers about clients raise a doubt; set it aside at once if it is parked."""
+        """Schedule a test if answers about clients raise a doubt. Set a parked list aside at once."""
         if not answer.is_conclusive:
             self.health.last_error = self._clock(), answer.why
         if not self.health.doubts(version, answer):

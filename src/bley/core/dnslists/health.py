@@ -1,7 +1,7 @@
-"""Whether a DNS list can be believed: its self-test (RFC 5782 5), and what its answers tell between two tests.
+"""The health of a DNS list, from its self-tests (RFC 5782 5) and from its answers between two tests.
 
-A list dies in one of a few ways, and each has happened: it is emptied, it lists every address, its domain is parked, it
-refuses to answer, it fails, or it is silent. An ill list is set aside until a self-test finds it well again.
+Lists die in a few ways, and each has happened: a list is emptied, lists every address, has its domain parked, refuses
+queries, fails, or is silent. An ill list is set aside until a self-test finds it well again.
 """
 
 from collections.abc import Mapping
@@ -28,28 +28,28 @@ __all__ = [
 ]
 
 _FAILURES = 3
-"""So many answers more that tell nothing than that tell something: then the list is not asked until it is tested. Each
-was asked several times over within check_timeout: three are no lost packets."""
+"""The surplus of inconclusive over conclusive answers from which a list is not queried until it is tested: a circuit
+breaker. Each query was repeated within check_timeout, so three failures are no lost packets."""
 
 _LISTINGS_IN_A_ROW = 30
-"""So many clients listed in a row: does it list everybody? Where nine clients of ten are spammers, this happens by
-itself once in a few hundred answers, and costs a test."""
+"""Consecutive listed clients that raise the doubt whether the list lists every address. Where nine of ten clients send
+spam, this happens by chance once in a few hundred answers, and costs a test."""
 
 
 class ListState(StrEnum):
-    """How a list stands; only a list that is well is believed."""
+    """The state of a list. Only answers of a list that is well count."""
 
     UNTESTED = "untested"
     WELL = "well"
     ILL = "ill"
     NOT_SERVED = "not served"
-    """It has no addresses of this IP version."""
+    """The list has no addresses of this IP version."""
     DEAD = "dead"
-    """Known to be dead: never asked."""
+    """The list is known to be dead, and is never queried."""
 
 
 class ListFault(StrEnum):
-    """In what way a list is ill."""
+    """The ways in which a list can be ill."""
 
     EMPTIED = "emptied"
     LISTS_ALL = "lists-all"
@@ -60,12 +60,12 @@ class ListFault(StrEnum):
 
 
 UNREACHABLE = (ListFault.FAILED, ListFault.SILENT)
-"""No answer of the list's: the fault may be the DNS's, and of a dead list it is now the one, now the other."""
+"""Faults without an answer of the list. The DNS may be at fault, and a dead list alternates between the two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a self-test found: what is wrong, in words for the operator, and what to do; without a fault, nothing."""
+    """The result of a self-test: the fault, its description and the remedy for the operator; all empty if well."""
 
     fault: ListFault | None = None
     what: str = ""
@@ -76,34 +76,34 @@ WELL = Diagnosis()
 
 NOT_TESTED = Answer(Meaning.SET_ASIDE, why="not tested yet")
 
-Test = tuple[str, Answer] | None
-"""An address with the list's answer; None: the list has no such address."""
+TestedAddress = tuple[str, Answer] | None
+"""An address of the self-test with the list's answer; None if the list has no such address."""
 
 
-def diagnose(facts: KnownList, entry: Test, clear: Test, unforeseen: Test) -> Diagnosis:
-    """Judge a self-test: the address that must be listed, the one that must not, and one that may be either."""
-    tests = [test for test in (entry, clear, unforeseen) if test]
+def diagnose(facts: KnownList, entry: TestedAddress, clear: TestedAddress, random: TestedAddress) -> Diagnosis:
+    """Judge a self-test: the address that must be listed, the one that must not be, and one that may be either."""
+    tests = [test for test in (entry, clear, random) if test]
     for fault in (ListFault.PARKED, ListFault.REFUSED, ListFault.FAILED, ListFault.SILENT):
         for _, answer in tests:
             if answer.meaning == Meaning[fault.name]:
                 return diagnose_answer(facts, answer)
     if clear and clear[1].meaning is Meaning.LISTED:
-        what = f"it lists {clear[0]}, which no list has (RFC 5782 5): it lists every address"
+        what = f"it lists {clear[0]}, which must not be listed (RFC 5782 5): it lists every address"
         return Diagnosis(ListFault.LISTS_ALL, what, _remove(facts))
     if entry and entry[1].meaning is Meaning.CLEAR:
-        what = f"it does not list its test entry {entry[0]} (RFC 5782 5): it is empty, or is no list any more"
+        what = f"it does not list its test entry {entry[0]} (RFC 5782 5): it is empty, or no list any more"
         return Diagnosis(ListFault.EMPTIED, what, _fill(facts))
     return WELL
 
 
 def diagnose_answer(facts: KnownList, answer: Answer) -> Diagnosis:
-    """What one answer that tells nothing says of the list itself."""
+    """Diagnose the list from one inconclusive answer."""
     match answer.meaning:
         case Meaning.PARKED:
             return Diagnosis(ListFault.PARKED, f"it answers {answer.why}", _remove(facts))
         case Meaning.REFUSED:
-            remedy = facts.remedy or "ask through a resolver of your own"
-            return Diagnosis(ListFault.REFUSED, f"it refuses our questions ({answer.why})", remedy)
+            remedy = facts.remedy or "use a resolver of your own"
+            return Diagnosis(ListFault.REFUSED, f"it refuses our queries ({answer.why})", remedy)
         case Meaning.FAILED:
             return Diagnosis(ListFault.FAILED, f"it answers {answer.why}", f"if that lasts, {_remove(facts)}")
         case _:
@@ -112,23 +112,23 @@ def diagnose_answer(facts: KnownList, answer: Answer) -> Diagnosis:
 
 def _fill(facts: KnownList) -> str:
     if facts.status == "alive" and facts.title:
-        return "ask through a resolver of your own, public ones are often told nothing; if that lasts, remove it"
-    return _remove(facts) + "; give it this entry if it is your own"
+        return "use a resolver of your own, as lists often hide from public ones; if that lasts, remove it"
+    return _remove(facts) + "; if it is your own list, add this entry to it"
 
 
 def _remove(facts: KnownList) -> str:
-    return "remove it from the settings" + (f" and take {facts.instead}" if facts.instead else "")
+    return "remove it from the settings" + (f" and use {facts.instead}" if facts.instead else "")
 
 
 class VersionHealth:
-    """The health of one list for the clients of one IP version, and since when it is so."""
+    """The health of one list for the clients of one IP version, and the instant since which its state lasts."""
 
     def __init__(self, state: ListState, now: datetime) -> None:
         self.state, self.since, self.diagnosis = state, now, WELL
         self._failures = self._listings = 0
 
     def take(self, diagnosis: Diagnosis, now: datetime) -> bool:
-        """Take a diagnosis; whether that changes what the operator should know."""
+        """Apply a diagnosis. Return whether it is news for the operator."""
         state = ListState.ILL if diagnosis.fault else ListState.WELL
         is_unreachable = diagnosis.fault in UNREACHABLE and self.diagnosis.fault in UNREACHABLE
         is_news = state is not self.state or not (is_unreachable or diagnosis.fault is self.diagnosis.fault)
@@ -139,12 +139,12 @@ class VersionHealth:
         return is_news
 
     def not_served(self, now: datetime) -> None:
-        """Take note that it has no addresses of this version."""
+        """Record that the list has no addresses of this version."""
         if self.state is not ListState.NOT_SERVED:
             self.state, self.since, self.diagnosis = ListState.NOT_SERVED, now, WELL
 
     def doubts(self, answer: Answer) -> bool:
-        """Count an answer about a client; whether the list should be tested now."""
+        """Count an answer about a client. Return whether the list should be tested now."""
         self._failures = max(self._failures - 1, 0) if answer.is_conclusive else self._failures + 1
         self._listings = self._listings + 1 if answer.meaning is Meaning.LISTED else 0
         is_doubtful = self._failures >= _FAILURES or self._listings >= _LISTINGS_IN_A_ROW

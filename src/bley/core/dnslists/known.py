@@ -1,7 +1,4 @@
-"""What is known of public DNS lists: the facts of `lists.toml`, which says where each is from.
-
-docs/lists.md shows them to people.
-"""
+"""The facts about public DNS lists in `data/lists.toml`, which has the source of each. See docs/lists.md."""
 
 import functools
 import tomllib
@@ -16,18 +13,18 @@ from bley.data.files import read_known_lists
 __all__ = ["KnownList", "find_known_list", "load_known_lists", "shown_zone"]
 
 Meanings = Mapping[Filter, str]
-"""What return codes mean."""
+"""The meanings of return codes."""
 
 _MEANS_REFUSED: Meanings = {
     parse_filter("127.0.0.1"): "127.0.0.1 is no listing but an error",
     parse_filter("127.255.255.[0..255]"): "you may not ask",
 }
-"""Of every list, unless its own facts say otherwise: RFC 5782 2.3 excludes the first, Spamhaus began the others."""
+"""Refusals of every list, unless its facts differ: RFC 5782 2.3 excludes the first, Spamhaus introduced the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownList:
-    """The facts of one list; the defaults are what is taken for granted of an unknown one."""
+    """The facts about one list. The defaults are assumed for an unknown one."""
 
     zone: str
     title: str = ""
@@ -36,42 +33,42 @@ class KnownList:
     lists: Literal["blocklist", "allowlist", "both"] = "blocklist"
     status: Literal["alive", "doubtful", "dead"] = "alive"
     since: str = ""
-    """Since when it is doubtful or dead."""
+    """The date since which it is doubtful or dead."""
     how: str = ""
-    """What happened then; reads behind `it`."""
+    """The event of that date, as the end of a sentence that begins with "it"."""
     instead: str = ""
-    """Of a dead list: a living one."""
+    """A living replacement for a dead list."""
     ipv4: bool = True
     ipv6: bool | None = None
-    """Whether it has IPv6 addresses; None: its self-test tells."""
+    """Whether it has IPv6 addresses; None: its self-test finds out."""
     codes: Meanings = field(default_factory=dict)
     refusals: Meanings = field(default_factory=dict)
-    """Answers that mean "you may not ask"."""
+    """Return codes that refuse the query."""
     remedy: str = ""
-    """What to do when it refuses."""
+    """The remedy when it refuses queries."""
     limits: str = ""
     test_listed: str = "127.0.0.2"
     test_clear: str = "127.0.0.1"
     test_listed_ipv6: str = "::ffff:7f00:2"
     test_clear_ipv6: str = "::ffff:7f00:1"
-    """The self-test's addresses (RFC 5782 5); the empty string: it has none."""
+    """The addresses of the self-test (RFC 5782 5); empty if the list has none."""
     test_answer: Filter | None = None
-    """What a test entry answers, where that is an error otherwise."""
+    """The answer for a test entry, if it would be an error otherwise."""
     source: tuple[str, ...] = ()
 
     @property
     def versions(self) -> tuple[int, ...]:
-        """The IP versions of which it has, or may have, addresses."""
+        """The IP versions of which the list has, or may have, addresses."""
         return tuple(version for version, has in ((4, self.ipv4), (6, self.ipv6 is not False)) if has)
 
     def refusal(self, code: IPv4Address) -> str | None:
-        """What the code means if it means "you may not ask", else None."""
+        """Return the meaning of a code that refuses the query, None for other codes."""
         if (meaning := _meaning(self.refusals, code)) is not None:
             return meaning
         return None if self.meaning(code) else _meaning(_MEANS_REFUSED, code)
 
     def meaning(self, code: IPv4Address) -> str:
-        """What the code says of a client; the empty string where that is not known."""
+        """Return the meaning of a listing code; empty if it is not known."""
         return _meaning(self.codes, code) or ""
 
 
@@ -80,13 +77,13 @@ def _meaning(meanings: Meanings, code: IPv4Address) -> str | None:
 
 
 def find_known_list(zone: str) -> KnownList:
-    """What is known of the list; `KEY.zen.dq.spamhaus.net` is `*.zen.dq.spamhaus.net`, whatever the key."""
+    """Return the facts about a list. `KEY.zen.dq.spamhaus.net` is `*.zen.dq.spamhaus.net` for any key."""
     known = load_known_lists()
     return known.get(zone) or known.get("*." + zone.partition(".")[2]) or KnownList(zone=zone)
 
 
 def shown_zone(zone: str) -> str:
-    """The zone as it may be seen by others, without a customer's key."""
+    """Return the zone as it may be shown: asterisks hide a customer's key."""
     keyed = zone not in load_known_lists() and "*." + zone.partition(".")[2] in load_known_lists()
     return "********." + zone.partition(".")[2] if keyed else hide_keys(zone)
 

@@ -1,8 +1,8 @@
-"""DNS blocklists and allowlists (RFC 5782): what is asked of one, and what an answer means.
+"""DNS blocklists and allowlists (RFC 5782): query names, and the meaning of answers.
 
-An answer is a listing only within 127.0.0.0/8 and when it does not mean "you may not ask": 127.0.0.1, 127.255.255.0/24,
-and what the list is known to use for it (`lists.toml`). These never count, whatever the operator's filter says.
-An answer outside 127.0.0.0/8 is not a list's at all, but that of somebody who parks its domain.
+An answer is a listing only if it is within 127.0.0.0/8 and does not refuse the query: 127.0.0.1, 127.255.255.0/24 and
+the refusals in `lists.toml` never count, whatever the operator's filter is.
+An answer outside 127.0.0.0/8 comes from no list, but from a parked domain.
 """
 
 import re
@@ -23,7 +23,7 @@ _CODES = IPv4Network("127.0.0.0/8")
 
 
 class Meaning(StrEnum):
-    """What a list's answer to one question means; only the first two tell of the client."""
+    """The meaning of a list's answer to one query. Only the first two are about the client."""
 
     LISTED = "listed"
     CLEAR = "clear"
@@ -32,13 +32,13 @@ class Meaning(StrEnum):
     FAILED = "failed"
     SILENT = "silent"
     SET_ASIDE = "set aside"
-    """Not asked: it is ill, or dead."""
+    """Not queried, because the list is ill or dead."""
     NOT_SERVED = "not served"
-    """Not asked: it has no addresses of this IP version."""
+    """Not queried, because the list has no addresses of this IP version."""
 
 
 class Answer(NamedTuple):
-    """What a list said: its return codes, or why there are none."""
+    """The answer of a list: its return codes, or the reason why there are none."""
 
     meaning: Meaning
     codes: tuple[IPv4Address, ...] = ()
@@ -46,46 +46,46 @@ class Answer(NamedTuple):
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether this says of the client that it is listed, or that it is not."""
+        """Whether the client is known to be listed, or known not to be."""
         return self.meaning in (Meaning.LISTED, Meaning.CLEAR)
 
 
 @dataclass(frozen=True)
 class DnsList:
-    """One list of a setting, with all entries that the setting has for its zone: one question serves them all."""
+    """One list of a setting, with all entries of the setting for its zone. One query serves them all."""
 
     zone: str
     entries: tuple[Entry, ...]
 
     @cached_property
     def name(self) -> str:
-        """The zone as it may be shown: without a customer's key."""
+        """The zone as it may be shown, without a customer's key."""
         return shown_zone(self.zone)
 
     @cached_property
     def facts(self) -> KnownList:
-        """What is known of it."""
+        """The facts about the list."""
         return find_known_list(self.zone)
 
     @cached_property
     def least(self) -> int:
-        """What an answer can count at the least."""
+        """The least that an answer can count."""
         return sum(min(entry.weight, 0) for entry in self.entries)
 
     @cached_property
     def most(self) -> int:
-        """What an answer can count at the most."""
+        """The most that an answer can count."""
         return sum(max(entry.weight, 0) for entry in self.entries)
 
     def matching_entries(self, answer: Answer) -> list[Entry]:
-        """The entries of which the answer has a code."""
+        """Return the entries whose filter matches a code of the answer."""
         if answer.meaning is not Meaning.LISTED:
             return []
         codes = [code for code in answer.codes if self.facts.refusal(code) is None]
         return [entry for entry in self.entries if entry.filter is None or any(code in entry.filter for code in codes)]
 
     def weight(self, answer: Answer) -> int:
-        """What the answer counts: the weights of all fitting entries."""
+        """Return the weight of the answer: the sum of the weights of all matching entries."""
         if answer.meaning is not Meaning.LISTED:
             return 0
         return sum(entry.weight for entry in self.matching_entries(answer))
@@ -95,7 +95,7 @@ class DnsList:
 
 
 class ListAnswer(NamedTuple):
-    """What one list of a setting said of a client, and what that counts; `text` is the list's own explanation (TXT)."""
+    """The answer of one list of a setting about a client; `text` is the list's own explanation (TXT)."""
 
     dns_list: DnsList
     answer: Answer
@@ -103,7 +103,7 @@ class ListAnswer(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """What it counts."""
+        """The weight of the answer."""
         return self.dns_list.weight(self.answer)
 
     def __str__(self) -> str:
@@ -116,7 +116,7 @@ class ListAnswer(NamedTuple):
             case Meaning.CLEAR:
                 return f"{name} does not list it"
             case Meaning.NOT_SERVED | Meaning.SET_ASIDE:
-                return f"{name} not asked, {answer.why}"
+                return f"{name} not queried: {answer.why}"
         return f"{name} unknown: {answer.why}"
 
     def _code(self, code: IPv4Address) -> str:
@@ -128,7 +128,7 @@ _CLEAR = Answer(Meaning.CLEAR)
 
 
 def interpret(facts: KnownList, codes: Iterable[str]) -> Answer:
-    """What the A records of a list's answer mean; none at all means that the client is not listed."""
+    """Return the meaning of the A records of an answer. No record means that the client is not listed."""
     addresses = tuple(IPv4Address(code) for code in codes)
     if not addresses:
         return _CLEAR
@@ -141,19 +141,19 @@ def interpret(facts: KnownList, codes: Iterable[str]) -> Answer:
 
 
 def query_name(address: Address, zone: str) -> str:
-    """The name to ask for: reversed octets (IPv4) or nibbles (IPv6) before the zone (RFC 5782 2.1, 2.4)."""
-    return f"{_backwards(address)}.{zone}"
+    """Return the name to query: reversed octets (IPv4) or nibbles (IPv6) before the zone (RFC 5782 2.1, 2.4)."""
+    return f"{_reversed(address)}.{zone}"
 
 
 @lru_cache(maxsize=256)
-def _backwards(address: Address) -> str:
+def _reversed(address: Address) -> str:
     return address.reverse_pointer.rsplit(".", 2)[0]  # without in-addr.arpa, ip6.arpa
 
 
 def parse_dns_lists(text: str) -> tuple[DnsList, ...]:
-    """Read the setting `dnsbls` or `dnswls`: entries with commas or white space between; those of a zone are one list.
+    """Parse the setting `dnsbls` or `dnswls`: entries separated by commas or white space, one list for each zone.
 
-    Raises ValueError that shows the place and says what would be right.
+    Raises ValueError, with the place of the error and what is expected there.
     """
     entries: dict[str, list[Entry]] = {}
     for part in re.split(r"[,\s]+", text):
@@ -162,7 +162,7 @@ def parse_dns_lists(text: str) -> tuple[DnsList, ...]:
         entry = parse_entry(part)
         same = entries.setdefault(entry.zone, [])
         if any(entry.filter == other.filter for other in same):
-            what = f"{shown_zone(entry.zone)} stands here twice with the same filter: keep one"
+            what = f"{shown_zone(entry.zone)} is here twice with the same filter: remove one"
             raise ValueError(f"{what}\n    {hide_keys(part)}\n    ^")
         same.append(entry)
     return tuple(DnsList(zone, tuple(of_zone)) for zone, of_zone in entries.items())

@@ -1,4 +1,4 @@
-"""How a DNS list is written in the settings, as in Postfix's postscreen: `zone[=filter][*weight]`.
+"""The syntax of DNS lists in the settings, that of Postfix's postscreen: `zone[=filter][*weight]`.
 
     zen.spamhaus.org=127.0.0.[2..11]*3
     list.dnswl.org=127.0.[0..255].[1;2..3]*-2
@@ -15,20 +15,20 @@ from ipaddress import IPv4Address
 __all__ = ["Entry", "Filter", "hide_keys", "parse_entry", "parse_filter"]
 
 _KEY = re.compile(r"[A-Za-z0-9]{20,}")
-"""A customer's key in a zone: Spamhaus's has 26 characters, Abusix's 32, and no list's own name has 20 in a row."""
+"""A customer's key in a zone: 26 characters of Spamhaus, 32 of Abusix. No name of a list has a label part of 20."""
 
 _LONGEST_ZONE = 189
-"""Before it there is room for the 64 characters of an IPv6 address (RFC 5782 2.4) in a name of 253 (RFC 1035 2.3.4)."""
+"""Characters of a zone: a name has 253 (RFC 1035 2.3.4), an IPv6 address before the zone takes 64 (RFC 5782 2.4)."""
 
 
 def hide_keys(text: str) -> str:
-    """The text, with asterisks for what looks like a customer's key before a zone (`KEY.zen.dq.spamhaus.net`)."""
+    """Replace customers' keys, as in `KEY.zen.dq.spamhaus.net`, by asterisks."""
     return _KEY.sub("********", text)
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Return codes: the values that each of the four octets may have."""
+    """A set of return codes: the values that each of the four octets may have."""
 
     octets: tuple[frozenset[int], ...]
 
@@ -38,17 +38,17 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a setting: a zone, the return codes that count (None: all), and what they count."""
+    """One entry of a setting: a zone, the return codes that count (None: all), and their weight."""
 
     zone: str
     filter: Filter | None = None
     weight: int = 1
     rest: str = ""
-    """All behind the zone, as it was written."""
+    """The text after the zone, as it was written."""
 
 
 def parse_entry(text: str) -> Entry:
-    """Read `zone[=filter][*weight]`. Raises ValueError that shows the place and says what would be right."""
+    """Parse `zone[=filter][*weight]`. Raises ValueError, with the place of the error and what is expected there."""
     reader = _Reader(text)
     zone = reader.zone()
     rest = reader.rest()
@@ -63,7 +63,7 @@ def parse_entry(text: str) -> Entry:
 
 
 def parse_filter(text: str) -> Filter:
-    """Read a filter. Raises ValueError as parse_entry."""
+    """Parse a filter. Raises ValueError as `parse_entry` does."""
     reader = _Reader(text)
     codes = reader.filter()
     reader.end("the end")
@@ -71,7 +71,7 @@ def parse_filter(text: str) -> Filter:
 
 
 class _Reader:
-    """Reads from left to right; a fault names the place that has been reached."""
+    """A parser that reads from left to right. Errors name the place that it has reached."""
 
     def __init__(self, text: str) -> None:
         self._text, self._at = text, 0
@@ -83,16 +83,16 @@ class _Reader:
                 break  # the final dot
             labels.append(self._label())
         if len(labels) == 1:
-            raise self._fault("a zone has two labels or more, as in zen.spamhaus.org")
+            raise self._fault("a zone has at least two labels, as in zen.spamhaus.org")
         zone = ".".join(labels).lower()
         if len(zone) > _LONGEST_ZONE:
-            raise self._fault(f"a zone has {_LONGEST_ZONE} characters at most", before=self._at)
+            raise self._fault(f"a zone has at most {_LONGEST_ZONE} characters", before=self._at)
         return zone
 
     def _label(self) -> str:
         label = self._take(r"[\w-]+", "a label of letters, digits, hyphens and underscores belongs here")
         if len(label) > 63:
-            raise self._fault("a label has 63 characters at most", before=len(label))
+            raise self._fault("a label has at most 63 characters", before=len(label))
         return label
 
     def filter(self) -> Filter:
@@ -114,10 +114,10 @@ class _Reader:
     def _range(self) -> frozenset[int]:
         first = last = self._number()
         if self.skip(".."):
-            begun = self._at
+            start = self._at
             last = self._number()
             if last < first:
-                raise self._fault(f"{first}..{last} is empty: write the smaller number first", before=self._at - begun)
+                raise self._fault(f"{first}..{last} is empty: write the smaller number first", before=self._at - start)
         return frozenset(range(first, last + 1))
 
     def _number(self) -> int:
@@ -137,11 +137,11 @@ class _Reader:
             raise self._fault(f"{expected} belongs here")
 
     def rest(self) -> str:
-        """All that is still to be read."""
+        """Return the text that is not yet read."""
         return self._text[self._at :]
 
     def skip(self, mark: str) -> bool:
-        """Whether `mark` stands here; if so, it is behind us now."""
+        """Skip `mark` if it comes next. Return whether it did."""
         if not self._text.startswith(mark, self._at):
             return False
         self._at += len(mark)
@@ -159,6 +159,6 @@ class _Reader:
         return match[0]
 
     def _fault(self, what: str, before: int = 0) -> ValueError:
-        """The text with a caret under the place, or `before` characters to the left of it."""
+        """Return an error that shows a caret under the place, or `before` characters to the left of it."""
         column = len(hide_keys(self._text[: self._at - before]))
         return ValueError(f"{what}\n    {hide_keys(self._text)}\n    {' ' * column}^")

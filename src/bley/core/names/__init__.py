@@ -1,1 +1,1 @@
-"""What a host name says: its words, its host's address, its registered domain."""
+"""Host names: the words in them, the address in them, their registered domain."""

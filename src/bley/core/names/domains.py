@@ -1,6 +1,6 @@
-"""Domain names, as the DNS compares them, and as the public suffix list divides them.
+"""Domain names: their form for comparisons, and their registered domain by the public suffix list.
 
-Sources: RFC 5890 2.3.2.1, UTS 46; publicsuffix.org, the copy that the package publicsuffixlist brings.
+Sources: RFC 5890 2.3.2.1, UTS 46; publicsuffix.org, in the copy of the package publicsuffixlist.
 """
 
 import re
@@ -17,20 +17,20 @@ from bley.data.files import read_public_suffixes
 __all__ = ["a_labels", "delegated_domain", "load_suffixes", "registered_domain", "with_a_labels"]
 
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
-"""What separates labels: RFC 3490 3.1."""
+"""The characters that separate labels (RFC 3490 3.1)."""
 
 _LONGEST_NAME = 253
-"""Characters of a name (RFC 1035 2.3.4); a longer one is no domain, and would cost 8 us a character."""
+"""Characters of a name (RFC 1035 2.3.4). A longer one is no domain, and would take 8 us a character."""
 
 _LONGEST_LABEL = 63
-"""Octets, RFC 1035 2.3.4; a label with more characters is no A-label, and costs no time."""
+"""Octets of a label (RFC 1035 2.3.4). A longer one has no A-label, and takes no time."""
 
 
 @lru_cache(maxsize=4096)
 def a_labels(name: str) -> str:
-    """The name as the DNS compares it: lower case, without a final dot, each label beyond ASCII as its A-label.
+    """Return the name as the DNS compares it: in lower case, without final dots, non-ASCII labels as A-labels.
 
-    A label that has no A-label is only case-folded. What is ASCII is only lowered, so that SQL can do the same.
+    A label without an A-label is case-folded. ASCII is converted to lower case only, so that SQL can do the same.
     """
     if name.isascii():
         return name.lower().rstrip(".")
@@ -49,28 +49,28 @@ def _a_label(label: str) -> str:
 
 
 def with_a_labels(address: str) -> str:
-    """The mail address with its domain as the DNS compares it; the local part stays as it is."""
+    """Return the mail address with its domain as the DNS compares it. The local part is unchanged."""
     local, at, domain = address.rpartition("@")
     return local + at + a_labels(domain) if at else address
 
 
 class _Suffixes(NamedTuple):
-    """What registries delegate below, and what owners of such domains let others have names below."""
+    """The two sections of the public suffix list: suffixes of registries, and private ones of domain owners."""
 
     icann: PublicSuffixList
     private: PublicSuffixList
     shared: frozenset[str]
-    """The delegated domains that have private suffixes, or are some."""
+    """The delegated domains that are private suffixes, or have some below them."""
 
 
 @cache
 def load_suffixes() -> _Suffixes:
-    """Return the public suffix list. The first call parses it, some 50 ms: make it before the first answer."""
+    """Return the public suffix list. The first call parses it in some 50 ms: make it before the first request."""
     return _parse_suffixes(read_public_suffixes())
 
 
 def _parse_suffixes(lines: Iterator[bytes]) -> _Suffixes:
-    """Parse the list's two sections. Each rule is stored once."""
+    """Parse the two sections of the list. Each rule is stored once."""
     icann = PublicSuffixList(takewhile(lambda line: b"BEGIN PRIVATE DOMAINS" not in line, lines))
     rules = [line.decode().strip() for line in lines if line.strip() and not line.startswith(b"//")]
     owned = [rule.lstrip("!*.") for rule in rules]
@@ -81,9 +81,9 @@ def _parse_suffixes(lines: Iterator[bytes]) -> _Suffixes:
 
 @lru_cache(maxsize=4096)
 def registered_domain(name: str) -> str:
-    """The domain that one owner holds: `example.co.uk` for `mx.example.co.uk`; empty where there is none.
+    """Return the domain of one owner: `example.co.uk` for `mx.example.co.uk`; empty if there is none.
 
-    Private suffixes count: below `compute.amazonaws.com` or `dyndns.org` neighbours are strangers to each other.
+    Private suffixes count: neighbors below `compute.amazonaws.com` or `dyndns.org` have different owners.
     """
     domain = delegated_domain(name)
     if domain not in load_suffixes().shared:
@@ -94,5 +94,5 @@ def registered_domain(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def delegated_domain(name: str) -> str:
-    """The domain that a registry delegated: as `registered_domain`, but `dyndns.org` for `home.dyndns.org`."""
+    """Return the domain that a registry delegated: as `registered_domain`, but `dyndns.org` for `home.dyndns.org`."""
     return load_suffixes().icann.privatesuffix(name.rstrip(".").lower()) or ""

@@ -1,14 +1,14 @@
-"""What does a host's name say of it: an access line (dial-up, DSL, cable, mobile), a rented machine, or a server?
+"""The kind of host that a name indicates: an access line (dial-up, DSL, cable, mobile), a rented machine, or a server.
 
-Only the labels before the domain that a registry delegated are looked at, one by one. The address in the name decides
-before any word, since a name with it was made by a machine (`own_address.py`). Words match whole (`words.py`).
+Only the labels to the left of the delegated domain are examined, one by one. An address in the name decides before any
+word, because such a name is generated (`own_address.py`). Words match whole (`words.py`).
 
-A label speaks for what is below it, to its left: `mx.dyn.example.net` and `color-123.dsl.example.net` are lines,
-`192-0-2-1.smtp-out.example.com` is a mail server. `static` and the like speak for the whole name, but where the label
-to its right says that the address is lent: `static.dyn.example.net`.
+A label covers the labels below it, to its left: `mx.dyn.example.net` and `color-123.dsl.example.net` are lines,
+`192-0-2-1.smtp-out.example.com` is a mail server. Words like `static` cover the whole name, unless a label to their
+right shows that the address is temporary: `static.dyn.example.net`.
 
-Rented machines (`ec2-192-0-2-1.compute.amazonaws.com`) and static lines are neither lines nor servers: nobody has
-named them, but they may send mail. Such a name counts nothing, and its domain is not its owner's.
+Rented machines (`ec2-192-0-2-1.compute.amazonaws.com`) and static lines are neither lines nor servers: their names are
+generated, but they may send mail. Such a name counts 0, and its domain does not identify the owner of the host.
 """
 
 import re
@@ -24,7 +24,7 @@ from bley.core.names.words import HOSTING_DOMAINS, LINE, LINE_DOMAINS, MAIL, REN
 __all__ = ["HostKind", "NameVerdict", "dynamic_sign", "judge_host_name", "server_domain"]
 
 _LONGEST_NAME = 253
-"""Characters of a name in the DNS: RFC 1035 2.3.4. What is longer is no host's name."""
+"""Characters of a name in the DNS (RFC 1035 2.3.4). A longer text is no host name."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
@@ -33,20 +33,20 @@ _ZERO_PADDED = re.compile(r"(?<![0-9])(?:25[0-5]|2[0-4][0-9]|[01][0-9]{2}){4}(?!
 
 
 class HostKind(Enum):
-    """What a name says of its host."""
+    """The kinds of hosts."""
 
     NAMED = "named"
-    """Somebody's server, or nothing: a name that was given by hand."""
+    """A name that a person chose: a server, or no indication."""
     DYNAMIC = "dynamic"
     """An access line."""
     RENTED = "rented"
-    """A static line or a rented machine that nobody has named."""
+    """A static line or a rented machine with a generated name."""
 
 
 class NameVerdict(NamedTuple):
-    """What a name says, and the sign of it in words.
+    """The kind of host, and the sign in the name that shows it, in words.
 
-    A line is certain by all of its address, or by a word that is not its whole first label: `bb.example.edu` is not.
+    A line is certain by its whole address or by a word, unless the word is the whole first label: `bb.example.edu`.
     """
 
     kind: HostKind
@@ -59,13 +59,13 @@ _ACCESS = TEMPORARY | LINE
 
 
 def dynamic_sign(name: str, address: Address) -> str:
-    """What makes `name` look like an access line's, in words; empty when it does not."""
-    look = judge_host_name(name.rstrip(".").lower(), address)
-    return look.sign if look.kind is HostKind.DYNAMIC else ""
+    """Return the sign, in words, that the name is that of an access line; empty if there is none."""
+    verdict = judge_host_name(name.rstrip(".").lower(), address)
+    return verdict.sign if verdict.kind is HostKind.DYNAMIC else ""
 
 
 def server_domain(name: str, address: Address) -> str:
-    """The registered domain of a verified name, empty where there is none or its neighbours are strangers to it."""
+    """Return the registered domain of a server's verified name; empty for other kinds of hosts."""
     if not name or judge_host_name(name.rstrip(".").lower(), address).kind is not HostKind.NAMED:
         return ""
     return registered_domain(name)
@@ -73,28 +73,28 @@ def server_domain(name: str, address: Address) -> str:
 
 @lru_cache(maxsize=8192)
 def judge_host_name(name: str, address: Address) -> NameVerdict:
-    """What `name`, in lower case and without a trailing dot, says of the host at `address`."""
+    """Judge `name`, in lower case and without a final dot, of the host at `address`."""
     if len(name) > _LONGEST_NAME:
         return _NAMED
     domain = delegated_domain(name)
     labels = name.removesuffix(domain).rstrip(".").split(".")
     words = [set(_WORD.findall(label)) for label in labels]
-    below = _below(words, MAIL)
+    below = _labels_covered(words, MAIL)
     labels, words = labels[below:], words[below:]
     if not any(labels):
         return _NAMED
     if domain in HOSTING_DOMAINS or _is_static(words):
         return _RENTED
-    below = _below(words, SERVER)
-    if look := _line(".".join(labels[below:]), words[below:], address, name.partition(".")[0], domain):
-        return look
+    below = _labels_covered(words, SERVER)
+    if verdict := _access_line(".".join(labels[below:]), words[below:], address, name.partition(".")[0], domain):
+        return verdict
     if any(of_label & RENTED for of_label in words) or own_address_in(".".join(labels[:below]), address):
         return _RENTED
     return _NAMED
 
 
-def _below(words: list[set[str]], of_server: frozenset[str]) -> int:
-    """How many labels a server's word speaks for: its own and all below it."""
+def _labels_covered(words: list[set[str]], of_server: frozenset[str]) -> int:
+    """Return the number of labels that a word of a server covers: its own and those below it."""
     for count in range(len(words), 0, -1):
         if not words[count - 1].isdisjoint(of_server):
             return count
@@ -102,7 +102,7 @@ def _below(words: list[set[str]], of_server: frozenset[str]) -> int:
 
 
 def _is_static(words: list[set[str]]) -> bool:
-    """Whether a label says that the address stays, and none above it that it is lent."""
+    """Whether a label shows a static address, and no label to its right a temporary one."""
     for of_label in reversed(words):
         if of_label & STATIC:
             return True
@@ -111,8 +111,10 @@ def _is_static(words: list[set[str]]) -> bool:
     return False
 
 
-def _line(host: str, words: list[set[str]], address: Address, first_label: str, domain: str) -> NameVerdict | None:
-    """The sign that labels are an access line's, the surest one; what begins with a bare word was named by hand."""
+def _access_line(
+    host: str, words: list[set[str]], address: Address, first_label: str, domain: str
+) -> NameVerdict | None:
+    """Return the strongest sign of an access line. A person chose the name if a bare word is its first label."""
     own = own_address_in(host, address)
     if own and own.is_whole:
         return NameVerdict(HostKind.DYNAMIC, f"has the address {own.text} in it", is_certain=True)

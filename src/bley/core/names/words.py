@@ -1,8 +1,8 @@
-"""What the labels of host names say, in the words of the providers of many countries. Facts, gathered from names.
+"""Words in host names, as providers of many countries use them, and domains of hosters and providers.
 
-A word matches a whole label, or a part of one between digits, hyphens and underscores: `dsl` in `dsl-123`, `adsl7`,
-`x.dsl.example.net`, never in another word. So a word may stand here only if a server that is called so would be an
-oddity: no `home`, `user`, `client`, `net`.
+A word matches a whole label, or a part of one between digits, hyphens and underscores: `dsl` in `dsl-123`, `adsl7` and
+`x.dsl.example.net`, never in another word. So a word belongs here only if servers are hardly ever called so: `home`,
+`user`, `client` and `net` do not.
 """
 
 __all__ = ["HOSTING_DOMAINS", "LINE", "LINE_DOMAINS", "MAIL", "RENTED", "SERVER", "STATIC", "TEMPORARY"]
@@ -12,7 +12,7 @@ TEMPORARY = frozenset(
     | {"dynamic", "dynamicip", "dynamicips", "dynamik", "dynamique", "dynamisch", "dynamisk", "dynamiczny"}
     | {"dinamic", "dinamica", "dinamico", "einwahl", "isdn", "modem", "modems", "rasdial", "roaming"}
 )
-"""The address is the client's for a time only: it cannot be static as well."""
+"""The address is temporary: it cannot be static as well."""
 
 LINE = frozenset(
     {"adsl", "adslplus", "bbdsl", "dsl", "gdsl", "hdsl", "internetdsl", "rdsl", "sdsl", "shdsl", "vdsl", "xdsl"}
@@ -25,13 +25,13 @@ LINE = frozenset(
     | {"pool", "pools", "ippool", "poolip", "ppp", "pppoe", "pppool", "cgn", "cgnat"}
     | {"abo", "abonent", "abonents", "acesso", "assinante", "cust", "custip", "res", "resid", "residential", "resnet"}
 )
-"""A customer's line: DSL, cable, fibre, mobile, wireless; a pool; a customer. No `subscriber`, who has newsletters."""
+"""An access line: DSL, cable, fiber, mobile, wireless; a pool; a customer. Not `subscriber`: newsletters use it."""
 
 STATIC = frozenset(
     {"static", "statics", "staticip", "staticips", "statisch", "statique", "estatico", "estatica", "statik"}
     | {"fix", "fixe", "fixed", "fixip", "fixedip", "dedicated", "dedi", "colo", "colocation", "coloc"}
 )
-"""The provider says that the line, or the machine, keeps its address."""
+"""The line, or the machine, keeps its address."""
 
 MAIL = frozenset(
     {"email", "exchange", "imap", "list", "lists", "mail", "mailer", "mailgate", "mailgateway", "mailgw", "mailhost"}
@@ -39,13 +39,13 @@ MAIL = frozenset(
     | {"out", "outbound", "outgoing", "outmail", "post", "relay", "smtp", "smtpgw", "smtpout", "smtprelay", "webmail"}
     | {"correio", "correo", "courriel", "courrier", "poczta", "posta"}
 )
-"""A mail server, or such below the label: 192-0-2-1.mail-mail.facebook.com, a8-37.smtp-out.amazonses.com."""
+"""A mail server, or mail servers below the label: 192-0-2-1.mail-mail.facebook.com, a8-37.smtp-out.amazonses.com."""
 
 RENTED = frozenset({"vds", "vps", "vserver"})
-"""A machine that anybody can rent."""
+"""A rented machine."""
 
 SERVER = frozenset({"hosted", "hosting", "server", "servers", "srv"}) | RENTED
-"""A server of some kind, or such below the label."""
+"""A server of any kind, or servers below the label."""
 
 HOSTING_DOMAINS = frozenset(
     {"amazonaws.com"}  # EC2: ec2-192-0-2-1.compute-1.amazonaws.com; its mail service is amazonses.com
@@ -70,7 +70,7 @@ HOSTING_DOMAINS = frozenset(
     | {"timeweb.ru", "selectel.ru", "firstvds.ru", "reg.ru"}
     | {"upcloud.host", "transip.nl", "bhost.net"}  # 192-0-2-1.de-fra1.upcloud.host, 192-0-2-1.colo.transip.nl
 )
-"""Domains in which anybody can rent a machine, which has such a name until its owner gives it one."""
+"""Domains of hosters, in which rented machines have generated names until their owners choose others."""
 
 LINE_DOMAINS = frozenset(
     {"pppool.de", "t-dialin.net", "t-ipconnect.de"}  # Germany: freenet, Deutsche Telekom
@@ -81,4 +81,4 @@ LINE_DOMAINS = frozenset(
     | {"veloxzone.com.br"}  # Brazil, Oi: 19200002001.user.veloxzone.com.br
     | {"direcpc.com"}  # Hughes, satellite: dpc192000002001.direcpc.com
 )
-"""Domains that providers use for their customers' lines alone: no mail server of theirs is in them."""
+"""Domains that providers use for access lines only: their own mail servers are in others."""

@@ -56,11 +56,11 @@ async def faults(zone: str, answers: Answers) -> dict[int, ListFault | None]:
     ("answers", "fault", "what"),
     [
         ({}, "emptied", "it does not list its test entry 127.0.0.2 "),
-        ({ENTRY: LISTED, CLEAR: LISTED}, "lists-all", "it lists 127.0.0.1, which no list has "),
+        ({ENTRY: LISTED, CLEAR: LISTED}, "lists-all", "it lists 127.0.0.1, which must not be listed "),
         ({ENTRY: ("203.0.113.80",), CLEAR: ("203.0.113.80",)}, "parked", "it answers 203.0.113.80, "),
         ({ENTRY: LISTED, CLEAR: ("203.0.113.80",)}, "parked", "it answers 203.0.113.80, "),
-        ({ENTRY: ("127.255.255.254",)}, "refused", "it refuses our questions (127.255.255.254: you may not ask)"),
-        ({ENTRY: LISTED, CLEAR: ("127.0.0.1",)}, "refused", "it refuses our questions (127.0.0.1: "),
+        ({ENTRY: ("127.255.255.254",)}, "refused", "it refuses our queries (127.255.255.254: you may not ask)"),
+        ({ENTRY: LISTED, CLEAR: ("127.0.0.1",)}, "refused", "it refuses our queries (127.0.0.1: "),
         ({ENTRY: FAILING, CLEAR: FAILING}, "failed", "it answers SERVFAIL"),
         ({ENTRY: LISTED, CLEAR: FAILING}, "failed", "it answers SERVFAIL"),
         ({ENTRY: SILENCE, CLEAR: SILENCE}, "silent", "it does not answer in time"),
@@ -247,7 +247,7 @@ async def test_a_question_given_up_was_not_answered() -> None:
     (dns_list,) = parse_dns_lists(UNKNOWN)
     asked = asyncio.get_running_loop().create_future()
     asked.cancel()
-    assert read_answer(dns_list, asked) == Answer(Meaning.SILENT, why="given up")
+    assert read_answer(dns_list, asked) == Answer(Meaning.SILENT, why="cancelled")
 
 
 async def test_what_is_told_of_a_failure_does_not_show_the_customer_s_key() -> None:

@@ -241,8 +241,8 @@ class TestWarnings:
         world.answer(ENTRY, REFUSING)
         await world.wait(hours=1)
         refused = (
-            "bl.example is set aside: it refuses our questions (127.255.255.254: you may not ask); "
-            "ask through a resolver of your own: see docs/lists.md"
+            "bl.example is set aside: it refuses our queries (127.255.255.254: you may not ask); "
+            "use a resolver of your own: see docs/lists.md"
         )
         assert log.messages == [refused]
         await world.wait(hours=1)

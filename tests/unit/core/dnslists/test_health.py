@@ -94,21 +94,21 @@ def test_an_address_that_nobody_could_foresee_may_be_listed_or_not(answer: Answe
         (
             CLEAR,
             CLEAR,
-            "it does not list its test entry 127.0.0.2 (RFC 5782 5): it is empty, or is no list any more",
-            "remove it from the settings; give it this entry if it is your own",
+            "it does not list its test entry 127.0.0.2 (RFC 5782 5): it is empty, or no list any more",
+            "remove it from the settings; if it is your own list, add this entry to it",
         ),
         (
             LISTED,
             LISTED,
-            "it lists 127.0.0.1, which no list has (RFC 5782 5): it lists every address",
+            "it lists 127.0.0.1, which must not be listed (RFC 5782 5): it lists every address",
             "remove it from the settings",
         ),
         (LISTED, PARKED, "it answers 192.0.2.1, which is no return code", "remove it from the settings"),
         (
             REFUSED,
             CLEAR,
-            "it refuses our questions (127.255.255.254: you may not ask)",
-            "ask through a resolver of your own",
+            "it refuses our queries (127.255.255.254: you may not ask)",
+            "use a resolver of your own",
         ),
         (FAILED, SILENT, "it answers SERVFAIL", "if that lasts, remove it from the settings"),
         (SILENT, CLEAR, "it does not answer in time", "if that lasts, remove it from the settings"),
@@ -122,10 +122,10 @@ def test_words_for_the_operator(entry: Answer, clear: Answer, what: str, remedy:
 @pytest.mark.parametrize(
     ("answer", "remedy"),
     [
-        (PARKED, "remove it from the settings and take zen.spamhaus.org"),
+        (PARKED, "remove it from the settings and use zen.spamhaus.org"),
         (REFUSED, "ask its operator"),
-        (FAILED, "if that lasts, remove it from the settings and take zen.spamhaus.org"),
-        (SILENT, "if that lasts, remove it from the settings and take zen.spamhaus.org"),
+        (FAILED, "if that lasts, remove it from the settings and use zen.spamhaus.org"),
+        (SILENT, "if that lasts, remove it from the settings and use zen.spamhaus.org"),
     ],
 )
 def test_remedy_is_the_list_s_own_where_it_is_known(answer: Answer, remedy: str) -> None:
@@ -252,9 +252,7 @@ def test_self_test_ends_all_doubts(answer: Answer, so_far: int) -> None:
 def test_a_list_that_is_known_to_be_alive_is_not_called_empty_before_the_resolver_is_looked_at() -> None:
     """Resolvers that filter, and public ones, are told of no listing at all."""
     zen = find_known_list("zen.spamhaus.org")
-    assert diagnose(zen, (ENTRY, CLEAR), (NO_ENTRY, CLEAR), None).remedy.startswith(
-        "ask through a resolver of your own"
-    )
+    assert diagnose(zen, (ENTRY, CLEAR), (NO_ENTRY, CLEAR), None).remedy.startswith("use a resolver of your own")
 
 
 def test_now_silent_now_failing_is_one_illness() -> None:

@@ -56,14 +56,14 @@ def test_same_filter_twice(first: str, second: str) -> None:
     """One of them is a slip; to add them up would count one answer twice."""
     with pytest.raises(ValueError, match=r"\^$") as caught:
         parse_dns_lists(f"{first}, other.example, {second}")
-    assert str(caught.value) == f"bl.example stands here twice with the same filter: keep one\n    {second}\n    ^"
+    assert str(caught.value) == f"bl.example is here twice with the same filter: remove one\n    {second}\n    ^"
 
 
 def test_same_filter_twice_does_not_show_the_key() -> None:
     with pytest.raises(ValueError, match="twice") as caught:
         parse_dns_lists(f"{KEY}.zen.dq.spamhaus.net, {KEY}.zen.dq.spamhaus.net*3")
     assert str(caught.value) == (
-        "********.zen.dq.spamhaus.net stands here twice with the same filter: keep one\n"
+        "********.zen.dq.spamhaus.net is here twice with the same filter: remove one\n"
         "    ********.zen.dq.spamhaus.net*3\n"
         "    ^"
     )
@@ -256,8 +256,8 @@ def test_question(address: str, name: str) -> None:
         ("bl.example", Answer(Meaning.PARKED, why="parked"), "bl.example unknown: parked"),
         ("bl.example", Answer(Meaning.FAILED, why="SERVFAIL"), "bl.example unknown: SERVFAIL"),
         ("bl.example", Answer(Meaning.SILENT, why="no answer in time"), "bl.example unknown: no answer in time"),
-        ("bl.example", Answer(Meaning.SET_ASIDE, why="it is ill"), "bl.example not asked, it is ill"),
-        ("bl.example", Answer(Meaning.NOT_SERVED, why="no IPv6"), "bl.example not asked, no IPv6"),
+        ("bl.example", Answer(Meaning.SET_ASIDE, why="it is ill"), "bl.example not queried: it is ill"),
+        ("bl.example", Answer(Meaning.NOT_SERVED, why="no IPv6"), "bl.example not queried: no IPv6"),
         (f"{KEY}.zen.dq.spamhaus.net", Answer(Meaning.CLEAR), "********.zen.dq.spamhaus.net does not list it"),
     ],
 )

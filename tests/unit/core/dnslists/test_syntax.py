@@ -70,9 +70,9 @@ def test_filters_that_mean_the_same_are_equal() -> None:
 _LABEL = "a label of letters, digits, hyphens and underscores belongs here"
 _ENTRY_FAULTS = f"""
 localhost
-         ^ a zone has two labels or more, as in zen.spamhaus.org
+         ^ a zone has at least two labels, as in zen.spamhaus.org
 localhost.
-          ^ a zone has two labels or more, as in zen.spamhaus.org
+          ^ a zone has at least two labels, as in zen.spamhaus.org
 zen..spamhaus.org
     ^ {_LABEL}
 .zen.spamhaus.org
@@ -86,7 +86,7 @@ bl.example..=127.0.0.2
 bl.bücher.example
     ^ =filter, *weight or the end belongs here
 zen/spamhaus.org
-   ^ a zone has two labels or more, as in zen.spamhaus.org
+   ^ a zone has at least two labels, as in zen.spamhaus.org
 zen.spamhaus/org
             ^ =filter, *weight or the end belongs here
 bl.example:127.0.0.2
@@ -186,7 +186,7 @@ def test_label_that_is_too_long() -> None:
     """RFC 1035 2.3.4; hidden, since nothing but a key is as long."""
     with pytest.raises(ValueError, match=r"\^$") as caught:
         parse_entry(f"bl.{'x' * 64}.example")
-    assert str(caught.value) == "a label has 63 characters at most\n    bl.********.example\n       ^"
+    assert str(caught.value) == "a label has at most 63 characters\n    bl.********.example\n       ^"
 
 
 @pytest.mark.parametrize(
