@@ -15,6 +15,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import TypeVar
 
 from bley.core.decision import DecisionEntry
@@ -122,7 +123,7 @@ class BatchedStore:
         self._work()
         return await found
 
-    async def record(self, sighting: Sighting, within_seconds: float = REQUEST_SECONDS) -> None:
+    async def record(self, sighting: Sighting, within_seconds: float = inf) -> None:
         if self._availability.is_down:
             self.record_later(sighting)
             raise self._away()
