@@ -32,6 +32,7 @@ TESTED_IN = {
     "predecessors/errors": "unit/predecessors/test_bley2",
     "predecessors/postgrey": "integration/test_predecessors",
     "predecessors/record_converter": "integration/test_import",
+    "service/pending_request": "unit/service/test_service",
     "service/rule_set": "unit/service/test_service",
     "settings/ini_file": "unit/settings/test_file",
     "settings/values": "unit/settings/test_settings",

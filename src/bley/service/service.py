@@ -5,25 +5,21 @@ import logging
 import time
 from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
 
 from bley.core.caches import ExpiringCache
 from bley.core.decision import Decision, KnownRequest
 from bley.core.dnslists.lists import Meaning
 from bley.core.errors import StoreError
 from bley.core.evidence import NO_EVIDENCE, Evidence
-from bley.core.exemptions import MailExemptions
-from bley.core.findings import AnyReason
-from bley.core.greylist import Record, Sighting, Standing, Status
-from bley.core.mail import Action, Address, RawRequest, Request, Triplet, parse_address
-from bley.core.names.host_kind import server_domain
+from bley.core.greylist import Record, Standing, Status
+from bley.core.mail import Action, RawRequest, Request, parse_address
 from bley.core.policy import judge
 from bley.core.reasons import Reason
-from bley.core.triplet import ANY, any_sender_of_domain
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
 from bley.service.actions import DUNNO, Actions
 from bley.service.known_mail import KnownMail
+from bley.service.pending_request import PendingRequest
 from bley.service.rule_set import ChecksOfRules, RuleSet, make_rule_set
 from bley.settings.file import Configuration
 
@@ -38,27 +34,6 @@ _MOST_EXPLANATIONS = 100
 _WARN_AGAIN = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
-
-
-class _PendingRequest(NamedTuple):
-    """A request that steps 1 to 5 did not decide."""
-
-    rules: RuleSet
-    request: Request
-    address: Address
-    triplet: Triplet
-    now: datetime
-    started: float
-    """`now` by time.monotonic."""
-    stored_as: Triplet
-    """The key of its record: the triplet, or another key under which the store found one."""
-    record: Record | None = None
-    """The record found."""
-    standing: Standing | None = None
-
-    def decided(self, reason: AnyReason, **more: Any) -> Decision:
-        """Return the decision with triplet, record and standing."""
-        return Decision(self.request, reason, triplet=self.triplet, record=self.record, standing=self.standing, **more)
 
 
 class Service:
@@ -120,16 +95,17 @@ class Service:
         now, rules = self._clock(), self._rules
         request = raw.parse_bounded()
         try:
-            pending = self._first_steps(request, now, rules)
+            decision = self._first_steps(request, now, rules)
         except Exception:  # noqa: BLE001 (Postfix needs an answer even after a bug; _failed logs it)
-            pending = self._failed(request)
-        if not isinstance(pending, Decision):
-            return self._answer_later(pending, raw)
-        if pending.reason is Reason.KNOWN and pending.triplet:
+            decision = self._failed(request)
+        if not isinstance(decision, Decision):
+            return self._answer_later(decision, raw)
+        if decision.reason is Reason.KNOWN and decision.triplet:
             CACHE_HITS["triplets"].inc()
-            self._known.add_request(rules.log.known_line(request), pending.triplet, raw, self._steady())
+            self._known.add_request(rules.log.known_line(request), decision.triplet, raw, self._steady())
             return DUNNO
-        return self._log_and_answer(pending, now, rules)
+        self._store.add_decision(rules.entry(decision, now))
+        return self._log_and_answer(decision, now, rules)
 
     def _log_known(self, requests: Sequence[tuple[KnownRequest, RawRequest]], rules: RuleSet) -> None:
         """Log, count and store requests of known mail that these rules decided."""
@@ -140,11 +116,11 @@ class Service:
             now, requests, lambda request: rules.entry(request[0].decision(request[1]), now)
         )
 
-    async def _answer_later(self, pending: _PendingRequest, raw: RawRequest) -> Action:
+    async def _answer_later(self, pending: PendingRequest, raw: RawRequest) -> Action:
         try:
             decision = await self._later_steps(pending)
         except StoreError:
-            decision = self._without_store(pending)
+            decision = self._decide_without_store(pending)
         except Exception:  # noqa: BLE001 (as in answer)
             decision = self._failed(pending.request)
         observe_answer(decision.reason, time.monotonic() - pending.started)
@@ -152,16 +128,15 @@ class Service:
             known = KnownRequest(pending.rules.log.known_line(pending.request), "\n".join(pending.triplet))
             self._log_known([(known, raw)], pending.rules)
             return DUNNO
-        if not (decision.defers and _is_listed(decision.evidence) and len(self._explaining) < _MOST_EXPLANATIONS):
-            return self._log_and_answer(decision, pending.now, pending.rules)
-        explaining = asyncio.get_running_loop().create_task(self._explain_listings(decision, pending))
-        self._explaining.add(explaining)
-        explaining.add_done_callback(self._explaining.discard)
-        pending.rules.log.write(decision)
-        count(decision.outcome(observes=pending.rules.observes), decision.reason)
-        return pending.rules.actions.action(decision, pending.now, self._steady())
+        if decision.defers and _is_listed(decision.evidence) and len(self._explaining) < _MOST_EXPLANATIONS:
+            explaining = asyncio.get_running_loop().create_task(self._explain_listings(decision, pending))
+            self._explaining.add(explaining)
+            explaining.add_done_callback(self._explaining.discard)
+        else:
+            self._store.add_decision(pending.rules.entry(decision, pending.now))
+        return self._log_and_answer(decision, pending.now, pending.rules)
 
-    async def _explain_listings(self, decision: Decision, pending: _PendingRequest) -> None:
+    async def _explain_listings(self, decision: Decision, pending: PendingRequest) -> None:
         """After the answer: fetch, log and store the lists' explanations, which may help the client's operator."""
         try:
             evidence = await pending.rules.checks.explain(decision.evidence, pending.address)
@@ -179,10 +154,10 @@ class Service:
 
     async def decide(self, request: Request) -> Decision:
         """Run all nine steps, without log and answer. Raises StoreError."""
-        pending = self._first_steps(request, self._clock(), self._rules)
-        return pending if isinstance(pending, Decision) else await self._later_steps(pending)
+        decision = self._first_steps(request, self._clock(), self._rules)
+        return decision if isinstance(decision, Decision) else await self._later_steps(decision)
 
-    def _first_steps(self, request: Request, now: datetime, rules: RuleSet) -> Decision | _PendingRequest:
+    def _first_steps(self, request: Request, now: datetime, rules: RuleSet) -> Decision | PendingRequest:
         """Run steps 1 to 4, and 5 if the triplet is cached."""
         if request.protocol_state not in ("", "RCPT"):
             return Decision(request, Reason.NOT_RCPT)
@@ -194,60 +169,48 @@ class Service:
             return Decision(request, Reason.AUTHENTICATED)
         if any(address in network for network in rules.settings.trusted_networks):
             return Decision(request, Reason.TRUSTED_NETWORK)
-        pending = _pending(request, address, now, rules)
-        if exempt := _exempt(pending):
-            return exempt
+        pending = PendingRequest.of(request, address, now, rules)
+        if exemption := pending.exemption():
+            return exemption
         if pending.triplet in self._known:
-            return pending._replace(standing=Standing.KNOWN).decided(Reason.KNOWN)
+            return pending._replace(standing=Standing.KNOWN).decision(Reason.KNOWN)
         return pending
 
-    async def _later_steps(self, pending: _PendingRequest) -> Decision:
+    async def _later_steps(self, pending: PendingRequest) -> Decision:
         """Run steps 5 to 9."""
-        found = await self._store.find(self._places(pending))
+        found = await self._store.find(pending.keys(has_wildcards=self.has_wildcards))
         standing = pending.rules.timing.standing(found and found[1], pending.now)
         if found is None:
-            return await self._stranger(pending._replace(standing=standing))
+            return await self._decide_stranger(pending._replace(standing=standing))
         if standing is Standing.NEW:
-            return await self._stranger(pending._replace(record=found[1], standing=standing))
+            return await self._decide_stranger(pending._replace(record=found[1], standing=standing))
         pending = pending._replace(stored_as=found[0], record=found[1], standing=standing)
         if standing is Standing.EARLY:
-            return await self._early(pending, found[1])
-        return self._known_or_waited(pending, found[1])
+            return await self._decide_early(pending, found[1])
+        return self._decide_known_or_waited(pending, found[1])
 
-    def _places(self, pending: _PendingRequest) -> list[Triplet]:
-        """Return the possible keys of its record: also with the client's network, if its name was unknown before."""
-        client, sender, recipient = pending.triplet
-        network = pending.rules.triplets.client(pending.address, "")
-        places = [pending.triplet]
-        if network != client:
-            places.append(Triplet(network, sender, recipient))
-        if self.has_wildcards:
-            senders = (sender, any_sender_of_domain(sender), ANY)
-            places += [Triplet(network, any_sender, ANY) for any_sender in senders]
-        return places
-
-    def _known_or_waited(self, pending: _PendingRequest, record: Record) -> Decision:
+    def _decide_known_or_waited(self, pending: PendingRequest, record: Record) -> Decision:
         """Run steps 5 and 6."""
         if pending.standing is Standing.WAITED:
             self._clients.put(pending.triplet.client, True, self._steady())
-            decision = pending.decided(Reason.WAITED, delayed=pending.now - record.first_seen)
-            self._store.record_later(self._sighting(pending, Status.CLEAN))
+            decision = pending.decision(Reason.WAITED, delayed=pending.now - record.first_seen)
+            self._store.record_later(pending.sighting(Status.CLEAN))
         else:
-            decision = pending.decided(Reason.KNOWN)
+            decision = pending.decision(Reason.KNOWN)
             if pending.now - record.last_seen >= _REFRESH:
-                self._store.record_later(self._sighting(pending, record.status))
+                self._store.record_later(pending.sighting(record.status))
         self._known.add_triplet(pending.triplet, self._steady())
         return decision
 
-    async def _early(self, pending: _PendingRequest, record: Record) -> Decision:
+    async def _decide_early(self, pending: PendingRequest, record: Record) -> Decision:
         """Run step 7."""
-        # abs(): the clock of another node may be a little ahead.
+        # abs(): another node's clock, or a concurrent request, may be a little ahead.
         counts = abs(pending.now - record.last_seen) >= pending.rules.settings.cache_valid
-        await self._store.record(self._sighting(pending, Status.GREYLISTED, attempts=int(counts)))
+        await self._store.record(pending.sighting(Status.GREYLISTED, attempts=int(counts)))
         wait = pending.rules.timing.remaining(record._replace(attempts=record.attempts + counts), pending.now)
-        return pending.decided(Reason.EARLY, defers=True, wait=wait)
+        return pending.decision(Reason.EARLY, defers=True, wait=wait)
 
-    async def _stranger(self, pending: _PendingRequest) -> Decision:
+    async def _decide_stranger(self, pending: PendingRequest) -> Decision:
         """Run steps 8 and 9. A deferral is durable before its answer is sent; a pass need not be."""
         was_good = self._clients.get(pending.triplet.client, self._steady())
         evidence = NO_EVIDENCE
@@ -261,29 +224,25 @@ class Service:
             status, reason = Status.CLEAN, Reason.CLIENT_GOOD
         else:
             status, reason = Status.GREYLISTED, Reason.CLIENT_BAD
-        sighting = self._sighting(pending, status)
+        sighting = pending.sighting(status)
         if status is Status.GREYLISTED:
             await self._store.record(sighting, pending.started + pending.rules.longest_seconds - time.monotonic())
-            return pending.decided(reason, evidence=evidence, defers=True, wait=pending.rules.timing.wait(attempts=0))
+            return pending.decision(reason, evidence=evidence, defers=True, wait=pending.rules.timing.wait(attempts=0))
         self._store.record_later(sighting)
         self._known.add_triplet(pending.triplet, self._steady())
-        return pending.decided(reason, evidence=evidence)
+        return pending.decision(reason, evidence=evidence)
 
-    def _sighting(self, pending: _PendingRequest, status: Status, attempts: int = 0) -> Sighting:
-        return Sighting(pending.stored_as, status, pending.now, pending.rules.timing.lifetimes, attempts)
-
-    def _without_store(self, pending: _PendingRequest) -> Decision:
+    def _decide_without_store(self, pending: PendingRequest) -> Decision:
         """Decide by `on_store_error`. The sighting is queued until the store is back."""
         if pending.rules.settings.on_store_error == "pass":
-            self._store.record_later(self._sighting(pending, Status.CLEAN))
-            return pending.decided(Reason.STORE_ERROR)
-        self._store.record_later(self._sighting(pending, Status.GREYLISTED))
-        return pending.decided(Reason.STORE_ERROR, defers=True, wait=pending.rules.timing.wait(attempts=0))
+            self._store.record_later(pending.sighting(Status.CLEAN))
+            return pending.decision(Reason.STORE_ERROR)
+        self._store.record_later(pending.sighting(Status.GREYLISTED))
+        return pending.decision(Reason.STORE_ERROR, defers=True, wait=pending.rules.timing.wait(attempts=0))
 
     def _log_and_answer(self, decision: Decision, now: datetime, rules: RuleSet) -> Action:
         rules.log.write(decision)
         count(decision.outcome(observes=rules.observes), decision.reason)
-        self._store.add_decision(rules.entry(decision, now))
         return rules.actions.action(decision, now, self._steady())
 
     def _failed(self, request: Request) -> Decision:
@@ -298,34 +257,5 @@ class Service:
             _log.warning("no usable client_address or recipient, answered DUNNO: %r", request)
 
 
-def _pending(request: Request, address: Address, now: datetime, rules: RuleSet) -> _PendingRequest:
-    triplet = Triplet(
-        rules.triplets.client(address, server_domain(request.verified_name, address)),
-        rules.triplets.sender(request.sender),
-        rules.triplets.recipient(request.recipient),
-    )
-    return _PendingRequest(rules, request, address, triplet, now, time.monotonic(), triplet)
-
-
-def _exempt(pending: _PendingRequest) -> Decision | None:
-    request, rules, lists = pending.request, pending.rules, pending.rules.configuration
-    sender, recipient = pending.triplet.sender, pending.triplet.recipient
-    if rules.triplets.privacy_key:  # list files have addresses in clear text
-        clear = rules.settings.triplet_rules
-        sender, recipient = clear.sender(request.sender), clear.recipient(request.recipient)
-    if entry := _find(lists.recipients, request.recipient, recipient):
-        return Decision(request, Reason.EXEMPT_RECIPIENT, triplet=pending.triplet, exempted_by=entry)
-    if entry := lists.clients.find(pending.address, request.verified_name):
-        return Decision(request, Reason.EXEMPT_CLIENT, triplet=pending.triplet, exempted_by=entry)
-    if entry := _find(lists.senders, request.sender, sender):
-        return Decision(request, Reason.EXEMPT_SENDER, triplet=pending.triplet, exempted_by=entry)
-    return None
-
-
 def _is_listed(evidence: Evidence) -> bool:
     return any(each.answer.meaning is Meaning.LISTED for finding in evidence.values() for each in finding.answers)
-
-
-def _find(exemptions: MailExemptions, address: str, normalised: str) -> str | None:
-    """Return the entry for the address as received or normalised: an entry matches `user+extension` too."""
-    return exemptions.find(address) or (exemptions.find(normalised) if normalised != address else None)
