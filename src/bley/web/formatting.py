@@ -9,7 +9,6 @@ __all__ = ["ago", "capitalized", "duration", "instant", "iso", "milliseconds", "
 
 _THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SPACE = "\N{NO-BREAK SPACE}"
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def number(value: int) -> str:
@@ -37,8 +36,8 @@ def ago(at: datetime, now: datetime) -> str:
     passed = now - at
     if passed < timedelta(seconds=1):
         return "now"
-    size, unit = next((size, unit) for size, unit in _UNITS if passed.total_seconds() >= size)
-    return f"{int(passed.total_seconds() // size)}{_SPACE}{unit} ago"
+    number, unit, *_ = format_duration(passed - passed % timedelta(seconds=1)).split()
+    return f"{number}{_SPACE}{unit} ago"
 
 
 def instant(at: datetime) -> str:
