@@ -264,7 +264,6 @@ _NOT_YET_PLAIN: tuple[str, ...] = (
     "docs/settings.md",
     "src/bley/commands/",
     "src/bley/core/",
-    "src/bley/predecessors/",
     "src/bley/server/",
     "src/bley/settings/",
 )

@@ -54,12 +54,12 @@ def _sqlgrey(fields: Fields) -> list[ImportedRecord | str]:
     table, (texts, instants) = fields.pick(list(sqlgrey._TABLES.items()))
     assert table, "a table without a name"
     row = {name: _value(fields) for name in (*texts, *instants)}
-    return [sqlgrey._inherited(row)]
+    return [sqlgrey._parse_row(row)]
 
 
 def _bley2(fields: Fields) -> list[ImportedRecord | str]:
     names = ("ip", "sender", "recipient", "status", "last_action", "fail_count")
-    return [bley2._inherited(cast(Any, SimpleNamespace(**{name: _value(fields) for name in names})))]
+    return [bley2._parse_row(cast(Any, SimpleNamespace(**{name: _value(fields) for name in names})))]
 
 
 def _value(fields: Fields) -> object:
@@ -79,9 +79,9 @@ def _take(inherited: ImportedRecord, rules: TripletRules) -> tuple[Triplet, Reco
     async def items() -> AsyncIterator[ImportedRecord]:
         yield inherited
 
-    taking = RecordConverter(rules, _FOREVER, NOON)
-    taken = asyncio.run(_gathered(taking.portions(items(), 1)))
-    return taken[0] if taken else next(iter(taking.skipped))
+    converter = RecordConverter(rules, _FOREVER, NOON)
+    taken = asyncio.run(_gathered(converter.portions(items(), 1)))
+    return taken[0] if taken else next(iter(converter.skipped))
 
 
 async def _gathered(portions: AsyncIterator[Sequence[tuple[Triplet, Record]]]) -> list[tuple[Triplet, Record]]:

@@ -255,7 +255,7 @@ class TestPostgrey:
         bley = new_bley(tmp_path, servers, "sqlite", ipv4_prefix=28)
         assert bley.run("import", "postgrey", tmp_path) == (
             "postgrey: 1 record taken over, 1 skipped\n"
-            "       1  of a network whose addresses ipv4_prefix, ipv6_prefix or greylist_by tell apart\n"
+            "       1  its network is larger than one client of ipv4_prefix, ipv6_prefix or greylist_by\n"
         )
         assert [each["client"] for each in exported(bley)] == ["192.0.2.0/28"]
 
@@ -704,8 +704,8 @@ class TestWrongInput:
         [
             (["import", "{folder}/none"], 1, "Error: {folder}/none: No such file or directory"),
             (["import", "{folder}"], 1, "Error: {folder}: Is a directory"),
-            (["import", "postgrey", "/nowhere"], 1, "Error: /nowhere is no folder with postgrey.db"),
-            (["import", "postgrey", "{folder}"], 1, "Error: {folder} is no folder with postgrey.db"),
+            (["import", "postgrey", "/nowhere"], 1, "Error: /nowhere is not a folder with postgrey.db"),
+            (["import", "postgrey", "{folder}"], 1, "Error: {folder} is not a folder with postgrey.db"),
             (["import"], 2, USAGE + "Missing argument 'SOURCE'."),
             (["import", "postgrey"], 2, USAGE + WRITE),
             (["import", "sqlgrey"], 2, USAGE + WRITE),
@@ -840,10 +840,10 @@ class TestWrongInput:
         where = f"{kind} {name} at 127.0.0.1:{real.port}"
         url = real.url_of(name)
         assert bley.run("import", "sqlgrey", url, status=1) == (
-            f"Error: {where}: there is no table connect: sqlgrey does not keep its records here\n"
+            f"Error: {where}: there is no table connect: this is not a database of sqlgrey\n"
         )
         assert bley.run("import", "bley", url, status=1) == (
-            f"Error: {where}: there is no table bley_status: no bley 2 kept its records here\n"
+            f"Error: {where}: there is no table bley_status: this is not a database of bley 2\n"
         )
         port = free_port()
         told = bley.run("import", "sqlgrey", url.replace(f":{real.port}/", f":{port}/"), status=1)

@@ -175,9 +175,9 @@ def test_a_reader_may_leave_early(tmp_path: Path) -> None:
 
 def test_no_postgrey_there(tmp_path: Path) -> None:
     require("db5.3_dump", "db5.3-util")
-    with pytest.raises(PredecessorError, match=rf"^{tmp_path} is no folder with postgrey\.db$"):
+    with pytest.raises(PredecessorError, match=rf"^{tmp_path} is not a folder with postgrey\.db$"):
         list(read_postgrey(tmp_path, DELAY))
-    with pytest.raises(PredecessorError, match=r"none is no folder with postgrey\.db$"):
+    with pytest.raises(PredecessorError, match=r"none is not a folder with postgrey\.db$"):
         list(read_postgrey(tmp_path / "none", DELAY))
 
 
@@ -248,7 +248,7 @@ def test_logs_that_are_always_removed(tmp_path: Path, monkeypatch: pytest.Monkey
         target.write_bytes(source.read_bytes())
 
     monkeypatch.setattr(shutil, "copyfile", copy)
-    with pytest.raises(PredecessorError, match=rf"^{tmp_path} cannot be copied: .*; stop it meanwhile$"):
+    with pytest.raises(PredecessorError, match=rf"^{tmp_path} cannot be copied: .*; stop postgrey during the import$"):
         list(read_postgrey(tmp_path, DELAY))
 
 

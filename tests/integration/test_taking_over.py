@@ -105,7 +105,7 @@ def test_each_record_keeps_its_meaning_and_age(old: Old, tmp_path: Path) -> None
     before = old.run("SELECT * FROM bley_status")
     with Bley(tmp_path, **old.settings) as bley:
         assert re.search(ROWS_TOLD, bley.log())
-        assert "1 record of bley 2 was not taken over: older than purge_bad_days or purge_days" in bley.log()
+        assert "1 record of bley 2 was not imported: older than purge_bad_days or purge_days" in bley.log()
         ask = asker(bley)
         assert [ask(f"{name}@example.com") for name in ("clean", "trusted")] == ["action=DUNNO"] * 2
         delayed = re.match(r"action=PREPEND X-Greylist: delayed (\d+) seconds", ask("waited@example.com"))
@@ -134,7 +134,7 @@ def test_a_table_of_another_version_is_told_and_left_alone(servers: Servers, tmp
     old = Old("sqlite3", servers, tmp_path)
     old.run("CREATE TABLE bley_status (ip VARCHAR(39), penalty INT)")
     with Bley(tmp_path, **old.settings) as bley:
-        assert "nothing is taken over from bley 2: the table bley_status is that of another version" in bley.log()
+        assert "no records of bley 2 are imported: the table bley_status is that of another version" in bley.log()
         assert asker(bley)("stranger@example.com") == EARLY
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from bley.core.errors import StoreError
-from bley.predecessors.record_converter import open_own
+from bley.predecessors.record_converter import open_configured_engine
 from bley.settings.database import Database
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
@@ -30,7 +30,7 @@ async def opened_engine(
     place = configuration.settings.store
     if not makes:
         _require_file(place)
-    engine = open_own(configuration, now, read_only=is_read_only)
+    engine = open_configured_engine(configuration, now, read_only=is_read_only)
     try:
         if not await engine.is_prepared():
             if not makes:

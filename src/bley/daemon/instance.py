@@ -21,7 +21,7 @@ from bley.daemon.transaction import Prepared
 from bley.dns.resolv_conf import read_system_servers
 from bley.log.decision_line import printable
 from bley.ports import Clock
-from bley.predecessors.record_converter import open_own
+from bley.predecessors.record_converter import open_configured_engine
 from bley.server.listeners import MAX_DESCRIPTORS, Server
 from bley.service.service import Service
 from bley.settings.file import Configuration
@@ -54,7 +54,7 @@ class Instance:
         load_suffixes()
         self._configuration, self._clock, self._purges = configuration, clock, purges
         settings = configuration.settings
-        self._store = BatchedStore(open_own(configuration, clock()), configuration.key)
+        self._store = BatchedStore(open_configured_engine(configuration, clock()), configuration.key)
         self._watch = ListWatch(clock)
         self._dns = DnsChecks(settings, self._watch)
         self._dns.activate()

@@ -1,1 +1,1 @@
-"""What other greylisters knew, read for bley: postgrey, sqlgrey, and bley 2."""
+"""Readers of the records of other greylisters: postgrey, sqlgrey and bley 2."""

@@ -1,4 +1,4 @@
-"""What is raised when another greylister's records cannot be had."""
+"""The error of a reader of another greylister's records."""
 
 from bley.core.errors import BleyError
 
@@ -6,4 +6,4 @@ __all__ = ["PredecessorError"]
 
 
 class PredecessorError(BleyError):
-    """There are no such records there, or they cannot be read; the operator must act."""
+    """Records that are missing or cannot be read; the operator must act."""

@@ -1,4 +1,4 @@
-"""From what another greylister knew to bley's records."""
+"""Conversion of other greylisters' records to bley's, and the upgrade of a database of bley 2."""
 
 import logging
 import re
@@ -20,16 +20,16 @@ from bley.settings.file import Configuration
 from bley.store.engine import Engine
 from bley.store.opening import open_engine, open_sql
 
-__all__ = ["RecordConverter", "open_own"]
+__all__ = ["RecordConverter", "open_configured_engine"]
 
 _PORTION = 1000
-_UNKEEPABLE = re.compile(r"[\0\r\n]")  # neither PostgreSQL nor Redis' keys take them, and no policy request has them
+_UNSTORABLE = re.compile(r"[\0\r\n]")  # PostgreSQL and Redis keys reject them, and no policy request has them
 
 _log = logging.getLogger(__name__)
 
 
 class RecordConverter:
-    """Takes what can be kept by these rules and lifetimes; counts what is skipped, and why."""
+    """Converts records by these rules and lifetimes, and counts the skipped ones by reason."""
 
     def __init__(self, rules: TripletRules, lifetimes: Lifetimes, now: datetime) -> None:
         self._rules, self._lifetimes, self._now = rules, lifetimes, now
@@ -38,65 +38,65 @@ class RecordConverter:
     async def portions(
         self, items: AsyncIterable[ImportedRecord | tuple[Triplet, Record] | str], size: int
     ) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
-        """The records, so many at a time; a text among the items is why one could not be read."""
+        """Yield the records in portions of this size; a text among the items is the reason why one was not read."""
         portion: list[tuple[Triplet, Record]] = []
         async for item in items:
-            taken = self._take(item)
-            if isinstance(taken, str):
-                self.skipped[taken] += 1
+            converted = self._convert(item)
+            if isinstance(converted, str):
+                self.skipped[converted] += 1
             else:
-                portion.append(taken)
+                portion.append(converted)
             if len(portion) == size:
                 yield portion
                 portion = []
         if portion:
             yield portion
 
-    def _take(self, item: ImportedRecord | tuple[Triplet, Record] | str) -> tuple[Triplet, Record] | str:
-        """The record, or why it is skipped."""
+    def _convert(self, item: ImportedRecord | tuple[Triplet, Record] | str) -> tuple[Triplet, Record] | str:
+        """Return the record, or the reason why it is skipped."""
         if isinstance(item, str):
             return item
         triplet, record = (item.triplet(self._rules), item.record) if isinstance(item, ImportedRecord) else item
         if triplet is None:
-            return "of a network whose addresses ipv4_prefix, ipv6_prefix or greylist_by tell apart"
-        if _UNKEEPABLE.search("".join((triplet.client, triplet.sender, triplet.recipient))):
+            return "its network is larger than one client of ipv4_prefix, ipv6_prefix or greylist_by"
+        if _UNSTORABLE.search("".join((triplet.client, triplet.sender, triplet.recipient))):
             return UNREADABLE
         if isinstance(item, ImportedRecord) and not triplet.recipient:
-            return UNREADABLE  # an export has one where an older bley recorded a recipient of blanks
+            return UNREADABLE  # only an export can have one: an older bley stored it for a recipient of blanks
         if record.first_seen > record.last_seen:
             return "first seen after it was last seen"
         if self._lifetimes.are_over(record, self._now):
             return "older than purge_bad_days or purge_days"
         first_seen, last_seen = min(record.first_seen, self._now), min(record.last_seen, self._now)
-        return triplet, record._replace(first_seen=first_seen, last_seen=last_seen)  # whose clock was ahead
+        return triplet, record._replace(first_seen=first_seen, last_seen=last_seen)  # its clock may have been ahead
 
 
-def open_own(configuration: Configuration, now: datetime, *, read_only: bool = False) -> Engine:
-    """The store of this configuration; prepared for the first time, it takes over what bley 2 left there.
+def open_configured_engine(configuration: Configuration, now: datetime, *, read_only: bool = False) -> Engine:
+    """Open the configured engine. When it is prepared for the first time, it imports the records of a bley 2 there.
 
-    Raises SettingsError when a driver is missing.
+    Raises SettingsError if a driver is missing.
     """
     settings = configuration.settings
-    inherited = partial(_take_over, settings.store, configuration.triplet_rules, settings.lifetimes, now)
-    return open_engine(settings.store, read_only=read_only, take_over=inherited)
+    records = partial(_read_bley2_portions, settings.store, configuration.triplet_rules, settings.lifetimes, now)
+    return open_engine(settings.store, read_only=read_only, take_over=records)
 
 
-async def _take_over(
+async def _read_bley2_portions(
     database: Database, rules: TripletRules, lifetimes: Lifetimes, now: datetime
 ) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
-    """What bley 2 left in the database; nothing where it was never used."""
+    """Yield the records of bley 2 in this database in portions; none if there is no bley 2."""
     engine = open_sql(database)
-    taking = RecordConverter(rules, lifetimes, now)
+    converter = RecordConverter(rules, lifetimes, now)
     try:
         async with engine.connect() as connection:
             if not await has_bley2(connection):
                 return
-        async for portion in taking.portions(read_bley2(engine), _PORTION):
+        async for portion in converter.portions(read_bley2(engine), _PORTION):
             yield portion
     except PredecessorError as error:
-        _log.warning("store: %s: nothing is taken over from bley 2: %s", database, error)
+        _log.warning("store: %s: no records of bley 2 are imported: %s", database, error)
     finally:
         await engine.dispose()
-    for reason, count in taking.skipped.items():
-        not_taken = quantity(count, "record of bley 2 was", "records of bley 2 were")
-        _log.info("store: %s not taken over: %s", not_taken, reason)
+    for reason, count in converter.skipped.items():
+        not_imported = quantity(count, "record of bley 2 was", "records of bley 2 were")
+        _log.info("store: %s not imported: %s", not_imported, reason)

@@ -1,17 +1,17 @@
-"""What sqlgrey knows: its tables in SQLite, PostgreSQL or MySQL.
+"""The records of sqlgrey: its tables in SQLite, PostgreSQL or MySQL.
 
-    connect      sender_name, sender_domain, src, rcpt, first_seen    who must come again
-    from_awl     sender_name, sender_domain, src, first_seen, last_seen    this sender passes, to every recipient
-    domain_awl   sender_domain, src, first_seen, last_seen    every sender of the domain passes
+    connect      sender_name, sender_domain, src, rcpt, first_seen    deferred triplets
+    from_awl     sender_name, sender_domain, src, first_seen, last_seen    senders that pass, to every recipient
+    domain_awl   sender_domain, src, first_seen, last_seen    domains with senders that all pass
 
-`src` is the client's address as Postfix gave it, or its network: `192.0.2` for 192.0.2.0/24; IPv6 with all zeros, and
-only the first four groups of an address made from a MAC address (EUI-64). Names are in lower case and cut at 64
-characters, recipients at 255. `-undef-` stands for the name and the domain of the null sender.
+`src` is the client's address from Postfix, or its network: `192.0.2` for 192.0.2.0/24. IPv6 is written with all zeros;
+of an address made from a MAC address (EUI-64) only the first four groups. Names are in lower case and cut at 64
+characters, recipients at 255. The null sender has the name and domain `-undef-`.
 
-In from_awl a name's changing parts are `#`, and the recipient in it is `RCPT`.
+In from_awl, `#` replaces the variable parts of a name, and `RCPT` replaces the recipient in it.
 
-Times are the database's NOW(): seconds since 1970 in SQLite, where sqlgrey brings its own, and else local time of the
-database's server, as its sessions see it.
+Times are the database's NOW(). In SQLite sqlgrey defines it as seconds since 1970. Elsewhere it is the local time of
+the database server, in the time zone of the session.
 """
 
 from collections.abc import AsyncIterator
@@ -23,9 +23,18 @@ from bley.core.greylist import Record, Status
 from bley.core.imported_record import ImportedRecord
 from bley.core.triplet import ANY
 from bley.predecessors.errors import PredecessorError
-from bley.predecessors.values import UNREADABLE, columns_of, instant, opened, rows, shortened_network, text, text_column
+from bley.predecessors.values import (
+    UNREADABLE,
+    column_names,
+    open_connection,
+    parse_instant,
+    parse_text,
+    shortened_network,
+    stream_rows,
+    text_column,
+)
 
-if TYPE_CHECKING:  # 8 MB, which SQLite does not need
+if TYPE_CHECKING:  # takes 8 MB of memory, and SQLite does not need it
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 __all__ = ["CUT_OFF", "RECIPIENT_IN_SENDER", "read_sqlgrey"]
@@ -38,36 +47,36 @@ _TABLES = {
     "from_awl": (("sender_name", "sender_domain", "src"), ("first_seen", "last_seen")),
     "domain_awl": (("sender_domain", "src"), ("first_seen", "last_seen")),
 }
-"""What we read of each table: texts, and instants."""
+"""The columns of each table that are read: texts, and instants."""
 
 _UNDEFINED = "-undef-"
 _RECIPIENT_MARK = "RCPT"
-"""In a name that is else in lower case."""
+"""The mark is in upper case, all other characters of a name are in lower case."""
 
 _LONGEST_NAME = 64
 _LONGEST_RECIPIENT = 255
 
 
 async def read_sqlgrey(database: "AsyncEngine") -> AsyncIterator[ImportedRecord | str]:
-    """Each record, or why it was skipped. Raises PredecessorError when sqlgrey does not keep its records there."""
-    async with opened(database) as connection:
+    """Yield each record, or the reason why it is skipped. Raises PredecessorError if sqlgrey's tables are missing."""
+    async with open_connection(database) as connection:
         for table, (texts, instants) in _TABLES.items():
-            columns = await columns_of(connection, table)
+            columns = await column_names(connection, table)
             if not columns:
-                raise PredecessorError(f"there is no table {table}: sqlgrey does not keep its records here")
+                raise PredecessorError(f"there is no table {table}: this is not a database of sqlgrey")
             if missing := {*texts, *instants} - columns:
                 raise PredecessorError(
-                    f"the table {table} is that of another version of sqlgrey: it has no {', '.join(sorted(missing))}"
+                    f"the table {table} belongs to another version of sqlgrey: it has no {', '.join(sorted(missing))}"
                 )
         for table, (texts, instants) in _TABLES.items():
-            wanted = [text_column(connection, name) for name in texts]
-            wanted += [_instant_column(connection, name) for name in instants]
-            async for row in rows(connection, table, wanted):
-                yield _inherited(row._asdict())
+            selected = [text_column(connection, name) for name in texts]
+            selected += [_instant_column(connection, name) for name in instants]
+            async for row in stream_rows(connection, table, selected):
+                yield _parse_row(row._asdict())
 
 
 def _instant_column(connection: "AsyncConnection", name: str) -> sa.ColumnElement[Any]:
-    """The column's values as the server that wrote them understands them, which may be in another time zone than we."""
+    """Return the column as instants by the server's time zone, which may differ from this machine's."""
     column: sa.ColumnElement[Any] = sa.column(name)
     match connection.dialect.name:
         case "postgresql":
@@ -77,13 +86,13 @@ def _instant_column(connection: "AsyncConnection", name: str) -> sa.ColumnElemen
     return column
 
 
-def _inherited(row: dict[str, Any]) -> ImportedRecord | str:
-    """What a row of any of the tables says: a name or recipient that it has no column for is any."""
-    network = shortened_network(text(row["src"]) or "")
-    name, recipient = text(row.get("sender_name", ANY)), text(row.get("rcpt", ANY))
-    domain = text(row["sender_domain"])
-    first_seen = instant(row["first_seen"])
-    last_seen = instant(row.get("last_seen", row["first_seen"]))
+def _parse_row(row: dict[str, Any]) -> ImportedRecord | str:
+    """Return the record of a row of any table. Without a column for the name or recipient it matches any."""
+    network = shortened_network(parse_text(row["src"]) or "")
+    name, recipient = parse_text(row.get("sender_name", ANY)), parse_text(row.get("rcpt", ANY))
+    domain = parse_text(row["sender_domain"])
+    first_seen = parse_instant(row["first_seen"])
+    last_seen = parse_instant(row.get("last_seen", row["first_seen"]))
     if network is None or name is None or not domain or not recipient or first_seen is None or last_seen is None:
         return UNREADABLE
     if len(name) >= _LONGEST_NAME or len(recipient) >= _LONGEST_RECIPIENT:
@@ -98,5 +107,5 @@ def _inherited(row: dict[str, Any]) -> ImportedRecord | str:
 def _sender(name: str, domain: str) -> str:
     if domain == _UNDEFINED:
         return "" if name in {_UNDEFINED, ANY} else name
-    # sqlgrey's lower case knows ASCII only, and nobody folds the domain behind ANY later.
+    # sqlgrey lowers ASCII letters only, and the domain after ANY is not case-folded later.
     return f"{name}@{domain.casefold()}"

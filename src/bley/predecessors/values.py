@@ -1,6 +1,6 @@
-"""What the fields of another greylister's records mean, and how its tables are read.
+"""Parsers for the fields of other greylisters' records, and readers of their tables.
 
-What a field does not tell is None, never an exception: one bad record must not cost the others.
+An unreadable field is None, never an exception, so that a bad record does not prevent the import of the others.
 """
 
 import re
@@ -19,24 +19,24 @@ from bley.core.wire import unambiguous
 from bley.predecessors.errors import PredecessorError
 from bley.store.driver_errors import driver_message
 
-if TYPE_CHECKING:  # 8 MB, which SQLite does not need
+if TYPE_CHECKING:  # takes 8 MB of memory, and SQLite does not need it
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 __all__ = [
     "UNREADABLE",
-    "columns_of",
-    "host",
-    "instant",
+    "column_names",
     "masked_network",
-    "opened",
-    "rows",
+    "open_connection",
+    "parse_instant",
+    "parse_text",
     "shortened_network",
-    "text",
+    "single_address",
+    "stream_rows",
     "text_column",
 ]
 
 UNREADABLE = "not readable"
-"""Why a record was skipped that says nothing we understand."""
+"""The reason for skipping a record that cannot be parsed."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"\d+(\.\d*)?")
@@ -45,21 +45,21 @@ _FOUR_GROUPS = re.compile(r"[0-9a-f]+(:[0-9a-f]+){3}", re.IGNORECASE)
 _INTERFACE_BITS = 64
 
 _PORTION = 10_000
-"""Rows of SQLite that are read at once, in some 0.02 s and 4 MB."""
+"""Rows of SQLite in one query, which takes about 0.02 s and 4 MB."""
 
 
-def host(address: str) -> IPv4Network | IPv6Network | None:
-    """The network of this one address; None when it is none."""
+def single_address(address: str) -> IPv4Network | IPv6Network | None:
+    """Return the network of this single address; None if it is not an address."""
     found = parse_address(address)
     return None if found is None else ip_network(found)
 
 
 def masked_network(address: str) -> IPv4Network | IPv6Network | None:
-    """The network that an address of unknown prefix stands for: a /24 if it ends in 0, a /64 if it is the base of one.
+    """Return the network of an address without a prefix: a /24 if it ends in 0, a /64 if it is the base of one.
 
-    Else it is the one address. None when it is none at all.
+    Otherwise it is this single address. None if it is not an address.
     """
-    network = host(address)
+    network = single_address(address)
     if network is None:
         return None
     prefix = 24 if network.version == 4 else _INTERFACE_BITS
@@ -67,21 +67,21 @@ def masked_network(address: str) -> IPv4Network | IPv6Network | None:
 
 
 def shortened_network(address: str) -> IPv4Network | IPv6Network | None:
-    """The network of an address from which the end was cut: `192.0.2` is a /24, `2001:db8:0:1` a /64.
+    """Return the network of a shortened address: `192.0.2` is a /24, and `2001:db8:0:1` is a /64.
 
-    A whole one is this one address. None when it is none at all.
+    A complete address is this single address. None if it is not an address.
     """
     if _THREE_OCTETS.fullmatch(address):
         return masked_network(f"{address}.0")
     if _FOUR_GROUPS.fullmatch(address):
         return masked_network(f"{address}::")
-    return host(address)
+    return single_address(address)
 
 
-def instant(value: object) -> datetime | None:
-    """The instant, aware UTC: of seconds since 1970 UTC, of a time in words or of a datetime; local if it has no zone.
+def parse_instant(value: object) -> datetime | None:
+    """Return the aware UTC instant of seconds since 1970, of ISO 8601 text or of a datetime; naive times are local.
 
-    None when it is none, and for the zero that stands for none: 0, and 0000-00-00 in MySQL.
+    None if it is not an instant, or is a zero that means none: 0, and 0000-00-00 in MySQL.
     """
     try:
         match value:
@@ -101,10 +101,10 @@ def instant(value: object) -> datetime | None:
     return found if found > _EPOCH else None
 
 
-def text(value: object) -> str | None:
-    """The text as it is in a request, by core.wire's codes; None when it is none.
+def parse_text(value: object) -> str | None:
+    """Return the text with the escapes of a policy request (core.wire); None if it is not text.
 
-    A CR stays one. No mail address of a server has it, and so its record is left out (taking.py).
+    A CR is not escaped. No mail address has one, and the RecordConverter skips its record.
     """
     if isinstance(value, str):
         value = value.encode("utf-8", "backslashreplace")
@@ -112,8 +112,8 @@ def text(value: object) -> str | None:
 
 
 @asynccontextmanager
-async def opened(database: "AsyncEngine") -> AsyncIterator["AsyncConnection"]:
-    """A connection to read by; what goes wrong on it is a PredecessorError."""
+async def open_connection(database: "AsyncEngine") -> AsyncIterator["AsyncConnection"]:
+    """Open a connection for reading; its errors become PredecessorError."""
     try:
         async with database.connect() as connection:
             yield connection
@@ -121,8 +121,8 @@ async def opened(database: "AsyncEngine") -> AsyncIterator["AsyncConnection"]:
         raise PredecessorError(driver_message(error)) from error
 
 
-async def columns_of(connection: "AsyncConnection", table: str) -> set[str]:
-    """The names of the table's columns; none when there is no such table."""
+async def column_names(connection: "AsyncConnection", table: str) -> set[str]:
+    """Return the names of the table's columns; an empty set if there is no such table."""
 
     def find(sync: sa.Connection) -> set[str]:
         inspector = sa.inspect(sync)
@@ -132,25 +132,25 @@ async def columns_of(connection: "AsyncConnection", table: str) -> set[str]:
 
 
 def text_column(connection: "AsyncConnection", name: str) -> sa.ColumnElement[Any]:
-    """A column whose values are for `text`."""
+    """Return a column with values for `parse_text`."""
     column: sa.ColumnElement[Any] = sa.column(name)
-    # SQLite keeps whatever bytes it was given as text, and the driver fails at those that are no UTF-8.
+    # SQLite stores any bytes as text, and the driver fails at those that are not UTF-8.
     return sa.cast(column, sa.LargeBinary).label(name) if connection.dialect.name == "sqlite" else column
 
 
-async def rows(
+async def stream_rows(
     connection: "AsyncConnection", table: str, columns: Sequence[sa.ColumnElement[Any]]
 ) -> AsyncIterator[sa.Row[Any]]:
-    """The table's rows in whatever order, as they come: it is never in memory as a whole."""
-    wanted = sa.select(*columns).select_from(sa.table(table))
+    """Yield the table's rows in any order, as a stream, so that a large table does not fill the memory."""
+    selected = sa.select(*columns).select_from(sa.table(table))
     if connection.dialect.name != "sqlite":
-        async with connection.stream(wanted) as result:
+        async with connection.stream(selected) as result:
             async for row in result:
                 yield row
         return
-    # In portions: while a statement reads SQLite, nobody can write, and a greylister that waits for us holds up mail.
+    # In portions: a statement that reads SQLite blocks all writers, and a greylister that waits for it delays mail.
     rowid = sa.literal_column("rowid", sa.Integer).label("rowid")
-    portion = wanted.add_columns(rowid).order_by(rowid).limit(_PORTION)
+    portion = selected.add_columns(rowid).order_by(rowid).limit(_PORTION)
     read = (await connection.execute(portion)).all()
     while read:
         await connection.rollback()

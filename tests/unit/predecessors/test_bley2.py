@@ -155,7 +155,7 @@ async def test_an_empty_table(database: AsyncEngine) -> None:
 async def test_no_bley2_there(database: AsyncEngine) -> None:
     async with database.connect() as connection:
         assert not await has_bley2(connection)
-    with pytest.raises(PredecessorError, match=r"^there is no table bley_status: no bley 2 kept its records here$"):
+    with pytest.raises(PredecessorError, match=r"^there is no table bley_status: this is not a database of bley 2$"):
         await read(database)
 
 
@@ -171,7 +171,7 @@ async def test_before_bley_1(database: AsyncEngine) -> None:
             "CREATE TABLE bley_status (ip VARCHAR(39), status SMALLINT, last_action TIMESTAMP,"
             " last_from VARCHAR(254), last_to VARCHAR(254), penalty INT)"
         )
-    said = "^the table bley_status is that of another version of bley: it has no column fail_count, recipient, sender$"
+    said = "^the table bley_status belongs to another version of bley: it has no column fail_count, recipient, sender$"
     with pytest.raises(PredecessorError, match=said):
         await read(database)
 

@@ -187,13 +187,13 @@ async def test_times_in_words(database: AsyncEngine) -> None:
 @pytest.mark.parametrize("table", TABLES)
 async def test_no_sqlgrey_there(database: AsyncEngine, table: str) -> None:
     await create(database, without=table)
-    said = f"^there is no table {table}: sqlgrey does not keep its records here$"
+    said = f"^there is no table {table}: this is not a database of sqlgrey$"
     with pytest.raises(PredecessorError, match=said):
         await read(database)
 
 
 async def test_another_version_of_sqlgrey(database: AsyncEngine) -> None:
     await create(database, without="src")
-    said = "^the table connect is that of another version of sqlgrey: it has no src$"
+    said = "^the table connect belongs to another version of sqlgrey: it has no src$"
     with pytest.raises(PredecessorError, match=said):
         await read(database)

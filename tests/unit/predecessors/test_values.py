@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bley.predecessors import values
-from bley.predecessors.values import host, instant, masked_network, opened, rows, shortened_network, text
+from bley.predecessors.values import (
+    masked_network,
+    open_connection,
+    parse_instant,
+    parse_text,
+    shortened_network,
+    single_address,
+    stream_rows,
+)
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -54,7 +62,7 @@ def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_network(address: str, as_host: str | None, as_masked: str | None, as_shortened: str | None) -> None:
-    for read, expected in [(host, as_host), (masked_network, as_masked), (shortened_network, as_shortened)]:
+    for read, expected in [(single_address, as_host), (masked_network, as_masked), (shortened_network, as_shortened)]:
         network = read(address)
         assert (None if network is None else str(network)) == expected
 
@@ -80,19 +88,19 @@ def test_network(address: str, as_host: str | None, as_masked: str | None, as_sh
 )
 def test_instant(value: object) -> None:
     """Without a zone it is local time, in numbers it is seconds since 1970 UTC."""
-    found = instant(value)
+    found = parse_instant(value)
     assert found == NOON
     assert found.tzinfo is UTC
 
 
 @pytest.mark.usefixtures("new_york")
 def test_instant_of_the_other_half_of_the_year() -> None:
-    assert instant("2026-01-01 07:00:00") == datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert parse_instant("2026-01-01 07:00:00") == datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def test_instant_keeps_fractions() -> None:
-    assert instant(datetime(2026, 6, 1, 12, 0, 0, 250_000, UTC)) == NOON + timedelta(milliseconds=250)
-    assert instant(1780315200.25) == NOON + timedelta(milliseconds=250)
+    assert parse_instant(datetime(2026, 6, 1, 12, 0, 0, 250_000, UTC)) == NOON + timedelta(milliseconds=250)
+    assert parse_instant(1780315200.25) == NOON + timedelta(milliseconds=250)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +114,13 @@ def test_instant_keeps_fractions() -> None:
     ids=repr,
 )
 def test_no_instant(value: object) -> None:
-    assert instant(value) is None
+    assert parse_instant(value) is None
 
 
 @given(st.text() | st.integers() | st.floats() | st.decimals() | st.datetimes() | st.from_regex(r"[0-9T:+. -]+"))
 def test_instant_of_anything(value: object) -> None:
     """It is an instant of after 1970, aware UTC, or none."""
-    found = instant(value)
+    found = parse_instant(value)
     assert found is None or (found.tzinfo is UTC and found > datetime(1970, 1, 1, tzinfo=UTC))
 
 
@@ -129,7 +137,7 @@ def test_instant_of_anything(value: object) -> None:
     ],
 )
 def test_text(value: object, expected: str | None) -> None:
-    assert text(value) == expected
+    assert parse_text(value) == expected
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
@@ -144,8 +152,8 @@ async def test_rows_of_sqlite_do_not_hold_up_writers(
         greylister.execute("CREATE TABLE seen (number INT)")
         greylister.executemany("INSERT INTO seen VALUES (?)", [(number,) for number in range(count)])
         found = []
-        async with opened(database) as connection:
-            async for row in rows(connection, "seen", [sa.column("number")]):
+        async with open_connection(database) as connection:
+            async for row in stream_rows(connection, "seen", [sa.column("number")]):
                 found.append(row.number)
                 greylister.execute("UPDATE seen SET number = number")
                 greylister.execute("DELETE FROM seen WHERE number = ?", (row.number,))
