@@ -262,7 +262,6 @@ _NOT_YET_PLAIN: tuple[str, ...] = (
     "docs/judgement.md",
     "docs/lists.md",
     "docs/settings.md",
-    "src/bley/commands/",
     "src/bley/core/",
     "src/bley/server/",
     "src/bley/settings/",

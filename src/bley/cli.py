@@ -7,7 +7,7 @@ import click
 
 from bley import __version__
 from bley.commands.ending import BleyGroup
-from bley.commands.options import config_option, serving_options
+from bley.commands.options import group_config_option, serving_options
 
 __all__ = ["main"]
 
@@ -26,18 +26,18 @@ _COMMANDS = {
     "web-password": "web_password",
     "check-config": "check_config",
 }
-"""Each command, and the module of `commands` that has it."""
+"""The module of `commands` for each command."""
 
 
 class _Commands(BleyGroup):
-    """Imports a command when it is wanted: all that the daemon needs would take each of them half a second."""
+    """The commands, each imported when it is used: to import all of them takes half a second."""
 
     def list_commands(self, _context: click.Context) -> list[str]:
-        """See click."""
+        """Return the names in the order of --help."""
         return list(_COMMANDS)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
-        """See click."""
+        """Import the command; None if there is no such command."""
         if name not in _COMMANDS:
             return None
         module = import_module(f"bley.commands.{_COMMANDS[name]}")
@@ -46,8 +46,8 @@ class _Commands(BleyGroup):
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@config_option
-@click.option("-f", "--foreground", is_flag=True, help="Stay in the foreground.")
+@group_config_option
+@click.option("-f", "--foreground", is_flag=True, help="Run in the foreground.")
 @serving_options
 @click.version_option(__version__, prog_name="bley")
 @click.pass_context
@@ -56,7 +56,7 @@ def main(
 ) -> None:
     """bley, an intelligent greylisting daemon for Postfix and Exim.
 
-    Without a command it serves, as bley 2 did: in the background unless -f or -d is given.
+    Without a command bley runs as a daemon, like bley 2: in the background unless -f or -d is given.
     """
     context.obj = file
     if context.invoked_subcommand is None:

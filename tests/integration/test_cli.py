@@ -64,7 +64,7 @@ def test_explain_shows_every_step_and_stores_nothing(tmp_path: Path) -> None:
         "dnswl       0  wl.example does not list it",
         "others      1  helo-not-fqdn: friend has no domain",
         "            0  helo-looks-dynamic, client-has-no-name, helo-bare-address, helo-is-local, helo-claims-us",
-        "sum         3  of all but dnsbl and dnswl",
+        "sum         3  without dnsbl and dnswl",
         "thresholds  dnswl 1, dnsbl 1, sum 2",
         "verdict     defer, reason dnsbl; a retry passes after 300 s",
         "answer      action=DEFER_IF_PERMIT greylisted, try again later",
@@ -88,7 +88,7 @@ def test_explain_says_when_a_mail_to_oneself_does_not_count(tmp_path: Path) -> N
     request = {"client_name": "mx.example.com", "helo_name": "mail.example.com", "sender": "b@example.org"}
     explained = Bley(tmp_path).run("explain", *request_options(**BAD | request | {"recipient": "b@example.org"}))
     assert "s_eq_r      1  sender is recipient\n" in explained
-    assert "sum         1  of all but dnsbl and dnswl; s_eq_r counts only beside a fact about the client" in explained
+    assert "sum         1  without dnsbl and dnswl; s_eq_r counts only with a finding about the client" in explained
     assert "verdict     pass, reason clean" in explained
 
 
@@ -157,4 +157,4 @@ def test_ask_says_when_it_is_not_answered(tmp_path: Path) -> None:
         closing.start()
         printed = bley.run("ask", *request_options(recipient="b@example.org"), status=1)
         closing.join()
-    assert printed.startswith(("bley closed without an answer", "no answer from 127.0.0.1"))
+    assert printed.startswith(("bley closed the connection without an answer", "no answer from 127.0.0.1"))

@@ -188,7 +188,7 @@ class TestNamesThatAreNotUtf8:
         name = Path(os.fsdecode(os.fsencode(bley.file.parent) + b"/r\xfc"))
         said = bley.run("export", name)
         assert "records exported" in said
-        assert "2 records taken over" in bley.run("import", name)
+        assert "2 records imported" in bley.run("import", name)
 
     @pytest.mark.parametrize(
         "url", [b"sqlite:///\xff", b"postgresql://u\xff@127.0.0.1/x", b"mysql://u:\xff@127.0.0.1/x"]
@@ -215,7 +215,7 @@ class TestNamesThatAreNotUtf8:
 
     def test_the_password_of_the_dashboard(self, tmp_path: Path) -> None:
         ran = run_bley(["web-password", tmp_path / "web"], input=b"gehe\xfcm geheim\n")
-        assert is_in_words(ran) == "Error: the password is not UTF-8, in which browsers send it\n"
+        assert is_in_words(ran) == "Error: the password is not UTF-8, the encoding that browsers send\n"
         assert ran.returncode == 2
 
 

@@ -85,12 +85,12 @@ def test_it_draws_what_any_engine_has_kept(servers: Servers, tmp_path: Path, eng
         mail = folder.joinpath(f"mail-{period}.svg").read_text()
         for words in (
             "1,000 requests",
-            "at once: 600 (60.0 %)",
-            "after its wait: 100 (10.0 %)",
-            "deferred: 200 (20.0 %)",
+            "at once: 600 (60.0%)",
+            "after its wait: 100 (10.0%)",
+            "deferred: 200 (20.0%)",
         ):
             assert words in mail
-        assert "helo: 200 (66.7 %)" in folder.joinpath(f"deferred-{period}.svg").read_text()
+        assert "helo: 200 (66.7%)" in folder.joinpath(f"deferred-{period}.svg").read_text()
         assert "helo-mismatch: 200" in folder.joinpath(f"found-{period}.svg").read_text()
 
 

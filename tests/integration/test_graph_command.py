@@ -71,16 +71,16 @@ def test_a_picture_of_each_kind_for_each_period_and_a_page(tmp_path: Path) -> No
     files = {f"{kind}-{period}.png" for kind in KINDS for period in PERIODS}
     assert {file.name for file in tmp_path.joinpath("a/b").iterdir()} == files | {"index.html"}
     text = tmp_path.joinpath("a/b/index.html").read_text()
-    assert "What became of mail in the last 12 hours: 4 requests; passed at once: 3 (75.0 %)" in text
-    assert "Why mail was deferred in the last 7 days: 5 deferrals; helo: 5 (100.0 %)." in text
-    assert "Why mail was deferred in the last 365 days: 12 deferrals; dnsbl: 7 (58.3 %), helo: 5 (41.7 %)." in text
+    assert "Outcomes of mail in the last 12 hours: 4 requests; passed at once: 3 (75.0%)" in text
+    assert "Reasons of deferrals in the last 7 days: 5 deferrals; helo: 5 (100.0%)." in text
+    assert "Reasons of deferrals in the last 365 days: 12 deferrals; dnsbl: 7 (58.3%), helo: 5 (41.7%)." in text
 
 
 def test_svg_where_it_is_wanted(tmp_path: Path) -> None:
     fill(tmp_path, MIXED)
     run(*settings(tmp_path), "-d", tmp_path / "a", "--format", "svg")
     assert len(list(tmp_path.glob("a/*.svg"))) == 15
-    assert "passed after its wait: 1 (25.0 %)" in tmp_path.joinpath("a/mail-24h.svg").read_text()
+    assert "passed after its wait: 1 (25.0%)" in tmp_path.joinpath("a/mail-24h.svg").read_text()
     assert 'src="mail-24h.svg?' in tmp_path.joinpath("a/index.html").read_text()
 
 
@@ -88,7 +88,7 @@ def test_an_empty_store_gives_charts_that_say_so(tmp_path: Path) -> None:
     fill(tmp_path, {})
     run(*settings(tmp_path), "-q", "--format", "svg")
     for file in tmp_path.glob("bley-graphs/*.svg"):
-        assert "no mail in this time" in file.read_text()
+        assert "no mail in this period" in file.read_text()
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -152,7 +152,7 @@ def test_wrong_settings_end_it_as_any_command(tmp_path: Path) -> None:
 def test_the_page_says_when_bley_only_observes(tmp_path: Path) -> None:
     fill(tmp_path, MIXED)
     run(*settings(tmp_path, "mode = observe\n"))
-    assert "passed all the same" in tmp_path.joinpath("bley-graphs/index.html").read_text()
+    assert "the mail that is shown as deferred passed" in tmp_path.joinpath("bley-graphs/index.html").read_text()
 
 
 def test_the_old_name_is_the_same_command() -> None:

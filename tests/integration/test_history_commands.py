@@ -111,7 +111,7 @@ class TestWhy:
 
     def test_nothing_is_known(self, bley: Bley) -> None:
         printed = bley.run("why", "nobody@example.net", status=1)
-        assert "nothing is known of nobody@example.net: decisions are kept for 30 d (log_days)" in printed
+        assert "nothing is stored about nobody@example.net: decisions are deleted after 30 d (log_days)" in printed
         assert json.loads(bley.run("why", "--json", "nobody@example.net", status=1))["decisions"] == []
 
 
@@ -146,7 +146,7 @@ def test_the_advice_to_forget_works_as_it_stands(bley: Bley, sender: str) -> Non
 def test_why_without_a_store(tmp_path: Path) -> None:
     bley = Bley(tmp_path)
     for command in (["why", "x"], ["stats"]):
-        assert "bley.db: there is no such file" in bley.run(*command, status=1)
+        assert "bley.db: no such file" in bley.run(*command, status=1)
     assert not tmp_path.joinpath("bley.db").exists()
 
 
@@ -334,7 +334,7 @@ def test_a_terminal_gets_progress(tmp_path: Path) -> None:
         send(bley, BAD)
         wait_for(bley, "why", "a@example.com", until="reason helo")
         terminal = Terminal(*BLEY, "why", "-c", bley.file, "a@example.com")
-        terminal.wait("looking")
+        terminal.wait("searching")
         terminal.wait("reason helo")
         assert terminal.end() == 0
 

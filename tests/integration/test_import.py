@@ -171,7 +171,7 @@ def postgrey() -> Iterator[Learned]:
 
 
 POSTGREY_TRIPLETS = """\
-postgrey: 3 records taken over, 1 skipped
+postgrey: 3 records imported, 1 skipped
        1  its client has not passed often enough (postgrey --auto-whitelist-clients)
 """
 
@@ -202,7 +202,7 @@ class TestPostgrey:
         def check(bley: Bley) -> None:
             options = ("--delay=1", "--auto-whitelist-clients=1")
             told = bley.run("import", "postgrey", postgrey.place, *options)
-            assert told == "postgrey: 4 records taken over, 0 skipped\n"
+            assert told == "postgrey: 4 records imported, 0 skipped\n"
             with bley:
                 assert asked(bley, "192.0.2.7", "stranger@example.net", "another@example.org") == KNOWN
                 assert asked(bley, "192.0.2.99", "", "another@example.org", "dsl-7.example.net") == KNOWN
@@ -234,7 +234,7 @@ class TestPostgrey:
         write_berkeley_db(tmp_path / "postgrey_clients.db", {b"192.0.2.7": b"4,%d" % now, b"192.0.2.8": b"5,%d" % now})
         bley = new_bley(tmp_path, servers, "sqlite")
         assert bley.run("import", "postgrey", tmp_path) == (
-            "postgrey: 4 records taken over, 6 skipped\n"
+            "postgrey: 4 records imported, 6 skipped\n"
             "       2  older than purge_bad_days or purge_days\n"
             "       2  not readable\n"
             "       1  its key is hashed (postgrey --privacy)\n"
@@ -254,7 +254,7 @@ class TestPostgrey:
         write_berkeley_db(tmp_path / "postgrey.db", dict.fromkeys(keys, b"%d,%d" % (now - 400, now)))
         bley = new_bley(tmp_path, servers, "sqlite", ipv4_prefix=28)
         assert bley.run("import", "postgrey", tmp_path) == (
-            "postgrey: 1 record taken over, 1 skipped\n"
+            "postgrey: 1 record imported, 1 skipped\n"
             "       1  its network is larger than one client of ipv4_prefix, ipv6_prefix or greylist_by\n"
         )
         assert [each["client"] for each in exported(bley)] == ["192.0.2.0/28"]
@@ -268,7 +268,7 @@ class TestPostgrey:
         write_berkeley_db(tmp_path / "postgrey.db", triplets)
         found = on_each_engine(lambda bley: told_and_exported(bley, "postgrey", tmp_path), tmp_path, servers)
         for told, records in found.values():
-            assert told == "postgrey: 1 record taken over, 3 skipped\n       3  not readable\n"
+            assert told == "postgrey: 1 record imported, 3 skipped\n       3  not readable\n"
             assert [each["sender"] for each in records] == ["plain@example.com"]
             times = [datetime.fromisoformat(records[0][name]).timestamp() for name in ("first_seen", "last_seen")]
             assert times == [last - 400, last]
@@ -308,7 +308,7 @@ def check_what_sqlgrey_knew(bley: Bley, sqlgrey: Learned) -> None:
 class TestSqlgrey:
     def test_bley_knows_what_sqlgrey_knew(self, servers: Servers, sqlgrey: Learned, tmp_path: Path) -> None:
         def check(bley: Bley) -> None:
-            assert bley.run("import", "sqlgrey", sqlgrey.place) == "sqlgrey: 3 records taken over, 0 skipped\n"
+            assert bley.run("import", "sqlgrey", sqlgrey.place) == "sqlgrey: 3 records imported, 0 skipped\n"
             check_what_sqlgrey_knew(bley, sqlgrey)
 
         on_each_engine(check, tmp_path, servers)
@@ -327,7 +327,7 @@ class TestSqlgrey:
         where = f"pgsql sqlgrey at {server.host}:{server.port}"
         url = f"postgresql://sqlgrey@{server.host}:{server.port}/sqlgrey"
         (tmp_path / "password").write_text("50%@secret\n")
-        taken = "sqlgrey: 3 records taken over, 0 skipped\n"
+        taken = "sqlgrey: 3 records imported, 0 skipped\n"
         assert bley.run("import", "sqlgrey", "--password-file", tmp_path / "password", url) == taken
         assert len(exported(bley)) == 3
         monkeypatch.setenv("BLEY_IMPORT_PASSWORD", "50%@secret")
@@ -347,9 +347,9 @@ class TestDryRun:
 
         def check(bley: Bley) -> None:
             told = bley.run("import", "--dry-run", file)
-            assert told.startswith(f"{file}: 1 record would be taken over, 1 skipped\n       1  line 3: ")
+            assert told.startswith(f"{file}: 1 record would be imported, 1 skipped\n       1  line 3: ")
             refused = bley.run("forget", "--all", "--dry-run", status=1)
-            assert re.search(r"^Error: .*: (there is no such file|no bley has stored anything there)$", refused)
+            assert re.search(r"^Error: .*: (no such file|no bley has stored anything there)$", refused)
             assert _things_in_store(bley, servers) == ""
 
         on_each_engine(check, tmp_path, servers)
@@ -429,7 +429,7 @@ class TestBetweenEngines:
             folder = tmp_path / f"{number}-{engine}"
             folder.mkdir()
             bley = new_bley(folder, servers, engine)
-            taken = f"{file}: {len(records)} records taken over, 0 skipped\n"
+            taken = f"{file}: {len(records)} records imported, 0 skipped\n"
             assert bley.run("import", file) == taken
             assert bley.run("import", file) == taken, "twice"
             file = folder / "exported.jsonl"
@@ -451,7 +451,7 @@ class TestBetweenEngines:
                 assert asked(bley, "192.0.2.7", "d@example.com", "b@example.org") == NEW
                 assert asked(bley, "192.0.2.7", "a@example.com", "b@example.org") == EARLY
                 told, records = told_and_exported(bley, file)
-            assert told == f"{file}: 3 records taken over, 0 skipped\n"
+            assert told == f"{file}: 3 records imported, 0 skipped\n"
             return {each["sender"][0]: (each["status"], each["attempts"]) for each in records}
 
         expected = {"a": ("greylisted", 4), "b": ("greylisted", 3), "c": ("clean", 3), "d": ("greylisted", 0)}
@@ -471,7 +471,7 @@ class TestBetweenEngines:
             text=True,
             check=False,
         )
-        assert (piped.stdout, piped.stderr) == ("-: 2 records taken over, 0 skipped\n", "2 records exported\n")
+        assert (piped.stdout, piped.stderr) == ("-: 2 records imported, 0 skipped\n", "2 records exported\n")
         assert exported(other) == records
 
     def test_who_reads_the_first_lines_only_breaks_nothing(self, servers: Servers, tmp_path: Path) -> None:
@@ -582,7 +582,7 @@ class TestInterruption:
         left = exported(bley)
         assert left == records[: len(left)]
         assert 1_000 <= len(left) <= 3_500
-        assert told_and_exported(bley, file) == (f"{file}: 5000 records taken over, 0 skipped\n", records)
+        assert told_and_exported(bley, file) == (f"{file}: 5000 records imported, 0 skipped\n", records)
 
     def test_it_ends_while_the_store_works(self, servers: Servers, tmp_path: Path) -> None:
         """It names the remedy, whatever its driver does."""
@@ -599,8 +599,10 @@ class TestInterruption:
                 status, said = fed.ended_by(signal.SIGINT)
                 feeding.result()
             assert status == 1, said
-            assert re.fullmatch(r"Error: interrupted: \d+ records were taken over; do it again for all\n", said)
-            taken = f"{file}: 4000 records taken over, 0 skipped\n"
+            assert re.fullmatch(
+                r"Error: interrupted: \d+ records were imported; repeat the import to complete it\n", said
+            )
+            taken = f"{file}: 4000 records imported, 0 skipped\n"
             assert told_and_exported(bley, file) == (taken, records)
 
         on_each_engine(check, tmp_path, servers)
@@ -613,7 +615,7 @@ class TestPrivacy:
         bley = new_bley(tmp_path, servers, "sqlite", privacy="keyed-hash")
         file = write_lines(tmp_path / "lines", records)
         for _ in range(2):
-            assert bley.run("import", file) == f"{file}: 3 records taken over, 0 skipped\n"
+            assert bley.run("import", file) == f"{file}: 3 records imported, 0 skipped\n"
         clients = {each["client"]: (each["sender"], each["recipient"]) for each in exported(bley)}
         assert clients.pop("example.com") == ("ANY@example.net", "ANY")
         assert clients.pop("198.51.100.0/24") == ("ANY", "ANY")
@@ -659,11 +661,10 @@ class TestPrivacy:
         assert "a@example.com" not in hashed.read_text()
         clear = new_bley(tmp_path / "clear", servers, "sqlite")
         assert clear.run("import", hashed, status=1) == (
-            f"Error: {hashed}: has hashed addresses: set privacy = keyed-hash here too, "
-            "and take over its privacy_key_file\n"
+            f"Error: {hashed}: has hashed addresses: set privacy = keyed-hash here too, and copy its privacy_key_file\n"
         )
         other = new_bley(tmp_path / "other", servers, "postgresql", **key)
-        assert other.run("import", hashed) == f"{hashed}: 2 records taken over, 0 skipped\n"
+        assert other.run("import", hashed) == f"{hashed}: 2 records imported, 0 skipped\n"
         assert exported(other) == exported(one)
         with other:
             assert asked(other, "192.0.2.9", "a@example.com", "b@example.org") == KNOWN
@@ -694,7 +695,7 @@ class TestPrivacy:
 FORMAT = "line 1 is not the first line of a file of `bley export`"
 USAGE = "Usage: bley import [OPTIONS] SOURCE [PLACE]\nTry 'bley import --help' for help.\n\nError: "
 USAGE_FORGET = "Usage: bley forget [OPTIONS]\nTry 'bley forget --help' for help.\n\nError: "
-WRITE = "write: bley import postgrey DIR, sqlgrey URL, bley URL, or a file alone"
+WRITE = "write: bley import postgrey DIR, sqlgrey URL, bley URL, or FILE"
 BEGINNING = "the URL has an unknown scheme: write sqlite:///, postgresql://, mysql://, redis:// or rediss://"
 
 
@@ -716,7 +717,7 @@ class TestWrongInput:
             (
                 ["import", "bley", "redis://:secret@localhost/0"],
                 2,
-                USAGE + "neither sqlgrey nor bley 2 keeps anything in Redis",
+                USAGE + "neither sqlgrey nor bley 2 stores records in Redis",
             ),
             (
                 ["import", "sqlgrey", "mysql://a:secret@db:x/y"],
@@ -756,7 +757,7 @@ class TestWrongInput:
             (
                 ["forget"],
                 2,
-                USAGE_FORGET + "say which: --client, --sender, --recipient, or --all",
+                USAGE_FORGET + "name the records: --client, --sender, --recipient, or --all",
             ),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -775,7 +776,7 @@ class TestWrongInput:
             (record(), FORMAT),
             (
                 HEADER | {"bley": "4.0.0", "format": 2},
-                "is of format 2, of bley 4.0.0; this bley reads 1: upgrade bley",
+                "has format 2, of bley 4.0.0; this bley reads format 1: upgrade bley",
             ),
         ],
         ids=["no JSON", "no header", "newer"],
@@ -803,7 +804,7 @@ class TestWrongInput:
         ]
         file = write_lines(tmp_path / "lines", [record(sender="a@b"), *bad, record(sender="c@d")])
         first, *reasons = bley.run("import", file).splitlines()
-        assert first == f"{file}: 2 records taken over, {len(bad)} skipped"
+        assert first == f"{file}: 2 records imported, {len(bad)} skipped"
         assert [re.sub(r"(line \d+: \w+).*", r"\1", reason) for reason in reasons] == [
             "       1  line 3: Invalid",
             "       1  line 4: Invalid",
@@ -824,7 +825,7 @@ class TestWrongInput:
         bley = new_bley(tmp_path, servers, "sqlite")
         file = write_lines(tmp_path / "lines", ["nonsense"] * 3000)
         told = bley.run("import", file).splitlines()
-        assert told[0] == f"{file}: 0 records taken over, 3000 skipped"
+        assert told[0] == f"{file}: 0 records imported, 3000 skipped"
         assert told[1].startswith("       1  line 2: Invalid JSON")
         assert len(told) < 30
         assert re.fullmatch(r" +and \d+ reasons more", told[-1])
@@ -963,7 +964,7 @@ class TestForgetting:
 
     def test_all_together_with_one_is_a_mistake(self, remembering: Bley) -> None:
         told = remembering.run("forget", "--all", "--sender", "example.com", status=2)
-        assert told.endswith("Error: say which: --client, --sender, --recipient, or --all\n")
+        assert told.endswith("Error: name the records: --client, --sender, --recipient, or --all\n")
 
     def test_what_is_forgotten_is_gone_and_nothing_else(self, servers: Servers, tmp_path: Path) -> None:
         file = write_lines(tmp_path / "lines", REMEMBERED)

@@ -129,7 +129,7 @@ def test_an_export_is_imported_with_its_own_key_only(tmp_path: Path) -> None:
     assert "has addresses that are hashed by another key than this bley's: import it into an empty store" in printed
     assert not (tmp_path / "other.db").exists()
     (tmp_path / "two" / "bley.key").write_bytes((tmp_path / "bley.key").read_bytes())
-    assert "1 record taken over" in other.run("import", tmp_path / "records")
+    assert "1 record imported" in other.run("import", tmp_path / "records")
 
 
 def test_a_reload_keeps_the_key_that_is_in_force(tmp_path: Path) -> None:

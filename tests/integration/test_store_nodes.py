@@ -219,7 +219,7 @@ def change_and_wait(nodes: Nodes) -> None:
         assert "1 record forgotten" in nodes.bleys[0].run("forget", "--client", "example.net")
         file = nodes.bleys[0].file.with_name("any")
         file.write_text(ANY_MAIL.replace("TIME", utc_now().isoformat()))
-        assert "1 record taken over" in nodes.bleys[0].run("import", file)
+        assert "1 record imported" in nodes.bleys[0].run("import", file)
         for peer in peers:
             wait_until(partial(gets, peer, GREYLISTED, itertools.repeat(known)), "it is forgotten", NEWS_SECONDS, 0.2)
             wait_until(partial(gets, peer, PASSED, trusted), "any mail passes", NEWS_SECONDS, 0.2)

@@ -264,7 +264,7 @@ def test_a_terminal_prompts_twice_and_does_not_show_it(tmp_path: Path) -> None:
     )
     os.close(slave)
     shown = b""
-    for prompt in (b"Password: ", b"The same again: "):
+    for prompt in (b"Password: ", b"Repeat the password: "):
         while not shown.endswith(prompt):
             shown += os.read(master, 1024)
         os.write(master, f"{PASSWORD}\n".encode())

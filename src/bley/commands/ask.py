@@ -1,4 +1,4 @@
-"""`bley ask`: one policy request to the running bley."""
+"""`bley ask`: send one policy request to the running bley."""
 
 import socket
 import sys
@@ -20,11 +20,10 @@ __all__ = ["ask"]
 
 @click.command()
 @config_option
-@click.pass_obj
 @request_options
-def ask(before: Path | None, file: Path | None, request: Request) -> None:
-    """Send one policy request to the running bley and show its answer."""
-    click.echo(_ask(load_settings(file or before).settings, request))
+def ask(file: Path | None, request: Request) -> None:
+    """Send one policy request to the running bley, and show its answer."""
+    click.echo(_ask(load_settings(file).settings, request))
 
 
 def _ask(settings: Settings, request: Request) -> str:
@@ -40,7 +39,7 @@ def _ask(settings: Settings, request: Request) -> str:
         click.echo(f"no answer from {shown}: {error.strerror or error}; is bley running?", err=True)
         sys.exit(EXIT_FAILED)
     if not answer:
-        click.echo("bley closed without an answer: its log says why", err=True)
+        click.echo("bley closed the connection without an answer: its log has the reason", err=True)
         sys.exit(EXIT_FAILED)
     return printable(answer.strip())
 

@@ -1,4 +1,4 @@
-"""`bley check-config`: the settings in force."""
+"""`bley check-config`: show the settings in force."""
 
 from pathlib import Path
 
@@ -14,10 +14,9 @@ __all__ = ["check_config"]
 
 @click.command("check-config")
 @config_option
-@click.pass_obj
-def check_config(before: Path | None, file: Path | None) -> None:
+def check_config(file: Path | None) -> None:
     """Show the settings in force, or every fault with its file and line."""
-    configuration = load_settings(file or before)
+    configuration = load_settings(file)
     notes = configuration.notes
     if not configuration.settings.resolver and (warning := read_system_servers().warning):
         notes = (*notes, warning)

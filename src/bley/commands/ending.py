@@ -1,9 +1,9 @@
-"""How a command ends, whichever it is.
+"""The end of every command: exit status, error messages, and standard output.
 
-What bley foresaw is a line on standard error and an exit status: 2 for wrong settings, a wrong command line or standard
-output that cannot be written, 1 where the command could not do its work. Anything else is a bug and shows its
-traceback. Standard output is flushed before the end, which may fail as well. A reader that has gone (`| head`) is no
-error that anybody wants to read of.
+An expected error is one line on standard error and an exit status. The status is 2 for invalid settings, an invalid
+command line, or standard output that cannot be written. It is 1 if the command failed. Any other exception is a bug and
+shows its traceback. Standard output is flushed at the end, and that can fail too. A closed pipe (`| head`) exits with
+status 1 and no message.
 """
 
 import contextlib
@@ -20,80 +20,75 @@ import click
 from bley.core.errors import BleyError, Fault, PrivacyKeyError, SettingsError
 from bley.core.escapes import escape_controls
 
-__all__ = ["EXIT_FAILED", "EXIT_WRONG_SETTINGS", "BleyCommand", "BleyGroup", "WrongInputError", "refuse", "utf8_output"]
+__all__ = ["EXIT_FAILED", "EXIT_WRONG_SETTINGS", "BleyCommand", "BleyGroup", "WrongInputError", "exit_with_faults"]
 
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
-_KEPT = "\n\t"
-"""In a fault of several lines, with a caret below."""
+_LAYOUT_CHARACTERS = "\n\t"
+"""Control characters that a fault may have: some have several lines, with a caret below the error."""
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTINGS = 2
 
 
 class BleyCommand(click.Command):
-    """A command that ends so."""
+    """A command that turns expected errors into messages and exit statuses."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """See click."""
+        """Run the command with standard streams that can be written."""
         with _standard_streams():
             return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """See click."""
-        with _foreseen():
+        """Run the command's function, and turn expected errors into click's."""
+        with _expected_errors():
             return super().invoke(ctx)
 
 
 class BleyGroup(BleyCommand, click.Group):
-    """A group of commands that all end so."""
+    """A group of such commands."""
 
 
 class WrongInputError(click.ClickException):
-    """What the operator gave besides the command line, a password say, cannot be used."""
+    """Input other than the command line, such as a password, that cannot be used."""
 
     exit_code = EXIT_WRONG_SETTINGS
 
 
-def refuse(error: SettingsError) -> NoReturn:
-    """End the command with all that is to be mended."""
-    click.echo("\n".join(escape_controls(str(fault), _KEPT) for fault in error.faults), err=True)
+def exit_with_faults(error: SettingsError) -> NoReturn:
+    """Print every fault of the settings, and exit with status 2."""
+    click.echo("\n".join(escape_controls(str(fault), _LAYOUT_CHARACTERS) for fault in error.faults), err=True)
     sys.exit(EXIT_WRONG_SETTINGS)
 
 
-def utf8_output() -> io.TextIOWrapper:
-    """Return standard output for text that is in UTF-8 whatever the locale. Detach it at the end."""
-    return io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
-
-
 @contextlib.contextmanager
-def _foreseen() -> Iterator[None]:
+def _expected_errors() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        refuse(error)
+        exit_with_faults(error)
     except PrivacyKeyError as error:
-        refuse(SettingsError([Fault("privacy_key_file", 0, str(error))]))
+        exit_with_faults(SettingsError([Fault("privacy_key_file", 0, str(error))]))
     except _OutputError:
         raise
     except BleyError as error:
-        raise click.ClickException(escape_controls(str(error), _KEPT)) from error
+        raise click.ClickException(escape_controls(str(error), _LAYOUT_CHARACTERS)) from error
     except click.ClickException as error:
         if type(error) is not click.ClickException:
-            raise  # of click's own, which quotes arguments
-        raise click.ClickException(escape_controls(error.message, _KEPT)) from error
+            raise  # click's own errors quote the arguments already
+        raise click.ClickException(escape_controls(error.message, _LAYOUT_CHARACTERS)) from error
 
 
 class _OutputError(BleyError):
-    """Standard output cannot be written."""
+    """A failed write to standard output."""
 
 
 class _Output(io.FileIO):
-    """Standard output, whose errors are told apart from those of other files."""
+    """Standard output with an error class of its own, so that no command has to handle a full disk."""
 
     def write(self, data: Any, /) -> Any:
-        """See FileIO."""
+        """Write, and wait as long as a non-blocking pipe is full. Raises _OutputError."""
         try:
-            while (written := super().write(data)) is None:  # a pipe that does not wait, and is full
+            while (written := super().write(data)) is None:  # a non-blocking pipe that is full
                 select.select([], [self], [])
         except OSError as error:
             raise _OutputError from error
@@ -102,9 +97,9 @@ class _Output(io.FileIO):
 
 @contextlib.contextmanager
 def _standard_streams() -> Iterator[None]:
-    """Standard streams that can always be written to, and whose errors end the command in words."""
-    _open_closed_ones()
-    if sys.stdout is sys.__stdout__:  # and not what a test has put in its place
+    """Replace standard output, and exit with a message if it cannot be written."""
+    _open_closed_streams()
+    if sys.stdout is sys.__stdout__:  # unless a test has replaced it
         sys.stdout = _output()
     try:
         try:
@@ -112,9 +107,9 @@ def _standard_streams() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except _OutputError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes to what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes the rest at exit
         cause = error.__cause__
-        assert isinstance(cause, OSError), "as _Output raises it"
+        assert isinstance(cause, OSError), "_Output raises it from an OSError"
         if cause.errno == errno.EPIPE:
             sys.exit(EXIT_FAILED)
         click.echo(f"Error: standard output cannot be written: {cause.strerror}", err=True)
@@ -122,23 +117,23 @@ def _standard_streams() -> Iterator[None]:
 
 
 def _output() -> TextIO:
-    """Standard output in the locale's encoding; what it does not have becomes a backslash code."""
-    if sys.__stdout__ is None:  # it was closed: what a command prints is lost, and that is an error
+    """Return standard output in the locale's encoding; other characters become backslash codes."""
+    if sys.__stdout__ is None:  # it was closed: every write must fail, since the output would be lost
         return io.TextIOWrapper(io.BufferedWriter(_Output(os.open(os.devnull, os.O_RDONLY), "wb", closefd=False)))
     buffered = io.BufferedWriter(_Output(_STANDARD_OUTPUT, "wb", closefd=False))
     is_terminal = sys.__stdout__.isatty()
     return io.TextIOWrapper(buffered, sys.__stdout__.encoding, "backslashreplace", line_buffering=is_terminal)
 
 
-def _open_closed_ones() -> None:
-    """Open /dev/null in the place of what was closed (`>&-`).
+def _open_closed_streams() -> None:
+    """Open /dev/null in place of closed standard streams (`>&-`).
 
-    Otherwise a database or socket would have such a number, and be given what this process and its workers print.
+    Otherwise a database or socket would get descriptor 1 or 2, and receive the output of this process and its workers.
     """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:  # the lowest number that is free
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:  # the lowest free number
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
     if sys.stdin is None:
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115 (to the end)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 (open until exit)
     if sys.stderr is None:
-        sys.stderr = open(_STANDARD_ERROR, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 (to the end)
+        sys.stderr = open(_STANDARD_ERROR, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 (open until exit)

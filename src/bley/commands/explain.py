@@ -1,4 +1,4 @@
-"""`bley explain`: every step of the decision about one request, in words, without storing anything."""
+"""`bley explain`: show every step of the decision about one request, and store nothing."""
 
 import logging
 import socket
@@ -44,7 +44,7 @@ __all__ = ["Explanation", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was decided at some instant, with the answer to Postfix; or why the store could not be asked."""
+    """The decision at an instant, with the answer to Postfix; or the error of the store."""
 
     configuration: Configuration
     request: Request
@@ -55,7 +55,7 @@ class Explanation:
 
     @property
     def steps(self) -> list[Step]:
-        """For people."""
+        """The steps for people."""
         steps = [("request", describe_request(self.request))]
         decision = self.decision
         if decision is None:
@@ -71,7 +71,7 @@ class Explanation:
 
     @property
     def document(self) -> dict[str, Any]:
-        """For programs: docs/json.md."""
+        """The JSON document (docs/json.md)."""
         document: dict[str, Any] = {"at": instant_document(self.at), "request": self.request._asdict()}
         decision = self.decision
         if decision is None:
@@ -84,7 +84,7 @@ class Explanation:
             "triplet": decision.triplet and decision.triplet._asdict(),
             "standing": decision.standing and decision.standing.value,
             "record": decision.record and decision.triplet and record_document(decision.triplet, decision.record),
-            "findings": self._kept(decision).get("findings", {}),
+            "findings": self._details(decision).get("findings", {}),
             "sum": rfc_sum(decision.evidence),
             "thresholds": {name: getattr(thresholds, name) for name in names},
             "wait_seconds": decision.wait and decision.wait.total_seconds(),
@@ -93,8 +93,8 @@ class Explanation:
             "answer": self.answer,
         }
 
-    def _kept(self, decision: Decision) -> dict[str, Any]:
-        """The details, as the store would keep them."""
+    def _details(self, decision: Decision) -> dict[str, Any]:
+        """Return the details of the decision as the store would have them."""
         return DecisionEntry(self.at, "pass", decision, self.request.sender, self.request.recipient).details
 
     def _findings(self, decision: Decision) -> list[Step]:
@@ -105,7 +105,7 @@ class Explanation:
         limits = (
             f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}, sum {thresholds.rfc_threshold}"
         )
-        steps = finding_steps(self._kept(decision)["findings"], self._why_not)
+        steps = finding_steps(self._details(decision)["findings"], self._why_not)
         return [*steps, ("sum", _sum(evidence)), ("thresholds", limits)]
 
     def _why_not(self, check: Check) -> str:
@@ -115,18 +115,15 @@ class Explanation:
 
 
 async def explain_request(configuration: Configuration, checks: Checks, clock: Clock, request: Request) -> Explanation:
-    """Decide as the daemon would that has just started.
-
-    What the running daemon has in memory, clients judged within `cache_valid`, is not known here.
-    """
+    """Decide like a daemon that has just started: the cache of the running one (`cache_valid`) is not used."""
     settings, checks = configuration.settings, replace(checks, is_thorough=True)
-    store = _look_into(configuration)
+    store = _open_store(configuration)
     hostname, now = socket.gethostname(), clock()
     service = Service(configuration, store, checks, clock, hostname)
     service.has_wildcards = True
     try:
         decision = await service.decide(request)
-        decision = decision._replace(evidence=await _with_words(decision, checks))
+        decision = decision._replace(evidence=await _with_list_texts(decision, checks))
     except StoreError as error:
         return Explanation(configuration, request, now, store_error=str(error))
     finally:
@@ -135,14 +132,14 @@ async def explain_request(configuration: Configuration, checks: Checks, clock: C
     return Explanation(configuration, request, now, decision, answer)
 
 
-async def _with_words(decision: Decision, checks: Checks) -> Evidence:
-    """The evidence with the DNS lists' own words why they name the client."""
+async def _with_list_texts(decision: Decision, checks: Checks) -> Evidence:
+    """Return the evidence, with the DNS lists' own explanations (TXT) of their listings."""
     address = parse_address(decision.request.client_address)
     return await checks.explain(decision.evidence, address) if address else decision.evidence
 
 
-def _look_into(configuration: Configuration) -> Store:
-    """The daemon's store, to be read only; an empty one while there is none."""
+def _open_store(configuration: Configuration) -> Store:
+    """Open the daemon's store for reading, or an empty one if there is none."""
     place = configuration.settings.store
     if place.dbtype == "sqlite3" and not place.file.exists():
         return MemoryStore()
@@ -160,11 +157,11 @@ def _triplet(decision: Decision, place: Database) -> list[Step]:
 
 
 def _sum(evidence: Evidence) -> str:
-    """What counts against `rfc_threshold`, and whether a mail to oneself does."""
+    """Return the sum that is compared with `rfc_threshold`, with a note if s_eq_r does not count in it."""
     total, own = rfc_sum(evidence), evidence.get(Check.SENDER_IS_RECIPIENT)
-    text = f"{total}  of all but dnsbl and dnswl"
+    text = f"{total}  without dnsbl and dnswl"
     if own and total == rfc_sum({**evidence, Check.SENDER_IS_RECIPIENT: own._replace(score=0)}) and own.score:
-        text += "; s_eq_r counts only beside a fact about the client, or where SPF does not pass"
+        text += "; s_eq_r counts only with a finding about the client, or if SPF does not pass"
     return text
 
 
@@ -183,11 +180,10 @@ def _verdict(decision: Decision) -> str:
 @click.command()
 @config_option
 @json_option
-@click.pass_obj
 @request_options
-def explain(before: Path | None, file: Path | None, as_json: bool, request: Request) -> None:
-    """Show every step of the decision about a request, without storing anything."""
-    explanation = uvloop.run(_explain(load_settings(file or before), request))
+def explain(file: Path | None, as_json: bool, request: Request) -> None:
+    """Show every step of the decision about a request, and store nothing."""
+    explanation = uvloop.run(_explain(load_settings(file), request))
     if as_json:
         print_document(explanation.document)
     else:
@@ -195,7 +191,7 @@ def explain(before: Path | None, file: Path | None, as_json: bool, request: Requ
 
 
 async def _explain(configuration: Configuration, request: Request) -> Explanation:
-    logging.getLogger("bley").addHandler(logging.NullHandler())  # the steps say it all
+    logging.getLogger("bley").addHandler(logging.NullHandler())  # the steps have everything
     watch = ListWatch(utc_now)
     dns = DnsChecks(configuration.settings, watch)
     dns.activate()

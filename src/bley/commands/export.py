@@ -1,15 +1,15 @@
-"""`bley export`: all records as JSON lines."""
+"""`bley export`: write all records as JSON lines."""
 
 import contextlib
 import io
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 import click
 
-from bley.commands.ending import utf8_output
 from bley.commands.json_lines import header, line
 from bley.commands.options import config_option, load_settings, run
 from bley.commands.progress import Interruption, progress
@@ -25,17 +25,16 @@ __all__ = ["export"]
 @click.command()
 @config_option
 @click.argument("target", default="-")
-@click.pass_obj
-def export(before: Path | None, file: Path | None, target: str) -> None:
-    """Write all records as JSON lines to FILE, or to standard output."""
-    configuration, interruption = load_settings(file or before), Interruption()
-    with _writing(target) as opened:
+def export(file: Path | None, target: str) -> None:
+    """Write all records as JSON lines to TARGET, or to standard output."""
+    configuration, interruption = load_settings(file), Interruption()
+    with _open_target(target) as opened:
         count = run(_export(configuration, opened, interruption))
     click.echo(f"{quantity(count, 'record')} exported", err=True)
 
 
 async def _export(configuration: Configuration, file: TextIO, interruption: Interruption) -> int:
-    """Write all records as JSON lines; how many."""
+    """Write all records as JSON lines, and return their number."""
     count = 0
     async with opened_engine(configuration, utc_now()) as engine:
         file.write(header(configuration.settings.privacy, configuration.privacy_key) + "\n")
@@ -44,19 +43,19 @@ async def _export(configuration: Configuration, file: TextIO, interruption: Inte
                 file.writelines(f"{line(*record)}\n" for record in records)
                 count += len(records)
                 advance(len(records))
-                interruption.stop_if_requested("the export is not whole")
+                interruption.stop_if_requested("the export is incomplete")
     return count
 
 
 @contextlib.contextmanager
-def _writing(name: str) -> Iterator[TextIO]:
-    """A file of ours alone, that is there as a whole or not at all; what is no file, a device say, is written to."""
+def _open_target(name: str) -> Iterator[TextIO]:
+    """Open a file, for its owner only, that is replaced as a whole at the end. A device or pipe is written directly."""
     if name == "-":
-        opened = utf8_output()
+        opened = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
         yield opened
         opened.detach()
         return
-    path = Path(os.path.realpath(name))  # Path.resolve does not take links that lead to each other
+    path = Path(os.path.realpath(name))  # Path.resolve fails at links that form a loop
     try:
         if path.exists() and not path.is_file():
             with path.open("w", encoding="utf-8") as opened:

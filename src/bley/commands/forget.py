@@ -1,4 +1,4 @@
-"""`bley forget`: records that are meant are deleted, in every running bley too."""
+"""`bley forget`: delete records, from the store and from the caches of every running bley."""
 
 from pathlib import Path
 
@@ -26,17 +26,13 @@ _MAX_SHOWN = 1000
 
 @click.command()
 @config_option
-@click.option("--client", type=WIRE_TEXT, help="An address, a network, or a domain and what is below it.")
-@click.option(
-    "--sender", type=WIRE_TEXT, help="A mail address, a domain and what is below it, or '<>', the null sender."
-)
-@click.option("--recipient", type=WIRE_TEXT, help="A mail address, or a domain and what is below it.")
-@click.option("--all", "everything", is_flag=True, help="All records there are.")
+@click.option("--client", type=WIRE_TEXT, help="IP address, network, or domain with its subdomains.")
+@click.option("--sender", type=WIRE_TEXT, help="Mail address, domain with its subdomains, or '<>' for the null sender.")
+@click.option("--recipient", type=WIRE_TEXT, help="Mail address, or domain with its subdomains.")
+@click.option("--all", "everything", is_flag=True, help="All records.")
 @dry_run_option
 @json_option
-@click.pass_obj
 def forget(
-    before: Path | None,
     file: Path | None,
     client: str | None,
     sender: str | None,
@@ -45,14 +41,14 @@ def forget(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Forget records, so that their mail is a stranger's again; --dry-run shows them.
+    """Delete records, so that their mail is greylisted again; --dry-run shows them.
 
-    Every running bley on this store knows within 20 seconds.
+    Every running bley on this store notices within 20 seconds.
     """
     wanted = RecordFilter(client, sender, recipient)
     if (wanted == RecordFilter()) != everything:
-        raise click.UsageError("say which: --client, --sender, --recipient, or --all")
-    configuration = load_settings(file or before)
+        raise click.UsageError("name the records: --client, --sender, --recipient, or --all")
+    configuration = load_settings(file)
     try:
         wanted.normalised(configuration.triplet_rules)
     except ValueError as error:
@@ -78,19 +74,19 @@ def _row(item: tuple[Triplet, Record]) -> list[str]:
 async def _forget(
     configuration: Configuration, wanted: RecordFilter, interruption: Interruption, *, dry_run: bool
 ) -> list[tuple[Triplet, Record]]:
-    """Forget the records that are meant, here and in every running bley; which.
+    """Delete the records that match, and return them; a dry run only returns them.
 
-    Raises ValueError where `wanted` names nothing, as RecordFilter.normalised says.
+    Raises ValueError if `wanted` names nothing (RecordFilter.normalised).
     """
     wanted, normalised = wanted.folded, wanted.normalised(configuration.triplet_rules)
     is_all = wanted == RecordFilter()
     found: list[tuple[Triplet, Record]] = []
     async with opened_engine(configuration, utc_now(), is_read_only=dry_run, needs_key=not is_all) as engine:
-        with progress("looking") as advance:
+        with progress("searching") as advance:
             async for records in engine.records():
                 found += [record for record in records if normalised.fits(record[0]) or wanted.fits(record[0])]
                 advance(len(records))
-                interruption.stop_if_requested("nothing is forgotten")
+                interruption.stop_if_requested("no record is forgotten")
         if dry_run:
             return found
         for start in range(0, len(found), _PORTION):
@@ -102,7 +98,7 @@ async def _forget(
 
 
 async def _release_key(engine: Engine, configuration: Configuration) -> None:
-    """Let a new key be brought to a store that is empty now, where the old one is not at hand."""
+    """Let the empty store accept a new key, if its old key is lost."""
     try:
         await confirm_key(engine, configuration.key, claims=False)
     except PrivacyKeyError:

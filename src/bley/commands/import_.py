@@ -1,4 +1,4 @@
-"""`bley import`: records of another greylister, or of an export, are united with what is known."""
+"""`bley import`: merge records of another greylister, or of an export, into the store."""
 
 import contextlib
 import os
@@ -42,12 +42,12 @@ _MAX_REASONS = 20
 _READERS = {"sqlgrey": read_sqlgrey, "bley": read_bley2}
 
 _Item = ImportedRecord | tuple[Triplet, Record] | str
-"""A record; or why one could not be read."""
+"""A record, or the reason why one could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ImportCount:
-    """What came of an import; `skipped` is counted by why."""
+    """The number of imported records, and the number of skipped ones by reason."""
 
     taken: int
     skipped: Counter[str]
@@ -56,22 +56,24 @@ class _ImportCount:
 @click.command("import")
 @config_option
 @click.option(
-    "--delay", type=click.IntRange(0, 10**9), default=300, show_default=True, help="postgrey's --delay, in seconds."
+    "--delay",
+    type=click.IntRange(0, 10**9),
+    default=300,
+    show_default=True,
+    help="Value of postgrey's --delay, in seconds.",
 )
 @click.option(
     "--auto-whitelist-clients",
     type=click.IntRange(0),
     default=5,
     show_default=True,
-    help="postgrey's option of that name.",
+    help="Value of postgrey's option of that name.",
 )
-@click.option("--password-file", type=click.Path(path_type=Path), help="Where the password for URL is.")
+@click.option("--password-file", type=click.Path(path_type=Path), help="File with the password for URL.")
 @dry_run_option
 @click.argument("source")
 @click.argument("place", required=False)
-@click.pass_obj
 def import_(
-    before: Path | None,
     file: Path | None,
     delay: int,
     auto_whitelist_clients: int,
@@ -80,30 +82,31 @@ def import_(
     source: str,
     place: str | None,
 ) -> None:
-    """Take over what another greylister knows, while bley runs or not.
+    """Import the records of another greylister, or exported ones. bley may run meanwhile.
 
     \b
-    bley import postgrey DIR    postgrey's folder, /var/lib/postgrey
-    bley import sqlgrey URL     sqlgrey's database, postgresql://sqlgrey@localhost/sqlgrey
-    bley import bley URL        the database of a bley 2
-    bley import FILE            what `bley export` wrote; - is standard input
+    bley import postgrey DIR    postgrey's folder, such as /var/lib/postgrey
+    bley import sqlgrey URL     sqlgrey's database, such as postgresql://sqlgrey@localhost/sqlgrey
+    bley import bley URL        the database of bley 2
+    bley import FILE            a file of `bley export`; - is standard input
 
-    The password for URL comes from --password-file or the environment, BLEY_IMPORT_PASSWORD. Twice is as good as once.
+    The password for URL is read from --password-file, or from the environment variable BLEY_IMPORT_PASSWORD. An import
+    is idempotent: to repeat it changes nothing.
     """
-    configuration = load_settings(file or before)
+    configuration = load_settings(file)
     if (source in ("postgrey", *_READERS)) != (place is not None):
-        raise click.UsageError("write: bley import postgrey DIR, sqlgrey URL, bley URL, or a file alone")
+        raise click.UsageError("write: bley import postgrey DIR, sqlgrey URL, bley URL, or FILE")
     interruption = Interruption()
-    work = _Import(configuration, interruption, dry_run=dry_run)
+    importer = _Importer(configuration, interruption, dry_run=dry_run)
     if source == "postgrey" and place:
         found = read_postgrey(Path(place), timedelta(seconds=delay), auto_whitelist_clients)
-        count = run(work.take(interruption.read(found)))
+        count = run(importer.import_items(interruption.read(found)))
     elif place:
-        count = run(work.take_database(source, _database(place, password_file)))
+        count = run(importer.import_database(source, _database(place, password_file)))
     else:
-        with _reading(source, interruption) as records:
-            count = run(work.take(interruption.read(records(configuration.triplet_rules))))
-    _tell(source, count, dry_run=dry_run)
+        with _open_source(source, interruption) as records:
+            count = run(importer.import_items(interruption.read(records(configuration.triplet_rules))))
+    _print_count(source, count, dry_run=dry_run)
 
 
 def _database(url: str, password_file: Path | None) -> Database:
@@ -114,7 +117,7 @@ def _database(url: str, password_file: Path | None) -> Database:
     except ValueError as error:
         raise click.UsageError(f"the URL {error}") from error
     if database.dbtype == "redis":
-        raise click.UsageError("neither sqlgrey nor bley 2 keeps anything in Redis")
+        raise click.UsageError("neither sqlgrey nor bley 2 stores records in Redis")
     try:
         password = read_password(password_file) if password_file else os.environ.get(_PASSWORD_VARIABLE, "")
     except ValueError as error:
@@ -124,9 +127,9 @@ def _database(url: str, password_file: Path | None) -> Database:
     return replace(database, password=database.password or password)
 
 
-def _tell(source: str, count: _ImportCount, *, dry_run: bool) -> None:
+def _print_count(source: str, count: _ImportCount, *, dry_run: bool) -> None:
     click.echo(
-        f"{source}: {quantity(count.taken, 'record')} {'would be ' if dry_run else ''}taken over, "
+        f"{source}: {quantity(count.taken, 'record')} {'would be ' if dry_run else ''}imported, "
         f"{count.skipped.total()} skipped"
     )
     for reason, number in count.skipped.most_common(_MAX_REASONS):
@@ -136,7 +139,7 @@ def _tell(source: str, count: _ImportCount, *, dry_run: bool) -> None:
 
 
 @contextlib.contextmanager
-def _reading(
+def _open_source(
     name: str, interruption: Interruption
 ) -> Iterator[Callable[[TripletRules], Iterator[tuple[Triplet, Record] | str]]]:
     def records(rules: TripletRules) -> Iterator[tuple[Triplet, Record] | str]:
@@ -152,26 +155,26 @@ def _reading(
         raise click.ClickException(f"{name}: {error.strerror}") from error
 
 
-class _Import:
-    """Unites what was read elsewhere with what is known; a dry run changes nothing."""
+class _Importer:
+    """Merges records into the store; a dry run only counts them."""
 
     def __init__(self, configuration: Configuration, interruption: Interruption, *, dry_run: bool) -> None:
         self._configuration, self._interruption, self._dry_run = configuration, interruption, dry_run
         self._now = utc_now()
 
-    async def take(self, items: AsyncIterable[_Item]) -> _ImportCount:
-        """Portion by portion: what was written stays when it is interrupted, and may be written again."""
+    async def import_items(self, items: AsyncIterable[_Item]) -> _ImportCount:
+        """Import the items in portions. Those written before an interruption stay; a repetition is idempotent."""
         lifetimes = self._configuration.settings.lifetimes
         converter = RecordConverter(self._configuration.triplet_rules, lifetimes, self._now)
         taken = 0
         portions = converter.portions(items, _PORTION)
-        records = await anext(portions, None)  # before the store is opened: a file that cannot be used makes none
+        records = await anext(portions, None)  # first, so that an invalid file creates no store
         if self._dry_run:
             await self._check_key()
-        async with contextlib.nullcontext() if self._dry_run else self._engine(makes=True) as engine:
+        async with contextlib.nullcontext() if self._dry_run else self._engine(creates=True) as engine:
             with progress("importing records") as advance:
                 while records:
-                    refused = await self._unite(engine, records) if engine else []
+                    refused = await self._merge(engine, records) if engine else []
                     converter.skipped.update(f"the store refuses it: {why}" for _, why in refused)
                     taken += len(records) - len(refused)
                     advance(len(records))
@@ -180,20 +183,20 @@ class _Import:
         self._stop_after(taken)
         return _ImportCount(taken, converter.skipped)
 
-    async def take_database(self, source: str, database: Database) -> _ImportCount:
-        """All records of sqlgrey or bley 2 in this database."""
+    async def import_database(self, source: str, database: Database) -> _ImportCount:
+        """Import all records of sqlgrey or bley 2 from this database."""
         engine = open_sql(database)
         try:
-            return await self.take(_READERS[source](engine))
+            return await self.import_items(_READERS[source](engine))
         except PredecessorError as error:
             raise PredecessorError(f"{database}: {error}") from error
         finally:
             await engine.dispose()
 
-    async def _unite(
+    async def _merge(
         self, engine: Engine, records: Sequence[tuple[Triplet, Record]]
     ) -> Sequence[tuple[tuple[Triplet, Record], str]]:
-        """Unite them with what is known; return what the store refuses, and why."""
+        """Merge the records into the store; return those that the store refuses, each with the reason."""
         try:
             await engine.unite(records, self._now, self._configuration.settings.lifetimes)
         except RefusedError as error:
@@ -201,18 +204,18 @@ class _Import:
         return []
 
     async def _check_key(self) -> None:
-        """Raise PrivacyKeyError, if there is a store already."""
+        """Raise PrivacyKeyError if there is a store with another key."""
         try:
-            async with self._engine(makes=False):
+            async with self._engine(creates=False):
                 return
         except PrivacyKeyError:
             raise
         except StoreError:
-            return  # a dry run needs none
+            return  # a dry run needs no store
 
-    def _engine(self, *, makes: bool) -> contextlib.AbstractAsyncContextManager[Engine]:
-        return opened_engine(self._configuration, self._now, makes=makes, is_read_only=self._dry_run)
+    def _engine(self, *, creates: bool) -> contextlib.AbstractAsyncContextManager[Engine]:
+        return opened_engine(self._configuration, self._now, creates=creates, is_read_only=self._dry_run)
 
     def _stop_after(self, taken: int) -> None:
-        text = f"{quantity(taken, 'record was', 'records were')} taken over; do it again for all"
+        text = f"{quantity(taken, 'record was', 'records were')} imported; repeat the import to complete it"
         self._interruption.stop_if_requested(text)

@@ -1,11 +1,11 @@
-"""Records as JSON lines: what `bley export` writes and `bley import FILE` reads, from any engine to any engine.
+"""Records as JSON lines, which `bley export` writes and `bley import FILE` reads, for any engine.
 
     {"bley": "3.0.0", "format": 1, "privacy": "off"}
     {"client": "192.0.2.0/24", "sender": "a@example.com", "recipient": "b@example.org", "status": "clean",
      "first_seen": "2026-11-24T12:00:00+00:00", "last_seen": "2026-11-24T12:05:00+00:00", "attempts": 0}
 
-each in one line. `status` is greylisted, clean or trusted. With privacy = keyed-hash the first line has a `key_check`
-too, by which the key is told apart from others (privacy.py).
+Each object is one line. `status` is greylisted, clean or trusted. With privacy = keyed-hash the first line also has a
+`key_check`, which identifies the key (settings/privacy_key.py).
 """
 
 import json
@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from bley import __version__
+from bley.commands.output import record_document
 from bley.core.errors import BleyError
 from bley.core.escapes import escape_controls
 from bley.core.greylist import MAX_ATTEMPTS, Record, Status
@@ -39,13 +40,13 @@ __all__ = ["FormatError", "header", "line", "read_lines"]
 _FORMAT = 1
 
 _NUMBER = re.compile(r"[-+.\deE]+")
-"""An instant in seconds since some year, which pydantic would guess."""
+"""A number, which pydantic would accept as seconds since 1970."""
 
 _Part = Annotated[str, Field(pattern=r"^[^\r\n\x00]*$")]
 
 
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-"""No bley has seen mail before or after; the few minutes by which a clock is ahead are the importer's."""
+"""Bounds of a plausible instant. A clock that is minutes ahead is not refused here, but by the RecordConverter."""
 
 
 def _client(text: str) -> str:
@@ -55,7 +56,7 @@ def _client(text: str) -> str:
 
 
 def _recipient(text: str) -> str:
-    # An empty one is exported by a store in which an older bley recorded a recipient of blanks.
+    # An empty recipient is valid: an older bley stored one for a recipient of blanks.
     if text and not text.strip():
         raise ValueError("is blank: write a mail address")
     return text
@@ -71,17 +72,17 @@ def _utc(instant: datetime) -> datetime:
     return instant
 
 
-def _in_words(value: object) -> object:
+def _iso_text(value: object) -> object:
     if not isinstance(value, str) or _NUMBER.fullmatch(value):
-        raise ValueError("is no instant: write it as 2026-11-24T12:00:00+00:00")
+        raise ValueError("is not an instant: write it as 2026-11-24T12:00:00+00:00")
     return value
 
 
-_Instant = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_in_words), AfterValidator(_utc)]
+_Instant = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso_text), AfterValidator(_utc)]
 
 
 class FormatError(BleyError):
-    """The file is not what `bley export` writes, or cannot be used with these settings."""
+    """A file that `bley export` did not write, or that does not fit these settings."""
 
 
 class _Header(BaseModel):
@@ -112,7 +113,7 @@ class _Line(BaseModel):
 
 
 def header(privacy: str, privacy_key: bytes = b"") -> str:
-    """The first line, for records whose addresses are hashed by this key, or in clear."""
+    """Return the first line, for records with addresses that are hashed with this key, or in clear."""
     key_check = {"key_check": _key_check(privacy_key)} if privacy_key else {}
     return json.dumps({"bley": __version__, "format": _FORMAT, "privacy": privacy, **key_check})
 
@@ -122,23 +123,14 @@ def _key_check(privacy_key: bytes) -> str:
 
 
 def line(triplet: Triplet, record: Record) -> str:
-    """One record."""
-    values = {
-        "client": triplet.client,
-        "sender": triplet.sender,
-        "recipient": triplet.recipient,
-        "status": record.status.name.lower(),
-        "first_seen": record.first_seen.isoformat(),
-        "last_seen": record.last_seen.isoformat(),
-        "attempts": record.attempts,
-    }
-    return json.dumps(values, ensure_ascii=False)
+    """Return the line of one record."""
+    return json.dumps(record_document(triplet, record), ensure_ascii=False)
 
 
 def read_lines(lines: Iterable[bytes], rules: TripletRules) -> Iterator[tuple[Triplet, Record] | str]:
-    """Records by these rules; in place of a line that is none, why, with its number.
+    """Yield the records, normalised by these rules; for an invalid line, yield its number and the error.
 
-    Addresses that the file has in clear are hashed if `rules` say so. Raises FormatError.
+    Addresses in clear are hashed if `rules` have a privacy key. Raises FormatError.
     """
     numbered = enumerate(lines, start=1)
     is_hashed = _read_header(next(numbered, (1, b""))[1], rules)
@@ -148,7 +140,7 @@ def read_lines(lines: Iterable[bytes], rules: TripletRules) -> Iterator[tuple[Tr
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
             place = "".join(f"{part}: " for part in detail["loc"])
-            yield escape_controls(f"line {number}: {place}{detail['msg']}")  # the file's own words may be in it
+            yield escape_controls(f"line {number}: {place}{detail['msg']}")  # the message may quote the file
             continue
         sender, recipient = read.sender, read.recipient
         if rules.privacy_key and not is_hashed:
@@ -160,20 +152,22 @@ def read_lines(lines: Iterable[bytes], rules: TripletRules) -> Iterator[tuple[Tr
 
 
 def _read_header(text: bytes, rules: TripletRules) -> bool:
-    """Whether the addresses in the file are hashed."""
+    """Return whether the addresses in the file are hashed. Raises FormatError."""
     try:
         read = _Header.model_validate_json(text)
     except ValidationError as error:
         raise FormatError("line 1 is not the first line of a file of `bley export`") from error
     if read.format != _FORMAT:
         version = escape_controls(read.bley)
-        raise FormatError(f"is of format {read.format}, of bley {version}; this bley reads {_FORMAT}: upgrade bley")
+        raise FormatError(
+            f"has format {read.format}, of bley {version}; this bley reads format {_FORMAT}: upgrade bley"
+        )
     is_hashed = read.privacy == "keyed-hash"
     if is_hashed and not rules.privacy_key:
-        raise FormatError("has hashed addresses: set privacy = keyed-hash here too, and take over its privacy_key_file")
+        raise FormatError("has hashed addresses: set privacy = keyed-hash here too, and copy its privacy_key_file")
     if is_hashed and read.key_check not in ("", _key_check(rules.privacy_key)):
         raise FormatError(
             "has addresses that are hashed by another key than this bley's: import it into an empty store, with the "
-            "privacy_key_file of the bley that exported it"
+            "exporting bley's privacy_key_file"
         )
     return is_hashed

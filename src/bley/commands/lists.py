@@ -1,4 +1,4 @@
-"""`bley lists`: how the DNS lists do in the running bley, and `bley lists --test`: how they do now."""
+"""`bley lists`: show the DNS lists of the running bley, or test lists now."""
 
 import asyncio
 import sys
@@ -14,8 +14,8 @@ from bley.checks.lists.report import ListReport
 from bley.checks.lists.self_test import self_test
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import config_option, json_option, load_settings
-from bley.commands.output import print_document, print_table
-from bley.commands.web_client import WebError, ask_lists
+from bley.commands.output import format_milliseconds, print_document, print_table
+from bley.commands.web_client import WebError, fetch_lists
 from bley.core.dnslists.known import shown_zone
 from bley.core.dnslists.lists import DnsList, parse_dns_lists
 from bley.core.errors import BleyError
@@ -25,19 +25,19 @@ from bley.log.decision_line import printable
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 
-__all__ = ["ListsError", "lists", "print_lists", "show_lists", "test_lists"]
+__all__ = ["lists", "print_lists"]
 
 
-class ListsError(BleyError):
-    """What was asked for cannot be shown; the text says why and what would be right."""
+class _ListsError(BleyError):
+    """A list that cannot be shown; the message has the reason and the remedy."""
 
 
-def show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: bool) -> bool:
-    """Print a table of the running bley's lists, all or these; whether all of them are well. Raises ListsError."""
+def _show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: bool) -> bool:
+    """Print all lists of the running bley, or these; return whether all are well. Raises _ListsError."""
     try:
-        reports = _chosen(ask_lists(configuration), zones)
+        reports = _chosen(fetch_lists(configuration), zones)
     except WebError as error:
-        raise ListsError(f"{error}; `bley lists --test` needs no running bley") from error
+        raise _ListsError(f"{error}; `bley lists --test` needs no running bley") from error
     if as_json:
         print_document({"lists": reports})
     else:
@@ -49,18 +49,18 @@ def show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: b
 
 
 def print_lists(reports: Sequence[ListReport]) -> None:
-    """Print the table."""
+    """Print the lists as a table."""
     if not reports:
         print("no DNS lists are configured")
         return
-    titles = ("list", "setting", "state", "since", "answers", "listed", "median", "95 %", "last error")
-    print_table(titles, map(_row, reports), right=("answers", "listed", "median", "95 %"))
+    titles = ("list", "setting", "state", "since", "answers", "listed", "median", "95%", "last error")
+    print_table(titles, map(_row, reports), right=("answers", "listed", "median", "95%"))
 
 
 def _chosen(reports: Iterable[ListReport], zones: Sequence[str]) -> list[ListReport]:
     reports, names = list(reports), {shown_zone(zone.lower().rstrip(".")) for zone in zones}
     if unknown := names - {report["name"] for report in reports}:
-        raise ListsError(f"{', '.join(sorted(unknown))}: not configured; `bley lists --test ZONE` tests any list")
+        raise _ListsError(f"{', '.join(sorted(unknown))}: not configured; `bley lists --test ZONE` tests any list")
     return [report for report in reports if not names or report["name"] in names]
 
 
@@ -73,8 +73,8 @@ def _row(report: ListReport) -> list[str]:
         _time(report["since"]),
         str(sum(report["answers"].values())),
         "-" if share is None else percent(share),
-        _milliseconds(report["median_seconds"]),
-        _milliseconds(report["p95_seconds"]),
+        format_milliseconds(report["median_seconds"]),
+        format_milliseconds(report["p95_seconds"]),
         f"{_time(at)} {report['last_error']}" if at else "-",
     ]
 
@@ -83,16 +83,12 @@ def _time(instant: str) -> str:
     return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
-def _milliseconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{1000 * seconds:.1f} ms"
-
-
-def test_lists(settings: Settings, zones: Sequence[str], *, as_json: bool) -> bool:
-    """Test the configured lists, or these, now, and print what is wrong; whether nothing is. Raises ListsError."""
+def _test_lists(settings: Settings, zones: Sequence[str], *, as_json: bool) -> bool:
+    """Test the configured lists, or these, and print the results; return whether all are well. Raises _ListsError."""
     try:
         lists = parse_dns_lists(" ".join(zones)) if zones else (*settings.dnsbls, *settings.dnswls)
     except ValueError as error:
-        raise ListsError(str(error)) from error
+        raise _ListsError(str(error)) from error
     results = uvloop.run(_test_all({dns_list.zone: dns_list for dns_list in lists}.values(), settings))
     if as_json:
         print_document({"lists": [dict(zip(("name", "words", "is_well"), result, strict=True)) for result in results]})
@@ -103,19 +99,19 @@ def test_lists(settings: Settings, zones: Sequence[str], *, as_json: bool) -> bo
     return all(is_well for _, _, is_well in results)
 
 
-Result = tuple[str, str, bool]
-"""The list's name, how it does, and whether that is well."""
+_Result = tuple[str, str, bool]
+"""The list's name, the result in words, and whether it is well."""
 
 
-async def _test_all(lists: Iterable[DnsList], settings: Settings) -> list[Result]:
+async def _test_all(lists: Iterable[DnsList], settings: Settings) -> list[_Result]:
     resolver = DnspythonResolver(settings.resolver, settings.check_timeout)
     return await asyncio.gather(*(_test(dns_list, resolver) for dns_list in lists))
 
 
-async def _test(dns_list: DnsList, resolver: DnspythonResolver) -> Result:
+async def _test(dns_list: DnsList, resolver: DnspythonResolver) -> _Result:
     facts = dns_list.facts
     if facts.status == "dead":
-        return dns_list.name, f"dead since {facts.since}: it {facts.how}; take {facts.instead} instead", False
+        return dns_list.name, f"dead since {facts.since}: it {facts.how}; use {facts.instead} instead", False
     found = await self_test(dns_list, resolver)
     if found is None:
         return dns_list.name, "cannot be tested: no DNS server answers", False
@@ -129,15 +125,14 @@ async def _test(dns_list: DnsList, resolver: DnspythonResolver) -> Result:
 
 @click.command()
 @config_option
-@click.option("--test", is_flag=True, help="Test the lists now, without the running bley.")
+@click.option("--test", is_flag=True, help="Test the lists now, without a running bley.")
 @json_option
 @click.argument("zones", nargs=-1)
-@click.pass_obj
-def lists(before: Path | None, file: Path | None, test: bool, as_json: bool, zones: tuple[str, ...]) -> None:
-    """Show how the DNS lists do: all that are configured, or these ZONES."""
-    configuration = load_settings(file or before)
+def lists(file: Path | None, test: bool, as_json: bool, zones: tuple[str, ...]) -> None:
+    """Show the state of the DNS lists in the running bley: all lists, or these ZONES."""
+    configuration = load_settings(file)
     if test:
-        is_well = test_lists(configuration.settings, zones, as_json=as_json)
+        is_well = _test_lists(configuration.settings, zones, as_json=as_json)
     else:
-        is_well = show_lists(configuration, zones, as_json=as_json)
+        is_well = _show_lists(configuration, zones, as_json=as_json)
     sys.exit(0 if is_well else EXIT_FAILED)

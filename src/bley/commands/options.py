@@ -1,4 +1,4 @@
-"""What commands share: the options `-c` and `--json`, and how their work is run; ending.py says how they end."""
+"""Options that several commands have, and the functions that load their settings and run their coroutines."""
 
 import asyncio
 import os
@@ -16,6 +16,7 @@ __all__ = [
     "WIRE_TEXT",
     "config_option",
     "dry_run_option",
+    "group_config_option",
     "json_option",
     "load_settings",
     "request_options",
@@ -25,47 +26,59 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-config_option = click.option(
+group_config_option = click.option(
     "-c",
     "--config",
     "file",
     type=click.Path(path_type=Path),
-    help="Settings file; else /etc/bley/bley.conf, ./bley.conf, or the defaults.",
+    help="Settings file. Default: /etc/bley/bley.conf, else ./bley.conf, else the built-in defaults.",
 )
+
+
+def config_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `-c`. The command gets its value as `file`, or the value given before its name (`bley -c FILE why …`)."""
+
+    @wraps(command)
+    def with_file(file: Path | None, **options: Any) -> None:
+        command(file=file or click.get_current_context().obj, **options)
+
+    return group_config_option(with_file)
 
 
 class _WireText(click.types.StringParamType):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """See click; a byte that is not UTF-8 becomes `\\xNN`."""
+        """Return the text; a byte that is not UTF-8 becomes `\\xNN`."""
         return os.fsencode(value).decode("utf-8", "backslashreplace")
 
 
 WIRE_TEXT = _WireText()
-"""An argument as it would be in a request (core.wire), and so in the store."""
+"""The type of an argument that is encoded as in a policy request (core.wire), and so as in the store."""
 
 
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:
-    """`-p`, `-v` and `-d`, of `bley serve` and of `bley` alone."""
+    """Add `-p`, `-v` and `-d`, for `bley serve` and for `bley` without a command."""
     for option in (
-        click.option("-d", "--debug", is_flag=True, help="Stay in the foreground, log everything to stdout."),
-        click.option("-v", "--verbose", is_flag=True, help="Log more."),
-        click.option("-p", "--pidfile", help="Write the process id to this file."),
+        click.option(
+            "-d", "--debug", is_flag=True, help="Run in the foreground, and log everything to standard output."
+        ),
+        click.option("-v", "--verbose", is_flag=True, help="Log debug messages."),
+        click.option("-p", "--pidfile", help="File for the process ID."),
     ):
         command = option(command)
     return command
 
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Change nothing, only say what would be done.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, see docs/json.md.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/json.md).")
 
 
 def load_settings(file: Path | None) -> Configuration:
-    """The configuration. Raises SettingsError with every fault."""
+    """Return the configuration. Raises SettingsError with every fault."""
     return load(find_file(file))
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Its result; Ctrl-C ends the command in words."""
+    """Run the coroutine and return its result; Ctrl-C ends the command with a message."""
     try:
         return asyncio.run(work)
     except KeyboardInterrupt as error:
@@ -73,26 +86,26 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 _REQUEST_OPTIONS = {
-    "client_address": "The client's address.",
-    "client_name": "Its verified name.",
-    "helo_name": "What it said as HELO or EHLO.",
-    "sender": "Envelope sender; empty is the null sender.",
+    "client_address": "IP address of the client.",
+    "client_name": "Host name of the client, as verified by Postfix.",
+    "helo_name": "Argument of HELO or EHLO.",
+    "sender": "Envelope sender; empty for the null sender.",
     "recipient": "Envelope recipient.",
-    "instance": "The message, as Postfix numbers it.",
-    "queue_id": "Postfix's queue id.",
-    "protocol_state": "The SMTP command.",
-    "sasl_username": "Who has logged in.",
+    "instance": "Postfix's number of the message.",
+    "queue_id": "Postfix's queue ID.",
+    "protocol_state": "SMTP command.",
+    "sasl_username": "Name of the authenticated user.",
 }
 _REQUEST_DEFAULTS = {"client_name": "unknown", "protocol_state": "RCPT"}
 
 
 def request_options(command: Callable[..., None]) -> Callable[..., None]:
-    """One option for each attribute of a policy request, gathered into `request`."""
+    """Add one option for each attribute of a policy request; the command gets them as one `request`."""
 
     @wraps(command)
-    def with_request(before: Path | None, **options: Any) -> None:
+    def with_request(**options: Any) -> None:
         request = Request(**{name: options.pop(name) for name in _REQUEST_OPTIONS})
-        command(before, request=request, **options)
+        command(request=request, **options)
 
     for name, help_text in reversed(_REQUEST_OPTIONS.items()):
         default = _REQUEST_DEFAULTS.get(name, "")

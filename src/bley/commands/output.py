@@ -1,8 +1,7 @@
-"""What commands print: steps and tables for people; with `--json`, for programs, one document each, by docs/json.md.
+"""Output of commands: steps and tables for people, and with `--json` one JSON document (docs/json.md).
 
-Tables are as wide as the terminal; into a pipe plain, one line a row.
-
-Instants are ISO 8601 in UTC; durations are in seconds, and their fields end in `_seconds`.
+A table is as wide as the terminal; a pipe gets one line for each row. In JSON, instants are ISO 8601 in UTC, and
+durations are seconds in fields that end in `_seconds`.
 """
 
 import json
@@ -17,24 +16,31 @@ from bley.core.history.steps import Step
 from bley.core.mail import Triplet
 from bley.log.decision_line import printable
 
-__all__ = ["instant_document", "print_document", "print_steps", "print_table", "record_document"]
+__all__ = [
+    "format_milliseconds",
+    "instant_document",
+    "print_document",
+    "print_steps",
+    "print_table",
+    "record_document",
+]
 
 _WIDTH_OF_A_PIPE = 1000
 
 
 def print_document(document: object) -> None:
-    """Print it; in what is ASCII alone nothing from the wire commands a terminal."""
+    """Print a JSON document. It is ASCII only, so that values from the wire cannot control a terminal."""
     click.echo(json.dumps(document, indent=2))
 
 
 def print_steps(steps: Iterable[Step]) -> None:
-    """Print the same for people: what a step is called, and what came of it."""
+    """Print each step: its name and its text."""
     for name, text in steps:
         click.echo(f"{name:<12}{printable(text)}")
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """Print rows below their titles; the columns of the titles in `right` are numbers. Cells are made safe."""
+    """Print rows below their titles, and escape their cells. Columns with a title in `right` are right-aligned."""
     from rich.console import Console
     from rich.table import Table
 
@@ -49,13 +55,18 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Seq
     console.print(table)
 
 
+def format_milliseconds(seconds: float | None) -> str:
+    """Return a latency in milliseconds, or a dash if there is none."""
+    return "-" if seconds is None else f"{1000 * seconds:.1f} ms"
+
+
 def instant_document(instant: datetime) -> str:
-    """An instant."""
+    """Return the instant in JSON form."""
     return instant.astimezone(UTC).isoformat()
 
 
 def record_document(triplet: Triplet, record: Record) -> dict[str, Any]:
-    """A record, in the fields of `bley export`."""
+    """Return a record with the fields of `bley export`."""
     return triplet._asdict() | {
         "status": record.status.name.lower(),
         "first_seen": instant_document(record.first_seen),

@@ -1,6 +1,6 @@
-"""Long commands: how they show their progress, and how they are interrupted.
+"""Long commands: their progress on the terminal, and their interruption.
 
-That is between two portions, so that nothing is left half done.
+A signal interrupts a command between two portions of its work, so that no portion is left incomplete.
 """
 
 import contextlib
@@ -21,32 +21,32 @@ _END = object()
 
 
 class InterruptedWorkError(BleyError):
-    """The command was interrupted; the text says what is done and what is not."""
+    """The command was interrupted; the message says how much of its work is done."""
 
 
 class Interruption:
-    """Hears SIGINT and SIGTERM; the second one ends the command at once."""
+    """Handlers of SIGINT and SIGTERM: the first signal requests the end, the second one raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.is_requested = False
-        self.heard, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        """Something is to be read there when a signal has come."""
-        signal.set_wakeup_fd(told)
+        self.wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        """A descriptor that becomes readable when a signal arrives."""
+        signal.set_wakeup_fd(writer)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._hear)
+            signal.signal(number, self._handle)
 
-    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if self.is_requested:
             raise KeyboardInterrupt
         self.is_requested = True
 
-    def stop_if_requested(self, what: str) -> None:
-        """Raise InterruptedWorkError, which says what is done and what is not, once a signal has come."""
+    def stop_if_requested(self, state: str) -> None:
+        """Raise InterruptedWorkError after a signal; `state` says how much of the work is done."""
         if self.is_requested:
-            raise InterruptedWorkError(f"interrupted: {what}")
+            raise InterruptedWorkError(f"interrupted: {state}")
 
     async def read(self, items: Iterable[_T]) -> AsyncIterator[_T]:
-        """The items, until they are to end. Those that may be long in coming must come from `input`."""
+        """Yield the items until a signal arrives. An iterator that may block must read from `input`."""
         iterator = iter(items)
         while not self.is_requested:
             item: Any = next(iterator, _END)
@@ -55,38 +55,41 @@ class Interruption:
             yield item
 
     def input(self, descriptor: int) -> io.BufferedReader:
-        """What comes there; it ends, be it within a line, when a signal comes."""
+        """Open a reader that reports the end of the file at a signal, even within a line."""
         return io.BufferedReader(_Input(descriptor, self))
 
 
 class _Input(io.RawIOBase):
-    """Waits for input and for signals at once.
+    """A reader that waits for input and for signals at the same time.
 
-    A read of the descriptor alone would not hear a signal that comes in the moment before it: Python has looked for
-    signals then, and the system does not break off a read that has not begun.
+    A plain read would miss a signal that arrives just before it. Python has already checked for signals then, and the
+    system call cannot be interrupted before it starts.
     """
 
     def __init__(self, descriptor: int, interruption: Interruption) -> None:
         self._descriptor, self._interruption = descriptor, interruption
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """See RawIOBase."""
-        heard = self._interruption.heard
+        """Read into the buffer, and return the number of bytes: 0 after a signal."""
+        wakeup = self._interruption.wakeup
         while not self._interruption.is_requested:
-            ready, _, _ = select.select([self._descriptor, heard], [], [])
-            if heard not in ready:
+            ready, _, _ = select.select([self._descriptor, wakeup], [], [])
+            if wakeup not in ready:
                 return os.readv(self._descriptor, [buffer])
-            os.read(heard, 1)
+            os.read(wakeup, 1)
         return 0
 
 
 @contextlib.contextmanager
 def progress(label: str, *, total: int | None = None, is_quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """How far it is, on standard error, where that is a terminal: a bar where the total is known, else a number."""
+    """Show the progress on standard error if that is a terminal: a bar if the total is known, else the number done.
+
+    The yielded function takes the number of items done since its last call.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

@@ -1,4 +1,4 @@
-"""`bley serve`, and what `bley` alone does: answer Postfix, in the foreground or as a daemon."""
+"""`bley serve`, and `bley` without a command: answer policy requests, in the foreground or as a daemon."""
 
 import logging
 import os
@@ -22,14 +22,13 @@ __all__ = ["run_bley", "serve"]
 @click.command()
 @config_option
 @serving_options
-@click.pass_obj
-def serve(before: Path | None, file: Path | None, pidfile: str | None, verbose: bool, debug: bool) -> None:
-    """Answer Postfix, in the foreground."""
-    run_bley(file or before, pidfile, verbose=verbose, debug=debug, detach=False)
+def serve(file: Path | None, pidfile: str | None, verbose: bool, debug: bool) -> None:
+    """Answer policy requests, in the foreground."""
+    run_bley(file, pidfile, verbose=verbose, debug=debug, detach=False)
 
 
 def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool, detach: bool) -> None:
-    """Serve until it is ended; `detach`: in the background. Raises SettingsError."""
+    """Run bley until a signal stops it, with `detach` in the background. Raises SettingsError."""
     block_sighup()
     file = file.absolute() if file else None
     overrides: dict[str, object] = {"pid_file": pidfile} if pidfile else {}
@@ -39,12 +38,12 @@ def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bo
     def load_overridden() -> Configuration:
         configuration = load(find_file(file))
         if detach and configuration.settings.log_file in ("-", ""):
-            # In the background there is no standard output.
+            # A background process has no standard output.
             return configuration.overridden({"log_file": "syslog"} | overrides)
         return configuration.overridden(overrides)
 
     configuration = load_overridden()
-    ready = _detach() if detach else _nothing
+    ready = _detach() if detach else _report_nothing
     configure_log(configuration.settings.log_file, level)
     if configuration.settings.workers == 1:
         uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
@@ -52,19 +51,19 @@ def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bo
         uvloop.run(Supervisor(configuration, load_overridden, level, is_silent=detach).run(ready))
 
 
-def _nothing() -> None:
-    """In the foreground nobody waits to be told that bley is ready."""
+def _report_nothing() -> None:
+    """Do nothing: in the foreground no process waits until bley is ready."""
 
 
 def _detach() -> Callable[[], None]:
-    """Go on in the background (daemon(7)); the shell's process ends when the returned function is called.
+    """Continue in the background (daemon(7)). The shell's process exits when the returned function is called.
 
-    It ends with exit status 2 when bley ends before that.
+    If bley exits before that, the exit status of the shell's process is 2.
     """
-    told, tell = os.pipe()
+    reader, writer = os.pipe()
     if os.fork():
-        os.close(tell)
-        os._exit(0 if os.read(told, 1) else EXIT_WRONG_SETTINGS)
+        os.close(writer)
+        os._exit(0 if os.read(reader, 1) else EXIT_WRONG_SETTINGS)
     os.setsid()
     if os.fork():
         os._exit(0)
@@ -73,7 +72,7 @@ def _detach() -> Callable[[], None]:
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
-        os.write(tell, b"+")
-        os.close(tell)
+        os.write(writer, b"+")
+        os.close(writer)
 
     return ready

@@ -1,4 +1,4 @@
-"""`bley stats`: the figures of the dashboard for any time until now."""
+"""`bley stats`: show the figures of the dashboard for any period until now."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import instant_document, print_document, print_table
 from bley.commands.progress import progress
 from bley.commands.store_access import opened_history
-from bley.commands.web_client import WebError, ask_lists
+from bley.commands.web_client import WebError, fetch_lists
 from bley.core.history.outcome import format_duration
 from bley.core.history.periods import Period
 from bley.core.history.statistics import Figures, figures
@@ -29,34 +29,34 @@ from bley.settings.values import parse_duration
 from bley.store.engine import SPANS
 from bley.store.history import History
 
-__all__ = ["LONGEST", "Statistics", "gather", "period_until_now", "shown_delay", "stats"]
+__all__ = ["Statistics", "describe_delay", "gather_statistics", "period_until_now", "stats"]
 
-LONGEST = SPANS[3600]
-"""So long counts by the hour are kept."""
+_LONGEST = SPANS[3600]
+"""The time after which counts by the hour are deleted."""
 
 _SLOTS = (
     (timedelta(days=2), timedelta(minutes=1)),
     (timedelta(days=28), timedelta(hours=1)),
-    (LONGEST, timedelta(days=1)),
+    (_LONGEST, timedelta(days=1)),
 )
-"""Up to what length which slots are exact enough: counts by the minute are kept for 8 days."""
+"""The slot for periods up to a length. Counts by the minute are deleted after 8 days."""
 
 
 def period_until_now(since: timedelta) -> Period:
-    """At least so long, as far as counts are kept that long; its first slot is there as a whole.
+    """Return the period of whole slots that covers this time, as far as there are counts.
 
-    Raises ValueError where nothing is kept that long.
+    Raises ValueError if the time is longer than counts are stored.
     """
-    if not timedelta(0) < since <= LONGEST:
-        raise ValueError(f"must be more than 0s and at most {LONGEST.days}d: so long counts are kept")
+    if not timedelta(0) < since <= _LONGEST:
+        raise ValueError(f"must be more than 0s and at most {_LONGEST.days}d, the time for which counts are stored")
     slot = next(slot for longest, slot in _SLOTS if since <= longest)
     length = (math.ceil(since / slot) + 1) * slot
-    return Period("", min(length, LONGEST), slot)
+    return Period("", min(length, _LONGEST), slot)
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """All figures of the time from `since` to `until`; `counted_since` is when the first count begins."""
+    """All figures from `since` to `until`; `counted_since` is the start of the first count."""
 
     since: datetime
     until: datetime
@@ -64,26 +64,26 @@ class Statistics:
     figures: Figures
     waiting: int
     waiting_within: timedelta
-    """How long ago those that wait were seen last."""
+    """The time within which waiting triplets were seen."""
     lists: Sequence[ListReport] | str
-    """Or why nobody can tell."""
+    """The DNS lists, or the error of the request for them."""
 
     @property
     def heading(self) -> str:
-        """The time that the figures are about."""
+        """The period of the figures."""
         text = f"from {format_instant(self.since)} to {format_instant(self.until)}"
         if self.counted_since is None:
             return f"{text}: nothing was counted"
         if self.counted_since > self.since:
-            return f"{text}; the first count is of {format_instant(self.counted_since)}"
+            return f"{text}; the first count is from {format_instant(self.counted_since)}"
         return text
 
     @property
     def summary(self) -> list[tuple[str, str, str]]:
-        """What, how many, and what that is of."""
+        """Rows of name, number and share."""
         found, deferred = self.figures, self.figures.first_deferrals
         median = found.median_delay_seconds
-        delay = "-" if not found.came_back else shown_delay("longer" if median is None else str(median))
+        delay = "-" if not found.came_back else describe_delay("longer" if median is None else str(median))
         parts = (_part(number, deferred) for number in (found.came_back, found.not_come_back))
         came_back, not_come_back = (_share(part, "of the deferred") for part in parts)
         return [
@@ -99,18 +99,18 @@ class Statistics:
 
     @property
     def groups(self) -> list[tuple[str, Mapping[str, int]]]:
-        """What is counted by name, and what the names are."""
+        """Tables of numbers by name, each with its title."""
         found = self.figures
         return [
             ("passed, by reason", found.passed),
             ("deferred, by reason", found.deferred),
-            ("found about strangers", found.found),
-            ("came back after", {shown_delay(name): number for name, number in found.delays.items()}),
+            ("findings about strangers", found.found),
+            ("came back after", {describe_delay(name): number for name, number in found.delays.items()}),
         ]
 
     @property
     def document(self) -> dict[str, Any]:
-        """For programs: docs/json.md."""
+        """The JSON document (docs/json.md)."""
         found = self.figures
         names = (
             "requests", "undelayed", "undelayed_share", "first_deferrals", "came_back", "not_come_back",
@@ -131,8 +131,10 @@ class Statistics:
         }
 
 
-async def gather(history: History, configuration: Configuration, period: Period, now: datetime) -> Statistics:
-    """The figures until now. Raises StoreError."""
+async def gather_statistics(
+    history: History, configuration: Configuration, period: Period, now: datetime
+) -> Statistics:
+    """Return the figures until now. Raises StoreError."""
     counts = await history.counts(period, now)
     within = configuration.settings.timing.longest
     waiting = await history.waiting(now - within, 1)
@@ -150,13 +152,13 @@ async def gather(history: History, configuration: Configuration, period: Period,
 
 def _lists(configuration: Configuration) -> Sequence[ListReport] | str:
     try:
-        return ask_lists(configuration)
+        return fetch_lists(configuration)
     except WebError as error:
         return str(error)
 
 
-def shown_delay(name: str) -> str:
-    """The name of a count of delays, in words."""
+def describe_delay(name: str) -> str:
+    """Return a bound of delays in words; `longer` is the name of the count without a bound."""
     return f"at most {format_duration(timedelta(seconds=int(name)))}" if name.isdecimal() else "longer than a day"
 
 
@@ -178,13 +180,17 @@ def _period(_context: click.Context, _parameter: click.Parameter, value: str) ->
 @click.command()
 @config_option
 @click.option(
-    "--since", "period", callback=_period, default="7d", show_default=True, help="How long until now: 12h, 40d."
+    "--since",
+    "period",
+    callback=_period,
+    default="7d",
+    show_default=True,
+    help="Length of the period until now, such as 12h or 40d.",
 )
 @json_option
-@click.pass_obj
-def stats(before: Path | None, file: Path | None, period: Period, as_json: bool) -> None:
-    """Show what was passed and deferred, why, and what came of it."""
-    configuration = load_settings(file or before)
+def stats(file: Path | None, period: Period, as_json: bool) -> None:
+    """Show how much mail was passed and deferred, the reasons, and the outcomes."""
+    configuration = load_settings(file)
     with progress("counting"):
         statistics = run(_stats(configuration, period))
     if as_json:
@@ -195,7 +201,7 @@ def stats(before: Path | None, file: Path | None, period: Period, as_json: bool)
 
 async def _stats(configuration: Configuration, period: Period) -> Statistics:
     async with opened_history(configuration.settings) as history:
-        return await gather(history, configuration, period, utc_now())
+        return await gather_statistics(history, configuration, period, utc_now())
 
 
 def _print_statistics(statistics: Statistics) -> None:

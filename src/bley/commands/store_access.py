@@ -1,4 +1,4 @@
-"""The store of the settings, for commands that work on all of it: as the engine itself, or only to look back."""
+"""The configured store, for commands that read or change all of its records, or its history."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -22,23 +22,26 @@ async def opened_engine(
     configuration: Configuration,
     now: datetime,
     *,
-    makes: bool = False,
+    creates: bool = False,
     is_read_only: bool = False,
     needs_key: bool = True,
 ) -> AsyncIterator[Engine]:
-    """The store; `makes`: it is made if there is none; `needs_key`: its addresses are hashed as is configured."""
+    """Open the store's engine. Raises StoreError if there is no store, unless `creates`.
+
+    With `needs_key`, raises PrivacyKeyError if its addresses are hashed with another key than the configured one.
+    """
     place = configuration.settings.store
-    if not makes:
+    if not creates:
         _require_file(place)
     engine = open_configured_engine(configuration, now, read_only=is_read_only)
     try:
         if not await engine.is_prepared():
-            if not makes:
+            if not creates:
                 raise StoreError(f"{place}: no bley has stored anything there")
             await bring_key(engine, configuration.key)
             await engine.prepare()
         if needs_key:
-            await confirm_key(engine, configuration.key, claims=makes)
+            await confirm_key(engine, configuration.key, claims=creates)
         yield engine
     finally:
         await engine.close()
@@ -46,7 +49,7 @@ async def opened_engine(
 
 @contextlib.asynccontextmanager
 async def opened_history(settings: Settings) -> AsyncIterator[History]:
-    """That of a store that is there."""
+    """Open the store's history. Raises StoreError if there is no store."""
     _require_file(settings.store)
     history = open_history(settings.store)
     try:
@@ -57,4 +60,4 @@ async def opened_history(settings: Settings) -> AsyncIterator[History]:
 
 def _require_file(place: Database) -> None:
     if place.dbtype == "sqlite3" and not place.file.exists():
-        raise StoreError(f"{place}: there is no such file")
+        raise StoreError(f"{place}: no such file")

@@ -1,4 +1,4 @@
-"""Asks the running bley at `web_listen`, from its own machine: for `bley lists`, `bley stats`, `bley top`."""
+"""HTTP client for `web_listen` of the running bley on this machine: for `bley lists`, `bley stats` and `bley top`."""
 
 import http.client
 import json
@@ -11,21 +11,21 @@ from bley.checks.lists.report import ListReport
 from bley.core.errors import BleyError
 from bley.settings.file import Configuration
 
-__all__ = ["WebError", "ask_lists", "ask_web"]
+__all__ = ["WebError", "fetch_lists", "fetch_page"]
 
 _WAIT_SECONDS = 5.0
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class WebError(BleyError):
-    """The running bley could not be asked; the text says why."""
+    """A failed request to the running bley; the message has the reason."""
 
 
-def ask_web(configuration: Configuration, path: str) -> bytes:
-    """What it shows there. Raises WebError."""
+def fetch_page(configuration: Configuration, path: str) -> bytes:
+    """Return the content of this path. Raises WebError."""
     settings = configuration.settings
     if settings.web_place is None:
-        raise WebError("web_listen is empty, so that the running bley cannot be asked")
+        raise WebError("web_listen is empty, and the running bley answers only there")
     try:
         peer = _connect(configuration, *settings.web_place)
         try:
@@ -37,20 +37,20 @@ def ask_web(configuration: Configuration, path: str) -> bytes:
     except (OSError, http.client.HTTPException) as error:
         raise WebError(f"no answer from web_listen {settings.web_listen}: {error}; is bley running?") from error
     if answer.status != http.client.OK:
-        said = text.decode(errors="replace").strip()
-        raise WebError(f"web_listen {settings.web_listen} answers {answer.status} {answer.reason}: {said}")
+        message = text.decode(errors="replace").strip()
+        raise WebError(f"web_listen {settings.web_listen} answers {answer.status} {answer.reason}: {message}")
     return text
 
 
-def ask_lists(configuration: Configuration) -> list[ListReport]:
-    """How its DNS lists do. Raises WebError."""
+def fetch_lists(configuration: Configuration) -> list[ListReport]:
+    """Return the health of the DNS lists in the running bley. Raises WebError."""
     try:
-        reports = json.loads(ask_web(configuration, "/lists"))
+        reports = json.loads(fetch_page(configuration, "/lists"))
     except (ValueError, RecursionError):
         reports = None
     if not isinstance(reports, list) or not all(map(_is_report, reports)):
         place = configuration.settings.web_listen
-        raise WebError(f"web_listen {place} is not this bley's, it answers no lists")
+        raise WebError(f"web_listen {place} belongs to another program: its answer has no lists")
     return reports
 
 
@@ -68,31 +68,31 @@ def _connect(configuration: Configuration, host: str, port: int) -> http.client.
 
 
 def _connect_tls(file: Path, host: str, port: int) -> http.client.HTTPConnection:
-    """Connect to the holder of this very certificate. Raises WebError before anything is sent to another.
+    """Connect, and compare the peer's certificate with the file. Raises WebError before any request if they differ.
 
-    Names and authorities do not matter: another certificate of the same issuer is not bley's. After a renewal bley
-    shows the old one until it is reloaded; the file does not tell whether there was one, so that is an error too.
+    Names and issuers do not matter: another certificate of the same issuer is not bley's. After a renewal bley uses the
+    old certificate until it is reloaded. The file does not show that it was renewed, so that is an error too.
     """
     context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # what is trusted is compared below
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the certificate itself is compared below
     peer = http.client.HTTPSConnection(host, port, timeout=_WAIT_SECONDS, context=context)
     expected = _certificate_of(file)
     peer.connect()
     if peer.sock.getpeercert(binary_form=True) != expected:
         peer.close()
-        raise WebError(f"web_listen shows another certificate than {file} has: if it was renewed, reload bley")
+        raise WebError(f"the certificate of web_listen is not the one in {file}: if that was renewed, reload bley")
     return peer
 
 
 def _certificate_of(file: Path) -> bytes:
-    """Return the first certificate in the file, bley's own; those behind it are its issuers'."""
+    """Return the first certificate in the file, which is bley's own; its issuers follow it."""
     try:
         match = _CERTIFICATE.search(file.read_text(encoding="ascii", errors="replace"))
         return ssl.PEM_cert_to_DER_cert(match[0] if match else "")
     except OSError as error:
         raise WebError(f"web_tls_cert: {file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise WebError(f"web_tls_cert: {file} has no certificate in PEM form") from error
+        raise WebError(f"web_tls_cert: {file} has no PEM certificate") from error
 
 
 def _credentials(configuration: Configuration) -> dict[str, str]:

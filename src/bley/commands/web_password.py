@@ -1,4 +1,4 @@
-"""The command `bley web-password`."""
+"""`bley web-password`: write the hash of a password for the dashboard."""
 
 import sys
 from pathlib import Path
@@ -15,11 +15,12 @@ __all__ = ["web_password"]
 @click.command("web-password")
 @click.argument("file", type=click.Path(path_type=Path))
 def web_password(file: Path) -> None:
-    """Ask for a password, and write its hash into FILE, for the setting web_password_file; - is standard output.
+    """Ask for a password, and write its hash to FILE, for the setting web_password_file.
 
-    Where standard input is no terminal, its first line is the password.
+    If FILE is -, the hash is written to standard output. If standard input is not a terminal, the password is its first
+    line.
     """
-    password = _ask()
+    password = _read_password()
     if len(password) < SHORTEST_PASSWORD:
         raise click.ClickException(f"too short: the password must have at least {SHORTEST_PASSWORD} characters")
     hashed = hash_password(password)
@@ -30,17 +31,17 @@ def web_password(file: Path) -> None:
         write_password_hash(file, hashed)
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
-    said = f"{file} is written: name it in bley.conf, web_password_file = {file.absolute()}, and reload bley"
-    click.echo(escape_controls(said))
+    message = f"{file} is written: set web_password_file = {file.absolute()} in bley.conf, and reload bley"
+    click.echo(escape_controls(message))
 
 
-def _ask() -> str:
+def _read_password() -> str:
     try:
         if not sys.stdin.isatty():
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
-        password: str = click.prompt("Password", hide_input=True, confirmation_prompt="The same again")
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt="Repeat the password")
     except UnicodeDecodeError as error:
-        raise WrongInputError("the password is not UTF-8, in which browsers send it") from error
+        raise WrongInputError("the password is not UTF-8, the encoding that browsers send") from error
     except OSError as error:
         raise click.ClickException(f"standard input cannot be read: {error.strerror}") from error
     return password

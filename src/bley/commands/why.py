@@ -1,4 +1,4 @@
-"""`bley why`: the decisions about a mail, what became of each, and what to do if it was wrong."""
+"""`bley why`: show the decisions about a mail, the outcome of each, and the remedy if it was wrong."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -45,21 +45,22 @@ from bley.store.history import SEARCH_SECONDS, History, PartialResult
 from bley.store.key_claim import confirm_key
 from bley.store.opening import open_engine
 
-__all__ = ["ExplainedDecision", "WhyReport", "report", "why"]
+__all__ = ["ExplainedDecision", "WhyReport", "build_report", "why"]
 
 _MOST_WAITED = 10_000
+"""The number of passes in which the outcomes of deferrals are searched."""
 
 
 class ExplainedDecision(NamedTuple):
-    """One decision; of a deferral what became of it."""
+    """One decision, with its outcome if it was a deferral."""
 
     decision: StoredDecision
-    sequel: DeferralOutcome | None
+    outcome: DeferralOutcome | None
     advice: Sequence[Advice]
 
     @property
     def steps(self) -> list[Step]:
-        """For people."""
+        """The steps for people."""
         decision = self.decision
         steps = [("when", format_instant(decision.at)), ("request", describe_request(decision))]
         if decision.triplet:
@@ -70,13 +71,13 @@ class ExplainedDecision(NamedTuple):
         steps.append(("verdict", _verdict(decision)))
         if ids := [f"{name}={text}" for name in ("instance", "queue_id") if (text := getattr(decision, name))]:
             steps.append(("log", ", ".join(ids)))
-        if self.sequel:
-            steps.append(("then", str(self.sequel)))
+        if self.outcome:
+            steps.append(("then", str(self.outcome)))
         return steps
 
     @property
     def document(self) -> dict[str, Any]:
-        """For programs: docs/json.md."""
+        """The JSON document (docs/json.md)."""
         fields = self.decision._asdict() | {"at": instant_document(self.decision.at)}
         details = fields.pop("details")
         triplet = self.decision.triplet
@@ -85,7 +86,7 @@ class ExplainedDecision(NamedTuple):
             **{name: details.get(name) for name in _DETAILS},
             "attempts": details.get("attempts", 0) if "first_seen" in details else None,
             "findings": details.get("findings", {}),
-            "sequel": self.sequel and _sequel_document(self.sequel),
+            "sequel": self.outcome and _outcome_document(self.outcome),
             "advice": [each._asdict() for each in self.advice],
         }
 
@@ -95,23 +96,23 @@ _DETAILS = ("standing", "first_seen", "wait_seconds", "delay_seconds", "entry")
 
 @dataclass(frozen=True, slots=True)
 class WhyReport:
-    """All that was found, the newest first."""
+    """The decisions and records that match a query, the newest first."""
 
     configuration: Configuration
-    text: str
+    query: str
     now: datetime
-    told: Sequence[ExplainedDecision]
+    decisions: Sequence[ExplainedDecision]
     records: Sequence[tuple[Triplet, Record]]
     is_whole: bool = True
-    """Whether all was looked at that could fit."""
+    """Whether the search examined everything that could match."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is known."""
-        return not (self.told or self.records)
+        """Whether nothing matches."""
+        return not (self.decisions or self.records)
 
     def describe_record(self, record: Record) -> str:
-        """A record, and how long it waits."""
+        """Return the record in words, with the rest of its wait."""
         timing = self.configuration.settings.timing
         text = describe_record(record)
         if record.status is not Status.GREYLISTED:
@@ -120,30 +121,30 @@ class WhyReport:
             case Standing.EARLY:
                 return f"{text}, {format_duration(timing.remaining(record, self.now))} left"
             case Standing.NEW:
-                return f"{text}, too long ago: a stranger again"
+                return f"{text}, expired: a stranger again"
         return f"{text}, the wait is over"
 
     @property
-    def unfinished(self) -> str:
-        """What to do where not all was looked at."""
-        return f"there may be more: the search ended after {SEARCH_SECONDS:g} s; a more exact text takes less"
+    def partial_notice(self) -> str:
+        """The notice that the search was cut short, with the remedy."""
+        return f"there may be more: the search stopped after {SEARCH_SECONDS:g} s; a more exact query takes less time"
 
     @property
-    def nothing(self) -> str:
-        """Why nothing may be known."""
+    def empty_notice(self) -> str:
+        """The notice that nothing matches, with the possible reasons."""
         days = format_duration(self.configuration.settings.log_days)
         return (
-            f"nothing is known of {self.text}: decisions are kept for {days} (log_days); "
-            "of floods of known mail some are only counted"
+            f"nothing is stored about {self.query}: decisions are deleted after {days} (log_days), "
+            "and in a flood of known mail some are only counted"
         )
 
     @property
     def document(self) -> dict[str, Any]:
-        """For programs: docs/json.md."""
+        """The JSON document (docs/json.md)."""
         return {
-            "query": self.text,
+            "query": self.query,
             "at": instant_document(self.now),
-            "decisions": [each.document for each in self.told],
+            "decisions": [each.document for each in self.decisions],
             "records": [self._record_document(*each) for each in self.records],
             "is_whole": self.is_whole,
         }
@@ -155,29 +156,31 @@ class WhyReport:
         return record_document(triplet, record) | {"left_seconds": left}
 
 
-async def report(history: History, configuration: Configuration, text: str, limit: int, now: datetime) -> WhyReport:
-    """What is known of `text`, at most so many decisions and records. Raises StoreError."""
+async def build_report(
+    history: History, configuration: Configuration, query: str, limit: int, now: datetime
+) -> WhyReport:
+    """Return what the store has about the query, at most `limit` decisions and records. Raises StoreError."""
     rules = configuration.triplet_rules
-    search = Search(text, rules)
+    search = Search(query, rules)
     decisions = await history.decisions(DecisionQuery(search=search), limit)
     records = await history.records(search, limit)
     deferrals = [decision for decision in decisions if decision.defers and decision.triplet]
-    known = await history.find([place for each in decisions for place in _all_places(each, rules)])
+    known = await history.find([triplet for each in decisions for triplet in _all_triplets(each, rules)])
     waited = await history.decisions(waited_query(deferrals), _MOST_WAITED) if deferrals else []
 
-    def told(decision: StoredDecision) -> ExplainedDecision:
-        became = None
+    def explained(decision: StoredDecision) -> ExplainedDecision:
+        outcome = None
         if decision in deferrals:
             record = united_record(decision, known, rules)
-            became = deferral_outcome(decision, record, waited, configuration.settings.timing, now)
-        kept_under = [place for place in _all_places(decision, rules) if place in known]
-        return ExplainedDecision(decision, became, advice(decision, configuration.list_files, kept_under))
+            outcome = deferral_outcome(decision, record, waited, configuration.settings.timing, now)
+        stored_under = [triplet for triplet in _all_triplets(decision, rules) if triplet in known]
+        return ExplainedDecision(decision, outcome, advice(decision, configuration.list_files, stored_under))
 
     is_whole = not isinstance(decisions, PartialResult) and not isinstance(records, PartialResult)
-    return WhyReport(configuration, text, now, list(map(told, decisions)), records, is_whole)
+    return WhyReport(configuration, query, now, list(map(explained, decisions)), records, is_whole)
 
 
-def _all_places(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
+def _all_triplets(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
     return [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
 
 
@@ -196,46 +199,51 @@ def _verdict(decision: StoredDecision) -> str:
     )
 
 
-def _sequel_document(became: DeferralOutcome) -> dict[str, Any]:
+def _outcome_document(outcome: DeferralOutcome) -> dict[str, Any]:
     return {
-        "fate": became.kind.value,
-        "passed_at": became.passed_at and instant_document(became.passed_at),
-        "delay_seconds": became.delay and became.delay.total_seconds(),
-        "left_seconds": None if became.left is None else became.left.total_seconds(),
-        "last_attempt": became.last_attempt and instant_document(became.last_attempt),
+        "fate": outcome.kind.value,
+        "passed_at": outcome.passed_at and instant_document(outcome.passed_at),
+        "delay_seconds": outcome.delay and outcome.delay.total_seconds(),
+        "left_seconds": None if outcome.left is None else outcome.left.total_seconds(),
+        "last_attempt": outcome.last_attempt and instant_document(outcome.last_attempt),
     }
 
 
 @click.command()
 @config_option
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Show at most so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="Greatest number of decisions and of records.",
+)
 @json_option
 @click.argument("query", type=WIRE_TEXT)
-@click.pass_obj
-def why(before: Path | None, file: Path | None, limit: int, as_json: bool, query: str) -> None:
-    """Show the decisions about QUERY, what became of each, and what to do if it was wrong.
+def why(file: Path | None, limit: int, as_json: bool, query: str) -> None:
+    """Show the decisions about QUERY, the outcome of each, and the remedy if it was wrong.
 
-    QUERY is a mail address, a domain or host name, an IP address or network, an instance or a queue id, as it stands in
-    the log; `<>` is the null sender.
+    QUERY is a mail address, a domain or host name, an IP address or network, or an instance or queue ID from the log.
+    The null sender is `<>`.
     """
-    configuration = load_settings(file or before)
-    with progress("looking"):
-        account = run(_why(configuration, query, limit))
+    configuration = load_settings(file)
+    with progress("searching"):
+        report = run(_why(configuration, query, limit))
     if as_json:
-        print_document(account.document)
+        print_document(report.document)
     else:
-        _print_account(account)
-    sys.exit(EXIT_FAILED if account.is_empty else 0)
+        _print_report(report)
+    sys.exit(EXIT_FAILED if report.is_empty else 0)
 
 
 async def _why(configuration: Configuration, query: str, limit: int) -> WhyReport:
     async with opened_history(configuration.settings) as history:
         await _confirm_key(configuration)
-        return await report(history, configuration, query, limit, utc_now())
+        return await build_report(history, configuration, query, limit, utc_now())
 
 
 async def _confirm_key(configuration: Configuration) -> None:
-    """Raise PrivacyKeyError where nothing would be found, since the store hashes addresses in another way."""
+    """Raise PrivacyKeyError if the store hashes addresses with another key, since nothing would match."""
     engine = open_engine(configuration.settings.store, read_only=True)
     try:
         await confirm_key(engine, configuration.key, claims=False)
@@ -243,17 +251,17 @@ async def _confirm_key(configuration: Configuration) -> None:
         await engine.close()
 
 
-def _print_account(account: WhyReport) -> None:
-    if account.is_empty:
-        click.echo(printable(account.nothing))
-    for told in account.told:
-        print_steps(told.steps)
-        for number, each in enumerate(told.advice):
+def _print_report(report: WhyReport) -> None:
+    if report.is_empty:
+        click.echo(printable(report.empty_notice))
+    for explained in report.decisions:
+        print_steps(explained.steps)
+        for number, each in enumerate(explained.advice):
             text = printable(each.text.removesuffix(each.command)) + each.command
             click.echo(f"{'  ' if number else 'if this was wrong: '}{text}")
         click.echo()
-    if not account.is_whole:
-        click.echo(account.unfinished)
-    for triplet, record in account.records:
+    if not report.is_whole:
+        click.echo(report.partial_notice)
+    for triplet, record in report.records:
         click.echo(f"{'record':<12}{printable(describe_triplet(triplet))}")
-        click.echo(f"{'':<12}{account.describe_record(record)}")
+        click.echo(f"{'':<12}{report.describe_record(record)}")

@@ -152,7 +152,7 @@ TESTED: Mapping[str, tuple[Entry, str]] = {
     "silent.example": (SILENT, "it does not answer in time"),
     "zen.spamhaus.org": ({"A": ["127.255.255.254"]}, "use a resolver of your own whose host name is not generic"),
     "list.dnswl.org": ({"A": ["127.0.10.3"]}, "too many queries"),
-    "dnsbl.ahbl.org": (LISTED, "dead since 2015-01-01: it lists every address since its operator closed it; take zen"),
+    "dnsbl.ahbl.org": (LISTED, "dead since 2015-01-01: it lists every address since its operator closed it; use zen"),
 }
 
 

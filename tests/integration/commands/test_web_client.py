@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bley.commands.web_client import WebError, ask_lists, ask_web
+from bley.commands.web_client import WebError, fetch_lists, fetch_page
 from bley.settings.file import Configuration, load
 from bley.settings.settings import Settings
 from tests.unit.web.test_password_gate import cheap_hash
@@ -95,7 +95,7 @@ def _speak_tls(server: _Server, certificates: Path, name: str) -> None:
 class TestCertificate:
     def test_the_holder_of_the_very_certificate_is_asked(self, server: _Server, certificates: Path) -> None:
         _speak_tls(server, certificates, "one")
-        assert ask_web(_configuration(server, web_tls_cert=certificates / "one.pem"), "/lists") == b"[]"
+        assert fetch_page(_configuration(server, web_tls_cert=certificates / "one.pem"), "/lists") == b"[]"
         assert server.asked[0]["Authorization"] == f"Bearer {cheap_hash('secret').proof}"
 
     @pytest.mark.parametrize("name", ["other", "issuer"])
@@ -104,28 +104,28 @@ class TestCertificate:
         _speak_tls(server, certificates, name)
         file = certificates / "one.pem"
         with pytest.raises(WebError) as caught:
-            ask_web(_configuration(server, web_tls_cert=file), "/lists")
+            fetch_page(_configuration(server, web_tls_cert=file), "/lists")
         assert str(caught.value) == (
-            f"web_listen shows another certificate than {file} has: if it was renewed, reload bley"
+            f"the certificate of web_listen is not the one in {file}: if that was renewed, reload bley"
         )
         assert not server.asked
 
     def test_a_file_that_has_none(self, server: _Server, tmp_path: Path) -> None:
         file = tmp_path / "cert.pem"
-        for content, why in ((None, "cannot be read: No such file"), (b"\xff" * 99, "has no certificate in PEM form")):
+        for content, why in ((None, "cannot be read: No such file"), (b"\xff" * 99, "has no PEM certificate")):
             if content:
                 file.write_bytes(content)
             with pytest.raises(WebError, match=why):
-                ask_web(_configuration(server, web_tls_cert=file), "/lists")
+                fetch_page(_configuration(server, web_tls_cert=file), "/lists")
 
 
 @pytest.mark.parametrize("answer", ["", "no JSON", "{}", "[1]", '[{"name": "x"}]', "null", "[" * 100_000])
 def test_what_is_not_bley_is_said(server: _Server, answer: str) -> None:
     server.answer = answer.encode()
-    with pytest.raises(WebError, match=r"is not this bley's, it answers no lists"):
-        ask_lists(_configuration(server))
+    with pytest.raises(WebError, match=r"belongs to another program: its answer has no lists"):
+        fetch_lists(_configuration(server))
 
 
 def test_reports_are_passed_on(server: _Server) -> None:
     server.answer = json.dumps([]).encode()
-    assert ask_lists(_configuration(server)) == []
+    assert fetch_lists(_configuration(server)) == []

@@ -93,9 +93,9 @@ def test_parts_that_are_too_long_are_kept_as_the_daemon_would() -> None:
         (_line(first_seen="0000-01-01T00:00:00+00:00"), "first_seen: Input should be a valid datetime"),
         (_line(first_seen="0001-01-01T00:00:00+00:00"), "first_seen: Value error, is not between 1970 and 2200"),
         (_line(last_seen="9999-12-31T23:59:59+00:00"), "last_seen: Value error, is not between 1970 and 2200"),
-        (_line(first_seen=1_795_000_000), "first_seen: Value error, is no instant: write it as 2026"),
-        (_line(first_seen="1795000000"), "first_seen: Value error, is no instant"),
-        (_line(first_seen=True), "first_seen: Value error, is no instant: write it as 2026"),
+        (_line(first_seen=1_795_000_000), "first_seen: Value error, is not an instant: write it as 2026"),
+        (_line(first_seen="1795000000"), "first_seen: Value error, is not an instant"),
+        (_line(first_seen=True), "first_seen: Value error, is not an instant: write it as 2026"),
         (_line(first_seen=float("nan")), "first_seen: "),
         (_line().replace('"attempts": 3', '"attempts": 1e400'), "attempts: Input should be a "),
         (_line(attempts=float("nan")), "attempts: Input should be a "),
@@ -135,7 +135,7 @@ class TestHeader:
     def test_a_newer_format(self) -> None:
         with pytest.raises(FormatError) as caught:
             list(read_lines([b'{"bley": "4.0", "format": 2, "privacy": "off"}'], RULES))
-        assert str(caught.value) == "is of format 2, of bley 4.0; this bley reads 1: upgrade bley"
+        assert str(caught.value) == "has format 2, of bley 4.0; this bley reads format 1: upgrade bley"
 
     def test_what_a_file_says_of_itself_cannot_command_a_terminal(self) -> None:
         with pytest.raises(FormatError, match=r"of bley \\x1b\[2J;"):
@@ -159,5 +159,5 @@ class TestPrivacy:
         with pytest.raises(FormatError) as caught:
             list(_read(_line(), privacy="keyed-hash"))
         assert str(caught.value) == (
-            "has hashed addresses: set privacy = keyed-hash here too, and take over its privacy_key_file"
+            "has hashed addresses: set privacy = keyed-hash here too, and copy its privacy_key_file"
         )

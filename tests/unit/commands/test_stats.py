@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bley.commands.stats import gather, period_until_now, shown_delay
+from bley.commands.stats import describe_delay, gather_statistics, period_until_now
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
 from bley.core.history.statistics import Count
@@ -41,7 +41,7 @@ class TestPeriod:
 
     @pytest.mark.parametrize("days", [-1, 0, 400.001, 36500])
     def test_beyond_what_is_kept(self, days: float) -> None:
-        with pytest.raises(ValueError, match="at most 400d: so long counts are kept"):
+        with pytest.raises(ValueError, match="at most 400d, the time for which counts are stored"):
             period_until_now(timedelta(days=days))
 
 
@@ -62,7 +62,7 @@ class TestStatistics:
             Triplet("a", "b", "d"): Record(Status.GREYLISTED, NOON, NOON - timedelta(days=2)),
             Triplet("a", "b", "e"): Record(Status.CLEAN, NOON, NOON),
         }
-        found = await gather(
+        found = await gather_statistics(
             FakeHistory(records=records, counts=COUNTS), CONFIGURATION, period_until_now(timedelta(hours=1)), NOW
         )
         assert found.summary == [
@@ -80,23 +80,25 @@ class TestStatistics:
             {"at_most_seconds": 300, "number": 4},
             {"at_most_seconds": None, "number": 6},
         ]
-        assert found.lists == "web_listen is empty, so that the running bley cannot be asked"
+        assert found.lists == "web_listen is empty, and the running bley answers only there"
 
     async def test_the_time_that_they_are_about(self) -> None:
-        found = await gather(FakeHistory(counts=COUNTS), CONFIGURATION, period_until_now(timedelta(hours=1)), NOW)
+        found = await gather_statistics(
+            FakeHistory(counts=COUNTS), CONFIGURATION, period_until_now(timedelta(hours=1)), NOW
+        )
         assert found.heading == (
-            "from 2026-11-23 11:34:00 UTC to 2026-11-23 12:34:56 UTC; the first count is of 2026-11-23 12:00:00 UTC"
+            "from 2026-11-23 11:34:00 UTC to 2026-11-23 12:34:56 UTC; the first count is from 2026-11-23 12:00:00 UTC"
         )
 
     async def test_nothing_was_counted(self) -> None:
-        found = await gather(FakeHistory(), CONFIGURATION, period_until_now(timedelta(minutes=1)), NOW)
+        found = await gather_statistics(FakeHistory(), CONFIGURATION, period_until_now(timedelta(minutes=1)), NOW)
         assert found.heading.endswith(": nothing was counted")
         assert [cells[1:] for cells in found.summary[:3]] == [("0", "")] * 3
         assert found.document["undelayed_share"] is None
 
 
 def test_a_delay_in_words() -> None:
-    assert [shown_delay(name) for name in ("60", "86400", "longer")] == [
+    assert [describe_delay(name) for name in ("60", "86400", "longer")] == [
         "at most 1 min",
         "at most 1 d",
         "longer than a day",

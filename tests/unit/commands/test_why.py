@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from bley.commands.why import report
+from bley.commands.why import build_report
 from bley.core.exemptions import ClientExemptions, MailExemptions
 from bley.core.findings import FindingKind
 from bley.core.greylist import Record, Status
@@ -47,16 +47,16 @@ OTHERS = ", ".join(kind for kind in FindingKind if kind.row.check is None)
 
 async def test_each_deferral_has_its_sequel() -> None:
     """One came back, another has not; a pass has none."""
-    account = await report(HISTORY, CONFIGURATION, "a@example.com", 20, NOON + 8 * MINUTE)
-    found = [told.sequel and told.sequel.kind for told in account.told]
+    report = await build_report(HISTORY, CONFIGURATION, "a@example.com", 20, NOON + 8 * MINUTE)
+    found = [each.outcome and each.outcome.kind for each in report.decisions]
     assert found == [None, OutcomeKind.PASSED, OutcomeKind.DUE, OutcomeKind.PASSED]
-    assert [record.status for _, record in account.records] == [Status.CLEAN, Status.GREYLISTED]
+    assert [record.status for _, record in report.records] == [Status.CLEAN, Status.GREYLISTED]
 
 
 async def test_the_pass_is_found_beyond_what_is_shown() -> None:
     """And although what was looked for does not fit it."""
-    account = await report(HISTORY, CONFIGURATION, "instance.1", 1, NOON + 8 * MINUTE)
-    assert account.told[0].steps == [
+    report = await build_report(HISTORY, CONFIGURATION, "instance.1", 1, NOON + 8 * MINUTE)
+    assert report.decisions[0].steps == [
         ("when", "2026-11-23 12:00:00 UTC"),
         ("request", "unknown [192.0.2.1], HELO friend, from <a@example.com> to <jane@example.org>"),
         ("triplet", "client 192.0.2.0/24, sender <a@example.com>, recipient <jane@example.org>"),
@@ -68,7 +68,7 @@ async def test_the_pass_is_found_beyond_what_is_shown() -> None:
         ("log", "instance=instance.1, queue_id=4XyZ"),
         ("then", "had to wait 5 min; passed on a retry at 2026-11-23 12:07:00 UTC, 7 min after the first attempt"),
     ]
-    assert account.told[0].advice[0].entry == "192.0.2.1"
+    assert report.decisions[0].advice[0].entry == "192.0.2.1"
 
 
 async def test_records_say_how_long_they_wait() -> None:
@@ -76,25 +76,29 @@ async def test_records_say_how_long_they_wait() -> None:
     for after, rest, left in (
         (3 * MINUTE, "3 min left", 180.0),
         (8 * MINUTE, "the wait is over", 0.0),
-        (timedelta(days=11), "too long ago: a stranger again", 0.0),
+        (timedelta(days=11), "expired: a stranger again", 0.0),
     ):
-        account = await report(HISTORY, CONFIGURATION, "joe@example.org", 20, NOON + after)
-        assert [account.describe_record(record) for _, record in account.records] == [f"{words}, {rest}"]
-        assert account.document["records"][0]["left_seconds"] == left
+        report = await build_report(HISTORY, CONFIGURATION, "joe@example.org", 20, NOON + after)
+        assert [report.describe_record(record) for _, record in report.records] == [f"{words}, {rest}"]
+        assert report.document["records"][0]["left_seconds"] == left
 
 
 async def test_nothing() -> None:
-    account = await report(HISTORY, CONFIGURATION, "nobody@example.net", 20, NOON)
-    assert account.is_empty
-    assert account.nothing.startswith("nothing is known of nobody@example.net: decisions are kept for 30 d (log_days)")
-    assert account.document["decisions"] == []
+    report = await build_report(HISTORY, CONFIGURATION, "nobody@example.net", 20, NOON)
+    assert report.is_empty
+    assert report.empty_notice.startswith(
+        "nothing is stored about nobody@example.net: decisions are deleted after 30 d (log_days)"
+    )
+    assert report.document["decisions"] == []
 
 
 async def test_a_search_that_did_not_come_to_its_end_says_so() -> None:
     history = FakeHistory()
     history.unfinished = "7"
-    account = await report(history, CONFIGURATION, "::/0", 20, NOON)
-    assert not account.is_whole
-    assert not account.document["is_whole"]
-    assert account.unfinished == "there may be more: the search ended after 10 s; a more exact text takes less"
-    assert (await report(HISTORY, CONFIGURATION, "::/0", 20, NOON)).document["is_whole"]
+    report = await build_report(history, CONFIGURATION, "::/0", 20, NOON)
+    assert not report.is_whole
+    assert not report.document["is_whole"]
+    assert (
+        report.partial_notice == "there may be more: the search stopped after 10 s; a more exact query takes less time"
+    )
+    assert (await build_report(HISTORY, CONFIGURATION, "::/0", 20, NOON)).document["is_whole"]

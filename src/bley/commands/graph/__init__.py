@@ -1,1 +1,1 @@
-"""`bley graph`: pictures of what bley did, and a page that shows them."""
+"""`bley graph`: draw charts of the statistics, and a page that shows them."""

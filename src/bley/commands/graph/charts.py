@@ -1,11 +1,11 @@
-"""What the charts show, in words and numbers: nothing here draws."""
+"""The words and numbers of the charts, without drawing."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from bley.commands.graph.style import AT_ONCE, DEFERRED, EARLY, WAITED, Style, look_of
+from bley.commands.graph.style import AT_ONCE, DEFERRED, EARLY, WAITED, Style, style_of
 from bley.core.history.periods import PERIODS, Period, Slot
 from bley.core.history.statistics import Figures
 from bley.core.quantity import percent, quantity
@@ -15,102 +15,102 @@ __all__ = ["SHOWN", "Band", "Chart", "Kind", "Tick", "charts", "in_words", "numb
 Kind = Literal["mail", "deferred", "found"]
 
 SHOWN = tuple(PERIODS[name] for name in ("12h", "24h", "7d", "28d", "365d"))
-"""The periods that are drawn."""
+"""The periods of the charts."""
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
 _A_MONDAY = datetime(1970, 1, 5, tzinfo=UTC).timestamp()
 
 Tick = tuple[float, str]
-"""Seconds since 1970 UTC, and what is written there."""
+"""Seconds since 1970 UTC, and the label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """One word of a chart, and how often it was so in each slot."""
+    """One word of a chart, with its number in each slot."""
 
     name: str
-    look: Style
+    style: Style
     numbers: Sequence[int]
 
     @property
     def total(self) -> int:
-        """In all slots."""
+        """The number in all slots."""
         return sum(self.numbers)
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bands that are stacked, the first one at the bottom, over the slots of a period."""
+    """Stacked bands over the slots of a period; the first band is at the bottom."""
 
     kind: Kind
     period: Period
     until: datetime
     edges: Sequence[float]
-    """Where slots begin, and where the last one ends: seconds since 1970 UTC."""
+    """The starts of all slots and the end of the last one, in seconds since 1970 UTC."""
     bands: Sequence[Band]
     subject: str
     counted_as: str
-    """One of what is counted."""
-    nothing: str
-    """What stands in place of bands where there are none."""
+    """The noun for one counted thing."""
+    empty_text: str
+    """The text of a chart without bands."""
 
     @property
     def name(self) -> str:
-        """Of its file, without an ending."""
+        """The name of its file, without the extension."""
         return f"{self.kind}-{self.period.name}"
 
     @property
     def total(self) -> int:
-        """Of all bands."""
+        """The number in all bands."""
         return sum(band.total for band in self.bands)
 
     @property
     def step(self) -> str:
-        """How long a slot is, in words."""
+        """The length of a slot in words."""
         return "a day" if self.period.slot == timedelta(days=1) else in_words(self.period.slot)
 
     @property
     def title(self) -> str:
-        """What is shown, of what time, and how much."""
+        """The subject, the period and the total."""
         return f"{self.subject} in the last {in_words(self.period.length)}: {numbered(self.total, self.counted_as)}"
 
     def share(self, band: Band) -> str:
-        """Of the total, where the bands are parts of it: a request may have several findings."""
-        return "" if self.kind == "found" else percent(band.total / self.total, " ")
+        """Return the share of the total; empty for findings, since a request can have several."""
+        return "" if self.kind == "found" else percent(band.total / self.total)
 
     def label(self, band: Band) -> str:
-        """The band in the legend."""
+        """Return the text of the band in the legend."""
         share = self.share(band)
         return f"{band.name}: {band.total:,}{f' ({share})' if share else ''}"
 
     @property
     def description(self) -> str:
-        """The chart's figures in a sentence, for who does not see it."""
-        bands = ", ".join(map(self.label, self.bands)) or self.nothing
+        """The figures in a sentence, as the alternative text of the image."""
+        bands = ", ".join(map(self.label, self.bands)) or self.empty_text
         return f"{self.title}; {bands}."
 
 
 def charts(period: Period, now: datetime, slots: Sequence[Slot]) -> list[Chart]:
-    """What became of mail, why it was deferred, what the checks found."""
+    """Return the three charts of a period: outcomes of mail, reasons of deferrals, findings."""
     edges = [*(slot.start.timestamp() for slot in slots), (slots[-1].start + period.slot).timestamp()]
     figures = [slot.figures for slot in slots]
     has_mail = any(each.requests for each in figures)
 
-    def chart(kind: Kind, bands: Iterable[Band], subject: str, counted_as: str, nothing: str) -> Chart:
-        nothing = f"{nothing if has_mail else 'no mail'} in this time"
-        return Chart(kind, period, now, edges, tuple(bands), subject, counted_as, nothing)
+    def chart(kind: Kind, bands: Iterable[Band], subject: str, counted_as: str, empty: str) -> Chart:
+        empty_text = f"{empty if has_mail else 'no mail'} in this period"
+        return Chart(kind, period, now, edges, tuple(bands), subject, counted_as, empty_text)
 
     deferred, found = _by_word([each.deferred for each in figures]), _by_word([each.found for each in figures])
     return [
-        chart("mail", _mail(figures), "What became of mail", "request", "no mail"),
-        chart("deferred", deferred, "Why mail was deferred", "deferral", "nothing was deferred"),
-        chart("found", found, "What the checks found", "finding", "nothing was found"),
+        chart("mail", _mail(figures), "Outcomes of mail", "request", "no mail"),
+        chart("deferred", deferred, "Reasons of deferrals", "deferral", "no deferrals"),
+        chart("found", found, "Findings of the checks", "finding", "no findings"),
     ]
 
 
 def _mail(figures: Sequence[Figures]) -> list[Band]:
-    """All four, also those that are 0: unless there is nothing at all."""
+    """Return all four bands, or none if all of them are 0."""
     parts: list[tuple[str, Style, Callable[[Figures], int]]] = [
         ("passed at once", AT_ONCE, lambda each: each.undelayed),
         ("passed after its wait", WAITED, lambda each: each.came_back),
@@ -122,14 +122,14 @@ def _mail(figures: Sequence[Figures]) -> list[Band]:
 
 
 def _by_word(numbers: Sequence[Mapping[str, int]]) -> list[Band]:
-    """The most frequent first."""
+    """Return a band for each word, the most frequent first."""
     words = {word for each in numbers for word in each}
-    bands = [Band(word, look_of(word), [each.get(word, 0) for each in numbers]) for word in sorted(words)]
+    bands = [Band(word, style_of(word), [each.get(word, 0) for each in numbers]) for word in sorted(words)]
     return sorted(bands, key=lambda band: -band.total)
 
 
 def in_words(duration: timedelta) -> str:
-    """A whole number of minutes, hours or days: "10 minutes", "24 hours", "7 days"."""
+    """Return a whole number of minutes, hours or days: "10 minutes", "24 hours", "7 days"."""
     seconds = int(duration.total_seconds())
     if seconds > _DAY and seconds % _DAY == 0:
         return quantity(seconds // _DAY, "day")
@@ -137,12 +137,12 @@ def in_words(duration: timedelta) -> str:
 
 
 def numbered(number: int, what: str) -> str:
-    """So many of what is counted."""
+    """Return the number, with separators of thousands, and the noun."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def ticks(period: Period, edges: Sequence[float]) -> tuple[list[Tick], list[float]]:
-    """Where time is written below the chart, in UTC, and where smaller marks are."""
+    """Return the labeled ticks of the time axis, in UTC, and the places of the smaller ones."""
     first, last = edges[0], edges[-1]
 
     def multiples(step: int, offset: float = 0) -> list[float]:
@@ -162,12 +162,12 @@ def ticks(period: Period, edges: Sequence[float]) -> tuple[list[Tick], list[floa
 
 
 def _clock(at: float, *, is_first: bool) -> str:
-    """With the day where it begins. All have two lines, or they would not stand at one height."""
+    """Return the time, with the date at the start of a day. Each label has two lines, so that all align."""
     return f"{_utc(at):%H:%M}\n{_day(at) if is_first or at % _DAY == 0 else ''}"
 
 
 def _month(at: float, *, is_first: bool) -> str:
-    """With the year where it begins; in two lines as well."""
+    """Return the month, with the year at its start, also in two lines."""
     return f"{_utc(at):%b}\n{_utc(at).year if is_first or _utc(at).month == 1 else ''}"
 
 

@@ -1,4 +1,4 @@
-"""The command `bley graph`, which is `bleygraph` too, as in bley 2."""
+"""The command `bley graph`, also installed as `bleygraph`, its name in bley 2."""
 
 import asyncio
 import importlib
@@ -33,25 +33,29 @@ _FORMATS = ("png", "svg")
     "--destdir",
     "folder",
     type=click.Path(path_type=Path),
-    help=f"The folder to write to; else destdir of the settings, or {_DEFAULT_FOLDER}. It is made if need be.",
+    help=f"Folder for the files, created if missing. Default: destdir of the settings, else {_DEFAULT_FOLDER}.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only errors.")
 @click.option(
-    "--format", "form", type=click.Choice(_FORMATS), default="png", show_default=True, help="Of the pictures."
+    "--format",
+    "file_format",
+    type=click.Choice(_FORMATS),
+    default="png",
+    show_default=True,
+    help="File format of the charts.",
 )
-@click.pass_obj
-def graph(before: Path | None, file: Path | None, folder: Path | None, quiet: bool, form: str) -> None:
-    """Draw what became of mail, why it was deferred and what the checks found, and a page that shows it.
+def graph(file: Path | None, folder: Path | None, quiet: bool, file_format: str) -> None:
+    """Draw charts of the outcomes of mail, the reasons of deferrals and the findings, and a page that shows them.
 
-    Of the last 12 and 24 hours, 7, 28 and 365 days.
+    The charts show the last 12 and 24 hours, 7, 28 and 365 days.
     """
-    settings = load_settings(file or before).settings
+    settings = load_settings(file).settings
     folder = folder or Path(settings.destdir or _DEFAULT_FOLDER)
     _require_matplotlib()
     try:
-        # Each period is read, and has three charts.
+        # A period has four steps: to read it, and to draw three charts.
         with progress("drawing", total=4 * len(SHOWN), is_quiet=quiet) as advance:
-            _draw_all(settings, folder, form, utc_now(), advance)
+            _draw_all(settings, folder, file_format, utc_now(), advance)
     except OSError as error:
         raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from error
     if not quiet:
@@ -62,34 +66,38 @@ def _require_matplotlib() -> None:
     try:
         importlib.import_module("matplotlib")
     except ImportError as error:
-        what = "bley graph needs matplotlib, which is not installed: pip install 'bley[graph]'"
-        raise click.ClickException(what) from error
+        text = "bley graph needs matplotlib, which is not installed: pip install 'bley[graph]'"
+        raise click.ClickException(text) from error
 
 
-def _draw_all(settings: Settings, folder: Path, form: str, now: datetime, advance: Callable[[int], None]) -> None:
-    """The page last: it names no picture that is not there."""
+def _draw_all(
+    settings: Settings, folder: Path, file_format: str, now: datetime, advance: Callable[[int], None]
+) -> None:
+    """Write the charts, then the page, so that the page never refers to a missing file."""
     from bley.commands.graph.drawing import draw
 
-    seen = asyncio.run(_read(settings, now, advance))
+    all_slots = asyncio.run(_read_slots(settings, now, advance))
     folder.mkdir(parents=True, exist_ok=True)
     drawn: list[Chart] = []
     for period in SHOWN:
-        for chart in charts(period, now, seen[period.name]):
-            replace_file(folder / f"{chart.name}.{form}", draw(chart, form))
+        for chart in charts(period, now, all_slots[period.name]):
+            replace_file(folder / f"{chart.name}.{file_format}", draw(chart, file_format))
             drawn.append(chart)
             advance(1)
-    text = page(drawn, form, now, observes=settings.mode == "observe")
+    text = page(drawn, file_format, now, observes=settings.mode == "observe")
     replace_file(folder / "index.html", text.encode())
 
 
-async def _read(settings: Settings, now: datetime, advance: Callable[[int], None]) -> Mapping[str, Sequence[Slot]]:
-    """The slots of each period, by its name."""
+async def _read_slots(
+    settings: Settings, now: datetime, advance: Callable[[int], None]
+) -> Mapping[str, Sequence[Slot]]:
+    """Return the slots of each period by its name."""
     history = open_history(settings.store)
-    seen = {}
+    found = {}
     try:
         for period in SHOWN:
-            seen[period.name] = slots(period, now, await history.counts(period, now))
+            found[period.name] = slots(period, now, await history.counts(period, now))
             advance(1)
     finally:
         await history.close()
-    return seen
+    return found

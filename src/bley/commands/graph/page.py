@@ -1,4 +1,4 @@
-"""The page that shows the charts, and behind each its figures: plain HTML, read without script, light and dark."""
+"""The HTML page with the charts and their figures in tables: without scripts, in light and dark colors."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,28 +32,28 @@ thead th, td { text-align: right; font-variant-numeric: tabular-nums }
 
 _WIDTH, _HEIGHT = 1100, 440
 
-_OBSERVING = "<p><code>mode = observe</code>: what is called deferred passed all the same.</p>\n"
+_OBSERVING = "<p><code>mode = observe</code>: the mail that is shown as deferred passed.</p>\n"
 
 
-def page(charts: Sequence[Chart], form: str, now: datetime, *, observes: bool) -> str:
-    """The whole page; the pictures are files of this form beside it. `observes`: deferrals are not carried out."""
+def page(charts: Sequence[Chart], file_format: str, now: datetime, *, observes: bool) -> str:
+    """Return the HTML. The charts are files of this format in the same folder; `observes` means mode = observe."""
     periods = {period: list(group) for period, group in groupby(charts, lambda chart: chart.period)}
     links = "\n".join(f'<a href="#{period.name}">{in_words(period.length)}</a>' for period in periods)
-    sections = "\n".join(_section(group, form, now) for group in periods.values())
+    sections = "\n".join(_section(group, file_format, now) for group in periods.values())
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>bley: what became of mail</title>
+<title>bley: outcomes of mail</title>
 <style>{_STYLE}</style>
 </head>
 <body>
 <header>
-<h1>What became of mail</h1>
+<h1>Outcomes of mail</h1>
 <p>Made {now:%Y-%m-%d %H:%M} UTC by bley {escape(__version__)}. All times are UTC.
-A request is one recipient of one attempt to send a mail; it may have several findings.</p>
+A request is one recipient in one attempt to send a mail; it can have several findings.</p>
 {_OBSERVING if observes else ""}<nav aria-label="Time">
 {links}
 </nav>
@@ -66,18 +66,18 @@ A request is one recipient of one attempt to send a mail; it may have several fi
 """
 
 
-def _section(charts: Sequence[Chart], form: str, now: datetime) -> str:
+def _section(charts: Sequence[Chart], file_format: str, now: datetime) -> str:
     period = charts[0].period
-    figures = "\n".join(_figure(chart, form, now) for chart in charts)
+    figures = "\n".join(_figure(chart, file_format, now) for chart in charts)
     return f"""<section id="{period.name}" aria-labelledby="title-{period.name}">
 <h2 id="title-{period.name}">The last {in_words(period.length)}</h2>
 {figures}
 </section>"""
 
 
-def _figure(chart: Chart, form: str, now: datetime) -> str:
-    """The address has the time, so that no browser shows an old picture in a new page."""
-    source = f"{chart.name}.{form}?{int(now.timestamp())}"
+def _figure(chart: Chart, file_format: str, now: datetime) -> str:
+    """Return the figure. Its URL has the time, so that no browser shows a cached old chart in a new page."""
+    source = f"{chart.name}.{file_format}?{int(now.timestamp())}"
     alternative = escape(chart.description)
     return f"""<figure>
 <div tabindex="0"><img src="{source}" width="{_WIDTH}" height="{_HEIGHT}" alt="{alternative}" loading="lazy"></div>
@@ -92,7 +92,7 @@ def _figure(chart: Chart, form: str, now: datetime) -> str:
 
 def _table(chart: Chart) -> str:
     if not chart.bands:
-        return f"<p>{escape(chart.nothing)}</p>"
+        return f"<p>{escape(chart.empty_text)}</p>"
     has_shares = chart.kind != "found"
     heads = [f"{escape(chart.counted_as)}s", *(["share"] if has_shares else [])]
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)

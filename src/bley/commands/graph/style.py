@@ -1,7 +1,7 @@
-"""The style of each word in a chart: a colour, and hatching where colours alone do not suffice.
+"""The style of each word in a chart: a color, with hatching where the colors are too few.
 
-The colours suit the colour-blind (Okabe and Ito; Paul Tol's muted scheme). A word has the same style in all charts, and
-a finding has that of its reason.
+The colors are distinct for color-blind people (Okabe and Ito; Paul Tol's muted scheme). A word has the same style in
+all charts, and a finding has the style of its reason.
 """
 
 from typing import NamedTuple
@@ -9,13 +9,13 @@ from typing import NamedTuple
 from bley.core.findings import Check, FindingKind
 from bley.core.reasons import Reason
 
-__all__ = ["AT_ONCE", "DEFERRED", "EARLY", "WAITED", "Style", "look_of"]
+__all__ = ["AT_ONCE", "DEFERRED", "EARLY", "WAITED", "Style", "style_of"]
 
 
 class Style(NamedTuple):
-    """How an area is filled; `hatch` is matplotlib's, empty for none."""
+    """The filling of an area; `hatch` is matplotlib's code, empty for none."""
 
-    colour: str
+    color: str
     hatch: str = ""
 
 
@@ -32,7 +32,7 @@ _PALETTE = [
     Style(_CYAN, _LINES), Style(_TEAL, _LINES), Style(_INDIGO), Style(_SAND), Style(_GREEN), Style(_GREEN, _LINES),
     Style(_INDIGO, _LINES), Style(_WINE, _LINES), Style(_BLUE, _DOTS), Style(_PURPLE, _DOTS),
 ]  # fmt: skip
-"""For the kinds of findings, in their order; the last are for kinds to come."""
+"""The styles of the kinds of findings, in their order; the last ones are for future kinds."""
 
 _STYLES = {
     Reason.EARLY.value: EARLY,
@@ -46,6 +46,6 @@ _STYLES = {
 _OTHER = Style(_GREY, _LINES)
 
 
-def look_of(word: str) -> Style:
-    """Return the style of a reason or finding; one style for all words of later versions."""
+def style_of(word: str) -> Style:
+    """Return the style of a reason or finding; all unknown ones have the same."""
     return _STYLES.get(word, _OTHER)

@@ -1,1 +1,1 @@
-"""`bley top`: what the running bley does, live in the terminal."""
+"""`bley top`: live view of the running bley in the terminal."""

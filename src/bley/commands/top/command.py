@@ -1,4 +1,4 @@
-"""The command `bley top`."""
+"""The command `bley top` and its options."""
 
 import sys
 from pathlib import Path
@@ -14,24 +14,28 @@ __all__ = ["top"]
 
 @click.command()
 @config_option
-@click.option("-n", "count", type=click.IntRange(1), help="End after so many pictures.")
+@click.option("-n", "count", type=click.IntRange(1), help="Number of frames; without it until q.")
 @click.option(
-    "-s", "seconds", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, help="So long each is shown."
+    "-s",
+    "seconds",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    show_default=True,
+    help="Time between two frames, in seconds.",
 )
-@click.option("--once", is_flag=True, help="Print one picture and end, as where there is no terminal.")
-@click.pass_obj
-def top(before: Path | None, file: Path | None, count: int | None, seconds: float, once: bool) -> None:
-    """Show what the running bley does, live: rates, reasons, lists, the latest decisions; q ends it."""
-    configuration = load_settings(file or before)
+@click.option("--once", is_flag=True, help="Print one frame and exit, as without a terminal.")
+def top(file: Path | None, count: int | None, seconds: float, once: bool) -> None:
+    """Show the running bley live: rates, reasons, lists and the latest decisions. The key q exits."""
+    configuration = load_settings(file)
     run(_top(configuration, seconds, count, is_live=sys.stdout.isatty() and not once))
 
 
 async def _top(configuration: Configuration, seconds: float, count: int | None, *, is_live: bool) -> None:
-    from bley.commands.top.display import Top
+    from bley.commands.top.display import Display
 
     history = open_history(configuration.settings.store)
     try:
-        view = Top(history, configuration, seconds)
-        await (view.show(count) if is_live else view.print_once())
+        display = Display(history, configuration, seconds)
+        await (display.show(count) if is_live else display.print_once())
     finally:
         await history.close()

@@ -1,4 +1,4 @@
-"""`bley top`: what the running bley does, live in the terminal, from its metrics and the store."""
+"""The live display of `bley top`: polls the metrics of the running bley and the store, and handles keys."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from rich.live import Live
 
 from bley.checks.lists.report import ListReport
 from bley.commands.top.frame import COUNTED_MINUTES, TopFrame, draw
-from bley.commands.web_client import WebError, ask_lists, ask_web
+from bley.commands.web_client import WebError, fetch_lists, fetch_page
 from bley.core.errors import StoreError
 from bley.core.history.periods import Period
 from bley.core.history.rates import Rates
@@ -30,21 +30,21 @@ from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.store.history import History
 
-__all__ = ["Top"]
+__all__ = ["Display"]
 
 _LATEST = 50
 _STORE_SECONDS = 5.0
-"""The store may take for an answer."""
+"""The deadline of the store's queries for one frame."""
 _WAITING_SECONDS = 10.0
-"""To count who waits takes the store longer than the rest."""
+"""The time between two counts of waiting triplets, which take the store longer than the other queries."""
 
 _COUNTED = Period("", timedelta(minutes=COUNTED_MINUTES), timedelta(minutes=1))
-_QUIT = b"qQ\x03"
+_QUIT_KEYS = b"qQ\x03"
 _WIDTH_OF_A_PIPE = 200
 
 
-class _ReportedState(NamedTuple):
-    """What bley tells of itself; `error` why it does not."""
+class _DaemonState(NamedTuple):
+    """The report of the running bley, or the error of the request."""
 
     lists: Sequence[ListReport] = ()
     store_is_down: bool = False
@@ -52,15 +52,17 @@ class _ReportedState(NamedTuple):
     error: str = ""
 
 
-class _StoredState(NamedTuple):
+class _StoreState(NamedTuple):
+    """The data from the store, or the error of the query."""
+
     figures: Figures = Figures()
     latest: Sequence[StoredDecision] = ()
     waiting: int | None = None
     error: str = ""
 
 
-class Top:
-    """Looks at bley and its store every so many seconds; who is away is asked again each time."""
+class Display:
+    """Polls bley and its store every few seconds; an unavailable one is polled again for the next frame."""
 
     def __init__(self, history: History, configuration: Configuration, seconds: float) -> None:
         self._history, self._configuration, self._seconds = history, configuration, seconds
@@ -69,113 +71,113 @@ class Top:
         self._waiting_at = -_WAITING_SECONDS
 
     async def show(self, count: int | None) -> None:
-        """So many pictures on the whole terminal, or until it is left by q or Ctrl-C."""
+        """Show this number of frames on the whole terminal, or until q or Ctrl-C."""
         console = Console(markup=False, highlight=False, emoji=False)
-        async with _leaving() as left:
+        async with _quit_event() as quits:
             with Live(console=console, screen=True, auto_refresh=False) as live:
                 for _ in itertools.count() if count is None else range(count):
-                    picture = await _unless(left, self._look())
-                    if picture is None:
+                    frame = await _unless_set(quits, self._next_frame())
+                    if frame is None:
                         return
-                    live.update(draw(picture), refresh=True)
-                    await _wait(left, self._seconds)
+                    live.update(draw(frame), refresh=True)
+                    await _wait(quits, self._seconds)
 
     async def print_once(self) -> None:
-        """One picture, where there is no terminal to draw on."""
-        await self._look()
+        """Print one frame, for output that is not a terminal. Rates need two polls."""
+        await self._next_frame()
         await asyncio.sleep(self._seconds)
         console = Console(markup=False, highlight=False, emoji=False)
         if not console.is_terminal:
             console.width = _WIDTH_OF_A_PIPE
-        console.print(draw(await self._look()))
+        console.print(draw(await self._next_frame()))
 
-    async def _look(self) -> TopFrame:
-        told, stored = await asyncio.gather(asyncio.to_thread(self._ask), self._read())
+    async def _next_frame(self) -> TopFrame:
+        daemon, store = await asyncio.gather(asyncio.to_thread(self._poll_daemon), self._poll_store())
         return TopFrame(
             at=utc_now(),
             now=self._rates.over(self._seconds / 2),
             minute=self._rates.over(60),
-            lists=told.lists,
-            store_is_down=told.store_is_down,
-            dns_is_silent=told.dns_is_silent,
-            web_error=told.error,
-            figures=stored.figures,
-            latest=stored.latest,
-            waiting=stored.waiting,
-            store_error=stored.error,
+            lists=daemon.lists,
+            store_is_down=daemon.store_is_down,
+            dns_is_silent=daemon.dns_is_silent,
+            web_error=daemon.error,
+            figures=store.figures,
+            latest=store.latest,
+            waiting=store.waiting,
+            store_error=store.error,
         )
 
-    def _ask(self) -> _ReportedState:
-        """What bley tells; it may take long."""
+    def _poll_daemon(self) -> _DaemonState:
+        """Fetch the metrics and lists; this blocks."""
         try:
-            families = list(text_string_to_metric_families(ask_web(self._configuration, "/metrics").decode()))
+            families = list(text_string_to_metric_families(fetch_page(self._configuration, "/metrics").decode()))
             self._rates.add(time.monotonic(), _decisions(families))
             samples = {sample.name: sample.value for family in families for sample in family.samples}
-            return _ReportedState(
-                ask_lists(self._configuration),
+            return _DaemonState(
+                fetch_lists(self._configuration),
                 bool(samples.get("bley_store_down")),
                 bool(samples.get("bley_dns_silent")),
             )
         except (WebError, ValueError) as error:
-            return _ReportedState(error=str(error))
+            return _DaemonState(error=str(error))
 
-    async def _read(self) -> _StoredState:
-        """What the store tells; the next picture tries again where it does not answer."""
+    async def _poll_store(self) -> _StoreState:
+        """Query the store within the deadline."""
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                return await self._ask_store()
+                return await self._query_store()
         except StoreError as error:
-            return _StoredState(error=str(error))
+            return _StoreState(error=str(error))
         except TimeoutError:
-            return _StoredState(error=f"{self._history.place}: no answer within {_STORE_SECONDS:g} s")
+            return _StoreState(error=f"{self._history.place}: no answer within {_STORE_SECONDS:g} s")
 
-    async def _ask_store(self) -> _StoredState:
+    async def _query_store(self) -> _StoreState:
         now = utc_now()
         if time.monotonic() - self._waiting_at >= _WAITING_SECONDS:
             waiting = await self._history.waiting(now - self._configuration.settings.timing.longest, 1)
             self._waiting, self._waiting_at = waiting.number, time.monotonic()
         counts = await self._history.counts(_COUNTED, now)
         latest = await self._history.decisions(DecisionQuery(), _LATEST)
-        return _StoredState(figures(counts), latest, self._waiting)
+        return _StoreState(figures(counts), latest, self._waiting)
 
 
 def _decisions(families: Sequence[Metric]) -> Mapping[tuple[str, str], float]:
-    """By outcome and reason."""
+    """Return the number of decisions by outcome and reason."""
     samples = (sample for family in families for sample in family.samples if sample.name == "bley_decisions_total")
     return {(sample.labels["action"], sample.labels["reason"]): sample.value for sample in samples}
 
 
-async def _wait(left: asyncio.Event, seconds: float) -> None:
-    """So long, or until the view is left."""
+async def _wait(quits: asyncio.Event, seconds: float) -> None:
+    """Wait this time, or until the event is set."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await left.wait()
+            await quits.wait()
 
 
-async def _unless(left: asyncio.Event, work: Coroutine[Any, Any, TopFrame]) -> TopFrame | None:
-    """What comes of it; None if the view is left before."""
-    looking, leaving = asyncio.create_task(work), asyncio.create_task(left.wait())
-    tasks: set[asyncio.Task[Any]] = {looking, leaving}
+async def _unless_set(quits: asyncio.Event, work: Coroutine[Any, Any, TopFrame]) -> TopFrame | None:
+    """Return the result of the work, or None if the event is set first."""
+    working, quitting = asyncio.create_task(work), asyncio.create_task(quits.wait())
+    tasks: set[asyncio.Task[Any]] = {working, quitting}
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    leaving.cancel()
-    if looking.done():
-        return looking.result()
-    looking.cancel()
+    quitting.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
     return None
 
 
 @contextlib.asynccontextmanager
-async def _leaving() -> AsyncIterator[asyncio.Event]:
-    """An event for q, SIGINT and SIGTERM; keys are neither shown nor waited for until the end of their line."""
-    left, loop = asyncio.Event(), asyncio.get_running_loop()
+async def _quit_event() -> AsyncIterator[asyncio.Event]:
+    """Yield an event that q, SIGINT and SIGTERM set. Keys are read one by one, without echo."""
+    quits, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, left.set)
-    with _keys(left, loop):
-        yield left
+        loop.add_signal_handler(number, quits.set)
+    with _read_keys(quits, loop):
+        yield quits
 
 
 @contextlib.contextmanager
-def _keys(left: asyncio.Event, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def _read_keys(quits: asyncio.Event, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     if not sys.stdin.isatty():
         yield
         return
@@ -184,8 +186,8 @@ def _keys(left: asyncio.Event, loop: asyncio.AbstractEventLoop) -> Iterator[None
 
     def read() -> None:
         typed = os.read(terminal, 1024)
-        if not typed or any(key in _QUIT for key in typed):
-            left.set()
+        if not typed or any(key in _QUIT_KEYS for key in typed):
+            quits.set()
 
     tty.setcbreak(terminal)
     loop.add_reader(terminal, read)

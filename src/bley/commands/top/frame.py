@@ -1,4 +1,4 @@
-"""What `bley top` shows, as rich draws it."""
+"""One frame of `bley top`: its data, and its tables for rich."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bley.checks.lists.descriptions import shown_state
 from bley.checks.lists.report import ListReport
+from bley.commands.output import format_milliseconds
 from bley.core.history.search import StoredDecision
 from bley.core.history.statistics import Figures
 from bley.core.history.steps import format_instant
@@ -20,19 +21,19 @@ from bley.log.decision_line import printable
 __all__ = ["COUNTED_MINUTES", "RateOf", "TopFrame", "draw"]
 
 COUNTED_MINUTES = 15
-"""The time of what is counted in the store."""
+"""The period of the counts from the store."""
 
 _REASONS = 8
 
 _COLUMNS = ("now /s", "1 min /s", f"{COUNTED_MINUTES} min")
 
 RateOf = Mapping[tuple[str, str], float]
-"""By outcome and reason, in a second."""
+"""Decisions in a second, by outcome and reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopFrame:
-    """All that is shown at once; of who is away the error."""
+    """The data of one frame, with the error of an unavailable daemon or store."""
 
     at: datetime
     now: RateOf
@@ -47,52 +48,52 @@ class TopFrame:
     store_error: str
 
 
-def draw(picture: TopFrame) -> RenderableType:
-    """The picture, the latest decisions last: they are what does not fit."""
-    beside = Table.grid(padding=(0, 4))
-    beside.add_row(_rates(picture), _reasons(picture))
-    parts: list[RenderableType] = [_heading(picture), Text(), beside, Text()]
-    if picture.lists:
-        parts += [_lists(picture.lists), Text()]
-    return Group(*parts, _latest(picture.latest))
+def draw(frame: TopFrame) -> RenderableType:
+    """Return the frame; the latest decisions come last, since they may not fit on the terminal."""
+    side_by_side = Table.grid(padding=(0, 4))
+    side_by_side.add_row(_rates(frame), _reasons(frame))
+    parts: list[RenderableType] = [_heading(frame), Text(), side_by_side, Text()]
+    if frame.lists:
+        parts += [_lists(frame.lists), Text()]
+    return Group(*parts, _latest(frame.latest))
 
 
-def _heading(picture: TopFrame) -> Text:
-    text = Text(f"bley top  {format_instant(picture.at)}\n", style="bold")
-    if picture.web_error:
-        text.append(f"bley    {printable(picture.web_error)}\n", "bold red")
+def _heading(frame: TopFrame) -> Text:
+    text = Text(f"bley top  {format_instant(frame.at)}\n", style="bold")
+    if frame.web_error:
+        text.append(f"bley    {printable(frame.web_error)}\n", "bold red")
     else:
         text.append("bley    answers", "green")
-        text.append("; the DNS is silent\n" if picture.dns_is_silent else "\n", "bold red")
-    if picture.store_error:
-        text.append(f"store   {printable(picture.store_error)}", "bold red")
-    elif picture.store_is_down:
-        text.append("store   is down for bley: mail is answered by on_store_error", "bold red")
+        text.append("; the DNS does not answer\n" if frame.dns_is_silent else "\n", "bold red")
+    if frame.store_error:
+        text.append(f"store   {printable(frame.store_error)}", "bold red")
+    elif frame.store_is_down:
+        text.append("store   down: requests are answered by on_store_error", "bold red")
     else:
         text.append("store   well", "green")
-    waiting = "-" if picture.waiting is None else str(picture.waiting)
+    waiting = "-" if frame.waiting is None else str(frame.waiting)
     return text.append(f"\nwaiting {waiting}", "not bold")
 
 
-def _rates(picture: TopFrame) -> Table:
+def _rates(frame: TopFrame) -> Table:
     table = _table("requests", *_COLUMNS)
-    figures = picture.figures
-    counted = {"passed": sum(figures.passed.values()), "deferred": sum(figures.deferred.values())}
-    now, minute = (_summed(rates, _passed_or_deferred) for rates in (picture.now, picture.minute))
-    for outcome, number in counted.items():
+    figures = frame.figures
+    counts = {"passed": sum(figures.passed.values()), "deferred": sum(figures.deferred.values())}
+    now, minute = (_summed(rates, _passed_or_deferred) for rates in (frame.now, frame.minute))
+    for outcome, number in counts.items():
         table.add_row(outcome, _rate(now, outcome), _rate(minute, outcome), str(number))
     everything = (f"{sum(rates.values()):.1f}" if rates else "-" for rates in (now, minute))
     table.add_row("all", *everything, str(figures.requests))
     return table
 
 
-def _reasons(picture: TopFrame) -> Table:
-    """The most frequent."""
+def _reasons(frame: TopFrame) -> Table:
+    """Return the table of the most frequent reasons."""
     table = _table("reason", *_COLUMNS)
-    now, minute = (_summed(rates, itemgetter(1)) for rates in (picture.now, picture.minute))
-    counted = Counter(picture.figures.passed) + Counter(picture.figures.deferred)
-    there = {reason for reason, rate in minute.items() if rate} | {*counted}
-    for reason in sorted(there, key=lambda reason: (-counted[reason], reason))[:_REASONS]:
+    now, minute = (_summed(rates, itemgetter(1)) for rates in (frame.now, frame.minute))
+    counted = Counter(frame.figures.passed) + Counter(frame.figures.deferred)
+    reasons = {reason for reason, rate in minute.items() if rate} | {*counted}
+    for reason in sorted(reasons, key=lambda reason: (-counted[reason], reason))[:_REASONS]:
         table.add_row(reason, _rate(now, reason), _rate(minute, reason), str(counted[reason]))
     return table
 
@@ -113,12 +114,11 @@ def _rate(rates: Mapping[str, float], name: str) -> str:
 
 
 def _lists(reports: Sequence[ListReport]) -> Table:
-    table = Table("list", "state", "answers", "95 %", box=None, pad_edge=False, header_style="bold")
+    table = Table("list", "state", "answers", "95%", box=None, pad_edge=False, header_style="bold")
     for report in reports:
-        state, slow = shown_state(report), report["p95_seconds"]
+        state, latency = shown_state(report), format_milliseconds(report["p95_seconds"])
         style = "green" if state.startswith("well") else "yellow" if state == "untested" else "bold red"
-        delay = "-" if slow is None else f"{1000 * slow:.0f} ms"
-        table.add_row(report["name"], Text(state, style), str(sum(report["answers"].values())), delay)
+        table.add_row(report["name"], Text(state, style), str(sum(report["answers"].values())), latency)
     return table
 
 

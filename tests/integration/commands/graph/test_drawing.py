@@ -33,7 +33,7 @@ def test_title_legend_totals_and_the_time_zone_are_in_it(period: Period) -> None
         assert [text for text in written if text in labels(chart)] == labels(chart)[::-1], (
             "from the top down, as they are stacked"
         )
-        assert f"UTC, until 2026-11-23 12:47; a step is {chart.step}, the last one is not over" in written
+        assert f"UTC, until 2026-11-23 12:47; each step is {chart.step}, and the last step is incomplete" in written
         assert f"{chart.counted_as}s in {chart.step}" in written
 
 
@@ -51,14 +51,14 @@ def test_few_requests_are_counted_in_whole_numbers() -> None:
 @pytest.mark.parametrize("period", SHOWN, ids=lambda period: period.name)
 def test_where_there_is_no_mail_the_chart_says_so(period: Period) -> None:
     for chart in drawn(period, {}).values():
-        assert "no mail in this time" in texts(chart)
+        assert "no mail in this period" in texts(chart)
         assert draw(chart, "png").startswith(b"\x89PNG")
 
 
 def test_a_word_from_the_store_is_only_text() -> None:
     word = "_$x$ <script>"
     chart = drawn(PERIODS["7d"], {(0, "greylist", word): 3, (0, "greylist", "helo"): 9})["deferred"]
-    assert f"{word}: 3 (25.0 %)" in texts(chart)
+    assert f"{word}: 3 (25.0%)" in texts(chart)
     assert b"<script" not in draw(chart, "svg")
 
 

@@ -106,14 +106,14 @@ class TestBands:
         ]  # fmt: skip
         assert [(band.name, band.total) for band in found["found"].bands] == [("dnsbl", 30), ("helo-mismatch", 25)]
 
-    def test_a_word_looks_the_same_in_all_periods(self) -> None:
+    def test_a_word_has_the_same_style_in_all_periods(self) -> None:
         """However frequent it is."""
-        looks = {}
+        styles = {}
         for period in SHOWN:
             for name in ("helo", "dnsbl"):
                 chart = drawn(period, MIXED | {(0, "greylist", name): 99})["deferred"]
-                looks[period, name] = {band.name: band.look for band in chart.bands}
-        first, *others = looks.values()
+                styles[period, name] = {band.name: band.style for band in chart.bands}
+        first, *others = styles.values()
         assert all(each == first for each in others)
 
 
@@ -121,29 +121,29 @@ class TestWords:
     def test_the_title_says_what_when_and_how_much(self) -> None:
         titles = {kind: chart.title for kind, chart in drawn(PERIODS["28d"], MIXED).items()}
         assert titles == {
-            "mail": "What became of mail in the last 28 days: 1,264 requests",
-            "deferred": "Why mail was deferred in the last 28 days: 59 deferrals",
-            "found": "What the checks found in the last 28 days: 55 findings",
+            "mail": "Outcomes of mail in the last 28 days: 1,264 requests",
+            "deferred": "Reasons of deferrals in the last 28 days: 59 deferrals",
+            "found": "Findings of the checks in the last 28 days: 55 findings",
         }
 
     def test_the_description_has_all_figures(self) -> None:
         found = drawn(PERIODS["24h"], MIXED)
         assert found["mail"].description == (
-            "What became of mail in the last 24 hours: 1,264 requests; passed at once: 1,200 (94.9 %), "
-            "passed after its wait: 5 (0.4 %), deferred: 52 (4.1 %), early retries: 7 (0.6 %)."
+            "Outcomes of mail in the last 24 hours: 1,264 requests; passed at once: 1,200 (94.9%), "
+            "passed after its wait: 5 (0.4%), deferred: 52 (4.1%), early retries: 7 (0.6%)."
         )
         assert found["found"].description.endswith("55 findings; dnsbl: 30, helo-mismatch: 25.")
 
     def test_no_mail_is_said(self) -> None:
-        assert {chart.nothing for chart in drawn(PERIODS["12h"], {}).values()} == {"no mail in this time"}
+        assert {chart.empty_text for chart in drawn(PERIODS["12h"], {}).values()} == {"no mail in this period"}
         assert {chart.bands for chart in drawn(PERIODS["12h"], {}).values()} == {()}
 
     def test_mail_of_which_nothing_was_deferred_or_found_is_mail(self) -> None:
         found = drawn(PERIODS["12h"], {(0, "pass", "known"): 1})
         assert found["deferred"].description == (
-            "Why mail was deferred in the last 12 hours: 0 deferrals; nothing was deferred in this time."
+            "Reasons of deferrals in the last 12 hours: 0 deferrals; no deferrals in this period."
         )
-        assert found["found"].nothing == "nothing was found in this time"
+        assert found["found"].empty_text == "no findings in this period"
         assert found["mail"].title.endswith(": 1 request")
 
     def test_durations_and_numbers(self) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from bley.commands.top.display import Top
+from bley.commands.top.display import Display
 from bley.core.history.periods import Period
 from bley.core.history.statistics import Count
 from bley.settings.file import load
@@ -27,6 +27,6 @@ class HangingHistory(FakeHistory):
 
 async def test_a_store_that_does_not_answer_is_an_error_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bley.commands.top.display._STORE_SECONDS", 0.05)
-    top = Top(HangingHistory(), load(), 1.0)
-    assert (await top._read()).error == "memory: no answer within 0.05 s"
-    assert (await top._read()).error == ""
+    display = Display(HangingHistory(), load(), 1.0)
+    assert (await display._poll_store()).error == "memory: no answer within 0.05 s"
+    assert (await display._poll_store()).error == ""

@@ -28,7 +28,7 @@ LIST = ListReport(
     median_seconds=None,
     p95_seconds=0.0123,
 )
-PICTURE = TopFrame(
+FRAME = TopFrame(
     at=NOON,
     now={("pass", "known"): 5.0, ("greylist", "helo"): 2.0, ("greylist", "early"): 1.0},
     minute={("pass", "known"): 4.0, ("greylist", "helo"): 0.5, ("pass", "clean"): 0.25},
@@ -45,12 +45,12 @@ PICTURE = TopFrame(
 
 def _drawn(**changes: Any) -> list[str]:
     console = Console(file=io.StringIO(), width=200, markup=False, highlight=False, emoji=False)
-    console.print(draw(replace(PICTURE, **changes)))
+    console.print(draw(replace(FRAME, **changes)))
     assert isinstance(console.file, io.StringIO)
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
 
-def test_a_picture() -> None:
+def test_a_frame() -> None:
     assert _drawn() == [
         "bley top 2026-11-23 12:00:00 UTC",
         "bley answers",
@@ -63,23 +63,23 @@ def test_a_picture() -> None:
         "all 8.0 4.8 45 early 1.0 0.0 3",
         "clean 0.0 0.2 0",
         "",
-        "list state answers 95 %",
-        "bl.example ill 7 12 ms",
+        "list state answers 95%",
+        "bl.example ill 7 12.3 ms",
         "",
         "UTC outcome reason client sender recipient",
         r"11:59:00 greylist helo mx\x1b.example.com [192.0.2.1] <a\x0a@example.com> <jane@example.org>",
     ]
 
 
-def test_who_is_away_is_told() -> None:
+def test_errors_are_shown() -> None:
     lines = _drawn(now={}, minute={}, lists=[], web_error="no answer", waiting=None, store_error="x: is away")
     assert lines[1:4] == ["bley no answer", "store x: is away", "waiting -"]
     assert "passed - - 30 known - - 30" in lines
 
 
-def test_what_bley_says_is_told() -> None:
+def test_faults_of_the_daemon_are_shown() -> None:
     lines = _drawn(dns_is_silent=True, store_is_down=True)
     assert lines[1:3] == [
-        "bley answers; the DNS is silent",
-        "store is down for bley: mail is answered by on_store_error",
+        "bley answers; the DNS does not answer",
+        "store down: requests are answered by on_store_error",
     ]
