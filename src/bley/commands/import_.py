@@ -49,7 +49,7 @@ _Item = ImportedRecord | tuple[Triplet, Record] | str
 class _ImportCount:
     """The number of imported records, and the number of skipped ones by reason."""
 
-    taken: int
+    imported: int
     skipped: Counter[str]
 
 
@@ -129,7 +129,7 @@ def _database(url: str, password_file: Path | None) -> Database:
 
 def _print_count(source: str, count: _ImportCount, *, dry_run: bool) -> None:
     click.echo(
-        f"{source}: {quantity(count.taken, 'record')} {'would be ' if dry_run else ''}imported, "
+        f"{source}: {quantity(count.imported, 'record')} {'would be ' if dry_run else ''}imported, "
         f"{count.skipped.total()} skipped"
     )
     for reason, number in count.skipped.most_common(_MAX_REASONS):
@@ -156,7 +156,7 @@ def _open_source(
 
 
 class _Importer:
-    """Merges records into the store; a dry run only counts them."""
+    """An import of records into the store; a dry run only counts them."""
 
     def __init__(self, configuration: Configuration, interruption: Interruption, *, dry_run: bool) -> None:
         self._configuration, self._interruption, self._dry_run = configuration, interruption, dry_run
@@ -166,7 +166,7 @@ class _Importer:
         """Import the items in portions. Those written before an interruption stay; a repetition is idempotent."""
         lifetimes = self._configuration.settings.lifetimes
         converter = RecordConverter(self._configuration.triplet_rules, lifetimes, self._now)
-        taken = 0
+        imported = 0
         portions = converter.portions(items, _PORTION)
         records = await anext(portions, None)  # first, so that an invalid file creates no store
         if self._dry_run:
@@ -176,12 +176,12 @@ class _Importer:
                 while records:
                     refused = await self._merge(engine, records) if engine else []
                     converter.skipped.update(f"the store refuses it: {why}" for _, why in refused)
-                    taken += len(records) - len(refused)
+                    imported += len(records) - len(refused)
                     advance(len(records))
-                    self._stop_after(taken)
+                    self._stop_after(imported)
                     records = await anext(portions, None)
-        self._stop_after(taken)
-        return _ImportCount(taken, converter.skipped)
+        self._stop_after(imported)
+        return _ImportCount(imported, converter.skipped)
 
     async def import_database(self, source: str, database: Database) -> _ImportCount:
         """Import all records of sqlgrey or bley 2 from this database."""
@@ -216,6 +216,6 @@ class _Importer:
     def _engine(self, *, creates: bool) -> contextlib.AbstractAsyncContextManager[Engine]:
         return opened_engine(self._configuration, self._now, creates=creates, is_read_only=self._dry_run)
 
-    def _stop_after(self, taken: int) -> None:
-        text = f"{quantity(taken, 'record was', 'records were')} imported; repeat the import to complete it"
+    def _stop_after(self, imported: int) -> None:
+        text = f"{quantity(imported, 'record was', 'records were')} imported; repeat the import to complete it"
         self._interruption.stop_if_requested(text)

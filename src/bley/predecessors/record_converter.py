@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class RecordConverter:
-    """Converts records by these rules and lifetimes, and counts the skipped ones by reason."""
+    """A converter of records by these rules and lifetimes; it counts the skipped ones by reason."""
 
     def __init__(self, rules: TripletRules, lifetimes: Lifetimes, now: datetime) -> None:
         self._rules, self._lifetimes, self._now = rules, lifetimes, now

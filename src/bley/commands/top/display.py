@@ -11,21 +11,20 @@ import time
 import tty
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.live import Live
 
-from bley.checks.lists.report import ListReport
-from bley.commands.top.frame import COUNTED_MINUTES, TopFrame, draw
+from bley.commands.top.frame import COUNTED_MINUTES, DaemonState, StoreState, TopFrame, draw
 from bley.commands.web_client import WebError, fetch_lists, fetch_page
 from bley.core.errors import StoreError
 from bley.core.history.periods import Period
 from bley.core.history.rates import Rates
-from bley.core.history.search import DecisionQuery, StoredDecision
-from bley.core.history.statistics import Figures, figures
+from bley.core.history.search import DecisionQuery
+from bley.core.history.statistics import figures
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.store.history import History
@@ -43,26 +42,8 @@ _QUIT_KEYS = b"qQ\x03"
 _WIDTH_OF_A_PIPE = 200
 
 
-class _DaemonState(NamedTuple):
-    """The report of the running bley, or the error of the request."""
-
-    lists: Sequence[ListReport] = ()
-    store_is_down: bool = False
-    dns_is_silent: bool = False
-    error: str = ""
-
-
-class _StoreState(NamedTuple):
-    """The data from the store, or the error of the query."""
-
-    figures: Figures = Figures()
-    latest: Sequence[StoredDecision] = ()
-    waiting: int | None = None
-    error: str = ""
-
-
 class Display:
-    """Polls bley and its store every few seconds; an unavailable one is polled again for the next frame."""
+    """The live view, which polls bley and its store; an unavailable one is polled again for the next frame."""
 
     def __init__(self, history: History, configuration: Configuration, seconds: float) -> None:
         self._history, self._configuration, self._seconds = history, configuration, seconds
@@ -93,52 +74,40 @@ class Display:
 
     async def _next_frame(self) -> TopFrame:
         daemon, store = await asyncio.gather(asyncio.to_thread(self._poll_daemon), self._poll_store())
-        return TopFrame(
-            at=utc_now(),
-            now=self._rates.over(self._seconds / 2),
-            minute=self._rates.over(60),
-            lists=daemon.lists,
-            store_is_down=daemon.store_is_down,
-            dns_is_silent=daemon.dns_is_silent,
-            web_error=daemon.error,
-            figures=store.figures,
-            latest=store.latest,
-            waiting=store.waiting,
-            store_error=store.error,
-        )
+        return TopFrame(utc_now(), self._rates.over(self._seconds / 2), self._rates.over(60), daemon, store)
 
-    def _poll_daemon(self) -> _DaemonState:
+    def _poll_daemon(self) -> DaemonState:
         """Fetch the metrics and lists; this blocks."""
         try:
             families = list(text_string_to_metric_families(fetch_page(self._configuration, "/metrics").decode()))
             self._rates.add(time.monotonic(), _decisions(families))
             samples = {sample.name: sample.value for family in families for sample in family.samples}
-            return _DaemonState(
+            return DaemonState(
                 fetch_lists(self._configuration),
                 bool(samples.get("bley_store_down")),
                 bool(samples.get("bley_dns_silent")),
             )
         except (WebError, ValueError) as error:
-            return _DaemonState(error=str(error))
+            return DaemonState(error=str(error))
 
-    async def _poll_store(self) -> _StoreState:
+    async def _poll_store(self) -> StoreState:
         """Query the store within the deadline."""
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 return await self._query_store()
         except StoreError as error:
-            return _StoreState(error=str(error))
+            return StoreState(error=str(error))
         except TimeoutError:
-            return _StoreState(error=f"{self._history.place}: no answer within {_STORE_SECONDS:g} s")
+            return StoreState(error=f"{self._history.place}: no answer within {_STORE_SECONDS:g} s")
 
-    async def _query_store(self) -> _StoreState:
+    async def _query_store(self) -> StoreState:
         now = utc_now()
         if time.monotonic() - self._waiting_at >= _WAITING_SECONDS:
             waiting = await self._history.waiting(now - self._configuration.settings.timing.longest, 1)
             self._waiting, self._waiting_at = waiting.number, time.monotonic()
         counts = await self._history.counts(_COUNTED, now)
         latest = await self._history.decisions(DecisionQuery(), _LATEST)
-        return _StoreState(figures(counts), latest, self._waiting)
+        return StoreState(figures(counts), latest, self._waiting)
 
 
 def _decisions(families: Sequence[Metric]) -> Mapping[tuple[str, str], float]:

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
+from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,7 +18,7 @@ from bley.core.history.statistics import Figures
 from bley.core.history.steps import format_instant
 from bley.log.decision_line import printable
 
-__all__ = ["COUNTED_MINUTES", "RateOf", "TopFrame", "draw"]
+__all__ = ["COUNTED_MINUTES", "DaemonState", "RateOf", "StoreState", "TopFrame", "draw"]
 
 COUNTED_MINUTES = 15
 """The period of the counts from the store."""
@@ -31,21 +31,32 @@ RateOf = Mapping[tuple[str, str], float]
 """Decisions in a second, by outcome and reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class TopFrame:
-    """The data of one frame, with the error of an unavailable daemon or store."""
+class DaemonState(NamedTuple):
+    """The report of the running bley, or the error of the request."""
+
+    lists: Sequence[ListReport] = ()
+    store_is_down: bool = False
+    dns_is_silent: bool = False
+    error: str = ""
+
+
+class StoreState(NamedTuple):
+    """The data from the store, or the error of the query."""
+
+    figures: Figures = Figures()
+    latest: Sequence[StoredDecision] = ()
+    waiting: int | None = None
+    error: str = ""
+
+
+class TopFrame(NamedTuple):
+    """The data of one frame."""
 
     at: datetime
     now: RateOf
     minute: RateOf
-    lists: Sequence[ListReport]
-    store_is_down: bool
-    dns_is_silent: bool
-    web_error: str
-    figures: Figures
-    latest: Sequence[StoredDecision]
-    waiting: int | None
-    store_error: str
+    daemon: DaemonState
+    store: StoreState
 
 
 def draw(frame: TopFrame) -> RenderableType:
@@ -53,31 +64,31 @@ def draw(frame: TopFrame) -> RenderableType:
     side_by_side = Table.grid(padding=(0, 4))
     side_by_side.add_row(_rates(frame), _reasons(frame))
     parts: list[RenderableType] = [_heading(frame), Text(), side_by_side, Text()]
-    if frame.lists:
-        parts += [_lists(frame.lists), Text()]
-    return Group(*parts, _latest(frame.latest))
+    if frame.daemon.lists:
+        parts += [_lists(frame.daemon.lists), Text()]
+    return Group(*parts, _latest(frame.store.latest))
 
 
 def _heading(frame: TopFrame) -> Text:
     text = Text(f"bley top  {format_instant(frame.at)}\n", style="bold")
-    if frame.web_error:
-        text.append(f"bley    {printable(frame.web_error)}\n", "bold red")
+    if frame.daemon.error:
+        text.append(f"bley    {printable(frame.daemon.error)}\n", "bold red")
     else:
         text.append("bley    answers", "green")
-        text.append("; the DNS does not answer\n" if frame.dns_is_silent else "\n", "bold red")
-    if frame.store_error:
-        text.append(f"store   {printable(frame.store_error)}", "bold red")
-    elif frame.store_is_down:
+        text.append("; the DNS does not answer\n" if frame.daemon.dns_is_silent else "\n", "bold red")
+    if frame.store.error:
+        text.append(f"store   {printable(frame.store.error)}", "bold red")
+    elif frame.daemon.store_is_down:
         text.append("store   down: requests are answered by on_store_error", "bold red")
     else:
         text.append("store   well", "green")
-    waiting = "-" if frame.waiting is None else str(frame.waiting)
+    waiting = "-" if frame.store.waiting is None else str(frame.store.waiting)
     return text.append(f"\nwaiting {waiting}", "not bold")
 
 
 def _rates(frame: TopFrame) -> Table:
     table = _table("requests", *_COLUMNS)
-    figures = frame.figures
+    figures = frame.store.figures
     counts = {"passed": sum(figures.passed.values()), "deferred": sum(figures.deferred.values())}
     now, minute = (_summed(rates, _passed_or_deferred) for rates in (frame.now, frame.minute))
     for outcome, number in counts.items():
@@ -91,7 +102,7 @@ def _reasons(frame: TopFrame) -> Table:
     """Return the table of the most frequent reasons."""
     table = _table("reason", *_COLUMNS)
     now, minute = (_summed(rates, itemgetter(1)) for rates in (frame.now, frame.minute))
-    counted = Counter(frame.figures.passed) + Counter(frame.figures.deferred)
+    counted = Counter(frame.store.figures.passed) + Counter(frame.store.figures.deferred)
     reasons = {reason for reason, rate in minute.items() if rate} | {*counted}
     for reason in sorted(reasons, key=lambda reason: (-counted[reason], reason))[:_REASONS]:
         table.add_row(reason, _rate(now, reason), _rate(minute, reason), str(counted[reason]))

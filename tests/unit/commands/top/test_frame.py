@@ -1,14 +1,12 @@
 """What `bley top` shows."""
 
 import io
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from rich.console import Console
 
 from bley.checks.lists.report import ListReport
-from bley.commands.top.frame import TopFrame, draw
+from bley.commands.top.frame import DaemonState, StoreState, TopFrame, draw
 from bley.core.history.search import StoredDecision
 from bley.core.history.statistics import Figures
 from tests.fakes import NOON
@@ -32,20 +30,18 @@ FRAME = TopFrame(
     at=NOON,
     now={("pass", "known"): 5.0, ("greylist", "helo"): 2.0, ("greylist", "early"): 1.0},
     minute={("pass", "known"): 4.0, ("greylist", "helo"): 0.5, ("pass", "clean"): 0.25},
-    lists=[LIST],
-    store_is_down=False,
-    dns_is_silent=False,
-    web_error="",
-    figures=Figures(passed={"known": 30}, deferred={"helo": 12, "early": 3}),
-    latest=[StoredDecision("1", NOON - timedelta(minutes=1), "greylist", "helo", *WORDS, {})],
-    waiting=17,
-    store_error="",
+    daemon=DaemonState(lists=[LIST]),
+    store=StoreState(
+        Figures(passed={"known": 30}, deferred={"helo": 12, "early": 3}),
+        [StoredDecision("1", NOON - timedelta(minutes=1), "greylist", "helo", *WORDS, {})],
+        17,
+    ),
 )
 
 
-def _drawn(**changes: Any) -> list[str]:
+def _drawn(frame: TopFrame = FRAME) -> list[str]:
     console = Console(file=io.StringIO(), width=200, markup=False, highlight=False, emoji=False)
-    console.print(draw(replace(FRAME, **changes)))
+    console.print(draw(frame))
     assert isinstance(console.file, io.StringIO)
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
@@ -72,13 +68,15 @@ def test_a_frame() -> None:
 
 
 def test_errors_are_shown() -> None:
-    lines = _drawn(now={}, minute={}, lists=[], web_error="no answer", waiting=None, store_error="x: is away")
+    lines = _drawn(
+        TopFrame(NOON, {}, {}, DaemonState(error="no answer"), FRAME.store._replace(waiting=None, error="x: is away"))
+    )
     assert lines[1:4] == ["bley no answer", "store x: is away", "waiting -"]
     assert "passed - - 30 known - - 30" in lines
 
 
 def test_faults_of_the_daemon_are_shown() -> None:
-    lines = _drawn(dns_is_silent=True, store_is_down=True)
+    lines = _drawn(FRAME._replace(daemon=DaemonState(dns_is_silent=True, store_is_down=True)))
     assert lines[1:3] == [
         "bley answers; the DNS does not answer",
         "store down: requests are answered by on_store_error",
