@@ -1,6 +1,7 @@
 """What several workers count is summed, and stays when they die."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from bley.daemon.worker_metrics import WorkerMetrics
 from bley.metrics import LOG_DROPPED, REGISTRY
 
 COUNTING = """
+from bley.core.reasons import Reason
 from bley.metrics import BATCH_SIZE, LIST_ANSWERS, LOG_DROPPED, STORE_DOWN, count, observe_answer
 count("pass", Reason.KNOWN, 3)
 count("greylist", Reason.HELO)
@@ -29,10 +31,10 @@ def metrics(tmp_path: Path) -> WorkerMetrics:
 
 
 def _work(metrics: WorkerMetrics, number: int, program: str = COUNTING) -> None:
-    """A worker of this number lives and dies, without a word of farewell."""
+    """Run a worker of this number, which ends as one that crashes."""
     program += "\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     environment = os.environ | metrics.environment(number)
-    subprocess.run([sys.executable, "-c", program], env=environment, check=False)
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == -signal.SIGKILL
 
 
 def _values(metrics: WorkerMetrics) -> dict[str, float]:
