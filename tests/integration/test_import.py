@@ -722,7 +722,7 @@ class TestWrongInput:
             (
                 ["import", "sqlgrey", "mysql://a:secret@db:x/y"],
                 2,
-                USAGE + "the URL has an invalid port in 'db:x': write host:3306",
+                USAGE + "the URL has an invalid host or port in 'db:x': write host:3306 or [2001:db8::1]:3306",
             ),
             (
                 ["import", "sqlgrey", "sqlite:///{folder}/none.db"],

@@ -69,8 +69,8 @@ class Host(Protocol):
 
 
 _State = Literal["idle", "partial", "working", "blocked", "closing"]
-"""What a connection waits for: a request (idle); the rest of one (partial); an answer from the store or the DNS, or the
-next turn after a burst (working); the peer, to read its answers (blocked); the transport, to flush them (closing).
+"""The event that a connection waits for: a request (idle), the rest of one (partial), an answer from the store or the
+DNS or the next turn after a burst (working), a peer that does not read (blocked), the transport to close (closing).
 
 Not an Enum, whose members take 40 ns to look up in Python 3.11."""
 

@@ -2,8 +2,8 @@
 
     scrypt:ln=15,r=8,p=1:SALT:HASH      SALT and HASH in base64; scrypt's parameters N = 2^ln, r and p (RFC 7914)
 
-The file does not reveal the password. But whoever can read it can query the web interface as bley's own commands do
-(`PasswordHash.proof`), so keep it at mode 0600 or 0640.
+The file does not reveal the password. But any user who can read it can query the web interface as bley's own commands
+do (`PasswordHash.proof`), so keep it at mode 0600 or 0640.
 """
 
 import base64

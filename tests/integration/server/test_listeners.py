@@ -649,7 +649,8 @@ class TestAnswerTimes:
     """Of what is answered at once, a sample is measured."""
 
     @on_both_loops
-    async def test_the_first_request_of_a_connection_is_measured(self) -> None:
+    async def test_the_first_request_of_a_connection_is_measured(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server_module, "_SWEEP_SECONDS", 3600)
         with (
             counted("bley_answer_seconds_count") as measured,
             counted("bley_answer_seconds_sum") as seconds,
