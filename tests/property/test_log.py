@@ -1,6 +1,7 @@
 """A log line has exactly the fields that bley wrote, whatever comes from the wire."""
 
 import json
+import os
 import re
 
 from hypothesis import example, given
@@ -103,7 +104,7 @@ def test_a_datagram_of_syslog_cannot_be_forged(decision: Decision) -> None:
     """It is the text after its header, ends with it, and no line end in it begins a second header."""
     line = written(decision)
     datagram = syslog_datagram(line)
-    assert datagram == b"<22>bley[1]: " + line.encode() + b"\0"
+    assert datagram == f"<22>bley[{os.getpid()}]: {line}\0".encode()
     assert datagram.count(b"\0") == 1
     assert b"\n" not in datagram
 
