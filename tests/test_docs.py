@@ -254,9 +254,6 @@ _BANNED = re.compile(
 _NO_SUBJECT = re.compile(r"(?:^|[.:;] |\W )(?:Who|What)\b[^.?]*(?:\.|$)")
 """A statement that begins with "Who" or "What" in place of a noun."""
 
-_NOT_YET_PLAIN: tuple[str, ...] = ("src/bley/core/",)
-"""Paths whose text is not yet rewritten; a folder that is rewritten leaves this list."""
-
 
 def _prose_files() -> list[Path]:
     patterns = ("*.md", "docs/**/*.md", "docs/*.[15]", "src/bley/**/*.py", "src/bley/web/templates/*.html")
@@ -274,13 +271,8 @@ def _banned_words(file: Path) -> list[str]:
 
 def test_prose_is_plain() -> None:
     """CONTRIBUTING.md, English: each sentence names its subject, in words of today."""
-    files = [file for file in _prose_files() if not file.relative_to(PROJECT).as_posix().startswith(_NOT_YET_PLAIN)]
-    found = [place for file in files for place in _banned_words(file)]
+    found = [place for file in _prose_files() for place in _banned_words(file)]
     assert not found, "\n".join(["use a noun and an exact verb (CONTRIBUTING.md, English):", *found])
-
-
-def _markdown_files() -> list[Path]:
-    return [file for file in _prose_files() if file.suffix == ".md"]
 
 
 def _misplaced_sentences(file: Path) -> list[str]:
@@ -299,7 +291,7 @@ def _misplaced_sentences(file: Path) -> list[str]:
 
 
 def test_markdown_has_one_sentence_a_line() -> None:
-    files = [file for file in _markdown_files() if not file.relative_to(PROJECT).as_posix().startswith(_NOT_YET_PLAIN)]
+    files = [file for file in _prose_files() if file.suffix == ".md"]
     found = [place for file in files for place in _misplaced_sentences(file)]
     assert not found, "\n".join(found)
 

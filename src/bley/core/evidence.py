@@ -1,4 +1,4 @@
-"""What the checks found about a stranger. An unknown answer is a finding too: it counts 0 and says why."""
+"""The findings of the checks about a stranger. An unknown answer is a finding too: it counts 0 and says why."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType

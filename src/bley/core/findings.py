@@ -56,12 +56,12 @@ class FindingRow:
     bley2_score: int
     """Its score with `scores = bley2`."""
     says: str
-    """What is wrong, in few words."""
+    """The fault, in few words."""
     rule: str
     """When exactly it is found."""
     source: str
     fix: str = ""
-    """What the operator of the client should do."""
+    """The remedy for the operator of the client."""
     check: Check | None = None
     """Whose log field it shares; None: the field has its own name."""
     reason: Reason | None = None
@@ -251,4 +251,4 @@ REASONS: Mapping[str, ReasonRow] = {reason.value: _reason_row(reason) for reason
 """Every reason by its word."""
 
 FIXES: Mapping[str, str] = {kind.reason.value: kind.row.fix for kind in reversed(FindingKind)}
-"""What the operator of the client should do, by reason; of findings that share a reason, the first one's."""
+"""Remedies for the operator of the client, by reason; findings that share a reason have the first one's."""

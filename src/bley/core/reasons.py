@@ -7,7 +7,7 @@ from typing import Literal, Self
 __all__ = ["AnswerPath", "Reason", "ReasonRow"]
 
 AnswerPath = Literal["memory", "store", "client", "checks", "failed"]
-"""What an answer needed: memory alone, the store, a client judged before, the checks; or it could not be decided."""
+"""Sources of an answer: memory alone, the store, a client judged before, the checks; or it could not be decided."""
 
 _WEIGH_MORE = "give the findings more weight: scores, rfc_threshold and dnsbls in docs/settings.md"
 
@@ -21,10 +21,10 @@ class ReasonRow:
     says: str
     """When it applies, in few words."""
     answer: str = "DUNNO"
-    """What Postfix gets: an action of access(5), or the setting that decides it."""
+    """The answer to Postfix: an action of access(5), or the setting that decides it."""
     path: AnswerPath = "memory"
     advice: str = ""
-    """What the administrator can do if the decision was wrong, where that depends on the reason alone."""
+    """The remedy for the administrator if the decision was wrong, where that depends on the reason alone."""
 
 
 class Reason(StrEnum):

@@ -20,7 +20,7 @@ _NAMED = {
 
 _CALLED = {"default": "default", "bley2": "bley2"} | {kind.check.value: kind.value for kind in reversed(FindingKind)}
 _CALLED |= {kind.value: kind.value for kind in FindingKind}
-"""What a wrong name may mean: a log field, which stands for its first finding, or a name that resembles it."""
+"""Possible meanings of a wrong name: a log field, which stands for its first finding, or a name that resembles it."""
 
 _SCORE = re.compile("[0-9]{1,3}")
 

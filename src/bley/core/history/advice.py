@@ -1,4 +1,4 @@
-"""Advice for a decision that was wrong: for a deferral, the list file entry that exempts, and who can mend the cause.
+"""Advice for a wrong decision: for a deferral, the list file entry that exempts, and the party at fault.
 
     add "example.com" to /etc/bley/whitelist_clients and run: systemctl reload bley
 
