@@ -658,7 +658,7 @@ class TestPrivacy:
         one.run("import", write_lines(tmp_path / "lines", [record(), record("example.com", "ANY@example.net", "ANY")]))
         hashed = tmp_path / "hashed"
         one.run("export", hashed)
-        assert "a@example.com" not in hashed.read_text()
+        assert '"a@example.com"' not in hashed.read_text()  # a hash may end in "a"
         clear = new_bley(tmp_path / "clear", servers, "sqlite")
         assert clear.run("import", hashed, status=1) == (
             f"Error: {hashed}: has hashed addresses: set privacy = keyed-hash here too, and copy its privacy_key_file\n"
