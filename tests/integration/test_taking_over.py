@@ -134,7 +134,9 @@ def test_a_table_of_another_version_is_told_and_left_alone(servers: Servers, tmp
     old = Old("sqlite3", servers, tmp_path)
     old.run("CREATE TABLE bley_status (ip VARCHAR(39), penalty INT)")
     with Bley(tmp_path, **old.settings) as bley:
-        assert "no records of bley 2 are imported: the table bley_status is that of another version" in bley.log()
+        assert (
+            "no records of bley 2 are imported: the table bley_status belongs to another version of bley" in bley.log()
+        )
         assert asker(bley)("stranger@example.com") == EARLY
 
 

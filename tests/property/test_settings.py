@@ -57,6 +57,7 @@ def _load(file: Path, text: str) -> Settings | SettingsError:
 @given(settings=_settings)
 @example(settings={"destdir": "a\n    b\n\n    c"})
 @example(settings={"destdir": "=%(x)s;y #z"})
+@example(settings={"greylist_max": "10.0000000d"})
 @example(settings={"dnsbls": "a.example,\n\tb.example=127.0.0.[2..11]*2"})
 def test_what_is_shown_loads_to_the_same(file: Path, settings: dict[str, str]) -> None:
     loaded = _load(file, "[bley]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()))

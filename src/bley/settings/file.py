@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -153,10 +154,16 @@ def _settings(ini: IniFile) -> Settings:
         for detail in error.errors(include_url=False):
             field = str(detail["loc"][0])
             key = origin.get(field, field)
-            faults.append(ini.fault(key, _invalid_value(key, ini.texts.get(key, "its default"), detail)))
+            text = _invalid_value(key, ini.texts.get(key, "its default"), detail)
+            faults.append(ini.fault(key if key in ini.texts else _key_named_in(text, ini), text))
     if faults:
         raise SettingsError(sorted(faults, key=lambda fault: fault.line))
     return settings
+
+
+def _key_named_in(text: str, ini: IniFile) -> str:
+    """Return the key in the file that conflicts with a default; empty if the text names none."""
+    return next((key for key in ini.texts if key in re.findall(r"\w+", text)), "")
 
 
 def _invalid_value(key: str, text: str, detail: ErrorDetails) -> str:
