@@ -135,8 +135,8 @@ class SpfChecker:
 
     async def _is_judged(self, domain: str) -> bool:
         """Whether the domain has an SPF record, or a best guess replaces it."""
-        if not 0 < len(domain) <= _LONGEST_DOMAIN:
-            return False
+        if not 0 < len(domain) <= _LONGEST_DOMAIN or "%" in domain:
+            return False  # pyspf would expand macros in a domain that a sender made up
         if self._best_guess:
             return True
         if domain.startswith("["):

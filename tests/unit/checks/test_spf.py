@@ -109,6 +109,13 @@ async def test_best_guess_judges_domains_without_a_record(resolver: FakeResolver
     assert (await check(checker, "a@fail.example")).score == 1
 
 
+async def test_a_domain_with_a_macro_has_no_record(resolver: FakeResolver) -> None:
+    """Else pyspf would put the HELO name in its place, and the result would be cached for all HELO names."""
+    checker = SpfChecker(resolver, timedelta(seconds=1), best_guess=True)
+    assert (await check(checker, "a@%{h}", "guessed.example")).detail == "none: %{h} has no SPF record"
+    assert resolver.questions == []
+
+
 async def test_many_at_once_do_not_get_each_other_s_answers(checker: SpfChecker) -> None:
     senders = ["a@pass.example", "a@fail.example", "a@mx.example", "a@soft.example"] * 25
     findings = await asyncio.gather(*(check(checker, sender) for sender in senders))
