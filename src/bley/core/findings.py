@@ -227,6 +227,7 @@ LOG_FIELDS: tuple[AnyCheck, ...] = tuple(dict.fromkeys([*Check, *RFC_CHECKS]))
 """All fields of findings, in the log's order."""
 
 REASON_OF: Mapping[AnyCheck, AnyReason] = {kind.check: kind.reason for kind in FindingKind}
+"""The reason if a check tips the sum."""
 
 JUDGED = frozenset({Reason.TRUSTED, Reason.CLEAN, Reason.DNSBL, *REASON_OF.values()})
 """The reasons of strangers whose evidence was gathered."""

@@ -14,7 +14,7 @@ from bley.web.dashboard_data import OverviewData
 from bley.web.formatting import duration, iso, number
 from bley.web.urls import page_url
 
-__all__ = ["SERIES", "DelayRow", "Overview", "ReasonRow", "SlotRow", "WaitingRow", "build_overview", "waiting_rows"]
+__all__ = ["SERIES", "CountRow", "DelayRow", "Overview", "SlotRow", "WaitingRow", "build_overview", "waiting_rows"]
 
 SERIES = {
     "undelayed": "passed at once",
@@ -33,7 +33,7 @@ class SlotRow(NamedTuple):
     link: str
 
 
-class ReasonRow(NamedTuple):
+class CountRow(NamedTuple):
     """A reason or a finding, with its number and its share of the total."""
 
     name: str
@@ -66,9 +66,9 @@ class Overview(NamedTuple):
     median_delay: str
     slots: Sequence[SlotRow]
     slots_chart: Chart
-    deferred: Sequence[ReasonRow]
-    passed: Sequence[ReasonRow]
-    found: Sequence[ReasonRow]
+    deferred: Sequence[CountRow]
+    passed: Sequence[CountRow]
+    found: Sequence[CountRow]
     delays: Sequence[DelayRow]
     delays_chart: Chart
     waiting: Sequence[WaitingRow]
@@ -129,10 +129,10 @@ def _delays_chart(rows: Sequence[DelayRow]) -> Chart:
     )
 
 
-def _reason_rows(counts: Mapping[str, int], period: Period, outcome: str) -> list[ReasonRow]:
+def _reason_rows(counts: Mapping[str, int], period: Period, outcome: str) -> list[CountRow]:
     total = sum(counts.values())
     return [
-        ReasonRow(
+        CountRow(
             name,
             REASONS[name].says if name in REASONS else "",
             count,
@@ -143,11 +143,11 @@ def _reason_rows(counts: Mapping[str, int], period: Period, outcome: str) -> lis
     ]
 
 
-def _finding_rows(total: Figures) -> list[ReasonRow]:
+def _finding_rows(total: Figures) -> list[CountRow]:
     """Return the findings with their share of the strangers that were judged."""
     by_reason = [*total.passed.items(), *total.deferred.items()]
     judged = sum(number for name, number in by_reason if name in JUDGED)
-    return [ReasonRow(name, "", number, number / max(judged, number), "") for name, number in total.found.items()]
+    return [CountRow(name, "", number, number / max(judged, number), "") for name, number in total.found.items()]
 
 
 def _delay_rows(total: Figures) -> list[DelayRow]:

@@ -10,7 +10,7 @@ from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.web.formatting import iso
 from bley.web.health_summary import ListSummary
-from bley.web.overview import SERIES, Overview, ReasonRow, WaitingRow
+from bley.web.overview import SERIES, CountRow, Overview, WaitingRow
 
 __all__ = [
     "OVERVIEW_TABLES",
@@ -105,7 +105,7 @@ def _slots_table(overview: Overview) -> Table:
     return Table(("from", *SERIES), [(iso(row.start), *row.numbers.values()) for row in overview.slots])
 
 
-def _reasons_table(rows: Iterable[ReasonRow]) -> Table:
+def _reasons_table(rows: Iterable[CountRow]) -> Table:
     return Table(("reason", "requests", "share"), [(row.name, row.number, row.share) for row in rows])
 
 

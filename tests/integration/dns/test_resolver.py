@@ -581,7 +581,7 @@ class TestTcp:
     async def test_it_is_left_alone_when_nothing_is_asked(self, resolver: CachingResolver) -> None:
         await resolver.resolve("truncated.example", "TXT")
         async with asyncio.timeout(_WITHIN.total_seconds()):
-            while resolver._channel._timer:  # noqa: ASYNC110 (nobody tells us)
+            while resolver._channel._timer:  # noqa: ASYNC110 (no event to await)
                 await asyncio.sleep(0.01)
 
 
@@ -675,7 +675,7 @@ class TestSilence:
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(_WITHIN.total_seconds()):
-            while not is_so():  # noqa: ASYNC110 (nobody tells us)
+            while not is_so():  # noqa: ASYNC110 (no event to await)
                 await asyncio.sleep(0.001)
 
     def _probes(self, dns_server: DnsServer) -> int:
@@ -864,7 +864,7 @@ class TestClose:
             async with _asking(dns_server) as resolver:
                 await resolver.resolve("a.example", "A")
         async with asyncio.timeout(_WITHIN.total_seconds()):
-            while _descriptors() > descriptors or threading.active_count() > threads:  # noqa: ASYNC110 (nobody tells us)
+            while _descriptors() > descriptors or threading.active_count() > threads:  # noqa: ASYNC110 (no event to await)
                 await asyncio.sleep(0.01)
 
 

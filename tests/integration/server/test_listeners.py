@@ -192,7 +192,7 @@ def _connected(place: str) -> socket.socket:
 
 async def _eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not await is_so():  # noqa: ASYNC110 (nobody tells us)
+        while not await is_so():  # noqa: ASYNC110 (no event to await)
             await asyncio.sleep(0.01)
 
 

@@ -164,7 +164,7 @@ async def test_a_full_disk_stops_nothing(logger: logging.Logger, capfd: pytest.C
 
 async def _until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(3):
-        while not is_so():  # noqa: ASYNC110 (nobody tells us)
+        while not is_so():  # noqa: ASYNC110 (no event to await)
             await asyncio.sleep(0.005)
 
 

@@ -269,7 +269,7 @@ async def _refused(asked: Awaitable[object]) -> tuple[str, float]:
 
 async def _eventually(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not is_so():  # noqa: ASYNC110 (nobody tells us)
+        while not is_so():  # noqa: ASYNC110 (no event to await)
             await asyncio.sleep(0.005)
 
 

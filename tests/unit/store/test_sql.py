@@ -62,7 +62,7 @@ async def no_thread_is_left() -> AsyncIterator[None]:
     before = threading.active_count()
     yield
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        while threading.active_count() > before:  # noqa: ASYNC110 (nobody tells us)
+        while threading.active_count() > before:  # noqa: ASYNC110 (no event to await)
             await asyncio.sleep(0.005)
 
 
