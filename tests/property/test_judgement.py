@@ -171,7 +171,7 @@ def test_the_daemon_judges_as_explain_does(
             scores,
         )
         found = [await each.gather(request, address) for each in (checks, replace(checks, is_thorough=True))]
-        return {judge(evidence, settings.thresholds) for evidence in found}
+        return {judge(gathered.evidence, settings.thresholds) for gathered in found}
 
     assert len(asyncio.run(judgements())) == 1
 

@@ -10,7 +10,7 @@ from bley.checks.dns_lists import ConfiguredList, ListQueries, add_explanations
 from bley.checks.helo import OwnIdentity
 from bley.checks.request import check_request
 from bley.core.errors import ResolverError
-from bley.core.evidence import Evidence, Finding
+from bley.core.evidence import Evidence, Finding, Gathered
 from bley.core.findings import LOG_FIELDS, AnyCheck, Check
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds, settled, spf_can_tip
@@ -42,7 +42,7 @@ class Checks:
     is_thorough: bool = False
     """Wait for every answer, even if none can change the judgement, in order to explain it."""
 
-    async def gather(self, request: Request, address: Address) -> Evidence:
+    async def gather(self, request: Request, address: Address) -> Gathered:
         """Return the findings once no missing one can change the judgement, at the latest after `timeout`.
 
         A finding that is late or failed is unknown. One that was not needed is left out.
@@ -56,7 +56,7 @@ class Checks:
                 UNKNOWN_FINDINGS[check].inc()
             elif finding.kind:
                 FINDINGS[finding.kind].inc()
-        return {check: evidence[check] for check in LOG_FIELDS if check in evidence}
+        return Gathered(request, {check: evidence[check] for check in LOG_FIELDS if check in evidence})
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Add the explanations of the DNS lists that list the client."""

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, Self
 
 from bley.core.dnslists.lists import ListAnswer
 from bley.core.findings import AnyCheck, FindingKind
+from bley.core.mail import Request
 
-__all__ = ["LONGEST_DETAIL", "NO_EVIDENCE", "Evidence", "Finding", "found", "shortened"]
+__all__ = ["LONGEST_DETAIL", "NO_EVIDENCE", "Evidence", "Finding", "Gathered", "found", "shortened"]
 
 LONGEST_DETAIL = 500
 """Characters of a finding's detail, and of the text of one DNS list. Strangers write some of them."""
@@ -60,6 +61,13 @@ Evidence = Mapping[AnyCheck, Finding]
 """All findings about one request, by check; a check that did not run is missing."""
 
 NO_EVIDENCE: Evidence = MappingProxyType({})
+
+
+class Gathered(NamedTuple):
+    """A request with the evidence about it. The request has the client's name if the checks verified one."""
+
+    request: Request
+    evidence: Evidence
 
 
 def found(kind: FindingKind, detail: str) -> Finding:

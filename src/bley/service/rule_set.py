@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bley.core.decision import Decision, DecisionEntry
-from bley.core.evidence import Evidence
+from bley.core.evidence import Evidence, Gathered
 from bley.core.greylist import Timing
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
@@ -24,8 +24,8 @@ _STORE_SECONDS = 0.9
 class ChecksOfRules(Protocol):
     """The interface of checks.gather.Checks, which queries the DNS about a request."""
 
-    async def gather(self, request: Request, address: Address) -> Evidence:
-        """Return the findings of all checks."""
+    async def gather(self, request: Request, address: Address) -> Gathered:
+        """Return the findings of all checks, and the request with the name that they verified."""
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Return the evidence with the lists' own explanations."""

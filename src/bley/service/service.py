@@ -217,7 +217,7 @@ class Service:
         if was_good is not None:
             CACHE_HITS["clients"].inc()
         if was_good is None:
-            evidence = await pending.rules.checks.gather(pending.request, pending.address)
+            _, evidence = await pending.rules.checks.gather(pending.request, pending.address)
             status, reason = judge(evidence, pending.rules.thresholds)
             self._clients.put(pending.triplet.client, status is not Status.GREYLISTED, self._steady())
         elif was_good:

@@ -109,7 +109,7 @@ async def make(
 async def gather(checks: Checks, **changes: str) -> Evidence:
     """The evidence; nothing is left running. Who waits for what it need not wait for takes too long."""
     async with asyncio.timeout(5):
-        evidence = await checks.gather(REQUEST._replace(**changes), CLIENT)
+        _, evidence = await checks.gather(REQUEST._replace(**changes), CLIENT)
     assert asyncio.all_tasks() == {asyncio.current_task()}
     return evidence
 
@@ -225,7 +225,7 @@ class TestWhatIsWaitedFor:
         assert not gathering.done()
         resolver.asked["1.2.0.192.wl.example"].set_result([])
         async with asyncio.timeout(5):
-            evidence = await gathering
+            _, evidence = await gathering
         assert (evidence[Check.DNSWL].score, evidence[Check.DNSBL].score) == (0, 1)
 
     async def test_a_negative_weight_among_blocklists_keeps_it_open(self) -> None:

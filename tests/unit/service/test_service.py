@@ -15,7 +15,7 @@ from bley.coalescer import TICK_SECONDS
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
-from bley.core.evidence import Evidence, Finding
+from bley.core.evidence import Evidence, Finding, Gathered
 from bley.core.exemptions import read_clients, read_mail_addresses
 from bley.core.findings import Check
 from bley.core.greylist import Record, Sighting, Standing, Status
@@ -59,9 +59,9 @@ class FakeChecks:
         self.may_explain = asyncio.Event()
         self.may_explain.set()
 
-    async def gather(self, request: Request, address: Address) -> Evidence:
+    async def gather(self, request: Request, address: Address) -> Gathered:
         self.asked += 1
-        return self.evidence
+        return Gathered(request, self.evidence)
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         self.explained += 1
@@ -531,9 +531,9 @@ async def test_a_deferral_that_was_not_recorded_is_not_given() -> None:
     world.clock.advance(seconds=1)
 
     class Leaving(FakeChecks):
-        async def gather(self, request: Request, address: Address) -> Evidence:
+        async def gather(self, request: Request, address: Address) -> Gathered:
             world.store.is_away = True
-            return BAD
+            return Gathered(request, BAD)
 
     world.switch(world.configuration, Leaving(BAD))
     assert await world.answer(client_address="192.0.2.1") == Action("DUNNO")
@@ -555,9 +555,9 @@ class TestReloadInFlight:
         world = World(reject_msg="old words")
 
         class Reloading(FakeChecks):
-            async def gather(self, request: Request, address: Address) -> Evidence:
+            async def gather(self, request: Request, address: Address) -> Gathered:
                 world.reload(**TestReloadInFlight.NEW)
-                return BAD
+                return Gathered(request, BAD)
 
         world.switch(world.configuration, Reloading(BAD))
         assert await world.answer() == Action("DEFER_IF_PERMIT", "old words")
@@ -607,7 +607,7 @@ async def test_a_bug_is_answered_dunno_and_shows_its_traceback(log: pytest.LogCa
     """Both where the answer comes at once and where it comes later."""
 
     class Broken(FakeChecks):
-        async def gather(self, request: Request, address: Address) -> Evidence:
+        async def gather(self, request: Request, address: Address) -> Gathered:
             raise ZeroDivisionError
 
     world = World()
