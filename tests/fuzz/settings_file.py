@@ -32,7 +32,7 @@ def check(data: bytes) -> None:
     configuration = _load(text)
     if configuration is None:
         return
-    assert all(note.isprintable() for note in configuration.notes), "a note that a terminal would take for a command"
+    assert all(note.isprintable() for note in configuration.warnings), "a note that a terminal would take for a command"
     shown = show(configuration.settings)
     zones = [each.zone for each in (*configuration.settings.dnsbls, *configuration.settings.dnswls)]
     if list(map(hide_keys, zones)) != zones:

@@ -17,10 +17,10 @@ __all__ = ["check_config"]
 def check_config(file: Path | None) -> None:
     """Show the settings in force, or every fault with its file and line."""
     configuration = load_settings(file)
-    notes = configuration.notes
+    warnings = configuration.warnings
     if not configuration.settings.resolver and (warning := read_system_servers().warning):
-        notes = (*notes, warning)
-    for note in notes:
-        click.echo(escape_controls(note, "\n\t"), err=True)
+        warnings = (*warnings, f"DNS: {warning}")
+    for warning in warnings:
+        click.echo(escape_controls(f"warning: {warning}", "\n\t"), err=True)
     click.echo(escape_controls(f"# {configuration.file or 'no settings file: the defaults'}", "\n\t"))
     click.echo(escape_controls(show(configuration.settings), "\n\t"), nl=False)

@@ -13,8 +13,8 @@ from bley.daemon.instance import Instance, restart_on_error
 from bley.daemon.pid_file import pid_file
 from bley.daemon.reload import (
     handling_sighup,
-    log_notes,
     log_reload_errors,
+    log_warnings,
     prepare_log,
     reload_configuration,
 )
@@ -75,7 +75,7 @@ class Daemon:
             )
         self._web.open()
         _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.store)
-        log_notes(self._configuration)
+        log_warnings(self._configuration)
 
     async def is_alive(self) -> bool:
         """Return True: a process that answers is alive."""
@@ -100,5 +100,5 @@ class Daemon:
             )
             change.commit()
             self._configuration = new
-            log_notes(new)
+            log_warnings(new)
             _log.info("reloaded")

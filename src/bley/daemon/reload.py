@@ -17,8 +17,8 @@ __all__ = [
     "block_sighup",
     "handling_sighup",
     "log_faults",
-    "log_notes",
     "log_reload_errors",
+    "log_warnings",
     "prepare_log",
     "reload_configuration",
 ]
@@ -122,7 +122,7 @@ def log_faults(error: SettingsError) -> None:
         _log.error("%s", line)
 
 
-def log_notes(configuration: Configuration) -> None:
-    """Log the configuration's notes as warnings."""
-    for note in configuration.notes:
-        _log.warning("%s", note)
+def log_warnings(configuration: Configuration) -> None:
+    """Log the warnings about the settings."""
+    for warning in configuration.warnings:
+        _log.warning("%s", warning)

@@ -22,8 +22,8 @@ from bley.daemon.pid_file import pid_file
 from bley.daemon.reload import (
     handling_sighup,
     log_faults,
-    log_notes,
     log_reload_errors,
+    log_warnings,
     prepare_log,
     reload_configuration,
 )
@@ -94,7 +94,7 @@ class Supervisor:
         self._web.open()
         places = ", ".join(self._sockets.places)
         _log.info("bley %s listens on %s, store %s, %d workers", __version__, places, settings.store, settings.workers)
-        log_notes(self._configuration)
+        log_warnings(self._configuration)
         with pid_file(settings.pid_file):
             ready()
             systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
@@ -228,7 +228,7 @@ class Supervisor:
         change.commit()
         self._configuration = new  # workers that start from now on use it
         await commit_reload(self._workers.values(), prepared, new)
-        log_notes(new)
+        log_warnings(new)
         _log.info("reloaded")
 
     async def _stop_workers(self, within_seconds: float) -> None:

@@ -22,6 +22,7 @@ from bley.settings.database import hide_password, is_utf8, read_password
 from bley.settings.ini_file import IniFile, read_ini
 from bley.settings.privacy_key import PrivacyKey, load_key
 from bley.settings.settings import Settings
+from bley.settings.warnings import find_warnings
 from bley.settings.web_password import PasswordHash, read_password_hash
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
@@ -31,7 +32,6 @@ DEFAULT_FILES = (Path("/etc/bley/bley.conf"), Path("bley.conf"))
 _RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}
 """The names of bley 2."""
 _ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # complaints about delayed mail must arrive: RFC 5321 4.5.1
-_TEMPLATES = ("reject_msg", "greylist_header")
 _PASSWORD_VARIABLE = "BLEY_DBPASS"
 
 _Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions)
@@ -39,14 +39,14 @@ _Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions)
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The content of all the operator's files; `notes` are warnings about valid settings."""
+    """The content of all the operator's files; `warnings` are about valid settings."""
 
     file: Path | None
     settings: Settings
     recipients: MailExemptions
     clients: ClientExemptions
     senders: MailExemptions
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     privacy_key: bytes = field(default=b"", repr=False)
     """Empty: local parts are stored in clear."""
     has_saved_key: bool = True
@@ -126,7 +126,7 @@ def load(file: Path | None = None) -> Configuration:
         recipients=read("whitelist_recipients_file", lambda files: read_mail_addresses([_ALWAYS_EXEMPT, *files])),
         clients=read("whitelist_clients_file", read_clients),
         senders=read("whitelist_senders_file", read_mail_addresses),
-        notes=tuple(map(str, (*_doubled_percents(ini), *_dead_lists(settings, ini), *_bare_password(settings, ini)))),
+        warnings=tuple(map(str, find_warnings(settings, ini))),
         privacy_key=key.value,
         has_saved_key=key.is_saved,
         web_password=_web_password(settings, folder, ini),
@@ -239,37 +239,6 @@ def _list_files(settings: Settings, key: str, folder: Path, ini: IniFile) -> lis
     if faults:
         raise SettingsError(faults)
     return texts
-
-
-def _bare_password(settings: Settings, ini: IniFile) -> list[Fault]:
-    """Note a web password that other machines send without TLS."""
-    if not (settings.web_password_file and settings.web_is_open) or settings.web_tls_cert:
-        return []
-    what = "the password is sent over the network unencrypted"
-    remedy = "set web_tls_cert, or listen at a loopback address behind a reverse proxy with TLS"
-    return [ini.fault("web_listen", f"web_listen: {what}: {remedy}")]
-
-
-def _doubled_percents(ini: IniFile) -> list[Fault]:
-    """Note each %% outside of templates: bley 2 read it as one percent sign everywhere."""
-    what = "has %%, which bley 2 read as one %: write one % if that is meant"
-    return [
-        ini.fault(key, f"{key} {what}") for key, text in ini.texts.items() if "%%" in text and key not in _TEMPLATES
-    ]
-
-
-def _dead_lists(settings: Settings, ini: IniFile) -> list[Fault]:
-    """Note each configured DNS list that is known to be dead; dead lists are not queried."""
-    return [
-        ini.fault(
-            key,
-            f"{key}: {dns_list.name} has been dead since {facts.since}: it {facts.how}; "
-            f"it is not queried: use {facts.instead} instead",
-        )
-        for key in ("dnsbls", "dnswls")
-        for dns_list in getattr(settings, key)
-        if (facts := dns_list.facts).status == "dead"
-    ]
 
 
 def _did_you_mean(key: str) -> str:

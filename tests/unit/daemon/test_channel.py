@@ -53,7 +53,7 @@ async def test_messages_arrive_in_order(ends: tuple[Channel, Channel]) -> None:
 
 
 async def test_a_message_may_be_larger_than_what_a_socket_holds(ends: tuple[Channel, Channel]) -> None:
-    large = replace(CONFIGURATION, notes=tuple(f"note {number}" for number in range(100_000)))
+    large = replace(CONFIGURATION, warnings=tuple(f"note {number}" for number in range(100_000)))
     ends[0].send(PrepareReload(large))
     async with asyncio.timeout(60):
         assert await ends[1].receive() == PrepareReload(large)

@@ -91,8 +91,8 @@ def test_configuration_of_bley_2() -> None:
         ipv6_prefix=48,
         destdir="/var/www/bley",
     )
-    (note,) = configuration.notes
-    assert note == (
+    (warning,) = configuration.warnings
+    assert warning == (
         f"{CONFIGS}/bley2.conf:22: dnsbls: ix.dnsbl.manitu.net has been dead since 2025-01-16: "
         "it was emptied and closed by its operator; it is not queried: use zen.spamhaus.org instead"
     )
@@ -127,7 +127,7 @@ def test_without_a_file_the_defaults_hold() -> None:
     assert configuration.file is None
     assert configuration.settings == Settings()
     assert configuration.clients.find(SOMEWHERE, "mx.example.com") is None
-    assert configuration.notes == ()
+    assert configuration.warnings == ()
 
 
 @pytest.mark.parametrize("recipient", ["postmaster@example.org", "Abuse@example.net", "postmaster"])
@@ -182,7 +182,7 @@ def test_where_exemptions_are_added(tmp_path: Path) -> None:
 def test_where_graphs_go_is_told_as_in_bley_2_too(tmp_path: Path, text: str, destdir: str) -> None:
     configuration = load(_write(tmp_path, bley=text))
     assert configuration.settings.destdir == destdir
-    assert configuration.notes == ()
+    assert configuration.warnings == ()
 
 
 def test_doubled_percent_signs_are_noted(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_doubled_percent_signs_are_noted(tmp_path: Path) -> None:
     file = _write(tmp_path, bley="reject_msg = 100%% sure\ndbpass = 50%%\ndbuser = 50%\n")
     configuration = load(file)
     assert configuration.settings.dbpass == "50%%"
-    assert configuration.notes == (
+    assert configuration.warnings == (
         f"{file}:3: dbpass has %%, which bley 2 read as one %: write one % if that is meant",
     )
 
@@ -204,18 +204,18 @@ def test_dead_lists_are_noted_with_line_and_alternative(tmp_path: Path) -> None:
         "    dnsbl.ahbl.org, DNSBL.sorbs.net, hostkarma.junkemailfilter.com=127.0.0.2\n",
     )
     configuration = load(file)
-    notes = [note.removeprefix(f"{file}:").split(":")[:3] for note in configuration.notes]
-    assert notes == [
+    warnings = [each.removeprefix(f"{file}:").split(":")[:3] for each in configuration.warnings]
+    assert warnings == [
         ["3", " dnsbls", " ix.dnsbl.manitu.net has been dead since 2025-01-16"],
         ["3", " dnsbls", " dnsbl.njabl.org has been dead since 2013-03-01"],
         ["3", " dnsbls", " dnsbl.ahbl.org has been dead since 2015-01-01"],
         ["3", " dnsbls", " dnsbl.sorbs.net has been dead since 2024-06-05"],
         ["2", " dnswls", " dnswl.inps.de has been dead since 2020-05-25"],
     ]
-    assert configuration.notes[2].endswith(
+    assert configuration.warnings[2].endswith(
         ": it lists every address since its operator closed it; it is not queried: use zen.spamhaus.org instead"
     )
-    assert configuration.notes[4].endswith("; it is not queried: use list.dnswl.org instead")
+    assert configuration.warnings[4].endswith("; it is not queried: use list.dnswl.org instead")
     assert len(configuration.settings.dnsbls) == 5
 
 
@@ -309,22 +309,22 @@ class TestWebPassword:
         configuration = load(file)
         assert configuration.web_password == password
         assert str(password) not in f"{configuration!r} {show(configuration.settings)}"
-        assert configuration.notes == ()
+        assert configuration.warnings == ()
 
     def test_without_the_setting_nobody_is_asked_for_one(self, tmp_path: Path) -> None:
         assert load(_write(tmp_path)).web_password is None
 
     def test_in_the_clear_beyond_loopback_it_is_noted(self, tmp_path: Path) -> None:
         file, _ = self._file(tmp_path, web_listen="192.0.2.1:1338")
-        [note] = load(file).notes
-        assert note == (
+        [warning] = load(file).warnings
+        assert warning == (
             f"{file}:3: web_listen: the password is sent over the network unencrypted: "
             "set web_tls_cert, or listen at a loopback address behind a reverse proxy with TLS"
         )
 
     def test_with_tls_it_is_not(self, tmp_path: Path) -> None:
         file, _ = self._file(tmp_path, web_listen="192.0.2.1:1338", web_tls_cert="cert.pem")
-        assert load(file).notes == ()
+        assert load(file).warnings == ()
 
 
 def test_settings_of_the_command_line_come_first(tmp_path: Path) -> None:
