@@ -43,7 +43,10 @@ import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.TXT
 import dns.rrset
 
-from tests.free_ports import free_port, listen_at
+if __package__:
+    from tests.free_ports import free_port, listen_at
+else:  # a script has the folder `tests` itself in its path
+    from free_ports import free_port, listen_at  # type: ignore[import-not-found, no-redef, unused-ignore]
 
 Records: TypeAlias = Mapping[str, Sequence[str]]
 """Record type to records: `{"A": ["127.0.0.2"]}`; an empty one is a name with NODATA for all types."""

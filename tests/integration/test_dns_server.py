@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -662,3 +664,11 @@ def test_dnspython_resolver() -> None:
             resolver.resolve("b.example", "TXT")
         with pytest.raises(dns.resolver.NXDOMAIN):
             resolver.resolve("none.example", "A")
+
+
+def test_a_script_elsewhere_can_use_it_with_this_folder_in_its_path(tmp_path: Path) -> None:
+    """The script knows no package `tests`: it is not installed, and its parent is not in the path."""
+    folder = Path(dns_server.__file__).parent
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import dns_server as d; d.DnsServer({{}}).__enter__()"
+    run = subprocess.run([sys.executable, "-c", f"{code}; import os; os._exit(0)"], cwd=tmp_path, capture_output=True)
+    assert (run.returncode, run.stderr) == (0, b"")
