@@ -10,6 +10,8 @@ SOURCE, TESTS = PROJECT / "src" / "bley", PROJECT / "tests"
 TESTED_IN = {
     "__main__": "integration/test_cli",
     "dns/c_ares": "integration/dns/test_resolver",
+    "core/exemptions/entries": "unit/core/exemptions/test_list_files",
+    "core/exemptions/lookup": "unit/core/exemptions/test_list_files",
     "core/history/conditions": "unit/core/history/test_search",
     "core/names/words": "unit/core/names/test_host_kind",
     "data/files": "unit/core/dnslists/test_known",

@@ -5,14 +5,9 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 from bley.core.errors import Fault, SettingsError
-from bley.core.exemptions import (
-    ClientExemptions,
-    MailExemptions,
-    is_mail_address,
-    is_name,
-    read_clients,
-    read_mail_addresses,
-)
+from bley.core.exemptions.entries import is_mail_address, is_name
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
 from bley.core.mail import LONGEST_VALUE, Address
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bley.core.errors import Fault, SettingsError
-from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses
 
 ENTRIES = [
     *("example.com", ".example.com", "192.0.2.1", "192.0.2.5/24", "192.168.1", "192.168.1.", "2001:db8::/32"),

@@ -9,7 +9,7 @@ import pytest
 
 from bley.checks.gather import Checks
 from bley.coalescer import TICK_SECONDS
-from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.server.connection import Connection

@@ -10,7 +10,7 @@ import pytest
 from bley.checks.dynamic import check_dynamic
 from bley.checks.helo import OwnIdentity
 from bley.checks.request import check_request
-from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses
 from bley.core.mail import Request, parse_address
 from bley.core.names.domains import a_labels, delegated_domain, load_suffixes, registered_domain
 from bley.core.names.host_kind import judge_host_name, server_domain

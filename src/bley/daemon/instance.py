@@ -12,7 +12,7 @@ from bley.checks.lists.report import report_lists
 from bley.checks.lists.watch import ListWatch
 from bley.checks.spf import running_evaluations
 from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
-from bley.core.exemptions import Origin
+from bley.core.exemptions.lookup import Origin
 from bley.core.expressions import SEARCH_SECONDS
 from bley.core.names.domains import load_suffixes
 from bley.core.quantity import quantity

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from bley.core.decision import Decision
-from bley.core.exemptions import MailExemptions
+from bley.core.exemptions.lookup import MailExemptions
 from bley.core.findings import AnyReason
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Address, Request, Triplet

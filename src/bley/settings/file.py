@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 
 from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import Fault, SettingsError
-from bley.core.exemptions import ClientExemptions, MailExemptions, Origin, read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Origin
 from bley.core.history.advice import ListFile, ListFiles
 from bley.core.triplet import TripletRules
 from bley.operator_files import read_text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from bley.core.exemptions import ClientExemptions, MailExemptions
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
 from bley.daemon.web_listener import WebListener
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bley.commands.stats import describe_delay, gather_statistics, period_until_now
-from bley.core.exemptions import ClientExemptions, MailExemptions
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
 from bley.core.greylist import Record, Status
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet

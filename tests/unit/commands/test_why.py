@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from bley.commands.why import build_report
-from bley.core.exemptions import ClientExemptions, MailExemptions
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
 from bley.core.findings import FindingKind
 from bley.core.greylist import Record, Status
 from bley.core.history.outcome import OutcomeKind

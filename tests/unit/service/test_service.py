@@ -16,7 +16,7 @@ from bley.core.decision import Decision, DecisionEntry
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence, Finding, Gathered
-from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses
 from bley.core.findings import Check
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet

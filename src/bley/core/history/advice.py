@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bley.core.dnslists.known import find_known_list
-from bley.core.exemptions import is_mail_address, is_name
+from bley.core.exemptions.entries import is_mail_address, is_name
 from bley.core.findings import FIXES, REASONS, Check
 from bley.core.history.record_filter import NULL_SENDER
 from bley.core.history.search import StoredDecision

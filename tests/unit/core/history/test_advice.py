@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses
 from bley.core.history.advice import Advice, ListFile, ListFiles, advice
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet, parse_address

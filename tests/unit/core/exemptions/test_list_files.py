@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from bley.core.errors import Fault, SettingsError
-from bley.core.exemptions import read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses
 from bley.core.mail import parse_address
 
 SOMEWHERE = ip_address("203.0.113.99")

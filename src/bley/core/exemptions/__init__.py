@@ -1,0 +1,1 @@
+"""The operator's exemption lists: mail that is never delayed."""
