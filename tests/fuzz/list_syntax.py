@@ -59,6 +59,8 @@ HARNESS = Harness(
         _seed("0123456789abcdefghijklmnop.zen.dq.spamhaus.net=127.0.0.x"),
         _seed("A.Example.=1.2.3.4", b"\1\2\3\4"),
         _seed("a.example=[5..2].0.0.1"),
+        _seed("a.example=127.0.0.2,127.0.0.3 : b.example!=&127.0.0.4/$key"),
+        _seed("'a.example', 3.25; <; reject_rbl_client http://b.example = 127.0.0.0/24 * 2"),
     ],
     words=[b"127.0.0.", b"..", b";", b"[", b"]", b"*", b"=", b"*-99", b", ", b".example"],
 )

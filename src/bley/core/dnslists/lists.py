@@ -13,13 +13,17 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
+from bley.core.dnslists.foreign import find_foreign_form
 from bley.core.dnslists.known import KnownList, find_known_list, shown_zone
-from bley.core.dnslists.syntax import Entry, hide_keys, parse_entry
+from bley.core.dnslists.syntax import Entry, fault_at, parse_entry
 from bley.core.mail import Address
 
 __all__ = ["Answer", "DnsList", "ListAnswer", "Meaning", "interpret", "parse_dns_lists", "query_name"]
 
 _CODES = IPv4Network("127.0.0.0/8")
+_SEPARATORS = re.compile(r"(?:[,\s]|:(?!/))+")
+_SPACED_MARK = re.compile(r"(?<!\s)\s*([=*])\s*")
+"""White space around a mark that belongs to the entry: `bl.example = 127.0.0.2 * 3`."""
 
 
 class Meaning(StrEnum):
@@ -151,18 +155,20 @@ def _reversed(address: Address) -> str:
 
 
 def parse_dns_lists(text: str) -> tuple[DnsList, ...]:
-    """Parse the setting `dnsbls` or `dnswls`: entries separated by commas or white space, one list for each zone.
+    """Parse the setting `dnsbls` or `dnswls`: one list for each zone.
 
-    Raises ValueError, with the place of the error and what is expected there.
+    Commas or white space separate the entries; so do colons, as in Exim. Raises ValueError, with the place of the error
+    and what is expected there.
     """
     entries: dict[str, list[Entry]] = {}
-    for part in re.split(r"[,\s]+", text):
+    for part in _SEPARATORS.split(_SPACED_MARK.sub(r"\1", text)):
         if not part:
             continue
+        if foreign := find_foreign_form(part):
+            raise fault_at(foreign[0], part, foreign[1])
         entry = parse_entry(part)
         same = entries.setdefault(entry.zone, [])
         if any(entry.filter == other.filter for other in same):
-            what = f"{shown_zone(entry.zone)} is here twice with the same filter: remove one"
-            raise ValueError(f"{what}\n    {hide_keys(part)}\n    ^")
+            raise fault_at(0, part, f"{shown_zone(entry.zone)} is here twice with the same filter: remove one")
         same.append(entry)
     return tuple(DnsList(zone, tuple(of_zone)) for zone, of_zone in entries.items())

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-__all__ = ["Entry", "Filter", "hide_keys", "parse_entry", "parse_filter"]
+__all__ = ["Entry", "Filter", "fault_at", "hide_keys", "parse_entry", "parse_filter"]
 
 _KEY = re.compile(r"[A-Za-z0-9]{20,}")
 """A customer's key in a zone: 26 characters of Spamhaus, 32 of Abusix. No name of a list has a label part of 20."""
@@ -24,6 +24,12 @@ _LONGEST_ZONE = 189
 def hide_keys(text: str) -> str:
     """Replace customers' keys, as in `KEY.zen.dq.spamhaus.net`, by asterisks."""
     return _KEY.sub("********", text)
+
+
+def fault_at(place: int, text: str, what: str) -> ValueError:
+    """Return an error that shows the text without customers' keys, and a caret under the place."""
+    column = len(hide_keys(text[:place]))
+    return ValueError(f"{what}\n    {hide_keys(text)}\n    {' ' * column}^")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,5 @@ class _Reader:
         return match[0]
 
     def _fault(self, what: str, before: int = 0) -> ValueError:
-        """Return an error that shows a caret under the place, or `before` characters to the left of it."""
-        column = len(hide_keys(self._text[: self._at - before]))
-        return ValueError(f"{what}\n    {hide_keys(self._text)}\n    {' ' * column}^")
+        """Return an error at the place, or `before` characters to the left of it."""
+        return fault_at(self._at - before, self._text, what)
