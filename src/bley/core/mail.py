@@ -1,8 +1,17 @@
 """Policy requests and actions, under Postfix's own names (SMTPD_POLICY_README, access(5))."""
 
+import re
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+    summarize_address_range,
+)
 from typing import NamedTuple
 
 __all__ = [
@@ -15,6 +24,7 @@ __all__ = [
     "Triplet",
     "parse_address",
     "parse_network",
+    "parse_networks",
     "unmapped",
 ]
 
@@ -32,6 +42,9 @@ _KEPT_END = 254
 
 _IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 """RFC 4291 2.5.5.2."""
+
+_BRACKETED = re.compile(r"\[([^\[\]]*:[^\[\]]*)\](/[0-9]+)?")
+"""An IPv6 address or network in brackets."""
 
 
 class Request(NamedTuple):
@@ -129,11 +142,25 @@ def unmapped(address: Address) -> Address:
 def parse_network(text: str) -> Network:
     """Parse a network, or an address as a network of one; bits after the prefix are ignored.
 
-    An IPv4-mapped network becomes IPv4 and an IPv6 zone is dropped, as in `parse_address`. Raises ValueError.
+    Brackets around an IPv6 address, as in Postfix's `[::1]/128`, are dropped. An IPv4-mapped network becomes IPv4 and
+    an IPv6 zone is dropped, as in `parse_address`. Raises ValueError.
     """
+    if bracketed := _BRACKETED.fullmatch(text):
+        text = bracketed[1] + (bracketed[2] or "")
     address, slash, prefix = text.partition("/")
     network = ip_network(address.partition("%")[0] + slash + prefix, strict=False)
     if isinstance(network, IPv6Network) and network.subnet_of(_IPV4_MAPPED):
         mapped_bits = _IPV4_MAPPED.prefixlen
         return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - mapped_bits))
     return network
+
+
+def parse_networks(text: str) -> list[Network]:
+    """Parse a network as `parse_network`, or a range of addresses `first-last` as its networks. Raises ValueError."""
+    start, dash, end = text.partition("-")
+    if not dash:
+        return [parse_network(text)]
+    first, last = parse_network(start)[0], parse_network(end)[0]
+    if first.version != last.version or "/" in text:
+        raise ValueError(f"{text!r} is not a range of addresses")
+    return list(summarize_address_range(first, last))

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from bley.core.dnslists.lists import DnsList, parse_dns_lists
 from bley.core.endpoint import split_endpoint, without_brackets
-from bley.core.mail import Address, Network, parse_network, unmapped
+from bley.core.mail import Address, Network, parse_networks, unmapped
 from bley.core.scores import MOST, Scores, parse_scores
 from bley.operator_files import check_name
 
@@ -51,6 +51,9 @@ _LONGEST = timedelta(days=36500)  # keeps every computed instant within datetime
 _MOST_WORKERS = 64
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _DNS_PORT = 53
+_SPACED_DASH = re.compile(r"(?<!\s)\s+-\s+")
+_OF_POSTFIX = re.compile(r"[$!/]|[a-z_]*[g-z_][a-z_]*:")
+"""Words of Postfix's mynetworks that need Postfix: `!192.0.2.1`, `/file`, `hash:/file`, `$mynetworks`."""
 
 
 def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
@@ -84,10 +87,17 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(network for word in _split(_SPACED_DASH.sub("-", text)) for network in _networks_of(word))
+
+
+def _networks_of(word: str) -> list[Network]:
+    """Parse one word of Postfix's mynetworks. Raises ValueError."""
     try:
-        return tuple(map(parse_network, _split(text)))
+        return parse_networks(word)
     except ValueError as error:
-        raise ValueError(f"{error}: write networks as 192.0.2.0/24, 2001:db8::/32") from error
+        kind = "an exception, table or variable, as only Postfix has" if _OF_POSTFIX.match(word) else "not a network"
+        what = "write networks as 192.0.2.0/24, [2001:db8::]/32 or 192.0.2.1-192.0.2.9"
+        raise ValueError(f"{word!r} is {kind}: {what}") from error
 
 
 def _prefix(text: str) -> int:
@@ -153,7 +163,10 @@ def _listener(word: str) -> str:
     try:
         return str(_address(word))
     except ValueError:
-        return check_name(word)
+        check_name(word)
+    if not (re.match("unix:.", word) or _HOST_NAME.fullmatch(word)):
+        raise ValueError(f"{word!r} is not an address: write 127.0.0.1, ::1 or unix:/PATH, and the port as listen_port")
+    return word
 
 
 def _file_names(text: str) -> tuple[str, ...]:

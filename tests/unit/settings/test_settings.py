@@ -230,6 +230,67 @@ def test_trusted_networks() -> None:
     assert _value("trusted_networks", "") == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        pytest.param("[::1]/128 [2001:db8::]/32", ["::1/128", "2001:db8::/32"], id="Postfix's brackets"),
+        pytest.param("127.0.0.0/8 [::ffff:127.0.0.0]/104", ["127.0.0.0/8"] * 2, id="Debian's main.cf"),
+        pytest.param("[::1], [2001:db8::1/64]", ["::1/128", "2001:db8::/64"], id="brackets around all"),
+        pytest.param("192.0.2.0/255.255.255.0", ["192.0.2.0/24"], id="netmask"),
+        pytest.param("192.0.2.1-192.0.2.4", ["192.0.2.1/32", "192.0.2.2/31", "192.0.2.4/32"], id="range"),
+        pytest.param("192.0.2.2 - 192.0.2.3, ::1", ["192.0.2.2/31", "::1/128"], id="range with spaces"),
+        pytest.param("[2001:db8::2]-[2001:db8::3]", ["2001:db8::2/127"], id="range of IPv6"),
+        pytest.param("::ffff:192.0.2.2-192.0.2.3", ["192.0.2.2/31"], id="range from an IPv4-mapped address"),
+    ],
+)
+@pytest.mark.parametrize("key", ["trusted_networks", "web_proxy"])
+def test_networks_as_others_write_them(key: str, text: str, networks: list[str]) -> None:
+    """Source: postconf(5), mynetworks."""
+    assert _value(key, text) == tuple(map(ip_network, networks))
+
+
+@pytest.mark.parametrize("word", ["!192.0.2.1", "hash:/etc/postfix/n", "cidr:n", "/etc/postfix/n", "$mynetworks"])
+def test_what_only_postfix_can_look_up_is_no_network(word: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        _value("trusted_networks", f"127.0.0.0/8, {word}")
+    assert f"{word!r} is an exception, table or variable, as only Postfix has: write networks as" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "192.168.1",
+        "127/8",
+        "mx.example.com",
+        "192.0.2.1/33",
+        "[192.0.2.1]",
+        "192.0.2.1-9",
+        "192.0.2.0/24-192.0.3.0/24",
+        "192.0.2.9-192.0.2.1",
+        "192.0.2.1-2001:db8::4",
+        "2001:db8::/129",
+        "[::1",
+        "::1]/128",
+    ],
+)
+def test_what_is_no_network(word: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        _value("trusted_networks", word)
+    what = "write networks as 192.0.2.0/24, [2001:db8::]/32 or 192.0.2.1-192.0.2.9"
+    assert f"{word!r} is not a network: {what}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "word", ["127.0.0.1:1337", "inet:127.0.0.1:1337", "[::1]:1337", "localhost:1337", "/run/b.sock", "*", "unix:"]
+)
+def test_what_is_no_listener(word: str) -> None:
+    """Source: postconf(5), check_policy_service, and the options of postgrey and sqlgrey."""
+    with pytest.raises(ValidationError) as caught:
+        _value("listen_addr", word)
+    what = "write 127.0.0.1, ::1 or unix:/PATH, and the port as listen_port"
+    assert f"{word!r} is not an address: {what}" in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:53"])
 def test_resolver(text: str) -> None:
     assert _value("resolver", text) == (text,)
