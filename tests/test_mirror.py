@@ -38,7 +38,6 @@ TESTED_IN = {
     "service/rule_set": "unit/service/test_service",
     "settings/ini_file": "unit/settings/test_file",
     "settings/values": "unit/settings/test_settings",
-    "settings/warnings": "unit/settings/test_file",
     "store/request_queue": "unit/store/test_batched",
     "store/dialects": "integration/test_engine_contract",
     "store/driver_errors": "unit/store/test_sql",

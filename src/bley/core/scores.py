@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bley.core.evidence import Finding
-from bley.core.findings import KINDS, FindingKind
+from bley.core.findings import KINDS, RFC_CHECKS, FindingKind
 
 __all__ = ["BLEY2", "DEFAULT", "MOST", "Scores", "parse_scores"]
 
@@ -39,6 +39,11 @@ class Scores:
 
     def __getitem__(self, kind: FindingKind) -> int:
         return self.changed.get(kind, _NAMED[self.name][kind])
+
+    @property
+    def most(self) -> int:
+        """The highest possible sum: of each check its highest score."""
+        return sum(max(self[kind] for kind in FindingKind if kind.check == check) for check in RFC_CHECKS)
 
     @property
     def counts_mail_to_oneself_alone(self) -> bool:

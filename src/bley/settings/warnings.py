@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from bley.core.dnslists.lists import DnsList
 from bley.core.errors import Fault
+from bley.core.scores import MOST
 from bley.settings.ini_file import IniFile
 from bley.settings.settings import Settings
 
@@ -14,36 +16,63 @@ _TEMPLATES = ("reject_msg", "greylist_header")
 def find_warnings(settings: Settings, ini: IniFile) -> Iterator[Fault]:
     """Yield a warning with its place for each setting that is valid but hardly meant."""
     yield from _doubled_percents(ini)
-    yield from _dead_lists(settings, ini)
+    for key in ("dnsbls", "dnswls"):
+        for dns_list in getattr(settings, key):
+            for what in _about_list(key, dns_list):
+                yield ini.fault(key, f"{key}: {what}")
+    yield from _unreachable_thresholds(settings, ini)
+    if any(network.prefixlen == 0 for network in settings.trusted_networks):
+        yield ini.fault("trusted_networks", "trusted_networks includes every address: no mail is delayed")
     yield from _bare_password(settings, ini)
 
 
-def _bare_password(settings: Settings, ini: IniFile) -> list[Fault]:
-    """Note a web password that other machines send without TLS."""
-    if not (settings.web_password_file and settings.web_is_open) or settings.web_tls_cert:
-        return []
-    what = "the password is sent over the network unencrypted"
-    remedy = "set web_tls_cert, or listen at a loopback address behind a reverse proxy with TLS"
-    return [ini.fault("web_listen", f"web_listen: {what}: {remedy}")]
-
-
-def _doubled_percents(ini: IniFile) -> list[Fault]:
-    """Note each %% outside of templates: bley 2 read it as one percent sign everywhere."""
+def _doubled_percents(ini: IniFile) -> Iterator[Fault]:
+    """Warn of each %% outside of templates: bley 2 read it as one percent sign everywhere."""
     what = "has %%, which bley 2 read as one %: write one % if that is meant"
-    return [
-        ini.fault(key, f"{key} {what}") for key, text in ini.texts.items() if "%%" in text and key not in _TEMPLATES
-    ]
+    for key, text in ini.texts.items():
+        if "%%" in text and key not in _TEMPLATES:
+            yield ini.fault(key, f"{key} {what}")
 
 
-def _dead_lists(settings: Settings, ini: IniFile) -> list[Fault]:
-    """Note each configured DNS list that is known to be dead; dead lists are not queried."""
-    return [
-        ini.fault(
-            key,
-            f"{key}: {dns_list.name} has been dead since {facts.since}: it {facts.how}; "
-            f"it is not queried: use {facts.instead} instead",
-        )
-        for key in ("dnsbls", "dnswls")
-        for dns_list in getattr(settings, key)
-        if (facts := dns_list.facts).status == "dead"
-    ]
+def _about_list(key: str, dns_list: DnsList) -> Iterator[str]:
+    """Warn of a dead list, of one among those of the other kind, and of the negative weights of `dnswls`."""
+    facts, kind = dns_list.facts, dns_list.facts.lists
+    if facts.status == "dead":
+        remedy = f"it is not queried: use {facts.instead} instead"
+        yield f"{dns_list.name} has been dead since {facts.since}: it {facts.how}; {remedy}"
+    elif facts.source and dns_list.most > 0 and (key, kind) == ("dnsbls", "allowlist"):
+        yield f"{dns_list.name} is an allowlist, and delays its clients here: write it in dnswls"
+    elif facts.source and dns_list.most > 0 and (key, kind) == ("dnswls", "blocklist"):
+        yield f"{dns_list.name} is a blocklist, and lets its clients pass here: write it in dnsbls"
+    for entry in dns_list.entries:
+        if entry.weight < 0 and key == "dnswls" and not (facts.source and kind == "blocklist"):
+            what = "has a negative weight, which counts against its clients in dnswls, other than in postscreen"
+            yield f"{dns_list.name}{entry.rest} {what}: remove the minus sign"
+
+
+def _unreachable_thresholds(settings: Settings, ini: IniFile) -> Iterator[Fault]:
+    """Warn of each threshold that nothing can reach. The highest possible threshold is meant so."""
+    dnswls = sum(abs(entry.weight) for each in settings.dnswls if _is_queried(each) for entry in each.entries)
+    sums = (
+        ("dnsbl_threshold", "dnsbls", sum(each.most for each in settings.dnsbls if _is_queried(each))),
+        ("dnswl_threshold", "dnswls", dnswls),  # a negative weight has its own warning
+        ("rfc_threshold", "scores", settings.scores.most),
+    )
+    for threshold, key, most in sums:
+        value = getattr(settings, threshold)
+        if getattr(settings, key) and most < value < MOST:
+            what = "all scores" if key == "scores" else f"the weights of the living lists of {key}"
+            place = threshold if threshold in ini.lines else key
+            yield ini.fault(place, f"{threshold} = {value} is never reached: {what} add up to {most}")
+
+
+def _is_queried(dns_list: DnsList) -> bool:
+    return dns_list.facts.status != "dead"
+
+
+def _bare_password(settings: Settings, ini: IniFile) -> Iterator[Fault]:
+    """Warn of a web password that other machines send without TLS."""
+    if settings.web_password_file and settings.web_is_open and not settings.web_tls_cert:
+        what = "the password is sent over the network unencrypted"
+        remedy = "set web_tls_cert, or listen at a loopback address behind a reverse proxy with TLS"
+        yield ini.fault("web_listen", f"web_listen: {what}: {remedy}")

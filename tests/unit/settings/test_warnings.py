@@ -1,0 +1,100 @@
+"""Warnings about settings that are valid, but probably do not do what the operator expects."""
+
+from pathlib import Path
+
+import pytest
+
+from bley.settings.file import load
+
+
+def _warnings(folder: Path, text: str) -> list[str]:
+    """The warnings about a file, each from its line number on."""
+    file = folder / "bley.conf"
+    file.write_text(f"[bley]\n{text}\n", encoding="utf-8")
+    return [warning.removeprefix(f"{file}:") for warning in load(file).warnings]
+
+
+_SIGN = "has a negative weight, which counts against its clients in dnswls, other than in postscreen"
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        pytest.param(
+            "dnswls = list.dnswl.org=127.0.[0..255].[1..3]*-2",
+            [f"2: dnswls: list.dnswl.org=127.0.[0..255].[1..3]*-2 {_SIGN}: remove the minus sign"],
+            id="postscreen's allowlist",
+        ),
+        pytest.param(
+            "dnswls = list.dnswl.org, wl.example*-1",
+            [f"2: dnswls: wl.example*-1 {_SIGN}: remove the minus sign"],
+            id="one of two",
+        ),
+        pytest.param("dnswls = list.dnswl.org, bl.spamcop.net*-1", [], id="a blocklist against trust"),
+        pytest.param("dnsbls = zen.spamhaus.org*3, list.dnswl.org*-2", [], id="an allowlist against blocklists"),
+        pytest.param(
+            "dnsbls = zen.spamhaus.org, list.dnswl.org",
+            ["2: dnsbls: list.dnswl.org is an allowlist, and delays its clients here: write it in dnswls"],
+            id="allowlist among blocklists",
+        ),
+        pytest.param(
+            "\ndnswls = list.dnswl.org\n zen.spamhaus.org",
+            ["3: dnswls: zen.spamhaus.org is a blocklist, and lets its clients pass here: write it in dnsbls"],
+            id="blocklist among allowlists",
+        ),
+        pytest.param("dnsbls = hostkarma.junkemailfilter.com\ndnswls = hostkarma.junkemailfilter.com", [], id="both"),
+    ],
+)
+def test_lists_that_count_for_the_wrong_side(tmp_path: Path, text: str, warnings: list[str]) -> None:
+    assert _warnings(tmp_path, text) == warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        pytest.param(
+            "dnsbl_threshold = 3",
+            ["2: dnsbl_threshold = 3 is never reached: the weights of the living lists of dnsbls add up to 2"],
+            id="default lists",
+        ),
+        pytest.param(
+            "dnsbls = bl.example*0, bl2.example*-5",
+            ["2: dnsbl_threshold = 1 is never reached: the weights of the living lists of dnsbls add up to 0"],
+            id="default threshold, and no positive weight",
+        ),
+        pytest.param(
+            "dnswl_threshold = 4\ndnswls = a.example=127.0.0.2*2, a.example=127.0.0.3",
+            ["2: dnswl_threshold = 4 is never reached: the weights of the living lists of dnswls add up to 3"],
+            id="several entries of a list",
+        ),
+        pytest.param(
+            "rfc_threshold = 900",
+            ["2: rfc_threshold = 900 is never reached: all scores add up to"],
+            id="scores",
+        ),
+        pytest.param(
+            "scores = bley2, spf-fail=0\nrfc_threshold = 5",
+            ["3: rfc_threshold = 5 is never reached: all scores add up to 4"],
+            id="fewer scores",
+        ),
+        pytest.param("scores = bley2\nrfc_threshold = 5", [], id="just reached"),
+        pytest.param("dnsbl_threshold = 999\ndnswl_threshold = 999\nrfc_threshold = 999", [], id="meant to be off"),
+        pytest.param("dnsbls =\ndnswls =\ndnsbl_threshold = 9\ndnswl_threshold = 9", [], id="no lists"),
+    ],
+)
+def test_threshold_that_nothing_reaches(tmp_path: Path, text: str, warnings: list[str]) -> None:
+    """It is named with the setting that limits it, at the line that the file has."""
+    found = _warnings(tmp_path, text)
+    assert [warning.startswith(start) for warning, start in zip(found, warnings, strict=True)] == [True] * len(warnings)
+
+
+def test_dead_lists_reach_no_threshold(tmp_path: Path) -> None:
+    """They are not queried."""
+    *_, last = _warnings(tmp_path, "dnsbls = ix.dnsbl.manitu.net, dnsbl.sorbs.net")
+    assert last == "2: dnsbl_threshold = 1 is never reached: the weights of the living lists of dnsbls add up to 0"
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "10.0.0.0/8, ::ffff:0:0/96"])
+def test_everybody_is_trusted(tmp_path: Path, network: str) -> None:
+    warnings = _warnings(tmp_path, f"trusted_networks = {network}")
+    assert warnings == ["2: trusted_networks includes every address: no mail is delayed"]
