@@ -26,6 +26,7 @@ TESTED_IN = {
     "commands/graph/command": "integration/test_graph_command",
     "commands/import_": "integration/test_import",
     "commands/options": "integration/test_cli",
+    "commands/record_selection": "integration/test_import",
     "commands/serve": "integration/daemon/test_daemon",
     "commands/store_access": "integration/test_import",
     "commands/top/command": "integration/test_history_commands",
