@@ -88,7 +88,7 @@ async def _examples(url: str) -> tuple[StoredDecision, StoredDecision]:
     """Return the newest decision, and the newest deferral for its HELO."""
     history = open_history(parse_database(url))
     (newest,) = await history.decisions(DecisionQuery(), 1)
-    (deferred,) = await history.decisions(DecisionQuery(reason="helo"), 1)
+    (deferred,) = await history.decisions(DecisionQuery(reasons=frozenset(["helo"])), 1)
     await history.close()
     return newest, deferred
 

@@ -126,12 +126,12 @@ class TestDecisions:
         )
         for query, expected in (
             (DecisionQuery(), "4321"),
-            (DecisionQuery(reason="waited"), "2"),
+            (DecisionQuery(reasons=frozenset(["waited"])), "2"),
             (DecisionQuery(outcome="greylist"), "31"),
             (DecisionQuery(since=_NOW - _HOUR), "432"),
             (DecisionQuery(until=_NOW - _HOUR), "1"),
             (DecisionQuery(recipients=frozenset(["2@example.org", "3@example.org"])), "32"),
-            (DecisionQuery(reason="waited", outcome="greylist"), ""),
+            (DecisionQuery(reasons=frozenset(["waited"]), outcome="greylist"), ""),
         ):
             assert "".join(await _recipients(both.history, query)) == expected, query
 

@@ -21,9 +21,9 @@ from bley.core.history.outcome import (
     DeferralOutcome,
     deferral_outcome,
     format_duration,
+    passes_query,
     possible_triplets,
     united_record,
-    waited_query,
     wildcard_triplets,
 )
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
@@ -37,6 +37,7 @@ from bley.core.history.steps import (
     format_instant,
 )
 from bley.core.mail import Triplet
+from bley.core.reasons import Reason
 from bley.core.triplet import TripletRules
 from bley.log.decision_line import printable
 from bley.ports import utc_now
@@ -47,7 +48,7 @@ from bley.store.opening import open_engine
 
 __all__ = ["ExplainedDecision", "WhyReport", "build_report", "why"]
 
-_MOST_WAITED = 10_000
+_MOST_PASSES = 10_000
 """The number of passes in which the outcomes of deferrals are searched."""
 
 
@@ -62,7 +63,9 @@ class ExplainedDecision(NamedTuple):
     def steps(self) -> list[Step]:
         """The steps for people."""
         decision = self.decision
-        steps = [("when", format_instant(decision.at)), ("request", describe_request(decision))]
+        steps = [("when", format_instant(decision.at))]
+        if decision.reason != Reason.RELEASED:  # an operator's decision, about no request
+            steps.append(("request", describe_request(decision)))
         if decision.triplet:
             steps.append(("triplet", describe_triplet(decision.triplet)))
         if standing := decision.details.get("standing"):
@@ -166,15 +169,15 @@ async def build_report(
     records = await history.records(search, limit)
     deferrals = [decision for decision in decisions if decision.defers and decision.triplet]
     known = await history.find([triplet for each in decisions for triplet in _all_triplets(each, rules)])
-    waited = await history.decisions(waited_query(deferrals), _MOST_WAITED) if deferrals else []
+    passes = await history.decisions(passes_query(deferrals), _MOST_PASSES) if deferrals else []
 
     def explained(decision: StoredDecision) -> ExplainedDecision:
         outcome = None
         if decision in deferrals:
             record = united_record(decision, known, rules)
-            outcome = deferral_outcome(decision, record, waited, configuration.settings.timing, now)
+            outcome = deferral_outcome(decision, record, passes, configuration.settings.timing, now)
         stored_under = [triplet for triplet in _all_triplets(decision, rules) if triplet in known]
-        return ExplainedDecision(decision, outcome, advice(decision, configuration.list_files, stored_under))
+        return ExplainedDecision(decision, outcome, advice(decision, configuration.list_files, stored_under, outcome))
 
     is_whole = not isinstance(decisions, PartialResult) and not isinstance(records, PartialResult)
     return WhyReport(configuration, query, now, list(map(explained, decisions)), records, is_whole)

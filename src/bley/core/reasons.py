@@ -56,6 +56,9 @@ class Reason(StrEnum):
     WAITED = ReasonRow(
         "waited", "the triplet was deferred and its wait is over, so it is known from now on", "PREPEND", path="store"
     )
+    RELEASED = ReasonRow(
+        "released", "`bley pass` made the triplet known, which is stored as a decision, but not counted", path="store"
+    )
     EARLY = ReasonRow("early", "the triplet was deferred and came back too early", "DEFER_IF_PERMIT", path="store")
     CLIENT_GOOD = ReasonRow(
         "client-good",

@@ -10,9 +10,9 @@ from bley.core.greylist import Record
 from bley.core.history.outcome import (
     DeferralOutcome,
     deferral_outcome,
+    passes_query,
     possible_triplets,
     united_record,
-    waited_query,
     wildcard_triplets,
 )
 from bley.core.history.periods import Period
@@ -39,7 +39,7 @@ _LATEST = 12
 """Latest decisions on the overview."""
 _WAITING = 200
 """Waiting triplets that are read for the overview and its download."""
-_WAITED = 200
+_PASSES = 200
 """Decisions that are read to find the one by which a deferred triplet passed."""
 
 _ConnectionKind = Literal["quick", "search"]
@@ -152,9 +152,9 @@ class DashboardData:
             return None
         rules, timing = self.configuration.triplet_rules, self.configuration.settings.timing
         records = await self._history("quick").query(lambda history: history.find(possible_triplets(decision, rules)))
-        query = waited_query([decision])
-        waited = await self._history("search").query(lambda history: history.decisions(query, _WAITED))
-        return deferral_outcome(decision, united_record(decision, records, rules), waited, timing, self.clock())
+        query = passes_query([decision])
+        passes = await self._history("search").query(lambda history: history.decisions(query, _PASSES))
+        return deferral_outcome(decision, united_record(decision, records, rules), passes, timing, self.clock())
 
     async def stored_triplets(self, decision: StoredDecision) -> Sequence[Triplet]:
         """Return the triplets under which the store has records of this mail. Raises StoreError."""

@@ -39,7 +39,7 @@ class DecisionSearch:
         """Return the search as a query to the store."""
         return DecisionQuery(
             search=self.text_search(rules),
-            reason=self.reason,
+            reasons=frozenset([self.reason] if self.reason else []),
             outcome=self.outcome,
             since=PERIODS[self.range].since(now) if self.range else _instant("since", self.since),
             until=_instant("until", self.until),

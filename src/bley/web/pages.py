@@ -86,14 +86,15 @@ class Pages:
     async def _show_decision(self, request: web.Request) -> web.Response:
         decision = await decision_or_404(self._data, request)
         configuration = self._data.configuration
+        outcome, stored_under = await self._data.deferral_outcome(decision), await self._data.stored_triplets(decision)
         return await _page(
             "decision.html",
             decision=decision,
             line=line_of(decision),
             findings=finding_rows(decision.details),
             sums=score_sums(decision.details, configuration.settings.thresholds),
-            outcome=await self._data.deferral_outcome(decision),
-            advice=advice(decision, configuration.list_files, await self._data.stored_triplets(decision)),
+            outcome=outcome,
+            advice=advice(decision, configuration.list_files, stored_under, outcome),
             now=self._data.clock(),
         )
 

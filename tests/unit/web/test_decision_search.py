@@ -15,7 +15,7 @@ from tests.fakes import NOON
 
 def test_nothing_means_all() -> None:
     query = read_decision_search({}).query(TripletRules(), NOON)
-    assert (query.search, query.reason, query.outcome, query.since, query.until) == (None, "", "", None, None)
+    assert (query.search, query.reasons, query.outcome, query.since, query.until) == (None, frozenset(), "", None, None)
 
 
 def test_all_parameters_can_be_combined() -> None:
@@ -23,7 +23,7 @@ def test_all_parameters_can_be_combined() -> None:
     query = search.query(TripletRules(), NOON)
     assert query.search is not None
     assert query.search.word == "example.com"
-    assert (query.reason, query.outcome) == ("helo", "greylist")
+    assert (query.reasons, query.outcome) == (frozenset(["helo"]), "greylist")
     assert query.since == NOON + timedelta(minutes=1) - timedelta(hours=1)
 
 

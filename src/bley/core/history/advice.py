@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from bley.core.dnslists.known import find_known_list
 from bley.core.exemptions.entries import is_mail_address, is_name
 from bley.core.findings import FIXES, REASONS, Check
+from bley.core.history.outcome import DeferralOutcome, OutcomeKind
 from bley.core.history.record_filter import NULL_SENDER
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet, parse_address
@@ -51,13 +52,19 @@ class ListFiles(NamedTuple):
     is_private: bool = False
 
 
-def advice(decision: StoredDecision, files: ListFiles, kept_under: Sequence[Triplet] = ()) -> list[Advice]:
+def advice(
+    decision: StoredDecision,
+    files: ListFiles,
+    kept_under: Sequence[Triplet] = (),
+    outcome: DeferralOutcome | None = None,
+) -> list[Advice]:
     """Return what the administrator can do about such mail, the best first; empty if bley did not judge it.
 
     `kept_under` are the triplets of its records. If it is empty, the triplet of the decision stands for them.
+    `outcome`: that of a deferral.
     """
     if decision.defers and decision.reason != Reason.STORE_ERROR:
-        return [*_exempting(decision, files), *_fix(decision)]
+        return [*_exempting(decision, files), *_releasing(decision, outcome), *_fix(decision)]
     return list(_delaying(decision, kept_under))
 
 
@@ -70,6 +77,12 @@ def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
         yield _line(decision.sender, files.senders, "or, if its address changes: ")
     if is_mail_address(decision.recipient):
         yield _line(decision.recipient, files.recipients, "or, for all mail to this recipient: ")
+
+
+def _releasing(decision: StoredDecision, outcome: DeferralOutcome | None) -> Iterator[Advice]:
+    if outcome and outcome.kind in (OutcomeKind.WAITING, OutcomeKind.DUE) and decision.triplet:
+        command = _command("pass", decision.triplet, ("sender", "recipient"))
+        yield Advice(f"or, for this mail alone, at its next attempt: {command}", command=command)
 
 
 def _client_entry(decision: StoredDecision) -> str:
@@ -121,8 +134,8 @@ def _delaying(decision: StoredDecision, kept_under: Sequence[Triplet]) -> Iterat
                 yield Advice("nothing: postmaster and abuse must be reachable (RFC 5321 4.5.1)")
             elif rest:
                 yield Advice(f"take the entry out of {file}, line {rest.partition(':')[0]}, {_RELOAD}", file=file)
-        case Reason.KNOWN | Reason.WAITED if decision.triplet:
-            command = " && ".join(map(_forgetting, kept_under or [decision.triplet]))
+        case Reason.KNOWN | Reason.WAITED | Reason.RELEASED if decision.triplet:
+            command = " && ".join(_command("forget", triplet) for triplet in kept_under or [decision.triplet])
             yield Advice(f"make it a stranger again: {command}", command=command)
         case Reason.TRUSTED:
             for name in _listing(decision, Check.DNSWL):
@@ -131,10 +144,10 @@ def _delaying(decision: StoredDecision, kept_under: Sequence[Triplet]) -> Iterat
             yield Advice(REASONS[reason].advice)
 
 
-def _forgetting(triplet: Triplet) -> str:
-    """Return the command that deletes this record."""
+def _command(name: str, triplet: Triplet, parts: Sequence[str] = Triplet._fields) -> str:
+    """Return the command about the records with these parts of the triplet."""
     texts = triplet._replace(sender=triplet.sender or NULL_SENDER)._asdict()
-    return " ".join(["bley forget", *(f"--{name} {_quoted(text)}" for name, text in texts.items())])
+    return " ".join([f"bley {name}", *(f"--{part} {_quoted(texts[part])}" for part in parts)])
 
 
 def _quoted(text: str) -> str:

@@ -1,6 +1,7 @@
 """The outcome of a deferral: the wait that was imposed, and the delay that followed.
 
 a later decision on the triplet with reason `waited`        PASSED
+the record is known by now, after `bley pass`               RELEASED
 the record is known by now                                  PASSED, at an unknown time
 the record is greylisted, the wait is not over              WAITING
 the record is greylisted, the wait is over                  DUE
@@ -8,7 +9,7 @@ no record, or a record that is younger than the deferral    FORGOTTEN
 the decision was only logged (`mode = observe`)             NOT_CARRIED_OUT
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
@@ -25,9 +26,9 @@ __all__ = [
     "OutcomeKind",
     "deferral_outcome",
     "format_duration",
+    "passes_query",
     "possible_triplets",
     "united_record",
-    "waited_query",
     "wildcard_triplets",
 ]
 
@@ -36,6 +37,7 @@ class OutcomeKind(Enum):
     """The kinds of outcome of a deferral."""
 
     PASSED = "passed"
+    RELEASED = "released"
     WAITING = "waiting"
     DUE = "due"
     FORGOTTEN = "forgotten"
@@ -49,6 +51,7 @@ class DeferralOutcome(NamedTuple):
     wait: timedelta | None = None
     """The wait that was imposed, from the deferral on."""
     passed_at: datetime | None = None
+    """RELEASED: the time of `bley pass`, after which the next attempt passes."""
     delay: timedelta | None = None
     """PASSED: the time since the first attempt."""
     left: timedelta | None = None
@@ -63,6 +66,8 @@ class DeferralOutcome(NamedTuple):
                 return f"{wait}passed on a retry at {format_instant(self.passed_at)}, {delay} after the first attempt"
             case OutcomeKind.PASSED:
                 return f"{wait}has passed since"
+            case OutcomeKind.RELEASED if self.passed_at:
+                return f"{wait}passes at its next attempt since {format_instant(self.passed_at)}, by `bley pass`"
             case OutcomeKind.FORGOTTEN:
                 return f"{wait}was not retried in time, or its record was removed: the triplet is a stranger again"
             case OutcomeKind.NOT_CARRIED_OUT:
@@ -74,18 +79,18 @@ class DeferralOutcome(NamedTuple):
 
 
 def deferral_outcome(
-    deferral: StoredDecision, record: Record | None, waited: Iterable[StoredDecision], timing: Timing, now: datetime
+    deferral: StoredDecision, record: Record | None, passes: Sequence[StoredDecision], timing: Timing, now: datetime
 ) -> DeferralOutcome:
     """Return the outcome of the deferral.
 
-    `record`: the record of its triplet. `waited`: decisions with the reason `waited`, on any triplets.
+    `record`: the record of its triplet. `passes`: decisions of `passes_query`, on any triplets.
     """
     wait = _seconds(deferral, "wait_seconds")
     if deferral.outcome == "would-defer":
         return DeferralOutcome(OutcomeKind.NOT_CARRIED_OUT, wait)
-    later = [other for other in waited if other.triplet == deferral.triplet and other.at >= deferral.at]
-    if later:
-        passed = min(later, key=lambda decision: decision.at)
+    later = sorted((other for other in passes if other.at >= deferral.at), key=lambda decision: decision.at)
+    waited = (other for other in later if other.reason == Reason.WAITED and other.triplet == deferral.triplet)
+    if passed := next(waited, None):
         first_seen = passed.details.get("first_seen")
         if first_seen is None or datetime.fromisoformat(first_seen) <= deferral.at:
             return DeferralOutcome(OutcomeKind.PASSED, wait, passed.at, _seconds(passed, "delay_seconds"))
@@ -93,18 +98,29 @@ def deferral_outcome(
     if record is None or record.first_seen > deferral.at or timing.standing(record, now) is Standing.NEW:
         return DeferralOutcome(OutcomeKind.FORGOTTEN, wait)
     if record.status is not Status.GREYLISTED:
-        return DeferralOutcome(OutcomeKind.PASSED, wait)
+        released = next((other.at for other in later if _releases(other, deferral)), None)
+        return DeferralOutcome(OutcomeKind.RELEASED if released else OutcomeKind.PASSED, wait, released)
     left = timing.remaining(record, now)
     kind = OutcomeKind.DUE if left < timedelta(0) else OutcomeKind.WAITING
     return DeferralOutcome(kind, wait, left=max(left, timedelta(0)), last_attempt=record.last_seen)
 
 
-def waited_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
-    """Return the query for the `waited` decisions that `deferral_outcome` needs for these deferrals (at least one)."""
+def _releases(other: StoredDecision, deferral: StoredDecision) -> bool:
+    """Return whether this is `bley pass` for the mail. Its record may be under another place of the client."""
+    one, triplet = other.triplet, deferral.triplet
+    return other.reason == Reason.RELEASED and one is not None and triplet is not None and one[1:] == triplet[1:]
+
+
+def passes_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
+    """Return the query for the decisions that `deferral_outcome` needs for these deferrals (at least one).
+
+    Those with the reason `released` have the recipient of the triplet.
+    """
+    recipients = {deferral.recipient.casefold() for deferral in deferrals}
     return DecisionQuery(
-        reason=Reason.WAITED.value,
+        reasons=frozenset([Reason.WAITED.value, Reason.RELEASED.value]),
         since=min(deferral.at for deferral in deferrals),
-        recipients=frozenset(deferral.recipient.casefold() for deferral in deferrals),
+        recipients=frozenset(recipients | {each.triplet.recipient for each in deferrals if each.triplet}),
     )
 
 

@@ -17,7 +17,7 @@ from bley.core.history.conditions import (
     named_network,
     overlaps,
 )
-from bley.core.mail import Triplet
+from bley.core.mail import Triplet, parse_address
 from bley.core.names.domains import with_a_labels
 from bley.core.triplet import ANY, TripletRules
 
@@ -62,6 +62,18 @@ class RecordFilter:
                 raise ValueError(f"{name}: {text!r} is no {kinds}")
         return normalised
 
+    def triplet(self, rules: TripletRules) -> Triplet | None:
+        """Return the triplet of a mail without a record, if the texts are an IP address and two whole mail addresses.
+
+        The client is its network: the domain of its verified name, if it has one, is not known here.
+        """
+        address = parse_address((self.client or "").strip().strip("[]"))
+        is_bounce = (self.sender or "").strip() == NULL_SENDER
+        sender, recipient = "" if is_bounce else _word(self.sender or ""), _word(self.recipient or "")
+        if address is None or not (is_bounce or _is_whole(sender)) or not _is_whole(recipient):
+            return None
+        return Triplet(rules.client(address, ""), rules.sender(sender), rules.recipient(recipient))
+
     def fits(self, triplet: Triplet) -> bool:
         """Return whether the triplet is selected; the texts must be `normalised` or `folded`."""
         return fits_all(triplet, self._clauses)
@@ -93,7 +105,16 @@ def _sender(text: str, rules: TripletRules) -> str:
 
 def _mail(text: str, normalise: Callable[[str], str]) -> str:
     """Return the mail address as it is stored, or else the domain; empty if the text is neither."""
-    word = text.strip().removeprefix("<").removesuffix(">").strip()
+    word = _word(text)
     if word == ANY or word.startswith(f"{ANY}@"):
         return with_a_labels(word)
     return with_a_labels(normalise(word)) if word.rpartition("@")[0].strip("@") else named_domain(word)
+
+
+def _word(text: str) -> str:
+    return text.strip().removeprefix("<").removesuffix(">").strip()
+
+
+def _is_whole(address: str) -> bool:
+    local, _, domain = address.rpartition("@")
+    return bool(local.strip("@") and domain) and local != ANY

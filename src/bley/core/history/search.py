@@ -140,7 +140,7 @@ class DecisionQuery:
     """Filters of decisions; an empty one, or None, excludes nothing."""
 
     search: Search | None = None
-    reason: str = ""
+    reasons: frozenset[str] = frozenset()
     outcome: str = ""
     since: datetime | None = None
     until: datetime | None = None
@@ -151,7 +151,7 @@ class DecisionQuery:
     def clauses(self) -> list[Clause]:
         """Return the clauses that a decision must meet."""
         conditions = [
-            Condition("reason", operator.eq, self.reason),
+            Condition("reason", is_one_of, self.reasons),
             Condition("outcome", operator.eq, self.outcome),
             Condition("at", operator.ge, self.since),
             Condition("at", operator.lt, self.until),

@@ -6,6 +6,7 @@ import pytest
 
 from bley.core.exemptions.list_files import read_clients, read_mail_addresses
 from bley.core.history.advice import Advice, ListFile, ListFiles, advice
+from bley.core.history.outcome import DeferralOutcome, OutcomeKind
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet, parse_address
 from tests.fakes import NOON
@@ -95,6 +96,14 @@ class TestOfADeferral:
         assert first.startswith('add "example.com"')
         assert last == told
 
+    @pytest.mark.parametrize("kind", list(OutcomeKind))
+    def test_a_mail_that_waits_can_pass_at_once(self, kind: OutcomeKind) -> None:
+        """By a command; a mail that does not wait needs none."""
+        found = advice(_decision(client="192.0.2.0/24"), FILES, outcome=DeferralOutcome(kind))
+        commands = [each.command for each in found if each.command]
+        command = "bley pass --sender john@example.com --recipient jane@example.org"
+        assert commands == ([command] if kind in (OutcomeKind.WAITING, OutcomeKind.DUE) else [])
+
     def test_for_a_store_that_failed_nobody_is_exempt(self) -> None:
         (only,) = _texts(_decision("store-error"))
         assert only.startswith("see the log")
@@ -110,7 +119,7 @@ class TestOfAPass:
         (only,) = _texts(_passed("exempt-recipient", details={"entry": "built-in:1:postmaster@"}))
         assert "RFC 5321" in only
 
-    @pytest.mark.parametrize("reason", ["known", "waited"])
+    @pytest.mark.parametrize("reason", ["known", "waited", "released"])
     def test_the_known_are_made_strangers(self, reason: str) -> None:
         """By a line for the shell, whatever the sender is called."""
         (only,) = _texts(_passed(reason, details={"triplet": ["example.com", "$(reboot)@example.com", "jane@b"]}))

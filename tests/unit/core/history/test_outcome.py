@@ -10,9 +10,9 @@ from bley.core.history.outcome import (
     OutcomeKind,
     deferral_outcome,
     format_duration,
+    passes_query,
     possible_triplets,
     united_record,
-    waited_query,
 )
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.mail import Triplet
@@ -63,6 +63,22 @@ class TestSequel:
         found = deferral_outcome(DEFERRAL, record, [], TIMING, NOON + MINUTE)
         assert (found.kind, str(found)) == (OutcomeKind.PASSED, "had to wait 5 min; has passed since")
 
+    @pytest.mark.parametrize("client", [TRIPLET.client, "192.0.2.0/24"])
+    def test_one_that_an_operator_let_pass(self, client: str) -> None:
+        """By the record under any place of the client."""
+        release = _decision(NOON + MINUTE, "released", "pass", triplet=[client, *TRIPLET[1:]])
+        of_another = _decision(NOON, "released", "pass", triplet=[client, "x@example.com", TRIPLET.recipient])
+        found = deferral_outcome(
+            DEFERRAL, Record(Status.CLEAN, NOON, NOON), [of_another, release], TIMING, NOON + MINUTE
+        )
+        assert (found.kind, found.passed_at) == (OutcomeKind.RELEASED, NOON + MINUTE)
+        words = "had to wait 5 min; passes at its next attempt since 2026-11-23 12:01:00 UTC, by `bley pass`"
+        assert str(found) == words
+
+    def test_one_that_was_forgotten_after_its_release(self) -> None:
+        release = _decision(NOON + MINUTE, "released", "pass")
+        assert deferral_outcome(DEFERRAL, None, [release], TIMING, NOON + MINUTE).kind is OutcomeKind.FORGOTTEN
+
     def test_one_that_still_waits(self) -> None:
         record = Record(Status.GREYLISTED, NOON, NOON + 2 * MINUTE, attempts=1)
         found = deferral_outcome(DEFERRAL, record, [], TIMING, NOON + 3 * MINUTE)
@@ -96,8 +112,15 @@ class TestSequel:
 
 
 def test_one_query_looks_for_all() -> None:
-    query = waited_query([DEFERRAL._replace(at=NOON + MINUTE), DEFERRAL])
-    assert query == DecisionQuery(reason="waited", since=NOON, recipients=frozenset(["jane@example.org"]))
+    query = passes_query([DEFERRAL._replace(at=NOON + MINUTE), DEFERRAL])
+    reasons = frozenset(["waited", "released"])
+    assert query == DecisionQuery(reasons=reasons, since=NOON, recipients=frozenset(["jane@example.org"]))
+
+
+def test_a_release_is_found_by_the_recipient_of_the_triplet() -> None:
+    """The operator names a record, whose recipient has no extension."""
+    query = passes_query([DEFERRAL._replace(recipient="Jane+news@example.org")])
+    assert query.recipients == {"jane+news@example.org", "jane@example.org"}
 
 
 class TestPlaces:

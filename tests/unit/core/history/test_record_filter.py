@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bley.core.history.record_filter import RecordFilter
-from bley.core.mail import Triplet
+from bley.core.mail import Triplet, parse_address
 from bley.core.triplet import ANY, TripletRules
 
 RULES = TripletRules()
@@ -170,3 +170,45 @@ def test_records_for_any_are_those_of_their_client_and_domain() -> None:
 def test_records_for_any_can_be_named(kept: Triplet, fits: bool) -> None:
     assert _fits(RecordFilter(sender=f"{ANY}@example.com"), kept) is fits
     assert _fits(RecordFilter(recipient=ANY), kept) is fits
+
+
+class TestMailWithoutRecord:
+    @pytest.mark.parametrize("rules", [RULES, TripletRules("address"), TripletRules(privacy_key=b"k" * 32)])
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            RecordFilter("192.0.2.7", "John@example.com", "jane+news@example.org"),
+            RecordFilter(" [2001:DB8::1] ", "prvs=0123456789=john@example.com", " <jane@example.org> "),
+            RecordFilter("::ffff:192.0.2.7", "<>", "jane@example.org"),
+        ],
+    )
+    def test_it_has_the_triplet_of_its_request(self, wanted: RecordFilter, rules: TripletRules) -> None:
+        """The filter selects the record from then on."""
+        triplet = wanted.triplet(rules)
+        assert triplet
+        address = parse_address("2001:db8::1" if "DB8" in (wanted.client or "") else "192.0.2.7")
+        assert address
+        sender = "" if wanted.sender == "<>" else "john@example.com"
+        assert triplet == (rules.client(address, ""), rules.sender(sender), rules.recipient("jane@example.org"))
+        assert _fits(wanted, triplet, rules)
+
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            RecordFilter(),
+            RecordFilter("192.0.2.7", "john@example.com"),
+            RecordFilter("192.0.2.7", None, "jane@example.org"),
+            RecordFilter(None, "john@example.com", "jane@example.org"),
+            RecordFilter("192.0.2.0/24", "john@example.com", "jane@example.org"),
+            RecordFilter("example.com", "john@example.com", "jane@example.org"),
+            RecordFilter("192.0.2.7", "example.com", "jane@example.org"),
+            RecordFilter("192.0.2.7", "john@", "jane@example.org"),
+            RecordFilter("192.0.2.7", "john@example.com", "@example.org"),
+            RecordFilter("192.0.2.7", "john@example.com", "<>"),
+            RecordFilter("192.0.2.7", f"{ANY}@example.com", "jane@example.org"),
+            RecordFilter("192.0.2.7", "john@example.com", ANY),
+        ],
+    )
+    def test_it_is_named_completely(self, wanted: RecordFilter) -> None:
+        """A network, a domain or a missing part could be many mails."""
+        assert wanted.triplet(RULES) is None

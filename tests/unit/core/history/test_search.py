@@ -147,16 +147,16 @@ def test_records(text: str, triplet: Triplet, is_meant: bool) -> None:
     ("query", "fits"),
     [
         (DecisionQuery(), True),
-        (DecisionQuery(reason="helo", outcome="greylist"), True),
-        (DecisionQuery(reason="early"), False),
+        (DecisionQuery(reasons=frozenset(["helo"]), outcome="greylist"), True),
+        (DecisionQuery(reasons=frozenset(["early"])), False),
         (DecisionQuery(outcome="pass"), False),
         (DecisionQuery(since=NOON, until=NOON + timedelta(seconds=1)), True),
         (DecisionQuery(until=NOON), False),
         (DecisionQuery(since=NOON + timedelta(microseconds=1)), False),
         (DecisionQuery(recipients=frozenset(["jane+news@example.org", "b@example.org"])), True),
         (DecisionQuery(recipients=frozenset(["b@example.org"])), False),
-        (DecisionQuery(Search("example.net", RULES), reason="helo"), True),
-        (DecisionQuery(Search("example.edu", RULES), reason="helo"), False),
+        (DecisionQuery(Search("example.net", RULES), reasons=frozenset(["helo"])), True),
+        (DecisionQuery(Search("example.edu", RULES), reasons=frozenset(["helo"])), False),
     ],
 )
 def test_queries(query: DecisionQuery, fits: bool) -> None:
