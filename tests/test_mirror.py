@@ -45,6 +45,7 @@ TESTED_IN = {
     "store/redis": "integration/test_engine_contract",
     "store/redis_scripts": "integration/test_engine_contract",
     "store/refusals": "integration/test_engine_contract",
+    "store/sql_domains": "integration/test_store_contract",
     "store/sql_marks": "integration/test_engine_contract",
     "store/sql_meta": "unit/store/test_sql",
     "store/sql_schema": "integration/test_engine_contract",

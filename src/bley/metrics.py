@@ -130,7 +130,7 @@ for _what in ("writes", "decisions", "counts"):
 
 STORE_PURGED = Counter("bley_store_purged", "Expired rows removed from the store.", ["what"], registry=REGISTRY)
 
-for _what in ("records", "decisions", "counts"):
+for _what in ("records", "decisions", "counts", "domains"):
     STORE_PURGED.labels(_what)
 
 BATCH_SIZE = Histogram(

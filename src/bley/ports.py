@@ -2,7 +2,7 @@
 
 import time
 from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
@@ -82,10 +82,11 @@ class UncachedResolver(Resolver, Protocol):
 class Store(Protocol):
     """Stores triplets and decisions. Calls take effect in their order: `find` sees everything recorded before it."""
 
-    async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
-        """Return the record with the highest status among `triplets` (the first of equals), and its triplet.
+    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
+        """Return the records of the triplets, by the triplets as they are stored.
 
-        Raises StoreError, within a second.
+        Those whose client is a network are also found under the domains that sightings verified on it.
+        Raises StoreError, within a second or `within_seconds`.
         """
 
     async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:

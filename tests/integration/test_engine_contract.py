@@ -160,7 +160,7 @@ class TestMarks:
         numbered = [marks.next() for _ in early]
         for upto in (1, 1, 3, 3):
             found = await engine.transact(early[:upto], [_JANE], numbered[:upto])
-            assert found[_JANE].attempts == upto
+            assert found.records[_JANE].attempts == upto
 
     async def test_decisions_and_numbers_are_kept_once(self, engine: Engine) -> None:
         marks, minute = Marks(), int(_NOW.timestamp()) // 60
@@ -186,7 +186,7 @@ class TestMarks:
                     )
 
         await asyncio.gather(*(write(number) for number in range(4)))
-        assert (await engine.transact([], [_JANE]))[_JANE].attempts == 20
+        assert (await engine.transact([], [_JANE])).records[_JANE].attempts == 20
         assert len(await _decisions(engine)) == 20
         assert sum(number for count, number in (await _counts(engine)).items() if count.seconds == 60) == 30
 
@@ -225,7 +225,7 @@ class TestRefusals:
                 except RefusedError as error:
                     errors.append(error)
         assert all(error.first.isprintable() and str(error).isprintable() for error in errors)
-        assert (await engine.transact([], [_JANE]))[_JANE].attempts == 1
+        assert (await engine.transact([], [_JANE])).records[_JANE].attempts == 1
         assert (await _counts(engine)) == numbers
         is_refused = sender.startswith("\ud800") or engine.place.startswith("pgsql")
         assert bool(errors) == is_refused
@@ -248,7 +248,7 @@ class TestRefusals:
         with pytest.raises(RefusedError) as caught:
             await engine.transact(sightings, triplets)
         assert [value for value, _ in caught.value.refused] == [sightings[0], text]
-        assert caught.value.found == {each: Record(Status.CLEAN, _NOW, _NOW) for each in (broken, _JANE)}
+        assert caught.value.found.records == {each: Record(Status.CLEAN, _NOW, _NOW) for each in (broken, _JANE)}
 
         mark = Marks().next()
         with pytest.raises(RefusedError) as refused:
@@ -359,10 +359,10 @@ class TestPurging:
             [Sighting(_JANE, Status.GREYLISTED, _NOW, soon), Sighting(late, Status.CLEAN, _NOW, soon)], []
         )
         async with asyncio.timeout(WAIT_SECONDS):
-            while (await engine.transact([], [_JANE, late])).keys() != {late}:  # noqa: ASYNC110 (Redis has no event for it)
+            while (await engine.transact([], [_JANE, late])).records.keys() != {late}:  # noqa: ASYNC110 (Redis has no event for it)
                 await asyncio.sleep(0.05)
         await engine.unite([(_JANE, _record(ago=41 * _DAY))], _NOW, _LIFETIMES)
-        assert await engine.transact([], [_JANE]) == {}
+        assert (await engine.transact([], [_JANE])).records == {}
 
     @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
     async def test_redis_caps_the_stream(self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,7 +377,7 @@ class TestUniting:
         one, other = _record(Status.GREYLISTED, 2 * _DAY, attempts=3), _record(Status.CLEAN, _DAY, attempts=1)
         await engine.unite([(_JANE, one)], _NOW, _LIFETIMES)
         await engine.unite([(_JANE, other)], _NOW, _LIFETIMES)
-        assert await engine.transact([], [_JANE]) == {_JANE: united(one, other)}
+        assert (await engine.transact([], [_JANE])).records == {_JANE: united(one, other)}
 
     async def test_twice_is_as_good_as_once(self, engine: Engine) -> None:
         records = [
@@ -431,7 +431,7 @@ class TestUniting:
         assert len(records) == len(sent)
         await engine.unite(list(records.items()), _NOW, _LIFETIMES)
         assert await _all(engine) == records
-        assert await engine.transact([], list(records)) == records
+        assert (await engine.transact([], list(records))).records == records
         lines = [header("off").encode(), *(line(*record).encode() for record in records.items())]
         assert dict(item for item in read_lines(lines, rules) if not isinstance(item, str)) == records
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import StoreError
-from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.greylist import Lifetimes, Sighting, Status
 from bley.core.history.periods import PERIODS
 from bley.core.history.search import DecisionQuery
 from bley.core.history.statistics import Count
@@ -25,7 +25,7 @@ from bley.settings.database import Database, parse_database
 from bley.store import batched
 from bley.store import decision_writer as decisions
 from bley.store.batched import BatchedStore
-from bley.store.engine import Engine, Mark
+from bley.store.engine import Engine, Found, Mark
 from bley.store.opening import open_engine, open_history
 from tests.integration.stores import ENGINES, Places, Servers
 from tests.integration.tcp_proxy import Answers, TcpProxy
@@ -212,7 +212,7 @@ class Lossy:
 
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
-    ) -> Mapping[Triplet, Record]:
+    ) -> Found:
         found = await self._engine.transact(sightings, triplets, marks)
         self._lose()
         return found

@@ -16,6 +16,7 @@ from bley.core.mail import Triplet
 from bley.ports import Store
 from bley.store import batched
 from bley.store.batched import BatchedStore
+from bley.store.engine import MOST_DOMAINS
 from bley.store.memory import MemoryStore
 from bley.store.opening import open_engine
 from bley.store.request_queue import MAX_BATCH
@@ -58,8 +59,8 @@ def _sighting(
 
 async def _find(store: Store, triplet: Triplet) -> Record | None:
     found = await store.find([triplet])
-    assert found is None or found[0] == triplet
-    return found and found[1]
+    assert set(found) <= {triplet}
+    return found.get(triplet)
 
 
 def _folded(sightings: Sequence[Sighting]) -> Record | None:
@@ -248,15 +249,105 @@ class TestMerging:
 
 
 class TestPlaces:
-    async def test_the_first_of_which_something_is_known_is_found(self, store: Store) -> None:
+    async def test_all_of_which_something_is_known_are_found(self, store: Store) -> None:
         one, two, three = (Triplet("c", "s", name) for name in "123")
         await store.record(_sighting(two, attempts=2))
         await store.record(_sighting(three, attempts=3))
         found = await asyncio.gather(store.find([one, two, three]), store.find([three, two]), store.find([one]))
-        assert [each and each[0] for each in found] == [two, three, None]
+        assert [list(each) for each in found] == [[two, three], [three, two], []]
 
     async def test_nothing_may_be_asked(self, store: Store) -> None:
-        assert await store.find([]) is None
+        assert await store.find([]) == {}
+
+
+def _named(network: str, domain: str, seen: datetime = NOON, known: timedelta = _FOR_EVER) -> Sighting:
+    """A client with a name in the domain, verified on the network; the recipient is its own."""
+    lifetimes = Lifetimes(greylisted=_FOR_EVER, known=known)
+    return Sighting(Triplet(domain, "s", "r"), Status.CLEAN, seen, lifetimes, network=network)
+
+
+class TestVerifiedDomains:
+    """A triplet of a network is also found under the domains that were verified on the network."""
+
+    async def test_a_lost_name_is_found(self, store: Store) -> None:
+        await store.record(_named("192.0.2.0/24", "example.com"))
+        at = Triplet("192.0.2.0/24", "s", "r")
+        assert list(await store.find([at])) == [at._replace(client="example.com")]
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            Triplet("192.0.3.0/24", "s", "r"),
+            Triplet("192.0.2.0/24", "other", "r"),
+            Triplet("192.0.2.0/24", "s", "other"),
+            Triplet("example.net", "s", "r"),
+        ],
+        ids=["network", "sender", "recipient", "domain"],
+    )
+    async def test_another_triplet_is_not(self, store: Store, other: Triplet) -> None:
+        await store.record(_named("192.0.2.0/24", "example.com"))
+        assert await store.find([other]) == {}
+
+    async def test_requests_of_one_batch_do_not_share_a_network(self, store: Store) -> None:
+        await store.record(_named("192.0.2.0/24", "example.com"))
+        found = await asyncio.gather(*(store.find([Triplet(f"192.0.{at}.0/24", "s", "r")]) for at in (3, 2, 4)))
+        assert [len(each) for each in found] == [0, 1, 0]
+
+    async def test_a_domain_has_many_networks_and_a_network_many_domains(self, store: Store) -> None:
+        networks, domains = ("192.0.2.0/24", "2001:db8::/64"), ("example.com", "example.net")
+        for network in networks:
+            for domain in domains:
+                await store.record(_named(network, domain))
+        for network in networks:
+            found = await store.find([Triplet(network, "s", "r")])
+            assert {place.client for place in found} == set(domains)
+
+    async def test_its_own_record_is_found_as_well(self, store: Store) -> None:
+        own = Triplet("192.0.2.0/24", "s", "r")
+        await store.record(_sighting(own))
+        await store.record(_named("192.0.2.0/24", "example.com"))
+        found = await store.find([own, Triplet("example.org", "s", "r")])
+        assert found == {
+            own: Record(Status.GREYLISTED, NOON, NOON),
+            own._replace(client="example.com"): Record(Status.CLEAN, NOON, NOON),
+        }
+
+    async def test_only_the_latest_domains_of_a_network_are_kept(self, store: Store) -> None:
+        """In any order, also if they come at once: whoever fills his network drives out nothing but its oldest."""
+        most = 40 if isinstance(store, MemoryStore) else MOST_DOMAINS
+        sightings = [_named("192.0.2.0/24", f"d{number}.example", NOON + number * _DAY) for number in range(most + 8)]
+        for sighting in (*sightings[20:], *sightings[:20]):
+            store.record_later(sighting)
+        await store.record(_named("198.51.100.0/24", "example.com"))
+        found = await store.find([Triplet("192.0.2.0/24", "s", "r")])
+        if not isinstance(store, MemoryStore):
+            assert {place.client for place in found} == {each.triplet.client for each in sightings[8:]}
+        assert len(await store.find([Triplet("198.51.100.0/24", "s", "r")])) == 1
+
+    async def test_the_same_again_changes_nothing(self, store: Store) -> None:
+        for seen in (NOON, NOON - _DAY, NOON):
+            await store.record(_named("192.0.2.0/24", "example.com", seen))
+        assert len(await store.find([Triplet("192.0.2.0/24", "s", "r")])) == 1
+
+
+class TestCarried:
+    """A record is carried from another place with its first attempt."""
+
+    async def test_its_clock_goes_on(self, store: Store) -> None:
+        await store.record(_sighting(seen=NOON + _DAY)._replace(first_seen=NOON))
+        assert await _find(store, _JANE) == Record(Status.GREYLISTED, NOON, NOON + _DAY)
+
+    async def test_it_is_merged_with_what_is_there(self, store: Store) -> None:
+        await store.record(_sighting(seen=NOON + _DAY, attempts=2))
+        await store.record(_sighting(seen=NOON + 2 * _DAY, attempts=1)._replace(first_seen=NOON))
+        assert await _find(store, _JANE) == Record(Status.GREYLISTED, NOON, NOON + 2 * _DAY, 3)
+
+    async def test_a_greylisted_record_that_was_too_old_is_replaced(self, store: Store) -> None:
+        await store.record(_sighting(attempts=2))
+        later = NOON + 15 * _DAY
+        carried = _sighting(seen=later, attempts=1, lifetime=10 * _DAY)._replace(first_seen=later - 8 * _DAY)
+        await store.record(carried)
+        assert await _find(store, _JANE) == Record(Status.GREYLISTED, later - 8 * _DAY, later, 1)
 
 
 class TestLife:

@@ -83,6 +83,7 @@ class Explanation:
             "reason": decision.reason.value,
             "triplet": decision.triplet and decision.triplet._asdict(),
             "standing": decision.standing and decision.standing.value,
+            "places": list(decision.places),
             "record": decision.record and decision.triplet and record_document(decision.triplet, decision.record),
             "findings": self._details(decision).get("findings", {}),
             "sum": rfc_sum(decision.evidence),
@@ -151,7 +152,8 @@ def _triplet(decision: Decision, place: Database) -> list[Step]:
         return []
     steps = [("triplet", describe_triplet(decision.triplet))]
     if decision.standing is not None:
-        steps.append(("store", f"{place}: {describe_record(decision.record)}"))
+        under = "" if decision.places in ((), (decision.triplet.client,)) else f", under {', '.join(decision.places)}"
+        steps.append(("store", f"{place}: {describe_record(decision.record)}{under}"))
         steps.append(("standing", decision.standing.value))
     return steps
 

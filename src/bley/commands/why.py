@@ -70,6 +70,8 @@ class ExplainedDecision(NamedTuple):
             steps.append(("triplet", describe_triplet(decision.triplet)))
         if standing := decision.details.get("standing"):
             steps.append(("standing", standing))
+        if places := decision.details.get("places"):
+            steps.append(("records", f"under {', '.join(places)}"))
         steps += finding_steps(decision.details.get("findings", {}), _why_not)
         steps.append(("verdict", _verdict(decision)))
         if ids := [f"{name}={text}" for name in ("instance", "queue_id") if (text := getattr(decision, name))]:
@@ -94,7 +96,7 @@ class ExplainedDecision(NamedTuple):
         }
 
 
-_DETAILS = ("standing", "first_seen", "wait_seconds", "delay_seconds", "entry")
+_DETAILS = ("standing", "places", "first_seen", "wait_seconds", "delay_seconds", "entry")
 
 
 @dataclass(frozen=True, slots=True)

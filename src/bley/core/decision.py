@@ -34,6 +34,8 @@ class Decision(NamedTuple):
     """For a triplet that waited: the time since its first attempt."""
     exempted_by: str = ""
     """The matching entry of an exemption list, with its file and line."""
+    places: tuple[str, ...] = ()
+    """The clients under which records of the triplet stood: its own, or others of the same client (core.places)."""
 
     @property
     def wait_seconds(self) -> int:
@@ -89,6 +91,7 @@ class DecisionEntry(NamedTuple):
             "triplet": decision.triplet
             and [decision.triplet.client, decision.triplet.sender, decision.triplet.recipient],
             "standing": decision.standing and decision.standing.value,
+            "places": decision.triplet and decision.places != (decision.triplet.client,) and list(decision.places),
             "first_seen": decision.record and decision.record.first_seen.isoformat(),
             "attempts": decision.record and decision.record.attempts,
             "findings": {check.value: self._finding(check, finding) for check, finding in decision.evidence.items()},

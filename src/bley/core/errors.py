@@ -13,10 +13,9 @@ BleyError
 Any other exception is a bug, and its traceback is logged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from bley.core.escapes import escape_controls
@@ -107,9 +106,7 @@ class RefusedError(StoreError):
     `refused` has each such value with the cause; `found` is the transaction's result for the others.
     """
 
-    def __init__(
-        self, text: str, refused: Sequence[tuple[Any, str]] = (), found: Mapping[Any, Any] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, text: str, refused: Sequence[tuple[Any, str]] = (), found: Any = None) -> None:
         self.refused, self.found = refused, found
         super().__init__(text)
 

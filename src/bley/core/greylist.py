@@ -82,6 +82,15 @@ class Sighting(NamedTuple):
     seen: datetime
     lifetimes: Lifetimes
     attempts: int = 0
+    first_seen: datetime | None = None
+    """The first attempt, if a record of it is carried here from another place (core.places); None: this request."""
+    network: str = ""
+    """The network on which the client's domain, the first part of `triplet`, was verified; empty if none was."""
+
+    @property
+    def record(self) -> Record:
+        """The record that results where there is none yet."""
+        return Record(self.status, self.first_seen or self.seen, self.seen, self.attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +132,10 @@ def merged(record: Record | None, sighting: Sighting) -> Record:
     """
     forget_before = sighting.seen - sighting.lifetimes.greylisted
     if record is None or (record.status is Status.GREYLISTED and record.first_seen < forget_before):
-        return Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
+        return sighting.record
     return Record(
         status=max(record.status, sighting.status),
-        first_seen=min(record.first_seen, sighting.seen),
+        first_seen=min(record.first_seen, sighting.record.first_seen),
         last_seen=max(record.last_seen, sighting.seen),
         attempts=min(record.attempts + sighting.attempts, MAX_ATTEMPTS),
     )

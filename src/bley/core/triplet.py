@@ -12,7 +12,7 @@ from typing import Literal
 
 from bley.core.mail import Address
 
-__all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "any_sender_of_domain", "bounded"]
+__all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "any_sender_of_domain", "bounded", "is_network"]
 
 ANY = "ANY"
 """A wildcard for every sender or recipient; `ANY@example.com` is every sender of that domain. Imported records of other
@@ -123,6 +123,11 @@ class TripletRules:
     def _without_extension(self, local: str) -> str:
         end = min((end for mark in self.recipient_delimiter if (end := local.find(mark)) >= 0), default=0)
         return local[:end] if end else local
+
+
+def is_network(client: str) -> bool:
+    """Return whether the client of a triplet is a network; else it is a domain or an address."""
+    return "/" in client
 
 
 def _split(address: str) -> tuple[str, str, str]:

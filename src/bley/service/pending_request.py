@@ -1,15 +1,17 @@
 """A request on its way through the nine steps, with its triplet and the rules that decide about it."""
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from bley.core.decision import Decision
 from bley.core.exemptions.lookup import MailExemptions
 from bley.core.findings import AnyReason
-from bley.core.greylist import Record, Sighting, Standing, Status
+from bley.core.greylist import Record, Sighting, Status
 from bley.core.mail import Address, Request, Triplet
 from bley.core.names.host_kind import server_domain
+from bley.core.places import Located, locate
 from bley.core.reasons import Reason
 from bley.core.triplet import ANY, any_sender_of_domain
 from bley.service.rule_set import RuleSet
@@ -27,11 +29,15 @@ class PendingRequest(NamedTuple):
     now: datetime
     started: float
     """`now` by time.monotonic."""
-    stored_as: Triplet
-    """The key of its record: the triplet, or another key under which the store found one."""
-    record: Record | None = None
-    """The record found."""
-    standing: Standing | None = None
+    network: str
+    """The client's place while its name is unknown: its network, or with `greylist_by = address` itself."""
+    located: Located | None = None
+    """The content of the store about the triplet; None: not queried yet."""
+
+    @property
+    def seconds_left(self) -> float:
+        """The time until the request must be answered."""
+        return self.started + self.rules.longest_seconds - time.monotonic()
 
     @classmethod
     def of(cls, request: Request, address: Address, now: datetime, rules: RuleSet) -> Self:
@@ -41,11 +47,13 @@ class PendingRequest(NamedTuple):
             rules.triplets.sender(request.sender),
             rules.triplets.recipient(request.recipient),
         )
-        return cls(rules, request, address, triplet, now, time.monotonic(), triplet)
+        return cls(rules, request, address, triplet, now, time.monotonic(), rules.triplets.client(address, ""))
 
     def decision(self, reason: AnyReason, **more: Any) -> Decision:
         """Return the decision with triplet, record and standing."""
-        return Decision(self.request, reason, triplet=self.triplet, record=self.record, standing=self.standing, **more)
+        if self.located:
+            more |= {"record": self.located.record, "standing": self.located.standing, "places": self.located.clients}
+        return Decision(self.request, reason, triplet=self.triplet, **more)
 
     def exemption(self) -> Decision | None:
         """Return the decision if an exemption list has the recipient, the client or the sender: step 4."""
@@ -63,19 +71,35 @@ class PendingRequest(NamedTuple):
         return None
 
     def keys(self, *, has_wildcards: bool) -> list[Triplet]:
-        """Return the possible keys of its record: also with the client's network, if its name was unknown before."""
-        client, sender, recipient = self.triplet
-        network = self.rules.triplets.client(self.address, "")
+        """Return the possible keys of its record; the store adds those with domains that it knows of the network."""
+        sender, network = self.triplet.sender, self.network
         keys = [self.triplet]
-        if network != client:
-            keys.append(Triplet(network, sender, recipient))
+        if network != self.triplet.client:
+            keys.append(self.triplet._replace(client=network))
         if has_wildcards:
             keys += [Triplet(network, any_sender, ANY) for any_sender in (sender, any_sender_of_domain(sender), ANY)]
         return keys
 
+    def with_records(self, found: Mapping[Triplet, Record]) -> Self:
+        """Return the request with the records that the store found under its keys."""
+        return self._replace(located=locate(self.triplet, self.network, found, self.rules.timing, self.now))
+
     def sighting(self, status: Status, attempts: int = 0) -> Sighting:
-        """Return the sighting that records this status."""
-        return Sighting(self.stored_as, status, self.now, self.rules.timing.lifetimes, attempts)
+        """Return the sighting that records this status in the best place, and the domain that was verified there."""
+        place, first_seen = self.triplet, None
+        if self.located:
+            place = self.located.stored_as
+            if self.located.is_elsewhere and self.located.record:
+                first_seen = self.located.record.first_seen
+        is_own_domain = place.client == self.triplet.client != self.network
+        network = self.network if is_own_domain else ""
+        return Sighting(place, status, self.now, self.rules.timing.lifetimes, attempts, first_seen, network)
+
+    def sightings_of_passing(self) -> list[Sighting]:
+        """Return the sightings that record in every place that the triplet has waited."""
+        sighting = self.sighting(Status.CLEAN)
+        others = self.located.others if self.located else ()
+        return [sighting, *(sighting._replace(triplet=place, first_seen=None, network="") for place in others)]
 
 
 def _find(exemptions: MailExemptions, address: str, normalised: str) -> str | None:

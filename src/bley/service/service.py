@@ -13,7 +13,8 @@ from bley.core.errors import StoreError
 from bley.core.evidence import NO_EVIDENCE, Evidence
 from bley.core.greylist import Record, Standing, Status
 from bley.core.mail import Action, RawRequest, Request, parse_address
-from bley.core.policy import judge
+from bley.core.places import Located
+from bley.core.policy import Judgement, judge
 from bley.core.reasons import Reason
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
@@ -28,10 +29,19 @@ __all__ = ["Service"]
 _REFRESH = timedelta(hours=1)
 """The least time between two updates of a known triplet's `last_seen`, and the lifetime of its cache entry."""
 
+_MOST_LEARNED = 10_000
+"""Pairs of a network and a domain that known mail taught the store lately: some 250 bytes each, 2.5 MB."""
+
 _MOST_EXPLANATIONS = 100
 """The most deferred clients whose listings are explained at the same time; each may take check_timeout."""
 
 _WARN_AGAIN = timedelta(minutes=1)
+
+_AS_BEFORE = {
+    True: Judgement(Status.CLEAN, Reason.CLIENT_GOOD),
+    False: Judgement(Status.GREYLISTED, Reason.CLIENT_BAD),
+}
+"""The judgement of a stranger whose client was judged less than `cache_valid` ago, by whether it was good."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +64,8 @@ class Service:
         settings = configuration.settings
         self._known = KnownMail(_REFRESH, settings.cache_size, lambda known: self._log_known(known, self._rules))
         self._clients = ExpiringCache[str, bool](settings.cache_valid, settings.cache_size)
+        self._learned = ExpiringCache[str, bool](_REFRESH, _MOST_LEARNED)
+        """By network and domain: known mail taught the store lately that the domain is verified there."""
         self._warned: datetime | None = None
         self._explaining: set[asyncio.Task[None]] = set()
         self.has_wildcards = False
@@ -79,6 +91,7 @@ class Service:
         """Empty the caches, since records were removed from the store."""
         self._known.clear()
         self._clients.clear()
+        self._learned.clear()
 
     @property
     def cache_entries(self) -> dict[str, int]:
@@ -125,7 +138,8 @@ class Service:
             decision = self._failed(pending.request)
         observe_answer(decision.reason, time.monotonic() - pending.started)
         if decision.reason is Reason.KNOWN:
-            known = KnownRequest(pending.rules.log.known_line(pending.request), "\n".join(pending.triplet))
+            triplet = decision.triplet or pending.triplet  # its client may have been verified meanwhile
+            known = KnownRequest(pending.rules.log.known_line(pending.request), "\n".join(triplet))
             self._log_known([(known, raw)], pending.rules)
             return DUNNO
         if decision.defers and _is_listed(decision.evidence) and len(self._explaining) < _MOST_EXPLANATIONS:
@@ -173,32 +187,42 @@ class Service:
         if exemption := pending.exemption():
             return exemption
         if pending.triplet in self._known:
-            return pending._replace(standing=Standing.KNOWN).decision(Reason.KNOWN)
+            if self._learns(pending):
+                self._store.record_later(pending.sighting(Status.CLEAN))
+            return pending.decision(Reason.KNOWN, standing=Standing.KNOWN)
         return pending
+
+    def _learns(self, pending: PendingRequest) -> bool:
+        """Return whether the store does not know yet, by known mail, that this domain is verified on this network."""
+        if pending.triplet.client == pending.network:
+            return False
+        key, now = f"{pending.network}\n{pending.triplet.client}", self._steady()
+        if self._learned.get(key, now):
+            return False
+        self._learned.put(key, True, now)
+        return True
 
     async def _later_steps(self, pending: PendingRequest) -> Decision:
         """Run steps 5 to 9."""
-        found = await self._store.find(pending.keys(has_wildcards=self.has_wildcards))
-        standing = pending.rules.timing.standing(found and found[1], pending.now)
-        if found is None:
-            return await self._decide_stranger(pending._replace(standing=standing))
-        if standing is Standing.NEW:
-            return await self._decide_stranger(pending._replace(record=found[1], standing=standing))
-        pending = pending._replace(stored_as=found[0], record=found[1], standing=standing)
-        if standing is Standing.EARLY:
-            return await self._decide_early(pending, found[1])
-        return self._decide_known_or_waited(pending, found[1])
+        pending = pending.with_records(await self._store.find(pending.keys(has_wildcards=self.has_wildcards)))
+        return await self._decide_recorded(pending) or await self._decide_stranger(pending)
 
-    def _decide_known_or_waited(self, pending: PendingRequest, record: Record) -> Decision:
-        """Run steps 5 and 6."""
-        if pending.standing is Standing.WAITED:
-            self._clients.put(pending.triplet.client, True, self._steady())
-            decision = pending.decision(Reason.WAITED, delayed=pending.now - record.first_seen)
-            self._store.record_later(pending.sighting(Status.CLEAN))
-        else:
-            decision = pending.decision(Reason.KNOWN)
-            if pending.now - record.last_seen >= _REFRESH:
-                self._store.record_later(pending.sighting(record.status))
+    async def _decide_recorded(self, pending: PendingRequest) -> Decision | None:
+        """Run steps 5 to 7; return None for a stranger."""
+        match pending.located:
+            case Located(standing=Standing.KNOWN, record=Record() as record, is_elsewhere=is_elsewhere):
+                decision = pending.decision(Reason.KNOWN)
+                if self._learns(pending) or is_elsewhere or pending.now - record.last_seen >= _REFRESH:
+                    self._store.record_later(pending.sighting(record.status))
+            case Located(standing=Standing.WAITED, record=Record() as record):
+                self._clients.put(pending.triplet.client, True, self._steady())
+                decision = pending.decision(Reason.WAITED, delayed=pending.now - record.first_seen)
+                for sighting in pending.sightings_of_passing():
+                    self._store.record_later(sighting)
+            case Located(standing=Standing.EARLY, record=Record() as record):
+                return await self._decide_early(pending, record)
+            case _:
+                return None
         self._known.add_triplet(pending.triplet, self._steady())
         return decision
 
@@ -211,22 +235,44 @@ class Service:
         return pending.decision(Reason.EARLY, defers=True, wait=wait)
 
     async def _decide_stranger(self, pending: PendingRequest) -> Decision:
-        """Run steps 8 and 9. A deferral is durable before its answer is sent; a pass need not be."""
+        """Run steps 8 and 9."""
         was_good = self._clients.get(pending.triplet.client, self._steady())
-        evidence = NO_EVIDENCE
         if was_good is not None:
             CACHE_HITS["clients"].inc()
-        if was_good is None:
-            _, evidence = await pending.rules.checks.gather(pending.request, pending.address)
-            status, reason = judge(evidence, pending.rules.thresholds)
-            self._clients.put(pending.triplet.client, status is not Status.GREYLISTED, self._steady())
-        elif was_good:
-            status, reason = Status.CLEAN, Reason.CLIENT_GOOD
-        else:
-            status, reason = Status.GREYLISTED, Reason.CLIENT_BAD
+            return await self._record_stranger(pending, _AS_BEFORE[was_good], NO_EVIDENCE)
+        named, evidence = await pending.rules.checks.gather(pending.request, pending.address)
+        if named != pending.request:
+            found = await self._decide_by_name(pending, named)
+            if isinstance(found, Decision):
+                return found
+            pending = found
+        judgement = judge(evidence, pending.rules.thresholds)
+        self._clients.put(pending.triplet.client, judgement.status is not Status.GREYLISTED, self._steady())
+        return await self._record_stranger(pending, judgement, evidence)
+
+    async def _decide_by_name(self, pending: PendingRequest, named: Request) -> Decision | PendingRequest:
+        """Run steps 4 to 7 again, with a name that the checks verified and the MTA did not find.
+
+        Return the request under its new triplet if it is still a stranger's. Its attributes stay those of the MTA.
+        """
+        renamed = PendingRequest.of(named, pending.address, pending.now, pending.rules)
+        if exemption := renamed.exemption():
+            return exemption._replace(request=pending.request)
+        renamed = renamed._replace(request=pending.request, started=pending.started, located=pending.located)
+        if renamed.triplet == pending.triplet:
+            return renamed
+        if renamed.triplet in self._known:
+            return renamed.decision(Reason.KNOWN, standing=Standing.KNOWN)
+        keys = renamed.keys(has_wildcards=self.has_wildcards)
+        renamed = renamed.with_records(await self._store.find(keys, renamed.seconds_left))
+        return await self._decide_recorded(renamed) or renamed
+
+    async def _record_stranger(self, pending: PendingRequest, judgement: Judgement, evidence: Evidence) -> Decision:
+        """Record the judgement. A deferral is durable before its answer is sent; a pass need not be."""
+        status, reason = judgement
         sighting = pending.sighting(status)
         if status is Status.GREYLISTED:
-            await self._store.record(sighting, pending.started + pending.rules.longest_seconds - time.monotonic())
+            await self._store.record(sighting, pending.seconds_left)
             return pending.decision(reason, evidence=evidence, defers=True, wait=pending.rules.timing.wait(attempts=0))
         self._store.record_later(sighting)
         self._known.add_triplet(pending.triplet, self._steady())

@@ -29,7 +29,7 @@ from bley.settings.privacy_key import PrivacyKey
 from bley.store import request_queue
 from bley.store.availability import Availability, State
 from bley.store.decision_writer import DecisionWriter, Lost, wait_or_cancel
-from bley.store.engine import Engine, Mark, Purged, RemoteChanges
+from bley.store.engine import Engine, Found, Mark, Purged, RemoteChanges
 from bley.store.exclusive import ExclusiveEngine
 from bley.store.request_queue import Batch, RequestQueue
 
@@ -113,10 +113,10 @@ class BatchedStore:
         text = "store: %s: not open yet; bley listens when it is, after %g s at the latest"
         _log.info(text, self._engine.place, OPEN_SECONDS)
 
-    async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
-        return await self._find(triplets, REQUEST_SECONDS)
+    async def find(self, triplets: Sequence[Triplet], within_seconds: float = inf) -> Mapping[Triplet, Record]:
+        return await self._find(triplets, min(within_seconds, REQUEST_SECONDS))
 
-    async def _find(self, triplets: Sequence[Triplet], seconds: float) -> tuple[Triplet, Record] | None:
+    async def _find(self, triplets: Sequence[Triplet], seconds: float) -> Mapping[Triplet, Record]:
         if self._availability.is_down:
             raise self._away()
         found = self._queue.find(triplets, asyncio.get_running_loop().time() + seconds)
@@ -229,14 +229,14 @@ class BatchedStore:
         """Run the batch's transaction and resolve its requests. Raises StoreError if it failed."""
         refused: Mapping[Sighting | Triplet, StoreError] = {}
         try:
-            records = await self._transact(batch)
+            found = await self._transact(batch)
         except RefusedError as error:
-            records, refused = error.found, {value: StoreError(why) for value, why in error.refused}
+            found, refused = error.found, {value: StoreError(why) for value, why in error.refused}
             self._log_refusal(error)
         self._succeed()
-        batch.resolve(records, refused)
+        batch.resolve(found, refused)
 
-    async def _transact(self, batch: Batch) -> Mapping[Triplet, Record]:
+    async def _transact(self, batch: Batch) -> Found:
         """Run the batch's transaction, again while another process holds the lock; at the deadline it is late."""
         loop = asyncio.get_running_loop()
         now = loop.time()

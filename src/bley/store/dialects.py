@@ -27,11 +27,23 @@ _LOCK_SECONDS = 600
 _SQLITE = sqlite.dialect()
 
 
+_FIND = """
+    SELECT '' AS network, t.* FROM wanted AS w
+    JOIN triplets AS t ON t.client = w.client AND t.sender = w.sender AND t.recipient = w.recipient
+    UNION ALL
+    SELECT w.client AS network, t.* FROM wanted AS w
+    JOIN verified_domains AS v ON v.network = w.client
+    JOIN triplets AS t ON t.client = v.domain AND t.sender = w.sender AND t.recipient = w.recipient"""
+
+
 class Dialect:
     """The statements and errors of one kind of database; `place` is the name of the database in messages."""
 
     find: str
-    """Selects the rows of `triplets` whose keys are in the parameter `keys`, a JSON array of arrays of three texts."""
+    """Selects the rows of `triplets` whose keys are in the parameter `keys`, a JSON array of arrays of three texts.
+
+    Before each row: nothing, or the network in the key, if the row stands under a domain that was verified on it.
+    """
 
     errors: tuple[type[BaseException], ...] = ()
     """The errors of the driver that SQLAlchemy does not wrap."""
@@ -52,7 +64,7 @@ class Dialect:
         connection.execute(insert, rows)
 
     def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
-        """Return the existing rows of `triplets`."""
+        """Return the existing rows of `triplets`, also those under domains that were verified on their networks."""
         return connection.execute(sa.text(self.find), {"keys": json.dumps(triplets)})
 
     def inserted(self, insert: Any) -> Any:
@@ -108,10 +120,10 @@ class Sqlite(Dialect):
 
     # A join, because SQLite does not use the index for (client, sender, recipient) IN (…)
     find = f"""
-        SELECT json_group_array(json_array({", ".join(f"t.{column.name}" for column in triplets.columns)}))
-        FROM json_each(?) AS wanted JOIN triplets AS t
-        ON t.client = json_extract(wanted.value, '$[0]') AND t.sender = json_extract(wanted.value, '$[1]')
-        AND t.recipient = json_extract(wanted.value, '$[2]')"""
+        WITH wanted(client, sender, recipient) AS MATERIALIZED (SELECT json_extract(value, '$[0]'),
+        json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)), found AS ({_FIND})
+        SELECT json_group_array(json_array(network, {", ".join(column.name for column in triplets.columns)}))
+        FROM found"""
 
     def insert(self, table: sa.Table) -> Any:
         """Return an INSERT whose parameter is one JSON array of all rows."""
@@ -187,9 +199,9 @@ def _text_on_sqlite(statement: Any) -> str:
 class Postgresql(Dialect):
     """PostgreSQL, version 12 or later."""
 
-    find = """
-        SELECT t.* FROM json_array_elements(CAST(:keys AS json)) AS wanted(value) JOIN triplets AS t
-        ON t.client = wanted.value->>0 AND t.sender = wanted.value->>1 AND t.recipient = wanted.value->>2"""
+    find = f"""
+        WITH wanted AS (SELECT value->>0 AS client, value->>1 AS sender, value->>2 AS recipient
+        FROM json_array_elements(CAST(:keys AS json)) AS key(value)) {_FIND}"""
 
     _TRANSIENT = ("40001", "40P01")  # serialization_failure, deadlock_detected
     _REFUSALS = ("22", "23", "54")  # data exception, integrity constraint violation, program limit exceeded
@@ -232,13 +244,12 @@ class Mysql(Dialect):
 
     # STRAIGHT_JOIN, because the optimizer cannot know how few rows are queried.
     find = f"""
-        SELECT t.* FROM JSON_TABLE(:keys, '$[*]' COLUMNS({
+        WITH wanted AS (SELECT * FROM JSON_TABLE(:keys, '$[*]' COLUMNS({
         ", ".join(
             f"{name} VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[{place}]'"
             for place, name in enumerate(("client", "sender", "recipient"))
         )
-    })) AS wanted STRAIGHT_JOIN triplets AS t
-        ON t.client = wanted.client AND t.sender = wanted.sender AND t.recipient = wanted.recipient"""
+    })) AS keys_) {_FIND.replace("JOIN", "STRAIGHT_JOIN")}"""
 
     compares_rows = False  # the range optimizer supports row constructors in IN only
 

@@ -3,8 +3,9 @@
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from bley.core.decision import DecisionEntry
@@ -15,14 +16,17 @@ from bley.core.mail import Triplet
 __all__ = [
     "ANSWER_SECONDS",
     "MARK_LIFETIME",
+    "MOST_DOMAINS",
     "SPANS",
     "Engine",
+    "Found",
     "Mark",
     "Marks",
     "Purged",
     "RemoteChanges",
     "counts_per_span",
     "is_closed_connection",
+    "latest_domains",
 ]
 
 ANSWER_SECONDS = 3.0
@@ -48,6 +52,39 @@ def counts_per_span(minutes: Mapping[tuple[int, str, str], int]) -> dict[Count, 
         for seconds in SPANS:
             counts[Count(seconds, 60 * minute // seconds * seconds, kind, name)] += number
     return counts
+
+
+MOST_DOMAINS = 32
+"""The most domains that a store remembers of one network, the latest ones; a triplet is looked up under all of them.
+
+An IPv4 network of 256 addresses seldom sends mail of so many. 32 rows of some 60 bytes; a lookup by key takes some
+2 us, so 64 us for a request.
+"""
+
+
+def latest_domains(sightings: Iterable[Sighting]) -> dict[tuple[str, str], datetime]:
+    """Return when each domain was last verified on each network."""
+    latest: dict[tuple[str, str], datetime] = {}
+    for sighting in sightings:
+        if sighting.network:
+            key = sighting.network, sighting.triplet.client
+            latest[key] = max(sighting.seen, latest.get(key, sighting.seen))
+    return latest
+
+
+class Found(NamedTuple):
+    """The records that a store found, and the domains under which they stand."""
+
+    records: Mapping[Triplet, Record]
+    """By the triplets as they are stored."""
+    domains: Mapping[str, Collection[str]] = MappingProxyType({})
+    """By network: domains that were verified on it."""
+
+    def of(self, triplet: Triplet) -> dict[Triplet, Record]:
+        """Return the record of the triplet, and its records under the domains that were verified on its network."""
+        clients = [triplet.client, *self.domains.get(triplet.client, ())]
+        places = (triplet._replace(client=client) for client in clients)
+        return {place: self.records[place] for place in places if place in self.records}
 
 
 class Mark(NamedTuple):
@@ -85,6 +122,7 @@ class Purged(NamedTuple):
     records: int
     decisions: int
     counts: int
+    domains: int = 0
 
 
 class Engine(Protocol):
@@ -105,8 +143,11 @@ class Engine(Protocol):
 
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
-    ) -> Mapping[Triplet, Record]:
+    ) -> Found:
         """Merge `sightings`, then return the records of `triplets`; one transaction, durable on return.
+
+        A sighting with a network teaches that the domain was verified on it. Records of a triplet whose client is a
+        network are also found under the domains that were verified on it.
 
         `marks`: those of the sightings that add attempts. Any other merge is idempotent. Raises RefusedError.
         """

@@ -1,12 +1,15 @@
 """A store in memory, for tests; also the shortest description of what every store does."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import TypeVar
 
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Sighting, merged
 from bley.core.mail import Triplet
+from bley.store.engine import Found
 
 __all__ = ["MemoryStore"]
 
@@ -18,17 +21,21 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.records: dict[Triplet, Record] = {}
+        self.domains = defaultdict[str, set[str]](set)
+        """The domains that were verified on each network."""
         self.decisions: list[DecisionEntry] = []
 
-    async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
-        found = [(triplet, self.records[triplet]) for triplet in triplets if triplet in self.records]
-        return max(found, key=lambda each: each[1].status, default=None)
+    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
+        found = Found(self.records, self.domains)
+        return dict(chain.from_iterable(found.of(triplet).items() for triplet in triplets))
 
     async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:
         self.record_later(sighting)
 
     def record_later(self, sighting: Sighting) -> None:
         self.records[sighting.triplet] = merged(self.records.get(sighting.triplet), sighting)
+        if sighting.network:
+            self.domains[sighting.network].add(sighting.triplet.client)
 
     def add_decision(self, decision: DecisionEntry) -> None:
         self.decisions.append(decision)

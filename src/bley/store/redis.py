@@ -2,6 +2,7 @@
 
     bley:t:CLIENT\\nSENDER\\nRECIPIENT   a hash: status, first_seen, last_seen (microseconds since 1970 UTC), attempts;
                                        w:WRITER: the last number of each writer that added attempts (engine.Mark)
+    bley:v:NETWORK                     a sorted set: the domains that were verified on the network, by last_seen
     bley:decisions                     a stream, capped: the fields of the SQL engines' table `decisions`
     bley:counts:SECONDS:NUMBER         a hash: from "START KIND NAME" (core.history.statistics) to the count
     bley:w:{KEY}:WRITER                the last number of a writer for the stream or the counts under this key
@@ -13,10 +14,9 @@ united. Records and counts expire by themselves.
 
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from types import MappingProxyType
 from typing import Any
 
 from redis.exceptions import RedisClusterException, RedisError
@@ -26,13 +26,32 @@ from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.triplet import ANY
+from bley.core.triplet import ANY, is_network
 from bley.store.driver_errors import VALUE_ERRORS, printable
-from bley.store.engine import ANSWER_SECONDS, SPANS, Mark, Marks, Purged, RemoteChanges, is_closed_connection
-from bley.store.redis_scripts import Commands, add_counts, add_decisions, merge
+from bley.store.engine import (
+    ANSWER_SECONDS,
+    MOST_DOMAINS,
+    SPANS,
+    Found,
+    Mark,
+    Marks,
+    Purged,
+    RemoteChanges,
+    is_closed_connection,
+)
+from bley.store.redis_scripts import Commands, add_counts, add_decisions, learn_domain, merge
 from bley.store.rows import decision_row, from_microseconds, microseconds
 
-__all__ = ["DECISIONS", "MAX_STREAM", "PREFIX", "RedisEngine", "counts_key", "store_errors", "triplet_of"]
+__all__ = [
+    "DECISIONS",
+    "MAX_STREAM",
+    "PREFIX",
+    "RedisEngine",
+    "counts_key",
+    "domains_key",
+    "store_errors",
+    "triplet_of",
+]
 
 MAX_STREAM = 100_000
 """Decisions in the stream, of some 500 bytes: 50 MB of Redis' memory. Redis trims whole nodes of 100."""
@@ -79,18 +98,30 @@ class RedisEngine:
 
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
-    ) -> Mapping[Triplet, Record]:
-        """Merge and find; in a Cluster each server runs its part."""
+    ) -> Found:
+        """Merge and find; in a Cluster each server runs its part.
+
+        A second round trip reads the records under domains of a network, if it has some that were not read yet.
+        """
         async with self._commands() as commands:
             for sighting, mark in () if self._read_only else zip_longest(sightings, marks):
-                record = Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
                 forget_before = str(microseconds(sighting.seen - sighting.lifetimes.greylisted))
-                merge(commands, sighting, _key(sighting.triplet), record, sighting.lifetimes, forget_before, mark)
-            for triplet in triplets:
-                commands.add([triplet], "hmget", _key(triplet), "status", "first_seen", "last_seen", "attempts")
+                key = _key(sighting.triplet)
+                merge(commands, sighting, key, sighting.record, sighting.lifetimes, forget_before, mark)
+                if sighting.network:
+                    learn_domain(commands, sighting, domains_key(sighting.network))
+            _read(commands, triplets)
+            for network in {triplet.client for triplet in triplets if is_network(triplet.client)}:
+                commands.add([network], "zrevrange", domains_key(network), 0, MOST_DOMAINS - 1)
             results = await commands.execute()
-        read = [(about[0], fields) for about, fields in results if isinstance(about[0], Triplet)]
-        found = {triplet: known for triplet, fields in read if (known := _record(fields))}
+            domains = {about[0]: _texts(each) for about, each in results if isinstance(about[0], str)}
+            under_domains = {
+                triplet._replace(client=domain) for triplet in triplets for domain in domains.get(triplet.client, ())
+            }
+            if further := under_domains.difference(triplets):
+                _read(commands, further)
+                results += await commands.execute()
+        found = Found(_records(results), domains)
         self._raise_if_refused(commands, found)
         return found
 
@@ -150,16 +181,15 @@ class RedisEngine:
                     seen.add(number)
                 portion.append(triplet)
                 if len(portion) == _PORTION:
-                    yield await self._known(portion)
+                    yield list((await self.read(portion)).items())
                     portion.clear()
-            yield await self._known(portion)
+            yield list((await self.read(portion)).items())
 
-    async def _known(self, triplets: Sequence[Triplet]) -> list[tuple[Triplet, Record]]:
-        try:
-            found = await self.transact([], triplets)
-        except RefusedError as error:  # another program's value stands under a key
-            found = error.found
-        return list(found.items())
+    async def read(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+        """Return the records of just these triplets; none where another program's value stands under a key."""
+        async with self._commands() as commands:
+            _read(commands, triplets)
+            return _records(await commands.execute())
 
     async def unite(self, records: Sequence[tuple[Triplet, Record]], now: datetime, lifetimes: Lifetimes) -> None:
         async with self._commands() as commands:
@@ -187,7 +217,7 @@ class RedisEngine:
             async with self._client.pipeline(transaction=False) as pipeline:
                 yield Commands(pipeline)
 
-    def _raise_if_refused(self, commands: Commands, found: Mapping[Triplet, Record] = MappingProxyType({})) -> None:
+    def _raise_if_refused(self, commands: Commands, found: Found | None = None) -> None:
         if commands.refused:
             raise RefusedError(f"{self.place}: {_words(commands.refused[0][1])}", commands.refused, found)
 
@@ -240,6 +270,25 @@ def triplet_of(key: bytes) -> Triplet | None:
 
 def _key(triplet: Triplet) -> str:
     return f"{PREFIX}{triplet.client}\n{triplet.sender}\n{triplet.recipient}"
+
+
+def domains_key(network: str) -> str:
+    """Return the key of the sorted set that contains the domains that were verified on the network."""
+    return f"bley:v:{network}"
+
+
+def _read(commands: Commands, triplets: Iterable[Triplet]) -> None:
+    for triplet in triplets:
+        commands.add([triplet], "hmget", _key(triplet), "status", "first_seen", "last_seen", "attempts")
+
+
+def _records(results: Iterable[tuple[Sequence[Any], Any]]) -> dict[Triplet, Record]:
+    read = [(about[0], fields) for about, fields in results if isinstance(about[0], Triplet)]
+    return {triplet: record for triplet, fields in read if (record := _record(fields))}
+
+
+def _texts(members: Iterable[bytes]) -> list[str]:
+    return [member.decode(errors="replace") for member in members]
 
 
 def _record(fields: Sequence[bytes | None]) -> Record | None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
 from bley.core.history.periods import Period
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
@@ -132,10 +131,7 @@ class RedisHistory:
         """Find in portions, between which other requests are answered."""
         found: dict[Triplet, Record] = {}
         for start in range(0, len(triplets), _KEYS):
-            try:
-                found |= await self._engine.transact([], triplets[start : start + _KEYS])
-            except RefusedError as error:  # another program's value stands under a key
-                found |= error.found
+            found |= await self._engine.read(triplets[start : start + _KEYS])
         return found
 
     async def close(self) -> None:

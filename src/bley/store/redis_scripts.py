@@ -11,11 +11,11 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record
-from bley.store.engine import MARK_LIFETIME, Mark
+from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting
+from bley.store.engine import MARK_LIFETIME, MOST_DOMAINS, Mark
 from bley.store.rows import microseconds
 
-__all__ = ["Commands", "add_counts", "add_decisions", "merge"]
+__all__ = ["Commands", "add_counts", "add_decisions", "learn_domain", "merge"]
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -37,6 +37,16 @@ end
 redis.call('HSET', KEYS[1], 'status', status, 'first_seen', first, 'last_seen', last, 'attempts', attempts)
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], ARGV[9], ARGV[10]) end
 local lifetime = tonumber(status == '0' and ARGV[6] or ARGV[7])
+redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), lifetime))
+"""
+
+# Only bley's own sorted set can be of use under this key. A score is exact to 2^53, which is the year 2255.
+_LEARN_DOMAIN = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
+local domain, seen, lifetime, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if (tonumber(redis.call('ZSCORE', KEYS[1], domain)) or 0) < seen then redis.call('ZADD', KEYS[1], ARGV[2], domain) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', seen - lifetime * 1000))
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - most)
 redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), lifetime))
 """
 
@@ -96,7 +106,8 @@ class Commands:
     async def execute(self) -> list[tuple[Sequence[Any], Any]]:
         """Return the values and result of each command that was not refused. Raises the first other error."""
         done = []
-        for about, result in zip(self._about, await self._pipeline.execute(raise_on_error=False), strict=True):
+        of_commands, self._about = self._about, []
+        for about, result in zip(of_commands, await self._pipeline.execute(raise_on_error=False), strict=True):
             if not isinstance(result, Exception):
                 done.append((about, result))
             elif about and isinstance(result, ResponseError) and any(words in str(result) for words in _REFUSALS):
@@ -136,6 +147,12 @@ def merge(
         f"w:{mark.writer}" if mark else "",
         mark.number if mark else 0,
     )
+
+
+def learn_domain(commands: Commands, sighting: Sighting, key: str) -> None:
+    """Add the client's domain to the sorted set of its network's domains."""
+    arguments = microseconds(sighting.seen), sighting.lifetimes.known // _MILLISECOND, MOST_DOMAINS
+    commands.add([sighting], "eval", _LEARN_DOMAIN, 1, key, sighting.triplet.client, *arguments)
 
 
 def add_decisions(

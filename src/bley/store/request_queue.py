@@ -11,10 +11,10 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from bley.core.errors import StoreError
-from bley.core.greylist import Record, Sighting, Status
+from bley.core.greylist import Record, Sighting
 from bley.core.mail import Triplet
 from bley.metrics import BATCH_SIZE, STORE_DROPPED
-from bley.store.engine import Mark, Marks
+from bley.store.engine import Found, Mark, Marks
 
 __all__ = ["MAX_BATCH", "MAX_QUEUED", "Batch", "RequestQueue"]
 
@@ -38,11 +38,11 @@ class Write(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Triplets, of which the one with the best known record is found; the first of equals."""
+    """The places of one triplet, whose records are found."""
 
     triplets: Sequence[Triplet]
     deadline: float
-    future: asyncio.Future[tuple[Triplet, Record] | None]
+    future: asyncio.Future[Mapping[Triplet, Record]]
 
 
 class Batch(NamedTuple):
@@ -58,15 +58,17 @@ class Batch(NamedTuple):
         triplets = [triplet for read in self.reads for triplet in read.triplets]
         return [write.sighting for write in self.writes], triplets, marks if any(marks) else []
 
-    def resolve(self, records: Mapping[Triplet, Record], refused: Mapping[Sighting | Triplet, StoreError]) -> None:
+    def resolve(self, found: Found, refused: Mapping[Sighting | Triplet, StoreError]) -> None:
         """Resolve all futures with what was found, or with the reason why the store refuses the value."""
         for write in self.writes:
             if write.future:
                 _resolve(write.future, refused.get(write.sighting) if refused else None)
         for read in self.reads:
-            found = [(triplet, records[triplet]) for triplet in read.triplets if triplet in records]
+            records: dict[Triplet, Record] = {}
+            for triplet in read.triplets:
+                records |= found.of(triplet)
             why = next((refused[triplet] for triplet in read.triplets if triplet in refused), None) if refused else None
-            _resolve(read.future, max(found, key=_status, default=why))
+            _resolve(read.future, records or why or {})
 
 
 class RequestQueue:
@@ -90,7 +92,7 @@ class RequestQueue:
         """Return the number of queued writes."""
         return len(self._writes)
 
-    def find(self, triplets: Sequence[Triplet], deadline: float) -> asyncio.Future[tuple[Triplet, Record] | None]:
+    def find(self, triplets: Sequence[Triplet], deadline: float) -> asyncio.Future[Mapping[Triplet, Record]]:
         """Queue a read."""
         future = asyncio.get_running_loop().create_future()
         self._reads.append(Read(triplets, deadline, future))
@@ -147,10 +149,6 @@ class RequestQueue:
     def _all(self) -> Iterator[Write | Read]:
         queues: tuple[Iterable[Write | Read], ...] = (*self.batch, self._writes, self._reads)
         return chain.from_iterable(queues)
-
-
-def _status(found: tuple[Triplet, Record]) -> Status:
-    return found[1].status
 
 
 def _resolve(future: asyncio.Future[Any], result: object) -> None:

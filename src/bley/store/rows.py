@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,10 +13,12 @@ from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Status
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
+from bley.store.engine import Found
 
 __all__ = [
     "LONGEST_TEXT",
     "decision_row",
+    "found_of",
     "from_microseconds",
     "microseconds",
     "records_of",
@@ -75,6 +78,17 @@ def triplet_and_record(row: Any) -> tuple[Triplet, Record]:
     client, sender, recipient, status, first_seen, last_seen, attempts = row
     record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
     return Triplet(client, sender, recipient), record
+
+
+def found_of(rows: Iterable[Any]) -> Found:
+    """Return what was found: rows as `records_of` has them, after a network if the domain was verified on it."""
+    records, domains = {}, defaultdict[str, set[str]](set)
+    for network, *row in rows:
+        for triplet, record in records_of([row]):
+            records[triplet] = record
+            if network:
+                domains[network].add(triplet.client)
+    return Found(records, domains)
 
 
 def records_of(rows: Iterable[Any]) -> Iterator[tuple[Triplet, Record]]:

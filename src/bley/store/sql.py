@@ -21,14 +21,15 @@ from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
-from bley.store.engine import SPANS, Mark, Purged, RemoteChanges
+from bley.store.engine import SPANS, Found, Mark, Purged, RemoteChanges
 from bley.store.keyset import Key, KeysetScan
 from bley.store.refusals import Bisected, Portions, Whole
-from bley.store.rows import decision_row, microseconds, records_of
+from bley.store.rows import decision_row, found_of, microseconds, records_of
 from bley.store.runners import Runner, Transactions
+from bley.store.sql_domains import VerifiedDomains
 from bley.store.sql_marks import SqlMarks
 from bley.store.sql_meta import SqlMeta
-from bley.store.sql_schema import METADATA, VERSION, counts, decisions, triplets
+from bley.store.sql_schema import METADATA, VERSION, counts, decisions, triplets, verified_domains
 from bley.store.sql_statements import Statements
 
 __all__ = ["SqlEngine", "TakeOver"]
@@ -61,6 +62,7 @@ class SqlEngine:
         self.place, self.answer_seconds = dialect.place, dialect.answer_seconds
         self._statements, self._write = Statements(dialect), dialect.write
         self._meta, self._marks = SqlMeta(dialect), SqlMarks(dialect)
+        self._domains = VerifiedDomains(dialect, self._statements)
 
     async def is_prepared(self) -> bool:
         return await self._transactions.run(self._version, writes=False) == VERSION
@@ -68,6 +70,7 @@ class SqlEngine:
     async def prepare(self) -> None:
         """Create or upgrade the tables, under a lock, so that several nodes can start at once."""
         if self._read_only:
+            await self._transactions.run(self._check_version, writes=False)
             return
         inherited: list[tuple[Triplet, Record]] = []
         if self._take_over and await self._transactions.run(self._version, writes=False) == 0:
@@ -78,6 +81,15 @@ class SqlEngine:
     def _version(self, connection: sa.Connection) -> int:
         self._dialect.check(connection)
         return self._meta.version(connection)
+
+    def _check_version(self, connection: sa.Connection) -> None:
+        """Raise StoreError if another bley has stored records that this one must upgrade before it can find them."""
+        version = self._version(connection)
+        if 0 < version < VERSION:
+            why = (
+                f"its schema is {version}, of an older bley; this bley supports {VERSION}: restart bley, to upgrade it"
+            )
+            raise StoreError(f"{self.place}: {why}")
 
     def _upgrade(self, connection: sa.Connection, inherited: Sequence[tuple[Triplet, Record]]) -> None:
         with self._dialect.locked(connection):
@@ -110,14 +122,16 @@ class SqlEngine:
 
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
-    ) -> Mapping[Triplet, Record]:
+    ) -> Found:
 
-        def work(connection: sa.Connection, portions: Portions) -> Mapping[Triplet, Record]:
+        def work(connection: sa.Connection, portions: Portions) -> Found:
             if sightings and not self._read_only and (left := self._marks.to_merge(connection, sightings, marks)):
                 portions.each(connection, partial(self._merge, connection), left)
+                named = [sighting for sighting in left if sighting.network]
+                portions.each(connection, partial(self._domains.learn, connection), named)
                 self._marks.set(connection, marks)
             read = portions.each(connection, lambda some: list(self._dialect.read(connection, some)), triplets)
-            return dict(records_of(row for rows in read for row in rows))
+            return found_of(row for rows in read for row in rows)
 
         return await self._do(work, writes=bool(sightings))
 
@@ -163,7 +177,7 @@ class SqlEngine:
                 raise StoreError(str(other)) from other
             if not refused:
                 return found
-            raise RefusedError(str(error), refused, found if isinstance(found, Mapping) else {}) from error
+            raise RefusedError(str(error), refused, found) from error
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
 
@@ -176,6 +190,7 @@ class SqlEngine:
                     (triplets, (column.status == Status.GREYLISTED) & (column.last_seen < ago(lifetimes.greylisted))),
                     (triplets, known & (column.last_seen < ago(lifetimes.known))),
                     (decisions, decisions.c.at < ago(lifetimes.decisions)),
+                    (verified_domains, verified_domains.c.last_seen < ago(lifetimes.known)),
                 )
             ]
             numbers = [
@@ -188,7 +203,7 @@ class SqlEngine:
                 for seconds, lifetime in SPANS.items()
             ]
             self._marks.purge(connection, now)
-            return Purged(purged[0] + purged[1], purged[2], sum(numbers))
+            return Purged(purged[0] + purged[1], purged[2], sum(numbers), purged[3])
 
         def ago(lifetime: timedelta) -> int:
             return microseconds(now - lifetime)
@@ -271,8 +286,7 @@ def _sorted(rows: Any) -> list[dict[str, Any]]:
 
 
 def _row_of_sighting(sighting: Sighting) -> dict[str, Any]:
-    record = Record(sighting.status, sighting.seen, sighting.seen, sighting.attempts)
-    return _row_of_record((sighting.triplet, record))
+    return _row_of_record((sighting.triplet, sighting.record))
 
 
 def _row_of_record(item: tuple[Triplet, Record]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from bley.core.mail import Triplet
 from bley.store.dialects import Dialect
 from bley.store.history import LatestRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
 from bley.store.keyset import KeysetScan, ScanCursor
-from bley.store.rows import microseconds, records_of, stored_decision
+from bley.store.rows import found_of, microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_conditions import sql_conditions
 from bley.store.sql_meta import SqlMeta
@@ -108,7 +108,7 @@ class SqlHistory:
     async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
 
         def work(connection: sa.Connection) -> Mapping[Triplet, Record]:
-            return dict(records_of(self._dialect.read(connection, triplets)))
+            return found_of(self._dialect.read(connection, triplets)).records
 
         return await self._transactions.run(work, writes=False) if triplets else {}
 

@@ -2,6 +2,8 @@
 
 `triplets`: one row for each record. Its primary key is (client, sender, recipient); `status` is 0 greylisted, 1 clean,
   2 trusted; `attempts` counts early retries.
+`verified_domains`: one row for each registered domain of the verified names that a network lately had, at most
+  MOST_DOMAINS of a network: a triplet with the network is looked up with these domains too.
 `decisions`: one row for each decision: `outcome`, `reason`, the attributes from Postfix, all findings as JSON in
   `details`.
 `counts`: the events in a span of `seconds` that starts at `start`, by kind and name (core.history.statistics).
@@ -16,10 +18,12 @@ import sqlalchemy as sa
 from bley.core.triplet import LONGEST_PART
 from bley.store.rows import LONGEST_TEXT
 
-__all__ = ["METADATA", "VERSION", "counts", "decisions", "meta", "triplets", "writers"]
+__all__ = ["METADATA", "VERSION", "counts", "decisions", "meta", "triplets", "verified_domains", "writers"]
 
-VERSION = 3
-"""Version 1 had columns `outcome` and `reason` in `counts`, now `kind` and `name`; version 2 had no `writers`."""
+VERSION = 4
+"""Version 1 had columns `outcome` and `reason` in `counts`, now `kind` and `name`; version 2 had no `writers`, and
+version 3 no `verified_domains`.
+"""
 
 METADATA = sa.MetaData()
 
@@ -45,6 +49,16 @@ triplets = sa.Table(
     sa.Column("last_seen", sa.BigInteger, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Index("triplets_by_age", "status", "last_seen"),
+    sqlite_with_rowid=False,
+)
+
+verified_domains = sa.Table(
+    "verified_domains",
+    METADATA,
+    sa.Column("network", _Part, primary_key=True),
+    sa.Column("domain", _Part, primary_key=True),
+    sa.Column("last_seen", sa.BigInteger, nullable=False),
+    sa.Index("verified_domains_by_age", "last_seen"),
     sqlite_with_rowid=False,
 )
 

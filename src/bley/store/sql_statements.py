@@ -9,7 +9,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from bley.core.greylist import MAX_ATTEMPTS, Status
 from bley.store.dialects import Dialect
-from bley.store.sql_schema import counts, decisions, triplets
+from bley.store.sql_schema import counts, decisions, triplets, verified_domains
 
 __all__ = ["Statements"]
 
@@ -58,6 +58,9 @@ class Statements:
                 "status": _Greatest(_t.status, new.status),
             },
         )
+        insert = dialect.insert(verified_domains)
+        seen = verified_domains.c.last_seen, dialect.inserted(insert).last_seen
+        self.learn_domain = dialect.upsert(insert, {"last_seen": _Greatest(*seen)})
         self.add_decision = dialect.insert(decisions)
         insert = dialect.insert(counts)
         self.add_count = dialect.upsert(insert, {"count": counts.c["count"] + dialect.inserted(insert)["count"]})
@@ -72,7 +75,7 @@ class Statements:
         new = self._dialect.inserted(insert)
         lifetime: sa.ColumnElement[int] = sa.literal_column(str(lifetime_microseconds), sa.BigInteger)
         is_old = sa.and_(
-            _t.status == sa.literal_column(str(int(Status.GREYLISTED))), _t.first_seen < new.first_seen - lifetime
+            _t.status == sa.literal_column(str(int(Status.GREYLISTED))), _t.first_seen < new.last_seen - lifetime
         )
 
         def unless_old(value: Any, column: str) -> sa.ColumnElement[int]:

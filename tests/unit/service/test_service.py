@@ -81,11 +81,11 @@ class AwayStore(MemoryStore):
         self.later: list[Sighting] = []
         self.asked: list[list[Triplet]] = []
 
-    async def find(self, triplets: Sequence[Triplet]) -> tuple[Triplet, Record] | None:
+    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
         self.asked.append(list(triplets))
         if self.is_away:
             raise StoreError("away")
-        return await super().find(triplets)
+        return await super().find(triplets, within_seconds)
 
     async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:
         if self.is_away:
@@ -702,16 +702,20 @@ class TestPlaces:
         assert (decision.reason, decision.triplet) == ("known", self.NAMED)
         assert world.answer_at_once(client_name="mx.example.com") == Action("DUNNO")
 
-    async def test_a_wait_that_began_there_goes_on_and_ends_there(self) -> None:
-        """Not in two records, of which one would never end."""
+    async def test_a_wait_that_began_there_goes_on_under_the_name_and_ends_in_both(self) -> None:
+        """No record of it is left that never ends."""
         world = World(cache_valid="0")
         self.put(world, TRIPLET, Status.GREYLISTED, minutes_ago=4)
+        began = world.clock.now - timedelta(minutes=4)
         assert (await world.decide(client_name="mx.example.com")).reason == "early"
-        assert world.store.records[TRIPLET].attempts == 1
+        assert world.store.records[self.NAMED] == Record(Status.GREYLISTED, began, world.clock.now, 1)
         world.clock.advance(minutes=3)
-        assert (await world.decide(client_name="mx.example.com")).reason == "waited"
-        assert world.store.records[TRIPLET].status is Status.CLEAN
-        assert set(world.store.records) == {TRIPLET}
+        decision = await world.decide(client_name="mx.example.com")
+        assert (decision.reason, decision.delayed) == ("waited", timedelta(minutes=7))
+        assert {place.client: record.status for place, record in world.store.records.items()} == {
+            "example.com": Status.CLEAN,
+            TRIPLET.client: Status.CLEAN,
+        }
 
     async def test_its_own_record_comes_first(self) -> None:
         world = World()
@@ -727,12 +731,94 @@ class TestPlaces:
         self.put(world, TRIPLET)
         assert (await world.decide(client_name="mx.example.com")).reason == "known"
 
-    async def test_the_refresh_goes_to_where_it_was_found(self) -> None:
+    @pytest.mark.parametrize("minutes", [0, 90])
+    async def test_a_known_record_is_carried_to_the_domain(self, minutes: int) -> None:
+        """With its first attempt, and at once, not only when it would be refreshed."""
         world = World()
-        self.put(world, TRIPLET, minutes_ago=90)
+        self.put(world, TRIPLET, Status.TRUSTED, minutes_ago=minutes)
+        began = world.clock.now - timedelta(minutes=minutes)
         await world.decide(client_name="mx.example.com")
-        assert world.store.records[TRIPLET].last_seen == world.clock.now
-        assert set(world.store.records) == {TRIPLET}
+        assert world.store.records[self.NAMED] == Record(Status.TRUSTED, began, world.clock.now)
+
+    async def test_a_name_that_is_lost_does_not_lose_the_record(self) -> None:
+        """A reverse lookup fails for a moment: the mail is still known, and the record is refreshed where it is."""
+        world = World(GOOD, cache_valid="0")
+        assert (await world.decide(client_name="mx.example.com")).reason == "clean"
+        world.clock.advance(minutes=90)
+        assert (await world.decide()).reason == "known"
+        assert world.store.records == {
+            self.NAMED: Record(Status.CLEAN, world.clock.now - timedelta(minutes=90), world.clock.now)
+        }
+
+    async def test_a_retry_without_a_name_has_waited(self) -> None:
+        world = World(cache_valid="0")
+        assert (await world.decide(client_name="mx.example.com")).reason == "helo"
+        world.clock.advance(minutes=2)
+        assert (await world.decide()).reason == "early"
+        world.clock.advance(minutes=6)
+        assert (await world.decide()).reason == "waited"
+        assert world.store.records[self.NAMED].status is Status.CLEAN
+        assert set(world.store.records) == {self.NAMED}
+
+    async def test_a_client_with_two_names_waits_once(self) -> None:
+        """Two PTR records of different domains: the MTA reports one at the first attempt, the other at the retry."""
+        world = World(cache_valid="0")
+        assert (await world.decide(client_name="mx.example.com")).reason == "helo"
+        world.clock.advance(minutes=6)
+        assert (await world.decide(client_name="mx.example.net")).reason == "waited"
+        statuses = {place.client: record.status for place, record in world.store.records.items()}
+        assert statuses == {"example.com": Status.CLEAN, "example.net": Status.CLEAN}
+
+    async def test_a_pool_whose_first_host_had_no_name_waits_once(self) -> None:
+        world = World(cache_valid="0")
+        assert (await world.decide()).reason == "helo"
+        world.clock.advance(minutes=6)
+        assert (await world.decide(client_name="mx2.example.com", client_address="198.51.100.8")).reason == "waited"
+        elsewhere = {"client_name": "mx3.example.com", "client_address": "203.0.114.9"}
+        assert (await world.decide(**elsewhere)).reason == "known"
+
+    async def test_a_domain_that_changes_its_network_stays_known(self) -> None:
+        """Also when its name is lost there, once any of its mail came from there with its name."""
+        world = World(GOOD, cache_valid="0")
+        moved = {"client_address": "203.0.114.9"}
+        assert (await world.decide(client_name="mx.example.com")).reason == "clean"
+        assert (await world.decide(client_name="mx.example.com", **moved)).reason == "known"
+        assert (await world.decide(**moved)).reason == "known"
+
+    async def test_known_mail_teaches_the_store_a_network_once_an_hour(self) -> None:
+        world = World(GOOD, cache_valid="0")
+        await world.decide(client_name="mx.example.com")
+        world.store.domains.clear()
+        for minutes in (0, 59):
+            world.clock.advance(minutes=minutes)
+            await world.decide(client_name="mx.example.com")
+            assert bool(world.store.domains) is (minutes == 0)
+            world.store.domains.clear()
+        world.clock.advance(minutes=2)
+        await world.decide(client_name="mx.example.com")
+        assert world.store.domains == {TRIPLET.client: {"example.com"}}
+
+    async def test_both_families_of_one_domain_are_one_client(self) -> None:
+        world = World(GOOD, cache_valid="0")
+        other = {"client_address": "2001:db8::1"}
+        assert (await world.decide(client_name="mx.example.com")).reason == "clean"
+        assert (await world.decide(client_name="mx6.example.com", recipient="b@b.example", **other)).reason == "clean"
+        assert (await world.decide(**other)).reason == "known"
+
+    @pytest.mark.parametrize(
+        "other", [{"sender": "c@example.com"}, {"recipient": "c@example.org"}, {"client_address": "198.51.101.7"}]
+    )
+    async def test_another_mail_of_the_network_gains_nothing(self, other: dict[str, str]) -> None:
+        world = World(cache_valid="0")
+        self.put(world, self.NAMED)
+        world.store.domains[TRIPLET.client].add("example.com")
+        assert (await world.decide(**other)).reason == "helo"
+
+    async def test_the_wait_is_that_of_the_earliest_attempt_anywhere(self) -> None:
+        world = World(cache_valid="0")
+        self.put(world, self.NAMED, Status.GREYLISTED, minutes_ago=1)
+        self.put(world, TRIPLET, Status.GREYLISTED, minutes_ago=9)
+        assert (await world.decide(client_name="mx.example.com")).reason == "waited"
 
     async def test_a_stranger_begins_under_its_own_name(self) -> None:
         """Also when an old attempt of the network is found, which does not count any more."""

@@ -22,7 +22,7 @@ from bley.settings.privacy_key import PrivacyKey
 from bley.store import batched, request_queue
 from bley.store import decision_writer as decisions_module
 from bley.store.batched import BatchedStore
-from bley.store.engine import Mark, Purged, RemoteChanges
+from bley.store.engine import Found, Mark, Purged, RemoteChanges
 from tests.counted import counted
 from tests.fakes import NOON
 
@@ -107,7 +107,7 @@ class FakeEngine:
 
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
-    ) -> Mapping[Triplet, Record]:
+    ) -> Found:
         self.asked.append("transact")
         self.batches.append((list(sightings), list(triplets)))
         await self._work()
@@ -118,7 +118,8 @@ class FakeEngine:
                 self.attempts[sighting.triplet.recipient] += sighting.attempts
         if self.late_error:
             raise self.late_error
-        found = {triplet: _RECORDS[triplet.recipient] for triplet in triplets if triplet.recipient in _RECORDS}
+        known = {triplet: _RECORDS[triplet.recipient] for triplet in triplets if triplet.recipient in _RECORDS}
+        found = Found(known)
         values = [(each, each.triplet) for each in sightings] + [(each, each) for each in triplets]
         refused = [(value, "never bad") for value, triplet in values if triplet.recipient in self.refuses]
         if refused:
@@ -238,8 +239,7 @@ def _sighting(recipient: object, attempts: int = 0) -> Sighting:
 
 
 async def _find(store: BatchedStore, recipient: object) -> Record | None:
-    found = await store.find([_triplet(recipient)])
-    return found and found[1]
+    return (await store.find([_triplet(recipient)])).get(_triplet(recipient))
 
 
 def _decision(recipient: object) -> DecisionEntry:
@@ -599,7 +599,7 @@ class TestEngineThatRefuses:
 
     async def test_where_another_place_is_known_that_counts(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.refuses = {"bad"}
-        assert await store.find([_triplet("bad"), _triplet("known")]) == (_triplet("known"), _RECORD)
+        assert await store.find([_triplet("bad"), _triplet("known")]) == {_triplet("known"): _RECORD}
 
     async def test_the_log_has_the_value_bounded_and_printable(
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
@@ -906,17 +906,17 @@ class TestClose:
 
 
 class TestPurge:
-    @pytest.mark.parametrize("kind", range(3))
+    @pytest.mark.parametrize("kind", range(4))
     async def test_it_goes_in_slices_until_one_is_not_full(
         self, store: BatchedStore, engine: FakeEngine, kind: int
     ) -> None:
-        """The total of each kind, records, decisions or counts, is returned."""
+        """The total of each kind, records, decisions, counts or domains, is returned."""
 
         def purged(number: int) -> Purged:
-            return Purged(*(number if place == kind else 1 for place in range(3)))
+            return Purged(*(number if place == kind else 1 for place in range(4)))
 
         engine.slices = [purged(request_queue.MAX_BATCH), purged(request_queue.MAX_BATCH), purged(7), purged(99)]
-        total = [3, 3, 3]
+        total = [3, 3, 3, 3]
         total[kind] = 2 * request_queue.MAX_BATCH + 7
         assert await store.purge(NOON, _LIFETIMES) == tuple(total)
         assert engine.slices == [purged(99)]
@@ -1399,24 +1399,17 @@ class TestMetrics:
 
 
 class TestPlaces:
-    """Of several triplets, the one with the best known record counts."""
+    """The records of several triplets are found at once."""
 
     async def test_all_are_asked_in_one_transaction(self, store: BatchedStore, engine: FakeEngine) -> None:
         places = [_triplet(1), _triplet("known"), _triplet(2)]
-        assert await store.find(places) == (_triplet("known"), _RECORD)
+        assert await store.find(places) == {_triplet("known"): _RECORD}
         assert engine.batches == [([], places)]
 
     async def test_nothing_may_be_known(self, store: BatchedStore) -> None:
-        assert await store.find([_triplet(1), _triplet(2)]) is None
+        assert await store.find([_triplet(1), _triplet(2)]) == {}
 
-    @pytest.mark.parametrize("others", [["greylisted", "known"], ["unknown", "greylisted"], []])
-    async def test_the_best_counts(self, store: BatchedStore, others: list[str]) -> None:
-        """A known pool is not deferred because one of its hosts had to wait once."""
-        places = [_triplet(recipient) for recipient in [*others, "trusted"]]
-        for asked in (places, places[::-1]):
-            assert await store.find(asked) == (_triplet("trusted"), _RECORDS["trusted"])
-
-    async def test_of_equals_the_first_counts(self, store: BatchedStore) -> None:
-        known, other = _triplet("known"), Triplet("other", "s", "known")
-        assert await store.find([known, other]) == (known, _RECORD)
-        assert await store.find([other, known]) == (other, _RECORD)
+    async def test_all_that_is_known_is_found(self, store: BatchedStore) -> None:
+        names = ["trusted", "greylisted", "known"]
+        found = await store.find([_triplet(name) for name in ["unknown", *names]])
+        assert found == {_triplet(name): _RECORDS[name] for name in names}

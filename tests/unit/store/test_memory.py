@@ -13,21 +13,19 @@ _SIGHTING = Sighting(_TRIPLET, Status.GREYLISTED, NOON, Lifetimes(), 1)
 
 async def test_sightings_are_merged() -> None:
     store = MemoryStore()
-    assert await store.find([_TRIPLET]) is None
+    assert await store.find([_TRIPLET]) == {}
     await store.record(_SIGHTING)
     store.record_later(_SIGHTING._replace(status=Status.CLEAN))
     record = merged(merged(None, _SIGHTING), _SIGHTING._replace(status=Status.CLEAN))
-    assert await store.find([_TRIPLET]) == (_TRIPLET, record)
+    assert await store.find([_TRIPLET]) == {_TRIPLET: record}
 
 
-async def test_the_best_is_found_and_of_equals_the_first() -> None:
+async def test_a_domain_is_found_by_its_network() -> None:
     store = MemoryStore()
-    triplets = [Triplet("c", "s", str(number)) for number in range(4)]
-    for triplet, status in zip(triplets, (Status.GREYLISTED, Status.CLEAN, Status.CLEAN), strict=False):
-        await store.record(Sighting(triplet, status, NOON, Lifetimes()))
-    assert await store.find([triplets[3], *triplets]) == (triplets[1], Record(Status.CLEAN, NOON, NOON))
-    assert await store.find(triplets[::-1]) == (triplets[2], Record(Status.CLEAN, NOON, NOON))
-    assert await store.find([]) is None
+    named = Sighting(Triplet("example.com", "s", "r"), Status.CLEAN, NOON, Lifetimes(), network="192.0.2.0/24")
+    await store.record(named)
+    assert await store.find([Triplet("192.0.2.0/24", "s", "r")]) == {named.triplet: Record(Status.CLEAN, NOON, NOON)}
+    assert await store.find([Triplet("192.0.2.0/24", "s", "other")]) == {}
 
 
 async def test_decisions_are_kept_in_their_order() -> None:

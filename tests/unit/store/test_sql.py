@@ -30,6 +30,7 @@ from bley.store.engine import MARK_LIFETIME, Engine, Mark, Marks, Purged, Remote
 from bley.store.opening import open_engine
 from bley.store.rows import decision_row, microseconds
 from bley.store.sql import TakeOver
+from bley.store.sql_schema import VERSION
 from tests.fakes import NOON
 
 _PATIENCE_SECONDS = 30.0
@@ -108,7 +109,7 @@ async def _failure(engine: Engine, *, writes: bool = True) -> str:
 
 
 async def _found(engine: Engine, *triplets: Triplet) -> list[Record | None]:
-    records = await engine.transact([], triplets)
+    records = (await engine.transact([], triplets)).records
     return [records.get(triplet) for triplet in triplets]
 
 
@@ -223,7 +224,7 @@ class TestPreparing:
             assert not await engine.is_prepared()
             await engine.prepare()
             assert await engine.is_prepared()
-        assert _rows(file, "meta") == [{"name": "schema", "value": 3}]
+        assert _rows(file, "meta") == [{"name": "schema", "value": VERSION}]
 
     async def test_that_there_was_nothing_is_told_once(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
         """An operator who configured the wrong file sees it."""
@@ -261,17 +262,17 @@ class TestPreparing:
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING], [])
         with _sqlite(file) as other:
-            other.execute("UPDATE meta SET value = 4 WHERE name = 'schema'")
+            other.execute("UPDATE meta SET value = 5 WHERE name = 'schema'")
         before = _rows(file, "sqlite_master")
         async with _opened(file) as engine:
             for asked in (engine.is_prepared(), engine.prepare()):
                 with pytest.raises(StoreError) as caught:
                     await asked
                 assert (
-                    str(caught.value) == f"{file}: its schema is 4, of a newer bley; this bley supports 3: upgrade bley"
+                    str(caught.value) == f"{file}: its schema is 5, of a newer bley; this bley supports 4: upgrade bley"
                 )
         assert _rows(file, "sqlite_master") == before
-        assert _rows(file, "meta") == [{"name": "schema", "value": 4}]
+        assert _rows(file, "meta") == [{"name": "schema", "value": 5}]
 
     async def test_the_table_of_3_0_0_dev0_is_taken_as_it_is(self, file: Path) -> None:
         """It had no version; its rows stay, and its index exists once."""
@@ -293,7 +294,7 @@ class TestPreparing:
             assert await engine.is_prepared()
             assert await _found(engine, _TRIPLET) == [Record(Status.GREYLISTED, NOON, NOON, 3)]
             sighting = Sighting(_TRIPLET, Status.CLEAN, NOON + _DAY, _LIFETIMES, 1)
-            assert await engine.transact([sighting], [_TRIPLET]) == {
+            assert (await engine.transact([sighting], [_TRIPLET])).records == {
                 _TRIPLET: Record(Status.CLEAN, NOON, NOON + _DAY, 4)
             }
             await engine.add_decisions([_kept()], {Count(60, _HOUR, "pass", "known"): 1})
@@ -402,8 +403,9 @@ class TestStatements:
     async def test_finding_uses_the_primary_key(self, file: Path, statements: list[str]) -> None:
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING], [_TRIPLET])
-        plan = self._plan(file, [text for text in statements if "AS wanted" in text])
-        assert "USING PRIMARY KEY (client=? AND sender=? AND recipient=?)" in plan
+        plan = self._plan(file, [text for text in statements if "WITH wanted" in text])
+        assert plan.count("USING PRIMARY KEY (client=? AND sender=? AND recipient=?)") == 2
+        assert "USING PRIMARY KEY (network=?)" in plan
         assert "SCAN triplets" not in plan
 
     async def test_purging_uses_the_indexes_of_ages(self, file: Path, statements: list[str]) -> None:
@@ -444,20 +446,20 @@ class TestSightings:
         ]
         later = NOON + 2 * _DAY
         async with _engine(file) as engine:
-            assert await engine.transact(sightings, [_TRIPLET]) == {
+            assert (await engine.transact(sightings, [_TRIPLET])).records == {
                 _TRIPLET: Record(Status.GREYLISTED, later, later, 6)
             }
 
     async def test_a_triplet_may_be_asked_for_twice(self, file: Path) -> None:
         async with _engine(file) as engine:
-            assert await engine.transact([_SIGHTING], [_TRIPLET, _OTHER, _TRIPLET]) == {_TRIPLET: _RECORD}
+            assert (await engine.transact([_SIGHTING], [_TRIPLET, _OTHER, _TRIPLET])).records == {_TRIPLET: _RECORD}
 
     async def test_attempts_have_their_bound(self, file: Path) -> None:
         """A larger number would not fit into PostgreSQL's column, and the whole batch would be refused."""
         sighting = _SIGHTING._replace(status=Status.GREYLISTED, attempts=MAX_ATTEMPTS - 1)
         async with _engine(file) as engine:
             for _ in range(3):
-                found = await engine.transact([sighting], [_TRIPLET])
+                found = (await engine.transact([sighting], [_TRIPLET])).records
         assert found[_TRIPLET].attempts == MAX_ATTEMPTS
 
     async def test_a_row_s_columns(self, file: Path) -> None:
@@ -536,11 +538,11 @@ class TestMarks:
         one, two, three = marks.next(), marks.next(), marks.next()
         async with _engine(file) as engine:
             for _ in range(2):
-                found = await engine.transact(early[:1], [_TRIPLET], [one])
+                found = (await engine.transact(early[:1], [_TRIPLET], [one])).records
                 assert found[_TRIPLET].attempts == 1
             for _ in range(2):
                 batch = [early[0], _SIGHTING._replace(triplet=_OTHER), *early[1:]]
-                found = await engine.transact(batch, [_TRIPLET, _OTHER], [one, None, two, three])
+                found = (await engine.transact(batch, [_TRIPLET, _OTHER], [one, None, two, three])).records
                 assert (found[_TRIPLET].attempts, found[_OTHER]) == (3, _RECORD)
 
     async def test_decisions_and_numbers_are_kept_once(self, file: Path) -> None:
@@ -677,7 +679,7 @@ class TestUniting:
             await engine.unite(known, NOON, _LIFETIMES)
             for _ in range(2):
                 await engine.unite([(triplet, new) for triplet, (_, new) in pairs.items()], NOON, _LIFETIMES)
-                assert await engine.transact([], list(pairs)) == {
+                assert (await engine.transact([], list(pairs))).records == {
                     triplet: united(known, new) for triplet, (known, new) in pairs.items()
                 }
 
@@ -743,7 +745,7 @@ class TestReadOnly:
             await engine.transact([_SIGHTING], [])
         before = _bytes(file)
         async with _engine(file, read_only=True) as engine:
-            assert await engine.transact([_SIGHTING._replace(triplet=_OTHER)], [_TRIPLET, _OTHER]) == {
+            assert (await engine.transact([_SIGHTING._replace(triplet=_OTHER)], [_TRIPLET, _OTHER])).records == {
                 _TRIPLET: _RECORD
             }
         assert _bytes(file) == before
@@ -760,13 +762,20 @@ class TestReadOnly:
             assert "unable to open database file" in await _failure(engine)
         assert _entries(tmp_path) == set()
 
-    async def test_it_prepares_nothing(self, file: Path) -> None:
-        """It also reads the tables of 3.0.0.dev0 without an upgrade."""
+    @pytest.mark.parametrize("version", [0, 3])
+    async def test_it_prepares_nothing(self, file: Path, version: int) -> None:
+        """The tables of 3.0.0.dev0 can be exported without an upgrade; requests are looked up only in the new ones."""
         with _sqlite(file) as old:
             old.executescript(_DEV0)
-        async with _engine(file, read_only=True) as engine:
-            assert await _found(engine, _TRIPLET) == [None]
-        assert [row["name"] for row in _rows(file, "sqlite_master")] == ["triplets_by_age", "triplets"]
+            if version:
+                old.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)")
+                old.execute("INSERT INTO meta VALUES ('schema', ?)", (version,))
+        before = _rows(file, "sqlite_master")
+        async with _opened(file, read_only=True) as engine:
+            with pytest.raises(StoreError, match="of an older bley") if version else contextlib.nullcontext():
+                await engine.prepare()
+            assert await _all_records(engine) == []
+        assert _rows(file, "sqlite_master") == before
 
 
 class TestFailures:
@@ -821,7 +830,7 @@ class TestFailures:
                 other.execute("BEGIN EXCLUSIVE")
                 assert await _failure(engine) == f"{file}: database is locked"
                 other.execute("ROLLBACK")
-                assert await engine.transact([_SIGHTING], [_TRIPLET]) == {_TRIPLET: _RECORD}
+                assert (await engine.transact([_SIGHTING], [_TRIPLET])).records == {_TRIPLET: _RECORD}
 
     async def test_a_table_of_somebody_else(self, file: Path) -> None:
         with _sqlite(file) as other:
@@ -859,7 +868,7 @@ class TestFailures:
             for numbered in [[marks.next() for _ in sightings]] * 2:
                 with contextlib.suppress(RefusedError):
                     await engine.transact(sightings, triplets, numbered)
-            found = await engine.transact([], triplets)
+            found = (await engine.transact([], triplets)).records
             assert {triplet.recipient: record.attempts for triplet, record in found.items()} == dict.fromkeys(
                 "01346", 1
             )
@@ -869,7 +878,7 @@ class TestFailures:
                 (sightings[2], f"{file}: not this one"),
                 (sightings[5], f"{file}: not this one"),
             ]
-            assert len(caught.value.found) == 5
+            assert len(caught.value.found.records) == 5
 
     async def test_a_row_that_is_no_record_does_no_harm(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
         """SQLite accepts any value in any column, so another program may have written anything."""
@@ -881,7 +890,7 @@ class TestFailures:
                 other.execute("UPDATE triplets SET first_seen = 'never' WHERE recipient = '1'")
                 other.execute("UPDATE triplets SET last_seen = 9000000000000000000 WHERE recipient = '4'")
             good = dict.fromkeys(triplets[2:4], _RECORD)
-            assert await engine.transact([], triplets) == good
+            assert (await engine.transact([], triplets)).records == good
             assert dict(await _all_records(engine)) == good
         assert len(caplog.messages) == 6
         assert all(

@@ -146,7 +146,7 @@ async def test_when_it_is_put_back_everything_is_there(engine: Engine, file: Pat
     await _failure(engine)
     _move(tmp_path / "elsewhere" / file.name, tmp_path)
     assert await engine.is_prepared()
-    assert await engine.transact([], [_TRIPLET]) == {_TRIPLET: _RECORD}
+    assert (await engine.transact([], [_TRIPLET])).records == {_TRIPLET: _RECORD}
 
 
 async def test_a_backup_in_its_place_is_used_from_the_next_connection_on(
@@ -159,7 +159,7 @@ async def test_a_backup_in_its_place_is_used_from_the_next_connection_on(
     shutil.move(tmp_path / "backup.db", file)
     assert await _failure(engine) == f"{file}: {_MOVED}"
     assert await engine.is_prepared()
-    assert await engine.transact([], [other, _TRIPLET]) == {other: _RECORD}
+    assert (await engine.transact([], [other, _TRIPLET])).records == {other: _RECORD}
 
 
 async def test_an_empty_file_in_its_place_is_to_be_prepared(engine: Engine, file: Path, tmp_path: Path) -> None:
@@ -168,14 +168,14 @@ async def test_an_empty_file_in_its_place_is_to_be_prepared(engine: Engine, file
     await _failure(engine)
     assert not await engine.is_prepared()
     await engine.prepare()
-    assert await engine.transact([], [_TRIPLET]) == {}
+    assert (await engine.transact([], [_TRIPLET])).records == {}
 
 
 async def test_after_a_restart_bley_begins_anew(file: Path, tmp_path: Path) -> None:
     async with _engine(file):
         _move(file, tmp_path / "elsewhere")
     async with _engine(file) as next_one:
-        assert await next_one.transact([_SIGHTING], [_TRIPLET]) == {_TRIPLET: _RECORD}
+        assert (await next_one.transact([_SIGHTING], [_TRIPLET])).records == {_TRIPLET: _RECORD}
 
 
 async def test_a_folder_that_is_gone(tmp_path: Path) -> None:
@@ -188,4 +188,4 @@ async def test_a_folder_that_is_gone(tmp_path: Path) -> None:
         assert await _failure(engine) == f"{file}: {_MOVED}. {hint}"
         assert await _failure(engine) == f"{file}: unable to open database file. {hint}"
         shutil.move(tmp_path / "unmounted", file.parent)
-        assert await engine.transact([_SIGHTING], [_TRIPLET]) == {_TRIPLET: _RECORD}
+        assert (await engine.transact([_SIGHTING], [_TRIPLET])).records == {_TRIPLET: _RECORD}
