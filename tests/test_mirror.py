@@ -27,6 +27,7 @@ TESTED_IN = {
     "commands/import_": "integration/test_import",
     "commands/options": "integration/test_cli",
     "commands/record_selection": "integration/test_import",
+    "commands/policy_client": "integration/test_postfix_chroot",
     "commands/serve": "integration/daemon/test_daemon",
     "commands/store_access": "integration/test_import",
     "commands/top/command": "integration/test_history_commands",

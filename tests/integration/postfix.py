@@ -45,7 +45,7 @@ MAILBOX_USER = "nobody"
 # service, type, private, unprivileged, chroot, wakeup, maxproc, command: what receiving,
 # queueing, bouncing and delivering to the mailbox need. Mail to anywhere else is discarded.
 MASTER_CF = """
-127.0.0.1:{port} inet n - n - - smtpd
+127.0.0.1:{port} inet n - {chroot} - - smtpd
 cleanup  unix        n - n - 0 cleanup
 qmgr     unix        n - n 300 1 qmgr
 rewrite  unix        - - n - - trivial-rewrite
@@ -74,8 +74,9 @@ class Postfix:
     """A running Postfix that sends policy requests to `policy_service` at each RCPT TO.
 
     `policy_service` is the value after check_policy_service: `inet:127.0.0.1:1337` or `unix:/path`. `main_cf` replaces
-    or adds settings. Entering it takes some 30 ms; raises RuntimeError, with Postfix's log, if it does not start. The
-    log is printed at the end, so that pytest shows it with a failed test.
+    or adds settings. With `has_chroot` the queue folder is smtpd's root folder, as on Debian. Entering it takes some
+    30 ms; raises RuntimeError, with Postfix's log, if it does not start. The log is printed at the end, so that pytest
+    shows it with a failed test.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Postfix:
         *,
         recipient_domains: Sequence[str] = ("example.org",),
         main_cf: Mapping[str, str] = {},
+        has_chroot: bool = False,
     ) -> None:
         require(MASTER, "postfix")
+        self._has_chroot = has_chroot
         self._policy_service = policy_service
         self._recipient_domains = recipient_domains
         self._main_cf = main_cf
@@ -161,8 +164,13 @@ class Postfix:
             assert time.monotonic() < end, f"{words!r} is not in Postfix's log"
             time.sleep(0.01)
 
+    @property
+    def queue(self) -> Path:
+        """The queue folder, to which `unix:private/NAME` is relative."""
+        return self.folder / "queue"
+
     def _write_folders(self) -> None:
-        queue = self.folder / "queue"
+        queue = self.queue
         # pid belongs to root, public is open to others: otherwise Postfix warns.
         for path in (queue, queue / "pid", self.folder / "settings"):
             path.mkdir()
@@ -219,7 +227,7 @@ class Postfix:
         lines = [f"{name} = {value}\n" for name, value in settings.items()]
         main_cf = self.folder / "settings/main.cf"
         main_cf.write_text("".join(lines))
-        (self.folder / "settings/master.cf").write_text(MASTER_CF.format(port=self.port))
+        (self.folder / "settings/master.cf").write_text(MASTER_CF.format(port=self.port, chroot="ny"[self._has_chroot]))
         # Postfix regards a main.cf of the last seconds as incomplete, and waits two seconds.
         os.utime(main_cf, (0, 0))
 

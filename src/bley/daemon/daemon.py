@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from bley import __version__
 from bley.daemon import systemd
@@ -21,6 +21,7 @@ from bley.daemon.reload import (
 from bley.daemon.transaction import prepare
 from bley.daemon.web_listener import WebListener
 from bley.ports import Clock, utc_now
+from bley.server.unix_socket import UnixAccess
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from bley.status import StateReport
@@ -37,6 +38,8 @@ class Daemon:
         self, configuration: Configuration, load: Callable[[], Configuration], level: int, clock: Clock = utc_now
     ) -> None:
         self._configuration, self._load, self._level, self._clock = configuration, load, level, clock
+        self.places: Sequence[str] = ()
+        """The names of the sockets."""
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; call `ready` once bley listens. Raises SettingsError if it cannot listen."""
@@ -68,13 +71,12 @@ class Daemon:
 
     async def _listen(self, settings: Settings) -> None:
         if sockets := systemd.passed_sockets():
-            places = await self._instance.server.listen_at(sockets)
+            self.places = await self._instance.server.listen_at(sockets)
         else:
-            places = await self._instance.server.listen(
-                settings.listen_addr, settings.listen_port, settings.listen_mode
-            )
+            access = UnixAccess(settings.listen_mode, settings.listen_group)
+            self.places = await self._instance.server.listen(settings.listen_addr, settings.listen_port, access)
         self._web.open()
-        _log.info("bley %s listens on %s, store %s", __version__, ", ".join(places), settings.store)
+        _log.info("bley %s listens on %s, store %s", __version__, ", ".join(self.places), settings.store)
         log_warnings(self._configuration)
 
     async def is_alive(self) -> bool:

@@ -28,6 +28,7 @@ _NEEDS_RESTART = (
     "listen_addr",
     "listen_port",
     "listen_mode",
+    "listen_group",
     "dbtype",
     "dbhost",
     "dbport",

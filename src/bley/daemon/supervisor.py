@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bley import __version__
@@ -33,6 +33,7 @@ from bley.daemon.web_listener import WebListener
 from bley.daemon.worker_metrics import WorkerMetrics
 from bley.daemon.worker_process import RestartBackoff, WorkerGoneError, WorkerProcess, describe_exit
 from bley.server.sockets import WorkerSockets
+from bley.server.unix_socket import UnixAccess
 from bley.settings.file import Configuration
 from bley.status import StateReport, merged
 
@@ -66,7 +67,10 @@ class Supervisor:
         """
         settings = self._configuration.settings
         self._sockets = WorkerSockets(
-            settings.listen_addr, settings.listen_port, settings.listen_mode, systemd.passed_sockets()
+            settings.listen_addr,
+            settings.listen_port,
+            UnixAccess(settings.listen_mode, settings.listen_group),
+            systemd.passed_sockets(),
         )
         with tempfile.TemporaryDirectory(prefix="bley-", ignore_cleanup_errors=True) as folder:
             self._metrics = WorkerMetrics(Path(folder))
@@ -92,7 +96,7 @@ class Supervisor:
         settings = self._configuration.settings
         await self._start_all()
         self._web.open()
-        places = ", ".join(self._sockets.places)
+        places = ", ".join(self.places)
         _log.info("bley %s listens on %s, store %s, %d workers", __version__, places, settings.store, settings.workers)
         log_warnings(self._configuration)
         with pid_file(settings.pid_file):
@@ -174,6 +178,11 @@ class Supervisor:
         except WorkerGoneError:
             return False
         return True
+
+    @property
+    def places(self) -> Sequence[str]:
+        """The names of the sockets."""
+        return self._sockets.places
 
     async def is_alive(self) -> bool:
         """Return whether a worker answers, as soon as the first one does."""

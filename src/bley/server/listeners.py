@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 from collections.abc import Iterable
-from pathlib import Path
+from typing import Any
 
 from bley.core.endpoint import without_brackets
 from bley.core.errors import SettingsError
 from bley.metrics import ACCEPTED, CLOSED
 from bley.server.connection import Connection, Service
-from bley.server.sockets import BACKLOG, listen_faults, socket_name, unix_socket
+from bley.server.sockets import BACKLOG, listen_faults, socket_name
+from bley.server.unix_socket import UnixAccess, UnixSocket
 
 __all__ = ["Server"]
 
@@ -26,6 +28,9 @@ _REARM_BELOW = 0.9
 """The warning about the limit is logged again only after the connections fell below this fraction of it."""
 
 _SWEEP_SECONDS = 0.5
+
+_LEAVE_FILE: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+"""Since Python 3.13 a closed server removes its unix socket's file; systemd's, and that of other workers, must stay."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +47,7 @@ class Server:
         self._is_empty.set()
         self._is_full = self._is_stopping = False
         self._listeners: list[asyncio.Server] = []
-        self._unix_paths: list[Path] = []
+        self._unix_sockets: list[UnixSocket] = []
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -63,46 +68,48 @@ class Server:
             text = "only %d file descriptors are allowed, so at most %d connections: raise LimitNOFILE or ulimit -Hn"
             _log.warning(text, number, self.most_connections)
 
-    async def listen(self, addresses: Iterable[str], port: int, unix_mode: int) -> list[str]:
-        """Listen at each address and return the names of the sockets; `unix:PATH` is a unix socket of that mode.
+    async def listen(self, addresses: Iterable[str], port: int, access: UnixAccess) -> list[str]:
+        """Listen at each address and return the names of the sockets; `unix:PATH` is a unix socket with this access.
 
         Raises SettingsError if an address cannot be used; then all listeners are closed.
         """
         for address in addresses:
             try:
                 with listen_faults(address):
-                    self._listeners.append(await self._listen(address, port, unix_mode))
+                    self._listeners.append(await self._listen(address, port, access))
             except SettingsError:
                 await self.stop(timeout_seconds=0)
                 raise
         return self._started()
 
-    async def _listen(self, address: str, port: int, unix_mode: int) -> asyncio.Server:
+    async def _listen(self, address: str, port: int, access: UnixAccess) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if not address.startswith("unix:"):
             return await loop.create_server(self._connect, without_brackets(address), port, backlog=BACKLOG)
-        path = Path(address.removeprefix("unix:"))
-        sock = unix_socket(path, unix_mode)
-        self._unix_paths.append(path)
-        return await loop.create_unix_server(self._connect, sock=sock, backlog=BACKLOG)
+        self._unix_sockets.append(UnixSocket(address, access))
+        sock = self._unix_sockets[-1].socket
+        return await loop.create_unix_server(self._connect, sock=sock, backlog=BACKLOG, **_LEAVE_FILE)
 
     async def listen_at(self, sockets: Iterable[socket.socket]) -> list[str]:
         """Listen at sockets that another process opened, such as systemd. Return their names."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
             sock.setblocking(False)
-            create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-            self._listeners.append(await create(self._connect, sock=sock, backlog=BACKLOG))
+            if sock.family == socket.AF_UNIX:
+                listener = await loop.create_unix_server(self._connect, sock=sock, backlog=BACKLOG, **_LEAVE_FILE)
+            else:
+                listener = await loop.create_server(self._connect, sock=sock, backlog=BACKLOG)
+            self._listeners.append(listener)
         return self._started()
 
     async def stop(self, timeout_seconds: float) -> None:
         """Stop accepting, answer requests in flight until the timeout, then close all connections."""
         self._is_stopping = True
+        for each in self._unix_sockets:
+            each.remove_file()
         for listener in self._listeners:
             listener.close()
         await asyncio.sleep(0)  # connections that the kernel has already accepted are added, and aborted, here
-        for path in self._unix_paths:
-            path.unlink(missing_ok=True)
         if self._sweeper:
             self._sweeper.cancel()
         for connection in list(self._connections):

@@ -9,17 +9,15 @@ bind fails if any process listens there, another bley of the same user included.
 """
 
 import contextlib
-import errno
 import os
 import socket
-import stat
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from bley.core.endpoint import format_endpoint, without_brackets
 from bley.core.errors import Fault, SettingsError
+from bley.server.unix_socket import UnixAccess, UnixSocket
 
-__all__ = ["BACKLOG", "WorkerSockets", "listen_faults", "socket_name", "unix_socket"]
+__all__ = ["BACKLOG", "WorkerSockets", "listen_faults", "socket_name"]
 
 BACKLOG = 1024
 
@@ -32,25 +30,26 @@ class WorkerSockets:
     Raises SettingsError if an address cannot be used, for example because another process listens there.
     """
 
-    def __init__(self, addresses: Sequence[str], port: int, unix_mode: int, passed: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, addresses: Sequence[str], port: int, access: UnixAccess, passed: Sequence[socket.socket]
+    ) -> None:
         self._shared = list(passed)
-        self._unix_paths: list[Path] = []
+        self._unix_sockets: list[UnixSocket] = []
         self._reservations: list[socket.socket] = []
         """One per TCP address, never listening: they reserve the address, and the port that the kernel chose for 0."""
         self._own: dict[int, list[socket.socket]] = {}
         for address in () if passed else addresses:
             try:
                 with listen_faults(address):
-                    self._open(address, port, unix_mode)
+                    self._open(address, port, access)
             except SettingsError:
                 self.close()
                 raise
 
-    def _open(self, address: str, port: int, unix_mode: int) -> None:
+    def _open(self, address: str, port: int, access: UnixAccess) -> None:
         if address.startswith("unix:"):
-            path = Path(address.removeprefix("unix:"))
-            self._shared.append(unix_socket(path, unix_mode))
-            self._unix_paths.append(path)
+            self._unix_sockets.append(UnixSocket(address, access))
+            self._shared.append(self._unix_sockets[-1].socket)
             return
         found = socket.getaddrinfo(without_brackets(address), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, name in dict.fromkeys((family, name) for family, *_, name in found):
@@ -79,9 +78,9 @@ class WorkerSockets:
         _close(self._reservations)
         for number in list(self._own):
             self.release(number)
+        for each in self._unix_sockets:
+            each.remove_file()
         _close(self._shared)
-        for path in self._unix_paths:
-            path.unlink(missing_ok=True)
 
     @property
     def places(self) -> list[str]:
@@ -119,34 +118,9 @@ def listen_faults(address: str) -> Iterator[None]:
         raise SettingsError([Fault("listen_addr", 0, f"cannot listen at {address}: {why}")]) from error
 
 
-def unix_socket(path: Path, mode: int) -> socket.socket:
-    """Return a bound unix socket. A stale socket file is replaced. Raises OSError if another process listens there."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.lstat().st_mode):
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.setblocking(False)
-                if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
-                    raise OSError(errno.EADDRINUSE, "another process listens there")  # EAGAIN: its backlog is full
-            path.unlink()
-        else:
-            raise OSError(errno.ENOTSOCK, "the file exists and is not a socket")
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        old = os.umask(0o777)  # prevents connections before the mode is set
-        try:
-            sock.bind(str(path))
-        finally:
-            os.umask(old)
-        path.chmod(mode)
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock
-
-
 def socket_name(name: object) -> str:
-    """Return a socket's name as the settings write it."""
-    if not isinstance(name, tuple):
-        return f"unix:{name}"
-    return format_endpoint(*name[:2])
+    """Return a socket's name as the settings write it; an abstract one, which systemd may pass, as `unix:@NAME`."""
+    if isinstance(name, tuple):
+        return format_endpoint(*name[:2])
+    path = os.fsdecode(name) if isinstance(name, bytes) else str(name)
+    return "unix:" + path.replace("\0", "@", 1)

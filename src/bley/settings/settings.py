@@ -25,6 +25,7 @@ from bley.settings.values import (
     FileMode,
     FileName,
     FileNames,
+    Group,
     Hosts,
     Listeners,
     Minutes,
@@ -59,6 +60,7 @@ class Settings(BaseModel):
     listen_addr: Annotated[Listeners, Field(min_length=1)] = ("127.0.0.1",)
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 1337
     listen_mode: FileMode = 0o660
+    listen_group: Group = ""
     workers: Workers = 1
     pid_file: FileName = ""
     log_file: FileName = "-"

@@ -3,6 +3,8 @@
 Each is the type of a field of Settings. A parser raises ValueError, whose message continues `key = text: `.
 """
 
+import grp
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -25,6 +27,7 @@ __all__ = [
     "FileMode",
     "FileName",
     "FileNames",
+    "Group",
     "Hosts",
     "Listeners",
     "Minutes",
@@ -37,6 +40,7 @@ __all__ = [
     "Threshold",
     "Words",
     "Workers",
+    "group_id",
     "parse_duration",
     "parse_endpoint",
     "parse_server",
@@ -54,6 +58,10 @@ _DNS_PORT = 53
 _SPACED_DASH = re.compile(r"(?<!\s)\s+-\s+")
 _OF_POSTFIX = re.compile(r"[$!/]|[a-z_]*[g-z_][a-z_]*:")
 """Words of Postfix's mynetworks that need Postfix: `!192.0.2.1`, `/file`, `hash:/file`, `$mynetworks`."""
+_LONGEST_SOCKET = 107
+"""Bytes of a unix socket's path: sun_path of unix(7), less the final NUL."""
+_HIGHEST_GROUP = 2**32 - 2
+"""The next number means "no change": chown(2)."""
 
 
 def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
@@ -160,13 +168,39 @@ def _listeners(text: str) -> tuple[str, ...]:
 
 def _listener(word: str) -> str:
     """Parse `unix:PATH`, a host name or an address; an IPv4-mapped address becomes IPv4, since bind(2) refuses it."""
+    if word.startswith("unix:"):
+        return f"unix:{_socket_path(word.removeprefix('unix:'))}"
     try:
         return str(_address(word))
     except ValueError:
         check_name(word)
-    if not (re.match("unix:.", word) or _HOST_NAME.fullmatch(word)):
+    if not _HOST_NAME.fullmatch(word):
         raise ValueError(f"{word!r} is not an address: write 127.0.0.1, ::1 or unix:/PATH, and the port as listen_port")
     return word
+
+
+def _socket_path(path: str) -> str:
+    if not path or path.startswith("@"):
+        raise ValueError("does not name the socket's file: write unix:/PATH; Postfix connects to no abstract socket")
+    if len(os.fsencode(check_name(path))) > _LONGEST_SOCKET:
+        raise ValueError(f"has a path that is too long for a unix socket: {_LONGEST_SOCKET} bytes at most")
+    return path
+
+
+def group_id(group: str) -> int:
+    """Return the number of a group, which may be a name or already a number. Raises ValueError."""
+    if group.isdecimal() and int(group) <= _HIGHEST_GROUP:
+        return int(group)
+    try:
+        return grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError) as error:  # ValueError: a name with NUL
+        raise ValueError("is not a group of this machine: `getent group` lists them") from error
+
+
+def _group(text: str) -> str:
+    if text:
+        group_id(text)
+    return text
 
 
 def _file_names(text: str) -> tuple[str, ...]:
@@ -233,6 +267,7 @@ Networks = Annotated[tuple[Network, ...], _from_text(_networks)]
 DnsLists = Annotated[tuple[DnsList, ...], _from_text(parse_dns_lists)]
 Threshold = Annotated[int, Field(ge=1, le=MOST)]
 """At least 1, so that a client without findings reaches no threshold."""
+Group = Annotated[str, AfterValidator(_group)]
 FileMode = Annotated[int, _from_text(_mode)]
 Workers = Annotated[int, _from_text(_workers)]
 Servers = Annotated[tuple[str, ...], _from_text(_servers)]

@@ -1,5 +1,6 @@
 """Warnings about valid settings: `bley check-config` prints them, and `bley serve` logs them at start and reload."""
 
+import stat
 from collections.abc import Iterator
 
 from bley.core.dnslists.lists import DnsList
@@ -24,6 +25,7 @@ def find_warnings(settings: Settings, ini: IniFile) -> Iterator[Fault]:
     if any(network.prefixlen == 0 for network in settings.trusted_networks):
         yield ini.fault("trusted_networks", "trusted_networks includes every address: no mail is delayed")
     yield from _bare_password(settings, ini)
+    yield from _useless_group(settings, ini)
 
 
 def _doubled_percents(ini: IniFile) -> Iterator[Fault]:
@@ -76,3 +78,14 @@ def _bare_password(settings: Settings, ini: IniFile) -> Iterator[Fault]:
         what = "the password is sent over the network unencrypted"
         remedy = "set web_tls_cert, or listen at a loopback address behind a reverse proxy with TLS"
         yield ini.fault("web_listen", f"web_listen: {what}: {remedy}")
+
+
+def _useless_group(settings: Settings, ini: IniFile) -> Iterator[Fault]:
+    """Warn of a `listen_group` that opens no socket to the group."""
+    if not settings.listen_group:
+        return
+    if not any(address.startswith("unix:") for address in settings.listen_addr):
+        yield ini.fault("listen_group", "listen_group: has no effect: listen_addr names no unix:PATH")
+    elif not settings.listen_mode & stat.S_IWGRP:
+        text = f"listen_mode: {settings.listen_mode:04o} lets the group {settings.listen_group} not connect: write 0660"
+        yield ini.fault("listen_mode", text)

@@ -27,10 +27,11 @@ from bley.server import connection
 from bley.server import listeners as server_module
 from bley.server.connection import IDLE_SECONDS, MAX_BURST, REQUEST_MOST, REQUEST_SECONDS
 from bley.server.listeners import Server
+from bley.server.unix_socket import UnixAccess
 from tests.counted import counted
 
 _PATIENCE_SECONDS = 15.0
-_MODE = 0o660
+_ACCESS = UnixAccess()
 _BIG = "x" * 30_000
 
 _T = TypeVar("_T")
@@ -165,7 +166,7 @@ class RunningServer:
         self._addresses = addresses or ("127.0.0.1",)
 
     async def __aenter__(self) -> Self:
-        self.places = await self.server.listen(self._addresses, 0, _MODE)
+        self.places = await self.server.listen(self._addresses, 0, _ACCESS)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -910,7 +911,7 @@ class TestUnixSockets:
     async def test_the_socket_has_the_mode_that_is_wanted_and_goes_at_the_end(self, tmp_path: Path, mode: int) -> None:
         path = tmp_path / "socket"
         server = Server(FakeService(), closes_after_answer=False)
-        await server.listen([f"unix:{path}"], 0, mode)
+        await server.listen([f"unix:{path}"], 0, UnixAccess(mode))
         assert stat.S_IMODE(path.stat().st_mode) == mode
         await server.stop(timeout_seconds=0)
         assert not path.exists()
@@ -982,7 +983,7 @@ async def _refused(address: str, why: str, port: int = 0) -> None:
         before = _descriptors()
         server = Server(FakeService(), closes_after_answer=False)
         with pytest.raises(SettingsError) as caught:
-            await server.listen(["127.0.0.1", address], port, _MODE)
+            await server.listen(["127.0.0.1", address], port, _ACCESS)
         text = str(caught.value)
         assert text.startswith(f"listen_addr: cannot listen at {address}: ")
         assert why in text
@@ -1006,7 +1007,7 @@ class TestAddressesThatCannotBeUsed:
         path = tmp_path / "socket"
         server = Server(FakeService(), closes_after_answer=False)
         with pytest.raises(SettingsError):
-            await server.listen([f"unix:{path}", "192.0.2.1"], 0, _MODE)
+            await server.listen([f"unix:{path}", "192.0.2.1"], 0, _ACCESS)
         assert not path.exists()
 
     @pytest.mark.parametrize(

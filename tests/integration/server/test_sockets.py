@@ -10,14 +10,15 @@ import pytest
 from bley.core.endpoint import split_endpoint
 from bley.core.errors import SettingsError
 from bley.server.sockets import WorkerSockets
+from bley.server.unix_socket import UnixAccess
 
-MODE = 0o660
+ACCESS = UnixAccess()
 
 
 @pytest.fixture
 def sockets() -> Iterator[WorkerSockets]:
     """At a free port of 127.0.0.1."""
-    sockets = WorkerSockets(["127.0.0.1"], 0, MODE, [])
+    sockets = WorkerSockets(["127.0.0.1"], 0, ACCESS, [])
     yield sockets
     sockets.close()
 
@@ -100,20 +101,20 @@ def test_a_place_where_another_process_listens_is_not_taken(*, shares_port: bool
     with socket.create_server(("127.0.0.1", 0), reuse_port=shares_port) as other:
         port = other.getsockname()[1]
         with pytest.raises(SettingsError) as caught:
-            WorkerSockets(["127.0.0.1"], port, MODE, [])
+            WorkerSockets(["127.0.0.1"], port, ACCESS, [])
     assert str(caught.value) == "listen_addr: cannot listen at 127.0.0.1: Address already in use"
 
 
 def test_where_workers_listen_another_bley_cannot(sockets: WorkerSockets) -> None:
     _listening(sockets, 1)
     with pytest.raises(SettingsError, match="Address already in use"):
-        WorkerSockets(["127.0.0.1"], _port(sockets), MODE, [])
+        WorkerSockets(["127.0.0.1"], _port(sockets), ACCESS, [])
     with pytest.raises(OSError, match="in use"):
         socket.create_server(("127.0.0.1", _port(sockets)))
 
 
 def test_of_several_addresses_each_worker_has_each() -> None:
-    sockets = WorkerSockets(["127.0.0.1", "[::1]"], 0, MODE, [])
+    sockets = WorkerSockets(["127.0.0.1", "[::1]"], 0, ACCESS, [])
     assert [sock.family for sock in sockets.of(2)] == [socket.AF_INET, socket.AF_INET6]
     assert [place.rpartition(":")[0] for place in sockets.places] == ["127.0.0.1", "[::1]"]
     sockets.close()
@@ -121,7 +122,7 @@ def test_of_several_addresses_each_worker_has_each() -> None:
 
 def test_a_unix_socket_is_one_for_all_and_gone_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "bley.sock"
-    sockets = WorkerSockets([f"unix:{path}"], 0, 0o600, [])
+    sockets = WorkerSockets([f"unix:{path}"], 0, UnixAccess(0o600), [])
     assert sockets.of(1) == sockets.of(2)
     assert sockets.places == [f"unix:{path}"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -132,14 +133,14 @@ def test_a_unix_socket_is_one_for_all_and_gone_at_the_end(tmp_path: Path) -> Non
 def test_an_address_that_cannot_be_had_closes_all_the_others(tmp_path: Path) -> None:
     path = tmp_path / "bley.sock"
     with pytest.raises(SettingsError) as caught:
-        WorkerSockets([f"unix:{path}", "192.0.2.1"], 0, MODE, [])
+        WorkerSockets([f"unix:{path}", "192.0.2.1"], 0, ACCESS, [])
     assert str(caught.value).startswith("listen_addr: cannot listen at 192.0.2.1: Cannot assign requested address")
     assert not path.exists()
 
 
 def test_a_passed_socket_stands_instead_of_all_addresses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as passed:
-        sockets = WorkerSockets(["192.0.2.1"], 0, MODE, [passed])
+        sockets = WorkerSockets(["192.0.2.1"], 0, ACCESS, [passed])
         assert sockets.of(1) == sockets.of(2) == [passed]
         assert sockets.places == [f"127.0.0.1:{passed.getsockname()[1]}"]
 

@@ -219,6 +219,23 @@ def test_dead_lists_are_noted_with_line_and_alternative(tmp_path: Path) -> None:
     assert len(configuration.settings.dnsbls) == 5
 
 
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        ("listen_group = 0\n", "2: listen_group: has no effect: listen_addr names no unix:PATH"),
+        (
+            "listen_addr = unix:s\nlisten_mode = 0640\nlisten_group = 0\n",
+            "3: listen_mode: 0640 lets the group 0 not connect: write 0660",
+        ),
+        ("listen_addr = unix:s\nlisten_group = 0\n", ""),
+        ("listen_addr = unix:s\nlisten_mode = 0600\n", ""),
+    ],
+)
+def test_a_group_that_cannot_connect_is_noted(tmp_path: Path, settings: str, warning: str) -> None:
+    file = _write(tmp_path, bley=settings)
+    assert load(file).warnings == ((f"{file}:{warning}",) if warning else ())
+
+
 _PATHS = [
     *("pid_file", "log_file", "dbpath", "dbname", "dbpass_file", "dbtls_ca", "privacy_key_file", "destdir"),
     *("whitelist_clients_file", "whitelist_senders_file", "whitelist_recipients_file"),

@@ -1,0 +1,101 @@
+"""A unix socket: bound only where no other process listens, with its mode and group set before the first connection."""
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from bley.core.errors import Fault, SettingsError
+from bley.settings.values import group_id
+
+__all__ = ["UnixAccess", "UnixSocket"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAccess:
+    """The file mode and group (`listen_mode`, `listen_group`) of unix sockets.
+
+    An empty group leaves that of bley, or of a folder with the set-group-ID bit.
+    """
+
+    mode: int = 0o660
+    group: str = ""
+
+
+class UnixSocket:
+    """A bound unix socket at `unix:PATH`; PATH is relative to the working directory.
+
+    A stale socket file is replaced, and any other file stays. Raises OSError if PATH cannot be used, for example
+    because another process listens there, and SettingsError if the file cannot have the group.
+    """
+
+    def __init__(self, address: str, access: UnixAccess) -> None:
+        self._path = Path(address.removeprefix("unix:"))
+        _remove_stale(self._path)
+        self.socket = socket.socket(socket.AF_UNIX)
+        try:
+            self._bind()
+        except OSError:
+            self.socket.close()
+            raise
+        self._identity = _identity(self._path)
+        try:
+            if access.group:
+                _set_group(self._path, access.group)
+            self._path.chmod(access.mode)
+        except (OSError, SettingsError):
+            self.remove_file()
+            self.socket.close()
+            raise
+        self.socket.setblocking(False)
+
+    def _bind(self) -> None:
+        old = os.umask(0o777)  # prevents connections before group and mode are set
+        try:
+            self.socket.bind(str(self._path))
+        except FileNotFoundError as error:
+            raise OSError(error.errno, f"{error.strerror}: create the folder {self._path.parent}") from error
+        except PermissionError as error:
+            why = f"{error.strerror}: bley's user cannot create files in {self._path.absolute().parent}"
+            raise OSError(error.errno, why) from error
+        finally:
+            os.umask(old)
+
+    def remove_file(self) -> None:
+        """Remove the socket's file, unless another process has replaced it. Call it before the socket is closed.
+
+        Afterwards, a process that starts would take the file for stale, and replace it.
+        """
+        with contextlib.suppress(OSError):
+            if _identity(self._path) == self._identity:
+                self._path.unlink()
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket at which no process listens. Raises OSError if there is anything else at this path."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise OSError(errno.ENOTSOCK, "the file exists and is not a socket")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)
+            if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
+                raise OSError(errno.EADDRINUSE, "another process listens there")  # EAGAIN: its backlog is full
+        path.unlink()
+
+
+def _set_group(path: Path, group: str) -> None:
+    try:
+        if path.lstat().st_gid != (number := group_id(group)):
+            os.chown(path, -1, number)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        remedy = f"add bley's user to this group, or give it the folder: chgrp {group} and chmod g+s {path.parent}"
+        raise SettingsError([Fault("listen_group", 0, f"{group} cannot own unix:{path}: {why}: {remedy}")]) from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_dev, found.st_ino
