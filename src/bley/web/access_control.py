@@ -36,7 +36,7 @@ HEADERS = {
 }
 """Headers of every response. `Cache-Control: no-store` is added unless the handler sets another value."""
 
-_PATHS_WITHOUT_MAIL = frozenset({"/lists", "/metrics"})
+_PATHS_WITHOUT_MAIL = frozenset({"/listeners", "/lists", "/metrics"})
 """Paths that this machine may request without the proxy: they show no addresses of mail."""
 _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:\[\]@/%]+?)\.?(?::(\d{1,5}))?", re.IGNORECASE)

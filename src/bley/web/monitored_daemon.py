@@ -1,6 +1,6 @@
 """The daemon that the web server shows: a process, or a supervisor with its workers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -12,6 +12,10 @@ __all__ = ["MonitoredDaemon", "state_or_503"]
 
 class MonitoredDaemon(Protocol):
     """A running daemon, of one process or several."""
+
+    @property
+    def places(self) -> Sequence[str]:
+        """The names of the sockets that accept policy requests, as `bley ask --at` takes them."""
 
     async def is_alive(self) -> bool:
         """Return whether at least one worker answers."""

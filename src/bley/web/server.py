@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
 from bley.settings.file import Configuration
-from bley.web import health, lists, metrics
+from bley.web import health, listeners, lists, metrics
 from bley.web.access_control import AccessControl
 from bley.web.connection_limiter import LIMITS, AcceptLoop, ConnectionLimiter, is_not_bad_http
 from bley.web.dashboard_data import DashboardData
@@ -38,7 +38,8 @@ class WebServer:
         application = web.Application(middlewares=[self._connections.pause_idle_timer])
         self._access.protect(application)
         application.middlewares.extend([errors_as_pages, cancel_on_disconnect])
-        application.add_routes([*health.routes(daemon), *lists.routes(daemon), *metrics.routes(daemon, counters)])
+        application.add_routes([*health.routes(daemon), *listeners.routes(daemon), *lists.routes(daemon)])
+        application.add_routes(metrics.routes(daemon, counters))
         application.add_routes([*Pages(self._data).routes(), *Downloads(self._data).routes()])
         self._runner = web.AppRunner(
             application, access_log=None, logger=_log, shutdown_timeout=_STOP_SECONDS, **LIMITS
