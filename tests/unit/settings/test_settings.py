@@ -281,7 +281,7 @@ def test_what_is_no_network(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["127.0.0.1:1337", "inet:127.0.0.1:1337", "[::1]:1337", "localhost:1337", "/run/b.sock", "*", "unix:"]
+    "word", ["127.0.0.1:1337", "inet:127.0.0.1:1337", "[::1]:1337", "localhost:1337", "/run/b.sock", "*"]
 )
 def test_what_is_no_listener(word: str) -> None:
     """Source: postconf(5), check_policy_service, and the options of postgrey and sqlgrey."""
