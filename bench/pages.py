@@ -34,6 +34,8 @@ class QuietBley:
         """Return a report without faults."""
         return StateReport([], False, False, 0, {}, {}, {})
 
+    places: tuple[str, ...] = ()
+
     def process_ids(self) -> Mapping[str, int]:
         """Return no processes."""
         return {}
