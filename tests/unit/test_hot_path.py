@@ -9,7 +9,7 @@ import pytest
 
 from bley.checks.gather import Checks
 from bley.coalescer import TICK_SECONDS
-from bley.core.exemptions.list_files import read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.server.connection import Connection
@@ -72,7 +72,7 @@ class Host:
             settings=settings,
             recipients=read_mail_addresses([("built-in", "postmaster@\nabuse@")]),
             clients=read_clients([]),
-            senders=read_mail_addresses([]),
+            senders=read_senders([]),
         )
         checks = Checks(FakeResolver(), [], [], None, settings.thresholds, settings.check_timeout)
         self.service: Any = Service(configuration, MemoryStore(), checks, FakeClock(), "mx.example.org")

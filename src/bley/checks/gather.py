@@ -1,8 +1,9 @@
 """All checks of one request, run at the same time under one deadline."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from bley.ports import Resolver
 __all__ = ["Checks"]
 
 _NO_IDENTITY = OwnIdentity()
+_LATE = "no answer in time"
 
 
 class _Spf(Protocol):
@@ -39,6 +41,10 @@ class Checks:
     timeout: timedelta
     scores: Scores = DEFAULT
     us: OwnIdentity = _NO_IDENTITY
+    sender_spf: _Spf | None = None
+    """SPF for senders that are exempt only if it passes, with or without `spf`."""
+    known_spf: Finding | None = None
+    """The result of SPF, if `check_spf` found it before."""
     is_thorough: bool = False
     """Wait for every answer, even if none can change the judgement, in order to explain it."""
 
@@ -51,12 +57,30 @@ class Checks:
         asks_spf = self.spf is not None and spf_can_tip(evidence, self.thresholds, self.scores)
         if asks_spf or self.dnswls or self.dnsbls:
             evidence |= await _Gathering(self, request, address, asks_spf=asks_spf).findings()
+        if self.known_spf:
+            evidence.setdefault(Check.SPF, self.known_spf)
         for check, finding in evidence.items():
             if finding.score is None:
                 UNKNOWN_FINDINGS[check].inc()
             elif finding.kind:
                 FINDINGS[finding.kind].inc()
         return Gathered(request, {check: evidence[check] for check in LOG_FIELDS if check in evidence})
+
+    async def check_spf(self, request: Request, address: Address) -> "tuple[Finding, Checks]":
+        """Return the result of SPF alone, and the checks for the rest of `timeout`, which know it.
+
+        It is unknown if it is late or failed, and for a sender that is not checked.
+        """
+        loop = asyncio.get_running_loop()
+        started, finding = loop.time(), Finding(None, _LATE)
+        if self.sender_spf:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.timeout.total_seconds()):
+                    finding = await _check_spf(self.sender_spf, request, address, self.scores)
+        left = max(self.timeout - timedelta(seconds=loop.time() - started), timedelta(0))
+        known = finding if self.spf or finding.score is None else finding._replace(score=0, kind=None)
+        spf = None if self.spf is self.sender_spf else self.spf
+        return finding, replace(self, spf=spf, known_spf=known, timeout=left)
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Add the explanations of the DNS lists that list the client."""
@@ -121,7 +145,7 @@ class _Gathering:
         if self._spf and not self._spf.cancelled():
             found[Check.SPF] = self._spf.result()
         elif self._spf and self._is_late:
-            found[Check.SPF] = Finding(None, "no answer in time")
+            found[Check.SPF] = Finding(None, _LATE)
         return found
 
     def _give_up(self) -> None:

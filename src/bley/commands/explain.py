@@ -64,6 +64,7 @@ class Explanation:
         return [
             *steps,
             *_triplet(decision, self.configuration.settings.store),
+            *self._entry_by_spf(decision),
             *self._findings(decision),
             ("verdict", _verdict(decision)),
             ("answer", f"action={self.answer}"),
@@ -97,6 +98,13 @@ class Explanation:
     def _details(self, decision: Decision) -> dict[str, Any]:
         """Return the details of the decision as the store would have them."""
         return DecisionEntry(self.at, "pass", decision, self.request.sender, self.request.recipient).details
+
+    def _entry_by_spf(self, decision: Decision) -> list[Step]:
+        """Return the entry of the list of senders that does not exempt this one, because SPF does not pass."""
+        if decision.exempted_by or Check.SPF not in decision.evidence:
+            return []
+        entry = self.configuration.senders.if_spf_passes.find(self.request.sender)
+        return [("exempt", f"no, SPF does not pass: {entry}")] if entry else []
 
     def _findings(self, decision: Decision) -> list[Step]:
         evidence = decision.evidence

@@ -53,6 +53,11 @@ class Finding(_Finding):
         """Make a finding of all fields; `_replace` needs it."""
         return cls(*iterable)
 
+    @property
+    def is_pass(self) -> bool:
+        """Whether the check found nothing that counts: for SPF, that it passes."""
+        return self.score == 0 and self.kind is None
+
     def __str__(self) -> str:
         return "?" if self.score is None else str(self.score)
 

@@ -51,7 +51,9 @@ class Reason(StrEnum):
         "exempt-recipient", "the recipient is postmaster, abuse, or in whitelist_recipients_file"
     )
     EXEMPT_CLIENT = ReasonRow("exempt-client", "the client's name or address is in whitelist_clients_file")
-    EXEMPT_SENDER = ReasonRow("exempt-sender", "the sender is in whitelist_senders_file")
+    EXEMPT_SENDER = ReasonRow(
+        "exempt-sender", "the sender is in whitelist_senders_file; for an entry spf:…, SPF also passes"
+    )
     KNOWN = ReasonRow("known", "the triplet passed before", path="store")
     WAITED = ReasonRow(
         "waited", "the triplet was deferred and its wait is over, so it is known from now on", "PREPEND", path="store"

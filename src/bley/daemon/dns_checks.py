@@ -27,6 +27,10 @@ class DnsChecks:
         self._uncached = DnspythonResolver(settings.resolver, within)
         self._watch, self._lists = watch, watch.prepare((*settings.dnswls, *settings.dnsbls))
         self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
+        # A best guess is no pass: RFC 7208 has none.
+        sender_spf = (
+            SpfChecker(self.resolver, settings.check_timeout, best_guess=False) if settings.use_spf_guess else self.spf
+        )
         self.checks = Checks(
             resolver=self.resolver,
             dnswls=[ConfiguredList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnswls],
@@ -36,6 +40,7 @@ class DnsChecks:
             timeout=settings.check_timeout,
             scores=settings.scores,
             us=OwnIdentity(socket.gethostname(), settings.trusted_networks),
+            sender_spf=sender_spf,
         )
 
     def activate(self) -> None:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from bley.core.decision import Decision
 from bley.core.exemptions.lookup import MailExemptions
-from bley.core.findings import AnyReason
-from bley.core.greylist import Record, Sighting, Status
+from bley.core.findings import AnyReason, Check
+from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Address, Request, Triplet
 from bley.core.names.host_kind import server_domain
 from bley.core.places import Located, locate
@@ -69,6 +70,25 @@ class PendingRequest(NamedTuple):
         if entry := _find(lists.senders, request.sender, sender):
             return self.decision(Reason.EXEMPT_SENDER, exempted_by=entry)
         return None
+
+    @property
+    def may_be_deferred(self) -> bool:
+        """Whether it is a stranger's, or a retry before the wait is over."""
+        return self.located is not None and self.located.standing in (Standing.NEW, Standing.EARLY)
+
+    async def exemption_by_spf(self) -> Decision | Self:
+        """Return the decision if SPF passes for a sender that an entry `spf:…` exempts: the rest of step 4.
+
+        Otherwise return the request, with checks that know the result of SPF if there is such an entry.
+        """
+        rules, sender, senders = self.rules, self.request.sender, self.rules.configuration.senders.if_spf_passes
+        in_clear = rules.settings.triplet_rules.sender(sender)  # list files have addresses in clear text
+        if not (entry := _find(senders, sender, in_clear)):
+            return self
+        finding, checks = await rules.checks.check_spf(self.request, self.address)
+        if finding.is_pass:
+            return self.decision(Reason.EXEMPT_SENDER, exempted_by=entry, evidence={Check.SPF: finding})
+        return self._replace(rules=replace(rules, checks=checks))
 
     def keys(self, *, has_wildcards: bool) -> list[Triplet]:
         """Return the possible keys of its record; the store adds those with domains that it knows of the network."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bley.core.decision import Decision, DecisionEntry
-from bley.core.evidence import Evidence, Gathered
+from bley.core.evidence import Evidence, Finding, Gathered
 from bley.core.greylist import Timing
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
@@ -27,6 +27,9 @@ class ChecksOfRules(Protocol):
     async def gather(self, request: Request, address: Address) -> Gathered:
         """Return the findings of all checks, and the request with the name that they verified."""
 
+    async def check_spf(self, request: Request, address: Address) -> "tuple[Finding, ChecksOfRules]":
+        """Return the result of SPF alone, and the checks for the rest of the request's time, which know it."""
+
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Return the evidence with the lists' own explanations."""
 
@@ -47,6 +50,8 @@ class RuleSet:
     timing: Timing
     thresholds: Thresholds
     observes: bool
+    has_spf_entries: bool
+    """Some senders are exempt only if SPF passes."""
     longest_seconds: float
     """The time limit of a request."""
 
@@ -73,5 +78,8 @@ def make_rule_set(configuration: Configuration, checks: ChecksOfRules, actions: 
         timing=settings.timing,
         thresholds=settings.thresholds,
         observes=observes,
+        has_spf_entries=bool(
+            configuration.senders.if_spf_passes.names or configuration.senders.if_spf_passes.addresses
+        ),
         longest_seconds=settings.check_timeout.total_seconds() + _STORE_SECONDS,
     )

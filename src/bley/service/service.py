@@ -203,8 +203,13 @@ class Service:
         return True
 
     async def _later_steps(self, pending: PendingRequest) -> Decision:
-        """Run steps 5 to 9."""
+        """Run steps 5 to 9; before 7, the rest of step 4."""
         pending = pending.with_records(await self._store.find(pending.keys(has_wildcards=self.has_wildcards)))
+        if pending.rules.has_spf_entries and pending.may_be_deferred:
+            exempt = await pending.exemption_by_spf()
+            if isinstance(exempt, Decision):
+                return exempt
+            pending = exempt
         return await self._decide_recorded(pending) or await self._decide_stranger(pending)
 
     async def _decide_recorded(self, pending: PendingRequest) -> Decision | None:
@@ -230,7 +235,7 @@ class Service:
         """Run step 7."""
         # abs(): another node's clock, or a concurrent request, may be a little ahead.
         counts = abs(pending.now - record.last_seen) >= pending.rules.settings.cache_valid
-        await self._store.record(pending.sighting(Status.GREYLISTED, attempts=int(counts)))
+        await self._store.record(pending.sighting(Status.GREYLISTED, attempts=int(counts)), pending.seconds_left)
         wait = pending.rules.timing.remaining(record._replace(attempts=record.attempts + counts), pending.now)
         return pending.decision(Reason.EARLY, defers=True, wait=wait)
 

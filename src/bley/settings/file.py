@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 
 from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import Fault, SettingsError
-from bley.core.exemptions.list_files import read_clients, read_mail_addresses
-from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Origin
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Origin, SenderExemptions
 from bley.core.history.advice import ListFile, ListFiles
 from bley.core.triplet import TripletRules
 from bley.operator_files import read_text
@@ -35,7 +35,7 @@ _RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}
 _ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # complaints about delayed mail must arrive: RFC 5321 4.5.1
 _PASSWORD_VARIABLE = "BLEY_DBPASS"
 
-_Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions)
+_Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions, SenderExemptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Configuration:
     settings: Settings
     recipients: MailExemptions
     clients: ClientExemptions
-    senders: MailExemptions
+    senders: SenderExemptions
     warnings: tuple[str, ...] = ()
     privacy_key: bytes = field(default=b"", repr=False)
     """Empty: local parts are stored in clear."""
@@ -126,7 +126,7 @@ def load(file: Path | None = None) -> Configuration:
         settings=settings,
         recipients=read("whitelist_recipients_file", lambda files: read_mail_addresses([_ALWAYS_EXEMPT, *files])),
         clients=read("whitelist_clients_file", read_clients),
-        senders=read("whitelist_senders_file", read_mail_addresses),
+        senders=read("whitelist_senders_file", read_senders),
         warnings=tuple(map(str, find_warnings(settings, ini))),
         privacy_key=key.value,
         has_saved_key=key.is_saved,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, SenderExemptions
 from bley.daemon.web_listener import WebListener
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
@@ -29,7 +29,7 @@ class Site:
     def __init__(self, web_listen: str = "127.0.0.1:0") -> None:
         self.bley = FakeBley()
         settings = Settings(web_listen=web_listen)
-        lists = MailExemptions(), ClientExemptions(), MailExemptions()
+        lists = MailExemptions(), ClientExemptions(), SenderExemptions()
         self.web = WebListener(self.bley, Configuration(None, settings, *lists))
 
     async def get(self, path: str, host: str = "", method: str = "GET", **headers: str) -> Answer:

@@ -357,3 +357,48 @@ class TestExplain:
             len(checks.dnswls),
             len(checks.dnsbls),
         ]
+
+
+class TestSpfAlone:
+    """For a sender that is exempt only if SPF passes."""
+
+    async def test_its_result_is_known_to_the_checks_that_follow(self) -> None:
+        """They do not ask again, have what is left of the time, and judge by it."""
+        spf = FakeSpf()
+        checks = replace(await make(spf=spf), sender_spf=spf)
+        finding, rest = await checks.check_spf(REQUEST, CLIENT)
+        evidence = await gather(rest)
+        assert (finding, evidence[Check.SPF], spf.asked) == (spf.finding, spf.finding, 1)
+
+    async def test_both_together_take_no_longer_than_the_checks_may(self) -> None:
+        loop = asyncio.get_running_loop()
+        spf = FakeSpf(None)
+        resolver = answers(wl=SILENT, bl=SILENT, bl2=SILENT)
+        checks = replace(await make(resolver, spf, within=SHORT), sender_spf=spf)
+        started = loop.time()
+        finding, rest = await checks.check_spf(REQUEST, CLIENT)
+        evidence = await gather(rest)
+        assert (finding.score, evidence[Check.SPF]) == (None, finding)
+        assert loop.time() - started < 1.5 * SHORT.total_seconds()
+
+    async def test_a_failure_of_the_dns_is_unknown(self) -> None:
+        checks = replace(await make(), sender_spf=FakeSpf(ResolverError("example.com", "TXT", "SERVFAIL")))
+        finding, _ = await checks.check_spf(REQUEST, CLIENT)
+        assert (finding.score, finding.is_pass) == (None, False)
+
+    async def test_without_use_spf_it_counts_nothing(self) -> None:
+        """The entry works all the same, and its result is shown."""
+        checks = replace(await make(), sender_spf=FakeSpf(found(FindingKind.SPF_FAIL, "fail")))
+        finding, rest = await checks.check_spf(REQUEST, CLIENT)
+        evidence = await gather(rest)
+        assert not finding.is_pass
+        assert evidence[Check.SPF] == Finding(0, "fail")
+
+    async def test_a_best_guess_is_asked_for_by_itself(self) -> None:
+        """It may judge, but it does not exempt."""
+        guess, real = FakeSpf(Finding(1, "fail")), FakeSpf(found(FindingKind.SPF_NO_PASS, "none"))
+        checks = replace(await make(spf=guess), sender_spf=real)
+        finding, rest = await checks.check_spf(REQUEST, CLIENT)
+        evidence = await gather(rest, helo_name="other.example.net", sender="b@example.org")
+        assert (finding, evidence[Check.SPF]) in [(real.finding, guess.finding), (real.finding, real.finding)]
+        assert (real.asked, guess.asked <= 1) == (1, True)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bley.commands.stats import describe_delay, gather_statistics, period_until_now
-from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, SenderExemptions
 from bley.core.greylist import Record, Status
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
@@ -16,7 +16,7 @@ from bley.store.history import span_of
 from tests.fakes import NOON, FakeHistory
 
 NOW = NOON + timedelta(minutes=34, seconds=56)
-CONFIGURATION = Configuration(None, Settings(web_listen=""), MailExemptions(), ClientExemptions(), MailExemptions())
+CONFIGURATION = Configuration(None, Settings(web_listen=""), MailExemptions(), ClientExemptions(), SenderExemptions())
 
 
 class TestPeriod:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from bley.commands.why import build_report
-from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, SenderExemptions
 from bley.core.findings import FindingKind
 from bley.core.greylist import Record, Status
 from bley.core.history.outcome import OutcomeKind
@@ -15,7 +15,7 @@ from bley.settings.settings import Settings
 from tests.fakes import NOON, FakeHistory
 
 MINUTE = timedelta(minutes=1)
-CONFIGURATION = Configuration(None, Settings(), MailExemptions(), ClientExemptions(), MailExemptions())
+CONFIGURATION = Configuration(None, Settings(), MailExemptions(), ClientExemptions(), SenderExemptions())
 JANE, JOE = (Triplet("192.0.2.0/24", "a@example.com", f"{name}@example.org") for name in ("jane", "joe"))
 
 

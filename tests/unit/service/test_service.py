@@ -15,9 +15,9 @@ from bley.coalescer import TICK_SECONDS
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
-from bley.core.evidence import Evidence, Finding, Gathered
-from bley.core.exemptions.list_files import read_clients, read_mail_addresses
-from bley.core.findings import Check
+from bley.core.evidence import Evidence, Finding, Gathered, found
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
+from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
 from bley.service import service as service_module
@@ -58,6 +58,11 @@ class FakeChecks:
         self.evidence, self.asked, self.explained = evidence, 0, 0
         self.may_explain = asyncio.Event()
         self.may_explain.set()
+        self.spf, self.spf_asked = Finding(0, "pass"), 0
+
+    async def check_spf(self, request: Request, address: Address) -> tuple[Finding, ChecksOfRules]:
+        self.spf_asked += 1
+        return self.spf, self
 
     async def gather(self, request: Request, address: Address) -> Gathered:
         self.asked += 1
@@ -109,7 +114,7 @@ class World:
             settings=Settings.model_validate(settings),
             recipients=read_mail_addresses([("recipients", "postmaster@\ndirect@example.org")]),
             clients=read_clients([("clients", "partner.example\n203.0.113.0/24")]),
-            senders=read_mail_addresses([("senders", "bank.example\nnews@list.example")]),
+            senders=read_senders([("senders", "bank.example\nnews@list.example\nspf:mail.example")]),
             privacy_key=privacy_key,
         )
         self.steady: FakeClock | None = None
@@ -537,6 +542,70 @@ async def test_a_deferral_that_was_not_recorded_is_not_given() -> None:
 
     world.switch(world.configuration, Leaving(BAD))
     assert await world.answer(client_address="192.0.2.1") == Action("DUNNO")
+
+
+class TestExemptIfSpfPasses:
+    """Of an entry `spf:mail.example`. A pass exempts as any entry does, and nothing else does."""
+
+    FAIL, UNKNOWN = found(FindingKind.SPF_FAIL, "fail"), Finding(None, "no answer in time")
+    NONE = found(FindingKind.SPF_NO_PASS, "none")
+    SENDERS = ("jane@mail.example", "jane@sub.mail.example", "JANE@Mail.Example", "jane+tag@mail.example")
+
+    @pytest.mark.parametrize("sender", SENDERS)
+    async def test_pass(self, sender: str) -> None:
+        world = World()
+        decision = await world.decide(sender=sender)
+        assert (decision.reason.value, decision.exempted_by) == ("exempt-sender", "senders:3:spf:mail.example")
+        assert decision.evidence == {Check.SPF: world.checks.spf}
+        assert await world.answer(sender=sender) == Action("DUNNO")
+        assert (world.checks.asked, world.store.records) == (0, {}), "as for other exempt mail, nothing is recorded"
+
+    @pytest.mark.parametrize("spf", [FAIL, UNKNOWN, NONE])
+    async def test_anything_else(self, spf: Finding) -> None:
+        """The request is judged, as one of any sender."""
+        world = World()
+        world.checks.spf = spf
+        decision = await world.decide(sender="jane@mail.example")
+        assert (decision.reason.value, decision.defers, decision.exempted_by) == ("helo", True, "")
+
+    async def test_an_early_retry_passes_once_spf_does(self) -> None:
+        world = World()
+        world.checks.spf = self.UNKNOWN
+        assert (await world.answer(sender="jane@mail.example")).verb == DEFER
+        world.clock.advance(seconds=90)
+        assert (await world.answer(sender="jane@mail.example")).verb == DEFER
+        world.checks.spf = Finding(0, "pass")
+        assert await world.answer(sender="jane@mail.example") == Action("DUNNO")
+
+    async def test_a_bad_client_is_no_obstacle(self) -> None:
+        """Step 4 comes before step 8."""
+        world = World()
+        assert (await world.answer()).verb == DEFER
+        assert (await world.decide(sender="jane@mail.example")).reason.value == "exempt-sender"
+
+    async def test_known_mail_is_not_checked_again(self) -> None:
+        """Neither in memory nor in the store."""
+        world = World(GOOD)
+        world.checks.spf = self.FAIL
+        assert await world.answer(sender="jane@mail.example") == Action("DUNNO")
+        assert world.checks.spf_asked == 1
+        assert world.answer_at_once(sender="jane@mail.example") == Action("DUNNO")
+        world.service.clear_caches()
+        assert await world.answer(sender="jane@mail.example") == Action("DUNNO")
+        assert world.checks.spf_asked == 1
+
+    @pytest.mark.parametrize("sender", ["a@example.com", "jane@notmail.example", ""])
+    async def test_other_senders_are_not_checked(self, sender: str) -> None:
+        world = World()
+        assert (await world.answer(sender=sender)).verb == DEFER
+        assert world.checks.spf_asked == 0
+
+    async def test_with_a_privacy_key_the_entry_matches_the_address_in_clear(self) -> None:
+        world = World(privacy_key=b"k" * 32)
+        world.switch(
+            replace(world.configuration, senders=read_senders([("senders", "spf:jane@mail.example")])), world.checks
+        )
+        assert (await world.decide(sender="jane+tag@mail.example")).reason.value == "exempt-sender"
 
 
 class TestReloadInFlight:

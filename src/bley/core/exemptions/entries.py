@@ -7,6 +7,7 @@
     2001:db8::/32       the same for IPv6
     postmaster@         a local part, at any domain
     jane@example.org    a mail address
+    spf:example.org     a name or mail address, only if SPF passes (senders)
     /^mx\\d+\\.example\\.net$/   a regular expression (Python's), found anywhere in the name or address
 
 A comment starts with `#` or `;`. Case is ignored. A client file takes names, networks and expressions; a sender or
@@ -18,14 +19,16 @@ Source: postgrey(8), the whitelist files.
 import re
 from ipaddress import IPv4Network
 
-from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Names, Origin
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Names, Origin, SenderExemptions
 from bley.core.expressions import Expression
 from bley.core.mail import Network, parse_network
 
-__all__ = ["add_client", "add_mail_address", "is_mail_address", "is_name", "parse_expression"]
+__all__ = ["add_client", "add_mail_address", "add_sender", "is_mail_address", "is_name", "parse_expression"]
 
 _PART_OF_IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){1,2}\.?")
 _LOOKS_LIKE_ADDRESS = re.compile(r"[\d./]+|.*:.*|.*/.*")
+_IF_SPF_PASSES = re.compile("spf:", re.IGNORECASE)
+_OF_ANY_DOMAIN = re.compile(r"$|/|<|\*$|[^@]*@\*?$")
 _NAME = re.compile(r"\.?(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?")
 _MAIL_ADDRESS = re.compile(r"[^@\s]+@(?:[\w-]{1,63}\.)*[\w-]{0,63}")
 
@@ -55,6 +58,7 @@ def parse_expression(entry: str) -> Expression:
 
 def add_client(clients: ClientExemptions, entry: str, origin: Origin) -> None:
     """Exempt what a case-folded entry of a client file names. Raises ValueError."""
+    _refuse_spf(entry)
     if "@" in entry:
         raise ValueError(f"{entry!r} is a mail address; a client file takes host names, addresses and networks")
     if _PART_OF_IPV4.fullmatch(entry):
@@ -83,8 +87,22 @@ def _network(entry: str) -> Network:
         ) from error
 
 
+def add_sender(senders: SenderExemptions, entry: str, origin: Origin) -> None:
+    """Exempt what an entry of a sender file names. Raises ValueError."""
+    if not (match := _IF_SPF_PASSES.match(entry)):
+        add_mail_address(senders, entry, origin)
+        return
+    sender = entry[match.end() :]
+    if _OF_ANY_DOMAIN.match(sender):
+        raise ValueError(
+            f"{entry!r} needs a domain, whose SPF must pass: write spf:example.org or spf:jane@example.org"
+        )
+    add_mail_address(senders.if_spf_passes, sender, origin)
+
+
 def add_mail_address(addresses: MailExemptions, entry: str, origin: Origin) -> None:
     """Exempt what a case-folded entry of a sender or recipient file names. Raises ValueError."""
+    _refuse_spf(entry)
     if "@" not in entry:
         if _LOOKS_LIKE_ADDRESS.fullmatch(entry):
             raise ValueError(f"{entry!r} is not a mail address or domain; networks belong in whitelist_clients_file")
@@ -93,6 +111,11 @@ def add_mail_address(addresses: MailExemptions, entry: str, origin: Origin) -> N
         addresses.addresses.setdefault(entry, origin)
     else:
         raise ValueError(f"{entry!r} is not a mail address: write it as user@, user@domain or domain")
+
+
+def _refuse_spf(entry: str) -> None:
+    if _IF_SPF_PASSES.match(entry):
+        raise ValueError(f"{entry!r} is about senders: it belongs in whitelist_senders_file")
 
 
 def _add_name(names: Names, entry: str, origin: Origin) -> None:

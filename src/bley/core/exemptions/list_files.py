@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterable
 
 from bley.core.errors import Fault, SettingsError
-from bley.core.exemptions.entries import add_client, add_mail_address, parse_expression
-from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Names, Origin
+from bley.core.exemptions.entries import add_client, add_mail_address, add_sender, parse_expression
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Names, Origin, SenderExemptions
 
-__all__ = ["read_clients", "read_mail_addresses"]
+__all__ = ["read_clients", "read_mail_addresses", "read_senders"]
 
 
 def read_clients(files: Iterable[tuple[str, str]]) -> ClientExemptions:
@@ -18,6 +18,13 @@ def read_clients(files: Iterable[tuple[str, str]]) -> ClientExemptions:
     clients = ClientExemptions()
     _read(files, clients, lambda entry, origin: add_client(clients, entry, origin))
     return clients
+
+
+def read_senders(files: Iterable[tuple[str, str]]) -> SenderExemptions:
+    """Parse sender list files, given as (file name, text); raises as `read_clients`."""
+    senders = SenderExemptions()
+    _read(files, senders, lambda entry, origin: add_sender(senders, entry, origin))
+    return senders
 
 
 def read_mail_addresses(files: Iterable[tuple[str, str]]) -> MailExemptions:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from bley.core.expressions import Expression
 from bley.core.mail import Address, Network
 
-__all__ = ["ClientExemptions", "MailExemptions", "Names", "Origin"]
+__all__ = ["ClientExemptions", "MailExemptions", "Names", "Origin", "SenderExemptions"]
 
 Origin = str
 """The file, line and text of an entry, for the log: `whitelist_clients:12:example.com`."""
@@ -84,3 +84,11 @@ class MailExemptions(Names):
             or (self.find_name(domain) if at else None)
             or (self.find_expression(address) if address else None)
         )
+
+
+@dataclass(slots=True)
+class SenderExemptions(MailExemptions):
+    """The exempt senders."""
+
+    if_spf_passes: MailExemptions = field(default_factory=MailExemptions)
+    """The senders that are exempt only if SPF passes: entries `spf:example.org`."""

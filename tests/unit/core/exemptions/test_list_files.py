@@ -1,11 +1,12 @@
 """List files in postgrey's syntax: what an entry exempts, and what a wrong line is told."""
 
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
 
 from bley.core.errors import Fault, SettingsError
-from bley.core.exemptions.list_files import read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
 from bley.core.mail import parse_address
 
 SOMEWHERE = ip_address("203.0.113.99")
@@ -205,3 +206,35 @@ def test_an_entry_that_takes_too_long_is_disabled_alone() -> None:
     assert senders.find("a" * 400 + "!") is None
     assert senders.disabled == ["f:1:/(a+)+$/"]
     assert senders.find("b@example.org") == "f:2:/^b@/"
+
+
+@pytest.mark.parametrize(
+    ("entry", "exempt", "others"),
+    [
+        ("spf:example.org", ["jane@example.org", "jane@mail.example.org"], ["jane@badexample.org", ""]),
+        ("SPF:Example.ORG", ["jane@example.org"], []),
+        ("spf:.example.org", ["jane@mail.example.org"], []),
+        ("spf:jane@example.org", ["jane@example.org"], ["joe@example.org", "jane@mail.example.org"]),
+    ],
+)
+def test_entry_that_needs_spf(entry: str, exempt: list[str], others: list[str]) -> None:
+    """It exempts nobody by itself, and is found with its place as it was written."""
+    senders = read_senders([("list", f"{entry}  # why")])
+    assert [senders.if_spf_passes.find(address) for address in exempt] == [f"list:1:{entry}"] * len(exempt)
+    assert [senders.if_spf_passes.find(address) for address in others] == [None] * len(others)
+    assert [senders.find(address) for address in [*exempt, *others]] == [None] * len([*exempt, *others])
+
+
+@pytest.mark.parametrize("entry", ["spf:", "spf:jane@", "spf:<>", "spf:/example/", "spf:*", "spf:jane@*"])
+def test_entry_that_needs_spf_of_any_domain(entry: str) -> None:
+    """A forger has a domain whose SPF passes."""
+    with pytest.raises(SettingsError) as caught:
+        read_senders([("list", entry)])
+    what = "needs a domain, whose SPF must pass: write spf:example.org or spf:jane@example.org"
+    assert str(caught.value) == f"list:1: {entry!r} {what}"
+
+
+@pytest.mark.parametrize("read", [read_clients, read_mail_addresses])
+def test_spf_is_about_senders(read: Callable[[list[tuple[str, str]]], object]) -> None:
+    with pytest.raises(SettingsError, match="is about senders: it belongs in whitelist_senders_file"):
+        read([("list", "spf:example.org")])
