@@ -16,6 +16,8 @@ _RULES = (
     TripletRules("smart", 24, 64, "+-", privacy_key=b"k" * 32),
 )
 
+_TAGS = ("prvs=0123abcdef=", "PRVS=039576d22=", "msprvs1=17582Z=", "btv1==34826e458e2==", "btv1==1==prvs=1=")
+
 
 def check(data: bytes) -> None:
     """Check the rules, then an address, the client's domain and its IP address."""
@@ -23,6 +25,8 @@ def check(data: bytes) -> None:
     rules, mail, domain, address = fields.pick(_RULES), fields.text(), fields.text(), parse_address(fields.text())
     for normalise in (rules.sender, rules.recipient):
         _check_mail(normalise, mail, is_hashed=bool(rules.privacy_key))
+    if len(mail) < LONGEST_PART // 8:
+        _check_tags(rules, mail.strip())
     kept = in_time(lambda: bounded(domain))
     assert bounded(kept) == kept, "bounded twice, it is another"
     _check_fits(kept)
@@ -39,6 +43,13 @@ def _check_mail(normalise: Callable[[str], str], mail: str, *, is_hashed: bool) 
     assert normalise(f" {mail}\t") == normal, "white space around it matters"
     if not is_hashed:  # a hash is another address, and is hashed itself
         assert normalise(normal) == normal, f"normalised twice, {normal!r} is {normalise(normal)!r}"
+
+
+def _check_tags(rules: TripletRules, mail: str) -> None:
+    normal = rules.sender(mail)
+    if mail.rpartition("@")[0].strip():
+        for tag in _TAGS:
+            assert rules.sender(tag + mail) == normal, f"{tag} in front of it matters"
 
 
 def _check_fits(part: str) -> None:
@@ -64,6 +75,11 @@ HARNESS = Harness(
         _seed("btv1==tag==jane@d"),
         _seed("msprvs1=tag=bounces-1234@d"),
         _seed("bounce-0123456789abcdef-550e8400-e29b-41d4-a716-446655440000@d"),
+        _seed("n01361f1607-0fe582ccfc934393-user===d.example@bounce.x.example"),
+        _seed("0102016efd924cb8-4e48dd8b-0599-4a87-8084-b51c410b859b-000000@d", 1),
+        _seed("jane+prvs=2987a7b7c7@d", 1),
+        _seed("prvs=jane=0123456789@d"),
+        _seed("srs0=h=t=bounce.example=20260805021027-x@d", 2),
     ],
     finds={
         "BATV inside SRS": _seed("srs0=h=t=d=prvs=1abc=jane@d"),
@@ -82,6 +98,7 @@ HARNESS = Harness(
         b"1234",
         b"btv1==",
         b"msprvs1=",
+        *(b"bounce", b"list", b"0fe582cc", b"550e8400-e29b-41d4-a716-446655440000", b"20260805021027", b"+prvs="),
         REPEAT,
     ],
 )

@@ -1,5 +1,7 @@
 """The effects of normalization on any address."""
 
+import re
+
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -28,6 +30,48 @@ TAGGED = (
     "SRS1={tag}=d2.example==HHH=T2=d1.example={user}",
     "SRS1=HHH=d2.example=+{tag}=T2=d1.example={user}",
 )
+names = st.text("abcdefghijk", min_size=1, max_size=9)  # many of them hexadecimal, none a word for bounces
+numbers = st.text("0123456789", min_size=1, max_size=12)
+hexadecimal = st.text("0123456789abcdef", min_size=4, max_size=40)
+people = (
+    names
+    | numbers
+    | hexadecimal
+    | st.uuids().map(str)
+    | st.builds("{}{}".format, names, numbers)
+    | st.builds("{}{}{}".format, names, st.sampled_from(".-_"), names)
+    | st.builds("{}{}{}".format, names, st.sampled_from(".-_"), numbers)
+    | st.builds("{}{}{}".format, numbers, st.sampled_from(".-_"), numbers | names)
+    | st.builds("{}{}{}.{}".format, names, st.sampled_from(".-_"), names, numbers)
+    | st.builds("{}={}.example".format, names | st.builds("{}.{}".format, names, numbers), names)
+)
+"""Local parts as people and systems choose them: names, names with a year, a birthday or a telephone number, keys."""
+SIGNED = (
+    "{user}",
+    "prvs={signature}={user}",
+    "PRVS={user}={signature}",
+    "{user}+prvs={signature}",
+    "msprvs1={tag}={user}",
+    "btv1=={tag}=={user}",
+    "SRS0={tag}=T2=d1.example={user}",
+    "SRS1={tag}=d2.example==HHH=T2=d1.example={user}",
+)
+SIGNATURE = "[0-9]{3,4}[0-9a-f]{6}"
+signatures = st.from_regex(SIGNATURE, fullmatch=True)
+long_hexadecimal = st.from_regex(r"[0-9]{2}[0-9a-f]{6,30}[a-f]", fullmatch=True)
+NUMBERED = (
+    "bounce-{number}-{key}-jane=example.org",
+    "bounces+{number}-{key}-jane=example.org",
+    "list-return-{number}-jane=example.org",
+    "{number}.bounce",
+    "owner-list_{key}",
+    "newsletter.{number}.{uuid}",
+    "{long}-{uuid}-000000",
+    "n{long}-{long}-jane===d.example",
+    "x-{uuid}",
+    "{number}-{key}-jane=example.org",
+)
+
 letters = st.text(alphabet=st.characters(categories=["Ll"], min_codepoint=0x80), min_size=1, max_size=5)
 
 
@@ -68,6 +112,44 @@ def test_tags_do_not_matter_however_they_are_nested(user: str, tags: list[tuple[
         )
     assume(len(first) < LONGEST_PART // 2 > len(later))
     assert RULES.sender(f"{first}@d") == RULES.sender(f"{later}@d") != RULES.sender(f"{other}@d")
+
+
+@given(people, people, st.lists(st.sampled_from(SIGNED), max_size=3), signatures, signatures, words, words)
+@example("jane.1984", "jane.1985", [], "0123456789", "0123456789", "a", "b")
+@example("a", "b", ["PRVS={user}={signature}", "{user}+prvs={signature}"], "000000000", "000000001", "a", "b")
+@example("10086", "10087", ["prvs={signature}={user}"], "0123456789", "0123456789", "a", "b")
+def test_two_users_are_never_one(
+    one: str, other: str, forms: list[str], signature: str, later: str, tag: str, later_tag: str
+) -> None:
+    """Their servers sign and others forward their mail: the tags are undone, the users stay."""
+    same = one
+    looks_signed = any(re.fullmatch(SIGNATURE, user) for user in (one, other))
+    assume(not (looks_signed and "PRVS={user}={signature}" in forms))  # which of the two is the tag?
+    for form in forms:
+        one, other, same = (
+            form.format(user=user, signature=signed, tag=tagged)
+            for user, signed, tagged in ((one, signature, tag), (other, signature, tag), (same, later, later_tag))
+        )
+    assume(max(map(len, (one, other, same))) < LONGEST_PART // 2)
+    assert RULES.sender(f"{one}@d.example") == RULES.sender(f"{same}@d.example")
+    if one != other:
+        assert RULES.sender(f"{one}@d.example") != RULES.sender(f"{other}@d.example")
+
+
+@given(st.sampled_from(NUMBERED), st.data())
+def test_numbers_of_a_message_do_not_matter(form: str, data: st.DataObject) -> None:
+    """As servers write them: each number, key and UUID of a return path is another in the next message."""
+    one, other = (
+        form.format(
+            number=data.draw(numbers),
+            key=data.draw(hexadecimal.filter(lambda key: any(map(str.isdigit, key)))),
+            long=data.draw(long_hexadecimal),
+            uuid=data.draw(st.uuids()),
+        )
+        for _ in range(2)
+    )
+    assert RULES.sender(f"{one}@d.example") == RULES.sender(f"{other}@D.EXAMPLE".upper())
+    assert RULES.sender(f"{one}@d.example") != RULES.sender(f"x.{other}@d.example")
 
 
 @given(st.text(alphabet="aBcDeF0+-=.@üÄ"))

@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Network
 from typing import Literal
 
 from bley.core.mail import Address
+from bley.core.sender_tags import is_rewritten, without_numbers, without_signatures
 
 __all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "any_sender_of_domain", "bounded", "is_network"]
 
@@ -34,16 +35,6 @@ _LONGEST_UNDONE = 4 * LONGEST_PART
 """The most characters of a sender whose tags are removed. Some 200 tags fit, which cost less than a millisecond.
 RFC 5321 4.5.3.1 allows 320; a longer sender keeps its tags, and the hash that replaces its end identifies it."""
 
-_BATV = re.compile(
-    r"prvs=(?!\d{4}[0-9a-f]{6}=)([^=]+)=\d{4}[0-9a-f]{6}"  # the tag after the user
-    r"|(?:ms)?prvs1?=[^=]*=(.+)"
-    r"|btv1==[^=]*==(.+)"
-)
-# A hash is base64 and a time is base32. A part with a dot is therefore a domain, and the tag is removed already.
-_SRS0 = re.compile(r"(srs0)[=+-][^=.]+=(?!srs[01]=)[^=.]*=(.+)")
-_SRS1 = re.compile(r"(srs1)[=+-][^=.]+=([^=]*)=[=+-][^=]*=[^=]*=(.+)")
-_SRS = re.compile(r"srs[01]=")
-_WHOLE_NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
 _CUT = re.compile(r"#[0-9a-f]{32}(?:@[^@]*)?\Z")
 
 
@@ -92,7 +83,8 @@ class TripletRules:
         """Normalise the sender as the recipient, and remove tags that a server adds for one message, nested ones too.
 
         `prvs=4711a=jane@d` (BATV) becomes `jane@d`; `SRS0=hash=time=d1=jane@d2` loses hash and time;
-        `list-123-bounce@d` (VERP) becomes `list-#-bounce@d`. The null sender stays empty.
+        `list-123-bounce@d` (VERP) becomes `list-#-bounce@d`. Two users of a domain stay two. `core.sender_tags` has
+        the exact rules. The null sender stays empty.
         """
         address = address.strip().casefold()
         if len(address) <= _LONGEST_UNDONE and not _is_cut(address):
@@ -103,10 +95,10 @@ class TripletRules:
     def _undone(self, address: str) -> str:
         local, at, domain = _split(address)
         if "=" in local:
-            local = _without_tags(local)
-        if not _SRS.match(local):
+            local = without_signatures(local)
+        if not is_rewritten(local):
             local = self._without_extension(local)
-        return (_WHOLE_NUMBER.sub("#", local) + at + domain).strip()
+        return (without_numbers(local, domain) + at + domain).strip()
 
     def as_stored(self, normalised: str) -> str:
         """Return a normalised address as it is stored: within LONGEST_PART, with a privacy key as a hash."""
@@ -133,21 +125,6 @@ def is_network(client: str) -> bool:
 def _split(address: str) -> tuple[str, str, str]:
     local, at, domain = address.rpartition("@")
     return (local, at, domain) if at else (domain, "", "")
-
-
-def _without_tags(local: str) -> str:
-    """Remove BATV tags, and SRS tags except their domains, to any depth of nesting."""
-    if batv := _BATV.fullmatch(local):
-        return _without_tags(batv[batv.lastindex or 0])
-    srs = _SRS0.fullmatch(local) or _SRS1.fullmatch(local)
-    if not srs:
-        return local
-    *kept, original = srs.groups()
-    domain, equals, user = original.partition("=")
-    rest = "=".join([*kept[1:], domain + equals + _without_tags(user)])
-    undone = f"{kept[0]}={rest}"
-    # Without a dot in its domain the result may look tagged. An empty hash marks it as untagged.
-    return f"{kept[0]}=={rest}" if _SRS0.fullmatch(undone) or _SRS1.fullmatch(undone) else undone
 
 
 def _is_cut(address: str) -> bool:
