@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from bley.checks.lists.news import ListNews
 from bley.checks.lists.queried_list import QueriedList
 from bley.checks.lists.report import ListReport
 from bley.checks.lists.tester import ListTester
@@ -93,12 +94,15 @@ class FakeResolver:
     def __init__(self, zone: Zone | None = None, ttl_seconds: int = 300) -> None:
         self.zone, self.ttl_seconds, self.is_down = dict(zone or {}), ttl_seconds, False
         self.questions: list[tuple[str, str]] = []
+        self.name = "192.0.2.53"
+        self.invented = frozenset[str]()
+        """The addresses of names that do not exist, besides `zone`."""
 
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         self.questions.append((name, rrtype))
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Sequence[ResourceRecord]] = loop.create_future()
-        found = self.zone.get((name, rrtype), ())
+        found = self.zone.get((name, rrtype), sorted(self.invented) if rrtype == "A" else ())
         if self.is_down:
             loop.call_soon(_fail, answer, ResolverError(name, rrtype, "no answer in time", is_silence=True))
         elif isinstance(found, ResolverError):
@@ -110,6 +114,9 @@ class FakeResolver:
 
     async def has_answers(self) -> bool:
         return not self.is_down
+
+    async def invented_addresses(self) -> frozenset[str]:
+        return self.invented
 
 
 def _give(answer: asyncio.Future[Sequence[ResourceRecord]], records: Sequence[ResourceRecord]) -> None:
@@ -124,7 +131,8 @@ def _fail(answer: asyncio.Future[Sequence[ResourceRecord]], error: ResolverError
 
 def queried_list(dns_list: DnsList, clock: Clock) -> QueriedList:
     """Return a list that nothing tests."""
-    return QueriedList(dns_list, ListTester(dns_list, clock, lambda: None, lambda: None))
+    news = ListNews(clock, list, lambda: "", lambda: None)
+    return QueriedList(dns_list, ListTester(dns_list, clock, news, lambda: None))
 
 
 class FakeHistory:

@@ -75,8 +75,15 @@ class Resolver(Protocol):
 class UncachedResolver(Resolver, Protocol):
     """Queries the DNS without a cache."""
 
+    @property
+    def name(self) -> str:
+        """The servers, for messages."""
+
     async def has_answers(self) -> bool:
         """Return whether the DNS answers at all; NXDOMAIN is an answer."""
+
+    async def invented_addresses(self) -> frozenset[str]:
+        """Return the addresses that the DNS answers for names that do not exist; none if it is well, or fails."""
 
 
 class Store(Protocol):

@@ -23,6 +23,8 @@ class StateReport(NamedTuple):
     """The number of entries, by cache."""
     running: Mapping[str, int]
     """The number of running asyncio `tasks` and `spf` evaluations. A number that only grows is a leak."""
+    resolver_fault: str = ""
+    """The fault of a resolver that alters the answers of DNS lists; empty if none is known."""
 
 
 def merged(reports: Sequence[StateReport]) -> StateReport:
@@ -35,6 +37,7 @@ def merged(reports: Sequence[StateReport]) -> StateReport:
         _sum(report.waiting for report in reports),
         _sum(report.cached for report in reports),
         _sum(report.running for report in reports),
+        next((report.resolver_fault for report in reports if report.resolver_fault), ""),
     )
 
 

@@ -40,6 +40,11 @@ def test_the_dns_is_silent_and_the_store_down_where_one_finds_it_so() -> None:
     assert merged([WELL._replace(store_is_down=True), WELL]).store_is_down
 
 
+def test_fault_of_the_resolver_is_that_of_the_worker_that_knows_it() -> None:
+    assert merged([WELL, WELL]).resolver_fault == ""
+    assert merged([WELL, WELL._replace(resolver_fault="it filters")]).resolver_fault == "it filters"
+
+
 def test_lists_are_merged() -> None:
     (told,) = merged([WELL, WELL]).lists
     assert told["answers"] == {"listed": 6, "clear": 14}

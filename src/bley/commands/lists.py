@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import config_option, json_option, load_settings
 from bley.commands.output import format_milliseconds, print_document, print_table
 from bley.commands.web_client import WebError, fetch_lists
+from bley.core.dnslists.health import Diagnosis
 from bley.core.dnslists.known import shown_zone
 from bley.core.dnslists.lists import DnsList, parse_dns_lists
+from bley.core.dnslists.resolver_fault import find_resolver_fault
 from bley.core.errors import BleyError
 from bley.core.quantity import percent
 from bley.dns.uncached import DnspythonResolver
@@ -42,9 +44,9 @@ def _show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: 
         print_document({"lists": reports})
     else:
         print_lists(reports)
-        for report in reports:
-            if report["what"]:
-                print(printable(f"{report['name']}: {report['what']}"))
+        for what in dict.fromkeys(report["what"] for report in reports if report["what"]):
+            names = dict.fromkeys(report["name"] for report in reports if report["what"] == what)
+            print(printable(f"{', '.join(names)}: {what}"))
     return not any(is_ill(report) for report in reports)
 
 
@@ -89,38 +91,62 @@ def _test_lists(settings: Settings, zones: Sequence[str], *, as_json: bool) -> b
         lists = parse_dns_lists(" ".join(zones)) if zones else (*settings.dnsbls, *settings.dnswls)
     except ValueError as error:
         raise _ListsError(str(error)) from error
-    results = uvloop.run(_test_all({dns_list.zone: dns_list for dns_list in lists}.values(), settings))
+    results, fault = uvloop.run(_test_all({dns_list.zone: dns_list for dns_list in lists}.values(), settings))
     if as_json:
-        print_document({"lists": [dict(zip(("name", "words", "is_well"), result, strict=True)) for result in results]})
+        documents = [dict(zip(("name", "words", "is_well"), result, strict=True)) for result in results]
+        print_document({"lists": documents, "resolver": fault})
         return all(is_well for _, _, is_well in results)
     width = max((len(name) for name, _, _ in results), default=0)
     for name, words, _ in results:
         print(f"{name:<{width}}  {printable(words)}")
+    if fault:
+        print(printable(f"It is not the lists: {fault}: see docs/lists.md"))
     return all(is_well for _, _, is_well in results)
 
 
 _Result = tuple[str, str, bool]
 """The list's name, the result in words, and whether it is well."""
 
+_Found = Mapping[int, Diagnosis] | None
+"""The result of a self-test."""
 
-async def _test_all(lists: Iterable[DnsList], settings: Settings) -> list[_Result]:
+
+async def _test_all(lists: Iterable[DnsList], settings: Settings) -> tuple[list[_Result], str]:
+    """Test these lists. Return the results, and the fault of the resolver with its remedy; empty if it has none."""
     resolver = DnspythonResolver(settings.resolver, settings.check_timeout)
-    return await asyncio.gather(*(_test(dns_list, resolver) for dns_list in lists))
+    lists = list(lists)
+    tests = await asyncio.gather(*(_test(dns_list, resolver) for dns_list in lists))
+    ill = [(dns_list, next(_faults(found), None)) for dns_list, found in zip(lists, tests, strict=True)]
+    fault = find_resolver_fault([(dns_list, each[1]) for dns_list, each in ill if each], resolver.name)
+    zones = fault.zones if fault else frozenset()
+    results = [_result(dns_list, found, zones) for dns_list, found in zip(lists, tests, strict=True)]
+    return results, str(fault.diagnosis) if fault else ""
 
 
-async def _test(dns_list: DnsList, resolver: DnspythonResolver) -> _Result:
+async def _test(dns_list: DnsList, resolver: DnspythonResolver) -> _Found:
+    return {} if dns_list.facts.status == "dead" else await self_test(dns_list, resolver)
+
+
+def _faults(found: _Found) -> Iterator[tuple[int, Diagnosis]]:
+    return ((version, diagnosis) for version, diagnosis in (found or {}).items() if diagnosis.fault)
+
+
+def _result(dns_list: DnsList, found: _Found, zones_of_resolver: Collection[str]) -> _Result:
     facts = dns_list.facts
     if facts.status == "dead":
         return dns_list.name, f"dead since {facts.since}: it {facts.how}; use {facts.instead} instead", False
-    found = await self_test(dns_list, resolver)
     if found is None:
         return dns_list.name, "cannot be tested: no DNS server answers", False
-    for version, diagnosis in found.items():
-        if diagnosis.fault:
-            return dns_list.name, f"ill for IPv{version} clients: {diagnosis.what}; {diagnosis.remedy}", False
+    if dns_list.zone in zones_of_resolver:
+        return dns_list.name, "cannot be tested with this resolver", False
+    for version, diagnosis in _faults(found):
+        return dns_list.name, f"ill for IPv{version} clients: {diagnosis}", False
     served = " and ".join(f"IPv{version}" for version in found)
     doubt = f", but it is doubtful since {facts.since}: it {facts.how}" if facts.status == "doubtful" else ""
-    return dns_list.name, f"well for {served} clients{doubt}", True
+    others = [
+        f"; IPv{version} clients are not looked up: {facts.why_not_served(version)}" for version in {4, 6} - set(found)
+    ]
+    return dns_list.name, f"well for {served} clients{doubt}{''.join(others)}", True
 
 
 @click.command()

@@ -55,7 +55,7 @@ class Instance:
         self._configuration, self._clock, self._purges = configuration, clock, purges
         settings = configuration.settings
         self._store = BatchedStore(open_configured_engine(configuration, clock()), configuration.key)
-        self._watch = ListWatch(clock)
+        self._watch = ListWatch(clock, names_resolver=purges)
         self._dns = DnsChecks(settings, self._watch)
         self._dns.activate()
         self._service = Service(configuration, self._store, self._dns.checks, clock, socket.gethostname())
@@ -139,6 +139,7 @@ class Instance:
             self._store.waiting,
             {**self._service.cache_entries, "spf": self._dns.spf.cached_results},
             {"tasks": len(asyncio.all_tasks()), "spf": running_evaluations()},
+            fault.what if (fault := self._watch.news.resolver_fault) else "",
         )
 
     async def _poll_remote_changes(self) -> None:

@@ -49,8 +49,10 @@ class DnspythonResolver:
 
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._seconds = within.total_seconds()
+        servers = servers or read_system_servers().servers
+        self.name = ", ".join(servers)
         self._resolver = dns.asyncresolver.Resolver(configure=False)
-        self._resolver.nameservers = [_server(server) for server in servers or read_system_servers().servers]
+        self._resolver.nameservers = [_server(server) for server in servers]
         # A dead server leaves time for the next one; a single server may take all of it.
         servers_count = len(self._resolver.nameservers)
         self._resolver.timeout = self._seconds / (servers_count + 1 if servers_count > 1 else 1)
@@ -75,6 +77,19 @@ class DnspythonResolver:
             else:
                 return True
         return False
+
+    async def invented_addresses(self) -> frozenset[str]:
+        """Return the addresses that the servers answer for names that do not exist: random names of two registries.
+
+        One registry may have a record for all names that are not registered, as that of com had in 2003.
+        """
+        names = [f"{secrets.token_hex(8)}.{domain}" for domain in ("com", "org")]
+        try:
+            answers = await asyncio.gather(*(self._resolve(name, "A") for name in names))
+        except ResolverError:
+            return frozenset()
+        found = [{str(record.data) for record in answer if record.rrtype == "A"} for answer in answers]
+        return frozenset().union(*found) if all(found) else frozenset()
 
     async def _resolve(self, name: str, rrtype: RrType) -> Sequence[ResourceRecord]:
         try:

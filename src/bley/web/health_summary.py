@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bley.checks.lists.descriptions import is_ill, listed_share, shown_state
 from bley.checks.lists.report import ListReport
 from bley.core.dnslists.health import ListState
+from bley.core.dnslists.resolver_fault import RESOLVER_REMEDY
 from bley.status import StateReport
 
 __all__ = ["ComponentHealth", "HealthSummary", "Level", "ListSummary", "summarize_health"]
@@ -86,6 +87,9 @@ def _resolver(report: StateReport) -> ComponentHealth:
     if report.dns_is_silent:
         advice = "DNS checks count 0 meanwhile, and mail passes that they would defer; see the setting resolver"
         return ComponentHealth("resolver", Level.DOUBTFUL, "gives no usable answer", advice)
+    if report.resolver_fault:
+        advice = f"It is not the lists: {report.resolver_fault}. Until that ends, the lists count 0; {RESOLVER_REMEDY}"
+        return ComponentHealth("resolver", Level.DOUBTFUL, "alters the answers of DNS lists", advice)
     return ComponentHealth("resolver", Level.GOOD, "answers")
 
 

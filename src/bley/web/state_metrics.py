@@ -24,6 +24,11 @@ class StateMetrics(Collector):
         yield GaugeMetricFamily(
             "bley_dns_silent", "1 while the DNS gives no usable answer, else 0.", value=float(report.dns_is_silent)
         )
+        yield GaugeMetricFamily(
+            "bley_dns_altered",
+            "1 while the resolver rewrites NXDOMAIN or filters DNS lists, else 0.",
+            value=float(bool(report.resolver_fault)),
+        )
         yield GaugeMetricFamily("bley_connections", "Open connections.", value=report.connections)
         yield _gauges("bley_store_waiting", "Writes to the store that are queued.", "what", report.waiting)
         yield _gauges("bley_cache_entries", "Entries of each cache.", "cache", report.cached)

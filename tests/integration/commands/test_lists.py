@@ -142,8 +142,10 @@ def test_lists_says_when_the_running_bley_cannot_be_asked(tmp_path: Path) -> Non
     assert hint in nobody
 
 
+NO_IPV6 = "; IPv6 clients are not looked up: it has no IPv6 test entry, ::ffff:7f00:2 (RFC 5782 5)"
+
 TESTED: Mapping[str, tuple[Entry, str]] = {
-    "well.example": (LISTED, "well for IPv4 clients"),
+    "well.example": (LISTED, f"well for IPv4 clients{NO_IPV6}"),
     "world.example": (LISTED, "it lists every address; remove it from the settings"),
     "empty.example": ({}, "it does not list its test entry 127.0.0.2 (RFC 5782 5)"),
     "parked.example": ({"A": ["203.0.113.9"]}, "203.0.113.9, which is no return code: its domain is parked"),
@@ -175,9 +177,33 @@ def test_lists_test_says_in_plain_words_what_is_wrong(tmp_path: Path, ill_world:
 
 def test_lists_test_tests_any_list_and_says_that_it_is_well(tmp_path: Path, ill_world: DnsServer) -> None:
     bley = Bley(tmp_path, **on(ill_world, dnsbls="world.example"))
-    assert bley.run("lists", "--test", "well.example") == "well.example  well for IPv4 clients\n"
+    assert bley.run("lists", "--test", "well.example") == f"well.example  well for IPv4 clients{NO_IPV6}\n"
     bley.write_settings(dnsbls="well.example=127.0.0.2*3, well.example=127.0.0.3")
-    assert bley.run("lists", "--test") == "well.example  well for IPv4 clients\n"
+    assert bley.run("lists", "--test") == f"well.example  well for IPv4 clients{NO_IPV6}\n"
+
+
+def test_lists_test_says_of_which_ip_version_a_list_has_no_addresses(tmp_path: Path) -> None:
+    only_ipv4, only_ipv6, both = "bl.spameatingmonkey.net", "bl.ipv6.spameatingmonkey.net", "both.example"
+    zone = {**entries(only_ipv4), **entries(only_ipv6, V6_TEST), **entries(both, V6_TEST)}
+    with DnsServer(zone) as dns:
+        bley = Bley(tmp_path, **on(dns, dnsbls=f"{only_ipv4} {only_ipv6} {both}"))
+        printed = dict(line.split(maxsplit=1) for line in bley.run("lists", "--test").splitlines())
+    assert printed == {
+        only_ipv4: "well for IPv4 clients; IPv6 clients are not looked up: it has no IPv6 addresses",
+        only_ipv6: "well for IPv6 clients; IPv4 clients are not looked up: it has no IPv4 addresses",
+        both: "well for IPv4 and IPv6 clients",
+    }
+
+
+def test_lists_test_blames_a_resolver_that_alters_answers(tmp_path: Path) -> None:
+    with DnsServer({"*": {"A": ["203.0.113.99"]}}) as dns:
+        bley = Bley(tmp_path, **on(dns, dnsbls="zen.spamhaus.org bl.example", dnswls=""))
+        *lists, resolver = bley.run("lists", "--test", status=1).splitlines()
+        document = json.loads(bley.run("lists", "--test", "--json", status=1))
+    assert [line.split(maxsplit=1)[1] for line in lists] == ["cannot be tested with this resolver"] * 2
+    fault = f"the resolver {dns.address} answers 203.0.113.99 for names that do not exist; use a resolver of your own"
+    assert resolver.startswith(f"It is not the lists: {fault}")
+    assert document["resolver"].startswith(fault)
 
 
 def test_lists_test_shows_where_a_zone_is_wrong(tmp_path: Path) -> None:

@@ -179,6 +179,26 @@ async def test_whether_the_dns_has_answers_is_asked_of_the_server_each_time(dns_
     assert len(set(names)) == 3, "no cache can know them"
 
 
+@pytest.mark.parametrize(
+    ("zone", "addresses"),
+    [
+        ({}, set()),
+        ({"*": {"A": ["203.0.113.99", "203.0.113.98"]}}, {"203.0.113.99", "203.0.113.98"}),
+        ({"*": {"CNAME": ["search.example"]}, "search.example": {"A": ["203.0.113.99"]}}, {"203.0.113.99"}),
+        ({"*.com": {"A": ["203.0.113.97"]}, "*.org": {"A": ["203.0.113.96"]}}, {"203.0.113.97", "203.0.113.96"}),
+        ({"*.com": {"A": ["203.0.113.97"]}}, set()),
+        ({"*": {"A": ["203.0.113.99"]}, "*.org": Rcode("SERVFAIL")}, set()),
+        ({"*": {"AAAA": ["2001:db8::1"]}}, set()),
+    ],
+    ids=["well", "rewrites", "by an alias", "one address for each name", "one registry only", "fails", "of AAAA only"],
+)
+async def test_addresses_of_names_that_do_not_exist(zone: Zone, addresses: set[str]) -> None:
+    """A registry may have an address for all names below it, so two are queried."""
+    with DnsServer(zone) as dns:
+        assert await asking(dns).invented_addresses() == addresses
+        assert len({name for name, _ in dns.questions}) == 2
+
+
 class TestTwoServers:
     async def test_when_the_first_is_dead_the_second_answers(self, dead: DnsServer, dns_server: DnsServer) -> None:
         resolver = asking(dead, dns_server)

@@ -63,6 +63,12 @@ async def test_whether_the_dns_is_silent(site: Site) -> None:
     assert (await site.metrics())["bley_dns_silent"] == {(): 1}
 
 
+async def test_whether_the_resolver_alters_answers(site: Site) -> None:
+    assert (await site.metrics())["bley_dns_altered"] == {(): 0}
+    site.bley.state = site.bley.state._replace(resolver_fault="the resolver filters")
+    assert (await site.metrics())["bley_dns_altered"] == {(): 1}
+
+
 async def test_findings_are_there_from_the_start(site: Site) -> None:
     """Unknown findings are counted for the checks that can be unknown."""
     metrics = await site.metrics()

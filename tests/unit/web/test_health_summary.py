@@ -8,8 +8,8 @@ from bley.web.health_summary import Level, summarize_health
 from tests.fakes import ILL_LIST, WELL_LIST, FakeBley
 
 
-def lists(*reports: ListReport, is_silent: bool = False) -> StateReport:
-    return FakeBley().state._replace(lists=list(reports), dns_is_silent=is_silent)
+def lists(*reports: ListReport, is_silent: bool = False, resolver_fault: str = "") -> StateReport:
+    return FakeBley().state._replace(lists=list(reports), dns_is_silent=is_silent, resolver_fault=resolver_fault)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,12 @@ def lists(*reports: ListReport, is_silent: bool = False) -> StateReport:
         (lists(WELL_LIST, ILL_LIST), "", Level.DOUBTFUL, "bley answers, but 1 of 2 DNS lists is set aside."),
         (lists(ILL_LIST, ILL_LIST), "", Level.DOUBTFUL, "bley answers, but 2 of 2 DNS lists are set aside."),
         (lists(is_silent=True), "", Level.DOUBTFUL, "bley answers, but the resolver gives no usable answer."),
+        (
+            lists(ILL_LIST, resolver_fault="it filters"),
+            "",
+            Level.DOUBTFUL,
+            "bley answers, but the resolver alters the answers of DNS lists and 1 of 1 DNS lists is set aside.",
+        ),
         (lists(), "gone", Level.BAD, "bley answers, but the store is unavailable."),
         (
             lists(ILL_LIST, is_silent=True),
@@ -58,6 +64,13 @@ def test_each_part_says_what_is_wrong_and_what_to_do() -> None:
     assert "disk I/O error" in store.advice
     assert "on_store_error" in store.advice
     assert "resolver" in resolver.advice
+
+
+def test_a_resolver_that_alters_answers_is_named_with_the_remedy() -> None:
+    fault = "the resolver 192.0.2.53 answers 203.0.113.99 for names that do not exist"
+    _, resolver = summarize_health(lists(resolver_fault=fault), "bley.db", "").parts
+    assert fault in resolver.advice
+    assert "unbound" in resolver.advice
 
 
 def test_a_list_shows_what_bley_lists_does() -> None:

@@ -53,15 +53,15 @@ def _report(setting: str, dns_list: DnsList, queried: QueriedList) -> ListReport
     is_about_ipv6 = first.state is ListState.NOT_SERVED or (
         first.state is ListState.WELL and second.state is ListState.ILL
     )
-    shown = second if is_about_ipv6 else first
+    shown = 6 if is_about_ipv6 else 4
     return ListReport(
         name=dns_list.name,
         setting=setting,
         entries=str(dns_list),
         state=first.state.value,
         state_ipv6=second.state.value,
-        since=_iso(shown.since),
-        what="; ".join(filter(None, (shown.diagnosis.what, shown.diagnosis.remedy))),
+        since=_iso(health.versions[shown].since),
+        what=str(health.diagnosis(shown)) or health.without_ipv6,
         last_error=error,
         last_error_at=_iso(at) if at else None,
         answers={meaning.value: queried.answers[meaning] for meaning in Meaning if queried.answers[meaning]},

@@ -11,6 +11,9 @@ _WELL_SECONDS = 3600.0
 _ILL_SECONDS = 60.0
 """The first interval while the list is ill. It doubles with each test, up to an hour (exponential backoff)."""
 
+_SHARED_SECONDS = 300.0
+"""The longest interval while the resolver is at fault, as it may soon be well. Each test has eight queries at most."""
+
 _DOUBT_SECONDS = 60.0
 """The minimum between two tests for a doubt: doubts may come all day."""
 
@@ -37,13 +40,16 @@ class SelfTestSchedule:
             loop = asyncio.get_running_loop()
             self._doubt = loop.call_at(max(loop.time(), self._next_doubt_at), self.request)
 
-    async def wait(self, *, is_tested: bool, is_ill: bool) -> None:
-        """Wait for the next test. `is_tested`: the last one had a result; `is_ill`: the list is ill."""
+    async def wait(self, *, is_tested: bool, is_ill: bool, is_shared: bool = False) -> None:
+        """Wait for the next test.
+
+        `is_tested`: the last one had a result; `is_ill`: the list is ill; `is_shared`: by the fault of the resolver.
+        """
         if not is_tested:
             await self._wait(_NO_DNS_SECONDS)
         elif is_ill:
             seconds, self._backoff_seconds = self._backoff_seconds, min(2 * self._backoff_seconds, _WELL_SECONDS)
-            await self._wait(seconds)
+            await self._wait(min(seconds, _SHARED_SECONDS) if is_shared else seconds)
         elif not await self._wait(_WELL_SECONDS):
             self._backoff_seconds = _ILL_SECONDS  # the list was well for the whole interval
         if self._doubt:

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from bley.core.dnslists.health import UNREACHABLE, WELL, Diagnosis, ListFault, diagnose
 from bley.core.dnslists.lists import Answer, DnsList, Meaning, interpret, query_name
+from bley.core.dnslists.resolver_fault import rewritten
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, UncachedResolver
 
@@ -53,7 +54,11 @@ async def _test_version(dns_list: DnsList, version: int, resolver: UncachedResol
     network = _MEASUREMENT[version]
     addresses.append(str(network.network_address + secrets.randbelow(network.num_addresses)))
     listed, clear, random = await asyncio.gather(*(_query(dns_list, address, resolver) for address in addresses))
-    return diagnose(facts, listed, clear, random)
+    diagnosis = diagnose(facts, listed, clear, random)
+    unlisted = [test[1] for test in (clear, random) if test]
+    if any(answer.codes for answer in unlisted):  # else no name is queried in vain
+        diagnosis = rewritten(diagnosis, unlisted, resolver.name, await resolver.invented_addresses())
+    return diagnosis
 
 
 async def _query(dns_list: DnsList, address: str, resolver: UncachedResolver) -> tuple[str, Answer] | None:

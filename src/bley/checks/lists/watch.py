@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
+from bley.checks.lists.news import ListNews
 from bley.checks.lists.queried_list import QueriedList
 from bley.checks.lists.tester import ListTester
 from bley.core.dnslists.lists import DnsList
@@ -14,8 +15,15 @@ __all__ = ["ListWatch"]
 class ListWatch:
     """The lists of the current configuration. They outlive a reload: a list keeps its health, and is tested again."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, names_resolver: bool = True) -> None:
         self._clock = clock
+        self.news = ListNews(
+            clock,
+            lambda: (queried.tester for queried in self.lists.values()),
+            lambda: self._resolver.name,
+            lambda: self._flush_cache(),
+            names_resolver=names_resolver,
+        )
         self.lists: dict[str, QueriedList] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._resolver: UncachedResolver
@@ -37,7 +45,7 @@ class ListWatch:
         return {dns_list.zone: self.lists.get(dns_list.zone) or self._new(dns_list) for dns_list in lists}
 
     def _new(self, dns_list: DnsList) -> QueriedList:
-        tester = ListTester(dns_list, self._clock, lambda: self._flush_cache(), lambda: self._probe_dns())
+        tester = ListTester(dns_list, self._clock, self.news, lambda: self._probe_dns())
         return QueriedList(dns_list, tester)
 
     def switch(
@@ -49,16 +57,18 @@ class ListWatch:
     ) -> None:
         """Watch these lists from now on, and no others. Cannot fail.
 
-        `resolver` makes the self-tests; `flush_cache` and `probe_dns` are called as by `ListTester`.
+        `resolver` makes the self-tests. `flush_cache` is called when a list has recovered: answers of its bad time may
+        still be in a cache. `probe_dns` is called as by `ListTester`.
         """
         self._resolver, self._flush_cache, self._probe_dns = resolver, flush_cache, probe_dns
         for zone in self.lists.keys() - lists.keys():
             if zone in self._tasks:
                 self._tasks.pop(zone).cancel()
         old, self.lists = self.lists, lists
+        self.news.forget(old.keys() - lists.keys())
         for zone, queried in lists.items():
             if zone in old:
-                queried.tester.schedule.request()
+                queried.tester.request_test()
             elif not queried.tester.health.is_dead:
                 tests = queried.tester.run(lambda: self._resolver)
                 self._tasks[zone] = asyncio.get_running_loop().create_task(tests)

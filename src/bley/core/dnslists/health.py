@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from ipaddress import IPv4Address
 from typing import NamedTuple
 
+from bley.core.address_scope import local_scope
 from bley.core.dnslists.known import KnownList
 from bley.core.dnslists.lists import Answer, DnsList, Meaning
 
@@ -57,6 +59,8 @@ class ListFault(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     SILENT = "silent"
+    REWRITTEN = "rewritten"
+    """Its answers come from a resolver that rewrites NXDOMAIN."""
 
 
 UNREACHABLE = (ListFault.FAILED, ListFault.SILENT)
@@ -70,6 +74,11 @@ class Diagnosis:
     fault: ListFault | None = None
     what: str = ""
     remedy: str = ""
+    codes: tuple[IPv4Address, ...] = ()
+    """The addresses of the answer that is at fault."""
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, (self.what, self.remedy)))
 
 
 WELL = Diagnosis()
@@ -89,7 +98,7 @@ def diagnose(facts: KnownList, entry: TestedAddress, clear: TestedAddress, rando
                 return diagnose_answer(facts, answer)
     if clear and clear[1].meaning is Meaning.LISTED:
         what = f"it lists {clear[0]}, which must not be listed (RFC 5782 5): it lists every address"
-        return Diagnosis(ListFault.LISTS_ALL, what, _remove(facts))
+        return Diagnosis(ListFault.LISTS_ALL, what, _remove(facts), clear[1].codes)
     if entry and entry[1].meaning is Meaning.CLEAR:
         what = f"it does not list its test entry {entry[0]} (RFC 5782 5): it is empty, or no list any more"
         return Diagnosis(ListFault.EMPTIED, what, _fill(facts))
@@ -100,10 +109,12 @@ def diagnose_answer(facts: KnownList, answer: Answer) -> Diagnosis:
     """Diagnose the list from one inconclusive answer."""
     match answer.meaning:
         case Meaning.PARKED:
-            return Diagnosis(ListFault.PARKED, f"it answers {answer.why}", _remove(facts))
+            is_local = any(map(local_scope, answer.codes))
+            remedy = f"use a resolver of your own; if that lasts, {_remove(facts)}" if is_local else _remove(facts)
+            return Diagnosis(ListFault.PARKED, f"it answers {answer.why}", remedy, answer.codes)
         case Meaning.REFUSED:
             remedy = facts.remedy or "use a resolver of your own"
-            return Diagnosis(ListFault.REFUSED, f"it refuses our queries ({answer.why})", remedy)
+            return Diagnosis(ListFault.REFUSED, f"it refuses our queries ({answer.why})", remedy, answer.codes)
         case Meaning.FAILED:
             return Diagnosis(ListFault.FAILED, f"it answers {answer.why}", f"if that lasts, {_remove(facts)}")
         case _:
@@ -167,26 +178,56 @@ class ListHealth:
     """
 
     def __init__(self, dns_list: DnsList, now: datetime) -> None:
-        self._dns_list = dns_list
+        self.dns_list = dns_list
         self.versions = {version: VersionHealth(self._first_state(version), now) for version in (4, 6)}
         self.last_error: tuple[datetime, str] | None = None
+        self.shared: Diagnosis | None = None
+        """The fault of the resolver, if that makes the list look ill."""
         self._failure: Answer | None = None
         """The last failure of those for which the list is not queried until its next self-test."""
 
     def _first_state(self, version: int) -> ListState:
         if self.is_dead:
             return ListState.DEAD
-        return ListState.UNTESTED if version in self._dns_list.facts.versions else ListState.NOT_SERVED
+        return ListState.UNTESTED if version in self.dns_list.facts.versions else ListState.NOT_SERVED
 
     @property
     def is_dead(self) -> bool:
         """Whether the list is known to be dead: it is never queried or tested."""
-        return self._dns_list.facts.status == "dead"
+        return self.dns_list.facts.status == "dead"
 
     @property
     def is_ill(self) -> bool:
         """Whether the list is ill for the clients of at least one IP version."""
         return any(health.state is ListState.ILL for health in self.versions.values())
+
+    @property
+    def own_diagnosis(self) -> Diagnosis | None:
+        """The fault that its self-test found, for the first IP version that has one."""
+        return next((health.diagnosis for health in self.versions.values() if health.state is ListState.ILL), None)
+
+    @property
+    def warning(self) -> str:
+        """The fault with its remedy, for the log; empty if there is none."""
+        version = next((version for version, health in self.versions.items() if health.state is ListState.ILL), None)
+        return self._warning(version, self.versions[version].diagnosis) if version else ""
+
+    def _warning(self, version: int, diagnosis: Diagnosis) -> str:
+        return f"{self._name(version)} is set aside: {diagnosis}: see docs/lists.md"
+
+    def _name(self, version: int) -> str:
+        return self.dns_list.name + (" for IPv6 clients" if version == 6 else "")
+
+    @property
+    def without_ipv6(self) -> str:
+        """The reason why IPv6 clients are not looked up, if its self-test has found that; else empty."""
+        is_found = self.versions[6].state is ListState.NOT_SERVED and 6 in self.dns_list.facts.versions
+        return f"IPv6 clients are not looked up: {self.dns_list.facts.why_not_served(6)}" if is_found else ""
+
+    def diagnosis(self, version: int) -> Diagnosis:
+        """Return the fault for clients of this IP version as it is shown: that of the resolver, if it is to blame."""
+        health = self.versions[version]
+        return self.shared if self.shared and health.state is ListState.ILL else health.diagnosis
 
     def unasked_answer(self, version: int) -> Answer | None:
         """Return the answer for clients of this IP version while the list is not queried, None if it is queried."""
@@ -199,13 +240,14 @@ class ListHealth:
             case ListState.WELL:
                 return None
             case ListState.NOT_SERVED:
-                return Answer(Meaning.NOT_SERVED, why=f"it has no IPv{version} addresses")
+                return Answer(Meaning.NOT_SERVED, why=self.dns_list.facts.why_not_served(version))
             case ListState.DEAD:
-                facts = self._dns_list.facts
+                facts = self.dns_list.facts
                 return Answer(Meaning.SET_ASIDE, why=f"dead since {facts.since}: it {facts.how}")
             case ListState.UNTESTED:
                 return NOT_TESTED
-        return Answer(Meaning.SET_ASIDE, why=f"since {health.since:%Y-%m-%d %H:%M} UTC: {health.diagnosis.what}")
+        what = (self.shared or health.diagnosis).what
+        return Answer(Meaning.SET_ASIDE, why=f"since {health.since:%Y-%m-%d %H:%M} UTC: {what}")
 
     def doubts(self, version: int, answer: Answer) -> bool:
         """Count an answer about a client. Return whether the list should be tested now."""
@@ -223,13 +265,11 @@ class ListHealth:
             self.last_error = now, diagnosis.what
         if not health.take(diagnosis, now):
             return None
-        name = self._dns_list.name + (" for IPv6 clients" if version == 6 else "")
         if diagnosis.fault:
-            text = f"{name} is set aside: {diagnosis.what}; {diagnosis.remedy}: see docs/lists.md"
-            return HealthNews(text, is_recovery=False)
+            return HealthNews(self._warning(version, diagnosis), is_recovery=False)
         if before is ListState.ILL:
             duration = str(max(now - since, timedelta(0))).partition(".")[0]
-            return HealthNews(f"{name} is well again, after {duration}", is_recovery=True)
+            return HealthNews(f"{self._name(version)} is well again, after {duration}", is_recovery=True)
         return None
 
     def end_test(self, found: Mapping[int, Diagnosis] | None, now: datetime) -> list[HealthNews]:
@@ -240,7 +280,7 @@ class ListHealth:
         first = next(iter(found))
         if failure and not found[first].fault:
             # The resolver may have the test entries in its cache, although the list answered no client.
-            found = {first: diagnose_answer(self._dns_list.facts, failure)}
+            found = {first: diagnose_answer(self.dns_list.facts, failure)}
         news = [self.take(version, diagnosis, now) for version, diagnosis in found.items()]
         if not found[first].fault:
             for version in self.versions.keys() - found.keys():

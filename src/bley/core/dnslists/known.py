@@ -61,6 +61,12 @@ class KnownList:
         """The IP versions of which the list has, or may have, addresses."""
         return tuple(version for version, has in ((4, self.ipv4), (6, self.ipv6 is not False)) if has)
 
+    def why_not_served(self, version: int) -> str:
+        """Return the reason why the list is not queried about clients of this IP version."""
+        if version in self.versions:  # only its self-test could find out
+            return f"it has no IPv{version} test entry, {self.test_listed_ipv6} (RFC 5782 5)"
+        return f"it has no IPv{version} addresses"
+
     def refusal(self, code: IPv4Address) -> str | None:
         """Return the meaning of a code that refuses the query, None for other codes."""
         if (meaning := _meaning(self.refusals, code)) is not None:

@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
+from bley.core.address_scope import local_scope
 from bley.core.dnslists.foreign import find_foreign_form
 from bley.core.dnslists.known import KnownList, find_known_list, shown_zone
 from bley.core.dnslists.syntax import Entry, fault_at, parse_entry
@@ -137,7 +138,10 @@ def interpret(facts: KnownList, codes: Iterable[str]) -> Answer:
     if not addresses:
         return _CLEAR
     if outside := [address for address in addresses if address not in _CODES]:
-        return Answer(Meaning.PARKED, addresses, f"{outside[0]}, which is no return code: its domain is parked")
+        cause = (
+            "the resolver filters it, or its domain is parked" if local_scope(outside[0]) else "its domain is parked"
+        )
+        return Answer(Meaning.PARKED, addresses, f"{outside[0]}, which is no return code: {cause}")
     refusals = [facts.refusal(address) for address in addresses]
     if None in refusals:
         return Answer(Meaning.LISTED, addresses)

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from bley.checks.lists.report import report_lists
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, query_name
@@ -194,7 +195,23 @@ class TestIpVersions:
         """Of an unknown one the self-test tells."""
         await world.follow(ZONE)
         assert world.states() == (WELL, NOT_SERVED)
-        assert world.watch.lists[ZONE].unasked_answer(6) == Answer(Meaning.NOT_SERVED, why="it has no IPv6 addresses")
+        why = "it has no IPv6 test entry, ::ffff:7f00:2 (RFC 5782 5)"
+        assert world.watch.lists[ZONE].unasked_answer(6) == Answer(Meaning.NOT_SERVED, why=why)
+
+    async def test_operator_reads_once_why_ipv6_clients_are_not_looked_up(
+        self, world: World, log: pytest.LogCaptureFixture
+    ) -> None:
+        log.set_level(logging.INFO, "bley")
+        await world.follow(ZONE)
+        await world.wait(hours=3)
+        assert log.messages == [
+            (
+                "bl.example: IPv6 clients are not looked up: "
+                "it has no IPv6 test entry, ::ffff:7f00:2 (RFC 5782 5): see docs/lists.md"
+            )
+        ]
+        (report,) = report_lists({"dnsbls": parse_dns_lists(ZONE)}, world.watch.lists)
+        assert f"{ZONE}: {report['what']}: see docs/lists.md" == log.messages[0]
 
     async def test_where_it_is_known_nothing_needs_to_be_tested(self, world: World) -> None:
         await world.follow("bl.spameatingmonkey.net", "bl.ipv6.spameatingmonkey.net")
