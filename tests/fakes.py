@@ -98,6 +98,10 @@ class FakeResolver:
         self.invented = frozenset[str]()
         """The addresses of names that do not exist, besides `zone`."""
 
+    @property
+    def is_silent(self) -> bool:
+        return self.is_down
+
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         self.questions.append((name, rrtype))
         loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from bley.core.decision import Outcome
 from bley.core.errors import ProtocolViolation
-from bley.core.findings import REASONS, AnyCheck, AnyReason, Check, FindingKind
+from bley.core.findings import LOG_FIELDS, REASONS, AnyCheck, AnyReason, FindingKind
 from bley.core.reasons import AnswerPath, Reason
 
 __all__ = [
@@ -87,7 +87,7 @@ _UNKNOWN_FINDINGS = Counter(
     registry=REGISTRY,
 )
 
-UNKNOWN_FINDINGS: Mapping[AnyCheck, Counter] = {check: _UNKNOWN_FINDINGS.labels(check.value) for check in Check}
+UNKNOWN_FINDINGS: Mapping[AnyCheck, Counter] = {check: _UNKNOWN_FINDINGS.labels(check.value) for check in LOG_FIELDS}
 
 _FINDINGS = Counter("bley_findings", "Findings about strangers.", ["finding"], registry=REGISTRY)
 

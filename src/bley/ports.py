@@ -12,6 +12,7 @@ from bley.core.mail import Triplet
 
 __all__ = [
     "MOST_RECORDS",
+    "CachedResolver",
     "Clock",
     "Resolver",
     "ResourceRecord",
@@ -70,6 +71,14 @@ class Resolver(Protocol):
         Raises ResolverError if the answer is late, is a failure, or has more than `MOST_RECORDS`. Concurrent callers
         with the same query share one future: await it through `asyncio.shield`.
         """
+
+
+class CachedResolver(Resolver, Protocol):
+    """Queries the DNS through a cache, and notices when no server answers."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the DNS gives no usable answer at present. Queries then fail at once."""
 
 
 class UncachedResolver(Resolver, Protocol):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bley.checks.dns_lists import ConfiguredList
 from bley.checks.gather import Checks
 from bley.checks.helo import OwnIdentity
+from bley.checks.names import ClientNames
 from bley.checks.request import check_request
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import parse_dns_lists
@@ -25,7 +26,7 @@ from bley.core.names.host_kind import HostKind, judge_host_name
 from bley.core.policy import Judgement, Thresholds, judge, rfc_sum
 from bley.core.scores import BLEY2, DEFAULT, Scores
 from bley.settings.settings import Settings
-from tests.fakes import FakeClock, FakeResolver, queried_list
+from tests.fakes import FakeClock, FakeResolver, Zone, queried_list
 from tests.unit.checks.test_gather import FakeSpf
 from tests.unit.core.names.test_host_kind import FILES, names
 
@@ -143,24 +144,43 @@ _settings = st.builds(
     ),
     *[_thresholds] * 3,
 )
+_OF_CLIENT, _PTR = "192.0.2.1", ("1.2.0.192.in-addr.arpa", "PTR")
+_pointed = ("mail.example.com", "host.example.net", "ip-192-0-2-1.dsl.example.co.uk")
+_dns_failures = st.sampled_from([[], ResolverError("", "", "it fails")])
+_dns_of_names = st.fixed_dictionaries(
+    {_PTR: _dns_failures | st.lists(st.sampled_from(_pointed), max_size=2)}
+    | {(name, "A"): _dns_failures | st.just([_OF_CLIENT]) for name in (*_pointed, "smtp.example.org")}
+)
+"""The PTR records of a client, and the addresses of names."""
+
+_nameless = st.builds(
+    lambda request, helo: request._replace(client_name="unknown", helo_name=helo),
+    _requests,
+    st.sampled_from([*_pointed, "smtp.example.org", "friend", "[192.0.2.1]", "192.0.2.1", ""]),
+)
 _spf = st.sampled_from([None, found(FindingKind.SPF_FAIL, ""), found(FindingKind.SPF_NO_PASS, ""), Finding(0, "pass")])
 
 
-@given(_requests, _answers, _weights, _weights, _settings, _scores, _spf)
+@given(_requests | _nameless, _answers, _dns_of_names, _weights, _weights, _settings, _scores, _spf)
 def test_the_daemon_judges_as_explain_does(
     request: Request,
     answers: Mapping[str, Sequence[str] | ResolverError],
+    names: Zone,
     dnsbls: list[tuple[str, int]],
     dnswls: list[tuple[str, int]],
     settings: Settings,
     scores: Scores,
     spf: Finding | None,
 ) -> None:
-    """The daemon stops when no answer can change the judgement and its reason, explain waits for all answers."""
+    """The daemon stops when no answer can change the judgement and its reason, explain waits for all answers.
 
-    async def judgements() -> set[Judgement]:
-        address = ip_address("192.0.2.1")
-        resolver = FakeResolver({(f"1.2.0.192.{zone}", "A"): answer for zone, answer in answers.items()})
+    Both find the same name of the client, unless it is trusted.
+    """
+
+    async def judgements() -> set[tuple[Judgement, str]]:
+        address = ip_address(_OF_CLIENT)
+        of_lists: Zone = {(f"1.2.0.192.{zone}", "A"): answer for zone, answer in answers.items()}
+        resolver = FakeResolver({**of_lists, **names})
         checks = Checks(
             resolver,
             _asked(dnswls),
@@ -169,11 +189,30 @@ def test_the_daemon_judges_as_explain_does(
             settings.thresholds,
             timedelta(seconds=60),
             scores,
+            queries_names=True,
         )
         found = [await each.gather(request, address) for each in (checks, replace(checks, is_thorough=True))]
-        return {judge(gathered.evidence, settings.thresholds) for gathered in found}
+        judged = [(judge(each.evidence, settings.thresholds), each.request.client_name) for each in found]
+        return {(each, "" if each.status is Status.TRUSTED else name) for each, name in judged}
 
     assert len(asyncio.run(judgements())) == 1
+
+
+@given(_nameless, st.sampled_from(["", *_pointed]), st.booleans(), st.booleans(), _scores)
+def test_what_the_dns_does_not_say_about_names_never_counts(
+    request: Request, verified: str, is_pointed: bool, resolves: bool, scores: Scores
+) -> None:
+    """An unknown answer counts no more than any answer would."""
+    address = ip_address(_OF_CLIENT)
+    kind = FindingKind.CLIENT_NAME_UNVERIFIED if is_pointed else FindingKind.CLIENT_HAS_NO_NAME
+    helo = found(FindingKind.HELO_RESOLVES, "") if resolves else None
+    known = ClientNames(None if verified else found(kind, ""), helo, verified)
+    named = request._replace(client_name=verified or "unknown")
+    unknown = Finding(None, "it fails")
+    most = rfc_sum(check_request(named, address, US, scores, known))
+    for each in (known._replace(helo=unknown), ClientNames(unknown, helo), ClientNames(unknown, unknown)):
+        asked = named if each.verified else request
+        assert rfc_sum(check_request(asked, address, US, scores, each)) <= most
 
 
 def _asked(weights: list[tuple[str, int]]) -> list[ConfiguredList]:

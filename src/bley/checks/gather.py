@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bley.checks.dns_lists import ConfiguredList, ListQueries, add_explanations
 from bley.checks.helo import OwnIdentity
+from bley.checks.names import NOT_QUERIED, SILENT, ClientNames, NameQueries
 from bley.checks.request import check_request
 from bley.core.errors import ResolverError
 from bley.core.evidence import Evidence, Finding, Gathered
@@ -17,7 +18,7 @@ from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds, settled, spf_can_tip
 from bley.core.scores import DEFAULT, Scores
 from bley.metrics import FINDINGS, UNKNOWN_FINDINGS
-from bley.ports import Resolver
+from bley.ports import CachedResolver
 
 __all__ = ["Checks"]
 
@@ -33,7 +34,7 @@ class _Spf(Protocol):
 class Checks:
     """The checks as they are configured; without `spf`, there is no SPF check."""
 
-    resolver: Resolver
+    resolver: CachedResolver
     dnswls: Sequence[ConfiguredList]
     dnsbls: Sequence[ConfiguredList]
     spf: _Spf | None
@@ -45,26 +46,24 @@ class Checks:
     """SPF for senders that are exempt only if it passes, with or without `spf`."""
     known_spf: Finding | None = None
     """The result of SPF, if `check_spf` found it before."""
+    queries_names: bool = False
+    """Query the names of clients for which the mail server found none."""
     is_thorough: bool = False
     """Wait for every answer, even if none can change the judgement, in order to explain it."""
 
     async def gather(self, request: Request, address: Address) -> Gathered:
         """Return the findings once no missing one can change the judgement, at the latest after `timeout`.
 
-        A finding that is late or failed is unknown. One that was not needed is left out.
+        A finding that is late or failed is unknown. One that was not needed is left out. If the client has a name that
+        only the checks found, the request that is returned has it, and the findings are about that request.
         """
-        evidence = check_request(request, address, self.us, self.scores)
-        asks_spf = self.spf is not None and spf_can_tip(evidence, self.thresholds, self.scores)
-        if asks_spf or self.dnswls or self.dnsbls:
-            evidence |= await _Gathering(self, request, address, asks_spf=asks_spf).findings()
-        if self.known_spf:
-            evidence.setdefault(Check.SPF, self.known_spf)
-        for check, finding in evidence.items():
+        gathered = await _Gathering(self, request, address).result()
+        for check, finding in gathered.evidence.items():
             if finding.score is None:
                 UNKNOWN_FINDINGS[check].inc()
             elif finding.kind:
                 FINDINGS[finding.kind].inc()
-        return Gathered(request, {check: evidence[check] for check in LOG_FIELDS if check in evidence})
+        return gathered
 
     async def check_spf(self, request: Request, address: Address) -> "tuple[Finding, Checks]":
         """Return the result of SPF alone, and the checks for the rest of `timeout`, which know it.
@@ -92,68 +91,109 @@ class Checks:
 
 
 class _Gathering:
-    """The DNS queries for one request. They start at construction."""
+    """The DNS queries for one request. They start at construction, that of SPF once the client's names are known."""
 
-    def __init__(self, checks: Checks, request: Request, address: Address, *, asks_spf: bool) -> None:
-        self._thresholds, self._timeout, self._is_thorough = checks.thresholds, checks.timeout, checks.is_thorough
-        loop = self._loop = asyncio.get_running_loop()
-        self._is_settled: asyncio.Future[None] = loop.create_future()
+    def __init__(self, checks: Checks, request: Request, address: Address) -> None:
+        self._checks, self._request, self._address = checks, request, address
+        self._is_settled: asyncio.Future[None] | None = None
+        """The end of the wait; None until it begins."""
+        self._is_late = False
+        self._spf: asyncio.Task[Finding] | None = None
         lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls}
-        self._queries = {
+        self._lists = {
             check: ListQueries(of_check, address, checks.resolver, self._check_if_settled)
             for check, of_check in lists.items()
             if of_check
         }
-        self._is_late = False
-        self._spf: asyncio.Task[Finding] | None = None
-        if checks.spf and asks_spf:
-            self._spf = loop.create_task(_check_spf(checks.spf, request, address, checks.scores))
-            self._spf.add_done_callback(self._check_if_settled)
+        self._found: dict[AnyCheck, Finding] = {}
+        """The findings about the request itself; none until the client's names are known."""
+        self._names: NameQueries | None = None
+        if request.verified_name or not checks.queries_names:
+            is_unknown = not request.verified_name and checks.resolver.is_silent
+            self._take_names(SILENT if is_unknown else NOT_QUERIED)
+        else:
+            self._names = NameQueries(request, address, checks.resolver, self._check_names)
+
+    def _take_names(self, names: ClientNames) -> None:
+        """Check the request by the client's names, and start the query for SPF if it can change the judgement."""
+        checks = self._checks
+        if names.verified:
+            self._request = self._request._replace(client_name=names.verified)
+        self._found = check_request(self._request, self._address, checks.us, checks.scores, names)
+        if checks.spf and spf_can_tip(self._found, checks.thresholds, checks.scores):
+            if self._is_late:
+                self._found[Check.SPF] = Finding(None, _LATE)
+            else:
+                spf = _check_spf(checks.spf, self._request, self._address, checks.scores)
+                self._spf = asyncio.get_running_loop().create_task(spf)
+                self._spf.add_done_callback(self._check_if_settled)
+
+    def _check_names(self) -> None:
+        if self._names and self._names.is_complete and not self._found:
+            self._take_names(self._names.names)
         self._check_if_settled()
 
     def _check_if_settled(self, _: object = None) -> None:
         """End the wait if no missing answer can change the judgement."""
-        if not self._is_settled.done() and (self._is_complete() or (not self._is_thorough and self._is_decided())):
+        if self._is_settled and not self._is_settled.done() and self._may_end():
             self._is_settled.set_result(None)
 
-    def _is_complete(self) -> bool:
-        return not self._awaits_spf() and all(queries.is_complete for queries in self._queries.values())
-
-    def _is_decided(self) -> bool:
-        bounds = {check: queries.bounds for check, queries in self._queries.items()}
-        return settled(
-            bounds.get(Check.DNSWL), bounds.get(Check.DNSBL), self._thresholds, awaits_spf=self._awaits_spf()
+    def _may_end(self) -> bool:
+        awaits_names, awaits_spf = not self._found, self._spf is not None and not self._spf.done()
+        if not (awaits_names or awaits_spf) and all(queries.is_complete for queries in self._lists.values()):
+            return True
+        if self._checks.is_thorough:
+            return False
+        dnswl, dnsbl = (
+            queries.bounds if (queries := self._lists.get(check)) else None for check in (Check.DNSWL, Check.DNSBL)
         )
+        return settled(dnswl, dnsbl, self._checks.thresholds, awaits_names=awaits_names, awaits_spf=awaits_spf)
 
-    def _awaits_spf(self) -> bool:
-        return self._spf is not None and not self._spf.done()
-
-    async def findings(self) -> dict[AnyCheck, Finding]:
+    async def result(self) -> Gathered:
         """Wait until the judgement is settled or the time is up. Return the findings so far."""
-        found: dict[AnyCheck, Finding] = {}
-        time_is_up = self._loop.call_later(self._timeout.total_seconds(), self._give_up)
+        if (self._lists or self._spf or self._names) and not self._may_end():
+            await self._wait()
+        if self._names and not self._found:
+            self._found = self._found_without_names()
+        for check, queries in self._lists.items():
+            if finding := queries.finding():
+                self._found[check] = finding
+        if self._spf and not self._spf.cancelled():
+            self._found[Check.SPF] = self._spf.result()
+        elif self._spf and self._is_late:
+            self._found[Check.SPF] = Finding(None, _LATE)
+        if self._checks.known_spf:
+            self._found.setdefault(Check.SPF, self._checks.known_spf)
+        return Gathered(self._request, {check: self._found[check] for check in LOG_FIELDS if check in self._found})
+
+    async def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._is_settled = loop.create_future()
+        time_is_up = loop.call_later(self._checks.timeout.total_seconds(), self._give_up)
         try:
             await self._is_settled
         finally:
             time_is_up.cancel()
+            if self._names:
+                self._names.give_up()
             if self._spf and not self._spf.done():
                 self._spf.cancel()
                 await asyncio.wait([self._spf])
-        for check, queries in self._queries.items():
-            if finding := queries.finding():
-                found[check] = finding
-        if self._spf and not self._spf.cancelled():
-            found[Check.SPF] = self._spf.result()
-        elif self._spf and self._is_late:
-            found[Check.SPF] = Finding(None, _LATE)
-        return found
 
     def _give_up(self) -> None:
         self._is_late = True
-        for queries in self._queries.values():
+        for queries in self._lists.values():
             queries.give_up()
-        if not self._is_settled.done():
+        if self._names and not self._found:
+            self._take_names(self._names.names)
+        if self._is_settled and not self._is_settled.done():
             self._is_settled.set_result(None)
+
+    def _found_without_names(self) -> dict[AnyCheck, Finding]:
+        """Return the findings that need no name of the client, since an allowlist decides."""
+        checks, names = self._checks, ClientNames(Finding(None, "not needed"))
+        findings = check_request(self._request, self._address, checks.us, checks.scores, names)
+        return {check: finding for check, finding in findings.items() if finding.score is not None}
 
 
 async def _check_spf(spf: _Spf, request: Request, address: Address, scores: Scores) -> Finding:

@@ -1,38 +1,34 @@
-"""The checks of the HELO name. None of them queries the DNS.
+"""The checks of the HELO name.
 
 How well it matches the client is always logged:
 
     0   it is the client's verified name
-    1   it has the same registered domain, or is the client's address as a literal: [192.0.2.1], [IPv6:2001:db8::1]
-    2   otherwise, and always if the client has no verified name and sends no literal
+    1   it has the same registered domain, or is the client's address as a literal: [192.0.2.1], [IPv6:2001:db8::1];
+        or the client came without a name, and the HELO name leads to its address
+    ?   whether it matches is unknown, since the DNS did not answer
+    2   otherwise
 
 Faults of the name itself count only for a mismatch: a client that sends the name which leads to its address keeps the
 rules, whatever that name is. Only the check for the name of an access line applies to every HELO.
 
-Source: RFC 5321 2.3.5, 4.1.1.1 and 4.1.3.
+Source: RFC 5321 2.3.5, 4.1.1.1, 4.1.3 and 4.1.4.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
+from bley.checks.names import NOT_QUERIED, ClientNames
 from bley.core.evidence import Finding, found
 from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request, parse_address
-from bley.core.names.domains import registered_domain
+from bley.core.names.domains import a_labels, registered_domain
 from bley.core.names.host_kind import HostKind, judge_host_name
+from bley.core.names.host_name import LOCAL
 
-__all__ = ["OwnIdentity", "check_helo", "faults_of_helo"]
+__all__ = ["OwnIdentity", "check_dynamic_helo", "check_helo", "faults_of_mismatch"]
 
 _IPV6_TAG = "ipv6:"
-
-_LOCAL = frozenset(
-    {"localhost", "invalid", "test"}  # RFC 6761 6.2 to 6.4
-    | {"local"}  # RFC 6762 3
-    | {"corp", "home", "internal", "intranet", "lan", "private"}  # RFC 6762 appendix G
-    | {"localdomain"}  # the default of Unix systems
-)
-"""Last labels of names that exist in no public DNS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +39,9 @@ class OwnIdentity:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
-def check_helo(request: Request, address: Address) -> Finding:
+def check_helo(request: Request, address: Address, names: ClientNames = NOT_QUERIED) -> Finding:
     """Check how well the HELO name matches the client, regardless of case and a final dot."""
-    helo, name = _name(request.helo_name), request.verified_name
+    helo, name = a_labels(request.helo_name), a_labels(request.verified_name)
     if name and helo == name:
         return Finding(0, f"{helo} is the client's name")
     if _literal(helo) == address:
@@ -53,28 +49,38 @@ def check_helo(request: Request, address: Address) -> Finding:
     domain = registered_domain(helo)
     if domain and domain == registered_domain(name):
         return found(FindingKind.HELO_HALF_MATCH, f"{helo} is in {domain} like the client's name {name}")
+    if not name and names.missing and names.missing.score is None:
+        return Finding(None, f"the client's name is unknown: {names.missing.detail}")
+    if names.helo:
+        return names.helo
     return found(
         FindingKind.HELO_MISMATCH, f"{helo or 'no HELO'} is not the client's name, {name or 'which is unknown'}"
     )
 
 
-def faults_of_helo(request: Request, address: Address, us: OwnIdentity, *, fits: bool) -> Iterator[Finding]:
-    """Yield the faults of the HELO name itself. If it `fits` at least by half, it can only look dynamic."""
-    helo = _name(request.helo_name)
+def check_dynamic_helo(request: Request, address: Address) -> Finding | None:
+    """Return the finding if the HELO name looks like that of an access line, whether it matches or not."""
+    helo = a_labels(request.helo_name)
     verdict = judge_host_name(helo, address)
     if verdict.kind is HostKind.DYNAMIC and verdict.is_certain:
-        yield found(FindingKind.HELO_LOOKS_DYNAMIC, f"{helo} {verdict.sign}")
-    if fits or not helo:
+        return found(FindingKind.HELO_LOOKS_DYNAMIC, f"{helo} {verdict.sign}")
+    return None
+
+
+def faults_of_mismatch(request: Request, us: OwnIdentity) -> Iterator[tuple[FindingKind, str]]:
+    """Yield the faults of a HELO name that does not match, in words."""
+    helo = a_labels(request.helo_name)
+    if not helo:
         return
     own = parse_address(helo)
     if own:
-        yield found(FindingKind.HELO_BARE_ADDRESS, f"{helo} is an address without brackets")
+        yield FindingKind.HELO_BARE_ADDRESS, f"{helo} is an address without brackets"
     elif "." not in helo and not helo.startswith("["):
-        yield found(FindingKind.HELO_NOT_FQDN, f"{helo} has no domain")
-    if helo.rpartition(".")[2] in _LOCAL:
-        yield found(FindingKind.HELO_IS_LOCAL, f"{helo} is no name in the public DNS")
+        yield FindingKind.HELO_NOT_FQDN, f"{helo} has no domain"
+    if helo.rpartition(".")[2] in LOCAL:
+        yield FindingKind.HELO_IS_LOCAL, f"{helo} is no name in the public DNS"
     if claim := _claim(helo, own or _literal(helo), request, us):
-        yield found(FindingKind.HELO_CLAIMS_US, f"{helo} is {claim}")
+        yield FindingKind.HELO_CLAIMS_US, f"{helo} is {claim}"
 
 
 def _claim(helo: str, address: Address | None, request: Request, us: OwnIdentity) -> str:
@@ -83,13 +89,9 @@ def _claim(helo: str, address: Address | None, request: Request, us: OwnIdentity
         return "an address of ours" if any(address in network for network in us.networks) else ""
     if "." not in helo:
         return ""  # a name without a domain may be that of many hosts
-    if helo == _name(us.hostname):
+    if helo == a_labels(us.hostname):
         return "our own name"
-    return "the recipient's domain" if helo == _name(request.recipient.rpartition("@")[2]) else ""
-
-
-def _name(text: str) -> str:
-    return text.rstrip(".").lower()
+    return "the recipient's domain" if helo == a_labels(request.recipient.rpartition("@")[2]) else ""
 
 
 def _literal(helo: str) -> Address | None:

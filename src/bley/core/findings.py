@@ -89,7 +89,7 @@ class FindingKind(StrEnum):
         score=2,
         bley2_score=2,
         says="the HELO name is not the client's",
-        rule="the HELO name is not the client's verified name, and not `helo-half-match`",
+        rule="the HELO name is not the client's verified name, and neither `helo-half-match` nor `helo-resolves`",
         source="RFC 5321 4.1.1.1",
         fix="its HELO should be its own host name, which leads to its address and back",
         is_about_client=True,
@@ -104,6 +104,17 @@ class FindingKind(StrEnum):
         rule="the HELO name has the registered domain of the client's name, or is the client's address as a literal",
         source="RFC 5321 4.1.3",
         fix="its HELO should be its own host name, which leads to its address and back",
+    )
+    HELO_RESOLVES = FindingRow(
+        name="helo-resolves",
+        check=Check.HELO,
+        reason=Reason.HELO,
+        score=1,
+        bley2_score=2,
+        says="the HELO name leads to the client's address, but is not its name",
+        rule="the mail server found no name for the client, and the HELO name leads to the client's address",
+        source="RFC 5321 4.1.4",
+        fix="its address should have the HELO name as its host name",
     )
     CLIENT_LOOKS_DYNAMIC = FindingRow(
         name="client-looks-dynamic",
@@ -131,9 +142,19 @@ class FindingKind(StrEnum):
         score=0,
         bley2_score=0,
         says="the client has no verified name",
-        rule="no name leads to the client's address and back",
+        rule="its address has no PTR record; with `check_names = 0`, the mail server found no name",
         source="RFC 1912 2.1",
         fix="its address should have a host name that leads to the address and back",
+        is_about_client=True,
+    )
+    CLIENT_NAME_UNVERIFIED = FindingRow(
+        name="client-name-unverified",
+        score=0,
+        bley2_score=0,
+        says="the client's host name does not lead back to it",
+        rule="its address has PTR records, and none of their names leads back to the address",
+        source="RFC 1912 2.1",
+        fix="its host name should lead to its address",
         is_about_client=True,
     )
     HELO_NOT_FQDN = FindingRow(
@@ -179,7 +200,7 @@ class FindingKind(StrEnum):
         bley2_score=1,
         says="sender and recipient are the same",
         rule="sender and recipient are equal and not empty; it counts only with `helo-mismatch`, "
-        "`client-looks-dynamic` or `client-has-no-name`, or where SPF is known not to pass",
+        "`client-looks-dynamic`, `client-has-no-name` or `client-name-unverified`, or where SPF is known not to pass",
         source="practice",
     )
     SPF_FAIL = FindingRow(

@@ -68,7 +68,7 @@ def _counted(evidence: Evidence) -> list[tuple[AnyCheck, int]]:
     return [
         (check, finding.score)
         for check in RFC_CHECKS
-        if (finding := evidence.get(check)) and finding.score and (finding.counts_alone or is_without_pass)
+        if check in evidence and (finding := evidence[check]).score and (finding.counts_alone or is_without_pass)
     ]
 
 
@@ -79,10 +79,17 @@ class Bounds(NamedTuple):
     most: int
 
 
-def settled(dnswl: Bounds | None, dnsbl: Bounds | None, thresholds: Thresholds, *, awaits_spf: bool) -> bool:
-    """Return whether no missing answer can change the judgement or its reason; None stands for no such lists."""
+def settled(
+    dnswl: Bounds | None, dnsbl: Bounds | None, thresholds: Thresholds, *, awaits_names: bool = False, awaits_spf: bool
+) -> bool:
+    """Return whether no missing answer can change the judgement or its reason; None stands for no such lists.
+
+    A name of the client can change everything, since a record or an exemption may exist under it, but not trust.
+    """
     if dnswl and dnswl.least >= thresholds.dnswl_threshold:
         return True
+    if awaits_names:
+        return False
     if dnswl and dnswl.most >= thresholds.dnswl_threshold:
         return False
     if dnsbl and dnsbl.least >= thresholds.dnsbl_threshold:

@@ -29,7 +29,7 @@ _SCORE = re.compile("[0-9]{1,3}")
 class Scores:
     """The score of each finding, 0 to `MOST`.
 
-    A finding of score 0 is not logged, except in the log field of a check.
+    A finding of score 0 is not logged, except in the log field of a check, and if bley queried the client's names.
     """
 
     name: str = "default"

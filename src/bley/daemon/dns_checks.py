@@ -41,6 +41,7 @@ class DnsChecks:
             scores=settings.scores,
             us=OwnIdentity(socket.gethostname(), settings.trusted_networks),
             sender_spf=sender_spf,
+            queries_names=settings.check_names,
         )
 
     def activate(self) -> None:

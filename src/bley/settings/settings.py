@@ -92,6 +92,7 @@ class Settings(BaseModel):
     scores: ScoresByFact = DEFAULT
     resolver: Servers = ()
     check_timeout: Seconds = timedelta(seconds=5)
+    check_names: Boolean = True
     use_spf: Boolean = True
     use_spf_guess: Boolean = False
     greylist_period: Minutes = timedelta(minutes=5)

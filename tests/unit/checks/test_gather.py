@@ -14,7 +14,7 @@ from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
-from bley.core.evidence import Evidence, Finding, found
+from bley.core.evidence import Evidence, Finding, Gathered, found
 from bley.core.findings import LOG_FIELDS, AnyCheck, Check, FindingKind
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
@@ -402,3 +402,145 @@ class TestSpfAlone:
         evidence = await gather(rest, helo_name="other.example.net", sender="b@example.org")
         assert (finding, evidence[Check.SPF]) in [(real.finding, guess.finding), (real.finding, real.finding)]
         assert (real.asked, guess.asked <= 1) == (1, True)
+
+
+PTR = ("1.2.0.192.in-addr.arpa", "PTR")
+HERE = ["192.0.2.1"]
+SERVFAIL = ResolverError("", "PTR", "SERVFAIL")
+
+
+def names_of(checks: Checks, **zone: Sequence[str] | ResolverError | str) -> Checks:
+    """Let the checks query names, in a DNS with this PTR (`ptr`) and these addresses: `mx` for mx.example.com."""
+    assert isinstance(checks.resolver, FakeResolver)
+    checks.resolver.zone[PTR] = zone.pop("ptr", ())
+    checks.resolver.zone.update({(f"{name}.example.com", "A"): found for name, found in zone.items()})
+    return replace(checks, queries_names=True)
+
+
+class TestNames:
+    """A client for which the MTA found no name."""
+
+    async def of(self, checks: Checks, helo: str = "mx.example.com", client_name: str = "unknown") -> Gathered:
+        request = REQUEST._replace(client_name=client_name, helo_name=helo)
+        async with asyncio.timeout(5):
+            gathered = await checks.gather(request, CLIENT)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return gathered
+
+    def scores(self, gathered: Gathered) -> dict[str, int | None]:
+        return {check.value: finding.score for check, finding in gathered.evidence.items()}
+
+    async def test_no_name_is_told(self) -> None:
+        gathered = await self.of(names_of(await make(dnswls="", dnsbls="")))
+        assert gathered.request.client_name == "unknown"
+        assert self.scores(gathered) == {"helo": 2, "dyn": 0, "s_eq_r": 0, "client-has-no-name": 0}
+
+    async def test_a_name_that_does_not_lead_back_is_told(self) -> None:
+        gathered = await self.of(names_of(await make(dnswls="", dnsbls=""), ptr=["host.example.net"]))
+        assert self.scores(gathered) == {"helo": 2, "dyn": 0, "s_eq_r": 0, "client-name-unverified": 0}
+
+    @pytest.mark.parametrize("helo", ["mx.example.com", "friend", "localhost", "192.0.2.1", ""])
+    async def test_without_an_answer_no_finding_about_the_name_counts(self, helo: str) -> None:
+        gathered = await self.of(names_of(await make(dnswls="", dnsbls=""), ptr=SERVFAIL), helo)
+        scores = self.scores(gathered)
+        assert scores.items() >= {"helo": None, "dyn": None, "client-has-no-name": None}.items()
+        assert {score for check, score in scores.items() if check != "s_eq_r"} == {None}
+
+    async def test_a_name_that_leads_back_is_the_client_s(self) -> None:
+        """HELO, the look of an access line, and the rest are judged by it."""
+        checks = names_of(await make(dnswls="", dnsbls=""), ptr=["mx.example.com"], mx=HERE)
+        gathered = await self.of(checks)
+        assert gathered.request == REQUEST._replace(client_name="mx.example.com", helo_name="mx.example.com")
+        assert self.scores(gathered) == {"helo": 0, "dyn": 0, "s_eq_r": 0}
+        line = "ip-192-0-2-1.dsl.example.com"
+        checks.resolver.zone.update({PTR: [line], (line, "A"): HERE})  # type: ignore[attr-defined]
+        gathered = await self.of(checks, "smtp.example.com")
+        assert self.scores(gathered) == {"helo": 1, "dyn": 1, "s_eq_r": 0}
+
+    async def test_a_helo_name_that_resolves_is_half_a_match(self) -> None:
+        gathered = await self.of(names_of(await make(dnswls="", dnsbls=""), mx=HERE))
+        assert gathered.evidence[Check.HELO].kind is FindingKind.HELO_RESOLVES
+        assert gathered.evidence[Check.HELO].score == 1
+
+    async def test_a_client_with_a_name_costs_no_query(self) -> None:
+        checks = names_of(await make(dnswls="", dnsbls=""))
+        await self.of(checks, client_name="mx.example.net")
+        assert checks.resolver.questions == []  # type: ignore[attr-defined]
+
+    async def test_a_client_without_a_name_costs_two_queries_more(self) -> None:
+        """Asked at once with the lists. A mismatch leaves nothing to ask SPF."""
+        spf = FakeSpf()
+        checks = await make(spf=spf)
+        resolver = checks.resolver
+        assert isinstance(resolver, FakeResolver)
+        gathering = asyncio.create_task(names_of(checks).gather(REQUEST._replace(client_name="unknown"), CLIENT))
+        await asyncio.sleep(0)
+        assert {name for name, _ in resolver.questions} == {
+            *(f"1.2.0.192.{zone}.example" for zone in ("wl", "bl", "bl2")),
+            PTR[0],
+            "smtp.example.com",
+        }
+        await gathering
+        assert len(resolver.questions) == 5
+        assert spf.asked == 0
+
+    async def test_spf_is_asked_once_the_names_leave_it_open(self) -> None:
+        for mx, asked in ((HERE, 1), ([], 0)):
+            spf = FakeSpf(found(FindingKind.SPF_FAIL, "fail"))
+            gathered = await self.of(names_of(await make(spf=spf), mx=mx))
+            assert spf.asked == asked
+            assert (Check.SPF in gathered.evidence) is bool(asked)
+
+    async def test_an_allowlist_that_decides_waits_for_no_name(self) -> None:
+        gathered = await self.of(names_of(await make(answers(wl=LISTED)), ptr=SILENT, mx=SILENT))
+        assert self.scores(gathered) == {"s_eq_r": 0, "dnsbl": 0, "dnswl": 1}
+
+    @pytest.mark.parametrize("silent", ["ptr", "mx"])
+    async def test_a_blocklist_that_decides_waits_for_the_names(self, silent: str) -> None:
+        """A record may exist under the client's name."""
+        zone = {"ptr": ["host.example.com"], "host": HERE, "mx": [], silent: SILENT}
+        checks = names_of(await make(answers(bl=LISTED), within=SHORT), **zone)
+        begun = asyncio.get_running_loop().time()
+        gathered = await self.of(checks)
+        assert asyncio.get_running_loop().time() - begun == pytest.approx(SHORT.total_seconds())
+        assert gathered.request.client_name == ("unknown" if silent == "ptr" else "host.example.com")
+        assert gathered.evidence[Check.DNSBL].score == 1
+
+    async def test_what_is_late_is_unknown_and_so_is_spf_that_was_not_begun(self) -> None:
+        spf = FakeSpf()
+        checks = names_of(await make(spf=spf, within=SHORT, dnswls="", dnsbls=""), ptr=SILENT)
+        gathered = await self.of(replace(checks, thresholds=Thresholds(rfc_threshold=1)))
+        assert self.scores(gathered) == {
+            "helo": None,
+            "dyn": None,
+            "s_eq_r": 0,
+            "spf": None,
+            "client-has-no-name": None,
+        }
+        assert spf.asked == 0
+
+    async def test_unknown_findings_are_counted(self) -> None:
+        def count() -> float | None:
+            return REGISTRY.get_sample_value("bley_unknown_findings_total", {"check": "client-has-no-name"})
+
+        before = count()
+        assert before is not None
+        await self.of(names_of(await make(dnswls="", dnsbls=""), ptr=SERVFAIL))
+        assert count() == before + 1
+
+    @pytest.mark.parametrize("queries_names", [True, False])
+    async def test_while_the_dns_is_silent_no_name_is_no_evidence(self, *, queries_names: bool) -> None:
+        checks = replace(await make(dnswls="", dnsbls=""), queries_names=queries_names)
+        assert isinstance(checks.resolver, FakeResolver)
+        checks.resolver.is_down = True
+        gathered = await self.of(checks)
+        assert self.scores(gathered) == {"helo": None, "dyn": None, "s_eq_r": 0, "client-has-no-name": None}
+        assert bool(checks.resolver.questions) is queries_names
+
+    async def test_a_request_that_is_given_up_leaves_nothing_running(self) -> None:
+        checks = names_of(await make(), ptr=SILENT)
+        gathering = asyncio.create_task(checks.gather(REQUEST._replace(client_name="unknown"), CLIENT))
+        await settle()
+        gathering.cancel()
+        await asyncio.gather(gathering, return_exceptions=True)
+        assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -4,7 +4,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from bley.checks.helo import OwnIdentity, check_helo, faults_of_helo
+from bley.checks.helo import OwnIdentity, check_dynamic_helo, check_helo, faults_of_mismatch
+from bley.checks.names import SILENT, ClientNames
+from bley.core.evidence import Finding, found
 from bley.core.findings import FindingKind
 from bley.core.mail import Request, parse_address
 
@@ -76,8 +78,9 @@ def _faults(helo_name: str, client_name: str = NO_NAME, client_address: str = CL
     address = parse_address(client_address)
     assert address is not None
     request = Request(helo_name=helo_name, client_name=client_name, recipient="jane@Example.ORG")
-    fits = check_helo(request, address).kind is not FindingKind.HELO_MISMATCH
-    return {finding.kind or "" for finding in faults_of_helo(request, address, OURS, fits=fits)}
+    is_mismatch = check_helo(request, address).kind is FindingKind.HELO_MISMATCH
+    found_in_it = {kind.value for kind, _ in faults_of_mismatch(request, OURS)} if is_mismatch else set()
+    return found_in_it | ({"helo-looks-dynamic"} if check_dynamic_helo(request, address) else set())
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,49 @@ def test_a_helo_that_fits_can_only_look_dynamic(helo_name: str, client_name: str
 
 def test_without_our_name_nobody_claims_it() -> None:
     """A short host name, or none that is known, is no claim."""
-    request, address = Request(helo_name="mx", recipient="jane@"), parse_address(CLIENT)
-    assert address is not None
+    request = Request(helo_name="mx", recipient="jane@")
     for us in (OwnIdentity(), OwnIdentity("mx")):
-        assert [finding.kind for finding in faults_of_helo(request, address, us, fits=False)] == ["helo-not-fqdn"]
+        assert [kind for kind, _ in faults_of_mismatch(request, us)] == ["helo-not-fqdn"]
+
+
+RESOLVES = found(FindingKind.HELO_RESOLVES, "it leads to the client")
+NONE = found(FindingKind.CLIENT_HAS_NO_NAME, "it has none")
+UNKNOWN = Finding(None, "the DNS fails")
+
+
+@pytest.mark.parametrize(
+    ("helo_name", "client_name", "names", "kind", "score"),
+    [
+        pytest.param("mx.example.com", NO_NAME, ClientNames(NONE, RESOLVES), "helo-resolves", 1, id="it resolves"),
+        pytest.param("mx.example.com", NO_NAME, ClientNames(NONE, UNKNOWN), None, None, id="it may resolve"),
+        pytest.param("mx.example.com", NO_NAME, ClientNames(NONE), "helo-mismatch", 2, id="it does not"),
+        pytest.param("mx.example.com", NO_NAME, ClientNames(UNKNOWN), None, None, id="it may be the client's name"),
+        pytest.param("mx.example.com", NO_NAME, ClientNames(UNKNOWN, RESOLVES), None, None, id="0 or 1"),
+        pytest.param("friend", NO_NAME, SILENT, None, None, id="a silent DNS"),
+        pytest.param("[192.0.2.1]", NO_NAME, SILENT, "helo-half-match", 1, id="a literal needs no name"),
+        pytest.param("mx.example.com", "mx.example.com", ClientNames(None, RESOLVES), None, 0, id="it is the name"),
+        pytest.param(
+            "a.example.com", "b.example.com", ClientNames(None, UNKNOWN), "helo-half-match", 1, id="it is in the domain"
+        ),
+        pytest.param(
+            "mx.example.com", "mx.example.net", ClientNames(None, RESOLVES), "helo-resolves", 1, id="another name"
+        ),
+    ],
+)
+def test_what_the_dns_says_about_names_counts(
+    helo_name: str, client_name: str, names: ClientNames, kind: str | None, score: int | None
+) -> None:
+    """Unknown is what an answer could still make a better match."""
+    address = parse_address(CLIENT)
+    assert address is not None
+    finding = check_helo(Request(helo_name=helo_name, client_name=client_name), address, names)
+    assert (finding.kind, finding.score) == (kind, score)
+
+
+def test_u_labels_and_a_labels_are_one_name() -> None:
+    """RFC 5890 2.3.2.1."""
+    address = parse_address(CLIENT)
+    assert address is not None
+    request = Request(helo_name="MX.bücher.example.", client_name="mx.xn--bcher-kva.example")
+    assert check_helo(request, address).score == 0
+    assert check_helo(request._replace(helo_name="smtp.Bücher.example"), address).score == 1

@@ -49,6 +49,7 @@ def test_what_makes_a_client_look_unlike_a_server_is_about_the_client() -> None:
         FindingKind.HELO_MISMATCH,
         FindingKind.CLIENT_LOOKS_DYNAMIC,
         FindingKind.CLIENT_HAS_NO_NAME,
+        FindingKind.CLIENT_NAME_UNVERIFIED,
     }
     address = parse_address("192.0.2.1")
     assert address

@@ -12,14 +12,23 @@ from bley.core.scores import BLEY2, DEFAULT, MOST, Scores, parse_scores
 def test_by_default_a_helo_that_does_not_fit_counts_2_and_all_else_1() -> None:
     """But SPF that neither passes nor fails, and the want of a name, which a mismatch or a literal tells already."""
     others = {fact: DEFAULT[fact] for fact in FindingKind if DEFAULT[fact] != 1}
-    assert others == {FindingKind.HELO_MISMATCH: 2, FindingKind.CLIENT_HAS_NO_NAME: 0, FindingKind.SPF_NO_PASS: 0}
+    assert others == {
+        FindingKind.HELO_MISMATCH: 2,
+        FindingKind.CLIENT_HAS_NO_NAME: 0,
+        FindingKind.CLIENT_NAME_UNVERIFIED: 0,
+        FindingKind.SPF_NO_PASS: 0,
+    }
 
 
 def test_the_scores_of_bley_2_are_the_predecessor_s() -> None:
-    """HELO 0, 1, 2; dynamic name, sender is recipient, SPF fail 1; sender is recipient counts alone."""
+    """HELO 0, 1, 2; dynamic name, sender is recipient, SPF fail 1; sender is recipient counts alone.
+
+    A HELO name that resolves was a mismatch.
+    """
     assert {fact: BLEY2[fact] for fact in FindingKind if BLEY2[fact]} == {
         FindingKind.HELO_MISMATCH: 2,
         FindingKind.HELO_HALF_MATCH: 1,
+        FindingKind.HELO_RESOLVES: 2,
         FindingKind.CLIENT_LOOKS_DYNAMIC: 1,
         FindingKind.SENDER_IS_RECIPIENT: 1,
         FindingKind.SPF_FAIL: 1,

@@ -1,0 +1,158 @@
+"""The names of a client for which the mail server found none: by its PTR records, and by its HELO name.
+
+    PTR                                             finding
+    none exists                                     client-has-no-name
+    one leads to a name with the client's address   none: that is the client's verified name
+    none of them does                               client-name-unverified
+    the DNS gives no answer                         unknown
+
+A HELO name with the client's address is `helo-resolves`.
+
+Source: RFC 1912 2.1, RFC 5321 4.1.4.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from bley.core.errors import ResolverError
+from bley.core.evidence import Finding, found
+from bley.core.findings import FindingKind
+from bley.core.mail import Address, Request, parse_address
+from bley.core.names.domains import a_labels, registered_domain
+from bley.core.names.host_name import is_host_name, is_public_name
+from bley.ports import Resolver, ResourceRecord, RrType
+
+__all__ = ["NOT_QUERIED", "SILENT", "ClientNames", "NameQueries"]
+
+_MOST_NAMES = 4
+"""PTR names whose addresses are queried, since a stranger writes the zone. Postfix uses the first one only.
+
+With the PTR records and the HELO name, a client causes at most 6 queries, and mostly 2.
+"""
+
+_LATE = "no answer in time"
+
+_Query = asyncio.Future[Sequence[ResourceRecord]]
+
+
+class ClientNames(NamedTuple):
+    """The names of a client for which the mail server found none."""
+
+    missing: Finding | None
+    """The finding if it has no verified name; unknown if the DNS did not answer."""
+    helo: Finding | None = None
+    """`helo-resolves`, or unknown; None if the HELO name has other addresses, or was not queried."""
+    verified: str = ""
+    """The name that leads to its address and back."""
+
+
+NOT_QUERIED = ClientNames(found(FindingKind.CLIENT_HAS_NO_NAME, "no name leads to its address and back"))
+"""The mail server's result is taken as it is."""
+
+SILENT = ClientNames(Finding(None, "the DNS does not answer"))
+"""The mail server cannot have had an answer."""
+
+
+class NameQueries:
+    """The queries for the names of one client, and `names` so far. `on_answer` is called after each answer, later."""
+
+    def __init__(self, request: Request, address: Address, resolver: Resolver, on_answer: Callable[[], object]) -> None:
+        self._address, self._resolver, self._on_answer = address, resolver, on_answer
+        self._rrtype: RrType = "A" if address.version == 4 else "AAAA"
+        self._pointed: Sequence[str] | None = None
+        """The names of the PTR records, the best one first; None before the answer."""
+        self._missing: Finding | None = None
+        self._queries: dict[str, _Query] = {}
+        """The queries for addresses, by name."""
+        self._is_over = False
+        self._helo = a_labels(request.helo_name)
+        pointers = resolver.resolve(address.reverse_pointer, "PTR")
+        pointers.add_done_callback(self._take_pointers)
+        if is_public_name(self._helo):
+            self._query_addresses(self._helo)
+
+    def _query_addresses(self, name: str) -> None:
+        if name not in self._queries:
+            self._queries[name] = query = self._resolver.resolve(name, self._rrtype)
+            query.add_done_callback(self._take_addresses)
+
+    def _take_pointers(self, query: _Query) -> None:
+        answer = _answer(query)
+        if self._is_over:
+            return
+        if isinstance(answer, ResolverError):
+            self._pointed, self._missing = (), Finding(None, str(answer))
+        else:
+            names = {a_labels(str(record.data)) for record in answer if record.rrtype == "PTR"} - {""}  # the root
+            self._pointed, self._missing = self._best(names), self._unverified(names)
+            for name in self._pointed:
+                self._query_addresses(name)
+        self._on_answer()
+
+    def _take_addresses(self, query: _Query) -> None:
+        _answer(query)  # else an error that nothing reads would be logged
+        self._on_answer()
+
+    def _best(self, names: Iterable[str]) -> Sequence[str]:
+        """Return the host names to query: the HELO name, then those of its domain, then in alphabetical order.
+
+        The order of DNS answers changes; the client's name must not.
+        """
+        domain = f".{registered_domain(self._helo)}"
+        valid = filter(is_host_name, names)
+        order = sorted(valid, key=lambda name: (name != self._helo, not f".{name}".endswith(domain), name))
+        return order[:_MOST_NAMES]
+
+    def _unverified(self, names: Iterable[str]) -> Finding:
+        """Return the finding if none of these names is verified."""
+        if first := min(names, default=None):
+            return found(FindingKind.CLIENT_NAME_UNVERIFIED, f"{first} does not lead to {self._address}")
+        return found(FindingKind.CLIENT_HAS_NO_NAME, f"{self._address} has no PTR record")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every query is answered, or failed."""
+        return self._pointed is not None and all(query.done() for query in self._queries.values())
+
+    def give_up(self) -> None:
+        """Send no further queries."""
+        self._is_over = True
+
+    @property
+    def names(self) -> ClientNames:
+        """The names by the answers so far. A finding that depends on a missing answer is unknown."""
+        leads = {name: self._leads_back(name) for name in self._queries}
+        helo = None
+        if leads.get(self._helo):
+            helo = found(FindingKind.HELO_RESOLVES, f"{self._helo} leads to the client's address")
+        elif leads.get(self._helo, False) is None:
+            helo = self._unknown(self._helo)
+        if self._pointed is None:
+            return ClientNames(Finding(None, f"{self._address.reverse_pointer} PTR: {_LATE}"), helo)
+        for name in self._pointed:
+            if leads[name]:
+                return ClientNames(None, helo, name)
+        failed = [name for name in self._pointed if leads[name] is None]
+        return ClientNames(self._unknown(failed[0]) if failed else self._missing, helo)
+
+    def _leads_back(self, name: str) -> bool | None:
+        """Return whether the name has the client's address; None if that is unknown."""
+        query = self._queries[name]
+        if not query.done() or isinstance(answer := _answer(query), ResolverError):
+            return None
+        addresses = (str(record.data) for record in answer if record.rrtype == self._rrtype)
+        return any(parse_address(text) == self._address for text in addresses)
+
+    def _unknown(self, name: str) -> Finding:
+        query = self._queries[name]
+        return Finding(None, str(_answer(query)) if query.done() else f"{name} {self._rrtype}: {_LATE}")
+
+
+def _answer(query: _Query) -> Sequence[ResourceRecord] | ResolverError:
+    error = query.exception()
+    if error is None:
+        return query.result()
+    if isinstance(error, ResolverError):
+        return error
+    raise error
