@@ -4,6 +4,7 @@ A wrong name must not block a start or a reload forever: it may be a FIFO withou
 only regular files and character devices are read, without waiting and up to a size limit.
 """
 
+import codecs
 import errno
 import os
 import stat
@@ -35,12 +36,14 @@ def check_name(name: str) -> str:
 
 
 def read_text(file: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
-    """Return the text of a file, with LF as the line end.
+    """Return the text of a file, with LF as the line end. A byte order mark of UTF-16 overrides `utf-8-sig`.
 
     Raises UnicodeDecodeError, and OSError: also for an impossible name, a path that is not a file, and a file that is
     too large.
     """
     data = _read(file)
+    if encoding == "utf-8-sig" and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding, errors = "utf-16", "strict"
     return data.decode(encoding, errors).replace("\r\n", "\n").replace("\r", "\n")
 
 

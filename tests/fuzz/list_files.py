@@ -1,14 +1,18 @@
-"""core.exemptions: a line of a list file means the same alone and among others, and only SettingsError is raised."""
+"""core.exemptions: a line of a list file means the same alone and among others, and only SettingsError is raised.
+
+What is found depends neither on the case of ASCII letters nor on whether a name has U-labels or A-labels.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address
 
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import MOST_FAULTS, Fault, SettingsError
 from bley.core.exemptions.entries import is_mail_address, is_name
-from bley.core.exemptions.list_files import read_clients, read_mail_addresses
-from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Names
 from bley.core.mail import LONGEST_VALUE, Address
+from bley.core.names.domains import a_labels, with_a_labels
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
 from tests.step_time import in_time
@@ -22,7 +26,10 @@ _ADDRESSES: list[Address] = [
 ]
 _FILE = "list"
 _LONGEST_NAME = 253  # RFC 1035 2.3.4
-_MOST_LINES = 12
+_MOST_LINES = MOST_FAULTS
+"""More faults are not shown."""
+
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 _Find = Callable[[Iterable[tuple[str, str]]], tuple[tuple[Fault, ...], str | None]]
 """The faults of files, or the entry in them that exempts."""
@@ -32,7 +39,7 @@ def check(data: bytes) -> None:
     """Check a file, then an address, the client's name and a mail address that are looked up in it."""
     fields = Fields(data)
     text, address, name, mail = (
-        fields.text(),
+        fields.octets().decode("utf-8", "surrogateescape"),
         fields.pick(_ADDRESSES),
         fields.text()[:LONGEST_VALUE],
         fields.text()[:LONGEST_VALUE],
@@ -53,7 +60,14 @@ def check(data: bytes) -> None:
             return error.faults, None
         return (), _find_mail(exemptions, mail)
 
-    for find in (find_client, find_mail):
+    def find_sender(files: Iterable[tuple[str, str]]) -> tuple[tuple[Fault, ...], str | None]:
+        try:
+            exemptions = read_senders(files)
+        except SettingsError as error:
+            return error.faults, None
+        return (), _find_mail(exemptions, mail)
+
+    for find in (find_client, find_mail, find_sender):
         with contextlib.suppress(_PutAsideError):
             _check_lines(text, find)
     if is_mail_address(mail):
@@ -63,20 +77,24 @@ def check(data: bytes) -> None:
 
 
 def _find_client(exemptions: ClientExemptions, address: Address, name: str) -> str | None:
-    return _found(exemptions, lambda in_case: exemptions.find(address, name.casefold() if in_case else name))
+    return _found(
+        exemptions, [name, name.translate(_LOWER), a_labels(name)], lambda form: exemptions.find(address, form)
+    )
 
 
 def _find_mail(exemptions: MailExemptions, mail: str) -> str | None:
-    return _found(exemptions, lambda in_case: exemptions.find(mail.casefold() if in_case else mail))
+    return _found(exemptions, [mail, mail.translate(_LOWER), with_a_labels(mail)], exemptions.find)
 
 
-def _found(exemptions: ClientExemptions | MailExemptions, find: Callable[[bool], str | None]) -> str | None:
-    """Return the entry, which does not depend on case. Each expression has a time limit, so only one alone is timed."""
-    found = find(False) if len(exemptions.expressions) > 1 else in_time(lambda: find(False))
-    is_same = find(True) == found
-    if any(expression.is_disabled for expression, _ in exemptions.expressions):
+def _found(exemptions: Names, forms: list[str], find: Callable[[str], str | None]) -> str | None:
+    """Return the entry, the same for each form. Each expression has a time limit, so only one alone is timed."""
+    found = find(forms[0]) if len(exemptions.expressions) > 1 else in_time(lambda: find(forms[0]))
+    in_lower_case = find(forms[1])
+    if exemptions.disabled:
         raise _PutAsideError
-    assert is_same, "case matters"
+    assert in_lower_case == found, "case matters"
+    if not exemptions.expressions:  # which see the text as received
+        assert find(forms[2]) == found, "another entry for A-labels"
     return found
 
 
@@ -87,9 +105,10 @@ class _PutAsideError(Exception):
 def _check_lines(text: str, find: _Find) -> None:
     """Check that the faults of a file are those of its lines, and that a valid file exempts what its lines exempt."""
     lines = text.split("\n")
-    if len(lines) > _MOST_LINES:
-        return
     faults, found = find([(_FILE, text)])
+    if len(lines) > _MOST_LINES or "\0" in text:
+        assert len(faults) <= (1 if "\0" in text else 2 * MOST_FAULTS), "too many faults are shown"
+        return
     alone = [find([(_FILE, line)]) for line in lines]
     expected = [(number, _text(fault)) for number, (of_line, _) in enumerate(alone, 1) for fault in of_line]
     assert [(fault.line, _text(fault)) for fault in faults] == expected, "other faults than those of its lines"
@@ -118,6 +137,35 @@ HARNESS = Harness(
         _seed("/(a+)+$/\n/(a|a)*b/", name="a" * 60, mail="a" * 60 + "@d"),
         _seed("wrong line\n1.2.3.4.5\n@\n"),
         _seed("Straße.example\nüber@example.org", name="STRASSE.example", mail="ÜBER@EXAMPLE.org"),
+        _seed("xn--bcher-kva.example\n*@bücher.example", name="mx.Bücher.example", mail="jane@BÜCHER.example"),
+        _seed("192.0.2.1-192.0.2.9 OK\n192.0.2.1 - 9\n[::1]/128\tpermit\n10/8\n192.168.*.*\nunknown\n", name=""),
+        _seed("<>\n'jane@example.org',\n@example.net DUNNO\njane@*\n/^$/i 1\nMAILER-DAEMON", mail=""),
+        _seed("192.0.2.1 REJECT\nif !1\nendif\n  OK\nhash:/x\nlsearch;/x\nmx*.example.com\na = b\n^mx\n"),
+        _seed("# Büro\nbücher\n").replace("ü".encode(), b"\xfc"),
     ],
-    words=[b"\n", b"/", b"#", b";", b"@", b"::/0", b"0.0.0.0/0", b"/32", b".", b"\\", b"(?i)", b"[", b"]"],
+    words=[
+        b"\n",
+        b"/",
+        b"#",
+        b";",
+        b"@",
+        b"::/0",
+        b"0.0.0.0/0",
+        b" OK",
+        b"*.",
+        b"<>",
+        b"xn--",
+        "ü".encode(),
+        b"-",
+        b"!",
+        b"if ",
+        b"unknown",
+        b"\xfc",
+        b"/32",
+        b".",
+        b"\\",
+        b"(?i)",
+        b"[",
+        b"]",
+    ],
 )

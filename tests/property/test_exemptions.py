@@ -7,11 +7,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bley.core.errors import Fault, SettingsError
-from bley.core.exemptions.list_files import read_clients, read_mail_addresses
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
 
 ENTRIES = [
     *("example.com", ".example.com", "192.0.2.1", "192.0.2.5/24", "192.168.1", "192.168.1.", "2001:db8::/32"),
     *("::ffff:192.0.2.1", "fe80::1%eth0", "postmaster@", "jane@example.org", "#", ";", "1.2.3.4/99", "@", "/", "*"),
+    *(
+        "192.0.2.1-192.0.2.9",
+        "[::1]/128",
+        " OK",
+        "\tREJECT",
+        "<>",
+        "unknown",
+        "*.bücher.example",
+        "@xn--bcher-kva.example",
+    ),
+    *("endif", "!", "hash:/x", "lsearch;/x", "\udcfc", "\0", "^mx", "10/8", "192.168.*"),
 ]
 lines = (
     st.text(max_size=20)
@@ -38,10 +49,10 @@ def _faults(read: Callable[[list[tuple[str, str]]], object], text: str) -> tuple
 def test_any_text_can_be_read_or_has_faults(text: str) -> None:
     """This holds for both kinds of file; a fault names the file and one of its lines."""
     last = text.count("\n") + 1
-    for read in (read_clients, read_mail_addresses):
+    for read in (read_clients, read_mail_addresses, read_senders):
         for fault in _faults(read, text):
             assert fault.file == "list"
-            assert 1 <= fault.line <= last
+            assert 1 <= fault.line <= last or "\0" in text
             assert fault.text
 
 
@@ -51,13 +62,17 @@ def test_what_can_be_read_can_be_asked(line: str) -> None:
     text = line.replace("\n", " ")
     if not _faults(read_clients, text):
         read_clients([("list", text)]).find(ip_address("192.0.2.1"), "mx.example.com")
-    if not _faults(read_mail_addresses, text):
-        read_mail_addresses([("list", text)]).find("jane@example.org")
+    for read in (read_mail_addresses, read_senders):
+        if not _faults(read, text):
+            read([("list", text)]).find("jane@example.org")
+            read([("list", text)]).find("")
 
 
 @given(st.lists(lines, max_size=8), st.lists(lines, max_size=8))
 def test_fault_stands_on_its_line(before: list[str], behind: list[str]) -> None:
     """A bad line is named by its number as editors count, whatever is around it."""
     text = "\n".join([*before, "not one name", *behind])
+    if "\0" in text:
+        text = text.replace("\0", "")
     place = "\n".join([*before, ""]).count("\n") + 1
     assert place in [fault.line for fault in _faults(read_clients, text)]

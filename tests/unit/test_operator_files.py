@@ -12,7 +12,14 @@ from bley.operator_files import check_name, read_text
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [(b"", ""), (b"a\nb", "a\nb"), (b"a\r\nb\rc\n", "a\nb\nc\n"), (b"\xef\xbb\xbf\xc3\xbc", "\u00fc")],
+    [
+        (b"", ""),
+        (b"a\nb", "a\nb"),
+        (b"a\r\nb\rc\n", "a\nb\nc\n"),
+        (b"\xef\xbb\xbf\xc3\xbc", "\u00fc"),
+        (b"\xff\xfea\0\r\0\n\0", "a\n"),
+        (b"\xfe\xff\0a", "a"),
+    ],
 )
 def test_a_text_with_any_line_ends(tmp_path: Path, content: bytes, text: str) -> None:
     (tmp_path / "file").write_bytes(content)

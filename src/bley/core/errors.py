@@ -25,6 +25,7 @@ __all__ = [
     "BleyError",
     "BusyError",
     "Fault",
+    "FaultList",
     "PrivacyKeyError",
     "ProtocolError",
     "ProtocolViolation",
@@ -33,6 +34,10 @@ __all__ = [
     "SettingsError",
     "StoreError",
 ]
+
+
+MOST_FAULTS = 10
+"""Faults of one file that are shown in full."""
 
 
 class BleyError(Exception):
@@ -56,11 +61,60 @@ class Fault:
 
 
 class SettingsError(BleyError):
-    """The settings or a list file are invalid; `faults` has every fault."""
+    """The settings or a list file are invalid; `faults` has every fault, or those that `FaultList` shows."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(map(str, self.faults)))
+
+
+class FaultList:
+    """The faults of files. For each file it has at most `MOST_FAULTS` in full, and counts the others by their kind.
+
+    So a file of a wrong format, each line a fault, does not hide what is wrong. Memory is limited too.
+    """
+
+    def __init__(self) -> None:
+        self._of_files: dict[str, dict[str, _FaultsOfKind]] = {}
+
+    def add(self, fault: Fault, kind: str = "") -> None:
+        """Add a fault. `kind` is one of a limited number; without one, the fault has a kind of its own: its text."""
+        of_kind = self._of_files.setdefault(fault.file, {}).setdefault(kind or fault.text, _FaultsOfKind([]))
+        of_kind.count += 1
+        if len(of_kind.first) < MOST_FAULTS:
+            of_kind.first.append(fault)
+
+    @property
+    def shown(self) -> list[Fault]:
+        """The faults to show, by file and line."""
+        return [fault for kinds in self._of_files.values() for fault in _shown(list(kinds.values()))]
+
+    def check(self) -> None:
+        """Raise SettingsError if there is a fault."""
+        if self._of_files:
+            raise SettingsError(self.shown)
+
+
+@dataclass(slots=True)
+class _FaultsOfKind:
+    first: list[Fault]
+    count: int = 0
+
+
+def _shown(kinds: Sequence[_FaultsOfKind]) -> list[Fault]:
+    """Return the faults of a file by lines: the first of each kind, then the second of each, and so on."""
+    by_rank = sorted((rank, fault.line, at) for at, kind in enumerate(kinds) for rank, fault in enumerate(kind.first))
+    shown = sorted((line, at, rank) for rank, line, at in by_rank[:MOST_FAULTS])
+    last = {at: rank for _, at, rank in shown}
+    faults = []
+    for _, at, rank in shown:
+        fault, hidden = kinds[at].first[rank], kinds[at].count - rank - 1
+        faults.append(fault)
+        if rank == last[at] and hidden:
+            faults.append(Fault(fault.file, fault.line, f"and {hidden:,} more of this kind"))
+    if others := sum(kind.count for at, kind in enumerate(kinds) if at not in last):
+        faults.append(Fault(kinds[0].first[0].file, 0, f"and {others:,} more of other kinds"))
+    return faults
 
 
 class ProtocolViolation(StrEnum):

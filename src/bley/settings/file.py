@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bley.core.dnslists.syntax import hide_keys
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import Fault, FaultList, SettingsError
 from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Origin, SenderExemptions
 from bley.core.history.advice import ListFile, ListFiles
@@ -23,7 +23,7 @@ from bley.settings.database import hide_password, is_utf8, read_password
 from bley.settings.ini_file import IniFile, read_ini
 from bley.settings.privacy_key import PrivacyKey, load_key
 from bley.settings.settings import Settings
-from bley.settings.warnings import find_warnings
+from bley.settings.warnings import find_warnings, find_wide_entries
 from bley.settings.web_password import PasswordHash, read_password_hash
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
@@ -121,13 +121,15 @@ def load(file: Path | None = None) -> Configuration:
 
     key_file = settings.folder / settings.privacy_key_file
     key = load_key(key_file) if settings.privacy == "keyed-hash" else PrivacyKey()
+    recipients = read("whitelist_recipients_file", lambda files: read_mail_addresses([_ALWAYS_EXEMPT, *files]))
+    clients = read("whitelist_clients_file", read_clients)
     configuration = Configuration(
         file=file,
         settings=settings,
-        recipients=read("whitelist_recipients_file", lambda files: read_mail_addresses([_ALWAYS_EXEMPT, *files])),
-        clients=read("whitelist_clients_file", read_clients),
+        recipients=recipients,
+        clients=clients,
         senders=read("whitelist_senders_file", read_senders),
-        warnings=tuple(map(str, find_warnings(settings, ini))),
+        warnings=tuple(map(str, [*find_warnings(settings, ini), *find_wide_entries(clients)])),
         privacy_key=key.value,
         has_saved_key=key.is_saved,
         web_password=_web_password(settings, folder, ini),
@@ -138,15 +140,15 @@ def load(file: Path | None = None) -> Configuration:
 
 
 def _settings(ini: IniFile) -> Settings:
-    faults = []
+    faults = FaultList()
     known: dict[str, str] = {}
     origin: dict[str, str] = {}
     for key, text in ini.texts.items():
         field = _RENAMED.get(key, key)
         if field not in Settings.model_fields:
-            faults.append(ini.fault(key, f"unknown key {hide_keys(key)!r}{_did_you_mean(key)}"))
+            faults.add(ini.fault(key, f"unknown key {hide_keys(key)!r}{_did_you_mean(key)}"), kind="unknown key")
         elif field in known:
-            faults.append(ini.fault(key, f"{key} and {origin[field]} are the same setting: keep one"))
+            faults.add(ini.fault(key, f"{key} and {origin[field]} are the same setting: keep one"))
         else:
             known[field], origin[field] = text, key
     try:
@@ -156,9 +158,8 @@ def _settings(ini: IniFile) -> Settings:
             field = str(detail["loc"][0])
             key = origin.get(field, field)
             text = _invalid_value(key, ini.texts.get(key, "its default"), detail)
-            faults.append(ini.fault(key if key in ini.texts else _key_named_in(text, ini), text))
-    if faults:
-        raise SettingsError(sorted(faults, key=lambda fault: fault.line))
+            faults.add(ini.fault(key if key in ini.texts else _key_named_in(text, ini), text))
+    faults.check()
     return settings
 
 
@@ -229,14 +230,14 @@ def _list_files(settings: Settings, key: str, folder: Path, ini: IniFile) -> lis
     for name in getattr(settings, key):
         path = folder / name
         try:
-            texts.append((str(path), read_text(path, "utf-8-sig")))
+            texts.append((str(path), read_text(path, "utf-8-sig", "surrogateescape")))
         except FileNotFoundError:
             if getattr(settings, key) != Settings.model_fields[key].default:
                 faults.append(ini.fault(key, f"{key}: {path} does not exist"))
         except OSError as error:
             faults.append(Fault(str(path), 0, f"cannot be read: {error.strerror}"))
         except UnicodeDecodeError:
-            faults.append(Fault(str(path), 0, "is not UTF-8"))
+            faults.append(Fault(str(path), 0, "is not UTF-16, as its byte order mark says: save it as UTF-8"))
     if faults:
         raise SettingsError(faults)
     return texts

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bley.core.dnslists.syntax import hide_keys
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import Fault, FaultList, SettingsError
 from bley.operator_files import read_text
 
 __all__ = ["IniFile", "read_ini"]
@@ -64,11 +64,11 @@ def _syntax_faults(file: str, lines: Sequence[str], error: configparser.Error) -
         case configparser.DuplicateSectionError():
             return [Fault(file, error.lineno or 0, f"section [{error.section}] appears a second time")]
         case configparser.ParsingError():
-            numbers = [number for number, _ in error.errors]  # with the line, or before Python 3.13 its repr
-            shown = [(number, lines[number - 1].strip()) for number in numbers]
-            return [
-                Fault(file, line, f"{hide_keys(text)!r} is not a setting: write key = value") for line, text in shown
-            ]
+            faults, what = FaultList(), "is not a setting: write key = value"
+            for number, _ in error.errors:  # with the line, or before Python 3.13 its repr
+                text = hide_keys(lines[number - 1].strip())
+                faults.add(Fault(file, number, f"{text!r} {what}"), kind=what)
+            return faults.shown
     raise error
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 from bley.core.dnslists.lists import DnsList
 from bley.core.errors import Fault
+from bley.core.exemptions.lookup import ClientExemptions
 from bley.core.scores import MOST
 from bley.settings.ini_file import IniFile
 from bley.settings.settings import Settings
 
-__all__ = ["find_warnings"]
+__all__ = ["find_warnings", "find_wide_entries"]
 
 _TEMPLATES = ("reject_msg", "greylist_header")
 
@@ -26,6 +27,15 @@ def find_warnings(settings: Settings, ini: IniFile) -> Iterator[Fault]:
         yield ini.fault("trusted_networks", "trusted_networks includes every address: no mail is delayed")
     yield from _bare_password(settings, ini)
     yield from _useless_group(settings, ini)
+
+
+def find_wide_entries(clients: ClientExemptions) -> Iterator[str]:
+    """Yield a warning, which begins with the place, for each entry that exempts most clients."""
+    if clients.nameless:
+        yield f"{clients.nameless}: exempts every client without a verified name, as most senders of spam are"
+    for network in ((4, 32), (6, 128)):
+        for origin in clients.networks.get(network, {}).values():
+            yield f"{origin}: exempts every address of IPv{network[0]}"
 
 
 def _doubled_percents(ini: IniFile) -> Iterator[Fault]:

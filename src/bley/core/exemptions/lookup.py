@@ -1,16 +1,21 @@
-"""The exempt clients, senders and recipients, and their lookup for each request."""
+"""The exempt clients, senders and recipients, and their lookup for each request.
+
+Domains compare by their A-labels (RFC 5890 2.3.2.1), which the entries have too. Only names that are not ASCII are
+converted. Expressions are searched in the text as received, and in its form with A-labels if that differs.
+"""
 
 from dataclasses import dataclass, field
 
 from bley.core.expressions import Expression
 from bley.core.mail import Address, Network
+from bley.core.names.domains import a_labels
 
-__all__ = ["ClientExemptions", "MailExemptions", "Names", "Origin", "SenderExemptions"]
+__all__ = ["LONGEST_NAME", "ClientExemptions", "MailExemptions", "Names", "Origin", "SenderExemptions"]
 
 Origin = str
 """The file, line and text of an entry, for the log: `whitelist_clients:12:example.com`."""
 
-_LONGEST_NAME = 253
+LONGEST_NAME = 253
 """Characters of a name in the DNS (RFC 1035 2.3.4). A longer one is cut, since each of its labels would cost a copy."""
 
 
@@ -19,21 +24,27 @@ class Names:
     """Names, which match subdomains too, and expressions: the entries that both kinds of file have."""
 
     names: dict[str, Origin] = field(default_factory=dict)
+    """By the name with A-labels, in lower case."""
     expressions: list[tuple[Expression, Origin]] = field(default_factory=list)
 
     def find_name(self, name: str) -> Origin | None:
-        """Return the entry for `name` or for a domain above it."""
-        if len(name) > _LONGEST_NAME:
-            name = name[-_LONGEST_NAME - 1 :].partition(".")[2]
-        while name and self.names:
+        """Return the entry for `name`, with A-labels, or for a domain above it."""
+        if not self.names:
+            return None
+        if len(name) > LONGEST_NAME:
+            name = name[-LONGEST_NAME - 1 :].partition(".")[2]
+        while name:
             if origin := self.names.get(name):
                 return origin
             name = name.partition(".")[2]
         return None
 
-    def find_expression(self, text: str) -> Origin | None:
-        """Return the first entry whose expression matches in the text."""
-        return next((origin for expression, origin in self.expressions if expression.search(text)), None)
+    def find_expression(self, text: str, with_a_labels: str) -> Origin | None:
+        """Return the first entry whose expression matches in the text, or in its form with A-labels."""
+        for expression, origin in self.expressions:
+            if expression.search(text) or (with_a_labels != text and expression.search(with_a_labels)):
+                return origin
+        return None
 
     @property
     def disabled(self) -> list[Origin]:
@@ -47,11 +58,18 @@ class ClientExemptions(Names):
 
     networks: dict[tuple[int, int], dict[int, Origin]] = field(default_factory=dict)
     """By version and host bits: the network's leading bits as a number."""
+    nameless: Origin | None = None
+    """The entry that exempts every client without a verified name."""
 
     def find(self, address: Address, name: str) -> Origin | None:
         """Return the entry that exempts the client, or None; `name` is its verified name or empty."""
-        name = name.casefold()
-        return self._find_network(address) or self.find_name(name) or (self.find_expression(name) if name else None)
+        if origin := self._find_network(address):
+            return origin
+        if not name:
+            return self.nameless
+        folded = name.casefold()
+        with_a_labels = folded if name.isascii() else a_labels(name)
+        return self.find_name(with_a_labels) or self.find_expression(folded, with_a_labels)
 
     def _find_network(self, address: Address) -> Origin | None:
         number = int(address)
@@ -72,17 +90,24 @@ class MailExemptions(Names):
     """The exempt senders or recipients."""
 
     addresses: dict[str, Origin] = field(default_factory=dict)
-    """`user@domain`, or `user@` for every domain."""
+    """`user@domain`, `user@` for every domain, `@domain` without the domains below it, or the null sender, empty."""
 
     def find(self, address: str) -> Origin | None:
-        """Return the entry that exempts the mail address, or None."""
-        address = address.casefold()
-        local, at, domain = address.rpartition("@")
+        """Return the entry that exempts the mail address, or None. The null sender is empty."""
+        if not address:
+            return self.addresses.get("") or self.find_expression("", "")
+        folded = address.casefold()
+        local, at, domain = folded.rpartition("@")
+        if not at:
+            return self.addresses.get(domain + "@") or self.find_expression(folded, folded)
+        domain = domain.rstrip(".") if address.isascii() else a_labels(address.rpartition("@")[2])
+        with_a_labels = f"{local}@{domain}"
         return (
-            self.addresses.get(address)
-            or self.addresses.get((local or domain) + "@")
-            or (self.find_name(domain) if at else None)
-            or (self.find_expression(address) if address else None)
+            self.addresses.get(with_a_labels)
+            or self.addresses.get(local + at)
+            or self.addresses.get(at + domain)
+            or self.find_name(domain)
+            or self.find_expression(folded, with_a_labels)
         )
 
 

@@ -40,6 +40,39 @@ SOMEWHERE = ip_address("203.0.113.99")
         ("/EXAMPLE/", ["mx.example.net"], []),
         ("xn--bcher-kva.example", ["mx.xn--bcher-kva.example"], ["bcher.example"]),
         ("_spf.my_host.example", ["_spf.my_host.example"], []),
+        ("*.example.com", ["example.com", "a.mx.example.com"], ["badexample.com"]),
+        ('"example.com",', ["mx.example.com"], []),
+        ("192.0.2.1-192.0.2.9", ["192.0.2.1", "192.0.2.5", "192.0.2.9"], ["192.0.2.0", "192.0.2.10"]),
+        ("192.0.2.1 - 192.0.2.9", ["192.0.2.9"], ["192.0.2.10"]),
+        ("192.0.2.1 \u2013 192.0.2.9", ["192.0.2.9"], ["192.0.2.10"]),
+        ("192.0.2.1-9", ["192.0.2.1", "192.0.2.9"], ["192.0.2.10"]),
+        ("0.0.0.1-255.255.255.254", ["0.0.0.1", "127.0.0.1", "255.255.255.254"], ["0.0.0.0", "255.255.255.255"]),
+        ("2001:db8::1-2001:db8::ff", ["2001:db8::1", "2001:db8::ff"], ["2001:db8::", "2001:db8::100"]),
+        ("[2001:db8::1]-[2001:db8::ff]", ["2001:db8::ff"], ["2001:db8::100"]),
+        ("::ffff:192.0.2.1-::ffff:192.0.2.9", ["192.0.2.9"], ["192.0.2.10"]),
+        ("[::1]/128", ["::1"], ["::2", "0.0.0.1"]),
+        ("[2001:db8::1]", ["2001:db8::1"], ["2001:db8::2"]),
+        ("[2001:db8::/32]", ["2001:db8:1::"], ["2001:db9::"]),
+        ("[IPv6:2001:db8::1]", ["2001:db8::1"], ["2001:db8::2"]),
+        ("IPv6:2001:db8::/32", ["2001:db8:1::"], ["2001:db9::"]),
+        ("[192.0.2.1]", ["192.0.2.1"], ["192.0.2.2"]),
+        ("[::ffff:127.0.0.0]/104", ["127.1.2.3"], ["128.0.0.1"]),
+        ("192.0.2.1.", ["192.0.2.1"], ["192.0.2.2"]),
+        ("192.168.1.*", ["192.168.1.77"], ["192.168.2.1"]),
+        ("192.168.*.*", ["192.168.2.1"], ["192.169.1.1"]),
+        ("10.*", ["10.1.2.3"], ["11.1.2.3"]),
+        ("10/8", ["10.1.2.3"], ["11.1.2.3"]),
+        ("172.16/12", ["172.31.0.1"], ["172.32.0.1"]),
+        ("10.0.0.1-5.example.com", ["10.0.0.1-5.example.com"], ["10.0.0.1"]),
+        ("/^mx\\d/i", ["MX1.example.net"], ["mx.example.net"]),
+        (r"^mx\d+\.example\.net$", ["mx1.example.net"], ["mx.example.net"]),
+        ("B\u00fccher.example", ["mx.xn--bcher-kva.example", "MX.B\u00dcCHER.example"], ["bucher.example"]),
+        ("*.XN--bcher-kva.example", ["mx.b\u00fccher.example", "xn--BCHER-kva.example"], []),
+        ("b\u00fccher\u3002example", ["xn--bcher-kva.example"], []),
+        ("stra\u00dfe.example", ["xn--strae-oqa.example", "stra\u00dfe.example"], ["strasse.example"]),
+        ("xn--a.example", ["xn--a.example"], []),
+        ("/b\u00fccher/", ["b\u00fccher.example"], ["xn--bcher-kva.example"]),
+        ("/^xn--bcher/", ["b\u00fccher.example", "xn--bcher-kva.example"], []),
     ],
 )
 def test_client_entry(entry: str, exempt: list[str], others: list[str]) -> None:
@@ -69,12 +102,46 @@ def test_client_entry(entry: str, exempt: list[str], others: list[str]) -> None:
         ("jürgen@example.org", ["JÜRGEN@example.org"], ["jörgen@example.org"]),
         ("/^list-.*@example\\.org$/", ["list-x@example.org", "LIST-y@EXAMPLE.ORG"], ["my-list-x@example.org"]),
         ("/./", ["jane", "@"], [""]),
+        ("@example.org", ["jane@example.org", "JANE@EXAMPLE.ORG."], ["jane@mail.example.org", "example.org@d.example"]),
+        ("*@example.org", ["jane@example.org"], ["jane@mail.example.org"]),
+        ("*@*.example.org", ["jane@example.org", "jane@mail.example.org"], []),
+        ("jane@*", ["jane@example.org", "jane@example.net"], ["joe@example.org"]),
+        ("<jane@example.org>", ["jane@example.org"], ["joe@example.org"]),
+        ("jane@example.org.", ["jane@example.org", "jane@example.org."], []),
+        ("f\u00f6tz.example", ["foo@f\u00f6tz.example", "foo@XN--FTZ-sna.example", "foo@mail.f\u00d6tz.example"], []),
+        ("xn--ftz-sna.example", ["foo@f\u00f6tz.example", "foo@xn--ftz-sna.example"], []),
+        ("j\u00fcrgen@f\u00f6tz.example", ["J\u00dcRGEN@xn--ftz-sna.example"], ["xn--jrgen-kva@f\u00f6tz.example"]),
+        ("@f\u00f6tz.example", ["foo@xn--ftz-sna.example"], ["foo@mail.xn--ftz-sna.example"]),
+        ("/@xn--ftz-sna/", ["foo@f\u00f6tz.example", "foo@xn--ftz-sna.example"], []),
+        ("a=b@example.org", ["a=b@example.org"], []),
     ],
 )
 def test_mail_entry(entry: str, exempt: list[str], others: list[str]) -> None:
     addresses = read_mail_addresses([("list", entry)])
     assert [address for address in exempt if addresses.find(address) is None] == []
     assert [address for address in others if addresses.find(address) is not None] == []
+
+
+@pytest.mark.parametrize("entry", ["<>", '""', "<> OK", "MAILER-DAEMON", "/^$/", "/^<?>?$/"])
+def test_null_sender(entry: str) -> None:
+    """It is none of the addresses in other lists."""
+    senders = read_senders([("list", f"jane@example.org\n{entry}\n")])
+    assert (senders.find("") or "").startswith("list:2:")
+    assert senders.find("joe@example.org") is None
+
+
+@pytest.mark.parametrize("entry", ["jane@", "example.org", "@example.org", "/./", "/^[^@]*@/"])
+def test_not_the_null_sender(entry: str) -> None:
+    assert read_senders([("list", entry)]).find("") is None
+
+
+@pytest.mark.parametrize("entry", ["unknown", "Unknown", "unknown OK", "/^unknown$/"])
+def test_client_without_a_verified_name(entry: str) -> None:
+    """As in access tables of Postfix, and in postgrey."""
+    clients = read_clients([("list", f"example.com\n{entry}\nunknown")])
+    assert (clients.find(SOMEWHERE, "") or "").startswith("list:2:")
+    assert clients.find(SOMEWHERE, "mx.example.net") is None
+    assert read_clients([("list", "/./\nexample.com")]).find(SOMEWHERE, "") is None
 
 
 def test_empty_list_exempts_nobody() -> None:
@@ -110,6 +177,16 @@ def test_found_entry_says_where_it_stands() -> None:
     assert addresses.find("joe@example.org") == "list:2:example.org"
 
 
+_COLUMNS = (
+    "has more than one column: write one entry per line, and comments after '#'; "
+    "only OK, permit or DUNNO may follow an entry"
+)
+_NO_NAME = "is not a name: write one entry per line, and comments after '#'"
+_NO_RANGE = "is not a range: write its lowest and its highest address, as 192.0.2.1-192.0.2.9"
+_PATH = "is not an expression: it ends with '/', without flags; to read a file too, add it to this list's setting"
+_WILDCARD = "has a wildcard within a name: write the expression"
+_EVERYTHING = "exempts everything: `mode = observe` in bley.conf delays no mail"
+_NULL_SENDER = "is the null sender: it belongs in whitelist_senders_file"
 _NO_NETWORK = "is not an address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
 
 
@@ -127,16 +204,33 @@ _NO_NETWORK = "is not an address or network: write it as 192.0.2.1, 192.0.2.0/24
         ("2001:db8::g", f"'2001:db8::g' {_NO_NETWORK}"),
         ("2001:db8::/129", f"'2001:db8::/129' {_NO_NETWORK}"),
         ("example.com/24", f"'example.com/24' {_NO_NETWORK}"),
-        ("/unfinished", f"'/unfinished' {_NO_NETWORK}"),
+        ("/unfinished", f"'/unfinished' {_PATH}"),
+        ("/^mx/x", f"'/^mx/x' {_PATH}"),
+        ("//", f"'//' {_PATH}"),
         ("/", f"'/' {_NO_NETWORK}"),
         ("192.168.256", "'192.168.256' is not a network: write it as 192.168.1 or 192.168.1.0/24"),
         ("192.016", "'192.016' is not a network: write it as 192.168.1 or 192.168.1.0/24"),
-        (
-            "example.com example.net",
-            "'example.com example.net' is not a name: write one entry per line, and comments after '#'",
-        ),
-        ("*.example.com", "'*.example.com' is not a name: write one entry per line, and comments after '#'"),
-        ("example..com", "'example..com' is not a name: write one entry per line, and comments after '#'"),
+        ("example.com example.net", f"'example.com example.net' {_COLUMNS}"),
+        ("a.example, b.example # two", f"'a.example, b.example' {_COLUMNS}"),
+        ("a.example,b.example", f"'a.example,b.example' {_NO_NAME}"),
+        ("example..com", f"'example..com' {_NO_NAME}"),
+        (",", f"',' {_NO_NAME}"),
+        ("*example.com", f"'*example.com' {_WILDCARD} /example\\.com$/"),
+        ("mx*.example.com", f"'mx*.example.com' {_WILDCARD} /^mx.*\\.example\\.com$/"),
+        ("192.*.2.1", f"'192.*.2.1' {_NO_NETWORK}"),
+        ("192.168.1.*.*", f"'192.168.1.*.*' {_NO_NETWORK}"),
+        ("*", f"'*' {_EVERYTHING}"),
+        ("*.*", f"'*.*' {_EVERYTHING}"),
+        ("192.0.2.9-192.0.2.1", f"'192.0.2.9-192.0.2.1' {_NO_RANGE}"),
+        ("192.0.2.9-1", f"'192.0.2.9-1' {_NO_RANGE}"),
+        ("192.0.2.1-2001:db8::1", f"'192.0.2.1-2001:db8::1' {_NO_RANGE}"),
+        ("192.0.2.1-192.0.2.256", f"'192.0.2.1-192.0.2.256' {_NO_RANGE}"),
+        ("192.0.2.0/25-192.0.3.0/24", f"'192.0.2.0/25-192.0.3.0/24' {_NO_NETWORK}"),
+        ("[::1]:25", f"'[::1]:25' {_NO_NETWORK}"),
+        ("192.0.2.1:25", f"'192.0.2.1:25' {_NO_NETWORK}"),
+        ("10/99", "'10/99' is not a network: write it as 192.168.1 or 192.168.1.0/24"),
+        ("<>", f"'<>' {_NULL_SENDER}"),
+        ("x" * 200, f"'{'x' * 100}…' {_NO_NAME}"),
         (".", f"'.' {_NO_NETWORK}"),
         ("/mx(/", "'/mx(/' is not a regular expression: missing ), unterminated subpattern at position 2"),
         ("/*/", "'/*/' is not a regular expression: nothing to repeat at position 0"),
@@ -172,11 +266,18 @@ _A_NETWORK = "is not a mail address or domain; networks belong in whitelist_clie
         ("192.0.2.1", f"'192.0.2.1' {_A_NETWORK}"),
         ("192.168", f"'192.168' {_A_NETWORK}"),
         ("2001:db8::/32", f"'2001:db8::/32' {_A_NETWORK}"),
-        ("jane doe@example.org", f"'jane doe@example.org' {_NO_ADDRESS}"),
-        ("@example.org", f"'@example.org' {_NO_ADDRESS}"),
-        ("jane@exa mple.org", f"'jane@exa mple.org' {_NO_ADDRESS}"),
+        ("192.0.2.1-192.0.2.9", f"'192.0.2.1-192.0.2.9' {_A_NETWORK}"),
+        ("192.0.2.*", f"'192.0.2.*' {_A_NETWORK}"),
+        ("[192.0.2.1]", f"'[192.0.2.1]' {_A_NETWORK}"),
+        ("<>", f"'<>' {_NULL_SENDER}"),
+        ("@", "'@' has no user and no domain: the null sender is <> in whitelist_senders_file"),
+        ("*@*", f"'*@*' {_EVERYTHING}"),
+        ("list-*@example.org", f"'list-*@example.org' {_WILDCARD} /^list\\-.*@example\\.org$/"),
+        ("jane@*.example.org", f"'jane@*.example.org' {_WILDCARD} /^jane@.*\\.example\\.org$/"),
+        ("jane doe@example.org", f"'jane doe@example.org' {_COLUMNS}"),
+        ("jane@exa mple.org", f"'jane@exa mple.org' {_COLUMNS}"),
         ("jane@@example.org", f"'jane@@example.org' {_NO_ADDRESS}"),
-        ("jane joe", "'jane joe' is not a name: write one entry per line, and comments after '#'"),
+        ("jane joe", f"'jane joe' {_COLUMNS}"),
         ("/[/", "'/[/' is not a regular expression: unterminated character set at position 0"),
     ],
 )
@@ -214,6 +315,8 @@ def test_an_entry_that_takes_too_long_is_disabled_alone() -> None:
         ("spf:example.org", ["jane@example.org", "jane@mail.example.org"], ["jane@badexample.org", ""]),
         ("SPF:Example.ORG", ["jane@example.org"], []),
         ("spf:.example.org", ["jane@mail.example.org"], []),
+        ("spf:@f\u00f6tz.example", ["jane@xn--ftz-sna.example"], ["jane@mail.xn--ftz-sna.example"]),
+        ("spf:*.example.org", ["jane@mail.example.org"], [""]),
         ("spf:jane@example.org", ["jane@example.org"], ["joe@example.org", "jane@mail.example.org"]),
     ],
 )
@@ -238,3 +341,36 @@ def test_entry_that_needs_spf_of_any_domain(entry: str) -> None:
 def test_spf_is_about_senders(read: Callable[[list[tuple[str, str]]], object]) -> None:
     with pytest.raises(SettingsError, match="is about senders: it belongs in whitelist_senders_file"):
         read([("list", "spf:example.org")])
+
+
+def test_bytes_that_are_no_utf8() -> None:
+    """They may be in comments. In entries, the fault shows them as Windows-1252, which is most probable."""
+    text = "# Büro\nexample.com ; Zürich\nbücher.example\n".encode("cp1252").decode("utf-8", "surrogateescape")
+    with pytest.raises(SettingsError) as caught:
+        read_clients([("list", text)])
+    why = "is not UTF-8: it looks like Latin-1 or Windows-1252; convert the whole file to UTF-8"
+    assert caught.value.faults == (Fault("list", 3, f"'bücher.example' {why}"),)
+    assert read_clients([("list", text.rpartition("b")[0])]).find(SOMEWHERE, "example.com") == "list:2:example.com"
+
+
+def test_file_that_is_no_text() -> None:
+    """One fault for the whole file, such as a table that postmap made, or UTF-16 without a byte order mark."""
+    with pytest.raises(SettingsError) as caught:
+        read_clients([("list", "\0e\0x\0\n" * 100), ("other", "*")])
+    why = "is not a text file: it has NUL characters; name the text file from which it was made, in UTF-8"
+    assert caught.value.faults == (Fault("list", 0, why), Fault("other", 1, f"'*' {_EVERYTHING}"))
+
+
+def test_a_byte_order_mark_within_the_file() -> None:
+    """As in files that were joined."""
+    assert read_clients([("list", "example.com\n\ufeffexample.net")]).find(SOMEWHERE, "example.net")
+
+
+def test_file_of_a_wrong_kind() -> None:
+    """Ten lines are shown, with one of each kind, and the others are counted."""
+    text = "192.0.2.1 REJECT\n" * 2500 + "endif\n"
+    with pytest.raises(SettingsError) as caught:
+        read_clients([("list", text)])
+    faults = caught.value.faults
+    assert [fault.line for fault in faults] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 2501]
+    assert faults[9].text == "and 2,491 more of this kind"
