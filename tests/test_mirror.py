@@ -39,6 +39,7 @@ TESTED_IN = {
     "service/pending_request": "unit/service/test_service",
     "service/rule_set": "unit/service/test_service",
     "settings/ini_file": "unit/settings/test_file",
+    "settings/templates": "unit/settings/test_settings",
     "settings/values": "unit/settings/test_settings",
     "store/request_queue": "unit/store/test_batched",
     "store/dialects": "integration/test_engine_contract",

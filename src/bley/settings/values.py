@@ -45,11 +45,15 @@ __all__ = [
     "parse_endpoint",
     "parse_server",
     "shown_duration",
-    "template",
 ]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_UNITS = {
+    word: words[0]
+    for words in ("s sec secs second seconds", "m min mins minute minutes", "h hr hrs hour hours", "d day days")
+    for word in words.split()
+}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
 _LONGEST = timedelta(days=36500)  # keeps every computed instant within datetime's range
 _MOST_WORKERS = 64
@@ -76,9 +80,10 @@ def _duration_in(unit: str) -> BeforeValidator:
 def parse_duration(text: str, unit: str = "") -> timedelta:
     """Parse a duration such as `90s`; `unit` is the unit of a bare number. Raises ValueError with the correct form."""
     match = _DURATION.fullmatch(text.strip().lower())
-    if not match or not (match[2] or unit):
+    written = _UNITS.get(match[2]) if match and match[2] else unit
+    if not match or not written:
         raise ValueError("is not a duration: write it as 90s, 5m, 12h or 40d")
-    seconds = float(match[1]) * _SECONDS[match[2] or unit]
+    seconds = float(match[1]) * _SECONDS[written]
     if seconds > _LONGEST.total_seconds():
         raise ValueError(f"is longer than {_LONGEST.days}d")
     return timedelta(seconds=seconds)
@@ -240,19 +245,6 @@ def _workers(text: str) -> int:
             f"is not a number of processes: write 1, or the number of cores to use, at most {_MOST_WORKERS}"
         )
     return int(text)
-
-
-def template(*names: str) -> BeforeValidator:
-    """A parser for a one-line template with the placeholders `%(name)s` of these names, and `%%`."""
-    allowed = re.compile(rf"(?:[^%\n]|%%|%\((?:{'|'.join(names)})\)s)*")
-
-    def parse(text: str) -> str:
-        if not allowed.fullmatch(text):
-            known = ", ".join(f"%({name})s" for name in names)
-            raise ValueError(f"must be one line, with no placeholders but {known}: write a percent sign as %%")
-        return text
-
-    return _from_text(parse)
 
 
 Seconds = Annotated[timedelta, _duration_in("s")]

@@ -135,13 +135,20 @@ def test_trust_that_counts_by_default(code: str, weight: int) -> None:
         pytest.param("greylist_period", "1d", 86400, id="days"),
         pytest.param("greylist_period", " 1.5 H ", 5400, id="a fraction, a space, a capital"),
         pytest.param("greylist_period", "0", 0, id="none at all"),
+        pytest.param("greylist_period", "5 minutes", 300, id="in words"),
+        pytest.param("greylist_period", "5min", 300, id="as in rspamd"),
+        pytest.param("cache_valid", "1 Hour", 3600, id="one of it"),
+        pytest.param("purge_days", "35 days", 35 * 86400, id="days in words"),
+        pytest.param("greylist_period", "300 secs", 300, id="a short word"),
     ],
 )
 def test_duration(key: str, text: str, seconds: float) -> None:
     assert _value(key, text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "m", "-5", "5 minutes", "1h30m", "0x5", "5,5", "inf", "nan", "1e3", "9" * 400])
+@pytest.mark.parametrize(
+    "text", ["", "m", "-5", "5 moments", "5 minutes 3", "1h30m", "0x5", "5,5", "inf", "nan", "1e3", "9" * 400]
+)
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValidationError, match=r"is (not a duration|longer than 36500d)"):
         _value("greylist_period", text)
@@ -413,6 +420,36 @@ def test_what_is_no_host_name(text: str) -> None:
 def test_not_everybody_is_a_proxy(text: str) -> None:
     with pytest.raises(ValidationError, match="includes every address"):
         _value("web_proxy", text)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "why"),
+    [
+        ("reject_msg", "Bitte später erneut", "must be ASCII, as every SMTP reply is (RFC 5321 4.2): replace 'ä'"),
+        ("reject_msg", "try later \x07", "has a control character: remove it"),
+        ("reject_msg", "x" * 401, "has up to 401 characters: write at most 400"),
+        ("reject_msg", f"{'x' * 380} %(reason)s", "has up to 411 characters: write at most 400"),
+        ("reject_msg", "wait %(wait)d", "must be one line, with no placeholders but %(wait)s, %(reason)s"),
+        ("reject_msg", "wait %s", "must be one line, with no placeholders but %(wait)s, %(reason)s"),
+        ("reject_msg", "100%", "write a percent sign as %%"),
+        ("greylist_header", "X-Greylist: verzögert", "must be ASCII, as every header is (RFC 5322 2.2): replace 'ö'"),
+        ("greylist_header", "X-Greylist: a\x00b", "has a control character: remove it"),
+        ("greylist_header", f"X-Greylist: {'x' * 990}", "has up to 1002 characters: write at most 998"),
+        ("greylist_header", "PREPEND X-Greylist: yes", "is not a header: write it as Name: text"),
+        ("greylist_header", "Subject: delayed", "would give messages a second header Subject: write another name"),
+        ("greylist_header", "content-type: text/plain", "would give messages a second header content-type"),
+    ],
+)
+def test_text_that_mail_must_not_have(key: str, text: str, why: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        _value(key, text)
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["4.7.1 greylisted", "a\ttab", "x" * 400, '"quoted"'])
+def test_text_of_a_reply(text: str) -> None:
+    """Postfix takes a status before the text of DEFER_IF_PERMIT (access(5))."""
+    assert _value("reject_msg", text) == text
 
 
 @pytest.mark.parametrize(("text", "prefix"), [("28", 28), ("255.255.255.0", 24), ("255.255.240.0", 20)])
