@@ -1,6 +1,5 @@
 """Load `bley.conf` and the list files that it names: a valid configuration, or every fault with its file and line."""
 
-import difflib
 import os
 import re
 import stat
@@ -20,6 +19,7 @@ from bley.core.history.advice import ListFile, ListFiles
 from bley.core.triplet import TripletRules
 from bley.operator_files import read_text
 from bley.settings.database import hide_password, is_utf8, read_password
+from bley.settings.foreign import find_mark, suggest_key
 from bley.settings.ini_file import IniFile, read_ini
 from bley.settings.privacy_key import PrivacyKey, load_key
 from bley.settings.settings import Settings
@@ -146,7 +146,8 @@ def _settings(ini: IniFile) -> Settings:
     for key, text in ini.texts.items():
         field = _RENAMED.get(key, key)
         if field not in Settings.model_fields:
-            faults.add(ini.fault(key, f"unknown key {hide_keys(key)!r}{_did_you_mean(key)}"), kind="unknown key")
+            text = f"unknown key {hide_keys(key)!r}{suggest_key(key, Settings.model_fields)}"
+            faults.add(ini.fault(key, text), kind="unknown key")
         elif field in known:
             faults.add(ini.fault(key, f"{key} and {origin[field]} are the same setting: keep one"))
         else:
@@ -178,6 +179,8 @@ def _invalid_value(key: str, text: str, detail: ErrorDetails) -> str:
     why = hide_keys(why)
     if "\n" in why:  # it quotes the text, with a caret below the error
         return f"{key}: {why}"
+    if mark := find_mark(text):
+        why = f"{why}; {mark}"
     shown = "********" if key == "dbpass" else hide_keys(text)
     return f"{key} = {hide_password(shown) if key == 'database' else shown}: {why}"
 
@@ -224,6 +227,11 @@ def _web_password(settings: Settings, folder: Path, ini: IniFile) -> PasswordHas
         raise SettingsError([ini.fault("web_password_file", f"web_password_file: {why}")]) from error
 
 
+def _mark(ini: IniFile, key: str) -> str:
+    mark = find_mark(ini.texts.get(key, ""))
+    return f"; {mark}" if mark else ""
+
+
 def _list_files(settings: Settings, key: str, folder: Path, ini: IniFile) -> list[tuple[str, str]]:
     """Return the texts of the list files of `key`; a file that is only the default may be missing."""
     texts, faults = [], []
@@ -233,7 +241,7 @@ def _list_files(settings: Settings, key: str, folder: Path, ini: IniFile) -> lis
             texts.append((str(path), read_text(path, "utf-8-sig", "surrogateescape")))
         except FileNotFoundError:
             if getattr(settings, key) != Settings.model_fields[key].default:
-                faults.append(ini.fault(key, f"{key}: {path} does not exist"))
+                faults.append(ini.fault(key, f"{key}: {path} does not exist{_mark(ini, key)}"))
         except OSError as error:
             faults.append(Fault(str(path), 0, f"cannot be read: {error.strerror}"))
         except UnicodeDecodeError:
@@ -241,8 +249,3 @@ def _list_files(settings: Settings, key: str, folder: Path, ini: IniFile) -> lis
     if faults:
         raise SettingsError(faults)
     return texts
-
-
-def _did_you_mean(key: str) -> str:
-    close = difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.6)
-    return f", did you mean {close[0]!r}?" if close else ": see docs/settings.md for all keys"

@@ -15,6 +15,8 @@ __all__ = ["IniFile", "read_ini"]
 _SECTION = "bley"
 _GRAPH_SECTION = "bleygraph"
 """A section of bley 2. Only its key `destdir` is still used; [bley] may have it as well."""
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+"""Bytes that are not UTF-8, as surrogates (PEP 383)."""
 _LINE = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
 
 
@@ -35,11 +37,11 @@ def read_ini(file: Path) -> IniFile:
     """Read the file. Raises SettingsError if it cannot be read or is no INI file with a section [bley]."""
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
-        text = read_text(file, "utf-8-sig")
+        text = read_text(file, "utf-8-sig", "surrogateescape")
         parser.read_string(text, str(file))
     except OSError as error:
         raise SettingsError([Fault(str(file), 0, f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError as error:  # of a file that begins like UTF-16
         raise SettingsError([Fault(str(file), 0, "is not UTF-8")]) from error
     except configparser.Error as error:
         raise SettingsError(_syntax_faults(str(file), text.split("\n"), error)) from error
@@ -52,7 +54,18 @@ def read_ini(file: Path) -> IniFile:
         raise SettingsError([Fault(str(file), 0, f"has no section [{_SECTION}]")])
     inherited = parser[_GRAPH_SECTION] if parser.has_section(_GRAPH_SECTION) else {}
     texts = {key: inherited[key] for key in ("destdir",) if key in inherited} | dict(parser[_SECTION])
+    _check_encoding(str(file), text)
     return IniFile(str(file), texts, lines)
+
+
+def _check_encoding(file: str, text: str) -> None:
+    """Raise SettingsError with each line that is not UTF-8. In a comment that is no fault."""
+    if faults := [
+        Fault(file, number, "is not UTF-8: save the file as UTF-8")
+        for number, line in enumerate(text.split("\n"), start=1)
+        if _NO_UTF8.search(line) and line.lstrip()[0] not in "#;"
+    ]:
+        raise SettingsError(faults)
 
 
 def _syntax_faults(file: str, lines: Sequence[str], error: configparser.Error) -> list[Fault]:
@@ -60,7 +73,7 @@ def _syntax_faults(file: str, lines: Sequence[str], error: configparser.Error) -
         case configparser.MissingSectionHeaderError():
             return [Fault(file, error.lineno, f"a setting before the section: begin the file with [{_SECTION}]")]
         case configparser.DuplicateOptionError():
-            return [Fault(file, error.lineno or 0, f"{hide_keys(error.option)} is set a second time")]
+            return [Fault(file, error.lineno or 0, f"{hide_keys(error.option)} is set a second time: keep one")]
         case configparser.DuplicateSectionError():
             return [Fault(file, error.lineno or 0, f"section [{error.section}] appears a second time")]
         case configparser.ParsingError():

@@ -1,5 +1,6 @@
 """Warnings about valid settings: `bley check-config` prints them, and `bley serve` logs them at start and reload."""
 
+import re
 import stat
 from collections.abc import Iterator
 
@@ -7,17 +8,22 @@ from bley.core.dnslists.lists import DnsList
 from bley.core.errors import Fault
 from bley.core.exemptions.lookup import ClientExemptions
 from bley.core.scores import MOST
+from bley.settings.foreign import find_mark
 from bley.settings.ini_file import IniFile
 from bley.settings.settings import Settings
 
 __all__ = ["find_warnings", "find_wide_entries"]
 
 _TEMPLATES = ("reject_msg", "greylist_header")
+_SECRETS = ("dbpass", "database", "dbuser")
 
 
 def find_warnings(settings: Settings, ini: IniFile) -> Iterator[Fault]:
     """Yield a warning with its place for each setting that is valid but hardly meant."""
     yield from _doubled_percents(ini)
+    yield from _marks(ini)
+    for what in _reply_warnings(settings.reject_msg):
+        yield ini.fault("reject_msg", f"reject_msg {what}")
     for key in ("dnsbls", "dnswls"):
         for dns_list in getattr(settings, key):
             for what in _about_list(key, dns_list):
@@ -44,6 +50,23 @@ def _doubled_percents(ini: IniFile) -> Iterator[Fault]:
     for key, text in ini.texts.items():
         if "%%" in text and key not in _TEMPLATES:
             yield ini.fault(key, f"{key} {what}")
+
+
+def _marks(ini: IniFile) -> Iterator[Fault]:
+    """Warn of quotes around a text and of a comment after it, which are parts of the value."""
+    for key, text in ini.texts.items():
+        if key not in _SECRETS and (mark := find_mark(text)) and not (key in _TEMPLATES and "comment" in mark):
+            yield ini.fault(key, f"{key}: {mark}")
+
+
+def _reply_warnings(text: str) -> Iterator[str]:
+    """Warn of a text that begins as a whole reply or action: Postfix writes code and status before it."""
+    if re.match(r"[2356]\.\d{1,3}\.\d{1,3}(?!\S)", text):
+        yield "begins with the status of another reply: a deferral has 4.7.1, or none here"
+    elif re.match(r"[245]\d\d[ -]", text):
+        yield "begins with a reply code, which Postfix writes itself: write the text alone"
+    elif re.match(r"(?:action=)?(?:DEFER(?:_IF_\w+)?|REJECT|DUNNO|PREPEND|OK)(?:\s|$)", text):
+        yield "begins with an action, which bley writes itself: write the text alone"
 
 
 def _about_list(key: str, dns_list: DnsList) -> Iterator[str]:

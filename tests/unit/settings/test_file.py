@@ -620,11 +620,22 @@ def test_key_of_a_list_that_is_taken_for_a_key_of_the_file(tmp_path: Path) -> No
     )
     with pytest.raises(SettingsError) as caught:
         load(file)
-    assert str(caught.value) == f"{file}:4: ********.zen.dq.spamhaus.net is set a second time"
+    assert str(caught.value) == f"{file}:4: ********.zen.dq.spamhaus.net is set a second time: keep one"
 
 
 def test_file_given_is_the_file(tmp_path: Path) -> None:
     assert find_file(tmp_path / "any.conf") == tmp_path / "any.conf"
+
+
+def test_comments_may_have_any_encoding(tmp_path: Path) -> None:
+    """Files of former times are in Latin-1."""
+    file = tmp_path / "bley.conf"
+    file.write_bytes(
+        "[bley]\n# größer\n  ; Änderung\nlisten_port = 25\ndnsbls = a.example,\n# ä\n b.example\n".encode("latin-1")
+    )
+    configuration = load(file)
+    assert configuration.settings.listen_port == 25
+    assert len(configuration.settings.dnsbls) == 2
 
 
 def test_first_default_file_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,3 +110,44 @@ def test_list_entries_that_exempt_most_clients(tmp_path: Path) -> None:
         f"{place}:3:0.0.0.0/0: exempts every address of IPv4",
         f"{place}:4:::/0: exempts every address of IPv6",
     )
+
+
+_QUOTES = "quotes are part of a value: remove them"
+_COMMENT = "a comment needs a line of its own"
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ('reject_msg = "try later"', [f"2: reject_msg: {_QUOTES}"]),
+        ("log_file = '/var/log/bley.log'", [f"2: log_file: {_QUOTES}"]),
+        ('recipient_delimiter = "+"', [f"2: recipient_delimiter: {_QUOTES}"]),
+        ("log_file = /var/log/bley.log  # ours", [f"2: log_file: {_COMMENT}"]),
+        ("dbname = bley.db ;comment", [f"2: dbname: {_COMMENT}"]),
+        pytest.param('dbpass = "a # b"', [], id="a password may have any character"),
+        pytest.param("greylist_header = X-Greylist: yes ; and why", [], id="a text may have a semicolon"),
+        pytest.param('reject_msg = say "please" to "us"', [], id="quotes within"),
+        pytest.param("log_file = a;b#c", [], id="no white space before"),
+    ],
+)
+def test_marks_of_other_programs_files(tmp_path: Path, text: str, warnings: list[str]) -> None:
+    """They would be a part of a name, or of what each client reads."""
+    assert _warnings(tmp_path, text) == warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("5.7.1 greylisted", "begins with the status of another reply: a deferral has 4.7.1, or none here"),
+        ("450 4.7.1 greylisted", "begins with a reply code, which Postfix writes itself: write the text alone"),
+        ("DEFER_IF_PERMIT greylisted", "begins with an action, which bley writes itself: write the text alone"),
+        ("action=DEFER try later", "begins with an action, which bley writes itself: write the text alone"),
+    ],
+)
+def test_text_that_is_a_whole_reply(tmp_path: Path, text: str, why: str) -> None:
+    assert _warnings(tmp_path, f"reject_msg = {text}") == [f"2: reject_msg {why}"]
+
+
+@pytest.mark.parametrize("text", ["4.7.1 greylisted", "Deferred: try later", "5 minutes, please", "OKAY", "4512 times"])
+def test_ordinary_text_of_a_reply(tmp_path: Path, text: str) -> None:
+    assert _warnings(tmp_path, f"reject_msg = {text}") == []
