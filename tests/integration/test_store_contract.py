@@ -313,15 +313,15 @@ class TestVerifiedDomains:
         }
 
     async def test_only_the_latest_domains_of_a_network_are_kept(self, store: Store) -> None:
-        """In any order, also if they come at once: whoever fills his network drives out nothing but its oldest."""
-        most = 40 if isinstance(store, MemoryStore) else MOST_DOMAINS
-        sightings = [_named("192.0.2.0/24", f"d{number}.example", NOON + number * _DAY) for number in range(most + 8)]
-        for sighting in (*sightings[20:], *sightings[:20]):
+        """In any order, and up to twice as many for a while; a client that fills its network displaces its oldest."""
+        minute = timedelta(minutes=1)
+        sightings = [_named("192.0.2.0/24", f"d{number}.example", NOON + number * minute) for number in range(200)]
+        for sighting in (*sightings[100:], *sightings[:100]):
             store.record_later(sighting)
         await store.record(_named("198.51.100.0/24", "example.com"))
         found = await store.find([Triplet("192.0.2.0/24", "s", "r")])
-        if not isinstance(store, MemoryStore):
-            assert {place.client for place in found} == {each.triplet.client for each in sightings[8:]}
+        assert {place.client for place in found} >= {each.triplet.client for each in sightings[-MOST_DOMAINS:]}
+        assert isinstance(store, MemoryStore) or len(found) <= 2 * MOST_DOMAINS
         assert len(await store.find([Triplet("198.51.100.0/24", "s", "r")])) == 1
 
     async def test_the_same_again_changes_nothing(self, store: Store) -> None:

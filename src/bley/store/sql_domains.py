@@ -1,5 +1,6 @@
 """The table `verified_domains`: which domains the verified names on a network lately had."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -15,27 +16,39 @@ __all__ = ["VerifiedDomains"]
 
 _t = verified_domains.c
 
+_MOST_TAUGHT = 10_000
+"""Networks whose taught domains are counted, 100 bytes each. A network that is forgotten before is trimmed later."""
+
 
 class VerifiedDomains:
     """The table in a database of this dialect."""
 
     def __init__(self, dialect: Dialect, statements: Statements) -> None:
         self._write, self._learn = dialect.write, statements.learn_domain
+        self._taught = Counter[str]()
 
     def learn(self, connection: sa.Connection, sightings: Sequence[Sighting]) -> None:
-        """Store the domains that were verified, and remove the oldest ones of a network that has too many."""
+        """Store the domains that were verified.
+
+        The oldest ones of a network that has too many are removed each time that it was taught MOST_DOMAINS more, since
+        that costs as much as 20 sightings. So a network has at most twice as many, for each process.
+        """
         latest = latest_domains(sightings)
         rows = [
             {"network": network, "domain": domain, "last_seen": microseconds(seen)}
             for (network, domain), seen in sorted(latest.items())  # the same order on all nodes prevents deadlocks
         ]
         self._write(connection, self._learn, rows)
-        networks = sorted({network for network, _ in latest})
-        counted = sa.select(_t.network).where(_t.network.in_(networks)).group_by(_t.network)
-        for (network,) in connection.execute(counted.having(sa.func.count() > MOST_DOMAINS)).all():
-            self._remove_oldest(connection, network)
+        for network, _ in latest:
+            self._taught[network] += 1
+            if self._taught[network] >= MOST_DOMAINS:
+                del self._taught[network]
+                self._trim(connection, network)
+        if len(self._taught) > _MOST_TAUGHT:
+            self._taught.clear()
 
-    def _remove_oldest(self, connection: sa.Connection, network: str) -> None:
+    def _trim(self, connection: sa.Connection, network: str) -> None:
         of_network = sa.select(_t.domain).where(_t.network == network)
         oldest = connection.scalars(of_network.order_by(_t.last_seen.desc(), _t.domain).offset(MOST_DOMAINS)).all()
-        connection.execute(sa.delete(verified_domains).where(_t.network == network, _t.domain.in_(oldest)))
+        if oldest:
+            connection.execute(sa.delete(verified_domains).where(_t.network == network, _t.domain.in_(oldest)))
