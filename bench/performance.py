@@ -60,6 +60,7 @@ class Bench:
             self.known_in_store,
             self.strangers,
             self.strangers_with_dns,
+            self.names,
             self.mixed,
             self.memory,
             self.start,
@@ -100,6 +101,16 @@ class Bench:
             time.sleep(1)  # until the lists are tested
             pairs = self._in_turn(bley, {"n": PORTION}, are_new=True)
         return [_rate("strangers, two lists and SPF", pairs, "0.04 or 5,000/s")]
+
+    def names(self) -> list[Row]:
+        """Measure strangers with two lists: clients with a name, and clients without one, whose names are queried."""
+        rows = []
+        for share, clients in ((0, "with a name"), (100, "without a name")):
+            with dns_answers(self._folder) as resolver, self._bley(resolver=resolver, use_spf=0, **LISTS) as bley:
+                time.sleep(1)  # until the lists are tested
+                pairs = self._in_turn(bley, {"n": PORTION, "s": share}, are_new=True)
+            rows.append(_rate(f"strangers {clients}, two lists", pairs, ""))
+        return rows
 
     def mixed(self) -> list[Row]:
         """Measure nine known triplets to one stranger."""

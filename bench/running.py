@@ -108,6 +108,7 @@ class Bley:
             "dbpath": folder,
             "dnsbls": "",
             "dnswls": "",
+            "check_names": int("resolver" in settings),  # else the answers would depend on the machine's DNS
             "trusted_networks": "::1",
             "cache_valid": 0,  # each stranger is judged by itself
         } | settings

@@ -24,6 +24,7 @@ DEFAULTS = {
     "web_listen": "",
     "dnsbls": "",
     "dnswls": "",
+    "check_names": "0",
     "use_spf": "0",
     "cache_valid": "0",
 }

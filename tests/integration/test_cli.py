@@ -45,6 +45,7 @@ def test_explain_shows_every_step_and_stores_nothing(tmp_path: Path) -> None:
         settings = {
             "dnsbls": "bl.example*3",
             "dnswls": "wl.example",
+            "check_names": "1",
             "use_spf": "1",
             "resolver": dns.address,
         }
