@@ -88,9 +88,6 @@ _TESTS = {
 }
 """All tests by scenario; their names are needed before the suite is downloaded."""
 
-_KNOWN_FAILURES = {"ptr-cname-loop"}
-"""pyspf: the loop of CNAMEs behind a PTR record should be no match; a real resolver answers it SERVFAIL."""
-
 
 @dataclass(frozen=True)
 class _Scenario:
@@ -143,16 +140,7 @@ def _text(rrtype: str, value: Any) -> str:
 
 
 def _parameters() -> list[Any]:
-    return [
-        pytest.param(
-            scenario,
-            name,
-            id=name,
-            marks=[pytest.mark.xfail(strict=True)] if name in _KNOWN_FAILURES else [],
-        )
-        for scenario, names in _TESTS.items()
-        for name in names.split()
-    ]
+    return [pytest.param(scenario, name, id=name) for scenario, names in _TESTS.items() for name in names.split()]
 
 
 @pytest.mark.parametrize(("scenario", "name"), _parameters())

@@ -1,5 +1,7 @@
 """checks.spf with a scripted DNS: no step is long, nothing stays suspended, a cached result equals a new one.
 
+No name is queried for a record that cannot have one, and no record with a line feed matches.
+
 The zone is the bytes: records of a few names that refer to each other, plus existing hosts. The seeds contain those
 names, so the fuzzer knows them.
 """
@@ -10,6 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bley.checks.spf import SpfChecker, running_evaluations
+from bley.checks.spf_validity import SPF_RECORD
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.mail import Address, Request, parse_address
@@ -48,6 +51,7 @@ class _ScriptedResolver:
         """Answer by the script; `fail` as the first text of a name is a failure of the DNS."""
         self.end_step()
         self.questions += 1
+        assert rrtype != "TXT" or (name.isascii() and "." in name.rstrip(".")), f"{name!r} can have no record"
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Sequence[ResourceRecord]] = loop.create_future()
         texts = self._texts.get(name.rstrip(".").lower(), [])
@@ -91,11 +95,20 @@ def check(data: bytes) -> None:
     def run(steps: Steps) -> None:
         first = [(request, address), (request, neighbour), (other, address)]
         kept = asyncio.run(_check_all(first, texts, hosts, steps, guesses=guesses))
+        _check_no_match_of_wrong_syntax(findings=kept[:1], texts=texts, request=request)
         for case, finding in list(zip(first, kept, strict=True))[1:]:
             (asked,) = asyncio.run(_check_all([case], texts, hosts, steps, guesses=guesses))
             assert _meaning(asked) == _meaning(finding), f"kept {finding}, asked {asked} for {case}"
 
     run_in_time(run)
+
+
+def _check_no_match_of_wrong_syntax(
+    findings: Sequence[Finding | None], texts: dict[str, list[bytes]], request: Request
+) -> None:
+    domain = request.sender.rpartition("@")[2] if request.sender else request.helo_name
+    has_line_feed = any(b"\n" in text for text in texts.get(domain.lower(), []) if SPF_RECORD.match(text))
+    assert not has_line_feed or _meaning(findings[0])[1] not in ("pass", "fail", "softfail"), "a record of two lines"
 
 
 def _meaning(finding: Finding | None) -> tuple[int | None, str]:
@@ -163,6 +176,14 @@ HARNESS = Harness(
         _seed(("a.example", b"no policy"), address=2, guess=1),
         _seed(("", b"v=spf1 -all"), sender="x@y@", helo="[192.0.2.1]"),
         _seed(sender="@a.example"),
+        _record(b"v=spf1 ip4:192.0.2.1 a:x.example\n -all"),
+        _record(b"v=spf1 redirect=b.example Redirect=%{d1} exp=%{l} x=1 x=2"),
+        _seed(
+            ("xn--bcher-kva.example", b"v=spf1 exists:%{l}.%{d1} include:%{h} -all"),
+            sender="j\u00fc@b\u00fccher.example",
+        ),
+        _seed(("mail", b"v=spf1 +all"), sender="", helo="mail"),
+        _record(b"v=spf1 include:a.example include:%{d1} -all"),
     ],
     finds={
         "an explanation with 16,000 dots": _seed(
@@ -191,6 +212,7 @@ HARNESS = Harness(
             b"%_",
             b"%-",
         ),
+        *(b"\n", b" x=", b"%{d1}", "b\u00fccher.example".encode(), b"xn--bcher-kva.example"),
         *(b"a.example", b"b.example", b"e.example", b"/24", b"//64", SEPARATOR, REPEAT),
     ],
     longest=8192,

@@ -5,6 +5,7 @@ For a domain without an SPF record, the common case, one lookup is enough, witho
 """
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -21,6 +22,7 @@ from bley.core.errors import ResolverError
 from bley.core.evidence import Finding, found
 from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request
+from bley.core.names.domains import a_labels
 from bley.metrics import CACHE_HITS, SPF_RESULTS
 from bley.ports import Resolver, ResourceRecord, RrType
 
@@ -35,6 +37,10 @@ _LONGEST_EXPLANATION = 160
 
 _LONGEST_DOMAIN = 253
 """Characters of a name that can be queried (RFC 1035 2.3.4)."""
+
+_DOMAIN = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+(?![0-9]+\Z)[a-z0-9-]{1,63}")
+"""A name of several labels, which can have a record (RFC 7208 4.3). No top-level domain is a number (RFC 3696 2), and
+pyspf would expand macros in a name that a sender made up."""
 
 Answers = list[tuple[tuple[str, str], object]]
 """Answers in the form of pyspf: ((name, type), value). A TXT value is a sequence of byte strings."""
@@ -84,15 +90,15 @@ class SpfChecker:
         return finding
 
     async def _result(self, request: Request, address: Address) -> _Result:
-        domain = (request.sender.rpartition("@")[2] if request.sender else request.helo_name).lower()
+        name = request.sender.rpartition("@")[2] if request.sender else request.helo_name
+        domain = "" if name.endswith("..") else a_labels(name)
         loop = asyncio.get_running_loop()
         if cached := self._cached(domain, address, loop.time()):
             CACHE_HITS["spf"].inc()
             return cached
         if not await self._is_judged(domain):
-            return _Result(
-                "none", found(FindingKind.SPF_NO_PASS, f"none: {domain or 'the empty name'} has no SPF record")
-            )
+            shown = name.lower() or "the empty name"
+            return _Result("none", found(FindingKind.SPF_NO_PASS, f"none: {shown} has no SPF record"))
         trail = SpfTrail(address)
         word, explanation = await self._evaluate(_Evaluation(address, trail), request)
         explanation = explanation[:_LONGEST_EXPLANATION]
@@ -135,12 +141,10 @@ class SpfChecker:
 
     async def _is_judged(self, domain: str) -> bool:
         """Whether the domain has an SPF record, or a best guess replaces it."""
-        if not 0 < len(domain) <= _LONGEST_DOMAIN or "%" in domain:
-            return False  # pyspf would expand macros in a domain that a sender made up
+        if len(domain) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(domain):
+            return False
         if self._best_guess:
             return True
-        if domain.startswith("["):
-            return False
         records = await asyncio.shield(self._resolver.resolve(domain, "TXT"))
         return any(isinstance(record.data, bytes) and SPF_RECORD.match(record.data) for record in records)
 

@@ -14,7 +14,9 @@ from urllib.parse import quote
 
 import spf
 
+from bley.checks.spf_syntax import MACRO, check_domain_spec, check_letter, split_record
 from bley.core.mail import Address
+from bley.core.names.domains import a_labels, with_a_labels
 
 __all__ = ["MOST_WORK", "STEP_WORK", "BoundedQuery"]
 
@@ -36,23 +38,21 @@ _LONGEST_EXPANSION = 2048
 
 _LONGEST_NAME = 253
 
-_MACRO = re.compile(r"%(?:([%_-])|\{([slodipvhcrt])([0-9]*)(r?)([.\-+,/_=]*)\})?", re.IGNORECASE)
-"""A macro (RFC 7208 7.1). A match of the percent sign alone is a syntax error."""
-
 _LITERALS = {"%": "%", "_": " ", "-": "%20"}
-_EXPLANATION_ONLY = frozenset("crt")
-_TOP_LABEL = re.compile(r"[0-9a-z-]+", re.IGNORECASE)
+_SENDER_LETTERS = frozenset("sl")
+_INCLUDE = re.compile(r"([+?~-]?)include:(.+)", re.IGNORECASE)
 
 
 class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
     """A pyspf query that calls `pause` after each `STEP_WORK`, and raises spf.PermError after `MOST_WORK`."""
 
     def __init__(self, address: Address, sender: str, helo_name: str, pause: Callable[[], object]) -> None:
-        super().__init__(str(address), sender, helo_name)
+        super().__init__(str(address), with_a_labels(sender), a_labels(helo_name))
         self._pause, self._work, self._pause_at = pause, 0, STEP_WORK
+        self._depth = -1
         if sender:
             # pyspf splits at the first @, mail at the last: the domain of "x@y"@example.com is example.com.
-            local, _, self.o = sender.rpartition("@")
+            local, _, self.o = self.s.rpartition("@")
             self.l, self.d = local or "postmaster", self.o
 
     def _count_work(self, characters: int) -> None:
@@ -66,27 +66,76 @@ class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
     def get_explanation(self, spec: str) -> None:
         """Fetch no explanation: no result depends on it (RFC 7208 6.2)."""
 
+    def check1(self, spf: str | None, domain: str, recursion: int) -> object:
+        """Evaluate a record. One at the depth of the present one is that of a `redirect=`, which costs a lookup."""
+        if recursion == self._depth:
+            self.check_lookups()
+        depth, self._depth = self._depth, recursion
+        try:
+            return super().check1(spf, domain, recursion)
+        finally:
+            self._depth = depth
+
+    def check0(self, spf: str | None, recursion: int) -> object:
+        """Evaluate a record after all of its syntax is checked (RFC 7208 4.6)."""
+        if not spf:
+            return super().check0(spf, recursion)
+        directives, redirect = split_record(spf, self._count_work)
+        terms = [directive for directive in directives if self._can_match(directive)]
+        if redirect and self._can_match(f"redirect={redirect}"):
+            self.lookups -= (
+                1  # pyspf counts it here, even if a mechanism matches; `check1` counts it where it is followed
+            )
+            terms.append(f"redirect={redirect}")
+        return super().check0(" ".join(["v=spf1", *terms]), recursion)
+
+    def _can_match(self, term: str) -> bool:
+        """Whether a term can match: one with the local part of the sender cannot unless that is ASCII (RFC 8616 4)."""
+        if self.l.isascii() or not any((macro[2] or "").lower() in _SENDER_LETTERS for macro in MACRO.finditer(term)):
+            return True
+        if not term.startswith("redirect="):
+            self.validate_mechanism(term)
+        return False
+
+    def dns_spf(self, domain: str) -> object:
+        """Return the record of a domain; None without a lookup if the name has one label (RFC 7208 4.3)."""
+        return super().dns_spf(domain) if "." in domain else None
+
+    def validated_ptrs(self) -> list[str]:
+        """Return the client's names that lead back to it. A failure of the DNS skips a name (RFC 7208 5.5)."""
+        try:
+            names = self.dns_ptr(self.i)[: spf.MAX_PTR]
+        except spf.TempError:
+            return []
+        return [name for name in names if self._leads_back(name)]
+
+    def _leads_back(self, name: str) -> bool:
+        try:
+            return self.cidrmatch(self.dns_a(name, self.A), self.cidrmax)
+        except spf.TempError:
+            return False
+
     def validate_mechanism(self, mech: str) -> object:
         """Count the work for one mechanism, then validate it."""
         self._count_work(len(mech))
+        if include := _INCLUDE.fullmatch(mech):
+            # pyspf takes one of the own domain for a syntax error. It is a loop, if it is evaluated.
+            return mech, "include", self.expand_domain(include[2]), self.cidrmax, spf.RESULTS[include[1] or "+"]
         return super().validate_mechanism(mech)
 
     def expand_domain(self, arg: str) -> str:
         """Expand a domain-spec. Raises spf.PermError if it ends with neither a macro nor a top label (RFC 7208 7.1)."""
-        expanded, ends_with_macro = self._expand(arg)
-        if not ends_with_macro and not _has_top_label(arg):
-            raise spf.PermError("Invalid domain found (use FQDN)", arg)
-        return _as_name(expanded)
+        check_domain_spec(arg)
+        return self.expand(arg)
 
     def expand(self, s: str, stripdot: bool = True) -> str:
         """Expand a macro-string. Raises spf.PermError for an invalid one."""
-        return _as_name(self._expand(s)[0])
+        return _as_name(self._expand(s))
 
-    def _expand(self, text: str) -> tuple[str, bool]:
-        """Return the expansion, and whether the text ends with a macro."""
+    def _expand(self, text: str) -> str:
         self._count_work(len(text))
         parts, length, end = [], 0, 0
-        for macro in _MACRO.finditer(text):
+        for macro in MACRO.finditer(text):
             parts += [text[end : macro.start()], self._value(macro)]
             length += len(parts[-1]) + len(parts[-2])
             if length > _LONGEST_EXPANSION:
@@ -94,17 +143,14 @@ class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
             end = macro.end()
         if length + len(text) - end > _LONGEST_EXPANSION and parts:
             raise spf.PermError("an expanded term is too long")
-        return "".join([*parts, text[end:]]), bool(parts) and end == len(text)
+        return "".join([*parts, text[end:]])
 
     def _value(self, macro: re.Match[str]) -> str:
         """Return the value of a macro (RFC 7208 7.3)."""
         literal, letter, digits, is_reversed, delimiters = macro.groups()
         if literal:
             return _LITERALS[literal]
-        if not letter or (digits and not int(digits)):
-            raise spf.PermError("invalid-macro-char", macro.string[macro.start() : macro.start() + 32])
-        if letter.lower() in _EXPLANATION_ONLY:
-            raise spf.PermError("c,r,t macros allowed in exp= text only", macro[0])
+        check_letter(macro)
         value = self._letter(letter.lower())
         self._count_work(len(value))
         if digits or is_reversed or delimiters:
@@ -130,13 +176,6 @@ class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
             if address.version == self.ipaddr.version and int(address) >> others == own:
                 return True
         return False
-
-
-def _has_top_label(domain_spec: str) -> bool:
-    """Whether it ends with a dot and a possible top-level domain: letters, digits and hyphens, but not digits only."""
-    _, dot, label = domain_spec.removesuffix(".").rpartition(".")
-    is_label = _TOP_LABEL.fullmatch(label) and "-" not in (label[0], label[-1])
-    return bool(dot and is_label and not label.isdigit())
 
 
 def _transformed(value: str, most: int, delimiters: str, *, is_reversed: bool) -> str:

@@ -13,7 +13,7 @@ from bley.ports import ResourceRecord
 
 __all__ = ["LONGEST_RECORD", "SPF_RECORD", "SpfTrail", "SpfValidity", "network_of"]
 
-SPF_RECORD = re.compile(rb"v=spf1( |$)", re.IGNORECASE)
+SPF_RECORD = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
 """RFC 7208 4.5."""
 
 LONGEST_RECORD = 4096

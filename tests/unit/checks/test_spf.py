@@ -116,6 +116,167 @@ async def test_a_domain_with_a_macro_has_no_record(resolver: FakeResolver) -> No
     assert resolver.questions == []
 
 
+@pytest.mark.parametrize("best_guess", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mail", "mail.", "localhost", "localhost.", ".", "", "example", "192.0.2.1", "[192.0.2.1]", "[IPv6:::1]"),
+        *("a..example", ".a.example", "a.example..", f"{'a' * 64}.example", f"{'a.' * 125}example", "2001:db8::1"),
+        *(
+            "a b.example",
+            "a\n.example",
+            "b\u00fccher",
+            "\u3002example",
+            "a\u3002\u3002example",
+            "\u00fc" * 60 + ".example",
+        ),
+    ],
+    ids=ascii,
+)
+async def test_a_name_that_is_no_domain_has_no_record_and_costs_no_question(
+    resolver: FakeResolver, name: str, best_guess: bool
+) -> None:
+    """RFC 7208 4.3: malformed, or not of several labels; 2.3: a HELO name may be an address literal."""
+    checker = SpfChecker(resolver, timedelta(seconds=1), best_guess=best_guess)
+    for sender, helo_name in ((f"a@{name}", "x"), ("", name)):
+        finding = await check(checker, sender, helo_name)
+        assert (finding.score, finding.detail) == (0, f"none: {name.lower() or 'the empty name'} has no SPF record")
+    assert resolver.questions == []
+
+
+async def test_a_final_dot_changes_nothing(checker: SpfChecker) -> None:
+    """RFC 7208 4.3: an empty label at the end is no fault."""
+    assert (await check(checker, "a@fail.example.")).detail == (await check(checker, "a@fail.example")).detail
+    assert (await check(checker, "", "pass.example.")).detail == (await check(checker, "", "pass.example")).detail
+
+
+BOOKS = "b\u00fccher.example"
+A_BOOKS = "xn--bcher-kva.example"
+
+
+class TestInternationalMail:
+    """RFC 8616 4: U-labels are A-labels, in macros too; a local part that is not ASCII matches no macro."""
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            b"ip4:192.0.2.1",
+            b"a",
+            b"exists:%{d}.ok.example",
+            b"exists:%{o}.ok.example",
+            b"exists:%{h}.ok.example",
+            b"include:%{d}.ok.example",
+            b"redirect=%{d}.ok.example",
+        ],
+    )
+    @pytest.mark.parametrize(
+        "name", [BOOKS, "B\u00dcCHER.example", "bu\u0308cher.example", f"{BOOKS}.", A_BOOKS.upper()]
+    )
+    async def test_a_u_label_is_its_a_label(self, record: bytes, name: str) -> None:
+        resolver = FakeResolver(
+            {
+                (A_BOOKS, "TXT"): [b"v=spf1 " + record + (b"" if b"redirect" in record else b" -all")],
+                (A_BOOKS, "A"): ["192.0.2.1"],
+                (f"{A_BOOKS}.ok.example", "A"): ["127.0.0.2"],
+                (f"{A_BOOKS}.ok.example", "TXT"): [b"v=spf1 ip4:192.0.2.1 -all"],
+            }
+        )
+        checker = SpfChecker(resolver, timedelta(seconds=1), best_guess=False)
+        for sender, helo_name in ((f"j\u00fcrgen@{name}", name), ("", name)):
+            assert (await check(checker, sender, helo_name)).detail.startswith("pass: ")
+        if record in (b"a", b"ip4:192.0.2.1"):
+            assert (await check(checker, f"a@{name}", client="198.51.100.1")).score == 1
+        assert all(asked.isascii() for asked, _ in resolver.questions)
+
+    @pytest.mark.parametrize(
+        ("record", "result"),
+        [
+            ("exists:%{l}.ok.example -all", "fail"),
+            ("-exists:%{S}.ok.example ?all", "neutral"),
+            ("include:%{l1r}.ok.example ~all", "softfail"),
+            ("redirect=%{l}.ok.example", "neutral"),
+            ("exists:%{l}.ok.1 -all", "permerror"),
+            ("ip4:192.0.2.1 x=%{l} -all", "pass"),
+            ("exists:%%{l}.any.example -all", "pass"),
+        ],
+    )
+    async def test_a_local_part_that_is_not_ascii_matches_nothing(self, record: str, result: str) -> None:
+        """The syntax of the term counts all the same."""
+        zone: Zone = {("a.example", "TXT"): [f"v=spf1 {record}".encode()], ("%{l}.any.example", "A"): ["127.0.0.2"]}
+        resolver = FakeResolver(zone)
+        checker = SpfChecker(resolver, timedelta(seconds=1), best_guess=False)
+        assert (await check(checker, "j\u00fcrgen@a.example")).detail.startswith(f"{result}: ")
+        assert all(asked.isascii() for asked, _ in resolver.questions)
+
+
+class TestWhatPyspfReadsInAnotherWay:
+    async def result(self, zone: Zone, client: str = "192.0.2.1") -> str:
+        checker = SpfChecker(FakeResolver(zone), timedelta(seconds=1), best_guess=False)
+        return (await check(checker, "a@a.example", client=client)).detail.partition(":")[0]
+
+    @pytest.mark.parametrize(
+        "end", ["ip4:192.0.2.3\n", "x=\x07", "a/33", "moo", "ip6:z", "-all\t", "redirect=b.1", "a:%{x}"]
+    )
+    async def test_an_error_after_the_match_is_a_permerror(self, end: str) -> None:
+        """RFC 7208 4.6."""
+        assert await self.result({("a.example", "TXT"): [f"v=spf1 ip4:192.0.2.1 {end}".encode()]}) == "permerror"
+
+    @pytest.mark.parametrize("record", [b"v=spf1\n", b"v=spf1\n-all", b"v=spf1\t-all", b"v=spf10 -all"])
+    async def test_a_record_begins_with_its_version_and_a_space(self, record: bytes) -> None:
+        """RFC 7208 4.5."""
+        assert await self.result({("a.example", "TXT"): [record]}) == "none"
+
+    async def test_a_redirect_counts_where_it_is_followed(self) -> None:
+        """RFC 7208 4.6.4: ten terms are evaluated, and the redirect is none of them."""
+        mechanisms = " ".join(f"a:h{number}.b.example" for number in range(10))
+        zone: Zone = {
+            ("a.example", "TXT"): [f"v=spf1 {mechanisms} redirect=b.example".encode()],
+            ("b.example", "TXT"): [b"v=spf1 -all"],
+            **{(f"h{number}.b.example", "A"): ["198.51.100.1"] for number in range(9)},
+            ("h9.b.example", "A"): ["192.0.2.1"],
+        }
+        assert await self.result(zone) == "pass"
+        assert await self.result(zone, "203.0.113.1") == "permerror"
+
+    async def test_a_loop_of_redirects_ends(self) -> None:
+        """RFC 7208 4.6.4."""
+        assert await self.result({("a.example", "TXT"): [b"v=spf1 redirect=a.example"]}) == "permerror"
+
+    async def test_an_include_of_itself_is_an_error_where_it_is_evaluated(self) -> None:
+        """It is a loop (RFC 7208 4.6.4), no wrong syntax."""
+        zone: Zone = {("a.example", "TXT"): [b"v=spf1 ip4:192.0.2.1 include:a.example -all"]}
+        assert await self.result(zone) == "pass"
+        assert await self.result(zone, "203.0.113.1") == "permerror"
+
+    @pytest.mark.parametrize("term", ["include:%{d1}", "redirect=%{d1}"])
+    async def test_a_name_of_one_label_has_no_record(self, term: str) -> None:
+        """RFC 7208 4.3: then include and redirect are a permerror (5.2, 6.1), without a question."""
+        resolver = FakeResolver(
+            {("a.example", "TXT"): [f"v=spf1 {term}".encode()], ("example", "TXT"): [b"v=spf1 +all"]}
+        )
+        checker = SpfChecker(resolver, timedelta(seconds=1), best_guess=False)
+        assert (await check(checker, "a@a.example")).detail.startswith("permerror: ")
+        assert ("example", "TXT") not in resolver.questions
+
+    @pytest.mark.parametrize("failing", [("1.2.0.192.in-addr.arpa", "PTR"), ("b.example", "A")])
+    async def test_a_name_that_cannot_be_found_does_not_match(self, failing: tuple[str, RrType]) -> None:
+        """RFC 7208 5.5, and 7.3 for the macro: a failure of the DNS is no temperror there."""
+        zone: Zone = {
+            ("1.2.0.192.in-addr.arpa", "PTR"): ["b.example", "c.a.example"],
+            ("c.a.example", "A"): ["192.0.2.1"],
+            ("b.example", "A"): ["192.0.2.1"],
+        }
+        error: Zone = {failing: ResolverError(*failing, "SERVFAIL")}
+        is_found = failing[1] == "A"
+        for record in (b"v=spf1 ptr -all", b"v=spf1 -exists:%{p}.no.example exists:%{p}.ok.example -all"):
+            policy: Zone = {
+                ("a.example", "TXT"): [record],
+                ("c.a.example.ok.example", "A"): ["127.0.0.2"],
+                ("unknown.no.example", "A"): ["127.0.0.2"],
+            }
+            assert await self.result({**zone, **error, **policy}) == ("pass" if is_found else "fail")
+
+
 async def test_many_at_once_do_not_get_each_other_s_answers(checker: SpfChecker) -> None:
     senders = ["a@pass.example", "a@fail.example", "a@mx.example", "a@soft.example"] * 25
     findings = await asyncio.gather(*(check(checker, sender) for sender in senders))
