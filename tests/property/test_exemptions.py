@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bley.core.errors import Fault, SettingsError
+from bley.core.exemptions.first_list import FirstList
 from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
 
 ENTRIES = [
@@ -66,6 +67,24 @@ def test_what_can_be_read_can_be_asked(line: str) -> None:
         if not _faults(read, text):
             read([("list", text)]).find("jane@example.org")
             read([("list", text)]).find("")
+
+
+_PARTS = [
+    *("a@", "b@", "a", "b", "org", "a.org", "x.a.org", "a@org", "a@a.org", "b@x.a.org", "/^a/", "/b@.*a/", "/^$/"),
+    *("@a.org", "@org", "ü.org", "xn--tda.org", "a@ü.org", "@ü.org", "/@ü/", "/@xn--/"),
+]
+_DOMAINS = ["", "@", "@org", "@a.org", "@x.a.org", "@X.B.ORG", "@ü.org", "@Ü.org", "@xn--tda.org", "@" + 130 * "a."]
+
+
+@given(st.lists(st.lists(st.sampled_from(_PARTS), max_size=4), max_size=5), st.sampled_from(["", "a", "B"]), st.data())
+def test_the_first_list_is_found_as_by_a_look_into_each(
+    entries: list[list[str]], local: str, data: st.DataObject
+) -> None:
+    """Whatever entries they have, and however many there are."""
+    lists = [read_mail_addresses([("list", "\n".join(each))]) for each in entries]
+    address = local + data.draw(st.sampled_from(_DOMAINS))
+    expected = next((place for place, each in enumerate(lists) if each.find(address)), None)
+    assert FirstList(lists).find(address) == expected
 
 
 @given(st.lists(lines, max_size=8), st.lists(lines, max_size=8))
