@@ -1,6 +1,7 @@
 """Make bley.conf(5) from docs/settings.md and the findings: `python docs/manual_page.py >docs/bley.conf.5`.
 
-It knows as much of Markdown as settings.md has: headings, paragraphs, tables whose first column is a key, `code`.
+It knows as much of Markdown as settings.md has: headings, paragraphs, lists, blocks of code, tables whose first column
+is a key, `code`.
 """
 
 import re
@@ -17,6 +18,8 @@ bley.conf \\- settings of the greylisting daemon bley
 FINDINGS = """.SH FINDINGS
 The names that \\fBscores\\fR takes, in the order in which their scores are added.
 """
+_BLOCK = re.compile(r"```(?:[^`]|`(?!``))*```\n|(?:.+\n)+")
+"""Code, or lines up to an empty one."""
 TAIL = """.SH SEE ALSO
 .BR bley (1),
 .BR postconf (5)
@@ -30,7 +33,7 @@ def main() -> None:
 
 def page(markdown: str) -> str:
     """The manual page of a Markdown text."""
-    body = "".join(_block(block) for block in markdown.strip().split("\n\n")[1:])
+    body = "".join(_block(block.rstrip()) for block in _BLOCK.findall(markdown)[1:])
     return HEAD + body + FINDINGS + "".join(map(_finding, FindingKind)) + TAIL
 
 
@@ -42,6 +45,10 @@ def _finding(kind: FindingKind) -> str:
 def _block(block: str) -> str:
     if block.startswith("## "):
         return f".SH {_text(block[3:]).upper()}\n"
+    if block.startswith("```"):
+        return ".PP\n.nf\n" + "".join(f"{_text(line)}\n" for line in block.splitlines()[1:-1]) + ".fi\n"
+    if block.startswith("- "):
+        return "".join(f".IP \\(bu 2\n{_text(item[2:])}\n" for item in block.splitlines())
     if block.startswith("|"):
         head, _, *rows = ([cell.strip() for cell in row.strip("|").split(" | ")] for row in block.splitlines())
         return "".join(_entry(head, row) for row in rows)

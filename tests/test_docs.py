@@ -74,6 +74,7 @@ def test_every_field_of_the_log_is_documented_and_every_documented_one_exists() 
         evidence={check: Finding(1, "") for check in LOG_FIELDS},
         delayed=timedelta(minutes=6),
         exempted_by="clients:3:example.com",
+        section="volunteers",
     )
     with_words = listed(bl="spam")
     lines = [written(everything), *listings(with_words)]
@@ -129,6 +130,18 @@ def test_the_example_settings_load_and_what_is_commented_in_them_is_the_default(
     for name in ("whitelist_clients", "whitelist_recipients", "whitelist_senders"):
         tmp_path.joinpath(name).touch()
     assert load(file).settings == Settings()
+
+
+def test_the_sections_of_the_documents_load(tmp_path: Path) -> None:
+    """Those of docs/settings.md, and those in comments of the example."""
+    (documented,) = re.findall(r"^```ini\n(.*?)^```$", SETTINGS, re.MULTILINE | re.DOTALL)
+    (_, example) = PROJECT.joinpath("contrib/bley.conf").read_text().split("# Rules of some recipients")
+    sections = re.sub("^# ", "", example, flags=re.MULTILINE).partition("\n")[2]
+    tmp_path.joinpath("more_recipients").touch()
+    for name, text in (("documented", documented), ("example", f"[bley]\n{sections}")):
+        file = tmp_path / name
+        file.write_text(text)
+        assert load(file).settings_of("volunteers").mode == "enforce"
 
 
 def test_the_postfix_lines_of_the_readme_are_those_of_the_tests() -> None:

@@ -38,6 +38,7 @@ TESTED_IN = {
     "predecessors/record_converter": "integration/test_import",
     "service/pending_request": "unit/service/test_service",
     "service/rule_set": "unit/service/test_service",
+    "settings/fault_texts": "unit/settings/test_file",
     "settings/ini_file": "unit/settings/test_file",
     "settings/templates": "unit/settings/test_settings",
     "settings/values": "unit/settings/test_settings",

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, Self
 
 from bley.checks.dns_lists import ConfiguredList, ListQueries, add_explanations
 from bley.checks.helo import OwnIdentity
@@ -88,6 +88,10 @@ class Checks:
             *(add_explanations(evidence[check], address, self.resolver, self.timeout) for check in checks)
         )
         return {**evidence, **dict(zip(checks, findings, strict=True))}
+
+    def judging_by(self, thresholds: Thresholds, scores: Scores) -> Self:
+        """Return these checks with other thresholds and scores."""
+        return replace(self, thresholds=thresholds, scores=scores)
 
 
 class _Gathering:

@@ -7,6 +7,7 @@ import click
 from bley.commands.options import config_option, load_settings
 from bley.core.escapes import escape_controls
 from bley.dns.resolv_conf import read_system_servers
+from bley.settings.sections import show_sections
 from bley.settings.settings import show
 
 __all__ = ["check_config"]
@@ -23,4 +24,4 @@ def check_config(file: Path | None) -> None:
     for warning in warnings:
         click.echo(escape_controls(f"warning: {warning}", "\n\t"), err=True)
     click.echo(escape_controls(f"# {configuration.file or 'no settings file: the defaults'}", "\n\t"))
-    click.echo(escape_controls(show(configuration.settings), "\n\t"), nl=False)
+    click.echo(escape_controls(show(configuration.settings) + show_sections(configuration.sections), "\n\t"), nl=False)

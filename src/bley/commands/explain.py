@@ -35,6 +35,7 @@ from bley.service.actions import Actions
 from bley.service.service import Service
 from bley.settings.database import Database
 from bley.settings.file import Configuration
+from bley.settings.settings import Settings
 from bley.store.batched import BatchedStore
 from bley.store.memory import MemoryStore
 from bley.store.opening import open_engine
@@ -54,6 +55,11 @@ class Explanation:
     store_error: str = ""
 
     @property
+    def settings(self) -> Settings:
+        """The settings that are in force for the recipient."""
+        return self.configuration.settings_of(self.decision.section if self.decision else "")
+
+    @property
     def steps(self) -> list[Step]:
         """The steps for people."""
         steps = [("request", describe_request(self.request))]
@@ -64,6 +70,7 @@ class Explanation:
         return [
             *steps,
             *_triplet(decision, self.configuration.settings.store),
+            *([("rules", f"[recipients {decision.section}]")] if decision.section else []),
             *self._entry_by_spf(decision),
             *self._findings(decision),
             ("verdict", _verdict(decision)),
@@ -77,11 +84,12 @@ class Explanation:
         decision = self.decision
         if decision is None:
             return document | {"store_error": self.store_error}
-        thresholds = self.configuration.settings.thresholds
+        thresholds = self.settings.thresholds
         names = "dnswl_threshold", "dnsbl_threshold", "rfc_threshold"
         return document | {
-            "outcome": decision.outcome(observes=self.configuration.settings.mode == "observe"),
+            "outcome": decision.outcome(observes=self.settings.mode == "observe"),
             "reason": decision.reason.value,
+            "section": decision.section or None,
             "triplet": decision.triplet and decision.triplet._asdict(),
             "standing": decision.standing and decision.standing.value,
             "places": list(decision.places),
@@ -110,7 +118,7 @@ class Explanation:
         evidence = decision.evidence
         if not evidence:
             return []
-        thresholds = self.configuration.settings.thresholds
+        thresholds = self.settings.thresholds
         limits = (
             f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}, sum {thresholds.rfc_threshold}"
         )
@@ -125,7 +133,7 @@ class Explanation:
 
 async def explain_request(configuration: Configuration, checks: Checks, clock: Clock, request: Request) -> Explanation:
     """Decide like a daemon that has just started: the cache of the running one (`cache_valid`) is not used."""
-    settings, checks = configuration.settings, replace(checks, is_thorough=True)
+    checks = replace(checks, is_thorough=True)
     store = _open_store(configuration)
     hostname, now = socket.gethostname(), clock()
     service = Service(configuration, store, checks, clock, hostname)
@@ -137,6 +145,7 @@ async def explain_request(configuration: Configuration, checks: Checks, clock: C
         return Explanation(configuration, request, now, store_error=str(error))
     finally:
         await store.close()
+    settings = configuration.settings_of(decision.section)
     answer = str(Actions(settings, hostname).action(decision, clock()))
     return Explanation(configuration, request, now, decision, answer)
 

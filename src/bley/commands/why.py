@@ -68,6 +68,8 @@ class ExplainedDecision(NamedTuple):
             steps.append(("request", describe_request(decision)))
         if decision.triplet:
             steps.append(("triplet", describe_triplet(decision.triplet)))
+        if section := decision.details.get("section"):
+            steps.append(("rules", f"[recipients {section}]"))
         if standing := decision.details.get("standing"):
             steps.append(("standing", standing))
         if places := decision.details.get("places"):
@@ -96,7 +98,7 @@ class ExplainedDecision(NamedTuple):
         }
 
 
-_DETAILS = ("standing", "places", "first_seen", "wait_seconds", "delay_seconds", "entry")
+_DETAILS = ("standing", "places", "first_seen", "wait_seconds", "delay_seconds", "entry", "section")
 
 
 @dataclass(frozen=True, slots=True)

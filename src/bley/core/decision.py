@@ -36,6 +36,8 @@ class Decision(NamedTuple):
     """The matching entry of an exemption list, with its file and line."""
     places: tuple[str, ...] = ()
     """The clients under which records of the triplet stood: its own, or others of the same client (core.places)."""
+    section: str = ""
+    """The name of the section for recipients whose rules were in force; empty: those of [bley]."""
 
     @property
     def wait_seconds(self) -> int:
@@ -64,11 +66,13 @@ class KnownRequest(NamedTuple):
     """The log line, without the fields that identify the mail."""
     triplet: str
     """The three parts, joined by LF, which no attribute has."""
+    section: str = ""
 
     def decision(self, raw: RawRequest) -> Decision:
         """Return the decision about one of these mails."""
         triplet = Triplet(*self.triplet.split("\n"))
-        return Decision(raw.parse_bounded(), Reason.KNOWN, triplet=triplet, standing=Standing.KNOWN)
+        known = Standing.KNOWN
+        return Decision(raw.parse_bounded(), Reason.KNOWN, triplet=triplet, standing=known, section=self.section)
 
 
 class DecisionEntry(NamedTuple):
@@ -97,6 +101,7 @@ class DecisionEntry(NamedTuple):
             "findings": {check.value: self._finding(check, finding) for check, finding in decision.evidence.items()},
             "wait_seconds": decision.wait and decision.wait.total_seconds(),
             "delay_seconds": decision.delayed and decision.delayed.total_seconds(),
+            "section": decision.section,
             "entry": ":".join(decision.exempted_by.split(":")[:2]) if self.is_private else decision.exempted_by,
         }
         return {name: value for name, value in details.items() if value}

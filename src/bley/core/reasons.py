@@ -54,6 +54,11 @@ class Reason(StrEnum):
     EXEMPT_SENDER = ReasonRow(
         "exempt-sender", "the sender is in whitelist_senders_file; for an entry spf:…, SPF also passes"
     )
+    OFF = ReasonRow(
+        "off",
+        "mode = off is in force for the recipient",
+        advice="set mode in [bley], or in a section [recipients NAME]",
+    )
     KNOWN = ReasonRow("known", "the triplet passed before", path="store")
     WAITED = ReasonRow(
         "waited", "the triplet was deferred and its wait is over, so it is known from now on", "PREPEND", path="store"
@@ -62,6 +67,9 @@ class Reason(StrEnum):
         "released", "`bley pass` made the triplet known, which is stored as a decision, but not counted", path="store"
     )
     EARLY = ReasonRow("early", "the triplet was deferred and came back too early", "DEFER_IF_PERMIT", path="store")
+    CLASSIC = ReasonRow(
+        "classic", "a stranger, and classic = 1 is in force for the recipient", "DEFER_IF_PERMIT", path="store"
+    )
     CLIENT_GOOD = ReasonRow(
         "client-good",
         "a stranger whose client was judged good, or waited, less than cache_valid ago",

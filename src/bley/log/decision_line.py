@@ -53,11 +53,11 @@ class DecisionLog:
             for check, finding in decision.evidence.items():
                 _log.debug("%s=%s: %s", check.value, finding, printable(finding.detail))
 
-    def known_line(self, request: Request) -> str:
+    def known_line(self, request: Request, section: str = "") -> str:
         """Return the line of a request of known mail, without the fields that differ from mail to mail."""
         if self._is_json:
-            return json.dumps(self._fields(Decision(request, Reason.KNOWN)))
-        return _line(_made_plain(request), "pass", Reason.KNOWN.value)
+            return json.dumps(self._fields(Decision(request, Reason.KNOWN, section=section)))
+        return _line(_made_plain(request), "pass", Reason.KNOWN.value, f", section={section}" if section else "")
 
     def write_known(self, requests: Sequence[tuple[KnownRequest, RawRequest]]) -> None:
         """Log requests of known mail: each decision, which has its `known_line`, and the mail that it applies to."""
@@ -106,6 +106,8 @@ class DecisionLog:
             fields["delay"] = decision.delay_seconds
         if decision.exempted_by:
             fields["entry"] = decision.exempted_by
+        if decision.section:
+            fields["section"] = decision.section
         return fields
 
 
@@ -157,6 +159,8 @@ def line_of(stored: StoredDecision) -> str:
         found = f"{found}, wait={math.ceil(details.get('wait_seconds', 0))}"
     if "entry" in details:
         found = f"{found}, entry={_safe(details['entry'])}"
+    if "section" in details:
+        found = f"{found}, section={_safe(details['section'])}"
     request = _made_plain(request)
     return _with_mail(_line(request, stored.outcome, reason, found), request.instance, request.queue_id)
 
@@ -180,7 +184,9 @@ def _found(decision: Decision) -> str:
         found = f"{found}, {' '.join(scores)}"
     if decision.wait is not None:
         found = f"{found}, wait={decision.wait_seconds}"
-    return f"{found}, entry={_safe(decision.exempted_by)}" if decision.exempted_by else found
+    if decision.exempted_by:
+        found = f"{found}, entry={_safe(decision.exempted_by)}"
+    return f"{found}, section={decision.section}" if decision.section else found
 
 
 def _text(fields: Mapping[str, str]) -> str:

@@ -68,10 +68,10 @@ class KnownMail:
         text = "\n".join(triplet)
         self._triplets.put(text, text, now)
 
-    def add_request(self, line: str, triplet: Triplet, raw: RawRequest, now: datetime) -> None:
+    def add_request(self, line: str, triplet: Triplet, raw: RawRequest, now: datetime, section: str = "") -> None:
         """Cache the decision about a request with a cached triplet, and queue the request for the log."""
         text = "\n".join(triplet)
-        known = KnownRequest(line, self._triplets.get(text) or text)
+        known = KnownRequest(line, self._triplets.get(text) or text, section)
         if getsizeof(raw.deciding) + getsizeof(line) + getsizeof(text) <= _MOST_BYTES:
             self._requests.put(raw.deciding, known, now)
         self._enqueue(known, raw)

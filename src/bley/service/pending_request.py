@@ -54,7 +54,7 @@ class PendingRequest(NamedTuple):
         """Return the decision with triplet, record and standing."""
         if self.located:
             more |= {"record": self.located.record, "standing": self.located.standing, "places": self.located.clients}
-        return Decision(self.request, reason, triplet=self.triplet, **more)
+        return Decision(self.request, reason, triplet=self.triplet, section=self.rules.section, **more)
 
     def exemption(self) -> Decision | None:
         """Return the decision if an exemption list has the recipient, the client or the sender: step 4."""
@@ -70,6 +70,21 @@ class PendingRequest(NamedTuple):
         if entry := _find(lists.senders, request.sender, sender):
             return self.decision(Reason.EXEMPT_SENDER, exempted_by=entry)
         return None
+
+    def in_section(self) -> Self:
+        """Return the request with the rules of the first section that has the recipient: step 4."""
+        address, recipient = self.request.recipient, self.triplet.recipient
+        if self.rules.triplets.privacy_key:
+            recipient = self.rules.settings.triplet_rules.recipient(address)
+        places = map(self.rules.section_of.find, {address, recipient})
+        first = min((place for place in places if place is not None), default=None)
+        return self if first is None else self._replace(rules=self.rules.sections[first])
+
+    @property
+    def judged_as(self) -> str:
+        """The key of the client's latest judgement, which holds for one section only: others may judge otherwise."""
+        section = self.rules.section
+        return f"{section}\n{self.triplet.client}" if section else self.triplet.client
 
     @property
     def may_be_deferred(self) -> bool:

@@ -1,14 +1,16 @@
 """The rules of a request: a configuration and its checks as one immutable value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.evidence import Evidence, Finding, Gathered
+from bley.core.exemptions.first_list import FirstList
 from bley.core.greylist import Timing
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
+from bley.core.scores import Scores
 from bley.core.triplet import TripletRules
 from bley.log.decision_line import DecisionLog
 from bley.service.actions import Actions
@@ -16,6 +18,8 @@ from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 
 __all__ = ["ChecksOfRules", "RuleSet", "make_rule_set"]
+
+_NO_SECTION = FirstList([])
 
 _STORE_SECONDS = 0.9
 """The time limit of the store's read and write together, so that an answer takes at most check_timeout + 1 s."""
@@ -32,6 +36,9 @@ class ChecksOfRules(Protocol):
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Return the evidence with the lists' own explanations."""
+
+    def judging_by(self, thresholds: Thresholds, scores: Scores) -> Self:
+        """Return these checks with other thresholds and scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,12 @@ class RuleSet:
     """Some senders are exempt only if SPF passes."""
     longest_seconds: float
     """The time limit of a request."""
+    section: str = ""
+    """The name of the section for recipients that they are in force for; empty: for all others."""
+    sections: tuple["RuleSet", ...] = ()
+    """The rules of each section for recipients, in the order of the file."""
+    section_of: FirstList = _NO_SECTION
+    """The place of a recipient's section."""
 
     def entry(self, decision: Decision, now: datetime) -> DecisionEntry:
         """Return the decision as it is stored; with a privacy key, its addresses are hashed."""
@@ -66,7 +79,17 @@ class RuleSet:
 
 def make_rule_set(configuration: Configuration, checks: ChecksOfRules, actions: Actions) -> RuleSet:
     """Return the rules of this configuration. The new `Actions` share the message cache of `actions`."""
-    settings = configuration.settings
+    rules = _rules(configuration, configuration.settings, checks, actions)
+    sections = []
+    for section in configuration.sections:
+        settings = configuration.settings_of(section.name)
+        own_checks = checks.judging_by(settings.thresholds, settings.scores)
+        sections.append(replace(_rules(configuration, settings, own_checks, actions), section=section.name))
+    section_of = FirstList([section.recipients for section in configuration.sections])
+    return replace(rules, sections=tuple(sections), section_of=section_of)
+
+
+def _rules(configuration: Configuration, settings: Settings, checks: ChecksOfRules, actions: Actions) -> RuleSet:
     observes = settings.mode == "observe"
     return RuleSet(
         configuration=configuration,

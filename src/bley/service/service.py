@@ -37,6 +37,7 @@ _MOST_EXPLANATIONS = 100
 
 _WARN_AGAIN = timedelta(minutes=1)
 
+_CLASSIC = Judgement(Status.GREYLISTED, Reason.CLASSIC)
 _AS_BEFORE = {
     True: Judgement(Status.CLEAN, Reason.CLIENT_GOOD),
     False: Judgement(Status.GREYLISTED, Reason.CLIENT_BAD),
@@ -115,7 +116,8 @@ class Service:
             return self._answer_later(decision, raw)
         if decision.reason is Reason.KNOWN and decision.triplet:
             CACHE_HITS["triplets"].inc()
-            self._known.add_request(rules.log.known_line(request), decision.triplet, raw, self._steady())
+            line = rules.log.known_line(request, decision.section)
+            self._known.add_request(line, decision.triplet, raw, self._steady(), decision.section)
             return DUNNO
         self._store.add_decision(rules.entry(decision, now))
         return self._log_and_answer(decision, now, rules)
@@ -139,7 +141,8 @@ class Service:
         observe_answer(decision.reason, time.monotonic() - pending.started)
         if decision.reason is Reason.KNOWN:
             triplet = decision.triplet or pending.triplet  # its client may have been verified meanwhile
-            known = KnownRequest(pending.rules.log.known_line(pending.request), "\n".join(triplet))
+            line = pending.rules.log.known_line(pending.request, decision.section)
+            known = KnownRequest(line, "\n".join(triplet), decision.section)
             self._log_known([(known, raw)], pending.rules)
             return DUNNO
         if decision.defers and _is_listed(decision.evidence) and len(self._explaining) < _MOST_EXPLANATIONS:
@@ -186,6 +189,10 @@ class Service:
         pending = PendingRequest.of(request, address, now, rules)
         if exemption := pending.exemption():
             return exemption
+        if rules.sections:
+            pending = pending.in_section()
+        if pending.rules.settings.mode == "off":
+            return pending.decision(Reason.OFF)
         if pending.triplet in self._known:
             if self._learns(pending):
                 self._store.record_later(pending.sighting(Status.CLEAN))
@@ -220,7 +227,7 @@ class Service:
                 if self._learns(pending) or is_elsewhere or pending.now - record.last_seen >= _REFRESH:
                     self._store.record_later(pending.sighting(record.status))
             case Located(standing=Standing.WAITED, record=Record() as record):
-                self._clients.put(pending.triplet.client, True, self._steady())
+                self._clients.put(pending.judged_as, True, self._steady())
                 decision = pending.decision(Reason.WAITED, delayed=pending.now - record.first_seen)
                 for sighting in pending.sightings_of_passing():
                     self._store.record_later(sighting)
@@ -241,7 +248,9 @@ class Service:
 
     async def _decide_stranger(self, pending: PendingRequest) -> Decision:
         """Run steps 8 and 9."""
-        was_good = self._clients.get(pending.triplet.client, self._steady())
+        if pending.rules.settings.classic:
+            return await self._record_stranger(pending, _CLASSIC, NO_EVIDENCE)
+        was_good = self._clients.get(pending.judged_as, self._steady())
         if was_good is not None:
             CACHE_HITS["clients"].inc()
             return await self._record_stranger(pending, _AS_BEFORE[was_good], NO_EVIDENCE)
@@ -252,7 +261,7 @@ class Service:
                 return found
             pending = found
         judgement = judge(evidence, pending.rules.thresholds)
-        self._clients.put(pending.triplet.client, judgement.status is not Status.GREYLISTED, self._steady())
+        self._clients.put(pending.judged_as, judgement.status is not Status.GREYLISTED, self._steady())
         return await self._record_stranger(pending, judgement, evidence)
 
     async def _decide_by_name(self, pending: PendingRequest, named: Request) -> Decision | PendingRequest:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import Fault, FaultList, SettingsError
@@ -18,10 +17,12 @@ from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Origin
 from bley.core.history.advice import ListFile, ListFiles
 from bley.core.triplet import TripletRules
 from bley.operator_files import read_text
-from bley.settings.database import hide_password, is_utf8, read_password
+from bley.settings.database import is_utf8, read_password
+from bley.settings.fault_texts import invalid_value
 from bley.settings.foreign import find_mark, suggest_key
-from bley.settings.ini_file import IniFile, read_ini
+from bley.settings.ini_file import IniFile, IniSection, read_ini
 from bley.settings.privacy_key import PrivacyKey, load_key
+from bley.settings.sections import Section, read_sections
 from bley.settings.settings import Settings
 from bley.settings.warnings import find_warnings, find_wide_entries
 from bley.settings.web_password import PasswordHash, read_password_hash
@@ -47,6 +48,8 @@ class Configuration:
     recipients: MailExemptions
     clients: ClientExemptions
     senders: SenderExemptions
+    sections: tuple[Section, ...] = ()
+    """The rules of some recipients, of which the first section with the recipient is in force."""
     warnings: tuple[str, ...] = ()
     privacy_key: bytes = field(default=b"", repr=False)
     """Empty: local parts are stored in clear."""
@@ -69,7 +72,8 @@ class Configuration:
     @property
     def disabled_entries(self) -> list[Origin]:
         """The list file entries that no longer match anything, because their regular expressions took too long."""
-        return [*self.recipients.disabled, *self.clients.disabled, *self.senders.disabled]
+        lists = [self.recipients, self.clients, self.senders, *(section.recipients for section in self.sections)]
+        return [entry for each in lists for entry in each.disabled]
 
     @property
     def list_files(self) -> ListFiles:
@@ -89,6 +93,11 @@ class Configuration:
     def beside(self, name: str) -> Path:
         """Return the path of a file that the settings name, relative to the folder of `bley.conf`."""
         return (self.file.parent if self.file else Path()) / name
+
+    def settings_of(self, section: str) -> Settings:
+        """Return the settings in force for the recipients of this section, or those of [bley] if there is none."""
+        values = next((each.values for each in self.sections if each.name == section), {})
+        return self.settings.model_copy(update=dict(values)) if values else self.settings
 
     def overridden(self, settings: Mapping[str, object]) -> "Configuration":
         """Return the configuration with settings from the command line, which are not validated."""
@@ -113,11 +122,20 @@ def load(file: Path | None = None) -> Configuration:
     faults: list[Fault] = []
 
     def read(key: str, reader: Callable[[Iterable[tuple[str, str]]], _Exemptions]) -> _Exemptions:
+        names = getattr(settings, key)
+        is_default = names == Settings.model_fields[key].default
         try:
-            return reader(_list_files(settings, key, folder, ini))
+            return reader(_list_files(names, folder, ini, key, may_be_missing=is_default))
         except SettingsError as error:
             faults.extend(error.faults)
             return reader([])
+
+    def sections() -> tuple[Section, ...]:
+        try:
+            return read_sections(ini, settings, lambda names, section: _list_files(names, folder, section, "match"))
+        except SettingsError as error:
+            faults.extend(error.faults)
+            return ()
 
     key_file = settings.folder / settings.privacy_key_file
     key = load_key(key_file) if settings.privacy == "keyed-hash" else PrivacyKey()
@@ -129,6 +147,7 @@ def load(file: Path | None = None) -> Configuration:
         recipients=recipients,
         clients=clients,
         senders=read("whitelist_senders_file", read_senders),
+        sections=sections(),
         warnings=tuple(map(str, [*find_warnings(settings, ini), *find_wide_entries(clients)])),
         privacy_key=key.value,
         has_saved_key=key.is_saved,
@@ -158,7 +177,7 @@ def _settings(ini: IniFile) -> Settings:
         for detail in error.errors(include_url=False):
             field = str(detail["loc"][0])
             key = origin.get(field, field)
-            text = _invalid_value(key, ini.texts.get(key, "its default"), detail)
+            text = invalid_value(key, ini.texts.get(key, "its default"), detail)
             faults.add(ini.fault(key if key in ini.texts else _key_named_in(text, ini), text))
     faults.check()
     return settings
@@ -167,22 +186,6 @@ def _settings(ini: IniFile) -> Settings:
 def _key_named_in(text: str, ini: IniFile) -> str:
     """Return the key in the file that conflicts with a default; empty if the text names none."""
     return next((key for key in ini.texts if key in re.findall(r"\w+", text)), "")
-
-
-def _invalid_value(key: str, text: str, detail: ErrorDetails) -> str:
-    """Describe pydantic's error after the key and its text, without secrets."""
-    why = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
-    if detail["type"].startswith("int_"):
-        why = "is not a whole number"
-    elif detail["type"].endswith("too_short"):
-        why = "must not be empty"
-    why = hide_keys(why)
-    if "\n" in why:  # it quotes the text, with a caret below the error
-        return f"{key}: {why}"
-    if mark := find_mark(text):
-        why = f"{why}; {mark}"
-    shown = "********" if key == "dbpass" else hide_keys(text)
-    return f"{key} = {hide_password(shown) if key == 'database' else shown}: {why}"
 
 
 def _check_store_file(settings: Settings, ini: IniFile) -> None:
@@ -227,20 +230,22 @@ def _web_password(settings: Settings, folder: Path, ini: IniFile) -> PasswordHas
         raise SettingsError([ini.fault("web_password_file", f"web_password_file: {why}")]) from error
 
 
-def _mark(ini: IniFile, key: str) -> str:
+def _mark(ini: IniSection, key: str) -> str:
     mark = find_mark(ini.texts.get(key, ""))
     return f"; {mark}" if mark else ""
 
 
-def _list_files(settings: Settings, key: str, folder: Path, ini: IniFile) -> list[tuple[str, str]]:
-    """Return the texts of the list files of `key`; a file that is only the default may be missing."""
+def _list_files(
+    names: Iterable[str], folder: Path, ini: IniSection, key: str, *, may_be_missing: bool = False
+) -> list[tuple[str, str]]:
+    """Return the texts of the list files that `key` names."""
     texts, faults = [], []
-    for name in getattr(settings, key):
+    for name in names:
         path = folder / name
         try:
             texts.append((str(path), read_text(path, "utf-8-sig", "surrogateescape")))
         except FileNotFoundError:
-            if getattr(settings, key) != Settings.model_fields[key].default:
+            if not may_be_missing:
                 faults.append(ini.fault(key, f"{key}: {path} does not exist{_mark(ini, key)}"))
         except OSError as error:
             faults.append(Fault(str(path), 0, f"cannot be read: {error.strerror}"))

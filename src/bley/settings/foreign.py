@@ -51,6 +51,9 @@ _SAME_MEANING = {
 
 _SETTING = {word: setting for setting, words in _SAME_MEANING.items() for word in words.split()}
 
+_OF_SOME_RECIPIENTS = re.compile(r"(grey|only).*recipient.*|opt_?(in|out|method).*|recipients?(_(file|list|map)s?)?")
+"""Keys about greylisting of some recipients only. The setting of the most similar name would exempt them."""
+
 _UNITS = {"greylist_period": "minutes", "greylist_max": "minutes", "purge_days": "days", "purge_bad_days": "days"}
 """The units of these durations, which other programs count in others."""
 
@@ -61,6 +64,8 @@ def suggest_key(key: str, settings: Collection[str]) -> str:
     if (meant := _SETTING.get(word)) and meant in settings:
         unit = f", in {_UNITS[meant]} or with a unit" if meant in _UNITS else ""
         return f": write {meant}{unit}"
+    if _OF_SOME_RECIPIENTS.fullmatch(word):
+        return ": a section [recipients NAME] has the rules of some recipients"
     if word == "user":
         return ": bley keeps the user that starts it, the User= of its systemd unit"
     if not meant and (close := difflib.get_close_matches(word, settings, n=1, cutoff=0.6)):

@@ -3,6 +3,7 @@
 docs/settings.md describes each key; a test compares the two. file.py reads the file, values.py parses the values.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -41,7 +42,7 @@ from bley.settings.values import (
     shown_duration,
 )
 
-__all__ = ["Settings", "show"]
+__all__ = ["Settings", "show", "show_values"]
 
 _LONGEST_CHECK = timedelta(seconds=60)
 _WEB_PORT = 1338
@@ -86,6 +87,7 @@ class Settings(BaseModel):
     dnsbl_threshold: Threshold = 1
     rfc_threshold: Threshold = 2
     scores: ScoresByFact = DEFAULT
+    classic: Boolean = False
     resolver: Servers = ()
     check_timeout: Seconds = timedelta(seconds=5)
     check_names: Boolean = True
@@ -106,7 +108,7 @@ class Settings(BaseModel):
     cache_valid: Seconds = timedelta(seconds=60)
     cache_size: Annotated[int, Field(ge=0)] = 100_000
     exim_workaround: Boolean = False
-    mode: Literal["enforce", "observe"] = "enforce"
+    mode: Literal["enforce", "observe", "off"] = "enforce"
     on_store_error: Literal["pass", "defer"] = "pass"
     web_hosts: Hosts = ()
     web_proxy: Proxies = ()
@@ -241,11 +243,15 @@ class Settings(BaseModel):
 
 def show(settings: Settings) -> str:
     """Return all settings as an equivalent `bley.conf`, with passwords masked."""
-    texts = {key: _text(key, getattr(settings, key)) for key in Settings.model_fields}
-    lines = (f"{key} = {text}".rstrip() for key, text in texts.items())
+    lines = (f"{key} = {text}".rstrip() for key, text in show_values(dict(settings)).items())
     return "[bley]\n" + "".join(
         line.replace("\n", "\n    ") + "\n" for line in lines
     )  # continuation lines are indented
+
+
+def show_values(values: Mapping[str, object]) -> dict[str, str]:
+    """Return the texts of these settings, with passwords masked."""
+    return {key: _text(key, value) for key, value in values.items()}
 
 
 def _text(key: str, value: object) -> str:

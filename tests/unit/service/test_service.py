@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
+from typing import Self
 
 import pytest
 
@@ -20,6 +21,8 @@ from bley.core.exemptions.list_files import read_clients, read_mail_addresses, r
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
+from bley.core.policy import Thresholds
+from bley.core.scores import Scores
 from bley.service import service as service_module
 from bley.service.rule_set import ChecksOfRules
 from bley.service.service import Service
@@ -67,6 +70,9 @@ class FakeChecks:
     async def gather(self, request: Request, address: Address) -> Gathered:
         self.asked += 1
         return Gathered(request, self.evidence)
+
+    def judging_by(self, thresholds: Thresholds, scores: Scores) -> Self:
+        return self
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         self.explained += 1

@@ -37,6 +37,7 @@ _PALETTE = [
 _STYLES = {
     Reason.EARLY.value: EARLY,
     Reason.CLIENT_BAD.value: Style(_GREY),
+    Reason.CLASSIC.value: Style(_GREY, _DOTS),
     Reason.DNSBL.value: Style(_WINE),
     Check.DNSWL.value: Style(_SAND, _LINES),
     Reason.STORE_ERROR.value: Style(_BLACK),

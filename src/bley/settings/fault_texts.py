@@ -1,0 +1,25 @@
+"""The text of a fault about an invalid value of `bley.conf`."""
+
+from pydantic_core import ErrorDetails
+
+from bley.core.dnslists.syntax import hide_keys
+from bley.settings.database import hide_password
+from bley.settings.foreign import find_mark
+
+__all__ = ["invalid_value"]
+
+
+def invalid_value(key: str, text: str, detail: ErrorDetails) -> str:
+    """Describe pydantic's error after the key and its text, without secrets."""
+    why = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    if detail["type"].startswith("int_"):
+        why = "is not a whole number"
+    elif detail["type"].endswith("too_short"):
+        why = "must not be empty"
+    why = hide_keys(why)
+    if "\n" in why:  # it quotes the text, with a caret below the error
+        return f"{key}: {why}"
+    if mark := find_mark(text):
+        why = f"{why}; {mark}"
+    shown = "********" if key == "dbpass" else hide_keys(text)
+    return f"{key} = {hide_password(shown) if key == 'database' else shown}: {why}"
