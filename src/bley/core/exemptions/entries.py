@@ -45,7 +45,7 @@ _BRACKETED = re.compile(r"\[([^\[\]]+)\](/\d+)?")
 _IF_SPF_PASSES = re.compile("spf:", re.IGNORECASE)
 _OF_ANY_DOMAIN = re.compile(r"$|/|<|\*$|[^@]*@\*?$")
 _NAME = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}")
-_LOCAL_PART = re.compile(r"[^@\s!*][^@\s*]*")
+_LOCAL_PART = re.compile(r"(?!(?:from|to|connect|spam|mailto|sender|recipient):)[^@\s!*][^@\s*]*", re.IGNORECASE)
 
 _NO_NETWORK = "is not an address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
 _NO_RANGE = "is not a range: write its lowest and its highest address, as 192.0.2.1-192.0.2.9"

@@ -23,11 +23,17 @@ _EXPRESSION = re.compile(r"(?:(/.+/)i?|(\^\S+))(?:\s+(\S+))?")
 _QUOTED = re.compile("\"([^\"]*)\"|'([^']*)'|<([^<>]*)>")
 _COMMENT = re.compile("[#;]")
 
-_LOOKUP = re.compile(r"[\w*-]*(?:search|dbm|cdb)[\w*@,=]*;\S", re.IGNORECASE)
+_LOOKUP = re.compile(r"[\w*-]{0,40}(?:search|dbm|cdb)[\w*@,=]{0,80};\S", re.IGNORECASE)
+"""A lookup of Exim. Without limits, a long line would take quadratic time."""
 _OTHER_FILE = re.compile(r"(?:[\w*-]+:)+/|\+\w|@\[")
 _INCLUDE = frozenset(("include", ".include"))
 _SETTING = re.compile(r"[\w.-]+=|\[[a-z][\w .-]*\]$", re.IGNORECASE)
-_GLOB = re.compile(r"[\w.*@+-]*[^\W\d][\w.*@+-]*")
+_TAG = re.compile(r"(?:from|to|connect|spam|mailto|sender|recipient):(?=.)", re.IGNORECASE)
+_GLOB = re.compile(r"[\w.*@+-]+")
+_LETTER = re.compile(r"[^\W\d]")
+
+_LONGEST_QUOTED = 253
+"""Characters of an entry that a reason may quote, as in the longest name."""
 
 _INCLUDES = "names another file or list: a list file cannot include one, but its setting takes several files"
 _IS_SETTING = "is a setting: a list file has one entry per line, and bley.conf has the settings"
@@ -79,17 +85,21 @@ def check_columns(entry: str, rest: str) -> None:
 
 def why_no_entry(entry: str, why: str) -> str:
     """Return why a text is no entry: `why`, or a reason that says more."""
+    if len(entry) > _LONGEST_QUOTED:
+        return why
     if entry.startswith("/") and len(entry) > 1:
         return (
             "is not an expression: it ends with '/', without flags; to read a file too, add it to this list's setting"
         )
+    if match := _TAG.match(entry):
+        return f"has a tag as sendmail's tables: write {entry[match.end() :]}"
     if _SETTING.match(entry):
         return _IS_SETTING
     if _OTHER_FILE.match(entry):
         return _INCLUDES
     if "*" in entry and not entry.strip("*@."):
         return "exempts everything: `mode = observe` in bley.conf delays no mail"
-    if "*" in entry and _GLOB.fullmatch(entry):
+    if "*" in entry and _GLOB.fullmatch(entry) and _LETTER.search(entry):
         pattern = f"^{re.escape(entry)}$".replace(r"\*", ".*").removeprefix("^.*")
         return f"has a wildcard within a name: write the expression /{pattern}/"
     return why
