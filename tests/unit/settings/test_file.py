@@ -664,3 +664,23 @@ def test_shown_defaults_load_back(tmp_path: Path) -> None:
     shown = tmp_path / "shown.conf"
     shown.write_text(show(Settings()), encoding="utf-8")
     assert load(shown).settings == Settings()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("# Zürich\r\nmx.example.com ; Köln\r\n".encode("latin-1"), id="Latin-1 in comments"),
+        pytest.param("# Zürich\r\nmx.example.com # Köln\r\n".encode("utf-16"), id="UTF-16 of a Windows editor"),
+        pytest.param(b"\xef\xbb\xbfmx.example.com\tOK\r\n", id="UTF-8 with a byte order mark"),
+    ],
+)
+def test_list_file_of_another_system(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "whitelist_clients").write_bytes(content)
+    found = load(_write(tmp_path)).clients.find(SOMEWHERE, "mx.example.com")
+    assert (found or "").endswith(":mx.example.com")
+
+
+def test_list_file_that_breaks_off_in_a_character(tmp_path: Path) -> None:
+    (tmp_path / "whitelist_clients").write_bytes("mx.example.com\n".encode("utf-16")[:-1])
+    what = "is not UTF-16, as its byte order mark says: save it as UTF-8"
+    assert _fault(_write(tmp_path)) == f"{tmp_path}/whitelist_clients: {what}"
