@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from bley.core.decision import Decision
+from bley.core.evidence import Finding
 from bley.core.exemptions.lookup import MailExemptions
 from bley.core.findings import AnyReason, Check
 from bley.core.greylist import Record, Sighting, Standing, Status
@@ -32,6 +33,8 @@ class PendingRequest(NamedTuple):
     """`now` by time.monotonic."""
     network: str
     """The client's place while its name is unknown: its network, or with `greylist_by = address` itself."""
+    spf: Finding | None = None
+    """The result of SPF that keeps an entry `spf:…` from exempting the sender."""
     located: Located | None = None
     """The content of the store about the triplet; None: not queried yet."""
 
@@ -54,6 +57,8 @@ class PendingRequest(NamedTuple):
         """Return the decision with triplet, record and standing."""
         if self.located:
             more |= {"record": self.located.record, "standing": self.located.standing, "places": self.located.clients}
+        if self.spf and not more.get("evidence"):
+            more["evidence"] = {Check.SPF: self.spf}
         return Decision(self.request, reason, triplet=self.triplet, section=self.rules.section, **more)
 
     def exemption(self) -> Decision | None:
@@ -103,7 +108,7 @@ class PendingRequest(NamedTuple):
         finding, checks = await rules.checks.check_spf(self.request, self.address)
         if finding.is_pass:
             return self.decision(Reason.EXEMPT_SENDER, exempted_by=entry, evidence={Check.SPF: finding})
-        return self._replace(rules=replace(rules, checks=checks))
+        return self._replace(rules=replace(rules, checks=checks), spf=finding)
 
     def keys(self, *, has_wildcards: bool) -> list[Triplet]:
         """Return the possible keys of its record; the store adds those with domains that it knows of the network."""

@@ -579,7 +579,8 @@ class TestExemptIfSpfPasses:
         world.checks.spf = self.UNKNOWN
         assert (await world.answer(sender="jane@mail.example")).verb == DEFER
         world.clock.advance(seconds=90)
-        assert (await world.answer(sender="jane@mail.example")).verb == DEFER
+        early = await world.decide(sender="jane@mail.example")
+        assert (early.reason.value, early.evidence) == ("early", {Check.SPF: self.UNKNOWN}), "why it is not exempt"
         world.checks.spf = Finding(0, "pass")
         assert await world.answer(sender="jane@mail.example") == Action("DUNNO")
 
