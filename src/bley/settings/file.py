@@ -34,6 +34,7 @@ DEFAULT_FILES = (Path("/etc/bley/bley.conf"), Path("bley.conf"))
 _RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}
 """The names of bley 2."""
 _ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # complaints about delayed mail must arrive: RFC 5321 4.5.1
+_TABLE = re.compile(r"[a-z]+:/")
 _PASSWORD_VARIABLE = "BLEY_DBPASS"
 
 _Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions, SenderExemptions)
@@ -230,7 +231,9 @@ def _web_password(settings: Settings, folder: Path, ini: IniFile) -> PasswordHas
         raise SettingsError([ini.fault("web_password_file", f"web_password_file: {why}")]) from error
 
 
-def _mark(ini: IniSection, key: str) -> str:
+def _mark(ini: IniSection, key: str, name: str) -> str:
+    if _TABLE.match(name):
+        return ": write the name of a text file alone, without the type of a table of Postfix"
     mark = find_mark(ini.texts.get(key, ""))
     return f"; {mark}" if mark else ""
 
@@ -246,7 +249,7 @@ def _list_files(
             texts.append((str(path), read_text(path, "utf-8-sig", "surrogateescape")))
         except FileNotFoundError:
             if not may_be_missing:
-                faults.append(ini.fault(key, f"{key}: {path} does not exist{_mark(ini, key)}"))
+                faults.append(ini.fault(key, f"{key}: {path} does not exist{_mark(ini, key, name)}"))
         except OSError as error:
             faults.append(Fault(str(path), 0, f"cannot be read: {error.strerror}"))
         except UnicodeDecodeError:

@@ -49,6 +49,12 @@ _SAME_MEANING = {
 }
 """The words of other programs, by the setting of the same meaning."""
 
+_ELSEWHERE = {
+    "user": "bley keeps the user that starts it, the User= of its systemd unit",
+    "optmethod": "write sections [recipients NAME], as in docs/settings.md",
+}
+"""Words that no setting has the meaning of, and the place that has."""
+
 _SETTING = {word: setting for setting, words in _SAME_MEANING.items() for word in words.split()}
 
 _OF_SOME_RECIPIENTS = re.compile(r"(grey|only).*recipient.*|opt_?(in|out|method).*|recipients?(_(file|list|map)s?)?")
@@ -66,8 +72,8 @@ def suggest_key(key: str, settings: Collection[str]) -> str:
         return f": write {meant}{unit}"
     if _OF_SOME_RECIPIENTS.fullmatch(word):
         return ": a section [recipients NAME] has the rules of some recipients"
-    if word == "user":
-        return ": bley keeps the user that starts it, the User= of its systemd unit"
+    if elsewhere := _ELSEWHERE.get(word):
+        return f": {elsewhere}"
     if not meant and (close := difflib.get_close_matches(word, settings, n=1, cutoff=0.6)):
         return f", did you mean {close[0]!r}?"
     return ": see docs/settings.md for all keys"

@@ -104,12 +104,11 @@ def _right_header(header: str) -> str:
 
 def _check_encoding(file: str, text: str) -> None:
     """Raise SettingsError with each line that is not UTF-8. In a comment that is no fault."""
-    if faults := [
-        Fault(file, number, "is not UTF-8: save the file as UTF-8")
-        for number, line in enumerate(text.split("\n"), start=1)
-        if _NO_UTF8.search(line) and line.lstrip()[0] not in "#;"
-    ]:
-        raise SettingsError(faults)
+    faults = FaultList()
+    for number, line in enumerate(text.split("\n"), start=1):
+        if _NO_UTF8.search(line) and line.lstrip()[0] not in "#;":
+            faults.add(Fault(file, number, "is not UTF-8: save the file as UTF-8"))
+    faults.check()
 
 
 def _syntax_faults(file: str, lines: Sequence[str], error: configparser.Error) -> list[Fault]:

@@ -209,7 +209,10 @@ def _group(text: str) -> str:
 
 
 def _file_names(text: str) -> tuple[str, ...]:
-    return tuple(map(check_name, _split(text)))
+    words = _split(text)
+    if any(word.startswith(("#", ";")) for word in words):
+        raise ValueError("is not a list of files")
+    return tuple(map(check_name, words))
 
 
 def _hosts(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import re
 import stat
 from collections.abc import Iterator
+from datetime import timedelta
 
 from bley.core.dnslists.lists import DnsList
 from bley.core.errors import Fault
@@ -11,10 +12,12 @@ from bley.core.scores import MOST
 from bley.settings.foreign import find_mark
 from bley.settings.ini_file import IniFile
 from bley.settings.settings import Settings
+from bley.settings.values import shown_duration
 
 __all__ = ["find_warnings", "find_wide_entries"]
 
 _TEMPLATES = ("reject_msg", "greylist_header")
+_LONG_PERIOD = timedelta(hours=1)
 _SECRETS = ("dbpass", "database", "dbuser")
 
 
@@ -22,6 +25,7 @@ def find_warnings(settings: Settings, ini: IniFile) -> Iterator[Fault]:
     """Yield a warning with its place for each setting that is valid but hardly meant."""
     yield from _doubled_percents(ini)
     yield from _marks(ini)
+    yield from _long_waits(settings, ini)
     for what in _reply_warnings(settings.reject_msg):
         yield ini.fault("reject_msg", f"reject_msg {what}")
     for key in ("dnsbls", "dnswls"):
@@ -57,6 +61,19 @@ def _marks(ini: IniFile) -> Iterator[Fault]:
     for key, text in ini.texts.items():
         if key not in _SECRETS and (mark := find_mark(text)) and not (key in _TEMPLATES and "comment" in mark):
             yield ini.fault(key, f"{key}: {mark}")
+
+
+def _long_waits(settings: Settings, ini: IniFile) -> Iterator[Fault]:
+    """Warn of a period that is probably meant in seconds, as in postgrey, and of one that `greylist_max` cuts."""
+    period, most = settings.greylist_period, settings.greylist_max
+    text = ini.texts.get("greylist_period", "")
+    if period >= _LONG_PERIOD and text.isdecimal():
+        what = f"is {shown_duration(period)}, since its unit is the minute: write {text}s for seconds, or a unit"
+        yield ini.fault("greylist_period", f"greylist_period = {text} {what}")
+    if period > most:
+        place = "greylist_period" if text else "greylist_max"
+        what = f"{shown_duration(period)} is longer than greylist_max, {shown_duration(most)}, which is the wait then"
+        yield ini.fault(place, f"greylist_period = {what}")
 
 
 def _reply_warnings(text: str) -> Iterator[str]:

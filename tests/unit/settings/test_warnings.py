@@ -151,3 +151,25 @@ def test_text_that_is_a_whole_reply(tmp_path: Path, text: str, why: str) -> None
 @pytest.mark.parametrize("text", ["4.7.1 greylisted", "Deferred: try later", "5 minutes, please", "OKAY", "4512 times"])
 def test_ordinary_text_of_a_reply(tmp_path: Path, text: str) -> None:
     assert _warnings(tmp_path, f"reject_msg = {text}") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        pytest.param(
+            "greylist_period = 300",
+            ["2: greylist_period = 300 is 5h, since its unit is the minute: write 300s for seconds, or a unit"],
+            id="postgrey's seconds",
+        ),
+        ("greylist_period = 300s", []),
+        ("greylist_period = 5h", []),
+        ("greylist_period = 29", []),
+        (
+            "greylist_max = 4h\ngreylist_period = 5h",
+            ["3: greylist_period = 5h is longer than greylist_max, 4h, which is the wait then"],
+        ),
+        ("greylist_max = 1", ["2: greylist_period = 5m is longer than greylist_max, 1m, which is the wait then"]),
+    ],
+)
+def test_long_waits(tmp_path: Path, text: str, warnings: list[str]) -> None:
+    assert _warnings(tmp_path, text) == warnings
