@@ -339,13 +339,14 @@ class DnsServer:
 
     `ttl` is in seconds and applies to records and, as the SOA's minimum, to negative answers. All methods may be called
     from any thread. Bad zone data raises ValueError with the name and the record. A fault of the server itself is
-    raised at the end of the block, so that no test misses it.
+    raised at the end of the block, so that no test misses it. `at` is a host and port to listen at, for a resolver that
+    knows port 53 only.
     """
 
-    def __init__(self, zone: Zone, *, ttl: int = 300) -> None:
+    def __init__(self, zone: Zone, *, ttl: int = 300, at: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         if not 0 <= ttl <= _LARGEST_TTL:
             raise ValueError(f"ttl {ttl}: 0 to {_LARGEST_TTL} seconds")
-        self.port = 0  # known inside the `with` block, and reused for the next one
+        self._host, self.port = at  # the port is known inside the `with` block, and reused for the next one
         self._ttl_seconds = ttl
         self._world = _World(zone)
         self._lock = threading.Lock()  # protects the replacement of _world, _questions and _silent
@@ -360,7 +361,7 @@ class DnsServer:
     @property
     def address(self) -> str:
         """The address in the form of c-ares, `127.0.0.1:PORT`."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self._host}:{self.port}"
 
     @property
     def zone(self) -> Zone:
@@ -401,7 +402,7 @@ class DnsServer:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            tcp, udp = listen_at(self.port or free_port())
+            tcp, udp = listen_at(self.port or free_port(), self._host)
             stack.callback(tcp.close)
             stack.callback(udp.close)
             self.port = tcp.getsockname()[1]

@@ -35,9 +35,9 @@ def free_port() -> int:
     raise AssertionError("unreachable: the ports are a circle")
 
 
-def listen_at(port: int) -> tuple[socket.socket, socket.socket]:
+def listen_at(port: int, host: str = "127.0.0.1") -> tuple[socket.socket, socket.socket]:
     """Return sockets for TCP and UDP at this port. Raises OSError if one is in use."""
-    tcp = socket.create_server(("127.0.0.1", port))
+    tcp = socket.create_server((host, port))
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         udp.bind(tcp.getsockname())
