@@ -48,3 +48,11 @@ def test_fault_of_the_resolver_is_that_of_the_worker_that_knows_it() -> None:
 def test_lists_are_merged() -> None:
     (told,) = merged([WELL, WELL]).lists
     assert told["answers"] == {"listed": 6, "clear": 14}
+
+
+def test_helo_names_of_all_workers_find_a_gateway() -> None:
+    """Each worker sees a part of the strangers."""
+    first = WELL._replace(helo_names=(("172.18.0.1", frozenset("abc")), ("10.0.0.1", frozenset("a"))))
+    second = WELL._replace(helo_names=(("172.18.0.1", frozenset("cde")), ("10.0.0.1", frozenset("a"))))
+    assert first.hidden_clients == second.hidden_clients == []
+    assert merged([first, second]).hidden_clients == ["172.18.0.1"]

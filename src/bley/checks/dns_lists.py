@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from bley.checks.lists.queried_list import QueriedList
+from bley.core.address_scope import describe_local
 from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, query_name
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding, shortened
@@ -37,8 +38,10 @@ class ListQueries:
         self._score = 0
         self.bounds = Bounds(sum(each.setting.least for each in lists), sum(each.setting.most for each in lists))
         """The least and the most that the answers can sum up to."""
+        local = describe_local(address)
+        not_asked = Answer(Meaning.NOT_SERVED, why=local) if local else None
         for each in lists:
-            if answer := each.queried.unasked_answer(address.version):
+            if answer := not_asked or each.queried.unasked_answer(address.version):
                 self._take(each.setting, answer)
             else:
                 each.queried.query(address, resolver, partial(self._answered, each.setting))

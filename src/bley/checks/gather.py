@@ -11,6 +11,7 @@ from bley.checks.dns_lists import ConfiguredList, ListQueries, add_explanations
 from bley.checks.helo import OwnIdentity
 from bley.checks.names import NOT_QUERIED, SILENT, ClientNames, NameQueries
 from bley.checks.request import check_request
+from bley.core.address_scope import describe_local, local_scope
 from bley.core.errors import ResolverError
 from bley.core.evidence import Evidence, Finding, Gathered
 from bley.core.findings import LOG_FIELDS, AnyCheck, Check
@@ -72,7 +73,9 @@ class Checks:
         """
         loop = asyncio.get_running_loop()
         started, finding = loop.time(), Finding(None, _LATE)
-        if self.sender_spf:
+        if local := describe_local(address):
+            finding = Finding(None, f"not queried: {local}")
+        elif self.sender_spf:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.timeout.total_seconds()):
                     finding = await _check_spf(self.sender_spf, request, address, self.scores)
@@ -124,7 +127,7 @@ class _Gathering:
         if names.verified:
             self._request = self._request._replace(client_name=names.verified)
         self._found = check_request(self._request, self._address, checks.us, checks.scores, names)
-        if checks.spf and spf_can_tip(self._found, checks.thresholds, checks.scores):
+        if checks.spf and not local_scope(self._address) and spf_can_tip(self._found, checks.thresholds, checks.scores):
             if self._is_late:
                 self._found[Check.SPF] = Finding(None, _LATE)
             else:

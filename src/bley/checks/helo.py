@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from bley.checks.names import NOT_QUERIED, ClientNames
+from bley.core.address_scope import local_scope
 from bley.core.evidence import Finding, found
 from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request, parse_address
@@ -56,6 +57,13 @@ def check_helo(request: Request, address: Address, names: ClientNames = NOT_QUER
     return found(
         FindingKind.HELO_MISMATCH, f"{helo or 'no HELO'} is not the client's name, {name or 'which is unknown'}"
     )
+
+
+def is_public_name(helo: str) -> bool:
+    """Return whether a host of the Internet may have this HELO name, in lower case: a domain name or an address."""
+    if own := parse_address(helo) or _literal(helo):
+        return not local_scope(own)
+    return "." in helo and helo.rpartition(".")[2] not in LOCAL
 
 
 def check_dynamic_helo(request: Request, address: Address) -> Finding | None:

@@ -14,6 +14,7 @@ from bley.checks.gather import Checks
 from bley.checks.lists.watch import ListWatch
 from bley.commands.options import config_option, json_option, load_settings, request_options
 from bley.commands.output import instant_document, print_document, print_steps, record_document
+from bley.core.address_scope import describe_local
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence
@@ -128,7 +129,12 @@ class Explanation:
     def _why_not(self, check: Check) -> str:
         settings = self.configuration.settings
         is_off = {Check.DNSWL: not settings.dnswls, Check.DNSBL: not settings.dnsbls, Check.SPF: not settings.use_spf}
-        return f"not asked: {'it is off' if is_off.get(check) else 'it could not change the verdict'}"
+        address = parse_address(self.request.client_address)
+        if is_off.get(check):
+            return "not asked: it is off"
+        if check is Check.SPF and address and (local := describe_local(address)):
+            return f"not asked: {local}"
+        return "not asked: it could not change the verdict"
 
 
 async def explain_request(configuration: Configuration, checks: Checks, clock: Clock, request: Request) -> Explanation:

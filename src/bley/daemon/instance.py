@@ -140,6 +140,7 @@ class Instance:
             {**self._service.cache_entries, "spf": self._dns.spf.cached_results},
             {"tasks": len(asyncio.all_tasks()), "spf": running_evaluations()},
             fault.what if (fault := self._watch.news.resolver_fault) else "",
+            self._service.helo_names,
         )
 
     async def _poll_remote_changes(self) -> None:

@@ -19,6 +19,7 @@ from bley.core.reasons import Reason
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
 from bley.service.actions import DUNNO, Actions
+from bley.service.hidden_clients import HiddenClients
 from bley.service.known_mail import KnownMail
 from bley.service.pending_request import PendingRequest
 from bley.service.rule_set import ChecksOfRules, RuleSet, make_rule_set
@@ -68,6 +69,7 @@ class Service:
         self._learned = ExpiringCache[str, bool](_REFRESH, _MOST_LEARNED)
         """By network and domain: known mail taught the store lately that the domain is verified there."""
         self._warned: datetime | None = None
+        self._hidden_clients = HiddenClients()
         self._explaining: set[asyncio.Task[None]] = set()
         self.has_wildcards = False
         """The store has records with the wildcard ANY."""
@@ -93,6 +95,11 @@ class Service:
         self._known.clear()
         self._clients.clear()
         self._learned.clear()
+
+    @property
+    def helo_names(self) -> Sequence[tuple[str, frozenset[str]]]:
+        """The HELO names of strangers from local addresses and from gateways, by address."""
+        return self._hidden_clients.helo_names(self._steady())
 
     @property
     def cache_entries(self) -> dict[str, int]:
@@ -248,9 +255,11 @@ class Service:
 
     async def _decide_stranger(self, pending: PendingRequest) -> Decision:
         """Run steps 8 and 9."""
+        now = self._steady()
+        self._hidden_clients.observe(pending.address, pending.request.helo_name, now)
         if pending.rules.settings.classic:
             return await self._record_stranger(pending, _CLASSIC, NO_EVIDENCE)
-        was_good = self._clients.get(pending.judged_as, self._steady())
+        was_good = self._clients.get(pending.judged_as, now)
         if was_good is not None:
             CACHE_HITS["clients"].inc()
             return await self._record_stranger(pending, _AS_BEFORE[was_good], NO_EVIDENCE)

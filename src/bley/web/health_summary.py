@@ -1,6 +1,6 @@
 """The health of bley: one sentence, and the state of store, resolver and DNS lists."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -19,6 +19,9 @@ class Level(StrEnum):
     GOOD = "good"
     DOUBTFUL = "doubtful"
     BAD = "bad"
+
+
+_SHOWN_GATEWAYS = 3
 
 
 class ComponentHealth(NamedTuple):
@@ -59,7 +62,7 @@ def summarize_health(report: StateReport | None, place: str, store_fault: str) -
     lists = [_list_summary(each) for each in report.lists]
     if report.store_is_down and not store_fault:
         store_fault = "it was unavailable a moment ago"
-    parts = [_store(place, store_fault), _resolver(report)]
+    parts = [_store(place, store_fault), _resolver(report), *_gateways(report)]
     levels = [*(part.level for part in parts), *(each.level for each in lists)]
     return HealthSummary(max(levels, key=list(Level).index), _sentence(parts, lists), parts, lists)
 
@@ -91,6 +94,15 @@ def _resolver(report: StateReport) -> ComponentHealth:
         advice = f"It is not the lists: {report.resolver_fault}. Until that ends, the lists count 0; {RESOLVER_REMEDY}"
         return ComponentHealth("resolver", Level.DOUBTFUL, "alters the answers of DNS lists", advice)
     return ComponentHealth("resolver", Level.GOOD, "answers")
+
+
+def _gateways(report: StateReport) -> Iterator[ComponentHealth]:
+    for address in report.hidden_clients[:_SHOWN_GATEWAYS]:
+        advice = (
+            "Strangers with many HELO names come from it, and greylisting and DNS lists cannot distinguish them. "
+            "See docs/install.md, Hidden clients"
+        )
+        yield ComponentHealth("gateway", Level.DOUBTFUL, f"{address} hides the real clients", advice)
 
 
 def _list_summary(report: ListReport) -> ListSummary:

@@ -29,6 +29,11 @@ class StateMetrics(Collector):
             "1 while the resolver rewrites NXDOMAIN or filters DNS lists, else 0.",
             value=float(bool(report.resolver_fault)),
         )
+        yield GaugeMetricFamily(
+            "bley_hidden_clients",
+            "Client addresses that are gateways: strangers with many HELO names come from each.",
+            value=len(report.hidden_clients),
+        )
         yield GaugeMetricFamily("bley_connections", "Open connections.", value=report.connections)
         yield _gauges("bley_store_waiting", "Writes to the store that are queued.", "what", report.waiting)
         yield _gauges("bley_cache_entries", "Entries of each cache.", "cache", report.cached)

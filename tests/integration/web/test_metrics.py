@@ -69,6 +69,12 @@ async def test_whether_the_resolver_alters_answers(site: Site) -> None:
     assert (await site.metrics())["bley_dns_altered"] == {(): 1}
 
 
+async def test_gateways_are_counted(site: Site) -> None:
+    assert (await site.metrics())["bley_hidden_clients"] == {(): 0}
+    site.bley.state = site.bley.state._replace(helo_names=(("172.18.0.1", frozenset("abcde")),))
+    assert (await site.metrics())["bley_hidden_clients"] == {(): 1}
+
+
 async def test_findings_are_there_from_the_start(site: Site) -> None:
     """Unknown findings are counted for the checks that can be unknown."""
     metrics = await site.metrics()

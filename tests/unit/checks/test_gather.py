@@ -544,3 +544,30 @@ class TestNames:
         gathering.cancel()
         await asyncio.gather(gathering, return_exceptions=True)
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("address", ["172.18.0.1", "127.0.0.5", "100.64.0.1", "fd00::1", "fe80::1"])
+@pytest.mark.parametrize("is_thorough", [True, False])
+async def test_no_list_and_no_spf_is_queried_about_a_local_address(address: str, is_thorough: bool) -> None:
+    """The lists have none, and the real client is hidden or one of our own hosts."""
+    client, resolver, spf = ip_address(address), FakeResolver(), FakeSpf()
+    lists = await well("bl.example, wl.example")
+    request = REQUEST._replace(client_address=address, client_name="unknown")
+    checks = Checks(resolver, lists[1:], lists[:1], spf, Thresholds(rfc_threshold=3), SHORT, is_thorough=is_thorough)
+    evidence = (await checks.gather(request, client)).evidence
+    assert (resolver.questions, spf.asked) == ([], 0)
+    assert {check: evidence[check].score for check in (Check.DNSBL, Check.DNSWL)} == {Check.DNSBL: 0, Check.DNSWL: 0}
+    assert evidence[Check.DNSBL].detail.startswith(f"bl.example not queried: {client} is a ")
+    assert Check.SPF not in evidence
+
+
+async def test_local_address_gets_no_exemption_by_spf() -> None:
+    spf = FakeSpf(Finding(0, "pass"))
+    checks = Checks(FakeResolver(), [], [], spf, Thresholds(), SHORT, sender_spf=spf)
+    finding, following = await checks.check_spf(REQUEST, ip_address("172.18.0.1"))
+    assert (finding.score, finding.detail, finding.is_pass) == (
+        None,
+        "not queried: 172.18.0.1 is a private address",
+        False,
+    )
+    assert (spf.asked, following.known_spf) == (0, finding)

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from bley.core.address_scope import local_scope
+from bley.core.address_scope import describe_local, local_scope
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,9 @@ def test_scope_is_that_of_the_whole_network_and_no_more(network: str, scope: str
 )
 def test_addresses_of_hosts_and_of_documentation_have_none(address: str) -> None:
     assert local_scope(ip_address(address)) == ""
+
+
+def test_description_is_a_sentence_or_empty() -> None:
+    assert describe_local(ip_address("192.168.0.1")) == "192.168.0.1 is a private address"
+    assert describe_local(ip_address("0.0.0.0")) == "0.0.0.0 is an unspecified address"
+    assert describe_local(ip_address("192.0.2.1")) == ""

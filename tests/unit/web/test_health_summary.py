@@ -66,6 +66,17 @@ def test_each_part_says_what_is_wrong_and_what_to_do() -> None:
     assert "resolver" in resolver.advice
 
 
+def test_gateway_is_shown_with_its_address() -> None:
+    names = frozenset("abcde")
+    report = lists()._replace(helo_names=(("172.18.0.1", names), ("10.0.0.1", frozenset("a"))))
+    told = summarize_health(report, "bley.db", "")
+    assert (told.level, told.sentence) == (
+        Level.DOUBTFUL,
+        "bley answers, but the gateway 172.18.0.1 hides the real clients.",
+    )
+    assert "docs/install.md" in told.parts[2].advice
+
+
 def test_a_resolver_that_alters_answers_is_named_with_the_remedy() -> None:
     fault = "the resolver 192.0.2.53 answers 203.0.113.99 for names that do not exist"
     _, resolver = summarize_health(lists(resolver_fault=fault), "bley.db", "").parts

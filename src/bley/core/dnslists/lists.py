@@ -39,7 +39,7 @@ class Meaning(StrEnum):
     SET_ASIDE = "set aside"
     """Not queried, because the list is ill or dead."""
     NOT_SERVED = "not served"
-    """Not queried, because the list has no addresses of this IP version."""
+    """Not queried, because the list has no addresses of this IP version, or none that are local."""
 
 
 class Answer(NamedTuple):

@@ -1,0 +1,123 @@
+"""Strangers behind one address: a proxy or gateway that hides the real clients from the mail server.
+
+Examples are Postfix behind Docker's userland proxy, and haproxy without `smtpd_upstream_proxy_protocol`. All strangers
+then have one address, without a name and with a HELO name each; greylisting by client and DNS lists have no effect.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bley.checks.helo import is_public_name
+from bley.core.address_scope import GATEWAY_HELO_NAMES, describe_local, local_scope
+from bley.core.mail import Address
+
+__all__ = ["HiddenClients"]
+
+_HOUR = timedelta(hours=1)
+
+_WARN_AGAIN = timedelta(days=1)
+"""The interval of warnings about one address, and the time for which it is reported after it last was a gateway."""
+
+_MOST_ADDRESSES = 64
+"""Local addresses whose HELO names are counted, 5 of 512 characters each: at most 190 KB."""
+
+_PUBLIC_NAMES = 20
+_PUBLIC_STRANGERS = 50
+"""HELO names and strangers of a public address, without any other stranger for a day, from which it is a gateway.
+
+A mail server has one HELO name. A spammer may have many, but is never alone for a day.
+"""
+
+_ADVICE = (
+    "a proxy or gateway hides the real clients, so that they cannot be distinguished; let the mail server see them "
+    "(PROXY protocol, Docker without its userland proxy), or add a gateway of your own hosts to trusted_networks: "
+    "see docs/install.md, Hidden clients"
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The strangers of one address: their last HELO names, each with the instant at which it was last seen."""
+
+    since: datetime
+    helo_names: dict[str, datetime] = field(default_factory=dict)
+    strangers: int = 0
+    hidden_at: datetime | None = None
+    warned_at: datetime | None = None
+
+    def add(self, helo_name: str, now: datetime, most: int) -> None:
+        """Count a stranger. Of its HELO names, the last `most` are kept."""
+        self.strangers += 1
+        helo_name = helo_name.rstrip(".").lower()
+        if is_public_name(helo_name):
+            self.helo_names.pop(helo_name, None)
+            self.helo_names[helo_name] = now
+            if len(self.helo_names) > most:
+                del self.helo_names[next(iter(self.helo_names))]
+
+    @property
+    def oldest(self) -> datetime:
+        """The instant at which the oldest of these names was last seen."""
+        return next(iter(self.helo_names.values()))
+
+    def warn(self, warning: str, now: datetime) -> None:
+        """Note that it is a gateway. Log the warning, unless it was logged within the last day."""
+        self.hidden_at = now
+        if self.warned_at is None or now - self.warned_at >= _WARN_AGAIN:
+            self.warned_at = now
+            _log.warning("%s", warning)
+
+    def recent_names(self, now: datetime) -> frozenset[str]:
+        """Return the HELO names of the last hour; those that made it a gateway, for a day."""
+        is_hidden = self.hidden_at is not None and now - self.hidden_at < _WARN_AGAIN
+        return frozenset(name for name, at in self.helo_names.items() if is_hidden or now - at < _HOUR)
+
+
+class HiddenClients:
+    """Finds the addresses of gateways among the clients of strangers. Instants come from the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._local: dict[Address, _Seen] = {}
+        self._last: Address | None = None
+        """The address of the last stranger."""
+        self._alone: _Seen | None = None
+        """All strangers of the last address since one of another address, if it is public."""
+
+    def observe(self, address: Address, helo_name: str, now: datetime) -> None:
+        """Count a stranger. Log a gateway, once a day."""
+        is_alone, self._last = address == self._last, address
+        if local_scope(address):
+            self._observe_local(address, helo_name, now)
+        elif not is_alone:
+            self._alone = None
+        else:
+            self._observe_alone(address, helo_name, now)
+
+    def _observe_local(self, address: Address, helo_name: str, now: datetime) -> None:
+        seen = self._local.pop(address, None) or _Seen(now)
+        self._local[address] = seen
+        if len(self._local) > _MOST_ADDRESSES:
+            del self._local[next(iter(self._local))]
+        seen.add(helo_name, now, GATEWAY_HELO_NAMES)
+        if len(seen.helo_names) == GATEWAY_HELO_NAMES and now - seen.oldest < _HOUR:
+            what = f"strangers with {GATEWAY_HELO_NAMES} HELO names came from it within an hour"
+            seen.warn(f"{describe_local(address)}, but {what}: {_ADVICE}", now)
+
+    def _observe_alone(self, address: Address, helo_name: str, now: datetime) -> None:
+        """Count a stranger of a public address that sent the one before, too."""
+        self._alone = seen = self._alone or _Seen(now)
+        seen.add(helo_name, now, _PUBLIC_NAMES)
+        has_many = seen.strangers >= _PUBLIC_STRANGERS and len(seen.helo_names) == _PUBLIC_NAMES
+        if has_many and now - seen.since >= _WARN_AGAIN:
+            what = f"{address} sent all strangers of the last day, with {_PUBLIC_NAMES} HELO names or more"
+            seen.warn(f"{what}: {_ADVICE}", now)
+
+    def helo_names(self, now: datetime) -> tuple[tuple[str, frozenset[str]], ...]:
+        """Return the HELO names by address. An address with GATEWAY_HELO_NAMES of them is a gateway."""
+        seen = dict(self._local)
+        if self._last and self._alone and self._alone.hidden_at:
+            seen[self._last] = self._alone
+        return tuple((str(address), names) for address, each in seen.items() if (names := each.recent_names(now)))
