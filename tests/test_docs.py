@@ -75,6 +75,7 @@ def test_every_field_of_the_log_is_documented_and_every_documented_one_exists() 
         delayed=timedelta(minutes=6),
         exempted_by="clients:3:example.com",
         section="volunteers",
+        verified_name="mx.example.com",
     )
     with_words = listed(bl="spam")
     lines = [written(everything), *listings(with_words)]

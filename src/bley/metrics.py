@@ -32,6 +32,7 @@ __all__ = [
     "STORE_PURGED",
     "STORE_SECONDS",
     "UNKNOWN_FINDINGS",
+    "VERIFIED_NAMES",
     "WORKER_VARIABLE",
     "count",
     "observe_answer",
@@ -92,6 +93,10 @@ UNKNOWN_FINDINGS: Mapping[AnyCheck, Counter] = {check: _UNKNOWN_FINDINGS.labels(
 _FINDINGS = Counter("bley_findings", "Findings about strangers.", ["finding"], registry=REGISTRY)
 
 FINDINGS = {kind: _FINDINGS.labels(kind.value) for kind in FindingKind}
+
+VERIFIED_NAMES = Counter(
+    "bley_verified_names", "Clients whose name bley verified, and the mail server did not.", registry=REGISTRY
+)
 
 SPF_RESULTS = Counter("bley_spf_results", "SPF results, as RFC 7208 names them.", ["result"], registry=REGISTRY)
 

@@ -18,7 +18,7 @@ from bley.core.findings import LOG_FIELDS, AnyCheck, Check
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds, settled, spf_can_tip
 from bley.core.scores import DEFAULT, Scores
-from bley.metrics import FINDINGS, UNKNOWN_FINDINGS
+from bley.metrics import FINDINGS, UNKNOWN_FINDINGS, VERIFIED_NAMES
 from bley.ports import CachedResolver
 
 __all__ = ["Checks"]
@@ -59,6 +59,8 @@ class Checks:
         only the checks found, the request that is returned has it, and the findings are about that request.
         """
         gathered = await _Gathering(self, request, address).result()
+        if gathered.request is not request:
+            VERIFIED_NAMES.inc()
         for check, finding in gathered.evidence.items():
             if finding.score is None:
                 UNKNOWN_FINDINGS[check].inc()

@@ -25,6 +25,7 @@ from bley.core.history.steps import (
     describe_request,
     describe_triplet,
     describe_verdict,
+    describe_verified_name,
     finding_steps,
 )
 from bley.core.mail import Request, parse_address
@@ -68,6 +69,8 @@ class Explanation:
         if decision is None:
             verdict = f"{self.configuration.settings.on_store_error}, by on_store_error"
             return [*steps, ("store", self.store_error), ("verdict", verdict)]
+        if decision.verified_name:
+            steps.append(("name", describe_verified_name(decision.verified_name)))
         return [
             *steps,
             *_triplet(decision, self.configuration.settings.store),
@@ -94,6 +97,7 @@ class Explanation:
             "triplet": decision.triplet and decision.triplet._asdict(),
             "standing": decision.standing and decision.standing.value,
             "places": list(decision.places),
+            "verified_name": decision.verified_name,
             "record": decision.record and decision.triplet and record_document(decision.triplet, decision.record),
             "findings": self._details(decision).get("findings", {}),
             "sum": rfc_sum(decision.evidence),

@@ -33,6 +33,7 @@ from bley.core.history.steps import (
     describe_request,
     describe_triplet,
     describe_verdict,
+    describe_verified_name,
     finding_steps,
     format_instant,
 )
@@ -66,6 +67,8 @@ class ExplainedDecision(NamedTuple):
         steps = [("when", format_instant(decision.at))]
         if decision.reason != Reason.RELEASED:  # an operator's decision, about no request
             steps.append(("request", describe_request(decision)))
+        if name := decision.details.get("verified_name"):
+            steps.append(("name", describe_verified_name(name)))
         if decision.triplet:
             steps.append(("triplet", describe_triplet(decision.triplet)))
         if section := decision.details.get("section"):
@@ -98,7 +101,7 @@ class ExplainedDecision(NamedTuple):
         }
 
 
-_DETAILS = ("standing", "places", "first_seen", "wait_seconds", "delay_seconds", "entry", "section")
+_DETAILS = ("verified_name", "standing", "places", "first_seen", "wait_seconds", "delay_seconds", "entry", "section")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class Decision(NamedTuple):
     """For a triplet that waited: the time since its first attempt."""
     exempted_by: str = ""
     """The matching entry of an exemption list, with its file and line."""
+    verified_name: str = ""
+    """The client's name that bley verified, if the mail server found none."""
     places: tuple[str, ...] = ()
     """The clients under which records of the triplet stood: its own, or others of the same client (core.places)."""
     section: str = ""
@@ -92,6 +94,7 @@ class DecisionEntry(NamedTuple):
         """The fields that not every decision has, as JSON values; empty ones are left out."""
         decision = self.decision
         details: dict[str, Any] = {
+            "verified_name": decision.verified_name,
             "triplet": decision.triplet
             and [decision.triplet.client, decision.triplet.sender, decision.triplet.recipient],
             "standing": decision.standing and decision.standing.value,

@@ -108,6 +108,8 @@ class DecisionLog:
             fields["entry"] = decision.exempted_by
         if decision.section:
             fields["section"] = decision.section
+        if decision.verified_name:
+            fields["verified_name"] = decision.verified_name
         return fields
 
 
@@ -161,6 +163,8 @@ def line_of(stored: StoredDecision) -> str:
         found = f"{found}, entry={_safe(details['entry'])}"
     if "section" in details:
         found = f"{found}, section={_safe(details['section'])}"
+    if "verified_name" in details:
+        found = f"{found}, verified_name={_safe(details['verified_name'])}"
     request = _made_plain(request)
     return _with_mail(_line(request, stored.outcome, reason, found), request.instance, request.queue_id)
 
@@ -186,7 +190,9 @@ def _found(decision: Decision) -> str:
         found = f"{found}, wait={decision.wait_seconds}"
     if decision.exempted_by:
         found = f"{found}, entry={_safe(decision.exempted_by)}"
-    return f"{found}, section={decision.section}" if decision.section else found
+    if decision.section:
+        found = f"{found}, section={decision.section}"
+    return f"{found}, verified_name={_safe(decision.verified_name)}" if decision.verified_name else found
 
 
 def _text(fields: Mapping[str, str]) -> str:

@@ -37,6 +37,8 @@ class PendingRequest(NamedTuple):
     """The result of SPF that keeps an entry `spf:…` from exempting the sender."""
     located: Located | None = None
     """The content of the store about the triplet; None: not queried yet."""
+    verified_name: str = ""
+    """The client's name that the checks verified, if the mail server found none."""
 
     @property
     def seconds_left(self) -> float:
@@ -59,7 +61,8 @@ class PendingRequest(NamedTuple):
             more |= {"record": self.located.record, "standing": self.located.standing, "places": self.located.clients}
         if self.spf and not more.get("evidence"):
             more["evidence"] = {Check.SPF: self.spf}
-        return Decision(self.request, reason, triplet=self.triplet, section=self.rules.section, **more)
+        more |= {"section": self.rules.section, "verified_name": self.verified_name}
+        return Decision(self.request, reason, triplet=self.triplet, **more)
 
     def exemption(self) -> Decision | None:
         """Return the decision if an exemption list has the recipient, the client or the sender: step 4."""

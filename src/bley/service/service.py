@@ -279,6 +279,7 @@ class Service:
         Return the request under its new triplet if it is still a stranger's. Its attributes stay those of the MTA.
         """
         renamed = PendingRequest.of(named, pending.address, pending.now, pending.rules)
+        renamed = renamed._replace(verified_name=named.client_name, spf=pending.spf)
         if exemption := renamed.exemption():
             return exemption._replace(request=pending.request)
         renamed = renamed._replace(request=pending.request, started=pending.started, located=pending.located)

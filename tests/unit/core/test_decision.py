@@ -96,6 +96,10 @@ class TestDetails:
         assert _kept(decision).details == {"entry": entry}
         assert _kept(decision, is_private=True).details == {"entry": private}
 
+    def test_a_name_that_only_bley_found(self) -> None:
+        decision = DECISION._replace(verified_name="mx.example.com")
+        assert _kept(decision).details == {"verified_name": "mx.example.com"}
+
     def test_with_privacy_the_domain_s_own_explanation_of_spf_is_left_out(self) -> None:
         """It is the domain's text, in which SPF's macros may put the sender."""
         finding = Finding(1, "fail: john@example.com may not send from 192.0.2.1 (example.com)")

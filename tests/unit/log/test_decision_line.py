@@ -133,6 +133,11 @@ _WHO = "client_name=unknown, client_address=192.0.2.1, sender=a@example.com, rec
             id="exempt, by which entry",
         ),
         pytest.param(
+            Decision(REQUEST, Reason.CLEAN, verified_name="mx.example.com"),
+            f"action=pass, reason=clean, {_WHO}, verified_name=mx.example.com",
+            id="a name that only bley found",
+        ),
+        pytest.param(
             Decision(Request(instance="123.456.7", queue_id="8045F2AB23"), Reason.INCOMPLETE),
             "action=pass, reason=incomplete, client_name=, client_address=, sender=, recipient=,"
             " instance=123.456.7, queue_id=8045F2AB23",

@@ -953,6 +953,48 @@ class TestPlaces:
         assert world.store.records == {kept: Record(Status.CLEAN, NOON - timedelta(minutes=90), NOON)}
 
 
+class NamingChecks(FakeChecks):
+    """Find a name of the client that the mail server did not find."""
+
+    async def gather(self, request: Request, address: Address) -> Gathered:
+        gathered = await super().gather(request, address)
+        return gathered._replace(request=request._replace(client_name="mx.example.com"))
+
+
+class TestNameThatOnlyTheChecksFound:
+    """The request is decided by it. Its attributes stay those of the mail server."""
+
+    NAMED = TRIPLET._replace(client="example.com")
+
+    def world(self, lists: Mapping[str, str] | None = None) -> World:
+        world = World(cache_valid="0")
+        clients = read_clients([("clients", (lists or {}).get("clients", ""))])
+        world.switch(replace(world.configuration, clients=clients), NamingChecks(BAD))
+        return world
+
+    async def test_a_stranger_is_recorded_under_its_domain(self, log: pytest.LogCaptureFixture) -> None:
+        world = self.world()
+        assert (await world.answer()).verb == DEFER
+        assert set(world.store.records) == {self.NAMED}
+        (kept,) = world.kept
+        assert kept.decision.request == REQUEST
+        assert kept.decision.verified_name == "mx.example.com"
+        (line,) = [record.getMessage() for record in log.records]
+        assert "client_name=unknown, " in line
+        assert ", verified_name=mx.example.com, " in line
+
+    async def test_a_record_of_its_domain_counts(self) -> None:
+        world = self.world()
+        world.store.records[self.NAMED] = Record(Status.CLEAN, NOON, NOON)
+        decision = await world.decide()
+        assert (decision.reason, decision.triplet, decision.request) == ("known", self.NAMED, REQUEST)
+
+    async def test_an_exemption_of_its_name_counts(self) -> None:
+        decision = await self.world({"clients": "example.com"}).decide()
+        assert (decision.reason, decision.exempted_by) == ("exempt-client", "clients:1:example.com")
+        assert (decision.request, decision.verified_name) == (REQUEST, "mx.example.com")
+
+
 class TestForget:
     """Somebody made the store forget something: what is remembered of it here would be wrong."""
 

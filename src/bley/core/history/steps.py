@@ -20,6 +20,7 @@ __all__ = [
     "describe_request",
     "describe_triplet",
     "describe_verdict",
+    "describe_verified_name",
     "finding_steps",
     "format_instant",
 ]
@@ -32,6 +33,11 @@ def describe_request(request: Request | StoredDecision) -> str:
     """Return client, HELO name, sender and recipient of the request."""
     client = f"{request.client_name or 'no client_name'} [{request.client_address}]"
     return f"{client}, HELO {request.helo_name or '(none)'}, from <{request.sender}> to <{request.recipient}>"
+
+
+def describe_verified_name(name: str) -> str:
+    """Return that bley verified this name of the client."""
+    return f"{name} leads to the client's address and back, but the mail server did not find it"
 
 
 def describe_triplet(triplet: Triplet) -> str:
