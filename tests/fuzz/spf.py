@@ -193,6 +193,7 @@ HARNESS = Harness(
         "percent signs before four thousand dots": _record(b"v=spf1 x=%%.\xff\x01\xfa -all"),
         "an a: of four thousand dots": _record(b"v=spf1 a:.a\xff\x01\xfa! -all"),
         "a macro in the sender's domain": _seed(sender="js@%{h}", helo="x" * 70, address=1, guess=1),
+        "a sender that is a domain with a U-label": _seed(sender="mx\u043e.example", address=2, guess=1),
         "a long detail": _seed(("a.example", b"v=spf1 -all exp=e.example"), ("e.example", b"x\xff\x01\xff")),
     },
     words=[

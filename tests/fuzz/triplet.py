@@ -16,7 +16,7 @@ _RULES = (
     TripletRules("smart", 24, 64, "+-", privacy_key=b"k" * 32),
 )
 
-_TAGS = ("prvs=0123abcdef=", "PRVS=039576d22=", "msprvs1=17582Z=", "btv1==34826e458e2==", "btv1==1==prvs=1=")
+_TAGS = ("prvs=0123abcdef=", "PRVS=039576d22=", "msprvs1=17582Z=", "btv1==34826e458e2==", "btv1==1==prvs=1234abcdef=")
 
 
 def check(data: bytes) -> None:

@@ -68,13 +68,13 @@ async def _recipients(history: History, query: DecisionQuery, limit: int = 100, 
 class TestCounts:
     @pytest.mark.parametrize("name", PERIODS)
     async def test_each_slot_has_its_own(self, both: OpenStore, name: str) -> None:
-        """The current slot, the first one, and those between; nothing older."""
+        """The current slot, the first one, and those between; nothing older, nothing from a clock that was ahead."""
         period = PERIODS[name]
         first = _NOW - period.since(_NOW)
-        ages = [timedelta(0), first, first + _MINUTE, period.length / 2]
+        ages = [timedelta(0), first, first + _MINUTE, period.length / 2, -timedelta(days=2)]
         await both.engine.add_decisions([], _spread([_kept(ago=age) for age in ages]))
         step = int(period.slot.total_seconds())
-        starts = {int((_NOW - age).timestamp()) // step * step for age in ages if age <= first}
+        starts = {int((_NOW - age).timestamp()) // step * step for age in ages if timedelta(0) <= age <= first}
         counts = await both.history.counts(period, _NOW)
         assert {count.start for count in counts} == starts
         assert {count.seconds for count in counts} == {step}
@@ -156,7 +156,7 @@ class TestDecisions:
             ("x@example.net", {"sender": "X@example.net"}),
             ("x@example.net", {"recipient": "x+y@example.net"}),
             ("x@example.net", {"sender": "prvs=4711a=x@example.net"}),
-            ("x-1-y@example.net", {"sender": "x-4711-y@example.net"}),
+            ("bounce-1@example.net", {"sender": "bounce-4711@example.net"}),
             ("SRS0=a=b=d.example=x@example.net", {"sender": "SRS0=HH=TT=d.example=x@example.net"}),
             ("jürgen@example.net", {"sender": "jürgen@example.net"}),
             ("a%b_c!d\\e'\"@example.net", {"sender": "a%b_c!d\\e'\"@example.net"}),

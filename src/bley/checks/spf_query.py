@@ -16,7 +16,7 @@ import spf
 
 from bley.checks.spf_syntax import MACRO, check_domain_spec, check_letter, split_record
 from bley.core.mail import Address
-from bley.core.names.domains import a_labels, with_a_labels
+from bley.core.names.domains import a_labels
 
 __all__ = ["MOST_WORK", "STEP_WORK", "BoundedQuery"]
 
@@ -47,13 +47,14 @@ class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
     """A pyspf query that calls `pause` after each `STEP_WORK`, and raises spf.PermError after `MOST_WORK`."""
 
     def __init__(self, address: Address, sender: str, helo_name: str, pause: Callable[[], object]) -> None:
-        super().__init__(str(address), with_a_labels(sender), a_labels(helo_name))
+        super().__init__(str(address), sender, a_labels(helo_name))
         self._pause, self._work, self._pause_at = pause, 0, STEP_WORK
         self._depth = -1
         if sender:
             # pyspf splits at the first @, mail at the last: the domain of "x@y"@example.com is example.com.
-            local, _, self.o = self.s.rpartition("@")
-            self.l, self.d = local or "postmaster", self.o
+            local, _, domain = sender.rpartition("@")
+            self.l, self.o = local or "postmaster", a_labels(domain)  # RFC 7208 4.3, RFC 8616 4
+            self.s, self.d = f"{self.l}@{self.o}", self.o
 
     def _count_work(self, characters: int) -> None:
         self._work += _TERM_WORK + characters

@@ -28,7 +28,7 @@ def split_record(record: str, count_work: Callable[[int], object]) -> tuple[list
     Raises spf.PermError.
     """
     if other := _OTHER_CHARACTER.search(record):
-        raise spf.PermError("a record has visible ASCII characters and spaces only", ascii(other[0]))
+        raise spf.PermError(f"character {ord(other[0])} is neither visible ASCII nor a space")
     directives, known = [], dict[str, str]()
     for term in filter(None, record.split(" ")[1:]):
         if not (modifier := _MODIFIER.fullmatch(term)):

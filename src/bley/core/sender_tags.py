@@ -80,12 +80,12 @@ def is_rewritten(local: str) -> bool:
 def without_numbers(local: str, domain: str) -> str:
     """Put `#` in the place of each tag, by the rules above. Of SRS, only the first sender's local part changes."""
     before = ""
-    while is_rewritten(local) and (srs := _REWRITTEN.fullmatch(local)):
+    while "=" in local and is_rewritten(local) and (srs := _REWRITTEN.fullmatch(local)):
         before += srs[1]
         domain, local = srs[2], srs[3]
     if _RETURN_PATH.search(local) or _RETURN_DOMAIN.search(domain):
         return before + _ANY_TAG.sub("#", local)
-    if recipient := _RECIPIENT.search(local):
+    if "=" in local and (recipient := _RECIPIENT.search(local)):
         end = recipient.start()
         return before + _ANY_TAG.sub("#", local[:end]) + _LONG_TAG.sub("#", local[end:])
     undone, tags = _LONG_TAG.subn("#", local)

@@ -96,7 +96,7 @@ class TripletRules:
         local, at, domain = _split(address)
         if "=" in local:
             local = without_signatures(local)
-        if not is_rewritten(local):
+        if "=" not in local or not is_rewritten(local):
             local = self._without_extension(local)
         return (without_numbers(local, domain) + at + domain).strip()
 

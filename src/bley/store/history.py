@@ -85,7 +85,7 @@ class History(Protocol):
     place: str
 
     async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
-        """Return the counts of each slot of the period."""
+        """Return the counts of each slot of the period until `now`: none that a clock which was ahead has made."""
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """Return at most `limit` decisions, the newest first, of those older than decision number `before`.

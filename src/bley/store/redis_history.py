@@ -41,14 +41,15 @@ class RedisHistory:
         self._engine = RedisEngine(place, client, sentinels, read_only=True)
 
     async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
-        span, step, since = span_of(period), int(period.slot.total_seconds()), int(period.since(now).timestamp())
-        keys = dict.fromkeys(counts_key(span, start) for start in range(since, int(now.timestamp()) + span, span))
+        span, step = span_of(period), int(period.slot.total_seconds())
+        since, until = (int(at.timestamp()) for at in (period.since(now), now))
+        keys = dict.fromkeys(counts_key(span, start) for start in range(since, until + span, span))
         found = Counter[Count]()
         for key in keys:
             with store_errors(self.place):
                 fields = await self._fields(key)
             for start, kind, word, number in filter(None, map(_count, fields.items())):
-                if start >= since:
+                if since <= start <= until:
                     found[Count(step, start // step * step, kind, word)] += number
         return found
 

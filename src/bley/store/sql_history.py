@@ -48,9 +48,10 @@ class SqlHistory:
     async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
         step = int(period.slot.total_seconds())
         start = counts.c.start - counts.c.start % sa.literal_column(str(step))
+        since, until = (int(at.timestamp()) for at in (period.since(now), now))
         query = (
             sa.select(start.label("slot"), counts.c.kind, counts.c.name, sa.func.sum(counts.c["count"]))
-            .where(counts.c.seconds == span_of(period), counts.c.start >= int(period.since(now).timestamp()))
+            .where(counts.c.seconds == span_of(period), counts.c.start.between(since, until))
             .group_by("slot", counts.c.kind, counts.c.name)
         )
         rows = await self._rows(query)

@@ -182,7 +182,7 @@ class TestInternationalMail:
             }
         )
         checker = SpfChecker(resolver, timedelta(seconds=1), best_guess=False)
-        for sender, helo_name in ((f"j\u00fcrgen@{name}", name), ("", name)):
+        for sender, helo_name in ((f"j\u00fcrgen@{name}", name), ("", name), (name, name), (f"@{name}", name)):
             assert (await check(checker, sender, helo_name)).detail.startswith("pass: ")
         if record in (b"a", b"ip4:192.0.2.1"):
             assert (await check(checker, f"a@{name}", client="198.51.100.1")).score == 1
