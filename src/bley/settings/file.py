@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,7 @@ from bley.settings.ini_file import IniFile, IniSection, read_ini
 from bley.settings.privacy_key import PrivacyKey, load_key
 from bley.settings.sections import Section, read_sections
 from bley.settings.settings import Settings
-from bley.settings.warnings import find_warnings, find_wide_entries
+from bley.settings.warnings import find_section_warnings, find_warnings, find_wide_entries
 from bley.settings.web_password import PasswordHash, read_password_hash
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
@@ -142,14 +142,15 @@ def load(file: Path | None = None) -> Configuration:
     key = load_key(key_file) if settings.privacy == "keyed-hash" else PrivacyKey()
     recipients = read("whitelist_recipients_file", lambda files: read_mail_addresses([_ALWAYS_EXEMPT, *files]))
     clients = read("whitelist_clients_file", read_clients)
+    of_recipients = sections()
     configuration = Configuration(
         file=file,
         settings=settings,
         recipients=recipients,
         clients=clients,
         senders=read("whitelist_senders_file", read_senders),
-        sections=sections(),
-        warnings=tuple(map(str, [*find_warnings(settings, ini), *find_wide_entries(clients)])),
+        sections=of_recipients,
+        warnings=tuple(map(str, _warnings(settings, ini, clients, of_recipients))),
         privacy_key=key.value,
         has_saved_key=key.is_saved,
         web_password=_web_password(settings, folder, ini),
@@ -157,6 +158,16 @@ def load(file: Path | None = None) -> Configuration:
     if faults:
         raise SettingsError(faults)
     return configuration
+
+
+def _warnings(
+    settings: Settings, ini: IniFile, clients: ClientExemptions, sections: Iterable[Section]
+) -> Iterator[Fault | str]:
+    yield from find_warnings(settings, ini)
+    for section in sections:
+        own = settings.model_copy(update=dict(section.values))
+        yield from find_section_warnings(own, ini.recipients[section.name])
+    yield from find_wide_entries(clients)
 
 
 def _settings(ini: IniFile) -> Settings:

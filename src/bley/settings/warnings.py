@@ -10,11 +10,11 @@ from bley.core.errors import Fault
 from bley.core.exemptions.lookup import ClientExemptions
 from bley.core.scores import MOST
 from bley.settings.foreign import find_mark
-from bley.settings.ini_file import IniFile
+from bley.settings.ini_file import IniFile, IniSection
 from bley.settings.settings import Settings
 from bley.settings.values import shown_duration
 
-__all__ = ["find_warnings", "find_wide_entries"]
+__all__ = ["find_section_warnings", "find_warnings", "find_wide_entries"]
 
 _TEMPLATES = ("reject_msg", "greylist_header")
 _LONG_PERIOD = timedelta(hours=1)
@@ -48,6 +48,12 @@ def find_wide_entries(clients: ClientExemptions) -> Iterator[str]:
             yield f"{origin}: exempts every address of IPv{network[0]}"
 
 
+def find_section_warnings(settings: Settings, section: IniSection) -> Iterator[Fault]:
+    """Yield the warnings about the settings of a section for recipients."""
+    yield from _long_waits(settings, section)
+    yield from _unreachable_thresholds(settings, section)
+
+
 def _doubled_percents(ini: IniFile) -> Iterator[Fault]:
     """Warn of each %% outside of templates: bley 2 read it as one percent sign everywhere."""
     what = "has %%, which bley 2 read as one %: write one % if that is meant"
@@ -63,14 +69,14 @@ def _marks(ini: IniFile) -> Iterator[Fault]:
             yield ini.fault(key, f"{key}: {mark}")
 
 
-def _long_waits(settings: Settings, ini: IniFile) -> Iterator[Fault]:
+def _long_waits(settings: Settings, ini: IniSection) -> Iterator[Fault]:
     """Warn of a period that is probably meant in seconds, as in postgrey, and of one that `greylist_max` cuts."""
     period, most = settings.greylist_period, settings.greylist_max
     text = ini.texts.get("greylist_period", "")
     if period >= _LONG_PERIOD and text.isdecimal():
         what = f"is {shown_duration(period)}, since its unit is the minute: write {text}s for seconds, or a unit"
         yield ini.fault("greylist_period", f"greylist_period = {text} {what}")
-    if period > most:
+    if period > most and ini.texts.keys() & {"greylist_period", "greylist_max"}:
         place = "greylist_period" if text else "greylist_max"
         what = f"{shown_duration(period)} is longer than greylist_max, {shown_duration(most)}, which is the wait then"
         yield ini.fault(place, f"greylist_period = {what}")
@@ -102,7 +108,7 @@ def _about_list(key: str, dns_list: DnsList) -> Iterator[str]:
             yield f"{dns_list.name}{entry.rest} {what}: remove the minus sign"
 
 
-def _unreachable_thresholds(settings: Settings, ini: IniFile) -> Iterator[Fault]:
+def _unreachable_thresholds(settings: Settings, ini: IniSection) -> Iterator[Fault]:
     """Warn of each threshold that nothing can reach. The highest possible threshold is meant so."""
     dnswls = sum(abs(entry.weight) for each in settings.dnswls if _is_queried(each) for entry in each.entries)
     sums = (
@@ -112,7 +118,7 @@ def _unreachable_thresholds(settings: Settings, ini: IniFile) -> Iterator[Fault]
     )
     for threshold, key, most in sums:
         value = getattr(settings, threshold)
-        if getattr(settings, key) and most < value < MOST:
+        if ini.texts.keys() & {threshold, key} and getattr(settings, key) and most < value < MOST:
             what = "all scores" if key == "scores" else f"the weights of the living lists of {key}"
             place = threshold if threshold in ini.lines else key
             yield ini.fault(place, f"{threshold} = {value} is never reached: {what} add up to {most}")

@@ -173,3 +173,18 @@ def test_ordinary_text_of_a_reply(tmp_path: Path, text: str) -> None:
 )
 def test_long_waits(tmp_path: Path, text: str, warnings: list[str]) -> None:
     assert _warnings(tmp_path, text) == warnings
+
+
+def test_sections_for_recipients_have_warnings_of_their_own(tmp_path: Path) -> None:
+    """At their lines, and only about what they change."""
+    text = (
+        "greylist_period = 90\n[recipients a]\nmatch = a.example\ndnsbl_threshold = 5\n"
+        "[recipients b]\nmatch = b.example\nmode = observe\n"
+        "[recipients c]\nmatch = c.example\ngreylist_period = 300\nscores = bley2\nrfc_threshold = 6\n"
+    )
+    assert _warnings(tmp_path, text) == [
+        "2: greylist_period = 90 is 90m, since its unit is the minute: write 90s for seconds, or a unit",
+        "5: dnsbl_threshold = 5 is never reached: the weights of the living lists of dnsbls add up to 2",
+        "11: greylist_period = 300 is 5h, since its unit is the minute: write 300s for seconds, or a unit",
+        "13: rfc_threshold = 6 is never reached: all scores add up to 5",
+    ]
