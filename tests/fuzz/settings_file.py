@@ -94,6 +94,14 @@ HARNESS = Harness(
         _seed("greylist_perod = 5\nresolver = 127.0.0.1:5353, [2001:db8::1]:53\ncheck_timeout = 90s\n"),
         _seed("whitelist_clients_file = whitelist_clients\n", b"example.com\n192.0.2.0/24\nwrong line\n", b"a@b\n"),
         _seed(b"trusted_networks = ::ffff:192.0.2.0/120\nweb_listen = 0.0.0.0:80\nscores = helo-mismatch=3\n"),
+        _seed("trusted_networks = [::1]/128 10.0.0.1-10.0.0.9 !192.0.2.1 hash:/x\nlisten_addr = inet:127.0.0.1:25\n"),
+        _seed(
+            "delay = 300\nreject_msg = \"450 5.7.1 later\" # x\nrecipient_delimiter = 'none'\ngreylist_period = 5 min\n"
+        ),
+        _seed(b"# \xe4\nlog_file = ~/\xe4\nlog_file = $x ; y\ngreylist_header = Subject: %(date)s\n"),
+        _seed(
+            "dnswls = a.example*-2 : b.example\ndnswl_threshold = 9\n[recipients a]\nmatch = b@\nrfc_threshold = 99\n"
+        ),
         b"greylist_period = 5\n[bley]\n",
         b"\xef\xbb\xbf[bley]\nlisten_port: 25\n[bleygraph]\ndestdir = x\n[other]\n",
         b"[bley]\nlog_file = \xff\n",

@@ -31,7 +31,7 @@ _SAME_MEANING = {
     "listen_port": "port",
     "listen_group": "group socket_group",
     "listen_mode": "socket_mode",
-    "auto_known": "auto_whitelist_clients connect_src_awl",
+    "auto_known": "auto_whitelist_clients group_domain_level",
     "log_file": "syslog_facility log_dir logfile log",
     "pid_file": "pidfile",
     "dbtype": "db_type",
@@ -48,12 +48,6 @@ _SAME_MEANING = {
     "mode": "training_mode observe dry_run",
 }
 """The words of other programs, by the setting of the same meaning."""
-
-_ELSEWHERE = {
-    "user": "bley keeps the user that starts it, the User= of its systemd unit",
-    "optmethod": "write sections [recipients NAME], as in docs/settings.md",
-}
-"""Words that no setting has the meaning of, and the place that has."""
 
 _SETTING = {word: setting for setting, words in _SAME_MEANING.items() for word in words.split()}
 
@@ -72,8 +66,8 @@ def suggest_key(key: str, settings: Collection[str]) -> str:
         return f": write {meant}{unit}"
     if _OF_SOME_RECIPIENTS.fullmatch(word):
         return ": a section [recipients NAME] has the rules of some recipients"
-    if elsewhere := _ELSEWHERE.get(word):
-        return f": {elsewhere}"
+    if word == "user":
+        return ": bley keeps the user that starts it, the User= of its systemd unit"
     if not meant and (close := difflib.get_close_matches(word, settings, n=1, cutoff=0.6)):
         return f", did you mean {close[0]!r}?"
     return ": see docs/settings.md for all keys"

@@ -17,6 +17,7 @@ from bley.settings.values import shown_duration
 __all__ = ["find_section_warnings", "find_warnings", "find_wide_entries"]
 
 _TEMPLATES = ("reject_msg", "greylist_header")
+_PATHS = tuple(key for key in Settings.model_fields if key.endswith(("_file", "path", "dir", "_cert", "_key", "_ca")))
 _LONG_PERIOD = timedelta(hours=1)
 _SECRETS = ("dbpass", "database", "dbuser")
 
@@ -25,6 +26,7 @@ def find_warnings(settings: Settings, ini: IniFile) -> Iterator[Fault]:
     """Yield a warning with its place for each setting that is valid but hardly meant."""
     yield from _doubled_percents(ini)
     yield from _marks(ini)
+    yield from _unexpanded(settings, ini)
     yield from _long_waits(settings, ini)
     for what in _reply_warnings(settings.reject_msg):
         yield ini.fault("reject_msg", f"reject_msg {what}")
@@ -67,6 +69,18 @@ def _marks(ini: IniFile) -> Iterator[Fault]:
     for key, text in ini.texts.items():
         if key not in _SECRETS and (mark := find_mark(text)) and not (key in _TEMPLATES and "comment" in mark):
             yield ini.fault(key, f"{key}: {mark}")
+
+
+def _unexpanded(settings: Settings, ini: IniFile) -> Iterator[Fault]:
+    """Warn of words that a shell or another program would expand or read as no value."""
+    for key in _PATHS:
+        if re.search(r"^~|\$|%\(", ini.texts.get(key, "")):
+            yield ini.fault(
+                key, f"{key}: a file name is taken as it is: write it without ~, variables and placeholders"
+            )
+    if re.search(r"[^\W_]", settings.recipient_delimiter):
+        what = "has letters or digits, each of which cuts addresses: write +, or nothing for none"
+        yield ini.fault("recipient_delimiter", f"recipient_delimiter {what}")
 
 
 def _long_waits(settings: Settings, ini: IniSection) -> Iterator[Fault]:

@@ -188,3 +188,30 @@ def test_sections_for_recipients_have_warnings_of_their_own(tmp_path: Path) -> N
         "11: greylist_period = 300 is 5h, since its unit is the minute: write 300s for seconds, or a unit",
         "13: rfc_threshold = 6 is never reached: all scores add up to 5",
     ]
+
+
+_AS_IT_IS = "a file name is taken as it is: write it without ~, variables and placeholders"
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("pid_file = ~/bley.pid", [f"2: pid_file: {_AS_IT_IS}"]),
+        ("log_file = $HOME/bley.log", [f"2: log_file: {_AS_IT_IS}"]),
+        ("destdir = %(here)s/graphs", [f"2: destdir: {_AS_IT_IS}"]),
+        ("log_file = /var/log/bley~.log", []),
+        (
+            "recipient_delimiter = none",
+            [
+                (
+                    "2: recipient_delimiter has letters or digits, each of which cuts addresses: "
+                    "write +, or nothing for none"
+                )
+            ],
+        ),
+        ("recipient_delimiter = +-_=", []),
+        ("recipient_delimiter =", []),
+    ],
+)
+def test_words_that_mean_something_to_other_programs_only(tmp_path: Path, text: str, warnings: list[str]) -> None:
+    assert _warnings(tmp_path, text) == warnings

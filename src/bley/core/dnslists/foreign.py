@@ -12,6 +12,7 @@ _CODES = "list the return codes that count, as in =127.0.0.[2..11]"
 _FORMS = tuple(
     (re.compile(pattern), what)
     for pattern, what in (
+        (r"^(?:none|off|no|false|\[\])$", "write nothing after = for no list"),
         ("[\"'`\\\\]", "write entries without quotes and backslashes"),
         (r"^[#<]|^[^\[]*(;)|\](;)", "a comma or white space separates entries, and a comment needs a line of its own"),
         (r"^\w*:?//", "write the zone alone, without http://"),

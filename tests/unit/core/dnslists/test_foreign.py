@@ -59,6 +59,8 @@ def test_what_is_plain_is_taken(text: str, lists: list[str]) -> None:
         ("'bl.example', 3.25, 0, 'BL'", "'bl.example'", 0, _PLAIN),
         ('rbl = "bl.example";', 'rbl="bl.example";', 4, _PLAIN),
         ("a.example, \\\n b.example", "\\", 0, _PLAIN),
+        ("none", "none", 0, "write nothing after = for no list"),
+        ("[]", "[]", 0, "write nothing after = for no list"),
         ("https://bl.example/", "https://bl.example/", 0, "write the zone alone, without http://"),
         ("bl.example=127.0.0.0/24", "bl.example=127.0.0.0/24", 20, _RANGE),
         ("bl.example=127.0.0.2-11", "bl.example=127.0.0.2-11", 20, _RANGE),
