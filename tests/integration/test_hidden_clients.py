@@ -1,11 +1,14 @@
 """Strangers behind one local address: real daemon, real DNS server."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.dns_server import DnsServer
+from tests.integration.postfix import Postfix, SmtpSession
 from tests.integration.running_bley import Bley, request_options
+from tests.integration.tcp_proxy import TcpProxy
 from tests.integration.test_dns_failures import Strangers
 from tests.integration.test_lists import at_web_place, entries, fetch, name_of, on
 
@@ -45,3 +48,21 @@ def test_own_host_is_no_gateway(tmp_path: Path) -> None:
         at_web_place(bley)
         assert "bley_hidden_clients 0.0" in fetch(bley, "/metrics")[1]
         assert "hides the real clients" not in bley.log()
+
+
+def test_real_postfix_behind_a_proxy_that_hides_its_clients(tmp_path: Path) -> None:
+    """As behind haproxy without the PROXY protocol: all connections come from the proxy."""
+    with (
+        Bley(tmp_path, trusted_networks="192.0.2.0/24", cache_valid=0, use_spf=0) as bley,
+        Postfix(f"inet:127.0.0.1:{bley.port}") as postfix,
+        TcpProxy(postfix.port) as proxy,
+    ):
+        for number in range(6):
+            source = (f"127.0.0.{number + 11}", 0)
+            with SmtpSession(socket.create_connection(("127.0.0.1", proxy.port), source_address=source)) as smtp:
+                smtp.expect(250, f"EHLO mail{number}.example.net")
+                (reply,) = smtp.send(f"u@d{number}.example", ["b@example.org"])
+                assert reply.code == 450
+        bley.wait_log("127.0.0.1 is a loopback address, but strangers with 5 HELO names came from it within an hour")
+        bley.wait_log("client_address=127.0.0.1, sender=u@d5.example,")
+        assert bley.log().count("hides the real clients") == 1

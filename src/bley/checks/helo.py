@@ -25,7 +25,7 @@ from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request, parse_address
 from bley.core.names.domains import a_labels, registered_domain
 from bley.core.names.host_kind import HostKind, judge_host_name
-from bley.core.names.host_name import LOCAL
+from bley.core.names.host_name import LOCAL, is_public_name
 
 __all__ = ["OwnIdentity", "check_dynamic_helo", "check_helo", "faults_of_mismatch"]
 
@@ -59,11 +59,11 @@ def check_helo(request: Request, address: Address, names: ClientNames = NOT_QUER
     )
 
 
-def is_public_name(helo: str) -> bool:
-    """Return whether a host of the Internet may have this HELO name, in lower case: a domain name or an address."""
+def is_public_helo(helo: str) -> bool:
+    """Return whether a host of the Internet may have this HELO name or address, in the form of `a_labels`."""
     if own := parse_address(helo) or _literal(helo):
         return not local_scope(own)
-    return "." in helo and helo.rpartition(".")[2] not in LOCAL
+    return is_public_name(helo)
 
 
 def check_dynamic_helo(request: Request, address: Address) -> Finding | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
+from bley.core.dnslists.resolver_fault import RESOLVER_REMEDY, rewriting
 from bley.core.errors import ResolverError
 from bley.dns.c_ares import CAresChannel, Outcome, RefusedNameError, ascii_name
 from bley.dns.resolv_conf import read_system_servers
@@ -142,6 +143,13 @@ class CachingResolver:
         """Test whether the whole DNS is silent, unless a probe is running."""
         if not self._is_closed and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe())
+
+    async def find_rewriting(self) -> str:
+        """Return a warning if the servers have addresses for names that do not exist; else an empty text."""
+        invented = await self._uncached.invented_addresses()
+        return (
+            f"DNS: {rewriting(self._uncached.name, invented)}; {RESOLVER_REMEDY}: see docs/lists.md" if invented else ""
+        )
 
     async def _has_answers(self) -> bool:
         """Whether a server gives a usable answer, if only for a name below the last one that had records."""

@@ -8,9 +8,10 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from bley.checks.helo import is_public_name
+from bley.checks.helo import is_public_helo
 from bley.core.address_scope import GATEWAY_HELO_NAMES, describe_local, local_scope
 from bley.core.mail import Address
+from bley.core.names.domains import a_labels
 
 __all__ = ["HiddenClients"]
 
@@ -51,8 +52,8 @@ class _Seen:
     def add(self, helo_name: str, now: datetime, most: int) -> None:
         """Count a stranger. Of its HELO names, the last `most` are kept."""
         self.strangers += 1
-        helo_name = helo_name.rstrip(".").lower()
-        if is_public_name(helo_name):
+        helo_name = a_labels(helo_name)
+        if is_public_helo(helo_name):
             self.helo_names.pop(helo_name, None)
             self.helo_names[helo_name] = now
             if len(self.helo_names) > most:

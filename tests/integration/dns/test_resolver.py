@@ -605,6 +605,24 @@ async def _silent_by_tcp() -> AsyncIterator[str]:
         server.close()
 
 
+@pytest.mark.parametrize(
+    ("zone", "warning"),
+    [
+        ({}, ""),
+        (
+            {"*": {"A": ["203.0.113.99"]}},
+            "DNS: the resolver {} answers 203.0.113.99 for names that do not exist; use a",
+        ),
+    ],
+)
+async def test_invented_addresses_are_a_warning(zone: Zone, warning: str) -> None:
+    with DnsServer(zone) as dns:
+        async with _asking(dns) as resolver:
+            found = await resolver.find_rewriting()
+    assert bool(found) is bool(warning)
+    assert found.startswith(warning.format(dns.address))
+
+
 class TestEqualQuestions:
     async def test_they_are_asked_once_while_the_first_is_in_flight(
         self, resolver: CachingResolver, dns_server: DnsServer
