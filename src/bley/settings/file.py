@@ -21,10 +21,11 @@ from bley.settings.database import is_utf8, read_password
 from bley.settings.fault_texts import invalid_value
 from bley.settings.foreign import find_mark, suggest_key
 from bley.settings.ini_file import IniFile, IniSection, read_ini
+from bley.settings.list_warnings import find_list_warnings
 from bley.settings.privacy_key import PrivacyKey, load_key
 from bley.settings.sections import Section, read_sections
 from bley.settings.settings import Settings
-from bley.settings.warnings import find_section_warnings, find_warnings, find_wide_entries
+from bley.settings.warnings import find_section_warnings, find_warnings
 from bley.settings.web_password import PasswordHash, read_password_hash
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
@@ -142,15 +143,17 @@ def load(file: Path | None = None) -> Configuration:
     key = load_key(key_file) if settings.privacy == "keyed-hash" else PrivacyKey()
     recipients = read("whitelist_recipients_file", lambda files: read_mail_addresses([_ALWAYS_EXEMPT, *files]))
     clients = read("whitelist_clients_file", read_clients)
+    senders = read("whitelist_senders_file", read_senders)
     of_recipients = sections()
+    of_mail = (recipients, senders, *(section.recipients for section in of_recipients))
     configuration = Configuration(
         file=file,
         settings=settings,
         recipients=recipients,
         clients=clients,
-        senders=read("whitelist_senders_file", read_senders),
+        senders=senders,
         sections=of_recipients,
-        warnings=tuple(map(str, _warnings(settings, ini, clients, of_recipients))),
+        warnings=(*map(str, _warnings(settings, ini, of_recipients)), *find_list_warnings(clients, *of_mail)),
         privacy_key=key.value,
         has_saved_key=key.is_saved,
         web_password=_web_password(settings, folder, ini),
@@ -160,14 +163,11 @@ def load(file: Path | None = None) -> Configuration:
     return configuration
 
 
-def _warnings(
-    settings: Settings, ini: IniFile, clients: ClientExemptions, sections: Iterable[Section]
-) -> Iterator[Fault | str]:
+def _warnings(settings: Settings, ini: IniFile, sections: Iterable[Section]) -> Iterator[Fault]:
     yield from find_warnings(settings, ini)
     for section in sections:
         own = settings.model_copy(update=dict(section.values))
         yield from find_section_warnings(own, ini.recipients[section.name])
-    yield from find_wide_entries(clients)
 
 
 def _settings(ini: IniFile) -> Settings:

@@ -7,14 +7,13 @@ from datetime import timedelta
 
 from bley.core.dnslists.lists import DnsList
 from bley.core.errors import Fault
-from bley.core.exemptions.lookup import ClientExemptions
 from bley.core.scores import MOST
 from bley.settings.foreign import find_mark
 from bley.settings.ini_file import IniFile, IniSection
 from bley.settings.settings import Settings
 from bley.settings.values import shown_duration
 
-__all__ = ["find_section_warnings", "find_warnings", "find_wide_entries"]
+__all__ = ["find_section_warnings", "find_warnings"]
 
 _TEMPLATES = ("reject_msg", "greylist_header")
 _PATHS = tuple(key for key in Settings.model_fields if key.endswith(("_file", "path", "dir", "_cert", "_key", "_ca")))
@@ -39,15 +38,6 @@ def find_warnings(settings: Settings, ini: IniFile) -> Iterator[Fault]:
         yield ini.fault("trusted_networks", "trusted_networks includes every address: no mail is delayed")
     yield from _bare_password(settings, ini)
     yield from _useless_group(settings, ini)
-
-
-def find_wide_entries(clients: ClientExemptions) -> Iterator[str]:
-    """Yield a warning, which begins with the place, for each entry that exempts most clients."""
-    if clients.nameless:
-        yield f"{clients.nameless}: exempts every client without a verified name, as most senders of spam are"
-    for network in ((4, 32), (6, 128)):
-        for origin in clients.networks.get(network, {}).values():
-            yield f"{origin}: exempts every address of IPv{network[0]}"
 
 
 def find_section_warnings(settings: Settings, section: IniSection) -> Iterator[Fault]:

@@ -100,18 +100,6 @@ def test_everybody_is_trusted(tmp_path: Path, network: str) -> None:
     assert warnings == ["2: trusted_networks includes every address: no mail is delayed"]
 
 
-def test_list_entries_that_exempt_most_clients(tmp_path: Path) -> None:
-    """Without a verified name come most clients that send spam."""
-    (tmp_path / "whitelist_clients").write_text("unknown OK\n192.0.2.1\n0.0.0.0/0\n::/0\n", encoding="utf-8")
-    (tmp_path / "bley.conf").write_text("[bley]\n", encoding="utf-8")
-    place = f"{tmp_path}/whitelist_clients"
-    assert load(tmp_path / "bley.conf").warnings == (
-        f"{place}:1:unknown: exempts every client without a verified name, as most senders of spam are",
-        f"{place}:3:0.0.0.0/0: exempts every address of IPv4",
-        f"{place}:4:::/0: exempts every address of IPv6",
-    )
-
-
 _QUOTES = "quotes are part of a value: remove them"
 _COMMENT = "a comment needs a line of its own"
 

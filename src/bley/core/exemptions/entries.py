@@ -41,6 +41,8 @@ _EXPRESSION = re.compile("/.+/")
 _FIRST_OCTETS = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})(?:(\.)|((?:\.\*){1,3})|/(\d{1,2}))?")
 _LOOKS_LIKE_ADDRESS = re.compile(r"[\d./*-]+|.*:.*|.*/.*|\[[\d.]+\]")
 _ADDRESS_CHARACTERS = re.compile(r"[\da-f:.\[\]]*", re.IGNORECASE)
+_TAG = re.compile("ipv6:|ip[46]:")
+"""Of an address literal, and of a mechanism of SPF."""
 _BRACKETED = re.compile(r"\[([^\[\]]+)\](/\d+)?")
 _IF_SPF_PASSES = re.compile("spf:", re.IGNORECASE)
 _OF_ANY_DOMAIN = re.compile(r"$|/|<|\*$|[^@]*@\*?$")
@@ -175,4 +177,4 @@ def _network_of_octets(first: str, dot: str | None, wildcards: str | None, prefi
 def _without_brackets(address: str) -> str:
     if match := _BRACKETED.fullmatch(address):
         address = match[1] + (match[2] or "")
-    return address.lower().removeprefix("ipv6:").rstrip(".")
+    return _TAG.sub("", address.lower()).rstrip(".")

@@ -25,7 +25,7 @@ _COMMENT = re.compile("[#;]")
 
 _LOOKUP = re.compile(r"[\w*-]{0,40}(?:search|dbm|cdb)[\w*@,=]{0,80};\S", re.IGNORECASE)
 """A lookup of Exim. Without limits, a long line would take quadratic time."""
-_OTHER_FILE = re.compile(r"(?:[\w*-]+:)+/|\+\w|@\[")
+_OTHER_FILE = re.compile(r"(?:[\w*-]+:)+/|include:|\+\w|@\[")
 _INCLUDE = frozenset(("include", ".include"))
 _SETTING = re.compile(r"[\w.-]+=|\[[a-z][\w .-]*\]$", re.IGNORECASE)
 _TAG = re.compile(r"(?:from|to|connect|spam|mailto|sender|recipient):(?=.)", re.IGNORECASE)

@@ -14,7 +14,14 @@ from publicsuffixlist import PublicSuffixList
 
 from bley.data.files import read_public_suffixes
 
-__all__ = ["a_labels", "delegated_domain", "load_suffixes", "registered_domain", "with_a_labels"]
+__all__ = [
+    "a_labels",
+    "delegated_domain",
+    "is_under_known_suffix",
+    "load_suffixes",
+    "registered_domain",
+    "with_a_labels",
+]
 
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 """The characters that separate labels (RFC 3490 3.1)."""
@@ -90,6 +97,11 @@ def registered_domain(name: str) -> str:
         return domain
     name, private = name.rstrip(".").lower(), load_suffixes().private
     return (private.privatesuffix(name) or "") if private.publicsuffix(name) else domain
+
+
+def is_under_known_suffix(name: str) -> bool:
+    """Return whether the list has the name's top-level domain. Names of private networks have others."""
+    return load_suffixes().icann.publicsuffix(name, accept_unknown=False) is not None
 
 
 @lru_cache(maxsize=4096)
