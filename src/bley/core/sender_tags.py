@@ -37,7 +37,7 @@ _REWRITTEN = re.compile(r"((?:srs0|srs1=+[^=]*)=+([^=]*)=)(.+)", re.DOTALL)
 """SRS without hash and time: what precedes the first sender, with its domain; its local part."""
 
 _START, _END = r"(?<![^\W_])", r"(?![^\W_])"
-_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_UUID = r"[a-z]?[0-9a-f]{8}(?:[-_.][0-9a-f]{4}){3}[-_.][0-9a-f]{12}"
 _LONG = rf"{_UUID}|[0-9]{{14,}}|[g-z]?(?=[0-9a-f]*[0-9][a-f])(?=(?:[a-f]*[0-9]){{2}})[0-9a-f]{{8,}}"
 _SHORT = r"[0-9][0-9a-f]*|(?=[a-f]*[0-9])[0-9a-f]{4,}|[0-9a-f]{8,}"
 _LONG_TAG = re.compile(f"{_START}(?:{_LONG}){_END}")

@@ -57,6 +57,14 @@ ANY_DELIMITER = (RULES, TripletRules(recipient_delimiter=""))
             "user-650e8400-e29b-41d4-a716-446655440000@d",
             id="UUID",
         ),
+        pytest.param(
+            "m550e8400_e29b_41d4_a716_446655440000.x@d",
+            "mc50e8400_e29b_a1d4_a716_c46655440000.x@d",
+            id="UUID after a letter, with other separators",
+        ),
+        pytest.param(
+            "b.550e8400e29b41d4a716446655440000@d", "b.650e8400e29b41d4a716446655440001@d", id="UUID without separators"
+        ),
     ],
 )
 def test_two_messages_of_one_sender(one: str, other: str) -> None:
