@@ -164,6 +164,20 @@ def test_who_was_deferred_by_one_passes_at_the_other(nodes: Nodes) -> None:
         assert {peer.ask(request).action for peer in peers for request in mail} == {PASSED}
 
 
+def test_a_client_whose_name_is_lost_at_the_other(nodes: Nodes) -> None:
+    """It has waited under its domain; then it has another name at the first one, and is known."""
+    named = stranger("x@lost.example")._replace(client_address="198.51.100.77", client_name="mx.lost.example")
+    nameless, renamed = named._replace(client_name="unknown"), named._replace(client_name="mx.found.example")
+    with ExitStack() as stack:
+        one, two = nodes.peers(stack)
+        assert [one.ask(named).action, two.ask(nameless).action] == [GREYLISTED] * 2
+        stack.enter_context(nodes.wait_is_over())
+        assert two.ask(nameless).action.startswith("action=PREPEND X-Greylist: delayed ")
+        wait_until(partial(gets, one, PASSED, itertools.repeat(renamed)), "it is known everywhere")
+        other_mail = nameless._replace(recipient="y@lost.example")
+        assert one.ask(other_mail).action == GREYLISTED
+
+
 def test_strangers_who_come_to_both_at_once(nodes: Nodes) -> None:
     """One record each; the second attempt is early, and all early retries add up."""
     requests = [stranger(f"x{number}@once.example") for number in range(STRANGERS)]
