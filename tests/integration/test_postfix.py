@@ -75,6 +75,23 @@ def test_a_suspicious_stranger_is_deferred(tmp_path: Path, why: str, client: dic
 
 
 @pytest.mark.parametrize(
+    ("reject_msg", "text"),
+    [
+        ("4.7.0 wait %(wait)s s", "4.7.0 {}: wait 300 s"),
+        ("5.7.1 later", "4.7.1 {}: later"),
+        ("x" * 400, "4.7.1 {}: " + "x" * 400),
+    ],
+    ids=["status", "permanent", "longest"],
+)
+def test_the_text_may_have_a_status(tmp_path: Path, reject_msg: str, text: str) -> None:
+    """access(5): Postfix takes an enhanced status code before the text, and makes it one of a deferral."""
+    with asking(Bley(tmp_path, reject_msg=reject_msg)) as postfix:
+        reply = rcpt(postfix, **BAD)
+    assert reply == Reply(450, text.format("<b@example.org>: Recipient address rejected"))
+    assert len(f"450 {reply.text}\r\n") <= 512, "RFC 5321 4.5.3.1.5"
+
+
+@pytest.mark.parametrize(
     "client",
     [
         {"client_address": "198.51.100.7", "helo_name": "[198.51.100.7]"},

@@ -90,6 +90,8 @@ def _reply_warnings(text: str) -> Iterator[str]:
     """Warn of a text that begins as a whole reply or action: Postfix writes code and status before it."""
     if re.match(r"[2356]\.\d{1,3}\.\d{1,3}(?!\S)", text):
         yield "begins with the status of another reply: a deferral has 4.7.1, or none here"
+    elif re.fullmatch(r"4\.\d{1,3}\.\d{1,3}", text):
+        yield "has only a status: write a text after it"
     elif re.match(r"[245]\d\d[ -]", text):
         yield "begins with a reply code, which Postfix writes itself: write the text alone"
     elif re.match(r"(?:action=)?(?:DEFER(?:_IF_\w+)?|REJECT|DUNNO|PREPEND|OK)(?:\s|$)", text):

@@ -127,6 +127,7 @@ def test_marks_of_other_programs_files(tmp_path: Path, text: str, warnings: list
     ("text", "why"),
     [
         ("5.7.1 greylisted", "begins with the status of another reply: a deferral has 4.7.1, or none here"),
+        ("4.7.1", "has only a status: write a text after it"),
         ("450 4.7.1 greylisted", "begins with a reply code, which Postfix writes itself: write the text alone"),
         ("DEFER_IF_PERMIT greylisted", "begins with an action, which bley writes itself: write the text alone"),
         ("action=DEFER try later", "begins with an action, which bley writes itself: write the text alone"),
