@@ -39,6 +39,7 @@ TESTED_IN = {
     "service/pending_request": "unit/service/test_service",
     "service/rule_set": "unit/service/test_service",
     "settings/fault_texts": "unit/settings/test_file",
+    "settings/lists": "unit/settings/test_file",
     "settings/ini_file": "unit/settings/test_file",
     "settings/templates": "unit/settings/test_settings",
     "settings/values": "unit/settings/test_settings",

@@ -3,27 +3,25 @@
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import ValidationError
 
 from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import Fault, FaultList, SettingsError
-from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Origin, SenderExemptions
 from bley.core.history.advice import ListFile, ListFiles
 from bley.core.triplet import TripletRules
-from bley.operator_files import read_text
 from bley.settings.database import is_utf8, read_password
 from bley.settings.fault_texts import invalid_value
-from bley.settings.foreign import find_mark, suggest_key
-from bley.settings.ini_file import IniFile, IniSection, read_ini
+from bley.settings.foreign import suggest_key
+from bley.settings.ini_file import IniFile, read_ini
 from bley.settings.list_warnings import find_list_warnings
+from bley.settings.lists import read_lists
 from bley.settings.privacy_key import PrivacyKey, load_key
-from bley.settings.sections import Section, read_sections
+from bley.settings.sections import Section
 from bley.settings.settings import Settings
 from bley.settings.warnings import find_section_warnings, find_warnings
 from bley.settings.web_password import PasswordHash, read_password_hash
@@ -34,11 +32,7 @@ DEFAULT_FILES = (Path("/etc/bley/bley.conf"), Path("bley.conf"))
 
 _RENAMED = {"subnet_mask_v4": "ipv4_prefix", "subnet_mask_v6": "ipv6_prefix"}
 """The names of bley 2."""
-_ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # complaints about delayed mail must arrive: RFC 5321 4.5.1
-_TABLE = re.compile(r"[a-z]+:/")
 _PASSWORD_VARIABLE = "BLEY_DBPASS"
-
-_Exemptions = TypeVar("_Exemptions", ClientExemptions, MailExemptions, SenderExemptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,46 +115,21 @@ def load(file: Path | None = None) -> Configuration:
     settings = _settings(ini)
     _check_store_file(settings, ini)
     settings = _with_password(settings, folder, ini)
-    faults: list[Fault] = []
-
-    def read(key: str, reader: Callable[[Iterable[tuple[str, str]]], _Exemptions]) -> _Exemptions:
-        names = getattr(settings, key)
-        is_default = names == Settings.model_fields[key].default
-        try:
-            return reader(_list_files(names, folder, ini, key, may_be_missing=is_default))
-        except SettingsError as error:
-            faults.extend(error.faults)
-            return reader([])
-
-    def sections() -> tuple[Section, ...]:
-        try:
-            return read_sections(ini, settings, lambda names, section: _list_files(names, folder, section, "match"))
-        except SettingsError as error:
-            faults.extend(error.faults)
-            return ()
-
     key_file = settings.folder / settings.privacy_key_file
     key = load_key(key_file) if settings.privacy == "keyed-hash" else PrivacyKey()
-    recipients = read("whitelist_recipients_file", lambda files: read_mail_addresses([_ALWAYS_EXEMPT, *files]))
-    clients = read("whitelist_clients_file", read_clients)
-    senders = read("whitelist_senders_file", read_senders)
-    of_recipients = sections()
-    of_mail = (recipients, senders, *(section.recipients for section in of_recipients))
-    configuration = Configuration(
+    lists = read_lists(settings, ini, folder)
+    return Configuration(
         file=file,
         settings=settings,
-        recipients=recipients,
-        clients=clients,
-        senders=senders,
-        sections=of_recipients,
-        warnings=(*map(str, _warnings(settings, ini, of_recipients)), *find_list_warnings(clients, *of_mail)),
+        recipients=lists.recipients,
+        clients=lists.clients,
+        senders=lists.senders,
+        sections=lists.sections,
+        warnings=(*map(str, _warnings(settings, ini, lists.sections)), *find_list_warnings(lists.clients, *lists.mail)),
         privacy_key=key.value,
         has_saved_key=key.is_saved,
         web_password=_web_password(settings, folder, ini),
     )
-    if faults:
-        raise SettingsError(faults)
-    return configuration
 
 
 def _warnings(settings: Settings, ini: IniFile, sections: Iterable[Section]) -> Iterator[Fault]:
@@ -240,31 +209,3 @@ def _web_password(settings: Settings, folder: Path, ini: IniFile) -> PasswordHas
     except OSError as error:
         why = f"{file} cannot be read: {error.strerror}; `bley web-password {file}` creates it"
         raise SettingsError([ini.fault("web_password_file", f"web_password_file: {why}")]) from error
-
-
-def _mark(ini: IniSection, key: str, name: str) -> str:
-    if _TABLE.match(name):
-        return ": write the name of a text file alone, without the type of a table of Postfix"
-    mark = find_mark(ini.texts.get(key, ""))
-    return f"; {mark}" if mark else ""
-
-
-def _list_files(
-    names: Iterable[str], folder: Path, ini: IniSection, key: str, *, may_be_missing: bool = False
-) -> list[tuple[str, str]]:
-    """Return the texts of the list files that `key` names."""
-    texts, faults = [], []
-    for name in names:
-        path = folder / name
-        try:
-            texts.append((str(path), read_text(path, "utf-8-sig", "surrogateescape")))
-        except FileNotFoundError:
-            if not may_be_missing:
-                faults.append(ini.fault(key, f"{key}: {path} does not exist{_mark(ini, key, name)}"))
-        except OSError as error:
-            faults.append(Fault(str(path), 0, f"cannot be read: {error.strerror}"))
-        except UnicodeDecodeError:
-            faults.append(Fault(str(path), 0, "is not UTF-16, as its byte order mark says: save it as UTF-8"))
-    if faults:
-        raise SettingsError(faults)
-    return texts
