@@ -219,3 +219,23 @@ def test_word_that_is_no_host(word: str) -> None:
     for read in (read_clients, read_mail_addresses, read_senders):
         with pytest.raises(SettingsError, match=r"is (an action|a condition)"):
             read([("list", f"192.0.2.1\n   {word}")])
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("include /etc/postgrey/more", _INCLUDES),
+        (".include clients.local", _INCLUDES),
+        ("include:_spf.example.com", _INCLUDES),
+        ("proxy:hash:/etc/postfix/clients", _INCLUDES),
+        ("https://example.com/list.txt", _INCLUDES),
+        ("whitelist_clients_file = more", _SETTING),
+        ("whitelist=more", _SETTING),
+        ("[bley]", _SETTING),
+    ],
+)
+def test_line_about_something_else(line: str, why: str) -> None:
+    for read in (read_clients, read_mail_addresses, read_senders):
+        with pytest.raises(SettingsError) as caught:
+            read([("list", line)])
+        assert str(caught.value) == f"list:1: {line!r} {why}"
