@@ -282,9 +282,9 @@ class Service:
         renamed = renamed._replace(verified_name=named.client_name, spf=pending.spf)
         if exemption := renamed.exemption():
             return exemption._replace(request=pending.request)
-        renamed = renamed._replace(request=pending.request, started=pending.started, located=pending.located)
+        renamed = renamed._replace(request=pending.request, started=pending.started)
         if renamed.triplet == pending.triplet:
-            return renamed
+            return renamed._replace(located=pending.located)
         if renamed.triplet in self._known:
             return renamed.decision(Reason.KNOWN, standing=Standing.KNOWN)
         keys = renamed.keys(has_wildcards=self.has_wildcards)

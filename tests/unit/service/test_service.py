@@ -956,9 +956,13 @@ class TestPlaces:
 class NamingChecks(FakeChecks):
     """Find a name of the client that the mail server did not find."""
 
+    def __init__(self, evidence: Evidence, name: str) -> None:
+        super().__init__(evidence)
+        self.name = name
+
     async def gather(self, request: Request, address: Address) -> Gathered:
         gathered = await super().gather(request, address)
-        return gathered._replace(request=request._replace(client_name="mx.example.com"))
+        return gathered._replace(request=request._replace(client_name=self.name))
 
 
 class TestNameThatOnlyTheChecksFound:
@@ -966,10 +970,10 @@ class TestNameThatOnlyTheChecksFound:
 
     NAMED = TRIPLET._replace(client="example.com")
 
-    def world(self, lists: Mapping[str, str] | None = None) -> World:
+    def world(self, lists: Mapping[str, str] | None = None, name: str = "mx.example.com") -> World:
         world = World(cache_valid="0")
         clients = read_clients([("clients", (lists or {}).get("clients", ""))])
-        world.switch(replace(world.configuration, clients=clients), NamingChecks(BAD))
+        world.switch(replace(world.configuration, clients=clients), NamingChecks(BAD, name))
         return world
 
     async def test_a_stranger_is_recorded_under_its_domain(self, log: pytest.LogCaptureFixture) -> None:
@@ -988,6 +992,22 @@ class TestNameThatOnlyTheChecksFound:
         world.store.records[self.NAMED] = Record(Status.CLEAN, NOON, NOON)
         decision = await world.decide()
         assert (decision.reason, decision.triplet, decision.request) == ("known", self.NAMED, REQUEST)
+
+    async def test_a_cached_record_of_its_domain_counts(self) -> None:
+        world = self.world()
+        world.store.records[self.NAMED] = Record(Status.CLEAN, NOON, NOON)
+        await world.decide(client_name="mx.example.com")
+        world.store.asked.clear()
+        decision = await world.decide(client_address="192.0.2.1")
+        assert (decision.reason, decision.standing) == ("known", Standing.KNOWN)
+        assert [[triplet.client for triplet in asked] for asked in world.store.asked] == [["192.0.2.0/24"]]
+
+    async def test_a_record_of_its_network_counts_if_the_name_shows_no_server(self) -> None:
+        """The name of an access line groups no client: its triplet stays that of the network."""
+        world = self.world(name="192-0-2-1.dsl.example.com")
+        assert (await world.decide()).reason == "helo"
+        assert set(world.store.records) == {TRIPLET}
+        assert len(world.store.asked) == 1
 
     async def test_an_exemption_of_its_name_counts(self) -> None:
         decision = await self.world({"clients": "example.com"}).decide()
