@@ -136,7 +136,7 @@ class SpfChecker:
         try:
             records = await asyncio.shield(self._resolver.resolve(*lookup))
         except ResolverError as error:
-            return partial(evaluation.throw, spf.TempError(f"DNS {error}"))
+            return partial(evaluation.throw, spf.TempError(f"DNS {error}", ext=error))
         return partial(evaluation.switch, records)
 
     async def _is_judged(self, domain: str) -> bool:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import spf
 
 from bley.checks.spf_syntax import MACRO, check_domain_spec, check_letter, split_record
+from bley.core.errors import ResolverError
 from bley.core.mail import Address
 from bley.core.names.domains import a_labels
 
@@ -103,17 +104,22 @@ class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
         return super().dns_spf(domain) if "." in domain else None
 
     def validated_ptrs(self) -> list[str]:
-        """Return the client's names that lead back to it. A failure of the DNS skips a name (RFC 7208 5.5)."""
+        """Return the client's names that lead back to it. A failed lookup skips a name (RFC 7208 5.5).
+
+        Raises spf.TempError if the DNS is silent: then it is unknown whether there are names.
+        """
         try:
             names = self.dns_ptr(self.i)[: spf.MAX_PTR]
-        except spf.TempError:
+        except spf.TempError as error:
+            _raise_if_silent(error)
             return []
         return [name for name in names if self._leads_back(name)]
 
     def _leads_back(self, name: str) -> bool:
         try:
             return self.cidrmatch(self.dns_a(name, self.A), self.cidrmax)
-        except spf.TempError:
+        except spf.TempError as error:
+            _raise_if_silent(error)
             return False
 
     def validate_mechanism(self, mech: str) -> object:
@@ -177,6 +183,11 @@ class BoundedQuery(spf.query):  # type: ignore[misc] # pyspf has no types
             if address.version == self.ipaddr.version and int(address) >> others == own:
                 return True
         return False
+
+
+def _raise_if_silent(error: spf.TempError) -> None:
+    if isinstance(error.ext, ResolverError) and error.ext.is_silence:
+        raise error
 
 
 def _transformed(value: str, most: int, delimiters: str, *, is_reversed: bool) -> str:

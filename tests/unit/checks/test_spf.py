@@ -277,6 +277,14 @@ class TestWhatPyspfReadsInAnotherWay:
             assert await self.result({**zone, **error, **policy}) == ("pass" if is_found else "fail")
 
 
+async def test_a_silent_dns_is_no_answer_about_names() -> None:
+    """Then a `ptr` is a temperror: the client may have a name."""
+    silence = ResolverError("1.2.0.192.in-addr.arpa", "PTR", "the DNS does not answer", is_silence=True)
+    zone: Zone = {("a.example", "TXT"): [b"v=spf1 ptr -all"], ("1.2.0.192.in-addr.arpa", "PTR"): silence}
+    checker = SpfChecker(FakeResolver(zone), timedelta(seconds=1), best_guess=False)
+    assert (await check(checker, "a@a.example")).score is None
+
+
 async def test_many_at_once_do_not_get_each_other_s_answers(checker: SpfChecker) -> None:
     senders = ["a@pass.example", "a@fail.example", "a@mx.example", "a@soft.example"] * 25
     findings = await asyncio.gather(*(check(checker, sender) for sender in senders))
