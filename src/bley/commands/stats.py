@@ -136,7 +136,7 @@ async def gather_statistics(
 ) -> Statistics:
     """Return the figures until now. Raises StoreError."""
     counts = await history.counts(period, now)
-    within = configuration.settings.timing.longest
+    within = configuration.timings.longest
     waiting = await history.waiting(now - within, 1)
     first = min((count.start for count in counts), default=None)
     return Statistics(

@@ -43,6 +43,7 @@ from bley.core.triplet import TripletRules
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.file import Configuration
+from bley.settings.sections import Timings
 from bley.store.history import SEARCH_SECONDS, History, PartialResult
 from bley.store.key_claim import confirm_key
 from bley.store.opening import open_engine
@@ -109,6 +110,7 @@ class WhyReport:
     """The decisions and records that match a query, the newest first."""
 
     configuration: Configuration
+    timings: Timings
     query: str
     now: datetime
     decisions: Sequence[ExplainedDecision]
@@ -121,9 +123,9 @@ class WhyReport:
         """Whether nothing matches."""
         return not (self.decisions or self.records)
 
-    def describe_record(self, record: Record) -> str:
+    def describe_record(self, triplet: Triplet, record: Record) -> str:
         """Return the record in words, with the rest of its wait."""
-        timing = self.configuration.settings.timing
+        timing = self.timings.of(triplet.recipient)
         text = describe_record(record)
         if record.status is not Status.GREYLISTED:
             return text
@@ -162,7 +164,8 @@ class WhyReport:
     def _record_document(self, triplet: Triplet, record: Record) -> dict[str, Any]:
         left = None
         if record.status is Status.GREYLISTED:
-            left = max(self.configuration.settings.timing.remaining(record, self.now).total_seconds(), 0.0)
+            timing = self.timings.of(triplet.recipient)
+            left = max(timing.remaining(record, self.now).total_seconds(), 0.0)
         return record_document(triplet, record) | {"left_seconds": left}
 
 
@@ -182,12 +185,15 @@ async def build_report(
         outcome = None
         if decision in deferrals:
             record = united_record(decision, known, rules)
-            outcome = deferral_outcome(decision, record, passes, configuration.settings.timing, now)
+            timing = configuration.settings_of(decision.details.get("section", "")).timing
+            outcome = deferral_outcome(decision, record, passes, timing, now)
         stored_under = [triplet for triplet in _all_triplets(decision, rules) if triplet in known]
         return ExplainedDecision(decision, outcome, advice(decision, configuration.list_files, stored_under, outcome))
 
     is_whole = not isinstance(decisions, PartialResult) and not isinstance(records, PartialResult)
-    return WhyReport(configuration, query, now, list(map(explained, decisions)), records, is_whole)
+    return WhyReport(
+        configuration, configuration.timings, query, now, list(map(explained, decisions)), records, is_whole
+    )
 
 
 def _all_triplets(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
@@ -274,4 +280,4 @@ def _print_report(report: WhyReport) -> None:
         click.echo(report.partial_notice)
     for triplet, record in report.records:
         click.echo(f"{'record':<12}{printable(describe_triplet(triplet))}")
-        click.echo(f"{'':<12}{report.describe_record(record)}")
+        click.echo(f"{'':<12}{report.describe_record(triplet, record)}")

@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from bley.settings.ini_file import IniFile, read_ini
 from bley.settings.list_warnings import find_list_warnings
 from bley.settings.lists import read_lists
 from bley.settings.privacy_key import PrivacyKey, load_key
-from bley.settings.sections import Section
+from bley.settings.sections import Section, Timings
 from bley.settings.settings import Settings
-from bley.settings.warnings import find_section_warnings, find_warnings
+from bley.settings.warnings import find_hidden_recipients, find_section_warnings, find_warnings
 from bley.settings.web_password import PasswordHash, read_password_hash
 
 __all__ = ["DEFAULT_FILES", "Configuration", "find_file", "load"]
@@ -95,6 +95,12 @@ class Configuration:
         values = next((each.values for each in self.sections if each.name == section), {})
         return self.settings.model_copy(update=dict(values)) if values else self.settings
 
+    @property
+    def timings(self) -> Timings:
+        """The durations of the greylist, by recipient."""
+        sections = [(section.recipients, self.settings_of(section.name).timing) for section in self.sections]
+        return Timings(self.settings.timing, sections)
+
     def overridden(self, settings: Mapping[str, object]) -> "Configuration":
         """Return the configuration with settings from the command line, which are not validated."""
         return replace(self, settings=self.settings.model_copy(update=dict(settings)))
@@ -132,11 +138,12 @@ def load(file: Path | None = None) -> Configuration:
     )
 
 
-def _warnings(settings: Settings, ini: IniFile, sections: Iterable[Section]) -> Iterator[Fault]:
+def _warnings(settings: Settings, ini: IniFile, sections: Sequence[Section]) -> Iterator[Fault]:
     yield from find_warnings(settings, ini)
     for section in sections:
         own = settings.model_copy(update=dict(section.values))
         yield from find_section_warnings(own, ini.recipients[section.name])
+    yield from find_hidden_recipients(sections, ini)
 
 
 def _settings(ini: IniFile) -> Settings:

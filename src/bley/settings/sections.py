@@ -11,6 +11,7 @@ first section that has the recipient is in force.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -18,14 +19,16 @@ from pydantic import ValidationError
 
 from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import Fault, SettingsError
+from bley.core.exemptions.first_list import FirstList
 from bley.core.exemptions.list_files import read_mail_addresses
 from bley.core.exemptions.lookup import MailExemptions
+from bley.core.greylist import Timing
 from bley.settings.fault_texts import invalid_value
 from bley.settings.foreign import suggest_key
 from bley.settings.ini_file import IniFile, IniSection
 from bley.settings.settings import Settings, show_values
 
-__all__ = ["Section", "read_sections", "show_sections"]
+__all__ = ["Section", "Timings", "read_sections", "show_sections"]
 
 _KEYS = ("mode", "greylist_period", "greylist_max", "rfc_threshold", "dnsbl_threshold", "scores", "classic")
 _MATCH = "match"
@@ -49,6 +52,24 @@ class Section:
     recipients: MailExemptions
     values: Mapping[str, object]
     """The settings that differ from those of [bley]."""
+
+
+class Timings:
+    """The durations of the greylist, which differ by recipient."""
+
+    def __init__(self, main: Timing, sections: Sequence[tuple[MailExemptions, Timing]]) -> None:
+        self._main, self._of_sections = main, [timing for _, timing in sections]
+        self._place = FirstList([recipients for recipients, _ in sections])
+
+    def of(self, recipient: str) -> Timing:
+        """Return those in force for a triplet's recipient. A hash (`privacy`) is in no section."""
+        place = self._place.find(recipient)
+        return self._main if place is None else self._of_sections[place]
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest wait of all."""
+        return max(timing.longest for timing in (self._main, *self._of_sections))
 
 
 def read_sections(ini: IniFile, main: Settings, read_files: ReadFiles) -> tuple[Section, ...]:

@@ -2,18 +2,20 @@
 
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from bley.core.dnslists.lists import DnsList
 from bley.core.errors import Fault
+from bley.core.exemptions.first_list import FirstList
 from bley.core.scores import MOST
 from bley.settings.foreign import find_mark
 from bley.settings.ini_file import IniFile, IniSection
+from bley.settings.sections import Section
 from bley.settings.settings import Settings
 from bley.settings.values import shown_duration
 
-__all__ = ["find_section_warnings", "find_warnings"]
+__all__ = ["find_hidden_recipients", "find_section_warnings", "find_warnings"]
 
 _TEMPLATES = ("reject_msg", "greylist_header")
 _PATHS = tuple(key for key in Settings.model_fields if key.endswith(("_file", "path", "dir", "_cert", "_key", "_ca")))
@@ -44,6 +46,20 @@ def find_section_warnings(settings: Settings, section: IniSection) -> Iterator[F
     """Yield the warnings about the settings of a section for recipients."""
     yield from _long_waits(settings, section)
     yield from _unreachable_thresholds(settings, section)
+
+
+def find_hidden_recipients(sections: Sequence[Section], ini: IniFile) -> Iterator[Fault]:
+    """Yield a warning for each section with a recipient that an earlier section has too."""
+    section_of = FirstList([section.recipients for section in sections])
+    for place, section in enumerate(sections):
+        domains = (f"@{name}" for name in section.recipients.names)
+        addresses = (address for address in section.recipients.addresses if not address.endswith("@"))
+        for recipient in (*addresses, *domains):
+            first = section_of.find(recipient)
+            if first is not None and first < place:
+                text = f"match: {recipient} is in [recipients {sections[first].name}] too, which comes first"
+                yield ini.recipients[section.name].fault("match", text)
+                break
 
 
 def _doubled_percents(ini: IniFile) -> Iterator[Fault]:

@@ -113,7 +113,7 @@ class DashboardData:
         return await self._overviews.get(period)
 
     async def _load_overview(self, period: Period) -> OverviewData | StoreError:
-        now, longest = self.clock(), self.configuration.settings.timing.longest
+        now, longest = self.clock(), self.configuration.timings.longest
 
         async def load(history: History) -> OverviewData:
             counts = await history.counts(period, now)
@@ -150,7 +150,8 @@ class DashboardData:
         """Return what happened after a deferral; None if the decision is none. Raises StoreError."""
         if not decision.defers or decision.triplet is None:
             return None
-        rules, timing = self.configuration.triplet_rules, self.configuration.settings.timing
+        rules = self.configuration.triplet_rules
+        timing = self.configuration.settings_of(decision.details.get("section", "")).timing
         records = await self._history("quick").query(lambda history: history.find(possible_triplets(decision, rules)))
         query = passes_query([decision])
         passes = await self._history("search").query(lambda history: history.decisions(query, _PASSES))

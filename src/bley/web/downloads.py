@@ -53,7 +53,7 @@ class Downloads:
         data = await self._data.overview(query_or_400(read_period, request))
         if isinstance(data, StoreError):
             raise data
-        overview = await asyncio.to_thread(build_overview, data, self._data.configuration.settings.timing)
+        overview = await asyncio.to_thread(build_overview, data, self._data.configuration.timings)
         name = request.match_info["name"]
         return _response(request, name, OVERVIEW_TABLES[name](overview))
 
@@ -63,8 +63,7 @@ class Downloads:
 
     async def _send_records(self, request: web.Request) -> web.Response:
         found = await self._data.search_records(query_or_400(read_decision_search, request))
-        timing = self._data.configuration.settings.timing
-        table = waiting_table(waiting_rows(found, timing, self._data.clock()))
+        table = waiting_table(waiting_rows(found, self._data.configuration.timings, self._data.clock()))
         return _response(request, "records", table, is_complete=not isinstance(found, PartialResult))
 
     async def _send_decision(self, request: web.Request) -> web.Response:

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from bley.core.findings import JUDGED, REASONS
-from bley.core.greylist import Record, Status, Timing
+from bley.core.greylist import Record, Status
 from bley.core.history.periods import Period, Slot, slots
 from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.core.mail import Triplet
+from bley.settings.sections import Timings
 from bley.web.chart import BarData, Chart, stacked_bars, time_labels
 from bley.web.dashboard_data import OverviewData
 from bley.web.formatting import duration, iso, number
@@ -74,7 +75,7 @@ class Overview(NamedTuple):
     waiting: Sequence[WaitingRow]
 
 
-def build_overview(data: OverviewData, timing: Timing) -> Overview:
+def build_overview(data: OverviewData, timings: Timings) -> Overview:
     """Compute all values."""
     period, now = data.period, data.now
     total = figures(data.counts)
@@ -90,7 +91,7 @@ def build_overview(data: OverviewData, timing: Timing) -> Overview:
         found=_finding_rows(total),
         delays=delays,
         delays_chart=_delays_chart(delays),
-        waiting=waiting_rows(data.waiting.records, timing, now),
+        waiting=waiting_rows(data.waiting.records, timings, now),
     )
 
 
@@ -162,7 +163,10 @@ def _median(total: Figures) -> str:
     return f"more than {duration(DELAY_BOUNDS[-1])}" if total.delays else ""
 
 
-def waiting_rows(records: Sequence[tuple[Triplet, Record]], timing: Timing, now: datetime) -> list[WaitingRow]:
+def waiting_rows(records: Sequence[tuple[Triplet, Record]], timings: Timings, now: datetime) -> list[WaitingRow]:
     """Return the records with what is left of their waits, those that still wait first."""
-    rows = [WaitingRow(triplet, record, timing.remaining(record, now).total_seconds()) for triplet, record in records]
+    rows = [
+        WaitingRow(triplet, record, timings.of(triplet.recipient).remaining(record, now).total_seconds())
+        for triplet, record in records
+    ]
     return sorted(rows, key=lambda row: row.record.status is not Status.GREYLISTED or row.left <= 0)

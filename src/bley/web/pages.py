@@ -45,11 +45,11 @@ class Pages:
 
     async def _show_overview(self, request: web.Request) -> web.Response:
         period = query_or_400(read_period, request)
-        settings = self._data.configuration.settings
+        settings, timings = self._data.configuration.settings, self._data.configuration.timings
         data, report = await asyncio.gather(self._data.overview(period), self._data.daemon.report_state())
         fault, overview = "", None
         if isinstance(data, OverviewData):
-            overview = await asyncio.to_thread(build_overview, data, settings.timing)
+            overview = await asyncio.to_thread(build_overview, data, timings)
         else:
             fault = str(data)
         return await _page(
@@ -59,6 +59,8 @@ class Pages:
             health=summarize_health(report, self._data.place, fault),
             fault=fault,
             timing=settings.timing,
+            longest_wait=timings.longest,
+            has_sections=bool(self._data.configuration.sections),
             observes=settings.mode == "observe",
             now=self._data.clock(),
             data=data,
@@ -78,7 +80,7 @@ class Pages:
             decisions=found.decisions,
             older=search.url(before=found.older_than) if found.older_than else "",
             ended_after=None if found.is_complete else SEARCH_SECONDS,
-            records=waiting_rows(found.records, settings.timing, found.now),
+            records=waiting_rows(found.records, self._data.configuration.timings, found.now),
             log_days=settings.log_days.total_seconds(),
             now=found.now,
         )
@@ -86,13 +88,14 @@ class Pages:
     async def _show_decision(self, request: web.Request) -> web.Response:
         decision = await decision_or_404(self._data, request)
         configuration = self._data.configuration
+        settings = configuration.settings_of(decision.details.get("section", ""))
         outcome, stored_under = await self._data.deferral_outcome(decision), await self._data.stored_triplets(decision)
         return await _page(
             "decision.html",
             decision=decision,
             line=line_of(decision),
             findings=finding_rows(decision.details),
-            sums=score_sums(decision.details, configuration.settings.thresholds),
+            sums=score_sums(decision.details, settings.thresholds),
             outcome=outcome,
             advice=advice(decision, configuration.list_files, stored_under, outcome),
             now=self._data.clock(),

@@ -1,9 +1,11 @@
 """Why a mail was deferred, and what became of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from bley.commands.why import build_report
+from bley.core.exemptions.list_files import read_mail_addresses
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, SenderExemptions
 from bley.core.findings import FindingKind
 from bley.core.greylist import Record, Status
@@ -11,6 +13,7 @@ from bley.core.history.outcome import OutcomeKind
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
 from bley.settings.file import Configuration
+from bley.settings.sections import Section
 from bley.settings.settings import Settings
 from tests.fakes import NOON, FakeHistory
 
@@ -71,6 +74,21 @@ async def test_the_pass_is_found_beyond_what_is_shown() -> None:
     assert report.decisions[0].advice[0].entry == "192.0.2.1"
 
 
+async def test_the_wait_is_that_of_the_section() -> None:
+    """The section of the decision, and that of the record's recipient."""
+    section = Section("slow", "joe@", read_mail_addresses([("", "joe@")]), {"greylist_period": 60 * MINUTE})
+    deferral = _decision(1, 0 * MINUTE, "helo", JOE, wait_seconds=3600, section="slow")
+    history = FakeHistory([deferral], {JOE: Record(Status.GREYLISTED, NOON, NOON)})
+    configuration = replace(CONFIGURATION, sections=(section,))
+    report = await build_report(history, configuration, "joe@example.org", 20, NOON + 8 * MINUTE)
+    steps = dict(report.decisions[0].steps)
+    assert steps["rules"] == "[recipients slow]"
+    assert steps["then"].startswith("had to wait 1 h; still waiting, 52 min left")
+    assert [report.describe_record(*each).rpartition(", ")[2] for each in report.records] == ["52 min left"]
+    assert report.document["records"][0]["left_seconds"] == 52 * 60
+    assert report.document["decisions"][0]["section"] == "slow"
+
+
 async def test_records_say_how_long_they_wait() -> None:
     words = "greylisted, first seen 2026-11-23 12:01:00 UTC, last seen 2026-11-23 12:01:00 UTC, 0 early retries"
     for after, rest, left in (
@@ -79,7 +97,7 @@ async def test_records_say_how_long_they_wait() -> None:
         (timedelta(days=11), "expired: a stranger again", 0.0),
     ):
         report = await build_report(HISTORY, CONFIGURATION, "joe@example.org", 20, NOON + after)
-        assert [report.describe_record(record) for _, record in report.records] == [f"{words}, {rest}"]
+        assert [report.describe_record(*each) for each in report.records] == [f"{words}, {rest}"]
         assert report.document["records"][0]["left_seconds"] == left
 
 

@@ -96,3 +96,43 @@ def test_expressions_that_took_too_long_are_named_with_their_section(tmp_path: P
     configuration = _load(tmp_path, "[bley]\n[recipients a]\nmatch = /((a+)b?)*$/\n")
     configuration.sections[0].recipients.find("a" * 511 + "!")
     assert configuration.disabled_entries == ["[recipients a] match:1:/((a+)b?)*$/"]
+
+
+class TestWarnings:
+    @pytest.mark.parametrize(
+        ("sections", "warnings"),
+        [
+            ("[recipients a]\nmatch = example.org\nrfc_threshold = 3\n", []),
+            (
+                "[recipients a]\nmatch = example.org\ndnsbl_threshold = 7\n",
+                [
+                    "4: dnsbl_threshold = 7 is never reached: the weights of the living lists of dnsbls add up to 2",
+                ],
+            ),
+            (
+                "[recipients a]\nmatch = example.org\n[recipients b]\nmatch = x@example.net,\n jane@example.org, b@\n",
+                ["5: match: jane@example.org is in [recipients a] too, which comes first"],
+            ),
+            (
+                "[recipients a]\nmatch = example.org, b@\n[recipients b]\nmatch = b@,example.net,sub.example.org\n",
+                ["5: match: @sub.example.org is in [recipients a] too, which comes first"],
+            ),
+            ("[recipients b]\nmatch = jane@example.org, b@\n[recipients a]\nmatch = example.org, b@\n", []),
+        ],
+    )
+    def test_what_has_no_effect_is_named(self, tmp_path: Path, sections: str, warnings: list[str]) -> None:
+        """A threshold that nothing reaches, and a recipient of an earlier section."""
+        configuration = _load(tmp_path, "[bley]\n" + sections)
+        assert list(configuration.warnings) == [f"{tmp_path}/bley.conf:{warning}" for warning in warnings]
+
+    def test_a_warning_of_all_recipients_is_not_repeated(self, tmp_path: Path) -> None:
+        text = "[bley]\ndnsbl_threshold = 7\n[recipients a]\nmatch = example.org\nrfc_threshold = 3\n"
+        assert len(_load(tmp_path, text).warnings) == 1
+
+
+def test_the_durations_of_a_triplet_are_those_of_its_section(tmp_path: Path) -> None:
+    first, second = "match = example.org\ngreylist_period = 15m\n", "match = b@\ngreylist_max = 2d\n"
+    timings = _load(tmp_path, f"[bley]\n[recipients a]\n{first}[recipients b]\n{second}").timings
+    assert timings.of("jane@example.org").period == timedelta(minutes=15)
+    assert timings.of("jane@example.net").period == timedelta(minutes=5)
+    assert timings.of("b@example.net").longest == timings.longest == timedelta(days=2)

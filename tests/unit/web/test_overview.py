@@ -6,6 +6,7 @@ from bley.core.greylist import Record, Status, Timing
 from bley.core.history.periods import PERIODS
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
+from bley.settings.sections import Timings
 from bley.store.history import WaitingTriplets
 from bley.web.dashboard_data import OverviewData
 from bley.web.overview import SERIES, Overview, build_overview, waiting_rows
@@ -17,7 +18,9 @@ SLOT = int(NOON.timestamp())
 def overview(counts: dict[tuple[str, str], int]) -> Overview:
     """The overview of a day with these counts in its last slot."""
     counted = {Count(1200, SLOT, kind, name): number for (kind, name), number in counts.items()}
-    return build_overview(OverviewData(PERIODS["24h"], NOON, counted, WaitingTriplets(0, []), []), Timing())
+    return build_overview(
+        OverviewData(PERIODS["24h"], NOON, counted, WaitingTriplets(0, []), []), Timings(Timing(), [])
+    )
 
 
 def test_a_slot_has_a_number_of_each_series_and_leads_to_its_decisions() -> None:
@@ -71,6 +74,6 @@ def test_those_that_wait_stand_before_those_whose_wait_is_over() -> None:
         (over, Record(Status.GREYLISTED, long_ago, NOON)),
         (waiting, Record(Status.GREYLISTED, NOON, NOON, 2)),
     ]
-    rows = waiting_rows(records, Timing(), NOON)
+    rows = waiting_rows(records, Timings(Timing(), []), NOON)
     assert [row.triplet.client for row in rows] == ["waiting", "clean", "over"]
     assert rows[0].left == 7 * 60
