@@ -36,6 +36,7 @@ TESTED_IN = {
     "predecessors/errors": "unit/predecessors/test_bley2",
     "predecessors/postgrey": "integration/test_predecessors",
     "predecessors/record_converter": "integration/test_import",
+    "service/nine_steps": "unit/service/test_service",
     "service/pending_request": "unit/service/test_service",
     "service/rule_set": "unit/service/test_service",
     "settings/fault_texts": "unit/settings/test_file",

@@ -147,7 +147,7 @@ async def explain_request(configuration: Configuration, checks: Checks, clock: C
     store = _open_store(configuration)
     hostname, now = socket.gethostname(), clock()
     service = Service(configuration, store, checks, clock, hostname)
-    service.has_wildcards = True
+    service.steps.has_wildcards = True
     try:
         decision = await service.decide(request)
         decision = decision._replace(evidence=await _with_list_texts(decision, checks))

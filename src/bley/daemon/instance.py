@@ -166,7 +166,7 @@ class Instance:
             remote_changes = await self._store.remote_changes()
         except StoreError:
             return  # logged by the store; the caches stay valid
-        self._service.has_wildcards = remote_changes.has_any
+        self._service.steps.has_wildcards = remote_changes.has_any
         if remote_changes.forgotten != self._forgotten:  # changed, or unknown because the store was down at the start
             self._service.clear_caches()
         self._forgotten = remote_changes.forgotten

@@ -10,7 +10,10 @@ from bley.core.decision import KnownRequest
 from bley.core.mail import RawRequest, Triplet
 from bley.metrics import CACHE_HITS
 
-__all__ = ["KnownMail"]
+__all__ = ["REFRESH", "KnownMail"]
+
+REFRESH = timedelta(hours=1)
+"""The least time between two updates of a known triplet's `last_seen`, and the lifetime of its cache entry."""
 
 _TRIPLETS_FOR_A_REQUEST = 4
 """A cached request takes at most as much memory as this many triplets."""
@@ -25,12 +28,10 @@ class KnownMail:
     `log` gets the requests answered within a tick, once per tick: each decision, and the mail that it applies to.
     """
 
-    def __init__(
-        self, valid: timedelta, size: int, log: Callable[[Sequence[tuple[KnownRequest, RawRequest]]], None]
-    ) -> None:
-        self._triplets = GenerationCache[str, str](valid, size)
+    def __init__(self, size: int, log: Callable[[Sequence[tuple[KnownRequest, RawRequest]]], None]) -> None:
+        self._triplets = GenerationCache[str, str](REFRESH, size)
         """Each text of a triplet by itself, so that `_requests` can share it."""
-        self._requests = GenerationCache[str, KnownRequest](valid, size // _TRIPLETS_FOR_A_REQUEST)
+        self._requests = GenerationCache[str, KnownRequest](REFRESH, size // _TRIPLETS_FOR_A_REQUEST)
         """By `RawRequest.deciding`."""
         self._log = log
         self._queue: list[tuple[KnownRequest, RawRequest]] = []

@@ -1,7 +1,5 @@
 """The caches of known mail: their size, and what they share."""
 
-from datetime import timedelta
-
 from bley.core.decision import KnownRequest
 from bley.core.greylist import Standing
 from bley.core.mail import RawRequest, Triplet
@@ -13,7 +11,7 @@ TRIPLET = Triplet("example.com", "a@example.com", "b@example.org")
 
 async def test_a_long_request_is_not_cached() -> None:
     """A peer may send 32 KB in each, and the cache's size is counted in requests."""
-    known = KnownMail(timedelta(hours=1), 100, lambda *_: None)
+    known = KnownMail(100, lambda *_: None)
     ordinary, long = (RawRequest(f"sender={'a' * length}\n") for length in (1000, 5000))
     for raw in (ordinary, long):
         known.add_request("line", TRIPLET, raw, NOON)
@@ -24,7 +22,7 @@ async def test_a_long_request_is_not_cached() -> None:
 
 async def test_a_request_shares_the_text_of_its_triplet() -> None:
     """The text is in memory once for all requests with this triplet."""
-    known = KnownMail(timedelta(hours=1), 100, lambda *_: None)
+    known = KnownMail(100, lambda *_: None)
     known.add_triplet(TRIPLET, NOON)
     for raw in (RawRequest("sender=a\n"), RawRequest("sender=b\n")):
         known.add_request("line", TRIPLET, raw, NOON)
@@ -37,7 +35,7 @@ async def test_a_request_shares_the_text_of_its_triplet() -> None:
 async def test_each_mail_is_logged_with_the_cached_decision() -> None:
     """Instance and queue ID are its own; the requests of a tick are logged together."""
     logged: list[tuple[KnownRequest, RawRequest]] = []
-    known = KnownMail(timedelta(hours=1), 100, logged.extend)
+    known = KnownMail(100, logged.extend)
     raws = [RawRequest("sender=a@example.com\n", f"i{number}", f"q{number}") for number in range(3)]
     known.add_request("line", TRIPLET, raws[0], NOON)
     assert all(map(known.answers, raws[1:]))

@@ -918,7 +918,7 @@ class TestPlaces:
         rules = world.configuration.triplet_rules
         kept_sender = sender if sender.startswith("ANY") else rules.sender(sender)
         self.put(world, Triplet("198.51.100.0/24", kept_sender, recipient))
-        world.service.has_wildcards = True
+        world.service.steps.has_wildcards = True
         assert (await world.decide(client_name=client_name)).reason == "known"
         assert (await world.decide(client_name=client_name, recipient="c@example.net")).reason == "known"
 
@@ -934,7 +934,7 @@ class TestPlaces:
     async def test_but_for_nobody_else(self, changes: dict[str, str]) -> None:
         world = World()
         self.put(world, Triplet("198.51.100.0/24", "ANY@example.com", "ANY"))
-        world.service.has_wildcards = True
+        world.service.steps.has_wildcards = True
         assert (await world.decide(**changes)).reason == "helo"
 
     async def test_unless_the_store_has_such_they_are_not_looked_for(self) -> None:
@@ -948,7 +948,7 @@ class TestPlaces:
         world = World()
         kept = Triplet("198.51.100.0/24", "ANY", "ANY")
         self.put(world, kept, minutes_ago=90)
-        world.service.has_wildcards = True
+        world.service.steps.has_wildcards = True
         await world.decide()
         assert world.store.records == {kept: Record(Status.CLEAN, NOON - timedelta(minutes=90), NOON)}
 

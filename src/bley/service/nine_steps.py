@@ -1,0 +1,191 @@
+"""The nine steps from a request to its decision, in order."""
+
+import logging
+from datetime import datetime, timedelta
+
+from bley.core.caches import ExpiringCache
+from bley.core.decision import Decision
+from bley.core.evidence import NO_EVIDENCE, Evidence
+from bley.core.greylist import Record, Standing, Status
+from bley.core.mail import Request, parse_address
+from bley.core.places import Located
+from bley.core.policy import Judgement, judge
+from bley.core.reasons import Reason
+from bley.metrics import CACHE_HITS
+from bley.ports import Clock, Store
+from bley.service.hidden_clients import HiddenClients
+from bley.service.known_mail import REFRESH, KnownMail
+from bley.service.pending_request import PendingRequest
+from bley.service.rule_set import RuleSet
+from bley.settings.settings import Settings
+
+__all__ = ["NineSteps"]
+
+_MOST_LEARNED = 10_000
+"""Pairs of a network and a domain that known mail taught the store lately: some 250 bytes each, 2.5 MB."""
+
+_WARN_AGAIN = timedelta(minutes=1)
+
+_CLASSIC = Judgement(Status.GREYLISTED, Reason.CLASSIC)
+_AS_BEFORE = {
+    True: Judgement(Status.CLEAN, Reason.CLIENT_GOOD),
+    False: Judgement(Status.GREYLISTED, Reason.CLIENT_BAD),
+}
+"""The judgement of a stranger whose client was judged less than `cache_valid` ago, by whether it was good."""
+
+_log = logging.getLogger(__name__)
+
+
+class NineSteps:
+    """Decides requests; caches recent judgements of clients."""
+
+    def __init__(self, store: Store, known: KnownMail, settings: Settings, steady: Clock) -> None:
+        self._store, self._known, self._steady = store, known, steady
+        self.clients = ExpiringCache[str, bool](settings.cache_valid, settings.cache_size)
+        """Whether each client was judged good, or waited."""
+        self._learned = ExpiringCache[str, bool](REFRESH, _MOST_LEARNED)
+        """By network and domain: known mail taught the store lately that the domain is verified there."""
+        self._warned: datetime | None = None
+        self.hidden_clients = HiddenClients()
+        self.has_wildcards = False
+        """The store has records with the wildcard ANY."""
+
+    def clear_caches(self) -> None:
+        """Empty the caches, since records were removed from the store."""
+        self.clients.clear()
+        self._learned.clear()
+
+    def run_first(self, request: Request, now: datetime, rules: RuleSet) -> Decision | PendingRequest:
+        """Run steps 1 to 4, and 5 if the triplet is cached."""
+        if request.protocol_state not in ("", "RCPT"):
+            return Decision(request, Reason.NOT_RCPT)
+        address = parse_address(request.client_address)
+        if address is None or not request.recipient.strip():
+            self._warn_incomplete(request)
+            return Decision(request, Reason.INCOMPLETE)
+        if request.sasl_username:
+            return Decision(request, Reason.AUTHENTICATED)
+        if any(address in network for network in rules.settings.trusted_networks):
+            return Decision(request, Reason.TRUSTED_NETWORK)
+        pending = PendingRequest.of(request, address, now, rules)
+        if exemption := pending.exemption():
+            return exemption
+        if rules.sections:
+            pending = pending.in_section()
+        if pending.rules.settings.mode == "off":
+            return pending.decision(Reason.OFF)
+        if pending.triplet in self._known:
+            if self._learns(pending):
+                self._store.record_later(pending.sighting(Status.CLEAN))
+            return pending.decision(Reason.KNOWN, standing=Standing.KNOWN)
+        return pending
+
+    def _learns(self, pending: PendingRequest) -> bool:
+        """Return whether the store does not know yet, by known mail, that this domain is verified on this network."""
+        if pending.triplet.client == pending.network:
+            return False
+        key, now = f"{pending.network}\n{pending.triplet.client}", self._steady()
+        if self._learned.get(key, now):
+            return False
+        self._learned.put(key, True, now)
+        return True
+
+    async def run_later(self, pending: PendingRequest) -> Decision:
+        """Run steps 5 to 9; before 7, the rest of step 4."""
+        pending = pending.with_records(await self._store.find(pending.keys(has_wildcards=self.has_wildcards)))
+        if pending.rules.has_spf_entries and pending.may_be_deferred:
+            exempt = await pending.exemption_by_spf()
+            if isinstance(exempt, Decision):
+                return exempt
+            pending = exempt
+        return await self._decide_recorded(pending) or await self._decide_stranger(pending)
+
+    async def _decide_recorded(self, pending: PendingRequest) -> Decision | None:
+        """Run steps 5 to 7; return None for a stranger."""
+        match pending.located:
+            case Located(standing=Standing.KNOWN, record=Record() as record, is_elsewhere=is_elsewhere):
+                decision = pending.decision(Reason.KNOWN)
+                if self._learns(pending) or is_elsewhere or pending.now - record.last_seen >= REFRESH:
+                    self._store.record_later(pending.sighting(record.status))
+            case Located(standing=Standing.WAITED, record=Record() as record):
+                self.clients.put(pending.judged_as, True, self._steady())
+                decision = pending.decision(Reason.WAITED, delayed=pending.now - record.first_seen)
+                for sighting in pending.sightings_of_passing():
+                    self._store.record_later(sighting)
+            case Located(standing=Standing.EARLY, record=Record() as record):
+                return await self._decide_early(pending, record)
+            case _:
+                return None
+        self._known.add_triplet(pending.triplet, self._steady())
+        return decision
+
+    async def _decide_early(self, pending: PendingRequest, record: Record) -> Decision:
+        """Run step 7."""
+        # abs(): another node's clock, or a concurrent request, may be a little ahead.
+        counts = abs(pending.now - record.last_seen) >= pending.rules.settings.cache_valid
+        await self._store.record(pending.sighting(Status.GREYLISTED, attempts=int(counts)), pending.seconds_left)
+        wait = pending.rules.timing.remaining(record._replace(attempts=record.attempts + counts), pending.now)
+        return pending.decision(Reason.EARLY, defers=True, wait=wait)
+
+    async def _decide_stranger(self, pending: PendingRequest) -> Decision:
+        """Run steps 8 and 9."""
+        now = self._steady()
+        self.hidden_clients.observe(pending.address, pending.request.helo_name, now)
+        if pending.rules.settings.classic:
+            return await self._record_stranger(pending, _CLASSIC, NO_EVIDENCE)
+        was_good = self.clients.get(pending.judged_as, now)
+        if was_good is not None:
+            CACHE_HITS["clients"].inc()
+            return await self._record_stranger(pending, _AS_BEFORE[was_good], NO_EVIDENCE)
+        named, evidence = await pending.rules.checks.gather(pending.request, pending.address)
+        if named != pending.request:
+            found = await self._decide_by_name(pending, named)
+            if isinstance(found, Decision):
+                return found
+            pending = found
+        judgement = judge(evidence, pending.rules.thresholds)
+        self.clients.put(pending.judged_as, judgement.status is not Status.GREYLISTED, self._steady())
+        return await self._record_stranger(pending, judgement, evidence)
+
+    async def _decide_by_name(self, pending: PendingRequest, named: Request) -> Decision | PendingRequest:
+        """Run steps 4 to 7 again, with a name that the checks verified and the MTA did not find.
+
+        Return the request under its new triplet if it is still a stranger's. Its attributes stay those of the MTA.
+        """
+        renamed = PendingRequest.of(named, pending.address, pending.now, pending.rules)
+        renamed = renamed._replace(verified_name=named.client_name, spf=pending.spf)
+        if exemption := renamed.exemption():
+            return exemption._replace(request=pending.request)
+        renamed = renamed._replace(request=pending.request, started=pending.started)
+        if renamed.triplet == pending.triplet:
+            return renamed._replace(located=pending.located)
+        if renamed.triplet in self._known:
+            return renamed.decision(Reason.KNOWN, standing=Standing.KNOWN)
+        keys = renamed.keys(has_wildcards=self.has_wildcards)
+        renamed = renamed.with_records(await self._store.find(keys, renamed.seconds_left))
+        return await self._decide_recorded(renamed) or renamed
+
+    async def _record_stranger(self, pending: PendingRequest, judgement: Judgement, evidence: Evidence) -> Decision:
+        """Record the judgement. A deferral is durable before its answer is sent; a pass need not be."""
+        status, reason = judgement
+        sighting = pending.sighting(status)
+        if status is Status.GREYLISTED:
+            await self._store.record(sighting, pending.seconds_left)
+            return pending.decision(reason, evidence=evidence, defers=True, wait=pending.rules.timing.wait(attempts=0))
+        self._store.record_later(sighting)
+        self._known.add_triplet(pending.triplet, self._steady())
+        return pending.decision(reason, evidence=evidence)
+
+    def decide_without_store(self, pending: PendingRequest) -> Decision:
+        """Decide by `on_store_error`. The sighting is queued until the store is back."""
+        if pending.rules.settings.on_store_error == "pass":
+            self._store.record_later(pending.sighting(Status.CLEAN))
+            return pending.decision(Reason.STORE_ERROR)
+        self._store.record_later(pending.sighting(Status.GREYLISTED))
+        return pending.decision(Reason.STORE_ERROR, defers=True, wait=pending.rules.timing.wait(attempts=0))
+
+    def _warn_incomplete(self, request: Request) -> None:
+        now = self._steady()
+        if self._warned is None or now - self._warned >= _WARN_AGAIN:
+            self._warned = now
+            _log.warning("no usable client_address or recipient, answered DUNNO: %r", request)
