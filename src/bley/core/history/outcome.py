@@ -89,7 +89,7 @@ def deferral_outcome(
     if deferral.outcome == "would-defer":
         return DeferralOutcome(OutcomeKind.NOT_CARRIED_OUT, wait)
     later = sorted((other for other in passes if other.at >= deferral.at), key=lambda decision: decision.at)
-    waited = (other for other in later if other.reason == Reason.WAITED and other.triplet == deferral.triplet)
+    waited = (other for other in later if other.reason == Reason.WAITED and _ends(other, deferral))
     if passed := next(waited, None):
         first_seen = passed.details.get("first_seen")
         if first_seen is None or datetime.fromisoformat(first_seen) <= deferral.at:
@@ -103,6 +103,14 @@ def deferral_outcome(
     left = timing.remaining(record, now)
     kind = OutcomeKind.DUE if left < timedelta(0) else OutcomeKind.WAITING
     return DeferralOutcome(kind, wait, left=max(left, timedelta(0)), last_attempt=record.last_seen)
+
+
+def _ends(waited: StoredDecision, deferral: StoredDecision) -> bool:
+    """Return whether the triplet that has waited is that of the deferral, if under another place of its client."""
+    one, triplet = waited.triplet, deferral.triplet
+    if one is None or triplet is None or one[1:] != triplet[1:]:
+        return False
+    return triplet.client == one.client or triplet.client in waited.details.get("places", ())
 
 
 def _releases(other: StoredDecision, deferral: StoredDecision) -> bool:
@@ -127,12 +135,13 @@ def passes_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
 def possible_triplets(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
     """Return the triplets under which the record may be stored.
 
-    While the client's name was unknown, the record was stored under the client's network.
+    While the client's name was unknown, the record was stored under the client's network; see also core.places.
     """
     triplet, address = decision.triplet, parse_address(decision.client_address)
     if triplet is None or address is None:
         return [triplet] if triplet else []
-    return list(dict.fromkeys([triplet, triplet._replace(client=rules.client(address, ""))]))
+    clients = (triplet.client, rules.client(address, ""), *decision.details.get("places", ()))
+    return [triplet._replace(client=client) for client in dict.fromkeys(clients)]
 
 
 def wildcard_triplets(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:

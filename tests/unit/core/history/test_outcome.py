@@ -52,6 +52,16 @@ class TestSequel:
         other = _waited(MINUTE)._replace(details={"triplet": ["x", "y", "z"]})
         assert deferral_outcome(DEFERRAL, None, [_waited(-MINUTE), other], TIMING, NOON).kind is OutcomeKind.FORGOTTEN
 
+    def test_one_that_came_back_under_another_name(self) -> None:
+        """Its record was found under the place of the deferral."""
+        other = TRIPLET._replace(client="example.net")
+        waited = _waited(7 * MINUTE)
+        renamed = waited._replace(details={**waited.details, "triplet": list(other), "places": ["example.com"]})
+        found = deferral_outcome(DEFERRAL, None, [renamed], TIMING, NOON)
+        assert (found.kind, found.delay) == (OutcomeKind.PASSED, 7 * MINUTE)
+        elsewhere = renamed._replace(details={**renamed.details, "places": ["example.net"]})
+        assert deferral_outcome(DEFERRAL, None, [elsewhere], TIMING, NOON).kind is OutcomeKind.FORGOTTEN
+
     def test_one_that_came_back_as_a_stranger(self) -> None:
         """The pass belongs to a later first attempt."""
         assert (
@@ -129,6 +139,11 @@ class TestPlaces:
         assert possible_triplets(DEFERRAL, TripletRules()) == [TRIPLET, network]
         record = Record(Status.CLEAN, NOON, NOON)
         assert united_record(DEFERRAL, {network: record}, TripletRules()) == record
+
+    def test_a_record_may_be_under_another_domain(self) -> None:
+        other = TRIPLET._replace(client="example.net")
+        decision = _decision(places=["example.net", "example.com"])
+        assert other in possible_triplets(decision, TripletRules())
 
     def test_none_where_there_is_no_triplet(self) -> None:
         early = DEFERRAL._replace(details={})
