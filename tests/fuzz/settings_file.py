@@ -102,6 +102,9 @@ HARNESS = Harness(
         _seed(
             "dnswls = a.example*-2 : b.example\ndnswl_threshold = 9\n[recipients a]\nmatch = b@\nrfc_threshold = 99\n"
         ),
+        _seed(
+            "log_file = syslog:mail\n x\npid_file = None\ndbhost = a:5\n b\nmode = \u201cobserve\u201d\nworkers = 1;\n"
+        ),
         b"greylist_period = 5\n[bley]\n",
         b"\xef\xbb\xbf[bley]\nlisten_port: 25\n[bleygraph]\ndestdir = x\n[other]\n",
         b"[bley]\nlog_file = \xff\n",

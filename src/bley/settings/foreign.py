@@ -51,6 +51,9 @@ _SAME_MEANING = {
 
 _SETTING = {word: setting for setting, words in _SAME_MEANING.items() for word in words.split()}
 
+_QUOTED = re.compile("\"[^\"]*\"|'[^']*'|[\u2018\u201a\u201c\u201e\u00ab].*[\u2018\u2019\u201c\u201d\u00bb]")
+"""Text in quotes, also in those of word processors and web pages."""
+
 _OF_SOME_RECIPIENTS = re.compile(r"(grey|only).*recipient.*|opt_?(in|out|method).*|recipients?(_(file|list|map)s?)?")
 """Keys about greylisting of some recipients only. The setting of the most similar name would exempt them."""
 
@@ -74,9 +77,11 @@ def suggest_key(key: str, settings: Collection[str]) -> str:
 
 
 def find_mark(text: str) -> str:
-    """Return what is wrong with quotes around a value or a comment after it; empty if it has neither."""
-    if re.fullmatch(r"\"[^\"]*\"|'[^']*'", text):
+    """Return what is wrong with marks around or after a value, as other files have them; empty if there are none."""
+    if _QUOTED.fullmatch(text):
         return "quotes are part of a value: remove them"
     if re.search(r"\s[#;]", text):
         return "a comment needs a line of its own"
+    if text.endswith((";", "\\")):
+        return f"{text[-1]} is part of a value: remove it"
     return ""

@@ -19,6 +19,10 @@ __all__ = ["find_hidden_recipients", "find_section_warnings", "find_warnings"]
 
 _TEMPLATES = ("reject_msg", "greylist_header")
 _PATHS = tuple(key for key in Settings.model_fields if key.endswith(("_file", "path", "dir", "_cert", "_key", "_ca")))
+_NO_FILE = re.compile(
+    r"(?:none|off|no|false|0|std(?:out|err)|console|journal|journalctl|systemd)$|syslog:", re.IGNORECASE
+)
+"""Words that other programs do not take for the name of a file."""
 _LONG_PERIOD = timedelta(hours=1)
 _SECRETS = ("dbpass", "database", "dbuser")
 
@@ -71,19 +75,26 @@ def _doubled_percents(ini: IniFile) -> Iterator[Fault]:
 
 
 def _marks(ini: IniFile) -> Iterator[Fault]:
-    """Warn of quotes around a text and of a comment after it, which are parts of the value."""
+    """Warn of quotes around a text and of marks after it, which are parts of the value."""
     for key, text in ini.texts.items():
-        if key not in _SECRETS and (mark := find_mark(text)) and not (key in _TEMPLATES and "comment" in mark):
+        if key not in _SECRETS and (mark := find_mark(text)) and not (key in _TEMPLATES and "quotes" not in mark):
             yield ini.fault(key, f"{key}: {mark}")
 
 
 def _unexpanded(settings: Settings, ini: IniFile) -> Iterator[Fault]:
-    """Warn of words that a shell or another program would expand or read as no value."""
+    """Warn of words that a shell or another program would expand, or read as no value."""
     for key in _PATHS:
         if re.search(r"^~|\$|%\(", ini.texts.get(key, "")):
-            yield ini.fault(
-                key, f"{key}: a file name is taken as it is: write it without ~, variables and placeholders"
-            )
+            what = "a file name is taken as it is: write it without ~, variables and placeholders"
+            yield ini.fault(key, f"{key}: {what}")
+    if _NO_FILE.match(settings.log_file):
+        what = "is the name of a file here: write -, syslog or journald for another destination"
+        yield ini.fault("log_file", f"log_file {what}")
+    for key in ("pid_file", "destdir"):
+        if _NO_FILE.fullmatch(name := getattr(settings, key)):
+            yield ini.fault(key, f"{key} = {name} is the name of a file here: write nothing after = for none")
+    if re.fullmatch(r"[^:/]+:\d+", settings.dbhost):
+        yield ini.fault("dbhost", "dbhost has a port: write it as dbport")
     if re.search(r"[^\W_]", settings.recipient_delimiter):
         what = "has letters or digits, each of which cuts addresses: write +, or nothing for none"
         yield ini.fault("recipient_delimiter", f"recipient_delimiter {what}")

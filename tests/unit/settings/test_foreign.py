@@ -38,6 +38,10 @@ def test_own_keys_are_nothing_else(key: str) -> None:
     [
         ('"a b"', "quotes are part of a value: remove them"),
         ("'a'", "quotes are part of a value: remove them"),
+        ("\u201c5m\u201d", "quotes are part of a value: remove them"),
+        ("\u201e5m\u201c", "quotes are part of a value: remove them"),
+        ("5min;", "; is part of a value: remove it"),
+        ("a, \\", "\\ is part of a value: remove it"),
         ("5 # minutes", "a comment needs a line of its own"),
         ("5\t;minutes", "a comment needs a line of its own"),
         ("5#minutes", ""),

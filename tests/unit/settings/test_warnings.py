@@ -179,6 +179,7 @@ def test_sections_for_recipients_have_warnings_of_their_own(tmp_path: Path) -> N
     ]
 
 
+_DESTINATION = "is the name of a file here: write -, syslog or journald for another destination"
 _AS_IT_IS = "a file name is taken as it is: write it without ~, variables and placeholders"
 
 
@@ -189,6 +190,13 @@ _AS_IT_IS = "a file name is taken as it is: write it without ~, variables and pl
         ("log_file = $HOME/bley.log", [f"2: log_file: {_AS_IT_IS}"]),
         ("destdir = %(here)s/graphs", [f"2: destdir: {_AS_IT_IS}"]),
         ("log_file = /var/log/bley~.log", []),
+        ("log_file = stderr", [f"2: log_file {_DESTINATION}"]),
+        ("log_file = syslog:mail", [f"2: log_file {_DESTINATION}"]),
+        ("log_file = None", [f"2: log_file {_DESTINATION}"]),
+        ("log_file = journald", []),
+        ("pid_file = none", ["2: pid_file = none is the name of a file here: write nothing after = for none"]),
+        ("dbhost = localhost:5432", ["2: dbhost has a port: write it as dbport"]),
+        ("dbhost = 2001:db8::1", []),
         (
             "recipient_delimiter = none",
             [
