@@ -53,6 +53,8 @@ GOOD: Evidence = {Check.HELO: Finding(0, "match")}
 ALLOWED: Evidence = {Check.HELO: Finding(2, "no match"), Check.DNSWL: Finding(1, "listed")}
 DEFER = "DEFER_IF_PERMIT"
 
+SENDERS = "bank.example\nnews@list.example\nspf:mail.example\nnews@f\u00f6tz.example\nnews@strasse.example"
+
 
 class FakeChecks:
     """Finds what it is told to; counts how often it is asked, and how often why lists name a client."""
@@ -120,7 +122,7 @@ class World:
             settings=Settings.model_validate(settings),
             recipients=read_mail_addresses([("recipients", "postmaster@\ndirect@example.org")]),
             clients=read_clients([("clients", "partner.example\n203.0.113.0/24")]),
-            senders=read_senders([("senders", "bank.example\nnews@list.example\nspf:mail.example")]),
+            senders=read_senders([("senders", SENDERS)]),
             privacy_key=privacy_key,
         )
         self.steady: FakeClock | None = None
@@ -200,6 +202,8 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
         ({"sender": "x@mail.bank.example"}, "exempt-sender"),
         ({"sender": "prvs=0123456789=x@bank.example"}, "exempt-sender"),
         ({"sender": "prvs=0123456789=news@list.example"}, "exempt-sender"),
+        ({"sender": "news+tag@f\u00d6tz.example"}, "exempt-sender"),
+        ({"sender": "news@xn--ftz-sna.example"}, "exempt-sender"),
     ],
 )
 @pytest.mark.parametrize("privacy_key", [b"", b"k" * 32], ids=["", "privacy"])
@@ -212,6 +216,13 @@ async def test_steps_1_to_4_pass_without_store_or_checks(
     assert (await world.decide(**changes)).reason == reason
     assert not world.store.records
     assert not world.checks.asked
+
+
+async def test_another_domain_by_case_folding_is_not_exempt() -> None:
+    """stra\u00dfe.example and strasse.example have different owners (RFC 5894 7.2)."""
+    decision = await World().decide(sender="news+tag@stra\u00dfe.example")
+    assert decision.reason.value == "helo"
+    assert (await World().decide(sender="news+tag@strasse.example")).reason.value == "exempt-sender"
 
 
 async def test_a_request_without_protocol_state_is_taken_for_rcpt() -> None:
