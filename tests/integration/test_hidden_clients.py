@@ -40,6 +40,17 @@ def test_gateway_is_named_once_and_no_list_is_queried_about_it(tmp_path: Path, a
         assert not [name for name, rrtype in dns.questions if rrtype == "TXT"], "SPF"
 
 
+def test_of_several_workers_none_sees_enough_and_one_warning_is_logged(tmp_path: Path) -> None:
+    with Bley(tmp_path, workers=3, cache_valid=0, use_spf=0) as bley:
+        strangers = Strangers(bley)
+        for number in range(12):  # each by a connection of its own, which the kernel gives to any worker
+            strangers.mail(GATEWAY, helo=f"mail{number}.example.com")
+        bley.wait_log(f"{GATEWAY} is a private address, but strangers with 5 HELO names")
+        for number in range(12):
+            strangers.mail(GATEWAY, helo=f"mail{number}.example.com")
+        assert bley.log().count("hides the real clients") == 1
+
+
 def test_own_host_is_no_gateway(tmp_path: Path) -> None:
     with DnsServer({}) as dns, Bley(tmp_path, **on(dns, cache_valid=0)) as bley:
         strangers = Strangers(bley)

@@ -10,6 +10,8 @@ its length (4 bytes, big-endian), then a pickle: both ends run the same program 
     Discard        Done; the prepared configuration is dropped
     ReportState    StateReport
 
+A worker sends HeloNames on its own, without a command: each sees a part of the strangers, and the supervisor adds them.
+
 A reload has two phases, so that all workers switch or none does: the supervisor sends PrepareReload to all of them,
 then Commit to all, or Discard to all if one of them refused.
 
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bley.core.errors import BleyError, Fault
+from bley.core.mail import Address
 from bley.settings.file import Configuration
 from bley.status import StateReport
 
@@ -33,6 +36,7 @@ __all__ = [
     "Commit",
     "Discard",
     "Done",
+    "HeloNames",
     "InvalidMessageError",
     "PrepareReload",
     "Refused",
@@ -84,6 +88,14 @@ class ReportState:
 
 
 @dataclass(frozen=True, slots=True)
+class HeloNames:
+    """HELO names of strangers that came to a worker from a local address."""
+
+    address: Address
+    helo_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The command succeeded."""
 
@@ -96,7 +108,7 @@ class Refused:
 
 
 Command = Assignment | PrepareReload | Commit | Discard | ReportState
-Reply = Done | Refused | StateReport
+Reply = Done | Refused | StateReport | HeloNames
 
 
 class Channel:

@@ -23,6 +23,7 @@ from bley.log.decision_line import printable
 from bley.ports import Clock
 from bley.predecessors.record_converter import open_configured_engine
 from bley.server.listeners import MAX_DESCRIPTORS, Server
+from bley.service.hidden_clients import HiddenClients
 from bley.service.service import Service
 from bley.settings.file import Configuration
 from bley.status import StateReport
@@ -50,7 +51,9 @@ class Instance:
     Raises SettingsError if the store cannot be used as configured.
     """
 
-    def __init__(self, configuration: Configuration, clock: Clock, *, purges: bool) -> None:
+    def __init__(
+        self, configuration: Configuration, clock: Clock, hidden_clients: HiddenClients | None = None, *, purges: bool
+    ) -> None:
         load_suffixes()
         self._configuration, self._clock, self._purges = configuration, clock, purges
         settings = configuration.settings
@@ -58,7 +61,9 @@ class Instance:
         self._watch = ListWatch(clock, names_resolver=purges)
         self._dns = DnsChecks(settings, self._watch)
         self._dns.activate()
-        self._service = Service(configuration, self._store, self._dns.checks, clock, socket.gethostname())
+        self._service = Service(
+            configuration, self._store, self._dns.checks, clock, socket.gethostname(), hidden_clients=hidden_clients
+        )
         self.server = Server(self._service, closes_after_answer=settings.exim_workaround)
         self.server.limit_descriptors(_raise_descriptor_limit())
         self._periodic_tasks: list[asyncio.Task[None]] = []

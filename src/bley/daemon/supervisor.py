@@ -16,7 +16,7 @@ from pathlib import Path
 from bley import __version__
 from bley.core.errors import Fault, SettingsError
 from bley.daemon import systemd
-from bley.daemon.channel import Assignment, ReportState
+from bley.daemon.channel import Assignment, HeloNames, ReportState
 from bley.daemon.instance import restart_on_error
 from bley.daemon.pid_file import pid_file
 from bley.daemon.reload import (
@@ -32,8 +32,10 @@ from bley.daemon.two_phase_reload import commit_reload, prepare_reload
 from bley.daemon.web_listener import WebListener
 from bley.daemon.worker_metrics import WorkerMetrics
 from bley.daemon.worker_process import RestartBackoff, WorkerGoneError, WorkerProcess, describe_exit
+from bley.ports import steady_now
 from bley.server.sockets import WorkerSockets
 from bley.server.unix_socket import UnixAccess
+from bley.service.hidden_clients import HiddenClients
 from bley.settings.file import Configuration
 from bley.status import StateReport, merged
 
@@ -58,6 +60,7 @@ class Supervisor:
         self._configuration, self._load, self._level = configuration, load, level
         self._is_silent = is_silent
         self._workers: dict[int, WorkerProcess] = {}
+        self._hidden_clients = HiddenClients()
         self._reload_requested = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -121,8 +124,14 @@ class Supervisor:
         sockets = tuple(sock.fileno() for sock in self._sockets.of(number))
         assignment = Assignment(self._configuration, self._level, sockets, purges=number == 1)
         environment = self._metrics.environment(number)
-        worker = self._workers[number] = WorkerProcess(number, assignment, environment, is_silent=self._is_silent)
+        worker = self._workers[number] = WorkerProcess(
+            number, assignment, environment, self._take_helo_names, is_silent=self._is_silent
+        )
         return worker
+
+    def _take_helo_names(self, names: HeloNames) -> None:
+        for each in names.helo_names:
+            self._hidden_clients.observe(names.address, each, steady_now())
 
     async def _keep_replacing(self, worker: WorkerProcess) -> None:
         """Replace this worker when it dies, and each of its replacements in turn."""

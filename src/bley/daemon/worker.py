@@ -23,6 +23,7 @@ from bley.daemon.channel import (
     Commit,
     Discard,
     Done,
+    HeloNames,
     PrepareReload,
     Refused,
     Reply,
@@ -34,6 +35,7 @@ from bley.daemon.transaction import Prepared, prepare
 from bley.daemon.worker_metrics import remove_metrics
 from bley.log.output import configure_log
 from bley.ports import utc_now
+from bley.service.hidden_clients import HiddenClients
 from bley.settings.file import Configuration
 
 __all__ = ["main"]
@@ -47,7 +49,8 @@ class Worker:
     def __init__(self, channel: Channel, assignment: Assignment) -> None:
         self._channel, self._level = channel, assignment.level
         self._change: Prepared | None = None
-        self._instance = Instance(assignment.configuration, utc_now, purges=assignment.purges)
+        hidden_clients = HiddenClients(lambda *names: channel.send(HeloNames(*names)))
+        self._instance = Instance(assignment.configuration, utc_now, hidden_clients, purges=assignment.purges)
 
     async def run(self, descriptors: tuple[int, ...]) -> None:
         """Serve the sockets of these descriptors until SIGTERM, or until the supervisor dies."""

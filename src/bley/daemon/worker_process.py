@@ -9,11 +9,11 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bley.core.errors import BleyError, SettingsError
 from bley.daemon import systemd
-from bley.daemon.channel import Assignment, Channel, Command, InvalidMessageError, Refused, Reply
+from bley.daemon.channel import Assignment, Channel, Command, HeloNames, InvalidMessageError, Refused, Reply
 
 __all__ = ["RestartBackoff", "WorkerGoneError", "WorkerProcess", "describe_exit"]
 
@@ -46,11 +46,18 @@ class RestartBackoff:
 class WorkerProcess:
     """A worker process, started by the constructor. `number` counts from 1, and a replacement has the same number.
 
-    `is_silent`: it has no standard output. Needs a running loop. Raises OSError if it cannot be started.
+    `take_helo_names` is called with each HeloNames. `is_silent`: it has no standard output.
+    Needs a running loop. Raises OSError if it cannot be started.
     """
 
     def __init__(
-        self, number: int, assignment: Assignment, environment: Mapping[str, str], *, is_silent: bool = False
+        self,
+        number: int,
+        assignment: Assignment,
+        environment: Mapping[str, str],
+        take_helo_names: Callable[[HeloNames], None],
+        *,
+        is_silent: bool = False,
     ) -> None:
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
@@ -60,7 +67,7 @@ class WorkerProcess:
             except OSError:
                 ours.close()
                 raise
-        self.number, self._started = number, loop.time()
+        self.number, self._started, self._take_helo_names = number, loop.time(), take_helo_names
         self._channel = loop.create_task(Channel.open(ours))
         self._pending: deque[asyncio.Future[Reply]] = deque()
         """The commands without a reply yet, in order."""
@@ -112,6 +119,9 @@ class WorkerProcess:
         try:
             while True:
                 reply = await channel.receive()
+                if isinstance(reply, HeloNames):
+                    self._take_helo_names(reply)
+                    continue
                 answered = self._pending.popleft()
                 if not answered.done():  # done if it timed out
                     answered.set_result(reply)  # type: ignore[arg-type] # a worker only replies

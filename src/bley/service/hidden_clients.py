@@ -5,6 +5,7 @@ then have one address, without a name and with a HELO name each; greylisting by 
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -49,27 +50,30 @@ class _Seen:
     hidden_at: datetime | None = None
     warned_at: datetime | None = None
 
-    def add(self, helo_name: str, now: datetime, most: int) -> None:
-        """Count a stranger. Of its HELO names, the last `most` are kept."""
+    def add(self, helo_name: str, now: datetime, most: int) -> bool:
+        """Count a stranger. Of its HELO names, the last `most` are kept. Return whether its name is a new one."""
         self.strangers += 1
         helo_name = a_labels(helo_name)
-        if is_public_helo(helo_name):
-            self.helo_names.pop(helo_name, None)
-            self.helo_names[helo_name] = now
-            if len(self.helo_names) > most:
-                del self.helo_names[next(iter(self.helo_names))]
+        if not is_public_helo(helo_name):
+            return False
+        is_new = self.helo_names.pop(helo_name, None) is None
+        self.helo_names[helo_name] = now
+        if len(self.helo_names) > most:
+            del self.helo_names[next(iter(self.helo_names))]
+        return is_new
 
     @property
     def oldest(self) -> datetime:
         """The instant at which the oldest of these names was last seen."""
         return next(iter(self.helo_names.values()))
 
-    def warn(self, warning: str, now: datetime) -> None:
-        """Note that it is a gateway. Log the warning, unless it was logged within the last day."""
+    def is_news(self, now: datetime) -> bool:
+        """Note that it is a gateway. Return whether the last warning is older than a day, or there was none."""
         self.hidden_at = now
-        if self.warned_at is None or now - self.warned_at >= _WARN_AGAIN:
+        is_news = self.warned_at is None or now - self.warned_at >= _WARN_AGAIN
+        if is_news:
             self.warned_at = now
-            _log.warning("%s", warning)
+        return is_news
 
     def recent_names(self, now: datetime) -> frozenset[str]:
         """Return the HELO names of the last hour; those that made it a gateway, for a day."""
@@ -78,9 +82,14 @@ class _Seen:
 
 
 class HiddenClients:
-    """Finds the addresses of gateways among the clients of strangers. Instants come from the monotonic clock."""
+    """Finds the addresses of gateways among the clients of strangers. Instants come from the monotonic clock.
 
-    def __init__(self) -> None:
+    `report`, if given, is called with a local address and HELO names instead of a warning: with each new name, and with
+    all of a gateway once a day. So one process can observe the names of several, and warn once.
+    """
+
+    def __init__(self, report: Callable[[Address, tuple[str, ...]], None] | None = None) -> None:
+        self._report = report
         self._local: dict[Address, _Seen] = {}
         self._last: Address | None = None
         """The address of the last stranger."""
@@ -102,19 +111,25 @@ class HiddenClients:
         self._local[address] = seen
         if len(self._local) > _MOST_ADDRESSES:
             del self._local[next(iter(self._local))]
-        seen.add(helo_name, now, GATEWAY_HELO_NAMES)
-        if len(seen.helo_names) == GATEWAY_HELO_NAMES and now - seen.oldest < _HOUR:
-            what = f"strangers with {GATEWAY_HELO_NAMES} HELO names came from it within an hour"
-            seen.warn(f"{describe_local(address)}, but {what}: {_ADVICE}", now)
+        is_new = seen.add(helo_name, now, GATEWAY_HELO_NAMES)
+        is_hidden = len(seen.helo_names) == GATEWAY_HELO_NAMES and now - seen.oldest < _HOUR
+        if is_hidden and seen.is_news(now):
+            if self._report:
+                self._report(address, tuple(seen.helo_names))
+            else:
+                what = f"strangers with {GATEWAY_HELO_NAMES} HELO names came from it within an hour"
+                _log.warning("%s, but %s: %s", describe_local(address), what, _ADVICE)
+        elif is_new and not is_hidden and self._report:
+            self._report(address, tuple(seen.helo_names)[-1:])
 
     def _observe_alone(self, address: Address, helo_name: str, now: datetime) -> None:
         """Count a stranger of a public address that sent the one before, too."""
         self._alone = seen = self._alone or _Seen(now)
         seen.add(helo_name, now, _PUBLIC_NAMES)
         has_many = seen.strangers >= _PUBLIC_STRANGERS and len(seen.helo_names) == _PUBLIC_NAMES
-        if has_many and now - seen.since >= _WARN_AGAIN:
-            what = f"{address} sent all strangers of the last day, with {_PUBLIC_NAMES} HELO names or more"
-            seen.warn(f"{what}: {_ADVICE}", now)
+        if has_many and now - seen.since >= _WARN_AGAIN and seen.is_news(now):
+            what = f"sent all strangers of the last day, with {_PUBLIC_NAMES} HELO names or more"
+            _log.warning("%s %s: %s", address, what, _ADVICE)
 
     def helo_names(self, now: datetime) -> tuple[tuple[str, frozenset[str]], ...]:
         """Return the HELO names by address. An address with GATEWAY_HELO_NAMES of them is a gateway."""

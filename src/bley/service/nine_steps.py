@@ -39,14 +39,15 @@ _log = logging.getLogger(__name__)
 class NineSteps:
     """Decides requests; caches recent judgements of clients."""
 
-    def __init__(self, store: Store, known: KnownMail, settings: Settings, steady: Clock) -> None:
-        self._store, self._known, self._steady = store, known, steady
+    def __init__(
+        self, store: Store, known: KnownMail, settings: Settings, steady: Clock, hidden_clients: HiddenClients
+    ) -> None:
+        self._store, self._known, self._steady, self.hidden_clients = store, known, steady, hidden_clients
         self.clients = ExpiringCache[str, bool](settings.cache_valid, settings.cache_size)
         """Whether each client was judged good, or waited."""
         self._learned = ExpiringCache[str, bool](REFRESH, _MOST_LEARNED)
         """By network and domain: known mail taught the store lately that the domain is verified there."""
         self._warned: datetime | None = None
-        self.hidden_clients = HiddenClients()
         self.has_wildcards = False
         """The store has records with the wildcard ANY."""
 

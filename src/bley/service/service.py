@@ -15,6 +15,7 @@ from bley.core.reasons import Reason
 from bley.metrics import CACHE_HITS, count, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
 from bley.service.actions import DUNNO, Actions
+from bley.service.hidden_clients import HiddenClients
 from bley.service.known_mail import KnownMail
 from bley.service.nine_steps import NineSteps
 from bley.service.pending_request import PendingRequest
@@ -40,13 +41,14 @@ class Service:
         clock: Clock,
         hostname: str,
         steady: Clock | None = None,
+        hidden_clients: HiddenClients | None = None,
     ) -> None:
         self._store, self._clock = store, clock
         # A test's clock is monotonic, and measures durations too.
         self._steady = steady or (steady_now if clock is utc_now else clock)
         settings = configuration.settings
         self._known = KnownMail(settings.cache_size, lambda known: self._log_known(known, self._rules))
-        self.steps = NineSteps(store, self._known, settings, self._steady)
+        self.steps = NineSteps(store, self._known, settings, self._steady, hidden_clients or HiddenClients())
         self._explaining: set[asyncio.Task[None]] = set()
         self._actions = Actions(settings, hostname)
         self._rules = self.make_rules(configuration, checks)

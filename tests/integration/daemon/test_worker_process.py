@@ -32,7 +32,7 @@ async def test_one_that_says_what_nobody_understands_is_killed(
         return subprocess.Popen([sys.executable, "-c", _WRITING, str(channel), said], pass_fds=(channel,))
 
     monkeypatch.setattr(worker_process, "_start", start)
-    worker = WorkerProcess(1, Assignment(load(), 20, (), purges=False), {})
+    worker = WorkerProcess(1, Assignment(load(), 20, (), purges=False), {}, lambda _: None)
     async with asyncio.timeout(30):
         if said == "answers":
             assert await worker.ready == Done()

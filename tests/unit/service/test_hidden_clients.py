@@ -130,6 +130,37 @@ def test_last_64_local_addresses_are_counted(world: World) -> None:
     assert len(world.clients.helo_names(world.now)) == 64
 
 
+class TestWorkers:
+    """Each process sees a part of the strangers, and reports it to one that logs."""
+
+    def worlds(self) -> tuple[World, World, World]:
+        first, second, supervisor = World(), World(), World()
+        for worker in (first, second):
+            worker.clients = HiddenClients(
+                lambda address, helo_names: supervisor.come(*helo_names, address=str(address))
+            )
+        return first, second, supervisor
+
+    def test_names_of_all_are_added_and_logged_once(self, log: pytest.LogCaptureFixture) -> None:
+        first, second, supervisor = self.worlds()
+        first.come(*names(3))
+        assert log.messages == []
+        second.come(*names(3, first=2))
+        assert len(log.messages) == 1
+        assert supervisor.hidden() == [DOCKER]
+        for worker in (first, second):
+            worker.come(*names(50))
+        assert len(log.messages) == 1
+
+    def test_worker_that_sees_all_reports_each_name_once_and_the_gateway_once_a_day(self) -> None:
+        world, reports = World(), list[int]()
+        world.clients = HiddenClients(lambda _, helo_names: reports.append(len(helo_names)))
+        world.come(*names(3) * 9)
+        assert reports == [1, 1, 1]
+        world.come(*names(200), minutes=10)
+        assert reports == [1, 1, 1, 1, 5, 5]
+
+
 class TestPublicAddress:
     """A public address is a gateway only if no stranger had another one for a day."""
 

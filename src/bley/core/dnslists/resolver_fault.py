@@ -68,7 +68,7 @@ def find_resolver_fault(ill: Sequence[tuple[DnsList, Diagnosis]], server: str) -
         if symptom := _symptom(*each):
             by_symptom[symptom].append(each)
     for symptom, same in by_symptom.items():
-        if len({registered_domain(dns_list.zone) for dns_list, _ in same}) >= _FILTERED:
+        if len({_operator(dns_list) for dns_list, _ in same}) >= _FILTERED:
             return _fault(same, f"the resolver {server} {symptom}")
     return None
 
@@ -91,6 +91,10 @@ def _symptom(dns_list: DnsList, diagnosis: Diagnosis) -> str:
         case fault if fault in UNREACHABLE and _is_known_alive(dns_list):
             return "filters DNS lists, or cannot reach them: it answers other names"
     return ""
+
+
+def _operator(dns_list: DnsList) -> str:
+    return dns_list.facts.operator or registered_domain(dns_list.zone)
 
 
 def _is_known_alive(dns_list: DnsList) -> bool:

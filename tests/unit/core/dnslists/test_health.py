@@ -16,7 +16,7 @@ from bley.core.dnslists.health import (
     diagnose_answer,
 )
 from bley.core.dnslists.known import KnownList, find_known_list
-from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import Answer, Meaning, interpret, parse_dns_lists
 from tests.fakes import NOON
 
 FACTS = KnownList(zone="bl.example")
@@ -131,6 +131,13 @@ def test_words_for_the_operator(entry: Answer, clear: Answer, what: str, remedy:
 def test_remedy_is_the_list_s_own_where_it_is_known(answer: Answer, remedy: str) -> None:
     assert diagnose_answer(DEAD, answer).remedy == remedy
     assert diagnose_answer(DEAD, answer) == diagnose(DEAD, (ENTRY, LISTED), (NO_ENTRY, answer), None)
+
+
+def test_list_with_an_address_that_filters_answer_is_not_to_be_removed_at_once() -> None:
+    answer = interpret(DEAD, ["0.0.0.0"])
+    assert diagnose_answer(DEAD, answer).remedy == (
+        "use a resolver of your own; if that lasts, remove it from the settings and use zen.spamhaus.org"
+    )
 
 
 def test_test_entry_of_the_list_is_named() -> None:

@@ -214,6 +214,16 @@ def test_only_a_listing_counts(meaning: Meaning) -> None:
             "126.255.255.255, which is no return code: its domain is parked",
             id="outside on the other side",
         ),
+        *(
+            pytest.param(
+                "bl.example",
+                [code],
+                Meaning.PARKED,
+                f"{code}, which is no return code: the resolver filters it, or its domain is parked",
+                id=f"a filter that answers {code}",
+            )
+            for code in ("0.0.0.0", "192.168.1.1")
+        ),
     ],
 )
 def test_understand(zone: str, codes: list[str], meaning: Meaning, why: str) -> None:
