@@ -8,12 +8,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from bley.core.endpoint import without_brackets
-from bley.core.errors import SettingsError
 from bley.metrics import ACCEPTED, CLOSED
 from bley.server.connection import Connection, Service
-from bley.server.sockets import BACKLOG, listen_faults, socket_name
-from bley.server.unix_socket import UnixAccess, UnixSocket
+from bley.server.sockets import BACKLOG, OpenSockets, socket_name
+from bley.server.unix_socket import UnixAccess
 
 __all__ = ["Server"]
 
@@ -47,7 +45,7 @@ class Server:
         self._is_empty.set()
         self._is_full = self._is_stopping = False
         self._listeners: list[asyncio.Server] = []
-        self._unix_sockets: list[UnixSocket] = []
+        self._opened: OpenSockets | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -71,27 +69,13 @@ class Server:
     async def listen(self, addresses: Iterable[str], port: int, access: UnixAccess) -> list[str]:
         """Listen at each address and return the names of the sockets; `unix:PATH` is a unix socket with this access.
 
-        Raises SettingsError if an address cannot be used; then all listeners are closed.
+        Raises SettingsError if an address cannot be used.
         """
-        for address in addresses:
-            try:
-                with listen_faults(address):
-                    self._listeners.append(await self._listen(address, port, access))
-            except SettingsError:
-                await self.stop(timeout_seconds=0)
-                raise
-        return self._started()
-
-    async def _listen(self, address: str, port: int, access: UnixAccess) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        if not address.startswith("unix:"):
-            return await loop.create_server(self._connect, without_brackets(address), port, backlog=BACKLOG)
-        self._unix_sockets.append(UnixSocket(address, access))
-        sock = self._unix_sockets[-1].socket
-        return await loop.create_unix_server(self._connect, sock=sock, backlog=BACKLOG, **_LEAVE_FILE)
+        self._opened = OpenSockets(addresses, port, access)
+        return await self.listen_at((*self._opened.tcp, *self._opened.unix))
 
     async def listen_at(self, sockets: Iterable[socket.socket]) -> list[str]:
-        """Listen at sockets that another process opened, such as systemd. Return their names."""
+        """Listen at bound sockets, which another process may have opened, such as systemd. Return their names."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
             sock.setblocking(False)
@@ -105,8 +89,8 @@ class Server:
     async def stop(self, timeout_seconds: float) -> None:
         """Stop accepting, answer requests in flight until the timeout, then close all connections."""
         self._is_stopping = True
-        for each in self._unix_sockets:
-            each.remove_file()
+        if self._opened:
+            self._opened.remove_files()
         for listener in self._listeners:
             listener.close()
         await asyncio.sleep(0)  # connections that the kernel has already accepted are added, and aborted, here

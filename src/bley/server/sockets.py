@@ -17,28 +17,21 @@ from bley.core.endpoint import format_endpoint, without_brackets
 from bley.core.errors import Fault, SettingsError
 from bley.server.unix_socket import UnixAccess, UnixSocket
 
-__all__ = ["BACKLOG", "WorkerSockets", "listen_faults", "socket_name"]
+__all__ = ["BACKLOG", "OpenSockets", "WorkerSockets", "listen_faults", "socket_name"]
 
 BACKLOG = 1024
 
 
-class WorkerSockets:
-    """The bound sockets of all workers; a worker that is ready calls listen(2). `passed` sockets replace the addresses.
+class OpenSockets:
+    """Bound sockets at `addresses`: TCP sockets in their order, which do not listen yet, and unix sockets.
 
-    A worker's TCP sockets stay open after it died: its replacement answers the connections in their backlog. `release`
-    closes them, so that the kernel sends new connections to the other workers.
     Raises SettingsError if an address cannot be used, for example because another process listens there.
     """
 
-    def __init__(
-        self, addresses: Sequence[str], port: int, access: UnixAccess, passed: Sequence[socket.socket]
-    ) -> None:
-        self._shared = list(passed)
+    def __init__(self, addresses: Iterable[str], port: int, access: UnixAccess) -> None:
+        self.tcp: list[socket.socket] = []
         self._unix_sockets: list[UnixSocket] = []
-        self._reservations: list[socket.socket] = []
-        """One per TCP address, never listening: they reserve the address, and the port that the kernel chose for 0."""
-        self._own: dict[int, list[socket.socket]] = {}
-        for address in () if passed else addresses:
+        for address in addresses:
             try:
                 with listen_faults(address):
                     self._open(address, port, access)
@@ -49,13 +42,46 @@ class WorkerSockets:
     def _open(self, address: str, port: int, access: UnixAccess) -> None:
         if address.startswith("unix:"):
             self._unix_sockets.append(UnixSocket(address, access))
-            self._shared.append(self._unix_sockets[-1].socket)
             return
         found = socket.getaddrinfo(without_brackets(address), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, name in dict.fromkeys((family, name) for family, *_, name in found):
-            self._reservations.append(_bound(family, name))
+            self.tcp.append(_bound(family, name))
+
+    @property
+    def unix(self) -> list[socket.socket]:
+        """The unix sockets."""
+        return [each.socket for each in self._unix_sockets]
+
+    def remove_files(self) -> None:
+        """Remove the files of the unix sockets. Call it before they are closed."""
+        for each in self._unix_sockets:
+            each.remove_file()
+
+    def close(self) -> None:
+        """Remove the files of the unix sockets, and close all sockets of this process."""
+        self.remove_files()
+        _close((*self.tcp, *self.unix))
+
+
+class WorkerSockets:
+    """The bound sockets of all workers; a worker that is ready calls listen(2). `passed` sockets replace the addresses.
+
+    A worker's TCP sockets stay open after it died: its replacement answers the connections in their backlog. `release`
+    closes them, so that the kernel sends new connections to the other workers. Raises SettingsError as OpenSockets.
+    """
+
+    def __init__(
+        self, addresses: Sequence[str], port: int, access: UnixAccess, passed: Sequence[socket.socket]
+    ) -> None:
+        self._opened = OpenSockets(() if passed else addresses, port, access)
+        self._reservations = self._opened.tcp
+        """Never listening: they reserve the addresses, and the port that the kernel chose for 0."""
+        for sock in self._reservations:
             # Set after bind: set before, bind would succeed next to another process of this user with SO_REUSEPORT.
-            self._reservations[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._passed = list(passed)
+        self._shared = [*passed, *self._opened.unix]
+        self._own: dict[int, list[socket.socket]] = {}
 
     def of(self, number: int) -> list[socket.socket]:
         """Return a worker's sockets in the order of the addresses, shared ones last. Raises OSError if bind fails."""
@@ -75,12 +101,10 @@ class WorkerSockets:
 
     def close(self) -> None:
         """Close all sockets of this process; the workers' copies stay open."""
-        _close(self._reservations)
+        self._opened.close()
         for number in list(self._own):
             self.release(number)
-        for each in self._unix_sockets:
-            each.remove_file()
-        _close(self._shared)
+        _close(self._passed)
 
     @property
     def places(self) -> list[str]:
