@@ -34,6 +34,7 @@ class QuietBley:
         """Return a report without faults."""
         return StateReport([], False, False, 0, {}, {}, {})
 
+    settings_file = ""
     places: tuple[str, ...] = ()
 
     def process_ids(self) -> Mapping[str, int]:

@@ -210,6 +210,7 @@ class FakeBley:
         self.lives = True
         """False: no process answers."""
         self.processes = {"main": os.getpid()}
+        self.settings_file = "/etc/bley/bley.conf"
         self.places = ["127.0.0.1:1337", "unix:/run/bley/bley.sock"]
 
     async def is_alive(self) -> bool:

@@ -10,7 +10,7 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["LONGEST_FILE", "check_name", "read_text"]
+__all__ = ["LONGEST_FILE", "check_creatable", "check_name", "read_text"]
 
 LONGEST_FILE = 64 * 1024 * 1024
 """Bytes. A list file of a million lines has some 20 MB."""
@@ -66,3 +66,12 @@ def _read(file: Path) -> bytes:
     if len(data) > LONGEST_FILE:
         raise OSError(errno.EFBIG, f"it has more than {LONGEST_FILE // 1024 // 1024} MB", str(file))
     return data
+
+
+def check_creatable(file: Path) -> None:
+    """Raise the OSError that creating this file would raise, as far as the folder shows it; create nothing."""
+    folder = file.absolute().parent
+    if not stat.S_ISDIR(folder.stat().st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(file))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))

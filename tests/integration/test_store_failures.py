@@ -216,15 +216,20 @@ def test_a_master_that_dies_is_replaced_by_its_sentinel(tmp_path: Path) -> None:
 def test_a_driver_that_is_missing_prevents_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, extra: str, url: str
 ) -> None:
-    """A missing driver stops the start: exit status 2, and one line with the package to install."""
+    """A missing driver stops the start: exit status 2, and one line with the package to install.
+
+    `check-config` prints the same line beforehand.
+    """
     folder = tmp_path / "modules"
     folder.mkdir()
     folder.joinpath(f"{module}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{module}'\")\n")
     monkeypatch.setenv("PYTHONPATH", str(folder))
     # With an interpreter of its own, which has imported nothing.
-    command: list[str | Path] = [*BLEY, "serve", "-c", Bley(tmp_path, database=url).file]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
-    said = ran.stdout + ran.stderr
-    assert ran.returncode == 2
-    assert said.count("\n") == 1
-    assert f"needs {module}, which is not installed: pip install 'bley[{extra}]'" in said
+    file = Bley(tmp_path, database=url).file
+    for name in ("serve", "check-config"):
+        command: list[str | Path] = [*BLEY, name, "-c", file]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
+        said = ran.stderr
+        assert ran.returncode == 2
+        assert said.count("\n") == 1
+        assert f"needs {module}, which is not installed: pip install 'bley[{extra}]'" in said

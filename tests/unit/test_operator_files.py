@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bley import operator_files
-from bley.operator_files import check_name, read_text
+from bley.operator_files import check_creatable, check_name, read_text
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,15 @@ def test_a_name_that_a_file_can_have(name: str) -> None:
 def test_a_name_that_none_can_have(name: str) -> None:
     with pytest.raises(ValueError, match=r"^(has|is) "):
         check_name(name)
+
+
+class TestCreatable:
+    def test_a_file_in_a_folder_can_be_created_and_is_not(self, tmp_path: Path) -> None:
+        check_creatable(tmp_path / "new")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(("name", "kind"), [("none/new", FileNotFoundError), ("file/new", NotADirectoryError)])
+    def test_what_no_folder_is_has_no_files(self, tmp_path: Path, name: str, kind: type[OSError]) -> None:
+        tmp_path.joinpath("file").touch()
+        with pytest.raises(kind):
+            check_creatable(tmp_path / name)

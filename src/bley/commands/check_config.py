@@ -1,12 +1,16 @@
-"""`bley check-config`: show the settings in force."""
+"""`bley check-config`: show the settings in force, and what `bley serve` would report at its start."""
 
 from pathlib import Path
 
 import click
+import uvloop
 
-from bley.commands.options import config_option, load_settings
+from bley.commands.ending import exit_with_faults
+from bley.commands.options import config_option, load_settings, run
+from bley.commands.policy_client import fetch_running
+from bley.core.errors import SettingsError
 from bley.core.escapes import escape_controls
-from bley.dns.resolv_conf import read_system_servers
+from bley.daemon.start_check import check_start
 from bley.settings.sections import show_sections
 from bley.settings.settings import show
 
@@ -16,12 +20,13 @@ __all__ = ["check_config"]
 @click.command("check-config")
 @config_option
 def check_config(file: Path | None) -> None:
-    """Show the settings in force, or every fault with its file and line."""
+    """Show the settings in force, and every fault and warning that `bley serve` would report at its start."""
     configuration = load_settings(file)
-    warnings = configuration.warnings
-    if not configuration.settings.resolver and (warning := read_system_servers().warning):
-        warnings = (*warnings, f"DNS: {warning}")
-    for warning in warnings:
-        click.echo(escape_controls(f"warning: {warning}", "\n\t"), err=True)
     click.echo(escape_controls(f"# {configuration.file or 'no settings file: the defaults'}", "\n\t"))
     click.echo(escape_controls(show(configuration.settings) + show_sections(configuration.sections), "\n\t"), nl=False)
+    # On the loop of `serve`, whose errors have words of their own.
+    report = run(check_start(configuration, fetch_running(configuration)), uvloop.new_event_loop)
+    for warning in report.warnings:
+        click.echo(escape_controls(f"warning: {warning}", "\n\t"), err=True)
+    if report.faults:
+        exit_with_faults(SettingsError(report.faults))

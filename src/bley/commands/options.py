@@ -77,10 +77,11 @@ def load_settings(file: Path | None) -> Configuration:
     return load(find_file(file))
 
 
-def run(work: Coroutine[Any, Any, _T]) -> _T:
+def run(work: Coroutine[Any, Any, _T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> _T:
     """Run the coroutine and return its result; Ctrl-C ends the command with a message."""
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(work)
     except KeyboardInterrupt as error:
         raise click.ClickException("interrupted") from error
 

@@ -14,9 +14,10 @@ from bley.core.endpoint import format_endpoint, split_endpoint
 from bley.core.errors import BleyError
 from bley.core.mail import Request
 from bley.core.wire import encode_request
+from bley.daemon.start_check import RunningBley
 from bley.settings.file import Configuration
 
-__all__ = ["PolicyError", "ask_at", "connect", "find_running"]
+__all__ = ["PolicyError", "ask_at", "connect", "fetch_running", "find_running"]
 
 _SECONDS_BEYOND_CHECKS = 5
 
@@ -45,16 +46,19 @@ def _candidates(configuration: Configuration) -> Iterator[str]:
     settings = configuration.settings
     for address in settings.listen_addr:
         yield address if address.startswith("unix:") else format_endpoint(address, settings.listen_port)
-    yield from _places_at_web(configuration)
+    if running := fetch_running(configuration):
+        yield from running.places
 
 
-def _places_at_web(configuration: Configuration) -> list[str]:
-    """Return the places that the running bley names at `web_listen`; none if it does not answer there."""
+def fetch_running(configuration: Configuration) -> RunningBley | None:
+    """Return the bley that answers at `web_listen`; None if none does."""
     try:
-        places = json.loads(fetch_page(configuration, "/listeners"))
+        match json.loads(fetch_page(configuration, "/listeners")):
+            case {"file": str(file), "listeners": list(places)}:
+                return RunningBley(file, tuple(map(str, places)))
     except (WebError, ValueError, RecursionError):
-        return []
-    return [place for place in places if isinstance(place, str)] if isinstance(places, list) else []
+        pass
+    return None
 
 
 def connect(place: str, configuration: Configuration) -> socket.socket:

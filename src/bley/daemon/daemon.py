@@ -79,6 +79,11 @@ class Daemon:
         _log.info("bley %s listens on %s, store %s", __version__, ", ".join(self.places), settings.store)
         log_warnings(self._configuration)
 
+    @property
+    def settings_file(self) -> str:
+        """The absolute name of `bley.conf`."""
+        return self._configuration.resolved_file
+
     async def is_alive(self) -> bool:
         """Return True: a process that answers is alive."""
         return True

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
+from bley.operator_files import check_creatable
 
-__all__ = ["pid_file"]
+__all__ = ["check_pid_file", "pid_file"]
 
 
 @contextlib.contextmanager
@@ -18,24 +19,39 @@ def pid_file(name: str) -> Iterator[None]:
     if not name:
         yield
         return
-    try:
-        _write_pid(name)
-    except OSError as error:
-        raise SettingsError([Fault("pid_file", 0, f"{name} cannot be written: {error.strerror}")]) from error
+    with _faults(name), os.fdopen(_open(name, os.O_CREAT), "w") as opened:
+        opened.truncate(0)
+        opened.write(f"{os.getpid()}\n")
     try:
         yield
     finally:
         Path(name).unlink(missing_ok=True)
 
 
-def _write_pid(name: str) -> None:
-    """Write the process id. Raises OSError, also if the path is not a regular file.
+def check_pid_file(name: str) -> None:
+    """Raise the SettingsError of `pid_file`, and write nothing."""
+    with _faults(name):
+        try:
+            os.close(_open(name))
+        except FileNotFoundError:
+            check_creatable(Path(name))
+
+
+def _open(name: str, flags: int = 0) -> int:
+    """Open the file. Raises OSError, also if the path is not a regular file.
 
     A FIFO would block until it has a reader, and the path is removed at the end.
     """
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    with os.fdopen(descriptor, "w") as opened:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        opened.truncate(0)
-        opened.write(f"{os.getpid()}\n")
+    descriptor = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return descriptor
+
+
+@contextlib.contextmanager
+def _faults(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError([Fault("pid_file", 0, f"{name} cannot be written: {error.strerror}")]) from error

@@ -189,6 +189,11 @@ class Supervisor:
         return True
 
     @property
+    def settings_file(self) -> str:
+        """The absolute name of `bley.conf`."""
+        return self._configuration.resolved_file
+
+    @property
     def places(self) -> Sequence[str]:
         """The names of the sockets."""
         return self._sockets.places

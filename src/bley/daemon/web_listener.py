@@ -5,7 +5,9 @@ the socket's backlog meanwhile.
 """
 
 import asyncio
+import errno
 import logging
+import os
 import socket
 from dataclasses import replace
 from importlib import import_module
@@ -18,6 +20,7 @@ from bley.core.errors import Fault, SettingsError
 from bley.daemon.transaction import Prepared
 from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
+from bley.server.occupants import describe_occupant
 from bley.settings.file import Configuration
 from bley.web.tls import Certificate, configured_certificate
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from bley.web.monitored_daemon import MonitoredDaemon
     from bley.web.server import WebServer
 
-__all__ = ["WebListener"]
+__all__ = ["WebListener", "check_web_address"]
 
 _BACKLOG = 100
 
@@ -107,11 +110,19 @@ class WebListener:
             self._socket.close()
 
 
+def check_web_address(configuration: Configuration) -> None:
+    """Raise the SettingsError of `WebListener.open` about the address, and listen for a moment at most."""
+    if place := configuration.settings.web_place:
+        _listening(*place).close()
+
+
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise SettingsError([Fault("web_listen", 0, f"cannot listen at {host} port {port}: {error}")]) from error
+        occupant = describe_occupant((host, port)) if error.errno == errno.EADDRINUSE else ""
+        what = f"cannot listen at {host} port {port}: {os.strerror(error.errno or 0)}{occupant}"
+        raise SettingsError([Fault("web_listen", 0, what)]) from error
     sock.setblocking(False)
     return sock

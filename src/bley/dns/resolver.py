@@ -165,13 +165,19 @@ class CachingResolver:
             return False
         return True
 
+    async def find_silence(self) -> str:
+        """Return the warning that no server answers; empty if one does."""
+        if await self._has_answers():
+            return ""
+        servers = ", ".join(self._servers) or "the system's resolver"
+        return f"DNS: no answer from {servers}; until it answers, its checks count 0 and delay no mail"
+
     async def _probe(self) -> None:
         """Log once that the DNS is silent, and once that it answers again."""
-        if await self._has_answers():
+        if not (warning := await self.find_silence()):
             return
         self._is_silent = True
-        servers = ", ".join(self._servers) or "the system's resolver"
-        _log.warning("DNS: no answer from %s; until it answers, its checks count 0 and delay no mail", servers)
+        _log.warning("%s", warning)
         try:
             while not await self._has_answers():  # noqa: ASYNC110 (polling: the DNS sends no event)
                 await asyncio.sleep(_PROBE_SECONDS)

@@ -17,7 +17,8 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from bley.coalescer import Coalescer
@@ -26,8 +27,9 @@ from bley.core.quantity import quantity
 from bley.log.files import File, Sink, standard_output
 from bley.log.sockets import Journal, Syslog
 from bley.metrics import LOG_DROPPED
+from bley.operator_files import check_creatable
 
-__all__ = ["LogHandler", "LogWriter", "configure_log", "log_writer", "open_sink", "use_sink"]
+__all__ = ["LogHandler", "LogWriter", "check_sink", "configure_log", "log_writer", "open_sink", "use_sink"]
 
 MAX_WAITING = 10_000
 """The most lines in the queue, some 2 MB."""
@@ -224,8 +226,25 @@ def open_sink(log_file: str) -> Sink:
 
     Raises SettingsError if it cannot be opened.
     """
-    try:
+    with _faults(log_file):
         return _SINKS[log_file]() if log_file in _SINKS else File(log_file)
+
+
+def check_sink(log_file: str) -> None:
+    """Raise the SettingsError of `open_sink`, and write nothing."""
+    if _SINKS.get(log_file) is standard_output:
+        return
+    if log_file in _SINKS or Path(log_file).exists():
+        open_sink(log_file).close()
+        return
+    with _faults(log_file):
+        check_creatable(Path(log_file))
+
+
+@contextlib.contextmanager
+def _faults(log_file: str) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = error.strerror if isinstance(error, OSError) else error
         raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {why}")]) from error

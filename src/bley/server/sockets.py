@@ -9,15 +9,17 @@ bind fails if any process listens there, another bley of the same user included.
 """
 
 import contextlib
+import errno
 import os
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bley.core.endpoint import format_endpoint, without_brackets
 from bley.core.errors import Fault, SettingsError
-from bley.server.unix_socket import UnixAccess, UnixSocket
+from bley.server.occupants import describe_occupant
+from bley.server.unix_socket import UnixAccess, UnixSocket, check_unix_socket
 
-__all__ = ["BACKLOG", "OpenSockets", "WorkerSockets", "listen_faults", "socket_name"]
+__all__ = ["BACKLOG", "OpenSockets", "WorkerSockets", "check_address", "listen_faults", "socket_name"]
 
 BACKLOG = 1024
 
@@ -43,9 +45,7 @@ class OpenSockets:
         if address.startswith("unix:"):
             self._unix_sockets.append(UnixSocket(address, access))
             return
-        found = socket.getaddrinfo(without_brackets(address), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, name in dict.fromkeys((family, name) for family, *_, name in found):
-            self.tcp.append(_bound(family, name))
+        self.tcp.extend(_bound(family, name) for family, name in _resolved(address, port))
 
     @property
     def unix(self) -> list[socket.socket]:
@@ -112,6 +112,30 @@ class WorkerSockets:
         return [socket_name(sock.getsockname()) for sock in (*self._reservations, *self._shared)]
 
 
+def check_address(address: str, port: int, access: UnixAccess, is_own: Callable[[object], bool]) -> None:
+    """Raise the SettingsError of OpenSockets for one address, and change nothing.
+
+    An address in use is no fault if `is_own` returns True for the socket's name, the path of a unix socket.
+    """
+    with listen_faults(address):
+        if address.startswith("unix:"):
+            if not is_own(address.removeprefix("unix:")):
+                check_unix_socket(address, access)
+            return
+        for family, name in _resolved(address, port):
+            try:
+                _bound(family, name).close()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or not is_own(name):
+                    raise
+
+
+def _resolved(address: str, port: int) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
+    """Return the family and the name of each TCP socket at this address. Raises OSError."""
+    found = socket.getaddrinfo(without_brackets(address), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, name) for family, *_, name in found))
+
+
 def _bound(family: socket.AddressFamily, name: tuple[object, ...], *, shares_port: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -121,8 +145,10 @@ def _bound(family: socket.AddressFamily, name: tuple[object, ...], *, shares_por
         if shares_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(name)
-    except OSError:
+    except OSError as error:
         sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(error.errno, f"{error.strerror}{describe_occupant(name)}") from error
         raise
     return sock
 

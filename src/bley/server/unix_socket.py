@@ -5,13 +5,16 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
+from bley.operator_files import check_creatable
+from bley.server.occupants import describe_occupant
 from bley.settings.values import group_id
 
-__all__ = ["UnixAccess", "UnixSocket"]
+__all__ = ["UnixAccess", "UnixSocket", "check_unix_socket"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class UnixSocket:
 
     def __init__(self, address: str, access: UnixAccess) -> None:
         self._path = Path(address.removeprefix("unix:"))
-        _remove_stale(self._path)
+        if _is_stale(self._path):
+            self._path.unlink()
         self.socket = socket.socket(socket.AF_UNIX)
         try:
             self._bind()
@@ -55,12 +59,8 @@ class UnixSocket:
     def _bind(self) -> None:
         old = os.umask(0o777)  # prevents connections before group and mode are set
         try:
-            self.socket.bind(str(self._path))
-        except FileNotFoundError as error:
-            raise OSError(error.errno, f"{error.strerror}: create the folder {self._path.parent}") from error
-        except PermissionError as error:
-            why = f"{error.strerror}: bley's user cannot create files in {self._path.absolute().parent}"
-            raise OSError(error.errno, why) from error
+            with _explained(self._path):
+                self.socket.bind(str(self._path))
         finally:
             os.umask(old)
 
@@ -74,22 +74,57 @@ class UnixSocket:
                 self._path.unlink()
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove a socket at which no process listens. Raises OSError if there is anything else at this path."""
-    with contextlib.suppress(FileNotFoundError):
+def check_unix_socket(address: str, access: UnixAccess) -> None:
+    """Raise the errors of UnixSocket, as far as the folder and an existing file show them; change nothing."""
+    path = Path(address.removeprefix("unix:"))
+    _is_stale(path)
+    with _explained(path):
+        check_creatable(path)
+    if access.group:
+        with _group_faults(path, access.group):
+            folder, number = path.absolute().parent.stat(), group_id(access.group)
+            is_passed_on = folder.st_mode & stat.S_ISGID and folder.st_gid == number
+            if not is_passed_on and os.geteuid() and number not in (os.getegid(), *os.getgroups()):
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def _is_stale(path: Path) -> bool:
+    """Return whether there is a socket at which no process listens. Raises OSError if there is anything else."""
+    try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise OSError(errno.ENOTSOCK, "the file exists and is not a socket")
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.setblocking(False)
-            if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
-                raise OSError(errno.EADDRINUSE, "another process listens there")  # EAGAIN: its backlog is full
-        path.unlink()
+    except FileNotFoundError:
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
+            # EAGAIN: its backlog is full
+            raise OSError(errno.EADDRINUSE, f"another process listens there{describe_occupant(path)}")
+    return True
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Add the remedy to the OSError of the block."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise OSError(error.errno, f"{error.strerror}: create the folder {path.parent}") from error
+    except PermissionError as error:
+        why = f"{error.strerror}: bley's user cannot create files in {path.absolute().parent}"
+        raise OSError(error.errno, why) from error
 
 
 def _set_group(path: Path, group: str) -> None:
-    try:
+    with _group_faults(path, group):
         if path.lstat().st_gid != (number := group_id(group)):
             os.chown(path, -1, number)
+
+
+@contextlib.contextmanager
+def _group_faults(path: Path, group: str) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         remedy = f"add bley's user to this group, or give it the folder: chgrp {group} and chmod g+s {path.parent}"

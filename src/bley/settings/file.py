@@ -55,6 +55,11 @@ class Configuration:
     """None: the web interface needs no password."""
 
     @property
+    def resolved_file(self) -> str:
+        """The absolute name of `bley.conf`, without links; empty if there is none."""
+        return str(self.file.resolve()) if self.file else ""
+
+    @property
     def triplet_rules(self) -> TripletRules:
         """How triplets are normalized and hashed."""
         return replace(self.settings.triplet_rules, privacy_key=self.privacy_key)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
 from bley.durable_files import create_private
-from bley.operator_files import read_text
+from bley.operator_files import check_creatable, read_text
 
 __all__ = ["PrivacyKey", "check_value", "load_key", "read_key"]
 
@@ -54,6 +54,11 @@ class PrivacyKey:
             if self._is_in_file():
                 return  # saved by another worker
             raise
+
+    def check_savable(self) -> None:
+        """Raise the OSError of `save`, and save nothing."""
+        if self.value and not self.is_saved:
+            check_creatable(self.file)
 
     def remove(self) -> None:
         """Remove the file of a new key that the store rejected."""

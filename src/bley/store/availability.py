@@ -21,9 +21,14 @@ from bley.core.errors import StoreError
 from bley.core.quantity import quantity
 from bley.metrics import STORE_DOWN
 
-__all__ = ["Availability", "State"]
+__all__ = ["Availability", "State", "outage"]
 
 _log = logging.getLogger(__name__)
+
+
+def outage(error: StoreError) -> str:
+    """Return the warning that the store is down."""
+    return f"store: {error}; answering by on_store_error until it is back"
 
 
 class State(Enum):
@@ -57,7 +62,7 @@ class Availability:
 
     def _go_down(self, state: State, error: StoreError) -> None:
         if not self.is_down:
-            _log.warning("store: %s; answering by on_store_error until it is back", error)
+            _log.warning("%s", outage(error))
         self._enter(state)
 
     def succeed(self, dropped: int, *, has_backlog: bool) -> None:

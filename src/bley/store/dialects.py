@@ -18,7 +18,7 @@ from bley.core.mail import Triplet
 from bley.store.driver_errors import VALUE_ERRORS, driver_message, errno, sqlstate
 from bley.store.engine import ANSWER_SECONDS
 from bley.store.sql_schema import triplets
-from bley.store.sqlite_file import check_file, make_files_private
+from bley.store.sqlite_file import check_file, find_obstacle, make_files_private
 
 __all__ = ["Dialect", "Mysql", "Postgresql", "Sqlite"]
 
@@ -49,6 +49,8 @@ class Dialect:
     """The errors of the driver that SQLAlchemy does not wrap."""
 
     answer_seconds: float | None = ANSWER_SECONDS
+    rolls_back_tables = True
+    """Whether a rolled-back transaction leaves none of the tables that it created."""
     compares_rows = True
     """Whether the database uses an index for `(a, b) > (x, y)`."""
 
@@ -184,8 +186,8 @@ class Sqlite(Dialect):
                 "without either, bley starts with an empty store"
             )
         file = Path(self.place)
-        if not file.parent.exists():
-            return f"{reason}. There is no folder {file.parent}: create it, or mount its file system"
+        if obstacle := find_obstacle(file):
+            return f"{reason}. {obstacle}"
         if not file.exists():
             return f"{reason}. There is no such file: restore it, or restart bley to start with an empty store"
         return reason
@@ -251,6 +253,7 @@ class Mysql(Dialect):
         )
     })) AS keys_) {_FIND.replace("JOIN", "STRAIGHT_JOIN")}"""
 
+    rolls_back_tables = False
     compares_rows = False  # the range optimizer supports row constructors in IN only
 
     _TRANSIENT = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK

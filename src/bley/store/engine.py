@@ -140,6 +140,9 @@ class Engine(Protocol):
     async def prepare(self) -> None:
         """Create or upgrade the tables; may take long. Until then, the other methods raise StoreError."""
 
+    async def check_writable(self) -> None:
+        """Raise StoreError if the store accepts no writes; change nothing."""
+
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
     ) -> Found:

@@ -1,12 +1,13 @@
 """The check that a store has one privacy key: with another key, bley would silently find no records."""
 
 import asyncio
+from collections.abc import Callable
 
 from bley.core.errors import PrivacyKeyError
 from bley.settings.privacy_key import PrivacyKey
 from bley.store.engine import Engine
 
-__all__ = ["bring_key", "confirm_key"]
+__all__ = ["bring_key", "check_key", "check_savable", "confirm_key"]
 
 
 async def bring_key(engine: Engine, key: PrivacyKey) -> bool:
@@ -17,7 +18,7 @@ async def bring_key(engine: Engine, key: PrivacyKey) -> bool:
     """
     if await _known(engine, key) is not None:
         return True
-    await asyncio.to_thread(_save, engine, key)
+    await asyncio.to_thread(_save, engine.place, key, key.save)
     return False
 
 
@@ -42,9 +43,20 @@ async def _known(engine: Engine, key: PrivacyKey) -> int | None:
     return known
 
 
-def _save(engine: Engine, key: PrivacyKey) -> None:
+async def check_key(engine: Engine, key: PrivacyKey) -> None:
+    """Raise the errors of `bring_key`, and save nothing."""
+    if await _known(engine, key) is None:
+        check_savable(engine.place, key)
+
+
+def check_savable(place: str, key: PrivacyKey) -> None:
+    """Raise the PrivacyKeyError of a new store at this place whose new key cannot be saved, and save nothing."""
+    _save(place, key, key.check_savable)
+
+
+def _save(place: str, key: PrivacyKey, save: Callable[[], None]) -> None:
     try:
-        key.save()
+        save()
     except OSError as error:
         what = f"privacy_key_file: {key.file} cannot be made: {error.strerror}"
-        raise PrivacyKeyError(f"{engine.place}: {what}") from error
+        raise PrivacyKeyError(f"{place}: {what}") from error

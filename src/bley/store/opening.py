@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import sqlite3
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -43,8 +44,10 @@ _DRIVERS = {"pgsql": ("asyncpg", "postgresql"), "mysql": ("aiomysql", "mysql"), 
 """The module of each driver, and the extra of bley that installs it."""
 
 
-def open_engine(database: Database, *, read_only: bool = False, take_over: TakeOver | None = None) -> Engine:
-    """Return an engine, which connects on first use.
+def open_engine(
+    database: Database, *, read_only: bool = False, take_over: TakeOver | None = None, leaves_no_trace: bool = False
+) -> Engine:
+    """Return an engine, which connects on first use. With `leaves_no_trace` it reads SQLite's file, and creates none.
 
     Raises SettingsError if the driver is missing, or the TLS authorities cannot be read.
     """
@@ -53,7 +56,8 @@ def open_engine(database: Database, *, read_only: bool = False, take_over: TakeO
         from bley.store.redis import RedisEngine
 
         return RedisEngine(str(database), *_redis_clients(database), read_only=read_only)
-    runner, dialect = _open_runner(database, read_only=read_only)
+    read_only |= leaves_no_trace and database.dbtype == "sqlite3"
+    runner, dialect = _open_runner(database, read_only=read_only, leaves_no_trace=leaves_no_trace)
     return SqlEngine(runner, dialect, read_only=read_only, take_over=take_over)
 
 
@@ -67,11 +71,11 @@ def open_history(database: Database) -> History:
     return SqlHistory(*_open_runner(database, read_only=True))
 
 
-def _open_runner(database: Database, *, read_only: bool) -> tuple[Runner, Dialect]:
+def _open_runner(database: Database, *, read_only: bool, leaves_no_trace: bool = False) -> tuple[Runner, Dialect]:
     dialect = _DIALECTS[database.dbtype]
     if database.dbtype == "sqlite3":
-        runner = ThreadRunner(open_sqlite(database.file, read_only=read_only), only_reads=read_only)
-        return runner, dialect(str(database))
+        engine = open_sqlite(database.file, read_only=read_only, leaves_no_trace=leaves_no_trace)
+        return ThreadRunner(engine, only_reads=read_only), dialect(str(database))
     return AsyncRunner(open_sql(database)), dialect(str(database))
 
 
@@ -183,6 +187,7 @@ def _require_driver(database: Database) -> None:
         importlib.import_module(module)
     except ImportError as error:
         what = f"{database.dbtype} needs {module}, which is not installed: pip install 'bley[{extra}]'"
+        what += f", in bley's environment {sys.prefix}; for Debian's own Python, apt install python3-{module}"
         raise SettingsError([Fault("dbtype", 0, what)]) from error
 
 

@@ -96,6 +96,10 @@ class RedisEngine:
         with store_errors(self.place):
             await self._client.set("bley:schema", _VERSION)
 
+    async def check_writable(self) -> None:
+        with store_errors(self.place):
+            await self._client.delete("bley:")  # no key, but a replica and missing rights refuse the command
+
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
     ) -> Found:

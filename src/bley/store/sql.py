@@ -29,7 +29,7 @@ from bley.store.runners import Runner, Transactions
 from bley.store.sql_domains import VerifiedDomains
 from bley.store.sql_marks import SqlMarks
 from bley.store.sql_meta import SqlMeta
-from bley.store.sql_schema import METADATA, VERSION, counts, decisions, triplets, verified_domains
+from bley.store.sql_schema import METADATA, VERSION, counts, decisions, meta, triplets, verified_domains
 from bley.store.sql_statements import Statements
 
 __all__ = ["SqlEngine", "TakeOver"]
@@ -77,6 +77,18 @@ class SqlEngine:
             async for records in self._take_over():
                 inherited += records
         await self._transactions.run(lambda connection: self._upgrade(connection, inherited))
+
+    async def check_writable(self) -> None:
+        if not self._read_only:  # read-only SQLite: sqlite_file.find_obstacle
+            await self._transactions.run(self._try_write)
+
+    def _try_write(self, connection: sa.Connection) -> None:
+        """Write without an effect."""
+        if self._meta.exists(connection):
+            connection.execute(sa.delete(meta).where(meta.c.name == ""))
+        elif self._dialect.rolls_back_tables:
+            METADATA.create_all(connection)
+            connection.rollback()
 
     def _version(self, connection: sa.Connection) -> int:
         self._dialect.check(connection)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from bley.durable_files import create_private
 
-__all__ = ["check_file", "make_files_private", "open_sqlite", "sqlite_uri"]
+__all__ = ["check_file", "find_obstacle", "make_files_private", "open_sqlite", "sqlite_uri"]
 
 _log = logging.getLogger(__name__)
 
@@ -20,8 +20,11 @@ _LOCK_SECONDS = 0.5
 """The time for which SQLite waits for another process's lock before the transaction fails."""
 
 
-def open_sqlite(file: Path, *, read_only: bool) -> sa.Engine:
-    """Return an SQLAlchemy engine with one connection; only the first one creates the file, unless `read_only`."""
+def open_sqlite(file: Path, *, read_only: bool, leaves_no_trace: bool = False) -> sa.Engine:
+    """Return an SQLAlchemy engine with one connection; only the first one creates the file, unless `read_only`.
+
+    Even then SQLite creates the WAL of a file at rest, and leaves it, unless `leaves_no_trace`.
+    """
     has_been_open = False
 
     def connect() -> sqlite3.Connection:
@@ -31,8 +34,11 @@ def open_sqlite(file: Path, *, read_only: bool) -> sa.Engine:
             with contextlib.suppress(OSError):  # it exists, or SQLite's own error says more
                 create_private(file, b"")
         # With isolation_level None the driver begins no transactions by itself: Sqlite.begin does.
+        uri = sqlite_uri(file, mode)
+        if leaves_no_trace and not file.with_name(f"{file.name}-wal").exists():
+            uri += "&immutable=1"
         connection = sqlite3.connect(
-            sqlite_uri(file, mode), timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+            uri, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=True
         )
         try:
             if not read_only:
@@ -74,6 +80,18 @@ def check_file(connection: sa.Connection, file: Path) -> None:
     """Raise OSError if this name no longer belongs to the file of the connection."""
     if connection.info.get("file") != _identity(file):
         raise FileNotFoundError("the file was moved or replaced")
+
+
+def find_obstacle(file: Path) -> str:
+    """Return why this user cannot store anything in the file, and the remedy; empty if no reason is found."""
+    folder = file.parent
+    if not os.access(folder, os.F_OK):
+        return f"There is no folder {folder}: create it, or mount its file system"
+    if os.access(file, os.F_OK) and not os.access(file, os.R_OK | os.W_OK):
+        return "This user may not write to the file: give it to bley's user (chown)"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"This user may not create files in {folder}: give it to bley's user (chown)"
+    return ""
 
 
 def make_files_private(file: Path) -> None:

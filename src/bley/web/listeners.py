@@ -1,4 +1,4 @@
-"""`/listeners`: where bley listens for policy requests, as JSON for bley's commands.
+"""`/listeners`: which bley this is, and where it listens for policy requests, as JSON for bley's commands.
 
 systemd or `listen_port = 0` may choose another place than the settings name.
 """
@@ -14,6 +14,6 @@ def routes(daemon: MonitoredDaemon) -> list[web.RouteDef]:
     """Return the route."""
 
     async def show_listeners(_: web.Request) -> web.Response:
-        return web.json_response(list(daemon.places))
+        return web.json_response({"file": daemon.settings_file, "listeners": list(daemon.places)})
 
     return [web.get("/listeners", show_listeners)]

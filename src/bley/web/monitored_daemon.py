@@ -14,6 +14,10 @@ class MonitoredDaemon(Protocol):
     """A running daemon, of one process or several."""
 
     @property
+    def settings_file(self) -> str:
+        """The absolute name of `bley.conf`; empty if there is none."""
+
+    @property
     def places(self) -> Sequence[str]:
         """The names of the sockets that accept policy requests, as `bley ask --at` takes them."""
 

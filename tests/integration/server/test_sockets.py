@@ -102,7 +102,7 @@ def test_a_place_where_another_process_listens_is_not_taken(*, shares_port: bool
         port = other.getsockname()[1]
         with pytest.raises(SettingsError) as caught:
             WorkerSockets(["127.0.0.1"], port, ACCESS, [])
-    assert str(caught.value) == "listen_addr: cannot listen at 127.0.0.1: Address already in use"
+    assert str(caught.value).startswith("listen_addr: cannot listen at 127.0.0.1: Address already in use: by ")
 
 
 def test_where_workers_listen_another_bley_cannot(sockets: WorkerSockets) -> None:

@@ -93,6 +93,9 @@ class FakeEngine:
         """The recipients of the sightings that it committed."""
         return [sighting.triplet.recipient for sightings, _ in self.done for sighting in sightings]
 
+    async def check_writable(self) -> None:
+        raise NotImplementedError
+
     async def is_prepared(self) -> bool:
         self.asked.append("is_prepared")
         await self._work()

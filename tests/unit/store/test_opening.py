@@ -117,7 +117,8 @@ class TestDrivers:
         self, url: str, module: str, fault: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, module, None)
-        assert await _fault(url) == fault
+        place = f"in bley's environment {sys.prefix}; for Debian's own Python, apt install python3-{module}"
+        assert await _fault(url) == f"{fault}, {place}"
 
     async def test_sqlite_needs_none_of_them(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for module in ("asyncpg", "aiomysql", "pymysql", "redis"):
