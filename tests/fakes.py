@@ -19,6 +19,7 @@ from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.wire import RequestParser, encode_request
 from bley.ports import Clock, ResourceRecord, RrType
 from bley.status import StateReport
+from bley.store.engine import Found
 from bley.store.history import PartialResult, WaitingTriplets
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -186,9 +187,9 @@ class FakeHistory:
         found = [item for item in self._records.items() if search.fits_triplet(item[0])][:limit]
         return PartialResult(found) if self.unfinished else found
 
-    async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+    async def find(self, triplets: Sequence[Triplet]) -> Found:
         self._fail_if_wanted()
-        return {triplet: self._records[triplet] for triplet in triplets if triplet in self._records}
+        return Found({triplet: self._records[triplet] for triplet in triplets if triplet in self._records})
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""

@@ -277,7 +277,7 @@ class TestRefusals:
         assert [triplet for triplet, _ in await history.records(Search("jane@example.org", TripletRules()), 10)] == [
             _JANE
         ]
-        assert await history.find([text, _JANE]) == {_JANE: _record()}
+        assert (await history.find([text, _JANE])).records == {_JANE: _record()}
         (kept,) = await history.decisions(DecisionQuery(), 10)
         assert (await history.decision(kept.number)) == kept
         assert sum((await history.counts(PERIODS["24h"], _NOW)).values()) == 1

@@ -276,8 +276,17 @@ class TestRecords:
     async def test_they_are_found_by_their_triplets(self, both: OpenStore) -> None:
         all_of_them = await self._fill(both)
         wanted = [*list(all_of_them)[:2], Triplet("no", "such", "one")]
-        assert await both.history.find(wanted) == dict(list(all_of_them.items())[:2])
-        assert await both.history.find([]) == {}
+        assert (await both.history.find(wanted)).records == dict(list(all_of_them.items())[:2])
+        assert (await both.history.find([])).records == {}
+
+    async def test_records_are_found_in_all_places(self, both: OpenStore) -> None:
+        """A client of the network had a name once."""
+        named = Triplet("example.com", "john@example.com", "jane@example.org")
+        await both.engine.transact([Sighting(named, Status.CLEAN, _NOW, _LIFETIMES, network="192.0.2.0/24")], [])
+        nameless, other = named._replace(client="192.0.2.0/24"), named._replace(client="192.0.3.0/24")
+        found = await both.history.find([nameless, other])
+        assert found.of(nameless) == {named: Record(Status.CLEAN, _NOW, _NOW)}
+        assert found.of(other) == {}
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("redis")])

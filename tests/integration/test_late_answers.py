@@ -110,7 +110,7 @@ class Bookkeeper:
         """Compare the store with the work."""
         history = open_history(place)
         try:
-            record = (await history.find([_JANE]))[_JANE]
+            record = (await history.find([_JANE])).records[_JANE]
             kept = await history.decisions(DecisionQuery(), 1000)
             by_hour = await history.counts(PERIODS["28d"], datetime.now(UTC))
             by_minute = await history.counts(PERIODS["24h"], datetime.now(UTC))

@@ -178,16 +178,16 @@ async def build_report(
     decisions = await history.decisions(DecisionQuery(search=search), limit)
     records = await history.records(search, limit)
     deferrals = [decision for decision in decisions if decision.defers and decision.triplet]
-    known = await history.find([triplet for each in decisions for triplet in _all_triplets(each, rules)])
+    found = await history.find([triplet for each in decisions for triplet in _all_triplets(each, rules)])
     passes = await history.decisions(passes_query(deferrals), _MOST_PASSES) if deferrals else []
 
     def explained(decision: StoredDecision) -> ExplainedDecision:
         outcome = None
         if decision in deferrals:
-            record = united_record(decision, known, rules)
+            record = united_record(found.of_any(possible_triplets(decision, rules)).values())
             timing = configuration.settings_of(decision.details.get("section", "")).timing
             outcome = deferral_outcome(decision, record, passes, timing, now)
-        stored_under = [triplet for triplet in _all_triplets(decision, rules) if triplet in known]
+        stored_under = list(found.of_any(_all_triplets(decision, rules)))
         return ExplainedDecision(decision, outcome, advice(decision, configuration.list_files, stored_under, outcome))
 
     is_whole = not isinstance(decisions, PartialResult) and not isinstance(records, PartialResult)

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -84,6 +85,10 @@ class Found(NamedTuple):
         clients = [triplet.client, *self.domains.get(triplet.client, ())]
         places = (triplet._replace(client=client) for client in clients)
         return {place: self.records[place] for place in places if place in self.records}
+
+    def of_any(self, triplets: Iterable[Triplet]) -> dict[Triplet, Record]:
+        """Return the records of all these triplets."""
+        return dict(chain.from_iterable(self.of(triplet).items() for triplet in triplets))
 
 
 class Mark(NamedTuple):

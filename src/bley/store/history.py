@@ -11,6 +11,7 @@ from bley.core.history.periods import Period
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
+from bley.store.engine import Found
 
 __all__ = [
     "SEARCH_SECONDS",
@@ -105,8 +106,8 @@ class History(Protocol):
         The result is a PartialResult, of any matching records, if the deadline passed.
         """
 
-    async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
-        """Return the records of these triplets."""
+    async def find(self, triplets: Sequence[Triplet]) -> Found:
+        """Return the records of these triplets, and those under domains that were verified on their networks."""
 
     async def close(self) -> None:
         """Close all connections."""

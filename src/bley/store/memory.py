@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import TypeVar
 
 from bley.core.decision import DecisionEntry
@@ -26,8 +25,7 @@ class MemoryStore:
         self.decisions: list[DecisionEntry] = []
 
     async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
-        found = Found(self.records, self.domains)
-        return dict(chain.from_iterable(found.of(triplet).items() for triplet in triplets))
+        return Found(self.records, self.domains).of_any(triplets)
 
     async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:
         self.record_later(sighting)

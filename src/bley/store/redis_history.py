@@ -9,11 +9,13 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
 from bley.core.history.periods import Period
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
+from bley.store.engine import Found
 from bley.store.history import LatestRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
 from bley.store.redis import DECISIONS, PREFIX, RedisEngine, counts_key, store_errors, triplet_of
 from bley.store.rows import microseconds, stored_decision
@@ -106,7 +108,7 @@ class RedisHistory:
                 break
         records = [
             (triplet, record)
-            for triplet, record in (await self.find(list(triplets))).items()
+            for triplet, record in (await self._read(list(triplets))).items()
             if record.status is Status.GREYLISTED and record.last_seen >= since
         ]
         records.sort(key=lambda item: item[1].last_seen, reverse=True)
@@ -123,13 +125,24 @@ class RedisHistory:
                 if triplet and search.fits_triplet(triplet):
                     meant.append(triplet)
                 if len(meant) == _KEYS:
-                    latest.add((await self.find(meant)).items())
+                    latest.add((await self._read(meant)).items())
                     meant.clear()
-        latest.add((await self.find(meant)).items())
+        latest.add((await self._read(meant)).items())
         return PartialResult(latest.found) if deadline.has_passed else latest.found
 
-    async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+    async def find(self, triplets: Sequence[Triplet]) -> Found:
         """Find in portions, between which other requests are answered."""
+        found = Found({})
+        for start in range(0, len(triplets), _KEYS):
+            try:
+                portion = await self._engine.transact([], triplets[start : start + _KEYS])
+            except RefusedError as error:  # another program's value stands under a key
+                portion = error.found
+            found = Found({**found.records, **portion.records}, {**found.domains, **portion.domains})
+        return found
+
+    async def _read(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+        """Read just these records, in portions."""
         found: dict[Triplet, Record] = {}
         for start in range(0, len(triplets), _KEYS):
             found |= await self._engine.read(triplets[start : start + _KEYS])

@@ -64,11 +64,8 @@ class Batch(NamedTuple):
             if write.future:
                 _resolve(write.future, refused.get(write.sighting) if refused else None)
         for read in self.reads:
-            records: dict[Triplet, Record] = {}
-            for triplet in read.triplets:
-                records |= found.of(triplet)
             why = next((refused[triplet] for triplet in read.triplets if triplet in refused), None) if refused else None
-            _resolve(read.future, records or why or {})
+            _resolve(read.future, found.of_any(read.triplets) or why or {})
 
 
 class RequestQueue:

@@ -18,6 +18,7 @@ from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.dialects import Dialect
+from bley.store.engine import Found
 from bley.store.history import LatestRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
 from bley.store.keyset import KeysetScan, ScanCursor
 from bley.store.rows import found_of, microseconds, records_of, stored_decision
@@ -106,12 +107,12 @@ class SqlHistory:
     async def _step(self, scan: KeysetScan, cursor: ScanCursor, limit: int) -> tuple[Sequence[Any], ScanCursor]:
         return await self._read(lambda connection: scan.step(connection, cursor, limit))
 
-    async def find(self, triplets: Sequence[Triplet]) -> Mapping[Triplet, Record]:
+    async def find(self, triplets: Sequence[Triplet]) -> Found:
 
-        def work(connection: sa.Connection) -> Mapping[Triplet, Record]:
-            return found_of(self._dialect.read(connection, triplets)).records
+        def work(connection: sa.Connection) -> Found:
+            return found_of(self._dialect.read(connection, triplets))
 
-        return await self._transactions.run(work, writes=False) if triplets else {}
+        return await self._transactions.run(work, writes=False) if triplets else Found({})
 
     async def _rows(self, query: sa.Select[Any]) -> Sequence[Any]:
         return await self._read(lambda connection: connection.execute(query).all())

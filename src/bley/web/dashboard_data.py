@@ -152,16 +152,18 @@ class DashboardData:
             return None
         rules = self.configuration.triplet_rules
         timing = self.configuration.settings_of(decision.details.get("section", "")).timing
-        records = await self._history("quick").query(lambda history: history.find(possible_triplets(decision, rules)))
+        places = possible_triplets(decision, rules)
+        found = await self._history("quick").query(lambda history: history.find(places))
         query = passes_query([decision])
         passes = await self._history("search").query(lambda history: history.decisions(query, _PASSES))
-        return deferral_outcome(decision, united_record(decision, records, rules), passes, timing, self.clock())
+        return deferral_outcome(decision, united_record(found.of_any(places).values()), passes, timing, self.clock())
 
     async def stored_triplets(self, decision: StoredDecision) -> Sequence[Triplet]:
         """Return the triplets under which the store has records of this mail. Raises StoreError."""
         rules = self.configuration.triplet_rules
         candidates = [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
-        return list(await self._history("quick").query(lambda history: history.find(candidates)))
+        found = await self._history("quick").query(lambda history: history.find(candidates))
+        return list(found.of_any(candidates))
 
     async def close(self) -> None:
         """Cancel all queries, and close the connections to the store."""

@@ -9,7 +9,7 @@ no record, or a record that is younger than the deferral    FORGOTTEN
 the decision was only logged (`mode = observe`)             NOT_CARRIED_OUT
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
@@ -153,12 +153,11 @@ def wildcard_triplets(decision: StoredDecision, rules: TripletRules) -> list[Tri
     return [Triplet(rules.client(address, ""), sender, ANY) for sender in senders]
 
 
-def united_record(decision: StoredDecision, records: Mapping[Triplet, Record], rules: TripletRules) -> Record | None:
-    """Return the record of the decision's triplet: all records of its `possible_triplets`, united."""
+def united_record(records: Iterable[Record]) -> Record | None:
+    """Return the record of a triplet whose records in all places are these."""
     found: Record | None = None
-    for place in possible_triplets(decision, rules):
-        if place in records:
-            found = united(found, records[place])
+    for record in records:
+        found = united(found, record)
     return found
 
 

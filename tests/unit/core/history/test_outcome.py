@@ -137,8 +137,6 @@ class TestPlaces:
     def test_a_record_may_be_under_the_network(self) -> None:
         network = TRIPLET._replace(client="192.0.2.0/24")
         assert possible_triplets(DEFERRAL, TripletRules()) == [TRIPLET, network]
-        record = Record(Status.CLEAN, NOON, NOON)
-        assert united_record(DEFERRAL, {network: record}, TripletRules()) == record
 
     def test_a_record_may_be_under_another_domain(self) -> None:
         other = TRIPLET._replace(client="example.net")
@@ -148,7 +146,11 @@ class TestPlaces:
     def test_none_where_there_is_no_triplet(self) -> None:
         early = DEFERRAL._replace(details={})
         assert possible_triplets(early, TripletRules()) == []
-        assert united_record(early, {}, TripletRules()) is None
+
+    def test_the_records_in_all_places_count_as_one(self) -> None:
+        greylisted, clean = Record(Status.GREYLISTED, NOON, NOON), Record(Status.CLEAN, NOON + MINUTE, NOON + MINUTE)
+        assert united_record([greylisted, clean]) == Record(Status.CLEAN, NOON, NOON + MINUTE)
+        assert united_record([]) is None
 
 
 @pytest.mark.parametrize(
