@@ -80,6 +80,9 @@ def test_resolver_that_filters_lists_is_blamed(tmp_path: Path, answer: list[str]
         assert line.startswith(f"DNS: the resolver {dns.address} filters DNS lists: {what}")
         assert "zen.spamhaus.org, bl.spamcop.net count 0" in line
         assert "list.dnswl.org" not in line
+        explained = bley.run("explain", *request_options(client_address="192.0.2.7", recipient="c@example.org"))
+        assert explained.count(f"the resolver {dns.address} filters DNS lists: {what}") == 2
+        assert "list.dnswl.org does not list it" in explained
         assert "remove it" not in bley.log()
 
 

@@ -225,6 +225,7 @@ async def _explain(configuration: Configuration, request: Request) -> Explanatio
     dns = DnsChecks(configuration.settings, watch)
     dns.activate()
     try:
+        await watch.wait_tested(configuration.settings.check_timeout)
         return await explain_request(configuration, dns.checks, utc_now, request)
     finally:
         await watch.close()

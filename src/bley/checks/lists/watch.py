@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 from bley.checks.lists.news import ListNews
 from bley.checks.lists.queried_list import QueriedList
@@ -72,6 +73,12 @@ class ListWatch:
             elif not queried.tester.health.is_dead:
                 tests = queried.tester.run(lambda: self._resolver)
                 self._tasks[zone] = asyncio.get_running_loop().create_task(tests)
+
+    async def wait_tested(self, within: timedelta) -> None:
+        """Wait until all lists are tested, at most so long: until it is known whether the resolver is at fault."""
+        tests = [queried.tester.first_test for zone, queried in self.lists.items() if zone in self._tasks]
+        if tests:
+            await asyncio.wait(tests, timeout=within.total_seconds())
 
     async def close(self) -> None:
         """Stop all self-tests."""
