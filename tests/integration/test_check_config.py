@@ -32,8 +32,9 @@ from bley.settings.file import load
 from bley.store.sql_schema import VERSION
 from tests.free_ports import free_port
 from tests.integration.database_server import database_of
+from tests.integration.postfix import MASTER
 from tests.integration.running_bley import BLEY, DEFAULTS, WAIT_SECONDS, Bley
-from tests.integration.servers import reachable_folder
+from tests.integration.servers import reachable_folder, require
 from tests.integration.stores import Servers
 from tests.integration.warm_start import run_bley, start_bley
 
@@ -176,25 +177,29 @@ CASES = {
         {"listen_addr": "no-such-host.invalid"}, ("listen_addr: cannot listen at no-such-host.invalid: ",), ends=True
     ),
     "no folder for the socket": Case(
-        {"listen_addr": "unix:{folder}/none/s"},
+        {"listen_mode": "0666", "listen_addr": "unix:{folder}/none/s"},
         ("listen_addr: cannot listen at unix:{folder}/none/s: No such file or directory: create the folder ",),
         ends=True,
     ),
     "the socket is a file": Case(
-        {"listen_addr": "unix:{folder}/file"},
+        {"listen_mode": "0666", "listen_addr": "unix:{folder}/file"},
         ("listen_addr: cannot listen at unix:{folder}/file: the file exists and is not a socket",),
         ends=True,
         prepare=_file,
     ),
-    "a stale socket": Case({"listen_addr": "unix:{folder}/s"}, (), prepare=_stale),
-    "a socket of another program": Case(
+    "a stale socket": Case({"listen_mode": "0666", "listen_addr": "unix:{folder}/s"}, (), prepare=_stale),
+    "a socket that Postfix cannot reach": Case(
         {"listen_addr": "unix:{folder}/s"},
+        ("listen_addr: unix:{folder}/s: mode 0660 and group root do not let user postfix connect: set ",),
+    ),
+    "a socket of another program": Case(
+        {"listen_mode": "0666", "listen_addr": "unix:{folder}/s"},
         ("listen_addr: cannot listen at unix:{folder}/s: another process listens there: by ",),
         ends=True,
         prepare=_living,
     ),
     "several faults": Case(
-        {"listen_addr": "unix:{folder}/none/s, 192.0.2.1", "pid_file": "{folder}/none/pid"},
+        {"listen_mode": "0666", "listen_addr": "unix:{folder}/none/s, 192.0.2.1", "pid_file": "{folder}/none/pid"},
         ("listen_addr: cannot listen at unix:{folder}/none/s: ",),
         ends=True,
         only_checked=("listen_addr: cannot listen at 192.0.2.1: ", "pid_file: {folder}/none/pid cannot be written: "),
@@ -288,6 +293,8 @@ def _compare(folder: Path, case: Case) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_both_say_the_same(name: str, folder: Path) -> None:
     """And the status 2 of `check-config` means that `serve` would end; the check has changed nothing."""
+    if "Postfix" in name:
+        require(MASTER, "postfix")
     _compare(folder, CASES[name])
 
 
@@ -354,7 +361,7 @@ class TestRunningBley:
     def test_its_own_addresses_are_no_fault(self, folder: Path, workers: int) -> None:
         """It is known by its settings file, which web_listen names."""
         addresses, web = f"127.0.0.1, ::1, unix:{folder}/s", f"127.0.0.1:{free_port()}"
-        with Bley(folder, listen_addr=addresses, web_listen=web, workers=workers) as bley:
+        with Bley(folder, listen_addr=addresses, listen_mode="0666", web_listen=web, workers=workers) as bley:
             for file in (bley.file, folder / ".." / folder.name / "bley.conf"):
                 assert run_bley(["check-config", "-c", file], cwd=folder).stderr == b""
             assert bley.ask(recipient="postmaster@example.org") == "action=DUNNO"
@@ -362,7 +369,8 @@ class TestRunningBley:
     @pytest.mark.parametrize("workers", [1, 2])
     def test_without_a_web_it_is_known_by_its_command_line(self, folder: Path, workers: int) -> None:
         """It is a fresh interpreter, since a fork has the command line of its parent."""
-        file = Bley(folder, listen_addr=f"127.0.0.1, ::1, unix:{folder}/s", workers=workers).file
+        addresses = f"127.0.0.1, ::1, unix:{folder}/s"
+        file = Bley(folder, listen_addr=addresses, listen_mode="0666", workers=workers).file
         with subprocess.Popen([*BLEY, "serve", "-c", "bley.conf"], cwd=folder, stdout=subprocess.PIPE) as process:
             try:
                 assert process.stdout
@@ -422,12 +430,12 @@ class TestRights:
             ({"log_file": "{folder}/log"}, 0o755, "log_file: {folder}/log cannot be opened: Permission denied"),
             ({"pid_file": "{folder}/pid"}, 0o755, "pid_file: {folder}/pid cannot be written: Permission denied"),
             (
-                {"listen_addr": "unix:{folder}/s"},
+                {"listen_mode": "0666", "listen_addr": "unix:{folder}/s"},
                 0o755,
                 "listen_addr: cannot listen at unix:{folder}/s: Permission denied: bley's user cannot create files in",
             ),
             (
-                {"listen_addr": "unix:{folder}/s", "listen_group": "daemon"},
+                {"listen_mode": "0666", "listen_addr": "unix:{folder}/s", "listen_group": "daemon"},
                 0o777,
                 "listen_group: daemon cannot own unix:{folder}/s: Operation not permitted: ",
             ),

@@ -21,6 +21,7 @@ from bley.daemon.reload import (
 from bley.daemon.transaction import prepare
 from bley.daemon.web_listener import WebListener
 from bley.ports import Clock, utc_now
+from bley.server.postfix_access import log_barriers
 from bley.server.unix_socket import UnixAccess
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
@@ -75,6 +76,7 @@ class Daemon:
         else:
             access = UnixAccess(settings.listen_mode, settings.listen_group)
             self.places = await self._instance.server.listen(settings.listen_addr, settings.listen_port, access)
+            log_barriers(settings.listen_addr, access)
         self._web.open()
         _log.info("bley %s listens on %s, store %s", __version__, ", ".join(self.places), settings.store)
         log_warnings(self._configuration)

@@ -23,6 +23,7 @@ from bley.dns.resolv_conf import read_system_servers
 from bley.log.output import check_sink
 from bley.ports import utc_now
 from bley.server.occupants import Process, find_occupants
+from bley.server.postfix_access import find_barrier
 from bley.server.sockets import check_address, socket_name
 from bley.server.unix_socket import UnixAccess
 from bley.settings.file import DEFAULT_FILES, Configuration
@@ -73,6 +74,8 @@ def _parts(
     access = UnixAccess(settings.listen_mode, settings.listen_group)
     for address in settings.listen_addr:
         yield "listen_addr", _in_thread(partial(check_address, address, settings.listen_port, access, is_own))
+        if address.startswith("unix:"):
+            yield "listen_addr", _in_thread(partial(_check_barrier, address, access))
     yield "web_tls_cert", _in_thread(lambda: configured_certificate(configuration))
     if settings.web_place and not is_own(settings.web_place):
         yield "web_listen", _in_thread(lambda: check_web_address(configuration))
@@ -123,6 +126,10 @@ def _in_thread(work: Callable[[], object]) -> Callable[[], Awaitable[list[str]]]
         return outcome if isinstance(outcome, list) else []
 
     return run
+
+
+def _check_barrier(address: str, access: UnixAccess) -> list[str]:
+    return list(filter(None, [find_barrier(address, access)]))
 
 
 async def _check_store(configuration: Configuration) -> list[str]:

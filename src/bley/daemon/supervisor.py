@@ -33,6 +33,7 @@ from bley.daemon.web_listener import WebListener
 from bley.daemon.worker_metrics import WorkerMetrics
 from bley.daemon.worker_process import RestartBackoff, WorkerGoneError, WorkerProcess, describe_exit
 from bley.ports import steady_now
+from bley.server.postfix_access import log_barriers
 from bley.server.sockets import WorkerSockets
 from bley.server.unix_socket import UnixAccess
 from bley.service.hidden_clients import HiddenClients
@@ -69,12 +70,9 @@ class Supervisor:
         Raises SettingsError if they cannot listen or start.
         """
         settings = self._configuration.settings
-        self._sockets = WorkerSockets(
-            settings.listen_addr,
-            settings.listen_port,
-            UnixAccess(settings.listen_mode, settings.listen_group),
-            systemd.passed_sockets(),
-        )
+        access, passed = UnixAccess(settings.listen_mode, settings.listen_group), systemd.passed_sockets()
+        self._sockets = WorkerSockets(settings.listen_addr, settings.listen_port, access, passed)
+        log_barriers(() if passed else settings.listen_addr, access)
         with tempfile.TemporaryDirectory(prefix="bley-", ignore_cleanup_errors=True) as folder:
             self._metrics = WorkerMetrics(Path(folder))
             self._web = WebListener(self, self._configuration, self._metrics)

@@ -1,0 +1,74 @@
+"""Whether Postfix's user can connect to a unix socket, by the modes of the socket and its folders.
+
+Postfix itself would only log that it cannot, and with `default_action=DUNNO` all mail would pass without a check.
+"""
+
+import grp
+import logging
+import os
+import pwd
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from bley.server.unix_socket import UnixAccess
+from bley.settings.values import group_id
+
+__all__ = ["find_barrier", "log_barriers"]
+
+_USER = "postfix"
+_WRITE, _ENTER = 0o2, 0o1
+
+_log = logging.getLogger(__name__)
+
+
+class _User(NamedTuple):
+    number: int
+    groups: list[int]
+
+    def may(self, bit: int, mode: int, owner: int, group: int) -> bool:
+        """Return whether a file's mode has this bit for the user (path_resolution(7))."""
+        shift = 6 if owner == self.number else 3 if group in self.groups else 0
+        return bool(mode >> shift & bit)
+
+
+def find_barrier(address: str, access: UnixAccess) -> str:
+    """Return a warning that Postfix's user cannot connect to `unix:PATH`; empty if it can, or does not exist."""
+    try:
+        entry = pwd.getpwnam(_USER)
+        user = _User(entry.pw_uid, os.getgrouplist(_USER, entry.pw_gid))
+        path = Path(address.removeprefix("unix:")).absolute()
+        for folder in path.parents:
+            found = folder.stat()
+            if not user.may(_ENTER, found.st_mode, found.st_uid, found.st_gid):
+                return f"listen_addr: {address}: user {_USER} cannot enter the folder {folder}: chmod +x {folder}"
+        group = _group(path, access)
+    except (KeyError, OSError, ValueError):
+        return ""
+    if user.may(_WRITE, access.mode, os.geteuid(), group):
+        return ""
+    what = f"mode {access.mode:04o} and group {_name(group)} do not let user {_USER} connect"
+    return f"listen_addr: {address}: {what}: set listen_group = {_USER} and listen_mode = 0660"
+
+
+def _group(path: Path, access: UnixAccess) -> int:
+    """Return the group that the socket has."""
+    if access.group:
+        return group_id(access.group)
+    folder = path.parent.stat()
+    return folder.st_gid if folder.st_mode & stat.S_ISGID else os.getegid()
+
+
+def _name(group: int) -> str:
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)
+
+
+def log_barriers(addresses: Iterable[str], access: UnixAccess) -> None:
+    """Log each barrier between Postfix and a unix socket."""
+    for address in addresses:
+        if address.startswith("unix:") and (barrier := find_barrier(address, access)):
+            _log.warning("%s", barrier)
