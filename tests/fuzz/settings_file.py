@@ -8,6 +8,7 @@ from pathlib import Path
 from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import SettingsError
 from bley.settings.file import Configuration, load
+from bley.settings.sections import show_sections
 from bley.settings.settings import Settings, show
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
@@ -33,13 +34,15 @@ def check(data: bytes) -> None:
     if configuration is None:
         return
     assert all(note.isprintable() for note in configuration.warnings), "a note that a terminal would take for a command"
-    shown = show(configuration.settings)
+    sections = show_sections(configuration.sections)
+    shown = show(configuration.settings) + sections
     zones = [each.zone for each in (*configuration.settings.dnsbls, *configuration.settings.dnswls)]
     if list(map(hide_keys, zones)) != zones:
         return  # shown with asterisks for a customer's key, which no zone can have
     again = _load(shown.encode())
     assert again is not None, "what `bley check-config` shows is refused"
     assert _shown(again.settings) == _shown(configuration.settings), "what `bley check-config` shows is something else"
+    assert show_sections(again.sections) == sections, "what it shows of sections is something else"
 
 
 def _load(text: bytes) -> Configuration | None:
@@ -126,6 +129,8 @@ HARNESS = Harness(
     words=[
         *(name.encode() + b" = " for name in Settings.model_fields),
         b"[bley]\n",
+        b"[recipients a]\nmatch = ",
+        b"/^list-/, file:whitelist_recipients",
         b"%(wait)s",
         b"%%",
         b"\n  ",

@@ -36,6 +36,14 @@ _FILE = "file:"
 _ENTRY = re.compile(r"/(?:\\.|[^/\\])*/(?=[,\s]|$)|[^,\s]+")
 """An entry: a regular expression may have commas and blanks, any other entry ends there."""
 
+_WRONG = {
+    r"[#;]": "has # or ;: write a comment in a line of its own",
+    r"^\*(@\*)?$": "is every recipient: write the rules of all others in [bley]",
+    r"^(?!file:)[a-z]+:/": f"has the type of a table: write a text file as {_FILE}PATH",
+    r"^file:$": f"names no file: write {_FILE}PATH without blanks",
+}
+"""Expressions for wrong entries, and their faults."""
+
 _T = TypeVar("_T")
 
 ReadFiles = Callable[[Sequence[str], IniSection], list[tuple[str, str]]]
@@ -102,9 +110,9 @@ def _recipients(name: str, entries: Sequence[str], ini: IniSection, read_files: 
     if not entries:
         text = f"[recipients {name}] needs a key {_MATCH}: write the recipients, or {_FILE}PATH"
         raise SettingsError([ini.fault(_MATCH, text)])
-    if commented := [entry for entry in entries if re.search("[#;]", entry)]:
-        text = f"{_MATCH}: {commented[0]!r} has # or ;: write a comment in a line of its own"
-        raise SettingsError([ini.fault(_MATCH, text)])
+    for entry in entries:
+        if why := next((why for wrong, why in _WRONG.items() if re.search(wrong, entry)), ""):
+            raise SettingsError([ini.fault(_MATCH, f"{_MATCH}: {entry!r} {why}")])
     here = f"[recipients {name}] {_MATCH}"
     own = "\n".join(entry for entry in entries if not entry.startswith(_FILE))
     files = read_files([entry.removeprefix(_FILE) for entry in entries if entry.startswith(_FILE)], ini)

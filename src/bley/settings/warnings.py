@@ -48,6 +48,8 @@ def find_warnings(settings: Settings, ini: IniFile) -> Iterator[Fault]:
 
 def find_section_warnings(settings: Settings, section: IniSection) -> Iterator[Fault]:
     """Yield the warnings about the settings of a section for recipients."""
+    if settings.mode == "off" and "mode" not in section.texts:
+        yield section.fault("match", "match: mode = off of [bley] is in force here too: write mode = enforce")
     yield from _long_waits(settings, section)
     yield from _unreachable_thresholds(settings, section)
 

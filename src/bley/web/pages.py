@@ -62,6 +62,7 @@ class Pages:
             longest_wait=timings.longest,
             has_sections=bool(self._data.configuration.sections),
             observes=settings.mode == "observe",
+            is_off=settings.mode == "off",
             now=self._data.clock(),
             data=data,
             overview=overview,

@@ -117,6 +117,10 @@ class TestWarnings:
                 "[recipients a]\nmatch = example.org, b@\n[recipients b]\nmatch = b@,example.net,sub.example.org\n",
                 ["5: match: @sub.example.org is in [recipients a] too, which comes first"],
             ),
+            (
+                "mode = off\n[recipients a]\nmatch = a@b.org\nclassic = 1\n[recipients b]\nmatch = b.org\nmode = off\n",
+                ["4: match: mode = off of [bley] is in force here too: write mode = enforce"],
+            ),
             ("[recipients b]\nmatch = jane@example.org, b@\n[recipients a]\nmatch = example.org, b@\n", []),
         ],
     )
