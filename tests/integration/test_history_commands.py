@@ -131,16 +131,17 @@ def test_bytes_that_are_not_utf_8_are_those_of_the_mail(bley: Bley) -> None:
 
 @pytest.mark.parametrize("sender", ["", "-rf $(x)'\"#1@example.com", "JÜRGEN@Straße.example", "x\\x1b@example.com"])
 def test_the_advice_to_forget_works_as_it_stands(bley: Bley, sender: str) -> None:
-    """The record is under the network of a client whose name is known now."""
+    """The record was under the network of a client whose name is known now, and is carried to its domain."""
     assert "DEFER" in send(bley, BAD, sender=sender)
     time.sleep(1.1)
     assert "PREPEND" in send(bley, BAD, sender=sender, client_name="mail.example.net")
     printed = wait_for(bley, "why", "198.51.100.7", until="reason waited")
     (command,) = re.findall(r"make it a stranger again: bley (.*)", printed)
     assert "--client 198.51.100.0/24 " in command
+    assert "--client example.net " in command
     shell = f'bley() {{ {shlex.join(BLEY)} "$1" -c {bley.file} "${{@:2}}"; }}; bley {command}'
     ran = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
-    assert ran.stdout == "1 record forgotten\n"
+    assert ran.stdout == "1 record forgotten\n" * 2
 
 
 def test_why_without_a_store(tmp_path: Path) -> None:

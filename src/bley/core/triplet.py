@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Network
 from typing import Literal
 
 from bley.core.mail import Address
+from bley.core.names.domains import a_labels
 from bley.core.sender_tags import is_rewritten, without_numbers, without_signatures
 
 __all__ = ["ANY", "LONGEST_PART", "GreylistBy", "TripletRules", "any_sender_of_domain", "bounded", "is_network"]
@@ -71,9 +72,10 @@ class TripletRules:
     def recipient(self, address: str) -> str:
         """Case-fold the recipient and remove its extension: `Jane+news@example.org` becomes `jane@example.org`.
 
-        Idempotent, except with a `privacy_key`, which would hash the hash.
+        The domain gets A-labels, since it is the same domain in both forms (RFC 5890 2.3.2.1). Idempotent, except with
+        a `privacy_key`, which would hash the hash.
         """
-        address = address.strip().casefold()
+        address = _folded(address)
         if not _is_cut(address):
             local, at, domain = _split(address)
             address = self._without_extension(local) + at + domain
@@ -86,7 +88,7 @@ class TripletRules:
         `list-123-bounce@d` (VERP) becomes `list-#-bounce@d`. Two users of a domain stay two. `core.sender_tags` has
         the exact rules. The null sender stays empty.
         """
-        address = address.strip().casefold()
+        address = _folded(address)
         if len(address) <= _LONGEST_UNDONE and not _is_cut(address):
             while (undone := self._undone(address)) != address:
                 address = undone
@@ -122,6 +124,14 @@ def is_network(client: str) -> bool:
     return "/" in client
 
 
+def _folded(address: str) -> str:
+    """Return the address without regard to case, and with A-labels in its domain."""
+    if address.isascii():
+        return address.strip().lower()
+    local, at, domain = address.strip().rpartition("@")
+    return local.casefold() + at + a_labels(domain) if at else domain.casefold()
+
+
 def _split(address: str) -> tuple[str, str, str]:
     local, at, domain = address.rpartition("@")
     return (local, at, domain) if at else (domain, "", "")
@@ -136,7 +146,7 @@ def _is_cut(address: str) -> bool:
 
 def any_sender_of_domain(sender: str) -> str:
     """Return the wildcard for all senders of this sender's domain."""
-    return bounded(f"{ANY}@{sender.rpartition('@')[2]}")
+    return bounded(f"{ANY}@{a_labels(sender.rpartition('@')[2])}")
 
 
 def bounded(part: str) -> str:
