@@ -62,10 +62,12 @@ def check(data: bytes) -> None:
 
     def find_sender(files: Iterable[tuple[str, str]]) -> tuple[tuple[Fault, ...], str | None]:
         try:
-            exemptions = read_senders(files)
+            senders = read_senders(files)
         except SettingsError as error:
             return error.faults, None
-        return (), _find_mail(exemptions, mail)
+        by_spf = _find_mail(senders.if_spf_passes, mail)
+        assert by_spf is None or mail.rpartition("@")[2], "SPF of no domain exempts"
+        return (), _find_mail(senders, mail) or by_spf
 
     for find in (find_client, find_mail, find_sender):
         with contextlib.suppress(_PutAsideError):
@@ -141,6 +143,8 @@ HARNESS = Harness(
         _seed("192.0.2.1-192.0.2.9 OK\n192.0.2.1 - 9\n[::1]/128\tpermit\n10/8\n192.168.*.*\nunknown\n", name=""),
         _seed("<>\n'jane@example.org',\n@example.net DUNNO\njane@*\n/^$/i 1\nMAILER-DAEMON", mail=""),
         _seed("192.0.2.1 REJECT\nif !1\nendif\n  OK\nhash:/x\nlsearch;/x\nmx*.example.com\na = b\n^mx\n"),
+        _seed("spf:example.org\nSPF:jane@bücher.example OK\nspf:*.example.net\n", mail="jane@bücher.example"),
+        _seed("spf:\nspf:jane@\nspf:<>\nspf:/x/\nspf:*\nspf:spf:a@b\nspf: a.b\n"),
         _seed("# Büro\nbücher\n").replace("ü".encode(), b"\xfc"),
     ],
     words=[
@@ -154,6 +158,7 @@ HARNESS = Harness(
         b" OK",
         b"*.",
         b"<>",
+        b"spf:",
         b"xn--",
         "ü".encode(),
         b"-",

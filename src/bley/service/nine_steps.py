@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from bley.core.caches import ExpiringCache
 from bley.core.decision import Decision
+from bley.core.errors import StoreError
 from bley.core.evidence import NO_EVIDENCE, Evidence
 from bley.core.greylist import Record, Standing, Status
 from bley.core.mail import Request, parse_address
@@ -92,8 +93,13 @@ class NineSteps:
         return True
 
     async def run_later(self, pending: PendingRequest) -> Decision:
-        """Run steps 5 to 9; before 7, the rest of step 4."""
-        pending = pending.with_records(await self._store.find(pending.keys(has_wildcards=self.has_wildcards)))
+        """Run steps 5 to 9; before 7, the rest of step 4. Raises StoreError."""
+        try:
+            pending = pending.with_records(await self._store.find(pending.keys(has_wildcards=self.has_wildcards)))
+        except StoreError:
+            if pending.rules.has_spf_entries and isinstance(exempt := await pending.exemption_by_spf(), Decision):
+                return exempt
+            raise
         if pending.rules.has_spf_entries and pending.may_be_deferred:
             exempt = await pending.exemption_by_spf()
             if isinstance(exempt, Decision):

@@ -612,6 +612,13 @@ class TestExemptIfSpfPasses:
         assert await world.answer(sender="jane@mail.example") == Action("DUNNO")
         assert world.checks.spf_asked == 1
 
+    @pytest.mark.parametrize(("spf", "verb"), [(Finding(0, "pass"), "DUNNO"), (FAIL, DEFER)])
+    async def test_without_the_store_it_is_exempt_too(self, spf: Finding, verb: str) -> None:
+        """As other exempt mail, which does not need the store."""
+        world = World(on_store_error="defer")
+        world.store.is_away, world.checks.spf = True, spf
+        assert (await world.answer(sender="jane@mail.example")).verb == verb
+
     @pytest.mark.parametrize("sender", ["a@example.com", "jane@notmail.example", ""])
     async def test_other_senders_are_not_checked(self, sender: str) -> None:
         world = World()

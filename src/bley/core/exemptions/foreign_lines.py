@@ -20,6 +20,7 @@ RESERVED = _CONDITIONS | _ACTIONS
 _ADDRESS = r"\[?(?:\d+(?:\.\d+){3}|(?:ipv6:)?[\da-f]*:[\da-f:.]*)\]?"
 _RANGE = re.compile(rf"({_ADDRESS})\s*[-\u2013\u2014]\s*({_ADDRESS}|\d{{1,3}})(?=\s|,?$)", re.IGNORECASE)
 _EXPRESSION = re.compile(r"(?:(/.+/)i?|(\^\S+))(?:\s+(\S+))?")
+_SPF_MARK = re.compile(r"^spf:\s+(?=\S)", re.IGNORECASE)
 _QUOTED = re.compile("\"([^\"]*)\"|'([^']*)'|<([^<>]*)>")
 _COMMENT = re.compile("[#;]")
 
@@ -52,7 +53,7 @@ def split_columns(line: str) -> tuple[str, str]:
         return match[1] or f"/{match[2]}/", match[3] or ""
     if match := _RANGE.match(line):
         return f"{match[1]}-{match[2]}", line[match.end() :].lstrip(", \t")
-    entry, *rest = line.split(maxsplit=1)
+    entry, *rest = _SPF_MARK.sub("spf:", line).split(maxsplit=1)
     entry = entry.rstrip(",") or entry
     if match := _QUOTED.fullmatch(entry):
         entry = next(text for text in match.groups() if text is not None)

@@ -333,6 +333,11 @@ def test_entry_that_needs_spf(entry: str, exempt: list[str], others: list[str]) 
     assert [senders.find(address) for address in [*exempt, *others]] == [None] * len([*exempt, *others])
 
 
+def test_mark_for_spf_may_have_white_space_after_it() -> None:
+    senders = read_senders([("list", "SPF: \texample.org OK")])
+    assert senders.if_spf_passes.find("jane@example.org") == "list:1:spf:example.org"
+
+
 @pytest.mark.parametrize("entry", ["spf:", "spf:jane@", "spf:<>", "spf:/example/", "spf:*", "spf:jane@*"])
 def test_entry_that_needs_spf_of_any_domain(entry: str) -> None:
     """A forger has a domain whose SPF passes."""
