@@ -5,7 +5,7 @@
  *     dns_answers PORT
  *
  *     A of 2.0.0.127.LIST and of each eighth address   127.0.0.2   (a list's test entry, RFC 5782 5, and listings)
- *     TXT of each second domain dN.example             "v=spf1 ip4:10.0.0.0/8 -all"
+ *     TXT of each second domain dN.example             "v=spf1 ip4:240.0.0.0/8 -all"
  *     everything else                                  NXDOMAIN
  */
 #include <arpa/inet.h>
@@ -21,8 +21,8 @@
 enum { HEADER = 12, TYPE_A = 1, TYPE_TXT = 16, NXDOMAIN = 3 };
 
 static const unsigned char POINTER_TYPE_A[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0x2c, 0, 4, 127, 0, 0, 2 };
-static const unsigned char POINTER_TYPE_TXT[] = { 0xc0, 12, 0, 16, 0, 1, 0, 0, 1, 0x2c, 0, 27, 26 };
-static const char SPF[] = "v=spf1 ip4:10.0.0.0/8 -all";
+static const unsigned char POINTER_TYPE_TXT[] = { 0xc0, 12, 0, 16, 0, 1, 0, 0, 1, 0x2c, 0, 28, 27 };
+static const char SPF[] = "v=spf1 ip4:240.0.0.0/8 -all";
 
 static int starts(const unsigned char *label, const char *text)
 {
@@ -40,7 +40,7 @@ static int is_listed(const unsigned char *name)
         return 0;
     if (starts(second, "0") && starts(second + 2, "0") && starts(second + 4, "127"))
         return octet == 2;
-    return octet % 8 == 0 && starts(second + 1 + second[0] + 1 + second[1 + second[0]], "10");
+    return octet % 8 == 0 && starts(second + 1 + second[0] + 1 + second[1 + second[0]], "240");
 }
 
 static int has_spf(const unsigned char *name)

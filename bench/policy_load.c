@@ -64,7 +64,7 @@ static long next_triplet(void)
 
 static size_t write_request(char *to, long i)
 {
-    unsigned address = 0x0a000000u | ((unsigned)(i * 2654435761u) & 0xffffffu);  /* 10.0.0.0/8, none twice */
+    unsigned address = 0xf0000000u | ((unsigned)(i * 2654435761u) & 0xffffffu);  /* 240.0.0.0/8, none twice */
     char name[64] = "unknown", helo[64];
 
     snprintf(helo, sizeof helo, "mx.d%ld.example", i);

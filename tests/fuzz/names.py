@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import dns.name
+
 from bley.checks.dynamic import check_dynamic
 from bley.checks.helo import OwnIdentity, check_dynamic_helo, check_helo, faults_of_mismatch
 from bley.core.mail import Address, Request, parse_address
-from bley.core.names.domains import delegated_domain, registered_domain
+from bley.core.names.domains import a_labels, delegated_domain, registered_domain
 from bley.core.names.host_kind import HostKind, dynamic_sign, judge_host_name, server_domain
+from bley.core.names.host_name import is_host_name, is_public_name
 from bley.core.names.own_address import own_address_in
 from tests.fuzz.fields import REPEAT, SEPARATOR, Fields
 from tests.fuzz.harness import Harness
@@ -37,9 +40,15 @@ def _check_name(name: str, address: Address) -> None:
         lambda: delegated_domain(name),
         lambda: judge_host_name(name.rstrip(".").lower(), address),
         lambda: own_address_in(name.lower()[:253], address),
+        lambda: is_public_name(a_labels(name)),
     ]
     for step in steps:
         run_in_time(lambda steps, step=step: _time_anew(steps, step))  # type: ignore[misc]
+    if is_host_name(form := a_labels(name)):
+        assert dns.name.from_text(form).to_text(omit_final_dot=True) == form, (
+            "a host name that the DNS writes otherwise"
+        )
+        assert parse_address(form) is None, "an address is no host name"
     domain = registered_domain(name)
     assert f".{name.rstrip('.').lower()}".endswith(f".{domain}") or not domain, "a domain that the name is not in"
     assert registered_domain(domain) == domain, "the registered domain of a registered domain is another"

@@ -14,6 +14,7 @@ from bley.core.exemptions.list_files import read_clients, read_mail_addresses
 from bley.core.mail import Request, parse_address
 from bley.core.names.domains import a_labels, delegated_domain, load_suffixes, registered_domain
 from bley.core.names.host_kind import judge_host_name, server_domain
+from bley.core.names.host_name import is_host_name
 from bley.core.triplet import TripletRules, bounded
 from bley.core.wire import MAX_REQUEST_BYTES
 from bley.dns.c_ares import ascii_name
@@ -57,6 +58,7 @@ STEPS: dict[str, Callable[[str], object]] = {
     "the delegated domain": delegated_domain.__wrapped__,
     "the A-labels of a name": a_labels.__wrapped__,
     "the A-labels of a name's end": lambda text: a_labels.__wrapped__(text[-253:]),
+    "the form of a host name": lambda text: is_host_name(text[-253:]),
     "the name of a client": lambda text: check_dynamic(text, _IPV4),
     "the end of a client's name": lambda text: check_dynamic(text[-253:], _IPV4),
     "the end of a name by IPv6": lambda text: check_dynamic(text[-253:], _IPV6),

@@ -13,12 +13,13 @@ Source: RFC 1912 2.1, RFC 5321 4.1.4.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import NamedTuple
 
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding, found
 from bley.core.findings import FindingKind
-from bley.core.mail import Address, Request, parse_address
+from bley.core.mail import Address, Request
 from bley.core.names.domains import a_labels, registered_domain
 from bley.core.names.host_name import is_host_name, is_public_name
 from bley.ports import Resolver, ResourceRecord, RrType
@@ -84,7 +85,8 @@ class NameQueries:
         if isinstance(answer, ResolverError):
             self._pointed, self._missing = (), Finding(None, str(answer))
         else:
-            names = {a_labels(str(record.data)) for record in answer if record.rrtype == "PTR"} - {""}  # the root
+            pointed = (str(record.data) for record in answer if record.rrtype == "PTR")  # in ASCII, with escapes
+            names = {name.rstrip(".").lower() for name in pointed} - {""}  # the root
             self._pointed, self._missing = self._best(names), self._unverified(names)
             for name in self._pointed:
                 self._query_addresses(name)
@@ -141,8 +143,9 @@ class NameQueries:
         query = self._queries[name]
         if not query.done() or isinstance(answer := _answer(query), ResolverError):
             return None
-        addresses = (str(record.data) for record in answer if record.rrtype == self._rrtype)
-        return any(parse_address(text) == self._address for text in addresses)
+        own, family = self._address.packed, AF_INET if self._rrtype == "A" else AF_INET6
+        # Strangers may name 256 addresses for each of five names: ip_address would take 10 ms for them, this 0.5 ms.
+        return any(inet_pton(family, str(record.data)) == own for record in answer if record.rrtype == self._rrtype)
 
     def _unknown(self, name: str) -> Finding:
         query = self._queries[name]
