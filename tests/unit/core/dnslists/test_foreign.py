@@ -64,6 +64,14 @@ def test_what_is_plain_is_taken(text: str, lists: list[str]) -> None:
         ("https://bl.example/", "https://bl.example/", 0, "write the zone alone, without http://"),
         ("bl.example=127.0.0.0/24", "bl.example=127.0.0.0/24", 20, _RANGE),
         ("bl.example=127.0.0.2-11", "bl.example=127.0.0.2-11", 20, _RANGE),
+        ("bl.example=127.0.0.2..11", "bl.example=127.0.0.2..11", 20, _RANGE),
+        ("bl.example=*", "bl.example=*", 11, _RANGE),
+        (
+            "bl.example=127.0.0.2|127.0.0.3",
+            "bl.example=127.0.0.2|127.0.0.3",
+            20,
+            "write several return codes as 127.0.0.[2;3]",
+        ),
         ("bl.example=127.0.*", "bl.example=127.0.*", 17, _RANGE),
         ("bl.example*1.5", "bl.example*1.5", 12, "a weight is a whole number from -99 to 99"),
         (
