@@ -32,9 +32,9 @@ A mail server has one HELO name. A spammer may have many, but is never alone for
 """
 
 _ADVICE = (
-    "a proxy or gateway hides the real clients, so that they cannot be distinguished; let the mail server see them "
-    "(PROXY protocol, Docker without its userland proxy), or add a gateway of your own hosts to trusted_networks: "
-    "see docs/install.md, Hidden clients"
+    "a proxy or gateway hides the real clients; show them to the mail server (haproxy: smtpd_upstream_proxy_protocol, "
+    "postscreen_upstream_proxy_protocol; Docker: no userland proxy), or add a gateway of your own hosts to "
+    "trusted_networks: see docs/install.md, Hidden clients"
 )
 
 _log = logging.getLogger(__name__)

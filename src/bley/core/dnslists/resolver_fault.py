@@ -40,7 +40,8 @@ class ResolverFault(NamedTuple):
         return Diagnosis(ListFault.REWRITTEN, self.what, RESOLVER_REMEDY)
 
     def __str__(self) -> str:
-        return f"{self.what}; until that ends, {self.names} count 0; {RESOLVER_REMEDY}: see docs/lists.md"
+        count = "count" if len(self.zones) > 1 else "counts"
+        return f"{self.what}; until that ends, {self.names} {count} 0; {RESOLVER_REMEDY}: see docs/lists.md"
 
 
 def rewriting(server: str, invented: Collection[str]) -> str:
