@@ -133,7 +133,10 @@ def _delaying(decision: StoredDecision, kept_under: Sequence[Triplet]) -> Iterat
             if file == "built-in":
                 yield Advice("nothing: postmaster and abuse must be reachable (RFC 5321 4.5.1)")
             elif rest:
-                yield Advice(f"take the entry out of {file}, line {rest.partition(':')[0]}, {_RELOAD}", file=file)
+                line, _, entry = rest.partition(":")
+                yield Advice(f"take the entry out of {file}, line {line}, {_RELOAD}", file=file)
+                if decision.reason == Reason.EXEMPT_SENDER and (is_name(entry) or is_mail_address(entry)):
+                    yield Advice(f'or, if the sender was forged: write it as "spf:{entry}", {_RELOAD}', file=file)
         case Reason.KNOWN | Reason.WAITED | Reason.RELEASED if decision.triplet:
             command = " && ".join(_command("forget", triplet) for triplet in kept_under or [decision.triplet])
             yield Advice(f"make it a stranger again: {command}", command=command)

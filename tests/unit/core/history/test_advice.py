@@ -112,8 +112,24 @@ class TestOfADeferral:
 class TestOfAPass:
     @pytest.mark.parametrize("reason", ["exempt-client", "exempt-sender", "exempt-recipient"])
     def test_an_entry_is_taken_out(self, reason: str) -> None:
-        (found,) = advice(_passed(reason, details={"entry": "/etc/bley/list:12:example.com"}), FILES)
+        found, *_ = advice(_passed(reason, details={"entry": "/etc/bley/list:12:example.com"}), FILES)
         assert found == Advice(f"take the entry out of /etc/bley/list, line 12, {RELOAD}", file="/etc/bley/list")
+
+    @pytest.mark.parametrize(
+        ("reason", "entry", "written"),
+        [
+            ("exempt-sender", "example.com", "spf:example.com"),
+            ("exempt-sender", "jane@example.com", "spf:jane@example.com"),
+            ("exempt-sender", "spf:example.com", ""),
+            ("exempt-sender", "jane@", ""),
+            ("exempt-sender", "/example/", ""),
+            ("exempt-recipient", "example.com", ""),
+        ],
+    )
+    def test_a_forged_sender_is_not_exempt_by_spf(self, reason: str, entry: str, written: str) -> None:
+        """Where SPF has a domain to ask about, and the entry does not have its mark yet."""
+        _, *others = _texts(_passed(reason, details={"entry": f"/etc/bley/list:12:{entry}"}))
+        assert others == ([f'or, if the sender was forged: write it as "{written}", {RELOAD}'] if written else [])
 
     def test_but_postmaster_must_be_reachable(self) -> None:
         (only,) = _texts(_passed("exempt-recipient", details={"entry": "built-in:1:postmaster@"}))
