@@ -135,6 +135,7 @@ CASES = {
         ("dbtls_ca: {folder}/none cannot be read: No such file or directory",),
         ends=True,
     ),
+    "a new key": Case({"privacy": "keyed-hash"}, ()),
     "no folder for the key": Case(
         {"privacy": "keyed-hash", "privacy_key_file": "none/key"},
         ("privacy_key_file: {folder}/bley.db: privacy_key_file: {folder}/none/key cannot be made: No such file or",),
@@ -319,11 +320,11 @@ class TestServers:
     def test_a_server_that_accepts_no_writes(
         self, engine: str, is_prepared: bool, servers: Servers, folder: Path
     ) -> None:
-        """A replica, say. Without tables MySQL does not tell: it cannot undo that a table is created."""
+        """A replica, say."""
         url = servers.new_url(engine)
         if is_prepared:
             assert _serve(_write(folder, Case({"database": url}, ())))[0] == 0
-        says = (f"store: {_place(url)}: ",) if is_prepared or engine != "mariadb" else ()
+        says = (f"store: {_place(url)}: ",)
         server = servers.get(engine)
         server.set_read_only(True)
         try:
@@ -341,6 +342,16 @@ class TestServers:
         servers.get("postgresql").sql(f"ALTER DATABASE {name} OWNER TO postgres")
         servers.get("postgresql").sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC", name)
         _compare(folder, Case({"database": url}, (f"store: {_place(url)}: permission denied for schema public",)))
+
+    def test_a_user_who_may_only_read(self, servers: Servers, folder: Path) -> None:
+        """MariaDB checks rights before it checks that a table is valid."""
+        server, url = servers.get("mariadb"), servers.new_url("mariadb")
+        server.sql("CREATE OR REPLACE USER reader IDENTIFIED BY 'secret'")
+        server.sql(f"GRANT SELECT ON {database_of(url)}.* TO reader")
+        url = re.sub("//[^@]*@", "//reader:secret@", url)
+        file = _write(folder, Case({"database": url}, ()))
+        for said in (run_bley(["check-config", "-c", file]).stderr.decode(), _serve(file)[1]):
+            assert f"store: {_place(url)}: CREATE command denied to user 'reader'@" in said
 
     @pytest.mark.parametrize("engine", ["postgresql", "mariadb", "redis"])
     def test_an_empty_database_stays_empty(self, engine: str, servers: Servers, folder: Path) -> None:

@@ -112,13 +112,14 @@ def test_a_socket_with_listen_group_serves_before_and_after_a_restart_of_bley(tm
     ids=["outside the chroot", "0660 without a group", "another name"],
 )
 def test_a_wrong_set_up_passes_all_mail_with_this_line(tmp_path: Path, place: str, service: str, why: str) -> None:
-    """The README says which line to look for, since `default_action=DUNNO` passes all mail."""
+    """The README says which line to look for, since `default_action=DUNNO` passes all mail; bley itself has warned."""
     with reachable_folder() as folder, Postfix(service.format(folder=folder), has_chroot=True) as postfix:
         with Bley(tmp_path, listen_addr=f"unix:{place.format(folder=folder, queue=postfix.queue)}") as bley:
             assert rcpt(postfix).code == 250
             name = service.format(folder=folder).removeprefix("unix:")
             assert postfix.wait_log("warning: connect to").endswith(f"warning: connect to {name}: {why}")
         assert bley.decisions() == []
+        assert "do not let user postfix connect: set listen_group = postfix" in bley.log()
 
 
 def test_without_bley_the_socket_of_a_dead_one_is_named_too(tmp_path: Path) -> None:

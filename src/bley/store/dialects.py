@@ -17,7 +17,7 @@ from bley.core.errors import StoreError
 from bley.core.mail import Triplet
 from bley.store.driver_errors import VALUE_ERRORS, driver_message, errno, sqlstate
 from bley.store.engine import ANSWER_SECONDS
-from bley.store.sql_schema import triplets
+from bley.store.sql_schema import METADATA, triplets
 from bley.store.sqlite_file import check_file, find_obstacle, make_files_private
 
 __all__ = ["Dialect", "Mysql", "Postgresql", "Sqlite"]
@@ -49,8 +49,6 @@ class Dialect:
     """The errors of the driver that SQLAlchemy does not wrap."""
 
     answer_seconds: float | None = ANSWER_SECONDS
-    rolls_back_tables = True
-    """Whether a rolled-back transaction leaves none of the tables that it created."""
     compares_rows = True
     """Whether the database uses an index for `(a, b) > (x, y)`."""
 
@@ -85,6 +83,11 @@ class Dialect:
 
     def check(self, connection: sa.Connection) -> None:
         """Raise StoreError if this database can never be the store."""
+
+    def try_tables(self, connection: sa.Connection) -> None:
+        """Create the tables, and undo that. Raises the driver's error if bley lacks the right."""
+        METADATA.create_all(connection)
+        connection.rollback()
 
     def make_private(self, connection: sa.Connection) -> None:
         """Remove the access of other users to the files of an earlier bley."""
@@ -253,10 +256,10 @@ class Mysql(Dialect):
         )
     })) AS keys_) {_FIND.replace("JOIN", "STRAIGHT_JOIN")}"""
 
-    rolls_back_tables = False
     compares_rows = False  # the range optimizer supports row constructors in IN only
 
     _TRANSIENT = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
+    _DOUBLED_COLUMN = 1060  # ER_DUP_FIELDNAME
     # Out of range, too long, invalid characters, invalid JSON: those for which the driver raises no DataError.
     _REFUSALS = (1264, 1265, 1292, 1300, 1366, 1367, 1406, 1411, 1690, 3140, 3141, 3143, 3144, 4025, 4037, 4038, 4078)
 
@@ -265,6 +268,14 @@ class Mysql(Dialect):
 
         super().__init__(place)
         self.errors = (OSError, TimeoutError, pymysql.MySQLError)
+
+    def try_tables(self, connection: sa.Connection) -> None:
+        """Create a table that no server accepts, since a valid one could not be undone: the right is checked first."""
+        try:
+            connection.exec_driver_sql("CREATE TABLE bley_trial (doubled INTEGER, doubled INTEGER)")
+        except DBAPIError as error:
+            if errno(error) != self._DOUBLED_COLUMN:
+                raise
 
     def insert(self, table: sa.Table) -> Any:
         from sqlalchemy.dialects import mysql

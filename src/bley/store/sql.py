@@ -86,9 +86,8 @@ class SqlEngine:
         """Write without an effect."""
         if self._meta.exists(connection):
             connection.execute(sa.delete(meta).where(meta.c.name == ""))
-        elif self._dialect.rolls_back_tables:
-            METADATA.create_all(connection)
-            connection.rollback()
+        else:
+            self._dialect.try_tables(connection)
 
     def _version(self, connection: sa.Connection) -> int:
         self._dialect.check(connection)

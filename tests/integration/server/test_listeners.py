@@ -969,6 +969,24 @@ class TestUnixSockets:
         await _refused(f"unix:{path}", "is not a socket")
         assert path.read_text() == "mail"
 
+    @on_both_loops
+    async def test_the_sockets_of_another_process_are_of_any_kind_and_stay(self, tmp_path: Path) -> None:
+        """systemd passes TCP sockets, unix sockets and abstract ones, all of one unit."""
+        name = f"bley-{os.getpid()}"
+        with contextlib.ExitStack() as stack:
+            passed = [stack.enter_context(socket.socket(family)) for family in (socket.AF_INET, *[socket.AF_UNIX] * 2)]
+            passed[0].bind(("127.0.0.1", 0))
+            passed[1].bind(f"{tmp_path}/socket")
+            passed[2].bind(f"\0{name}")
+            for sock in passed:
+                sock.listen()
+            server = Server(FakeService(), closes_after_answer=False)
+            port = passed[0].getsockname()[1]
+            places = await server.listen_at(passed)
+            assert places == [f"127.0.0.1:{port}", f"unix:{tmp_path}/socket", f"unix:@{name}"]
+            await server.stop(timeout_seconds=0)
+            assert tmp_path.joinpath("socket").is_socket()
+
 
 def _rescue(rescued: threading.Event, busy: socket.socket) -> None:
     """End a wait for somebody who takes no connections."""
