@@ -36,8 +36,8 @@ _MOST_AT_ONCE = 10
 thousands, most of them of spam."""
 
 _NO_RECORD = (
-    "no record matches: `bley why ADDRESS` shows all attempts. If there was none yet, name the client's IP address and "
-    "whole addresses of sender and recipient"
+    "no record matches: `bley why ADDRESS` shows all attempts and records. A client with a name has its domain there. "
+    "If there was no attempt yet, name the client's IP address and whole addresses of sender and recipient"
 )
 
 

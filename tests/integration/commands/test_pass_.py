@@ -103,7 +103,7 @@ def test_a_mail_that_was_not_tried_yet(bley: Bley) -> None:
         ([], 2, f"{USAGE}name the mail: --client, --sender, --recipient\n"),
         (["--sender", "@"], 2, f"{USAGE}--sender: '@' is no mail address or domain, and the null sender is <>\n"),
         (["--client", "", *NAMED], 2, f"{USAGE}--client: '' is no address, network or domain\n"),
-        (["--sender", "x@example.com"], 1, "no record matches: `bley why ADDRESS` shows all attempts. "),
+        (["--sender", "x@example.com"], 1, "no record matches: `bley why ADDRESS` shows all attempts and records. "),
         (["--recipient", "example.org"], 2, f"{USAGE}11 records match: --dry-run shows them, and --yes lets them"),
     ],
 )
