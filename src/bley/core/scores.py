@@ -2,11 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bley.core.evidence import Finding
-from bley.core.findings import KINDS, RFC_CHECKS, FindingKind
+from bley.core.findings import KINDS, RFC_CHECKS, AnyCheck, FindingKind
 
 __all__ = ["BLEY2", "DEFAULT", "MOST", "Scores", "parse_scores"]
 
@@ -40,10 +40,9 @@ class Scores:
     def __getitem__(self, kind: FindingKind) -> int:
         return self.changed.get(kind, _NAMED[self.name][kind])
 
-    @property
-    def most(self) -> int:
-        """The highest possible sum: of each check its highest score."""
-        return sum(max(self[kind] for kind in FindingKind if kind.check == check) for check in RFC_CHECKS)
+    def most(self, checks: Iterable[AnyCheck] = RFC_CHECKS) -> int:
+        """Return the highest possible sum of these checks: of each its highest score."""
+        return sum(max(self[kind] for kind in FindingKind if kind.check == check) for check in checks)
 
     @property
     def counts_mail_to_oneself_alone(self) -> bool:

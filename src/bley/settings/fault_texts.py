@@ -8,6 +8,13 @@ from bley.settings.foreign import find_mark
 
 __all__ = ["invalid_value"]
 
+_REACHED_BY_ALL = {
+    "rfc_threshold": "must be at least 1; classic = 1 delays every stranger",
+    "dnsbl_threshold": "must be at least 1; classic = 1 delays every stranger",
+    "dnswl_threshold": "must be at least 1; mode = off delays no mail",
+}
+"""Every client would reach a threshold of 0."""
+
 
 def invalid_value(key: str, text: str, detail: ErrorDetails) -> str:
     """Describe pydantic's error after the key and its text, without secrets."""
@@ -16,6 +23,8 @@ def invalid_value(key: str, text: str, detail: ErrorDetails) -> str:
         why = "is not a whole number"
     elif detail["type"].endswith("too_short"):
         why = "must not be empty"
+    elif detail["type"] == "greater_than_equal" and key.endswith("_threshold"):
+        why = _REACHED_BY_ALL[key]
     why = hide_keys(why)
     if "\n" in why:  # it quotes the text, with a caret below the error
         return f"{key}: {why}"

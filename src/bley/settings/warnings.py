@@ -9,6 +9,7 @@ from itertools import chain, islice
 from bley.core.dnslists.lists import DnsList
 from bley.core.errors import Fault
 from bley.core.exemptions.first_list import FirstList
+from bley.core.findings import RFC_CHECKS, Check
 from bley.core.scores import MOST
 from bley.settings.foreign import find_mark
 from bley.settings.ini_file import IniFile, IniSection
@@ -149,14 +150,15 @@ def _about_list(key: str, dns_list: DnsList) -> Iterator[str]:
 def _unreachable_thresholds(settings: Settings, ini: IniSection) -> Iterator[Fault]:
     """Warn of each threshold that nothing can reach. The highest possible threshold is meant so."""
     dnswls = sum(abs(entry.weight) for each in settings.dnswls if _is_queried(each) for entry in each.entries)
+    checks = [check for check in RFC_CHECKS if settings.use_spf or check is not Check.SPF]
     sums = (
         ("dnsbl_threshold", "dnsbls", sum(each.most for each in settings.dnsbls if _is_queried(each))),
         ("dnswl_threshold", "dnswls", dnswls),  # a negative weight has its own warning
-        ("rfc_threshold", "scores", settings.scores.most),
+        ("rfc_threshold", "scores", settings.scores.most(checks)),
     )
     for threshold, key, most in sums:
         value = getattr(settings, threshold)
-        if ini.texts.keys() & {threshold, key} and getattr(settings, key) and most < value < MOST:
+        if ini.texts.keys() & {threshold, key, "use_spf"} and getattr(settings, key) and most < value < MOST:
             what = "all scores" if key == "scores" else f"the weights of the living lists of {key}"
             place = threshold if threshold in ini.lines else key
             yield ini.fault(place, f"{threshold} = {value} is never reached: {what} add up to {most}")

@@ -78,6 +78,11 @@ def test_lists_that_count_for_the_wrong_side(tmp_path: Path, text: str, warnings
             id="fewer scores",
         ),
         pytest.param("scores = bley2\nrfc_threshold = 5", [], id="just reached"),
+        pytest.param(
+            "scores = bley2\nrfc_threshold = 5\nuse_spf = 0",
+            ["3: rfc_threshold = 5 is never reached: all scores add up to 4"],
+            id="without SPF",
+        ),
         pytest.param("dnsbl_threshold = 999\ndnswl_threshold = 999\nrfc_threshold = 999", [], id="meant to be off"),
         pytest.param("dnsbls =\ndnswls =\ndnsbl_threshold = 9\ndnswl_threshold = 9", [], id="no lists"),
     ],
