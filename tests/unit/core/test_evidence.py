@@ -39,3 +39,16 @@ def test_what_is_kept_of_a_decision_is_bounded_whatever_strangers_write() -> Non
     request = Request(*[worst[:LONGEST_VALUE]] * 9)
     kept = DecisionEntry(NOON, "pass", Decision(request, Reason.CLEAN, evidence=evidence), "s", "r")
     assert len(to_json(kept.details)) < len(LOG_FIELDS) * (LONGEST_DETAIL * 6 + 100)
+
+
+@pytest.mark.parametrize(
+    ("finding", "is_pass"),
+    [
+        (Finding(0, "pass"), True),
+        (Finding(None, "no answer in time"), False),
+        (found(FindingKind.SPF_NO_PASS, "none"), False),
+        (found(FindingKind.SPF_FAIL, "fail")._replace(score=0), False),
+    ],
+)
+def test_pass_is_neither_unknown_nor_a_finding_that_counts_nothing(finding: Finding, is_pass: bool) -> None:
+    assert finding.is_pass is is_pass

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from bley.core.mail import LONGEST_VALUE, Action, RawRequest, Request, parse_address, parse_network
+from bley.core.mail import LONGEST_VALUE, Action, RawRequest, Request, parse_address, parse_network, parse_networks
 
 
 def test_a_raw_request_is_read_to_its_last_equals_sign() -> None:
@@ -97,3 +97,26 @@ def test_network(text: str, network: str) -> None:
 def test_what_is_no_network(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         parse_network(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("192.0.2.5/24", ["192.0.2.0/24"]),
+        ("[2001:db8::1]/32", ["2001:db8::/32"]),
+        ("192.0.2.1-192.0.2.4", ["192.0.2.1/32", "192.0.2.2/31", "192.0.2.4/32"]),
+        ("[2001:db8::2]-[2001:db8::3]", ["2001:db8::2/127"]),
+        ("::ffff:192.0.2.2-192.0.2.3", ["192.0.2.2/31"]),
+        ("0.0.0.0-255.255.255.255", ["0.0.0.0/0"]),
+        ("192.0.2.1-192.0.2.1", ["192.0.2.1/32"]),
+    ],
+)
+def test_networks_of_a_range(text: str, networks: list[str]) -> None:
+    """A network by itself is one."""
+    assert parse_networks(text) == list(map(ip_network, networks))
+
+
+@pytest.mark.parametrize("text", ["192.0.2.2-192.0.2.1", "192.0.2.1-::1", "192.0.2.0/24-192.0.3.0/24", "a-b", "-", ""])
+def test_what_is_no_range(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (its words are for the caller to replace)
+        parse_networks(text)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from bley.core.evidence import Finding, found
-from bley.core.findings import FindingKind
+from bley.core.findings import Check, FindingKind
 from bley.core.scores import BLEY2, DEFAULT, MOST, Scores, parse_scores
 
 
@@ -93,3 +93,10 @@ def test_a_finding_counts_what_its_fact_counts() -> None:
     finding = found(FindingKind.HELO_CLAIMS_US, "why")
     assert DEFAULT.counted(finding) is finding
     assert parse_scores("helo-claims-us=7").counted(finding) == Finding(7, "why", kind=FindingKind.HELO_CLAIMS_US)
+
+
+def test_the_highest_sum_counts_each_check_once() -> None:
+    """bley 2: HELO 2, and 1 each for a dynamic name, mail to oneself and SPF."""
+    assert BLEY2.most() == 5
+    assert BLEY2.most([Check.HELO, Check.SPF]) == 3
+    assert parse_scores("bley2, helo-mismatch=0, spf-fail=0").most() <= 3
