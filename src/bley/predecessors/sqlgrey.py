@@ -3,6 +3,7 @@
     connect      sender_name, sender_domain, src, rcpt, first_seen    deferred triplets
     from_awl     sender_name, sender_domain, src, first_seen, last_seen    senders that pass, to every recipient
     domain_awl   sender_domain, src, first_seen, last_seen    domains with senders that all pass
+    optin_email, optin_domain, optout_email, optout_domain    recipients with rules of their own, which are no records
 
 `src` is the client's address from Postfix, or its network: `192.0.2` for 192.0.2.0/24. IPv6 is written with all zeros;
 of an address made from a MAC address (EUI-64) only the first four groups. Names are in lower case and cut at 64
@@ -49,6 +50,8 @@ _TABLES = {
 }
 """The columns of each table that are read: texts, and instants."""
 
+_OF_RECIPIENTS = {"optin_email": "email", "optin_domain": "domain", "optout_email": "email", "optout_domain": "domain"}
+
 _UNDEFINED = "-undef-"
 _RECIPIENT_MARK = "RCPT"
 """The mark is in upper case, all other characters of a name are in lower case."""
@@ -73,6 +76,10 @@ async def read_sqlgrey(database: "AsyncEngine") -> AsyncIterator[ImportedRecord 
             selected += [_instant_column(connection, name) for name in instants]
             async for row in stream_rows(connection, table, selected):
                 yield _parse_row(row._asdict())
+        for table, name in _OF_RECIPIENTS.items():
+            if name in await column_names(connection, table):
+                async for _ in stream_rows(connection, table, [text_column(connection, name)]):
+                    yield f"{table}: these recipients become a section of bley.conf: see docs/install.md"
 
 
 def _instant_column(connection: "AsyncConnection", name: str) -> sa.ColumnElement[Any]:

@@ -70,6 +70,18 @@ async def insert(database: AsyncEngine, table: str, *rows: dict[str, Any]) -> No
             await connection.execute(sa.text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})"), row)
 
 
+async def test_recipients_with_rules_of_their_own_are_counted(database: AsyncEngine) -> None:
+    """By table; a database of an older sqlgrey has no such tables."""
+    await create(database)
+    async with database.begin() as connection:
+        for table, column in (("optin_email", "email"), ("optout_domain", "domain"), ("optin_domain", "domain")):
+            await connection.exec_driver_sql(f"CREATE TABLE {table} ({column} varchar(255) NOT NULL)")
+    await insert(database, "optin_email", {"email": "jane@example.org"}, {"email": "joe@example.org"})
+    await insert(database, "optout_domain", {"domain": "example.net"})
+    read_on = "these recipients become a section of bley.conf: see docs/install.md"
+    assert await read(database) == [*2 * [f"optin_email: {read_on}"], f"optout_domain: {read_on}"]
+
+
 async def read(database: AsyncEngine) -> list[ImportedRecord | str]:
     return [record async for record in read_sqlgrey(database)]
 
