@@ -174,8 +174,8 @@ CASES = {
         ("listen_addr: cannot listen at 192.0.2.1: Cannot assign requested address",),
         ends=True,
     ),
-    "no such host": Case(
-        {"listen_addr": "no-such-host.invalid"}, ("listen_addr: cannot listen at no-such-host.invalid: ",), ends=True
+    "no host can have this name": Case(
+        {"listen_addr": "x" * 64}, ("listen_addr: cannot listen at " + "x" * 64 + ": ",), ends=True
     ),
     "no folder for the socket": Case(
         {"listen_mode": "0666", "listen_addr": "unix:{folder}/none/s"},
