@@ -73,7 +73,9 @@ def _check_helo(request: Request, address: Address) -> None:
     assert finding.score in (0, 1, 2), "a score that HELO does not have"
     assert len(set(faults)) == len(faults), "a fault is found twice"
     line = check_dynamic_helo(request, address)
-    assert line is None or dynamic_sign(request.helo_name, address), "a HELO name looks like a line, without a sign"
+    assert line is None or dynamic_sign(a_labels(request.helo_name), address), (
+        "a HELO name looks like a line, without a sign"
+    )
 
 
 def _time_anew(steps: Steps, step: Callable[[], object]) -> None:
