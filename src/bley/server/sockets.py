@@ -25,7 +25,7 @@ BACKLOG = 1024
 
 
 class OpenSockets:
-    """Bound sockets at `addresses`: TCP sockets in their order, which do not listen yet, and unix sockets.
+    """Bound sockets at `addresses`: TCP sockets in their order, which do not listen yet, and unix sockets, which do.
 
     Raises SettingsError if an address cannot be used, for example because another process listens there.
     """

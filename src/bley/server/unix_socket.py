@@ -1,4 +1,4 @@
-"""A unix socket: bound only where no other process listens, with its mode and group set before the first connection."""
+"""A unix socket: opened only where no other process listens; mode and group are set before the first connection."""
 
 import contextlib
 import errno
@@ -29,7 +29,7 @@ class UnixAccess:
 
 
 class UnixSocket:
-    """A bound unix socket at `unix:PATH`; PATH is relative to the working directory.
+    """A listening unix socket at `unix:PATH`; PATH is relative to the working directory.
 
     A stale socket file is replaced, and any other file stays. Raises OSError if PATH cannot be used, for example
     because another process listens there, and SettingsError if the file cannot have the group.
@@ -50,6 +50,7 @@ class UnixSocket:
             if access.group:
                 _set_group(self._path, access.group)
             self._path.chmod(access.mode)
+            self.socket.listen()  # at once: another bley would take a socket that does not listen for stale
         except (OSError, SettingsError):
             self.remove_file()
             self.socket.close()

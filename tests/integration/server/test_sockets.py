@@ -130,6 +130,14 @@ def test_a_unix_socket_is_one_for_all_and_gone_at_the_end(tmp_path: Path) -> Non
     assert not path.exists()
 
 
+def test_a_unix_socket_is_taken_before_a_worker_listens(tmp_path: Path) -> None:
+    """Another bley that starts at that moment does not take it for stale."""
+    sockets = WorkerSockets([f"unix:{tmp_path}/s"], 0, ACCESS, [])
+    with pytest.raises(SettingsError, match="another process listens there"):
+        WorkerSockets([f"unix:{tmp_path}/s"], 0, ACCESS, [])
+    sockets.close()
+
+
 def test_an_address_that_cannot_be_had_closes_all_the_others(tmp_path: Path) -> None:
     path = tmp_path / "bley.sock"
     with pytest.raises(SettingsError) as caught:
