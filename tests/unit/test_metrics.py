@@ -20,7 +20,13 @@ def test_decisions_are_counted_by_what_became_of_them_and_why() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "path"),
-    [(Reason.KNOWN, "store"), (Reason.CLIENT_BAD, "client"), (Reason.HELO, "checks"), (Reason.STORE_ERROR, "failed")],
+    [
+        (Reason.KNOWN, "store"),
+        (Reason.CLIENT_BAD, "client"),
+        (Reason.HELO, "checks"),
+        (Reason.STORE_ERROR, "failed"),
+        pytest.param(Reason.EXEMPT_SENDER, "checks", id="by an entry that needs SPF"),
+    ],
 )
 def test_an_answer_s_time_is_that_of_what_had_to_be_asked(reason: Reason, path: str) -> None:
     name = "bley_answer_seconds_sum"
