@@ -104,13 +104,13 @@ class _Gathering:
 
     def __init__(self, checks: Checks, request: Request, address: Address) -> None:
         self._checks, self._request, self._address = checks, request, address
-        self._is_settled: asyncio.Future[None] | None = None
-        """The end of the wait; None until it begins."""
+        self._wake: asyncio.Future[None] | None = None
+        """The next event that `_wait` waits for; None before it waits."""
         self._is_late = False
         self._spf: asyncio.Task[Finding] | None = None
         lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls}
         self._lists = {
-            check: ListQueries(of_check, address, checks.resolver, self._check_if_settled)
+            check: ListQueries(of_check, address, checks.resolver, self._look)
             for check, of_check in lists.items()
             if of_check
         }
@@ -121,7 +121,7 @@ class _Gathering:
             is_unknown = not request.verified_name and checks.resolver.is_silent
             self._take_names(SILENT if is_unknown else NOT_QUERIED)
         else:
-            self._names = NameQueries(request, address, checks.resolver, self._check_names)
+            self._names = NameQueries(request, address, checks.resolver, self._look)
 
     def _take_names(self, names: ClientNames) -> None:
         """Check the request by the client's names, and start the query for SPF if it can change the judgement."""
@@ -135,17 +135,15 @@ class _Gathering:
             else:
                 spf = _check_spf(checks.spf, self._request, self._address, checks.scores)
                 self._spf = asyncio.get_running_loop().create_task(spf)
-                self._spf.add_done_callback(self._check_if_settled)
+                self._spf.add_done_callback(self._look)
 
-    def _check_names(self) -> None:
-        if self._names and self._names.is_complete and not self._found:
-            self._take_names(self._names.names)
-        self._check_if_settled()
+    def _look(self, _: object = None) -> None:
+        """Wake `_wait` if an answer makes the client's names complete, or settles the judgement."""
+        if self._wake and not self._wake.done() and (self._has_new_names() or self._may_end()):
+            self._wake.set_result(None)
 
-    def _check_if_settled(self, _: object = None) -> None:
-        """End the wait if no missing answer can change the judgement."""
-        if self._is_settled and not self._is_settled.done() and self._may_end():
-            self._is_settled.set_result(None)
+    def _has_new_names(self) -> bool:
+        return self._names is not None and not self._found and (self._names.is_complete or self._is_late)
 
     def _may_end(self) -> bool:
         awaits_names, awaits_spf = not self._found, self._spf is not None and not self._spf.done()
@@ -176,11 +174,15 @@ class _Gathering:
         return Gathered(self._request, {check: self._found[check] for check in LOG_FIELDS if check in self._found})
 
     async def _wait(self) -> None:
+        """Wait, and take the client's names once they are complete. An error of a check is raised here."""
         loop = asyncio.get_running_loop()
-        self._is_settled = loop.create_future()
         time_is_up = loop.call_later(self._checks.timeout.total_seconds(), self._give_up)
         try:
-            await self._is_settled
+            while not (self._is_late or self._may_end()):
+                self._wake = loop.create_future()
+                await self._wake
+                if self._names and self._has_new_names():
+                    self._take_names(self._names.names)
         finally:
             time_is_up.cancel()
             if self._names:
@@ -193,10 +195,8 @@ class _Gathering:
         self._is_late = True
         for queries in self._lists.values():
             queries.give_up()
-        if self._names and not self._found:
-            self._take_names(self._names.names)
-        if self._is_settled and not self._is_settled.done():
-            self._is_settled.set_result(None)
+        if self._wake and not self._wake.done():
+            self._wake.set_result(None)
 
     def _found_without_names(self) -> dict[AnyCheck, Finding]:
         """Return the findings that need no name of the client, since an allowlist decides."""

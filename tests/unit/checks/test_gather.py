@@ -519,6 +519,15 @@ class TestNames:
         }
         assert spf.asked == 0
 
+    @pytest.mark.parametrize("ptr", [(), SILENT])
+    async def test_a_bug_in_a_check_is_raised_and_leaves_no_request_waiting(
+        self, monkeypatch: pytest.MonkeyPatch, ptr: Sequence[str] | str
+    ) -> None:
+        checks = names_of(await make(within=SHORT), ptr=ptr)
+        monkeypatch.setattr("bley.checks.gather.check_request", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            await self.of(checks)
+
     async def test_unknown_findings_are_counted(self) -> None:
         def count() -> float | None:
             return REGISTRY.get_sample_value("bley_unknown_findings_total", {"check": "client-has-no-name"})
