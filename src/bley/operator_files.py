@@ -2,15 +2,30 @@
 
 A wrong name must not block a start or a reload forever: it may be a FIFO without a writer, or an endless device. So
 only regular files and character devices are read, without waiting and up to a size limit.
+
+If this process's user may not use a file, either a command runs as a wrong user, or a file of bley's belongs to one.
+The process cannot know which, so the error names the remedy of both.
 """
 
 import codecs
 import errno
+import grp
 import os
+import pwd
+import shlex
 import stat
 from pathlib import Path
 
-__all__ = ["LONGEST_FILE", "check_creatable", "check_name", "read_text"]
+__all__ = [
+    "LONGEST_FILE",
+    "check_creatable",
+    "check_name",
+    "deny_reading",
+    "find_closed_folder",
+    "hand_over",
+    "read_text",
+    "user_name",
+]
 
 LONGEST_FILE = 64 * 1024 * 1024
 """Bytes. A list file of a million lines has some 20 MB."""
@@ -51,6 +66,9 @@ def _read(file: Path) -> bytes:
     try:
         # O_NONBLOCK: opening a FIFO would wait for a writer.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except PermissionError as error:
+        why = ". ".join(filter(None, (error.strerror, deny_reading(file))))
+        raise PermissionError(error.errno, why, str(file)) from error
     except ValueError as error:  # a NUL in the name, or characters that the system's encoding lacks
         raise OSError(errno.EINVAL, "no file can have this name") from error
     try:
@@ -75,3 +93,52 @@ def check_creatable(file: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(file))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+
+def deny_reading(file: Path) -> str:
+    """Return why this user may not read the file, and the remedy; empty if its rights are not the reason."""
+    folder = find_closed_folder(file)
+    denied = folder or file
+    if not folder and (os.access(file, os.R_OK) or not os.access(file, os.F_OK)):
+        return ""
+    try:
+        group = grp.getgrgid(os.getegid()).gr_name
+    except KeyError:
+        group = str(os.getegid())
+    verb, right = ("enter", "x") if folder else ("read", "r")
+    name = shlex.quote(str(denied))
+    change = f"chgrp {group} {name} && chmod g+{right} {name}"
+    return f"User {user_name()} may not {verb} {denied}: {_other_user(denied)}`{change}`"
+
+
+def hand_over(denied: Path, files: str = "") -> str:
+    """Return the remedy for a file or folder that this user may not use; `files` is the argument of chown."""
+    change = f"chown {user_name()}: {files or shlex.quote(str(denied))}"
+    if denied.parent.stat().st_uid == os.geteuid():
+        return f"as root, run `{change}`"
+    return f"{_other_user(denied)}`{change}`"
+
+
+def find_closed_folder(file: Path) -> Path | None:
+    """Return the first folder on the way to the file that this user may not enter, links followed."""
+    for folder in reversed(Path(os.path.realpath(file)).parents):
+        if not os.access(folder, os.F_OK):
+            return None
+        if not os.access(folder, os.X_OK):
+            return folder
+    return None
+
+
+def user_name(number: int | None = None) -> str:
+    """Return the name of a user, or its number if it has none; by default that of this process."""
+    number = os.geteuid() if number is None else number
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # such as that of a unit with DynamicUser that does not run
+        return str(number)
+
+
+def _other_user(denied: Path) -> str:
+    owner = denied.stat().st_uid
+    sudo = "sudo" if owner == 0 else f"sudo -u {user_name(owner)}"
+    return f"run `{sudo} bley …`; or, if {user_name()} is bley's user, as root "

@@ -1,7 +1,6 @@
 """`bley check-config` says what `bley serve` says: each wrong set-up is given to both, and their lines are compared."""
 
 import asyncio
-import codecs
 import errno
 import logging
 import os
@@ -32,6 +31,7 @@ from bley.settings.file import load
 from bley.store.sql_schema import VERSION
 from tests.free_ports import free_port
 from tests.integration.database_server import database_of
+from tests.integration.nobody import NOBODY, as_nobody
 from tests.integration.postfix import MASTER
 from tests.integration.running_bley import BLEY, DEFAULTS, WAIT_SECONDS, Bley
 from tests.integration.servers import reachable_folder, require
@@ -40,7 +40,6 @@ from tests.integration.warm_start import run_bley, start_bley
 
 GOES_ON = "; answering by on_store_error until it is back"
 KEY = "00" * 32
-NOBODY = 65534
 
 
 def nothing(_: Path, __: ExitStack) -> None:
@@ -437,7 +436,7 @@ class TestRights:
     @pytest.mark.parametrize(
         ("settings", "mode", "says"),
         [
-            ({}, 0o755, "store: {folder}/bley.db: unable to open database file. This user may not create files in"),
+            ({}, 0o755, "store: {folder}/bley.db: unable to open database file. User nobody may not create files in"),
             ({"log_file": "{folder}/log"}, 0o755, "log_file: {folder}/log cannot be opened: Permission denied"),
             ({"pid_file": "{folder}/pid"}, 0o755, "pid_file: {folder}/pid cannot be written: Permission denied"),
             (
@@ -475,26 +474,8 @@ class TestRights:
         folder.chmod(0o777)
         file = folder / "bley.conf"
         assert as_nobody(lambda: _checked(file)).startswith(
-            f"store: {folder}/bley.db: attempt to write a readonly database. This user may not"
+            f"store: {folder}/bley.db: attempt to write a readonly database. User nobody may not"
         )
-
-
-def as_nobody(work: Callable[[], str]) -> str:
-    """Return the result of the work in a fork without privileges; the interpreter may be out of nobody's reach."""
-    for name in ("utf-8-sig", "idna", "punycode"):
-        codecs.lookup(name)  # imported now, since nobody cannot
-    with TemporaryFile() as said:
-        if not (child := os.fork()):
-            try:
-                os.setgroups([])
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
-                os.write(said.fileno(), work().encode())
-            except BaseException as error:  # noqa: BLE001 (the fork must not run the rest of the tests)
-                os.write(said.fileno(), repr(error).encode())
-            os._exit(0)
-        os.waitpid(child, 0)
-        return _content(said).decode()
 
 
 def _checked(file: Path) -> str:

@@ -1,9 +1,9 @@
 """The end of every command: exit status, error messages, and standard output.
 
-An expected error is one line on standard error and an exit status. The status is 2 for invalid settings, an invalid
-command line, or standard output that cannot be written. It is 1 if the command failed. Any other exception is a bug and
-shows its traceback. Standard output is flushed at the end, and that can fail too. A closed pipe (`| head`) exits with
-status 1 and no message.
+An expected error, such as a file that this user may not read, is one line on standard error and an exit status. The
+status is 2 for invalid settings, an invalid command line, or standard output that cannot be written. It is 1 if the
+command failed. Any other exception is a bug and shows its traceback. Standard output is flushed at the end, and that
+can fail too. A closed pipe (`| head`) exits with status 1 and no message.
 """
 
 import contextlib
@@ -13,12 +13,14 @@ import os
 import select
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import click
 
 from bley.core.errors import BleyError, Fault, PrivacyKeyError, SettingsError
 from bley.core.escapes import escape_controls
+from bley.operator_files import deny_reading
 
 __all__ = ["EXIT_FAILED", "EXIT_WRONG_SETTINGS", "BleyCommand", "BleyGroup", "WrongInputError", "exit_with_faults"]
 
@@ -72,6 +74,12 @@ def _expected_errors() -> Iterator[None]:
         raise
     except BleyError as error:
         raise click.ClickException(escape_controls(str(error), _LAYOUT_CHARACTERS)) from error
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        place = Path(os.fsdecode(error.filename))
+        why = ". ".join(filter(None, (f"{place}: {error.strerror}", deny_reading(place))))
+        raise click.ClickException(escape_controls(why, _LAYOUT_CHARACTERS)) from error
     except click.ClickException as error:
         if type(error) is not click.ClickException:
             raise  # click's own errors quote the arguments already

@@ -41,6 +41,7 @@ from bley.settings.settings import Settings
 from bley.store.batched import BatchedStore
 from bley.store.memory import MemoryStore
 from bley.store.opening import open_engine
+from bley.store.sqlite_file import is_missing
 
 __all__ = ["Explanation", "explain"]
 
@@ -169,7 +170,7 @@ async def _with_list_texts(decision: Decision, checks: Checks) -> Evidence:
 def _open_store(configuration: Configuration) -> Store:
     """Open the daemon's store for reading, or an empty one if there is none."""
     place = configuration.settings.store
-    if place.dbtype == "sqlite3" and not place.file.exists():
+    if place.dbtype == "sqlite3" and is_missing(place.file):
         return MemoryStore()
     return BatchedStore(open_engine(place, read_only=True), configuration.key, claims_key=False)
 

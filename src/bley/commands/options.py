@@ -30,7 +30,7 @@ group_config_option = click.option(
     "-c",
     "--config",
     "file",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # that check has no remedy
     help="Settings file. Default: /etc/bley/bley.conf, else ./bley.conf, else the built-in defaults.",
 )
 

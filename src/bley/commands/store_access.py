@@ -13,6 +13,7 @@ from bley.store.engine import Engine
 from bley.store.history import History
 from bley.store.key_claim import bring_key, confirm_key
 from bley.store.opening import open_history
+from bley.store.sqlite_file import is_missing
 
 __all__ = ["opened_engine", "opened_history"]
 
@@ -59,5 +60,5 @@ async def opened_history(settings: Settings) -> AsyncIterator[History]:
 
 
 def _require_file(place: Database) -> None:
-    if place.dbtype == "sqlite3" and not place.file.exists():
+    if place.dbtype == "sqlite3" and is_missing(place.file):
         raise StoreError(f"{place}: no such file")

@@ -113,7 +113,15 @@ class Configuration:
 
 def find_file(file: Path | None) -> Path | None:
     """Return the given settings file, else the first default that exists, else None."""
-    return file or next((default for default in DEFAULT_FILES if default.is_file()), None)
+    return file or next((default for default in DEFAULT_FILES if _is_there(default)), None)
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether the file exists, also if this user may not read it: the defaults would be wrong then."""
+    try:
+        return file.is_file()
+    except PermissionError:
+        return True
 
 
 def load(file: Path | None = None) -> Configuration:

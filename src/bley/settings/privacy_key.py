@@ -97,7 +97,8 @@ def read_key(file: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([Fault("privacy_key_file", 0, f"{file} cannot be read: {error}")]) from error
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError([Fault("privacy_key_file", 0, f"{file} cannot be read: {why}")]) from error
     if not re.fullmatch(f"[0-9a-fA-F]{{{2 * _KEY_BYTES}}}", text):
         what = f"{file} has no key: write {2 * _KEY_BYTES} hexadecimal digits, those of the store's other nodes"
         raise SettingsError([Fault("privacy_key_file", 0, what)])

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shlex
 import sqlite3
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from bley.durable_files import create_private
+from bley.operator_files import deny_reading, find_closed_folder, hand_over, user_name
 
-__all__ = ["check_file", "find_obstacle", "make_files_private", "open_sqlite", "sqlite_uri"]
+__all__ = ["check_file", "find_obstacle", "is_missing", "make_files_private", "open_sqlite", "sqlite_uri"]
 
 _log = logging.getLogger(__name__)
 
@@ -82,26 +84,45 @@ def check_file(connection: sa.Connection, file: Path) -> None:
         raise FileNotFoundError("the file was moved or replaced")
 
 
+def is_missing(file: Path) -> bool:
+    """Return whether there is no such file; False if this user may not enter its folder."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def find_obstacle(file: Path) -> str:
     """Return why this user cannot store anything in the file, and the remedy; empty if no reason is found."""
-    folder = file.parent
+    folder, name = file.parent, user_name()
+    if find_closed_folder(file):
+        return deny_reading(file)
     if not os.access(folder, os.F_OK):
         return f"There is no folder {folder}: create it, or mount its file system"
-    if os.access(file, os.F_OK) and not os.access(file, os.R_OK | os.W_OK):
-        return "This user may not write to the file: give it to bley's user (chown)"
+    for each in _files(file):
+        if os.access(each, os.F_OK) and not os.access(each, os.R_OK | os.W_OK):
+            return f"User {name} may not write to {each}: {hand_over(each, f'{shlex.quote(str(file))}*')}"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return f"This user may not create files in {folder}: give it to bley's user (chown)"
+        return f"User {name} may not create files in {folder}: {hand_over(folder)}"
     return ""
 
 
 def make_files_private(file: Path) -> None:
-    """Restrict the file, its WAL and its shared memory (sqlite.org/tempfiles.html, 2.2) to their owner."""
+    """Restrict the file, its WAL and its shared memory to their owner."""
     try:
-        for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+        for each in _files(file):
             with contextlib.suppress(FileNotFoundError):
-                file.with_name(name).chmod(0o600)
+                each.chmod(0o600)
     except OSError as error:
         _log.warning("store: other users may read %s: %s; `chmod 600` it and its -wal and -shm", file, error.strerror)
+
+
+def _files(file: Path) -> list[Path]:
+    """Return the file, its WAL and its shared memory (sqlite.org/tempfiles.html, 2.2)."""
+    return [file.with_name(file.name + end) for end in ("", "-wal", "-shm")]
 
 
 def _identity(file: Path) -> tuple[int, int] | None:
