@@ -13,7 +13,8 @@ from bley.core.dnslists.lists import DnsList
 from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.periods import Period
-from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.record_query import RecordQuery
+from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.wire import RequestParser, encode_request
@@ -182,9 +183,11 @@ class FakeHistory:
         ]
         return WaitingTriplets(len(found), found[:limit])
 
-    async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
+    async def records(
+        self, query: RecordQuery, limit: int, seconds: float | None = None
+    ) -> Sequence[tuple[Triplet, Record]]:
         self._fail_if_wanted()
-        found = [item for item in self._records.items() if search.fits_triplet(item[0])][:limit]
+        found = [item for item in self._records.items() if query.fits(*item)][:limit]
         return PartialResult(found) if self.unfinished else found
 
     async def find(self, triplets: Sequence[Triplet]) -> Found:

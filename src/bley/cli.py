@@ -19,6 +19,7 @@ _COMMANDS = {
     "stats": "stats",
     "top": "top.command",
     "lists": "lists",
+    "list": "list_",
     "pass": "pass_",
     "import": "import_",
     "export": "export",

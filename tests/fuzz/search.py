@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.greylist import Lifetimes, Sighting, Status
+from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Request, Triplet, parse_address
 from bley.core.reasons import Reason
@@ -91,10 +92,10 @@ class _Filled:
         )
         records = await self._all_triplets()
         fitting = {triplet for triplet in records if search.fits_triplet(triplet)}
-        found = [triplet for triplet, _ in await self._history.records(search, _MOST)]
+        found = [triplet for triplet, _ in await self._history.records(RecordQuery(search), _MOST)]
         assert len(found) == len(set(found)), "a record twice"
         assert set(found) == fitting, f"missing {fitting - set(found)}, too many {set(found) - fitting}"
-        assert len(await self._history.records(search, 2)) == min(len(fitting), 2), "other first records"
+        assert len(await self._history.records(RecordQuery(search), 2)) == min(len(fitting), 2), "other first records"
 
     async def _all_triplets(self) -> list[Triplet]:
         return [triplet async for portion in self._engine.records() for triplet, _ in portion]

@@ -18,6 +18,7 @@ from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
 from bley.core.history.periods import PERIODS
+from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
@@ -274,9 +275,9 @@ class TestRefusals:
         await engine._client.xadd("bley:decisions", {"at": "x", "details": b"\xff"})
         history = RedisHistory(engine.place, engine._client)
         assert await _all(engine) == {_JANE: _record()}
-        assert [triplet for triplet, _ in await history.records(Search("jane@example.org", TripletRules()), 10)] == [
-            _JANE
-        ]
+        assert [
+            triplet for triplet, _ in await history.records(RecordQuery(Search("jane@example.org", TripletRules())), 10)
+        ] == [_JANE]
         assert (await history.find([text, _JANE])).records == {_JANE: _record()}
         (kept,) = await history.decisions(DecisionQuery(), 10)
         assert (await history.decision(kept.number)) == kept

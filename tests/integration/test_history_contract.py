@@ -1,6 +1,7 @@
 """The history of every engine, on real servers."""
 
 import itertools
+import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,8 @@ from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.periods import PERIODS
+from bley.core.history.record_filter import RecordFilter
+from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.history.statistics import Count, count_keys, figures
 from bley.core.mail import Request, Triplet
@@ -179,7 +182,7 @@ class TestDecisions:
     async def test_no_sign_stands_for_others(self, both: OpenStore, text: str) -> None:
         await both.engine.add_decisions([_kept()], {})
         assert await both.history.decisions(DecisionQuery(Search(text, _RULES)), 10) == []
-        assert await both.history.records(Search(text, _RULES), 10) == []
+        assert await both.history.records(RecordQuery(Search(text, _RULES)), 10) == []
 
 
 @pytest.mark.parametrize("both", ["sqlite", "postgresql", "mariadb", "redis"], indirect=True)
@@ -210,7 +213,7 @@ async def test_a_search_finds_what_is_meant_however_it_is_written(both: OpenStor
         found = await both.history.decisions(DecisionQuery(search), 1000)
         assert [each.number for each in found] == expected, text
         meant = {triplet for triplet in records if search.fits_triplet(triplet)}
-        assert {triplet for triplet, _ in await both.history.records(search, 1000)} == meant, text
+        assert {triplet for triplet, _ in await both.history.records(RecordQuery(search), 1000)} == meant, text
 
 
 @pytest.mark.parametrize(
@@ -226,7 +229,7 @@ async def test_upper_and_lower_case_are_one_beyond_ascii_too(both: OpenStore, se
     for text in (sender, sender.lower(), sender.upper(), f"{local.swapcase()}@{domain.encode('idna').decode()}"):
         search = Search(text, _RULES)
         assert len(await both.history.decisions(DecisionQuery(search), 10)) == 1, text
-        assert [found for found, _ in await both.history.records(search, 10)] == [triplet], text
+        assert [found for found, _ in await both.history.records(RecordQuery(search), 10)] == [triplet], text
     query = DecisionQuery(recipients=frozenset([f"{local}@example.org".casefold()]))
     assert len(await both.history.decisions(query, 10)) == 1
 
@@ -268,10 +271,37 @@ class TestRecords:
     async def test_they_are_searched_the_last_seen_first(self, both: OpenStore) -> None:
         all_of_them = await self._fill(both)
         for text in ("192.0.2.77", "a@example.com", "example.org", "192.0.0.0/16"):
-            assert list(await both.history.records(Search(text, _RULES), 10)) == list(all_of_them.items()), text
-        assert len(await both.history.records(Search("example.org", _RULES), 2)) == 2
-        ((triplet, _),) = await both.history.records(Search("3@example.org", _RULES), 10)
+            assert list(await both.history.records(RecordQuery(Search(text, _RULES)), 10)) == list(
+                all_of_them.items()
+            ), text
+        assert len(await both.history.records(RecordQuery(Search("example.org", _RULES)), 2)) == 2
+        ((triplet, _),) = await both.history.records(RecordQuery(Search("3@example.org", _RULES)), 10)
         assert triplet.recipient == "3@example.org"
+
+    async def test_they_are_filtered_and_sorted(self, both: OpenStore) -> None:
+        """More of them than are examined at once, so that only those that may be among the first ones are read."""
+        chance = random.Random(4711)
+        seconds = chance.sample(range(100_000), 2500)
+        records = {
+            Triplet("192.0.2.0/24", "a@example.com", f"{number}@example.org"): Record(
+                Status(number % 3), _NOW - 2 * timedelta(seconds=age), _NOW - timedelta(seconds=age), number % 50
+            )
+            for number, age in enumerate(seconds)
+        }
+        await both.engine.unite(list(records.items()), _NOW, _LIFETIMES)
+        for query in (
+            RecordQuery(),
+            RecordQuery(order="first_seen"),
+            RecordQuery(order="attempts"),
+            RecordQuery(statuses=frozenset([Status.GREYLISTED, Status.TRUSTED]), until=_NOW - 10 * _HOUR),
+            RecordQuery(filters=[RecordFilter("192.0.2.7", None, "7@example.org")], since=_NOW - 2 * _DAY),
+        ):
+            expected = sorted(
+                (query.rank(record) for triplet, record in records.items() if query.fits(triplet, record)), reverse=True
+            )
+            found = await both.history.records(query, 5)
+            assert [query.rank(record) for _, record in found] == expected[:5], query
+            assert all(records[triplet] == record and query.fits(triplet, record) for triplet, record in found)
 
     async def test_they_are_found_by_their_triplets(self, both: OpenStore) -> None:
         all_of_them = await self._fill(both)

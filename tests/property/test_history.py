@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Lifetimes, Record
+from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.mail import Triplet
 from bley.settings.database import parse_database
@@ -49,7 +50,7 @@ class Filled:
         return list(self._runner.run(self._history.decisions(query, limit, before)))
 
     def records(self, search: Search, limit: int) -> list[tuple[Triplet, Record]]:
-        return list(self._runner.run(self._history.records(search, limit)))
+        return list(self._runner.run(self._history.records(RecordQuery(search), limit)))
 
     def close(self) -> None:
         self._runner.run(self._history.close())

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +12,10 @@ import click
 
 from bley.core.mail import Request
 from bley.settings.file import Configuration, find_file, load
+from bley.settings.values import parse_duration
 
 __all__ = [
+    "DURATION",
     "WIRE_TEXT",
     "config_option",
     "dry_run_option",
@@ -53,6 +56,21 @@ class _WireText(click.types.StringParamType):
 
 WIRE_TEXT = _WireText()
 """The type of an argument that is encoded as in a policy request (core.wire), and so as in the store."""
+
+
+class _Duration(click.ParamType[timedelta]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Parse a duration as in the settings."""
+        try:
+            return parse_duration(str(value))
+        except ValueError as error:
+            self.fail(f"{value} {error}", param, ctx)
+
+
+DURATION = _Duration()
+"""The type of a duration, such as `12h`."""
 
 
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from bley.core.greylist import Record
+from bley.core.greylist import Record, Status, Timing
 from bley.core.history.steps import Step
 from bley.core.mail import Triplet
 from bley.log.decision_line import printable
@@ -23,6 +23,7 @@ __all__ = [
     "print_steps",
     "print_table",
     "record_document",
+    "timed_record_document",
 ]
 
 _WIDTH_OF_A_PIPE = 1000
@@ -46,7 +47,7 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Seq
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in titles:
-        table.add_column(title, justify="right" if title in right else "left")
+        table.add_column(title, justify="right" if title in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(printable, row))
     console = Console(markup=False, highlight=False, emoji=False)
@@ -73,3 +74,9 @@ def record_document(triplet: Triplet, record: Record) -> dict[str, Any]:
         "last_seen": instant_document(record.last_seen),
         "attempts": record.attempts,
     }
+
+
+def timed_record_document(triplet: Triplet, record: Record, timing: Timing, now: datetime) -> dict[str, Any]:
+    """Return a record with the rest of its wait; null if it does not wait."""
+    left = max(timing.remaining(record, now).total_seconds(), 0.0) if record.status is Status.GREYLISTED else None
+    return record_document(triplet, record) | {"left_seconds": left}

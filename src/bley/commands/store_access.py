@@ -12,10 +12,10 @@ from bley.settings.settings import Settings
 from bley.store.engine import Engine
 from bley.store.history import History
 from bley.store.key_claim import bring_key, confirm_key
-from bley.store.opening import open_history
+from bley.store.opening import open_engine, open_history
 from bley.store.sqlite_file import is_missing
 
-__all__ = ["opened_engine", "opened_history"]
+__all__ = ["confirm_stored_key", "opened_engine", "opened_history"]
 
 
 @contextlib.asynccontextmanager
@@ -57,6 +57,15 @@ async def opened_history(settings: Settings) -> AsyncIterator[History]:
         yield history
     finally:
         await history.close()
+
+
+async def confirm_stored_key(configuration: Configuration) -> None:
+    """Raise PrivacyKeyError if the store hashes addresses with another key, since nothing would match."""
+    engine = open_engine(configuration.settings.store, read_only=True)
+    try:
+        await confirm_key(engine, configuration.key, claims=False)
+    finally:
+        await engine.close()
 
 
 def _require_file(place: Database) -> None:

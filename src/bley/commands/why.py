@@ -11,9 +11,9 @@ import click
 
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
-from bley.commands.output import instant_document, print_document, print_steps, record_document
+from bley.commands.output import instant_document, print_document, print_steps, timed_record_document
 from bley.commands.progress import progress
-from bley.commands.store_access import opened_history
+from bley.commands.store_access import confirm_stored_key, opened_history
 from bley.core.findings import Check
 from bley.core.greylist import Record, Standing, Status
 from bley.core.history.advice import Advice, advice
@@ -26,6 +26,7 @@ from bley.core.history.outcome import (
     united_record,
     wildcard_triplets,
 )
+from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search, StoredDecision
 from bley.core.history.steps import (
     Step,
@@ -45,8 +46,6 @@ from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.sections import Timings
 from bley.store.history import SEARCH_SECONDS, History, PartialResult
-from bley.store.key_claim import confirm_key
-from bley.store.opening import open_engine
 
 __all__ = ["ExplainedDecision", "WhyReport", "build_report", "why"]
 
@@ -157,16 +156,11 @@ class WhyReport:
             "query": self.query,
             "at": instant_document(self.now),
             "decisions": [each.document for each in self.decisions],
-            "records": [self._record_document(*each) for each in self.records],
+            "records": [
+                timed_record_document(*each, self.timings.of(each[0].recipient), self.now) for each in self.records
+            ],
             "is_whole": self.is_whole,
         }
-
-    def _record_document(self, triplet: Triplet, record: Record) -> dict[str, Any]:
-        left = None
-        if record.status is Status.GREYLISTED:
-            timing = self.timings.of(triplet.recipient)
-            left = max(timing.remaining(record, self.now).total_seconds(), 0.0)
-        return record_document(triplet, record) | {"left_seconds": left}
 
 
 async def build_report(
@@ -176,7 +170,7 @@ async def build_report(
     rules = configuration.triplet_rules
     search = Search(query, rules)
     decisions = await history.decisions(DecisionQuery(search=search), limit)
-    records = await history.records(search, limit)
+    records = await history.records(RecordQuery(search), limit)
     deferrals = [decision for decision in decisions if decision.defers and decision.triplet]
     found = await history.find([triplet for each in decisions for triplet in _all_triplets(each, rules)])
     passes = await history.decisions(passes_query(deferrals), _MOST_PASSES) if deferrals else []
@@ -254,17 +248,8 @@ def why(file: Path | None, limit: int, as_json: bool, query: str) -> None:
 
 async def _why(configuration: Configuration, query: str, limit: int) -> WhyReport:
     async with opened_history(configuration.settings) as history:
-        await _confirm_key(configuration)
+        await confirm_stored_key(configuration)
         return await build_report(history, configuration, query, limit, utc_now())
-
-
-async def _confirm_key(configuration: Configuration) -> None:
-    """Raise PrivacyKeyError if the store hashes addresses with another key, since nothing would match."""
-    engine = open_engine(configuration.settings.store, read_only=True)
-    try:
-        await confirm_key(engine, configuration.key, claims=False)
-    finally:
-        await engine.close()
 
 
 def _print_report(report: WhyReport) -> None:

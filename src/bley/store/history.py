@@ -4,19 +4,20 @@ import heapq
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from bley.core.greylist import Record
 from bley.core.history.periods import Period
-from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.record_query import RecordQuery
+from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.engine import Found
 
 __all__ = [
     "SEARCH_SECONDS",
+    "FirstRecords",
     "History",
-    "LatestRecords",
     "PartialResult",
     "SearchDeadline",
     "WaitingTriplets",
@@ -39,10 +40,10 @@ class PartialResult(list[_T]):
 
 
 class SearchDeadline:
-    """The deadline of a search that starts now."""
+    """The deadline of a search that starts now; by default SEARCH_SECONDS later."""
 
-    def __init__(self) -> None:
-        self._end = time.monotonic() + SEARCH_SECONDS
+    def __init__(self, seconds: float | None = None) -> None:
+        self._end = time.monotonic() + (SEARCH_SECONDS if seconds is None else seconds)
 
     @property
     def has_passed(self) -> bool:
@@ -50,23 +51,26 @@ class SearchDeadline:
         return time.monotonic() >= self._end
 
 
-class LatestRecords:
-    """The most recently seen of all records that are added, at most `limit`."""
+class FirstRecords:
+    """The first of all records that are added, in the order of the query, at most `limit`."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, query: RecordQuery, limit: int) -> None:
+        self._query, self._limit = query, limit
         self._added: dict[Triplet, Record] = {}
+        self.bound: Any = None
+        """So many records rank higher that no record of this rank is needed; None: not known yet."""
 
     def add(self, records: Iterable[tuple[Triplet, Record]]) -> None:
         """Add records; a triplet may be added several times."""
         self._added.update(records)
         if len(self._added) > 2 * self._limit + _SLACK:
             self._added = dict(self.found)
+            self.bound = self._query.rank(next(reversed(self._added.values())))
 
     @property
     def found(self) -> list[tuple[Triplet, Record]]:
-        """Return these records, the most recently seen first."""
-        return heapq.nlargest(self._limit, self._added.items(), key=lambda record: record[1].last_seen)
+        """Return these records."""
+        return heapq.nlargest(self._limit, self._added.items(), key=lambda item: self._query.rank(item[1]))
 
 
 _SLACK = 1000
@@ -100,8 +104,10 @@ class History(Protocol):
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         """Return the greylisted triplets that were seen since then."""
 
-    async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
-        """Return at most `limit` matching records, the most recently seen first.
+    async def records(
+        self, query: RecordQuery, limit: int, seconds: float | None = None
+    ) -> Sequence[tuple[Triplet, Record]]:
+        """Return the first matching records in the query's order, at most `limit`. The deadline is after `seconds`.
 
         The result is a PartialResult, of any matching records, if the deadline passed.
         """

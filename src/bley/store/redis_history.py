@@ -12,11 +12,12 @@ from redis.exceptions import ResponseError
 from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
 from bley.core.history.periods import Period
-from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.record_query import RecordQuery
+from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.engine import Found
-from bley.store.history import LatestRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
+from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
 from bley.store.redis import DECISIONS, PREFIX, RedisEngine, counts_key, store_errors, triplet_of
 from bley.store.rows import microseconds, stored_decision
 
@@ -114,21 +115,26 @@ class RedisHistory:
         records.sort(key=lambda item: item[1].last_seen, reverse=True)
         return WaitingTriplets(len(records), records[:limit])
 
-    async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
-        latest, deadline = LatestRecords(limit), SearchDeadline()
+    async def records(
+        self, query: RecordQuery, limit: int, seconds: float | None = None
+    ) -> Sequence[tuple[Triplet, Record]]:
+        first, deadline = FirstRecords(query, limit), SearchDeadline(seconds)
         meant: list[Triplet] = []
         with store_errors(self.place):
             async for key in self._client.scan_iter(match=f"{PREFIX}*", count=_KEYS):
                 if deadline.has_passed:
                     break
                 triplet = triplet_of(key)
-                if triplet and search.fits_triplet(triplet):
+                if triplet and query.fits_triplet(triplet):
                     meant.append(triplet)
                 if len(meant) == _KEYS:
-                    latest.add((await self._read(meant)).items())
+                    first.add(await self._matching(query, meant))
                     meant.clear()
-        latest.add((await self._read(meant)).items())
-        return PartialResult(latest.found) if deadline.has_passed else latest.found
+        first.add(await self._matching(query, meant))
+        return PartialResult(first.found) if deadline.has_passed else first.found
+
+    async def _matching(self, query: RecordQuery, triplets: Sequence[Triplet]) -> list[tuple[Triplet, Record]]:
+        return [each for each in (await self._read(triplets)).items() if query.fits(*each)]
 
     async def find(self, triplets: Sequence[Triplet]) -> Found:
         """Find in portions, between which other requests are answered."""

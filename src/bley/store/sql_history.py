@@ -14,12 +14,13 @@ from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.conditions import Clause
 from bley.core.history.periods import Period
-from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.record_query import RecordQuery
+from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.dialects import Dialect
 from bley.store.engine import Found
-from bley.store.history import LatestRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
+from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
 from bley.store.keyset import KeysetScan, ScanCursor
 from bley.store.rows import found_of, microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
@@ -89,19 +90,32 @@ class SqlHistory:
         rows = await self._rows(sa.select(triplets).where(is_meant).order_by(_t.last_seen.desc()).limit(limit))
         return WaitingTriplets(number[0][0], list(records_of(rows)))
 
-    async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
-        """Search in the order of the primary key: the order of age would need another index."""
-        scan = self._scan(triplets, ("client", "sender", "recipient"), [search.record_clause], descending=False)
-        latest, deadline, cursor = LatestRecords(limit), SearchDeadline(), ScanCursor()
-        while not cursor.is_done:
-            rows, cursor = await self._step(scan, cursor, _MOST_RECORDS)
-            latest.add(each for each in records_of(rows) if search.fits_triplet(each[0]))
-            if deadline.has_passed and not cursor.is_done:
-                return PartialResult(latest.found)
-        return latest.found
+    async def records(
+        self, query: RecordQuery, limit: int, seconds: float | None = None
+    ) -> Sequence[tuple[Triplet, Record]]:
+        """Search in the order of the primary key: another order would need another index.
 
-    def _scan(self, table: sa.Table, key: Sequence[str], clauses: Sequence[Clause], *, descending: bool) -> KeysetScan:
-        conditions, compares_rows = sql_conditions(table, clauses), self._dialect.compares_rows
+        A step returns only records that may be among the first ones, so that few of a million are read.
+        """
+        first, deadline, cursor = FirstRecords(query, limit), SearchDeadline(seconds), ScanCursor()
+        while not cursor.is_done:
+            scan = self._scan(triplets, Triplet._fields, query.clauses, beyond=_beyond(query, first.bound))
+            rows, cursor = await self._step(scan, cursor, _MOST_RECORDS)
+            first.add(each for each in records_of(rows) if query.fits(*each))
+            if deadline.has_passed and not cursor.is_done:
+                return PartialResult(first.found)
+        return first.found
+
+    def _scan(
+        self,
+        table: sa.Table,
+        key: Sequence[str],
+        clauses: Sequence[Clause],
+        beyond: Sequence[sa.ColumnElement[bool]] = (),
+        *,
+        descending: bool = False,
+    ) -> KeysetScan:
+        conditions, compares_rows = [*sql_conditions(table, clauses), *beyond], self._dialect.compares_rows
         return KeysetScan(table, key, conditions, descending=descending, compares_rows=compares_rows)
 
     async def _step(self, scan: KeysetScan, cursor: ScanCursor, limit: int) -> tuple[Sequence[Any], ScanCursor]:
@@ -142,6 +156,12 @@ class SqlHistory:
 def _is_number(text: str) -> bool:
     """Return whether the text, which may come from a URL, has the form of a decision's number."""
     return text.isascii() and text.isdecimal() and len(text) <= 18
+
+
+def _beyond(query: RecordQuery, bound: Any) -> list[sa.ColumnElement[bool]]:
+    if bound is None:
+        return []
+    return [_t[query.order] > (microseconds(bound) if isinstance(bound, datetime) else bound)]
 
 
 def _decision(row: Any) -> StoredDecision:

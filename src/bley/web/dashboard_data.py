@@ -16,6 +16,7 @@ from bley.core.history.outcome import (
     wildcard_triplets,
 )
 from bley.core.history.periods import Period
+from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
@@ -140,7 +141,7 @@ class DashboardData:
         text_search = search.text_search(self.configuration.triplet_rules)
         if text_search is None:
             return []
-        return await self._history("search").query(lambda history: history.records(text_search, _RECORDS))
+        return await self._history("search").query(lambda history: history.records(RecordQuery(text_search), _RECORDS))
 
     async def decision(self, number: str) -> StoredDecision | None:
         """Return the decision with this number, if there is one. Raises StoreError."""

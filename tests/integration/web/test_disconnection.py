@@ -8,7 +8,8 @@ from typing import NoReturn
 import pytest
 
 from bley.core.greylist import Record
-from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.record_query import RecordQuery
+from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.mail import Triplet
 from bley.ports import utc_now
 from bley.web.dashboard_data import DashboardData
@@ -28,7 +29,9 @@ class EndlessHistory(FakeHistory):
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         return await self._search_forever()
 
-    async def records(self, search: Search, limit: int) -> Sequence[tuple[Triplet, Record]]:
+    async def records(
+        self, query: RecordQuery, limit: int, seconds: float | None = None
+    ) -> Sequence[tuple[Triplet, Record]]:
         return await self._search_forever()
 
     async def _search_forever(self) -> NoReturn:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bley.core.greylist import Record, Status
+from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
@@ -30,7 +31,7 @@ async def test_a_search_for_records_finds_the_last_seen_of_all_in_few_calls() ->
     """Each record appears once, though SCAN returns its key twice."""
     records = _records(3000)
     client = FakeRedisClient([], records)
-    found = await RedisHistory("redis", client).records(Search("::/0", RULES), 20)
+    found = await RedisHistory("redis", client).records(RecordQuery(Search("::/0", RULES)), 20)
     assert found == list(reversed(list(records.items())[-20:]))
     assert client.calls <= 2 * (3000 // 500) + 2 * (3000 // 500) + 2
 
@@ -39,7 +40,7 @@ async def test_searches_end_when_their_time_is_over(monkeypatch: pytest.MonkeyPa
     """A search for decisions continues where it ended, up to the last one."""
     monkeypatch.setattr("bley.store.history.SEARCH_SECONDS", 0.0)
     history = RedisHistory("redis", FakeRedisClient(some_decisions(350), _records(1000)))
-    assert isinstance(await history.records(Search("::/0", RULES), 10), PartialResult)
+    assert isinstance(await history.records(RecordQuery(Search("::/0", RULES)), 10), PartialResult)
     query, before, searches = DecisionQuery(Search("nobody.example", RULES)), "", 1
     while isinstance(found := await history.decisions(query, 10, before), PartialResult):
         before, searches = found.before, searches + 1

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.greylist import Lifetimes, Record, Status
+from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.mail import Request, Triplet
 from bley.core.reasons import Reason
@@ -58,7 +59,11 @@ class Counted:
         """Return the number of statements that a search needs."""
         self.statements.clear()
         search = Search(text, RULES)
-        await (self.history.records(search, 50) if records else self.history.decisions(DecisionQuery(search), 50))
+        await (
+            self.history.records(RecordQuery(search), 50)
+            if records
+            else self.history.decisions(DecisionQuery(search), 50)
+        )
         return len(self.statements)
 
 
@@ -103,7 +108,7 @@ async def test_a_search_for_decisions_needs_few_queries(counted: Counted, text: 
 
 
 async def test_the_last_seen_records_are_found_wherever_they_are(counted: Counted) -> None:
-    found = await counted.history.records(Search("::/0", RULES), 20)
+    found = await counted.history.records(RecordQuery(Search("::/0", RULES)), 20)
     assert [triplet for triplet, _ in found] == [_triplet(each) for each in reversed(range(MANY - 20, MANY))]
 
 
@@ -124,7 +129,7 @@ async def test_a_page_behind_a_forgotten_decision_is_empty(counted: Counted) -> 
 async def test_a_search_ends_when_its_time_is_over(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the results so far; a search for decisions can be continued to the end."""
     monkeypatch.setattr("bley.store.history.SEARCH_SECONDS", 0.0)
-    assert isinstance(await counted.history.records(Search("::/0", RULES), 10), PartialResult)
+    assert isinstance(await counted.history.records(RecordQuery(Search("::/0", RULES)), 10), PartialResult)
     query, before, searches = DecisionQuery(Search("a1@example.com", RULES)), "", 1
     while isinstance(found := await counted.history.decisions(query, 10, before), PartialResult):
         assert found == []
@@ -134,5 +139,5 @@ async def test_a_search_ends_when_its_time_is_over(counted: Counted, monkeypatch
 
 
 async def test_a_whole_answer_is_not_unfinished(counted: Counted) -> None:
-    assert not isinstance(await counted.history.records(Search("::/0", RULES), 10), PartialResult)
+    assert not isinstance(await counted.history.records(RecordQuery(Search("::/0", RULES)), 10), PartialResult)
     assert not isinstance(await counted.history.decisions(DecisionQuery(Search("::1", RULES)), 10), PartialResult)

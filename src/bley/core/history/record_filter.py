@@ -76,10 +76,11 @@ class RecordFilter:
 
     def fits(self, triplet: Triplet) -> bool:
         """Return whether the triplet is selected; the texts must be `normalised` or `folded`."""
-        return fits_all(triplet, self._clauses)
+        return fits_all(triplet, self.clauses)
 
     @cached_property
-    def _clauses(self) -> list[Clause]:
+    def clauses(self) -> list[Clause]:
+        """Return the clauses that a triplet must meet: one for each given text."""
         clauses: list[Clause] = []
         if self.client is not None:
             network = named_network(self.client)
