@@ -389,6 +389,23 @@ class TestRunningBley:
             finally:
                 process.terminate()
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    def test_another_user_knows_it_by_its_command_line_too(self, folder: Path) -> None:
+        """Such a user cannot see which process listens at the port."""
+        file = Bley(folder).file
+        file.chmod(0o644)
+        with subprocess.Popen([*BLEY, "serve", "-c", file], cwd=folder, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout
+                assert any(b", store " in line for line in process.stdout)
+                assert "in use" not in as_nobody(lambda: _checked(file))
+            finally:
+                process.terminate()
+        with socket.create_server(("127.0.0.1", load(file).settings.listen_port)):
+            assert "listen_addr: cannot listen at 127.0.0.1: Address already in use" in as_nobody(
+                lambda: _checked(file)
+            )
+
     @pytest.mark.parametrize("has_web", [True, False])
     def test_another_bley_with_the_same_addresses_is_named(self, folder: Path, has_web: bool) -> None:
         web = f"127.0.0.1:{free_port()}" if has_web else ""

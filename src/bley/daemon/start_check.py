@@ -22,7 +22,7 @@ from bley.daemon.web_listener import check_web_address
 from bley.dns.resolv_conf import read_system_servers
 from bley.log.output import check_sink
 from bley.ports import utc_now
-from bley.server.occupants import Process, find_occupants
+from bley.server.occupants import Process, find_occupants, find_processes
 from bley.server.postfix_access import find_barrier
 from bley.server.sockets import check_address, socket_name
 from bley.server.unix_socket import UnixAccess
@@ -77,8 +77,8 @@ def _parts(
         if address.startswith("unix:"):
             yield "listen_addr", _in_thread(partial(_check_barrier, address, access))
     yield "web_tls_cert", _in_thread(lambda: configured_certificate(configuration))
-    if settings.web_place and not is_own(settings.web_place):
-        yield "web_listen", _in_thread(lambda: check_web_address(configuration))
+    if settings.web_place:
+        yield "web_listen", _in_thread(partial(check_web_address, settings.web_place, is_own))
     if settings.pid_file:
         yield "pid_file", _in_thread(lambda: check_pid_file(settings.pid_file))
     yield "database", partial(_check_store, configuration)
@@ -190,13 +190,16 @@ def _is_own(configuration: Configuration, running: RunningBley | None, place: ob
         and (place == configuration.settings.web_place or socket_name(place) in running.places)
     ):
         return True
-    return any(_runs(process, file) for process in find_occupants(place))
+    # Without root's rights, the processes of other users can be seen, but not their sockets.
+    return any(_runs(process, file) for process in find_occupants(place) or find_processes())
 
 
 def _runs(process: Process, file: str) -> bool:
     """Return whether this process is a bley with this settings file."""
-    if not any("bley" in Path(argument).name for argument in process.arguments[:3]):
+    is_bley = any("bley" in Path(argument).name for argument in process.arguments[:3])
+    if not is_bley or "bley.daemon.worker" in process.arguments or process.number == os.getpid():
         return False
-    files = [str((process.folder / argument).resolve()) for argument in process.arguments[1:] if argument]
-    has_option = any(argument.startswith(("-c", "--config")) for argument in process.arguments)
-    return file in files or (not has_option and file in ("", *(str(default.resolve()) for default in DEFAULT_FILES)))
+    if any(argument.startswith(("-c", "--config")) for argument in process.arguments):
+        return any(str((process.folder / argument).resolve()) == file for argument in process.arguments[1:] if argument)
+    defaults = (process.folder / default for default in DEFAULT_FILES)
+    return file == next((str(default.resolve()) for default in defaults if os.access(default, os.F_OK)), "")

@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -110,10 +111,17 @@ class WebListener:
             self._socket.close()
 
 
-def check_web_address(configuration: Configuration) -> None:
-    """Raise the SettingsError of `WebListener.open` about the address, and listen for a moment at most."""
-    if place := configuration.settings.web_place:
+def check_web_address(place: tuple[str, int], is_own: Callable[[object], bool]) -> None:
+    """Raise the SettingsError of `WebListener.open` about the address, and listen for a moment at most.
+
+    An address in use is no fault if `is_own` returns True for it.
+    """
+    try:
         _listening(*place).close()
+    except SettingsError as error:
+        cause = error.__cause__
+        if not (isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE and is_own(place)):
+            raise
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Process", "describe_occupant", "find_occupants"]
+__all__ = ["Process", "describe_occupant", "find_occupants", "find_processes"]
 
 _PROC = Path("/proc")
 _LISTENING = "0A"  # TCP_LISTEN of Linux' include/net/tcp_states.h
@@ -75,13 +75,19 @@ def _unix_inodes(path: str) -> Iterator[str]:
 
 def _processes_with(inodes: set[str]) -> Iterator[Process]:
     wanted = {f"socket:[{inode}]" for inode in inodes}
-    numbers = sorted(int(each.name) for each in _PROC.iterdir() if re.fullmatch("[0-9]+", each.name))
-    for number in numbers:
-        folder = _PROC / str(number)
+    for process in find_processes():
         with contextlib.suppress(OSError):  # another user's process, or one that has ended
-            if any(_link(each) in wanted for each in (folder / "fd").iterdir()):
-                arguments = (folder / "cmdline").read_bytes().split(b"\0")
-                yield Process(number, tuple(map(os.fsdecode, arguments)), Path(_link(folder / "cwd") or "/"))
+            if any(_link(each) in wanted for each in (_PROC / str(process.number) / "fd").iterdir()):
+                yield process
+
+
+def find_processes() -> Iterator[Process]:
+    """Yield all processes; the working directory of another user's is `/` to all but root."""
+    for number in sorted(int(each.name) for each in _PROC.iterdir() if re.fullmatch("[0-9]+", each.name)):
+        folder = _PROC / str(number)
+        with contextlib.suppress(OSError):  # it has ended
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            yield Process(number, tuple(map(os.fsdecode, arguments)), Path(_link(folder / "cwd") or "/"))
 
 
 def _link(path: Path) -> str:

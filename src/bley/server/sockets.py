@@ -119,15 +119,22 @@ def check_address(address: str, port: int, access: UnixAccess, is_own: Callable[
     """
     with listen_faults(address):
         if address.startswith("unix:"):
-            if not is_own(address.removeprefix("unix:")):
+            with _ignored_if(is_own, address.removeprefix("unix:")):
                 check_unix_socket(address, access)
             return
         for family, name in _resolved(address, port):
-            try:
+            with _ignored_if(is_own, name):
                 _bound(family, name).close()
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE or not is_own(name):
-                    raise
+
+
+@contextlib.contextmanager
+def _ignored_if(is_own: Callable[[object], bool], place: object) -> Iterator[None]:
+    """Ignore that this place is in use, if it is our own."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or not is_own(place):
+            raise
 
 
 def _resolved(address: str, port: int) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
