@@ -1,4 +1,4 @@
-"""A real Exim of the tests, which sends policy requests by `contrib/exim-acl.conf`.
+"""A real Exim of the tests, which sends policy requests by the ACL of docs/exim.md.
 
     with Exim(port=1337) as exim:
         with exim.session(client_address="192.0.2.1", helo_name="mx.example.com") as smtp:
@@ -10,6 +10,7 @@ session on its standard input, as under inetd, so a test chooses the client. It 
 delivers all accepted mail to one mailbox.
 """
 
+import re
 import shutil
 import socket
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from tests.integration.servers import (
 )
 
 PROJECT = Path(__file__).parents[2]
-ACL = PROJECT / "contrib/exim-acl.conf"
+DOCUMENT = PROJECT / "docs/exim.md"
 ACL_SERVICE = "inet:127.0.0.1:1337"
 # `make test` puts it here: the Debian package conflicts with Postfix.
 OWN_EXIM = PROJECT / "var/test-servers/usr/sbin/exim4"
@@ -76,17 +77,27 @@ mailbox:
 """
 
 
+def documented_acl() -> str:
+    """Return the ACL of the document."""
+    (acl,) = re.findall(r"^```exim\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    return str(acl)
+
+
 class Exim:
-    """Exim, configured to send policy requests to this port of 127.0.0.1 at each RCPT TO.
+    """Exim, configured to send policy requests to this port of 127.0.0.1, or to this service, at each RCPT TO.
+
+    A service is an argument of `${readsocket`: `inet:[::1]:1337`, or the path of a unix socket.
 
     Entering it starts nothing: every session has a process of its own. The log is printed at the end, so that pytest
     shows it with a failed test.
     """
 
-    def __init__(self, port: int, *, recipient_domains: Sequence[str] = ("example.org",)) -> None:
+    def __init__(
+        self, port: int = 0, *, service: str = "", recipient_domains: Sequence[str] = ("example.org",)
+    ) -> None:
         self._program = OWN_EXIM if OWN_EXIM.exists() else INSTALLED_EXIM
         require(self._program, "exim4-daemon-light")
-        self._port = port
+        self._service = service or f"inet:127.0.0.1:{port}"
         self._recipient_domains = recipient_domains
         self._undo = ExitStack()
 
@@ -98,10 +109,9 @@ class Exim:
             for name in ("spool", "log"):
                 (self.folder / name).mkdir()
                 shutil.chown(self.folder / name, EXIM_USER)
-            acl = ACL.read_text()
-            assert ACL_SERVICE in acl, f"{ACL} does not ask {ACL_SERVICE}"
-            acl = acl.replace(ACL_SERVICE, f"inet:127.0.0.1:{self._port}")
-            (self.folder / "acl.conf").write_text(acl)
+            acl = documented_acl()
+            assert ACL_SERVICE in acl, f"{DOCUMENT} does not ask {ACL_SERVICE}"
+            (self.folder / "acl.conf").write_text(acl.replace(ACL_SERVICE, self._service))
             settings = SETTINGS.format(
                 program=self._program,
                 folder=self.folder,
