@@ -111,7 +111,7 @@ def test_another_locale(bley: Bley, name: str, environment: dict[str, str]) -> N
     assert "Traceback" not in ran.stderr.decode()
     assert ran.returncode == 0, ran.stderr
     if name.startswith("export"):
-        assert "jürgen@exämple.com" in ran.stdout.decode()
+        assert "jürgen@xn--exmple-cua.com" in ran.stdout.decode()
 
 
 @pytest.mark.parametrize("name", ["explain", "top", "export"])
@@ -254,7 +254,7 @@ def test_a_start_that_cannot_be(tmp_path: Path, command: list[str], settings: di
     file.write_text("[bley]\n" + "".join(lines))
     ran = run_bley([*command, "-c", file], cwd=tmp_path)
     assert message in is_in_words(ran)
-    assert ran.returncode == 2
+    assert ran.returncode == (1 if message == "listen_addr: " and command else 2)
 
 
 @pytest.mark.parametrize("folder", ["/dev/null", "/dev/null/graphs", "/proc/graphs"])

@@ -2,14 +2,18 @@
 
 import re
 import shutil
+import sqlite3
+import stat
 import subprocess
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from bley.commands.ending import EXIT_WRONG_SETTINGS
+from bley.commands.ending import EXIT_FAILED, EXIT_WRONG_SETTINGS
 from bley.server.listeners import MAX_DESCRIPTORS
+from tests.integration.servers import require
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 UNITS = sorted(path.name for path in CONTRIB.iterdir() if path.suffix in (".service", ".timer", ".socket"))
@@ -35,12 +39,20 @@ def test_it_waits_for_the_network() -> None:
 
 
 def test_it_is_started_again_until_its_address_is_there() -> None:
-    """bley ends with the same status when it cannot listen as when the settings are wrong."""
+    """But not with invalid settings, which no retry makes valid: the fault would fill the journal."""
     assert BLEY["Restart"] == ["on-failure"]
-    assert str(EXIT_WRONG_SETTINGS) not in BLEY["RestartPreventExitStatus"]
-    assert str(EXIT_WRONG_SETTINGS) not in BLEY["SuccessExitStatus"]
+    assert BLEY["RestartPreventExitStatus"] == [str(EXIT_WRONG_SETTINGS)]
+    assert str(EXIT_FAILED) not in BLEY["SuccessExitStatus"]
     assert BLEY["StartLimitIntervalSec"] == ["0"], "else systemd gives up after some attempts"
     assert int(BLEY["RestartSec"][0]) >= 1, "each attempt logs its fault"
+
+
+def test_its_user_exists_while_it_does_not_run() -> None:
+    """So bley.conf can belong to root:bley with mode 0640, and `sudo -u bley bley stats` works."""
+    assert BLEY["User"] == ["bley"]
+    assert "DynamicUser" not in BLEY
+    assert BLEY["StateDirectoryMode"] == ["0750"]
+    assert BLEY["RemoveIPC"] == BLEY["RestrictSUIDSGID"] == ["yes"], "which DynamicUser implies"
 
 
 def test_it_has_the_folder_of_every_file_that_contrib_speaks_of() -> None:
@@ -71,3 +83,19 @@ def test_systemd_understands_every_line(name: str, tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)]
     said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert [line for line in said.stderr.splitlines() if str(tmp_path) in line or "nknown" in line] == []
+
+
+def test_a_backup_as_documented_is_private_and_can_be_restored(tmp_path: Path) -> None:
+    """Whatever the umask is. The commands are those of docs/stores.md, without systemctl and chown."""
+    require(Path("/usr/bin/sqlite3"), "sqlite3")
+    with closing(sqlite3.connect(tmp_path / "bley.db")) as store:
+        store.execute("CREATE TABLE kept (a)")
+    text = CONTRIB.parent.joinpath("docs/stores.md").read_text(encoding="utf-8").replace("/var/lib/bley", str(tmp_path))
+    backup, restore = (block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "bley.backup" in block)
+    subprocess.run(["sh", "-c", f"umask 022; {backup}"], check=True, cwd=tmp_path)
+    assert stat.S_IMODE(tmp_path.joinpath("bley.backup").stat().st_mode) == 0o600
+    tmp_path.joinpath("bley.db").write_bytes(b"damaged")
+    kept = [line for line in restore.splitlines() if not line.startswith(("systemctl", "chown"))]
+    subprocess.run(["sh", "-ec", "\n".join(kept)], check=True, cwd=tmp_path)
+    with closing(sqlite3.connect(tmp_path / "bley.db")) as store:
+        assert store.execute("SELECT name FROM sqlite_master").fetchall() == [("kept",)]

@@ -2,8 +2,9 @@
 
 An expected error, such as a file that this user may not read, is one line on standard error and an exit status. The
 status is 2 for invalid settings, an invalid command line, or standard output that cannot be written. It is 1 if the
-command failed. Any other exception is a bug and shows its traceback. Standard output is flushed at the end, and that
-can fail too. A closed pipe (`| head`) exits with status 1 and no message.
+command failed, or if bley cannot listen at an address now: systemd retries only such a start. Any other exception is a
+bug and shows its traceback. Standard output is flushed at the end, and that can fail too. A closed pipe (`| head`)
+exits with status 1 and no message.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from bley.core.errors import BleyError, Fault, PrivacyKeyError, SettingsError
+from bley.core.errors import AddressError, BleyError, Fault, PrivacyKeyError, SettingsError
 from bley.core.escapes import escape_controls
 from bley.operator_files import deny_reading
 
@@ -57,9 +58,9 @@ class WrongInputError(click.ClickException):
 
 
 def exit_with_faults(error: SettingsError) -> NoReturn:
-    """Print every fault of the settings, and exit with status 2."""
+    """Print every fault, and exit with status 2, or 1 if a later start may succeed with the same settings."""
     click.echo("\n".join(escape_controls(str(fault), _LAYOUT_CHARACTERS) for fault in error.faults), err=True)
-    sys.exit(EXIT_WRONG_SETTINGS)
+    sys.exit(EXIT_FAILED if isinstance(error, AddressError) else EXIT_WRONG_SETTINGS)
 
 
 @contextlib.contextmanager

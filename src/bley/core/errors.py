@@ -2,6 +2,7 @@
 
 BleyError
   SettingsError   the operator: invalid settings, or an invalid line in a list file
+    AddressError  none or the operator: retry, since the address may appear, or the other process end
   ProtocolError   the peer: bytes that are not a policy request
   StoreError      the store: unreachable, locked, full or damaged
     AwayError     none: the outage is logged, and the store is retried
@@ -21,6 +22,7 @@ from typing import Any
 from bley.core.escapes import escape_controls
 
 __all__ = [
+    "AddressError",
     "AwayError",
     "BleyError",
     "BusyError",
@@ -66,6 +68,10 @@ class SettingsError(BleyError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(map(str, self.faults)))
+
+
+class AddressError(SettingsError):
+    """An address is valid, but no process can listen there now."""
 
 
 class FaultList:

@@ -196,8 +196,8 @@ def _is_own(configuration: Configuration, running: RunningBley | None, place: ob
 
 def _runs(process: Process, file: str) -> bool:
     """Return whether this process is a bley with this settings file."""
-    is_bley = any("bley" in Path(argument).name for argument in process.arguments[:3])
-    if not is_bley or "bley.daemon.worker" in process.arguments or process.number == os.getpid():
+    is_other = "bley.daemon.worker" in process.arguments or process.number == os.getpid()
+    if not process.is_bley or is_other:
         return False
     if any(argument.startswith(("-c", "--config")) for argument in process.arguments):
         return any(str((process.folder / argument).resolve()) == file for argument in process.arguments[1:] if argument)

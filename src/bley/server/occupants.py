@@ -34,11 +34,22 @@ class Process(NamedTuple):
         except OSError:
             return "a program"
 
+    @property
+    def is_bley(self) -> bool:
+        """Whether its command line is that of a bley."""
+        return any("bley" in Path(argument).name for argument in self.arguments[:3])
+
+    def __str__(self) -> str:
+        return f"{'another bley' if self.is_bley else self.name}, process {self.number}"
+
 
 def describe_occupant(place: object) -> str:
-    """Return `: by NAME, process NUMBER` for a socket's name; empty if no process is found."""
+    """Return `: by NAME, process NUMBER` for a socket's name; empty if no process is found.
+
+    NAME is that of the program, or `another bley`.
+    """
     occupants = find_occupants(place)
-    return f": by {occupants[0].name}, process {occupants[0].number}" if occupants else ""
+    return f": by {occupants[0]}" if occupants else ""
 
 
 def find_occupants(place: object) -> list[Process]:

@@ -16,6 +16,7 @@ import pytest
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from tests.dns_server import SILENT, DnsServer, Zone
+from tests.free_ports import free_port
 from tests.integration.database_server import wait_until
 from tests.integration.running_bley import BLEY, WAIT_SECONDS, Bley
 
@@ -152,15 +153,29 @@ def test_the_pid_file(tmp_path: Path) -> None:
     ],
 )
 def test_what_prevents_the_start_is_named(tmp_path: Path, settings: dict[str, str], fault: str) -> None:
-    """Exit status 2, one line."""
+    """Exit status 2, one line; 1 if a later start may succeed."""
     bley = Bley(tmp_path, **settings)
-    assert fault in bley.run("serve", status=2)
+    assert fault in bley.run("serve", status=1 if "cannot listen" in fault else 2)
 
 
 def test_a_port_in_use_prevents_the_start(tmp_path: Path) -> None:
     with Bley(tmp_path) as bley:
         bley.write_settings(listen_port=bley.port)
-        assert "cannot listen at 127.0.0.1: " in bley.run("serve", status=2)
+        said = bley.run("serve", status=1)
+    assert "cannot listen at 127.0.0.1: Address already in use: by " in said
+
+
+def test_a_port_of_another_bley_is_named_so(tmp_path: Path) -> None:
+    """A start by hand beside the unit, say. It is a fresh interpreter: a fork has the command line of its parent."""
+    bley = Bley(tmp_path, listen_port=free_port())
+    with subprocess.Popen([*BLEY, "serve", "-c", bley.file], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert any(b"listens on" in line for line in process.stdout)
+            said = bley.run("serve", status=1)
+        finally:
+            process.terminate()
+    assert f"Address already in use: by another bley, process {process.pid}\n" in said
 
 
 def test_a_store_that_cannot_be_opened_does_not_prevent_the_start(tmp_path: Path) -> None:
