@@ -41,10 +41,12 @@ def locate(own: Triplet, network: str, found: Mapping[Triplet, Record], timing: 
 
     A record for any sender or recipient, imported from another greylister, counts where no other has a better status.
     """
+    if not found:
+        return Located(own, Standing.NEW)
     alive = {place: record for place, record in found.items() if timing.standing(record, now) is not Standing.NEW}
     clients = tuple(place.client for place in found)
     if not alive:
-        return Located(own, Standing.NEW, next(iter(found.values()), None), clients=clients)
+        return Located(own, Standing.NEW, next(iter(found.values())), clients=clients)
     wildcards = {place: alive.pop(place) for place in list(alive) if place.recipient == ANY}
     wildcard = max(wildcards, key=lambda place: wildcards[place].status, default=None)
     if wildcard and all(record.status < wildcards[wildcard].status for record in alive.values()):

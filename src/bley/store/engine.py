@@ -82,12 +82,13 @@ class Found(NamedTuple):
 
     def of(self, triplet: Triplet) -> dict[Triplet, Record]:
         """Return the record of the triplet, and its records under the domains that were verified on its network."""
-        clients = [triplet.client, *self.domains.get(triplet.client, ())]
-        places = (triplet._replace(client=client) for client in clients)
+        places = [triplet, *(triplet._replace(client=domain) for domain in self.domains.get(triplet.client, ()))]
         return {place: self.records[place] for place in places if place in self.records}
 
     def of_any(self, triplets: Iterable[Triplet]) -> dict[Triplet, Record]:
         """Return the records of all these triplets."""
+        if not self.records:
+            return {}
         return dict(chain.from_iterable(self.of(triplet).items() for triplet in triplets))
 
 
