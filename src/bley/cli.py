@@ -24,6 +24,8 @@ _COMMANDS = {
     "import": "import_",
     "export": "export",
     "forget": "forget",
+    "purge": "purge",
+    "backup": "backup",
     "graph": "graph.command",
     "web-password": "web_password",
     "check-config": "check_config",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["create_private", "replace_file", "replacing"]
+__all__ = ["create_private", "creating_private", "replace_file", "replacing"]
 
 
 @contextlib.contextmanager
@@ -38,19 +38,27 @@ def replace_file(file: Path, content: bytes) -> None:
         part.write(content)
 
 
-def create_private(file: Path, content: bytes) -> None:
-    """Create a file that only its owner may read. If root creates it, the folder's owner, bley for example, owns it.
+@contextlib.contextmanager
+def creating_private(file: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that becomes a new `file`, which only its owner may read, at the end of the block.
 
+    If root creates it, the folder's owner, bley for example, owns it.
     Raises OSError; FileExistsError if the file exists, which then stays unchanged.
     """
     with _temporary(file, 0o600) as part:
         if os.geteuid() == 0:
             folder = file.parent.stat()
             os.fchown(part.fileno(), folder.st_uid, folder.st_gid)
-        part.write(content)
+        yield part
         _flush(part)
         _rename_new(Path(part.name), file)
     _flush_folder(file.parent)
+
+
+def create_private(file: Path, content: bytes) -> None:
+    """Create a private file with this content, as `creating_private` does. Raises OSError."""
+    with creating_private(file) as part:
+        part.write(content)
 
 
 def _rename_new(part: Path, file: Path) -> None:

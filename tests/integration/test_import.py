@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -966,12 +967,40 @@ class TestForgetting:
         told = remembering.run("forget", "--all", "--sender", "example.com", status=2)
         assert told.endswith("Error: name the records: --client, --sender, --recipient, or --all\n")
 
+    def test_more_than_one_needs_a_yes(self, tmp_path: Path, servers: Servers) -> None:
+        """Without a terminal there is no question."""
+        bley = new_bley(tmp_path, servers, "sqlite")
+        bley.run("import", write_lines(tmp_path / "lines", REMEMBERED))
+        for options in (["--client", "192.0.2.7"], ["--client", "192.0.2.7", "--json"]):
+            told = bley.run("forget", *options, status=2)
+            assert told == f"{USAGE_FORGET}2 records match: --dry-run shows them, and --yes deletes them\n"
+        assert bley.run("forget", "--sender", "joe@example.com") == "1 record forgotten\n"
+        assert bley.run("forget", "--all", status=2).startswith(f"{USAGE_FORGET}6 records match")
+        assert len(exported(bley)) == 6
+
+    @pytest.mark.parametrize(("answer", "end", "left"), [("n", "Aborted!", 7), ("y", "2 records forgotten", 5)])
+    def test_a_terminal_is_asked(self, answer: str, end: str, left: int, tmp_path: Path, servers: Servers) -> None:
+        bley = new_bley(tmp_path, servers, "sqlite")
+        bley.run("import", write_lines(tmp_path / "lines", REMEMBERED))
+        terminal, own = pty.openpty()
+        os.write(terminal, f"{answer}\n".encode())
+        command = [*BLEY, "forget", "-c", str(bley.file), "--client", "192.0.2.7"]
+        ended = subprocess.run(
+            command, stdin=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        for descriptor in (terminal, own):
+            os.close(descriptor)
+        assert "delete 2 records? [y/N]" in ended.stdout
+        assert "jane@example.com" in ended.stdout
+        assert ended.stdout.splitlines()[-1].endswith(end)
+        assert len(exported(bley)) == left
+
     def test_what_is_forgotten_is_gone_and_nothing_else(self, servers: Servers, tmp_path: Path) -> None:
         file = write_lines(tmp_path / "lines", REMEMBERED)
 
         def left(bley: Bley) -> list[JsonRecord]:
             bley.run("import", file)
-            assert bley.run("forget", "--client", "192.0.2.7").splitlines()[-1] == "2 records forgotten"
+            assert bley.run("forget", "--yes", "--client", "192.0.2.7").splitlines()[-1] == "2 records forgotten"
             return exported(bley)
 
         by_engine = on_each_engine(left, tmp_path, servers)

@@ -1,5 +1,6 @@
 """`bley forget`: delete records, from the store and from the caches of every running bley."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -7,7 +8,7 @@ import click
 from bley.commands.options import config_option, dry_run_option, json_option, load_settings, run
 from bley.commands.output import print_document, record_document
 from bley.commands.progress import Interruption
-from bley.commands.record_selection import find_records, normalised, print_records, record_options
+from bley.commands.record_selection import confirm_many, find_records, normalised, print_records, record_options
 from bley.commands.store_access import opened_engine
 from bley.core.errors import PrivacyKeyError
 from bley.core.greylist import Record
@@ -28,18 +29,24 @@ _PORTION = 1000
 @config_option
 @record_options
 @click.option("--all", "everything", is_flag=True, help="All records.")
+@click.option("--yes", is_flag=True, help="Delete more than one record without a question.")
 @dry_run_option
 @json_option
-def forget(file: Path | None, wanted: RecordFilter, everything: bool, dry_run: bool, as_json: bool) -> None:
+def forget(file: Path | None, wanted: RecordFilter, everything: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Delete records, so that their mail is greylisted again; --dry-run shows them.
 
-    Every running bley on this store notices within 20 seconds.
+    Every running bley on this store notices within 20 seconds. More than one record needs --yes, or a yes on the
+    terminal.
     """
     if (wanted == RecordFilter()) != everything:
         raise click.UsageError("name the records: --client, --sender, --recipient, or --all")
     configuration = load_settings(file)
     normalised(wanted, configuration.triplet_rules)
-    found = run(_forget(configuration, wanted, Interruption(), dry_run=dry_run))
+    found = run(_find(configuration, wanted, Interruption()))
+    if len(found) > 1 and not (yes or dry_run):
+        confirm_many(found, "delete")
+    if not dry_run:
+        run(_forget(configuration, [triplet for triplet, _ in found], Interruption(), is_all=everything))
     if as_json:
         print_document({"is_dry_run": dry_run, "forgotten": [record_document(*each) for each in found]})
         return
@@ -48,21 +55,23 @@ def forget(file: Path | None, wanted: RecordFilter, everything: bool, dry_run: b
     click.echo(f"{quantity(len(found), 'record')} {'would be ' if dry_run else ''}forgotten")
 
 
-async def _forget(
-    configuration: Configuration, wanted: RecordFilter, interruption: Interruption, *, dry_run: bool
+async def _find(
+    configuration: Configuration, wanted: RecordFilter, interruption: Interruption
 ) -> list[tuple[Triplet, Record]]:
-    """Delete the records that match, and return them; a dry run only returns them."""
     is_all, rules = wanted == RecordFilter(), configuration.triplet_rules
-    async with opened_engine(configuration, utc_now(), is_read_only=dry_run, needs_key=not is_all) as engine:
-        found = await find_records(engine, wanted, rules, interruption, "no record is forgotten")
-        if dry_run:
-            return found
-        for start in range(0, len(found), _PORTION):
+    async with opened_engine(configuration, utc_now(), is_read_only=True, needs_key=not is_all) as engine:
+        return await find_records(engine, wanted, rules, interruption, "no record is forgotten")
+
+
+async def _forget(
+    configuration: Configuration, triplets: Sequence[Triplet], interruption: Interruption, *, is_all: bool
+) -> None:
+    async with opened_engine(configuration, utc_now(), needs_key=not is_all) as engine:
+        for start in range(0, len(triplets), _PORTION):
             interruption.stop_if_requested(f"only {quantity(start, 'record')} forgotten")
-            await engine.forget([triplet for triplet, _ in found[start : start + _PORTION]])
+            await engine.forget(triplets[start : start + _PORTION])
         if is_all:
             await _release_key(engine, configuration)
-    return found
 
 
 async def _release_key(engine: Engine, configuration: Configuration) -> None:

@@ -1,5 +1,6 @@
 """The records that a command selects: its options, the search in the store, and the table of what it found."""
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -12,10 +13,11 @@ from bley.commands.progress import Interruption, progress
 from bley.core.greylist import Record
 from bley.core.history.record_filter import RecordFilter
 from bley.core.mail import Triplet
+from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
 from bley.store.engine import Engine
 
-__all__ = ["find_records", "normalised", "print_records", "record_options"]
+__all__ = ["confirm_many", "find_records", "normalised", "print_records", "record_options"]
 
 _MAX_SHOWN = 1000
 _TITLES = "client", "sender", "recipient", "status", "first seen", "last seen"
@@ -65,6 +67,18 @@ async def find_records(
             advance(len(records))
             interruption.stop_if_requested(state)
     return found
+
+
+def confirm_many(records: Sequence[tuple[Triplet, Record]], verb: str) -> None:
+    """Ask on a terminal whether to go on, and exit with status 1 if not.
+
+    `verb` is what will happen to the records. Raises UsageError without a terminal.
+    """
+    number = quantity(len(records), "record")
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{number} match: --dry-run shows them, and --yes {verb}s them")
+    print_records(records)
+    click.confirm(f"{verb} {number}?", abort=True, err=True)
 
 
 def print_records(records: Sequence[tuple[Triplet, Record]]) -> None:
