@@ -29,6 +29,7 @@ _COMMANDS = {
     "graph": "graph.command",
     "web-password": "web_password",
     "check-config": "check_config",
+    "doctor": "doctor.command",
 }
 """The module of `commands` for each command."""
 

@@ -27,7 +27,7 @@ from bley.log.decision_line import printable
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 
-__all__ = ["lists", "print_lists"]
+__all__ = ["lists", "print_lists", "test_lists"]
 
 
 class _ListsError(BleyError):
@@ -91,7 +91,7 @@ def _test_lists(settings: Settings, zones: Sequence[str], *, as_json: bool) -> b
         lists = parse_dns_lists(" ".join(zones)) if zones else (*settings.dnsbls, *settings.dnswls)
     except ValueError as error:
         raise _ListsError(str(error)) from error
-    results, fault = uvloop.run(_test_all({dns_list.zone: dns_list for dns_list in lists}.values(), settings))
+    results, fault = uvloop.run(test_lists(lists, settings))
     if as_json:
         documents = [dict(zip(("name", "words", "is_well"), result, strict=True)) for result in results]
         print_document({"lists": documents, "resolver": fault})
@@ -111,10 +111,13 @@ _Found = Mapping[int, Diagnosis] | None
 """The result of a self-test."""
 
 
-async def _test_all(lists: Iterable[DnsList], settings: Settings) -> tuple[list[_Result], str]:
-    """Test these lists. Return the results, and the fault of the resolver with its remedy; empty if it has none."""
+async def test_lists(lists: Iterable[DnsList], settings: Settings) -> tuple[list[_Result], str]:
+    """Test each of these lists once.
+
+    Return the results, and the fault of the resolver with its remedy; empty if it has none.
+    """
+    lists = list({dns_list.zone: dns_list for dns_list in lists}.values())
     resolver = DnspythonResolver(settings.resolver, settings.check_timeout)
-    lists = list(lists)
     tests = await asyncio.gather(*(_test(dns_list, resolver) for dns_list in lists))
     ill = [(dns_list, next(_faults(found), None)) for dns_list, found in zip(lists, tests, strict=True)]
     fault = find_resolver_fault([(dns_list, each[1]) for dns_list, each in ill if each], resolver.name)

@@ -31,7 +31,7 @@ from bley.store.availability import outage
 from bley.store.trial import try_store
 from bley.web.tls import configured_certificate
 
-__all__ = ["RunningBley", "StartReport", "check_start"]
+__all__ = ["PartReport", "RunningBley", "StartReport", "check_parts", "check_start"]
 
 _SECONDS = 10.0
 """The deadline of a part: more than the store's and the resolver's own limits."""
@@ -54,14 +54,26 @@ class StartReport(NamedTuple):
     warnings: list[str]
 
 
+class PartReport(NamedTuple):
+    """The faults and warnings of one part of the start."""
+
+    name: str
+    faults: list[Fault]
+    warnings: list[str]
+
+
 async def check_start(configuration: Configuration, running: RunningBley | None) -> StartReport:
     """Try all that `serve` opens at its start, at most for _SECONDS, and change nothing."""
     report = StartReport([], list(configuration.warnings))
-    parts = [_limited(name, part) for name, part in _parts(configuration, running)]
-    for faults, warnings in await asyncio.gather(*parts):
-        report.faults.extend(faults)
-        report.warnings.extend(warnings)
+    for part in await check_parts(configuration, running):
+        report.faults.extend(part.faults)
+        report.warnings.extend(part.warnings)
     return report
+
+
+async def check_parts(configuration: Configuration, running: RunningBley | None) -> list[PartReport]:
+    """Do the same, by parts, without the warnings about settings."""
+    return await asyncio.gather(*(_limited(name, part) for name, part in _parts(configuration, running)))
 
 
 def _parts(
@@ -87,14 +99,14 @@ def _parts(
     yield "files", _in_thread(lambda: _check_owners(configuration))
 
 
-async def _limited(name: str, part: Callable[[], Awaitable[list[str]]]) -> tuple[list[Fault], list[str]]:
+async def _limited(name: str, part: Callable[[], Awaitable[list[str]]]) -> PartReport:
     try:
         async with asyncio.timeout(_SECONDS):
-            return [], await part()
+            return PartReport(name, [], await part())
     except SettingsError as error:
-        return list(error.faults), []
+        return PartReport(name, list(error.faults), [])
     except TimeoutError:
-        return [], [f"{name}: not checked, since that took more than {_SECONDS:g} s"]
+        return PartReport(name, [], [f"{name}: not checked, since that took more than {_SECONDS:g} s"])
 
 
 def _in_thread(work: Callable[[], object]) -> Callable[[], Awaitable[list[str]]]:

@@ -10,12 +10,12 @@ import pwd
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from bley.server.unix_socket import UnixAccess
 from bley.settings.values import group_id
 
-__all__ = ["find_barrier", "log_barriers"]
+__all__ = ["User", "find_barrier", "log_barriers"]
 
 _USER = "postfix"
 _WRITE, _ENTER = 0o2, 0o1
@@ -23,25 +23,44 @@ _WRITE, _ENTER = 0o2, 0o1
 _log = logging.getLogger(__name__)
 
 
-class _User(NamedTuple):
+class User(NamedTuple):
+    """A user and its groups, the main one first."""
+
     number: int
     groups: list[int]
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Return the user of this name. Raises KeyError if there is none."""
+        entry = pwd.getpwnam(name)
+        return cls(entry.pw_uid, os.getgrouplist(name, entry.pw_gid))
+
+    @classmethod
+    def of(cls, number: int) -> Self:
+        """Return the user of this number, without groups if it has no name."""
+        try:
+            return cls.named(pwd.getpwuid(number).pw_name)
+        except KeyError:
+            return cls(number, [])
 
     def may(self, bit: int, mode: int, owner: int, group: int) -> bool:
         """Return whether a file's mode has this bit for the user (path_resolution(7))."""
         shift = 6 if owner == self.number else 3 if group in self.groups else 0
         return bool(mode >> shift & bit)
 
+    def may_use(self, path: Path, bit: int) -> bool:
+        """Return whether the file has this bit for the user. Raises OSError."""
+        found = path.stat()
+        return self.may(bit, found.st_mode, found.st_uid, found.st_gid)
+
 
 def find_barrier(address: str, access: UnixAccess) -> str:
     """Return a warning that Postfix's user cannot connect to `unix:PATH`; empty if it can, or does not exist."""
     try:
-        entry = pwd.getpwnam(_USER)
-        user = _User(entry.pw_uid, os.getgrouplist(_USER, entry.pw_gid))
+        user = User.named(_USER)
         path = Path(address.removeprefix("unix:")).absolute()
         for folder in path.parents:
-            found = folder.stat()
-            if not user.may(_ENTER, found.st_mode, found.st_uid, found.st_gid):
+            if not user.may_use(folder, _ENTER):
                 return f"listen_addr: {address}: user {_USER} cannot enter the folder {folder}: chmod +x {folder}"
         group = _group(path, access)
     except (KeyError, OSError, ValueError):

@@ -1,0 +1,1 @@
+"""`bley doctor`: examine bley, its surroundings, and the mail server that queries it."""

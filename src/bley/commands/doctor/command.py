@@ -1,0 +1,100 @@
+"""`bley doctor`: what is wrong with bley and its surroundings, why it matters, and what to do."""
+
+import asyncio
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import click
+import uvloop
+
+from bley import __version__
+from bley.commands.doctor.clock import examine_clock
+from bley.commands.doctor.daemon import examine_daemon
+from bley.commands.doctor.finding import Finding, Level, fault, worst
+from bley.commands.doctor.lists import examine_lists
+from bley.commands.doctor.resolver import examine_resolver
+from bley.commands.doctor.rights import examine_rights
+from bley.commands.doctor.start import examine_start
+from bley.commands.doctor.store import examine_space, examine_store
+from bley.commands.options import config_option, json_option, load_settings, run
+from bley.commands.output import print_document
+from bley.commands.policy_client import fetch_running
+from bley.core.errors import SettingsError
+from bley.core.escapes import escape_controls
+from bley.daemon.start_check import RunningBley
+from bley.ports import utc_now
+from bley.settings.file import Configuration
+
+__all__ = ["doctor"]
+
+_STATUSES = {Level.WELL: 0, Level.NOTE: 0, Level.WARNING: 1, Level.FAULT: 2}
+"""The exit statuses, those of a plugin of Nagios."""
+
+_MARGIN = " " * 19
+"""The width of a level and a subject."""
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Show warnings and faults only.")
+def doctor(file: Path | None, as_json: bool, quiet: bool) -> None:
+    """Examine bley, its surroundings and the mail server: what is wrong, why it matters, and the remedy.
+
+    The exit status is 0 if all is well, 1 after warnings, and 2 after faults.
+    """
+    findings = _by_subject(_examine(file))
+    shown = [each for each in findings if not quiet or _STATUSES[each.level]]
+    if as_json:
+        level = worst(findings)
+        print_document({"version": __version__, "level": level, "findings": [each._asdict() for each in shown]})
+    else:
+        for finding in shown:
+            _print(finding)
+    sys.exit(_STATUSES[worst(findings)])
+
+
+def _examine(file: Path | None) -> Iterator[Finding]:
+    try:
+        configuration = load_settings(file)
+    except SettingsError as error:
+        for each in error.faults:
+            yield fault("settings", str(each), "bley does not start, and a reload keeps the old settings")
+        return
+    running = fetch_running(configuration)
+    yield from run(_examine_at_once(configuration, running), uvloop.new_event_loop)
+    yield from examine_space(configuration.settings)
+    yield from examine_resolver(configuration.settings)
+    yield from examine_rights(configuration)
+    yield from examine_clock(configuration.settings, utc_now())
+    yield from examine_daemon(configuration)
+
+
+async def _examine_at_once(configuration: Configuration, running: RunningBley | None) -> list[Finding]:
+    parts = await asyncio.gather(
+        examine_start(configuration, running),
+        examine_store(configuration.settings),
+        examine_lists(configuration.settings),
+    )
+    return [finding for findings in parts for finding in findings]
+
+
+def _by_subject(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings by their subjects, in the order in which these appear first."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.subject, []).append(finding)
+    return list(chain.from_iterable(groups.values()))
+
+
+def _print(finding: Finding) -> None:
+    level = finding.level.upper() if _STATUSES[finding.level] else finding.level
+    lines = [f"{level:<9}{finding.subject:<10}{finding.what}"]
+    if finding.why:
+        lines.append(f"why: {finding.why}")
+    if finding.remedy:
+        lines.append(f"do:  {finding.remedy}")
+    text = "\n".join(lines).replace("\n", "\n" + _MARGIN)
+    click.echo(escape_controls(text, "\n\t"))
