@@ -22,6 +22,7 @@ from typing import Any
 from bley.core.escapes import escape_controls
 
 __all__ = [
+    "MOST_FAULTS",
     "AddressError",
     "AwayError",
     "BleyError",

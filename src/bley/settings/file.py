@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bley.core.dnslists.syntax import hide_keys
-from bley.core.errors import Fault, FaultList, SettingsError
+from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Origin, SenderExemptions
 from bley.core.history.advice import ListFile, ListFiles
 from bley.core.triplet import TripletRules
@@ -160,7 +160,7 @@ def _warnings(settings: Settings, ini: IniFile, sections: Sequence[Section]) -> 
 
 
 def _settings(ini: IniFile) -> Settings:
-    faults = FaultList()
+    faults = ini.faults
     known: dict[str, str] = {}
     origin: dict[str, str] = {}
     for key, text in ini.texts.items():

@@ -3,12 +3,12 @@
 import configparser
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bley.core.dnslists.syntax import hide_keys
-from bley.core.errors import Fault, FaultList, SettingsError
+from bley.core.errors import MOST_FAULTS, Fault, FaultList, SettingsError
 from bley.operator_files import read_text
 
 __all__ = ["IniFile", "IniSection", "read_ini"]
@@ -43,39 +43,86 @@ class IniSection:
 
 @dataclass(frozen=True, slots=True)
 class IniFile(IniSection):
-    """The keys of section [bley], and the sections for recipients by name. Without a file it has none."""
+    """The keys of section [bley], and the sections for recipients by name. Without a file it has none.
+
+    `faults` has the faults of single lines, which are left out: the other lines may have faults too.
+    """
 
     recipients: Mapping[str, IniSection] = field(default_factory=dict)
+    faults: FaultList = field(default_factory=FaultList)
 
 
 def read_ini(file: Path) -> IniFile:
-    """Read the file. Raises SettingsError if it cannot be read or is no INI file with a section [bley]."""
-    parser = configparser.ConfigParser(interpolation=None, default_section="")
+    """Read the file. Raises SettingsError if it cannot be read, or if a fault makes its other lines unclear."""
     try:
         text = read_text(file, "utf-8-sig", "surrogateescape")
-        parser.read_string(text, str(file))
     except OSError as error:
         raise SettingsError([Fault(str(file), 0, f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:  # of a file that begins like UTF-16
         raise SettingsError([Fault(str(file), 0, "is not UTF-8")]) from error
-    except configparser.Error as error:
-        raise SettingsError(_syntax_faults(str(file), text.split("\n"), error)) from error
+    faults = FaultList()
+    text = _without_faults(str(file), text, faults)
+    parser = _parser(text)
     lines = _line_numbers(text)
-    recipients = _sections_for_recipients(str(file), parser, lines)
+    recipients = _sections_for_recipients(str(file), parser, lines, faults)
     if not parser.has_section(_SECTION):
+        faults.check()
         raise SettingsError([Fault(str(file), 0, f"has no section [{_SECTION}]")])
     inherited = parser[_GRAPH_SECTION] if parser.has_section(_GRAPH_SECTION) else {}
     texts = {key: inherited[key] for key in ("destdir",) if key in inherited} | dict(parser[_SECTION])
-    _check_encoding(str(file), text)
-    return IniFile(str(file), texts, lines.get(_SECTION, {}), recipients=recipients)
+    return IniFile(str(file), texts, lines.get(_SECTION, {}), recipients=recipients, faults=faults)
+
+
+def _parser(text: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, default_section="")
+    parser.read_string(text)
+    return parser
+
+
+def _without_faults(file: str, text: str, faults: FaultList) -> str:
+    """Return the text with empty lines in place of those whose faults are added.
+
+    Raises SettingsError for a fault of a section's header, and after as many faults as are shown.
+    """
+    lines = text.split("\n")
+    _check_encoding(file, lines, faults)
+    for _ in range(MOST_FAULTS):
+        try:
+            _parser("\n".join(lines))
+        except (configparser.ParsingError, configparser.DuplicateOptionError) as error:
+            if isinstance(error, configparser.MissingSectionHeaderError):
+                faults.add(Fault(file, error.lineno, f"a setting before the section: begin the file with [{_SECTION}]"))
+                break
+            _blank_lines(file, lines, error, faults)
+        except configparser.DuplicateSectionError as error:
+            faults.add(Fault(file, error.lineno or 0, f"section [{error.section}] appears a second time"))
+            break
+        else:
+            return "\n".join(lines)
+    faults.check()
+    raise AssertionError("each way out of the loop has added a fault")
+
+
+def _blank_lines(
+    file: str, lines: list[str], error: configparser.ParsingError | configparser.DuplicateOptionError, faults: FaultList
+) -> None:
+    """Add the faults of the error, and empty their lines."""
+    if isinstance(error, configparser.DuplicateOptionError):
+        number = error.lineno or 1
+        faults.add(Fault(file, number, f"{hide_keys(error.option)} is set a second time: keep one"), "second time")
+        lines[number - 1] = ""
+        return
+    what = "is not a setting: write key = value"
+    for number, _ in error.errors:  # with the line, or before Python 3.13 its repr
+        faults.add(Fault(file, number, f"{hide_keys(lines[number - 1].strip())!r} {what}"), kind=what)
+        lines[number - 1] = ""
 
 
 def _sections_for_recipients(
-    file: str, parser: configparser.ConfigParser, lines: Mapping[str, Mapping[str, int]]
+    file: str, parser: configparser.ConfigParser, lines: Mapping[str, Mapping[str, int]], faults: FaultList
 ) -> dict[str, IniSection]:
-    """Return the sections by name. Raises SettingsError with each unknown section."""
+    """Return the sections by name; add the fault of each unknown section."""
     sections: dict[str, IniSection] = {}
-    faults = FaultList()
     for header in parser.sections():
         if header in (_SECTION, _GRAPH_SECTION):
             continue
@@ -91,7 +138,6 @@ def _sections_for_recipients(
             faults.add(section.fault(_HEADER, text), kind="too many sections")
         else:
             sections[match[1]] = section
-    faults.check()
     return sections
 
 
@@ -102,30 +148,12 @@ def _right_header(header: str) -> str:
     return f"[{_SECTION}]"
 
 
-def _check_encoding(file: str, text: str) -> None:
-    """Raise SettingsError with each line that is not UTF-8. In a comment that is no fault."""
-    faults = FaultList()
-    for number, line in enumerate(text.split("\n"), start=1):
+def _check_encoding(file: str, lines: list[str], faults: FaultList) -> None:
+    """Add the fault of each line that is not UTF-8, and empty those of settings. In a comment that is no fault."""
+    for number, line in enumerate(lines, start=1):
         if _NO_UTF8.search(line) and line.lstrip()[0] not in "#;":
-            faults.add(Fault(file, number, "is not UTF-8: save the file as UTF-8"))
-    faults.check()
-
-
-def _syntax_faults(file: str, lines: Sequence[str], error: configparser.Error) -> list[Fault]:
-    match error:
-        case configparser.MissingSectionHeaderError():
-            return [Fault(file, error.lineno, f"a setting before the section: begin the file with [{_SECTION}]")]
-        case configparser.DuplicateOptionError():
-            return [Fault(file, error.lineno or 0, f"{hide_keys(error.option)} is set a second time: keep one")]
-        case configparser.DuplicateSectionError():
-            return [Fault(file, error.lineno or 0, f"section [{error.section}] appears a second time")]
-        case configparser.ParsingError():
-            faults, what = FaultList(), "is not a setting: write key = value"
-            for number, _ in error.errors:  # with the line, or before Python 3.13 its repr
-                text = hide_keys(lines[number - 1].strip())
-                faults.add(Fault(file, number, f"{text!r} {what}"), kind=what)
-            return faults.shown
-    raise error
+            faults.add(Fault(file, number, "is not UTF-8: save the file as UTF-8"), kind="encoding")
+            lines[number - 1] = line if line.startswith("[") else ""
 
 
 def _line_numbers(text: str) -> dict[str, dict[str, int]]:

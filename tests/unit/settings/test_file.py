@@ -620,7 +620,18 @@ def test_key_of_a_list_that_is_taken_for_a_key_of_the_file(tmp_path: Path) -> No
     )
     with pytest.raises(SettingsError) as caught:
         load(file)
-    assert str(caught.value) == f"{file}:4: ********.zen.dq.spamhaus.net is set a second time: keep one"
+    assert str(caught.value) == (
+        f"{file}:3: unknown key '********.zen.dq.spamhaus.net': see docs/settings.md for all keys\n"
+        f"{file}:4: ********.zen.dq.spamhaus.net is set a second time: keep one"
+    )
+
+
+def test_many_lines_with_faults_take_limited_time(tmp_path: Path) -> None:
+    """Each second setting of a key takes another parse, so the faults of settings are shown after ten of them."""
+    file = _write(tmp_path, bley="mode = off\n" * 50_000)
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert [fault.line for fault in caught.value.faults] == list(range(3, 13))
 
 
 def test_file_given_is_the_file(tmp_path: Path) -> None:
