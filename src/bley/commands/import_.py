@@ -20,7 +20,7 @@ from bley.core.greylist import Record
 from bley.core.imported_record import ImportedRecord
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
-from bley.core.triplet import TripletRules
+from bley.core.triplet import ANY, TripletRules
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.predecessors.bley2 import read_bley2
@@ -39,6 +39,8 @@ _PASSWORD_VARIABLE = "BLEY_IMPORT_PASSWORD"
 _STANDARD_INPUT = 0
 _PORTION = 1000
 _MAX_REASONS = 20
+_POLL = "20 s"
+"""The time after which each node looks for these records at all (daemon/instance.py), if it had none."""
 _READERS = {"sqlgrey": read_sqlgrey, "bley": read_bley2}
 
 _Item = ImportedRecord | tuple[Triplet, Record] | str
@@ -51,6 +53,8 @@ class _ImportCount:
 
     imported: int
     skipped: Counter[str]
+    wildcards: int = 0
+    """The number of imported records for any recipient, and mostly any sender, of a client."""
 
 
 @click.command("import")
@@ -136,6 +140,10 @@ def _print_count(source: str, count: _ImportCount, *, dry_run: bool) -> None:
         click.echo(f"{number:>8}  {printable(reason)}")
     if len(count.skipped) > _MAX_REASONS:
         click.echo(f"          and {quantity(len(count.skipped) - _MAX_REASONS, 'reason')} more")
+    if count.wildcards and not dry_run:
+        click.echo(
+            f"{quantity(count.wildcards, 'record')} for all mail of a client: a running bley knows within {_POLL}"
+        )
 
 
 @contextlib.contextmanager
@@ -166,7 +174,7 @@ class _Importer:
         """Import the items in portions. Those written before an interruption stay; a repetition is idempotent."""
         lifetimes = self._configuration.settings.lifetimes
         converter = RecordConverter(self._configuration.triplet_rules, lifetimes, self._now)
-        imported = 0
+        imported = wildcards = 0
         portions = converter.portions(items, _PORTION)
         records = await anext(portions, None)  # first, so that an invalid file creates no store
         if self._dry_run:
@@ -177,11 +185,12 @@ class _Importer:
                     refused = await self._merge(engine, records) if engine else []
                     converter.skipped.update(f"the store refuses it: {why}" for _, why in refused)
                     imported += len(records) - len(refused)
+                    wildcards += sum(triplet.recipient == ANY for triplet, _ in records)
                     advance(len(records))
                     self._stop_after(imported)
                     records = await anext(portions, None)
         self._stop_after(imported)
-        return _ImportCount(imported, converter.skipped)
+        return _ImportCount(imported, converter.skipped, wildcards)
 
     async def import_database(self, source: str, database: Database) -> _ImportCount:
         """Import all records of sqlgrey or bley 2 from this database."""

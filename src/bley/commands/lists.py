@@ -67,7 +67,7 @@ def _chosen(reports: Iterable[ListReport], zones: Sequence[str]) -> list[ListRep
 
 
 def _row(report: ListReport) -> list[str]:
-    share, at = listed_share(report), report["last_error_at"]
+    share = listed_share(report)
     return [
         report["name"],
         report["setting"],
@@ -77,8 +77,16 @@ def _row(report: ListReport) -> list[str]:
         "-" if share is None else percent(share),
         format_milliseconds(report["median_seconds"]),
         format_milliseconds(report["p95_seconds"]),
-        f"{_time(at)} {report['last_error']}" if at else "-",
+        _last_error(report),
     ]
+
+
+def _last_error(report: ListReport) -> str:
+    """Return the instant of the last error, with its text unless that stands below the table with its remedy."""
+    at, text = report["last_error_at"], report["last_error"]
+    if not at:
+        return "-"
+    return _time(at) if text in report["what"] else f"{_time(at)} {text}"
 
 
 def _time(instant: str) -> str:

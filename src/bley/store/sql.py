@@ -117,11 +117,11 @@ class SqlEngine:
                     portions.each(connection, partial(self._unite, connection), inherited[start : start + _PORTION])
             self._meta.set(connection, "schema", VERSION)
             connection.commit()  # within the lock, which MySQL holds beyond the transaction
-        if is_new and is_empty:
-            _log.info("store: %s is new, without records", self.place)
-        if inherited and is_new:
+        if is_new and inherited:
             taken = quantity(len(inherited) - len(portions.refused), "record")
             _log.info("store: took over %s of bley 2, whose tables are unchanged", taken)
+        elif is_new and is_empty:
+            _log.info("store: %s is new, without records", self.place)
         for refused, why in portions.refused:
             _log.error("store: %s; refused, and not taken over: %.300r", why, refused)
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from bley.checks.lists.report import ListReport
+from bley.commands.lists import print_lists
 from tests.dns_server import SILENT, DnsServer, Entry, Rcode
+from tests.fakes import ILL_LIST, WELL_LIST
 from tests.free_ports import free_port
 from tests.integration.running_bley import Bley, request_options
 from tests.integration.test_dns_failures import Strangers
@@ -256,3 +259,15 @@ def test_the_page_is_given_to_nobody_by_a_foreign_name(page: Bley, path: str, ho
 def test_a_host_that_is_none_is_no_internal_error(page: Bley, host: str) -> None:
     assert fetch(page, "/lists", host)[0] in (400, 403)
     assert "Traceback" not in page.log()
+
+
+# -- The table ------------------------------------------------------------------------------------
+
+
+def test_an_error_stands_in_the_table_or_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Below it with its remedy, while the list is ill; in it once the list is well again."""
+    well_again = ListReport(**WELL_LIST | {"last_error": "SERVFAIL", "last_error_at": ILL_LIST["last_error_at"]})
+    print_lists([ILL_LIST, well_again])
+    ill, well = (line.rstrip().partition("2026-11-23 12:00")[2] for line in capsys.readouterr().out.splitlines()[1:])
+    assert ill.endswith("2026-11-23 12:00")
+    assert well.endswith("2026-11-23 12:00 SERVFAIL")

@@ -346,7 +346,7 @@ class TestTakingOver:
         other = Record(Status.GREYLISTED, NOON, NOON, 2)
         async with _engine(file, take_over=self.earlier([], [[(_TRIPLET, _RECORD)], [(_OTHER, other)]])) as engine:
             assert await _found(engine, _TRIPLET, _OTHER) == [_RECORD, other]
-        assert "store: took over 2 records of bley 2, whose tables are unchanged" in caplog.messages
+        assert caplog.messages == ["store: took over 2 records of bley 2, whose tables are unchanged"]
 
     async def test_what_the_database_refuses_is_left_out_and_told(
         self, file: Path, caplog: pytest.LogCaptureFixture
