@@ -7,7 +7,7 @@ import click
 
 from bley import __version__
 from bley.commands.ending import BleyGroup
-from bley.commands.options import group_config_option, serving_options
+from bley.commands.options import config_option, serving_options
 
 __all__ = ["main"]
 
@@ -51,7 +51,7 @@ class _Commands(BleyGroup):
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@group_config_option
+@config_option
 @click.option("-f", "--foreground", is_flag=True, help="Run in the foreground.")
 @serving_options
 @click.version_option(__version__, prog_name="bley")

@@ -12,6 +12,7 @@ from bley.settings.settings import Settings
 from tests.dns_server import DnsServer
 from tests.free_ports import free_port
 from tests.integration.running_bley import BLEY, Bley, request_options
+from tests.integration.warm_start import run_bley
 
 BAD = {
     "client_address": "198.51.100.7",
@@ -142,6 +143,14 @@ def test_a_settings_file_that_is_not_there(tmp_path: Path) -> None:
     bley = Bley(tmp_path)
     bley.file.unlink()
     assert bley.run("check-config", status=2) == f"{bley.file}: cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("words", [["-c", "one", "-c", "two"], ["-c", "one", "why", "-c", "two", "x"]])
+def test_several_settings_files_are_refused(words: list[str]) -> None:
+    """bley 2 merged them, and its unit on Debian had two."""
+    ran = run_bley(words)
+    assert ran.returncode == 2
+    assert b"Error: -c is given more than once: write the settings of two into one\n" in ran.stderr
 
 
 def test_help_and_version(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ __all__ = [
     "WIRE_TEXT",
     "config_option",
     "dry_run_option",
-    "group_config_option",
     "json_option",
     "load_settings",
     "request_options",
@@ -29,23 +28,25 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-group_config_option = click.option(
+
+def _only_file(context: click.Context, _option: click.Parameter, files: tuple[Path, ...]) -> Path | None:
+    """Return the file of `-c`, also of one before the command. Raises UsageError for several, which bley 2 merged."""
+    given = [*([context.obj] if context.obj else []), *files]
+    if len(given) > 1:
+        others = ", ".join(map(str, given[1:]))
+        raise click.UsageError(f"-c is given more than once: write the settings of {others} into {given[0]}")
+    return given[0] if given else None
+
+
+config_option = click.option(
     "-c",
     "--config",
     "file",
     type=click.Path(path_type=Path, readable=False),  # that check has no remedy
+    multiple=True,
+    callback=_only_file,
     help="Settings file. Default: /etc/bley/bley.conf, else ./bley.conf, else the built-in defaults.",
 )
-
-
-def config_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `-c`. The command gets its value as `file`, or the value given before its name (`bley -c FILE why …`)."""
-
-    @wraps(command)
-    def with_file(file: Path | None, **options: Any) -> None:
-        command(file=file or click.get_current_context().obj, **options)
-
-    return group_config_option(with_file)
 
 
 class _WireText(click.types.StringParamType):
