@@ -296,7 +296,7 @@ def _misplaced_sentences(file: Path) -> list[str]:
         place = f"{file.relative_to(PROJECT)}:{number}: {line[:60]}"
         if line.startswith(("|", "#")):
             line = ""
-        elif len(split_sentences(line)) > 1:
+        elif len(split_sentences(re.sub(r"^\d+\. ", "", line))) > 1:
             found.append(f"{place}: several sentences")
         if before and line and not re.match(r"[-*] |\d+\. ", line) and not re.search(r"[.:?!][)*\"`…]*$", before):
             found.append(f"{place}: a sentence of several lines")
