@@ -213,6 +213,7 @@ def _outcome_document(outcome: DeferralOutcome) -> dict[str, Any]:
     return {
         "fate": outcome.kind.value,
         "passed_at": outcome.passed_at and instant_document(outcome.passed_at),
+        "passed_by": outcome.passed_by or None,
         "delay_seconds": outcome.delay and outcome.delay.total_seconds(),
         "left_seconds": None if outcome.left is None else outcome.left.total_seconds(),
         "last_attempt": outcome.last_attempt and instant_document(outcome.last_attempt),

@@ -64,7 +64,9 @@ def advice(
     `outcome`: that of a deferral.
     """
     if decision.defers and decision.reason != Reason.STORE_ERROR:
-        return [*_exempting(decision, files), *_releasing(decision, outcome), *_fix(decision)]
+        is_exempt = outcome and outcome.kind is OutcomeKind.LET_THROUGH and outcome.passed_by.startswith("exempt-")
+        exempting = [] if is_exempt else _exempting(decision, files)
+        return [*exempting, *_releasing(decision, outcome), *_fix(decision)]
     return list(_delaying(decision, kept_under))
 
 

@@ -1,6 +1,7 @@
 """The outcome of a deferral: the wait that was imposed, and the delay that followed.
 
 a later decision on the triplet with reason `waited`        PASSED
+an earlier pass of the mail for another reason              LET_THROUGH
 the record is known by now, after `bley pass`               RELEASED
 the record is known by now                                  PASSED, at an unknown time
 the record is greylisted, the wait is not over              WAITING
@@ -15,6 +16,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from bley.core.greylist import Record, Standing, Status, Timing, united
+from bley.core.history.conditions import is_host_in, is_in_network, named_network
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.steps import format_instant
 from bley.core.mail import Triplet, parse_address
@@ -37,6 +39,7 @@ class OutcomeKind(Enum):
     """The kinds of outcome of a deferral."""
 
     PASSED = "passed"
+    LET_THROUGH = "let-through"
     RELEASED = "released"
     WAITING = "waiting"
     DUE = "due"
@@ -53,10 +56,12 @@ class DeferralOutcome(NamedTuple):
     passed_at: datetime | None = None
     """RELEASED: the time of `bley pass`, after which the next attempt passes."""
     delay: timedelta | None = None
-    """PASSED: the time since the first attempt."""
+    """PASSED: the time since the first attempt; LET_THROUGH: that since the deferral."""
     left: timedelta | None = None
     """WAITING: the time until a retry passes."""
     last_attempt: datetime | None = None
+    passed_by: str = ""
+    """LET_THROUGH: the reason of the pass, with the entry of the list file that exempts it."""
 
     def __str__(self) -> str:
         wait = "" if self.wait is None else f"had to wait {format_duration(self.wait)}; "
@@ -66,6 +71,9 @@ class DeferralOutcome(NamedTuple):
                 return f"{wait}passed on a retry at {format_instant(self.passed_at)}, {delay} after the first attempt"
             case OutcomeKind.PASSED:
                 return f"{wait}has passed since"
+            case OutcomeKind.LET_THROUGH if self.passed_at and self.delay is not None:
+                after = f"{format_instant(self.passed_at)}, {format_duration(self.delay)} after this attempt"
+                return f"{wait}passed before that at {after}, by {self.passed_by}"
             case OutcomeKind.RELEASED if self.passed_at:
                 return f"{wait}passes at its next attempt since {format_instant(self.passed_at)}, by `bley pass`"
             case OutcomeKind.FORGOTTEN:
@@ -90,7 +98,12 @@ def deferral_outcome(
         return DeferralOutcome(OutcomeKind.NOT_CARRIED_OUT, wait)
     later = sorted((other for other in passes if other.at >= deferral.at), key=lambda decision: decision.at)
     waited = (other for other in later if other.reason == Reason.WAITED and _ends(other, deferral))
-    if passed := next(waited, None):
+    passed = next(waited, None)
+    let_through = next((other for other in later if _lets_through(other, deferral)), None)
+    if let_through and (not passed or let_through.at < passed.at):
+        since, by = let_through.at - deferral.at, _describe_pass(let_through)
+        return DeferralOutcome(OutcomeKind.LET_THROUGH, wait, let_through.at, since, passed_by=by)
+    if passed:
         first_seen = passed.details.get("first_seen")
         if first_seen is None or datetime.fromisoformat(first_seen) <= deferral.at:
             return DeferralOutcome(OutcomeKind.PASSED, wait, passed.at, _seconds(passed, "delay_seconds"))
@@ -113,10 +126,43 @@ def _ends(waited: StoredDecision, deferral: StoredDecision) -> bool:
     return triplet.client == one.client or triplet.client in waited.details.get("places", ())
 
 
+def _lets_through(other: StoredDecision, deferral: StoredDecision) -> bool:
+    """Return whether the mail of the deferral passed by this decision, which left its record as it was."""
+    if other.reason not in _LET_THROUGH or other.outcome == "greylist":
+        return False
+    mails = ((each.sender.casefold(), each.recipient.casefold()) for each in (other, deferral))
+    return len(set(mails)) == 1 and _has_client(other, deferral)
+
+
+def _describe_pass(decision: StoredDecision) -> str:
+    """Return the reason, with the entry of the list file that exempts the mail, or the mode in force."""
+    if decision.outcome == "would-defer" or decision.reason == Reason.OFF:
+        return f"mode = {'off' if decision.reason == Reason.OFF else 'observe'}"
+    entry = decision.details.get("entry")
+    return f"{decision.reason} ({entry})" if entry else decision.reason
+
+
+def _has_client(other: StoredDecision, deferral: StoredDecision) -> bool:
+    """Return whether both have the same address, or the client of the deferral's triplet contains that of the other."""
+    client = deferral.triplet.client if deferral.triplet else ""
+    if network := named_network(client):
+        return is_in_network(other.client_address, network)
+    return other.client_address == deferral.client_address or is_host_in(other.client_name, client)
+
+
 def _releases(other: StoredDecision, deferral: StoredDecision) -> bool:
     """Return whether this is `bley pass` for the mail. Its record may be under another place of the client."""
     one, triplet = other.triplet, deferral.triplet
     return other.reason == Reason.RELEASED and one is not None and triplet is not None and one[1:] == triplet[1:]
+
+
+_LET_THROUGH = frozenset(
+    [
+        Reason.AUTHENTICATED, Reason.TRUSTED_NETWORK, Reason.EXEMPT_RECIPIENT, Reason.EXEMPT_CLIENT,
+        Reason.EXEMPT_SENDER, Reason.OFF, Reason.STORE_ERROR, Reason.INTERNAL_ERROR, Reason.EARLY,
+    ]
+)  # fmt: skip
+"""Reasons with which mail may pass whose record waits: it is not asked for, or `mode = observe` is in force."""
 
 
 def passes_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
@@ -126,7 +172,7 @@ def passes_query(deferrals: Sequence[StoredDecision]) -> DecisionQuery:
     """
     recipients = {deferral.recipient.casefold() for deferral in deferrals}
     return DecisionQuery(
-        reasons=frozenset([Reason.WAITED.value, Reason.RELEASED.value]),
+        reasons=frozenset(reason.value for reason in (Reason.WAITED, Reason.RELEASED, *_LET_THROUGH)),
         since=min(deferral.at for deferral in deferrals),
         recipients=frozenset(recipients | {each.triplet.recipient for each in deferrals if each.triplet}),
     )

@@ -172,3 +172,12 @@ class TestOfAPass:
     @pytest.mark.parametrize("reason", ["not-rcpt", "incomplete", "authenticated", "of-another-version"])
     def test_none_where_bley_did_not_judge(self, reason: str) -> None:
         assert _texts(_passed(reason)) == []
+
+
+def test_an_entry_that_exempts_already_is_not_advised_again() -> None:
+    """The deferral was before it. The entry may also have been one that another deferral advised."""
+    exempted, after_outage = (
+        DeferralOutcome(OutcomeKind.LET_THROUGH, passed_by=by) for by in ("exempt-client (f:1:a)", "store-error")
+    )
+    assert not any(each.entry for each in advice(_decision(), FILES, outcome=exempted))
+    assert any(each.entry for each in advice(_decision(), FILES, outcome=after_outage))

@@ -85,6 +85,56 @@ class TestSequel:
         words = "had to wait 5 min; passes at its next attempt since 2026-11-23 12:01:00 UTC, by `bley pass`"
         assert str(found) == words
 
+    @pytest.mark.parametrize("reason", ["exempt-client", "exempt-sender", "trusted-network", "store-error"])
+    def test_one_that_was_let_through_before_its_wait_was_over(self, reason: str) -> None:
+        """The operator exempts it, say. Its record waits on; a later pass after the wait is of another mail."""
+        exempt = _decision(NOON + MINUTE, reason, "pass", triplet=None, entry="whitelist_clients:3: example.com")
+        record = Record(Status.GREYLISTED, NOON, NOON)
+        for passes in ([exempt], [_waited(7 * MINUTE), exempt]):
+            found = deferral_outcome(DEFERRAL, record, passes, TIMING, NOON + timedelta(hours=1))
+            assert (found.kind, found.passed_at, found.delay) == (OutcomeKind.LET_THROUGH, NOON + MINUTE, MINUTE)
+            assert str(found) == (
+                "had to wait 5 min; passed before that at 2026-11-23 12:01:00 UTC, 1 min after this attempt, "
+                f"by {reason} (whitelist_clients:3: example.com)"
+            )
+
+    @pytest.mark.parametrize(
+        ("reason", "outcome", "mode"), [("early", "would-defer", "observe"), ("off", "pass", "off")]
+    )
+    def test_one_that_came_back_in_another_mode(self, reason: str, outcome: str, mode: str) -> None:
+        later = _decision(NOON + MINUTE, reason, outcome)
+        found = deferral_outcome(DEFERRAL, Record(Status.GREYLISTED, NOON, NOON), [later], TIMING, NOON + MINUTE)
+        assert (found.kind, found.passed_by) == (OutcomeKind.LET_THROUGH, f"mode = {mode}")
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"sender": "x@example.com"},
+            {"recipient": "x@example.org"},
+            {"client_address": "203.0.113.7", "client_name": "mx.example.net"},
+            {"outcome": "greylist", "reason": "early"},
+            {"at": NOON - MINUTE},
+        ],
+    )
+    def test_exempt_mail_of_others_says_nothing(self, other: dict[str, Any]) -> None:
+        exempt = _decision(NOON + MINUTE, "exempt-client", "pass")._replace(**other)
+        found = deferral_outcome(DEFERRAL, Record(Status.GREYLISTED, NOON, NOON), [exempt], TIMING, NOON + MINUTE)
+        assert found.kind is OutcomeKind.WAITING
+
+    @pytest.mark.parametrize(
+        ("client", "address", "name"),
+        [
+            ("example.com", "198.51.100.7", "mx2.example.com"),
+            ("example.com", "192.0.2.1", "unknown"),
+            ("192.0.2.0/24", "192.0.2.9", "mx.example.net"),
+        ],
+    )
+    def test_another_host_of_its_pool_is_its_client(self, client: str, address: str, name: str) -> None:
+        deferral = _decision(triplet=[client, *TRIPLET[1:]])
+        exempt = _decision(NOON + MINUTE, "exempt-client", "pass")._replace(client_address=address, client_name=name)
+        found = deferral_outcome(deferral, None, [exempt], TIMING, NOON + MINUTE)
+        assert found.kind is OutcomeKind.LET_THROUGH
+
     def test_one_that_was_forgotten_after_its_release(self) -> None:
         release = _decision(NOON + MINUTE, "released", "pass")
         assert deferral_outcome(DEFERRAL, None, [release], TIMING, NOON + MINUTE).kind is OutcomeKind.FORGOTTEN
@@ -123,8 +173,9 @@ class TestSequel:
 
 def test_one_query_looks_for_all() -> None:
     query = passes_query([DEFERRAL._replace(at=NOON + MINUTE), DEFERRAL])
-    reasons = frozenset(["waited", "released"])
-    assert query == DecisionQuery(reasons=reasons, since=NOON, recipients=frozenset(["jane@example.org"]))
+    assert query.reasons >= {"waited", "released", "exempt-client", "off"}
+    assert "known" not in query.reasons, "there may be very many"
+    assert query == DecisionQuery(reasons=query.reasons, since=NOON, recipients=frozenset(["jane@example.org"]))
 
 
 def test_a_release_is_found_by_the_recipient_of_the_triplet() -> None:
