@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -22,6 +22,7 @@ from bley.core.history.periods import Period
 from bley.core.history.statistics import Figures, figures
 from bley.core.history.steps import format_instant
 from bley.core.quantity import percent
+from bley.core.reasons import Reason
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.file import Configuration
@@ -54,6 +55,30 @@ def period_until_now(since: timedelta) -> Period:
     return Period("", min(length, _LONGEST), slot)
 
 
+class _Words(NamedTuple):
+    """The names of figures that depend on the mode."""
+
+    undelayed: str
+    deferred: str
+    came_back: str
+    not_come_back: str
+    median: str
+    waiting: str
+    delays: str
+    by_reason: str
+
+
+_ENFORCED = _Words(
+    "passed at once", "deferred", "came back and passed", "not (yet) come back", "median delay", "waiting now",
+    "came back after", "deferred, by reason",
+)  # fmt: skip
+_OBSERVED = _Words(
+    "would pass at once", "would be deferred", "came again after the wait", "not (yet) come again",
+    "median time until then", "would wait now", "came again after", "would be deferred, by reason",
+)  # fmt: skip
+"""In `mode = observe` all mail passes at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """All figures from `since` to `until`; `counted_since` is the start of the first count."""
@@ -72,11 +97,17 @@ class Statistics:
     def heading(self) -> str:
         """The period of the figures."""
         text = f"from {format_instant(self.since)} to {format_instant(self.until)}"
+        if self.figures.defers_nothing:
+            text += ", mode = observe: all mail passed"
         if self.counted_since is None:
             return f"{text}: nothing was counted"
         if self.counted_since > self.since:
             return f"{text}; the first count is from {format_instant(self.counted_since)}"
         return text
+
+    @property
+    def _words(self) -> _Words:
+        return _OBSERVED if self.figures.defers_nothing else _ENFORCED
 
     @property
     def summary(self) -> list[tuple[str, str, str]]:
@@ -85,16 +116,20 @@ class Statistics:
         median = found.median_delay_seconds
         delay = "-" if not found.came_back else describe_delay("longer" if median is None else str(median))
         parts = (_part(number, deferred) for number in (found.came_back, found.not_come_back))
+        words = self._words
         came_back, not_come_back = (_share(part, "of the deferred") for part in parts)
+        only_logged = sum(found.only_logged.values()) - found.only_logged.get(Reason.EARLY.value, 0)
+        mixed = [("only logged", str(only_logged), "of the deferred, by mode = observe")] if words is _ENFORCED else []
         return [
             ("requests", str(found.requests), ""),
-            ("passed at once", str(found.undelayed), _share(found.undelayed_share, "of all mails")),
-            ("deferred", str(deferred), _share(_part(deferred, found.undelayed + deferred), "of all mails")),
-            ("came back and passed", str(found.came_back), came_back),
-            ("not (yet) come back", str(found.not_come_back), not_come_back),
+            (words.undelayed, str(found.undelayed), _share(found.undelayed_share, "of all mails")),
+            (words.deferred, str(deferred), _share(_part(deferred, found.undelayed + deferred), "of all mails")),
+            *(mixed if only_logged else []),
+            (words.came_back, str(found.came_back), came_back),
+            (words.not_come_back, str(found.not_come_back), not_come_back),
             ("early retries", str(found.early_retries), ""),
-            ("median delay", delay, ""),
-            ("waiting now", str(self.waiting), f"seen within {format_duration(self.waiting_within)}"),
+            (words.median, delay, ""),
+            (words.waiting, str(self.waiting), f"seen within {format_duration(self.waiting_within)}"),
         ]
 
     @property
@@ -103,9 +138,9 @@ class Statistics:
         found = self.figures
         return [
             ("passed, by reason", found.passed),
-            ("deferred, by reason", found.deferred),
+            (self._words.by_reason, found.deferred),
             ("findings about strangers", found.found),
-            ("came back after", {describe_delay(name): number for name, number in found.delays.items()}),
+            (self._words.delays, {describe_delay(name): number for name, number in found.delays.items()}),
         ]
 
     @property
@@ -114,7 +149,7 @@ class Statistics:
         found = self.figures
         names = (
             "requests", "undelayed", "undelayed_share", "first_deferrals", "came_back", "not_come_back",
-            "early_retries", "median_delay_seconds", "passed", "deferred", "found",
+            "early_retries", "median_delay_seconds", "passed", "deferred", "only_logged", "found",
         )  # fmt: skip
         return {
             "since": instant_document(self.since),

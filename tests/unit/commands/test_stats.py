@@ -82,6 +82,33 @@ class TestStatistics:
         ]
         assert found.lists == "web_listen is empty, and the running bley answers only there"
 
+    async def test_nothing_is_said_to_wait_that_passed_at_once(self) -> None:
+        """In `mode = observe` from the first count on."""
+        counts = _counts(pass__known=60, pass__waited=10, **{"would-defer__helo": 40, "would-defer__early": 7})
+        found = await gather_statistics(
+            FakeHistory(counts=counts), CONFIGURATION, period_until_now(timedelta(hours=1)), NOW
+        )
+        assert found.summary[1:5] == [
+            ("would pass at once", "60", "60.0% of all mails"),
+            ("would be deferred", "40", "40.0% of all mails"),
+            ("came again after the wait", "10", "25.0% of the deferred"),
+            ("not (yet) come again", "30", "75.0% of the deferred"),
+        ]
+        assert ", mode = observe: all mail passed" in found.heading
+        assert dict(found.groups)["would be deferred, by reason"] == {"helo": 40, "early": 7}
+        assert found.document["only_logged"] == {"helo": 40, "early": 7}
+
+    async def test_what_was_only_logged_is_named_beside_deferrals(self) -> None:
+        """The mode was changed meanwhile, or that of a section differs."""
+        counts = _counts(greylist__helo=30, **{"would-defer__helo": 10, "would-defer__early": 7})
+        found = await gather_statistics(
+            FakeHistory(counts=counts), CONFIGURATION, period_until_now(timedelta(hours=1)), NOW
+        )
+        assert found.summary[2:4] == [
+            ("deferred", "40", "100.0% of all mails"),
+            ("only logged", "10", "of the deferred, by mode = observe"),
+        ]
+
     async def test_the_time_that_they_are_about(self) -> None:
         found = await gather_statistics(
             FakeHistory(counts=COUNTS), CONFIGURATION, period_until_now(timedelta(hours=1)), NOW

@@ -89,9 +89,16 @@ def _heading(frame: TopFrame) -> Text:
 def _rates(frame: TopFrame) -> Table:
     table = _table("requests", *_COLUMNS)
     figures = frame.store.figures
-    counts = {"passed": sum(figures.passed.values()), "deferred": sum(figures.deferred.values())}
+    only_logged = sum(figures.only_logged.values())
+    counts = {
+        "passed": sum(figures.passed.values()),
+        "deferred": sum(figures.deferred.values()) - only_logged,
+        "would defer": only_logged,
+    }
     now, minute = (_summed(rates, _passed_or_deferred) for rates in (frame.now, frame.minute))
     for outcome, number in counts.items():
+        if outcome == "would defer" and not (number or outcome in minute):
+            continue
         table.add_row(outcome, _rate(now, outcome), _rate(minute, outcome), str(number))
     everything = (f"{sum(rates.values()):.1f}" if rates else "-" for rates in (now, minute))
     table.add_row("all", *everything, str(figures.requests))
@@ -110,7 +117,7 @@ def _reasons(frame: TopFrame) -> Table:
 
 
 def _passed_or_deferred(key: tuple[str, str]) -> str:
-    return "passed" if key[0] == "pass" else "deferred"
+    return {"pass": "passed", "would-defer": "would defer"}.get(key[0], "deferred")
 
 
 def _summed(rates: RateOf, name_of: Callable[[tuple[str, str]], str]) -> dict[str, float]:

@@ -69,6 +69,8 @@ class Figures:
     """Requests that passed, at once or after their wait, by reason."""
     deferred: Mapping[str, int] = field(default_factory=dict)
     """Deferred requests by reason; `early` are retries of mail that is deferred already."""
+    only_logged: Mapping[str, int] = field(default_factory=dict)
+    """The part of `deferred` that `mode = observe` only logged: these requests passed."""
     found: Mapping[str, int] = field(default_factory=dict)
     delays: Mapping[str, int] = field(default_factory=dict)
     """Delayed requests for each of DELAY_BOUNDS, in that order, and LONGER; not cumulative."""
@@ -77,6 +79,11 @@ class Figures:
     def requests(self) -> int:
         """Return the number of all requests."""
         return sum(self.passed.values()) + sum(self.deferred.values())
+
+    @property
+    def defers_nothing(self) -> bool:
+        """Return whether there are deferrals, and all of them were only logged."""
+        return bool(self.deferred) and self.only_logged == self.deferred
 
     @property
     def first_deferrals(self) -> int:
@@ -125,14 +132,16 @@ class Figures:
 
 def figures(counts: Mapping[Count, int]) -> Figures:
     """Return the figures of all these counts, each mapping with its most frequent name first."""
-    passed, deferred, found, delays = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
-    by_kind = {"pass": passed, FOUND: found, DELAY: delays}
+    passed, deferred, only_logged, found, delays = (Counter[str]() for _ in range(5))
+    by_kind = {"pass": passed, "would-defer": only_logged, FOUND: found, DELAY: delays}
     for count, number in counts.items():
         by_kind.get(count.kind, deferred)[count.name] += number
+    deferred.update(only_logged)
     bounds = [*map(str, DELAY_BOUNDS), LONGER]
     return Figures(
         dict(passed.most_common()),
         dict(deferred.most_common()),
+        dict(only_logged.most_common()),
         dict(found.most_common()),
         {bound: delays[bound] for bound in bounds if delays[bound]},
     )

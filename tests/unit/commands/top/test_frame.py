@@ -67,6 +67,15 @@ def test_a_frame() -> None:
     ]
 
 
+def test_deferrals_that_are_only_logged_have_a_row_of_their_own() -> None:
+    figures = Figures(passed={"known": 30}, deferred={"helo": 12}, only_logged={"helo": 4})
+    lines = _drawn(FRAME._replace(minute={("would-defer", "helo"): 0.5}, store=StoreState(figures)))
+    assert [line.partition(" helo")[0] for line in lines if line.startswith(("deferred", "would defer"))] == [
+        "deferred 3.0 0.0 8",
+        "would defer 0.0 0.5 4",
+    ]
+
+
 def test_errors_are_shown() -> None:
     lines = _drawn(
         TopFrame(NOON, {}, {}, DaemonState(error="no answer"), FRAME.store._replace(waiting=None, error="x: is away"))
