@@ -2,7 +2,7 @@
 
 An expected error, such as a file that this user may not read, is one line on standard error and an exit status. The
 status is 2 for invalid settings, an invalid command line, or standard output that cannot be written. It is 1 if the
-command failed, or if bley cannot listen at an address now: systemd retries only such a start. Any other exception is a
+command failed, or if bley cannot start now but may later: systemd retries only such a start. Any other exception is a
 bug and shows its traceback. Standard output is flushed at the end, and that can fail too. A closed pipe (`| head`)
 exits with status 1 and no message.
 """
@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from bley.core.errors import AddressError, BleyError, Fault, PrivacyKeyError, SettingsError
+from bley.core.errors import BleyError, Fault, PrivacyKeyError, SettingsError, StartError
 from bley.core.escapes import escape_controls
 from bley.operator_files import deny_reading
 
@@ -60,7 +60,7 @@ class WrongInputError(click.ClickException):
 def exit_with_faults(error: SettingsError) -> NoReturn:
     """Print every fault, and exit with status 2, or 1 if a later start may succeed with the same settings."""
     click.echo("\n".join(escape_controls(str(fault), _LAYOUT_CHARACTERS) for fault in error.faults), err=True)
-    sys.exit(EXIT_FAILED if isinstance(error, AddressError) else EXIT_WRONG_SETTINGS)
+    sys.exit(EXIT_FAILED if isinstance(error, StartError) else EXIT_WRONG_SETTINGS)
 
 
 @contextlib.contextmanager

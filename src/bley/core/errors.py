@@ -2,7 +2,7 @@
 
 BleyError
   SettingsError   the operator: invalid settings, or an invalid line in a list file
-    AddressError  none or the operator: retry, since the address may appear, or the other process end
+    StartError  none or the operator: retry the start, since the address may appear, or the other process end
   ProtocolError   the peer: bytes that are not a policy request
   StoreError      the store: unreachable, locked, full or damaged
     AwayError     none: the outage is logged, and the store is retried
@@ -23,7 +23,6 @@ from bley.core.escapes import escape_controls
 
 __all__ = [
     "MOST_FAULTS",
-    "AddressError",
     "AwayError",
     "BleyError",
     "BusyError",
@@ -35,6 +34,7 @@ __all__ = [
     "RefusedError",
     "ResolverError",
     "SettingsError",
+    "StartError",
     "StoreError",
 ]
 
@@ -71,8 +71,8 @@ class SettingsError(BleyError):
         super().__init__("\n".join(map(str, self.faults)))
 
 
-class AddressError(SettingsError):
-    """An address is valid, but no process can listen there now."""
+class StartError(SettingsError):
+    """bley cannot start now, but perhaps later: an address is missing or used, or a process does not start."""
 
 
 class FaultList:

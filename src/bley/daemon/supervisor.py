@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bley import __version__
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import Fault, SettingsError, StartError
 from bley.daemon import systemd
 from bley.daemon.channel import Assignment, HeloNames, ReportState
 from bley.daemon.instance import restart_on_error
@@ -110,12 +110,12 @@ class Supervisor:
             )
 
     async def _start_all(self) -> None:
-        """Start all workers and wait until they listen. Raises SettingsError if one cannot."""
+        """Start all workers and wait until they listen. Raises SettingsError, and StartError if a process fails."""
         try:
             workers = [self._start(number) for number in range(1, self._configuration.settings.workers + 1)]
             await asyncio.gather(*(worker.ready for worker in workers))
         except (OSError, WorkerGoneError) as error:
-            raise SettingsError([Fault("workers", 0, f"a worker cannot be started: {error}")]) from error
+            raise StartError([Fault("workers", 0, f"a worker cannot be started: {error}")]) from error
 
     def _start(self, number: int) -> WorkerProcess:
         """Start a worker. Raises OSError."""

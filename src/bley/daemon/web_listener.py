@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.registry import Collector
 
 from bley.core.endpoint import format_endpoint
-from bley.core.errors import AddressError, Fault, SettingsError
+from bley.core.errors import Fault, SettingsError, StartError
 from bley.daemon.transaction import Prepared
 from bley.metrics import REGISTRY
 from bley.ports import Clock, utc_now
@@ -131,6 +131,6 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         occupant = describe_occupant((host, port)) if error.errno == errno.EADDRINUSE else ""
         what = f"cannot listen at {host} port {port}: {os.strerror(error.errno or 0)}{occupant}"
-        raise AddressError([Fault("web_listen", 0, what)]) from error
+        raise StartError([Fault("web_listen", 0, what)]) from error
     sock.setblocking(False)
     return sock

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bley.core.endpoint import format_endpoint, without_brackets
-from bley.core.errors import AddressError, Fault, SettingsError
+from bley.core.errors import Fault, SettingsError, StartError
 from bley.server.occupants import describe_occupant
 from bley.server.unix_socket import UnixAccess, UnixSocket, check_unix_socket
 
@@ -167,12 +167,12 @@ def _close(sockets: Iterable[socket.socket]) -> None:
 
 @contextlib.contextmanager
 def listen_faults(address: str) -> Iterator[None]:
-    """Turn an OSError of the block into an AddressError, and a ValueError into a SettingsError, with the address."""
+    """Turn an OSError of the block into a StartError, and a ValueError into a SettingsError, with the address."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a name with NUL, or that cannot be encoded
         why = getattr(error, "strerror", None) or error
-        kind = AddressError if isinstance(error, OSError) else SettingsError
+        kind = StartError if isinstance(error, OSError) else SettingsError
         raise kind([Fault("listen_addr", 0, f"cannot listen at {address}: {why}")]) from error
 
 

@@ -45,6 +45,14 @@ class TestOverview:
         ):
             assert words in text, words
 
+    async def test_it_says_of_no_mail_that_it_waited_if_all_passed(self) -> None:
+        """In `mode = observe`; in a period with real deferrals, all are named so."""
+        counts = {Count(1200, SLOT, "would-defer", "helo"): 3, Count(1200, SLOT, "pass", "waited"): 1}
+        for more, words in (({}, "Came again after the wait"), (COUNTS, "Passed after the wait")):
+            text = (await DashboardClient(FakeHistory([], WAITING, {**counts, **more}), []).page("/")).text
+            shown = [each for each in ("Came again after the wait", "Passed after the wait") if f"{each}</dt>" in text]
+            assert shown == [words]
+
     async def test_each_list_is_shown_with_its_fault_and_the_remedy(self) -> None:
         text = (await client().page("/")).text
         assert "bley answers, but 1 of 2 DNS lists is set aside." in text
