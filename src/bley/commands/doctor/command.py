@@ -12,8 +12,11 @@ import uvloop
 from bley import __version__
 from bley.commands.doctor.clock import examine_clock
 from bley.commands.doctor.daemon import examine_daemon
-from bley.commands.doctor.finding import Finding, Level, fault, worst
+from bley.commands.doctor.exim import examine_exim
+from bley.commands.doctor.finding import Finding, Level, fault, note, worst
 from bley.commands.doctor.lists import examine_lists
+from bley.commands.doctor.policy_place import BleyPlaces
+from bley.commands.doctor.postfix import examine_postfix
 from bley.commands.doctor.resolver import examine_resolver
 from bley.commands.doctor.rights import examine_rights
 from bley.commands.doctor.start import examine_start
@@ -21,6 +24,7 @@ from bley.commands.doctor.store import examine_space, examine_store
 from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import print_document
 from bley.commands.policy_client import fetch_running
+from bley.core.endpoint import format_endpoint
 from bley.core.errors import SettingsError
 from bley.core.escapes import escape_controls
 from bley.daemon.start_check import RunningBley
@@ -39,13 +43,14 @@ _MARGIN = " " * 19
 @click.command()
 @config_option
 @json_option
+@click.option("--postfix", "postfix_folder", default="", help="Folder of main.cf. Default: Postfix's own.")
 @click.option("-q", "--quiet", is_flag=True, help="Show warnings and faults only.")
-def doctor(file: Path | None, as_json: bool, quiet: bool) -> None:
+def doctor(file: Path | None, as_json: bool, postfix_folder: str, quiet: bool) -> None:
     """Examine bley, its surroundings and the mail server: what is wrong, why it matters, and the remedy.
 
     The exit status is 0 if all is well, 1 after warnings, and 2 after faults.
     """
-    findings = _by_subject(_examine(file))
+    findings = _by_subject(_examine(file, postfix_folder))
     shown = [each for each in findings if not quiet or _STATUSES[each.level]]
     if as_json:
         level = worst(findings)
@@ -56,7 +61,7 @@ def doctor(file: Path | None, as_json: bool, quiet: bool) -> None:
     sys.exit(_STATUSES[worst(findings)])
 
 
-def _examine(file: Path | None) -> Iterator[Finding]:
+def _examine(file: Path | None, postfix_folder: str) -> Iterator[Finding]:
     try:
         configuration = load_settings(file)
     except SettingsError as error:
@@ -70,6 +75,20 @@ def _examine(file: Path | None) -> Iterator[Finding]:
     yield from examine_rights(configuration)
     yield from examine_clock(configuration.settings, utc_now())
     yield from examine_daemon(configuration)
+    places = _places(configuration, running)
+    servers = [*examine_postfix(places, postfix_folder), *examine_exim(places)]
+    yield from servers or [note("postfix", "neither Postfix nor Exim is on this machine: examine it where it runs")]
+
+
+def _places(configuration: Configuration, running: RunningBley | None) -> BleyPlaces:
+    settings = configuration.settings
+    places = [
+        address if address.startswith("unix:") else format_endpoint(address, settings.listen_port)
+        for address in settings.listen_addr
+    ]
+    own = running.places if running and running.file == configuration.resolved_file else ()
+    seconds = settings.check_timeout.total_seconds()
+    return BleyPlaces(tuple(own or places), seconds, settings.trusted_networks)
 
 
 async def _examine_at_once(configuration: Configuration, running: RunningBley | None) -> list[Finding]:

@@ -1,0 +1,88 @@
+"""Postfix on this machine: its settings are read by postconf(1), and examined."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from bley.commands.doctor.finding import Finding, fault, note, warning
+from bley.commands.doctor.haproxy import examine_proxy, parse_haproxy
+from bley.commands.doctor.policy_place import BleyPlaces
+from bley.commands.doctor.postfix_lists import examine_order, is_for_strangers
+from bley.commands.doctor.postfix_others import (
+    examine_milters,
+    examine_postscreen,
+    examine_xclient,
+)
+from bley.commands.doctor.postfix_settings import PostfixSettings, parse_postconf
+
+__all__ = ["examine_postfix"]
+
+_SUBJECT = "postfix"
+_SECONDS = 20.0
+_HAPROXY = Path("/etc/haproxy/haproxy.cfg")
+_RSPAMD = [Path("/etc/rspamd", folder, "greylist.conf") for folder in ("local.d", "override.d")]
+_NOT_CONFIGURED = "main.cf: No such file"
+_RELATED = ("smtpd_", "postscreen_")
+
+
+class _PostconfError(Exception):
+    """postconf cannot read the settings."""
+
+
+def examine_postfix(bley: BleyPlaces, folder: str = "") -> Iterator[Finding]:
+    """Read the settings in this folder, by default Postfix's own, and yield all findings."""
+    try:
+        texts, complaints = _read(folder)
+    except FileNotFoundError:
+        if folder:
+            yield fault(_SUBJECT, "there is no postconf here", "it reads the settings", "apt install postfix")
+        return
+    except (_PostconfError, OSError, subprocess.TimeoutExpired) as error:
+        if _NOT_CONFIGURED in str(error) and not folder:
+            yield note(_SUBJECT, f"it is installed, and not configured: {error}")
+        else:
+            yield fault(_SUBJECT, f"postconf: {error}", "Postfix does not start with these settings", "postfix check")
+        return
+    for complaint in complaints:
+        why = "Postfix ignores a parameter that it does not know, so a misspelled one has no effect"
+        yield warning(_SUBJECT, complaint, why, "correct its name, or remove it")
+    yield from dict.fromkeys(examine_settings(parse_postconf(*texts), bley, folder))
+
+
+def examine_settings(settings: PostfixSettings, bley: BleyPlaces, folder: str = "") -> Iterator[Finding]:
+    """Yield all findings about the services that receive mail from strangers."""
+    rspamd, haproxy = "".join(map(_text, _RSPAMD)), parse_haproxy(_text(_HAPROXY))
+    services = [service for service in settings.services if is_for_strangers(settings, service)]
+    if not services:
+        yield note(_SUBJECT, "no service of master.cf receives mail from strangers")
+    for service in services:
+        yield from examine_order(settings, service, bley, folder)
+        yield from examine_milters(settings, service, rspamd, folder)
+        yield from examine_xclient(settings, service, folder)
+        yield from examine_proxy(settings, service, haproxy, folder)
+    yield from examine_postscreen(settings, folder)
+
+
+def _read(folder: str) -> tuple[tuple[str, str, str], list[str]]:
+    """Return the parameters, services and overrides, and the complaints about unknown parameters."""
+    where = ["-c", folder] if folder else []
+    outputs, complaints = [], dict[str, None]()
+    for option in ("-x", "-M", "-Px"):
+        command = ["postconf", *where, option]
+        ran = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+        said = ran.stderr.decode(errors="backslashreplace")
+        if ran.returncode:
+            raise _PostconfError(said.strip().removeprefix("postconf: "))
+        outputs.append(ran.stdout.decode(errors="backslashreplace"))
+        for line in said.splitlines():
+            _, unused, name = line.partition("unused parameter: ")
+            if unused and name.startswith(_RELATED):
+                complaints[line.removeprefix("postconf: warning: ")] = None
+    return (outputs[0], outputs[1], outputs[2]), list(complaints)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""
