@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from bley import cli
 from bley.settings import file as settings_file
+from tests.free_ports import free_port
 from tests.integration.nobody import NOBODY, as_nobody
 from tests.integration.running_bley import Bley, request_options
 from tests.integration.servers import reachable_folder
@@ -119,3 +120,22 @@ def test_any_other_file_is_named(folder: Path) -> None:
     assert said.startswith("Error: ")
     assert str(folder / "postgrey") in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_start_beside_the_bley_of_another_user() -> None:
+    """This user cannot see the process that has the port, but the bley that answers at web_listen."""
+    web = f"127.0.0.1:{free_port()}"
+    with reachable_folder() as folder, Bley(folder, web_listen=web) as bley:
+        own = folder / "nobody" / "bley.conf"
+        own.parent.mkdir()
+        own.parent.chmod(0o777)
+        own.write_text(
+            f"[bley]\nlisten_port = {bley.port}\nweb_listen = {web}\ndbpath = {own.parent}\ndnsbls =\ndnswls =\n"
+            f"log_file = {own.parent}/log\n"
+        )
+        import_module("bley.commands.serve")
+        said = as_nobody(lambda: str(CliRunner().invoke(cli.main, ["-c", str(own), "serve"]).output))
+    assert said.splitlines() == [
+        "listen_addr: cannot listen at 127.0.0.1: Address already in use",
+        f"{web}: another bley runs, with {bley.file}, and listens on 127.0.0.1:{bley.port}",
+    ]

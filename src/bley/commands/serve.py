@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -10,6 +10,8 @@ import uvloop
 
 from bley.commands.ending import EXIT_WRONG_SETTINGS
 from bley.commands.options import config_option, serving_options
+from bley.commands.policy_client import fetch_running
+from bley.core.errors import Fault, StartError
 from bley.daemon.daemon import Daemon
 from bley.daemon.reload import block_sighup
 from bley.daemon.supervisor import Supervisor
@@ -28,7 +30,7 @@ def serve(file: Path | None, pidfile: str | None, verbose: bool, debug: bool) ->
 
 
 def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bool, detach: bool) -> None:
-    """Run bley until a signal stops it, with `detach` in the background. Raises SettingsError."""
+    """Run bley until a signal stops it, with `detach` in the background. Raises SettingsError, and StartError."""
     block_sighup()
     file = file.absolute() if file else None
     overrides: dict[str, object] = {"pid_file": pidfile} if pidfile else {}
@@ -45,10 +47,21 @@ def run_bley(file: Path | None, pidfile: str | None, *, verbose: bool, debug: bo
     configuration = load_overridden()
     ready = _detach() if detach else _report_nothing
     configure_log(configuration.settings.log_file, level)
-    if configuration.settings.workers == 1:
-        uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
-    else:
-        uvloop.run(Supervisor(configuration, load_overridden, level, is_silent=detach).run(ready))
+    try:
+        if configuration.settings.workers == 1:
+            uvloop.run(Daemon(configuration, load_overridden, level).run(ready))
+        else:
+            uvloop.run(Supervisor(configuration, load_overridden, level, is_silent=detach).run(ready))
+    except StartError as error:
+        raise StartError([*error.faults, *_running_bley(configuration)]) from error
+
+
+def _running_bley(configuration: Configuration) -> Iterator[Fault]:
+    """Yield that another bley runs: only root can see it by its socket (server/occupants.py)."""
+    if running := fetch_running(configuration):
+        places = ", ".join(running.places)
+        text = f"another bley runs, with {running.file or 'no settings file'}, and listens on {places}"
+        yield Fault(configuration.settings.web_listen, 0, text)
 
 
 def _report_nothing() -> None:
