@@ -21,6 +21,7 @@ _COMMANDS = {
     "lists": "lists",
     "list": "list_",
     "pass": "pass_",
+    "allow": "allow",
     "import": "import_",
     "export": "export",
     "forget": "forget",

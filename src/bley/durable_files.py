@@ -17,16 +17,17 @@ __all__ = ["create_private", "creating_private", "replace_file", "replacing"]
 
 
 @contextlib.contextmanager
-def replacing(file: Path, mode: int = 0o666, max_mode: int = 0o777) -> Iterator[BinaryIO]:
+def replacing(file: Path, mode: int = 0o666, max_mode: int = 0o777, model: Path | None = None) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `file` at the end of the block. On any error the old file stays.
 
     The new file takes the owner of the old one and its mode, limited by `max_mode`, as far as the process may set them.
-    Without an old file it has `mode` less the umask. A symbolic link is replaced, not followed. Raises OSError.
+    Without an old file it takes those of `model`, or has `mode` less the umask. A symbolic link is replaced, not
+    followed. Raises OSError.
     """
     with _temporary(file, mode) as part:
         yield part
         with contextlib.suppress(FileNotFoundError):
-            _take_rights(part.fileno(), file.lstat(), max_mode)
+            _take_rights(part.fileno(), _rights(file, model), max_mode)
         _flush(part)
         Path(part.name).replace(file)
     _flush_folder(file.parent)
@@ -82,6 +83,15 @@ def _temporary(file: Path, mode: int) -> Iterator[BinaryIO]:
             yield opened
     finally:
         part.unlink(missing_ok=True)
+
+
+def _rights(file: Path, model: Path | None) -> os.stat_result:
+    try:
+        return file.lstat()
+    except FileNotFoundError:
+        if model is None:
+            raise
+        return model.stat()
 
 
 def _take_rights(descriptor: int, old: os.stat_result, max_mode: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bley import __version__
 from bley.daemon import systemd
 from bley.daemon.instance import Instance, restart_on_error
+from bley.daemon.local_list_watch import LocalListWatch
 from bley.daemon.pid_file import pid_file
 from bley.daemon.reload import (
     handling_sighup,
@@ -67,8 +68,8 @@ class Daemon:
             ready()
             self._instance.start_periodic_tasks()
             systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
-            await restart_on_error(systemd.feed_watchdog)
-            await asyncio.get_running_loop().create_future()  # without a watchdog: wait for the signal
+            watch = LocalListWatch(lambda: self._configuration.local_lists, self._reload, self._clock)
+            await asyncio.gather(restart_on_error(systemd.feed_watchdog), restart_on_error(watch.run))
 
     async def _listen(self, settings: Settings) -> None:
         if sockets := systemd.passed_sockets():

@@ -18,6 +18,7 @@ from bley.core.errors import Fault, SettingsError, StartError
 from bley.daemon import systemd
 from bley.daemon.channel import Assignment, HeloNames, ReportState
 from bley.daemon.instance import restart_on_error
+from bley.daemon.local_list_watch import LocalListWatch
 from bley.daemon.pid_file import pid_file
 from bley.daemon.reload import (
     handling_sighup,
@@ -32,7 +33,7 @@ from bley.daemon.two_phase_reload import commit_reload, prepare_reload
 from bley.daemon.web_listener import WebListener
 from bley.daemon.worker_metrics import WorkerMetrics
 from bley.daemon.worker_process import RestartBackoff, WorkerGoneError, WorkerProcess, describe_exit
-from bley.ports import steady_now
+from bley.ports import steady_now, utc_now
 from bley.server.postfix_access import log_barriers
 from bley.server.sockets import WorkerSockets
 from bley.server.unix_socket import UnixAccess
@@ -103,10 +104,12 @@ class Supervisor:
         with pid_file(settings.pid_file):
             ready()
             systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
+            watch = LocalListWatch(lambda: self._configuration.local_lists, self._reload_requested.set, utc_now)
             await asyncio.gather(
                 *(self._keep_replacing(worker) for worker in list(self._workers.values())),
                 restart_on_error(self._watch_workers),
                 restart_on_error(self._reload_on_signal),
+                restart_on_error(watch.run),
             )
 
     async def _start_all(self) -> None:

@@ -5,6 +5,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,7 +20,7 @@ from bley.settings.fault_texts import invalid_value
 from bley.settings.foreign import suggest_key
 from bley.settings.ini_file import IniFile, read_ini
 from bley.settings.list_warnings import find_list_warnings
-from bley.settings.lists import read_lists
+from bley.settings.lists import LocalLists, read_lists
 from bley.settings.privacy_key import PrivacyKey, load_key
 from bley.settings.sections import Section, Timings
 from bley.settings.settings import Settings
@@ -46,6 +47,8 @@ class Configuration:
     senders: SenderExemptions
     sections: tuple[Section, ...] = ()
     """The rules of some recipients, of which the first section with the recipient is in force."""
+    local_lists: LocalLists = field(default_factory=LocalLists)
+    """The list files of `bley allow`."""
     warnings: tuple[str, ...] = ()
     privacy_key: bytes = field(default=b"", repr=False)
     """Empty: local parts are stored in clear."""
@@ -136,7 +139,7 @@ def load(file: Path | None = None) -> Configuration:
     settings = _with_password(settings, folder, ini)
     key_file = settings.folder / settings.privacy_key_file
     key = load_key(key_file) if settings.privacy == "keyed-hash" else PrivacyKey()
-    lists = read_lists(settings, ini, folder)
+    lists = read_lists(settings, ini, folder, datetime.now(UTC).date())
     return Configuration(
         file=file,
         settings=settings,
@@ -144,6 +147,7 @@ def load(file: Path | None = None) -> Configuration:
         clients=lists.clients,
         senders=lists.senders,
         sections=lists.sections,
+        local_lists=lists.local,
         warnings=(*map(str, _warnings(settings, ini, lists.sections)), *find_list_warnings(lists.clients, *lists.mail)),
         privacy_key=key.value,
         has_saved_key=key.is_saved,

@@ -1,0 +1,295 @@
+"""`bley allow`: exempt clients, senders and recipients by list files that bley owns, and which it reads by itself."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings
+from bley.commands.output import print_document, print_table
+from bley.core.exemptions.local_list import (
+    KINDS,
+    Kind,
+    LocalEntry,
+    check_entry,
+    entries_of,
+    find_same,
+    is_same,
+    possible_kinds,
+)
+from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
+from bley.durable_files import replacing
+from bley.log.decision_line import printable
+from bley.operator_files import read_text
+from bley.ports import utc_now
+from bley.settings.file import Configuration
+from bley.settings.lists import local_list_file
+from bley.settings.values import parse_duration
+
+__all__ = ["allow"]
+
+_HEAD = "# The exemptions of `bley allow`, which changes the lines of its entries only."
+_NOTICE = "bley takes the change within 20 seconds, on this node; on other nodes, repeat the command"
+
+
+class _Change(NamedTuple):
+    """The result for one entry."""
+
+    kind: Kind
+    entry: LocalEntry
+    file: str
+    change: str
+    """`added`, `replaced`, `removed`, or `unchanged`: it is in that file already."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document (docs/json.md)."""
+        return _document(self.kind, self.entry) | {"file": self.file, "change": self.change}
+
+    def __str__(self) -> str:
+        """Return the change in words."""
+        name = f"{self.entry.entry}: {self.kind}"
+        match self.change:
+            case "unchanged":
+                return f"{name} is already in {self.file}"
+            case "removed":
+                return f"{name} removed from {self.file}"
+        until = f" until {self.entry.until}" if self.entry.until else ""
+        return f"{name} is exempt{until}, by {self.file}"
+
+
+def _parse_end(_context: click.Context, _parameter: click.Parameter, value: str | None) -> date | None:
+    """Return the date, or the day after a duration. Raises BadParameter."""
+    if value is None:
+        return None
+    today = utc_now().date()
+    with contextlib.suppress(ValueError):
+        if (end := date.fromisoformat(value)) >= today:
+            return end
+        raise click.BadParameter(f"{value} is in the past")
+    try:
+        return (utc_now() + parse_duration(value)).date()
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{value} is neither a date, as {today + timedelta(days=30)}, nor a time, as 30d"
+        ) from error
+
+
+def _check_comment(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not value.isprintable():
+        raise click.BadParameter("must be one line of printable characters")
+    return value.strip()
+
+
+@click.command()
+@config_option
+@click.option("--client", "kind", flag_value="client", help="The entries are host names, addresses or networks.")
+@click.option("--sender", "kind", flag_value="sender", help="The entries are mail addresses or domains of senders.")
+@click.option(
+    "--recipient", "kind", flag_value="recipient", help="The entries are mail addresses or domains of recipients."
+)
+@click.option("--until", callback=_parse_end, help="Last day, such as 2026-12-31, or a time from now, such as 30d.")
+@click.option("--comment", default="", callback=_check_comment, help="Reason, which is written behind the entry.")
+@click.option("--remove", is_flag=True, help="Remove the entries.")
+@click.option("--list", "shows", is_flag=True, help="Show the entries.")
+@json_option
+@click.argument("entries", nargs=-1, type=WIRE_TEXT)
+def allow(
+    file: Path | None,
+    kind: Kind | None,
+    until: date | None,
+    comment: str,
+    remove: bool,
+    shows: bool,
+    as_json: bool,
+    entries: Sequence[str],
+) -> None:
+    """Exempt clients, senders or recipients, so that their mail is never delayed.
+
+    An ENTRY is written as in a list file: 192.0.2.0/24, mail.example.com, jane@example.org. bley reads the change
+    within 20 seconds, on this node.
+    """
+    if shows == bool(entries) or (shows and (remove or until or comment)) or (remove and (until or comment)):
+        raise click.UsageError("name entries, or --list; --until and --comment belong to new entries")
+    configuration = load_settings(file)
+    if shows:
+        _show(configuration, [kind] if kind else list(KINDS), as_json=as_json)
+        return
+    if remove:
+        changes = _remove(configuration, [kind] if kind else list(KINDS), entries)
+    else:
+        today = utc_now().date()
+        new = [LocalEntry(entry.strip(), until, str(today), comment) for entry in entries]
+        changes = _add(configuration, [(kind or _kind_of(each.entry), each) for each in new], today)
+    if as_json:
+        print_document({"entries": [each.document for each in changes]})
+        return
+    for each in changes:
+        click.echo(printable(str(each)))
+    if any(each.change != "unchanged" for each in changes):
+        click.echo(_NOTICE)
+
+
+def _kind_of(entry: str) -> Kind:
+    """Return the only kind of list that can have the entry. Raises UsageError."""
+    kinds = possible_kinds(entry)
+    if len(kinds) == 1:
+        return kinds[0]
+    if not kinds:
+        _check("sender" if "@" in entry else "client", entry)
+    raise click.UsageError(f"{entry} may be a {' or a '.join(kinds)}: add {' or '.join(f'--{kind}' for kind in kinds)}")
+
+
+def _check(kind: Kind, entry: str) -> None:
+    try:
+        check_entry(kind, entry)
+    except ValueError as error:
+        raise click.UsageError(f"{kind}: {error}") from error
+
+
+def _add(configuration: Configuration, new: Sequence[tuple[Kind, LocalEntry]], today: date) -> list[_Change]:
+    """Add the entries to their files. Raises UsageError, before anything is written, if one is invalid."""
+    for kind, entry in new:
+        _check(kind, entry.entry)
+    changes = []
+    for kind, entry in new:
+        with _LocalFile.opened(configuration, kind) as opened:
+            changes.append(_add_one(configuration, opened, entry, today))
+    return changes
+
+
+def _add_one(configuration: Configuration, opened: "_LocalFile", entry: LocalEntry, today: date) -> _Change:
+    kind, file = opened.kind, str(opened.file)
+    if old := opened.find(entry.entry):
+        number, present = old
+        if (
+            not present.is_over(today)
+            and entry.until in (None, present.until)
+            and entry.comment in ("", present.comment)
+        ):
+            return _Change(kind, present, f"{file}:{number + 1}", "unchanged")
+        replaced = entry._replace(until=entry.until or (None if present.is_over(today) else present.until))
+        replaced = replaced._replace(comment=entry.comment or present.comment)
+        opened.lines[number] = replaced.line
+        opened.write()
+        return _Change(kind, replaced, f"{file}:{number + 1}", "replaced")
+    if origin := find_same(kind, entry.entry, _exemptions(configuration, kind)):
+        return _Change(kind, LocalEntry(entry.entry), ":".join(origin.split(":", 2)[:2]), "unchanged")
+    opened.lines.append(entry.line)
+    opened.write()
+    return _Change(kind, entry, f"{file}:{len(opened.lines)}", "added")
+
+
+def _exemptions(configuration: Configuration, kind: Kind) -> ClientExemptions | MailExemptions:
+    match kind:
+        case "client":
+            return configuration.clients
+        case "sender":
+            return configuration.senders
+    return configuration.recipients
+
+
+def _remove(configuration: Configuration, kinds: Sequence[Kind], entries: Sequence[str]) -> list[_Change]:
+    """Remove the entries from each file that has them. Raises ClickException if none has one of them."""
+    changes = []
+    for entry in entries:
+        removed = []
+        for kind in kinds:
+            with _LocalFile.opened(configuration, kind) as opened:
+                while old := opened.find(entry):
+                    number, present = old
+                    del opened.lines[number]
+                    opened.write()
+                    removed.append(_Change(kind, present, str(opened.file), "removed"))
+        if not removed:
+            raise click.ClickException(_why_not_removed(configuration, kinds, entry))
+        changes += removed
+    return changes
+
+
+def _why_not_removed(configuration: Configuration, kinds: Sequence[Kind], entry: str) -> str:
+    for kind in set(kinds).intersection(possible_kinds(entry)):
+        if origin := find_same(kind, entry, _exemptions(configuration, kind)):
+            return f"{entry} is in a file that bley does not change: remove {origin}, and reload bley"
+    return f"{entry} is in no list of `bley allow`: --list shows them"
+
+
+def _show(configuration: Configuration, kinds: Sequence[Kind], *, as_json: bool) -> None:
+    today, found = utc_now().date(), []
+    for kind in kinds:
+        with _LocalFile.opened(configuration, kind, writes=False) as opened:
+            found += [(kind, entry) for _, entry in entries_of(str(opened.file), "\n".join(opened.lines))]
+    if as_json:
+        print_document({"entries": [_document(*each) | {"is_over": each[1].is_over(today)} for each in found]})
+        return
+    rows = [
+        [
+            kind,
+            entry.entry,
+            f"{entry.until or ''}{' (over)' if entry.is_over(today) else ''}",
+            entry.added,
+            entry.comment,
+        ]
+        for kind, entry in found
+    ]
+    if rows:
+        print_table(("kind", "entry", "until", "added", "comment"), rows)
+    else:
+        click.echo("no entry")
+
+
+def _document(kind: Kind, entry: LocalEntry) -> dict[str, Any]:
+    return {"kind": kind} | entry._asdict() | {"until": entry.until and str(entry.until), "added": entry.added or None}
+
+
+class _LocalFile:
+    """A list file that bley owns, locked against other commands."""
+
+    def __init__(self, configuration: Configuration, kind: Kind) -> None:
+        self.kind = kind
+        settings, folder = configuration.settings, configuration.beside("")
+        path = local_list_file(settings, kind, folder).absolute()
+        self.file = Path(os.path.realpath(path))
+        own = Path(getattr(configuration.list_files, f"{kind}s").path)
+        self._model = next((each for each in (own, configuration.file) if each and each.exists()), None)
+        self.lines = [_HEAD]
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, configuration: Configuration, kind: Kind, *, writes: bool = True) -> "Iterator[_LocalFile]":
+        """Open it. Raises ClickException if it cannot be read or written."""
+        opened = cls(configuration, kind)
+        try:
+            with _locked(opened.file.parent) if writes else contextlib.nullcontext():
+                with contextlib.suppress(FileNotFoundError):
+                    text = read_text(opened.file, "utf-8-sig", "surrogateescape")
+                    opened.lines = text.removesuffix("\n").split("\n")
+                yield opened
+        except OSError as error:
+            raise click.ClickException(f"{opened.file}: {error.strerror}") from error
+
+    def find(self, entry: str) -> tuple[int, LocalEntry] | None:
+        """Return the number of the line, from 0, and its entry."""
+        entries = entries_of(str(self.file), "\n".join(self.lines))
+        return next((each for each in entries if is_same(self.kind, each[1].entry, entry)), None)
+
+    def write(self) -> None:
+        """Replace the file. Raises OSError."""
+        with replacing(self.file, model=self._model) as part:
+            part.write(("\n".join(self.lines) + "\n").encode("utf-8", "surrogateescape"))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock the folder against other commands that change its list files. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,115 @@
+"""`bley allow` exempts mail while bley runs, and changes only the files that it owns."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.integration.database_server import wait_until
+from tests.integration.running_bley import Bley
+
+TODAY = datetime.now(UTC).date()
+MAIL = {
+    "client_address": "198.51.100.7",
+    "helo_name": "friend",
+    "sender": "a@example.com",
+    "recipient": "b@example.org",
+}
+USAGE = "Usage: bley allow [OPTIONS] [ENTRIES]...\nTry 'bley allow --help' for help.\n\nError: "
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_running_bley_takes_each_change(workers: int, tmp_path: Path) -> None:
+    """Without a signal: the entry is added, and removed."""
+    with Bley(tmp_path, workers=workers) as bley:
+        assert "greylisted" in bley.ask(**MAIL)
+        bley.run("allow", "198.51.100.7")
+        wait_until(lambda: bley.ask(**MAIL) == "action=DUNNO", "it is exempt")
+        assert "reason=exempt-client" in bley.log()
+        bley.run("allow", "--remove", "198.51.100.7")
+        wait_until(lambda: "greylisted" in bley.ask(**MAIL), "it is not exempt any more")
+
+
+def test_entries_are_added_changed_shown_and_removed(tmp_path: Path) -> None:
+    bley = Bley(tmp_path, {"whitelist_clients": "# mine\nmail.example.com\n"})
+    file, end = tmp_path / "whitelist_clients.local", TODAY + timedelta(days=30)
+    file.write_text("# kept\r\n10.0.0.1 # by hand\n")
+    assert bley.run("allow", "192.0.2.7", "--until", "30d", "--comment", "Jane; #7").splitlines() == [
+        f"192.0.2.7: client is exempt until {end}, by {file}:3",
+        "bley takes the change within 20 seconds, on this node; on other nodes, repeat the command",
+    ]
+    new = f"# until {end}, added {TODAY}: Jane; #7"
+    assert file.read_text() == f"# kept\n10.0.0.1 # by hand\n192.0.2.7  {new}\n"
+    assert bley.run("allow", "[192.0.2.7]") == f"192.0.2.7: client is already in {file}:3\n"
+    there = f"mail.example.com: client is already in {tmp_path}/whitelist_clients:2\n"
+    assert bley.run("allow", "--client", "mail.example.com") == there
+    document = json.loads(bley.run("allow", "--json", "192.0.2.7", "<>", "--until", str(TODAY)))
+    assert [(each["kind"], each["change"], each["until"]) for each in document["entries"]] == [
+        ("client", "replaced", str(TODAY)),
+        ("sender", "added", str(TODAY)),
+    ]
+    shown = json.loads(bley.run("allow", "--list", "--json"))["entries"]
+    assert [each["entry"] for each in shown] == ["10.0.0.1", "192.0.2.7", "<>"]
+    assert shown[1]["comment"] == "Jane; #7"
+    assert "Jane; #7" in bley.run("allow", "--list", "--client")
+    assert bley.run("allow", "--remove", "192.0.2.7").startswith(f"192.0.2.7: client removed from {file}\n")
+    assert file.read_text() == "# kept\n10.0.0.1 # by hand\n"
+
+
+def test_an_entry_that_has_ended_has_no_effect_and_can_be_renewed(tmp_path: Path) -> None:
+    file = tmp_path / "whitelist_clients.local"
+    bley = Bley(tmp_path)
+    file.write_text(f"198.51.100.7  # until {TODAY - timedelta(days=1)}\n")
+    with bley:
+        assert "greylisted" in bley.ask(**MAIL)
+    assert "(over)" in bley.run("allow", "--list")
+    assert f"client is exempt, by {file}:1" in bley.run("allow", "198.51.100.7")
+    with bley:
+        assert bley.ask(**MAIL) == "action=DUNNO"
+
+
+def test_a_new_file_has_the_rights_of_the_others(tmp_path: Path) -> None:
+    """Whatever the umask of the operator is, bley can read it if it can read bley.conf."""
+    bley = Bley(tmp_path)
+    bley.file.chmod(0o640)
+    old = os.umask(0o077)
+    try:
+        bley.run("allow", "192.0.2.7", "--client")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "whitelist_clients.local").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ([], 2, f"{USAGE}name entries, or --list; "),
+        (
+            ["mail.example.com"],
+            2,
+            f"{USAGE}mail.example.com may be a client or a sender or a recipient: add --client or ",
+        ),
+        (["192.0.2.7", "192.0.2.0/99"], 2, f"{USAGE}client: '192.0.2.0/99' is not an address or network: write it as"),
+        (["1.2.3.4", "--until", "2020-01-01"], 2, f"{USAGE}Invalid value for '--until': 2020-01-01 is in the past\n"),
+        (["1.2.3.4", "--until", "soon"], 2, f"{USAGE}Invalid value for '--until': soon is neither a date, as 20"),
+        (["1.2.3.4", "--comment", "a\nb"], 2, f"{USAGE}Invalid value for '--comment': must be one line of printable"),
+        (["--remove", "1.2.3.4"], 1, "Error: 1.2.3.4 is in no list of `bley allow`: --list shows them\n"),
+        (["--remove", "10.0.0.1"], 1, "Error: 10.0.0.1 is in a file that bley does not change: remove {folder}/white"),
+    ],
+)
+def test_wrong_input_changes_nothing(tmp_path: Path, arguments: list[str], status: int, message: str) -> None:
+    bley = Bley(tmp_path, {"whitelist_clients": "10.0.0.1\n"})
+    message = message.replace("{folder}", str(tmp_path))
+    assert bley.run("allow", *arguments, status=status).startswith(message)
+    assert not list(tmp_path.glob("*.local"))
+
+
+def test_an_end_that_is_no_date_is_a_fault_of_the_settings(tmp_path: Path) -> None:
+    bley = Bley(tmp_path)
+    file = tmp_path / "whitelist_recipients.local"
+    file.write_text("a@example.org # until 2026-02-30\n")
+    fault = f"{file}:1: '2026-02-30' is not a date: write # until 2026-12-31\n"
+    assert fault in bley.run("check-config", status=2)
+    assert bley.run("allow", "192.0.2.7", status=2) == fault
