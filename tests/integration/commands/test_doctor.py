@@ -32,7 +32,7 @@ def test_a_running_bley_is_well_and_of_this_version(tmp_path: Path) -> None:
     with Bley(tmp_path, web_listen=f"127.0.0.1:{free_port()}") as bley:
         _, findings = examine(bley)
     assert found(findings, "daemon", "well") == [
-        "bley answers requests",
+        f"bley answers at {bley.places[0]}",
         f"it runs version {__version__}, as this command",
     ]
     assert len(found(findings, "store", "well")) == 2
@@ -84,3 +84,24 @@ def test_rights_of_secrets_and_of_the_files_that_bley_reads() -> None:
     [fault] = [each for each in findings if each["subject"] == "rights" and each["level"] == "fault"]
     assert fault["what"] == f"user nobody, as whom bley runs, may not read {folder}/whitelist_clients"
     assert fault["remedy"].endswith(f"chmod g+r {folder}/whitelist_clients")
+
+
+def test_each_place_must_answer_and_a_mode_without_delays_is_noted(tmp_path: Path) -> None:
+    """While bley runs, its second socket is removed, as a clean-up of /run may do."""
+    places = f"127.0.0.1, unix:{tmp_path}/s"
+    with Bley(tmp_path, listen_addr=places, mode="observe") as bley:
+        tmp_path.joinpath("s").unlink()
+        status, findings = examine(bley)
+    assert status == 2
+    assert found(findings, "daemon", "well") == [f"bley answers at {bley.places[0]}"]
+    [fault] = found(findings, "daemon", "fault")
+    assert fault.startswith(f"no answer from unix:{tmp_path}/s: No such file or directory")
+    assert found(findings, "settings", "note")[0].startswith("mode = observe: bley delays no mail")
+
+
+def test_a_list_file_that_every_user_may_write_is_a_warning(tmp_path: Path) -> None:
+    bley = Bley(tmp_path, {"whitelist_senders": "a@example.com\n"})
+    tmp_path.joinpath("whitelist_senders").chmod(0o646)
+    _, findings = examine(bley)
+    [warning] = [each for each in findings if each["what"].startswith("every user may write to ")]
+    assert warning["remedy"] == f"chmod o-w {tmp_path}/whitelist_senders"

@@ -26,8 +26,9 @@ def examine_clock(settings: Settings, now: datetime) -> Iterator[Finding]:
     files = [Path(bley.__file__)]
     if settings.store.dbtype == "sqlite3":
         files += [settings.store.file, settings.store.file.with_name(settings.store.file.name + "-wal")]
-    yield from judge_clock(now, dict(_times(files)), is_synchronized=_is_synchronized())
-    if not _is_synchronized() and settings.store.dbtype != "sqlite3":
+    is_synchronized = _is_synchronized()
+    yield from judge_clock(now, dict(_times(files)), is_synchronized=is_synchronized)
+    if not is_synchronized and settings.store.dbtype != "sqlite3":
         yield warning(
             "clock",
             "no program synchronizes the clock",

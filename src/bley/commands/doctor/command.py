@@ -11,7 +11,7 @@ import uvloop
 
 from bley import __version__
 from bley.commands.doctor.clock import examine_clock
-from bley.commands.doctor.daemon import examine_daemon
+from bley.commands.doctor.daemon import examine_daemon, find_places
 from bley.commands.doctor.exim import examine_exim
 from bley.commands.doctor.finding import Finding, Level, fault, note, worst
 from bley.commands.doctor.lists import examine_lists
@@ -24,7 +24,6 @@ from bley.commands.doctor.store import examine_space, examine_store
 from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import print_document
 from bley.commands.policy_client import fetch_running
-from bley.core.endpoint import format_endpoint
 from bley.core.errors import SettingsError
 from bley.core.escapes import escape_controls
 from bley.daemon.start_check import RunningBley
@@ -74,21 +73,12 @@ def _examine(file: Path | None, postfix_folder: str) -> Iterator[Finding]:
     yield from examine_resolver(configuration.settings)
     yield from examine_rights(configuration)
     yield from examine_clock(configuration.settings, utc_now())
-    yield from examine_daemon(configuration)
-    places = _places(configuration, running)
-    servers = [*examine_postfix(places, postfix_folder), *examine_exim(places)]
-    yield from servers or [note("postfix", "neither Postfix nor Exim is on this machine: examine it where it runs")]
-
-
-def _places(configuration: Configuration, running: RunningBley | None) -> BleyPlaces:
+    places = find_places(configuration, running)
+    yield from examine_daemon(configuration, places)
     settings = configuration.settings
-    places = [
-        address if address.startswith("unix:") else format_endpoint(address, settings.listen_port)
-        for address in settings.listen_addr
-    ]
-    own = running.places if running and running.file == configuration.resolved_file else ()
-    seconds = settings.check_timeout.total_seconds()
-    return BleyPlaces(tuple(own or places), seconds, settings.trusted_networks)
+    bley = BleyPlaces(places, settings.check_timeout.total_seconds(), settings.trusted_networks)
+    servers = [*examine_postfix(bley, postfix_folder), *examine_exim(bley)]
+    yield from servers or [note("postfix", "neither Postfix nor Exim is on this machine: examine it where it runs")]
 
 
 async def _examine_at_once(configuration: Configuration, running: RunningBley | None) -> list[Finding]:

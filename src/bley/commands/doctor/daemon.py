@@ -1,21 +1,28 @@
 """The running bley: whether it answers, its version, and the gateways that hide clients from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from bley import __version__
-from bley.commands.doctor.finding import Finding, fault, note, warning, well
-from bley.commands.policy_client import PolicyError, ask_at, find_running
+from bley.commands.doctor.finding import Finding, Level, fault, note, warning, well, worst
+from bley.commands.policy_client import PolicyError, ask_at, connect
 from bley.commands.web_client import WebError, fetch_page
+from bley.core.endpoint import format_endpoint
 from bley.core.mail import Request
+from bley.daemon.start_check import RunningBley
+from bley.server.occupants import find_occupants
 from bley.settings.file import Configuration
 
-__all__ = ["RunningState", "examine_daemon", "judge_state", "parse_state"]
+__all__ = ["RunningState", "examine_daemon", "find_places", "judge_state", "parse_state"]
 
 _QUESTION = Request(client_address="127.0.0.1", recipient="doctor@localhost", protocol_state="CONNECT")
 """A request that is not about a recipient: bley answers DUNNO, and stores no record."""
+
+
+_PASSED = ("unix:/var/spool/postfix/private/bley", "unix:/run/bley.sock")
+"""The sockets of contrib/bley.socket and docs/exim.md, which the settings do not name."""
 
 
 class RunningState(NamedTuple):
@@ -25,25 +32,42 @@ class RunningState(NamedTuple):
     hidden_clients: int
 
 
-def examine_daemon(configuration: Configuration) -> Iterator[Finding]:
-    """Send a request to the running bley, and read its metrics."""
-    try:
-        answer = ask_at(find_running(configuration), _QUESTION)
-    except PolicyError as error:
-        why = "without an answer Postfix passes or defers all mail, by its default_action"
-        yield fault("daemon", str(error), why, "systemctl restart bley && journalctl -u bley -n 20")
+def find_places(configuration: Configuration, running: RunningBley | None) -> tuple[str, ...]:
+    """Return where bley listens: as it says itself, else at a socket of systemd's, else at `listen_addr`."""
+    if running and running.file == configuration.resolved_file:
+        return running.places
+    settings = configuration.settings
+    passed = [place for place in _PASSED if any(each.is_bley for each in find_occupants(place.removeprefix("unix:")))]
+    return tuple(passed) or tuple(
+        address if address.startswith("unix:") else format_endpoint(address, settings.listen_port)
+        for address in settings.listen_addr
+    )
+
+
+def examine_daemon(configuration: Configuration, places: Sequence[str]) -> Iterator[Finding]:
+    """Send a request to each place of the running bley, and read its metrics."""
+    findings = [_ask(configuration, place) for place in places]
+    yield from findings
+    if worst(findings) is not Level.WELL:
         return
-    if not answer.startswith("action="):
-        why = "Postfix gets an answer that it cannot use"
-        yield fault("daemon", f"another program answers: {answer[:80]}", why, "bley check-config")
-        return
-    yield well("daemon", "bley answers requests")
     try:
         state = parse_state(fetch_page(configuration, "/metrics").decode(errors="replace"))
     except (WebError, ValueError) as error:
         yield note("daemon", f"its version is not known: {error}")
         return
     yield from judge_state(state)
+
+
+def _ask(configuration: Configuration, place: str) -> Finding:
+    try:
+        answer = ask_at(connect(place, configuration), _QUESTION)
+    except PolicyError as error:
+        why = "without an answer Postfix passes or defers all mail, by its default_action"
+        return fault("daemon", str(error), why, "systemctl restart bley && journalctl -u bley -n 20")
+    if not answer.startswith("action="):
+        what = f"another program answers at {place}: {answer[:80]}"
+        return fault("daemon", what, "Postfix gets an answer that it cannot use", "bley check-config")
+    return well("daemon", f"bley answers at {place}")
 
 
 def parse_state(metrics: str) -> RunningState:

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from bley.commands.doctor.finding import Finding, fault, warning, well
+from bley.commands.doctor.finding import Finding, fault, note, warning, well
 from bley.commands.doctor.greylisters import find_greylister
 from bley.commands.doctor.policy_place import BleyPlaces, Relation, relation
 
@@ -14,6 +14,7 @@ __all__ = ["examine_exim", "judge_configuration"]
 _SUBJECT = "exim"
 _PROGRAMS = ("exim4", "exim")
 _SECONDS = 20.0
+_NOT_CONFIGURED = b"non-existent configuration file"
 _OURS = (Relation.OURS, Relation.OTHER_HOST)
 _SOCKET = re.compile(r"\$\{readsocket\s*\{\s*([^{}\s]+)\s*\}")
 _INCLUDE = ("cp contrib/exim-acl.conf /etc/exim4/bley-acl.conf && echo 'CHECK_RCPT_LOCAL_ACL_FILE = "
@@ -32,6 +33,9 @@ def examine_exim(bley: BleyPlaces) -> Iterator[Finding]:
             yield warning(_SUBJECT, f"{program} -bP config: {error}", "its configuration is not known")
             return
         if ran.returncode:
+            if _NOT_CONFIGURED in ran.stderr + ran.stdout:
+                yield note(_SUBJECT, "it is installed, and not configured")
+                return
             said = (ran.stderr or ran.stdout).decode(errors="backslashreplace").strip()
             yield fault(_SUBJECT, said[:500], "Exim does not start with this configuration", f"{program} -bV")
         else:

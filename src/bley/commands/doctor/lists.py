@@ -1,5 +1,7 @@
 """Each DNS list, tested now as `bley lists --test` does."""
 
+from datetime import timedelta
+
 from bley.commands.doctor.finding import Finding, warning, well
 from bley.commands.lists import test_lists
 from bley.core.dnslists.resolver_fault import RESOLVER_REMEDY
@@ -8,8 +10,13 @@ from bley.settings.settings import Settings
 __all__ = ["examine_lists"]
 
 
+_LONGEST = timedelta(seconds=5)
+"""The longest `check_timeout` of the queries."""
+
+
 async def examine_lists(settings: Settings) -> list[Finding]:
     """Test the lists of `dnsbls` and `dnswls`."""
+    settings = settings.model_copy(update={"check_timeout": min(settings.check_timeout, _LONGEST)})
     results, resolver_fault = await test_lists((*settings.dnsbls, *settings.dnswls), settings)
     findings = []
     if resolver_fault:

@@ -13,7 +13,7 @@ from bley.commands.doctor.postfix_others import (
     examine_postscreen,
     examine_xclient,
 )
-from bley.commands.doctor.postfix_settings import PostfixSettings, parse_postconf
+from bley.commands.doctor.postfix_settings import PostfixSettings, parse_postconf, split_list
 
 __all__ = ["examine_postfix"]
 
@@ -46,7 +46,11 @@ def examine_postfix(bley: BleyPlaces, folder: str = "") -> Iterator[Finding]:
     for complaint in complaints:
         why = "Postfix ignores a parameter that it does not know, so a misspelled one has no effect"
         yield warning(_SUBJECT, complaint, why, "correct its name, or remove it")
-    yield from dict.fromkeys(examine_settings(parse_postconf(*texts), bley, folder))
+    settings = parse_postconf(*texts)
+    yield from dict.fromkeys(examine_settings(settings, bley, folder))
+    if not folder:
+        for other in split_list(settings.get("multi_instance_directories")):
+            yield from examine_postfix(bley, other)
 
 
 def examine_settings(settings: PostfixSettings, bley: BleyPlaces, folder: str = "") -> Iterator[Finding]:

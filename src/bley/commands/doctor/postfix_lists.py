@@ -103,7 +103,8 @@ class _Examined(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"the service {self.service.name}/{self.service.kind}"
+        place = f" in {self.folder}" if self.folder else ""
+        return f"the service {self.service.name}/{self.service.kind}{place}"
 
     def missing(self) -> Finding:
         """Return why bley is not queried, and the line that changes this."""

@@ -65,4 +65,4 @@ def judge_servers(servers: Sequence[str], source: str, *, has_lists: bool) -> It
             says = f"{what}a resolver of others" + (f", {owner}" if owner else "")
             yield note("resolver", says, "its other users may use up what a DNS list permits", _REMEDY)
         else:
-            yield well("resolver", f"{what}your own")
+            yield well("resolver", f"{what}no public one")

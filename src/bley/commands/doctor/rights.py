@@ -20,7 +20,7 @@ _READ, _ENTER = 0o4, 0o1
 
 def examine_rights(configuration: Configuration) -> Iterator[Finding]:
     """Yield what the modes of bley's files mean: for other users, and for bley's own."""
-    findings = [*_open_secrets(configuration), *_closed_files(configuration)]
+    findings = [*_open_secrets(configuration), *_writable_files(configuration), *_closed_files(configuration)]
     yield from findings or [well("rights", "secrets are private, and bley's user can read its files")]
 
 
@@ -30,6 +30,13 @@ def _open_secrets(configuration: Configuration) -> Iterator[Finding]:
         if mode & stat.S_IRWXO:
             what = f"every user may read {file}, mode {mode:04o}"
             yield warning("rights", what, "it has a secret, or the addresses of all mail", _command("chmod o=", file))
+
+
+def _writable_files(configuration: Configuration) -> Iterator[Finding]:
+    for file in filter(Path.exists, _read_files(configuration)):
+        if stat.S_ISREG(file.stat().st_mode) and file.stat().st_mode & stat.S_IWOTH:
+            why = "a local user may exempt any mail, or end the start"
+            yield warning("rights", f"every user may write to {file}", why, _command("chmod o-w", file))
 
 
 def _secrets(configuration: Configuration) -> Iterator[Path]:

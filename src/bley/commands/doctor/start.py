@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from bley.commands.doctor.finding import Finding, fault, warning, well
+from bley.commands.doctor.finding import Finding, fault, note, warning, well
 from bley.daemon.start_check import PartReport, RunningBley, check_parts
 from bley.settings.file import Configuration
 
@@ -36,6 +36,9 @@ async def examine_start(configuration: Configuration, running: RunningBley | Non
         warning("settings", each, "the setting is valid, but hardly meant so") for each in configuration.warnings
     ]
     place = configuration.file or "no settings file: the defaults"
+    if configuration.settings.mode != "enforce":
+        what = f"mode = {configuration.settings.mode}: bley delays no mail, except where a section sets mode"
+        findings.append(note("settings", what, "spam is not delayed either", "in bley.conf: mode = enforce"))
     findings = findings or [well("settings", f"{place}, and its list files are valid")]
     reports: dict[str, PartReport] = {}
     for report in await check_parts(configuration, running):

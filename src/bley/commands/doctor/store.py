@@ -1,5 +1,6 @@
 """The store's latency and version, and the free space of the file systems on which bley writes."""
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from bley.commands.doctor.finding import Finding, fault, note, warning, well
 from bley.core.errors import BleyError
 from bley.core.quantity import percent
 from bley.settings.settings import Settings
+from bley.store.engine import ANSWER_SECONDS
 from bley.store.opening import open_engine
 
 __all__ = ["examine_space", "examine_store"]
@@ -30,11 +32,12 @@ async def examine_store(settings: Settings) -> list[Finding]:
     except BleyError:
         return []
     try:
-        is_prepared = await engine.is_prepared()
-        began = time.monotonic()
-        await engine.is_prepared()
-        seconds = time.monotonic() - began
-    except BleyError:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            is_prepared = await engine.is_prepared()
+            began = time.monotonic()
+            await engine.is_prepared()
+            seconds = time.monotonic() - began
+    except (BleyError, TimeoutError):
         return []
     finally:
         await engine.close()
