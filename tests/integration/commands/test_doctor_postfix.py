@@ -155,6 +155,9 @@ WRONG = {
         recipients(GOOD, postscreen_pipelining_enable="yes", postscreen_bare_newline_enable="yes"),
         POSTSCREEN,
     ),
+    "postscreen without smtpd behind it": Case(
+        FAULT, "postscreen has no service smtpd/pass", recipients(GOOD), POSTSCREEN.splitlines()[0] + "\n"
+    ),
     "XCLIENT": Case(
         WARNING,
         "smtpd_authorized_xclient_hosts = 127.0.0.0/8",
@@ -165,6 +168,9 @@ WRONG = {
         "smtpd_upstream_proxy_protocol = haproxy, but postscreen",
         recipients(GOOD, smtpd_upstream_proxy_protocol="haproxy"),
         POSTSCREEN,
+    ),
+    "every client is one's own": Case(
+        FAULT, "mynetworks has 0.0.0.0/0", recipients(GOOD, mynetworks="127.0.0.0/8, 0.0.0.0/0")
     ),
     "master.cf has another list": Case(
         FAULT,
@@ -235,6 +241,17 @@ def test_a_right_set_up_is_well(name: str, master: str, tmp_path: Path) -> None:
     [finding] = findings_of(tmp_path)
     assert finding.level is Level.WELL
     assert re.match(r"the service (smtp/inet|smtpd/pass) in .* queries bley at ", finding.what)
+
+
+def test_the_options_are_shown(tmp_path: Path) -> None:
+    write(tmp_path, recipients(GOOD.replace("default", "timeout=10s, default")), SMTPD)
+    [finding] = findings_of(tmp_path)
+    assert finding.what.endswith("in smtpd_recipient_restrictions: timeout 10s, try_limit 2, default_action DUNNO")
+
+
+def test_smtpd_delay_reject_is_noted_where_it_does_no_harm(tmp_path: Path) -> None:
+    write(tmp_path, recipients(GOOD, smtpd_delay_reject="no"), SMTPD)
+    assert [each.level for each in findings_of(tmp_path)] == [Level.WELL, Level.NOTE]
 
 
 def test_a_misspelled_parameter_is_a_warning(tmp_path: Path) -> None:

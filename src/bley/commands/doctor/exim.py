@@ -67,10 +67,27 @@ def _judge_acl(text: str, place: str) -> Iterator[Finding]:
     if "instance=" not in text:
         what = f"the ACL queries bley at {place} without `instance`"
         found.append(warning(_SUBJECT, what, "a message of several recipients has several headers", "docs/exim.md"))
-    if not re.search("DEFER_IF_PERMIT", text):
+    if (name := _acl_of_rcpt(text)) and place not in _statements(text, name):
+        what = f"the ACL queries bley at {place}, outside of {name}, the ACL of RCPT TO"
+        remedy = f"include contrib/exim-acl.conf in {name}: docs/exim.md"
+        found.append(warning(_SUBJECT, what, "bley decides about each recipient", remedy))
+    if "DEFER_IF_PERMIT" not in text:
         what = f"the ACL queries bley at {place}, and does not act on its answer"
         found.append(fault(_SUBJECT, what, "no mail is delayed", "copy `defer` from contrib/exim-acl.conf"))
     yield from found or [well(_SUBJECT, f"the ACL queries bley at {place}")]
+
+
+def _acl_of_rcpt(text: str) -> str:
+    """Return the name of the ACL; empty if it is not a plain name, or if the ACL uses others."""
+    match = re.search(r"^\s*acl_smtp_rcpt\s*=\s*(\w+)\s*$", text, re.MULTILINE)
+    statements = _statements(text, match[1]) if match else ""
+    return match[1] if match and statements and not re.search(r"\bacl\b\s*=|\{acl", statements) else ""
+
+
+def _statements(text: str, name: str) -> str:
+    """Return the text of an ACL, up to the next one; empty if there is none of this name."""
+    _, label, following = text.partition(f"{name}:\n")
+    return re.split(r"^\s*(?:\w+:\s*|begin \w+)$", following, maxsplit=1, flags=re.MULTILINE)[0] if label else ""
 
 
 def _relation(place: str, bley: BleyPlaces) -> Relation:

@@ -9,7 +9,10 @@ from bley.commands.doctor.haproxy import examine_proxy, parse_haproxy
 from bley.commands.doctor.policy_place import BleyPlaces
 from bley.commands.doctor.postfix_lists import examine_order, is_for_strangers
 from bley.commands.doctor.postfix_others import (
+    examine_early_rejects,
+    examine_handover,
     examine_milters,
+    examine_networks,
     examine_postscreen,
     examine_xclient,
 )
@@ -62,8 +65,10 @@ def examine_settings(settings: PostfixSettings, bley: BleyPlaces, folder: str = 
     for service in services:
         yield from examine_order(settings, service, bley, folder)
         yield from examine_milters(settings, service, rspamd, folder)
-        yield from examine_xclient(settings, service, folder)
+        for examine in (examine_xclient, examine_networks, examine_early_rejects):
+            yield from examine(settings, service, folder)
         yield from examine_proxy(settings, service, haproxy, folder)
+    yield from examine_handover(settings, folder)
     yield from examine_postscreen(settings, folder)
 
 

@@ -32,6 +32,7 @@ _BARRIERS = {"reject_unauth_destination", "defer_unauth_destination"}
 _ENDS = {"permit", "permit_auth_destination", "reject", "defer"}
 """Restrictions that end the list for all mail to one's own domains."""
 _STRANGERS = re.compile(r"(?:.*:)?(?:smtp|25)")
+_SHOWN_OPTIONS = ("timeout", "try_limit", "default_action")
 _RESERVE_SECONDS = 4
 _LONGEST_CLASS_NESTING = 5
 
@@ -87,10 +88,7 @@ def examine_order(settings: PostfixSettings, service: Service, bley: BleyPlaces,
         yield examined.missing()
         return
     findings = [*examined.order(), *examined.options()]
-    place = Policy.parse(asked[0].restriction.argument).place
-    if not findings:
-        findings = [well(_SUBJECT, f"{examined.name} queries bley at {place}, in {asked[0].list_name}")]
-    yield from findings
+    yield from findings or [examined.is_well()]
 
 
 class _Examined(NamedTuple):
@@ -105,6 +103,13 @@ class _Examined(NamedTuple):
     def name(self) -> str:
         place = f" in {self.folder}" if self.folder else ""
         return f"the service {self.service.name}/{self.service.kind}{place}"
+
+    def is_well(self) -> Finding:
+        """Return where bley is queried, and with which options."""
+        policy = Policy.parse(self.asked[0].restriction.argument)
+        options = ", ".join(f"{name} {self._option(policy, name)}" for name in _SHOWN_OPTIONS)
+        what = f"{self.name} queries bley at {policy.place}, in {self.asked[0].list_name}: {options}"
+        return well(_SUBJECT, what)
 
     def missing(self) -> Finding:
         """Return why bley is not queried, and the line that changes this."""

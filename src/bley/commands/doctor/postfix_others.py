@@ -4,13 +4,21 @@ Sources: POSTSCREEN_README, XCLIENT_README, MILTER_README, postconf(5).
 """
 
 import re
+import shlex
 from collections.abc import Iterator
 
-from bley.commands.doctor.finding import Finding, warning
+from bley.commands.doctor.finding import Finding, fault, note, warning
 from bley.commands.doctor.postfix_remedy import edit_command
 from bley.commands.doctor.postfix_settings import PostfixSettings, Service, split_list
 
-__all__ = ["examine_milters", "examine_postscreen", "examine_xclient"]
+__all__ = [
+    "examine_early_rejects",
+    "examine_handover",
+    "examine_milters",
+    "examine_networks",
+    "examine_postscreen",
+    "examine_xclient",
+]
 
 _SUBJECT = "postfix"
 _TWICE = "mail waits twice, once for each greylister"
@@ -52,6 +60,35 @@ def examine_postscreen(settings: PostfixSettings, folder: str = "") -> Iterator[
         what = f"postscreen's deep protocol tests are on: {', '.join(_DEEP_TESTS[name] for name in active)}"
         why = "they defer each new client once (450 4.3.2), and then bley delays its mail again"
         yield warning(_SUBJECT, what, why, edit_command(None, dict.fromkeys(active, "no"), folder))
+
+
+def examine_handover(settings: PostfixSettings, folder: str = "") -> Iterator[Finding]:
+    """Yield whether postscreen can pass clients to smtpd."""
+    kinds = {(service.program, service.kind) for service in settings.services}
+    if ("postscreen", "inet") in kinds and ("smtpd", "pass") not in kinds:
+        option = f" -c {shlex.quote(folder)}" if folder else ""
+        remedy = f"postconf{option} -M 'smtpd/pass=smtpd pass - - y - - smtpd' && postfix{option} reload"
+        yield fault(
+            _SUBJECT, "postscreen has no service smtpd/pass", "clients that pass its tests get no answer", remedy
+        )
+
+
+def examine_networks(settings: PostfixSettings, service: Service, folder: str = "") -> Iterator[Finding]:
+    """Yield networks that make every client one's own."""
+    words = split_list(settings.get("mynetworks", service))
+    if every := [word for word in words if word.endswith("/0") and not word.startswith("!")]:
+        kept = ", ".join(word for word in words if word not in every)
+        why = "every client is one of your own: Postfix relays for all, and never queries bley"
+        remedy = edit_command(service, {"mynetworks": kept}, folder)
+        yield fault(_SUBJECT, f"mynetworks has {', '.join(every)}", why, remedy)
+
+
+def examine_early_rejects(settings: PostfixSettings, service: Service, folder: str = "") -> Iterator[Finding]:
+    """Yield that clients may be rejected before bley is queried."""
+    if settings.get("smtpd_delay_reject", service) == "no":
+        why = "clients that are rejected before RCPT TO do not appear in the log of bley"
+        remedy = edit_command(service, {"smtpd_delay_reject": "yes"}, folder)
+        yield note(_SUBJECT, "smtpd_delay_reject = no", why, remedy)
 
 
 def examine_xclient(settings: PostfixSettings, service: Service, folder: str = "") -> Iterator[Finding]:

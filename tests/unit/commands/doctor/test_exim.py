@@ -45,3 +45,14 @@ def test_greylistd_is_a_second_greylister() -> None:
     findings = list(judge_configuration(ACL + other, BLEY))
     assert [each.level for each in findings] == [Level.WELL, Level.WARNING]
     assert findings[1].what == "greylistd greylists too: /var/run/greylistd/socket"
+
+
+def test_the_acl_belongs_to_rcpt_to() -> None:
+    text = "acl_smtp_rcpt = acl_check_rcpt\nbegin acl\nacl_check_rcpt:\n  accept\nacl_check_data:\n" + ACL
+    [finding] = judge_configuration(text, BLEY)
+    assert finding.level is Level.WARNING
+    assert "outside of acl_check_rcpt" in finding.what
+    moved = text.replace(ACL, "  accept\n").replace("acl_check_rcpt:\n", "acl_check_rcpt:\n" + ACL)
+    assert [each.level for each in judge_configuration(moved, BLEY)] == [Level.WELL]
+    called = text.replace("  accept\n", "  accept acl = acl_bley\n")
+    assert [each.level for each in judge_configuration(called, BLEY)] == [Level.WELL]
