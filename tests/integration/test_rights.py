@@ -79,6 +79,16 @@ def test_a_folder_that_this_user_may_not_enter(folder: Path, name: str) -> None:
     assert name in ("explain", "top") or len(said.splitlines()) == 1
 
 
+def test_doctor_goes_on_where_this_user_may_not_enter(folder: Path) -> None:
+    """It examines what is left, and says why the store cannot be opened."""
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    (folder / "bley.conf").write_text(f"[bley]\nweb_listen =\nuse_spf = 0\ndnsbls =\ndnswls =\ndbpath = {private}\n")
+    said = run(folder, "doctor")
+    assert f"User nobody may not enter {private}" in said
+    assert "clock" in said
+
+
 @pytest.mark.parametrize("name", ["bley.db", "bley.db-wal", "bley.db-shm"])
 def test_a_file_that_root_restored_in_the_folder_of_bley(folder: Path, name: str) -> None:
     (folder / name).touch()

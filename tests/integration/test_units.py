@@ -2,18 +2,15 @@
 
 import re
 import shutil
-import sqlite3
-import stat
 import subprocess
 from collections import defaultdict
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from bley.commands.ending import EXIT_FAILED, EXIT_WRONG_SETTINGS
 from bley.server.listeners import MAX_DESCRIPTORS
-from tests.integration.servers import require
+from tests.integration.running_bley import Bley
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 UNITS = sorted(path.name for path in CONTRIB.iterdir() if path.suffix in (".service", ".timer", ".socket"))
@@ -85,17 +82,18 @@ def test_systemd_understands_every_line(name: str, tmp_path: Path) -> None:
     assert [line for line in said.stderr.splitlines() if str(tmp_path) in line or "nknown" in line] == []
 
 
-def test_a_backup_as_documented_is_private_and_can_be_restored(tmp_path: Path) -> None:
-    """Whatever the umask is. The commands are those of docs/stores.md, without systemctl and chown."""
-    require(Path("/usr/bin/sqlite3"), "sqlite3")
-    with closing(sqlite3.connect(tmp_path / "bley.db")) as store:
-        store.execute("CREATE TABLE kept (a)")
-    text = CONTRIB.parent.joinpath("docs/stores.md").read_text(encoding="utf-8").replace("/var/lib/bley", str(tmp_path))
-    backup, restore = (block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "bley.backup" in block)
-    subprocess.run(["sh", "-c", f"umask 022; {backup}"], check=True, cwd=tmp_path)
-    assert stat.S_IMODE(tmp_path.joinpath("bley.backup").stat().st_mode) == 0o600
+def test_a_backup_can_be_restored_as_documented(tmp_path: Path) -> None:
+    """The commands are those of docs/stores.md, without systemctl and chown. A WAL of the old file stays behind."""
+    with Bley(tmp_path, workers=1) as bley:
+        bley.ask(client_address="192.0.2.1", helo_name="friend", sender="a@example.com", recipient="b@example.org")
+    bley.run("backup", tmp_path / "copy.db")
+    kept = bley.run("export")
     tmp_path.joinpath("bley.db").write_bytes(b"damaged")
-    kept = [line for line in restore.splitlines() if not line.startswith(("systemctl", "chown"))]
-    subprocess.run(["sh", "-ec", "\n".join(kept)], check=True, cwd=tmp_path)
-    with closing(sqlite3.connect(tmp_path / "bley.db")) as store:
-        assert store.execute("SELECT name FROM sqlite_master").fetchall() == [("kept",)]
+    tmp_path.joinpath("bley.db-wal").write_bytes(b"of the damaged file")
+    text = CONTRIB.parent.joinpath("docs/stores.md").read_text(encoding="utf-8")
+    [restore] = (block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "chown" in block)
+    commands = restore.replace("/var/lib/bley", str(tmp_path)).splitlines()
+    lines = [re.sub(r"/var/backups/\S+", str(tmp_path / "copy.db"), line) for line in commands]
+    own = [line for line in lines if not line.startswith(("systemctl", "chown"))]
+    subprocess.run(["sh", "-ec", "\n".join(own)], check=True)
+    assert bley.run("export") == kept

@@ -25,7 +25,7 @@ def examine_rights(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _open_secrets(configuration: Configuration) -> Iterator[Finding]:
-    for file in filter(Path.exists, _secrets(configuration)):
+    for file in filter(_is_seen, _secrets(configuration)):
         mode = stat.S_IMODE(file.stat().st_mode)
         if mode & stat.S_IRWXO:
             what = f"every user may read {file}, mode {mode:04o}"
@@ -33,7 +33,7 @@ def _open_secrets(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _writable_files(configuration: Configuration) -> Iterator[Finding]:
-    for file in filter(Path.exists, _read_files(configuration)):
+    for file in filter(_is_seen, _read_files(configuration)):
         if stat.S_ISREG(file.stat().st_mode) and file.stat().st_mode & stat.S_IWOTH:
             why = "a local user may exempt any mail, or end the start"
             yield warning("rights", f"every user may write to {file}", why, _command("chmod o-w", file))
@@ -64,7 +64,7 @@ def _closed_files(configuration: Configuration) -> Iterator[Finding]:
                 yield _closed(user, f"enter {folder}", _command("chmod o+x", folder))
                 break
         else:
-            if path.exists() and not user.may_use(path, _READ):
+            if _is_seen(path) and not user.may_use(path, _READ):
                 yield _closed(user, f"read {path}", _command(f"chgrp {_group(user)}", path) + " && "
                               + _command("chmod g+r", path))  # fmt: skip
 
@@ -98,6 +98,11 @@ def _user_of_bley(configuration: Configuration) -> int | None:
         return settings.folder.stat().st_uid
     except OSError:
         return None
+
+
+def _is_seen(file: Path) -> bool:
+    """Return whether the file exists, as far as this user may enter its folder."""
+    return os.access(file, os.F_OK)
 
 
 def _group(user: User) -> str:

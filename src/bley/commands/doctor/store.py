@@ -12,6 +12,7 @@ from bley.core.quantity import percent
 from bley.settings.settings import Settings
 from bley.store.engine import ANSWER_SECONDS
 from bley.store.opening import open_engine
+from bley.store.sqlite_file import is_missing
 
 __all__ = ["examine_space", "examine_store"]
 
@@ -25,7 +26,7 @@ _FEW_FILES = 1000
 async def examine_store(settings: Settings) -> list[Finding]:
     """Measure a read of the store, once it is connected. An unreachable store is a finding of the start."""
     database = settings.store
-    if database.dbtype == "sqlite3" and not database.file.exists():
+    if database.dbtype == "sqlite3" and is_missing(database.file):
         return [note("store", f"{database.file} does not exist yet: `bley serve` creates it")]
     try:
         engine = open_engine(database, leaves_no_trace=True)
