@@ -26,6 +26,7 @@ PRINTING = {
     "export": ["export"],
     "forget": ["forget", "--all", "--dry-run"],
     "check-config": ["check-config"],
+    "doctor": ["doctor"],
     "lists --test": ["lists", "--test", "dead.example*0"],
     "import": ["import", "{folder}/records"],
     "--help": ["--help"],

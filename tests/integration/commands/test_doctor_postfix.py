@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from bley.commands.doctor.finding import Finding, Level, worst
 from bley.commands.doctor.policy_place import BleyPlaces
 from bley.commands.doctor.postfix import examine_postfix
+from tests.integration.postfix import Postfix
+from tests.integration.running_bley import WAIT_SECONDS, Bley
 from tests.integration.servers import require
 
 POSTCONF = Path("/usr/sbin/postconf")
@@ -252,6 +255,33 @@ def test_the_options_are_shown(tmp_path: Path) -> None:
 def test_smtpd_delay_reject_is_noted_where_it_does_no_harm(tmp_path: Path) -> None:
     write(tmp_path, recipients(GOOD, smtpd_delay_reject="no"), SMTPD)
     assert [each.level for each in findings_of(tmp_path)] == [Level.WELL, Level.NOTE]
+
+
+def test_a_service_with_other_tasks_keeps_its_place(tmp_path: Path) -> None:
+    iredapd = "check_policy_service inet:127.0.0.1:7777"
+    write(tmp_path, recipients(f"{PERMITS}, reject_unauth_destination, {iredapd}"), SMTPD)
+    findings = findings_of(tmp_path)
+    assert [each.level for each in findings] == [Level.NOTE, Level.FAULT]
+    assert findings[0].remedy == "in /opt/iredapd/settings.py: remove `greylisting` from plugins"
+    assert iredapd in findings[1].remedy
+
+
+def test_the_remedy_works_while_postfix_runs(tmp_path: Path) -> None:
+    """Postfix has never queried bley; a stranger's next mail waits."""
+    with Bley(tmp_path) as bley, Postfix("inet:127.0.0.1:1", main_cf={LIST: "reject_unauth_destination"}) as postfix:
+        folder = str(postfix.folder / "settings")
+        place = BleyPlaces((bley.places[0],))
+        [remedy] = [each.remedy for each in examine_postfix(place, folder) if "does not query bley" in each.what]
+        subprocess.run(remedy, shell=True, check=True, timeout=WAIT_SECONDS)
+        end = time.monotonic() + WAIT_SECONDS
+        while not _is_deferred(postfix):
+            assert time.monotonic() < end, "Postfix has not read its settings again"
+
+
+def _is_deferred(postfix: Postfix) -> bool:
+    with postfix.session(client_address="192.0.2.1", helo_name="friend") as smtp:
+        [reply] = smtp.send("a@example.com", ["b@example.org"])
+    return reply.code == 450
 
 
 def test_a_misspelled_parameter_is_a_warning(tmp_path: Path) -> None:

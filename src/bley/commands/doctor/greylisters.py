@@ -7,18 +7,27 @@ __all__ = ["Greylister", "find_greylister"]
 
 
 class Greylister(NamedTuple):
-    """A greylister, and the command that imports its records."""
+    """A greylister, the command that imports its records, and how a service with other tasks stops greylisting."""
 
     name: str
     place: re.Pattern[str]
     importing: str = ""
+    switching_off: str = ""
 
 
 _POLICY_SERVICES = (
     Greylister("postgrey", re.compile(r":(?:10023|60000)$|postgrey"), "bley import postgrey /var/lib/postgrey"),
-    Greylister("sqlgrey", re.compile(r":2501$|sqlgrey"), "bley import sqlgrey URL"),
-    Greylister("policyd (cluebringer)", re.compile(r":10031$|policyd/|cluebringer")),
-    Greylister("iRedAPD", re.compile(r":7777$|iredapd")),
+    Greylister("sqlgrey", re.compile(r":2501$|sqlgrey"), "bley import sqlgrey sqlite:////var/lib/sqlgrey/sqlgrey.db"),
+    Greylister(
+        "policyd (cluebringer)",
+        re.compile(r":10031$|policyd/|cluebringer"),
+        switching_off="in /etc/cluebringer/cluebringer.conf, section [Greylisting]: enable=0",
+    ),
+    Greylister(
+        "iRedAPD",
+        re.compile(r":7777$|iredapd"),
+        switching_off="in /opt/iredapd/settings.py: remove `greylisting` from plugins",
+    ),
     Greylister("gld", re.compile(r":2525$|\bgld\b")),
     Greylister("gross", re.compile(r":5525$|\bgross")),
     Greylister("tumgreyspf", re.compile("tumgreyspf")),

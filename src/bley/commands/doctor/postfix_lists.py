@@ -185,6 +185,10 @@ class _Examined(NamedTuple):
         for step in self.steps:
             place = Policy.parse(step.restriction.argument).place
             if step.relation is Relation.GREYLISTER and (other := find_greylister(place)):
+                if other.switching_off:
+                    what = f"{other.name} may greylist too: check_policy_service {place}"
+                    yield note(_SUBJECT, what, "mail would wait twice", other.switching_off)
+                    continue
                 what = f"{other.name} greylists too: check_policy_service {place} in {step.list_name}"
                 remedy = " && ".join(filter(None, (other.importing, self._in_order(self.asked))))
                 yield warning(_SUBJECT, what, "mail waits twice, once for each greylister", remedy)
@@ -234,7 +238,7 @@ class _Examined(NamedTuple):
     def _in_order(self, asked: Sequence[Step]) -> str:
         """Return the command that queries bley once, at the correct place of the correct list, and no other one."""
         wrong: dict[str, list[Restriction]] = {}
-        for step in (*asked, *(step for step in self.steps if step.relation is Relation.GREYLISTER)):
+        for step in (*asked, *filter(_is_only_greylister, self.steps)):
             wrong.setdefault(step.list_name, []).append(step.restriction)
         old = Policy.parse(asked[0].restriction.argument if asked else "")
         options = {name: value for name, value in old.options.items() if name != "timeout"}
@@ -246,6 +250,12 @@ class _Examined(NamedTuple):
         keeps = asked and asked[0].relation in (Relation.OURS, Relation.OTHER_HOST)
         bley = policy_text(old.place if keeps else reachable[0], options)
         return order_command(self.settings, self.service, bley, wrong, self.folder)
+
+
+def _is_only_greylister(step: Step) -> bool:
+    """Return whether the step queries a greylister that has no other task."""
+    other = find_greylister(Policy.parse(step.restriction.argument).place)
+    return step.relation is Relation.GREYLISTER and other is not None and not other.switching_off
 
 
 def _seconds(text: str) -> float:

@@ -24,7 +24,7 @@ _SUBJECT = "postfix"
 _TWICE = "mail waits twice, once for each greylister"
 
 
-_MILTER_GREYLISTER = re.compile("milter-?greylist|greylist|gris|:11125$")
+_MILTER_GREYLISTER = re.compile("greylist")
 _RSPAMD = re.compile(r":1133[24]$|rspamd|rmilter")
 _RSPAMD_OFF = re.compile(r"^\s*enabled\s*=\s*(?:false|no|off)\b", re.MULTILINE | re.IGNORECASE)
 _RSPAMD_FILE = "/etc/rspamd/local.d/greylist.conf"
