@@ -62,5 +62,6 @@ HARNESS = Harness(
         _seed("a.example=127.0.0.2,127.0.0.3 : b.example!=&127.0.0.4/$key"),
         _seed("'a.example', 3.25; <; reject_rbl_client http://b.example = 127.0.0.0/24 * 2"),
     ],
+    finds={"an address with a final dot was a zone": b"127.0.0.,"},
     words=[b"127.0.0.", b"..", b";", b"[", b"]", b"*", b"=", b"*-99", b", ", b".example"],
 )

@@ -27,7 +27,7 @@ _FORMS = tuple(
             "write a range of return codes as 127.0.0.[0..255]",
         ),
         (r"/", "bley looks up the client's address: write the zone alone"),
-        (r"^[\d.]*\d(?![\w.-])", "no zone is an address: write several return codes of a list as =127.0.0.[2;3]"),
+        (r"^[\d.]*\d\.?(?![\w.-])", "no zone is an address: write several return codes of a list as =127.0.0.[2;3]"),
         (r"[^\x00-\x7f]", "a zone has ASCII characters only: write A-labels, as in xn--bcher-kva.example"),
         (r"\*[+-]?\d+(\.)", "a weight is a whole number from -99 to 99"),
     )

@@ -36,6 +36,7 @@ def test_what_is_plain_is_taken(text: str, lists: list[str]) -> None:
     [
         ("zen.spamhaus.org=127.0.0.2,127.0.0.3", "127.0.0.3", 0, _ADDRESS),
         ("192.0.2.1*2", "192.0.2.1*2", 0, _ADDRESS),
+        ("192.0.2.1.", "192.0.2.1.", 0, _ADDRESS),
         ("bl.example:127.0.0.2", "127.0.0.2", 0, _ADDRESS),
         ("2001:db8::1", "2001", 0, _ADDRESS),
         ("bl.example!=127.0.0.3", "bl.example!=127.0.0.3", 10, f"bley has no negation: {_CODES}"),
