@@ -27,8 +27,8 @@ def examine_exim(bley: BleyPlaces) -> Iterator[Finding]:
     for program in _PROGRAMS:
         try:
             ran = subprocess.run([program, "-bP", "config"], capture_output=True, timeout=_SECONDS, check=False)
-        except FileNotFoundError:
-            continue
+        except (FileNotFoundError, PermissionError):
+            continue  # not in a folder of this user's PATH
         except (OSError, subprocess.TimeoutExpired) as error:
             yield warning(_SUBJECT, f"{program} -bP config: {error}", "its configuration is not known")
             return

@@ -56,15 +56,17 @@ def _port_of(settings: PostfixSettings, service: Service) -> int:
 def parse_haproxy(text: str) -> dict[int, bool]:
     """Return the ports of the servers in haproxy.cfg, and whether each gets PROXY lines."""
     servers: dict[int, bool] = {}
-    by_default = False
+    in_defaults = by_default = of_defaults = False
     for line in text.splitlines():
         words = line.partition("#")[0].split()
         sends = any(word in _SENDS for word in words)
         match words:
-            case ["backend" | "listen", *_]:
-                by_default = False
+            case ["defaults" | "backend" | "listen" as section, *_]:
+                in_defaults = section == "defaults"
+                by_default = of_defaults = of_defaults and not in_defaults
             case ["default-server", *_]:
                 by_default = sends
+                of_defaults = sends if in_defaults else of_defaults
             case ["server", _, address, *_] if (port := address.rpartition(":")[2]).isdecimal():
                 servers[int(port)] = sends or by_default
     return servers

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bley.commands.doctor.finding import Finding, fault, warning, well
+from bley.commands.doctor.finding import Finding, fault, note, warning, well
 from bley.operator_files import user_name
 from bley.server.occupants import find_occupants
 from bley.server.postfix_access import User
@@ -21,7 +21,11 @@ _READ, _ENTER = 0o4, 0o1
 def examine_rights(configuration: Configuration) -> Iterator[Finding]:
     """Yield what the modes of bley's files mean: for other users, and for bley's own."""
     findings = [*_open_secrets(configuration), *_writable_files(configuration), *_closed_files(configuration)]
-    yield from findings or [well("rights", "secrets are private, and bley's user can read its files")]
+    yield from findings
+    if os.geteuid():
+        yield note("rights", f"user {user_name()} cannot see every file", "", "sudo bley doctor")
+    elif not findings:
+        yield well("rights", "secrets are private, and bley's user can read its files")
 
 
 def _open_secrets(configuration: Configuration) -> Iterator[Finding]:
@@ -52,9 +56,9 @@ def _secrets(configuration: Configuration) -> Iterator[Path]:
 
 
 def _closed_files(configuration: Configuration) -> Iterator[Finding]:
-    """Yield the settings and list files that bley's user may not read; the user of this command could read them."""
+    """Yield the settings and list files that bley's user may not read; only root sees them all."""
     number = _user_of_bley(configuration)
-    if number in (None, 0, os.geteuid()):
+    if not number or os.geteuid():
         return
     user = User.of(number)
     for file in _read_files(configuration):

@@ -18,11 +18,20 @@ listen all
     default-server send-proxy
     server six [::1]:2525
     server named mail.example
+defaults
+    default-server send-proxy-v2
+backend of_defaults
+    server mail 127.0.0.1:26
+backend own
+    server mail 127.0.0.1:27
+defaults
+backend of_the_next_defaults
+    server mail 127.0.0.1:28
 """
 
 
 def test_servers_are_read_with_their_ports() -> None:
-    assert parse_haproxy(CONFIGURATION) == {10025: True, 587: False, 2525: True}
+    assert parse_haproxy(CONFIGURATION) == {10025: True, 587: False, 2525: True, 26: True, 27: True, 28: False}
 
 
 @pytest.mark.parametrize(
