@@ -384,11 +384,11 @@ class TestPlaces:
     def test_a_port_in_use_prevents_the_start(self, bley: Bley) -> None:
         """The port belongs to another bley that shares it among its workers; the same holds for web_listen."""
         bley.write_settings(listen_port=bley.port)
-        said = bley.run("serve", status=2)
+        said = bley.run("serve", status=1)
         assert said.startswith("listen_addr: cannot listen at 127.0.0.1: Address already in use: by ")
         place = re.findall(r"metrics at http://(\S+)/metrics", bley.log())[-1]
         bley.write_settings(listen_port=0, web_listen=place)
-        assert "web_listen: cannot listen at" in bley.run("serve", status=2)
+        assert "web_listen: cannot listen at" in bley.run("serve", status=1)
 
     def test_what_only_a_worker_finds_prevents_the_start(self, tmp_path: Path) -> None:
         bley = Bley(tmp_path, workers=2, database="redis://127.0.0.1/0")
