@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 from bley.server.unix_socket import UnixAccess
 from bley.settings.values import group_id
 
-__all__ = ["User", "find_barrier", "log_barriers"]
+__all__ = ["User", "find_barrier", "find_socket_barrier", "log_barriers"]
 
 _USER = "postfix"
 _WRITE, _ENTER = 0o2, 0o1
@@ -69,6 +69,18 @@ def find_barrier(address: str, access: UnixAccess) -> str:
         return ""
     what = f"mode {access.mode:04o} and group {_name(group)} do not let user {_USER} connect"
     return f"listen_addr: {address}: {what}: set listen_group = {_USER} and listen_mode = 0660"
+
+
+def find_socket_barrier(path: Path) -> str:
+    """Do the same for a socket that exists, such as one of systemd."""
+    try:
+        user = User.named(_USER)
+        if closed := next((folder for folder in path.parents if not user.may_use(folder, _ENTER)), None):
+            return f"user {_USER} cannot enter the folder {closed} of the socket {path}"
+        is_open = user.may_use(path, _WRITE)
+    except (KeyError, OSError):
+        return ""
+    return "" if is_open else f"user {_USER} cannot write to the socket {path}"
 
 
 def _group(path: Path, access: UnixAccess) -> int:

@@ -284,9 +284,17 @@ def _is_deferred(postfix: Postfix) -> bool:
     return reply.code == 450
 
 
-def test_a_misspelled_parameter_is_a_warning(tmp_path: Path) -> None:
-    write(tmp_path, recipients(GOOD, smtpd_recipent_restrictions="reject"), SMTPD)
-    assert "unused parameter: smtpd_recipent_restrictions" in findings_of(tmp_path)[0].what
+def test_complaints_of_postconf_are_warnings_if_they_concern_smtpd(tmp_path: Path) -> None:
+    others = {"smtpd_recipent_restrictions": "reject", "foo": "bar", "smtpd_helo_restrictions": "$x"}
+    write(tmp_path, recipients("reject_unauth_destination", **others), SMTPD)
+    with tmp_path.joinpath("main.cf").open("a") as main:
+        main.write(f"{LIST} = {GOOD}\n")
+    findings = [each for each in findings_of(tmp_path) if each.level is Level.WARNING]
+    assert [re.sub("^.*?: ", "", each.what) for each in findings] == [
+        "overriding earlier entry: smtpd_recipient_restrictions=reject_unauth_destination",
+        "undefined parameter: x",
+        "unused parameter: smtpd_recipent_restrictions=reject",
+    ]
 
 
 def test_rspamd_greylists_unless_it_is_switched_off(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bley.server.postfix_access import find_barrier
+from bley.server.postfix_access import find_barrier, find_socket_barrier
 from bley.server.unix_socket import UnixAccess
 from tests.integration.servers import reachable_folder
 
@@ -58,3 +58,17 @@ def test_without_postfix_or_the_folder_nothing_is_said(folder: Path, monkeypatch
     assert find_barrier(f"unix:{folder}/none/s", UnixAccess()) == ""
     monkeypatch.setattr(pwd, "getpwnam", {}.__getitem__)
     assert find_barrier(f"unix:{folder}/s", UnixAccess()) == ""
+
+
+def test_a_socket_that_another_program_created_counts_by_its_own_mode(folder: Path) -> None:
+    """Such as one that systemd passes to bley."""
+    closed = folder / "closed"
+    closed.mkdir(mode=0o755)
+    place = closed / "s"
+    place.touch(mode=0o600)
+    assert find_socket_barrier(place) == f"user postfix cannot write to the socket {place}"
+    place.chmod(0o666)
+    assert find_socket_barrier(place) == ""
+    closed.chmod(0o700)
+    assert find_socket_barrier(place) == f"user postfix cannot enter the folder {closed} of the socket {place}"
+    assert find_socket_barrier(folder / "none") == ""

@@ -1,6 +1,7 @@
 """The running bley: whether it answers, its version, and the gateways that hide clients from it."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,6 +14,7 @@ from bley.core.endpoint import format_endpoint
 from bley.core.mail import Request
 from bley.daemon.start_check import RunningBley
 from bley.server.occupants import find_occupants
+from bley.server.postfix_access import find_socket_barrier
 from bley.settings.file import Configuration
 
 __all__ = ["RunningState", "examine_daemon", "find_places", "judge_state", "parse_state"]
@@ -67,6 +69,9 @@ def _ask(configuration: Configuration, place: str) -> Finding:
     if not answer.startswith("action="):
         what = f"another program answers at {place}: {answer[:80]}"
         return fault("daemon", what, "Postfix gets an answer that it cannot use", "bley check-config")
+    if place.startswith("unix:") and (barrier := find_socket_barrier(Path(place.removeprefix("unix:")))):
+        why = "if Postfix queries bley there, it cannot connect, and applies default_action to all mail"
+        return warning("daemon", barrier, why, "see docs/install.md, A unix socket")
     return well("daemon", f"bley answers at {place}")
 
 

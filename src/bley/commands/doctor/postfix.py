@@ -1,5 +1,6 @@
 """Postfix on this machine: its settings are read by postconf(1), and examined."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,13 @@ _SECONDS = 20.0
 _HAPROXY = Path("/etc/haproxy/haproxy.cfg")
 _RSPAMD = [Path("/etc/rspamd", folder, "greylist.conf") for folder in ("local.d", "override.d")]
 _NOT_CONFIGURED = "main.cf: No such file"
-_RELATED = ("smtpd_", "postscreen_")
+_COMPLAINT = re.compile("postconf: warning: (.*?: (unused parameter|overriding earlier entry): (?:smtpd|postscreen)_.*"
+                        "|.*(undefined parameter): .*)")  # fmt: skip
+_MEANINGS = {
+    "unused parameter": ("Postfix does not know it: a misspelled name has no effect", "correct its name, or remove it"),
+    "overriding earlier entry": ("only the last of the entries is in force", "remove one of the entries"),
+    "undefined parameter": ("in its place Postfix has an empty text", "correct the name behind $"),
+}
 
 
 class _PostconfError(Exception):
@@ -46,9 +53,7 @@ def examine_postfix(bley: BleyPlaces, folder: str = "") -> Iterator[Finding]:
         else:
             yield fault(_SUBJECT, f"postconf: {error}", "Postfix does not start with these settings", "postfix check")
         return
-    for complaint in complaints:
-        why = "Postfix ignores a parameter that it does not know, so a misspelled one has no effect"
-        yield warning(_SUBJECT, complaint, why, "correct its name, or remove it")
+    yield from filter(None, map(_judge_complaint, complaints))
     settings = parse_postconf(*texts)
     yield from dict.fromkeys(examine_settings(settings, bley, folder))
     if not folder:
@@ -73,7 +78,7 @@ def examine_settings(settings: PostfixSettings, bley: BleyPlaces, folder: str = 
 
 
 def _read(folder: str) -> tuple[tuple[str, str, str], list[str]]:
-    """Return the parameters, services and overrides, and the complaints about unknown parameters."""
+    """Return the parameters, services and overrides, and the lines of postconf on standard error."""
     where = ["-c", folder] if folder else []
     outputs, complaints = [], dict[str, None]()
     for option in ("-x", "-M", "-Px"):
@@ -83,11 +88,16 @@ def _read(folder: str) -> tuple[tuple[str, str, str], list[str]]:
         if ran.returncode:
             raise _PostconfError(said.strip().removeprefix("postconf: "))
         outputs.append(ran.stdout.decode(errors="backslashreplace"))
-        for line in said.splitlines():
-            _, unused, name = line.partition("unused parameter: ")
-            if unused and name.startswith(_RELATED):
-                complaints[line.removeprefix("postconf: warning: ")] = None
+        complaints |= dict.fromkeys(said.splitlines())
     return (outputs[0], outputs[1], outputs[2]), list(complaints)
+
+
+def _judge_complaint(line: str) -> Finding | None:
+    """Return what a warning of postconf means; None if it does not concern the receiving of mail."""
+    if not (match := _COMPLAINT.fullmatch(line)):
+        return None
+    why, remedy = _MEANINGS[match[2] or match[3]]
+    return warning(_SUBJECT, match[1], why, remedy)
 
 
 def _text(file: Path) -> str:
