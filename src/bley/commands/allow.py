@@ -25,7 +25,7 @@ from bley.core.exemptions.local_list import (
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
 from bley.durable_files import replacing
 from bley.log.decision_line import printable
-from bley.operator_files import read_text
+from bley.operator_files import read_text, user_name
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.lists import local_list_file
@@ -120,12 +120,13 @@ def allow(
     if shows:
         _show(configuration, [kind] if kind else list(KINDS), as_json=as_json)
         return
-    if remove:
-        changes = _remove(configuration, [kind] if kind else list(KINDS), entries)
-    else:
-        today = utc_now().date()
-        new = [LocalEntry(entry.strip(), until, str(today), comment) for entry in entries]
-        changes = _add(configuration, [(kind or _kind_of(each.entry), each) for each in new], today)
+    with _locked(configuration.beside("")):
+        if remove:
+            changes = _remove(configuration, [kind] if kind else list(KINDS), entries)
+        else:
+            today = utc_now().date()
+            new = [LocalEntry(entry.strip(), until, str(today), comment) for entry in entries]
+            changes = _add(configuration, [(kind or _kind_of(each.entry), each) for each in new], today)
     if as_json:
         print_document({"entries": [each.document for each in changes]})
         return
@@ -157,9 +158,9 @@ def _add(configuration: Configuration, new: Sequence[tuple[Kind, LocalEntry]], t
     for kind, entry in new:
         _check(kind, entry.entry)
     changes = []
-    for kind, entry in new:
+    for kind in dict.fromkeys(kind for kind, _ in new):
         with _LocalFile.opened(configuration, kind) as opened:
-            changes.append(_add_one(configuration, opened, entry, today))
+            changes += [_add_one(configuration, opened, entry, today) for own, entry in new if own == kind]
     return changes
 
 
@@ -176,12 +177,10 @@ def _add_one(configuration: Configuration, opened: "_LocalFile", entry: LocalEnt
         replaced = entry._replace(until=entry.until or (None if present.is_over(today) else present.until))
         replaced = replaced._replace(comment=entry.comment or present.comment)
         opened.lines[number] = replaced.line
-        opened.write()
         return _Change(kind, replaced, f"{file}:{number + 1}", "replaced")
     if origin := find_same(kind, entry.entry, _exemptions(configuration, kind)):
         return _Change(kind, LocalEntry(entry.entry), ":".join(origin.split(":", 2)[:2]), "unchanged")
     opened.lines.append(entry.line)
-    opened.write()
     return _Change(kind, entry, f"{file}:{len(opened.lines)}", "added")
 
 
@@ -195,20 +194,19 @@ def _exemptions(configuration: Configuration, kind: Kind) -> ClientExemptions | 
 
 
 def _remove(configuration: Configuration, kinds: Sequence[Kind], entries: Sequence[str]) -> list[_Change]:
-    """Remove the entries from each file that has them. Raises ClickException if none has one of them."""
-    changes = []
-    for entry in entries:
-        removed = []
+    """Remove the entries from each file that has them. Raises ClickException, without a change, if one is missing."""
+    changes, missing = [], dict.fromkeys(entries)
+    with contextlib.ExitStack() as stack:
         for kind in kinds:
-            with _LocalFile.opened(configuration, kind) as opened:
+            opened = stack.enter_context(_LocalFile.opened(configuration, kind))
+            for entry in entries:
                 while old := opened.find(entry):
                     number, present = old
                     del opened.lines[number]
-                    opened.write()
-                    removed.append(_Change(kind, present, str(opened.file), "removed"))
-        if not removed:
+                    missing.pop(entry, None)
+                    changes.append(_Change(kind, present, str(opened.file), "removed"))
+        for entry in missing:
             raise click.ClickException(_why_not_removed(configuration, kinds, entry))
-        changes += removed
     return changes
 
 
@@ -222,7 +220,7 @@ def _why_not_removed(configuration: Configuration, kinds: Sequence[Kind], entry:
 def _show(configuration: Configuration, kinds: Sequence[Kind], *, as_json: bool) -> None:
     today, found = utc_now().date(), []
     for kind in kinds:
-        with _LocalFile.opened(configuration, kind, writes=False) as opened:
+        with _LocalFile.opened(configuration, kind) as opened:
             found += [(kind, entry) for _, entry in entries_of(str(opened.file), "\n".join(opened.lines))]
     if as_json:
         print_document({"entries": [_document(*each) | {"is_over": each[1].is_over(today)} for each in found]})
@@ -248,7 +246,7 @@ def _document(kind: Kind, entry: LocalEntry) -> dict[str, Any]:
 
 
 class _LocalFile:
-    """A list file that bley owns, locked against other commands."""
+    """A list file that bley owns."""
 
     def __init__(self, configuration: Configuration, kind: Kind) -> None:
         self.kind = kind
@@ -261,15 +259,20 @@ class _LocalFile:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, configuration: Configuration, kind: Kind, *, writes: bool = True) -> "Iterator[_LocalFile]":
-        """Open it. Raises ClickException if it cannot be read or written."""
+    def opened(cls, configuration: Configuration, kind: Kind) -> "Iterator[_LocalFile]":
+        """Open it, and replace it at the end if its lines have changed. Raises ClickException."""
         opened = cls(configuration, kind)
         try:
-            with _locked(opened.file.parent) if writes else contextlib.nullcontext():
-                with contextlib.suppress(FileNotFoundError):
-                    text = read_text(opened.file, "utf-8-sig", "surrogateescape")
-                    opened.lines = text.removesuffix("\n").split("\n")
-                yield opened
+            with contextlib.suppress(FileNotFoundError):
+                text = read_text(opened.file, "utf-8-sig", "surrogateescape")
+                opened.lines = text.removesuffix("\n").split("\n")
+            before = [*opened.lines]
+            yield opened
+            if opened.lines != before:
+                opened._write()
+        except PermissionError as error:
+            why = f"{opened.file}: user {user_name()} may not write to it and to its folder: run `sudo bley allow …`"
+            raise click.ClickException(why) from error
         except OSError as error:
             raise click.ClickException(f"{opened.file}: {error.strerror}") from error
 
@@ -278,8 +281,7 @@ class _LocalFile:
         entries = entries_of(str(self.file), "\n".join(self.lines))
         return next((each for each in entries if is_same(self.kind, each[1].entry, entry)), None)
 
-    def write(self) -> None:
-        """Replace the file. Raises OSError."""
+    def _write(self) -> None:
         with replacing(self.file, model=self._model) as part:
             part.write(("\n".join(self.lines) + "\n").encode("utf-8", "surrogateescape"))
 

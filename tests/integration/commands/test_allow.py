@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -68,6 +69,26 @@ def test_an_entry_that_has_ended_has_no_effect_and_can_be_renewed(tmp_path: Path
     assert f"client is exempt, by {file}:1" in bley.run("allow", "198.51.100.7")
     with bley:
         assert bley.ask(**MAIL) == "action=DUNNO"
+
+
+def test_several_entries_are_changed_together_or_not_at_all(tmp_path: Path) -> None:
+    bley = Bley(tmp_path)
+    clients, senders = (tmp_path / f"whitelist_{kind}.local" for kind in ("clients", "senders"))
+    assert len(bley.run("allow", "192.0.2.1", "<>", "192.0.2.2").splitlines()) == 4
+    before = clients.read_text(), senders.read_text()
+    assert "192.0.2.9 is in no list" in bley.run("allow", "--remove", "192.0.2.1", "<>", "192.0.2.9", status=1)
+    assert (clients.read_text(), senders.read_text()) == before
+    assert len(bley.run("allow", "--remove", "192.0.2.2", "<>", "192.0.2.1").splitlines()) == 4
+    assert bley.run("allow", "--list") == "no entry\n"
+
+
+def test_commands_at_the_same_time_lose_no_entry(tmp_path: Path) -> None:
+    bley = Bley(tmp_path)
+    entries = [f"192.0.2.{number}" for number in range(4)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda entry: bley.run("allow", entry), entries))
+    shown = json.loads(bley.run("allow", "--list", "--json"))["entries"]
+    assert sorted(each["entry"] for each in shown) == entries
 
 
 def test_a_new_file_has_the_rights_of_the_others(tmp_path: Path) -> None:

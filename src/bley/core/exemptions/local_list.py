@@ -10,6 +10,7 @@ From the day after `until` on, in UTC, the entry has no effect. In other list fi
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from bley.core.errors import Fault, SettingsError
@@ -139,18 +140,23 @@ def _is_valid(kind: Kind, entry: str) -> bool:
 
 def is_same(kind: Kind, one: str, other: str) -> bool:
     """Return whether two entries exempt the same, however they are written."""
+    return _meaning(kind, one) == _meaning(kind, other)
+
+
+@lru_cache(maxsize=10_000)
+def _meaning(kind: Kind, entry: str) -> frozenset[Part]:
+    """Return the parts of the entry, or of an invalid one its text."""
     try:
-        first, second = (dict(_parts(KINDS[kind]([("", entry)]))) for entry in (one, other))
+        return frozenset(part for part, _ in _parts(KINDS[kind]([("", entry)])))
     except SettingsError:
-        return one.casefold() == other.casefold()
-    return first.keys() == second.keys()
+        return frozenset([(entry.casefold(),)])
 
 
 def find_same(kind: Kind, entry: str, exemptions: ClientExemptions | MailExemptions) -> Origin | None:
     """Return the entry among these that exempts the same; None if there is none."""
-    wanted = dict(_parts(KINDS[kind]([("", entry)])))
+    wanted = _meaning(kind, entry)
     found = {part: origin for part, origin in _parts(exemptions) if part in wanted}
-    return next(iter(found.values())) if found.keys() == wanted.keys() else None
+    return next(iter(found.values())) if found.keys() == wanted else None
 
 
 def _parts(exemptions: ClientExemptions | MailExemptions) -> Iterator[tuple[Part, Origin]]:
