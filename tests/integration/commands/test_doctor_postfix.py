@@ -310,6 +310,13 @@ def test_a_class_of_an_access_table_is_noted(tmp_path: Path) -> None:
     assert [each.level for each in findings_of(tmp_path)] == [Level.NOTE]
 
 
+def test_postconf_is_found_without_sbin_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PATH of users, and of many monitoring agents."""
+    write(tmp_path, recipients(GOOD), SMTPD)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert worst(findings_of(tmp_path)) is Level.WELL
+
+
 def test_settings_that_postfix_cannot_read_are_a_fault(tmp_path: Path) -> None:
     write(tmp_path, {}, "smtp inet\n")
     assert [each.level for each in findings_of(tmp_path)] == [Level.FAULT]

@@ -1,19 +1,18 @@
 """Exim on this machine: whether its ACL queries bley."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from bley.commands.doctor.finding import Finding, fault, note, warning, well
 from bley.commands.doctor.greylisters import find_greylister
 from bley.commands.doctor.policy_place import BleyPlaces, Relation, relation
+from bley.commands.doctor.programs import run_program
 
 __all__ = ["examine_exim", "judge_configuration"]
 
 _SUBJECT = "exim"
 _PROGRAMS = ("exim4", "exim")
-_SECONDS = 20.0
 _NOT_CONFIGURED = b"non-existent configuration file"
 _OURS = (Relation.OURS, Relation.OTHER_HOST)
 _SOCKET = re.compile(r"\$\{readsocket\s*\{\s*([^{}\s]+)\s*\}")
@@ -26,12 +25,12 @@ def examine_exim(bley: BleyPlaces) -> Iterator[Finding]:
     """Read Exim's configuration, and yield all findings."""
     for program in _PROGRAMS:
         try:
-            ran = subprocess.run([program, "-bP", "config"], capture_output=True, timeout=_SECONDS, check=False)
-        except (FileNotFoundError, PermissionError):
-            continue  # not in a folder of this user's PATH
-        except (OSError, subprocess.TimeoutExpired) as error:
+            ran = run_program(program, "-bP", "config")
+        except OSError as error:
             yield warning(_SUBJECT, f"{program} -bP config: {error}", "its configuration is not known")
             return
+        if ran is None:
+            continue
         if ran.returncode:
             if _NOT_CONFIGURED in ran.stderr + ran.stdout:
                 yield note(_SUBJECT, "it is installed, and not configured")

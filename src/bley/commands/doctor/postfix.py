@@ -1,7 +1,6 @@
 """Postfix on this machine: its settings are read by postconf(1), and examined."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from bley.commands.doctor.postfix_others import (
     examine_xclient,
 )
 from bley.commands.doctor.postfix_settings import PostfixSettings, parse_postconf, split_list
+from bley.commands.doctor.programs import run_program
 
 __all__ = ["examine_postfix"]
 
 _SUBJECT = "postfix"
-_SECONDS = 20.0
 _HAPROXY = Path("/etc/haproxy/haproxy.cfg")
 _RSPAMD = [Path("/etc/rspamd", folder, "greylist.conf") for folder in ("local.d", "override.d")]
 _NOT_CONFIGURED = "main.cf: No such file"
@@ -42,17 +41,18 @@ class _PostconfError(Exception):
 def examine_postfix(bley: BleyPlaces, folder: str = "") -> Iterator[Finding]:
     """Read the settings in this folder, by default Postfix's own, and yield all findings."""
     try:
-        texts, complaints = _read(folder)
-    except FileNotFoundError:
-        if folder:
-            yield fault(_SUBJECT, "there is no postconf here", "it reads the settings", "apt install postfix")
-        return
-    except (_PostconfError, OSError, subprocess.TimeoutExpired) as error:
+        read = _read(folder)
+    except (_PostconfError, OSError) as error:
         if _NOT_CONFIGURED in str(error) and not folder:
             yield note(_SUBJECT, f"it is installed, and not configured: {error}")
         else:
             yield fault(_SUBJECT, f"postconf: {error}", "Postfix does not start with these settings", "postfix check")
         return
+    if read is None:
+        if folder:
+            yield fault(_SUBJECT, "there is no postconf here", "it reads the settings", "apt install postfix")
+        return
+    texts, complaints = read
     yield from filter(None, map(_judge_complaint, complaints))
     settings = parse_postconf(*texts)
     yield from dict.fromkeys(examine_settings(settings, bley, folder))
@@ -77,13 +77,13 @@ def examine_settings(settings: PostfixSettings, bley: BleyPlaces, folder: str = 
     yield from examine_postscreen(settings, folder)
 
 
-def _read(folder: str) -> tuple[tuple[str, str, str], list[str]]:
-    """Return the parameters, services and overrides, and the lines of postconf on standard error."""
+def _read(folder: str) -> tuple[tuple[str, str, str], list[str]] | None:
+    """Return the parameters, services and overrides, and the complaints; None if there is no postconf."""
     where = ["-c", folder] if folder else []
     outputs, complaints = [], dict[str, None]()
     for option in ("-x", "-M", "-Px"):
-        command = ["postconf", *where, option]
-        ran = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+        if (ran := run_program("postconf", *where, option)) is None:
+            return None
         said = ran.stderr.decode(errors="backslashreplace")
         if ran.returncode:
             raise _PostconfError(said.strip().removeprefix("postconf: "))
