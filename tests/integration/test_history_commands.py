@@ -279,6 +279,10 @@ COMMANDS = {
     "stats": [],
     "lists": [],
     "lists --test": ["--test"],
+    "list": [],
+    "allow": ["--client", "mail.example.com", "--until", "30d"],
+    "allow --list": ["--list"],
+    "purge": [],
     "forget": ["--all", "--dry-run"],
     "explain": request_options(**BAD | {"sender": EVIL}),
 }

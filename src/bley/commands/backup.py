@@ -11,6 +11,7 @@ from bley.commands.output import print_document
 from bley.commands.progress import Interruption, progress
 from bley.commands.store_access import opened_engine
 from bley.core.quantity import quantity
+from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.database import DEFAULT_PORTS, Database
 from bley.settings.file import Configuration
@@ -37,7 +38,7 @@ def backup(file: Path | None, as_json: bool, target: Path) -> None:
             f"the backup of {place} is made by its own program: {command}\nThe records alone: {export}"
         )
     if os.path.lexists(target):
-        raise click.UsageError(f"{target} exists: name a new file")
+        raise click.UsageError(f"{printable(str(target))} exists: name a new file")
     run(_require_store(configuration))
     interruption = Interruption()
     try:
@@ -54,7 +55,7 @@ def backup(file: Path | None, as_json: bool, target: Path) -> None:
     if as_json:
         print_document({"file": str(target.absolute()), "records": records, "bytes": size})
     else:
-        click.echo(f"{target}: {quantity(records, 'record')}, {size / 1e6:.1f} MB, checked")
+        click.echo(f"{printable(str(target))}: {quantity(records, 'record')}, {size / 1e6:.1f} MB, checked")
 
 
 async def _require_store(configuration: Configuration) -> None:
