@@ -87,11 +87,6 @@ WRONG = {
         SMTP + "queries bley before permit_mynetworks and permit_sasl_authenticated",
         recipients(f"reject_unauth_destination, {BLEY}, {PERMITS}"),
     ),
-    "own networks are delayed": Case(
-        WARNING,
-        "bley is queried about clients in mynetworks that are not in trusted_networks: 192.168.0.0/16",
-        recipients(f"reject_unauth_destination, {BLEY}", mynetworks="127.0.0.0/8 192.168.0.0/16 [::1]/128"),
-    ),
     "no default_action": Case(
         WARNING,
         SMTP.replace("the", "while bley is down, the", 1) + "answers `451 4.3.5 Server configuration problem`",
@@ -244,6 +239,37 @@ def test_a_right_set_up_is_well(name: str, master: str, tmp_path: Path) -> None:
     [finding] = findings_of(tmp_path)
     assert finding.level is Level.WELL
     assert re.match(r"the service (smtp/inet|smtpd/pass) in .* queries bley at ", finding.what)
+
+
+def test_own_networks_that_bley_delays_are_a_warning(tmp_path: Path) -> None:
+    """Single addresses are those of the machine itself."""
+    networks = "127.0.0.0/8 192.168.0.0/16 192.0.2.25/32 [::1]/128"
+    write(tmp_path, recipients(f"reject_unauth_destination, {BLEY}", mynetworks=networks), SMTPD)
+    [finding] = findings_of(tmp_path)
+    assert finding.level is Level.WARNING
+    assert finding.what.endswith(" that are not in trusted_networks: 192.168.0.0/16")
+    line = "in bley.conf: trusted_networks = 127.0.0.0/8, ::1/128, 192.168.0.0/16; then: systemctl reload bley"
+    assert finding.remedy == line
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("", BLEY),
+        ("reject_non_fqdn_recipient, permit", f"reject_non_fqdn_recipient, {BLEY}, permit"),
+        (
+            f"reject_x, {PERMITS}, check_a hash:a, reject_unauth_destination, reject_rbl_client b",
+            f"reject_x, {PERMITS}, check_a hash:a, reject_unauth_destination, {BLEY}, reject_rbl_client b",
+        ),
+        (f"reject_unauth_destination, {PERMITS}, reject", f"reject_unauth_destination, {PERMITS}, {BLEY}, reject"),
+        ("permit_mynetworks, reject_rbl_client b", f"permit_mynetworks, {BLEY}, reject_rbl_client b"),
+    ],
+)
+def test_the_remedy_keeps_the_order_of_all_others(old: str, new: str, tmp_path: Path) -> None:
+    """A permit in front of a check would end that check for one's own users."""
+    write(tmp_path, recipients(old), SMTPD)
+    [finding] = findings_of(tmp_path)
+    assert f"'{LIST} = {new}'" in finding.remedy
 
 
 def test_the_options_are_shown(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bley.commands.doctor.finding import Finding, fault, note, warning, well
 from bley.commands.doctor.greylisters import find_greylister
 from bley.commands.doctor.policy_place import BleyPlaces, Relation, reachable_places, relation
-from bley.commands.doctor.postfix_remedy import RECIPIENT_LIST, edit_command, order_command, policy_text
+from bley.commands.doctor.postfix_remedy import BARRIERS, ENDS, RECIPIENT_LIST, edit_command, order_command, policy_text
 from bley.commands.doctor.postfix_settings import (
     Policy,
     PostfixSettings,
@@ -28,9 +28,6 @@ _SUBJECT = "postfix"
 _EARLY = ("smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions")
 _RELAY_LIST = "smtpd_relay_restrictions"
 _LATE = ("smtpd_data_restrictions", "smtpd_end_of_data_restrictions")
-_BARRIERS = {"reject_unauth_destination", "defer_unauth_destination"}
-_ENDS = {"permit", "permit_auth_destination", "reject", "defer"}
-"""Restrictions that end the list for all mail to one's own domains."""
 _STRANGERS = re.compile(r"(?:.*:)?(?:smtp|25)")
 _SHOWN_OPTIONS = ("timeout", "try_limit", "default_action")
 _RESERVE_SECONDS = 4
@@ -139,10 +136,10 @@ class _Examined(NamedTuple):
         elif name in _EARLY and self.settings.get("smtpd_delay_reject", self.service) == "no":
             why = "it queries before RCPT TO: bley does not know the recipient, and passes all mail"
             yield fault(_SUBJECT, f"{self.name} queries bley in {name}, with smtpd_delay_reject = no", why, remedy)
-        elif not _BARRIERS.intersection(before):
+        elif not set(BARRIERS).intersection(before):
             why = "attempts to relay become records and DNS queries, and are deferred where they should be rejected"
             yield warning(_SUBJECT, f"{self.name} queries bley before reject_unauth_destination", why, remedy)
-        if ends := [each for each in same_list if each in _ENDS]:
+        if ends := [each for each in same_list if each in ENDS]:
             yield fault(_SUBJECT, f"{self.name} has {ends[0]} before bley in {name}", "bley is never queried", remedy)
         if step.restriction.is_only_logged:
             why = "Postfix only logs the deferrals of bley"
@@ -162,7 +159,9 @@ class _Examined(NamedTuple):
             yield warning(_SUBJECT, f"{self.name} queries bley before {' and '.join(late)}", why, remedy)
         elif delayed := self._untrusted():
             what = f"bley is queried about clients in mynetworks that are not in trusted_networks: {', '.join(delayed)}"
-            yield warning(_SUBJECT, what, "mail of your own networks is delayed", remedy)
+            networks = ", ".join([*map(str, self.bley.trusted_networks), *delayed])
+            trust = f"in bley.conf: trusted_networks = {networks}; then: systemctl reload bley"
+            yield warning(_SUBJECT, what, "mail of your own networks is delayed", trust)
 
     def _untrusted(self) -> list[str]:
         """Return the networks of `mynetworks` that bley does not trust, without this machine's single addresses."""

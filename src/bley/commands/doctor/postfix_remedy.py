@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from bley.commands.doctor.postfix_settings import PostfixSettings, Restriction, Service, parse_restrictions
 
-__all__ = ["RECIPIENT_LIST", "edit_command", "order_command", "policy_text"]
+__all__ = ["BARRIERS", "ENDS", "RECIPIENT_LIST", "edit_command", "order_command", "policy_text"]
 
 _PERMITS = ("permit_mynetworks", "permit_sasl_authenticated")
-_BARRIERS = ("reject_unauth_destination", "defer_unauth_destination")
-_PERMITS_ALL = ("permit", "permit_auth_destination")
-_ENDS = ("reject", "defer")
+BARRIERS = ("reject_unauth_destination", "defer_unauth_destination")
+ENDS = ("permit", "permit_auth_destination", "reject", "defer")
+"""Restrictions that end the list for all mail to one's own domains."""
 RECIPIENT_LIST = "smtpd_recipient_restrictions"
 
 
@@ -53,21 +53,32 @@ def order_command(
 ) -> str:
     """Return the command that queries bley once, after own clients are permitted and relaying is refused.
 
-    `bley` is its restriction, and `wrong` has all restrictions that query it, by their lists.
+    `bley` is its restriction, and `wrong` has all restrictions that query it, by their lists. The others keep their
+    order: a permit that comes earlier would skip the checks behind it.
     """
     kept = {
         name: [each for each in parse_restrictions(settings.get(name, service)) if each not in wrong.get(name, ())]
         for name in (*wrong, RECIPIENT_LIST)
     }
     values = {name: ", ".join(map(str, each)) for name, each in kept.items()}
-    values[RECIPIENT_LIST] = ", ".join(_with_bley(kept[RECIPIENT_LIST], bley))
+    relay = parse_restrictions(settings.get("smtpd_relay_restrictions", service))
+    relays_first = settings.get("smtpd_relay_before_recipient_restrictions", service) == "yes"
+    is_refused = relays_first and any(each.name in BARRIERS for each in relay)
+    values[RECIPIENT_LIST] = ", ".join(_with_bley(kept[RECIPIENT_LIST], bley, is_refused=is_refused))
     return edit_command(service, values, folder)
 
 
-def _with_bley(others: Sequence[Restriction], bley: str) -> list[str]:
-    """Put bley behind the restriction that refuses relaying, own clients before both, and an end behind all."""
-    rest = [each for each in others if each.name not in (*_PERMITS, *_PERMITS_ALL, *_ENDS)]
-    at = next((at for at, each in enumerate(rest) if each.name in _BARRIERS), -1)
-    texts = [*map(str, rest[: at + 1])] or [_BARRIERS[0]]
-    ends = [str(each) for each in others if each.name in _ENDS]
-    return [*_PERMITS, *texts, bley, *map(str, rest[at + 1 :]), *ends]
+def _with_bley(others: Sequence[Restriction], bley: str, *, is_refused: bool) -> list[str]:
+    """Put bley behind the last restriction that it needs, and an end of the list behind bley.
+
+    `is_refused`: an earlier list refuses relaying.
+    """
+    ends = [str(each) for each in others if each.name in ENDS]
+    rest = [each for each in others if each.name not in ENDS]
+    names = [each.name for each in rest]
+    found = [at for at, name in enumerate(names) if name in (*_PERMITS, *BARRIERS)]
+    at = found[-1] + 1 if found else len(rest)
+    added = []
+    if not is_refused and not any(name in BARRIERS for name in names):
+        added = [*(name for name in _PERMITS if name not in names), BARRIERS[0]]
+    return [*map(str, rest[:at]), *added, bley, *map(str, rest[at:]), *ends]
