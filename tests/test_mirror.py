@@ -57,6 +57,7 @@ TESTED_IN = {
     "settings/values": "unit/settings/test_settings",
     "store/request_queue": "unit/store/test_batched",
     "store/dialects": "integration/test_engine_contract",
+    "store/sqlite_dialect": "integration/test_engine_contract",
     "store/driver_errors": "unit/store/test_sql",
     "store/redis": "integration/test_engine_contract",
     "store/redis_scripts": "integration/test_engine_contract",

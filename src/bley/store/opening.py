@@ -12,12 +12,13 @@ import sqlalchemy as sa
 
 from bley.core.errors import Fault, SettingsError, StoreError
 from bley.settings.database import Database, DbType
-from bley.store.dialects import Dialect, Mysql, Postgresql, Sqlite
+from bley.store.dialects import Dialect, Mysql, Postgresql
 from bley.store.engine import ANSWER_SECONDS, Engine
 from bley.store.history import History
 from bley.store.runners import AsyncRunner, Runner, ThreadRunner
 from bley.store.sql import SqlEngine, TakeOver
 from bley.store.sql_history import SqlHistory
+from bley.store.sqlite_dialect import Sqlite
 from bley.store.sqlite_file import open_sqlite, sqlite_uri
 
 if TYPE_CHECKING:  # 8 MB, which SQLite does not need

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bley.core.errors import StoreError
-from bley.store.dialects import Sqlite
 from bley.store.redis import store_errors
 from bley.store.runners import AsyncRunner, Runner, ThreadRunner, Transactions
+from bley.store.sqlite_dialect import Sqlite
 from bley.store.sqlite_file import open_sqlite
 
 _PATIENCE_SECONDS = 30.0

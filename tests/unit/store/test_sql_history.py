@@ -17,11 +17,11 @@ from bley.core.mail import Request, Triplet
 from bley.core.reasons import Reason
 from bley.core.triplet import TripletRules
 from bley.settings.database import parse_database
-from bley.store.dialects import Sqlite
 from bley.store.history import PartialResult
 from bley.store.opening import open_engine
 from bley.store.runners import ThreadRunner
 from bley.store.sql_history import SqlHistory
+from bley.store.sqlite_dialect import Sqlite
 from bley.store.sqlite_file import open_sqlite
 
 RULES = TripletRules()

@@ -1,0 +1,106 @@
+"""The dialect of SQLite: its statements work on JSON, and its errors concern a file."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.dialects import sqlite
+
+from bley.core.mail import Triplet
+from bley.store.dialects import FIND_ROWS, Dialect
+from bley.store.sql_schema import triplets
+from bley.store.sqlite_file import check_file, find_obstacle, make_files_private
+
+__all__ = ["Sqlite"]
+
+_SQLITE = sqlite.dialect()
+
+
+class Sqlite(Dialect):
+    """SQLite."""
+
+    errors = (OSError, sqlite3.Error)
+    answer_seconds = None
+
+    # A join, because SQLite does not use the index for (client, sender, recipient) IN (…)
+    find = f"""
+        WITH wanted(client, sender, recipient) AS MATERIALIZED (SELECT json_extract(value, '$[0]'),
+        json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)), found AS ({FIND_ROWS})
+        SELECT json_group_array(json_array(network, {", ".join(column.name for column in triplets.columns)}))
+        FROM found"""
+
+    def insert(self, table: sa.Table) -> Any:
+        """Return an INSERT whose parameter is one JSON array of all rows."""
+        names = [column.name for column in table.columns if column is not table.autoincrement_column]
+        row = sa.func.json_each(sa.bindparam("rows")).table_valued("value").c.value
+        values = (sa.func.json_extract(row, sa.literal_column(f"'$[{place}]'")) for place in range(len(names)))
+        # Without WHERE, SQLite parses ON CONFLICT as the ON of a join (sqlite.org/lang_upsert.html).
+        return sqlite.insert(table).from_select(names, sa.select(*values).where(sa.text("true")))
+
+    def write(self, connection: sa.Connection, insert: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write all rows in one statement, which releases Python's lock (GIL) once; row by row needs it twice a row."""
+        connection.exec_driver_sql(_text_on_sqlite(insert), (to_json([list(row.values()) for row in rows]).decode(),))
+
+    def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
+        """Read all rows in one statement, as in `write`."""
+        found: list[list[Any]] = json.loads(
+            connection.exec_driver_sql(self.find, (to_json(triplets).decode(),)).scalar_one()
+        )
+        return found
+
+    def make_private(self, connection: sa.Connection) -> None:
+        """Make the file private if it has tables: bley 2 let all users read it. An empty file is the operator's."""
+        if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
+            make_files_private(Path(self.place))
+
+    def begin(self, connection: sa.Connection, *, writes: bool) -> None:
+        """Begin. A transaction that will write locks at once: one that has read before cannot wait for the lock."""
+        check_file(connection, Path(self.place))
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    def delete_batch(self, table: sa.Table, condition: sa.ColumnElement[bool], limit: int) -> sa.Delete:
+        """Return a DELETE without the condition, which would scan all old rows again; no row can change in between."""
+        key = sa.tuple_(*table.primary_key)
+        return sa.delete(table).where(key.in_(sa.select(*table.primary_key).where(condition).limit(limit)))
+
+    @contextmanager
+    def locked(self, connection: sa.Connection) -> Iterator[None]:
+        """Do nothing: the transaction holds the file's only lock."""
+        yield
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Return False: SQLite has waited for the lock already."""
+        return False
+
+    def is_busy(self, error: BaseException) -> bool:
+        """Return whether the primary code, in the low byte, is SQLITE_BUSY (sqlite.org/rescode.html)."""
+        code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", 0)
+        return code & 0xFF == sqlite3.SQLITE_BUSY
+
+    def message(self, error: BaseException) -> str:
+        """Add the remedy if the file is missing or damaged."""
+        reason = super().message(error)
+        name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return (
+                f"{reason}. The file is damaged: stop bley, move the file away, and restore a backup, or the output of "
+                f"`sqlite3 {self.place} .dump | sed 's/^ROLLBACK.*/COMMIT;/' | sqlite3 NEW`; "
+                "without either, bley starts with an empty store"
+            )
+        file = Path(self.place)
+        if obstacle := find_obstacle(file):
+            return f"{reason}. {obstacle}"
+        if not file.exists():
+            return f"{reason}. There is no such file: restore it, or restart bley to start with an empty store"
+        return reason
+
+
+@cache
+def _text_on_sqlite(statement: Any) -> str:
+    return str(statement.compile(dialect=_SQLITE))
