@@ -72,6 +72,7 @@ class Server:
         Raises SettingsError if an address cannot be used.
         """
         self._opened = OpenSockets(addresses, port, access)
+        self._opened.listen()
         return await self.listen_at((*self._opened.tcp, *self._opened.unix))
 
     async def listen_at(self, sockets: Iterable[socket.socket]) -> list[str]:

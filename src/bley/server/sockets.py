@@ -22,6 +22,7 @@ from bley.server.unix_socket import UnixAccess, UnixSocket, check_unix_socket
 __all__ = ["BACKLOG", "OpenSockets", "WorkerSockets", "check_address", "listen_faults", "socket_name"]
 
 BACKLOG = 1024
+_ALL_ADDRESSES = ("0.0.0.0", "::")
 
 
 class OpenSockets:
@@ -37,6 +38,31 @@ class OpenSockets:
             try:
                 with listen_faults(address):
                     self._open(address, port, access)
+            except SettingsError:
+                self.close()
+                raise
+        self._close_included()
+
+    def _close_included(self) -> None:
+        """Close each TCP socket at whose address another one listens too: one of the same name, or of all addresses."""
+        places: dict[tuple[object, ...], socket.socket] = {}
+        for sock in self.tcp:
+            places.setdefault((sock.family, *sock.getsockname()), sock)
+        everywhere = {(family, port) for family, host, port, *_ in places if host in _ALL_ADDRESSES}
+        kept = [
+            sock
+            for (family, host, port, *_), sock in places.items()
+            if host in _ALL_ADDRESSES or (family, port) not in everywhere
+        ]
+        _close(sock for sock in self.tcp if sock not in kept)
+        self.tcp = kept
+
+    def listen(self) -> None:
+        """Have the TCP sockets listen. Raises StartError, and closes all, if another process was faster."""
+        for sock in self.tcp:
+            try:
+                with listen_faults(socket_name(sock.getsockname())):
+                    sock.listen(BACKLOG)
             except SettingsError:
                 self.close()
                 raise

@@ -168,7 +168,7 @@ def _address(word: str) -> Address:
 
 
 def _listeners(text: str) -> tuple[str, ...]:
-    return tuple(map(_listener, _split(text)))
+    return tuple(dict.fromkeys(map(_listener, _split(text))))
 
 
 def _listener(word: str) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bley.core.endpoint import split_endpoint
-from bley.core.errors import SettingsError
-from bley.server.sockets import WorkerSockets
+from bley.core.errors import SettingsError, StartError
+from bley.server.sockets import OpenSockets, WorkerSockets
 from bley.server.unix_socket import UnixAccess
 
 ACCESS = UnixAccess()
@@ -157,3 +157,27 @@ def test_a_worker_whose_place_was_taken_meanwhile_is_told_so(sockets: WorkerSock
     """By a process that does not share its port, while all workers paused."""
     with socket.create_server(("127.0.0.1", _port(sockets))), pytest.raises(OSError, match="in use"):
         sockets.of(1)
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.1", "localhost"], ["127.0.0.1", "0.0.0.0"], ["0.0.0.0", "127.0.0.1"]])
+def test_an_address_that_another_one_includes_is_opened_once(addresses: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    opened = OpenSockets(addresses, port, ACCESS)
+    try:
+        opened.listen()
+        names = [sock.getsockname()[0] for sock in opened.tcp if sock.family == socket.AF_INET]
+        assert names == ["0.0.0.0" if "0.0.0.0" in addresses else "127.0.0.1"]
+    finally:
+        opened.close()
+
+
+def test_a_process_that_listens_first_at_a_bound_address_is_named_as_a_fault() -> None:
+    """Linux lets both bind it while none listens."""
+    first = OpenSockets(["127.0.0.1"], 0, ACCESS)
+    second = OpenSockets(["127.0.0.1"], first.tcp[0].getsockname()[1], ACCESS)
+    first.listen()
+    with pytest.raises(StartError, match=r"listen_addr: cannot listen at 127\.0\.0\.1:\d+: Address already in use"):
+        second.listen()
+    assert second.tcp[0].fileno() == -1
+    first.close()

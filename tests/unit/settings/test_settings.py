@@ -206,6 +206,11 @@ def test_a_score_that_says_nothing_is_refused(scores: str) -> None:
         Settings.model_validate({"scores": scores})
 
 
+def test_an_address_that_is_written_twice_is_one() -> None:
+    settings = Settings.model_validate({"listen_addr": "unix:s, 127.0.0.1, unix:s, ::ffff:127.0.0.1"})
+    assert settings.listen_addr == ("unix:s", "127.0.0.1")
+
+
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [
