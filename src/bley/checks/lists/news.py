@@ -85,9 +85,9 @@ class ListNews:
                 each.request_test()
 
     def _log_if_settled(self) -> None:
-        if self._due:
-            return
         healths = {each.health.dns_list.zone: each.health for each in self._lists()}
+        if not self._due.isdisjoint(healths):  # a late answer of a list that is not used any more makes no test due
+            return
         ill = [(health.dns_list, diagnosis) for health in healths.values() if (diagnosis := health.own_diagnosis)]
         before, now = self.resolver_fault, find_resolver_fault(ill, self._server())
         self.resolver_fault = now

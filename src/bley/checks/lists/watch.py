@@ -68,9 +68,11 @@ class ListWatch:
         old, self.lists = self.lists, lists
         self.news.forget(old.keys() - lists.keys())
         for zone, queried in lists.items():
+            if queried.tester.health.is_dead:
+                continue
             if zone in old:
                 queried.tester.request_test()
-            elif not queried.tester.health.is_dead:
+            else:
                 tests = queried.tester.run(lambda: self._resolver)
                 self._tasks[zone] = asyncio.get_running_loop().create_task(tests)
 

@@ -243,3 +243,29 @@ async def test_list_that_a_reload_removes_holds_back_no_news(world: World, log: 
     world.watch.follow(parse_dns_lists(f"{ZEN} {OTHER}"), world.resolver)
     await settle()
     assert [message.partition(":")[0] for message in log.messages] == ["bl.example is set aside"]
+
+
+async def test_dead_list_holds_back_no_news_after_a_reload(world: World, log: pytest.LogCaptureFixture) -> None:
+    """No test of it ever ends, since it is not tested."""
+    await world.start()
+    lists = parse_dns_lists(f"{ZEN} {OTHER} dnsbl.sorbs.net")
+    world.watch.follow(lists, world.resolver)
+    await settle()
+    world.filter(OTHER)
+    world.watch.follow(lists, world.resolver)
+    await settle()
+    assert [message.partition(":")[0] for message in log.messages] == ["bl.example is set aside"]
+
+
+async def test_late_answer_of_a_removed_list_holds_back_no_news(world: World, log: pytest.LogCaptureFixture) -> None:
+    await world.start()
+    removed = world.watch.lists[SPAMCOP]
+    world.watch.follow(parse_dns_lists(f"{ZEN} {OTHER}"), world.resolver)
+    await settle()
+    world.resolver.zone[query_name(CLIENT, SPAMCOP), "A"] = ("203.0.113.80",)
+    removed.query(CLIENT, world.resolver, lambda _: None)
+    await settle()
+    world.filter(OTHER)
+    world.watch.lists[OTHER].tester.request_test()
+    await settle()
+    assert "bl.example is set aside" in [message.partition(":")[0] for message in log.messages]
