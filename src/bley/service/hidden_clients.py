@@ -99,11 +99,11 @@ class HiddenClients:
     def observe(self, address: Address, helo_name: str, now: datetime) -> None:
         """Count a stranger. Log a gateway, once a day."""
         is_alone, self._last = address == self._last, address
+        if not is_alone:
+            self._alone = None
         if local_scope(address):
             self._observe_local(address, helo_name, now)
-        elif not is_alone:
-            self._alone = None
-        else:
+        elif is_alone:
             self._observe_alone(address, helo_name, now)
 
     def _observe_local(self, address: Address, helo_name: str, now: datetime) -> None:

@@ -180,6 +180,11 @@ class TestPublicAddress:
         assert world.hidden() == []
         assert len(log.messages) == 1
 
+    def test_local_stranger_after_it_keeps_its_own_names(self, world: World) -> None:
+        world.come(*names(99), address=PUBLIC, minutes=20)
+        world.come("mx.example.org")
+        assert dict(world.clients.helo_names(world.now)) == {DOCKER: {"mx.example.org"}}
+
     def test_storm_of_one_spammer_is_none(self, world: World, log: pytest.LogCaptureFixture) -> None:
         world.come(*names(5000), address=PUBLIC, seconds=10)
         assert log.messages == world.hidden() == []
