@@ -51,7 +51,7 @@ _RETURN_PATH = re.compile(
 )
 """Words for return paths and mass mail. Words with which people number users (info, sales, noreply, mail) are none."""
 
-_RECIPIENT = re.compile(r"-[^-=]*=+[^=]*\.[^=]*\Z")
+_RECIPIENT = re.compile(r"-[^-=]*=+[^=.]*\.[^=]*\Z")
 """The encoded recipient of VERP, from the hyphen on."""
 
 _RETURN_DOMAIN = re.compile(rf"{_START}(?:bounces?|bnc|verp)[0-9]*{_END}")
