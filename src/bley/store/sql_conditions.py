@@ -17,7 +17,6 @@ from bley.core.history.conditions import (
     Clause,
     MailForms,
     is_host_in,
-    is_in_network,
     is_mail,
     is_mail_in,
     is_one_of,
@@ -96,14 +95,6 @@ def _is_like(column: sa.ColumnElement[str], address: str) -> sa.ColumnElement[bo
     return sa.func.lower(column).like(f"{words}@{domain}%", escape="!")
 
 
-def _is_in_network(address: sa.ColumnElement[str], network: Network) -> sa.ColumnElement[bool]:
-    """Whether this may be an address in the network, in any notation: IPv4 mapped, IPv6 groups with leading zeros."""
-    if network.version == 4:
-        octets = str(network.network_address).split(".")[: network.prefixlen // 8]
-        return _matches(address, ".".join(octets) + "%", "%ffff:%")
-    return _matches(address, "".join(f"%{group}:" for group in _first_groups(network) or [""]) + "%")
-
-
 def _overlaps(client: sa.ColumnElement[str], network: Network) -> sa.ColumnElement[bool]:
     """Whether this may be an overlapping address or network; a network may be wider, or have bits beyond its prefix.
 
@@ -136,7 +127,6 @@ _SQL: dict[Callable[[Any, Any], bool], Callable[[Any, Any], sa.ColumnElement[boo
     operator.ge: lambda column, instant: column >= microseconds(instant),
     operator.lt: lambda column, instant: column < microseconds(instant),
     is_one_of: _is_one_of,
-    is_in_network: _is_in_network,
     overlaps: _overlaps,
     is_mail: _is_mail,
 }

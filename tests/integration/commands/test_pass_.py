@@ -93,6 +93,7 @@ def test_a_mail_that_was_not_tried_yet(bley: Bley) -> None:
     full = ["--client-address", "198.51.100.7", *NAMED]
     assert "1 record would pass at the first attempt" in bley.run("pass", "--dry-run", *full)
     assert bley.run("pass", *full).endswith("\n1 record passes at the first attempt\n")
+    assert "verdict     pass, reason released\n" in why(bley, "198.51.100.7", until="reason released")
     assert ask(bley) == ask(bley, client_name="mail.example.net") == DUNNO
     assert ask(bley, client_address="198.51.99.7") == DEFER
 

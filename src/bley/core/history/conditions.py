@@ -64,7 +64,7 @@ def is_in_network(value: str, network: Network) -> bool:
 
 
 def overlaps(value: str, network: Network) -> bool:
-    """Return whether the value, a triplet's client, is a network or address that overlaps the network."""
+    """Return whether the value, a client, is a network or address that overlaps the network."""
     own = named_network(value)
     return own is not None and own.version == network.version and own.overlaps(network)
 

@@ -13,7 +13,6 @@ from bley.core.history.conditions import (
     MailForms,
     fits_all,
     is_host_in,
-    is_in_network,
     is_mail,
     is_mail_in,
     is_one_of,
@@ -101,7 +100,7 @@ class Search:
     def decision_clause(self) -> Clause:
         """Return the conditions of which a decision must meet one."""
         if self.network:
-            return [Condition("client_address", is_in_network, self.network)]
+            return [Condition("client_address", overlaps, self.network)]  # that of `bley pass` is a network
         if self.addresses:
             return self._mail((str.casefold, self.rules.sender), (str.casefold, self.rules.recipient))
         words = [Condition(column, operator.eq, self.word) for column in ("instance", "queue_id") if self.word]
