@@ -85,7 +85,7 @@ class Sighting(NamedTuple):
     first_seen: datetime | None = None
     """The first attempt, if a record of it is carried here from another place (core.places); None: this request."""
     network: str = ""
-    """The network on which the client's domain, the first part of `triplet`, was verified; empty if none was."""
+    """The network on which the domain, the first part of `triplet`, was verified, now or before; else empty."""
 
     @property
     def record(self) -> Record:

@@ -128,14 +128,16 @@ class PendingRequest(NamedTuple):
         return self._replace(located=locate(self.triplet, self.network, found, self.rules.timing, self.now))
 
     def sighting(self, status: Status, attempts: int = 0) -> Sighting:
-        """Return the sighting that records this status in the best place, and the domain that was verified there."""
+        """Return the sighting that records this status in the best place.
+
+        If that is a domain, the store learns, or keeps, that the domain belongs to the network.
+        """
         place, first_seen = self.triplet, None
         if self.located:
             place = self.located.stored_as
             if self.located.is_elsewhere and self.located.record:
                 first_seen = self.located.record.first_seen
-        is_own_domain = place.client == self.triplet.client != self.network
-        network = self.network if is_own_domain else ""
+        network = "" if place.client == self.network else self.network
         return Sighting(place, status, self.now, self.rules.timing.lifetimes, attempts, first_seen, network)
 
     def sightings_of_passing(self) -> list[Sighting]:

@@ -844,6 +844,21 @@ class TestPlaces:
             self.NAMED: Record(Status.CLEAN, world.clock.now - timedelta(minutes=90), world.clock.now)
         }
 
+    @pytest.mark.parametrize("greylist_by", ["smart", "network"])
+    async def test_mail_stays_known_for_as_long_as_it_comes_without_its_name(
+        self, greylist_by: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A store forgets a domain that nothing taught for `purge_days`, and with it the way to the record."""
+        world = World(greylist_by=greylist_by)
+        self.put(world, self.NAMED, minutes_ago=90)
+        world.store.domains[TRIPLET.client].add("example.com")
+        pending = world.service.answer(raw(REQUEST))
+        assert not isinstance(pending, Action)
+        sightings: list[Sighting] = []
+        monkeypatch.setattr(world.store, "record_later", sightings.append)
+        assert await pending == Action("DUNNO")
+        assert [(each.triplet, each.network) for each in sightings] == [(self.NAMED, TRIPLET.client)]
+
     async def test_a_retry_without_a_name_has_waited(self) -> None:
         world = World(cache_valid="0")
         assert (await world.decide(client_name="mx.example.com")).reason == "helo"
