@@ -151,7 +151,4 @@ def _find(exemptions: MailExemptions, address: str, normalised: str) -> str | No
     """Return the entry for the address as received or normalised: an entry matches `user+extension` too."""
     if (entry := exemptions.find(address)) or normalised == address:
         return entry
-    _, at, domain = address.rpartition("@")
-    if at and not domain.isascii():  # case-folding makes another domain of straße.example
-        normalised = normalised.rpartition("@")[0] + at + domain
     return exemptions.find(normalised)
