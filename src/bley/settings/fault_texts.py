@@ -1,12 +1,14 @@
 """The text of a fault about an invalid value of `bley.conf`."""
 
+import re
+
 from pydantic_core import ErrorDetails
 
 from bley.core.dnslists.syntax import hide_keys
 from bley.settings.database import hide_password
 from bley.settings.foreign import find_mark
 
-__all__ = ["invalid_value"]
+__all__ = ["hide_secrets", "invalid_value"]
 
 _REACHED_BY_ALL = {
     "rfc_threshold": "must be at least 1; classic = 1 delays every stranger",
@@ -14,6 +16,15 @@ _REACHED_BY_ALL = {
     "dnswl_threshold": "must be at least 1; mode = off delays no mail",
 }
 """Every client would reach a threshold of 0."""
+
+
+_PASSWORD = re.compile(r"(?is)(?<=pass|word|_pwd)\s+.*")
+"""The text after the name of a password, in a line without = or with one in the password."""
+
+
+def hide_secrets(text: str) -> str:
+    """Mask the password and customers' keys in a line that is no setting, or in an unknown key."""
+    return hide_keys(_PASSWORD.sub(" ********", text))
 
 
 def invalid_value(key: str, text: str, detail: ErrorDetails) -> str:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Origin, SenderExemptions
 from bley.core.history.advice import ListFile, ListFiles
 from bley.core.triplet import TripletRules
 from bley.settings.database import is_utf8, read_password
-from bley.settings.fault_texts import invalid_value
+from bley.settings.fault_texts import hide_secrets, invalid_value
 from bley.settings.foreign import suggest_key
 from bley.settings.ini_file import IniFile, read_ini
 from bley.settings.list_warnings import find_list_warnings
@@ -170,7 +169,7 @@ def _settings(ini: IniFile) -> Settings:
     for key, text in ini.texts.items():
         field = _RENAMED.get(key, key)
         if field not in Settings.model_fields:
-            text = f"unknown key {hide_keys(key)!r}{suggest_key(key, Settings.model_fields)}"
+            text = f"unknown key {hide_secrets(key)!r}{suggest_key(key, Settings.model_fields)}"
             faults.add(ini.fault(key, text), kind="unknown key")
         elif field in known:
             faults.add(ini.fault(key, f"{key} and {origin[field]} are the same setting: keep one"))

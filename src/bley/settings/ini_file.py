@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import MOST_FAULTS, Fault, FaultList, SettingsError
 from bley.operator_files import read_text
+from bley.settings.fault_texts import hide_secrets
 
 __all__ = ["IniFile", "IniSection", "read_ini"]
 
@@ -109,12 +109,12 @@ def _blank_lines(
     """Add the faults of the error, and empty their lines."""
     if isinstance(error, configparser.DuplicateOptionError):
         number = error.lineno or 1
-        faults.add(Fault(file, number, f"{hide_keys(error.option)} is set a second time: keep one"), "second time")
+        faults.add(Fault(file, number, f"{hide_secrets(error.option)} is set a second time: keep one"), "second time")
         lines[number - 1] = ""
         return
     what = "is not a setting: write key = value"
     for number, _ in error.errors:  # with the line, or before Python 3.13 its repr
-        faults.add(Fault(file, number, f"{hide_keys(lines[number - 1].strip())!r} {what}"), kind=what)
+        faults.add(Fault(file, number, f"{hide_secrets(lines[number - 1].strip())!r} {what}"), kind=what)
         lines[number - 1] = ""
 
 

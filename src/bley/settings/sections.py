@@ -17,13 +17,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bley.core.dnslists.syntax import hide_keys
 from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions.first_list import FirstList
 from bley.core.exemptions.list_files import read_mail_addresses
 from bley.core.exemptions.lookup import MailExemptions
 from bley.core.greylist import Timing
-from bley.settings.fault_texts import invalid_value
+from bley.settings.fault_texts import hide_secrets, invalid_value
 from bley.settings.foreign import suggest_key
 from bley.settings.ini_file import IniFile, IniSection
 from bley.settings.settings import Settings, show_values
@@ -143,7 +142,7 @@ def _values(ini: IniSection, main: Settings) -> Mapping[str, object]:
 def _unknown(key: str) -> str:
     if key in Settings.model_fields:
         return f"{key} is for all recipients: write it in [bley]. A section takes {_MATCH}, {', '.join(_KEYS)}"
-    return f"unknown key {hide_keys(key)!r}{suggest_key(key, (_MATCH, *_KEYS))}"
+    return f"unknown key {hide_secrets(key)!r}{suggest_key(key, (_MATCH, *_KEYS))}"
 
 
 def show_sections(sections: Iterable[Section]) -> str:

@@ -626,6 +626,19 @@ def test_key_of_a_list_that_is_taken_for_a_key_of_the_file(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("dbpass hunter2", "'dbpass ********' is not a setting: write key = value"),
+        ('DB_PASS\t"hunter2 hunter2"', "'DB_PASS ********' is not a setting: write key = value"),
+        ("dbpass hunter2=hunter2", "unknown key 'dbpass ********', did you mean 'dbpass'?"),
+    ],
+)
+def test_a_password_without_an_equals_sign_is_not_shown(line: str, fault: str, tmp_path: Path) -> None:
+    file = _write(tmp_path, bley=f"{line}\n")
+    assert _fault(file) == f"{file}:2: {fault}"
+
+
 def test_many_lines_with_faults_take_limited_time(tmp_path: Path) -> None:
     """Each second setting of a key takes another parse, so the faults of settings are shown after ten of them."""
     file = _write(tmp_path, bley="mode = off\n" * 50_000)
