@@ -79,7 +79,7 @@ async def read_sqlgrey(database: "AsyncEngine") -> AsyncIterator[ImportedRecord 
         for table, name in _OF_RECIPIENTS.items():
             if name in await column_names(connection, table):
                 async for _ in stream_rows(connection, table, [text_column(connection, name)]):
-                    yield f"{table}: these recipients become a section of bley.conf: see docs/install.md"
+                    yield f"{table}: these recipients become a section of bley.conf: see docs/moving-from-sqlgrey.md"
 
 
 def _instant_column(connection: "AsyncConnection", name: str) -> sa.ColumnElement[Any]:

@@ -78,7 +78,7 @@ async def test_recipients_with_rules_of_their_own_are_counted(database: AsyncEng
             await connection.exec_driver_sql(f"CREATE TABLE {table} ({column} varchar(255) NOT NULL)")
     await insert(database, "optin_email", {"email": "jane@example.org"}, {"email": "joe@example.org"})
     await insert(database, "optout_domain", {"domain": "example.net"})
-    read_on = "these recipients become a section of bley.conf: see docs/install.md"
+    read_on = "these recipients become a section of bley.conf: see docs/moving-from-sqlgrey.md"
     assert await read(database) == [*2 * [f"optin_email: {read_on}"], f"optout_domain: {read_on}"]
 
 
