@@ -384,12 +384,13 @@ class TestRunningBley:
                 assert run_bley(["check-config", "-c", file], cwd=folder).stderr == b""
             assert bley.ask(recipient="postmaster@example.org") == "action=DUNNO"
 
-    @pytest.mark.parametrize("workers", [1, 2])
-    def test_without_a_web_it_is_known_by_its_command_line(self, folder: Path, workers: int) -> None:
+    @pytest.mark.parametrize(("workers", "option"), [(1, "-c {}"), (2, "-c {}"), (1, "-c{}"), (1, "--config={}")])
+    def test_without_a_web_it_is_known_by_its_command_line(self, folder: Path, workers: int, option: str) -> None:
         """It is a fresh interpreter, since a fork has the command line of its parent."""
         addresses = f"127.0.0.1, ::1, unix:{folder}/s"
         file = Bley(folder, listen_addr=addresses, listen_mode="0666", workers=workers).file
-        with subprocess.Popen([*BLEY, "serve", "-c", "bley.conf"], cwd=folder, stdout=subprocess.PIPE) as process:
+        command = [*BLEY, "serve", *option.format("bley.conf").split()]
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE) as process:
             try:
                 assert process.stdout
                 assert any(b", store " in line for line in process.stdout)

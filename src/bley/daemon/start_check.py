@@ -7,6 +7,7 @@ The bley that already runs with these settings is no other program: its addresse
 import asyncio
 import contextlib
 import os
+import re
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -212,6 +213,7 @@ def _runs(process: Process, file: str) -> bool:
     if not process.is_bley or is_other:
         return False
     if any(argument.startswith(("-c", "--config")) for argument in process.arguments):
-        return any(str((process.folder / argument).resolve()) == file for argument in process.arguments[1:] if argument)
+        names = (re.sub("^(?:-c|--config=)", "", argument) for argument in process.arguments[1:])
+        return any(str((process.folder / name).resolve()) == file for name in names if name)
     defaults = (process.folder / default for default in DEFAULT_FILES)
     return file == next((str(default.resolve()) for default in defaults if os.access(default, os.F_OK)), "")
