@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import Fault, FaultList, SettingsError
 from bley.core.exemptions.first_list import FirstList
 from bley.core.exemptions.list_files import read_mail_addresses
 from bley.core.exemptions.lookup import MailExemptions
@@ -124,7 +124,9 @@ def _recipients(name: str, entries: Sequence[str], ini: IniSection, read_files: 
 
 def _values(ini: IniSection, main: Settings) -> Mapping[str, object]:
     """Return the valid values of the section's settings. Raises SettingsError with the fault of each key."""
-    faults = [ini.fault(key, _unknown(key)) for key in ini.texts if key not in (*_KEYS, _MATCH)]
+    faults = FaultList()
+    for key in (key for key in ini.texts if key not in (*_KEYS, _MATCH)):
+        faults.add(ini.fault(key, _unknown(key)), kind="unknown key")
     texts = {key: text for key, text in ini.texts.items() if key in _KEYS}
     settings = main
     try:
@@ -133,9 +135,8 @@ def _values(ini: IniSection, main: Settings) -> Mapping[str, object]:
         for detail in error.errors(include_url=False):
             key = str(detail["loc"][0])
             text = invalid_value(key, texts.get(key) or show_values({key: getattr(main, key)})[key], detail)
-            faults.append(ini.fault(key if key in texts else next(filter(text.count, texts), ""), text))
-    if faults:
-        raise SettingsError(sorted(faults, key=lambda fault: fault.line))
+            faults.add(ini.fault(key if key in texts else next(filter(text.count, texts), ""), text))
+    faults.check()
     return {key: getattr(settings, key) for key in texts}
 
 

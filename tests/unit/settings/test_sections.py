@@ -92,6 +92,16 @@ def test_there_may_be_a_hundred_sections(tmp_path: Path) -> None:
         _load(tmp_path, "[bley]\n" + "".join(sections))
 
 
+def test_of_many_faults_of_a_section_ten_are_shown(tmp_path: Path) -> None:
+    keys = "".join(f"k{number} = 1\n" for number in range(20))
+    with pytest.raises(SettingsError) as caught:
+        _load(tmp_path, f"[bley]\n[recipients a]\nmatch = example.org\n{keys}mode = on\n")
+    *shown, more, mode = str(caught.value).splitlines()
+    assert [line.partition(": ")[0] for line in shown] == [f"{tmp_path}/bley.conf:{line}" for line in range(4, 13)]
+    assert more == f"{tmp_path}/bley.conf:12: and 11 more of this kind"
+    assert mode.startswith(f"{tmp_path}/bley.conf:24: mode = on: ")
+
+
 def test_expressions_that_took_too_long_are_named_with_their_section(tmp_path: Path) -> None:
     configuration = _load(tmp_path, "[bley]\n[recipients a]\nmatch = /((a+)b?)*$/\n")
     configuration.sections[0].recipients.find("a" * 511 + "!")
