@@ -98,7 +98,11 @@ def _is_stale(path: Path) -> bool:
         return False
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
-        if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
+        found = probe.connect_ex(str(path))
+        if found == errno.EACCES:  # whether a process listens cannot be tried
+            why = "the socket of another user is there: stop its process, or remove the file"
+            raise OSError(errno.EADDRINUSE, why)
+        if found != errno.ECONNREFUSED:
             # EAGAIN: its backlog is full
             raise OSError(errno.EADDRINUSE, f"another process listens there{describe_occupant(path)}")
     return True

@@ -83,6 +83,16 @@ def test_a_folder_in_which_bley_may_create_nothing_is_named(folder: Path) -> Non
     assert said.endswith(f"Permission denied: bley's user cannot create files in {folder}")
 
 
+@as_root
+def test_a_dead_socket_of_another_user_is_no_process_that_listens(folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(folder / "s"))
+    folder.joinpath("s").chmod(0o600)
+    said = _open_as_nobody(folder / "s", "")
+    assert said.endswith("the socket of another user is there: stop its process, or remove the file")
+    assert folder.joinpath("s").is_socket()
+
+
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=f"No such file or directory: create the folder {tmp_path}/none"):
         UnixSocket(f"unix:{tmp_path}/none/s", UnixAccess())
