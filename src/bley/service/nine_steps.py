@@ -83,10 +83,11 @@ class NineSteps:
         return pending
 
     def _learns(self, pending: PendingRequest) -> bool:
-        """Return whether the store does not know yet, by known mail, that this domain is verified on this network."""
-        if pending.triplet.client == pending.network:
+        """Return whether known mail has not taught the store lately that this domain is verified on this network."""
+        client = (pending.located.stored_as if pending.located else pending.triplet).client
+        if client == pending.network:
             return False
-        key, now = f"{pending.network}\n{pending.triplet.client}", self._steady()
+        key, now = f"{pending.network}\n{client}", self._steady()
         if self._learned.get(key, now):
             return False
         self._learned.put(key, True, now)

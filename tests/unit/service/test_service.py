@@ -845,12 +845,13 @@ class TestPlaces:
         }
 
     @pytest.mark.parametrize("greylist_by", ["smart", "network"])
+    @pytest.mark.parametrize("minutes", [90, pytest.param(0, id="its record is fresh, by mail from another network")])
     async def test_mail_stays_known_for_as_long_as_it_comes_without_its_name(
-        self, greylist_by: str, monkeypatch: pytest.MonkeyPatch
+        self, greylist_by: str, minutes: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A store forgets a domain that nothing taught for `purge_days`, and with it the way to the record."""
         world = World(greylist_by=greylist_by)
-        self.put(world, self.NAMED, minutes_ago=90)
+        self.put(world, self.NAMED, minutes_ago=minutes)
         world.store.domains[TRIPLET.client].add("example.com")
         pending = world.service.answer(raw(REQUEST))
         assert not isinstance(pending, Action)
