@@ -29,6 +29,8 @@ from bley.settings.settings import Settings
 
 __all__ = ["lists", "print_lists", "test_lists"]
 
+_NO_LIST = "no DNS lists are configured"
+
 
 class _ListsError(BleyError):
     """A list that cannot be shown; the message has the reason and the remedy."""
@@ -53,7 +55,7 @@ def _show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: 
 def print_lists(reports: Sequence[ListReport]) -> None:
     """Print the lists as a table."""
     if not reports:
-        print("no DNS lists are configured")
+        print(_NO_LIST)
         return
     titles = ("list", "setting", "state", "since", "answers", "listed", "median", "95%", "last error")
     print_table(titles, map(_row, reports), right=("answers", "listed", "median", "95%"))
@@ -104,6 +106,8 @@ def _test_lists(settings: Settings, zones: Sequence[str], *, as_json: bool) -> b
         documents = [dict(zip(("name", "words", "is_well"), result, strict=True)) for result in results]
         print_document({"lists": documents, "resolver": fault})
         return all(is_well for _, _, is_well in results)
+    if not results:
+        print(_NO_LIST)
     width = max((len(name) for name, _, _ in results), default=0)
     for name, words, _ in results:
         print(f"{name:<{width}}  {printable(words)}")

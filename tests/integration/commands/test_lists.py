@@ -35,6 +35,10 @@ ILL_ANSWERS: Mapping[str, Entry] = {
 }
 
 
+def test_a_test_of_no_lists_says_so(tmp_path: Path) -> None:
+    assert Bley(tmp_path, dnsbls="", dnswls="").run("lists", "--test") == "no DNS lists are configured\n"
+
+
 @pytest.mark.parametrize("is_well", [True, False], ids=["well", "ill"])
 def test_a_key_is_shown_nowhere(tmp_path: Path, is_well: bool) -> None:
     zones = ["zen.dq.spamhaus.net"] if is_well else list(ILL_ANSWERS)
