@@ -28,6 +28,7 @@ from bley.log.decision_line import printable
 from bley.operator_files import read_text, user_name
 from bley.ports import utc_now
 from bley.settings.file import Configuration
+from bley.settings.list_warnings import find_entry_warnings
 from bley.settings.lists import local_list_file
 from bley.settings.values import parse_duration
 
@@ -151,6 +152,8 @@ def _check(kind: Kind, entry: str) -> None:
         check_entry(kind, entry)
     except ValueError as error:
         raise click.UsageError(f"{kind}: {error}") from error
+    for warning in find_entry_warnings(kind, entry):
+        click.echo(printable(f"warning: {warning}"), err=True)
 
 
 def _add(configuration: Configuration, new: Sequence[tuple[Kind, LocalEntry]], today: date) -> list[_Change]:

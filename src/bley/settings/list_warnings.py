@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+from bley.core.exemptions.list_files import read_clients
+from bley.core.exemptions.local_list import KINDS, Kind
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
 from bley.core.names.domains import is_under_known_suffix
 from bley.core.names.host_name import LOCAL
 
-__all__ = ["find_list_warnings"]
+__all__ = ["find_entry_warnings", "find_list_warnings"]
 
 
 def find_list_warnings(clients: ClientExemptions, *addresses: MailExemptions) -> Iterator[str]:
@@ -18,6 +20,13 @@ def find_list_warnings(clients: ClientExemptions, *addresses: MailExemptions) ->
             yield f"{origin}: exempts every address of IPv{network[0]}"
     for each in addresses:
         yield from _local_parts(each)
+
+
+def find_entry_warnings(kind: Kind, entry: str) -> Iterator[str]:
+    """Yield the warnings about one entry, each beginning with the entry."""
+    own = KINDS[kind]([("", entry)])
+    found = find_list_warnings(own) if isinstance(own, ClientExemptions) else find_list_warnings(read_clients([]), own)
+    yield from (warning.removeprefix(":1:") for warning in found)
 
 
 def _local_parts(addresses: MailExemptions) -> Iterator[str]:

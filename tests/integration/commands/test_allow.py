@@ -139,6 +139,16 @@ def test_wrong_input_changes_nothing(tmp_path: Path, arguments: list[str], statu
     assert not list(tmp_path.glob("*.local"))
 
 
+def test_an_entry_that_is_hardly_meant_has_the_warning_of_the_daemon(tmp_path: Path) -> None:
+    said = Bley(tmp_path).run("allow", "--sender", "postmaster")
+    assert "postmaster: sender is exempt, by " in said
+    assert (
+        "warning: postmaster: is read as a domain, which does not exist: write postmaster@ for a local part\n" in said
+    )
+    assert "warning: ::/0: exempts every address of IPv6\n" in Bley(tmp_path).run("allow", "::/0")
+    assert "warning" not in Bley(tmp_path).run("allow", "--sender", "postmaster@")
+
+
 def test_an_end_that_is_no_date_is_a_fault_of_the_settings(tmp_path: Path) -> None:
     bley = Bley(tmp_path)
     file = tmp_path / "whitelist_recipients.local"
