@@ -70,4 +70,4 @@ async def confirm_stored_key(configuration: Configuration) -> None:
 
 def _require_file(place: Database) -> None:
     if place.dbtype == "sqlite3" and is_missing(place.file):
-        raise StoreError(f"{place}: no such file")
+        raise StoreError(f"{place}: no such file: `bley serve` creates it, and -c names its settings")

@@ -47,7 +47,7 @@ def test_records_are_selected_sorted_and_counted(engine: str, servers: Servers, 
     [
         (["--older", "x"], 2, f"{USAGE}Invalid value for '--older': x is not a duration: write it as 90s, 5m, 12h"),
         (["--sender", "@"], 2, f"{USAGE}--sender: '@' is no mail address or domain, and the null sender is <>\n"),
-        ([], 1, "Error: {folder}/bley.db: no such file\n"),
+        ([], 1, "Error: {folder}/bley.db: no such file: `bley serve` creates it, and -c names its settings\n"),
     ],
 )
 def test_wrong_input_is_one_error(tmp_path: Path, arguments: list[str], status: int, message: str) -> None:

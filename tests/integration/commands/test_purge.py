@@ -37,4 +37,7 @@ def test_what_has_expired_is_deleted(engine: str, servers: Servers, tmp_path: Pa
 
 
 def test_no_store_is_one_error(tmp_path: Path) -> None:
-    assert Bley(tmp_path).run("purge", status=1) == f"Error: {tmp_path}/bley.db: no such file\n"
+    assert (
+        Bley(tmp_path).run("purge", status=1)
+        == f"Error: {tmp_path}/bley.db: no such file: `bley serve` creates it, and -c names its settings\n"
+    )
