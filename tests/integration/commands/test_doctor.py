@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from bley import __version__
+from bley.commands.doctor.daemon import examine_daemon
+from bley.settings.file import load
 from tests.free_ports import free_port
-from tests.integration.nobody import NOBODY
+from tests.integration.nobody import NOBODY, as_nobody
 from tests.integration.running_bley import Bley
 from tests.integration.servers import reachable_folder
 from tests.integration.warm_start import run_bley
@@ -97,6 +99,15 @@ def test_each_place_must_answer_and_a_mode_without_delays_is_noted(tmp_path: Pat
     [fault] = found(findings, "daemon", "fault")
     assert fault.startswith(f"no answer from unix:{tmp_path}/s: No such file or directory")
     assert found(findings, "settings", "note")[0].startswith("mode = observe: bley delays no mail")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_socket_without_the_right_to_connect_needs_another_user_and_no_restart(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    configuration = load()
+    shown = as_nobody(lambda: repr([*examine_daemon(configuration, [f"unix:{tmp_path}/s"])]))
+    assert f"no answer from unix:{tmp_path}/s: Permission denied; run this command as root" in shown
+    assert "'whether bley answers is not known', remedy='sudo bley doctor'" in shown
 
 
 def test_a_list_file_that_every_user_may_write_is_a_warning(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ def _ask(configuration: Configuration, place: str) -> Finding:
     try:
         answer = ask_at(connect(place, configuration), _QUESTION)
     except PolicyError as error:
+        if isinstance(error.__cause__, PermissionError):
+            return warning("daemon", str(error), "whether bley answers is not known", "sudo bley doctor")
         why = "without an answer Postfix passes or defers all mail, by its default_action"
         return fault("daemon", str(error), why, "systemctl restart bley && journalctl -u bley -n 20")
     if not answer.startswith("action="):
