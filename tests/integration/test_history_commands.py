@@ -324,6 +324,16 @@ def test_every_field_is_documented(fed: Bley, command: str) -> None:
     assert all(value.endswith("+00:00") for value in instants)
 
 
+def test_forget_asks_nothing_where_json_is_read(tmp_path: Path) -> None:
+    """Also on a terminal: a table and a question would spoil the document."""
+    with Bley(tmp_path, classic="1") as bley:
+        for sender in ("a@example.com", "b@example.com"):
+            bley.ask(client_address="192.0.2.1", sender=sender, recipient="b@example.org")
+        terminal = Terminal(*BLEY, "forget", "-c", bley.file, "--all", "--json")
+        terminal.wait("Error: 2 records match: --dry-run shows them, and --yes deletes them")
+        assert terminal.end() == 2
+
+
 def test_forget_tells_what_is_forgotten(tmp_path: Path) -> None:
     with Bley(tmp_path) as bley:
         send(bley, BAD)

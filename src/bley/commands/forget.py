@@ -44,7 +44,7 @@ def forget(file: Path | None, wanted: RecordFilter, everything: bool, yes: bool,
     normalised(wanted, configuration.triplet_rules)
     found = run(_find(configuration, wanted, Interruption()))
     if len(found) > 1 and not (yes or dry_run):
-        confirm_many(found, "delete")
+        confirm_many(found, "delete", asks=not as_json)
     if not dry_run:
         run(_forget(configuration, [triplet for triplet, _ in found], Interruption(), is_all=everything))
     if as_json:

@@ -69,13 +69,13 @@ async def find_records(
     return found
 
 
-def confirm_many(records: Sequence[tuple[Triplet, Record]], verb: str) -> None:
+def confirm_many(records: Sequence[tuple[Triplet, Record]], verb: str, *, asks: bool) -> None:
     """Ask on a terminal whether to go on, and exit with status 1 if not.
 
-    `verb` is what will happen to the records. Raises UsageError without a terminal.
+    `verb` is what will happen to the records. Raises UsageError without a terminal, or unless `asks`.
     """
     number = quantity(len(records), "record")
-    if not sys.stdin.isatty():
+    if not (asks and sys.stdin.isatty()):
         raise click.UsageError(f"{number} match: --dry-run shows them, and --yes {verb}s them")
     print_records(records)
     click.confirm(f"{verb} {number}?", abort=True, err=True)
