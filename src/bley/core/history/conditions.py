@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bley.core.mail import Network, parse_address, parse_network
+from bley.core.mail import Network, parse_network
 from bley.core.names.domains import a_labels, with_a_labels
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "MailForms",
     "fits_all",
     "is_host_in",
-    "is_in_network",
     "is_mail",
     "is_mail_in",
     "is_one_of",
@@ -55,12 +54,6 @@ def fits_all(row: object, clauses: Iterable[Clause]) -> bool:
 def is_one_of(value: str, texts: frozenset[str]) -> bool:
     """Return whether the value is one of these case-folded texts, in any case."""
     return value.casefold() in texts
-
-
-def is_in_network(value: str, network: Network) -> bool:
-    """Return whether the value is an IP address in the network."""
-    address = parse_address(value)
-    return address is not None and address.version == network.version and address in network
 
 
 def overlaps(value: str, network: Network) -> bool:

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from bley.core.greylist import Record, Standing, Status, Timing, united
-from bley.core.history.conditions import is_host_in, is_in_network, named_network
+from bley.core.history.conditions import is_host_in, named_network, overlaps
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.steps import format_instant
 from bley.core.mail import Triplet, parse_address
@@ -146,7 +146,7 @@ def _has_client(other: StoredDecision, deferral: StoredDecision) -> bool:
     """Return whether both have the same address, or the client of the deferral's triplet contains that of the other."""
     client = deferral.triplet.client if deferral.triplet else ""
     if network := named_network(client):
-        return is_in_network(other.client_address, network)
+        return overlaps(other.client_address, network)
     return other.client_address == deferral.client_address or is_host_in(other.client_name, client)
 
 
