@@ -28,7 +28,6 @@ TESTED_IN = {
     "commands/doctor/postfix_others": "integration/commands/test_doctor_postfix",
     "commands/doctor/postfix_remedy": "integration/commands/test_doctor_postfix",
     "commands/doctor/programs": "integration/commands/test_doctor_postfix",
-    "commands/doctor/rights": "integration/commands/test_doctor",
     "commands/doctor/start": "integration/commands/test_doctor",
     "commands/ending": "integration/test_command_errors",
     "commands/explain": "integration/test_cli",
