@@ -265,6 +265,10 @@ def _serve(file: Path) -> tuple[int, str]:
         while process.poll() is None and b", store " not in _content(said):
             assert time.monotonic() < end, _content(said)
             time.sleep(0.01)
+        pid_file = re.search(r"^pid_file = (.+)$", file.read_text(), re.MULTILINE)
+        while process.poll() is None and pid_file and not Path(pid_file[1]).is_file():  # it is written last
+            assert time.monotonic() < end, _content(said)
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         return process.wait(WAIT_SECONDS), re.sub(r"(?m)^\S+Z bley\[\d+\]: ", "", _content(said).decode())
 

@@ -114,6 +114,7 @@ def test_known_mail_is_never_delayed(name: str, greylister: Callable[[], Learnin
                 if step.text == "systemctl restart bley":
                     assert code(postfix, LATE) == 250
             assert [code(postfix, mail) for mail in (LATE, EXEMPT, WAITING, STRANGER)] == [250, 250, 450, 450]
+            bley.wait_log("reason=new")  # the last one
             reasons = [decision["reason"] for decision in bley.decisions()]
     assert reasons[-4:] == ["known", "exempt-client", "early", "new"]
     assert set(reasons[:-4]) == {"known"}
