@@ -23,7 +23,7 @@ from bley.settings.settings import Settings
 __all__ = ["NineSteps"]
 
 _MOST_LEARNED = 10_000
-"""Pairs of a network and a domain that known mail taught the store lately: some 250 bytes each, 2.5 MB."""
+"""Pairs of a network and a domain that known mail taught the store lately: some 200 bytes each, 2 MB."""
 
 _WARN_AGAIN = timedelta(minutes=1)
 

@@ -17,7 +17,7 @@ __all__ = ["VerifiedDomains"]
 _t = verified_domains.c
 
 _MOST_TAUGHT = 10_000
-"""Networks whose taught domains are counted, 100 bytes each. A network that is forgotten before is trimmed later."""
+"""Networks whose taught domains are counted, 85 bytes each. A network that is forgotten before is trimmed later."""
 
 
 class VerifiedDomains:
@@ -31,7 +31,7 @@ class VerifiedDomains:
         """Store the domains that were verified.
 
         The oldest ones of a network that has too many are removed each time that it was taught MOST_DOMAINS more, since
-        that costs as much as 20 sightings. So a network has at most twice as many, for each process.
+        that takes statements of its own. So a network has at most MOST_DOMAINS more, for each process.
         """
         latest = latest_domains(sightings)
         rows = [
