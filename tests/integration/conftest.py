@@ -6,10 +6,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bley.store import opening
 from tests.integration.servers import reachable_folder
 from tests.integration.stores import OpenStores, Places, Servers
 
 pytest.register_assert_rewrite("tests.integration.outages")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """No machine is so slow that this process connects to a store too late; tests of the limit start bley."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(opening, "_CONNECT_SECONDS", 60.0)
+        yield
 
 
 @pytest.fixture(scope="session")
