@@ -98,7 +98,7 @@ def test_commands_show_them(bley: Bley) -> None:
     options = [f"--{name.replace('_', '-')}={value}" for name, value in MAIL.items()]
     explained = bley.run("explain", *options, "--recipient=x@trial.example.org")
     assert "rules       [recipients trial]\n" in explained
-    assert "verdict     defer, reason helo" in explained
+    assert "verdict     pass, because mode = observe defers nothing; else defer, reason helo" in explained
     assert "answer      action=DUNNO\n" in explained
     document = json.loads(bley.run("explain", "--json", *options, "--recipient=x@finance.example.org"))
     assert (document["section"], document["wait_seconds"], document["outcome"]) == ("finance", 7200, "greylist")

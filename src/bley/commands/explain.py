@@ -15,7 +15,7 @@ from bley.checks.lists.watch import ListWatch
 from bley.commands.options import config_option, json_option, load_settings, request_options
 from bley.commands.output import instant_document, print_document, print_steps, record_document
 from bley.core.address_scope import describe_local
-from bley.core.decision import Decision, DecisionEntry
+from bley.core.decision import Decision, DecisionEntry, Outcome
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence
 from bley.core.findings import Check
@@ -78,7 +78,7 @@ class Explanation:
             *([("rules", f"[recipients {decision.section}]")] if decision.section else []),
             *self._entry_by_spf(decision),
             *self._findings(decision),
-            ("verdict", _verdict(decision)),
+            ("verdict", _verdict(decision, self._outcome(decision))),
             ("answer", f"action={self.answer}"),
         ]
 
@@ -92,7 +92,7 @@ class Explanation:
         thresholds = self.settings.thresholds
         names = "dnswl_threshold", "dnsbl_threshold", "rfc_threshold"
         return document | {
-            "outcome": decision.outcome(observes=self.settings.mode == "observe"),
+            "outcome": self._outcome(decision),
             "reason": decision.reason.value,
             "section": decision.section or None,
             "triplet": decision.triplet and decision.triplet._asdict(),
@@ -112,6 +112,9 @@ class Explanation:
     def _details(self, decision: Decision) -> dict[str, Any]:
         """Return the details of the decision as the store would have them."""
         return DecisionEntry(self.at, "pass", decision, self.request.sender, self.request.recipient).details
+
+    def _outcome(self, decision: Decision) -> Outcome:
+        return decision.outcome(observes=self.settings.mode == "observe")
 
     def _entry_by_spf(self, decision: Decision) -> list[Step]:
         """Return the entry of the list of senders that does not exempt this one, because SPF does not pass."""
@@ -195,10 +198,10 @@ def _sum(evidence: Evidence) -> str:
     return text
 
 
-def _verdict(decision: Decision) -> str:
+def _verdict(decision: Decision, outcome: Outcome) -> str:
     return describe_verdict(
+        outcome,
         decision.reason.value,
-        defers=decision.defers,
         entry=decision.exempted_by,
         wait_seconds=decision.wait.total_seconds() if decision.wait is not None else None,
         delay_seconds=decision.delayed.total_seconds()

@@ -201,8 +201,8 @@ def _why_not(_check: Check) -> str:
 def _verdict(decision: StoredDecision) -> str:
     details: Mapping[str, Any] = decision.details
     return describe_verdict(
+        decision.outcome,
         decision.reason,
-        defers=decision.defers,
         entry=details.get("entry", ""),
         wait_seconds=details.get("wait_seconds"),
         delay_seconds=details.get("delay_seconds"),

@@ -61,6 +61,14 @@ def format_instant(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
+_VERDICTS: Mapping[str, str] = {
+    "pass": "pass",
+    "greylist": "defer",
+    "would-defer": "pass, because mode = observe defers nothing; else defer",
+}
+"""The verdict for each outcome of a decision."""
+
+
 def finding_steps(findings: Mapping[str, Any], why_not: Callable[[Check], str]) -> list[Step]:
     """Return each finding with its score and words; no steps if there are no findings.
 
@@ -104,10 +112,10 @@ def _score(finding: Mapping[str, Any]) -> str:
 
 
 def describe_verdict(
-    reason: str, *, defers: bool, entry: str = "", wait_seconds: float | None = None, delay_seconds: float | None = None
+    outcome: str, reason: str, entry: str = "", wait_seconds: float | None = None, delay_seconds: float | None = None
 ) -> str:
     """Return verdict and reason; `delay_seconds` is the delay of a request with reason `waited`."""
-    verdict = f"{'defer' if defers else 'pass'}, reason {reason}"
+    verdict = f"{_VERDICTS[outcome]}, reason {reason}"
     if entry:
         verdict += f" ({entry})"
     if wait_seconds is not None:

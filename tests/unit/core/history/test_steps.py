@@ -61,10 +61,11 @@ class TestFindings:
 @pytest.mark.parametrize(
     ("details", "verdict"),
     [
-        ({"defers": True, "wait_seconds": 299.6}, "defer, reason x; a retry passes after 300 s"),
-        ({"defers": False, "entry": "clients:1:a"}, "pass, reason x (clients:1:a)"),
-        ({"defers": False, "delay_seconds": 421.0}, "pass, reason x; delayed for 421 s"),
+        ({"outcome": "greylist", "wait_seconds": 299.6}, "defer, reason x; a retry passes after 300 s"),
+        ({"outcome": "would-defer"}, "pass, because mode = observe defers nothing; else defer, reason x"),
+        ({"outcome": "pass", "entry": "clients:1:a"}, "pass, reason x (clients:1:a)"),
+        ({"outcome": "pass", "delay_seconds": 421.0}, "pass, reason x; delayed for 421 s"),
     ],
 )
 def test_a_verdict(details: dict[str, Any], verdict: str) -> None:
-    assert describe_verdict("x", **details) == verdict
+    assert describe_verdict(reason="x", **details) == verdict
