@@ -8,7 +8,7 @@
 # make soak MINUTES=30  test bley under mixed and hostile load, reloads and outages for leaks and lost records
 # make bench   measure and plot the speed of bley on this machine (some twenty minutes)
 # make screenshots  update the pictures of the dashboard in docs/
-# make manual  generate bley.conf(5) from docs/settings.md, and the tables of findings in docs/
+# make manual  generate the manual pages bley(1) and bley.conf(5), and the tables in docs/
 #
 # PYTHON=python3.13, for any target: use that Python, in a separate virtual environment (.venv-python3.13)
 
@@ -75,8 +75,7 @@ soak: $(VENV)/dev
 	$(VENV)/bin/python -m bench.soak --minutes $(MINUTES)
 
 manual: $(VENV)/bley
-	$(VENV)/bin/python docs/finding_tables.py
-	$(VENV)/bin/python docs/manual_page.py >docs/bley.conf.5
+	$(VENV)/bin/python -m docs
 
 # make efficacy SESSIONS=sessions.jsonl.gz: measure the findings in labelled sessions (bench/efficacy.py)
 efficacy: $(VENV)/bley

@@ -3,17 +3,19 @@
 import importlib
 import json
 import re
-import subprocess
-import sys
+import shlex
 import tomllib
 from datetime import timedelta
 from pathlib import Path
 
 import click
-from docs.finding_tables import with_tables
+import pytest
+from docs import commands_page, settings_page
+from docs.tables import PAGES, with_tables
 
 from bley import __version__
 from bley.cli import main
+from bley.commands.documented import DocumentedCommand
 from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.evidence import Finding
 from bley.core.findings import LOG_FIELDS, Check
@@ -29,8 +31,7 @@ SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()
 MANUAL = PROJECT.joinpath("docs/bley.1").read_text()
 CONF_MANUAL = PROJECT.joinpath("docs/bley.conf.5").read_text()
 
-_CONTEXT = click.Context(main)
-COMMANDS = {name: command for name in main.list_commands(_CONTEXT) if (command := main.get_command(_CONTEXT, name))}
+COMMANDS = {command.name: command for command in commands_page.documented_commands()}
 
 
 def rows(text: str, columns: int) -> dict[str, list[str]]:
@@ -58,9 +59,9 @@ def test_the_documented_defaults_are_the_defaults() -> None:
         assert documented[key] == defaults[key], key
 
 
-def test_the_tables_of_reasons_and_findings_are_made_from_the_code() -> None:
+def test_the_tables_of_the_documents_are_made_from_the_code() -> None:
     """After a change: `make manual`."""
-    for name in ("reasons.md", "log.md"):
+    for name in PAGES:
         page = PROJECT.joinpath("docs", name).read_text()
         assert with_tables(page) == page
     _, findings = PROJECT.joinpath("docs/reasons.md").read_text().split("## Findings")
@@ -103,19 +104,29 @@ def test_the_lists_that_the_documents_recommend_are_alive() -> None:
     assert {dns_list.facts.status for dns_list in lists} == {"alive"}
 
 
-def test_every_command_is_documented() -> None:
-    document = PROJECT.joinpath("docs/commands.md").read_text()
-    for name, command in COMMANDS.items():
-        assert f"`bley {name}" in document, name
-        assert f".B bley {name}".replace("-", "\\-") in MANUAL, name
-        assert command.help
+def test_the_manual_pages_are_made_from_the_commands_and_settings() -> None:
+    """After a change: `make manual`."""
+    assert commands_page.page() == MANUAL
+    assert settings_page.page() == CONF_MANUAL
 
 
-def test_every_option_is_in_the_manual_page() -> None:
-    for command in [main, *COMMANDS.values()]:
-        for parameter in command.params:
-            for option in parameter.opts if isinstance(parameter, click.Option) else []:
-                assert option.replace("-", "\\-") in MANUAL, option
+def test_the_commands_have_one_line_each_that_a_small_terminal_shows_together() -> None:
+    """80 columns and 24 lines, of which the shell takes the last."""
+    text = main.get_help(click.Context(main, info_name="bley", terminal_width=80))
+    listed = text[text.index("Commands:") :].splitlines()
+    assert len(listed) <= 23
+    assert len(listed) == 1 + len(COMMANDS)
+    assert all(line.endswith(".") and len(line) <= 80 for line in listed[1:])
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_the_examples_of_a_command_are_valid_command_lines(command: DocumentedCommand) -> None:
+    lines = "\n".join(command.examples).replace("\\\n", "").splitlines()
+    assert lines
+    for line in lines:
+        name, *arguments = shlex.split(line.split("|")[0].split(">")[0] if "'" not in line else line)[1:]
+        assert name == command.name
+        command.make_context(name, arguments)
 
 
 def test_every_setting_is_in_the_manual_page() -> None:
@@ -187,12 +198,6 @@ def test_the_version_is_told_the_same_everywhere() -> None:
     assert project["tool"]["hatch"]["version"]["path"] == "src/bley/__init__.py"
     assert f"## {__version__}" in PROJECT.joinpath("CHANGELOG.md").read_text()
     assert f"bley {__version__}" in MANUAL
-
-
-def test_the_manual_page_of_the_settings_is_made_from_their_document() -> None:
-    """After a change: `make manual`."""
-    made = subprocess.run([sys.executable, PROJECT / "docs/manual_page.py"], capture_output=True, text=True, check=True)
-    assert made.stdout == CONF_MANUAL
 
 
 _BOUND = re.compile(

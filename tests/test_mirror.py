@@ -29,6 +29,8 @@ TESTED_IN = {
     "commands/doctor/postfix_remedy": "integration/commands/test_doctor_postfix",
     "commands/doctor/programs": "integration/commands/test_doctor_postfix",
     "commands/doctor/start": "integration/commands/test_doctor",
+    "commands/documented": "test_docs",
+    "commands/help_": "integration/test_cli",
     "commands/ending": "integration/test_command_errors",
     "commands/explain": "integration/test_cli",
     "commands/export": "integration/test_import",

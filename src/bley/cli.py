@@ -1,6 +1,8 @@
 """The command line."""
 
+from difflib import get_close_matches
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -9,30 +11,31 @@ from bley import __version__
 from bley.commands.ending import BleyGroup
 from bley.commands.options import config_option, serving_options
 
-__all__ = ["main"]
+__all__ = ["GROUPS", "main"]
 
-_COMMANDS = {
-    "serve": "serve",
-    "ask": "ask",
-    "explain": "explain",
-    "why": "why",
-    "stats": "stats",
-    "top": "top.command",
-    "lists": "lists",
-    "list": "list_",
-    "pass": "pass_",
-    "allow": "allow",
-    "import": "import_",
-    "export": "export",
-    "forget": "forget",
-    "purge": "purge",
-    "backup": "backup",
-    "graph": "graph.command",
-    "web-password": "web_password",
-    "check-config": "check_config",
-    "doctor": "doctor.command",
+GROUPS = {
+    "run": {
+        "serve": "serve",
+        "check-config": "check_config",
+        "doctor": "doctor.command",
+        "web-password": "web_password",
+    },
+    "look": {
+        "why": "why",
+        "list": "list_",
+        "stats": "stats",
+        "top": "top.command",
+        "lists": "lists",
+        "graph": "graph.command",
+    },
+    "correct": {"allow": "allow", "pass": "pass_", "forget": "forget"},
+    "data": {"import": "import_", "export": "export", "backup": "backup", "purge": "purge"},
+    "test": {"ask": "ask", "explain": "explain"},
+    "help": {"help": "help_"},
 }
-"""The module of `commands` for each command."""
+"""The module of `commands` for each command, by the work of an administrator. --help, and bley(1), have this order."""
+
+_MODULES = dict(chain.from_iterable(group.items() for group in GROUPS.values()))
 
 
 class _Commands(BleyGroup):
@@ -40,15 +43,35 @@ class _Commands(BleyGroup):
 
     def list_commands(self, _context: click.Context) -> list[str]:
         """Return the names in the order of --help."""
-        return list(_COMMANDS)
+        return list(_MODULES)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         """Import the command; None if there is no such command."""
-        if name not in _COMMANDS:
+        if name not in _MODULES:
             return None
-        module = import_module(f"bley.commands.{_COMMANDS[name]}")
+        module = import_module(f"bley.commands.{_MODULES[name]}")
         found = (value for value in vars(module).values() if isinstance(value, click.Command) and value.name == name)
         return next(found)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command and its arguments. Raises UsageError with the names that are similar."""
+        if args[0] not in _MODULES and not args[0].startswith("-"):
+            similar = " or ".join(get_close_matches(args[0], _MODULES))
+            ctx.fail(f"No such command '{args[0]}'." + (f" Did you mean {similar}?" if similar else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one line for each command, which a terminal of 80 columns and 24 lines can show together."""
+        with formatter.section("Commands"):
+            formatter.write_dl([self._row(ctx, group, name) for group, names in GROUPS.items() for name in names])
+
+    def _row(self, ctx: click.Context, group: str, name: str) -> tuple[str, str]:
+        command = self.get_command(ctx, name)
+        assert command is not None
+        label = group if name == next(iter(GROUPS[group])) else ""
+        return f"{label:<9}{name}", command.get_short_help_str(limit=80)
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,9 +83,9 @@ class _Commands(BleyGroup):
 def main(
     context: click.Context, file: Path | None, foreground: bool, pidfile: str | None, verbose: bool, debug: bool
 ) -> None:
-    """bley, an intelligent greylisting daemon for Postfix and Exim.
+    """Delay only suspicious strangers: a greylisting daemon for Postfix and Exim.
 
-    Without a command bley runs as a daemon, like bley 2: in the background unless -f or -d is given.
+    Without a command bley runs as a daemon, like bley 2: in the background, unless -f or -d is given.
     """
     context.obj = file
     if context.invoked_subcommand is None:

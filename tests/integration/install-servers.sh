@@ -31,6 +31,8 @@ libdbd-sqlite3-perl         /usr/lib/*/perl5/*/DBD/SQLite.pm
 libdbd-pg-perl              /usr/lib/*/perl5/*/DBD/Pg.pm
 libdbd-mysql-perl           /usr/lib/*/perl5/*/DBD/mysql.pm
 db5.3-util                  /usr/bin/db5.3_dump
+groff-base                  /usr/bin/groff
+mandoc                      /usr/bin/mandoc
 chromium                    /usr/bin/chromium
 chromium-driver             /usr/bin/chromedriver
 exim4-daemon-light          exim_runs

@@ -160,6 +160,29 @@ def test_help_and_version(tmp_path: Path) -> None:
     assert version == f"bley, version {__version__}\n"
 
 
+def test_help_is_a_command_too() -> None:
+    assert run_bley(["help"]).stdout == run_bley(["--help"]).stdout
+    assert run_bley(["help", "why"]).stdout == run_bley(["why", "--help"]).stdout != b""
+    assert run_bley(["help", "wyh"]).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dokter"], "No such command 'dokter'. Did you mean doctor?"),
+        (["lis"], "No such command 'lis'. Did you mean list or lists?"),
+        (["help", "wyh"], "No such command 'wyh'. Did you mean why?"),
+        (["zzz"], "No such command 'zzz'."),
+        (["stats", "--sinc", "7d"], "'--since'?"),
+        (["list", "--status", "wait"], "'wait' is not one of 'waiting', 'known', 'clean', 'trusted'."),
+    ],
+)
+def test_a_misspelled_word_is_an_error_with_the_similar_ones(words: list[str], said: str) -> None:
+    ran = run_bley(words)
+    assert ran.returncode == 2
+    assert said in ran.stderr.decode()
+
+
 def test_ask_says_when_it_is_not_answered(tmp_path: Path) -> None:
     """A peer that closes without an answer is no bley, or one that did not understand."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -42,7 +42,7 @@ def folder() -> Iterator[Path]:
 
 def run(folder: Path, *command: str, file: bool = True) -> str:
     """Return all that the command prints as nobody."""
-    for module in cli._COMMANDS.values():
+    for module in (module for group in cli.GROUPS.values() for module in group.values()):
         import_module(f"bley.commands.{module}")
     import_module("bley.commands.top.display")
     options = ["-c", str(folder / "bley.conf")] if file else []

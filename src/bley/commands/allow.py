@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings
 from bley.commands.output import print_document, print_table
 from bley.core.exemptions.local_list import (
@@ -87,15 +88,31 @@ def _check_comment(_context: click.Context, _parameter: click.Parameter, value: 
     return value.strip()
 
 
-@click.command()
+@click.command(
+    cls=DocumentedCommand,
+    examples=[
+        'bley allow 192.0.2.7 --until 30d --comment "call of Jane"',
+        "bley allow --sender jane@example.com example.net",
+        "bley allow --list",
+        "bley allow --remove 192.0.2.7",
+    ],
+    statuses={1: "An entry to remove is in no list of bley allow, or the command failed."},
+)
 @config_option
 @click.option("--client", "kind", flag_value="client", help="The entries are host names, addresses or networks.")
 @click.option("--sender", "kind", flag_value="sender", help="The entries are mail addresses or domains of senders.")
 @click.option(
     "--recipient", "kind", flag_value="recipient", help="The entries are mail addresses or domains of recipients."
 )
-@click.option("--until", callback=_parse_end, help="Last day, such as 2026-12-31, or a time from now, such as 30d.")
-@click.option("--comment", default="", callback=_check_comment, help="Reason, which is written behind the entry.")
+@click.option(
+    "--until",
+    metavar="DAY",
+    callback=_parse_end,
+    help="Last day, in UTC, such as 2026-12-31, or a time from now, such as 30d.",
+)
+@click.option(
+    "--comment", metavar="TEXT", default="", callback=_check_comment, help="Reason, which is written behind the entry."
+)
 @click.option("--remove", is_flag=True, help="Remove the entries.")
 @click.option("--list", "shows", is_flag=True, help="Show the entries.")
 @json_option
@@ -110,10 +127,12 @@ def allow(
     as_json: bool,
     entries: Sequence[str],
 ) -> None:
-    """Exempt clients, senders or recipients, so that their mail is never delayed.
+    """Exempt clients, senders or recipients from delays.
 
-    An ENTRY is written as in a list file: 192.0.2.0/24, mail.example.com, jane@example.org. bley reads the change
-    within 20 seconds, on this node.
+    An ENTRY is written as in a list file: 192.0.2.0/24, mail.example.com, jane@example.org. An address or network is a
+    client; a name or mail address needs --client, --sender or --recipient. The entries are in the files
+    whitelist_clients.local, whitelist_senders.local and whitelist_recipients.local, next to those of the settings. bley
+    reads the change within 20 seconds, on this node.
     """
     if shows == bool(entries) or (shows and (remove or until or comment)) or (remove and (until or comment)):
         raise click.UsageError("name entries, or --list; --until and --comment belong to new entries")

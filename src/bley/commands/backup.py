@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import print_document
 from bley.commands.progress import Interruption, progress
@@ -20,14 +21,15 @@ from bley.store.sqlite_backup import back_up
 __all__ = ["backup", "server_command"]
 
 
-@click.command()
+@click.command(cls=DocumentedCommand, examples=["bley backup /var/backups/bley.db"])
 @config_option
 @json_option
 @click.argument("target", type=click.Path(path_type=Path))
 def backup(file: Path | None, as_json: bool, target: Path) -> None:
-    """Copy the store to the new file TARGET while bley runs.
+    """Copy the store to a new file while bley runs.
 
-    For a database server, the command that does so is shown.
+    TARGET is a copy of SQLite's file, which is checked. For a database server, the command of its own backup program is
+    shown.
     """
     configuration = load_settings(file)
     place = configuration.settings.store

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import uvloop
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import exit_with_faults
 from bley.commands.options import config_option, load_settings, run
 from bley.commands.policy_client import fetch_running
@@ -17,10 +18,19 @@ from bley.settings.settings import show
 __all__ = ["check_config"]
 
 
-@click.command("check-config")
+@click.command(
+    "check-config",
+    cls=DocumentedCommand,
+    examples=["bley check-config -c /etc/bley/bley.conf"],
+    statuses={0: "bley serve would start, perhaps with warnings.", 2: "bley serve would end with a fault."},
+)
 @config_option
 def check_config(file: Path | None) -> None:
-    """Show the settings in force, and every fault and warning that `bley serve` would report at its start."""
+    """Show the settings in force, and all their faults.
+
+    The command also tries what bley serve opens at its start: addresses, store, DNS servers, certificate, log and pid
+    file. Nothing is changed.
+    """
     configuration = load_settings(file)
     click.echo(escape_controls(f"# {configuration.file or 'no settings file: the defaults'}", "\n\t"))
     click.echo(escape_controls(show(configuration.settings) + show_sections(configuration.sections), "\n\t"), nl=False)

@@ -12,6 +12,7 @@ import uvloop
 
 from bley.checks.gather import Checks
 from bley.checks.lists.watch import ListWatch
+from bley.commands.documented import DocumentedCommand
 from bley.commands.options import config_option, json_option, load_settings, request_options
 from bley.commands.output import instant_document, print_document, print_steps, record_document
 from bley.core.address_scope import describe_local
@@ -210,12 +211,23 @@ def _verdict(decision: Decision, outcome: Outcome) -> str:
     )
 
 
-@click.command()
+@click.command(
+    cls=DocumentedCommand,
+    examples=[
+        "bley explain --client-address 192.0.2.1 --helo-name friend \\",
+        "    --sender a@example.com --recipient b@example.org",
+    ],
+)
 @config_option
 @json_option
 @request_options
 def explain(file: Path | None, as_json: bool, request: Request) -> None:
-    """Show every step of the decision about a request, and store nothing."""
+    """Show every step of the decision about a request.
+
+    Nothing is stored. The steps are the normalized triplet, its record, each finding with its score and detail, each
+    DNS list's answer with its weight, the verdict and its reason. The cache of the running bley (cache_valid) is not
+    used.
+    """
     explanation = uvloop.run(_explain(load_settings(file), request))
     if as_json:
         print_document(explanation.document)

@@ -10,6 +10,7 @@ from typing import TextIO
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.json_lines import header, line
 from bley.commands.options import config_option, load_settings, run
 from bley.commands.progress import Interruption, progress
@@ -22,11 +23,15 @@ from bley.settings.file import Configuration
 __all__ = ["export"]
 
 
-@click.command()
+@click.command(cls=DocumentedCommand, examples=["bley export records.jsonl", "bley export | gzip >records.jsonl.gz"])
 @config_option
 @click.argument("target", default="-")
 def export(file: Path | None, target: str) -> None:
-    """Write all records as JSON lines to TARGET, or to standard output."""
+    """Write all records as JSON lines.
+
+    TARGET is a file that only its owner can read, or - for standard output. It serves as a backup, and for an import on
+    another engine.
+    """
     configuration, interruption = load_settings(file), Interruption()
     with _open_target(target) as opened:
         count = run(_export(configuration, opened, interruption))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.options import config_option, dry_run_option, json_option, load_settings, run
 from bley.commands.output import print_document, record_document
 from bley.commands.progress import Interruption
@@ -25,18 +26,22 @@ __all__ = ["forget"]
 _PORTION = 1000
 
 
-@click.command()
+@click.command(
+    cls=DocumentedCommand,
+    examples=["bley forget --sender a@example.com --dry-run", "bley forget --client 192.0.2.0/24 --yes"],
+    statuses={1: "The question was answered with no, or the command failed."},
+)
 @config_option
 @record_options
-@click.option("--all", "everything", is_flag=True, help="All records.")
+@click.option("--all", "everything", is_flag=True, help="Delete all records.")
 @click.option("--yes", is_flag=True, help="Delete more than one record without a question.")
 @dry_run_option
 @json_option
 def forget(file: Path | None, wanted: RecordFilter, everything: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Delete records, so that their mail is greylisted again; --dry-run shows them.
+    """Delete records, so that their mail waits again.
 
     Every running bley on this store notices within 20 seconds. More than one record needs --yes, or a yes on the
-    terminal.
+    terminal. If the privacy key is lost, --all lets the next bley that starts create a new one.
     """
     if (wanted == RecordFilter()) != everything:
         raise click.UsageError("name the records: --client, --sender, --recipient, or --all")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import WrongInputError
 from bley.commands.json_lines import FormatError, read_lines
 from bley.commands.options import config_option, dry_run_option, load_settings, run
@@ -57,23 +58,36 @@ class _ImportCount:
     """The number of imported records for any recipient, and mostly any sender, of a client."""
 
 
-@click.command("import")
+@click.command(
+    "import",
+    cls=DocumentedCommand,
+    examples=[
+        "bley import postgrey /var/lib/postgrey",
+        "bley import sqlgrey postgresql://sqlgrey@localhost/sqlgrey",
+        "bley import bley sqlite:////var/lib/bley2/bley.db --dry-run",
+        "bley import records.jsonl",
+    ],
+)
 @config_option
 @click.option(
     "--delay",
+    metavar="SECONDS",
     type=click.IntRange(0, 10**9),
     default=300,
     show_default=True,
-    help="Value of postgrey's --delay, in seconds.",
+    help="Value of postgrey's --delay, which decides whether a triplet has waited.",
 )
 @click.option(
     "--auto-whitelist-clients",
+    metavar="COUNT",
     type=click.IntRange(0),
     default=5,
     show_default=True,
-    help="Value of postgrey's option of that name.",
+    help="Value of postgrey's option of that name: the passes after which a client passes with any mail.",
 )
-@click.option("--password-file", type=click.Path(path_type=Path), help="File with the password for URL.")
+@click.option(
+    "--password-file", metavar="FILE", type=click.Path(path_type=Path), help="File with the password for URL."
+)
 @dry_run_option
 @click.argument("source")
 @click.argument("place", required=False)
@@ -86,16 +100,18 @@ def import_(
     source: str,
     place: str | None,
 ) -> None:
-    """Import the records of another greylister, or exported ones. bley may run meanwhile.
+    """Import records of a greylister, or exported ones.
 
     \b
-    bley import postgrey DIR    postgrey's folder, such as /var/lib/postgrey
-    bley import sqlgrey URL     sqlgrey's database, such as postgresql://sqlgrey@localhost/sqlgrey
-    bley import bley URL        the database of bley 2
-    bley import FILE            a file of `bley export`; - is standard input
+    SOURCE PLACE    PLACE is
+    postgrey DIR    postgrey's folder; its Berkeley DB needs db5.3-util
+    sqlgrey URL     sqlgrey's database
+    bley URL        the database of bley 2
+    FILE            a file of bley export; - is standard input
 
-    The password for URL is read from --password-file, or from the environment variable BLEY_IMPORT_PASSWORD. An import
-    is idempotent: to repeat it changes nothing.
+    bley may run meanwhile. The number of skipped records is shown by reason. An import is idempotent: it can be
+    repeated after an interruption. The password for URL is read from --password-file, or from the environment variable
+    BLEY_IMPORT_PASSWORD.
     """
     configuration = load_settings(file)
     if (source in ("postgrey", *_READERS)) != (place is not None):

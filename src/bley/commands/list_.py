@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.options import DURATION, config_option, json_option, load_settings, run
 from bley.commands.output import print_document, print_table, timed_record_document
 from bley.commands.progress import progress
@@ -41,21 +42,39 @@ _STATUSES = {
 _ORDERS: dict[str, RecordOrder] = {"last-seen": "last_seen", "first-seen": "first_seen", "attempts": "attempts"}
 
 
-@click.command("list")
+@click.command(
+    "list",
+    cls=DocumentedCommand,
+    examples=[
+        "bley list --status waiting --recipient example.org",
+        "bley list --client 192.0.2.0/24 --since 7d --json",
+    ],
+)
 @config_option
 @record_options
-@click.option("--status", "statuses", multiple=True, type=click.Choice(list(_STATUSES)), help="Only these; repeatable.")
-@click.option("--since", type=DURATION, help="Only those seen within this time, such as 12h or 7d.")
-@click.option("--older", type=DURATION, help="Only those not seen within this time.")
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(list(_STATUSES)),
+    help="Only records of this status; can be repeated. known is clean or trusted.",
+)
+@click.option("--since", type=DURATION, help="Only records whose last attempt is at most this old, such as 12h or 7d.")
+@click.option("--older", type=DURATION, help="Only records whose last attempt is older.")
 @click.option(
     "--sort",
     type=click.Choice(list(_ORDERS)),
     default="last-seen",
     show_default=True,
-    help="The latest first, or those with the most early retries.",
+    help="Order: the latest attempt, the latest first attempt, or the most early retries first.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Greatest number of records."
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    metavar="COUNT",
+    default=50,
+    show_default=True,
+    help="Greatest number of records.",
 )
 @json_option
 def list_(
@@ -68,7 +87,11 @@ def list_(
     limit: int,
     as_json: bool,
 ) -> None:
-    """Show the records: triplets that wait, with the rest of their wait, and known ones."""
+    """Show the records: waiting and known triplets.
+
+    A waiting triplet is shown with the rest of its wait. A search ends after a minute at the latest, and then notes
+    that there may be more.
+    """
     configuration, now = load_settings(file), utc_now()
     query = RecordQuery(
         filters=[normalised(wanted, configuration.triplet_rules), wanted.folded],

@@ -12,6 +12,7 @@ import uvloop
 from bley.checks.lists.descriptions import is_ill, listed_share, shown_state
 from bley.checks.lists.report import ListReport
 from bley.checks.lists.self_test import self_test
+from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import config_option, json_option, load_settings
 from bley.commands.output import format_milliseconds, print_document, print_table
@@ -164,13 +165,21 @@ def _result(dns_list: DnsList, found: _Found, zones_of_resolver: Collection[str]
     return dns_list.name, f"well for {served} clients{doubt}{''.join(others)}", True
 
 
-@click.command()
+@click.command(
+    cls=DocumentedCommand,
+    examples=["bley lists", "bley lists --test zen.spamhaus.org"],
+    statuses={1: "A list is not well, or bley does not answer."},
+)
 @config_option
-@click.option("--test", is_flag=True, help="Test the lists now, without a running bley.")
+@click.option("--test", is_flag=True, help="Test the lists now, those of the settings or ZONES.")
 @json_option
 @click.argument("zones", nargs=-1)
 def lists(file: Path | None, test: bool, as_json: bool, zones: tuple[str, ...]) -> None:
-    """Show the state of the DNS lists in the running bley: all lists, or these ZONES."""
+    """Show the state of the DNS lists.
+
+    The running bley reports the state of each list, its answers, latency and last error; ZONES selects some of them.
+    With --test the lists are tested now (RFC 5782, section 5), without a running bley.
+    """
     configuration = load_settings(file)
     if test:
         is_well = _test_lists(configuration.settings, zones, as_json=as_json)

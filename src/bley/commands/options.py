@@ -42,6 +42,7 @@ config_option = click.option(
     "-c",
     "--config",
     "file",
+    metavar="FILE",
     type=click.Path(path_type=Path, readable=False),  # that check has no remedy
     multiple=True,
     callback=_only_file,
@@ -81,7 +82,7 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
             "-d", "--debug", is_flag=True, help="Run in the foreground, and log everything to standard output."
         ),
         click.option("-v", "--verbose", is_flag=True, help="Log debug messages."),
-        click.option("-p", "--pidfile", help="File for the process ID."),
+        click.option("-p", "--pidfile", type=click.Path(), metavar="FILE", help="File for the process ID."),
     ):
         command = option(command)
     return command
@@ -106,15 +107,15 @@ def run(work: Coroutine[Any, Any, _T], loop_factory: Callable[[], asyncio.Abstra
 
 
 _REQUEST_OPTIONS = {
-    "client_address": "IP address of the client.",
-    "client_name": "Host name of the client, as verified by Postfix.",
-    "helo_name": "Argument of HELO or EHLO.",
-    "sender": "Envelope sender; empty for the null sender.",
-    "recipient": "Envelope recipient.",
-    "instance": "Postfix's number of the message.",
-    "queue_id": "Postfix's queue ID.",
-    "protocol_state": "SMTP command.",
-    "sasl_username": "Name of the authenticated user.",
+    "client_address": ("ADDRESS", "IP address of the client."),
+    "client_name": ("NAME", "Host name of the client, as verified by Postfix."),
+    "helo_name": ("NAME", "Argument of HELO or EHLO."),
+    "sender": ("ADDRESS", "Envelope sender. Default: the null sender."),
+    "recipient": ("ADDRESS", "Envelope recipient."),
+    "instance": ("TEXT", "Postfix's number of the message."),
+    "queue_id": ("TEXT", "Postfix's queue ID."),
+    "protocol_state": ("STATE", "SMTP command."),
+    "sasl_username": ("NAME", "Name of the authenticated user."),
 }
 _REQUEST_DEFAULTS = {"client_name": "unknown", "protocol_state": "RCPT"}
 
@@ -127,10 +128,15 @@ def request_options(command: Callable[..., None]) -> Callable[..., None]:
         request = Request(**{name: options.pop(name) for name in _REQUEST_OPTIONS})
         command(request=request, **options)
 
-    for name, help_text in reversed(_REQUEST_OPTIONS.items()):
+    for name, (metavar, help_text) in reversed(_REQUEST_OPTIONS.items()):
         default = _REQUEST_DEFAULTS.get(name, "")
         option = click.option(
-            f"--{name.replace('_', '-')}", type=WIRE_TEXT, default=default, show_default=bool(default), help=help_text
+            f"--{name.replace('_', '-')}",
+            type=WIRE_TEXT,
+            metavar=metavar,
+            default=default,
+            show_default=bool(default),
+            help=help_text,
         )
         with_request = option(with_request)
     return with_request

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import config_option, dry_run_option, json_option, load_settings, run
 from bley.commands.output import print_document, record_document
@@ -58,16 +59,22 @@ class _Selection(NamedTuple):
         return _NO_RECORD
 
 
-@click.command("pass")
+@click.command(
+    "pass",
+    cls=DocumentedCommand,
+    examples=["bley pass --sender a@example.com --recipient b@example.org", "bley pass --client 192.0.2.1 --dry-run"],
+    statuses={1: "No record matches, or the command failed."},
+)
 @config_option
 @record_options
 @click.option("--yes", is_flag=True, help=f"Pass more than {_MOST_AT_ONCE} records.")
 @dry_run_option
 @json_option
 def pass_(file: Path | None, wanted: RecordFilter, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Let waiting mail pass at its next attempt, on all nodes; --dry-run shows it.
+    """Let waiting mail pass at its next attempt.
 
-    If the client is an IP address, and sender and recipient are whole addresses, that may be the first attempt.
+    All nodes of the store let it pass. If there is no record, --client is an IP address and --sender and --recipient
+    are whole addresses, the first attempt passes.
     """
     if wanted == RecordFilter():
         raise click.UsageError("name the mail: --client, --sender, --recipient")

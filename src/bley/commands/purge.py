@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import print_document
 from bley.commands.progress import Interruption, progress
@@ -19,13 +20,13 @@ _SLICE = 1000
 """Rows of each kind that one transaction deletes: a running bley waits for it."""
 
 
-@click.command()
+@click.command(cls=DocumentedCommand, examples=["bley purge"])
 @config_option
 @json_option
 def purge(file: Path | None, as_json: bool) -> None:
-    """Delete all that has expired by now: records, decisions and counts.
+    """Delete all expired records, decisions and counts.
 
-    Every running bley does so each half hour.
+    Every running bley does this each half hour.
     """
     deleted = run(_purge(load_settings(file), Interruption()))
     if as_json:

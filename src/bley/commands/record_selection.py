@@ -31,16 +31,22 @@ def record_options(command: Callable[..., None]) -> Callable[..., None]:
         command(wanted=RecordFilter(client, sender, recipient), **options)
 
     for option in (
-        click.option("--recipient", type=WIRE_TEXT, help="Mail address, or domain with its subdomains."),
         click.option(
-            "--sender", type=WIRE_TEXT, help="Mail address, domain with its subdomains, or '<>' for the null sender."
+            "--recipient", type=WIRE_TEXT, metavar="ADDRESS", help="Mail address, or domain with its subdomains."
+        ),
+        click.option(
+            "--sender",
+            type=WIRE_TEXT,
+            metavar="ADDRESS",
+            help="Mail address, domain with its subdomains, or '<>' for the null sender.",
         ),
         click.option(
             "--client",
             "--client-address",
             "client",
             type=WIRE_TEXT,
-            help="IP address, network, or domain with its subdomains.",
+            metavar="CLIENT",
+            help="IP address, network (with all that overlap it), or domain with its subdomains.",
         ),
     ):
         with_filter = option(with_filter)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import uvloop
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import EXIT_WRONG_SETTINGS
 from bley.commands.options import config_option, serving_options
 from bley.commands.policy_client import fetch_running
@@ -21,11 +22,23 @@ from bley.settings.file import Configuration, find_file, load
 __all__ = ["run_bley", "serve"]
 
 
-@click.command()
+@click.command(
+    cls=DocumentedCommand,
+    examples=["bley serve -c /etc/bley/bley.conf"],
+    statuses={
+        0: "A signal stopped bley.",
+        1: "bley cannot start now, but may later: an address is in use, for example.",
+        2: "The settings are invalid.",
+    },
+)
 @config_option
 @serving_options
 def serve(file: Path | None, pidfile: str | None, verbose: bool, debug: bool) -> None:
-    """Answer policy requests, in the foreground."""
+    """Answer policy requests in the foreground.
+
+    SIGTERM or SIGINT stops bley, SIGHUP reloads settings and list files. bley listens as soon as its SQLite file is
+    open, and after 5 seconds at the latest. It does not wait for a database server.
+    """
     run_bley(file, pidfile, verbose=verbose, debug=debug, detach=False)
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from bley.checks.lists.report import ListReport
+from bley.commands.documented import DocumentedCommand
 from bley.commands.lists import print_lists
 from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import instant_document, print_document, print_table
@@ -212,7 +213,7 @@ def _period(_context: click.Context, _parameter: click.Parameter, value: str) ->
         raise click.BadParameter(f"{value} {error}") from error
 
 
-@click.command()
+@click.command(cls=DocumentedCommand, examples=["bley stats", "bley stats --since 12h --json"])
 @config_option
 @click.option(
     "--since",
@@ -220,11 +221,17 @@ def _period(_context: click.Context, _parameter: click.Parameter, value: str) ->
     callback=_period,
     default="7d",
     show_default=True,
-    help="Length of the period until now, such as 12h or 40d.",
+    metavar="DURATION",
+    help="Length of the period until now, such as 12h or 40d, at most 400d.",
 )
 @json_option
 def stats(file: Path | None, period: Period, as_json: bool) -> None:
-    """Show how much mail was passed and deferred, the reasons, and the outcomes."""
+    """Show the figures of passed and deferred mail.
+
+    These are the mails that passed at once, were deferred, passed after their wait or did not retry, the delays, the
+    numbers by reason and finding, and the DNS lists of the running bley. Counts by the minute are stored for 8 days,
+    counts by the hour for 400 days.
+    """
     configuration = load_settings(file)
     with progress("counting"):
         statistics = run(_stats(configuration, period))

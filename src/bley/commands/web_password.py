@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import WrongInputError
 from bley.core.escapes import escape_controls
 from bley.settings.web_password import SHORTEST_PASSWORD, hash_password, write_password_hash
@@ -12,13 +13,14 @@ from bley.settings.web_password import SHORTEST_PASSWORD, hash_password, write_p
 __all__ = ["web_password"]
 
 
-@click.command("web-password")
+@click.command("web-password", cls=DocumentedCommand, examples=["bley web-password /etc/bley/web-password"])
 @click.argument("file", type=click.Path(path_type=Path))
 def web_password(file: Path) -> None:
-    """Ask for a password, and write its hash to FILE, for the setting web_password_file.
+    """Write the hash of a password for the dashboard.
 
-    If FILE is -, the hash is written to standard output. If standard input is not a terminal, the password is its first
-    line.
+    The command asks for the password twice, without echo, and writes FILE with mode 0600, for the setting
+    web_password_file. If FILE is -, the hash is written to standard output. If standard input is not a terminal, the
+    password is its first line.
     """
     password = _read_password()
     if len(password) < SHORTEST_PASSWORD:

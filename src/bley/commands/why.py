@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.commands.output import instant_document, print_document, print_steps, timed_record_document
@@ -220,10 +221,15 @@ def _outcome_document(outcome: DeferralOutcome) -> dict[str, Any]:
     }
 
 
-@click.command()
+@click.command(
+    cls=DocumentedCommand,
+    examples=["bley why jane@example.com", "bley why 192.0.2.0/24 --limit 5", "bley why '<>'"],
+    statuses={1: "Nothing matches, or the command failed."},
+)
 @config_option
 @click.option(
     "--limit",
+    metavar="COUNT",
     type=click.IntRange(1, 10_000),
     default=20,
     show_default=True,
@@ -232,10 +238,12 @@ def _outcome_document(outcome: DeferralOutcome) -> dict[str, Any]:
 @json_option
 @click.argument("query", type=WIRE_TEXT)
 def why(file: Path | None, limit: int, as_json: bool, query: str) -> None:
-    """Show the decisions about QUERY, the outcome of each, and the remedy if it was wrong.
+    """Show the decisions about a mail, and the remedy.
 
-    QUERY is a mail address, a domain or host name, an IP address or network, or an instance or queue ID from the log.
-    The null sender is `<>`.
+    QUERY is a mail address, a domain or host name with its subdomains, an IP address or network, or an instance or
+    queue ID from the log. The null sender is <>. The newest decision comes first, with its findings, its verdict and
+    its outcome. The line for a list file follows, for a decision that was wrong, and then the matching records. All
+    times are in UTC.
     """
     configuration = load_settings(file)
     with progress("searching"):

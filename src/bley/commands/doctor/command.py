@@ -21,6 +21,7 @@ from bley.commands.doctor.resolver import examine_resolver
 from bley.commands.doctor.rights import examine_rights
 from bley.commands.doctor.start import examine_start
 from bley.commands.doctor.store import examine_space, examine_store
+from bley.commands.documented import DocumentedCommand
 from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import print_document
 from bley.commands.policy_client import fetch_running
@@ -39,15 +40,22 @@ _MARGIN = " " * 19
 """The width of a level and a subject."""
 
 
-@click.command()
+@click.command(
+    cls=DocumentedCommand,
+    examples=["bley doctor", "bley doctor --quiet"],
+    statuses={0: "All is well.", 1: "There are warnings.", 2: "There are faults, or the command line is invalid."},
+)
 @config_option
 @json_option
-@click.option("--postfix", "postfix_folder", default="", help="Folder of main.cf. Default: Postfix's own.")
+@click.option(
+    "--postfix", "postfix_folder", metavar="FOLDER", default="", help="Folder of main.cf. Default: Postfix's own."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show warnings and faults only.")
 def doctor(file: Path | None, as_json: bool, postfix_folder: str, quiet: bool) -> None:
-    """Examine bley, its surroundings and the mail server: what is wrong, why it matters, and the remedy.
+    """Examine bley and its surroundings, and show remedies.
 
-    The exit status is 0 if all is well, 1 after warnings, and 2 after faults.
+    These are the settings, store, DNS lists, resolver, disk, rights of files, clock, the running bley, and the settings
+    of Postfix and Exim that concern it. Each finding has a level, its reason, and the command or line that helps.
     """
     findings = _by_subject(_examine(file, postfix_folder))
     shown = [each for each in findings if not quiet or _STATUSES[each.level]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bley.commands.ending import BleyCommand
+from bley.commands.documented import DocumentedCommand
 from bley.commands.graph.charts import SHOWN, Chart, charts
 from bley.commands.graph.page import page
 from bley.commands.options import config_option, load_settings
@@ -26,12 +26,17 @@ _DEFAULT_FOLDER = "bley-graphs"
 _FORMATS = ("png", "svg")
 
 
-@click.command(cls=BleyCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=DocumentedCommand,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples=["bley graph -d /var/www/html/bley", "bley graph --format svg --quiet"],
+)
 @config_option
 @click.option(
     "-d",
     "--destdir",
     "folder",
+    metavar="FOLDER",
     type=click.Path(path_type=Path),
     help=f"Folder for the files, created if missing. Default: destdir of the settings, else {_DEFAULT_FOLDER}.",
 )
@@ -45,9 +50,11 @@ _FORMATS = ("png", "svg")
     help="File format of the charts.",
 )
 def graph(file: Path | None, folder: Path | None, quiet: bool, file_format: str) -> None:
-    """Draw charts of the outcomes of mail, the reasons of deferrals and the findings, and a page that shows them.
+    """Draw charts of outcomes, reasons and findings.
 
-    The charts show the last 12 and 24 hours, 7, 28 and 365 days.
+    The charts show the last 12 and 24 hours, 7, 28 and 365 days, in UTC, and index.html shows the charts. Each file is
+    replaced as a whole. The command needs matplotlib: pip install 'bley[graph]'. Its name in bley 2 is bleygraph, which
+    works too.
     """
     settings = load_settings(file).settings
     folder = folder or Path(settings.destdir or _DEFAULT_FOLDER)

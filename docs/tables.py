@@ -1,22 +1,16 @@
-"""Writes the tables of reasons and findings in docs/ from `bley.core.findings`: `python docs/finding_tables.py`.
-
-A table stands behind a line `<!-- table: NAME -->`.
-"""
+"""The tables in docs/ that are made from the code. A table stands behind a line `<!-- table: NAME -->`."""
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from docs.commands_page import described_options, documented_commands, usage
+
+from bley.commands.documented import COMMON_STATUSES
 from bley.core.findings import LOG_FIELDS, REASON_OF, REASONS, FindingKind
 
-FOLDER = Path(__file__).parent
+__all__ = ["PAGES", "with_tables"]
 
-
-def main() -> None:
-    """Write the tables into all pages."""
-    for name in ("reasons.md", "log.md"):
-        page = FOLDER / name
-        page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+PAGES = "reasons.md", "log.md", "commands.md"
 
 
 def with_tables(text: str) -> str:
@@ -47,13 +41,35 @@ def _journal() -> Iterator[str]:
         yield f"| `{field}` | `BLEY_{field.upper().replace('-', '_')}` |"
 
 
+def _commands() -> Iterator[str]:
+    yield from ("| command | purpose |", "|---|---|")
+    for command in documented_commands():
+        yield f"| `{usage(command)}` | {command.get_short_help_str(limit=80)} |"
+
+
+def _options_of_list() -> Iterator[str]:
+    yield from ("| option | meaning |", "|---|---|")
+    for command in documented_commands():
+        if command.name == "list":
+            for names, described in described_options(command):
+                yield f"| `{names.replace('|', chr(92) + '|')}` | {described} |"
+
+
+def _statuses() -> Iterator[str]:
+    yield from ("| status | meaning |", "|---|---|")
+    yield from (f"| {status} | {meaning} |" for status, meaning in COMMON_STATUSES.items())
+
+
 def _marked(text: str) -> str:
     """Return the text with settings as code."""
     return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", r"`\g<0>`", text)
 
 
-_TABLES = {"reasons": _reasons, "findings": _findings, "journal": _journal}
-
-
-if __name__ == "__main__":
-    main()
+_TABLES = {
+    "reasons": _reasons,
+    "findings": _findings,
+    "journal": _journal,
+    "commands": _commands,
+    "options_of_list": _options_of_list,
+    "statuses": _statuses,
+}
