@@ -2,7 +2,7 @@
 # usage: install-servers.sh FOLDER
 #
 # Installs what the integration tests run: the mail servers, the databases, the greylisters
-# whose data bley takes over, what reads its log, promtool, which checks metrics, and a browser. All
+# whose data bley takes over, what reads its log and metrics, promtool, which checks metrics, and a browser. All
 # by apt but Exim, which Debian does not install beside Postfix, and promtool, which comes with a server: these
 # are FOLDER/usr/sbin/exim4 and FOLDER/usr/bin/promtool. Needs Debian or Ubuntu, and root. Starts no
 # service, not at the next boot either, removes no package, upgrades those only that another one
@@ -33,6 +33,7 @@ libdbd-mysql-perl           /usr/lib/*/perl5/*/DBD/mysql.pm
 db5.3-util                  /usr/bin/db5.3_dump
 groff-base                  /usr/bin/groff
 mandoc                      /usr/bin/mandoc
+munin-node                  /usr/sbin/munin-run
 chromium                    /usr/bin/chromium
 chromium-driver             /usr/bin/chromedriver
 exim4-daemon-light          exim_runs
