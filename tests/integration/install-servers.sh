@@ -33,6 +33,7 @@ libdbd-mysql-perl           /usr/lib/*/perl5/*/DBD/mysql.pm
 db5.3-util                  /usr/bin/db5.3_dump
 groff-base                  /usr/bin/groff
 mandoc                      /usr/bin/mandoc
+fail2ban                    /usr/bin/fail2ban-regex
 munin-node                  /usr/sbin/munin-run
 chromium                    /usr/bin/chromium
 chromium-driver             /usr/bin/chromedriver

@@ -1,0 +1,134 @@
+"""The rules in contrib/logcheck, applied as logcheck does, to the lines of a real bley and to those in its code."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.dns_server import DnsServer
+from tests.free_ports import free_port
+from tests.integration.running_bley import Bley
+from tests.integration.test_fail2ban import FORMS, HOSTILE, mail
+from tests.integration.test_lists import entries, on
+
+PROJECT = Path(__file__).parents[2]
+RULES = PROJECT / "contrib/logcheck/bley"
+
+ORDINARY, REPORTED = {"info", "debug"}, {"warning", "error", "exception", "critical"}
+ARGUMENTS = [
+    ["x"] * 5,
+    ["worker 1 (pid 2)"],
+    ["https://127.0.0.1:1338"],
+    ["1 record", "2 decisions", "0 counts"],
+    ["1 record of bley 2 was", "x"],
+    ["bl.example", "IPv6 clients are not looked up: x"],
+]
+"""Texts for %s in the lines of the code."""
+BY_LEVEL = {
+    "purged %s, %s, %s": True,
+    "store: purge: %s": False,
+    "store: %s; decisions wait until it takes them": False,
+}
+"""Lines whose level depends on the moment, and whether those are ordinary that are not debug messages."""
+
+
+def reported(log: str, folder: Path) -> list[str]:
+    """Return the lines that logcheck would report; it cleans the rules and applies them by the same commands."""
+    (folder / "some.log").write_text(log)
+    command = f"grep -E --text -v '^[[:space:]]*$|^#' {RULES} >rules; grep -E --text -v -f rules some.log"
+    ran = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, check=False, env={"LC_ALL": "C.UTF-8"})
+    assert ran.returncode <= 1, ran.stderr
+    return ran.stdout.decode().split("\n")[:-1]
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_all_lines_but_warnings_are_ignored(log_format: str, tmp_path: Path) -> None:
+    """A start, decisions of all kinds about hostile texts, a reload and a stop; one list is ill."""
+    with DnsServer(entries("bl.example", "198.51.100.2", TXT=HOSTILE[2:3])) as dns:
+        settings = on(dns, dnsbls="bl.example, bl-gone.example", use_spf="1", check_names="1", log_format=log_format)
+        settings |= {"greylist_period": "5m", "greylist_penalty": "0"}
+        lists = {"whitelist_senders": "exempt@example.com\n"}
+        sections = {"\n[recipients one]\nmatch": "c@example.org"}
+        with Bley(tmp_path, lists, **settings, **sections) as bley:
+            for text in ["a@example.com", *HOSTILE]:
+                sender = re.sub(r"[\r\n]", " ", text)
+                for client_name in ("unknown", sender):
+                    mail(bley, "192.0.2.1", sender, client_name)
+            mail(bley, "2001:db8::1", "")
+            assert mail(bley, "198.51.100.2") == "action=DEFER_IF_PERMIT"
+            mail(bley, "192.0.2.1", "exempt@example.com")
+            bley.end_waits()
+            assert mail(bley, "192.0.2.1") == "action=PREPEND"
+            bley.ask(client_address="192.0.2.1", recipient="c@example.org", sender="a@example.com", instance="1.2")
+            assert mail(bley, HOSTILE[0]) == "action=DUNNO"  # no client_address: warned of
+            bley.stop()
+            assert len(bley.log().splitlines()) > 30
+            for form in FORMS:
+                lines = [re.sub(r".*bley\[\d+\]: ", "", line) for line in reported(form(bley.log()), tmp_path)]
+                assert sorted(line.split(":")[0] for line in lines) == [
+                    "bl-gone.example is set aside",
+                    "no usable client_address or recipient, answered DUNNO",
+                ]
+
+
+def test_a_store_that_fails_is_reported(tmp_path: Path) -> None:
+    """Decisions without it are ignored, as others."""
+    with Bley(tmp_path, database=f"redis://127.0.0.1:{free_port()}") as bley:
+        mail(bley, "192.0.2.1")
+        bley.stop()
+    lines = reported(bley.log(), tmp_path)
+    assert lines
+    assert all("]: store: " in line for line in lines)
+    assert "reason=store-error" in bley.log()
+
+
+def test_a_traceback_is_reported(tmp_path: Path) -> None:
+    text = "2026-11-26T14:26:50Z bley[1]: internal error; please report it\nTraceback (most recent call last):\n  x\n"
+    assert reported(text, tmp_path) == text.splitlines()
+
+
+def _messages() -> Iterator[tuple[str, str]]:
+    """Yield logging's method and the format of each line that the code of bley logs."""
+    for file in (PROJECT / "src/bley").rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        texts = {
+            node.targets[0].id: node.value.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        }
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="_log"), attr=method), args=arguments):
+                    where = arguments[1 if method == "log" else 0]
+                    text = where.value if isinstance(where, ast.Constant) else texts.get(ast.unparse(where), "")
+                    yield method, str(text)
+
+
+def _examples(text: str) -> list[str]:
+    """Return lines of this format."""
+    lines = []
+    for arguments in ARGUMENTS:
+        line = re.sub("%[dg]", "5", text)
+        for argument in arguments:
+            line = re.sub(r"%[.\d]*[sr]", argument, line, count=1)
+        lines.append(f"2026-11-26T14:26:50Z bley[1]: {line}")
+    return lines
+
+
+def test_each_message_in_the_code_is_ignored_or_reported_by_its_level(tmp_path: Path) -> None:
+    """A new one of level info needs a rule."""
+    ordinary = {
+        text: BY_LEVEL[text] if method == "log" else method in ORDINARY
+        for method, text in _messages()
+        if method in ORDINARY | REPORTED | {"log"} and text not in ("", "%s", "%s=%s: %s")  # a decision; faults
+    }
+    assert len(ordinary) > 50
+    lines = {text: _examples(text) for text in ordinary}
+    found = set(reported("\n".join(line for each in lines.values() for line in each) + "\n", tmp_path))
+    assert {text: not found.issuperset(each) for text, each in lines.items()} == ordinary
