@@ -101,6 +101,7 @@ HARNESS = Harness(
     finds={
         "BATV inside SRS": _seed("srs0=h=t=d=prvs=1abc=jane@d"),
         "a number across the place where a local part is cut": _seed("7" * 230 + "x" * 30 + "@d"),
+        "a domain with a U-label that is cut": _seed("j@bü." + "x" * 260, 2),
     },
     words=[
         b"prvs=",

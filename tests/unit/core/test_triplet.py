@@ -185,6 +185,12 @@ class TestBounds:
         kept = RULES.recipient(f"jane@{'x' * 240}.example.org")
         assert re.fullmatch("jane@x{217}#[0-9a-f]{32}", kept)
 
+    def test_a_cut_domain_with_a_u_label_stays_as_it_is(self) -> None:
+        """Uncut, it was too long for A-labels."""
+        kept = RULES.recipient(f"jane@b\u00fccher.{'x' * 260}")
+        assert re.fullmatch("jane@b\u00fccher.x+#[0-9a-f]{32}", kept)
+        assert RULES.recipient(kept) == RULES.sender(kept) == kept
+
     def test_white_space_around_it_is_none_of_it(self) -> None:
         """MySQL takes `jane ` for `jane`."""
         assert bounded(" jane ") == "jane"
