@@ -201,8 +201,11 @@ class _Evaluation(greenlet):
         self.throw()
 
     def look_up(self, name: str, rrtype: RrType) -> Answers:
-        """Suspend until the records are there. Raises spf.TempError if the DNS fails."""
-        records = cast(Sequence[ResourceRecord], self._suspend((name, rrtype)))
+        """Suspend until the records are there. Raises spf.TempError if the DNS fails.
+
+        A name that has no A-labels has no records (RFC 5890 2.3.2.1): macros may expand to one.
+        """
+        records = cast(Sequence[ResourceRecord], self._suspend((name, rrtype))) if name.isascii() else ()
         self._trail.add_answer(rrtype, records)
         return [_for_pyspf(record) for record in records]
 

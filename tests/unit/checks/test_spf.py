@@ -191,6 +191,21 @@ class TestInternationalMail:
     @pytest.mark.parametrize(
         ("record", "result"),
         [
+            ("include:%{h} -all", "permerror"),
+            ("exists:%{h} a:%{h} -all", "fail"),
+            ("redirect=%{h}", "permerror"),
+        ],
+    )
+    async def test_a_name_without_a_labels_has_no_records(self, record: str, result: str) -> None:
+        resolver = FakeResolver({("example.com", "TXT"): [f"v=spf1 {record}".encode()]})
+        checker = SpfChecker(resolver, timedelta(seconds=1), best_guess=False)
+        finding = await check(checker, "a@example.com", "mx\u05de\u045a.example")
+        assert finding.detail.startswith(f"{result}: ")
+        assert {name for name, _ in resolver.questions} == {"example.com"}
+
+    @pytest.mark.parametrize(
+        ("record", "result"),
+        [
             ("exists:%{l}.ok.example -all", "fail"),
             ("-exists:%{S}.ok.example ?all", "neutral"),
             ("include:%{l1r}.ok.example ~all", "softfail"),
