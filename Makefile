@@ -8,6 +8,7 @@
 # make soak MINUTES=30  test bley under mixed and hostile load, reloads and outages for leaks and lost records
 # make bench   measure and plot the speed of bley on this machine (some twenty minutes)
 # make screenshots  update the pictures of the dashboard in docs/
+# make dist    build wheel and source distribution in dist/, and check what a package index would show
 # make manual  generate the manual pages bley(1) and bley.conf(5), and the tables in docs/
 #
 # PYTHON=python3.13, for any target: use that Python, in a separate virtual environment (.venv-python3.13)
@@ -20,7 +21,7 @@ endif
 SOURCES = src tests bench docs
 MINUTES ?= 10
 
-.PHONY: run test check quick nightly format lint types tests unit fuzz soak manual efficacy bench bench-engines bench-greylisters screenshots clean
+.PHONY: run test check quick nightly format lint types tests unit fuzz soak manual efficacy bench bench-engines bench-greylisters screenshots dist clean
 
 run: $(VENV)/bley
 	@mkdir -p var
@@ -96,8 +97,14 @@ bench-greylisters: $(VENV)/dev
 screenshots: $(VENV)/dev
 	$(VENV)/bin/python -m bench.screenshots docs >/dev/null
 
+# Without isolation, hatchling has the version of constraints.txt, so the same source gives the same bytes
+dist: $(VENV)/dev
+	rm -f dist/bley-*
+	$(VENV)/bin/python -m build --no-isolation
+	$(VENV)/bin/twine check --strict dist/bley-*
+
 clean:
-	rm -rf .venv .venv-* var .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf dist .venv .venv-* var .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bley: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
