@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bley.checks.gather import Checks
 from bley.coalescer import TICK_SECONDS
 from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
+from bley.core.exemptions.lookup import ClientExemptions
 from bley.core.mail import Request
 from bley.core.wire import encode_request
 from bley.server.connection import Connection
@@ -62,16 +64,20 @@ class Transport(asyncio.Transport):
         return True
 
 
+FOLLOWED_CALLS = 2
+"""The look-up of a stranger's address among those of names `dyn:`."""
+
+
 class Host:
     closes_after_answer = False
 
-    def __init__(self) -> None:
+    def __init__(self, clients: ClientExemptions) -> None:
         settings = Settings.model_validate({"cache_valid": "0"})
         configuration = Configuration(
             file=None,
             settings=settings,
             recipients=read_mail_addresses([("built-in", "postmaster@\nabuse@")]),
-            clients=read_clients([]),
+            clients=clients,
             senders=read_senders([]),
         )
         checks = Checks(FakeResolver(), [], [], None, settings.thresholds, settings.check_timeout)
@@ -82,8 +88,8 @@ class Host:
     def remove(self, connection: Connection) -> None: ...
 
 
-def _connected() -> tuple[Connection, Transport]:
-    connection, transport = Connection(Host()), Transport()
+def _connected(clients: str = "") -> tuple[Connection, Transport]:
+    connection, transport = Connection(Host(read_clients([("clients", clients)]))), Transport()
     connection.connection_made(transport)
     return connection, transport
 
@@ -144,6 +150,24 @@ async def test_a_known_triplet_is_told_with_few_calls() -> None:
 async def test_a_stranger_costs_no_more_calls_than_before() -> None:
     connection, transport = _connected()
     await _make_known(connection, transport)
+    assert await _calls_of_a_stranger(connection, transport) <= STRANGER_CALLS * MARGIN
+
+
+async def test_followed_names_cost_a_stranger_one_look_up() -> None:
+    """Whatever their number."""
+    calls = []
+    for followed in (0, 0, 1, 100):  # at first, some caches are cold
+        names = [f"h{number}.example.org" for number in range(followed)]
+        connection, transport = _connected("\n".join(f"dyn:{name}" for name in names))
+        clients = connection._host.service._rules.configuration.clients  # type: ignore[attr-defined]
+        clients.exempt_resolved({name: [ip_address(f"203.0.113.{place}")] for place, name in enumerate(names)})
+        await _make_known(connection, transport)
+        calls.append(await _calls_of_a_stranger(connection, transport))
+    _, without, *others = calls
+    assert others == [without + FOLLOWED_CALLS] * 2
+
+
+async def _calls_of_a_stranger(connection: Connection, transport: Transport) -> float:
     strangers = []
     for number in range(100):
         name = f"mail.h{7_654_321 + number}.example.net"  # a long number could be an address
@@ -156,4 +180,4 @@ async def test_a_stranger_costs_no_more_calls_than_before() -> None:
             while len(transport.written) == before:  # noqa: ASYNC110 (there is no event)
                 await asyncio.sleep(0)
     assert transport.written[-100:] == 100 * [DUNNO]
-    assert counted.calls / 100 <= STRANGER_CALLS * MARGIN
+    return counted.calls / 100

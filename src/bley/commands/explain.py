@@ -1,7 +1,9 @@
 """`bley explain`: show every step of the decision about one request, and store nothing."""
 
+import asyncio
 import logging
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import click
 import uvloop
 
+from bley.checks.followed_names import FollowedNames
 from bley.checks.gather import Checks
 from bley.checks.lists.watch import ListWatch
 from bley.commands.documented import DocumentedCommand
@@ -57,6 +60,8 @@ class Explanation:
     decision: Decision | None = None
     answer: str = ""
     store_error: str = ""
+    unresolved: Sequence[str] = ()
+    """The names in the list of clients that bley follows and that do not resolve."""
 
     @property
     def settings(self) -> Settings:
@@ -77,6 +82,7 @@ class Explanation:
             *steps,
             *_triplet(decision, self.configuration.settings.store),
             *([("rules", f"[recipients {decision.section}]")] if decision.section else []),
+            *self._unresolved(decision),
             *self._entry_by_spf(decision),
             *self._findings(decision),
             ("verdict", _verdict(decision, self._outcome(decision))),
@@ -116,6 +122,13 @@ class Explanation:
 
     def _outcome(self, decision: Decision) -> Outcome:
         return decision.outcome(observes=self.settings.mode == "observe")
+
+    def _unresolved(self, decision: Decision) -> list[Step]:
+        """Return the entries that would exempt a client if their names resolved."""
+        if decision.exempted_by or not self.unresolved:
+            return []
+        others = f"; {len(self.unresolved) - 1} more like this" if len(self.unresolved) > 1 else ""
+        return [("exempt", f"no; {self.unresolved[0]}{others}")]
 
     def _entry_by_spf(self, decision: Decision) -> list[Step]:
         """Return the entry of the list of senders that does not exempt this one, because SPF does not pass."""
@@ -240,9 +253,14 @@ async def _explain(configuration: Configuration, request: Request) -> Explanatio
     watch = ListWatch(utc_now)
     dns = DnsChecks(configuration.settings, watch)
     dns.activate()
+    followed = FollowedNames(logs=False)
+    followed.switch(configuration.clients, dns.uncached)
     try:
-        await watch.wait_tested(configuration.settings.check_timeout)
-        return await explain_request(configuration, dns.checks, utc_now, request)
+        within = configuration.settings.check_timeout
+        await asyncio.gather(watch.wait_tested(within), followed.wait_resolved(within))
+        explanation = await explain_request(configuration, dns.checks, utc_now, request)
+        return replace(explanation, unresolved=followed.troubles)
     finally:
+        await followed.close()
         await watch.close()
         await dns.close()

@@ -24,7 +24,7 @@ class DnsChecks:
         # Shorter than the deadline of the checks, so that the resolver reports which query timed out.
         within = settings.check_timeout * 0.9
         self.resolver = CachingResolver(settings.resolver, within)
-        self._uncached = DnspythonResolver(settings.resolver, within)
+        self.uncached = DnspythonResolver(settings.resolver, within)
         self._watch, self._lists = watch, watch.prepare((*settings.dnswls, *settings.dnsbls))
         self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         # A best guess is no pass: RFC 7208 has none.
@@ -46,7 +46,7 @@ class DnsChecks:
 
     def activate(self) -> None:
         """Test the DNS lists of this configuration from now on, and no others."""
-        self._watch.switch(self._lists, self._uncached, self.resolver.flush_cache, self.resolver.start_probe)
+        self._watch.switch(self._lists, self.uncached, self.resolver.flush_cache, self.resolver.start_probe)
 
     async def close(self) -> None:
         """Cancel the queries in flight."""

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from bley.checks.followed_names import FollowedNames
 from bley.checks.lists.report import report_lists
 from bley.checks.lists.watch import ListWatch
 from bley.checks.spf import running_evaluations
@@ -61,6 +62,8 @@ class Instance:
         self._watch = ListWatch(clock, names_resolver=purges)
         self._dns = DnsChecks(settings, self._watch)
         self._dns.activate()
+        self._followed = FollowedNames(logs=purges)
+        self._followed.switch(configuration.clients, self._dns.uncached)
         self._service = Service(
             configuration, self._store, self._dns.checks, clock, socket.gethostname(), hidden_clients=hidden_clients
         )
@@ -95,6 +98,7 @@ class Instance:
         await self.server.stop(self._configuration.settings.check_timeout.total_seconds() + 1)
         await self._service.close()
         await self._store.close()
+        await self._followed.close()
         await self._watch.close()
         await self._dns.close()
         for task in self._retiring:
@@ -114,6 +118,7 @@ class Instance:
             self._configuration, self._dns = new, dns
             self._warned_entries.clear()
             dns.activate()
+            self._followed.switch(new.clients, dns.uncached)
             self._service.switch(rules)
             self.server.closes_after_answer = new.settings.exim_workaround
             self._retire(old_dns, 2 * old.check_timeout + _STORE_TIME)

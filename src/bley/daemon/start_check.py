@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bley.checks.followed_names import FollowedNames
 from bley.checks.lists.watch import ListWatch
 from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.daemon.dns_checks import DnsChecks
@@ -39,6 +40,9 @@ _SECONDS = 10.0
 
 _DNS_TIME = timedelta(seconds=5)
 """The longest `check_timeout` of the queries."""
+
+_NAMES_TIME = timedelta(seconds=9)
+"""The time for the names that bley follows, less than the deadline, so that those that do not resolve are named."""
 
 
 class RunningBley(NamedTuple):
@@ -97,6 +101,8 @@ def _parts(
     yield "database", partial(_check_store, configuration)
     if settings.dnsbls or settings.dnswls or settings.use_spf or settings.check_names:
         yield "resolver", partial(_check_dns, configuration)
+    if configuration.clients.followed:
+        yield "names", partial(_check_followed, configuration)
     yield "files", _in_thread(lambda: _check_owners(configuration))
 
 
@@ -155,11 +161,27 @@ async def _check_store(configuration: Configuration) -> list[str]:
     return []
 
 
-async def _check_dns(configuration: Configuration) -> list[str]:
+async def _check_followed(configuration: Configuration) -> list[str]:
+    """Warn of each name that bley follows and that has no address."""
+    dns, followed = _dns_checks(configuration), FollowedNames(logs=False)
+    followed.switch(configuration.clients, dns.uncached)
+    try:
+        await followed.wait_resolved(_NAMES_TIME)
+        return list(followed.troubles)
+    finally:
+        await followed.close()
+        await dns.close()
+
+
+def _dns_checks(configuration: Configuration) -> DnsChecks:
     settings = configuration.settings
-    ignored = "" if settings.resolver else read_system_servers().warning
     limited = settings.model_copy(update={"check_timeout": min(settings.check_timeout, _DNS_TIME)})
-    dns = DnsChecks(limited, ListWatch(utc_now))
+    return DnsChecks(limited, ListWatch(utc_now))
+
+
+async def _check_dns(configuration: Configuration) -> list[str]:
+    ignored = "" if configuration.settings.resolver else read_system_servers().warning
+    dns = _dns_checks(configuration)
     try:
         faults = await asyncio.gather(dns.resolver.find_silence(), dns.resolver.find_rewriting())
     finally:

@@ -26,6 +26,8 @@ _PARTS = {
     "database": _Part("store", "opens, accepts writes, and has the configured privacy key", "without the store "
                       "bley cannot know which mail has waited"),
     "resolver": _Part("resolver", "answers, and does not rewrite NXDOMAIN", "DNS lists, SPF and host names need it"),
+    "names": _Part("lists", "the names of dyn: entries resolve", "while a name does not resolve, its client waits "
+                   "like others"),
     "files": _Part("files", "no file of bley belongs to root by mistake", "bley cannot use a file of another user"),
 }  # fmt: skip
 

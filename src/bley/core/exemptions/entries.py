@@ -6,6 +6,7 @@
     192.0.2.1-192.0.2.9 a range; also 192.0.2.1-9
     192.168.1           a network by its first octets; also 192.168.1.* and 192.168.1/24
     2001:db8::/32       the same for IPv6; also [2001:db8::]/32
+    dyn:home.example.org  the addresses of a host, which bley follows (clients)
     unknown             a client without a verified name
     postmaster@         a local part, at any domain; also postmaster@*
     @example.org        the addresses of this domain, not of those below it; also *@example.org
@@ -14,7 +15,7 @@
     spf:example.org     a name or mail address, only if SPF passes (senders)
     /^mx\\d+\\.example\\.net$/   a regular expression (Python's), found anywhere in the name or address
 
-A client file takes names, networks and expressions; a sender or recipient file takes names, mail addresses and
+A client file takes names, networks, hosts and expressions; a sender or recipient file takes names, mail addresses and
 expressions. Names may have U-labels or A-labels. Case is ignored.
 
 Source: postgrey(8), the whitelist files.
@@ -26,8 +27,9 @@ from ipaddress import IPv4Network
 from bley.core.exemptions.foreign_lines import RESERVED, why_no_entry
 from bley.core.exemptions.lookup import LONGEST_NAME, ClientExemptions, MailExemptions, Names, Origin, SenderExemptions
 from bley.core.expressions import Expression
-from bley.core.mail import Network, parse_networks
+from bley.core.mail import Network, parse_address, parse_networks
 from bley.core.names.domains import a_labels
+from bley.core.names.host_name import is_host_name
 
 __all__ = ["add_client", "add_mail_address", "add_sender", "is_mail_address", "is_name"]
 
@@ -45,9 +47,13 @@ _TAG = re.compile("ipv6:|ip[46]:")
 """Of an address literal, and of a mechanism of SPF."""
 _BRACKETED = re.compile(r"\[([^\[\]]+)\](/\d+)?")
 _IF_SPF_PASSES = re.compile("spf:", re.IGNORECASE)
+_FOLLOWED = re.compile("dyn:", re.IGNORECASE)
 _OF_ANY_DOMAIN = re.compile(r"$|/|<|\*$|[^@]*@\*?$")
 _NAME = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}")
 _LOCAL_PART = re.compile(r"(?!(?:from|to|connect|spam|mailto|sender|recipient):)[^@\s!*][^@\s*]*", re.IGNORECASE)
+
+_MOST_FOLLOWED = 100
+"""Names that are followed. With a TTL of a minute, or while they fail, 12,000 queries an hour for each worker."""
 
 _NO_NETWORK = "is not an address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
 _NO_RANGE = "is not a range: write its lowest and its highest address, as 192.0.2.1-192.0.2.9"
@@ -74,6 +80,8 @@ def add_client(clients: ClientExemptions, entry: str, origin: Origin) -> None:
     _refuse_spf(entry)
     if entry.lower() in _UNKNOWN:
         clients.nameless = clients.nameless or origin
+    elif match := _FOLLOWED.match(entry):
+        _add_followed(clients, entry[match.end() :], origin)
     elif _EXPRESSION.fullmatch(entry):
         _add_expression(clients, entry, origin)
     elif not entry:
@@ -102,6 +110,8 @@ def add_sender(senders: SenderExemptions, entry: str, origin: Origin) -> None:
 def add_mail_address(addresses: MailExemptions, entry: str, origin: Origin) -> None:
     """Exempt the mail addresses that an entry names. Raises ValueError, with the reason, if it names none."""
     _refuse_spf(entry)
+    if _FOLLOWED.match(entry):
+        raise ValueError("is about clients: it belongs in whitelist_clients_file")
     local, at, domain = entry.rpartition("@")
     if _EXPRESSION.fullmatch(entry):
         _add_expression(addresses, entry, origin)
@@ -119,6 +129,17 @@ def add_mail_address(addresses: MailExemptions, entry: str, origin: Origin) -> N
 def _refuse_spf(entry: str) -> None:
     if _IF_SPF_PASSES.match(entry):
         raise ValueError("is about senders: it belongs in whitelist_senders_file")
+
+
+def _add_followed(clients: ClientExemptions, text: str, origin: Origin) -> None:
+    name = a_labels(text)
+    if parse_address(text):
+        raise ValueError("is an address, which is not resolved: write it without dyn:")
+    if not is_host_name(name) or "." not in name:
+        raise ValueError("is not the full name of one host: write dyn:home.example.org")
+    if name not in clients.followed and len(clients.followed) >= _MOST_FOLLOWED:
+        raise ValueError(f"is one too many: bley follows at most {_MOST_FOLLOWED} names; write networks instead")
+    clients.followed.setdefault(name, origin)
 
 
 def _mail_address(local: str, domain: str, entry: str) -> str:

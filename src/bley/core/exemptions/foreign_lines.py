@@ -20,7 +20,7 @@ RESERVED = _CONDITIONS | _ACTIONS
 _ADDRESS = r"\[?(?:\d+(?:\.\d+){3}|(?:ipv6:)?[\da-f]*:[\da-f:.]*)\]?"
 _RANGE = re.compile(rf"({_ADDRESS})\s*[-\u2013\u2014]\s*({_ADDRESS}|\d{{1,3}})(?=\s|,?$)", re.IGNORECASE)
 _EXPRESSION = re.compile(r"(?:(/.+/)i?|(\^\S+))(?:\s+(\S+))?")
-_SPF_MARK = re.compile(r"^spf:\s+(?=\S)", re.IGNORECASE)
+_MARK = re.compile(r"^(spf|dyn):\s+(?=\S)", re.IGNORECASE)
 _QUOTED = re.compile("\"([^\"]*)\"|'([^']*)'|<([^<>]*)>")
 _COMMENT = re.compile("[#;]")
 
@@ -30,6 +30,7 @@ _OTHER_FILE = re.compile(r"(?:[\w*-]+:)+/|include:|\+\w|@\[")
 _INCLUDE = frozenset(("include", ".include"))
 _SETTING = re.compile(r"[\w.-]+=|\[[a-z][\w .-]*\]$", re.IGNORECASE)
 _TAG = re.compile(r"(?:from|to|connect|spam|mailto|sender|recipient):(?=.)", re.IGNORECASE)
+_FORWARD = re.compile(r"(?:a|d?dns|dyndns|dynamic|host|name):(?=[a-z])", re.IGNORECASE)
 _GLOB = re.compile(r"[\w.*@+-]+")
 _LETTER = re.compile(r"[^\W\d]")
 
@@ -53,7 +54,7 @@ def split_columns(line: str) -> tuple[str, str]:
         return match[1] or f"/{match[2]}/", match[3] or ""
     if match := _RANGE.match(line):
         return f"{match[1]}-{match[2]}", line[match.end() :].lstrip(", \t")
-    entry, *rest = _SPF_MARK.sub("spf:", line).split(maxsplit=1)
+    entry, *rest = _MARK.sub(lambda match: f"{match[1].lower()}:", line).split(maxsplit=1)
     entry = entry.rstrip(",") or entry
     if match := _QUOTED.fullmatch(entry):
         entry = next(text for text in match.groups() if text is not None)
@@ -94,6 +95,8 @@ def why_no_entry(entry: str, why: str) -> str:
         )
     if match := _TAG.match(entry):
         return f"has a tag as sendmail's tables: write {entry[match.end() :]}"
+    if match := _FORWARD.match(entry):
+        return f"has an unknown mark: write dyn:{entry[match.end() :]} for the addresses of a name"
     if _SETTING.match(entry):
         return _IS_SETTING
     if _OTHER_FILE.match(entry):

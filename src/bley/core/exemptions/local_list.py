@@ -166,6 +166,7 @@ def _parts(exemptions: ClientExemptions | MailExemptions) -> Iterator[tuple[Part
     if isinstance(exemptions, ClientExemptions):
         for size, networks in exemptions.networks.items():
             yield from ((("network", size, number), origin) for number, origin in networks.items())
+        yield from ((("followed", name), origin) for name, origin in exemptions.followed.items())
         if exemptions.nameless is not None:
             yield ("nameless",), exemptions.nameless
         return

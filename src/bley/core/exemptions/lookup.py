@@ -4,6 +4,7 @@ Domains compare by their A-labels (RFC 5890 2.3.2.1), which the entries have too
 converted. Expressions are searched in the text as received, and in its form with A-labels if that differs.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bley.core.expressions import Expression
@@ -60,6 +61,10 @@ class ClientExemptions(Names):
     """By version and host bits: the network's leading bits as a number."""
     nameless: Origin | None = None
     """The entry that exempts every client without a verified name."""
+    followed: dict[str, Origin] = field(default_factory=dict)
+    """The names whose addresses are exempt, with A-labels: entries `dyn:home.example.org`."""
+    resolved: dict[tuple[int, int], Origin] = field(default_factory=dict)
+    """Those addresses, by version and number: `exempt_resolved` replaces them while bley runs."""
 
     def find(self, address: Address, name: str) -> Origin | None:
         """Return the entry that exempts the client, or None; `name` is its verified name or empty."""
@@ -76,7 +81,15 @@ class ClientExemptions(Names):
         for (version, host_bits), networks in self.networks.items():
             if version == address.version and (origin := networks.get(number >> host_bits)):
                 return origin
-        return None
+        return self.resolved.get((address.version, number)) if self.resolved else None
+
+    def exempt_resolved(self, addresses: Mapping[str, Iterable[Address]]) -> None:
+        """Exempt these addresses of the followed names, and no others."""
+        resolved: dict[tuple[int, int], Origin] = {}
+        for name, origin in self.followed.items():
+            for address in addresses.get(name, ()):
+                resolved.setdefault((address.version, int(address)), origin)
+        self.resolved = resolved
 
     def add_network(self, network: Network, origin: Origin) -> None:
         """Exempt all addresses in `network`."""

@@ -189,6 +189,10 @@ _PATH = "is not an expression: it ends with '/', without flags; to read a file t
 _WILDCARD = "has a wildcard within a name: write the expression"
 _EVERYTHING = "exempts everything: `mode = observe` in bley.conf delays no mail"
 _NULL_SENDER = "is the null sender: it belongs in whitelist_senders_file"
+_NO_HOST = "is not the full name of one host: write dyn:home.example.org"
+_ADDRESS = "is an address, which is not resolved: write it without dyn:"
+_MARK = "has an unknown mark: write dyn:home.example.org for the addresses of a name"
+_CLIENT = "is about clients: it belongs in whitelist_clients_file"
 _NO_NETWORK = "is not an address or network: write it as 192.0.2.1, 192.0.2.0/24, 192.168.1 or 2001:db8::/32"
 
 
@@ -238,6 +242,23 @@ _NO_NETWORK = "is not an address or network: write it as 192.0.2.1, 192.0.2.0/24
         (".", f"'.' {_NO_NETWORK}"),
         ("/mx(/", "'/mx(/' is not a regular expression: missing ), unterminated subpattern at position 2"),
         ("/*/", "'/*/' is not a regular expression: nothing to repeat at position 0"),
+        ("dyn:", f"'dyn:' {_NO_HOST}"),
+        ("dyn:home", f"'dyn:home' {_NO_HOST}"),
+        ("dyn:*.example.org", f"'dyn:*.example.org' {_NO_HOST}"),
+        ("dyn:.example.org", f"'dyn:.example.org' {_NO_HOST}"),
+        ("dyn:home..example.org", f"'dyn:home..example.org' {_NO_HOST}"),
+        ("dyn:jane@example.org", f"'dyn:jane@example.org' {_NO_HOST}"),
+        ("dyn:/home/", f"'dyn:/home/' {_NO_HOST}"),
+        ("dyn:home.example.org:25", f"'dyn:home.example.org:25' {_NO_HOST}"),
+        ("dyn:spf:example.org", f"'dyn:spf:example.org' {_NO_HOST}"),
+        ("dyn:dyn:example.org", f"'dyn:dyn:example.org' {_NO_HOST}"),
+        ("dyn:192.0.2.0/24", f"'dyn:192.0.2.0/24' {_NO_HOST}"),
+        (f"dyn:{'a' * 64}.example.org", f"'dyn:{'a' * 64}.example.org' {_NO_HOST}"),
+        ("dyn:192.0.2.1", f"'dyn:192.0.2.1' {_ADDRESS}"),
+        ("dyn:2001:db8::1", f"'dyn:2001:db8::1' {_ADDRESS}"),
+        ("dyn:a.example.org b.example.org", f"'dyn:a.example.org b.example.org' {_COLUMNS}"),
+        ("ddns:home.example.org", f"'ddns:home.example.org' {_MARK}"),
+        ("Host:home.example.org", f"'Host:home.example.org' {_MARK}"),
     ],
 )
 def test_wrong_line_of_a_client_file(line: str, message: str) -> None:
@@ -284,12 +305,53 @@ _A_NETWORK = "is not a mail address or domain; networks belong in whitelist_clie
         ("jane@@example.org", f"'jane@@example.org' {_NO_ADDRESS}"),
         ("jane joe", f"'jane joe' {_COLUMNS}"),
         ("/[/", "'/[/' is not a regular expression: unterminated character set at position 0"),
+        ("dyn:home.example.org", f"'dyn:home.example.org' {_CLIENT}"),
+        ("DYN: home.example.org", f"'DYN: home.example.org' {_CLIENT}"),
     ],
 )
 def test_wrong_line_of_a_mail_file(line: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_mail_addresses([("list", f"# senders\n{line}\n")])
     assert caught.value.faults == (Fault("list", 2, message),)
+
+
+@pytest.mark.parametrize("line", ["dyn:home.example.org", "spf:dyn:home.example.org"])
+def test_followed_name_is_no_sender(line: str) -> None:
+    with pytest.raises(SettingsError, match=f"^list:1: '{line}' {_CLIENT}$"):
+        read_senders([("list", line)])
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ("dyn:home.example.org", "home.example.org"),
+        ("DYN:Home.Example.ORG.", "home.example.org"),
+        ("dyn: home.example.org OK", "home.example.org"),
+        ("dyn:b\u00fccher.example", "xn--bcher-kva.example"),
+        ("dyn:my_nas.example.org", "my_nas.example.org"),
+    ],
+)
+def test_followed_name(entry: str, name: str) -> None:
+    """It exempts addresses once they are known, and no name: the client may have that of its provider."""
+    clients = read_clients([("list", f"# home\n{entry}  # why")])
+    assert list(clients.followed) == [name]
+    assert clients.find(SOMEWHERE, name) is None
+    clients.exempt_resolved({name: [SOMEWHERE]})
+    assert (clients.find(SOMEWHERE, "dsl-7.provider.example") or "").startswith("list:2:")
+    assert clients.find(SOMEWHERE, "") is not None
+    clients.exempt_resolved({})
+    assert clients.find(SOMEWHERE, "") is None
+
+
+def test_too_many_followed_names_are_a_fault() -> None:
+    """Of all files together; a name that stands twice counts once."""
+    files = [(file, "\n".join(f"dyn:{file}{number}.example.org" for number in range(50))) for file in "ab"]
+    twice = ("c", "dyn:a0.example.org")
+    assert len(read_clients([*files, twice]).followed) == 100
+    with pytest.raises(SettingsError) as caught:
+        read_clients([*files, twice, ("d", "dyn:d.example.org")])
+    message = "'dyn:d.example.org' is one too many: bley follows at most 100 names; write networks instead"
+    assert caught.value.faults == (Fault("d", 1, message),)
 
 
 def test_every_wrong_line_of_every_file_is_named() -> None:
