@@ -31,7 +31,7 @@ SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()
 MANUAL = PROJECT.joinpath("docs/bley.1").read_text()
 CONF_MANUAL = PROJECT.joinpath("docs/bley.conf.5").read_text()
 
-COMMANDS = {command.name: command for command in commands_page.documented_commands()}
+COMMANDS = {command.name or "": command for command in commands_page.documented_commands()}
 
 
 def rows(text: str, columns: int) -> dict[str, list[str]]:

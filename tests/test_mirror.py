@@ -19,6 +19,10 @@ TESTED_IN = {
     "checks/lists/tester": "unit/checks/lists/test_watch",
     "commands/ask": "integration/test_cli",
     "commands/check_config": "integration/test_check_config",
+    **{
+        f"commands/completion/{name}": "integration/commands/test_completion"
+        for name in ("bash", "command", "fish", "words", "zsh")
+    },
     "commands/doctor/command": "integration/commands/test_doctor",
     "commands/doctor/finding": "integration/commands/test_doctor",
     "commands/doctor/lists": "integration/commands/test_doctor",

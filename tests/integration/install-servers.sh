@@ -31,6 +31,8 @@ libdbd-sqlite3-perl         /usr/lib/*/perl5/*/DBD/SQLite.pm
 libdbd-pg-perl              /usr/lib/*/perl5/*/DBD/Pg.pm
 libdbd-mysql-perl           /usr/lib/*/perl5/*/DBD/mysql.pm
 db5.3-util                  /usr/bin/db5.3_dump
+zsh                         /usr/bin/zsh
+fish                        /usr/bin/fish
 groff-base                  /usr/bin/groff
 mandoc                      /usr/bin/mandoc
 fail2ban                    /usr/bin/fail2ban-regex

@@ -12,7 +12,7 @@ import click
 
 from bley.commands.documented import DocumentedCommand
 from bley.commands.json_lines import header, line
-from bley.commands.options import config_option, load_settings, run
+from bley.commands.options import complete_files, config_option, load_settings, run
 from bley.commands.progress import Interruption, progress
 from bley.commands.store_access import opened_engine
 from bley.core.quantity import quantity
@@ -25,7 +25,7 @@ __all__ = ["export"]
 
 @click.command(cls=DocumentedCommand, examples=["bley export records.jsonl", "bley export | gzip >records.jsonl.gz"])
 @config_option
-@click.argument("target", default="-")
+@click.argument("target", default="-", shell_complete=complete_files)
 def export(file: Path | None, target: str) -> None:
     """Write all records as JSON lines.
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import WrongInputError
@@ -58,6 +59,11 @@ class _ImportCount:
     """The number of imported records for any recipient, and mostly any sender, of a client."""
 
 
+def _complete_source(_context: click.Context, _parameter: click.Parameter, text: str) -> list[CompletionItem]:
+    names = [CompletionItem(name) for name in ("postgrey", *_READERS) if name.startswith(text)]
+    return [*names, CompletionItem(text, type="file")]
+
+
 @click.command(
     "import",
     cls=DocumentedCommand,
@@ -89,7 +95,7 @@ class _ImportCount:
     "--password-file", metavar="FILE", type=click.Path(path_type=Path), help="File with the password for URL."
 )
 @dry_run_option
-@click.argument("source")
+@click.argument("source", shell_complete=_complete_source)
 @click.argument("place", required=False)
 def import_(
     file: Path | None,

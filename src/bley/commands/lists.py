@@ -18,7 +18,7 @@ from bley.commands.options import config_option, json_option, load_settings
 from bley.commands.output import format_milliseconds, print_document, print_table
 from bley.commands.web_client import WebError, fetch_lists
 from bley.core.dnslists.health import Diagnosis
-from bley.core.dnslists.known import shown_zone
+from bley.core.dnslists.known import load_known_lists, shown_zone
 from bley.core.dnslists.lists import DnsList, parse_dns_lists
 from bley.core.dnslists.resolver_fault import find_resolver_fault
 from bley.core.errors import BleyError
@@ -165,6 +165,12 @@ def _result(dns_list: DnsList, found: _Found, zones_of_resolver: Collection[str]
     return dns_list.name, f"well for {served} clients{doubt}{''.join(others)}", True
 
 
+def _complete_zones(_context: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
+    """Return the lists that can be tested; those of a customer have a key in their names."""
+    known = load_known_lists().items()
+    return [zone for zone, facts in known if facts.status == "alive" and zone.startswith(text) and "*" not in zone]
+
+
 @click.command(
     cls=DocumentedCommand,
     examples=["bley lists", "bley lists --test zen.spamhaus.org"],
@@ -173,7 +179,7 @@ def _result(dns_list: DnsList, found: _Found, zones_of_resolver: Collection[str]
 @config_option
 @click.option("--test", is_flag=True, help="Test the lists now, those of the settings or ZONES.")
 @json_option
-@click.argument("zones", nargs=-1)
+@click.argument("zones", nargs=-1, shell_complete=_complete_zones)
 def lists(file: Path | None, test: bool, as_json: bool, zones: tuple[str, ...]) -> None:
     """Show the state of the DNS lists.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from bley.core.mail import Request
 from bley.settings.file import Configuration, find_file, load
@@ -17,6 +18,8 @@ from bley.settings.values import parse_duration
 __all__ = [
     "DURATION",
     "WIRE_TEXT",
+    "complete_files",
+    "complete_folders",
     "config_option",
     "dry_run_option",
     "json_option",
@@ -75,6 +78,16 @@ DURATION = _Duration()
 """The type of a duration, such as `12h`."""
 
 
+def complete_files(_context: click.Context, _parameter: click.Parameter, text: str) -> list[CompletionItem]:
+    """Let the shell complete the names of files, for a parameter whose value is examined later."""
+    return [CompletionItem(text, type="file")]
+
+
+def complete_folders(_context: click.Context, _parameter: click.Parameter, text: str) -> list[CompletionItem]:
+    """Let the shell complete the names of folders, for a parameter whose value is examined later."""
+    return [CompletionItem(text, type="dir")]
+
+
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add `-p`, `-v` and `-d`, for `bley serve` and for `bley` without a command."""
     for option in (
@@ -82,7 +95,7 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
             "-d", "--debug", is_flag=True, help="Run in the foreground, and log everything to standard output."
         ),
         click.option("-v", "--verbose", is_flag=True, help="Log debug messages."),
-        click.option("-p", "--pidfile", type=click.Path(), metavar="FILE", help="File for the process ID."),
+        click.option("-p", "--pidfile", metavar="FILE", shell_complete=complete_files, help="File for the process ID."),
     ):
         command = option(command)
     return command

@@ -22,7 +22,7 @@ from bley.commands.doctor.rights import examine_rights
 from bley.commands.doctor.start import examine_start
 from bley.commands.doctor.store import examine_space, examine_store
 from bley.commands.documented import DocumentedCommand
-from bley.commands.options import config_option, json_option, load_settings, run
+from bley.commands.options import complete_folders, config_option, json_option, load_settings, run
 from bley.commands.output import print_document
 from bley.commands.policy_client import fetch_running
 from bley.core.errors import SettingsError
@@ -48,7 +48,12 @@ _MARGIN = " " * 19
 @config_option
 @json_option
 @click.option(
-    "--postfix", "postfix_folder", metavar="FOLDER", default="", help="Folder of main.cf. Default: Postfix's own."
+    "--postfix",
+    "postfix_folder",
+    metavar="FOLDER",
+    default="",
+    shell_complete=complete_folders,
+    help="Folder of main.cf. Default: Postfix's own.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show warnings and faults only.")
 def doctor(file: Path | None, as_json: bool, postfix_folder: str, quiet: bool) -> None:

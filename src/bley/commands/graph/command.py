@@ -11,7 +11,7 @@ import click
 from bley.commands.documented import DocumentedCommand
 from bley.commands.graph.charts import SHOWN, Chart, charts
 from bley.commands.graph.page import page
-from bley.commands.options import config_option, load_settings
+from bley.commands.options import complete_folders, config_option, load_settings
 from bley.commands.progress import progress
 from bley.core.escapes import escape_controls
 from bley.core.history.periods import Slot, slots
@@ -37,6 +37,7 @@ _FORMATS = ("png", "svg")
     "--destdir",
     "folder",
     metavar="FOLDER",
+    shell_complete=complete_folders,
     type=click.Path(path_type=Path),
     help=f"Folder for the files, created if missing. Default: destdir of the settings, else {_DEFAULT_FOLDER}.",
 )

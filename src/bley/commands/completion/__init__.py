@@ -1,0 +1,1 @@
+"""`bley completion`: completion scripts for bash, zsh and fish."""
