@@ -21,8 +21,10 @@ __all__ = [
     "check_creatable",
     "check_name",
     "deny_reading",
+    "explain_refusal",
     "find_closed_folder",
     "hand_over",
+    "permit_writing",
     "read_text",
     "user_name",
 ]
@@ -32,6 +34,9 @@ LONGEST_FILE = 64 * 1024 * 1024
 
 _LONGEST_NAME = 255
 """NAME_MAX: bytes of each part of a path."""
+
+_WRITABLE_FOLDERS = ("STATE_DIRECTORY", "LOGS_DIRECTORY", "RUNTIME_DIRECTORY")
+"""The environment variables in which systemd names the folders that its unit may write to (systemd.exec(5))."""
 
 _LONGEST_PATH = 4095
 """PATH_MAX less the final NUL: bytes of a path."""
@@ -98,6 +103,8 @@ def check_creatable(file: Path) -> None:
 def deny_reading(file: Path) -> str:
     """Return why this user may not read the file, and the remedy; empty if its rights are not the reason."""
     folder = find_closed_folder(file)
+    if folder and not stat.S_IMODE(folder.stat().st_mode):  # systemd.exec(5), ProtectHome=
+        return f"The unit of systemd hides {folder}: move the file, or run `systemctl edit bley`: ProtectHome=read-only"
     denied = folder or file
     if not folder and (os.access(file, os.R_OK) or not os.access(file, os.F_OK)):
         return ""
@@ -117,6 +124,20 @@ def hand_over(denied: Path, files: str = "") -> str:
     if denied.parent.stat().st_uid == os.geteuid():
         return f"as root, run `{change}`"
     return f"{_other_user(denied)}`{change}`"
+
+
+def explain_refusal(error: OSError, file: Path) -> str:
+    """Return the text of an error that writing the file raised, with the remedy if the unit of systemd is the cause."""
+    remedy = permit_writing(file.absolute().parent) if error.errno == errno.EROFS else ""
+    return ": ".join(filter(None, (error.strerror, remedy)))
+
+
+def permit_writing(folder: Path) -> str:
+    """Return how a read-only folder becomes writable in a unit of systemd; empty if it is not, or in no unit."""
+    writable = [os.environ[name] for name in _WRITABLE_FOLDERS if name in os.environ]
+    if not writable or not os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return ""
+    return f"the unit may write below {', '.join(writable)}; run `systemctl edit bley`: ReadWritePaths={folder}"
 
 
 def find_closed_folder(file: Path) -> Path | None:

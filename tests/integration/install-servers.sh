@@ -41,6 +41,7 @@ chromium                    /usr/bin/chromium
 chromium-driver             /usr/bin/chromedriver
 exim4-daemon-light          exim_runs
 prometheus                  promtool_runs
+systemd                     /usr/lib/systemd/systemd /lib/systemd/systemd
 PACKAGES
 }
 

@@ -32,8 +32,10 @@ def rcpt(postfix: Postfix) -> Reply:
 @contextmanager
 def opened_by_systemd(postfix: Postfix) -> Iterator[socket.socket]:
     """Open the socket of contrib/bley.socket in this Postfix's queue folder, as systemd does."""
-    unit = dict(re.findall(r"(?m)^(\w+)=(.+)", UNIT.read_text(encoding="utf-8")))
-    path = postfix.queue / Path(unit["ListenStream"]).relative_to("/var/spool/postfix")
+    text = UNIT.read_text(encoding="utf-8")
+    unit = dict(re.findall(r"(?m)^(\w+)=(.+)", text))
+    [file] = re.findall("(?m)^ListenStream=(/.+)", text)
+    path = postfix.queue / Path(file).relative_to("/var/spool/postfix")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         shutil.chown(path, unit["SocketUser"])

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bley import cli
+from bley.operator_files import deny_reading
 from bley.settings import file as settings_file
 from tests.free_ports import free_port
 from tests.integration.nobody import NOBODY, as_nobody
@@ -149,3 +150,12 @@ def test_a_start_beside_the_bley_of_another_user() -> None:
         "listen_addr: cannot listen at 127.0.0.1: Address already in use",
         f"{web}: another bley runs, with {bley.file}, and listens on 127.0.0.1:{bley.port}",
     ]
+
+
+def test_a_folder_that_the_unit_hides_has_the_line_that_shows_it() -> None:
+    """The remedy of other folders, chgrp, would open the home folders of all users."""
+    with reachable_folder() as folder:
+        home = folder / "home"
+        home.mkdir(mode=0)
+        remedy = f"The unit of systemd hides {home}: move the file, or run `systemctl edit bley`: ProtectHome=read-only"
+        assert as_nobody(lambda: deny_reading(home / "lists/clients")) == remedy

@@ -99,7 +99,7 @@ def test_nobody_is_answered_before_the_store_is_open(tmp_path: Path, disk: SlowD
         assert not pid_file.exists()
         assert "listens" not in re.sub(NOT_OPEN_YET, "", bley.log())
         disk.answers.touch()
-        assert told.recv(100).decode() == f"READY=1\nMAINPID={bley.process.pid}"
+        assert told.recv(1000).decode().startswith(f"READY=1\nMAINPID={bley.process.pid}\nSTATUS=listens on ")
         assert pid_file.read_text() == f"{bley.process.pid}\n"
         bley.wait_log("reloaded")
         assert exchange(port, BAD) == b"action=DEFER_IF_PERMIT come back\n\n"

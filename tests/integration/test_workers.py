@@ -462,8 +462,9 @@ class TestPlaces:
                 bley.port = int(bley.wait_log(r"listens on 127\.0\.0\.1:(\d+), store")[1])
                 assert bley.port == listener.getsockname()[1]
                 assert exchange(bley.port, BAD) == DEFERRED
-                told = [notified.recv(100).decode() for _ in range(3)]
-                assert told == [f"READY=1\nMAINPID={bley.process.pid}", "WATCHDOG=1", "WATCHDOG=1"]
+                status = f"listens on 127.0.0.1:{bley.port}, store {tmp_path}/bley.db, 2 workers"
+                told = [notified.recv(1000).decode() for _ in range(3)]
+                assert told == [f"READY=1\nMAINPID={bley.process.pid}\nSTATUS={status}", "WATCHDOG=1", "WATCHDOG=1"]
                 stopped = workers(bley)[0]
                 os.kill(stopped, signal.SIGSTOP)
                 bley.wait_log(rf"\(pid {stopped}\) has not answered for 1 s: killing it")

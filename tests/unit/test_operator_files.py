@@ -1,5 +1,6 @@
 """The operator's files are read, if they end and are not too large; whatever they are, nothing waits."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -7,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from bley import operator_files
-from bley.operator_files import check_creatable, check_name, read_text
+from bley.operator_files import (
+    check_creatable,
+    check_name,
+    explain_refusal,
+    permit_writing,
+    read_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +99,30 @@ class TestCreatable:
         tmp_path.joinpath("file").touch()
         with pytest.raises(kind):
             check_creatable(tmp_path / name)
+
+
+class _Mount:
+    """What statvfs(3) says of a file system, read-only or not."""
+
+    def __init__(self, *, is_read_only: bool) -> None:
+        self.f_flag = os.ST_RDONLY if is_read_only else 0
+
+
+def test_a_folder_that_the_unit_makes_read_only_has_the_line_that_permits_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside of a unit, and on a file system that can be written, the remedy is another."""
+    error = OSError(errno.EROFS, "Read-only file system")
+    for name in ("STATE_DIRECTORY", "LOGS_DIRECTORY", "RUNTIME_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "statvfs", lambda _: _Mount(is_read_only=True))
+    assert explain_refusal(error, tmp_path / "log") == "Read-only file system"
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/bley")
+    monkeypatch.setenv("LOGS_DIRECTORY", "/var/log/bley")
+    remedy = (
+        f"the unit may write below /var/lib/bley, /var/log/bley; run `systemctl edit bley`: ReadWritePaths={tmp_path}"
+    )
+    assert explain_refusal(error, tmp_path / "log") == f"Read-only file system: {remedy}"
+    assert explain_refusal(OSError(errno.ENOSPC, "No space left"), tmp_path / "log") == "No space left"
+    monkeypatch.setattr(os, "statvfs", lambda _: _Mount(is_read_only=False))
+    assert permit_writing(tmp_path) == ""

@@ -67,7 +67,7 @@ class Daemon:
         with pid_file(settings.pid_file):
             ready()
             self._instance.start_periodic_tasks()
-            systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
+            systemd.notify_ready(self._status)
             watch = LocalListWatch(lambda: self._configuration.local_lists, self._reload, self._clock)
             await asyncio.gather(restart_on_error(systemd.feed_watchdog), restart_on_error(watch.run))
 
@@ -79,8 +79,12 @@ class Daemon:
             self.places = await self._instance.server.listen(settings.listen_addr, settings.listen_port, access)
             log_barriers(settings.listen_addr, access)
         self._web.open()
-        _log.info("bley %s listens on %s, store %s", __version__, ", ".join(self.places), settings.store)
+        _log.info("bley %s %s", __version__, self._status)
         log_warnings(self._configuration)
+
+    @property
+    def _status(self) -> str:
+        return f"listens on {', '.join(self.places)}, store {self._configuration.settings.store}"
 
     @property
     def settings_file(self) -> str:
@@ -111,4 +115,6 @@ class Daemon:
             change.commit()
             self._configuration = new
             log_warnings(new)
+            if self.places:  # else it still starts
+                systemd.notify_status(self._status)
             _log.info("reloaded")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
-from bley.operator_files import check_creatable
+from bley.operator_files import check_creatable, explain_refusal
 
 __all__ = ["check_pid_file", "pid_file"]
 
@@ -54,4 +54,5 @@ def _faults(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SettingsError([Fault("pid_file", 0, f"{name} cannot be written: {error.strerror}")]) from error
+        why = explain_refusal(error, Path(name))
+        raise SettingsError([Fault("pid_file", 0, f"{name} cannot be written: {why}")]) from error

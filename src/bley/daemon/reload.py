@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from bley.core.errors import SettingsError
+from bley.daemon import systemd
 from bley.daemon.transaction import Prepared
 from bley.log.output import open_sink, use_sink
 from bley.settings.file import Configuration
@@ -99,7 +100,7 @@ def block_sighup() -> None:
 
 @contextlib.contextmanager
 def log_reload_errors() -> Iterator[None]:
-    """Log any error of a reload in the block; the old settings stay in force."""
+    """Log any error of a reload in the block, and notify systemd; the old settings stay in force."""
     try:
         yield
     except SettingsError as error:
@@ -109,6 +110,7 @@ def log_reload_errors() -> Iterator[None]:
     else:
         return
     _log.error("not reloaded: the old settings stay")
+    systemd.notify_status("not reloaded, so the old settings stay: see the log")
 
 
 def prepare_log(configuration: Configuration, level: int) -> Prepared:

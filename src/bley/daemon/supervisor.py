@@ -98,12 +98,11 @@ class Supervisor:
         settings = self._configuration.settings
         await self._start_all()
         self._web.open()
-        places = ", ".join(self.places)
-        _log.info("bley %s listens on %s, store %s, %d workers", __version__, places, settings.store, settings.workers)
+        _log.info("bley %s %s", __version__, self._status)
         log_warnings(self._configuration)
         with pid_file(settings.pid_file):
             ready()
-            systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
+            systemd.notify_ready(self._status)
             watch = LocalListWatch(lambda: self._configuration.local_lists, self._reload_requested.set, utc_now)
             await asyncio.gather(
                 *(self._keep_replacing(worker) for worker in list(self._workers.values())),
@@ -190,6 +189,11 @@ class Supervisor:
         return True
 
     @property
+    def _status(self) -> str:
+        settings = self._configuration.settings
+        return f"listens on {', '.join(self.places)}, store {settings.store}, {settings.workers} workers"
+
+    @property
     def settings_file(self) -> str:
         """The absolute name of `bley.conf`."""
         return self._configuration.resolved_file
@@ -253,6 +257,7 @@ class Supervisor:
         self._configuration = new  # workers that start from now on use it
         await commit_reload(self._workers.values(), prepared, new)
         log_warnings(new)
+        systemd.notify_status(self._status)
         _log.info("reloaded")
 
     async def _stop_workers(self, within_seconds: float) -> None:

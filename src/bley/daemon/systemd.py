@@ -9,7 +9,7 @@ import os
 import socket
 from datetime import timedelta
 
-__all__ = ["VARIABLES", "feed_watchdog", "notify", "passed_sockets", "watchdog_period"]
+__all__ = ["VARIABLES", "feed_watchdog", "notify", "notify_ready", "notify_status", "passed_sockets", "watchdog_period"]
 
 VARIABLES = frozenset({"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 """The environment variables that child processes must not inherit."""
@@ -31,6 +31,16 @@ def notify(state: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
             sock.connect("\0" + address[1:] if address.startswith("@") else address)
             sock.sendall(state.encode())
+
+
+def notify_ready(status: str) -> None:
+    """Notify systemd that bley answers; `status` is a line for `systemctl status`."""
+    notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={status}")
+
+
+def notify_status(status: str) -> None:
+    """Replace the line for `systemctl status`."""
+    notify(f"STATUS={status}")
 
 
 def watchdog_period() -> timedelta:

@@ -27,7 +27,7 @@ from bley.core.quantity import quantity
 from bley.log.files import File, Sink, standard_output
 from bley.log.sockets import Journal, Syslog
 from bley.metrics import LOG_DROPPED
-from bley.operator_files import check_creatable
+from bley.operator_files import check_creatable, explain_refusal
 
 __all__ = ["LogHandler", "LogWriter", "check_sink", "configure_log", "log_writer", "open_sink", "use_sink"]
 
@@ -246,7 +246,7 @@ def _faults(log_file: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = error.strerror if isinstance(error, OSError) else error
+        why = explain_refusal(error, Path(log_file)) if isinstance(error, OSError) else error
         raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {why}")]) from error
 
 

@@ -182,6 +182,9 @@ def _bound(family: socket.AddressFamily, name: tuple[object, ...], *, shares_por
         sock.close()
         if error.errno == errno.EADDRINUSE:
             raise OSError(error.errno, f"{error.strerror}{describe_occupant(name)}") from error
+        if error.errno == errno.EACCES:
+            remedy = "systemd opens a port below 1024 for bley, by bley.socket"
+            raise OSError(error.errno, f"{error.strerror}: {remedy}") from error
         raise
     return sock
 

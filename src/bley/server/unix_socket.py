@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
-from bley.operator_files import check_creatable
+from bley.operator_files import check_creatable, explain_refusal
 from bley.server.occupants import describe_occupant
 from bley.settings.values import group_id
 
@@ -118,6 +118,10 @@ def _explained(path: Path) -> Iterator[None]:
     except PermissionError as error:
         why = f"{error.strerror}: bley's user cannot create files in {path.absolute().parent}"
         raise OSError(error.errno, why) from error
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        raise OSError(error.errno, explain_refusal(error, path)) from error
 
 
 def _set_group(path: Path, group: str) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from bley.durable_files import create_private
-from bley.operator_files import deny_reading, find_closed_folder, hand_over, user_name
+from bley.operator_files import deny_reading, find_closed_folder, hand_over, permit_writing, user_name
 
 __all__ = ["check_file", "find_obstacle", "is_missing", "make_files_private", "open_sqlite", "sqlite_uri"]
 
@@ -106,6 +106,8 @@ def find_obstacle(file: Path) -> str:
         if os.access(each, os.F_OK) and not os.access(each, os.R_OK | os.W_OK):
             return f"User {name} may not write to {each}: {hand_over(each, f'{shlex.quote(str(file))}*')}"
     if not os.access(folder, os.W_OK | os.X_OK):
+        if remedy := permit_writing(folder):
+            return f"{folder} is read-only: {remedy}"
         return f"User {name} may not create files in {folder}: {hand_over(folder)}"
     return ""
 
