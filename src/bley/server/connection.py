@@ -15,6 +15,7 @@ closes. All that a peer can do is bounded:
 
 import asyncio
 import logging
+import select
 import time
 from collections.abc import Coroutine
 from typing import Literal, Protocol, cast
@@ -42,6 +43,9 @@ REQUEST_MOST = 5
 
 IDLE_SECONDS = 600.0
 """Twice Postfix's smtpd_policy_service_max_idle, so that Postfix closes first."""
+
+_FIRST_SECONDS = 1.0
+"""The time for the first request of a new connection while bley stops. Exim, unlike Postfix, does not retry."""
 
 _ENCODED_DUNNO = encode_action(DUNNO)
 
@@ -74,8 +78,9 @@ DNS or the next turn after a burst (working), a peer that does not read (blocked
 
 Not an Enum, whose members take 40 ns to look up in Python 3.11."""
 
-_Input = Literal["open", "finished", "refused"]
-"""Whether more requests are read: yes; no, the peer has closed its half; no, bley closes after the answers so far."""
+_Input = Literal["open", "ending", "finished", "refused"]
+"""Whether more requests are read: yes; those that the peer has sent or is sending, since bley stops; no, the peer has
+closed its half; no, bley closes after the answers so far."""
 
 
 class Connection(asyncio.Protocol):
@@ -91,6 +96,8 @@ class Connection(asyncio.Protocol):
         self._can_write = True
         self._is_active = False
         """Whether the peer has sent or read anything since the last sweep."""
+        self._is_new = True
+        """Whether the peer has sent nothing yet."""
         self._last_activity = 0.0
         self._partial_since = 0.0
         self._peer = "?"
@@ -119,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._receive_timed(data)
 
     def _receive_timed(self, data: bytes) -> None:
-        self._is_active = True
+        self._is_active, self._is_new = True, False
         started = self._last_activity = time.monotonic()
         self._receive(data)
         if self._state == "idle":
@@ -157,9 +164,12 @@ class Connection(asyncio.Protocol):
         self._serve()
 
     def end(self) -> None:
-        """Read no more, answer the requests that have arrived, then close."""
+        """Answer the requests that the peer has sent or is sending, then close.
+
+        The caller also sweeps: a peer that sends nothing, or does not end a request, has a time limit.
+        """
         if self._input == "open":
-            self._input = "refused"
+            self._input = "ending"
         self._serve()
 
     def abort(self) -> None:
@@ -184,6 +194,10 @@ class Connection(asyncio.Protocol):
             return
         if self._state == "partial" and now - self._partial_since > REQUEST_MOST * REQUEST_SECONDS:
             self._close_unfinished(f"has not ended a request within {REQUEST_MOST * REQUEST_SECONDS:g} s")
+            return
+        if self._input == "ending" and self._state == "idle":
+            if now - self._last_activity > _FIRST_SECONDS:
+                self._close()
             return
         is_urgent = self._state == "closing" or self._parser.pending
         if now - self._last_activity <= (REQUEST_SECONDS if is_urgent else IDLE_SECONDS):
@@ -283,11 +297,19 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """Close after the last answer."""
+        if self._input == "ending" and (self._is_new or self._parser.pending or self._has_unread()):
+            return
         if self._input == "finished" and self._parser.pending:
             _log.warning("%s closed in the middle of a request", self._peer)
             PROTOCOL_ERRORS.labels(ProtocolViolation.CUT_OFF.value).inc()
         self._is_active = True
         self._close()
+
+    def _has_unread(self) -> bool:
+        """Return whether the kernel has more from the peer: closing would discard it, and the peer have no answer."""
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket"), select.POLLIN)
+        return bool(poll.poll(0))
 
     def _close(self) -> None:
         self._state = "closing"
@@ -306,7 +328,7 @@ class Connection(asyncio.Protocol):
             self._state = "idle"
         elif self._state != "partial":
             self._state, self._partial_since = "partial", time.monotonic()
-        is_ahead = self._input != "open" or not self._can_write or pending > MAX_WAITING_BYTES
+        is_ahead = self._input in ("finished", "refused") or not self._can_write or pending > MAX_WAITING_BYTES
         if is_ahead and transport.is_reading():
             transport.pause_reading()
         elif not is_ahead and not transport.is_reading():

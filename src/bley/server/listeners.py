@@ -44,7 +44,7 @@ class Server:
         self._is_empty = asyncio.Event()
         self._is_empty.set()
         self._is_full = self._is_stopping = False
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[tuple[asyncio.Server, socket.socket]] = []
         self._opened: OpenSockets | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -84,34 +84,49 @@ class Server:
                 listener = await loop.create_unix_server(self._connect, sock=sock, backlog=BACKLOG, **_LEAVE_FILE)
             else:
                 listener = await loop.create_server(self._connect, sock=sock, backlog=BACKLOG)
-            self._listeners.append(listener)
+            self._listeners.append((listener, sock))
         return self._started()
 
     async def stop(self, timeout_seconds: float) -> None:
         """Stop accepting, answer requests in flight until the timeout, then close all connections."""
-        self._is_stopping = True
         if self._opened:
             self._opened.remove_files()
-        for listener in self._listeners:
-            listener.close()
-        await asyncio.sleep(0)  # connections that the kernel has already accepted are added, and aborted, here
-        if self._sweeper:
-            self._sweeper.cancel()
+        while self._listeners:
+            await self._stop_listening(*self._listeners.pop())
+        self._is_stopping = True
+        await asyncio.sleep(0)  # connections that the loop has accepted before are added here
         for connection in list(self._connections):
             connection.end()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._is_empty.wait()
+        if self._sweeper:
+            self._sweeper.cancel()
         for connection in list(self._connections):
             connection.abort()
         await asyncio.sleep(0)
+
+    async def _stop_listening(self, listener: asyncio.Server, sock: socket.socket) -> None:
+        """Close a listener, and accept the connections that the kernel has queued, which it would reset otherwise.
+
+        Of a socket that systemd holds, later ones wait for the next bley.
+        """
+        with contextlib.closing(sock.dup()) as last:
+            listener.close()
+            for _ in range(BACKLOG):
+                try:
+                    accepted, _ = last.accept()
+                except OSError:
+                    return  # none is queued, or too many descriptors are open
+                accepted.setblocking(False)
+                await asyncio.get_running_loop().connect_accepted_socket(self._connect, accepted)
 
     def add(self, connection: Connection) -> None:
         """Add a new connection; at the limit, close the one that has been idle longest."""
         ACCEPTED.inc()
         self._is_empty.clear()
         if self._is_stopping:
-            connection.abort()
+            connection.end()
         if len(self._connections) >= self.most_connections:
             self._close_one(connection)
         self._connections[connection] = None
@@ -144,7 +159,7 @@ class Server:
 
     def _started(self) -> list[str]:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
-        return [socket_name(sock.getsockname()) for listener in self._listeners for sock in listener.sockets]
+        return [socket_name(sock.getsockname()) for listener, _ in self._listeners for sock in listener.sockets]
 
     async def _sweep(self) -> None:
         while True:

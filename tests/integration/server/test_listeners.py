@@ -1046,7 +1046,12 @@ class TestAddressesThatCannotBeUsed:
 
 class TestStop:
     @on_both_loops
-    async def test_what_is_in_flight_is_answered_and_then_nobody_is_served(self, address: str) -> None:
+    async def test_what_is_in_flight_is_answered_and_then_nobody_is_served(
+        self, address: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What a peer has sent before its connection is closed is in flight too."""
+        for limit in ("REQUEST_SECONDS", "_FIRST_SECONDS"):
+            monkeypatch.setattr(connection, limit, 0.1)
         async with RunningServer(address) as running:
             with running.peer() as asking, running.peer() as idle, running.peer() as half:
                 await asking.send(_request("gate", "1") + _request("now", "2"))
@@ -1058,11 +1063,42 @@ class TestStop:
                 with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
                     running.peer()
                 assert not stopping.done()
-                await asking.send(_request("now", "too late"))
+                await asking.send(_request("now", "3"))
                 running.service.gate.set()
-                assert await asking.receive_all() == _answer("1") + _answer("2")
+                assert await asking.receive_all() == _answer("1") + _answer("2") + _answer("3")
                 await stopping
-                assert "too late" not in running.service.asked
+
+    @on_both_loops
+    async def test_a_request_that_is_half_sent_is_awaited(self, address: str) -> None:
+        """The first one of a connection too: Exim does not retry."""
+        async with RunningServer(address) as running:
+            with running.peer() as half, running.peer() as new, running.peer() as idle:
+                await idle.send(_request("now", "1"))
+                await idle.receive(_answer("1"))
+                first, rest = _request("now", "2")[:10], _request("now", "2")[10:]
+                await half.send(first)
+                await _eventually(lambda: _is(running.server.open_connections == 3))
+                stopping = asyncio.create_task(running.server.stop(timeout_seconds=_PATIENCE_SECONDS))
+                assert await idle.receive_all() == b""
+                await half.send(rest)
+                await new.send(_request("now", "3"))
+                assert await half.receive_all() == _answer("2")
+                assert await new.receive_all() == _answer("3")
+                await stopping
+
+    @on_uvloop
+    async def test_what_the_kernel_has_queued_is_answered(self) -> None:
+        """The loop has seen neither these connections nor their requests when it stops to listen."""
+        async with RunningServer() as running:
+            peers = [running.peer() for _ in range(20)]
+            for number, peer in enumerate(peers):
+                peer._socket.setblocking(True)
+                peer._socket.sendall(_request("now", str(number)))
+                peer._socket.setblocking(False)
+            await running.server.stop(timeout_seconds=_PATIENCE_SECONDS)
+            for number, peer in enumerate(peers):
+                assert await peer.receive_all() == _answer(str(number))
+                peer._socket.close()
 
     @on_both_loops
     async def test_a_stuck_request_is_given_up_when_the_time_is_over(self) -> None:
