@@ -122,9 +122,10 @@ class Browser:
         self._tell("Emulation.setDeviceMetricsOverride", metrics)
 
     def prefer(self, **features: str) -> None:
-        """Set a preference of the user: `color_scheme="dark"`, `reduced_motion="reduce"`."""
+        """Set a preference of the user: `color_scheme="dark"`, `reduced_motion="reduce"`; or `media="print"`."""
+        media = features.pop("media", "")
         told = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
-        self._tell("Emulation.setEmulatedMedia", {"features": told})
+        self._tell("Emulation.setEmulatedMedia", {"media": media, "features": told})
 
     def disable_scripts(self, *, disabled: bool) -> None:
         """Disable JavaScript."""

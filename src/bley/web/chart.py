@@ -27,8 +27,8 @@ class Segment(NamedTuple):
     """One series' part of a bar; `y` is its upper edge."""
 
     series: str
-    y: float
-    height: float
+    y: int
+    height: int
 
 
 class Bar(NamedTuple):
@@ -100,11 +100,14 @@ def stacked_bars(
 
 
 def _segments(series: Sequence[str], numbers: Sequence[int], pixels: float) -> list[Segment]:
-    segments, top = [], 0
+    """Return the segments, whose edges are whole pixels: sharp, and a fifth less to send."""
+    segments, total, y = list[Segment](), 0, HEIGHT
     for name, number in zip(series, numbers, strict=True):
+        total += number
+        top = min(round(HEIGHT - total * pixels), y - 1)  # no number is invisible
         if number:
-            top += number
-            segments.append(Segment(name, round(HEIGHT - top * pixels, 2), round(number * pixels, 2)))
+            segments.append(Segment(name, top, y - top))
+            y = top
     return segments
 
 

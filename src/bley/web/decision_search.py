@@ -41,9 +41,19 @@ class DecisionSearch:
             search=self.text_search(rules),
             reasons=frozenset([self.reason] if self.reason else []),
             outcome=self.outcome,
-            since=PERIODS[self.range].since(now) if self.range else _instant("since", self.since),
-            until=_instant("until", self.until),
+            since=PERIODS[self.range].since(now) if self.range else self.since_instant,
+            until=self.until_instant,
         )
+
+    @property
+    def since_instant(self) -> datetime | None:
+        """The parameter `since`, if there is one."""
+        return _instant("since", self.since)
+
+    @property
+    def until_instant(self) -> datetime | None:
+        """The parameter `until`, if there is one."""
+        return _instant("until", self.until)
 
     def text_search(self, rules: TripletRules) -> Search | None:
         """Return the search for the text alone, if there is one."""

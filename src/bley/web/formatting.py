@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from bley.core.history.outcome import format_duration
 from bley.core.quantity import percent
 
-__all__ = ["ago", "capitalized", "duration", "instant", "iso", "milliseconds", "number", "share"]
+__all__ = ["ago", "capitalized", "duration", "instant", "iso", "milliseconds", "number", "parsed", "share"]
 
 _THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -48,6 +48,11 @@ def instant(at: datetime) -> str:
 def iso(at: datetime) -> str:
     """Return the time in UTC in ISO 8601 format, for programs."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def parsed(text: str) -> datetime:
+    """Return the instant of a stored decision's details, which has ISO 8601 format."""
+    return datetime.fromisoformat(text)
 
 
 def capitalized(text: str) -> str:

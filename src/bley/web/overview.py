@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from bley.core.findings import JUDGED, REASONS
-from bley.core.greylist import Record, Status
+from bley.core.greylist import Record, Standing, Timing
 from bley.core.history.periods import Period, Slot, slots
 from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.core.mail import Triplet
@@ -58,6 +58,7 @@ class WaitingRow(NamedTuple):
     triplet: Triplet
     record: Record
     left: float
+    standing: Standing
 
 
 class Overview(NamedTuple):
@@ -165,8 +166,9 @@ def _median(total: Figures) -> str:
 
 def waiting_rows(records: Sequence[tuple[Triplet, Record]], timings: Timings, now: datetime) -> list[WaitingRow]:
     """Return the records with what is left of their waits, those that still wait first."""
-    rows = [
-        WaitingRow(triplet, record, timings.of(triplet.recipient).remaining(record, now).total_seconds())
-        for triplet, record in records
-    ]
-    return sorted(rows, key=lambda row: row.record.status is not Status.GREYLISTED or row.left <= 0)
+    rows = [_waiting_row(triplet, record, timings.of(triplet.recipient), now) for triplet, record in records]
+    return sorted(rows, key=lambda row: row.standing is not Standing.EARLY)
+
+
+def _waiting_row(triplet: Triplet, record: Record, timing: Timing, now: datetime) -> WaitingRow:
+    return WaitingRow(triplet, record, timing.remaining(record, now).total_seconds(), timing.standing(record, now))

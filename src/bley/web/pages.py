@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
-from bley.core.errors import StoreError
 from bley.core.history.advice import advice
 from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
@@ -19,9 +17,9 @@ from bley.web.health_summary import summarize_health
 from bley.web.overview import build_overview, waiting_rows
 from bley.web.rendering import STATIC, render
 
-__all__ = ["Pages", "decision_or_404", "errors_as_pages", "query_or_400"]
+__all__ = ["Pages", "decision_or_404", "query_or_400"]
 
-_STATIC = ("style.css", "live.js", "icon.svg")
+_STATIC = ("style.css", "live.js", "rows.js", "icon.svg")
 _SHOWN_WAITING = 10
 """Waiting triplets on the overview; CSV and JSON have up to 200."""
 
@@ -67,6 +65,7 @@ class Pages:
             data=data,
             overview=overview,
             shown_waiting=_SHOWN_WAITING,
+            shows=_shown_details(request),
         )
 
     async def _show_search(self, request: web.Request) -> web.Response:
@@ -103,6 +102,12 @@ class Pages:
         )
 
 
+def _shown_details(request: web.Request) -> Callable[[str], bool]:
+    """Return whether the page includes the table of this id: a refresh by live.js does not fetch closed ones."""
+    shown = request.headers.get("Bley-Open")
+    return lambda name: shown is None or name in shown.split()
+
+
 async def _send_static(request: web.Request) -> web.FileResponse:
     return web.FileResponse(STATIC / request.match_info["name"], headers={"Cache-Control": "no-cache"})
 
@@ -123,22 +128,6 @@ def query_or_400(read: Callable[[Mapping[str, str]], _T], request: web.Request) 
         raise web.HTTPBadRequest(text=f"{error}\n") from error
 
 
-@web.middleware
-async def errors_as_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn errors into pages for browsers and into plain text for other clients; a StoreError is status 503."""
-    try:
-        return await handler(request)
-    except StoreError as error:
-        status, title, words = 503, "The store is unavailable", f"{error}\n"
-    except web.HTTPException as error:
-        status, title, words = error.status, error.reason, error.text or ""
-        if status < 400:
-            raise
-    if "text/html" not in request.headers.get("Accept", ""):
-        return web.Response(text=words.rstrip() + "\n", status=status)
-    return await _page("error.html", status, title=title, words="" if words.startswith(f"{status}:") else words)
-
-
-async def _page(template: str, status: int = 200, **values: Any) -> web.Response:
+async def _page(template: str, **values: Any) -> web.Response:
     text = await render(template, **({"q": "", "path": ""} | values))
-    return web.Response(text=text, content_type="text/html", status=status, headers={"Cache-Control": "no-store"})
+    return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bley import __version__
 from bley.core.findings import REASONS
 from bley.core.history.periods import PERIODS
-from bley.web import formatting
+from bley.web import formatting, markup
 from bley.web.chart import HEIGHT
 from bley.web.overview import SERIES
 from bley.web.urls import page_url
@@ -58,7 +58,10 @@ def _environment() -> "Environment":
         "milliseconds": formatting.milliseconds,
         "instant": formatting.instant,
         "iso": formatting.iso,
+        "parsed": formatting.parsed,
         "ago": formatting.ago,
         "capitalized": formatting.capitalized,
+        "breakable": markup.breakable,
+        "with_times": markup.with_times,
     }
     return environment

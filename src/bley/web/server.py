@@ -12,12 +12,14 @@ from bley.ports import Clock, utc_now
 from bley.settings.file import Configuration
 from bley.web import health, listeners, lists, metrics
 from bley.web.access_control import AccessControl
+from bley.web.compression import compress
 from bley.web.connection_limiter import LIMITS, AcceptLoop, ConnectionLimiter, is_not_bad_http
 from bley.web.dashboard_data import DashboardData
 from bley.web.disconnection import cancel_on_disconnect
 from bley.web.downloads import Downloads
+from bley.web.error_pages import errors_as_pages, refusals_as_pages
 from bley.web.monitored_daemon import MonitoredDaemon
-from bley.web.pages import Pages, errors_as_pages
+from bley.web.pages import Pages
 
 __all__ = ["WebServer"]
 
@@ -35,7 +37,7 @@ class WebServer:
         self._access, self._connections = AccessControl(), ConnectionLimiter()
         self._accept_loop: AcceptLoop | None = None
         self._data = DashboardData(daemon, clock)
-        application = web.Application(middlewares=[self._connections.pause_idle_timer])
+        application = web.Application(middlewares=[self._connections.pause_idle_timer, compress, refusals_as_pages])
         self._access.protect(application)
         application.middlewares.extend([errors_as_pages, cancel_on_disconnect])
         application.add_routes([*health.routes(daemon), *listeners.routes(daemon), *lists.routes(daemon)])

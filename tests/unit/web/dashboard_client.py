@@ -17,7 +17,7 @@ from bley.web.pages import Pages
 from tests.fakes import NOON, FakeBley, FakeClock, FakeHistory
 
 TRIPLET = Triplet("192.0.2.0/24", "a@example.com", "b@example.org")
-VOID = frozenset({"meta", "link", "input", "br"})
+VOID = frozenset({"meta", "link", "input", "br", "wbr"})
 
 
 def decision(number: str = "1", **changes: Any) -> StoredDecision:

@@ -37,4 +37,4 @@ async def test_every_template_is_sound() -> None:
 
 
 async def test_pages_say_which_bley_made_them() -> None:
-    assert __version__ in await render("error.html", path="/", q="", title="404", words="it is not there")
+    assert __version__ in await render("error.html", path="/", q="", title="404", words="it is not there", remedy="")

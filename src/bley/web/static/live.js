@@ -1,8 +1,11 @@
-// Refreshes the page: fetches it again and replaces the parts marked data-live, except those that the user is using.
+// Refreshes the page: fetches it again and updates the parts marked data-live in place, so that focus, open details and
+// scroll positions stay. A part is left as it is while its text is selected, or while the pointer is on one of its links.
 "use strict";
 
 (() => {
   const SECONDS = 5;
+  const LIMIT_SECONDS = 10;
+  const BYTES_PER_SECOND = 4000; // so that a large page, that of a year, is fetched less often
   const button = document.getElementById("live");
   const isVisible = () => document.visibilityState === "visible";
   if (!button || !document.querySelector("[data-live]")) return;
@@ -12,68 +15,125 @@
     isOn = (localStorage.getItem("live") ?? String(isOn)) === "true";
   } catch { /* the browser denies storage: the default stays */ }
   let timer = 0;
+  let running = null;
+  let seconds = SECONDS;
 
-  function isInUse(part) {
+  // Rows are identified by their links, so that a new row moves the others instead of changing all of them.
+  function key(node) {
+    if (node.nodeType !== Node.ELEMENT_NODE) return String(node.nodeType);
+    const links = node.matches("tr") ? [...node.querySelectorAll("a")] : node.matches("a") ? [node] : [];
+    return `${node.tagName} ${node.id} ${links.map((link) => link.getAttribute("href")).join(" ")}`;
+  }
+
+  const isNamed = (name) => !/^(\d|\w+ {2}$)/.test(name);
+
+  function sameSibling(start, name) {
+    if (!start || key(start) === name || !isNamed(name)) return start && key(start) === name ? start : null;
+    for (let at = start; at; at = at.nextSibling) if (key(at) === name) return at;
+    return null;
+  }
+
+  function update(old, fresh) {
+    if (old.isEqualNode(fresh) || fresh.dataset?.omitted !== undefined) return; // closed tables are not fetched
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      old.data = fresh.data;
+      return;
+    }
+    for (const { name } of [...old.attributes]) {
+      if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    let at = old.firstChild;
+    for (const child of [...fresh.childNodes]) {
+      const same = sameSibling(at, key(child));
+      if (!same) {
+        old.insertBefore(child, at);
+        continue;
+      }
+      while (at !== same) {
+        const next = at.nextSibling;
+        at.remove();
+        at = next;
+      }
+      at = same.nextSibling;
+      update(same, child);
+    }
+    while (at) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
+  }
+
+  // The focused link may have left the page, with its row.
+  function losesFocus(part, fresh) {
+    const focused = document.activeElement;
+    if (!part.contains(focused) || focused === part) return false;
+    const kept = focused.closest("tr") ?? focused;
+    return ![...fresh.querySelectorAll(kept.tagName)].some((each) => key(each) === key(kept));
+  }
+
+  function isInUse(part, fresh) {
     const selection = getSelection();
     const isSelected = selection && !selection.isCollapsed && selection.containsNode(part, true);
-    return isSelected || part.contains(document.activeElement) || part.matches(":hover:has(a:hover, .slot:hover)");
+    return isSelected || part.matches(":has(a:not(.slot):hover)") || losesFocus(part, fresh);
   }
 
   const ids = (page) => [...page.querySelectorAll("[data-live]")].map((part) => part.id).join();
 
-  // Open details and scroll positions are preserved.
-  function replace(part, fresh) {
-    for (const old of part.querySelectorAll("details[open][id]")) {
-      fresh.querySelector(`#${old.id}`)?.setAttribute("open", "");
-    }
-    const scrolled = [...part.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop]);
-    part.replaceWith(fresh);
-    [...fresh.querySelectorAll(".scroll")].forEach((box, number) => {
-      [box.scrollLeft, box.scrollTop] = scrolled[number] ?? [0, 0];
-    });
+  // Return whether everything is up to date.
+  function show(page) {
+    document.dispatchEvent(new CustomEvent("bley:fetched", { detail: page }));
+    const pairs = ids(page) === ids(document)
+      ? [...document.querySelectorAll("[data-live]")].map((part) => [part, page.getElementById(part.id)])
+      : [[document.getElementById("main"), page.getElementById("main")]]; // the store went away or came back
+    const free = pairs.filter(([part, fresh]) => !isInUse(part, fresh));
+    for (const [part, fresh] of free) update(part, document.importNode(fresh, true));
+    return free.length === pairs.length;
   }
 
   async function refresh() {
+    running = new AbortController();
+    const limit = setTimeout(() => running.abort(), 1000 * LIMIT_SECONDS);
     try {
-      const response = await fetch(location.href, { cache: "no-store" });
-      const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      if (!response.ok || ids(page) !== ids(document)) { // the page has other parts: the store went away or came back
-        const main = document.getElementById("main");
-        if (response.ok && !isInUse(main)) main.replaceWith(document.importNode(page.getElementById("main"), true));
-        return showStatus(response.ok);
-      }
-      for (const part of document.querySelectorAll("[data-live]")) {
-        const fresh = page.getElementById(part.id);
-        if (fresh && !isInUse(part) && fresh.outerHTML !== part.outerHTML) {
-          replace(part, document.importNode(fresh, true));
-        }
-      }
-      showStatus(response.ok);
+      const open = [...document.querySelectorAll("details[open]")].map((details) => details.id).join(" ");
+      const options = { cache: "no-store", headers: { "Bley-Open": open }, signal: running.signal };
+      const response = await fetch(location.href, options);
+      const text = await response.text();
+      seconds = Math.max(SECONDS, (response.headers.get("Content-Length") ?? 0) / BYTES_PER_SECOND);
+      if (!response.ok) return showStatus("No answer");
+      showStatus(show(new DOMParser().parseFromString(text, "text/html")) ? "Live" : "Paused");
     } catch {
-      showStatus(false);
+      if (isVisible()) showStatus("No answer");
+    } finally {
+      clearTimeout(limit);
     }
   }
 
-  function showStatus(isConnected) {
-    button.classList.toggle("lost", !isConnected);
-    const text = isConnected ? "Live" : "No answer";
+  function showStatus(text) {
+    button.classList.toggle("lost", text === "No answer");
+    button.classList.toggle("paused", text === "Paused");
     const label = button.querySelector(".live-word");
     if (label.textContent !== text) label.textContent = text;
   }
 
   function schedule() {
     clearTimeout(timer);
+    if (!isVisible()) running?.abort();
     if (isOn && isVisible()) {
       timer = setTimeout(async () => {
         await refresh();
         schedule();
-      }, 1000 * SECONDS);
+      }, 1000 * seconds);
     }
   }
 
   function toggle() {
     isOn = !isOn;
     button.setAttribute("aria-pressed", String(isOn));
+    if (!isOn) showStatus("Live");
     try {
       localStorage.setItem("live", String(isOn));
     } catch { /* the browser denies storage: the next page starts with the default */ }
@@ -84,6 +144,7 @@
   button.title = `Refresh every ${SECONDS} seconds`;
   button.addEventListener("click", toggle);
   document.addEventListener("visibilitychange", schedule);
+  document.addEventListener("toggle", (event) => { if (isOn && event.target.open) refresh(); }, true);
   button.setAttribute("aria-pressed", String(isOn));
   schedule();
 })();

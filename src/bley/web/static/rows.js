@@ -1,0 +1,32 @@
+// One tab stop a row: the tab key goes from row to row of a table, the left and right arrow keys to the row's other links.
+"use strict";
+
+(() => {
+  const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
+  const hint = document.getElementById("row-keys");
+
+  function prepare(page) {
+    for (const table of page.querySelectorAll("table.cards")) {
+      for (const row of table.querySelectorAll("tbody tr")) {
+        [...row.querySelectorAll("a")].slice(1).forEach((link) => { link.tabIndex = -1; });
+      }
+      if (table.querySelector("a[tabindex]")) table.querySelector("tbody a").setAttribute("aria-describedby", hint.id);
+    }
+  }
+
+  function move(event) {
+    const row = event.target.closest?.("table.cards tbody tr");
+    if (!row || !(event.key in STEPS) || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const links = [...row.querySelectorAll("a")];
+    const link = links[links.indexOf(event.target.closest("a")) + STEPS[event.key]];
+    if (link) {
+      event.preventDefault();
+      link.focus();
+    }
+  }
+
+  hint.hidden = false;
+  prepare(document);
+  document.addEventListener("bley:fetched", (event) => prepare(event.detail));
+  document.addEventListener("keydown", move);
+})();
