@@ -101,6 +101,8 @@ HARNESS = Harness(
     finds={
         "BATV inside SRS": _seed("srs0=h=t=d=prvs=1abc=jane@d"),
         "a number across the place where a local part is cut": _seed("7" * 230 + "x" * 30 + "@d"),
+        "white space and a dot after a U-label": _seed("Ü@BÜCHER\r.", 2),
+        "a final dot after a local part that is ASCII only case-folded": _seed("ß@d.example.", 2),
         "a domain with a U-label that is cut": _seed("j@bü." + "x" * 260, 2),
     },
     words=[

@@ -129,8 +129,8 @@ def _folded(address: str) -> str:
     if address.isascii():
         return address.strip().lower()
     local, at, domain = address.strip().rpartition("@")
-    folded = f"{local}{at}{domain}".casefold()
-    return folded if not at or _is_cut(folded) else local.casefold() + at + a_labels(domain)
+    folded = local.casefold() + at + domain.casefold()
+    return folded if domain.isascii() or not at or _is_cut(folded) else local.casefold() + at + a_labels(domain)
 
 
 def _split(address: str) -> tuple[str, str, str]:

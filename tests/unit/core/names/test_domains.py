@@ -80,9 +80,16 @@ def test_what_is_compared_stays_as_it_is(name: str) -> None:
     assert a_labels(a_labels(name)) == a_labels(name)
 
 
-@given(st.text(alphabet=st.characters(max_codepoint=127)))
+@given(st.text(alphabet=st.characters(min_codepoint=ord("!"), max_codepoint=127)))
 def test_ascii_is_only_lowered(name: str) -> None:
     assert a_labels(name) == name.lower().rstrip(".")
+
+
+@given(st.text(), st.text(alphabet=". \r\u2003\u3002"))
+def test_neither_dots_nor_white_space_end_a_name(name: str, end: str) -> None:
+    compared = a_labels(name + end)
+    assert compared == a_labels(name) == a_labels(compared)
+    assert compared == compared.rstrip().rstrip(".\u3002")
 
 
 @pytest.mark.parametrize(
