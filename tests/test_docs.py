@@ -19,8 +19,6 @@ from bley.commands.documented import DocumentedCommand
 from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.evidence import Finding
 from bley.core.findings import LOG_FIELDS, Check
-from bley.settings.file import load
-from bley.settings.settings import Settings, show
 from tests.log_datagrams import journal_fields
 from tests.prose import passages, split_sentences
 from tests.shown_metrics import shown_metrics
@@ -40,23 +38,6 @@ def rows(text: str, columns: int) -> dict[str, list[str]]:
         [cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| `")
     ]
     return {row[0].strip("`"): row for row in table if len(row) == columns}
-
-
-def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
-    documented = rows(SETTINGS, 3)
-    keys = [key for key in documented if re.fullmatch("[a-z_0-9]+", key)]
-    assert sorted(keys) == sorted(Settings.model_fields)
-
-
-def test_the_documented_defaults_are_the_defaults() -> None:
-    """Used as a settings file, they equal no settings at all."""
-    defaults = dict(re.findall(r"^(\w+) = ?(.*)$", show(Settings()), re.MULTILINE))
-    for key, (_, default, _) in rows(SETTINGS, 3).items():
-        if key not in Settings.model_fields or not default.startswith("`"):
-            continue
-        text = default.strip("`")
-        documented = dict(re.findall(r"^(\w+) = ?(.*)$", show(Settings.model_validate({key: text})), re.MULTILINE))
-        assert documented[key] == defaults[key], key
 
 
 def test_the_tables_of_the_documents_are_made_from_the_code() -> None:
@@ -127,33 +108,6 @@ def test_the_examples_of_a_command_are_valid_command_lines(command: DocumentedCo
         name, *arguments = shlex.split(line.split("|")[0].split(">")[0] if "'" not in line else line)[1:]
         assert name == command.name
         command.make_context(name, arguments)
-
-
-def test_every_setting_is_in_the_manual_page() -> None:
-    for key in Settings.model_fields:
-        assert f".B {key}\n" in CONF_MANUAL, key
-
-
-def test_the_example_settings_load_and_what_is_commented_in_them_is_the_default(tmp_path: Path) -> None:
-    load(PROJECT / "contrib/bley.conf")
-    text = PROJECT.joinpath("contrib/bley.conf").read_text()
-    file = tmp_path / "bley.conf"
-    file.write_text(re.sub(r"^#(\w+ = .*)$", r"\1", text, flags=re.MULTILINE).replace("dbpath = /var/lib/bley", ""))
-    for name in ("whitelist_clients", "whitelist_recipients", "whitelist_senders"):
-        tmp_path.joinpath(name).touch()
-    assert load(file).settings == Settings()
-
-
-def test_the_sections_of_the_documents_load(tmp_path: Path) -> None:
-    """Those of docs/settings.md, and those in comments of the example."""
-    (documented,) = re.findall(r"^```ini\n(.*?)^```$", SETTINGS, re.MULTILINE | re.DOTALL)
-    (_, example) = PROJECT.joinpath("contrib/bley.conf").read_text().split("# Rules of some recipients")
-    sections = re.sub("^# ", "", example, flags=re.MULTILINE).partition("\n")[2]
-    tmp_path.joinpath("more_recipients").touch()
-    for name, text in (("documented", documented), ("example", f"[bley]\n{sections}")):
-        file = tmp_path / name
-        file.write_text(text)
-        assert load(file).settings_of("volunteers").mode == "enforce"
 
 
 def test_the_postfix_lines_of_the_readme_are_those_of_the_tests() -> None:
