@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ CONTRIB = Path(__file__).parents[2] / "contrib/fail2ban"
 ETC = Path("/etc/fail2ban")
 
 EARLY, EARLY6, LISTED, LISTED6 = "192.0.2.1", "2001:db8::1", "198.51.100.2", "2001:db8:2::2"
+VERIFIED, ITS_NAME = "198.18.3.5", "mx.example.net"
+"""A client that is listed, and whose name bley verifies."""
 VICTIM = "203.0.113.99"
 """A client that sends nothing, and that others try to get banned."""
 
@@ -56,6 +59,11 @@ def mail(
     return ask_policy(bley.port, **who, sender=sender, recipient="b@example.org").split()[0]
 
 
+def reverse_name(address: str) -> str:
+    """Return the name of the address's PTR record."""
+    return ip_address(address).reverse_pointer
+
+
 def in_syslog(time: str) -> Callable[[str], str]:
     """Return the function that gives lines of bley's file the start that syslog writes, with this time."""
     return lambda log: re.sub(r"^\S+Z bley", f"{time} mx bley", log, flags=re.MULTILINE)
@@ -78,13 +86,16 @@ FORMS: list[Callable[[str], str]] = [
 def _logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the log of clients that hammer, and of others, by its format."""
     logs = dict[str, str]()
-    with DnsServer(entries("bl.example", "::ffff:7f00:2", LISTED, LISTED6, TXT=HOSTILE[2:3])) as dns:
+    zone = entries("bl.example", "::ffff:7f00:2", LISTED, LISTED6, VERIFIED, TXT=HOSTILE[2:3])
+    zone |= {reverse_name(VERIFIED): {"PTR": [f"{ITS_NAME}."]}, ITS_NAME: {"A": [VERIFIED]}}
+    with DnsServer(zone) as dns:
         for log_format in ("text", "json"):
-            settings = on(dns, dnsbls="bl.example", log_format=log_format)
+            settings = on(dns, dnsbls="bl.example", check_names="1", log_format=log_format)
             with Bley(tmp_path_factory.mktemp(log_format), **settings) as bley:
                 for client in (EARLY, EARLY6):
                     assert {mail(bley, client) for _ in range(3)} == {"action=DEFER_IF_PERMIT"}
                 assert mail(bley, LISTED) == mail(bley, LISTED6) == "action=DEFER_IF_PERMIT"
+                assert mail(bley, VERIFIED) == "action=DEFER_IF_PERMIT"
                 assert mail(bley, "203.0.113.10") == "action=DEFER_IF_PERMIT"  # once
                 for _ in range(2):  # it has a name
                     assert mail(bley, "198.18.1.11", client_name="pc1.dsl.example.net") == "action=DEFER_IF_PERMIT"
@@ -96,6 +107,7 @@ def _logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
                         assert mail(bley, named, helo=one_line, client_name=one_line)
                 assert mail(bley, one_line) == "action=DUNNO"  # warned of
                 bley.stop()
+                assert re.search(rf"{VERIFIED}.*dnsbl.*verified_name\W+{ITS_NAME}", bley.log())
                 logs[log_format] = bley.log()
     return logs
 

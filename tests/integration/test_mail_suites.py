@@ -42,6 +42,8 @@ POSTGREY_OF_DOCKER_MAILSERVER = ", check_policy_service inet:127.0.0.1:10023"
 """The end of smtpd_recipient_restrictions with ENABLE_POSTGREY=1 (setup.d/security/misc.sh, commit 0c9621c)."""
 
 SMTPD = "smtp inet n - n - - smtpd\n"
+POSTSCREEN = "smtp inet n - - - 1 postscreen\nsmtpd pass - - - - - smtpd\n"
+"""modoboa's services with amavis (master.cf.tpl, commit 0056ef2)."""
 LISTS = [f"smtpd_{name}_restrictions" for name in ("client", "helo", "sender", "relay", "recipient")]
 NEEDS_DNS = re.compile(r"reject_(?:rbl_client|rhsbl_sender) [^,\s]+|reject_unknown_\w+|reject_unverified_recipient")
 OWN_NETWORK, OWN_CLIENT, STRANGER = "198.51.100.0/24", "198.51.100.7", "192.0.2.1"
@@ -166,6 +168,15 @@ def test_doctor_finds_nothing_wrong(suite: Suite) -> None:
     found = suite.findings(f"127.0.0.1:{port}")
     assert [each for each in found if each.level in (Level.FAULT, Level.WARNING)] == []
     assert any(each.level is Level.WELL for each in found) or "on another host" in found[0].what
+
+
+def test_doctor_names_the_deep_protocol_tests_of_modoboa_with_amavis(tmp_path: Path) -> None:
+    """Their command ends the finding."""
+    suite = Suite("modoboa", tmp_path)
+    (tmp_path / "master.cf").write_text(POSTSCREEN)
+    [finding] = [each for each in suite.findings() if each.what.startswith("postscreen's deep protocol tests are on")]
+    subprocess.run(finding.remedy.partition(" && ")[0], shell=True, check=True)
+    assert finding not in suite.findings()
 
 
 def test_a_second_start_of_docker_mailserver_adds_no_second_line(tmp_path: Path) -> None:
