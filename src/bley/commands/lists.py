@@ -15,7 +15,7 @@ from bley.checks.lists.self_test import self_test
 from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import config_option, json_option, load_settings
-from bley.commands.output import format_milliseconds, print_document, print_table
+from bley.commands.output import format_milliseconds, print_document, print_hanging, print_table
 from bley.commands.web_client import WebError, fetch_lists
 from bley.core.dnslists.health import Diagnosis
 from bley.core.dnslists.known import load_known_lists, shown_zone
@@ -49,7 +49,7 @@ def _show_lists(configuration: Configuration, zones: Sequence[str], *, as_json: 
         print_lists(reports)
         for what in dict.fromkeys(report["what"] for report in reports if report["what"]):
             names = dict.fromkeys(report["name"] for report in reports if report["what"] == what)
-            print(printable(f"{', '.join(names)}: {what}"))
+            print_hanging("", f"{', '.join(names)}: {what}")
     return not any(is_ill(report) for report in reports)
 
 

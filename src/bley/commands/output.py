@@ -20,6 +20,7 @@ __all__ = [
     "format_milliseconds",
     "instant_document",
     "print_document",
+    "print_hanging",
     "print_steps",
     "print_table",
     "record_document",
@@ -37,22 +38,42 @@ def print_document(document: object) -> None:
 def print_steps(steps: Iterable[Step]) -> None:
     """Print each step: its name and its text."""
     for name, text in steps:
-        click.echo(f"{name:<12}{printable(text)}")
+        print_hanging(f"{name:<12}", text)
+
+
+def print_hanging(prefix: str, text: str, command: str = "") -> None:
+    """Print prefix, text and command; the text is escaped. On a terminal it breaks between words, and is indented."""
+    from bley.commands.terminal import hanging_lines, terminal_width
+
+    for line in hanging_lines(prefix, printable(text), terminal_width(), command):
+        click.echo(line)
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """Print rows below their titles, and escape their cells. Columns with a title in `right` are right-aligned."""
+    """Print rows below their titles, and escape their cells. Columns with a title in `right` are right-aligned.
+
+    On a narrow terminal, the cells of the last columns stand below their row.
+    """
     from rich.console import Console
     from rich.table import Table
+
+    from bley.commands.terminal import table_lines, table_width
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in titles:
         table.add_column(title, justify="right" if title in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(printable, row))
+    cells = [list(map(printable, row)) for row in rows]
+    for row in cells:
+        table.add_row(*row)
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_PIPE
+    elif table_width(titles, cells) > console.width:
+        title, *lines = table_lines(titles, cells, right, console.width)
+        console.print(title, style="bold")
+        for line in lines:
+            console.print(line, soft_wrap=True)
+        return
     console.print(table)
 
 

@@ -12,7 +12,7 @@ import click
 from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import EXIT_FAILED
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
-from bley.commands.output import instant_document, print_document, print_steps, timed_record_document
+from bley.commands.output import instant_document, print_document, print_hanging, print_steps, timed_record_document
 from bley.commands.progress import progress
 from bley.commands.store_access import confirm_stored_key, opened_history
 from bley.core.findings import Check
@@ -267,11 +267,9 @@ def _print_report(report: WhyReport) -> None:
     for explained in report.decisions:
         print_steps(explained.steps)
         for number, each in enumerate(explained.advice):
-            text = printable(each.text.removesuffix(each.command)) + each.command
-            click.echo(f"{'  ' if number else 'if this was wrong: '}{text}")
+            print_hanging("  " if number else "if this was wrong: ", each.text.removesuffix(each.command), each.command)
         click.echo()
     if not report.is_whole:
         click.echo(report.partial_notice)
     for triplet, record in report.records:
-        click.echo(f"{'record':<12}{printable(describe_triplet(triplet))}")
-        click.echo(f"{'':<12}{report.describe_record(triplet, record)}")
+        print_steps([("record", describe_triplet(triplet)), ("", report.describe_record(triplet, record))])

@@ -60,7 +60,7 @@ class Display:
                     frame = await _unless_set(quits, self._next_frame())
                     if frame is None:
                         return
-                    live.update(draw(frame), refresh=True)
+                    live.update(draw(frame, console.height), refresh=True)
                     await _wait(quits, self._seconds)
 
     async def print_once(self) -> None:

@@ -1,21 +1,22 @@
 """One frame of `bley top`: its data, and its tables for rich."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from bley.checks.lists.descriptions import shown_state
+from bley.checks.lists.descriptions import is_ill, shown_state
 from bley.checks.lists.report import ListReport
 from bley.commands.output import format_milliseconds
 from bley.core.history.search import StoredDecision
 from bley.core.history.statistics import Figures
 from bley.core.history.steps import format_instant
+from bley.core.quantity import quantity
 from bley.log.decision_line import printable
 
 __all__ = ["COUNTED_MINUTES", "DaemonState", "RateOf", "StoreState", "TopFrame", "draw"]
@@ -25,7 +26,12 @@ COUNTED_MINUTES = 15
 
 _REASONS = 8
 
-_COLUMNS = ("now /s", "1 min /s", f"{COUNTED_MINUTES} min")
+_WIDE = 110
+"""Columns from which a decision fits into a line."""
+_MOST_ILL = 3
+"""Ill lists on a low terminal."""
+_HIGH = 34
+"""Lines from which all lists and some decisions fit; a lower terminal shows only the ill lists."""
 
 RateOf = Mapping[tuple[str, str], float]
 """Decisions in a second, by outcome and reason."""
@@ -59,18 +65,34 @@ class TopFrame(NamedTuple):
     store: StoreState
 
 
-def draw(frame: TopFrame) -> RenderableType:
-    """Return the frame; the latest decisions come last, since they may not fit on the terminal."""
-    side_by_side = Table.grid(padding=(0, 4))
-    side_by_side.add_row(_rates(frame), _reasons(frame))
-    parts: list[RenderableType] = [_heading(frame), Text(), side_by_side, Text()]
-    if frame.daemon.lists:
-        parts += [_lists(frame.daemon.lists), Text()]
-    return Group(*parts, _latest(frame.store.latest))
+def draw(frame: TopFrame, height: int = 1000) -> RenderableType:
+    """Return the frame, which adapts to the width of the terminal, and to the `height` in lines of a full screen."""
+    return _Frame(frame, height)
 
 
-def _heading(frame: TopFrame) -> Text:
-    text = Text(f"bley top  {format_instant(frame.at)}\n", style="bold")
+class _Frame:
+    """A frame for any terminal from 80 x 24 on: the reason of each ill list and the latest decisions always fit."""
+
+    def __init__(self, frame: TopFrame, height: int) -> None:
+        self._frame, self._height = frame, height
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        frame, width, height = self._frame, options.max_width, self._height
+        is_low = height < _HIGH
+        gap = [] if is_low else [Text()]
+        side_by_side = Table.grid(padding=(0, 2 if width < _WIDE else 4))
+        side_by_side.add_row(_rates(frame, width), _reasons(frame, width, max(height // 8, 3)))
+        parts: list[RenderableType] = [_heading(frame, is_low=is_low), *gap, side_by_side, Text()]
+        if frame.daemon.lists:
+            parts += [_lists(frame.daemon.lists, is_low=is_low), Text()]
+        lines = [line for part in parts for line in console.render_lines(part, options, pad=False)]
+        left = max(height - len(lines) - 1, 1) // (1 if width >= _WIDE else 2)
+        yield from parts
+        yield _latest(frame.store.latest[:left], width)
+
+
+def _heading(frame: TopFrame, *, is_low: bool) -> Text:
+    text = Text(f"bley top  {format_instant(frame.at)}\n", style="bold", no_wrap=True, overflow="ellipsis")
     if frame.daemon.error:
         text.append(f"bley    {printable(frame.daemon.error)}\n", "bold red")
     else:
@@ -83,11 +105,11 @@ def _heading(frame: TopFrame) -> Text:
     else:
         text.append("store   well", "green")
     waiting = "-" if frame.store.waiting is None else str(frame.store.waiting)
-    return text.append(f"\nwaiting {waiting}", "not bold")
+    return text.append(f"{'; ' if is_low else chr(10)}waiting {waiting}", "not bold")
 
 
-def _rates(frame: TopFrame) -> Table:
-    table = _table("requests", *_COLUMNS)
+def _rates(frame: TopFrame, width: int) -> Table:
+    table = _table("requests", *_columns(width))
     figures = frame.store.figures
     only_logged = sum(figures.only_logged.values())
     counts = {
@@ -105,13 +127,13 @@ def _rates(frame: TopFrame) -> Table:
     return table
 
 
-def _reasons(frame: TopFrame) -> Table:
+def _reasons(frame: TopFrame, width: int, most: int) -> Table:
     """Return the table of the most frequent reasons."""
-    table = _table("reason", *_COLUMNS)
+    table = _table("reason", *_columns(width))
     now, minute = (_summed(rates, itemgetter(1)) for rates in (frame.now, frame.minute))
     counted = Counter(frame.store.figures.passed) + Counter(frame.store.figures.deferred)
     reasons = {reason for reason, rate in minute.items() if rate} | {*counted}
-    for reason in sorted(reasons, key=lambda reason: (-counted[reason], reason))[:_REASONS]:
+    for reason in sorted(reasons, key=lambda reason: (-counted[reason], reason))[: min(most, _REASONS)]:
         table.add_row(reason, _rate(now, reason), _rate(minute, reason), str(counted[reason]))
     return table
 
@@ -131,27 +153,65 @@ def _rate(rates: Mapping[str, float], name: str) -> str:
     return f"{rates.get(name, 0):.1f}" if rates else "-"
 
 
-def _lists(reports: Sequence[ListReport]) -> Table:
+def _columns(width: int) -> tuple[str, str, str]:
+    return ("now /s", "1 min /s", f"{COUNTED_MINUTES} min") if width >= _WIDE else ("/s", "/s, 1 min", "15 min")
+
+
+def _lists(reports: Sequence[ListReport], *, is_low: bool) -> RenderableType:
+    """Return the lists, each ill one with its fault and the remedy. On a low terminal the others are only counted."""
+    shown = [report for report in reports if is_ill(report)][:_MOST_ILL] if is_low else reports
     table = Table("list", "state", "answers", "95%", box=None, pad_edge=False, header_style="bold")
-    for report in reports:
+    parts: list[RenderableType] = [table]
+    for report in shown:
         state, latency = shown_state(report), format_milliseconds(report["p95_seconds"])
         style = "green" if state.startswith("well") else "yellow" if state == "untested" else "bold red"
         table.add_row(report["name"], Text(state, style), str(sum(report["answers"].values())), latency)
-    return table
+    for what in dict.fromkeys(report["what"] for report in shown if report["what"]):
+        names = ", ".join(dict.fromkeys(report["name"] for report in shown if report["what"] == what))
+        parts.append(Text(printable(f"{names}: {what}"), "red"))
+    ill, well = (quantity(number, "list is", "lists are") for number in _others(reports, shown))
+    rest = [f"{words} {state}" for words, state in ((ill, "ill: see `bley lists`"), (well, "well")) if words[0] != "0"]
+    if rest:
+        parts.append(Text("; ".join(rest), "" if shown else "green"))
+    return Group(*parts if shown else parts[1:])
 
 
-def _latest(decisions: Sequence[StoredDecision]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, width in (("UTC", 8), ("outcome", 8), ("reason", 12)):
-        table.add_column(title, no_wrap=True, min_width=width)
+def _others(reports: Sequence[ListReport], shown: Sequence[ListReport]) -> tuple[int, int]:
+    """Return the number of lists that are ill and not shown, and of those that are well and not shown."""
+    ill = [is_ill(report) for report in reports if report not in shown]
+    return sum(ill), len(ill) - sum(ill)
+
+
+def _latest(decisions: Sequence[StoredDecision], width: int) -> RenderableType:
+    """Return the decisions, each in a line, or on a narrow terminal in two, so that outcome and reason are shown."""
+    if width < _WIDE:
+        return Group(*(line for each in decisions for line in _two_lines(each)))
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    for title, least in (("UTC", 8), ("outcome", 8), ("reason", 12)):
+        table.add_column(title, no_wrap=True, min_width=least)
     for title in ("client", "sender", "recipient"):
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
-    for decision in decisions:
-        client = f"{decision.client_name} [{decision.client_address}]"
-        cells = decision.reason, client, f"<{decision.sender}>", f"<{decision.recipient}>"
-        outcome = Text(decision.outcome, "yellow" if decision.defers else "green")
-        table.add_row(f"{decision.at:%H:%M:%S}", outcome, *(Text(printable(cell)) for cell in cells))
+        table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1)
+    for each in decisions:
+        cells = each.reason, _client(each), f"<{each.sender}>", f"<{each.recipient}>"
+        table.add_row(f"{each.at:%H:%M:%S}", _outcome(each), *(Text(printable(cell)) for cell in cells))
     return table
+
+
+def _two_lines(decision: StoredDecision) -> Iterator[Text]:
+    first = Text.assemble(f"{decision.at:%H:%M:%S} ", _outcome(decision), f" {decision.reason:<12} ")
+    first.append(printable(_client(decision)))
+    second = Text(printable(f"{'':<9}<{decision.sender}> to <{decision.recipient}>"))
+    for line in (first, second):
+        line.no_wrap, line.overflow = True, "ellipsis"
+        yield line
+
+
+def _outcome(decision: StoredDecision) -> Text:
+    return Text(f"{decision.outcome:<8}", "yellow" if decision.defers else "green")
+
+
+def _client(decision: StoredDecision) -> str:
+    return f"{decision.client_name} [{decision.client_address}]"
 
 
 def _table(first: str, *others: str) -> Table:

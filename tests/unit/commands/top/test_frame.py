@@ -3,6 +3,7 @@
 import io
 from datetime import timedelta
 
+import pytest
 from rich.console import Console
 
 from bley.checks.lists.report import ListReport
@@ -39,11 +40,15 @@ FRAME = TopFrame(
 )
 
 
-def _drawn(frame: TopFrame = FRAME) -> list[str]:
-    console = Console(file=io.StringIO(), width=200, markup=False, highlight=False, emoji=False)
-    console.print(draw(frame))
+def _lines(frame: TopFrame, width: int, height: int = 1000) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, markup=False, highlight=False, emoji=False)
+    console.print(draw(frame, height))
     assert isinstance(console.file, io.StringIO)
-    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+    return console.file.getvalue().splitlines()
+
+
+def _drawn(frame: TopFrame = FRAME) -> list[str]:
+    return [" ".join(line.split()) for line in _lines(frame, 200)]
 
 
 def test_a_frame() -> None:
@@ -90,3 +95,41 @@ def test_faults_of_the_daemon_are_shown() -> None:
         "bley answers; the DNS does not answer",
         "store down: requests are answered by on_store_error",
     ]
+
+
+def _busy_frame(ill: int = 1) -> TopFrame:
+    decision = FRAME.store.latest[0]._replace(
+        client_name="mail-ej1-f41.google.com", sender="bounces+123456@em1234.sendgrid.net"
+    )
+    kinds = ("helo-looks-dynamic", "would-defer"), ("known", "pass"), ("dnsbl", "greylist")
+    latest = [decision._replace(reason=reason, outcome=outcome) for reason, outcome in kinds * 20]
+    counted = Figures(
+        passed={"known": 30, "known-by-spf": 3}, deferred={"helo-looks-dynamic": 12, "early": 3, "spf": 1}
+    )
+    lists = [LIST | {"name": f"bl{number}.example", "what": f"{number} is empty; remove it"} for number in range(ill)]
+    well = [LIST | {"name": f"wl{number}.example", "state": "well", "state_ipv6": "well"} for number in range(4)]
+    return FRAME._replace(
+        daemon=DaemonState(lists=[*lists, *well]),
+        store=StoreState(counted, latest, 17),
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (109, 50), (110, 24), (120, 40)])
+@pytest.mark.parametrize("ill", [0, 1, 6])
+def test_every_terminal_shows_outcome_and_reason_and_what_ails_a_list(width: int, height: int, ill: int) -> None:
+    lines = _lines(_busy_frame(ill), width, height)
+    assert len(lines) <= height
+    assert max(map(len, map(str.rstrip, lines))) <= width
+    decisions = [line for line in lines if line.startswith("11:59:00")]
+    assert len(decisions) >= 3
+    for words in (("would-defer", "helo-looks-dynamic"), ("pass", "known"), ("greylist", "dnsbl")):
+        assert any(all(word in line for word in words) for line in decisions)
+    assert sum("bounces+123456@em" in line for line in lines) >= len(decisions) - 1
+    text = "\n".join(lines)
+    assert ("bl0.example: 0 is empty; remove it" in text) is (ill > 0)
+    assert ("see `bley lists`" in text) is (ill > 3 and height < 34)
+
+
+def test_a_low_terminal_counts_the_lists_that_are_well() -> None:
+    assert "4 lists are well" in "\n".join(_lines(_busy_frame(0), 80, 24))
+    assert "wl3.example" in "\n".join(_lines(_busy_frame(0), 80, 40))
