@@ -40,6 +40,7 @@ TESTED_IN = {
     "commands/export": "integration/test_import",
     "commands/forget": "integration/test_import",
     "commands/graph/command": "integration/test_graph_command",
+    "commands/local_file": "integration/commands/test_allow",
     "commands/import_": "integration/test_import",
     "commands/options": "integration/test_cli",
     "commands/record_selection": "integration/test_import",

@@ -18,7 +18,7 @@ from bley.core.exemptions.lookup import ClientExemptions
 from bley.core.mail import parse_address
 from bley.ports import Resolver, RrType
 
-__all__ = ["FollowedNames"]
+__all__ = ["FollowedNames", "find_unresolved"]
 
 _MOST_AT_ONCE = 10
 """Names that are resolved at the same time: 20 queries. A hundred names take 45 s if no server answers."""
@@ -105,6 +105,17 @@ class FollowedNames:
         for follower in self._names.values():
             follower.stop()
         await asyncio.gather(*(each.task for each in self._names.values()), return_exceptions=True)
+
+
+async def find_unresolved(clients: ClientExemptions, resolver: Resolver, within: timedelta) -> Sequence[str]:
+    """Return the names among these exemptions that do not resolve now, as `FollowedNames.troubles`."""
+    followed = FollowedNames(logs=False)
+    followed.switch(clients, resolver)
+    try:
+        await followed.wait_resolved(within)
+        return followed.troubles
+    finally:
+        await followed.close()
 
 
 class _Follower:

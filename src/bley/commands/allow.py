@@ -1,18 +1,20 @@
 """`bley allow`: exempt clients, senders and recipients by list files that bley owns, and which it reads by itself."""
 
 import contextlib
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from bley.checks.followed_names import find_unresolved
 from bley.commands.documented import DocumentedCommand
-from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings
+from bley.commands.local_file import LocalFile, locked
+from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.commands.output import print_document, print_table
+from bley.core.errors import SettingsError
+from bley.core.exemptions.list_files import read_clients
 from bley.core.exemptions.local_list import (
     KINDS,
     Kind,
@@ -20,22 +22,18 @@ from bley.core.exemptions.local_list import (
     check_entry,
     entries_of,
     find_same,
-    is_same,
     possible_kinds,
 )
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
-from bley.durable_files import replacing
+from bley.dns.uncached import DnspythonResolver
 from bley.log.decision_line import printable
-from bley.operator_files import read_text, user_name
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.list_warnings import find_entry_warnings
-from bley.settings.lists import local_list_file
 from bley.settings.values import parse_duration
 
 __all__ = ["allow"]
 
-_HEAD = "# The exemptions of `bley allow`, which changes the lines of its entries only."
 _NOTICE = "bley takes the change within 20 seconds, on this node; on other nodes, repeat the command"
 
 
@@ -93,13 +91,16 @@ def _check_comment(_context: click.Context, _parameter: click.Parameter, value: 
     examples=[
         'bley allow 192.0.2.7 --until 30d --comment "call of Jane"',
         "bley allow --sender jane@example.com example.net",
+        "bley allow dyn:home.example.org",
         "bley allow --list",
         "bley allow --remove 192.0.2.7",
     ],
     statuses={1: "An entry to remove is in no list of bley allow, or the command failed."},
 )
 @config_option
-@click.option("--client", "kind", flag_value="client", help="The entries are host names, addresses or networks.")
+@click.option(
+    "--client", "kind", flag_value="client", help="The entries are host names, addresses, networks or dyn:NAME."
+)
 @click.option("--sender", "kind", flag_value="sender", help="The entries are mail addresses or domains of senders.")
 @click.option(
     "--recipient", "kind", flag_value="recipient", help="The entries are mail addresses or domains of recipients."
@@ -140,7 +141,7 @@ def allow(
     if shows:
         _show(configuration, [kind] if kind else list(KINDS), as_json=as_json)
         return
-    with _locked(configuration.beside("")):
+    with locked(configuration.beside("")):
         if remove:
             changes = _remove(configuration, [kind] if kind else list(KINDS), entries)
         else:
@@ -179,14 +180,29 @@ def _add(configuration: Configuration, new: Sequence[tuple[Kind, LocalEntry]], t
     """Add the entries to their files. Raises UsageError, before anything is written, if one is invalid."""
     for kind, entry in new:
         _check(kind, entry.entry)
+    _check_followed(configuration, [entry.entry for kind, entry in new if kind == "client"])
     changes = []
     for kind in dict.fromkeys(kind for kind, _ in new):
-        with _LocalFile.opened(configuration, kind) as opened:
+        with LocalFile.opened(configuration, kind) as opened:
             changes += [_add_one(configuration, opened, entry, today) for own, entry in new if own == kind]
     return changes
 
 
-def _add_one(configuration: Configuration, opened: "_LocalFile", entry: LocalEntry, today: date) -> _Change:
+def _check_followed(configuration: Configuration, entries: Sequence[str]) -> None:
+    """Warn of names that do not resolve now. Raises UsageError if bley would follow too many names."""
+    followed = [f"dyn:{name}" for name in configuration.clients.followed]
+    try:
+        read_clients([("", "\n".join([*followed, *entries]))])
+    except SettingsError as error:
+        raise click.UsageError(f"client: {error.faults[0].text}") from error
+    settings, new = configuration.settings, read_clients([("", "\n".join(entries))])
+    if new.followed:
+        resolver = DnspythonResolver(settings.resolver, settings.check_timeout * 0.9)
+        for trouble in run(find_unresolved(new, resolver, settings.check_timeout)):
+            click.echo(printable(f"warning: {trouble.split(':', 2)[2]}"), err=True)
+
+
+def _add_one(configuration: Configuration, opened: LocalFile, entry: LocalEntry, today: date) -> _Change:
     kind, file = opened.kind, str(opened.file)
     if old := opened.find(entry.entry):
         number, present = old
@@ -220,7 +236,7 @@ def _remove(configuration: Configuration, kinds: Sequence[Kind], entries: Sequen
     changes, missing = [], dict.fromkeys(entries)
     with contextlib.ExitStack() as stack:
         for kind in kinds:
-            opened = stack.enter_context(_LocalFile.opened(configuration, kind))
+            opened = stack.enter_context(LocalFile.opened(configuration, kind))
             for entry in entries:
                 while old := opened.find(entry):
                     number, present = old
@@ -242,7 +258,7 @@ def _why_not_removed(configuration: Configuration, kinds: Sequence[Kind], entry:
 def _show(configuration: Configuration, kinds: Sequence[Kind], *, as_json: bool) -> None:
     today, found = utc_now().date(), []
     for kind in kinds:
-        with _LocalFile.opened(configuration, kind) as opened:
+        with LocalFile.opened(configuration, kind) as opened:
             found += [(kind, entry) for _, entry in entries_of(str(opened.file), "\n".join(opened.lines))]
     if as_json:
         print_document({"entries": [_document(*each) | {"is_over": each[1].is_over(today)} for each in found]})
@@ -265,55 +281,3 @@ def _show(configuration: Configuration, kinds: Sequence[Kind], *, as_json: bool)
 
 def _document(kind: Kind, entry: LocalEntry) -> dict[str, Any]:
     return {"kind": kind} | entry._asdict() | {"until": entry.until and str(entry.until), "added": entry.added or None}
-
-
-class _LocalFile:
-    """A list file that bley owns."""
-
-    def __init__(self, configuration: Configuration, kind: Kind) -> None:
-        self.kind = kind
-        settings, folder = configuration.settings, configuration.beside("")
-        path = local_list_file(settings, kind, folder).absolute()
-        self.file = Path(os.path.realpath(path))
-        own = Path(getattr(configuration.list_files, f"{kind}s").path)
-        self._model = next((each for each in (own, configuration.file) if each and each.exists()), None)
-        self.lines = [_HEAD]
-
-    @classmethod
-    @contextlib.contextmanager
-    def opened(cls, configuration: Configuration, kind: Kind) -> "Iterator[_LocalFile]":
-        """Open it, and replace it at the end if its lines have changed. Raises ClickException."""
-        opened = cls(configuration, kind)
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                text = read_text(opened.file, "utf-8-sig", "surrogateescape")
-                opened.lines = text.removesuffix("\n").split("\n")
-            before = [*opened.lines]
-            yield opened
-            if opened.lines != before:
-                opened._write()
-        except PermissionError as error:
-            why = f"{opened.file}: user {user_name()} may not write to it and to its folder: run `sudo bley allow …`"
-            raise click.ClickException(why) from error
-        except OSError as error:
-            raise click.ClickException(f"{opened.file}: {error.strerror}") from error
-
-    def find(self, entry: str) -> tuple[int, LocalEntry] | None:
-        """Return the number of the line, from 0, and its entry."""
-        entries = entries_of(str(self.file), "\n".join(self.lines))
-        return next((each for each in entries if is_same(self.kind, each[1].entry, entry)), None)
-
-    def _write(self) -> None:
-        with replacing(self.file, model=self._model) as part:
-            part.write(("\n".join(self.lines) + "\n").encode("utf-8", "surrogateescape"))
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder against other commands that change its list files. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

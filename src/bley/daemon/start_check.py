@@ -15,13 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from bley.checks.followed_names import FollowedNames
+from bley.checks.followed_names import find_unresolved
 from bley.checks.lists.watch import ListWatch
 from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.daemon.dns_checks import DnsChecks
 from bley.daemon.pid_file import check_pid_file
 from bley.daemon.web_listener import check_web_address
 from bley.dns.resolv_conf import read_system_servers
+from bley.dns.uncached import DnspythonResolver
 from bley.log.output import check_sink
 from bley.ports import utc_now
 from bley.server.occupants import Process, find_occupants, find_processes
@@ -162,26 +163,16 @@ async def _check_store(configuration: Configuration) -> list[str]:
 
 
 async def _check_followed(configuration: Configuration) -> list[str]:
-    """Warn of each name that bley follows and that has no address."""
-    dns, followed = _dns_checks(configuration), FollowedNames(logs=False)
-    followed.switch(configuration.clients, dns.uncached)
-    try:
-        await followed.wait_resolved(_NAMES_TIME)
-        return list(followed.troubles)
-    finally:
-        await followed.close()
-        await dns.close()
-
-
-def _dns_checks(configuration: Configuration) -> DnsChecks:
     settings = configuration.settings
-    limited = settings.model_copy(update={"check_timeout": min(settings.check_timeout, _DNS_TIME)})
-    return DnsChecks(limited, ListWatch(utc_now))
+    resolver = DnspythonResolver(settings.resolver, min(settings.check_timeout, _DNS_TIME))
+    return list(await find_unresolved(configuration.clients, resolver, _NAMES_TIME))
 
 
 async def _check_dns(configuration: Configuration) -> list[str]:
-    ignored = "" if configuration.settings.resolver else read_system_servers().warning
-    dns = _dns_checks(configuration)
+    settings = configuration.settings
+    ignored = "" if settings.resolver else read_system_servers().warning
+    limited = settings.model_copy(update={"check_timeout": min(settings.check_timeout, _DNS_TIME)})
+    dns = DnsChecks(limited, ListWatch(utc_now))
     try:
         faults = await asyncio.gather(dns.resolver.find_silence(), dns.resolver.find_rewriting())
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.dns_server import DnsServer
 from tests.integration.database_server import wait_until
 from tests.integration.running_bley import Bley
 
@@ -156,3 +157,24 @@ def test_an_end_that_is_no_date_is_a_fault_of_the_settings(tmp_path: Path) -> No
     fault = f"{file}:1: '2026-02-30' is not a date: write # until 2026-12-31\n"
     assert fault in bley.run("check-config", status=2)
     assert bley.run("allow", "192.0.2.7", status=2) == fault
+
+
+def test_a_name_that_is_followed_is_a_client(tmp_path: Path) -> None:
+    """One that does not resolve now has a warning, and one above the limit is refused before anything is written."""
+    clients = "\n".join(f"dyn:h{number}.example.org" for number in range(98))
+    with DnsServer({"home.example.org": {"A": ["198.51.100.7"]}}) as dns:
+        bley = Bley(tmp_path, {"whitelist_clients": clients}, resolver=dns.address)
+        file = tmp_path / "whitelist_clients.local"
+        assert bley.run("allow", "dyn:Home.example.org.", "dyn:hmoe.example.org").splitlines() == [
+            f"dyn:Home.example.org.: client is exempt, by {file}:2",
+            f"dyn:hmoe.example.org: client is exempt, by {file}:3",
+            "bley takes the change within 20 seconds, on this node; on other nodes, repeat the command",
+            "warning: dyn:hmoe.example.org: does not resolve: it has no address",
+        ]
+        assert bley.run("allow", "dyn:home.example.org") == f"dyn:Home.example.org.: client is already in {file}:2\n"
+        many = "client: 'dyn:more.example.org' is one too many: bley follows at most 100 names; write networks instead"
+        assert bley.run("allow", "dyn:home.example.org", "dyn:more.example.org", status=2) == f"{USAGE}{many}\n"
+        assert bley.run("allow", "--remove", "DYN:home.example.org").startswith("dyn:Home.example.org.: client removed")
+        assert "dyn:hmoe.example.org" in bley.run("allow", "--list")
+        sender = "sender: 'dyn:home.example.org' is about clients: it belongs in whitelist_clients_file"
+        assert bley.run("allow", "--sender", "dyn:home.example.org", status=2) == f"{USAGE}{sender}\n"
