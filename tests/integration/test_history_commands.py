@@ -92,14 +92,15 @@ class TestWhy:
         assert "helo        2  friend is not the client's name, which is unknown" in printed
         assert printed.count("record ") == 2
         assert anywhere.run("why", "4XyZ").count("helo-not-fqdn: friend has no domain") == 1
-        file = anywhere.file.with_name("whitelist_clients")
-        assert f'if this was wrong: add "198.51.100.7" to {file} and run: systemctl reload' in printed
+        allow = f"bley allow -c {anywhere.file}"
+        assert f"if this was wrong: exempt the sender's domain: {allow} --sender example.com\n" in printed
+        assert f"  or exempt the client's address: {allow} --client 198.51.100.7\n" in printed
 
     def test_the_advice_to_exempt_takes_effect(self, bley: Bley) -> None:
         send(bley, BAD)
         printed = wait_for(bley, "why", "a@example.com", until="if this was wrong: ")
-        ((line, file),) = re.findall('if this was wrong: add "(.*)" to (.*) and run: systemctl reload', printed)
-        Path(file).write_text(f"{line}\n")
+        (command,) = re.findall("if this was wrong: exempt the sender's domain: bley (.*)", printed)
+        run_bley(shlex.split(command))
         bley.reload()
         assert send(bley, BAD, recipient="d@example.org") == "action=DUNNO"
 
@@ -139,7 +140,7 @@ def test_the_advice_to_forget_works_as_it_stands(bley: Bley, sender: str) -> Non
     (command,) = re.findall(r"make it a stranger again: bley (.*)", printed)
     assert "--client 198.51.100.0/24 " in command
     assert "--client example.net " in command
-    shell = f'bley() {{ {shlex.join(BLEY)} "$1" -c {bley.file} "${{@:2}}"; }}; bley {command}'
+    shell = f'bley() {{ {shlex.join(BLEY)} "$@"; }}; bley {command}'
     ran = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
     assert ran.stdout == "1 record forgotten\n" * 2
 

@@ -12,7 +12,7 @@ from bley.core.exemptions.local_list import Kind, LocalEntry, entries_of, is_sam
 from bley.durable_files import replacing
 from bley.operator_files import read_text, user_name
 from bley.settings.file import Configuration
-from bley.settings.lists import local_list_file
+from bley.settings.lists import first_list_file, local_list_file
 
 __all__ = ["LocalFile", "locked"]
 
@@ -27,7 +27,7 @@ class LocalFile:
         settings, folder = configuration.settings, configuration.beside("")
         path = local_list_file(settings, kind, folder).absolute()
         self.file = Path(os.path.realpath(path))
-        own = Path(getattr(configuration.list_files, f"{kind}s").path)
+        own = first_list_file(settings, kind, folder)
         self._model = next((each for each in (own, configuration.file) if each and each.exists()), None)
         self.lines = [_HEAD]
 

@@ -12,14 +12,14 @@ from pydantic import ValidationError
 
 from bley.core.errors import Fault, SettingsError
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Origin, SenderExemptions
-from bley.core.history.advice import ListFile, ListFiles
+from bley.core.history.advice import ListFiles
 from bley.core.triplet import TripletRules
 from bley.settings.database import is_utf8, read_password
 from bley.settings.fault_texts import hide_secrets, invalid_value
 from bley.settings.foreign import suggest_key
 from bley.settings.ini_file import IniFile, read_ini
 from bley.settings.list_warnings import find_list_warnings
-from bley.settings.lists import LocalLists, read_lists
+from bley.settings.lists import LocalLists, local_list_file, read_lists
 from bley.settings.privacy_key import PrivacyKey, load_key
 from bley.settings.sections import Section, Timings
 from bley.settings.settings import Settings
@@ -80,18 +80,18 @@ class Configuration:
 
     @property
     def list_files(self) -> ListFiles:
-        """The list files to which the operator adds exemptions: the first file of each kind."""
-        return ListFiles(
-            self._list_file("whitelist_clients_file"),
-            self._list_file("whitelist_senders_file"),
-            self._list_file("whitelist_recipients_file"),
-            is_private=bool(self.privacy_key),
+        """The list files that `bley allow` writes, and how a command names these settings."""
+        clients, senders, recipients = (
+            str(local_list_file(self.settings, kind, self.beside("")).absolute())
+            for kind in ("client", "sender", "recipient")
         )
+        file = self.file and self.file.absolute()
+        option = () if file in (None, DEFAULT_FILES[0]) else ("-c", str(file))
+        return ListFiles(clients, senders, recipients, bool(self.privacy_key), option)
 
-    def _list_file(self, key: str) -> ListFile:
-        names = getattr(self.settings, key)
-        path = self.beside((names or Settings.model_fields[key].default)[0])
-        return ListFile(key, str(path.absolute()), is_read=bool(names))
+    def command(self, name: str, *words: str) -> str:
+        """Return a line for the shell that runs this command with these settings."""
+        return self.list_files.command(name, *words)
 
     def beside(self, name: str) -> Path:
         """Return the path of a file that the settings name, relative to the folder of `bley.conf`."""

@@ -17,7 +17,7 @@ from bley.settings.ini_file import IniFile, IniSection
 from bley.settings.sections import Section, read_sections
 from bley.settings.settings import Settings
 
-__all__ = ["FileIdentity", "Lists", "LocalLists", "local_list_file", "read_lists"]
+__all__ = ["FileIdentity", "Lists", "LocalLists", "first_list_file", "local_list_file", "read_lists"]
 
 _ALWAYS_EXEMPT = ("built-in", "postmaster@\nabuse@")  # complaints about delayed mail must arrive: RFC 5321 4.5.1
 _TABLE = re.compile(r"[a-z]+:/")
@@ -55,10 +55,15 @@ def file_identity(file: Path) -> FileIdentity:
 
 def local_list_file(settings: Settings, kind: Kind, folder: Path) -> Path:
     """Return the list file of this kind that `bley allow` writes: next to the first one that the settings name."""
+    (default,) = Settings.model_fields[f"whitelist_{kind}s_file"].default
+    return first_list_file(settings, kind, folder).with_name(f"{default}.local")
+
+
+def first_list_file(settings: Settings, kind: Kind, folder: Path) -> Path:
+    """Return the first list file of this kind that the settings name, or the default one."""
     key = f"whitelist_{kind}s_file"
-    (default,) = Settings.model_fields[key].default
-    names: tuple[str, ...] = getattr(settings, key) or (default,)
-    return folder.joinpath(names[0]).with_name(f"{default}.local")
+    names: tuple[str, ...] = getattr(settings, key) or Settings.model_fields[key].default
+    return folder / names[0]
 
 
 class Lists(NamedTuple):

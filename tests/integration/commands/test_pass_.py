@@ -65,11 +65,11 @@ def test_why_shows_the_way_and_that_it_was_taken(bley: Bley) -> None:
     assert ask(bley, client_name="mail.example.net") == DEFER
     shown = why(bley, "a@example.com", until="reason ")
     (command,) = re.findall("for this mail alone, at its next attempt: bley (.*)", shown)
-    assert bley.run(*command.split()).endswith("\n1 record passes at the next attempt\n")
+    assert run_bley(command.split()).stdout.decode().endswith("\n1 record passes at the next attempt\n")
     released, deferred = why(bley, "jane@example.org", until="reason released").split("\n\n")[:2]
     assert "verdict     pass, reason released\n" in released
     assert "request" not in released
-    assert "if this was wrong: make it a stranger again: bley forget --client example.net " in released
+    assert f"if this was wrong: make it a stranger again: bley forget -c {bley.file} --client example.net " in released
     assert "; passes at its next attempt since 20" in deferred
     assert "bley pass" not in deferred.partition("if this was wrong")[2]
     document = json.loads(bley.run("why", "--json", "jane@example.org"))

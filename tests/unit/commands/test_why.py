@@ -71,7 +71,7 @@ async def test_the_pass_is_found_beyond_what_is_shown() -> None:
         ("log", "instance=instance.1, queue_id=4XyZ"),
         ("then", "had to wait 5 min; passed on a retry at 2026-11-23 12:07:00 UTC, 7 min after the first attempt"),
     ]
-    assert report.decisions[0].advice[0].entry == "192.0.2.1"
+    assert report.decisions[0].advice[0].entry == "example.com"
 
 
 async def test_the_wait_is_that_of_the_section() -> None:

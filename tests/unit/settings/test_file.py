@@ -12,7 +12,7 @@ import pytest
 from bley import operator_files
 from bley.core.dnslists.lists import parse_dns_lists
 from bley.core.errors import SettingsError
-from bley.core.history.advice import ListFile, ListFiles
+from bley.core.history.advice import ListFiles
 from bley.settings import file as config_file
 from bley.settings.file import find_file, load
 from bley.settings.settings import Settings, show
@@ -159,14 +159,20 @@ def test_list_files_named_by_an_empty_setting(tmp_path: Path) -> None:
 
 
 def test_where_exemptions_are_added(tmp_path: Path) -> None:
-    """To the first file of each kind, or to the default one, which the setting must name then."""
-    bley = f"whitelist_clients_file = {tmp_path}/a b\nwhitelist_senders_file =\n"
-    files = load(_write(tmp_path, bley=bley, a="", b="")).list_files
-    assert files == ListFiles(
-        ListFile("whitelist_clients_file", f"{tmp_path}/a"),
-        ListFile("whitelist_senders_file", f"{tmp_path}/whitelist_senders", is_read=False),
-        ListFile("whitelist_recipients_file", f"{tmp_path}/whitelist_recipients"),
+    """Next to the first file of each kind, by a command that names these settings unless they are the default ones."""
+    bley = f"whitelist_clients_file = {tmp_path}/a/b\nwhitelist_senders_file =\n"
+    tmp_path.joinpath("a").mkdir()
+    tmp_path.joinpath("a", "b").touch()
+    configuration = load(_write(tmp_path, bley=bley))
+    assert configuration.list_files == ListFiles(
+        f"{tmp_path}/a/whitelist_clients.local",
+        f"{tmp_path}/whitelist_senders.local",
+        f"{tmp_path}/whitelist_recipients.local",
+        option=("-c", f"{tmp_path}/bley.conf"),
     )
+    assert configuration.command("why", "a b") == f"bley why -c {tmp_path}/bley.conf 'a b'"
+    for default in (None, Path("/etc/bley/bley.conf")):
+        assert replace(configuration, file=default).command("lists", "--test") == "bley lists --test"
 
 
 @pytest.mark.parametrize(

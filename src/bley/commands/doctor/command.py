@@ -1,8 +1,10 @@
 """`bley doctor`: what is wrong with bley and its surroundings, why it matters, and what to do."""
 
 import asyncio
+import re
+import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -35,6 +37,9 @@ __all__ = ["doctor"]
 
 _STATUSES = {Level.WELL: 0, Level.NOTE: 0, Level.WARNING: 1, Level.FAULT: 2}
 """The exit statuses, those of a plugin of Nagios."""
+
+_BLEY_COMMAND = re.compile(r"\bbley (?:check-config|doctor|import|lists)\b")
+"""The commands in remedies."""
 
 _MARGIN = " " * 19
 """The width of a level and a subject."""
@@ -80,6 +85,16 @@ def _examine(file: Path | None, postfix_folder: str) -> Iterator[Finding]:
         for each in error.faults:
             yield fault("settings", str(each), "bley does not start, and a reload keeps the old settings")
         return
+    for finding in _examine_by(configuration, postfix_folder):
+        yield finding._replace(remedy=_with_settings(finding.remedy, configuration.list_files.option))
+
+
+def _with_settings(remedy: str, option: Sequence[str]) -> str:
+    """Return the remedy with the option that names the settings file in its commands of bley."""
+    return _BLEY_COMMAND.sub(lambda match: " ".join([match[0], *map(shlex.quote, option)]), remedy)
+
+
+def _examine_by(configuration: Configuration, postfix_folder: str) -> Iterator[Finding]:
     running = fetch_running(configuration)
     yield from run(_examine_at_once(configuration, running), uvloop.new_event_loop)
     yield from examine_space(configuration.settings)

@@ -1,6 +1,6 @@
-"""Advice for a wrong decision: for a deferral, the list file entry that exempts, and the party at fault.
+"""Advice for a wrong decision: for a deferral, the command that exempts such mail, and the party at fault.
 
-    add "example.com" to /etc/bley/whitelist_clients and run: systemctl reload bley
+    exempt the sender's domain: bley allow --sender example.com
 
 The best advice comes first. Texts may contain values from the wire; the code that shows them escapes them.
 """
@@ -15,18 +15,21 @@ from bley.core.findings import FIXES, REASONS, Check
 from bley.core.history.outcome import DeferralOutcome, OutcomeKind
 from bley.core.history.record_filter import NULL_SENDER
 from bley.core.history.search import StoredDecision
+from bley.core.history.shared_domains import is_shared
 from bley.core.mail import Triplet, parse_address
+from bley.core.names.domains import a_labels
 from bley.core.reasons import Reason
 
-__all__ = ["Advice", "ListFile", "ListFiles", "advice"]
+__all__ = ["Advice", "ListFiles", "advice"]
 
+_KINDS = {"exempt-client": "client", "exempt-sender": "sender", "exempt-recipient": "recipient"}
 _RELOAD = "and run: systemctl reload bley"
 
 
 class Advice(NamedTuple):
-    """One thing to do: a text that continues `if this was wrong:`, and the entry for a list file, if any.
+    """One thing to do: a text that continues `if this was wrong:`, and the entry of a list file, if any.
 
-    The text may end with a command, in which unprintable characters are shell escapes.
+    The text may end with the command, in which unprintable characters are shell escapes.
     """
 
     text: str
@@ -35,21 +38,26 @@ class Advice(NamedTuple):
     command: str = ""
 
 
-class ListFile(NamedTuple):
-    """A list file: its setting and its path. `is_read` is false if the setting does not name the file yet."""
-
-    setting: str
-    path: str
-    is_read: bool = True
-
-
 class ListFiles(NamedTuple):
-    """The list files. With `is_private`, the store contains hashes of addresses, which no list file can contain."""
+    """The list files that `bley allow` writes, and the option that names their settings file.
 
-    clients: ListFile
-    senders: ListFile
-    recipients: ListFile
+    With `is_private`, the store contains hashes of local parts, which no list file can contain.
+    """
+
+    clients: str
+    senders: str
+    recipients: str
     is_private: bool = False
+    option: Sequence[str] = ()
+    """Such as `-c FILE`; empty if each command finds the settings by itself."""
+
+    def command(self, name: str, *words: str) -> str:
+        """Return a line for the shell that runs this command with these settings."""
+        return " ".join(["bley", name, *map(_quoted, (*self.option, *words))])
+
+
+_Entry = tuple[str, str, str]
+"""The kind of a list, what the entry exempts in words, and the entry."""
 
 
 def advice(
@@ -66,43 +74,57 @@ def advice(
     if decision.defers and decision.reason != Reason.STORE_ERROR:
         is_exempt = outcome and outcome.kind is OutcomeKind.LET_THROUGH and outcome.passed_by.startswith("exempt-")
         exempting = [] if is_exempt else _exempting(decision, files)
-        return [*exempting, *_releasing(decision, outcome), *_fix(decision)]
-    return list(_delaying(decision, kept_under))
+        return [*exempting, *_releasing(decision, files, outcome), *_fix(decision, files)]
+    return list(_delaying(decision, files, kept_under))
 
 
 def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
-    if client := _client_entry(decision):
-        yield _line(client, files.clients)
-    if files.is_private:
-        return
-    if parse_address(client) and is_mail_address(decision.sender):
-        yield _line(decision.sender, files.senders, "or, if its address changes: ")
-    if is_mail_address(decision.recipient):
-        yield _line(decision.recipient, files.recipients, "or, for all mail to this recipient: ")
+    entries = _sender_entry(decision, files), _client_entry(decision), _recipient_entry(decision, files)
+    for number, (kind, what, entry) in enumerate(filter(None, entries)):
+        command = files.command("allow", f"--{kind}", *(["--"] if entry.startswith("-") else []), entry)
+        file = getattr(files, f"{kind}s")
+        yield Advice(f"{'or ' if number else ''}exempt {what}: {command}", entry, file, command)
 
 
-def _releasing(decision: StoredDecision, outcome: DeferralOutcome | None) -> Iterator[Advice]:
+def _sender_entry(decision: StoredDecision, files: ListFiles) -> _Entry | None:
+    """Return the domain of the sender, or the sender alone if others send under it; None if it may be forged."""
+    domain, finding = decision.sender.rpartition("@")[2], decision.details.get("findings", {}).get(Check.SPF.value, {})
+    detail = finding.get("detail", "")
+    passes = detail.startswith("pass") and "best guess" not in detail
+    is_own = a_labels(domain) == a_labels(decision.recipient.rpartition("@")[2])
+    if finding.get("score") or (is_own and not passes):
+        return None
+    mark, note = ("spf:", ", while SPF passes") if passes else ("", "")
+    if is_name(domain) and not is_shared(a_labels(domain)):
+        return "sender", f"the sender's domain{note}", f"{mark}{domain}"
+    if files.is_private or not is_mail_address(decision.sender):
+        return None
+    return "sender", f"the sender{note}", f"{mark}{decision.sender}"
+
+
+def _client_entry(decision: StoredDecision) -> _Entry | None:
+    """Return the domain of the client's pool as its triplet has it, or its address; None if it has neither."""
+    name = decision.client_name.rstrip(".").casefold()
+    pool = decision.triplet.client if decision.triplet else ""
+    if is_name(pool) and (name == pool or name.endswith(f".{pool}")) and not is_shared(pool):
+        return "client", "the client's domain", pool
+    address = parse_address(decision.client_address)
+    return ("client", "the client's address", str(address)) if address else None
+
+
+def _recipient_entry(decision: StoredDecision, files: ListFiles) -> _Entry | None:
+    if files.is_private or not is_mail_address(decision.recipient):
+        return None
+    return "recipient", "the recipient, from all mail", decision.recipient
+
+
+def _releasing(decision: StoredDecision, files: ListFiles, outcome: DeferralOutcome | None) -> Iterator[Advice]:
     if outcome and outcome.kind in (OutcomeKind.WAITING, OutcomeKind.DUE) and decision.triplet:
-        command = _command("pass", decision.triplet, ("sender", "recipient"))
+        command = _about(files, "pass", decision.triplet, ("sender", "recipient"))
         yield Advice(f"or, for this mail alone, at its next attempt: {command}", command=command)
 
 
-def _client_entry(decision: StoredDecision) -> str:
-    """Return the domain of the client's pool as its triplet has it, or its address; empty if it has neither."""
-    name = decision.client_name.rstrip(".").casefold()
-    pool = decision.triplet.client if decision.triplet else ""
-    if is_name(pool) and (name == pool or name.endswith(f".{pool}")):
-        return pool
-    address = parse_address(decision.client_address)
-    return str(address) if address else ""
-
-
-def _line(entry: str, file: ListFile, before: str = "") -> Advice:
-    setting = "" if file.is_read else f"set {file.setting} = {file.path.rpartition('/')[2]} in bley.conf, "
-    return Advice(f'{before}{setting}add "{entry}" to {file.path} {_RELOAD}', entry, file.path)
-
-
-def _fix(decision: StoredDecision) -> Iterator[Advice]:
+def _fix(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
     """Return who can mend the cause."""
     address, domain = decision.client_address, decision.sender.rpartition("@")[2] or decision.helo_name
     reason = decision.reason
@@ -114,7 +136,8 @@ def _fix(decision: StoredDecision) -> Iterator[Advice]:
     elif reason == Reason.SPF:
         yield Advice(f"tell the postmaster of {domain}: its SPF record does not permit {address}")
     elif reason == Reason.CLIENT_BAD:
-        yield Advice(f"see why the client was judged so just before: bley why {address}")
+        command = files.command("why", address)
+        yield Advice(f"see why the client was judged so just before: {command}", command=command)
     elif reason == Reason.EARLY:
         yield Advice("see why it was deferred at first: the decision before this one")
     elif fix := FIXES.get(reason):
@@ -127,20 +150,13 @@ def _listing(decision: StoredDecision, check: Check) -> list[str]:
     return [each["list"] for each in finding.get("lists", ()) if each.get("weight")]
 
 
-def _delaying(decision: StoredDecision, kept_under: Sequence[Triplet]) -> Iterator[Advice]:
+def _delaying(decision: StoredDecision, files: ListFiles, kept_under: Sequence[Triplet]) -> Iterator[Advice]:
     """Return what to do about a pass."""
     match decision.reason:
         case Reason.EXEMPT_CLIENT | Reason.EXEMPT_SENDER | Reason.EXEMPT_RECIPIENT:
-            file, _, rest = str(decision.details.get("entry", "")).partition(":")
-            if file == "built-in":
-                yield Advice("nothing: postmaster and abuse must be reachable (RFC 5321 4.5.1)")
-            elif rest:
-                line, _, entry = rest.partition(":")
-                yield Advice(f"take the entry out of {file}, line {line}, {_RELOAD}", file=file)
-                if decision.reason == Reason.EXEMPT_SENDER and (is_name(entry) or is_mail_address(entry)):
-                    yield Advice(f'or, if the sender was forged: write it as "spf:{entry}", {_RELOAD}', file=file)
+            yield from _removing(decision, files)
         case Reason.KNOWN | Reason.WAITED | Reason.RELEASED if decision.triplet:
-            command = " && ".join(_command("forget", triplet) for triplet in kept_under or [decision.triplet])
+            command = " && ".join(_about(files, "forget", triplet) for triplet in kept_under or [decision.triplet])
             yield Advice(f"make it a stranger again: {command}", command=command)
         case Reason.TRUSTED:
             for name in _listing(decision, Check.DNSWL):
@@ -149,10 +165,30 @@ def _delaying(decision: StoredDecision, kept_under: Sequence[Triplet]) -> Iterat
             yield Advice(REASONS[reason].advice)
 
 
-def _command(name: str, triplet: Triplet, parts: Sequence[str] = Triplet._fields) -> str:
+def _removing(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
+    """Return how to remove the entry that exempted it: by `bley allow` if that owns the file."""
+    file, _, rest = str(decision.details.get("entry", "")).partition(":")
+    line, _, entry = rest.partition(":")
+    kind = _KINDS[decision.reason]
+    could_need_spf = kind == "sender" and (is_name(entry) or is_mail_address(entry))
+    if file == "built-in":
+        yield Advice("nothing: postmaster and abuse must be reachable (RFC 5321 4.5.1)")
+    elif entry and file == getattr(files, f"{kind}s"):
+        remove = files.command("allow", "--remove", f"--{kind}", "--", entry)
+        yield Advice(f"remove the entry: {remove}", entry, file, remove)
+        if could_need_spf:
+            add = f"{remove} && {files.command('allow', '--sender', f'spf:{entry}')}"
+            yield Advice(f"or, if the sender was forged, let it need SPF: {add}", f"spf:{entry}", file, add)
+    elif rest:
+        yield Advice(f"take the entry out of {file}, line {line}, {_RELOAD}", file=file)
+        if could_need_spf:
+            yield Advice(f'or, if the sender was forged: write it as "spf:{entry}", {_RELOAD}', file=file)
+
+
+def _about(files: ListFiles, name: str, triplet: Triplet, parts: Sequence[str] = Triplet._fields) -> str:
     """Return the command about the records with these parts of the triplet."""
     texts = triplet._replace(sender=triplet.sender or NULL_SENDER)._asdict()
-    return " ".join([f"bley {name}", *(f"--{part} {_quoted(texts[part])}" for part in parts)])
+    return files.command(name, *(word for part in parts for word in (f"--{part}", texts[part])))
 
 
 def _quoted(text: str) -> str:

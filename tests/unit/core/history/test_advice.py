@@ -4,23 +4,30 @@ from typing import Any
 
 import pytest
 
-from bley.core.exemptions.list_files import read_clients, read_mail_addresses
-from bley.core.history.advice import Advice, ListFile, ListFiles, advice
+from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
+from bley.core.history.advice import Advice, ListFiles, advice
 from bley.core.history.outcome import DeferralOutcome, OutcomeKind
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet, parse_address
 from tests.fakes import NOON
 
 FILES = ListFiles(
-    ListFile("whitelist_clients_file", "/etc/bley/whitelist_clients"),
-    ListFile("whitelist_senders_file", "/etc/bley/whitelist_senders"),
-    ListFile("whitelist_recipients_file", "/etc/bley/whitelist_recipients"),
+    "/etc/bley/whitelist_clients.local",
+    "/etc/bley/whitelist_senders.local",
+    "/etc/bley/whitelist_recipients.local",
 )
 RELOAD = "and run: systemctl reload bley"
 RECIPIENT = Advice(
-    f'or, for all mail to this recipient: add "jane@example.org" to {FILES.recipients.path} {RELOAD}',
+    "or exempt the recipient, from all mail: bley allow --recipient jane@example.org",
     "jane@example.org",
-    FILES.recipients.path,
+    FILES.recipients,
+    "bley allow --recipient jane@example.org",
+)
+CLIENT = Advice(
+    "or exempt the client's domain: bley allow --client example.com",
+    "example.com",
+    FILES.clients,
+    "bley allow --client example.com",
 )
 
 
@@ -39,34 +46,84 @@ def _texts(decision: StoredDecision) -> list[str]:
 
 
 class TestOfADeferral:
-    def test_a_pool_is_exempt_by_its_domain(self) -> None:
-        first, second, told = advice(_decision(), FILES)
-        assert first == Advice(f'add "example.com" to {FILES.clients.path} {RELOAD}', "example.com", FILES.clients.path)
-        assert second == RECIPIENT
+    def test_the_sender_s_domain_comes_before_the_client_and_the_recipient(self) -> None:
+        first, second, third, told = advice(_decision(), FILES)
+        command = "bley allow --sender example.com"
+        assert first == Advice(f"exempt the sender's domain: {command}", "example.com", FILES.senders, command)
+        assert (second, third) == (CLIENT, RECIPIENT)
         assert told.text.startswith("tell the client's operator: its HELO should be its own host name")
         address = parse_address("192.0.2.1")
         assert address
-        assert read_clients([("clients", first.entry)]).find(address, "mx.mail.example.com")
-        assert read_mail_addresses([("recipients", second.entry)]).find("jane@example.org")
+        assert read_senders([("senders", first.entry)]).find("john@example.com")
+        assert read_clients([("clients", second.entry)]).find(address, "mx.mail.example.com")
+        assert read_mail_addresses([("recipients", third.entry)]).find("jane@example.org")
+
+    @pytest.mark.parametrize(
+        ("spf", "first"),
+        [
+            ((0, "pass: matched (example.com)"), "exempt the sender's domain, while SPF passes: @spf:example.com"),
+            ((0, "pass: best guess, matched"), "exempt the sender's domain: @example.com"),
+            ((0, "none: example.com has no SPF record"), "exempt the sender's domain: @example.com"),
+            ((None, "temperror: late"), "exempt the sender's domain: @example.com"),
+            ((1, "fail: not authorized (example.com)"), ""),
+        ],
+    )
+    def test_a_sender_is_exempt_while_spf_passes(self, spf: tuple[int | None, str], first: str) -> None:
+        """And not at all if SPF fails: it may be forged, or forwarded, and then the client is exempt."""
+        findings = {"spf": {"score": spf[0], "detail": spf[1]}}
+        found = _texts(_decision(details={"findings": findings}))[0]
+        by_client = CLIENT.text.removeprefix("or ")
+        assert found == (first.replace("@", "bley allow --sender ") if first else by_client)
+
+    def test_our_own_domain_is_exempt_only_while_spf_passes(self) -> None:
+        """Spammers like to forge it."""
+        own = _decision(sender="joe@Example.ORG")
+        assert advice(own, FILES)[0].entry == "example.com"
+        passing = _decision(sender="joe@Example.ORG", details={"findings": {"spf": {"score": 0, "detail": "pass: ok"}}})
+        assert advice(passing, FILES)[0].entry == "spf:Example.ORG"
+
+    @pytest.mark.parametrize("domain", ["gmail.com", "yahoo.co.uk", "com", "dyndns.org"])
+    def test_under_the_domain_of_a_provider_the_sender_alone_is_exempt(self, domain: str) -> None:
+        first, *_ = advice(_decision(sender=f"joe@{domain}"), FILES)
+        assert (first.text, first.entry) == (
+            f"exempt the sender: bley allow --sender joe@{domain}",
+            f"joe@{domain}",
+        )
+
+    def test_the_pool_of_a_provider_is_not_exempt_as_a_whole(self) -> None:
+        name = "mail-ed1-f41.google.com"
+        found = advice(_decision(client="google.com", client_name=name, sender=""), FILES)
+        assert found[0].entry == "192.0.2.1"
 
     @pytest.mark.parametrize(
         ("client", "name"), [("192.0.2.0/24", "unknown"), ("192.0.2.0/24", "ppp-7.example.com"), ("example.com", "x")]
     )
     def test_one_without_a_name_of_its_own_is_exempt_by_its_address(self, client: str, name: str) -> None:
-        """Or its sender is: an access line's address may change."""
-        first, second, *_ = advice(_decision(client=client, client_name=name), FILES)
-        assert first.entry == "192.0.2.1"
-        assert (second.entry, second.file) == ("john@example.com", FILES.senders.path)
-        assert second.text.startswith("or, if its address changes: ")
+        _, second, *_ = advice(_decision(client=client, client_name=name), FILES)
+        assert (second.text, second.entry, second.file) == (
+            "or exempt the client's address: bley allow --client 192.0.2.1",
+            "192.0.2.1",
+            FILES.clients,
+        )
 
-    def test_where_no_setting_names_a_file(self) -> None:
-        files = FILES._replace(clients=FILES.clients._replace(is_read=False))
-        text = advice(_decision(), files)[0].text
-        assert text.startswith('set whitelist_clients_file = whitelist_clients in bley.conf, add "example.com" to /etc')
+    def test_the_command_names_settings_that_are_not_the_default(self) -> None:
+        files = FILES._replace(option=("-c", "/srv/my bley.conf"))
+        waiting = DeferralOutcome(OutcomeKind.WAITING)
+        commands = [each.command for each in advice(_decision("client-bad"), files, outcome=waiting)]
+        assert len(commands) == 5
+        assert all(each.split("'")[0].endswith(" -c ") and "-c '/srv/my bley.conf' " in each for each in commands)
 
     def test_hashes_are_for_no_list_file(self) -> None:
-        entries = [each.entry for each in advice(_decision(client="192.0.2.0/24"), FILES._replace(is_private=True))]
-        assert entries == ["192.0.2.1", ""]
+        """But domains are stored in clear."""
+        files = FILES._replace(is_private=True)
+        found = advice(_decision(client="192.0.2.0/24", sender="5e8f@gmail.com"), files)
+        assert [each.entry for each in found] == ["192.0.2.1", ""]
+        assert advice(_decision(sender="5e8f@example.com"), files)[0].entry == "example.com"
+
+    @pytest.mark.parametrize("sender", ["joe@-rf.example.com", "-c=/tmp/x@gmail.com"])
+    def test_an_entry_is_no_option_of_the_command(self, sender: str) -> None:
+        first, *_ = advice(_decision(sender=sender), FILES)
+        assert first.command.startswith("bley allow --sender -- -")
 
     @pytest.mark.parametrize("recipient", ["jane#x@example.org", "/jane/@example.org", "jane", "\x1bjane@example.org"])
     def test_what_cannot_stand_in_a_file_is_no_entry(self, recipient: str) -> None:
@@ -78,9 +135,9 @@ class TestOfADeferral:
             {"list": "zen.spamhaus.org", "is": "…", "says": "", "weight": 1},
             {"list": "bl.example", "is": "…", "says": "", "weight": 0},
         ]
-        _, _, *told = _texts(_decision("dnsbl", details={"findings": {"dnsbl": {"score": 1, "lists": lists}}}))
+        *_, told = _texts(_decision("dnsbl", details={"findings": {"dnsbl": {"score": 1, "lists": lists}}}))
         ask = "ask zen.spamhaus.org (https://www.spamhaus.org/) to remove 192.0.2.1; "
-        assert told == [f"{ask}or, if the list is wrong too often, take it out of dnsbls"]
+        assert told == f"{ask}or, if the list is wrong too often, take it out of dnsbls"
 
     @pytest.mark.parametrize(
         ("reason", "told"),
@@ -92,15 +149,14 @@ class TestOfADeferral:
         ],
     )
     def test_whom_to_tell(self, reason: str, told: str) -> None:
-        first, _, last = _texts(_decision(reason))
-        assert first.startswith('add "example.com"')
+        *_, last = _texts(_decision(reason))
         assert last == told
 
     @pytest.mark.parametrize("kind", list(OutcomeKind))
     def test_a_mail_that_waits_can_pass_at_once(self, kind: OutcomeKind) -> None:
         """By a command; a mail that does not wait needs none."""
         found = advice(_decision(client="192.0.2.0/24"), FILES, outcome=DeferralOutcome(kind))
-        commands = [each.command for each in found if each.command]
+        commands = [each.command for each in found if each.command and not each.entry]
         command = "bley pass --sender john@example.com --recipient jane@example.org"
         assert commands == ([command] if kind in (OutcomeKind.WAITING, OutcomeKind.DUE) else [])
 
@@ -114,6 +170,16 @@ class TestOfAPass:
     def test_an_entry_is_taken_out(self, reason: str) -> None:
         found, *_ = advice(_passed(reason, details={"entry": "/etc/bley/list:12:example.com"}), FILES)
         assert found == Advice(f"take the entry out of /etc/bley/list, line 12, {RELOAD}", file="/etc/bley/list")
+
+    @pytest.mark.parametrize("kind", ["client", "sender", "recipient"])
+    def test_an_entry_of_bley_allow_is_removed_by_it(self, kind: str) -> None:
+        file = getattr(FILES, f"{kind}s")
+        entry = "dyn:home.example.org" if kind == "client" else "jane@example.com"
+        first, *others = advice(_passed(f"exempt-{kind}", details={"entry": f"{file}:2:{entry}"}), FILES)
+        remove = f"bley allow --remove --{kind} -- {entry}"
+        assert first == Advice(f"remove the entry: {remove}", entry, file, remove)
+        add = f"{remove} && bley allow --sender spf:{entry}"
+        assert [each.command for each in others] == ([add] if kind == "sender" else [])
 
     @pytest.mark.parametrize(
         ("reason", "entry", "written"),
