@@ -9,6 +9,7 @@
 # make bench   measure and plot the speed of bley on this machine (some twenty minutes)
 # make screenshots  update the pictures of the dashboard in docs/
 # make dist    build wheel and source distribution in dist/, and check what a package index would show
+# make container  build the image bley with podman or docker (contrib/container/README.md)
 # make manual  generate the manual pages bley(1) and bley.conf(5), and the tables in docs/
 #
 # PYTHON=python3.13, for any target: use that Python, in a separate virtual environment (.venv-python3.13)
@@ -21,7 +22,7 @@ endif
 SOURCES = src tests bench docs
 MINUTES ?= 10
 
-.PHONY: run test check quick nightly format lint types tests unit fuzz soak manual efficacy bench bench-engines bench-greylisters screenshots dist clean
+.PHONY: run test check quick nightly format lint types tests unit fuzz soak manual efficacy bench bench-engines bench-greylisters screenshots dist container clean
 
 run: $(VENV)/bley
 	@mkdir -p var
@@ -102,6 +103,9 @@ dist: $(VENV)/dev
 	rm -f dist/bley-*
 	$(VENV)/bin/python -m build --no-isolation
 	$(VENV)/bin/twine check --strict dist/bley-*
+
+container:
+	@contrib/container/build
 
 clean:
 	rm -rf dist .venv .venv-* var .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

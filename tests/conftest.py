@@ -22,7 +22,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONGEST = ("soak", "workers", "import", "dns_failures", "store_nodes", "store_failures", "dashboard", "file_failures")
+LONGEST = (
+    "soak",
+    "container",
+    "workers",
+    "import",
+    "dns_failures",
+    "store_nodes",
+    "store_failures",
+    "dashboard",
+    "file_failures",
+)
 """Test files that take a minute or more, mostly waiting."""
 
 

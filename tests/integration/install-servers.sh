@@ -2,7 +2,7 @@
 # usage: install-servers.sh FOLDER
 #
 # Installs what the integration tests run: the mail servers, the databases, the greylisters
-# whose data bley takes over, what reads its log and metrics, promtool, which checks metrics, and a browser. All
+# whose data bley takes over, what reads its log and metrics, promtool, which checks metrics, a browser, and Podman. All
 # by apt but Exim, which Debian does not install beside Postfix, and promtool, which comes with a server: these
 # are FOLDER/usr/sbin/exim4 and FOLDER/usr/bin/promtool. Needs Debian or Ubuntu, and root. Starts no
 # service, not at the next boot either, removes no package, upgrades those only that another one
@@ -42,6 +42,9 @@ chromium-driver             /usr/bin/chromedriver
 exim4-daemon-light          exim_runs
 prometheus                  promtool_runs
 systemd                     /usr/lib/systemd/systemd /lib/systemd/systemd
+debootstrap                 /usr/sbin/debootstrap
+runc                        /usr/sbin/runc /usr/bin/runc
+podman                      /usr/bin/podman
 PACKAGES
 }
 
@@ -151,6 +154,14 @@ install_promtool() {
         install -D -m 755 "$work/prometheus/usr/bin/promtool" "$promtool"
 }
 
+# Its units are for containers that start at boot.
+install_podman() {
+    install_package podman || return
+    for unit in podman.socket podman.service podman-restart.service podman-auto-update.service podman-auto-update.timer; do
+        systemctl disable "$unit" || true
+    done
+}
+
 # One that fails does not keep the others from being installed.
 install_missing() {
     failed=
@@ -161,6 +172,7 @@ install_missing() {
             logwatch) install_logwatch ;;
             exim4-daemon-light) install_exim ;;
             prometheus) install_promtool ;;
+            podman) install_podman ;;
             *\|*) install_package "${package%|*}" || install_package "${package#*|}" ;;
             *) install_package "$package" ;;
         esac || failed=1
