@@ -6,6 +6,7 @@ without databases and DNS: restrictions that query them, and other policy servic
 
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from bley.commands.doctor import postfix as doctor
 from bley.commands.doctor.finding import Finding, Level
 from bley.commands.doctor.policy_place import BleyPlaces
 from tests.integration.document_steps import Step, read_steps
-from tests.integration.postfix import Postfix
+from tests.integration.postfix import Postfix, SmtpSession
 from tests.integration.running_bley import Bley
 from tests.integration.servers import require
 
@@ -197,3 +198,34 @@ def test_postgrey_becomes_a_service_that_does_nothing(tmp_path: Path) -> None:
     ran = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False, timeout=60)
     assert "postgrey.service" not in ran.stderr
     assert drop_in.read_text().endswith("ExecStart=\nExecStart=/bin/true\n")
+
+
+class ProxiedPostfix(Postfix):
+    """Postfix behind a proxy that sends the PROXY protocol, as haproxy and traefik do."""
+
+    def connected(self, client_address: str) -> SmtpSession:
+        """Return a session that the proxy forwards for this client."""
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        version, own = (6, "2001:db8::25") if ":" in client_address else (4, "192.0.2.25")
+        connection.sendall(f"PROXY TCP{version} {client_address} {own} 40000 25\r\n".encode())
+        return SmtpSession(connection)
+
+    def _greets(self) -> bool:
+        try:
+            with self.connected("192.0.2.99") as smtp:
+                return smtp.greeting.code == 220
+        except OSError:  # not yet
+            return False
+
+
+@pytest.mark.parametrize("client_address", [STRANGER, "2001:db8::1"])
+def test_bley_sees_the_clients_of_a_proxy_that_names_them(client_address: str, tmp_path: Path) -> None:
+    with Bley(tmp_path, classic="1") as bley:
+        main_cf = {"smtpd_upstream_proxy_protocol": "haproxy"}
+        with ProxiedPostfix(f"inet:127.0.0.1:{bley.port}", main_cf=main_cf) as postfix:
+            with postfix.connected(client_address) as smtp:
+                smtp.expect(250, f"EHLO {HELO}")
+                smtp.mail("a@example.com")
+                assert smtp.rcpt("b@example.org").code == 450
+            bley.wait_log("action=greylist")
+        assert [each["client_address"] for each in bley.decisions()] == [client_address]
