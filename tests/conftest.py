@@ -30,7 +30,9 @@ LONGEST = (
     "dns_failures",
     "store_nodes",
     "store_failures",
+    "accessibility",
     "dashboard",
+    "live",
     "file_failures",
 )
 """Test files that take a minute or more, mostly waiting."""

@@ -127,6 +127,10 @@ class Browser:
         told = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
         self._tell("Emulation.setEmulatedMedia", {"media": media, "features": told})
 
+    def move_to(self, zone: str) -> None:
+        """Set the time zone; an empty one is that of the machine."""
+        self._tell("Emulation.setTimezoneOverride", {"timezoneId": zone})
+
     def disable_scripts(self, *, disabled: bool) -> None:
         """Disable JavaScript."""
         self._tell("Emulation.setScriptExecutionDisabled", {"value": disabled})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bley.core.history.periods import Period
 
-__all__ = ["HEIGHT", "Bar", "BarData", "Chart", "Label", "Segment", "Tick", "stacked_bars", "time_labels"]
+__all__ = ["HEIGHT", "Bar", "BarData", "Chart", "Label", "LabelData", "Segment", "Tick", "stacked_bars", "time_labels"]
 
 HEIGHT = 200
 """Pixels from the base line to the top of the highest tick."""
@@ -54,6 +54,16 @@ class Label(NamedTuple):
     x: float
     text: str
     is_minor: bool
+    at: datetime | None = None
+    """The instant of a time of day."""
+
+
+class LabelData(NamedTuple):
+    """The data of a label; position 1.5 is the middle of the second bar. `at`: the instant of a time of day."""
+
+    position: float
+    text: str
+    at: datetime | None = None
 
 
 class Chart(NamedTuple):
@@ -73,12 +83,9 @@ class BarData(NamedTuple):
 
 
 def stacked_bars(
-    series: Sequence[str], data: Sequence[BarData], labels: Sequence[tuple[float, str]], major_every: int = 2
+    series: Sequence[str], data: Sequence[BarData], labels: Sequence[LabelData], major_every: int = 2
 ) -> Chart:
-    """Lay out the bars side by side. `labels`: positions and texts; position 1.5 is the middle of the second bar.
-
-    Of the labels, every `major_every`th is major.
-    """
+    """Lay out the bars side by side. Of the labels, every `major_every`th is major."""
     ticks = _ticks(max((sum(each.numbers) for each in data), default=0))
     pixels = HEIGHT / ticks[-1]
     width = 100 / max(len(data), 1)
@@ -95,7 +102,10 @@ def stacked_bars(
             for number, each in enumerate(data)
         ],
         [Tick(round(HEIGHT - value * pixels, 1), value) for value in ticks],
-        [Label(round(at * width, 3), text, bool(number % major_every)) for number, (at, text) in enumerate(labels)],
+        [
+            Label(round(label.position * width, 3), label.text, bool(number % major_every), label.at)
+            for number, label in enumerate(labels)
+        ],
     )
 
 
@@ -117,9 +127,14 @@ def _ticks(highest: int) -> list[int]:
     return list(range(0, max(-(-highest // step), 1) * step + 1, step))
 
 
-def time_labels(period: Period, starts: Sequence[datetime]) -> list[tuple[float, str]]:
-    """Return positions and labels of the slots that start at a round hour, day or month, in UTC."""
-    return [(number, _time_label(period, start)) for number, start in enumerate(starts) if _is_round(period, start)]
+def time_labels(period: Period, starts: Sequence[datetime]) -> list[LabelData]:
+    """Return labels of the slots that start at a round hour, day or month, in UTC."""
+    is_time = period.length <= timedelta(days=1)
+    return [
+        LabelData(number, _time_label(period, start), start if is_time else None)
+        for number, start in enumerate(starts)
+        if _is_round(period, start)
+    ]
 
 
 def _is_round(period: Period, start: datetime) -> bool:

@@ -22,8 +22,8 @@ _PIECES = re.compile(
     r"|\s+"
 )
 
-_INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\b")
-"""An instant as `core.history.steps.format_instant` writes it."""
+_INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) UTC\b")
+"""An instant as `core.history.steps.format_instant` writes it, or one without seconds."""
 
 
 def breakable(text: str) -> "Markup":
@@ -38,6 +38,10 @@ def with_times(text: object) -> "Markup":
     from markupsafe import Markup
 
     def element(match: re.Match[str]) -> str:
-        return f'<time datetime="{iso(datetime.fromisoformat(f"{match[1]}+00:00"))}" data-zone>{match[0]}</time>'
+        try:
+            at = datetime.fromisoformat(f"{match[1]}+00:00")
+        except ValueError:  # a peer wrote it
+            return match[0]
+        return f'<time datetime="{iso(at)}">{match[0]}</time>'
 
     return Markup(_INSTANT.sub(element, escape(str(text))))

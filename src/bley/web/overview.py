@@ -10,7 +10,7 @@ from bley.core.history.periods import Period, Slot, slots
 from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Figures, figures
 from bley.core.mail import Triplet
 from bley.settings.sections import Timings
-from bley.web.chart import BarData, Chart, stacked_bars, time_labels
+from bley.web.chart import BarData, Chart, LabelData, stacked_bars, time_labels
 from bley.web.dashboard_data import OverviewData
 from bley.web.formatting import duration, iso, number
 from bley.web.urls import page_url
@@ -126,7 +126,7 @@ def _delays_chart(rows: Sequence[DelayRow]) -> Chart:
     return stacked_bars(
         ["waited"],
         [BarData(f"{row.words}: {number(row.number)}", [row.number]) for row in rows],
-        [(at + 0.5, row.words.replace("up to ", "\N{LESS-THAN OR EQUAL TO} ")) for at, row in enumerate(rows)],
+        [LabelData(at + 0.5, row.words.replace("up to ", "\N{LESS-THAN OR EQUAL TO} ")) for at, row in enumerate(rows)],
         major_every=3,
     )
 

@@ -19,7 +19,7 @@ from bley.web.rendering import STATIC, render
 
 __all__ = ["Pages", "decision_or_404", "query_or_400"]
 
-_STATIC = ("style.css", "live.js", "rows.js", "icon.svg")
+_STATIC = ("style.css", "live.js", "rows.js", "times.js", "icon.svg")
 _SHOWN_WAITING = 10
 """Waiting triplets on the overview; CSV and JSON have up to 200."""
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bley.core.history.periods import PERIODS, slots
-from bley.web.chart import HEIGHT, BarData, stacked_bars, time_labels
+from bley.web.chart import HEIGHT, BarData, LabelData, stacked_bars, time_labels
 from tests.fakes import NOON
 
 
@@ -53,7 +53,9 @@ def test_nothing_at_all_is_a_chart_too() -> None:
 
 
 def test_every_second_label_may_be_left_out() -> None:
-    labels = stacked_bars(["a"], [BarData("", [1])] * 3, [(0, "x"), (1.5, "y"), (2, "z")]).labels
+    labels = stacked_bars(
+        ["a"], [BarData("", [1])] * 3, [LabelData(0, "x"), LabelData(1.5, "y"), LabelData(2, "z")]
+    ).labels
     assert [(label.text, label.is_minor) for label in labels] == [("x", False), ("y", True), ("z", False)]
     assert labels[1].x == 50
 
@@ -72,5 +74,5 @@ def test_every_second_label_may_be_left_out() -> None:
 def test_round_times_are_labelled(name: str, words: list[str]) -> None:
     period = PERIODS[name]
     starts: list[datetime] = [slot.start for slot in slots(period, NOON, {})]
-    assert [text for _, text in time_labels(period, starts)] == words
+    assert [label.text for label in time_labels(period, starts)] == words
     assert len(starts) * period.slot == period.length or period.slot == timedelta(days=1)

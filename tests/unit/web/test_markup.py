@@ -39,5 +39,11 @@ def test_a_name_is_only_text() -> None:
 
 def test_an_instant_in_a_sentence_is_marked() -> None:
     assert with_times("passed at 2026-11-23 12:00:00 UTC & <b>") == (
-        'passed at <time datetime="2026-11-23T12:00:00Z" data-zone>2026-11-23 12:00:00 UTC</time> &amp; &lt;b&gt;'
+        'passed at <time datetime="2026-11-23T12:00:00Z">2026-11-23 12:00:00 UTC</time> &amp; &lt;b&gt;'
     )
+
+
+@pytest.mark.parametrize("text", ["2026-13-40 99:00:00 UTC", "since 0000-00-00 00:00 UTC", "12026-11-23 12:00:00 UTC"])
+def test_what_only_looks_like_an_instant_is_text(text: str) -> None:
+    """A peer may write it, for example in a HELO name."""
+    assert with_times(text) == text

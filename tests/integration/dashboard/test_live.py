@@ -1,0 +1,82 @@
+"""The refresh of the pages in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.browser import Browser
+from tests.integration.dashboard.site import Site, ask, sessions
+from tests.integration.database_server import wait_until
+from tests.integration.running_bley import Bley
+
+
+class TestLive:
+    @pytest.fixture(autouse=True)
+    def hurrying(self, browser: Browser) -> Iterator[None]:
+        """A page refreshes itself every 0.2 s in place of 5."""
+        with browser.hurrying(25):
+            yield
+
+    def test_the_page_refreshes_and_can_be_stopped(self, browser: Browser, tmp_path: Path) -> None:
+        with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
+            own = Site(bley)
+            browser.open(own.url("/"))
+            assert "None yet." in browser.find("#latest").text
+            ask(bley.port, sessions()[:3])
+            browser.wait(lambda: len(browser.all("#latest tbody tr")) == 3)
+            button = browser.find("#live")
+            assert button.get_attribute("aria-pressed") == "true"
+            button.click()
+            assert button.get_attribute("aria-pressed") == "false"
+            browser.open("about:blank")
+            browser.requested()
+
+    def test_it_shows_that_the_store_goes_away_and_comes_back(self, browser: Browser, tmp_path: Path) -> None:
+        with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
+            own = Site(bley)
+            browser.open(own.url("/"))
+            (tmp_path / "bley.db").rename(tmp_path / "away.db")
+            browser.wait(lambda: bool(browser.all("#away")))
+            assert "the store is unavailable" in browser.find(".sentence").text
+            (tmp_path / "away.db").rename(tmp_path / "bley.db")
+            browser.wait(lambda: bool(browser.all("#now")))
+            assert browser.find(".sentence").text == "bley is well: store and resolver answer."
+            browser.open("about:blank")
+            browser.requested()
+
+    @pytest.mark.parametrize(
+        "focused", ["#latest tbody tr:nth-child(2) a", "#slots-figures summary", "#slots-figures a"]
+    )
+    def test_a_part_with_the_focus_refreshes_and_keeps_it(self, browser: Browser, tmp_path: Path, focused: str) -> None:
+        with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
+            own = Site(bley)
+            requests = [request for request in sessions()[:8] if request.client_address]
+            ask(bley.port, requests[:3])
+            wait_until(lambda: own.fetch("/decision/3.json")[0] == 200, "the decisions are stored")
+            browser.open(own.url("/"))
+            browser.run("document.querySelector('#slots-figures').open = true")
+            browser.run("window.mine = document.querySelector(arguments[0]); window.mine.focus()", focused)
+            ask(bley.port, requests[3:6])
+            browser.wait(lambda: len(browser.all("#latest tbody tr")) == 6)
+            browser.wait(lambda: browser.find("#now dd").text == "6")
+            cells = "#slots-figures tbody td:not(:empty)"
+            browser.wait(lambda: sum(int(cell.text) for cell in browser.all(cells)) == 6)
+            assert browser.run("return document.activeElement === window.mine && window.mine.isConnected")
+            assert browser.find("#live").text == "Live"
+            browser.open("about:blank")
+            browser.requested()
+
+    def test_it_says_that_a_selected_part_is_paused(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        browser.run("getSelection().selectAllChildren(document.querySelector('#latest tbody tr'))")
+        browser.wait(lambda: browser.find("#live").text == "Paused")
+        browser.run("getSelection().removeAllRanges()")
+        browser.wait(lambda: browser.find("#live").text == "Live")
+
+    def test_reduced_motion_turns_the_refresh_off(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/"))
+        browser.run("localStorage.clear()")
+        browser.prefer(reduced_motion="reduce")
+        browser.open(site.url("/"))
+        assert browser.find("#live").get_attribute("aria-pressed") == "false"
