@@ -123,8 +123,10 @@ def _key_check(privacy_key: bytes) -> str:
 
 
 def line(triplet: Triplet, record: Record) -> str:
-    """Return the line of one record."""
-    return json.dumps(record_document(triplet, record), ensure_ascii=False)
+    """Return the line of one record. It has no characters that command a terminal."""
+    document = record_document(triplet, record)
+    text = json.dumps(document, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(document)
 
 
 def read_lines(lines: Iterable[bytes], rules: TripletRules) -> Iterator[tuple[Triplet, Record] | str]:

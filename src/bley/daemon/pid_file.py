@@ -12,6 +12,9 @@ from bley.operator_files import check_creatable, explain_refusal
 
 __all__ = ["check_pid_file", "pid_file"]
 
+_MODE = 0o644
+"""Whatever the umask is: root sends signals to the process that the file names, so nobody else may write to it."""
+
 
 @contextlib.contextmanager
 def pid_file(name: str) -> Iterator[None]:
@@ -42,7 +45,7 @@ def _open(name: str, flags: int = 0) -> int:
 
     A FIFO would block until it has a reader, and the path is removed at the end.
     """
-    descriptor = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags, 0o666)
+    descriptor = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags, _MODE)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file")

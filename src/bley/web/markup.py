@@ -5,12 +5,13 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING
 
+from bley.core.escapes import escape_controls
 from bley.web.formatting import iso
 
 if TYPE_CHECKING:  # imported with the first page, as jinja2 is
     from markupsafe import Markup
 
-__all__ = ["breakable", "with_times"]
+__all__ = ["breakable", "visible", "with_times"]
 
 _PIECE_CHARACTERS = 20
 """Characters. Three columns of such pieces fit into a table of the narrowest window that shows tables (style.css)."""
@@ -26,11 +27,19 @@ _INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) UTC\b")
 """An instant as `core.history.steps.format_instant` writes it, or one without seconds."""
 
 
+_SPACES = "\n\t\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+
+
+def visible(value: object) -> object:
+    """Return a text with codes for characters that hide or reorder others, as in the log; other values unchanged."""
+    return escape_controls(value, _SPACES) if type(value) is str else value  # Markup has its codes already
+
+
 def breakable(text: str) -> "Markup":
     """Return an address, a name or a network that may break only behind its separators."""
     from markupsafe import Markup
 
-    return Markup("<wbr>".join(escape(piece) for piece in _PIECES.findall(text)))
+    return Markup("<wbr>".join(escape(piece) for piece in _PIECES.findall(escape_controls(text, _SPACES))))
 
 
 def with_times(text: object) -> "Markup":
@@ -44,4 +53,4 @@ def with_times(text: object) -> "Markup":
             return match[0]
         return f'<time datetime="{iso(at)}">{match[0]}</time>'
 
-    return Markup(_INSTANT.sub(element, escape(str(text))))
+    return Markup(_INSTANT.sub(element, escape(escape_controls(str(text), _SPACES))))

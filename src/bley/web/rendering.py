@@ -37,6 +37,7 @@ def _environment() -> "Environment":
 
     environment = Environment(
         autoescape=True,
+        finalize=markup.visible,
         undefined=StrictUndefined,
         loader=FileSystemLoader(_TEMPLATES),
         auto_reload=False,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from bley.core.escapes import escape_controls
 from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.web.formatting import iso
@@ -45,7 +46,10 @@ class Table(NamedTuple):
 
 
 def as_csv(table: Table) -> str:
-    """Return CSV with a header line. A text that a spreadsheet would evaluate gets a leading apostrophe."""
+    """Return CSV with a header line. A text that a spreadsheet would evaluate gets a leading apostrophe.
+
+    Characters that command a terminal or reorder others have codes, as in the log.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(table.columns)
@@ -59,7 +63,10 @@ def as_json(table: Table) -> str:
 
 
 def _without_formula(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    shown = escape_controls(cell, "\n\r\t")
+    return f"'{shown}" if shown.lstrip(" ").startswith(_FORMULA) else shown
 
 
 def _table(rows: Iterable[_R], columns: Mapping[str, Callable[[_R], Cell]]) -> Table:

@@ -18,6 +18,16 @@ def test_the_pid_file_is_there_meanwhile(tmp_path: Path) -> None:
     assert not file.exists()
 
 
+def test_other_users_cannot_write_to_the_pid_file(tmp_path: Path) -> None:
+    """Otherwise `kill $(cat bley.pid)` of root would end a process of their choice."""
+    old = os.umask(0)
+    try:
+        with pid_file(str(tmp_path / "bley.pid")):
+            assert (tmp_path / "bley.pid").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(old)
+
+
 @pytest.mark.parametrize("name", ["fifo", "device", "folder"])
 def test_what_is_no_file_is_not_written_to_nor_removed(tmp_path: Path, name: str) -> None:
     """To write into a FIFO would wait for its reader; to remove /dev/null would be worse."""

@@ -35,6 +35,7 @@ def test_a_long_word_breaks_too_and_nothing_is_lost(text: str) -> None:
 
 def test_a_name_is_only_text() -> None:
     assert "<b>" not in breakable("<b>@example.org")
+    assert breakable("\u202egro") == with_times("\u202egro") == r"\u202egro"
 
 
 def test_an_instant_in_a_sentence_is_marked() -> None:

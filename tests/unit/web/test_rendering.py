@@ -23,6 +23,14 @@ async def test_a_value_is_only_text() -> None:
 
 
 @pytest.mark.usefixtures("_value_template")
+async def test_a_value_cannot_reorder_or_hide_what_is_shown() -> None:
+    """A right-to-left override would show another address than the one that sent the mail."""
+    assert await render("value", value="a\u202e\x1b\x9b\N{NO-BREAK SPACE}ü") == (
+        "<p title='a\\u202e\\x1b\\x9b\N{NO-BREAK SPACE}ü'>a\\u202e\\x1b\\x9b\N{NO-BREAK SPACE}ü</p>"
+    )
+
+
+@pytest.mark.usefixtures("_value_template")
 async def test_a_value_that_is_missing_is_a_bug_and_not_an_empty_page() -> None:
     with pytest.raises(UndefinedError, match="value"):
         await render("value")

@@ -26,6 +26,12 @@ def test_what_a_spreadsheet_would_compute_is_text(text: str) -> None:
     assert cell == f"'{text}"
 
 
+def test_what_would_command_a_terminal_has_codes() -> None:
+    assert as_csv(Table(("x",), [("a\x1b[2J\x9b\u202e@example.com",)])).splitlines()[1] == (
+        "a\\x1b[2J\\x9b\\u202e@example.com"
+    )
+
+
 def test_numbers_stay_numbers() -> None:
     assert as_csv(Table(("x",), [(-1,)])).splitlines()[1] == "-1"
 
