@@ -159,3 +159,19 @@ def test_a_folder_that_the_unit_hides_has_the_line_that_shows_it() -> None:
         home.mkdir(mode=0)
         remedy = f"The unit of systemd hides {home}: move the file, or run `systemctl edit bley`: ProtectHome=read-only"
         assert as_nobody(lambda: deny_reading(home / "lists/clients")) == remedy
+
+
+def test_root_follows_no_link_in_the_folder_of_bley(folder: Path) -> None:
+    """bley's user could put it there, so that a command of root writes to a file of root."""
+    victim = folder / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o644)
+    for name in ("bley.db-wal", "bley.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(victim)
+    for command in (["purge"], ["forget", "--all", "--yes"], ["list"]):
+        ran = CliRunner().invoke(cli.main, ["-c", str(folder / "bley.conf"), *command])
+        assert ran.exit_code == 1
+        assert "unable to open database file" in ran.output
+    assert victim.read_text() == "precious"
+    assert victim.stat().st_mode & 0o777 == 0o644

@@ -13,7 +13,7 @@ from bley.operator_files import check_creatable, explain_refusal
 __all__ = ["check_pid_file", "pid_file"]
 
 _MODE = 0o644
-"""Whatever the umask is: root sends signals to the process that the file names, so nobody else may write to it."""
+"""Whatever the umask is: root sends signals to the process that the file names, so other users must not write to it."""
 
 
 @contextlib.contextmanager
