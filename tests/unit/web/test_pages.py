@@ -141,7 +141,7 @@ class TestDecision:
             "bl.example does not list it",
             "still waiting, 7 min left",
             "192.0.2.0/24",
-            'Add "192.0.2.1" to ',
+            "Or exempt the client's address: bley allow --client 192.0.2.1",
             "rfc_threshold = 2",
             "client_address=192.0.2.1, sender=a@example.com, recipient=b@example.org, why=helo, helo=2 dnsbl=0",
         ):

@@ -81,7 +81,7 @@ def advice(
 def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
     entries = _sender_entry(decision, files), _client_entry(decision), _recipient_entry(decision, files)
     for number, (kind, what, entry) in enumerate(filter(None, entries)):
-        command = files.command("allow", f"--{kind}", *(["--"] if entry.startswith("-") else []), entry)
+        command = _allow(files, kind, entry)
         file = getattr(files, f"{kind}s")
         yield Advice(f"{'or ' if number else ''}exempt {what}: {command}", entry, file, command)
 
@@ -174,15 +174,20 @@ def _removing(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
     if file == "built-in":
         yield Advice("nothing: postmaster and abuse must be reachable (RFC 5321 4.5.1)")
     elif entry and file == getattr(files, f"{kind}s"):
-        remove = files.command("allow", "--remove", f"--{kind}", "--", entry)
+        remove = _allow(files, kind, entry, "--remove")
         yield Advice(f"remove the entry: {remove}", entry, file, remove)
         if could_need_spf:
-            add = f"{remove} && {files.command('allow', '--sender', f'spf:{entry}')}"
+            add = f"{remove} && {_allow(files, kind, f'spf:{entry}')}"
             yield Advice(f"or, if the sender was forged, let it need SPF: {add}", f"spf:{entry}", file, add)
     elif rest:
         yield Advice(f"take the entry out of {file}, line {line}, {_RELOAD}", file=file)
         if could_need_spf:
             yield Advice(f'or, if the sender was forged: write it as "spf:{entry}", {_RELOAD}', file=file)
+
+
+def _allow(files: ListFiles, kind: str, entry: str, *options: str) -> str:
+    """Return the command about an entry, which may begin with a hyphen."""
+    return files.command("allow", *options, f"--{kind}", *(["--"] if entry.startswith("-") else []), entry)
 
 
 def _about(files: ListFiles, name: str, triplet: Triplet, parts: Sequence[str] = Triplet._fields) -> str:

@@ -176,7 +176,7 @@ class TestOfAPass:
         file = getattr(FILES, f"{kind}s")
         entry = "dyn:home.example.org" if kind == "client" else "jane@example.com"
         first, *others = advice(_passed(f"exempt-{kind}", details={"entry": f"{file}:2:{entry}"}), FILES)
-        remove = f"bley allow --remove --{kind} -- {entry}"
+        remove = f"bley allow --remove --{kind} {entry}"
         assert first == Advice(f"remove the entry: {remove}", entry, file, remove)
         add = f"{remove} && bley allow --sender spf:{entry}"
         assert [each.command for each in others] == ([add] if kind == "sender" else [])
