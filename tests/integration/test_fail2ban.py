@@ -74,12 +74,14 @@ def in_journal(log: str) -> str:
     return re.sub(r"^(\S+Z) (bley\[\d+\]:)", r"Nov 26 14:26:50 mx \2 \1 \2", log, flags=re.MULTILINE)
 
 
-FORMS: list[Callable[[str], str]] = [
-    str,
-    in_syslog("Nov 26 14:26:50"),
-    in_syslog("2026-11-26T14:26:50.123456+00:00"),
-    in_journal,
+TIMES = [
+    "Nov 26 14:26:50",
+    "Nov 26 14:26:50.123456",  # journalctl -o short-precise
+    "2026-11-26T14:26:50.123456+00:00",
+    "2026-11-26T14:26:50-0500",  # journalctl -o short-iso
+    "2026-11-26T14:26:50Z",
 ]
+FORMS: list[Callable[[str], str]] = [str, *map(in_syslog, TIMES), in_journal]
 
 
 @pytest.fixture(scope="module", name="logs")
