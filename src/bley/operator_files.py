@@ -21,6 +21,7 @@ __all__ = [
     "check_creatable",
     "check_name",
     "deny_reading",
+    "explain_absence",
     "explain_refusal",
     "find_closed_folder",
     "hand_over",
@@ -37,6 +38,9 @@ _LONGEST_NAME = 255
 
 _WRITABLE_FOLDERS = ("STATE_DIRECTORY", "LOGS_DIRECTORY", "RUNTIME_DIRECTORY")
 """The environment variables in which systemd names the folders that its unit may write to (systemd.exec(5))."""
+
+_CREDENTIALS = Path("/run/credentials")
+"""Below it, systemd has a folder of credentials for each unit that runs (systemd.exec(5), LoadCredential=)."""
 
 _LONGEST_PATH = 4095
 """PATH_MAX less the final NUL: bytes of a path."""
@@ -74,6 +78,9 @@ def _read(file: Path) -> bytes:
     except PermissionError as error:
         why = ". ".join(filter(None, (error.strerror, deny_reading(file))))
         raise PermissionError(error.errno, why, str(file)) from error
+    except FileNotFoundError as error:
+        why = ": ".join(filter(None, (error.strerror, explain_absence(file))))
+        raise FileNotFoundError(error.errno, why, str(file)) from error
     except ValueError as error:  # a NUL in the name, or characters that the system's encoding lacks
         raise OSError(errno.EINVAL, "no file can have this name") from error
     try:
@@ -124,6 +131,14 @@ def hand_over(denied: Path, files: str = "") -> str:
     if denied.parent.stat().st_uid == os.geteuid():
         return f"as root, run `{change}`"
     return f"{_other_user(denied)}`{change}`"
+
+
+def explain_absence(file: Path) -> str:
+    """Return where a missing file comes from if it is a credential of systemd; else nothing."""
+    if file.parent.parent != _CREDENTIALS:
+        return ""
+    unit = file.parent.name
+    return f"systemd creates it while {unit} runs, if {unit} has LoadCredential={file.name}:FILE"
 
 
 def explain_refusal(error: OSError, file: Path) -> str:

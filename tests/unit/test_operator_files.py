@@ -126,3 +126,11 @@ def test_a_folder_that_the_unit_makes_read_only_has_the_line_that_permits_it(
     assert explain_refusal(OSError(errno.ENOSPC, "No space left"), tmp_path / "log") == "No space left"
     monkeypatch.setattr(os, "statvfs", lambda _: _Mount(is_read_only=False))
     assert permit_writing(tmp_path) == ""
+
+
+def test_a_missing_credential_of_systemd_has_the_line_that_creates_it() -> None:
+    """A command may run while the unit does not."""
+    file = Path("/run/credentials/bley-of-a-test.service/dbpass")
+    unit = "bley-of-a-test.service"
+    remedy = f"systemd creates it while {unit} runs, if {unit} has LoadCredential=dbpass:FILE"
+    assert _why(file) == f"No such file or directory: {remedy}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bley.core.errors import Fault, SettingsError
 from bley.durable_files import create_private
-from bley.operator_files import check_creatable, read_text
+from bley.operator_files import check_creatable, explain_absence, read_text
 
 __all__ = ["PrivacyKey", "check_value", "load_key", "read_key"]
 
@@ -94,8 +94,10 @@ def read_key(file: Path) -> bytes | None:
     """
     try:
         text = read_text(file, "ascii").strip()
-    except FileNotFoundError:
-        return None
+    except FileNotFoundError as error:
+        if not explain_absence(file):  # bley never creates a credential
+            return None
+        raise SettingsError([Fault("privacy_key_file", 0, f"{file} cannot be read: {error.strerror}")]) from error
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise SettingsError([Fault("privacy_key_file", 0, f"{file} cannot be read: {why}")]) from error

@@ -24,6 +24,11 @@ def _fault(file: Path) -> str:
 
 
 class TestLoad:
+    def test_a_missing_credential_of_systemd_is_a_fault_and_no_new_key(self) -> None:
+        """A command may run while the unit, and so its credential, does not."""
+        file = Path("/run/credentials/bley-of-a-test.service/privacy.key")
+        assert "cannot be read: No such file or directory: systemd creates it while" in _fault(file)
+
     @pytest.mark.parametrize("text", [_HEX, f"{_HEX}\n", f"  {_HEX}  \r\n", _HEX.upper()])
     def test_a_key_may_be_written_by_hand(self, file: Path, text: str) -> None:
         """Or with an editor that ends lines in its own way."""
