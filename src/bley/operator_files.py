@@ -25,6 +25,7 @@ __all__ = [
     "explain_refusal",
     "find_closed_folder",
     "hand_over",
+    "may_recover",
     "permit_writing",
     "read_text",
     "user_name",
@@ -38,6 +39,9 @@ _LONGEST_NAME = 255
 
 _WRITABLE_FOLDERS = ("STATE_DIRECTORY", "LOGS_DIRECTORY", "RUNTIME_DIRECTORY")
 """The environment variables in which systemd names the folders that its unit may write to (systemd.exec(5))."""
+
+_RECOVERABLE = {errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+"""Errors of a disk, not of a setting."""
 
 _CREDENTIALS = Path("/run/credentials")
 """Below it, systemd has a folder of credentials for each unit that runs (systemd.exec(5), LoadCredential=)."""
@@ -147,10 +151,16 @@ def explain_refusal(error: OSError, file: Path) -> str:
     return ": ".join(filter(None, (error.strerror, remedy)))
 
 
+def may_recover(error: OSError, file: Path) -> bool:
+    """Return whether writing the file may succeed later, as on a disk that is full or, at boot, read-only."""
+    return error.errno in _RECOVERABLE and not permit_writing(file.absolute().parent)
+
+
 def permit_writing(folder: Path) -> str:
     """Return how a read-only folder becomes writable in a unit of systemd; empty if it is not, or in no unit."""
-    writable = [os.environ[name] for name in _WRITABLE_FOLDERS if name in os.environ]
-    if not writable or not os.statvfs(folder).f_flag & os.ST_RDONLY:
+    writable = [path for name in _WRITABLE_FOLDERS if name in os.environ for path in os.environ[name].split(":")]
+    is_permitted = any(folder.is_relative_to(path) for path in writable)
+    if not writable or is_permitted or not os.statvfs(folder).f_flag & os.ST_RDONLY:
         return ""
     return f"the unit may write below {', '.join(writable)}; run `systemctl edit bley`: ReadWritePaths={folder}"
 

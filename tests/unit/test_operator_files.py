@@ -12,6 +12,7 @@ from bley.operator_files import (
     check_creatable,
     check_name,
     explain_refusal,
+    may_recover,
     permit_writing,
     read_text,
 )
@@ -124,8 +125,19 @@ def test_a_folder_that_the_unit_makes_read_only_has_the_line_that_permits_it(
     )
     assert explain_refusal(error, tmp_path / "log") == f"Read-only file system: {remedy}"
     assert explain_refusal(OSError(errno.ENOSPC, "No space left"), tmp_path / "log") == "No space left"
+    assert not may_recover(error, tmp_path / "log")
     monkeypatch.setattr(os, "statvfs", lambda _: _Mount(is_read_only=False))
     assert permit_writing(tmp_path) == ""
+
+
+def test_a_disk_may_recover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At boot, a file system may be read-only for a moment, with the unit's own folders: a later start succeeds."""
+    monkeypatch.setenv("LOGS_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(os, "statvfs", lambda _: _Mount(is_read_only=True))
+    error = OSError(errno.EROFS, "Read-only file system")
+    assert may_recover(error, tmp_path / "log")
+    assert explain_refusal(error, tmp_path / "log") == "Read-only file system"
+    assert not may_recover(OSError(errno.EACCES, "Permission denied"), tmp_path / "log")
 
 
 def test_a_missing_credential_of_systemd_has_the_line_that_creates_it() -> None:

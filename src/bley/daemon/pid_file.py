@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bley.core.errors import Fault, SettingsError
-from bley.operator_files import check_creatable, explain_refusal
+from bley.core.errors import Fault, SettingsError, StartError
+from bley.operator_files import check_creatable, explain_refusal, may_recover
 
 __all__ = ["check_pid_file", "pid_file"]
 
@@ -58,4 +58,5 @@ def _faults(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         why = explain_refusal(error, Path(name))
-        raise SettingsError([Fault("pid_file", 0, f"{name} cannot be written: {why}")]) from error
+        kind = StartError if may_recover(error, Path(name)) else SettingsError
+        raise kind([Fault("pid_file", 0, f"{name} cannot be written: {why}")]) from error

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bley.coalescer import Coalescer
-from bley.core.errors import Fault, SettingsError
+from bley.core.errors import Fault, SettingsError, StartError
 from bley.core.quantity import quantity
 from bley.log.files import File, Sink, standard_output
 from bley.log.sockets import Journal, Syslog
 from bley.metrics import LOG_DROPPED
-from bley.operator_files import check_creatable, explain_refusal
+from bley.operator_files import check_creatable, explain_refusal, may_recover
 
 __all__ = ["LogHandler", "LogWriter", "check_sink", "configure_log", "log_writer", "open_sink", "use_sink"]
 
@@ -245,9 +245,12 @@ def check_sink(log_file: str) -> None:
 def _faults(log_file: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = explain_refusal(error, Path(log_file)) if isinstance(error, OSError) else error
-        raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {why}")]) from error
+    except OSError as error:
+        kind = StartError if may_recover(error, Path(log_file)) else SettingsError
+        why = explain_refusal(error, Path(log_file))
+        raise kind([Fault("log_file", 0, f"{log_file} cannot be opened: {why}")]) from error
+    except ValueError as error:  # a NUL in the name
+        raise SettingsError([Fault("log_file", 0, f"{log_file} cannot be opened: {error}")]) from error
 
 
 def use_sink(sink: Sink, level: int) -> None:
