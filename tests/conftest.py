@@ -25,6 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 LONGEST = (
     "soak",
     "container",
+    "systemd",
     "workers",
     "import",
     "dns_failures",
