@@ -810,6 +810,7 @@ class TestWrongInput:
             record() | {"sender": "a\nb@example.com"},
             json.dumps(record()).replace("a@example.com", "\\ud800@example.com"),
             {"client": "192.0.2.0/24"},
+            b"x" * 200_000,
         ]
         file = write_lines(tmp_path / "lines", [record(sender="a@b"), *bad, record(sender="c@d")])
         first, *reasons = bley.run("import", file).splitlines()
@@ -827,6 +828,7 @@ class TestWrongInput:
             "       1  line 12: sender",
             "       1  line 13: Invalid",
             "       1  line 14: sender",
+            "       1  line 15: Invalid",
         ]
         assert [each["sender"] for each in exported(bley)] == ["a@b", "c@d"]
 

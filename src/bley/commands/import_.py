@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 from click.shell_completion import CompletionItem
@@ -40,6 +41,9 @@ __all__ = ["import_"]
 _PASSWORD_VARIABLE = "BLEY_IMPORT_PASSWORD"
 _STANDARD_INPUT = 0
 _PORTION = 1000
+_LONGEST_LINE = 65_536
+"""Bytes of a line of a file of `bley export`. A record has at most 3 parts of 255 bytes, each byte escaped as 6."""
+
 _MAX_REASONS = 20
 _POLL = "20 s"
 """The time after which each node looks for these records at all (daemon/instance.py), if it had none."""
@@ -168,13 +172,21 @@ def _print_count(source: str, count: _ImportCount, *, dry_run: bool) -> None:
         )
 
 
+def _bounded_lines(opened: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines; of one that is too long, the beginning, which is no valid line."""
+    while line := opened.readline(_LONGEST_LINE):
+        yield line
+        while len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
+            line = opened.readline(_LONGEST_LINE)
+
+
 @contextlib.contextmanager
 def _open_source(
     name: str, interruption: Interruption
 ) -> Iterator[Callable[[TripletRules], Iterator[tuple[Triplet, Record] | str]]]:
     def records(rules: TripletRules) -> Iterator[tuple[Triplet, Record] | str]:
         try:
-            yield from read_lines(opened, rules)
+            yield from read_lines(_bounded_lines(opened), rules)
         except FormatError as error:
             raise FormatError(f"{name}: {error}") from error
 
