@@ -119,9 +119,11 @@ def test_the_postfix_lines_of_the_readme_are_those_of_the_tests() -> None:
     assert "default_action=DUNNO" in harness
 
 
+_DOCUMENTS = [file for pattern in ("*.md", "docs/**/*.md", "contrib/**/*.md") for file in PROJECT.glob(pattern)]
+
+
 def test_links_and_files_named_in_the_documents_exist() -> None:
-    documents = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")]
-    for document in documents:
+    for document in _DOCUMENTS:
         text = document.read_text()
         for name in re.findall(r"`((?:docs|contrib|bench|tests|src)/[\w./-]+\.\w+)`", text):
             assert PROJECT.joinpath(name).exists(), f"{document.name} names {name}"
@@ -229,7 +231,14 @@ _NO_SUBJECT = re.compile(r"(?:^|[.:;] |\W )(?:Who|What)\b[^.?]*(?:\.|$)")
 
 
 def _prose_files() -> list[Path]:
-    patterns = ("*.md", "docs/**/*.md", "docs/*.[15]", "src/bley/**/*.py", "src/bley/web/templates/*.html")
+    patterns = (
+        "*.md",
+        "docs/**/*.md",
+        "contrib/**/*.md",
+        "docs/*.[15]",
+        "src/bley/**/*.py",
+        "src/bley/web/templates/*.html",
+    )
     return [file for pattern in patterns for file in sorted(PROJECT.glob(pattern))]
 
 

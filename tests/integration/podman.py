@@ -41,14 +41,15 @@ class Podman:
         self._wheels.mkdir()
         pip = self._folder / "pip.conf"
         pip.write_text("[global]\nno-index = true\nfind-links = /wheels\n")
-        # Podman's own limits fail where root may not raise them, and crun where both versions of cgroups are mounted
+        # The build needs the network only for apt. Podman's own limits fail where root may not raise them, and crun where
+        # both versions of cgroups are mounted
         self._folder.joinpath("containers.conf").write_text(
-            f'[containers]\nvolumes = ["{self._wheels}:/wheels:ro", "{pip}:/etc/pip.conf:ro"]\n'
+            f'[containers]\nnetns = "host"\nvolumes = ["{self._wheels}:/wheels:ro", "{pip}:/etc/pip.conf:ro"]\n'
             'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
             '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
         )
         self._folder.joinpath("storage.conf").write_text(
-            f'[storage]\ndriver = "overlay"\ngraphroot = "{self._folder}/images"\nrunroot = "{self._folder}/run"\n'
+            f'[storage]\ngraphroot = "{self._folder}/images"\nrunroot = "{self._folder}/run"\n'
         )
         return self
 
