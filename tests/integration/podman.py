@@ -41,7 +41,7 @@ class Podman:
         self._wheels.mkdir()
         pip = self._folder / "pip.conf"
         pip.write_text("[global]\nno-index = true\nfind-links = /wheels\n")
-        # The build needs the network only for apt. Podman's own limits fail where root may not raise them, and crun where
+        # The build needs the network for apt. Podman's own limits fail where root may not raise them, and crun where
         # both versions of cgroups are mounted
         self._folder.joinpath("containers.conf").write_text(
             f'[containers]\nnetns = "host"\nvolumes = ["{self._wheels}:/wheels:ro", "{pip}:/etc/pip.conf:ro"]\n'
@@ -49,7 +49,7 @@ class Podman:
             '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
         )
         self._folder.joinpath("storage.conf").write_text(
-            f'[storage]\ngraphroot = "{self._folder}/images"\nrunroot = "{self._folder}/run"\n'
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{self._folder}/images"\nrunroot = "{self._folder}/run"\n'
         )
         return self
 

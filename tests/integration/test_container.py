@@ -119,7 +119,7 @@ def test_known_mail_is_known_to_the_next_container_of_the_volume(podman: Podman,
         assert "a@example.com" in container.bley("list", "--status=waiting")
         assert container.bley("ask", *request_options(**MAIL)).startswith("action=PREPEND")
         assert container.stop() == 0
-        assert container.log().rstrip().endswith("stopped")
+        assert "]: stopped\n" in container.log()
     with running(podman, volume, settings, f"--user={user}") as container:
         container.wait_healthy()
         assert container.bley("ask", *request_options(**MAIL)) == "action=DUNNO\n"
