@@ -137,6 +137,7 @@ HARNESS = Harness(
         _seed("/^mx\\d+\\.example\\.net$/", name="mx1.example.net"),
         _seed("/[[:alpha:]]/\n/(/\n//\n"),
         _seed("/(a+)+$/\n/(a|a)*b/", name="a" * 60, mail="a" * 60 + "@d"),
+        _seed("dyn:home.example.org\nDYN: b\u00fccher.example.\ndyn:192.0.2.1\ndyn:*.a\nddns:a.b\nspf:dyn:a.b\n"),
         _seed("wrong line\n1.2.3.4.5\n@\n"),
         _seed("Straße.example\nüber@example.org", name="STRASSE.example", mail="ÜBER@EXAMPLE.org"),
         _seed("xn--bcher-kva.example\n*@bücher.example", name="mx.Bücher.example", mail="jane@BÜCHER.example"),

@@ -10,6 +10,7 @@ import pytest
 from bley import __version__
 from bley.commands.doctor.daemon import examine_daemon
 from bley.settings.file import load
+from tests.dns_server import DnsServer
 from tests.free_ports import free_port
 from tests.integration.nobody import NOBODY, as_nobody
 from tests.integration.running_bley import Bley
@@ -116,3 +117,11 @@ def test_a_list_file_that_every_user_may_write_is_a_warning(tmp_path: Path) -> N
     _, findings = examine(bley)
     [warning] = [each for each in findings if each["what"].startswith("every user may write to ")]
     assert warning["remedy"] == f"chmod o-w {tmp_path}/whitelist_senders"
+
+
+def test_a_remedy_names_settings_that_are_not_the_default(tmp_path: Path) -> None:
+    with DnsServer({}) as dns:
+        bley = Bley(tmp_path, dnsbls="bl.example", resolver=dns.address)
+        _, findings = examine(bley)
+    [ill] = [each for each in findings if each["subject"] == "lists" and each["level"] == "warning"]
+    assert ill["remedy"] == f"bley lists -c {bley.file} --test bl.example"
