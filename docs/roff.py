@@ -69,8 +69,13 @@ def _block(block: str) -> str:
     return f".PP\n{text(block)}\n"
 
 
+def _sentence(cell: str) -> str:
+    """Return the text of a cell as a sentence. One that begins with code keeps its first letter."""
+    return cell[:1].upper() + cell[1:].removesuffix(".") + "." if cell else ""
+
+
 def _row(head: list[str], row: list[str]) -> str:
     """Return one table row: its first cell as the term, the last as the text, with the other cells in front."""
-    between = [f"{name}: {cell}." for name, cell in zip(head[1:-1], row[1:-1], strict=True)]
-    description = "\n".join([*between, row[-1]])
+    between = [f"{name.capitalize()}: {cell}." for name, cell in zip(head[1:-1], row[1:-1], strict=True)]
+    description = "\n".join([*between, _sentence(row[-1])])
     return f".TP\n.B {text(row[0])}\n{text(description)}\n"

@@ -156,6 +156,12 @@ def test_the_version_is_told_the_same_everywhere() -> None:
     assert f"bley {__version__}" in MANUAL
 
 
+def test_the_json_of_each_command_is_documented() -> None:
+    headings = re.findall(r"^## `bley ([\w-]+).* --json`$", PROJECT.joinpath("docs/json.md").read_text(), re.MULTILINE)
+    printing = {name for name, each in COMMANDS.items() if any("--json" in option.opts for option in each.params)}
+    assert set(headings) == printing
+
+
 _BOUND = re.compile(
     r"^(_?(?:MAX|MOST|LONGEST)(?:_[A-Z]+)*)(?:: \w+)? = |^@lru_cache.*\n(?:@.*\n)*def (\w+)", re.MULTILINE
 )

@@ -91,7 +91,7 @@ def test_the_documented_limits_of_settings_are_in_force() -> None:
 
 def test_the_settings_that_a_reload_does_not_take_are_documented() -> None:
     (sentence,) = re.findall(
-        r"^A reload takes all other settings; these need a restart: (.*)\.$", SETTINGS, re.MULTILINE
+        r"^A reload takes all settings but these, which need a restart: (.*)\.$", SETTINGS, re.MULTILINE
     )
     assert re.findall(r"`(\w+)`", sentence) == list(reload._NEEDS_RESTART)
 

@@ -1,5 +1,6 @@
 """The manual pages by the programs that show them: groff, as `man` runs it, and mandoc."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 
 from tests.integration.servers import require
 
-PAGES = sorted(Path(__file__).parents[2].glob("docs/bley*.[1-8]"))
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [DOCS / "bley.1", DOCS / "bley.conf.5"]
 
 
 def shown(page: Path, columns: int) -> str:
@@ -33,3 +35,16 @@ def test_mandoc_has_no_complaint(page: Path) -> None:
     require("mandoc", "mandoc", as_root=False)
     ran = subprocess.run(["mandoc", "-Tlint", str(page)], capture_output=True, text=True, check=False)
     assert [line for line in ran.stdout.splitlines() if "missing date" not in line] == []
+
+
+def test_bleygraph_is_described_by_the_same_page(tmp_path: Path) -> None:
+    """From the top of a tree of pages, as `man` reads it."""
+    require("groff", "groff-base", as_root=False)
+    folder = tmp_path / "man1"
+    folder.mkdir()
+    for name in ("bley.1", "bleygraph.1"):
+        shutil.copy(DOCS / name, folder)
+    command = ["groff", "-ww", "-man", "-s", "-Tutf8", str(folder / "bleygraph.1")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "bleygraph" in ran.stdout
+    assert ran.stderr == ""
