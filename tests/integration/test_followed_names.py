@@ -122,6 +122,15 @@ def test_the_commands_name_an_entry_that_does_not_resolve(tmp_path: Path) -> Non
         assert f"no; {clients}:2:dyn:hmoe.example.org: does not resolve: it has no address; 1 more like this" in judged
 
 
+def test_of_many_names_that_do_not_resolve_ten_are_shown(tmp_path: Path) -> None:
+    names = "".join(f"dyn:h{number}.example.org\n" for number in range(12))
+    with DnsServer(ZONE) as dns:
+        bley = Bley(tmp_path, {"whitelist_clients": names}, resolver=dns.address)
+        checked = bley.run("check-config")
+    assert checked.count("does not resolve: it has no address") == 10
+    assert "warning: 2 more names dyn: do not resolve\n" in checked
+
+
 async def test_a_changed_address_is_followed_by_the_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
     """And kept while the server is silent, and while it answers late."""
     monkeypatch.setattr(followed_name, "_LEAST_SECONDS", 0.05)

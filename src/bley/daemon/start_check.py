@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from bley.checks.followed_names import find_unresolved
 from bley.checks.lists.watch import ListWatch
-from bley.core.errors import Fault, PrivacyKeyError, SettingsError, StoreError
+from bley.core.errors import MOST_FAULTS, Fault, PrivacyKeyError, SettingsError, StoreError
 from bley.daemon.dns_checks import DnsChecks
 from bley.daemon.pid_file import check_pid_file
 from bley.daemon.web_listener import check_web_address
@@ -165,7 +165,9 @@ async def _check_store(configuration: Configuration) -> list[str]:
 async def _check_followed(configuration: Configuration) -> list[str]:
     settings = configuration.settings
     resolver = DnspythonResolver(settings.resolver, min(settings.check_timeout, _DNS_TIME))
-    return list(await find_unresolved(configuration.clients, resolver, _NAMES_TIME))
+    found = list(await find_unresolved(configuration.clients, resolver, _NAMES_TIME))
+    others = [f"{len(found) - MOST_FAULTS} more names dyn: do not resolve"] if len(found) > MOST_FAULTS + 1 else []
+    return found[:MOST_FAULTS] + others if others else found
 
 
 async def _check_dns(configuration: Configuration) -> list[str]:

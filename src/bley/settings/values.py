@@ -108,6 +108,8 @@ def _networks_of(word: str) -> list[Network]:
     try:
         return parse_networks(word)
     except ValueError as error:
+        if word.lower().startswith("dyn:"):
+            raise ValueError(f"{word!r} is followed only in the list of clients, whitelist_clients_file") from error
         kind = "an exception, table or variable, as only Postfix has" if _OF_POSTFIX.match(word) else "not a network"
         what = "write networks as 192.0.2.0/24, [2001:db8::]/32 or 192.0.2.1-192.0.2.9"
         raise ValueError(f"{word!r} is {kind}: {what}") from error

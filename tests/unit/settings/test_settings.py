@@ -261,6 +261,12 @@ def test_networks_as_others_write_them(key: str, text: str, networks: list[str])
     assert _value(key, text) == tuple(map(ip_network, networks))
 
 
+def test_a_followed_name_belongs_in_the_list_of_clients() -> None:
+    with pytest.raises(ValidationError) as caught:
+        _value("trusted_networks", "127.0.0.0/8, dyn:home.example.org")
+    assert "'dyn:home.example.org' is followed only in the list of clients, whitelist_clients_file" in str(caught.value)
+
+
 @pytest.mark.parametrize("word", ["!192.0.2.1", "hash:/etc/postfix/n", "cidr:n", "/etc/postfix/n", "$mynetworks"])
 def test_what_only_postfix_can_look_up_is_no_network(word: str) -> None:
     with pytest.raises(ValidationError) as caught:
