@@ -18,8 +18,10 @@ from bley.core.history.outcome import (
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
+from bley.core.history.silence import LEAST_SILENCE, PAUSES, Silence, find_silence
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
+from bley.core.reasons import Reason
 from bley.ports import Clock, utc_now
 from bley.settings.database import Database
 from bley.settings.file import Configuration
@@ -57,6 +59,16 @@ class OverviewData(NamedTuple):
     counts: Mapping[Count, int]
     waiting: WaitingTriplets
     latest: Sequence[StoredDecision]
+    silence: Silence | None = None
+    """The remarkable silence of the mail server."""
+
+
+async def _silence(history: History, latest: Sequence[StoredDecision], now: datetime) -> Silence | None:
+    """Return the silence, if it is remarkable. The pauses are read only after two hours without a request."""
+    last = next((each.at for each in latest if each.reason != Reason.RELEASED), None)
+    if last and now - last < LEAST_SILENCE:
+        return None
+    return find_silence({count.start for count in await history.counts(PAUSES, now)}, last, now)
 
 
 class SearchResult(NamedTuple):
@@ -119,7 +131,8 @@ class DashboardData:
         async def load(history: History) -> OverviewData:
             counts = await history.counts(period, now)
             waiting = await history.waiting(now - longest, _WAITING)
-            return OverviewData(period, now, counts, waiting, await history.decisions(DecisionQuery(), _LATEST))
+            latest = await history.decisions(DecisionQuery(), _LATEST)
+            return OverviewData(period, now, counts, waiting, latest, await _silence(history, latest, now))
 
         try:
             return await self._history("quick").query(load)

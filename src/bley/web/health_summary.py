@@ -8,6 +8,9 @@ from bley.checks.lists.descriptions import is_ill, listed_share, shown_state
 from bley.checks.lists.report import ListReport
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.resolver_fault import RESOLVER_REMEDY
+from bley.core.history.outcome import format_duration
+from bley.core.history.silence import Silence
+from bley.core.history.steps import format_instant
 from bley.status import StateReport
 
 __all__ = ["ComponentHealth", "HealthSummary", "Level", "ListSummary", "summarize_health"]
@@ -22,6 +25,7 @@ class Level(StrEnum):
 
 
 _SHOWN_GATEWAYS = 3
+_FIRST_STEP = "The lines below connect it; bley doctor examines Postfix and Exim"
 
 
 class ComponentHealth(NamedTuple):
@@ -53,8 +57,13 @@ class HealthSummary(NamedTuple):
     lists: Sequence[ListSummary]
 
 
-def summarize_health(report: StateReport | None, place: str, store_fault: str) -> HealthSummary:
-    """Return the health. `report`: None if no worker answers. `store_fault`: the error of the last query, or empty."""
+def summarize_health(
+    report: StateReport | None, place: str, store_fault: str, silence: Silence | None = None
+) -> HealthSummary:
+    """Return the health. `report`: None if no worker answers. `store_fault`: the error of the last query, or empty.
+
+    `silence`: that of the mail server, if it is remarkable.
+    """
     if report is None:
         advice = "The log says why its workers ended; bley starts others by itself"
         workers = ComponentHealth("workers", Level.BAD, "none answers", advice)
@@ -62,7 +71,7 @@ def summarize_health(report: StateReport | None, place: str, store_fault: str) -
     lists = [_list_summary(each) for each in report.lists]
     if report.store_is_down and not store_fault:
         store_fault = "it was unavailable a moment ago"
-    parts = [_store(place, store_fault), _resolver(report), *_gateways(report)]
+    parts = [_store(place, store_fault), _resolver(report), *_silence(silence), *_gateways(report)]
     levels = [*(part.level for part in parts), *(each.level for each in lists)]
     return HealthSummary(max(levels, key=list(Level).index), _sentence(parts, lists), parts, lists)
 
@@ -94,6 +103,18 @@ def _resolver(report: StateReport) -> ComponentHealth:
         advice = f"It is not the lists: {report.resolver_fault}. Until that ends, the lists count 0; {RESOLVER_REMEDY}"
         return ComponentHealth("resolver", Level.DOUBTFUL, "alters the answers of DNS lists", advice)
     return ComponentHealth("resolver", Level.GOOD, "answers")
+
+
+def _silence(silence: Silence | None) -> Iterator[ComponentHealth]:
+    if silence is None:
+        return
+    if silence.length is None:
+        yield ComponentHealth("mail server", Level.DOUBTFUL, "has never asked it", _FIRST_STEP)
+        return
+    since = f"The last request came at {format_instant(silence.since)}" if silence.since else ""
+    usual = f"its pauses are at most {format_duration(silence.usual)} long" if silence.usual else "it asks every hour"
+    advice = f"{since}; usually {usual}. Look whether Postfix or Exim runs, and run bley doctor"
+    yield ComponentHealth("mail server", Level.DOUBTFUL, f"has not asked for {format_duration(silence.length)}", advice)
 
 
 def _gateways(report: StateReport) -> Iterator[ComponentHealth]:

@@ -16,6 +16,7 @@ from bley.web.evidence import finding_rows, score_sums
 from bley.web.health_summary import summarize_health
 from bley.web.overview import build_overview, waiting_rows
 from bley.web.rendering import STATIC, render
+from bley.web.setup_lines import setup_lines
 
 __all__ = ["Pages", "decision_or_404", "query_or_400"]
 
@@ -45,16 +46,16 @@ class Pages:
         period = query_or_400(read_period, request)
         settings, timings = self._data.configuration.settings, self._data.configuration.timings
         data, report = await asyncio.gather(self._data.overview(period), self._data.daemon.report_state())
-        fault, overview = "", None
+        fault, overview, silence = "", None, None
         if isinstance(data, OverviewData):
-            overview = await asyncio.to_thread(build_overview, data, timings)
+            overview, silence = await asyncio.to_thread(build_overview, data, timings), data.silence
         else:
             fault = str(data)
         return await _page(
             "overview.html",
             path="/",
             period=period,
-            health=summarize_health(report, self._data.place, fault),
+            health=summarize_health(report, self._data.place, fault, silence),
             fault=fault,
             timing=settings.timing,
             longest_wait=timings.longest,
@@ -66,6 +67,7 @@ class Pages:
             overview=overview,
             shown_waiting=_SHOWN_WAITING,
             shows=_shown_details(request),
+            setup=setup_lines(self._data.daemon.places) if silence and silence.since is None else None,
         )
 
     async def _show_search(self, request: web.Request) -> web.Response:

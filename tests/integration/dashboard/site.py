@@ -22,10 +22,14 @@ def sessions() -> list[Request]:
 
 
 def ask(port: int, requests: list[Request]) -> None:
+    for request in requests:
+        assert answer(port, request).startswith(b"action=")
+
+
+def answer(port: int, request: Request) -> bytes:
     with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as peer:
-        for request in requests:
-            peer.sendall(encode_request(request))
-            assert peer.recv(4096).startswith(b"action=")
+        peer.sendall(encode_request(request))
+        return peer.recv(4096)
 
 
 class Site:

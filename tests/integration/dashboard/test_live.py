@@ -1,14 +1,18 @@
 """The refresh of the pages in a real browser."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.free_ports import free_port
 from tests.integration.browser import Browser
-from tests.integration.dashboard.site import Site, ask, sessions
+from tests.integration.dashboard.site import Site, answer, ask, sessions
 from tests.integration.database_server import wait_until
 from tests.integration.running_bley import Bley
+
+_NOT_GREEN = ("rgb(255, 180, 173)", "rgba(0, 0, 0, 0)")
 
 
 class TestLive:
@@ -22,7 +26,7 @@ class TestLive:
         with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
             own = Site(bley)
             browser.open(own.url("/"))
-            assert "None yet." in browser.find("#latest").text
+            assert "check_policy_service" in browser.find("#setup").text
             ask(bley.port, sessions()[:3])
             browser.wait(lambda: len(browser.all("#latest tbody tr")) == 3)
             button = browser.find("#live")
@@ -35,6 +39,8 @@ class TestLive:
     def test_it_shows_that_the_store_goes_away_and_comes_back(self, browser: Browser, tmp_path: Path) -> None:
         with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
             own = Site(bley)
+            ask(bley.port, sessions()[:1])
+            wait_until(lambda: own.fetch("/decision/1.json")[0] == 200, "the decision is stored")
             browser.open(own.url("/"))
             (tmp_path / "bley.db").rename(tmp_path / "away.db")
             browser.wait(lambda: bool(browser.all("#away")))
@@ -80,3 +86,53 @@ class TestLive:
         browser.prefer(reduced_motion="reduce")
         browser.open(site.url("/"))
         assert browser.find("#live").get_attribute("aria-pressed") == "false"
+
+    @pytest.mark.parametrize("path", ["/", "/decision/1", "/search?q=example.org"])
+    def test_a_bley_that_is_gone_grays_the_page_and_is_announced(
+        self, browser: Browser, tmp_path: Path, path: str
+    ) -> None:
+        with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
+            own = Site(bley)
+            ask(bley.port, sessions()[:1])
+            wait_until(lambda: own.fetch("/decision/1.json")[0] == 200, "the decision is stored")
+            browser.open(own.url(path))
+            banner = browser.find("#gone")
+            assert banner.get_attribute("aria-live") == "assertive"
+            assert banner.text == ""
+            bley.stop()
+            browser.wait(lambda: "bley does not answer; last heard" in banner.text)
+            assert re.search(r"last heard \d\d:\d\d:\d\d UTC", banner.text)
+            assert "grayscale(1)" in browser.run("return getComputedStyle(document.querySelector('main')).filter")
+            assert browser.run("return getComputedStyle(document.querySelector('.lamp')).backgroundColor") in _NOT_GREEN
+            assert browser.violations(["color-contrast"]) == []
+            browser.open("about:blank")
+            browser.faults()  # the connection was refused
+            browser.requested()
+
+    def test_the_page_says_when_bley_answers_again(self, browser: Browser, tmp_path: Path) -> None:
+        port = free_port()
+        with Bley(tmp_path, web_listen=f"127.0.0.1:{port}") as bley:
+            own = Site(bley)
+            browser.open(own.url("/"))
+            bley.stop()
+            browser.wait(lambda: bool(browser.find("#gone").text))
+            bley.start()
+            browser.wait(lambda: not browser.find("#gone").text)
+            assert browser.find("#live").text == "Live"
+            assert not browser.all(".gone")
+            browser.open("about:blank")
+            browser.faults()
+            browser.requested()
+
+    def test_a_decision_follows_its_mail(self, browser: Browser, tmp_path: Path) -> None:
+        with Bley(tmp_path, web_listen="127.0.0.1:0", greylist_period="1s") as bley:
+            own = Site(bley)
+            deferred = [request for request in sessions() if request.client_name == "unknown"][:1]
+            ask(bley.port, deferred)
+            wait_until(lambda: own.fetch("/decision/1.json")[0] == 200, "the decision is stored")
+            browser.open(own.url("/decision/1"))
+            assert "passed on a retry" not in browser.find("#verdict").text
+            wait_until(lambda: b"PREPEND" in answer(bley.port, deferred[0]), "the wait is over")
+            browser.wait(lambda: "passed on a retry" in browser.find("#verdict").text)
+            browser.open("about:blank")
+            browser.requested()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,6 +10,7 @@ from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.outcome import OutcomeKind
 from bley.core.history.periods import PERIODS, Period
+from bley.core.history.silence import Silence
 from bley.core.history.statistics import Count
 from bley.web.dashboard_data import OverviewData
 from bley.web.decision_search import read_decision_search
@@ -45,7 +46,7 @@ async def test_the_store_is_connected_at_the_first_request() -> None:
 
 
 async def test_concurrent_requests_share_a_query() -> None:
-    history = CountingHistory()
+    history = CountingHistory([decision()])
     data = DashboardClient(history).data
     first, second = await asyncio.gather(data.overview(DAY), data.overview(DAY))
     assert first is second
@@ -54,6 +55,20 @@ async def test_concurrent_requests_share_a_query() -> None:
     await data.overview(PERIODS["1h"])
     assert history.queries == 2
     await data.close()
+
+
+@pytest.mark.parametrize(("hours", "queries"), [(0, 1), (1.9, 1), (2, 2)])
+async def test_the_usual_pauses_are_read_only_in_a_silence(hours: float, queries: int) -> None:
+    history = CountingHistory([decision(at=NOON - timedelta(hours=hours))])
+    await DashboardClient(history).data.overview(DAY)
+    assert history.queries == queries
+
+
+async def test_an_operators_release_is_no_request() -> None:
+    history = FakeHistory([decision("2", reason="released", outcome="pass")])
+    found = await DashboardClient(history).data.overview(DAY)
+    assert isinstance(found, OverviewData)
+    assert found.silence == Silence(None)
 
 
 async def test_a_cancelled_request_does_not_cancel_the_others() -> None:

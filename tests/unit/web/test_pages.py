@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
@@ -76,11 +77,26 @@ class TestOverview:
         assert "No worker of bley answers." in text
         assert "1\u202f700" in text
 
-    async def test_an_empty_store_is_not_a_fault(self) -> None:
-        text = (await DashboardClient(FakeHistory()).page("/")).text
+    async def test_a_range_without_mail_is_not_a_fault(self) -> None:
+        text = (await DashboardClient(FakeHistory([decision()])).page("/")).text
         assert "None: no triplet is waiting." in text
-        assert "None yet." in text
         assert "None in this range." in text
+
+    async def test_before_the_first_request_it_shows_how_to_connect_the_mail_server(self) -> None:
+        """Instead of empty charts."""
+        page = await DashboardClient(FakeHistory()).page("/")
+        assert "bley answers, but the mail server has never asked it." in page.text
+        assert "check_policy_service { inet:127.0.0.1:1337, default_action=DUNNO }" in page.text
+        assert "readsocket{inet:127.0.0.1:1337}" in page.text
+        assert "What does it do now?" not in page.text
+
+    async def test_a_silence_of_hours_is_a_fault_on_a_busy_machine(self) -> None:
+        counts = {Count(3600, SLOT - 3600 * hour, "pass", "known"): 5 for hour in range(3, 100)}
+        site = DashboardClient(FakeHistory([decision(at=NOON - timedelta(hours=3))], {}, counts))
+        text = (await site.page("/")).text.replace("\N{NO-BREAK SPACE}", " ")
+        assert "bley answers, but the mail server has not asked for 3 h." in text
+        assert "The last request came at 2026-11-23 09:00:00 UTC; usually it asks every hour." in text
+        assert "What does it do now?" in text
 
     async def test_an_unknown_range_is_a_bad_request(self) -> None:
         with pytest.raises(web.HTTPBadRequest) as caught:

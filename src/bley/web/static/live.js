@@ -1,19 +1,22 @@
 // Refreshes the page: fetches it again and updates the parts marked data-live in place, so that focus, open details and
 // scroll positions stay. A part is left as it is while its text is selected, or while the pointer is on one of its links.
+// A page without such parts only asks whether bley is alive. While it does not answer, the page is gray and says so.
 "use strict";
 
 (() => {
-  const SECONDS = 5;
+  const SECONDS = Number(document.querySelector("[data-seconds]")?.dataset.seconds ?? 5);
   const LIMIT_SECONDS = 10;
   const BYTES_PER_SECOND = 4000; // so that a large page, that of a year, is fetched less often
   const button = document.getElementById("live");
+  const banner = document.getElementById("gone");
   const isVisible = () => document.visibilityState === "visible";
-  if (!button || !document.querySelector("[data-live]")) return;
+  const isLive = Boolean(document.querySelector("[data-live]"));
 
-  let isOn = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  let isOn = !isLive || !matchMedia("(prefers-reduced-motion: reduce)").matches;
   try {
-    isOn = (localStorage.getItem("live") ?? String(isOn)) === "true";
+    if (isLive) isOn = (localStorage.getItem("live") ?? String(isOn)) === "true";
   } catch { /* the browser denies storage: the default stays */ }
+  let heard = new Date();
   let timer = 0;
   let running = null;
   let seconds = SECONDS;
@@ -100,16 +103,38 @@
     try {
       const open = [...document.querySelectorAll("details[open]")].map((details) => details.id).join(" ");
       const options = { cache: "no-store", headers: { "Bley-Open": open }, signal: running.signal };
-      const response = await fetch(location.href, options);
+      const response = await fetch(isLive ? location.href : "/healthz", options);
       const text = await response.text();
       seconds = Math.max(SECONDS, (response.headers.get("Content-Length") ?? 0) / BYTES_PER_SECOND);
-      if (!response.ok) return showStatus("No answer");
-      showStatus(show(new DOMParser().parseFromString(text, "text/html")) ? "Live" : "Paused");
+      if (!response.ok) return lose(`bley answers with an error (${response.status})`);
+      heard = new Date();
+      find();
+      if (isLive) showStatus(show(new DOMParser().parseFromString(text, "text/html")) ? "Live" : "Paused");
     } catch {
-      if (isVisible()) showStatus("No answer");
+      if (isVisible()) lose("bley does not answer");
     } finally {
       clearTimeout(limit);
     }
+  }
+
+  // The banner is a live region, so its words must not change while bley stays away.
+  function lose(words) {
+    showStatus("No answer");
+    if (banner.dataset.words === words) return;
+    banner.dataset.words = words;
+    const time = document.createElement("time");
+    time.dateTime = heard.toISOString();
+    time.textContent = `${heard.toISOString().slice(11, 19)} UTC`;
+    banner.replaceChildren(`${words}; last heard `, time, ". What this page shows may be out of date.");
+    document.dispatchEvent(new CustomEvent("bley:fetched", { detail: banner }));
+    document.documentElement.classList.add("gone");
+  }
+
+  function find() {
+    if (!banner.dataset.words) return;
+    delete banner.dataset.words;
+    banner.replaceChildren();
+    document.documentElement.classList.remove("gone");
   }
 
   function showStatus(text) {
@@ -133,14 +158,14 @@
   function toggle() {
     isOn = !isOn;
     button.setAttribute("aria-pressed", String(isOn));
-    if (!isOn) showStatus("Live");
+    if (!isOn && !banner.dataset.words) showStatus("Live");
     try {
       localStorage.setItem("live", String(isOn));
     } catch { /* the browser denies storage: the next page starts with the default */ }
     schedule();
   }
 
-  button.hidden = false;
+  button.hidden = !isLive;
   button.title = `Refresh every ${SECONDS} seconds`;
   button.addEventListener("click", toggle);
   document.addEventListener("visibilitychange", schedule);

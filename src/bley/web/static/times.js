@@ -33,8 +33,9 @@
     if (Number.isNaN(at.getTime())) return;
     const seconds = (utc) => (/:\d\d:\d\d/.test(utc) ? `:${two(at.getSeconds())}` : "");
     const suffix = (utc) => (utc.endsWith(" UTC") ? ` ${name(at)}` : "");
-    const local = (utc) => `${day(at)} ${clock(at)}${seconds(utc)}${suffix(utc)}`;
-    show(element, local, (utc) => `${utc.replace(/ UTC$/, "")} UTC`);
+    const date = (utc) => (/^\d\d:/.test(utc) ? "" : `${day(at)} `);
+    const local = (utc) => `${date(utc)}${clock(at)}${seconds(utc)}${suffix(utc)}`;
+    show(element, local, () => `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`);
   }
 
   // The first line of a bar's tooltip is its time; its link has the instants.
