@@ -85,6 +85,22 @@ def test_the_lists_that_the_documents_recommend_are_alive() -> None:
     assert {dns_list.facts.status for dns_list in lists} == {"alive"}
 
 
+_PARTS_OF_A_RELEASE = [
+    *("Highlights", "Installation", "Decisions", "Settings and list files", "DNS lists", "The store"),
+    *("Log and monitoring", "Commands", "Dashboard", "Changed since bley 2", "For installations of 3.0.0.dev0"),
+]
+
+
+def test_the_changes_are_ordered_by_the_work_of_an_administrator() -> None:
+    """CHANGELOG.md is merged by union: where this fails, take that of main, and add your line to a part of it."""
+    changes = PROJECT.joinpath("CHANGELOG.md").read_text().split("\n## ")[1]
+    _, *parts = changes.split("\n### ")
+    assert [part.split("\n")[0] for part in parts] == _PARTS_OF_A_RELEASE
+    lines = [line for line in changes.splitlines() if line]
+    assert len(lines) == len(set(lines))
+    assert 5 <= parts[0].count("\n- ") <= 8
+
+
 def test_the_manual_pages_are_made_from_the_commands_and_settings() -> None:
     """After a change: `make manual`."""
     assert commands_page.page() == MANUAL
