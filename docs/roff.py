@@ -6,8 +6,11 @@ from collections.abc import Iterable
 
 __all__ = ["PREAMBLE", "blocks", "entry", "heading", "joined", "literal", "text"]
 
-PREAMBLE = ".nh\n.ad l\n"
-"""No word is hyphenated, and no line is stretched: what a reader copies from the page stays as it is."""
+PREAMBLE = ".nr HY 0\n.ds AD l\n.nh\n.ad l\n"
+"""No word is hyphenated, and no line is stretched: what a reader copies from the page stays as it is.
+
+The first two requests are for groff 1.23, which sets both again in each paragraph.
+"""
 
 _BLOCK = re.compile(r"```(?:[^`]|`(?!``))*```\n|(?:.+\n)+")
 """Code, or lines up to an empty one."""
