@@ -200,7 +200,7 @@ def test_the_image_has_no_tools_of_the_build_and_runs_as_no_root(podman: Podman)
         (
             {"podman": '[ "$1" = info ]'},
             {},
-            "the build failed. It needs the base image, which BASE=NAME replaces, and a package index for pip",
+            "the build failed, as shown above. It needs a base image (another one: BASE=NAME) and a package index",
         ),
     ],
     ids=["none", "unknown", "no daemon", "no base"],
