@@ -4,7 +4,7 @@ with Machine(tmp_path, {"/etc/bley/bley.conf": "[bley]\\n"}) as machine:
     machine.run("systemctl", "start", "bley")
 
 Its root folder is an overlay: changes stay in memory, and units of this machine are hidden. Its network is a loopback
-of its own.
+of its own. Clock and kernel belong to both machines: neither its systemd nor a command may set them.
 """
 
 import os
@@ -24,6 +24,9 @@ __all__ = ["Machine"]
 
 PROJECT = Path(__file__).parents[2]
 _SYSTEMD = Path("/lib/systemd/systemd")
+
+_LESS = ("setpriv", "--bounding-set=-sys_time,-sys_module,-sys_rawio")
+"""Run a command without the capabilities to set the clock, load modules and reach the hardware (capabilities(7))."""
 
 _KEEPER = """
 [ -z "$GROUP" ] || echo $$ >"$GROUP/cgroup.procs"
@@ -50,6 +53,7 @@ if [ ! -e opt/bley ]; then
     install -d -o postfix -m 700 var/spool/postfix/private
 fi
 mount -t proc proc proc
+mount --bind -o ro proc/sys proc/sys
 mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs dev
@@ -67,7 +71,7 @@ hostname mail.example.org
 pivot_root . mnt
 umount -l /mnt
 mount --make-rshared /
-exec env -i container=tests PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd
+exec $LESS env -i container=tests PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd
 """
 
 _BLEY = f"""#!/bin/sh
@@ -95,7 +99,7 @@ class Machine:
         shared = (PROJECT, sysconfig.get_path("purelib"), sys.base_prefix)
         self._keeper = subprocess.Popen(
             ["sh", "-c", _KEEPER, "keeper", self._folder, *shared, self._files],
-            env=os.environ | {"GROUP": str(self._group or ""), "BOOT": _BOOT},
+            env=os.environ | {"GROUP": str(self._group or ""), "BOOT": _BOOT, "LESS": " ".join(_LESS)},
             start_new_session=True,
         )
         self._wait_booted()
@@ -109,7 +113,7 @@ class Machine:
 
     def run(self, *command: str, status: int | None = 0, within: tuple[str, ...] = ("-a",)) -> str:
         """Run a command in the machine, and return its output; `within`: the namespaces, by nsenter's options."""
-        entered = ["nsenter", "-t", str(self.init), *within, *command]
+        entered = ["nsenter", "-t", str(self.init), *within, *_LESS, *command]
         ran = subprocess.run(
             entered, capture_output=True, text=True, check=False, cwd=PROJECT, timeout=3 * WAIT_SECONDS
         )

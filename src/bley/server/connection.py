@@ -9,6 +9,7 @@ closes. All that a peer can do is bounded:
     a request that arrives slowly        REQUEST_MOST times as long, then closed
     a pause between requests             IDLE_SECONDS, then closed
     a peer that does not read answers    IDLE_SECONDS, then closed
+    a new peer that is silent at a stop  _FIRST_SECONDS, then closed
     a request's size and attributes      core/wire.py
     connections                          listeners.py
 """
