@@ -85,7 +85,8 @@ def main(
 ) -> None:
     """Delay only suspicious strangers: a greylisting daemon for Postfix and Exim.
 
-    Without a command bley runs as a daemon, like bley 2: in the background, unless -f or -d is given.
+    Without a command bley runs as a daemon, like bley 2: in the background, unless -f or -d is given. bley help COMMAND
+    has the options and examples of a command.
     """
     context.obj = file
     if context.invoked_subcommand is None:
