@@ -137,8 +137,8 @@ def test_pip_installs_the_source_distribution_without_the_checkout(installed: Pa
 def test_pip_installs_what_an_administrator_needs_beside_the_program(installed: Path) -> None:
     """The manual pages, the documents, and the files that the documents copy to their places."""
     share = installed / "share"
-    for name in ("man/man1/bley.1", "man/man5/bley.conf.5"):
-        assert share.joinpath(name).is_file()
+    for page in PROJECT.glob("docs/*.[15]"):
+        assert share.joinpath(f"man/man{page.suffix[1:]}", page.name).is_file()
     for folder in ("docs", "contrib"):
         for file in PROJECT.joinpath(folder).rglob("*.[mcs]*"):
             copy = share / "doc/bley" / file.relative_to(PROJECT)
