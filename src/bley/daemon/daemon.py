@@ -12,6 +12,7 @@ from bley.daemon import systemd
 from bley.daemon.instance import Instance, restart_on_error
 from bley.daemon.local_list_watch import LocalListWatch
 from bley.daemon.pid_file import pid_file
+from bley.daemon.private_files import log_private_files
 from bley.daemon.reload import (
     handling_sighup,
     log_reload_errors,
@@ -78,6 +79,7 @@ class Daemon:
             access = UnixAccess(settings.listen_mode, settings.listen_group)
             self.places = await self._instance.server.listen(settings.listen_addr, settings.listen_port, access)
             log_barriers(settings.listen_addr, access)
+        log_private_files(settings)
         self._web.open()
         _log.info("bley %s %s", __version__, self._status)
         log_warnings(self._configuration)

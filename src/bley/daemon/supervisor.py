@@ -20,6 +20,7 @@ from bley.daemon.channel import Assignment, HeloNames, ReportState
 from bley.daemon.instance import restart_on_error
 from bley.daemon.local_list_watch import LocalListWatch
 from bley.daemon.pid_file import pid_file
+from bley.daemon.private_files import log_private_files
 from bley.daemon.reload import (
     handling_sighup,
     log_faults,
@@ -74,6 +75,7 @@ class Supervisor:
         access, passed = UnixAccess(settings.listen_mode, settings.listen_group), systemd.passed_sockets()
         self._sockets = WorkerSockets(settings.listen_addr, settings.listen_port, access, passed)
         log_barriers(() if passed else settings.listen_addr, access)
+        log_private_files(settings)
         with tempfile.TemporaryDirectory(prefix="bley-", ignore_cleanup_errors=True) as folder:
             self._metrics = WorkerMetrics(Path(folder))
             self._web = WebListener(self, self._configuration, self._metrics)
