@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+import pytest
+
 from tests.integration.running_bley import WAIT_SECONDS
 from tests.integration.servers import require
 
@@ -27,6 +29,12 @@ _SYSTEMD = Path("/lib/systemd/systemd")
 
 _LESS = ("setpriv", "--bounding-set=-sys_time,-sys_module,-sys_rawio")
 """Run a command without the capabilities to set the clock, load modules and reach the hardware (capabilities(7))."""
+
+_TRIAL = """
+mount -t tmpfs tmpfs /mnt && mkdir /mnt/upper /mnt/work /mnt/root &&
+    mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root &&
+    mount -t cgroup2 cgroup2 /mnt/root/mnt
+"""
 
 _KEEPER = """
 [ -z "$GROUP" ] || echo $$ >"$GROUP/cgroup.procs"
@@ -86,6 +94,7 @@ class Machine:
 
     def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
         require(_SYSTEMD, "systemd")
+        _require_namespaces()
         self._folder, self._files = folder / "machine", folder / "files"
         self._folder.mkdir()
         for name, text in ({"/usr/local/bin/bley": _BLEY} | dict(files)).items():
@@ -166,6 +175,14 @@ class Machine:
                 if ready in ("running", "degraded"):
                     return
             time.sleep(0.1)
+
+
+def _require_namespaces() -> None:
+    """Skip the test where root may not have them, as in most containers."""
+    command = ["unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--net", "--cgroup", "sh", "-c", _TRIAL]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"no machine of its own is possible here: {tried.stderr.strip()}")
 
 
 def _children(process: int) -> list[int]:
