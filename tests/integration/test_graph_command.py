@@ -134,11 +134,21 @@ def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
         assert run(*settings(tmp_path), "-d", folder, status=1).output == f"Error: {folder}: {why}\n"
 
 
-def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "remedy"), [("/opt/python", "pip install 'bley[graph]'"), ("/usr", "apt install python3-matplotlib")]
+)
+def test_without_matplotlib_it_says_what_to_install(
+    prefix: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Debian's Python, Debian's package is used, also in a virtual environment, which does not contain it."""
+    monkeypatch.setattr(sys, "base_prefix", prefix)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr("bley.commands.graph.command._DEBIAN_VERSION", tmp_path)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert run(*settings(tmp_path), status=1).output == (
-        "Error: bley graph needs matplotlib, which is not installed: pip install 'bley[graph]'\n"
+        f"Error: bley graph needs matplotlib, which is not installed: {remedy}\n"
     )
+    assert ("/usr/lib/python3/dist-packages" in sys.path) == (prefix == "/usr")
 
 
 def test_wrong_settings_end_it_as_any_command(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ __all__ = ["graph"]
 
 _DEFAULT_FOLDER = "bley-graphs"
 _FORMATS = ("png", "svg")
+_DEBIAN_VERSION = Path("/etc/debian_version")
+_DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
 
 
 @click.command(
@@ -71,10 +74,15 @@ def graph(file: Path | None, folder: Path | None, quiet: bool, file_format: str)
 
 
 def _require_matplotlib() -> None:
+    # A virtual environment of Debian's Python, as Debian's package has one, does not contain Debian's matplotlib
+    is_debian = sys.base_prefix == "/usr" and _DEBIAN_VERSION.exists()
+    if is_debian:
+        sys.path.append(_DEBIAN_PACKAGES)
     try:
         importlib.import_module("matplotlib")
     except ImportError as error:
-        text = "bley graph needs matplotlib, which is not installed: pip install 'bley[graph]'"
+        remedy = "apt install python3-matplotlib" if is_debian else "pip install 'bley[graph]'"
+        text = f"bley graph needs matplotlib, which is not installed: {remedy}"
         raise click.ClickException(text) from error
 
 
