@@ -10,6 +10,7 @@
 # make screenshots  update the pictures of the dashboard in docs/
 # make dist    build wheel and source distribution in dist/, and check what a package index would show
 # make container  build the image bley with podman or docker (contrib/container/README.md)
+# make deb     build a Debian package for this machine's Debian 12 or 13 in dist/; RELEASE=trixie: for that one, as root
 # make manual  generate the manual pages bley(1) and bley.conf(5), and the tables in docs/
 #
 # PYTHON=python3.13, for any target: use that Python, in a separate virtual environment (.venv-python3.13)
@@ -22,7 +23,7 @@ endif
 SOURCES = src tests bench docs
 MINUTES ?= 10
 
-.PHONY: run test check quick nightly format lint types tests unit fuzz soak manual efficacy bench bench-engines bench-greylisters screenshots dist container clean
+.PHONY: run test check quick nightly format lint types tests unit fuzz soak deb manual efficacy bench bench-engines bench-greylisters screenshots dist container clean
 
 run: $(VENV)/bley
 	@mkdir -p var
@@ -75,6 +76,10 @@ fuzz: $(VENV)/dev
 
 soak: $(VENV)/dev
 	$(VENV)/bin/python -m bench.soak --minutes $(MINUTES)
+
+# make deb REVISION=2: the same bley with newer libraries (constraints.txt), to which apt upgrades
+deb:
+	@debian/build "$(RELEASE)" "$(REVISION)"
 
 manual: $(VENV)/bley
 	$(VENV)/bin/python -m docs

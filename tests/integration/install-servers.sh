@@ -2,7 +2,8 @@
 # usage: install-servers.sh FOLDER
 #
 # Installs what the integration tests run: the mail servers, the databases, the greylisters
-# whose data bley takes over, what reads its log and metrics, promtool, which checks metrics, a browser, and Podman. All
+# whose data bley takes over, what reads its log and metrics, promtool, which checks metrics, what
+# builds and checks its Debian package, a browser, and Podman. All
 # by apt but Exim, which Debian does not install beside Postfix, and promtool, which comes with a server: these
 # are FOLDER/usr/sbin/exim4 and FOLDER/usr/bin/promtool. Needs Debian or Ubuntu, and root. Starts no
 # service, not at the next boot either, removes no package, upgrades those only that another one
@@ -37,6 +38,10 @@ groff-base                  /usr/bin/groff
 mandoc                      /usr/bin/mandoc
 fail2ban                    /usr/bin/fail2ban-regex
 munin-node                  /usr/sbin/munin-run
+debhelper                   /usr/bin/dh
+build-essential             /usr/share/build-essential
+python3-pip                 /usr/lib/python3/dist-packages/pip
+lintian                     /usr/bin/lintian
 chromium                    /usr/bin/chromium
 chromium-driver             /usr/bin/chromedriver
 exim4-daemon-light          exim_runs
