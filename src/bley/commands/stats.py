@@ -123,8 +123,8 @@ class Statistics:
         mixed = [("only logged", str(only_logged), "of the deferred, by mode = observe")] if words is _ENFORCED else []
         return [
             ("requests", str(found.requests), ""),
-            (words.undelayed, str(found.undelayed), _share(found.undelayed_share, "of all mails")),
-            (words.deferred, str(deferred), _share(_part(deferred, found.undelayed + deferred), "of all mails")),
+            (words.undelayed, str(found.undelayed), _share(found.passed_at_once_share, "of the mail that passed")),
+            (words.deferred, str(deferred), ""),
             *(mixed if only_logged else []),
             (words.came_back, str(found.came_back), came_back),
             (words.not_come_back, str(found.not_come_back), not_come_back),

@@ -17,6 +17,7 @@ from bley.web.health_summary import summarize_health
 from bley.web.overview import build_overview, waiting_rows
 from bley.web.rendering import STATIC, render
 from bley.web.setup_lines import setup_lines
+from bley.web.worth import describe_work, describe_worth
 
 __all__ = ["Pages", "decision_or_404", "query_or_400"]
 
@@ -46,9 +47,12 @@ class Pages:
         period = query_or_400(read_period, request)
         settings, timings = self._data.configuration.settings, self._data.configuration.timings
         data, report = await asyncio.gather(self._data.overview(period), self._data.daemon.report_state())
-        fault, overview, silence = "", None, None
+        fault, overview, silence, work, worth = "", None, None, "", ""
         if isinstance(data, OverviewData):
             overview, silence = await asyncio.to_thread(build_overview, data, timings), data.silence
+            observes = settings.mode == "observe" or overview.figures.defers_nothing
+            work = describe_work(overview.figures, observes=observes)
+            worth = describe_worth(overview.figures, data.waiting.number, observes=observes)
         else:
             fault = str(data)
         return await _page(
@@ -67,6 +71,8 @@ class Pages:
             overview=overview,
             shown_waiting=_SHOWN_WAITING,
             shows=_shown_details(request),
+            work=work,
+            worth=worth,
             setup=setup_lines(self._data.daemon.places) if silence and silence.since is None else None,
         )
 

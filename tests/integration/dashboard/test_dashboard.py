@@ -4,6 +4,7 @@ import csv
 import http.client
 import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -34,12 +35,17 @@ class TestClickingThrough:
         browser.open(site.url("/"))
         assert [title.text for title in browser.all("h2")] == [
             "Is bley well?",
-            "What does it do now?",
-            "What does it save?",
+            "What does it do?",
+            "Is it worth it?",
+            "Requests and reasons",
+            "Delayed mail",
             "Which mail is waiting?",
             "The latest decisions",
         ]
         assert browser.find(".sentence").text == "bley is well: store and resolver answer."
+        work, worth = (each.text for each in browser.all("#summary .gist"))
+        assert work.startswith("350 requests: ")
+        assert re.search(r"\d+ of \d+ deferred mails .* did not come back; \d+ of them still may", worth)
         figures = dict(
             zip([e.text for e in browser.all("#now dt")], [e.text for e in browser.all("#now dd")], strict=True)
         )
@@ -49,6 +55,16 @@ class TestClickingThrough:
         assert numbers["Deferred"] > 50
         assert browser.all("#waiting tbody tr")
         assert len(browser.all("#latest tbody tr")) == 12
+
+    @pytest.mark.parametrize("size", [(1280, 800), (360, 780)])
+    def test_the_first_screen_answers_whether_it_is_well_and_worth_it(
+        self, browser: Browser, site: Site, size: tuple[int, int]
+    ) -> None:
+        browser.resize(*size)
+        browser.open(site.url("/"))
+        for answer in (browser.find(".sentence"), *browser.all("#summary .gist")):
+            assert answer.rect["y"] + answer.rect["height"] <= size[1]
+        assert not browser.find("#health-parts .parts").is_displayed()
 
     def test_a_range_is_a_link_away(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/"))

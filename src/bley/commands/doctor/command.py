@@ -25,7 +25,7 @@ from bley.commands.doctor.start import examine_start
 from bley.commands.doctor.store import examine_space, examine_store
 from bley.commands.documented import DocumentedCommand
 from bley.commands.options import complete_folders, config_option, json_option, load_settings, run
-from bley.commands.output import print_document
+from bley.commands.output import print_document, print_hanging
 from bley.commands.policy_client import fetch_running
 from bley.core.errors import SettingsError
 from bley.core.escapes import escape_controls
@@ -128,10 +128,14 @@ def _by_subject(findings: Iterable[Finding]) -> list[Finding]:
 
 def _print(finding: Finding) -> None:
     level = finding.level.upper() if _STATUSES[finding.level] else finding.level
-    lines = [f"{level:<9}{finding.subject:<10}{finding.what}"]
+    _print_text(f"{level:<9}{finding.subject:<10}", finding.what)
     if finding.why:
-        lines.append(f"why: {finding.why}")
-    if finding.remedy:
-        lines.append(f"do:  {finding.remedy}")
-    text = "\n".join(lines).replace("\n", "\n" + _MARGIN)
-    click.echo(escape_controls(text, "\n\t"))
+        _print_text(f"{_MARGIN}why: ", finding.why)
+    if finding.remedy:  # may be a command, which must not be broken
+        text = finding.remedy.replace("\n", f"\n{_MARGIN}")
+        click.echo(escape_controls(f"{_MARGIN}do:  {text}", "\n\t"))
+
+
+def _print_text(prefix: str, text: str) -> None:
+    for number, line in enumerate(text.expandtabs().split("\n")):
+        print_hanging(_MARGIN if number else prefix, line)

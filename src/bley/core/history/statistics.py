@@ -117,6 +117,12 @@ class Figures:
         return self.undelayed / mails if mails else None
 
     @property
+    def passed_at_once_share(self) -> float | None:
+        """Return the fraction of the mails that passed which did so at once; None if none passed."""
+        passed = self.undelayed + self.came_back
+        return self.undelayed / passed if passed else None
+
+    @property
     def median_delay_seconds(self) -> int | None:
         """Return the bound that covers half of the delayed mails.
 
