@@ -1,8 +1,10 @@
 """The files of a release, as `make dist` builds them: built twice, checked, and installed without the checkout."""
 
+import filecmp
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -79,9 +81,11 @@ def test_a_package_index_accepts_both_files(built: Distribution) -> None:
 
 def test_the_source_distribution_has_all_files_of_the_repository_and_no_others(unpacked: Path) -> None:
     """A packager builds and tests it without the repository; nothing of this machine is in it."""
-    if not PROJECT.joinpath(".git").exists():
-        pytest.skip("this is no git repository")
-    listed = run("git", "-C", PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if not PROJECT.joinpath(".git").exists() or not shutil.which("git"):
+        pytest.skip("this is no git repository, or git is missing")
+    listed = run(
+        "git", "-c", "safe.directory=*", "-C", PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"
+    )
     tracked = {name for name in listed.split("\0") if name and PROJECT.joinpath(name).exists()}
     packed = {str(file.relative_to(unpacked)) for file in unpacked.rglob("*") if file.is_file()}
     assert packed - {"PKG-INFO"} == {name for name in tracked if not name.startswith(".ci/")}
@@ -134,14 +138,13 @@ def test_pip_installs_the_source_distribution_without_the_checkout(installed: Pa
         assert "b@example.org" in run(bley, "list", *options, "--status=waiting")
 
 
-def test_pip_installs_what_an_administrator_needs_beside_the_program(installed: Path) -> None:
+def test_pip_installs_what_an_administrator_needs_beside_the_program(installed: Path, unpacked: Path) -> None:
     """The manual pages, the documents, and the files that the documents copy to their places."""
     share = installed / "share"
-    for page in PROJECT.glob("docs/*.[15]"):
+    for page in unpacked.glob("docs/*.[15]"):
         assert share.joinpath(f"man/man{page.suffix[1:]}", page.name).is_file()
     for folder in ("docs", "contrib"):
-        for file in PROJECT.joinpath(folder).rglob("*.[mcs]*"):
-            copy = share / "doc/bley" / file.relative_to(PROJECT)
-            assert copy.read_bytes() == file.read_bytes()
+        for file in unpacked.joinpath(folder).rglob("*.[mcs]*"):
+            assert filecmp.cmp(file, share / "doc/bley" / file.relative_to(unpacked), shallow=False), file
     [package] = installed.glob("lib/python*/site-packages/bley")
     assert package.joinpath("py.typed").is_file()
