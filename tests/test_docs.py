@@ -138,6 +138,13 @@ def test_the_postfix_lines_of_the_readme_are_those_of_the_tests() -> None:
 _DOCUMENTS = [file for pattern in ("*.md", "docs/**/*.md", "contrib/**/*.md") for file in PROJECT.glob(pattern)]
 
 
+def test_targets_of_make_named_in_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", PROJECT.joinpath("Makefile").read_text(), re.MULTILINE))
+    for document in _DOCUMENTS:
+        for name in re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE):
+            assert name in targets, f"{document.name} names make {name}"
+
+
 def test_links_and_files_named_in_the_documents_exist() -> None:
     for document in _DOCUMENTS:
         text = document.read_text()
