@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NoReturn
 
 import pytest
 
 from bley.core.greylist import Record
+from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
+from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.ports import utc_now
 from bley.web.dashboard_data import DashboardData
@@ -27,6 +30,12 @@ class EndlessHistory(FakeHistory):
         self.started, self.ended = asyncio.Event(), asyncio.Event()
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
+        return await self._search_forever()
+
+    async def decision(self, number: str) -> StoredDecision | None:
+        return await self._search_forever()
+
+    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
         return await self._search_forever()
 
     async def records(
@@ -57,7 +66,10 @@ async def _ask(site: Site, path: str) -> tuple[asyncio.StreamReader, asyncio.Str
     return reader, writer
 
 
-@pytest.mark.parametrize("path", ["/search?q=::1", "/search.csv?q=::1", "/search/records.json?q=::1", "/"])
+@pytest.mark.parametrize(
+    "path",
+    ["/search?q=::1", "/search.csv?q=::1", "/search/records.json?q=::1", "/", "/decision/1", "/overview/slots.csv"],
+)
 async def test_a_search_ends_when_its_client_disconnects(history: EndlessHistory, site: Site, path: str) -> None:
     _, writer = await _ask(site, path)
     async with asyncio.timeout(WAIT_SECONDS):
