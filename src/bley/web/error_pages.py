@@ -88,7 +88,8 @@ def _page_values(error: web.HTTPException, words: _Words) -> dict[str, str]:
     text = (error.text or "").strip()
     if text.startswith(f"{error.status}:"):  # aiohttp's own words
         text = ""
-    return {"title": words.title, "words": capitalized(text), "remedy": words.remedy}
+    sentence = f"{text}." if text and not text.endswith(".") else text
+    return {"title": words.title, "words": capitalized(sentence), "remedy": words.remedy}
 
 
 def _response(request: web.Request, error: web.HTTPException, page: str) -> web.Response:

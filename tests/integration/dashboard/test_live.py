@@ -114,12 +114,15 @@ class TestLive:
         with Bley(tmp_path, web_listen=f"127.0.0.1:{port}") as bley:
             own = Site(bley)
             browser.open(own.url("/"))
+            browser.find("#live").click()  # also with the refresh turned off
             bley.stop()
             browser.wait(lambda: bool(browser.find("#gone").text))
+            assert browser.find("#live").text == "No answer"
             bley.start()
             browser.wait(lambda: not browser.find("#gone").text)
             assert browser.find("#live").text == "Live"
             assert not browser.all(".gone")
+            browser.find("#live").click()
             browser.open("about:blank")
             browser.faults()
             browser.requested()

@@ -1,6 +1,6 @@
 // Refreshes the page: fetches it again and updates the parts marked data-live in place, so that focus, open details and
 // scroll positions stay. A part is left as it is while its text is selected, or while the pointer is on one of its links.
-// A page without such parts only asks whether bley is alive. While it does not answer, the page is gray and says so.
+// A page without such parts, or with the refresh turned off, only asks whether bley is alive. While it does not answer, the page is gray and says so.
 "use strict";
 
 (() => {
@@ -12,9 +12,9 @@
   const isVisible = () => document.visibilityState === "visible";
   const isLive = Boolean(document.querySelector("[data-live]"));
 
-  let isOn = !isLive || !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  let isOn = !matchMedia("(prefers-reduced-motion: reduce)").matches;
   try {
-    if (isLive) isOn = (localStorage.getItem("live") ?? String(isOn)) === "true";
+    isOn = (localStorage.getItem("live") ?? String(isOn)) === "true";
   } catch { /* the browser denies storage: the default stays */ }
   let heard = new Date();
   let timer = 0;
@@ -98,18 +98,19 @@
   }
 
   async function refresh() {
+    const isWhole = isLive && isOn;
     running = new AbortController();
     const limit = setTimeout(() => running.abort(), 1000 * LIMIT_SECONDS);
     try {
       const open = [...document.querySelectorAll("details[open]")].map((details) => details.id).join(" ");
       const options = { cache: "no-store", headers: { "Bley-Open": open }, signal: running.signal };
-      const response = await fetch(isLive ? location.href : "/healthz", options);
+      const response = await fetch(isWhole ? location.href : "/healthz", options);
       const text = await response.text();
       seconds = Math.max(SECONDS, (response.headers.get("Content-Length") ?? 0) / BYTES_PER_SECOND);
       if (!response.ok) return lose(`bley answers with an error (${response.status})`);
       heard = new Date();
       find();
-      if (isLive) showStatus(show(new DOMParser().parseFromString(text, "text/html")) ? "Live" : "Paused");
+      if (isWhole) showStatus(show(new DOMParser().parseFromString(text, "text/html")) ? "Live" : "Paused");
     } catch {
       if (isVisible()) lose("bley does not answer");
     } finally {
@@ -135,6 +136,7 @@
     delete banner.dataset.words;
     banner.replaceChildren();
     document.documentElement.classList.remove("gone");
+    showStatus("Live");
   }
 
   function showStatus(text) {
@@ -147,7 +149,7 @@
   function schedule() {
     clearTimeout(timer);
     if (!isVisible()) running?.abort();
-    if (isOn && isVisible()) {
+    if (isVisible()) {
       timer = setTimeout(async () => {
         await refresh();
         schedule();
@@ -169,7 +171,7 @@
   button.title = `Refresh every ${SECONDS} seconds`;
   button.addEventListener("click", toggle);
   document.addEventListener("visibilitychange", schedule);
-  document.addEventListener("toggle", (event) => { if (isOn && event.target.open) refresh(); }, true);
+  document.addEventListener("toggle", (event) => { if (isLive && isOn && event.target.open) refresh(); }, true);
   button.setAttribute("aria-pressed", String(isOn));
   schedule();
 })();
