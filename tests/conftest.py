@@ -24,6 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 LONGEST = (
     "soak",
+    "deb",
     "container",
     "systemd",
     "workers",
