@@ -92,13 +92,14 @@ _PARTS_OF_A_RELEASE = [
 
 
 def test_the_changes_are_ordered_by_the_work_of_an_administrator() -> None:
-    """CHANGELOG.md is merged by union: where this fails, take that of main, and add your line to a part of it."""
+    """Where a merge brought old lines back, take CHANGELOG.md of main, and add your line to a part of it."""
     changes = PROJECT.joinpath("CHANGELOG.md").read_text().split("\n## ")[1]
     _, *parts = changes.split("\n### ")
     assert [part.split("\n")[0] for part in parts] == _PARTS_OF_A_RELEASE
     lines = [line for line in changes.splitlines() if line]
     assert len(lines) == len(set(lines))
     assert 5 <= parts[0].count("\n- ") <= 8
+    assert {part.split("\n")[0] for part in parts if part.count("\n- ") > 20} == set(), "nobody reads that many"
 
 
 def test_the_manual_pages_are_made_from_the_commands_and_settings() -> None:
