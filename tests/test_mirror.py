@@ -28,7 +28,6 @@ TESTED_IN = {
     "commands/doctor/lists": "integration/commands/test_doctor",
     "commands/doctor/policy_place": "integration/commands/test_doctor_postfix",
     "commands/doctor/postfix": "integration/commands/test_doctor_postfix",
-    "commands/doctor/postfix_lists": "integration/commands/test_doctor_postfix",
     "commands/doctor/postfix_others": "integration/commands/test_doctor_postfix",
     "commands/doctor/postfix_remedy": "integration/commands/test_doctor_postfix",
     "commands/doctor/programs": "integration/commands/test_doctor_postfix",
