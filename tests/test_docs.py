@@ -308,6 +308,21 @@ def test_markdown_has_one_sentence_a_line() -> None:
     assert not found, "\n".join(found)
 
 
+def test_each_table_of_a_document_has_its_head() -> None:
+    """An empty line ends a table; rows below it would be shown as text."""
+    head = re.compile(r" *\|[ :|-]+\|")
+    wrong = []
+    for file in (file for file in _prose_files() if file.suffix == ".md"):
+        lines = ["", *file.read_text().splitlines(), ""]
+        starts = (n for n in range(1, len(lines)) if _is_row(lines[n]) and not _is_row(lines[n - 1]))
+        wrong += [f"{file.relative_to(PROJECT)}:{n}" for n in starts if not head.fullmatch(lines[n + 1])]
+    assert not wrong
+
+
+def _is_row(line: str) -> bool:
+    return line.lstrip().startswith("|")
+
+
 def test_the_glossary_is_short() -> None:
     glossary = PROJECT.joinpath("CONTRIBUTING.md").read_text().split("## Glossary")[1]
     words = [word for line in glossary.splitlines() if line.startswith("| ") for word in line.split("|")[1].split(",")]
