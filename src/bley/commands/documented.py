@@ -1,4 +1,4 @@
-"""The help of a command: click's, then examples and exit statuses. docs/command_manual.py makes bley(1) from it too."""
+"""The help of a command: click's, then examples and exit statuses. docs/commands_page.py makes bley(1) from it too."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -242,8 +242,8 @@ def why(file: Path | None, limit: int, as_json: bool, query: str) -> None:
 
     QUERY is a mail address, a domain or host name with its subdomains, an IP address or network, or an instance or
     queue ID from the log. The null sender is <>. The newest decision comes first, with its findings, its verdict and
-    its outcome. The line for a list file follows, for a decision that was wrong, and then the matching records. All
-    times are in UTC.
+    its outcome. The commands that correct it follow, if it was wrong, and then the matching records. All times are in
+    UTC.
     """
     configuration = load_settings(file)
     with progress("searching"):
