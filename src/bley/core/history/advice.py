@@ -136,7 +136,8 @@ def _fix(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
     elif reason == Reason.SPF:
         yield Advice(f"tell the postmaster of {domain}: its SPF record does not permit {address}")
     elif reason == Reason.CLIENT_BAD:
-        command = files.command("why", address)
+        judged = decision.triplet.client if decision.triplet else address  # perhaps by another address of its network
+        command = files.command("why", judged)
         yield Advice(f"see why the client was judged so just before: {command}", command=command)
     elif reason == Reason.EARLY:
         yield Advice("see why it was deferred at first: the decision before this one")
@@ -179,6 +180,8 @@ def _removing(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
         if could_need_spf:
             add = f"{remove} && {_allow(files, kind, f'spf:{entry}')}"
             yield Advice(f"or, if the sender was forged, let it need SPF: {add}", f"spf:{entry}", file, add)
+    elif file == getattr(files, f"{kind}s"):  # `privacy` has removed the entry
+        yield Advice(f"take line {line} out of {file}, which bley reads within 20 seconds", file=file)
     elif rest:
         yield Advice(f"take the entry out of {file}, line {line}, {_RELOAD}", file=file)
         if could_need_spf:

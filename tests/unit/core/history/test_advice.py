@@ -143,7 +143,6 @@ class TestOfADeferral:
         ("reason", "told"),
         [
             ("spf", "tell the postmaster of example.com: its SPF record does not permit 192.0.2.1"),
-            ("client-bad", "see why the client was judged so just before: bley why 192.0.2.1"),
             ("early", "see why it was deferred at first: the decision before this one"),
             ("dynamic", "tell the client's operator: its host name should not look like an access line's"),
         ],
@@ -151,6 +150,11 @@ class TestOfADeferral:
     def test_whom_to_tell(self, reason: str, told: str) -> None:
         *_, last = _texts(_decision(reason))
         assert last == told
+
+    @pytest.mark.parametrize("client", ["192.0.2.0/24", "example.com"])
+    def test_another_address_of_the_client_may_have_been_judged(self, client: str) -> None:
+        *_, last = advice(_decision("client-bad", client=client), FILES)
+        assert last.command == f"bley why {client}"
 
     @pytest.mark.parametrize("kind", list(OutcomeKind))
     def test_a_mail_that_waits_can_pass_at_once(self, kind: OutcomeKind) -> None:
@@ -180,6 +184,11 @@ class TestOfAPass:
         assert first == Advice(f"remove the entry: {remove}", entry, file, remove)
         add = f"{remove} && bley allow --sender spf:{entry}"
         assert [each.command for each in others] == ([add] if kind == "sender" else [])
+
+    def test_an_entry_that_privacy_has_removed_is_found_by_its_line(self) -> None:
+        """In a file that needs no reload."""
+        (only,) = _texts(_passed("exempt-sender", details={"entry": f"{FILES.senders}:2"}))
+        assert only == f"take line 2 out of {FILES.senders}, which bley reads within 20 seconds"
 
     @pytest.mark.parametrize(
         ("reason", "entry", "written"),
