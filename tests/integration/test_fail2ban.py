@@ -124,6 +124,29 @@ def test_only_clients_that_hammer_are_found(
     assert found(mode, "".join(lines), tmp_path) == {client: count * len(lines) for client, count in clients.items()}
 
 
+PRIVATE = [
+    "10.1.2.3",
+    "100.64.0.1",
+    "100.127.255.1",
+    "127.0.0.1",
+    "169.254.1.1",
+    "172.16.0.1",
+    "172.31.0.1",
+    "192.168.1.1",
+    "::1",
+    "fd00::1",
+    "fe80::1",
+]
+PUBLIC = {"1.10.0.1", "100.63.0.1", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.169.0.1", "2001:db8:fd00::1"}
+
+
+def test_a_gateway_is_not_found(logs: dict[str, str], tmp_path: Path) -> None:
+    """It has a private address, and a ban would refuse all mail."""
+    lines = [line for log in logs.values() for line in log.splitlines() if "early" in line and EARLY in line]
+    text = "\n".join(line.replace(EARLY, address) for line in lines for address in [*PRIVATE, *PUBLIC])
+    assert set(found("early", text, tmp_path)) == PUBLIC
+
+
 def test_clients_are_not_found_while_bley_observes(tmp_path: Path) -> None:
     with Bley(tmp_path, mode="observe") as bley:
         for _ in range(3):
@@ -159,6 +182,7 @@ def dumped(folder: Path, jails: Sequence[str]) -> str:
     etc = folder / "fail2ban"
     shutil.copytree(ETC, etc)
     shutil.copytree(CONTRIB, etc, dirs_exist_ok=True)
+    (etc / "jail.local").write_text("[DEFAULT]\nignoreip = 203.0.113.0/24\n")
     (etc / "jail.d/bley.local").write_text("".join(f"[{jail}]\nenabled = true\n" for jail in jails))
     # Debian's own jail reads a log file that is not everywhere.
     (etc / "jail.d/defaults-debian.conf").unlink(missing_ok=True)
@@ -174,5 +198,5 @@ def test_the_jails_are_off_until_they_are_enabled_and_ban_for_an_hour(tmp_path: 
     for jail in ("bley-early", "bley-listed"):
         assert f"['start', '{jail}']" in commands
         assert f"['set', '{jail}', 'bantime', '1h']" in commands
-        assert re.search(rf"'{jail}', 'addignoreip', .*'172.16.0.0/12'.*'fc00::/7'", commands)
+        assert re.search(rf"'{jail}', 'addignoreip', '203.0.113.0/24'", commands), "the operator's own"
         assert f"['set', '{jail}', 'addjournalmatch', '_SYSTEMD_UNIT=bley.service']" in commands
