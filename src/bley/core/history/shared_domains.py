@@ -8,13 +8,19 @@ _IN_MANY_COUNTRIES = frozenset(("aol", "gmx", "hotmail", "live", "mail", "outloo
 """The label before the public suffix, as in yahoo.co.uk."""
 
 _MAILBOXES = """
-126.com 163.com bluewin.ch comcast.net free.fr freenet.de gmail.com google.com googlemail.com icloud.com laposte.net
-libero.it me.com msn.com naver.com onet.pl orange.fr posteo.de proton.me protonmail.com qq.com rambler.ru rediffmail.com
-seznam.cz sfr.fr sina.com t-online.de tutanota.com ukr.net verizon.net wanadoo.fr web.de wp.pl yahoodns.net ymail.com
-zoho.com
+126.com 163.com abv.bg alice.it arcor.de att.net azet.sk bigpond.com bk.ru bluewin.ch bol.com.br btinternet.com
+centrum.cz comcast.net cox.net daum.net docomo.ne.jp earthlink.net email.cz fastmail.com fastmail.fm foxmail.com free.fr
+freemail.hu freenet.de gmail.com google.com googlemail.com hanmail.net hey.com hushmail.com icloud.com inbox.ru
+interia.pl kpnmail.nl laposte.net libero.it list.ru mac.com mailbox.org me.com msn.com nate.com naver.com neuf.fr o2.pl
+onet.pl online.de orange.fr pm.me posteo.de proton.me protonmail.ch protonmail.com qq.com rambler.ru rediffmail.com
+rocketmail.com sbcglobal.net seznam.cz sfr.fr sina.cn sina.com skynet.be t-online.de telenet.be terra.com.br tiscali.it
+tuta.com tuta.io tutamail.com tutanota.com ukr.net uol.com.br verizon.net virgilio.it virginmedia.com wanadoo.fr web.de
+wp.pl xs4all.nl yahoodns.net yeah.net ymail.com ziggo.nl zoho.com
 """
 _MASS_SENDERS = """
-amazonses.com mailchimp.com mailgun.net mandrillapp.com mcdlv.net mcsv.net sendgrid.net sparkpostmail.com
+amazonses.com ccsend.com emailsrvr.com exacttarget.com hubspotemail.net kundenserver.de mailchimp.com mailgun.net
+mailjet.com mandrillapp.com mcdlv.net mcsv.net messagelabs.com mimecast.com mtasv.net pphosted.com rsgsv.net
+secureserver.net sendgrid.net sendinblue.com smtp2go.com sparkpostmail.com your-server.de
 """
 _DOMAINS = frozenset((_MAILBOXES + _MASS_SENDERS).split())
 
