@@ -25,6 +25,14 @@ SERIES = {
 }
 """The series of a slot, from bottom to top, with their words; their colors and patterns are in style.css."""
 
+_OBSERVED = {
+    "undelayed": "would pass at once",
+    "waited": "came again after the wait",
+    "deferred": "would be deferred",
+    "early": "came again too early",
+}
+"""Their words in `mode = observe`, in which all mail passes."""
+
 
 class SlotRow(NamedTuple):
     """A slot of time, with a number for each of SERIES."""
@@ -65,6 +73,10 @@ class Overview(NamedTuple):
     """All values of the overview that come from the store."""
 
     figures: Figures
+    observes: bool
+    """Whether bley only observes, or did in the whole period."""
+    series: Mapping[str, str]
+    """The words of each of SERIES."""
     median_delay: str
     slots: Sequence[SlotRow]
     slots_chart: Chart
@@ -76,17 +88,21 @@ class Overview(NamedTuple):
     waiting: Sequence[WaitingRow]
 
 
-def build_overview(data: OverviewData, timings: Timings) -> Overview:
-    """Compute all values."""
+def build_overview(data: OverviewData, timings: Timings, *, observes: bool = False) -> Overview:
+    """Compute all values. `observes`: whether `mode = observe` now."""
     period, now = data.period, data.now
     total = figures(data.counts)
+    observes = observes or total.defers_nothing
+    series = _OBSERVED if observes else SERIES
     rows = [_slot_row(slot, period) for slot in slots(period, now, data.counts)]
     delays = _delay_rows(total)
     return Overview(
         figures=total,
+        observes=observes,
+        series=series,
         median_delay=_median(total),
         slots=rows,
-        slots_chart=_slots_chart(rows, period),
+        slots_chart=_slots_chart(rows, period, series),
         deferred=_reason_rows(total.deferred, period, ""),
         passed=_reason_rows(total.passed, period, "pass"),
         found=_finding_rows(total),
@@ -107,16 +123,16 @@ def _slot_row(slot: Slot, period: Period) -> SlotRow:
     )
 
 
-def _slots_chart(rows: Sequence[SlotRow], period: Period) -> Chart:
+def _slots_chart(rows: Sequence[SlotRow], period: Period, series: Mapping[str, str]) -> Chart:
     return stacked_bars(
         list(SERIES),
-        [BarData(_tooltip(row, period), list(row.numbers.values()), row.link) for row in rows],
+        [BarData(_tooltip(row, period, series), list(row.numbers.values()), row.link) for row in rows],
         time_labels(period, [row.start for row in rows]),
     )
 
 
-def _tooltip(row: SlotRow, period: Period) -> str:
-    lines = "\n".join(f"{SERIES[name]}: {number(count)}" for name, count in row.numbers.items() if count)
+def _tooltip(row: SlotRow, period: Period, series: Mapping[str, str]) -> str:
+    lines = "\n".join(f"{series[name]}: {number(count)}" for name, count in row.numbers.items() if count)
     end = row.start + period.slot
     end_words = f"{end:%H:%M}" if period.slot.days < 1 else f"{end:%Y-%m-%d %H:%M}"
     return f"{row.start:%Y-%m-%d %H:%M} to {end_words} UTC\n{lines or 'nothing'}"

@@ -49,10 +49,10 @@ class Pages:
         data, report = await asyncio.gather(self._data.overview(period), self._data.daemon.report_state())
         fault, overview, silence, work, worth = "", None, None, "", ""
         if isinstance(data, OverviewData):
-            overview, silence = await asyncio.to_thread(build_overview, data, timings), data.silence
-            observes = settings.mode == "observe" or overview.figures.defers_nothing
-            work = describe_work(overview.figures, observes=observes)
-            worth = describe_worth(overview.figures, data.waiting.number, observes=observes)
+            overview = await asyncio.to_thread(build_overview, data, timings, observes=settings.mode == "observe")
+            silence = data.silence
+            work = describe_work(overview.figures, observes=overview.observes)
+            worth = describe_worth(overview.figures, data.waiting.number, observes=overview.observes)
         else:
             fault = str(data)
         return await _page(

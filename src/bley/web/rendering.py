@@ -10,7 +10,6 @@ from bley.core.findings import REASONS
 from bley.core.history.periods import PERIODS
 from bley.web import formatting, markup
 from bley.web.chart import HEIGHT
-from bley.web.overview import SERIES
 from bley.web.urls import page_url
 
 if TYPE_CHECKING:  # jinja2 takes 2 MB, so it is imported when the first page is rendered
@@ -47,7 +46,6 @@ def _environment() -> "Environment":
     environment.globals |= {
         "version": __version__,
         "periods": PERIODS,
-        "series": SERIES,
         "chart_height": HEIGHT,
         "page_url": page_url,
         "reason_words": {reason: row.says for reason, row in REASONS.items()},

@@ -38,6 +38,14 @@ def test_a_bar_tells_its_slot() -> None:
     assert overview({}).slots_chart.bars[-1].title.endswith("\nnothing")
 
 
+def test_words_claim_no_deferral_while_bley_observes() -> None:
+    day = overview({("would-defer", "helo"): 3, ("pass", "known"): 1})
+    assert day.observes
+    assert day.series["deferred"] == "would be deferred"
+    assert day.slots_chart.bars[-1].title.endswith("would pass at once: 1\nwould be deferred: 3")
+    assert overview({("greylist", "helo"): 1}).series == SERIES
+
+
 def test_reasons_have_words_a_share_and_their_decisions() -> None:
     (helo, early) = overview({("greylist", "helo"): 3, ("would-defer", "early"): 1}).deferred
     assert (helo.name, helo.words, helo.number, helo.share) == ("helo", "the HELO name does not fit", 3, 0.75)
