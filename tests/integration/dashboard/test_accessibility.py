@@ -1,12 +1,16 @@
 """The pages for every window, color scheme and device, in a real browser."""
 
 import re
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from bley.core.mail import Request
 from tests.integration.browser import Browser
-from tests.integration.dashboard.site import PATHS, Site, overflow
+from tests.integration.dashboard.site import PATHS, Site, ask, overflow
+from tests.integration.database_server import wait_until
+from tests.integration.running_bley import Bley
 
 _TAB_STOPS = """
 return [...document.querySelectorAll("a, button, input, summary, [tabindex]")]
@@ -51,6 +55,30 @@ class TestAccessibility:
         browser.resize(width, 740)
         browser.open(site.url(path))
         assert overflow(browser) == 0
+
+    @pytest.mark.parametrize("width", [360, 1280])
+    def test_no_sender_makes_a_page_wider_than_its_window(self, browser: Browser, tmp_path: Path, width: int) -> None:
+        sender = f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.com"
+        long = Request("RCPT", "", "192.0.2.7", "x" * 250, "y" * 250, sender, f"{'c' * 200}@example.org")
+        with Bley(tmp_path, web_listen="127.0.0.1:0") as bley:
+            own = Site(bley)
+            ask(bley.port, [long])
+            wait_until(lambda: own.fetch("/decision/1.json")[0] == 200, "the decision is stored")
+            browser.resize(width, 740)
+            wide = {}
+            for path in (
+                "/",
+                "/search?q=192.0.2.7",
+                "/decision/1",
+                f"/search?q={sender}",
+                f"/search?reason={'z' * 300}",
+            ):
+                browser.open(own.url(path))
+                wide[path] = overflow(browser)
+            browser.open("about:blank")
+            browser.faults()  # the last one is status 400
+            browser.requested()
+        assert set(wide.values()) == {0}, wide
 
     def test_it_has_a_dark_color_scheme(self, browser: Browser, site: Site) -> None:
         grounds = set()

@@ -193,6 +193,12 @@ class TestTimes:
         rows = json.loads(site.fetch("/overview/slots.json?range=1h")[1])
         assert all(row["from"].endswith("Z") for row in rows)
 
+    def test_a_slot_in_which_summer_time_begins_or_ends_names_both_zones(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/?range=365d"))
+        titles = browser.run("return [...document.querySelectorAll('a.slot title')].map(e => e.textContent)")
+        changes = [each for each in titles if re.match(r"[\d-]+ [\d:]+ \S+ to [\d-]+ [\d:]+ \S+\n", each)]
+        assert len(changes) in {1, 2}  # one is before the first slot on the day of its anniversary
+
     def test_a_refresh_keeps_the_zone(self, browser: Browser, tmp_path: Path) -> None:
         with Bley(tmp_path, web_listen="127.0.0.1:0") as bley, browser.hurrying(25):
             own = Site(bley)

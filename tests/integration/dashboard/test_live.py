@@ -12,6 +12,11 @@ from tests.integration.dashboard.site import Site, answer, ask, sessions
 from tests.integration.database_server import wait_until
 from tests.integration.running_bley import Bley
 
+_LATER = """
+Object.defineProperty(document, "visibilityState", { value: arguments[0], configurable: true });
+performance.now = () => 60_000;
+document.dispatchEvent(new Event("visibilitychange"));
+"""
 _NOT_GREEN = ("rgb(255, 180, 173)", "rgba(0, 0, 0, 0)")
 
 
@@ -79,6 +84,14 @@ class TestLive:
         browser.wait(lambda: browser.find("#live").text == "Paused")
         browser.run("getSelection().removeAllRanges()")
         browser.wait(lambda: browser.find("#live").text == "Live")
+
+    def test_a_hidden_page_is_fetched_at_once_when_it_is_visible(self, browser: Browser, site: Site) -> None:
+        with browser.hurrying(0.001):  # no interval ends within this test
+            browser.open(site.url("/"))
+            browser.requested()
+            for state in ("hidden", "visible"):
+                browser.run(_LATER, state)
+            browser.wait(lambda: site.url("/") in browser.requested())
 
     def test_reduced_motion_turns_the_refresh_off(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/"))

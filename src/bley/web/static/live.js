@@ -1,6 +1,7 @@
 // Refreshes the page: fetches it again and updates the parts marked data-live in place, so that focus, open details and
 // scroll positions stay. A part is left as it is while its text is selected, or while the pointer is on one of its links.
-// A page without such parts, or with the refresh turned off, only asks whether bley is alive. While it does not answer, the page is gray and says so.
+// A page without such parts, or with the refresh turned off, only asks whether bley is alive. While it does not answer,
+// the page is gray and says so. A page that was hidden for longer than its interval asks at once when it is visible.
 "use strict";
 
 (() => {
@@ -17,6 +18,7 @@
     isOn = (localStorage.getItem("live") ?? String(isOn)) === "true";
   } catch { /* the browser denies storage: the default stays */ }
   let heard = new Date();
+  let asked = performance.now();
   let timer = 0;
   let running = null;
   let seconds = SECONDS;
@@ -114,6 +116,7 @@
     } catch {
       if (isVisible()) lose("bley does not answer");
     } finally {
+      asked = performance.now();
       clearTimeout(limit);
     }
   }
@@ -153,7 +156,7 @@
       timer = setTimeout(async () => {
         await refresh();
         schedule();
-      }, 1000 * seconds);
+      }, Math.max(1000 * seconds - (performance.now() - asked), 0));
     }
   }
 

@@ -42,8 +42,9 @@
   function showTip(slot) {
     const query = new URLSearchParams(slot.getAttribute("href").split("?")[1]);
     const [from, to] = ["since", "until"].map((each) => new Date(query.get(each)));
-    const end = day(from) === day(to) ? clock(to) : `${day(to)} ${clock(to)}`;
-    show(slot.querySelector("title"), (utc) => utc.replace(/^.*/, `${day(from)} ${clock(from)} to ${end} ${name(from)}`));
+    const start = `${day(from)} ${clock(from)}${name(from) === name(to) ? "" : ` ${name(from)}`}`; // summer time begins or ends
+    const end = `${day(from) === day(to) ? "" : `${day(to)} `}${clock(to)} ${name(to)}`;
+    show(slot.querySelector("title"), (utc) => utc.replace(/^.*/, `${start} to ${end}`));
   }
 
   function showAll(page) {
