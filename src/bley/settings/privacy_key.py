@@ -77,7 +77,7 @@ class PrivacyKey:
         what = "another key than that in" if self.is_saved else "a key that is missing:"
         return (
             f"its addresses are hashed by {what} {self.file}: restore this file from a backup or from another node; "
-            "if the key is lost, `bley forget --all` lets bley begin again"
+            "if the key is lost, `bley forget --all`, with the same -c if any, lets bley begin again"
         )
 
     def _is_in_file(self) -> bool:

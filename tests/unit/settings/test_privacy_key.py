@@ -175,7 +175,7 @@ class TestCheck:
         key = PrivacyKey(b"k" * 32, file)
         assert key.fault(1) == (
             f"its addresses are hashed by another key than that in {file}: restore this file from a backup or from "
-            "another node; if the key is lost, `bley forget --all` lets bley begin again"
+            "another node; if the key is lost, `bley forget --all`, with the same -c if any, lets bley begin again"
         )
         assert f"by a key that is missing: {file}: restore" in load_key(file).fault(1)
         assert PrivacyKey().fault(1).startswith("its addresses are hashed: set privacy = keyed-hash")
