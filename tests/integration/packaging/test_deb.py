@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from tests.free_ports import free_port
 from tests.integration.packaging.debian_root import DebianRoot
 from tests.integration.running_bley import DEFAULTS, WAIT_SECONDS
 from tests.integration.servers import end_group, require, start_group
+from tests.integration.systemd_machine import Machine
 
 PROJECT = Path(__file__).parent.parent.parent.parent
 RELEASE = {"12": "bookworm", "13": "trixie"}.get(platform.freedesktop_os_release().get("VERSION_ID", ""), "bookworm")
@@ -55,12 +57,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def debian(package: Path, tmp_path_factory: pytest.TempPathFactory) -> DebianRoot:
+def debian(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianRoot]:
     """A minimal Debian with bley, of which a test must leave everything as it was."""
     root = DebianRoot(tmp_path_factory.mktemp("root"), RELEASE)
     root.run("apt-get", "update", "-q")
     root.install(package)
-    return root
+    yield root
+    shutil.rmtree(root.folder)  # half a gigabyte, which pytest would keep for three runs
 
 
 def newer(package: Path, folder: Path) -> Path:
@@ -177,6 +180,18 @@ def test_man_pages_and_completion_have_their_places(debian: DebianRoot) -> None:
         assert "bleygraph" in debian.path(f"/usr/share/{file}").read_text(), file
 
 
+def test_documents_and_examples_name_files_of_the_package(debian: DebianRoot) -> None:
+    """All but the two documents for developers, who have the source."""
+    folder = debian.path("/usr/share/doc/bley")
+    documents = [*folder.glob("*.md"), *folder.glob("docs/*.md"), *folder.glob("examples/**/*.md")]
+    links = {(file, link) for file in documents for link in re.findall(r"\]\((?!\w+:|#)([^)#]+)", file.read_text())}
+    missing = {link for file, link in links if not file.parent.joinpath(link).exists()}
+    assert missing == {"ARCHITECTURE.md", "CONTRIBUTING.md"}
+    for unit in folder.glob("examples/*.service"):
+        [program] = re.findall(r"(?m)^ExecStart=(\S+)", unit.read_text())
+        assert debian.path(program).is_symlink(), unit
+
+
 def test_from_its_installation_to_its_purge(debian: DebianRoot, package: Path, tmp_path: Path) -> None:
     """The first answer, an upgrade that keeps what the administrator has changed, and a removal that keeps all data."""
     conf, store = debian.path(CONF), debian.path("/var/lib/bley")
@@ -242,3 +257,37 @@ def test_over_an_installation_by_pip(debian: DebianRoot, package: Path) -> None:
     assert owner(debian.path("/var/lib/bley"), debian) == "bley:bley 750"
     unit.unlink()
     link.unlink()
+
+
+DYNAMIC_UNIT = """[Service]
+Type=notify
+ExecStart=/usr/local/bin/bley serve -c /etc/bley/bley.conf
+DynamicUser=yes
+User=bley
+StateDirectory=bley
+WorkingDirectory=/var/lib/bley
+[Install]
+WantedBy=multi-user.target
+"""
+"""Of bley 3.0.0.dev0."""
+
+
+def test_systemd_runs_it_over_a_unit_with_a_dynamic_user(package: Path, tmp_path: Path) -> None:
+    """The user outlives the unit, once this is removed as the installation says; the records stay."""
+    if platform.freedesktop_os_release().get("VERSION_CODENAME") != RELEASE:
+        pytest.skip("the package is for another release than that of this machine")
+    settings = "".join(f"{key} = {value}\n" for key, value in {**DEFAULTS, "dbpath": "/var/lib/bley"}.items())
+    files = {"/etc/systemd/system/bley.service": DYNAMIC_UNIT, CONF: f"[bley]\n{settings}"}
+    with Machine(tmp_path, files) as machine:
+        machine.run("sh", "-c", "userdel bley && rm -f /usr/sbin/policy-rc.d")
+        machine.run("systemctl", "enable", "--now", "bley")
+        shutil.copy(package, machine.path("/root/bley.deb"))
+        said = machine.run("dpkg", "--force-confold", "-i", "/root/bley.deb")
+        [remedy] = re.findall(r"(?m)^ +(rm /etc/systemd/system/bley.service && .*)", said)
+        assert machine.run("getent", "-s", "files", "passwd", "bley").startswith("bley:")
+        machine.run("sh", "-c", f"{remedy} && rm /usr/local/bin/bley")
+        machine.wait("active")
+        assert machine.show("FragmentPath")[0].endswith("/lib/systemd/system/bley.service")
+        assert machine.run("stat", "-c", "%F %U", "/var/lib/bley") == "directory bley"
+        machine.run("dpkg", "--purge", "bley")
+        assert machine.show("ActiveState", "LoadState") == ["inactive", "not-found"]
