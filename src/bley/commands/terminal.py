@@ -26,7 +26,7 @@ def hanging_lines(prefix: str, text: str, width: int | None, command: str = "") 
     A command ends the text, on a line of its own where it does not fit: it is never broken, so that it can be copied.
     """
     if width is not None and command and cell_len(prefix + text + command) > width:
-        yield from hanging_lines(prefix, text, width)
+        yield from hanging_lines(prefix, text.rstrip(), width)
         yield f"    {command}"
         return
     text += command

@@ -32,7 +32,7 @@ def test_a_text_that_fits_or_goes_into_a_pipe_stays_one_line() -> None:
 def test_a_command_is_never_broken() -> None:
     command = "bley pass --client 192.0.2.1 --sender 'a b@example.com' --recipient jane@example.org"
     assert list(hanging_lines("if this was wrong: ", "let it pass: ", 80, command)) == [
-        "if this was wrong: let it pass: ",
+        "if this was wrong: let it pass:",
         f"    {command}",
     ]
     assert list(hanging_lines("", "let it pass: ", None, command)) == [f"let it pass: {command}"]
