@@ -32,6 +32,8 @@ libdbd-sqlite3-perl         /usr/lib/*/perl5/*/DBD/SQLite.pm
 libdbd-pg-perl              /usr/lib/*/perl5/*/DBD/Pg.pm
 libdbd-mysql-perl           /usr/lib/*/perl5/*/DBD/mysql.pm
 db5.3-util                  /usr/bin/db5.3_dump
+sqlite3                     /usr/bin/sqlite3
+openssl                     /usr/bin/openssl
 zsh                         /usr/bin/zsh
 fish                        /usr/bin/fish
 groff-base                  /usr/bin/groff

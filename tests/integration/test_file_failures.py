@@ -5,7 +5,6 @@
 
 import asyncio
 import re
-import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -190,8 +189,7 @@ def test_a_damaged_sqlite_file(tmp_path: Path, what: str) -> None:
 
 def test_what_the_warning_of_a_damaged_file_advises_saves_the_records(tmp_path: Path) -> None:
     """All records but those of the damaged pages."""
-    if not shutil.which("sqlite3"):
-        pytest.skip("sqlite3 is missing: install the Debian package sqlite3")
+    require("sqlite3", "sqlite3", as_root=False)
     file, new = tmp_path / "store/bley.db", tmp_path / "new.db"
     asyncio.run(fill(file))
     damage_pages(file)

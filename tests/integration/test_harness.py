@@ -1,6 +1,7 @@
 """The harness itself: what a test may rely on when a real Postfix or Exim asks its service."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -377,6 +378,14 @@ class TestInstall:
         assert said.startswith("install-servers.sh: not root, ")
         assert " exim4-daemon-light" in said
         assert said.count("\n") == 1
+
+    def test_installs_each_package_that_a_test_requires(self) -> None:
+        """All but mount, which every Debian has."""
+        texts = [file.read_text() for file in (PROJECT / "tests").rglob("*.py")]
+        required = {name for text in texts for name in re.findall(r'\brequire\([^,\n]+, "([a-z0-9.+-]+)"', text)}
+        table = (PROJECT / "tests/integration/install-servers.sh").read_text()
+        installed = set(re.findall(r"(?m)^([a-z0-9.+|-]+)  +[/a-z]", table))
+        assert required - {each for names in installed for each in names.split("|")} == {"mount", "some-mta"}
 
     @staticmethod
     def install(*command: str) -> str:
