@@ -21,6 +21,7 @@ __all__ = [
     "found_of",
     "from_microseconds",
     "microseconds",
+    "record_row",
     "records_of",
     "stored_decision",
     "triplet_and_record",
@@ -71,6 +72,19 @@ def stored_decision(number: str, fields: Mapping[str, Any]) -> StoredDecision:
     texts = {name: fields[name] for name in StoredDecision._fields[2:-1]}
     at, details = from_microseconds(int(fields["at"])), json.loads(fields["details"])
     return StoredDecision(number=number, at=at, details=details, **texts)
+
+
+def record_row(triplet: Triplet, record: Record) -> dict[str, Any]:
+    """Return the row of `triplets` for a record."""
+    return {
+        "client": triplet.client,
+        "sender": triplet.sender,
+        "recipient": triplet.recipient,
+        "status": int(record.status),
+        "first_seen": microseconds(record.first_seen),
+        "last_seen": microseconds(record.last_seen),
+        "attempts": record.attempts,
+    }
 
 
 def triplet_and_record(row: Any) -> tuple[Triplet, Record]:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import groupby
+from itertools import groupby, starmap
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ from bley.store.dialects import Dialect
 from bley.store.engine import SPANS, Found, Mark, Purged, RemoteChanges
 from bley.store.keyset import Key, KeysetScan
 from bley.store.refusals import Bisected, Portions, Whole
-from bley.store.rows import decision_row, found_of, microseconds, records_of
+from bley.store.rows import decision_row, found_of, microseconds, record_row, records_of
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_domains import VerifiedDomains
 from bley.store.sql_marks import SqlMarks
@@ -149,7 +149,7 @@ class SqlEngine:
     def _merge(self, connection: sa.Connection, sightings: Sequence[Sighting]) -> None:
         for lifetime, same in groupby(sightings, key=lambda sighting: sighting.lifetimes.greylisted):
             merge = self._statements.merge(lifetime // _MICROSECOND)
-            self._write(connection, merge, _sorted(map(_row_of_sighting, same)))
+            self._write(connection, merge, _sorted(record_row(each.triplet, each.record) for each in same))
 
     async def add_decisions(
         self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark | None = None
@@ -253,7 +253,7 @@ class SqlEngine:
         await self._do(work)
 
     def _unite(self, connection: sa.Connection, records: Sequence[tuple[Triplet, Record]]) -> None:
-        self._write(connection, self._statements.unite, _sorted(map(_row_of_record, records)))
+        self._write(connection, self._statements.unite, _sorted(starmap(record_row, records)))
 
     async def forget(self, forgotten: Sequence[Triplet]) -> None:
 
@@ -294,20 +294,3 @@ class SqlEngine:
 def _sorted(rows: Any) -> list[dict[str, Any]]:
     """Sort rows in the same order on all nodes, which prevents deadlocks."""
     return sorted(rows, key=lambda row: (row["client"], row["sender"], row["recipient"]))
-
-
-def _row_of_sighting(sighting: Sighting) -> dict[str, Any]:
-    return _row_of_record((sighting.triplet, sighting.record))
-
-
-def _row_of_record(item: tuple[Triplet, Record]) -> dict[str, Any]:
-    triplet, record = item
-    return {
-        "client": triplet.client,
-        "sender": triplet.sender,
-        "recipient": triplet.recipient,
-        "status": int(record.status),
-        "first_seen": microseconds(record.first_seen),
-        "last_seen": microseconds(record.last_seen),
-        "attempts": record.attempts,
-    }
