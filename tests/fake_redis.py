@@ -6,7 +6,7 @@ from typing import Any, Self
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
-from bley.store.redis import PREFIX
+from bley.store.redis_keys import RECORDS
 from bley.store.rows import decision_row, microseconds
 
 __all__ = ["FakeRedisClient"]
@@ -24,7 +24,7 @@ class FakeRedisClient:
             (f"{1000 + number}-0".encode(), {name.encode(): str(text).encode() for name, text in _fields(each)})
             for number, each in enumerate(kept)
         ]
-        self.hashes = {(PREFIX + "\n".join(triplet)).encode(): _hash(record) for triplet, record in records.items()}
+        self.hashes = {(RECORDS + "\n".join(triplet)).encode(): _hash(record) for triplet, record in records.items()}
 
     async def xrevrange(self, _name: str, newest: str, oldest: str, count: int) -> list[Entry]:
         self.calls += 1

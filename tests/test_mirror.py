@@ -65,6 +65,7 @@ TESTED_IN = {
     "store/sqlite_dialect": "integration/test_engine_contract",
     "store/driver_errors": "unit/store/test_sql",
     "store/redis": "integration/test_engine_contract",
+    "store/redis_keys": "integration/test_engine_contract",
     "store/redis_scripts": "integration/test_engine_contract",
     "store/refusals": "integration/test_engine_contract",
     "store/sql_domains": "integration/test_store_contract",

@@ -27,8 +27,9 @@ from bley.core.triplet import ANY, TripletRules
 from bley.core.wire import RequestParser
 from bley.store.engine import Engine, Mark, Marks, Purged, RemoteChanges, counts_per_span
 from bley.store.opening import open_engine
-from bley.store.redis import RedisEngine, _key, counts_key
+from bley.store.redis import RedisEngine
 from bley.store.redis_history import RedisHistory
+from bley.store.redis_keys import counts_key, record_key
 from bley.store.rows import microseconds, stored_decision
 from bley.store.sql import SqlEngine
 from bley.store.sql_schema import counts, decisions
@@ -239,8 +240,10 @@ class TestRefusals:
         minute = int(_NOW.timestamp()) // 60
         numbers = counts_per_span({(minute, "pass", "clean"): 1, (minute, "pass", "known"): 1})
         hour, start = counts_key(3600, minute * 60 // 3600 * 3600), minute * 60
-        await engine._client.set(_key(text), "x")
-        await engine._client.hset(_key(broken), mapping={"status": "0", "first_seen": "never", "attempts": "many"})
+        await engine._client.set(record_key(text), "x")
+        await engine._client.hset(
+            record_key(broken), mapping={"status": "0", "first_seen": "never", "attempts": "many"}
+        )
         await engine._client.set(hour, "x")
         await engine._client.hset(counts_key(60, start), f"{start} pass clean", "one")
 
@@ -268,7 +271,7 @@ class TestRefusals:
         start = minute * 60
         await engine.add_decisions([_decision()], counts_per_span({(minute, "pass", "known"): 1}))
         await engine.unite([(_JANE, _record())], _NOW, _LIFETIMES)
-        for key in (_key(text), "bley:t:one part", b"bley:t:\xff\na\nb", counts_key(60, start - 86400)):
+        for key in (record_key(text), "bley:t:one part", b"bley:t:\xff\na\nb", counts_key(60, start - 86400)):
             await engine._client.set(key, "x")
         await engine._client.hset(counts_key(60, start), mapping={"one": 1, f"{start} pass clean": "x", b"\xff a b": 1})
         await engine._client.xadd("bley:decisions", {"one": 1})

@@ -1,15 +1,7 @@
 """The engine on Redis or Valkey: one server, a server with Sentinels, or a Cluster.
 
-    bley:t:CLIENT\\nSENDER\\nRECIPIENT   a hash: status, first_seen, last_seen (microseconds since 1970 UTC), attempts;
-                                       w:WRITER: the last number of each writer that added attempts (engine.Mark)
-    bley:v:NETWORK                     a sorted set: the domains that were verified on the network, by last_seen
-    bley:decisions                     a stream, capped: the fields of the SQL engines' table `decisions`
-    bley:counts:SECONDS:NUMBER         a hash: from "START KIND NAME" (core.history.statistics) to the count
-    bley:w:{KEY}:WRITER                the last number of a writer for the stream or the counts under this key
-    bley:schema, bley:forgotten, bley:has_any, bley:key_check
-
-All but the last line are written only by the scripts in redis_scripts.py, which implement core.greylist.merged and
-united. Records and counts expire by themselves.
+redis_keys.py names the keys. Records, domains, decisions and counts are written only by the scripts in
+redis_scripts.py, which implement core.greylist.merged and united. Records and counts expire by themselves.
 """
 
 import contextlib
@@ -39,35 +31,31 @@ from bley.store.engine import (
     RemoteChanges,
     is_closed_connection,
 )
+from bley.store.redis_keys import (
+    DECISIONS,
+    KEY_CHECK,
+    RECORDS,
+    SPANS_IN_ONE_KEY,
+    counts_key,
+    domains_key,
+    record_key,
+    triplet_of,
+)
 from bley.store.redis_scripts import Commands, add_counts, add_decisions, learn_domain, merge
 from bley.store.rows import decision_row, from_microseconds, microseconds
 
-__all__ = [
-    "DECISIONS",
-    "MAX_STREAM",
-    "PREFIX",
-    "RedisEngine",
-    "counts_key",
-    "domains_key",
-    "store_errors",
-    "triplet_of",
-]
+__all__ = ["MAX_STREAM", "RedisEngine", "store_errors"]
 
 MAX_STREAM = 100_000
 """Decisions in the stream, of some 500 bytes: 50 MB of Redis' memory. Redis trims whole nodes of 100."""
 
 _VERSION = 1
-PREFIX = "bley:t:"
-DECISIONS = "bley:decisions"
-_KEY_CHECK = "bley:key_check"
 _PORTION = 1000
 _MAX_SEEN = 1_000_000
 """The number of keys, 64 MB of hashes, that are deduplicated while all records are read. Further keys may repeat.
 
 Among a million keys, two have the same hash of 64 bits, so that one is skipped, in one run of 10^7.
 """
-_IN_ONE_KEY = 1440
-"""The number of spans in one hash of counts."""
 
 
 class RedisEngine:
@@ -110,7 +98,7 @@ class RedisEngine:
         async with self._commands() as commands:
             for sighting, mark in () if self._read_only else zip_longest(sightings, marks):
                 forget_before = str(microseconds(sighting.seen - sighting.lifetimes.greylisted))
-                key = _key(sighting.triplet)
+                key = record_key(sighting.triplet)
                 merge(commands, sighting, key, sighting.record, sighting.lifetimes, forget_before, mark)
                 if sighting.network:
                     learn_domain(commands, sighting, domains_key(sighting.network))
@@ -141,7 +129,7 @@ class RedisEngine:
                 by_key[counts_key(item[0].seconds, item[0].start)].append(item)
             for key, items in by_key.items():
                 seconds = items[0][0].seconds
-                lifetime = SPANS[seconds] + timedelta(seconds=seconds * _IN_ONE_KEY)
+                lifetime = SPANS[seconds] + timedelta(seconds=seconds * SPANS_IN_ONE_KEY)
                 numbers = {f"{count.start} {count.kind} {count.name}": number for count, number in items}
                 add_counts(commands, items, key, numbers, lifetime, mark)
             for about, places in await commands.execute():
@@ -178,7 +166,7 @@ class RedisEngine:
         seen: set[int] = set()
         with store_errors(self.place):
             portion: list[Triplet] = []
-            async for key in self._client.scan_iter(match=f"{PREFIX}*", count=_PORTION):
+            async for key in self._client.scan_iter(match=f"{RECORDS}*", count=_PORTION):
                 if (number := hash(key)) in seen or not (triplet := triplet_of(key)):
                     continue
                 if len(seen) < _MAX_SEEN:
@@ -201,7 +189,7 @@ class RedisEngine:
                 triplet, record = item
                 age = now - record.last_seen
                 left = Lifetimes(lifetimes.greylisted - age, lifetimes.known - age)
-                merge(commands, item, _key(triplet), record, left, "", None)
+                merge(commands, item, record_key(triplet), record, left, "", None)
             if any(triplet.recipient == ANY for triplet, _ in records):
                 commands.add([], "set", "bley:has_any", 1)
             await commands.execute()
@@ -210,7 +198,7 @@ class RedisEngine:
     async def forget(self, triplets: Sequence[Triplet]) -> None:
         async with self._commands() as commands:
             for triplet in triplets:
-                commands.add([triplet], "delete", _key(triplet))
+                commands.add([triplet], "delete", record_key(triplet))
             commands.add([], "incr", "bley:forgotten")
             await commands.execute()
         self._raise_if_refused(commands)
@@ -227,16 +215,16 @@ class RedisEngine:
 
     async def key_check(self) -> int | None:
         with store_errors(self.place):
-            return int(await self._client.get(_KEY_CHECK) or 0) or None
+            return int(await self._client.get(KEY_CHECK) or 0) or None
 
     async def claim_key(self, check: int) -> int:
         with store_errors(self.place):
-            await self._client.set(_KEY_CHECK, check, nx=True)
-            return int(await self._client.get(_KEY_CHECK) or check)
+            await self._client.set(KEY_CHECK, check, nx=True)
+            return int(await self._client.get(KEY_CHECK) or check)
 
     async def release_key(self) -> None:
         with store_errors(self.place):
-            await self._client.delete(_KEY_CHECK)
+            await self._client.delete(KEY_CHECK)
 
     async def close(self) -> None:
         for client in (self._client, *self._sentinels):
@@ -258,32 +246,9 @@ def _words(text: str) -> str:
     return printable(" ".join(text.partition(" script:")[0].split()).removesuffix("."))
 
 
-def counts_key(seconds: int, start: int) -> str:
-    """Return the key of the hash that contains the counts of the span that starts at `start`."""
-    return f"bley:counts:{seconds}:{start // (seconds * _IN_ONE_KEY)}"
-
-
-def triplet_of(key: bytes) -> Triplet | None:
-    """Return the triplet of the key; None if another program created the key."""
-    try:
-        client, sender, recipient = key.decode().removeprefix(PREFIX).split("\n")
-    except ValueError:
-        return None
-    return Triplet(client, sender, recipient)
-
-
-def _key(triplet: Triplet) -> str:
-    return f"{PREFIX}{triplet.client}\n{triplet.sender}\n{triplet.recipient}"
-
-
-def domains_key(network: str) -> str:
-    """Return the key of the sorted set that contains the domains that were verified on the network."""
-    return f"bley:v:{network}"
-
-
 def _read(commands: Commands, triplets: Iterable[Triplet]) -> None:
     for triplet in triplets:
-        commands.add([triplet], "hmget", _key(triplet), "status", "first_seen", "last_seen", "attempts")
+        commands.add([triplet], "hmget", record_key(triplet), "status", "first_seen", "last_seen", "attempts")
 
 
 def _records(results: Iterable[tuple[Sequence[Any], Any]]) -> dict[Triplet, Record]:

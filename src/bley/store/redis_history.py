@@ -18,7 +18,8 @@ from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.engine import Found
 from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
-from bley.store.redis import DECISIONS, PREFIX, RedisEngine, counts_key, store_errors, triplet_of
+from bley.store.redis import RedisEngine, store_errors
+from bley.store.redis_keys import DECISIONS, RECORDS, counts_key, triplet_of
 from bley.store.rows import microseconds, stored_decision
 
 __all__ = ["RedisHistory"]
@@ -121,7 +122,7 @@ class RedisHistory:
         first, deadline = FirstRecords(query, limit), SearchDeadline(seconds)
         meant: list[Triplet] = []
         with store_errors(self.place):
-            async for key in self._client.scan_iter(match=f"{PREFIX}*", count=_KEYS):
+            async for key in self._client.scan_iter(match=f"{RECORDS}*", count=_KEYS):
                 if deadline.has_passed:
                     break
                 triplet = triplet_of(key)

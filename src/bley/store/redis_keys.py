@@ -1,0 +1,56 @@
+"""The keys of Redis, and what they hold.
+
+bley:t:CLIENT\\nSENDER\\nRECIPIENT   a hash: status, first_seen, last_seen (microseconds since 1970 UTC), attempts;
+                                   w:WRITER: the last number of each writer that added attempts (engine.Mark)
+bley:v:NETWORK                     a sorted set: the domains that were verified on the network, by last_seen
+bley:decisions                     a stream, capped: the fields of the SQL engines' table `decisions`
+bley:counts:SECONDS:NUMBER         a hash: from "START KIND NAME" (core.history.statistics) to the count
+bley:w:{KEY}:WRITER                the last number of a writer for the stream or the counts under this key
+bley:schema, bley:forgotten, bley:has_any, bley:key_check
+"""
+
+from bley.core.mail import Triplet
+
+__all__ = [
+    "DECISIONS",
+    "KEY_CHECK",
+    "RECORDS",
+    "SPANS_IN_ONE_KEY",
+    "counts_key",
+    "domains_key",
+    "record_key",
+    "triplet_of",
+]
+
+RECORDS = "bley:t:"
+"""The prefix of the keys of records."""
+
+DECISIONS = "bley:decisions"
+KEY_CHECK = "bley:key_check"
+
+SPANS_IN_ONE_KEY = 1440
+"""The number of spans in one hash of counts."""
+
+
+def record_key(triplet: Triplet) -> str:
+    """Return the key of the record of the triplet."""
+    return f"{RECORDS}{triplet.client}\n{triplet.sender}\n{triplet.recipient}"
+
+
+def triplet_of(key: bytes) -> Triplet | None:
+    """Return the triplet of the key; None if another program created the key."""
+    try:
+        client, sender, recipient = key.decode().removeprefix(RECORDS).split("\n")
+    except ValueError:
+        return None
+    return Triplet(client, sender, recipient)
+
+
+def domains_key(network: str) -> str:
+    """Return the key of the sorted set that contains the domains that were verified on the network."""
+    return f"bley:v:{network}"
+
+
+def counts_key(seconds: int, start: int) -> str:
+    """Return the key of the hash that contains the counts of the span that starts at `start`."""
+    return f"bley:counts:{seconds}:{start // (seconds * SPANS_IN_ONE_KEY)}"
