@@ -11,10 +11,10 @@ def describe_work(figures: Figures, *, observes: bool) -> str:
     if not figures.requests:
         return "No request came in this range."
     parts = [
-        (figures.undelayed, "passed at once"),
+        (figures.undelayed, "would have passed at once" if observes else "passed at once"),
         (figures.came_back, "came again after the wait" if observes else "passed after the wait"),
         (figures.first_deferrals, "would have been deferred" if observes else "were deferred"),
-        (figures.early_retries, "retried too early"),
+        (figures.early_retries, "came again too early" if observes else "retried too early"),
     ]
     words = ", ".join(f"{number(count)} {what}" for count, what in parts if count)
     return f"{number(figures.requests)} {'request' if figures.requests == 1 else 'requests'}: {words}."

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 
 from tests.free_ports import free_port
 from tests.integration.browser import Browser
@@ -84,6 +85,15 @@ class TestLive:
         browser.wait(lambda: browser.find("#live").text == "Paused")
         browser.run("getSelection().removeAllRanges()")
         browser.wait(lambda: browser.find("#live").text == "Live")
+
+    def test_a_part_is_paused_while_the_pointer_is_on_its_link(self, browser: Browser, site: Site) -> None:
+        with browser.hurrying(10):
+            browser.open(site.url("/"))
+            link, title = browser.find("#latest tbody a"), browser.find("h1")
+            ActionChains(link.parent).move_to_element(link).perform()
+            browser.wait(lambda: browser.find("#live").text == "Paused")
+            ActionChains(title.parent).move_to_element(title).perform()
+            browser.wait(lambda: browser.find("#live").text == "Live")
 
     def test_a_hidden_page_is_fetched_at_once_when_it_is_visible(self, browser: Browser, site: Site) -> None:
         with browser.hurrying(0.001):  # no interval ends within this test

@@ -83,7 +83,7 @@
   function isInUse(part, fresh) {
     const selection = getSelection();
     const isSelected = selection && !selection.isCollapsed && selection.containsNode(part, true);
-    return isSelected || part.matches(":has(a:not(.slot):hover)") || losesFocus(part, fresh);
+    return isSelected || part.querySelector("a:not(.slot):hover") || losesFocus(part, fresh);
   }
 
   const ids = (page) => [...page.querySelectorAll("[data-live]")].map((part) => part.id).join();
