@@ -30,8 +30,10 @@ _WIDE = 110
 """Columns from which a decision fits into a line."""
 _MOST_ILL = 3
 """Ill lists on a low terminal."""
+_LEAST_FOR_DECISIONS = 4
+"""Lines of a low terminal that the lists leave: a blank one, the latest decision in two, and the cursor's."""
 _HIGH = 34
-"""Lines from which all lists and some decisions fit; a lower terminal shows only the ill lists."""
+"""Lines from which all lists and some decisions usually fit. Where they do not, only the ill lists are shown."""
 
 RateOf = Mapping[tuple[str, str], float]
 """Decisions in a second, by outcome and reason."""
@@ -83,12 +85,19 @@ class _Frame:
         side_by_side = Table.grid(padding=(0, 2 if width < _WIDE else 4))
         side_by_side.add_row(_rates(frame, width), _reasons(frame, width, max(height // 8, 3)))
         parts: list[RenderableType] = [_heading(frame, is_low=is_low), *gap, side_by_side, Text()]
+        left = height - _lines(parts, console, options) - _LEAST_FOR_DECISIONS
         if frame.daemon.lists:
-            parts += [_lists(frame.daemon.lists, is_low=is_low), Text()]
-        lines = [line for part in parts for line in console.render_lines(part, options, pad=False)]
-        left = max(height - len(lines) - 1, 1) // (1 if width >= _WIDE else 2)
+            lists = _lists(frame.daemon.lists)
+            if is_low or _lines([lists], console, options) > left:
+                lists = _fitting_lists(frame.daemon.lists, left, console, options)
+            parts += [lists, Text()]
+        left = max(height - _lines(parts, console, options) - 1, 1) // (1 if width >= _WIDE else 2)
         yield from parts
         yield _latest(frame.store.latest[:left], width)
+
+
+def _lines(parts: Sequence[RenderableType], console: Console, options: ConsoleOptions) -> int:
+    return sum(len(console.render_lines(part, options, pad=False)) for part in parts)
 
 
 def _heading(frame: TopFrame, *, is_low: bool) -> Text:
@@ -157,9 +166,20 @@ def _columns(width: int) -> tuple[str, str, str]:
     return ("now /s", "1 min /s", f"{COUNTED_MINUTES} min") if width >= _WIDE else ("/s", "/s, 1 min", "15 min")
 
 
-def _lists(reports: Sequence[ListReport], *, is_low: bool) -> RenderableType:
-    """Return the lists, each ill one with its fault and the remedy. On a low terminal the others are only counted."""
-    shown = [report for report in reports if is_ill(report)][:_MOST_ILL] if is_low else reports
+def _fitting_lists(
+    reports: Sequence[ListReport], lines: int, console: Console, options: ConsoleOptions
+) -> RenderableType:
+    """Return as many ill lists as fit into these lines, at most _MOST_ILL and at least one."""
+    for most in range(_MOST_ILL, 1, -1):
+        lists = _lists(reports, most)
+        if _lines([lists], console, options) <= lines:
+            return lists
+    return _lists(reports, 1)
+
+
+def _lists(reports: Sequence[ListReport], most_ill: int | None = None) -> RenderableType:
+    """Return the lists, each ill one with its fault and the remedy; with `most_ill`, the others are only counted."""
+    shown = reports if most_ill is None else [report for report in reports if is_ill(report)][:most_ill]
     table = Table("list", "state", "answers", "95%", box=None, pad_edge=False, header_style="bold")
     parts: list[RenderableType] = [table]
     for report in shown:
@@ -169,8 +189,9 @@ def _lists(reports: Sequence[ListReport], *, is_low: bool) -> RenderableType:
     for what in dict.fromkeys(report["what"] for report in shown if report["what"]):
         names = ", ".join(dict.fromkeys(report["name"] for report in shown if report["what"] == what))
         parts.append(Text(printable(f"{names}: {what}"), "red"))
-    ill, well = (quantity(number, "list is", "lists are") for number in _others(reports, shown))
-    rest = [f"{words} {state}" for words, state in ((ill, "ill: see `bley lists`"), (well, "well")) if words[0] != "0"]
+    ill, well = _others(reports, shown)
+    rest = [f"{quantity(ill, 'more list is', 'more lists are')} ill: see `bley lists`"] if ill else []
+    rest += [f"{quantity(well, 'list is', 'lists are')} well"] if well else []
     if rest:
         parts.append(Text("; ".join(rest), "" if shown else "green"))
     return Group(*parts if shown else parts[1:])

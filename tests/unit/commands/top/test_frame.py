@@ -130,6 +130,16 @@ def test_every_terminal_shows_outcome_and_reason_and_what_ails_a_list(width: int
     assert ("see `bley lists`" in text) is (ill > 3 and height < 34)
 
 
+@pytest.mark.parametrize(("width", "height", "ill"), [(80, 24, 5), (80, 40, 20), (120, 24, 5), (120, 40, 40)])
+def test_long_faults_of_lists_leave_room_for_a_decision(width: int, height: int, ill: int) -> None:
+    frame = _busy_frame(ill)
+    lists = [each | {"what": f"{each['name']} {'refuses this resolver ' * 10}"} for each in frame.daemon.lists]
+    lines = _lines(frame._replace(daemon=DaemonState(lists=lists)), width, height)
+    assert len(lines) <= height
+    assert any(line.startswith("11:59:00") for line in lines)
+    assert any("more lists are ill: see `bley lists`" in line for line in lines)
+
+
 def test_a_low_terminal_counts_the_lists_that_are_well() -> None:
     assert "4 lists are well" in "\n".join(_lines(_busy_frame(0), 80, 24))
     assert "wl3.example" in "\n".join(_lines(_busy_frame(0), 80, 40))
