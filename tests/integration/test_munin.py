@@ -2,7 +2,9 @@
 
 import os
 import re
+import socketserver
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +111,27 @@ def test_a_bley_that_does_not_run_is_one_line(tmp_path: Path) -> None:
     status, said = munin.run("", "autoconf")
     assert status == 0
     assert said.startswith("no (no metrics: ")
+
+
+@pytest.mark.parametrize("answer", [b"* OK IMAP4 ready\r\n", b"HTTP/1.0 200 OK\r\n\r\n<html></html>"])
+def test_another_program_is_no_bley(answer: bytes, tmp_path: Path) -> None:
+    """Without this, each value would be 0, as if all were well."""
+
+    class Other(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1000)
+            self.request.sendall(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        munin = Munin(tmp_path, f"env.url http://127.0.0.1:{server.server_address[1]}")
+        status, said = munin.run("health")
+        assert status != 0
+        assert said.startswith("no metrics: ")
+        status, said = munin.run("", "autoconf")
+        assert status == 0
+        assert said.startswith("no (no metrics: ")
+        server.shutdown()
 
 
 def test_a_password_is_sent(tmp_path: Path) -> None:
