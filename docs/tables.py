@@ -44,7 +44,8 @@ def _journal() -> Iterator[str]:
 def _commands() -> Iterator[str]:
     yield from ("| command | purpose |", "|---|---|")
     for command in documented_commands():
-        yield f"| `{usage(command)}` | {command.get_short_help_str(limit=80)} |"
+        line = usage(command).replace("|", "\\|")
+        yield f"| `{line}` | {command.get_short_help_str(limit=80)} |"
 
 
 def _options_of_list() -> Iterator[str]:

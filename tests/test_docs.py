@@ -319,6 +319,19 @@ def test_each_table_of_a_document_has_its_head() -> None:
     assert not wrong
 
 
+def test_each_row_of_a_table_has_as_many_cells_as_its_head() -> None:
+    """Also in code, a bar that is no border needs a backslash."""
+    wrong = []
+    for file in (file for file in _prose_files() if file.suffix == ".md"):
+        columns = 0
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            bars = len(re.findall(r"(?<!\\)\|", line)) if _is_row(line) else 0
+            if columns and bars not in (0, columns):
+                wrong.append(f"{file.relative_to(PROJECT)}:{number}")
+            columns = bars
+    assert not wrong
+
+
 def _is_row(line: str) -> bool:
     return line.lstrip().startswith("|")
 
