@@ -5,8 +5,9 @@ switches between threads, ten times as long as the work itself.
 """
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -144,6 +145,15 @@ class Transactions:
                 kind = BusyError if self._dialect.is_busy(error) else StoreError
                 raise kind(self._dialect.message(error)) from error
         raise AssertionError("unreachable")
+
+    @contextlib.contextmanager
+    def of_another_connection(self) -> Iterator[None]:
+        """Let a failure of another connection to the database raise StoreError too."""
+        errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *self._dialect.errors)
+        try:
+            yield
+        except errors as error:
+            raise StoreError(self._dialect.message(error)) from error
 
     async def close(self) -> None:
         """Close the connection for good."""

@@ -74,8 +74,9 @@ class SqlEngine:
             return
         inherited: list[tuple[Triplet, Record]] = []
         if self._take_over and await self._transactions.run(self._version, writes=False) == 0:
-            async for records in self._take_over():
-                inherited += records
+            with self._transactions.of_another_connection():
+                async for records in self._take_over():
+                    inherited += records
         await self._transactions.run(lambda connection: self._upgrade(connection, inherited))
 
     async def check_writable(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import BusyError, RefusedError, StoreError
@@ -384,10 +385,19 @@ class TestTakingOver:
             assert await engine.is_prepared()
         assert "took over" not in caplog.text
 
-    async def test_when_it_fails_it_is_not_prepared_and_can_be_done_again(self, file: Path) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            StoreError("bley_status is damaged"),
+            OperationalError("SELECT 1", {}, sqlite3.OperationalError("bley_status is damaged")),
+            ConnectionResetError(104, "bley_status is damaged"),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    async def test_when_it_fails_it_is_not_prepared_and_can_be_done_again(self, file: Path, error: Exception) -> None:
         async def fails() -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
             yield [(_TRIPLET, _RECORD)]
-            raise StoreError("bley_status is damaged")
+            raise error
 
         async with _opened(file, take_over=fails) as engine:
             with pytest.raises(StoreError, match="bley_status is damaged"):
