@@ -82,6 +82,7 @@ class Instance:
             await self._store.open()
         except PrivacyKeyError as error:
             raise SettingsError([Fault("privacy_key_file", 0, str(error))]) from error
+        self._service.steps.has_wildcards = True  # a store that is down may have some
         await self._refresh_remote_changes()
 
     def start_periodic_tasks(self) -> None:

@@ -125,3 +125,16 @@ class TestForget:
         assert await heard.hear(None) == 1
         assert await heard.hear(2) == 2
         await heard.instance.close()
+
+
+async def test_a_store_that_was_away_at_the_start_may_have_records_of_all_mail(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else such a client would be delayed for the 20 s until the next poll."""
+    heard = Heard(monkeypatch, _load(tmp_path))
+    steps = heard.instance._service.steps
+    await heard.instance.open()
+    asked = [steps.has_wildcards]
+    await heard.hear(1)
+    assert [*asked, steps.has_wildcards] == [True, False]
+    await heard.instance.close()
