@@ -48,6 +48,9 @@ The command returns as soon as bley listens, or with status 2 if bley could not 
 _COMMANDS = """Each command also has the options `-c FILE`, with the settings, and `-h`.
 The exit statuses of a command are described where they differ from those in the section EXIT STATUS.
 """
+_COMMON = {"--config", "--help"}
+"""Options of each command."""
+
 _SECTIONS = "Exit status", "Signals", "Web interface", "Environment", "Files", "Examples"
 """The sections of docs/commands.md that the page has."""
 
@@ -92,7 +95,7 @@ def described_options(command: click.Command) -> Iterator[tuple[str, str]]:
     """Yield the options that only this command has: its names with the value, and its text."""
     context = _context(command)
     for parameter in command.get_params(context):
-        if isinstance(parameter, click.Option) and (command is main or parameter.opts[0] not in ("-c", "-h")):
+        if isinstance(parameter, click.Option) and (command is main or _COMMON.isdisjoint(parameter.opts)):
             value = "" if parameter.is_flag else " " + parameter.make_metavar(context).strip("[]")
             extra = parameter.get_help_extra(context)
             yield ", ".join(parameter.opts) + value, " ".join((parameter.help or "", *_bounds(extra)))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from docs import commands_page, settings_page
 from docs.tables import PAGES, with_tables
 
@@ -106,6 +107,12 @@ def test_the_manual_pages_are_made_from_the_commands_and_settings() -> None:
     """After a change: `make manual`."""
     assert commands_page.page() == MANUAL
     assert settings_page.page() == CONF_MANUAL
+
+
+def test_a_command_that_ran_by_itself_has_the_same_page() -> None:
+    """click then keeps another option for its help."""
+    assert CliRunner().invoke(COMMANDS["doctor"], ["--help"]).exit_code == 0
+    assert commands_page.page() == MANUAL
 
 
 def test_the_commands_have_one_line_each_that_a_small_terminal_shows_together() -> None:
