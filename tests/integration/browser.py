@@ -119,35 +119,35 @@ class Browser:
     def resize(self, width: int, height: int) -> None:
         """Set the width and height of the page; a phone is narrow."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self._tell("Emulation.setDeviceMetricsOverride", metrics)
+        self._send_command("Emulation.setDeviceMetricsOverride", metrics)
 
     def prefer(self, **features: str) -> None:
         """Set a preference of the user: `color_scheme="dark"`, `reduced_motion="reduce"`; or `media="print"`."""
         media = features.pop("media", "")
-        told = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
-        self._tell("Emulation.setEmulatedMedia", {"media": media, "features": told})
+        emulated = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
+        self._send_command("Emulation.setEmulatedMedia", {"media": media, "features": emulated})
 
     def move_to(self, zone: str) -> None:
         """Set the time zone; an empty one is that of the machine."""
-        self._tell("Emulation.setTimezoneOverride", {"timezoneId": zone})
+        self._send_command("Emulation.setTimezoneOverride", {"timezoneId": zone})
 
     def disable_scripts(self, *, disabled: bool) -> None:
         """Disable JavaScript."""
-        self._tell("Emulation.setScriptExecutionDisabled", {"value": disabled})
+        self._send_command("Emulation.setScriptExecutionDisabled", {"value": disabled})
 
     @contextmanager
     def hurrying(self, factor: float) -> Iterator[None]:
         """Speed up the timers of pages that are opened in this block by this factor."""
         source = f"const wait = setTimeout; window.setTimeout = (then, time) => wait(then, time / {factor});"
-        added = self._tell("Page.addScriptToEvaluateOnNewDocument", {"source": f"{{ {source} }}"})
+        added = self._send_command("Page.addScriptToEvaluateOnNewDocument", {"source": f"{{ {source} }}"})
         yield
-        self._tell("Page.removeScriptToEvaluateOnNewDocument", added)
+        self._send_command("Page.removeScriptToEvaluateOnNewDocument", added)
 
     def screenshot(self) -> bytes:
         """Return the whole page as PNG."""
-        size = self._tell("Page.getLayoutMetrics", {})["cssContentSize"]
+        size = self._send_command("Page.getLayoutMetrics", {})["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        taken = self._tell("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+        taken = self._send_command("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
         return base64.b64decode(taken["data"])
 
     def faults(self) -> list[str]:
@@ -179,5 +179,5 @@ class Browser:
         entries: list[dict[str, Any]] = self._driver.get_log(kind)  # type: ignore[no-untyped-call]
         return entries
 
-    def _tell(self, command: str, parameters: Mapping[str, Any]) -> Any:
+    def _send_command(self, command: str, parameters: Mapping[str, Any]) -> Any:
         return self._driver.execute_cdp_cmd(command, dict(parameters))

@@ -292,7 +292,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
         bley = Bley(tmp_path)
         environment = os.environ | {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "100000"}
         with subprocess.Popen([*BLEY, "serve", "-c", bley.file], env=environment, stdout=subprocess.DEVNULL) as process:
-            told = {notified.recv(1000).decode() for _ in range(3)}
+            states = {notified.recv(1000).decode() for _ in range(3)}
             process.terminate()
         status = f"listens on 127.0.0.1:{bley._settings['listen_port']}, store {tmp_path}/bley.db"
-        assert told == {f"READY=1\nMAINPID={process.pid}\nSTATUS={status}", "WATCHDOG=1"}
+        assert states == {f"READY=1\nMAINPID={process.pid}\nSTATUS={status}", "WATCHDOG=1"}

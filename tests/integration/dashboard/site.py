@@ -17,8 +17,8 @@ ATTRIBUTES = ("client_address", "client_name", "helo_name", "sender", "recipient
 
 def sessions() -> list[Request]:
     with gzip.open(SESSIONS, "rt", encoding="utf-8") as lines:
-        told = [json.loads(line) for line in lines]
-    return [Request("RCPT", **{name: each[name] for name in ATTRIBUTES}) for each in told]
+        documents = [json.loads(line) for line in lines]
+    return [Request("RCPT", **{name: each[name] for name in ATTRIBUTES}) for each in documents]
 
 
 def ask(port: int, requests: list[Request]) -> None:
