@@ -32,7 +32,7 @@ class FirstList:
         keys = [domain + "@" if domain else ""]
         with_a_labels = folded
         if at:
-            domain = domain.rstrip(".") if address.isascii() else a_labels(address.rpartition("@")[2])
+            domain = a_labels(address.rpartition("@")[2])
             with_a_labels = f"{local}@{domain}"
             keys = [with_a_labels, local + at, at + domain]
         first = min(self._addresses.get(key, self._none) for key in keys)

@@ -1,7 +1,7 @@
 """The exempt clients, senders and recipients, and their lookup for each request.
 
-Domains compare by their A-labels (RFC 5890 2.3.2.1), which the entries have too. Only names that are not ASCII are
-converted. Expressions are searched in the text as received, and in its form with A-labels if that differs.
+Domains compare by their A-labels (RFC 5890 2.3.2.1), which the entries have too. Expressions are searched in the text
+as received, and in its form with A-labels if that differs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,7 +73,7 @@ class ClientExemptions(Names):
         if not name:
             return self.nameless
         folded = name.casefold()
-        with_a_labels = folded if name.isascii() else a_labels(name)
+        with_a_labels = a_labels(name)
         return self.find_name(with_a_labels) or self.find_expression(folded, with_a_labels)
 
     def _find_network(self, address: Address) -> Origin | None:
@@ -110,10 +110,10 @@ class MailExemptions(Names):
         if not address:
             return self.addresses.get("") or self.find_expression("", "")
         folded = address.casefold()
-        local, at, domain = folded.rpartition("@")
+        local, at, _ = folded.rpartition("@")
         if not at:
-            return self.addresses.get(domain + "@") or self.find_expression(folded, folded)
-        domain = domain.rstrip(".") if address.isascii() else a_labels(address.rpartition("@")[2])
+            return self.addresses.get(folded + "@") or self.find_expression(folded, folded)
+        domain = a_labels(address.rpartition("@")[2])
         with_a_labels = f"{local}@{domain}"
         return (
             self.addresses.get(with_a_labels)

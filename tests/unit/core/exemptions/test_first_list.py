@@ -17,6 +17,8 @@ LISTS = FirstList(
     ("address", "place"),
     [
         ("Jane@Example.ORG", 0),
+        ("jane@example.org.", 0),
+        ("jane@example.org\t", 0),
         ("jane@sub.example.org", 1),
         ("jane@mx.sub.example.org", 1),
         ("info@example.org", 1),

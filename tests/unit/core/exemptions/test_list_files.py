@@ -22,7 +22,7 @@ SOMEWHERE = ip_address("203.0.113.99")
         ),
         (".example.com", ["example.com", "mx.example.com"], ["badexample.com"]),
         ("example.com.", ["example.com", "mx.example.com"], []),
-        ("EXAMPLE.com", ["example.com", "MX.Example.Com"], []),
+        ("EXAMPLE.com", ["example.com", "MX.Example.Com", "mx.example.com\t", "mx.example.com. \n"], []),
         ("com", ["example.com"], ["com.example"]),
         ("192.0.2.1", ["192.0.2.1"], ["192.0.2.2", "example.com"]),
         ("192.0.2.0/24", ["192.0.2.0", "192.0.2.255"], ["192.0.3.0", "192.0.1.255"]),
@@ -93,7 +93,7 @@ def test_client_entry(entry: str, exempt: list[str], others: list[str]) -> None:
     ("entry", "exempt", "others"),
     [
         ("example.org", ["jane@example.org", "jane@mail.example.org", "@example.org"], ["jane@badexample.org", "jane"]),
-        ("Example.ORG", ["JANE@EXAMPLE.org"], []),
+        ("Example.ORG", ["JANE@EXAMPLE.org", "jane@example.org\t", "jane@example.org. \n"], []),
         ("bücher.example", ["jane@BÜCHER.example"], ["jane@bcher.example"]),
         (
             "postmaster@",
