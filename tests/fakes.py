@@ -12,6 +12,7 @@ from bley.checks.lists.tester import ListTester
 from bley.core.dnslists.lists import DnsList
 from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -153,6 +154,7 @@ class FakeHistory:
         counts: Mapping[Count, int] | None = None,
     ) -> None:
         self._decisions, self._records, self._counts = decisions, records or {}, counts or {}
+        self.audit_entries: Sequence[AuditEntry] = ()
         self.error = ""
         self.unfinished = ""
         """If not empty, all searches end early, those for decisions with this one."""
@@ -175,6 +177,17 @@ class FakeHistory:
     async def decision(self, number: str) -> StoredDecision | None:
         self._fail_if_wanted()
         return next((decision for decision in self._decisions if decision.number == number), None)
+
+    async def audit(
+        self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
+    ) -> Sequence[AuditEntry]:
+        self._fail_if_wanted()
+        meant = [
+            each
+            for each in self.audit_entries
+            if since <= each.at and (until is None or each.at < until) and (not kinds or each.kind in kinds)
+        ]
+        return meant[:limit]
 
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         self._fail_if_wanted()

@@ -121,6 +121,7 @@ class TestDecisions:
             "recipient": "b@example.org",
             "instance": "4711.0",
             "queue_id": "4XyZ",
+            "node": "",
         }
         assert {name: value for name, value in first.items() if name != "id"} == expected
 
@@ -531,4 +532,39 @@ async def test_the_tables_of_version_2_are_upgraded_where_they_are(name: str, pl
     assert await _counts(nodes[2]) == {count: 8}
     assert len(await _decisions(nodes[2])) == 2
     assert await _all(nodes[2]) == {_JANE: _record()}
+    await asyncio.gather(*(node.close() for node in nodes))
+
+
+@pytest.mark.parametrize("name", _SQL_ENGINES)
+@pytest.mark.parametrize("is_interrupted", [False, True])
+async def test_the_tables_of_version_4_get_columns_where_they_are(
+    name: str, is_interrupted: bool, places: Places
+) -> None:
+    """Also if an upgrade was interrupted after its first change; counts then have names of 255 characters."""
+    first = open_engine(places.place(name))
+    await first.prepare()
+    assert isinstance(first, SqlEngine)
+    count = Count(60, 3600, "pass", "clean")
+    await first.add_decisions([_decision()], {count: 7})
+    await first.unite([(_JANE, _record())], _NOW, _LIFETIMES)
+    changes = ["ALTER TABLE decisions DROP COLUMN node", "DROP TABLE audit"]
+    if name == "mariadb":
+        changes.append("ALTER TABLE counts MODIFY name VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL")
+    if not is_interrupted:
+        changes.append("ALTER TABLE triplets DROP COLUMN cause")
+
+    def go_back(connection: sa.Connection) -> None:
+        for change in [*changes, "UPDATE meta SET value = 4 WHERE name = 'schema'"]:
+            connection.execute(sa.text(change))
+
+    await first._transactions.run(go_back)
+    await first.close()
+    nodes = [open_engine(places.place(name)) for _ in range(2)]
+    assert [await node.is_prepared() for node in nodes] == [False] * 2
+    await asyncio.gather(*(node.prepare() for node in nodes))
+    long = Count(60, 3600, "pass", "n" * 255)
+    await nodes[0].add_decisions([_decision()], {long: 1})
+    assert await _counts(nodes[1]) == {count: 7, long: 1}
+    assert [row["node"] for row in await _decisions(nodes[1])] == ["", ""]
+    assert await _all(nodes[1]) == {_JANE: _record()}
     await asyncio.gather(*(node.close() for node in nodes))

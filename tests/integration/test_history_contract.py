@@ -14,6 +14,7 @@ from bley.core.errors import StoreError
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.audit import LONGEST_WHAT, MOST_ENTRIES, AuditEntry, AuditKind
 from bley.core.history.periods import PERIODS
 from bley.core.history.record_filter import RecordFilter
 from bley.core.history.record_query import RecordQuery
@@ -22,7 +23,7 @@ from bley.core.history.statistics import Count, count_keys, figures
 from bley.core.mail import Request, Triplet
 from bley.core.reasons import Reason
 from bley.core.triplet import TripletRules
-from bley.store.engine import counts_per_span
+from bley.store.engine import Marks, counts_per_span
 from bley.store.history import History
 from bley.store.opening import open_history
 from tests.integration.stores import ENGINES, OpenStore, OpenStores, Places
@@ -328,3 +329,36 @@ async def test_where_nothing_was_stored_that_is_said(engine: str, places: Places
     with pytest.raises(StoreError, match="no bley has stored anything there"):
         await history.decisions(DecisionQuery(), 1)
     await history.close()
+
+
+class TestAudit:
+    def _entry(self, ago: timedelta, kind: AuditKind = "start", what: str = "bley starts") -> AuditEntry:
+        return AuditEntry(_NOW.replace(microsecond=123456) - ago, "mx1", kind, "root", what)
+
+    async def test_the_newest_entries_of_a_time_and_kind_are_found(self, both: OpenStore) -> None:
+        old, start = self._entry(3 * _DAY), self._entry(_DAY)
+        forget, new = self._entry(2 * _DAY, "forget"), self._entry(_NO_TIME, "reload")
+        await both.engine.add_audit([old, start, forget])
+        await both.engine.add_audit([new])
+        audit = both.history.audit
+        assert await audit(old.at, None, frozenset(), 9) == [new, start, forget, old]
+        assert await audit(old.at, new.at, frozenset(), 2) == [start, forget]
+        assert await audit(forget.at, None, frozenset(["start", "reload"]), 9) == [new, start]
+        assert await audit(new.at + _MINUTE, None, frozenset(), 9) == []
+
+    async def test_an_entry_is_added_once_for_its_mark(self, both: OpenStore) -> None:
+        mark = Marks().next()
+        for _ in range(2):
+            await both.engine.add_audit([self._entry(_NO_TIME)], mark)
+        assert len(await both.history.audit(_NOW - _DAY, None, frozenset(), 9)) == 1
+
+    async def test_only_the_newest_are_kept(self, both: OpenStore) -> None:
+        for ago in (2, 1, 0):
+            await both.engine.add_audit([self._entry(ago * _MINUTE)] * (MOST_ENTRIES // 2))
+        kept = await both.history.audit(_NOW - _DAY, None, frozenset(), 2 * MOST_ENTRIES)
+        assert MOST_ENTRIES <= len(kept) < MOST_ENTRIES + 200  # Redis trims nodes of 100 entries
+
+    async def test_a_long_text_is_cut(self, both: OpenStore) -> None:
+        await both.engine.add_audit([self._entry(_NO_TIME, what="ü" * (LONGEST_WHAT + 1))])
+        (kept,) = await both.history.audit(_NOW - _DAY, None, frozenset(), 9)
+        assert kept.what == "ü" * LONGEST_WHAT

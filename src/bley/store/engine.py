@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Lifetimes, Record, Sighting
+from bley.core.history.audit import AuditEntry
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 
@@ -165,6 +166,9 @@ class Engine(Protocol):
         self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark | None = None
     ) -> None:
         """Store decisions and add to the counts; idempotent if there is a mark. Raises RefusedError."""
+
+    async def add_audit(self, entries: Sequence[AuditEntry], mark: Mark | None = None) -> None:
+        """Add entries to the audit, which keeps the newest audit.MOST_ENTRIES; idempotent if there is a mark."""
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         """Delete at most `limit` expired rows of each kind."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from bley.core.greylist import Record
+from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -100,6 +101,14 @@ class History(Protocol):
 
     async def decision(self, number: str) -> StoredDecision | None:
         """Return the decision with this number."""
+
+    async def audit(
+        self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
+    ) -> Sequence[AuditEntry]:
+        """Return at most `limit` entries of the audit since then, before `until`, the newest first.
+
+        `kinds`: those that are meant; an empty set means all.
+        """
 
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         """Return the greylisted triplets that were seen since then."""

@@ -16,6 +16,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from bley.core.decision import DecisionEntry
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.audit import MOST_ENTRIES, AuditEntry
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY, is_network
@@ -32,6 +33,7 @@ from bley.store.engine import (
     is_closed_connection,
 )
 from bley.store.redis_keys import (
+    AUDIT,
     DECISIONS,
     KEY_CHECK,
     RECORDS,
@@ -41,8 +43,8 @@ from bley.store.redis_keys import (
     record_key,
     triplet_of,
 )
-from bley.store.redis_scripts import Commands, add_counts, add_decisions, learn_domain, merge
-from bley.store.rows import decision_row, from_microseconds, microseconds
+from bley.store.redis_scripts import Commands, add_counts, append, learn_domain, merge
+from bley.store.rows import audit_row, decision_row, from_microseconds, microseconds
 
 __all__ = ["MAX_STREAM", "RedisEngine", "store_errors"]
 
@@ -147,7 +149,13 @@ class RedisEngine:
             else:
                 accepted.append(decision)
                 rows.append(row)
-        add_decisions(commands, accepted, DECISIONS, rows, MAX_STREAM, mark)
+        append(commands, accepted, DECISIONS, rows, MAX_STREAM, mark)
+
+    async def add_audit(self, entries: Sequence[AuditEntry], mark: Mark | None = None) -> None:
+        async with self._commands() as commands:
+            append(commands, entries, AUDIT, list(map(audit_row, entries)), MOST_ENTRIES, mark or Marks().next())
+            await commands.execute()
+        self._raise_if_refused(commands)
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         """Trim the stream; everything else expires by itself."""

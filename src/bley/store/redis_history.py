@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
 from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
+from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -19,8 +20,8 @@ from bley.core.mail import Triplet
 from bley.store.engine import Found
 from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
 from bley.store.redis import RedisEngine, store_errors
-from bley.store.redis_keys import DECISIONS, RECORDS, counts_key, triplet_of
-from bley.store.rows import microseconds, stored_decision
+from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, triplet_of
+from bley.store.rows import audit_entry, microseconds, stored_decision
 
 __all__ = ["RedisHistory"]
 
@@ -35,6 +36,11 @@ _CLOCKS_DIFFER = 3600 * 1_000_000
 
 _MAX_LOOKED_AT = 20_000
 """The number of the latest decisions that are searched for waiting triplets."""
+
+_Entries = Sequence[tuple[bytes, Mapping[bytes, bytes]]]
+"""Entries of a stream, each with its id."""
+
+_T = TypeVar("_T")
 
 
 class RedisHistory:
@@ -98,6 +104,26 @@ class RedisHistory:
         with store_errors(self.place):
             entries = await self._client.xrange(DECISIONS, number, number)
         return next(iter(_decisions(entries)), None)
+
+    async def audit(
+        self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
+    ) -> Sequence[AuditEntry]:
+        """Read the whole stream in portions: the ids are write times, which may be later than the acts."""
+        found: list[AuditEntry] = []
+        newest = "+"
+        while True:
+            with store_errors(self.place):
+                read = await self._client.xrevrange(AUDIT, newest, "-", count=_KEYS)
+            found += _valid(read, lambda _, fields: audit_entry(fields))
+            if len(read) < _KEYS:
+                break
+            newest = f"({read[-1][0].decode()}"
+        meant = (
+            each
+            for each in found
+            if since <= each.at and (until is None or each.at < until) and (not kinds or each.kind in kinds)
+        )
+        return sorted(meant, key=lambda each: each.at, reverse=True)[:limit]
 
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         """Search the latest decisions for waiting triplets, because Redis' keys have no order."""
@@ -165,13 +191,16 @@ def _is_number(text: str) -> bool:
     return len(parts) == 2 and all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts)
 
 
-def _decisions(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[StoredDecision]:
-    """Return the entries of the stream that are decisions."""
+def _decisions(entries: _Entries) -> list[StoredDecision]:
+    return _valid(entries, stored_decision)
+
+
+def _valid(entries: _Entries, convert: Callable[[str, Mapping[str, str]], _T]) -> list[_T]:
+    """Convert number and fields of the stream's entries, without those of another program."""
     found = []
     for number, fields in entries:
-        with contextlib.suppress(ValueError, LookupError, OverflowError):  # another program's entry
-            texts = {name.decode(): value.decode() for name, value in fields.items()}
-            found.append(stored_decision(number.decode(), texts))
+        with contextlib.suppress(ValueError, LookupError, OverflowError):
+            found.append(convert(number.decode(), {name.decode(): value.decode() for name, value in fields.items()}))
     return found
 
 

@@ -4,6 +4,7 @@ bley:t:CLIENT\\nSENDER\\nRECIPIENT   a hash: status, first_seen, last_seen (micr
                                    w:WRITER: the last number of each writer that added attempts (engine.Mark)
 bley:v:NETWORK                     a sorted set: the domains that were verified on the network, by last_seen
 bley:decisions                     a stream, capped: the fields of the SQL engines' table `decisions`
+bley:audit                         a stream, capped: the fields of the table `audit`
 bley:counts:SECONDS:NUMBER         a hash: from "START KIND NAME" (core.history.statistics) to the count
 bley:w:{KEY}:WRITER                the last number of a writer for the stream or the counts under this key
 bley:schema, bley:forgotten, bley:has_any, bley:key_check
@@ -12,6 +13,7 @@ bley:schema, bley:forgotten, bley:has_any, bley:key_check
 from bley.core.mail import Triplet
 
 __all__ = [
+    "AUDIT",
     "DECISIONS",
     "KEY_CHECK",
     "RECORDS",
@@ -25,6 +27,7 @@ __all__ = [
 RECORDS = "bley:t:"
 """The prefix of the keys of records."""
 
+AUDIT = "bley:audit"
 DECISIONS = "bley:decisions"
 KEY_CHECK = "bley:key_check"
 

@@ -15,7 +15,7 @@ from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting
 from bley.store.engine import MARK_LIFETIME, MOST_DOMAINS, Mark
 from bley.store.rows import microseconds
 
-__all__ = ["Commands", "add_counts", "add_decisions", "learn_domain", "merge"]
+__all__ = ["Commands", "add_counts", "append", "learn_domain", "merge"]
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -50,7 +50,7 @@ redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - most)
 redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), lifetime))
 """
 
-_ADD_DECISIONS = """
+_APPEND = """
 if (tonumber(redis.call('GET', KEYS[2])) or -1) >= tonumber(ARGV[1]) then return end
 local at = 4
 while at <= #ARGV do
@@ -155,7 +155,7 @@ def learn_domain(commands: Commands, sighting: Sighting, key: str) -> None:
     commands.add([sighting], "eval", _LEARN_DOMAIN, 1, key, sighting.triplet.client, *arguments)
 
 
-def add_decisions(
+def append(
     commands: Commands,
     about: Sequence[Any],
     key: str,
@@ -167,7 +167,7 @@ def add_decisions(
     arguments: list[str | int] = [mark.number, MARK_LIFETIME // _MILLISECOND, longest]
     for row in rows:
         arguments += [2 * len(row), *(part for item in row.items() for part in item)]
-    commands.add(about, "eval", _ADD_DECISIONS, 2, key, _beside(key, mark), *arguments)
+    commands.add(about, "eval", _APPEND, 2, key, _beside(key, mark), *arguments)
 
 
 def add_counts(

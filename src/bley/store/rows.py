@@ -11,12 +11,15 @@ from pydantic_core import to_json
 
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Status
+from bley.core.history.audit import LONGEST_WHAT, AuditEntry
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
 from bley.store.engine import Found
 
 __all__ = [
     "LONGEST_TEXT",
+    "audit_entry",
+    "audit_row",
     "decision_row",
     "found_of",
     "from_microseconds",
@@ -64,6 +67,7 @@ def decision_row(entry: DecisionEntry) -> dict[str, str | int]:
         "reason": entry.decision.reason.value,
         **{name: text[:LONGEST_TEXT] for name, text in texts.items()},
         "details": to_json(entry.details).decode(),
+        "node": "",
     }
 
 
@@ -84,14 +88,33 @@ def record_row(triplet: Triplet, record: Record) -> dict[str, Any]:
         "first_seen": microseconds(record.first_seen),
         "last_seen": microseconds(record.last_seen),
         "attempts": record.attempts,
+        "cause": "",
     }
 
 
 def triplet_and_record(row: Any) -> tuple[Triplet, Record]:
     """Return triplet and record of a row of `triplets`."""
-    client, sender, recipient, status, first_seen, last_seen, attempts = row
+    client, sender, recipient, status, first_seen, last_seen, attempts, _ = row
     record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
     return Triplet(client, sender, recipient), record
+
+
+def audit_row(entry: AuditEntry) -> dict[str, str | int]:
+    """Return the columns of the table `audit`, which are also the fields of Redis' stream."""
+    return {
+        "at": microseconds(entry.at),
+        "node": entry.node[:LONGEST_TEXT],
+        "kind": entry.kind,
+        "who": entry.who[:LONGEST_TEXT],
+        "what": entry.what[:LONGEST_WHAT],
+    }
+
+
+def audit_entry(fields: Mapping[str, Any]) -> AuditEntry:
+    """Return the entry of such columns or fields."""
+    return AuditEntry(
+        **{**{name: fields[name] for name in AuditEntry._fields}, "at": from_microseconds(int(fields["at"]))}
+    )
 
 
 def found_of(rows: Iterable[Any]) -> Found:

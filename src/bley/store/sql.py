@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from bley.core.decision import DecisionEntry
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.audit import AuditEntry
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
@@ -26,11 +27,13 @@ from bley.store.keyset import Key, KeysetScan
 from bley.store.refusals import Bisected, Portions, Whole
 from bley.store.rows import decision_row, found_of, microseconds, record_row, records_of
 from bley.store.runners import Runner, Transactions
+from bley.store.sql_audit import SqlAudit
 from bley.store.sql_domains import VerifiedDomains
 from bley.store.sql_marks import SqlMarks
 from bley.store.sql_meta import SqlMeta
-from bley.store.sql_schema import METADATA, VERSION, counts, decisions, meta, triplets, verified_domains
+from bley.store.sql_schema import VERSION, counts, decisions, meta, triplets, verified_domains
 from bley.store.sql_statements import Statements
+from bley.store.sql_upgrade import create_or_upgrade_tables
 
 __all__ = ["SqlEngine", "TakeOver"]
 
@@ -62,6 +65,7 @@ class SqlEngine:
         self.place, self.answer_seconds = dialect.place, dialect.answer_seconds
         self._statements, self._write = Statements(dialect), dialect.write
         self._meta, self._marks = SqlMeta(dialect), SqlMarks(dialect)
+        self._audit = SqlAudit(dialect)
         self._domains = VerifiedDomains(dialect, self._statements)
 
     async def is_prepared(self) -> bool:
@@ -97,7 +101,7 @@ class SqlEngine:
     def _check_version(self, connection: sa.Connection) -> None:
         """Raise StoreError if another bley has stored records that this one must upgrade before it can find them."""
         version = self._version(connection)
-        if 0 < version < VERSION:
+        if version < VERSION and sa.inspect(connection).has_table(triplets.name):
             why = (
                 f"its schema is {version}, of an older bley; this bley supports {VERSION}: restart bley, to upgrade it"
             )
@@ -109,8 +113,7 @@ class SqlEngine:
             is_empty = not sa.inspect(connection).has_table(triplets.name)
             if is_new:
                 self._dialect.make_private(connection)
-            METADATA.create_all(connection)
-            self._rename_columns_of_version_1(connection)
+            create_or_upgrade_tables(connection)
             portions = Bisected(self._dialect)
             if is_new:
                 # In portions, between which the driver yields to other tasks.
@@ -125,12 +128,6 @@ class SqlEngine:
             _log.info("store: %s is new, without records", self.place)
         for refused, why in portions.refused:
             _log.error("store: %s; refused, and not taken over: %.300r", why, refused)
-
-    def _rename_columns_of_version_1(self, connection: sa.Connection) -> None:
-        existing = {column["name"] for column in sa.inspect(connection).get_columns(counts.name)}
-        for old, new in (("outcome", "kind"), ("reason", "name")):
-            if old in existing:
-                connection.execute(sa.text(f"ALTER TABLE {counts.name} RENAME COLUMN {old} TO {new}"))
 
     async def transact(
         self, sightings: Sequence[Sighting], triplets: Sequence[Triplet], marks: Sequence[Mark | None] = ()
@@ -172,6 +169,15 @@ class SqlEngine:
             self._marks.set(connection, [mark])
 
         await self._do(work)
+
+    async def add_audit(self, entries: Sequence[AuditEntry], mark: Mark | None = None) -> None:
+
+        def work(connection: sa.Connection) -> None:
+            if not (mark and self._marks.is_done(connection, mark)):
+                self._audit.add(connection, entries)
+                self._marks.set(connection, [mark])
+
+        await self._transactions.run(work)
 
     async def _do(self, work: Callable[[sa.Connection, Portions], _T], *, writes: bool = True) -> _T:
         """Do the work in one transaction, without the values that the database refuses."""

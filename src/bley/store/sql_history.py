@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.conditions import Clause
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
@@ -22,11 +23,11 @@ from bley.store.dialects import Dialect
 from bley.store.engine import Found
 from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
 from bley.store.keyset import KeysetScan, ScanCursor
-from bley.store.rows import found_of, microseconds, records_of, stored_decision
+from bley.store.rows import audit_entry, found_of, microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_conditions import sql_conditions
 from bley.store.sql_meta import SqlMeta
-from bley.store.sql_schema import VERSION, counts, decisions, triplets
+from bley.store.sql_schema import VERSION, audit, counts, decisions, triplets
 
 __all__ = ["SqlHistory"]
 
@@ -83,6 +84,17 @@ class SqlHistory:
             return None
         rows = await self._rows(sa.select(decisions).where(_d.id == int(number)))
         return _decision(rows[0]) if rows else None
+
+    async def audit(
+        self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
+    ) -> Sequence[AuditEntry]:
+        query = sa.select(audit).where(audit.c.at >= microseconds(since))
+        if until:
+            query = query.where(audit.c.at < microseconds(until))
+        if kinds:
+            query = query.where(audit.c.kind.in_(sorted(kinds)))
+        rows = await self._rows(query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit))
+        return [audit_entry(row._mapping) for row in rows]
 
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         is_meant = (_t.status == int(Status.GREYLISTED)) & (_t.last_seen >= microseconds(since))

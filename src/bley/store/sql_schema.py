@@ -1,12 +1,13 @@
 """The tables of the SQL engines, the same on all.
 
 `triplets`: one row for each record. Its primary key is (client, sender, recipient); `status` is 0 greylisted, 1 clean,
-  2 trusted; `attempts` counts early retries.
+  2 trusted; `attempts` counts early retries; `cause` is the reason of the first deferral.
 `verified_domains`: one row for each registered domain of the verified names that a network lately had, at most
   MOST_DOMAINS of a network: a triplet with the network is looked up with these domains too.
 `decisions`: one row for each decision: `outcome`, `reason`, the attributes from Postfix, all findings as JSON in
-  `details`.
+  `details`, and the `node` that decided.
 `counts`: the events in a span of `seconds` that starts at `start`, by kind and name (core.history.statistics).
+`audit`: one row for each act of an administrator or of bley itself (core.history.audit).
 `meta`: the version of the schema, and values that all nodes share.
 `writers`: the last number of each writer, a process (engine.Mark).
 
@@ -18,11 +19,11 @@ import sqlalchemy as sa
 from bley.core.triplet import LONGEST_PART
 from bley.store.rows import LONGEST_TEXT
 
-__all__ = ["METADATA", "VERSION", "counts", "decisions", "meta", "triplets", "verified_domains", "writers"]
+__all__ = ["METADATA", "VERSION", "audit", "counts", "decisions", "meta", "triplets", "verified_domains", "writers"]
 
-VERSION = 4
-"""Version 1 had columns `outcome` and `reason` in `counts`, now `kind` and `name`; version 2 had no `writers`, and
-version 3 no `verified_domains`.
+VERSION = 5
+"""Version 1 had columns `outcome` and `reason` in `counts`, now `kind` and `name`. Version 2 had no `writers`, and
+version 3 no `verified_domains`. Version 4 had no `cause`, `node` and `audit`, and shorter names of counts.
 """
 
 METADATA = sa.MetaData()
@@ -34,7 +35,7 @@ def _text(longest: int, charset: str = "utf8mb4") -> sa.Text:
     return sa.Text().with_variant(sa.Text(collation="C"), "postgresql").with_variant(on_mysql, "mysql", "mariadb")
 
 
-_Part, _Text, _Word = _text(LONGEST_PART), _text(LONGEST_TEXT), _text(32, "ascii")
+_Part, _Text, _Word, _Name = _text(LONGEST_PART), _text(LONGEST_TEXT), _text(32, "ascii"), _text(255, "ascii")
 _Json = sa.Text().with_variant(sa.Text(2**22 - 1, collation="utf8mb4_bin"), "mysql", "mariadb")  # it makes MEDIUMTEXT
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # the only type that SQLite increments automatically
 
@@ -48,6 +49,7 @@ triplets = sa.Table(
     sa.Column("first_seen", sa.BigInteger, nullable=False),
     sa.Column("last_seen", sa.BigInteger, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("cause", _Name, nullable=False, server_default=""),
     sa.Index("triplets_by_age", "status", "last_seen"),
     sqlite_with_rowid=False,
 )
@@ -74,6 +76,7 @@ decisions = sa.Table(
         for name in ("client_address", "client_name", "helo_name", "sender", "recipient", "instance", "queue_id")
     ),
     sa.Column("details", _Json, nullable=False),
+    sa.Column("node", _Text, nullable=False, server_default=""),
     sa.Index("decisions_by_age", "at"),
 )
 
@@ -83,9 +86,21 @@ counts = sa.Table(
     sa.Column("seconds", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("kind", _Word, primary_key=True),
-    sa.Column("name", _Word, primary_key=True),
+    sa.Column("name", _Name, primary_key=True),
     sa.Column("count", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+audit = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("node", _Text, nullable=False),
+    sa.Column("kind", _Word, nullable=False),
+    sa.Column("who", _Text, nullable=False),
+    sa.Column("what", _Json, nullable=False),
+    sa.Index("audit_by_age", "at"),
 )
 
 meta = sa.Table(

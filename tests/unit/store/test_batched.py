@@ -14,6 +14,7 @@ import pytest
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import BusyError, PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.audit import AuditEntry
 from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
 from bley.core.reasons import Reason
@@ -140,6 +141,9 @@ class FakeEngine:
             self.counts.update(counts)
         if self.late_error:
             raise self.late_error
+
+    async def add_audit(self, entries: Sequence[AuditEntry], mark: Mark | None = None) -> None:
+        raise NotImplementedError
 
     def _is_new(self, mark: Mark) -> bool:
         is_new = mark.number > self.marks.get(mark.writer, 0)

@@ -63,6 +63,7 @@ def test_a_decision_s_row() -> None:
         "instance": "1a.2b",
         "queue_id": "4711",
         "details": '{"findings":{"helo":{"score":2,"detail":"jürgen is a “friend”"}}}',
+        "node": "",
     }
 
 
