@@ -14,8 +14,8 @@ from bley.commands.documented import DocumentedCommand
 from bley.commands.json_lines import header, line
 from bley.commands.options import complete_files, config_option, load_settings, run
 from bley.commands.progress import Interruption, progress
-from bley.commands.store_access import opened_engine
 from bley.core.quantity import quantity
+from bley.corrections.opened_engine import opened_engine
 from bley.durable_files import replacing
 from bley.ports import utc_now
 from bley.settings.file import Configuration

@@ -10,20 +10,19 @@ from bley.commands.options import config_option, dry_run_option, json_option, lo
 from bley.commands.output import print_document, record_document
 from bley.commands.progress import Interruption
 from bley.commands.record_selection import confirm_many, find_records, normalised, print_records, record_options
-from bley.commands.store_access import opened_engine
 from bley.core.errors import PrivacyKeyError
 from bley.core.greylist import Record
 from bley.core.history.record_filter import RecordFilter
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
+from bley.corrections.opened_engine import opened_engine
+from bley.corrections.records import forget_records
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.store.engine import Engine
 from bley.store.key_claim import confirm_key
 
 __all__ = ["forget"]
-
-_PORTION = 1000
 
 
 @click.command(
@@ -71,10 +70,11 @@ async def _find(
 async def _forget(
     configuration: Configuration, triplets: Sequence[Triplet], interruption: Interruption, *, is_all: bool
 ) -> None:
+    def check(done: int) -> None:
+        interruption.stop_if_requested(f"only {quantity(done, 'record')} forgotten")
+
     async with opened_engine(configuration, utc_now(), needs_key=not is_all) as engine:
-        for start in range(0, len(triplets), _PORTION):
-            interruption.stop_if_requested(f"only {quantity(start, 'record')} forgotten")
-            await engine.forget(triplets[start : start + _PORTION])
+        await forget_records(engine, triplets, check)
         if is_all:
             await _release_key(engine, configuration)
 

@@ -17,13 +17,13 @@ from bley.commands.ending import WrongInputError
 from bley.commands.json_lines import FormatError, read_lines
 from bley.commands.options import config_option, dry_run_option, load_settings, run
 from bley.commands.progress import Interruption, progress
-from bley.commands.store_access import opened_engine
 from bley.core.errors import PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Record
 from bley.core.imported_record import ImportedRecord
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import ANY, TripletRules
+from bley.corrections.opened_engine import opened_engine
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.predecessors.bley2 import read_bley2

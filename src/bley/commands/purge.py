@@ -8,8 +8,8 @@ from bley.commands.documented import DocumentedCommand
 from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import print_document
 from bley.commands.progress import Interruption, progress
-from bley.commands.store_access import opened_engine
 from bley.core.quantity import quantity
+from bley.corrections.opened_engine import opened_engine
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.store.engine import Purged

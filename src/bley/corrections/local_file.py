@@ -1,20 +1,24 @@
-"""A list file that `bley allow` owns: opened under a lock, changed by lines, and replaced as a whole."""
+"""A list file that bley owns: opened under a lock, changed by lines, and replaced as a whole."""
 
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
 from bley.core.exemptions.local_list import Kind, LocalEntry, entries_of, is_same
+from bley.corrections.errors import CorrectionError
 from bley.durable_files import replacing
-from bley.operator_files import read_text, user_name
+from bley.operator_files import deny_reading, explain_refusal, read_text, user_name
 from bley.settings.file import Configuration
 from bley.settings.lists import first_list_file, local_list_file
 
 __all__ = ["LocalFile", "locked"]
+
+_LOCK_SECONDS = 5.0
+"""The wait for another change. A longer one is a process that was stopped, and would occupy a thread of the daemon."""
+_LOCK_PAUSE_SECONDS = 0.02
 
 _HEAD = "# The exemptions of `bley allow`, which changes the lines of its entries only."
 
@@ -34,7 +38,7 @@ class LocalFile:
     @classmethod
     @contextlib.contextmanager
     def opened(cls, configuration: Configuration, kind: Kind) -> "Iterator[LocalFile]":
-        """Open it, and replace it at the end if its lines have changed. Raises ClickException."""
+        """Open it, and replace it at the end if its lines have changed. Raises CorrectionError."""
         opened = cls(configuration, kind)
         try:
             with contextlib.suppress(FileNotFoundError):
@@ -46,9 +50,9 @@ class LocalFile:
                 opened._write()
         except PermissionError as error:
             why = f"{opened.file}: user {user_name()} may not write to it and to its folder: run `sudo bley allow …`"
-            raise click.ClickException(why) from error
+            raise CorrectionError(why) from error
         except OSError as error:
-            raise click.ClickException(f"{opened.file}: {error.strerror}") from error
+            raise CorrectionError(f"{opened.file}: {explain_refusal(error, opened.file)}") from error
 
     def find(self, entry: str) -> tuple[int, LocalEntry] | None:
         """Return the number of the line, from 0, and its entry."""
@@ -62,10 +66,25 @@ class LocalFile:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock the folder against other commands that change its list files. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Lock the folder against other changes of its list files. Raises CorrectionError, also after a while."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        why = ". ".join(filter(None, (error.strerror, deny_reading(folder))))
+        raise CorrectionError(f"{folder}: {why}") from error
+    try:
+        _lock(descriptor, folder)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= end:
+                raise CorrectionError(f"{folder}: another process is changing the list files: retry") from error
+        time.sleep(_LOCK_PAUSE_SECONDS)

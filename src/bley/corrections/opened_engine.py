@@ -1,0 +1,51 @@
+"""The engine of the configured store, for a command or a page, while bley may be running."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from bley.core.errors import StoreError
+from bley.predecessors.record_converter import open_configured_engine
+from bley.settings.database import Database
+from bley.settings.file import Configuration
+from bley.store.engine import Engine
+from bley.store.key_claim import bring_key, confirm_key
+from bley.store.sqlite_file import is_missing
+
+__all__ = ["opened_engine", "require_file"]
+
+
+@contextlib.asynccontextmanager
+async def opened_engine(
+    configuration: Configuration,
+    now: datetime,
+    *,
+    creates: bool = False,
+    is_read_only: bool = False,
+    needs_key: bool = True,
+) -> AsyncIterator[Engine]:
+    """Open the store's engine. Raises StoreError if there is no store, unless `creates`.
+
+    With `needs_key`, raises PrivacyKeyError if its addresses are hashed with another key than the configured one.
+    """
+    place = configuration.settings.store
+    if not creates:
+        require_file(place)
+    engine = open_configured_engine(configuration, now, read_only=is_read_only)
+    try:
+        if not await engine.is_prepared():
+            if not creates:
+                raise StoreError(f"{place}: no bley has stored anything there")
+            await bring_key(engine, configuration.key)
+            await engine.prepare()
+        if needs_key:
+            await confirm_key(engine, configuration.key, claims=creates)
+        yield engine
+    finally:
+        await engine.close()
+
+
+def require_file(place: Database) -> None:
+    """Raise StoreError if the store is a file that does not exist."""
+    if place.dbtype == "sqlite3" and is_missing(place.file):
+        raise StoreError(f"{place}: no such file: `bley serve` creates it, and -c names its settings")

@@ -1,0 +1,98 @@
+"""Changes of records, by `bley pass`, `bley forget` and on the dashboard: released, or deleted, on all nodes.
+
+A node finds a released record in the store, since its caches have only known triplets. For each, a decision with the
+reason `released` is stored, so that `bley why` shows what the operator did. A deletion is noticed within 20 seconds.
+
+Work is done in portions. `before_portion` is called before each with the number of records that are done, and may
+raise an error to stop.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from bley.core.decision import Decision, DecisionEntry
+from bley.core.greylist import Record, Status
+from bley.core.history.conditions import named_network
+from bley.core.history.record_filter import RecordFilter
+from bley.core.mail import Request, Triplet
+from bley.core.quantity import quantity
+from bley.core.reasons import Reason
+from bley.core.triplet import TripletRules
+from bley.settings.file import Configuration
+from bley.store.engine import Engine
+
+__all__ = ["Release", "forget_records", "release_records", "select_release"]
+
+_PORTION = 1000
+
+_NO_RECORD = (
+    "no record matches: `bley why ADDRESS` shows all attempts and records. A client with a name has its domain there. "
+    "If there was no attempt yet, name the client's IP address and whole addresses of sender and recipient"
+)
+
+
+def _proceed(_done: int) -> None:
+    pass
+
+
+class Release(NamedTuple):
+    """The records that are to pass, as they are then, and the number of those that pass already."""
+
+    released: Sequence[tuple[Triplet, Record]]
+    known: int = 0
+    attempt: str = "next"
+
+    def describe(self, *, is_done: bool = True) -> str:
+        """Return what was done, or would be done."""
+        if self.released:
+            verb = ("passes" if len(self.released) == 1 else "pass") if is_done else "would pass"
+            return f"{quantity(len(self.released), 'record')} {verb} at the {self.attempt} attempt"
+        if self.known:
+            return f"no record waits; {quantity(self.known, 'record passes', 'records pass')} already"
+        return _NO_RECORD
+
+
+def select_release(
+    found: Sequence[tuple[Triplet, Record]], wanted: RecordFilter, rules: TripletRules, now: datetime
+) -> Release:
+    """Return which of the records that match are to pass; a new one if there is none of a completely named mail."""
+    if not found and (triplet := wanted.triplet(rules)):
+        return Release([(triplet, Record(Status.CLEAN, now, now))], attempt="first")
+    waiting = [each for each in found if each[1].status is Status.GREYLISTED]
+    released = [(triplet, record._replace(status=Status.CLEAN, last_seen=now)) for triplet, record in waiting]
+    return Release(released, len(found) - len(waiting))
+
+
+async def release_records(
+    engine: Engine,
+    configuration: Configuration,
+    released: Sequence[tuple[Triplet, Record]],
+    now: datetime,
+    before_portion: Callable[[int], None] = _proceed,
+) -> None:
+    """Let these records pass at their next attempt. Raises StoreError."""
+    is_private, lifetimes = bool(configuration.privacy_key), configuration.settings.lifetimes
+    for start in range(0, len(released), _PORTION):
+        before_portion(start)
+        portion = released[start : start + _PORTION]
+        await engine.unite(portion, now, lifetimes)
+        await engine.add_decisions([_entry(*each, now, is_private=is_private) for each in portion], {})
+
+
+def _entry(triplet: Triplet, record: Record, now: datetime, *, is_private: bool) -> DecisionEntry:
+    """Return the decision of the operator, which is about no request, but about the client of the record."""
+    client, sender, recipient = triplet
+    name = "" if named_network(client) else client
+    request = Request(client_address=client, client_name=name, sender=sender, recipient=recipient)
+    decision = Decision(request, Reason.RELEASED, triplet=triplet, record=record)
+    return DecisionEntry(now, "pass", decision, sender, recipient, is_private)
+
+
+async def forget_records(
+    engine: Engine, triplets: Sequence[Triplet], before_portion: Callable[[int], None] = _proceed
+) -> None:
+    """Delete these records, so that their mail waits again. Raises StoreError."""
+    for start in range(0, len(triplets), _PORTION):
+        before_portion(start)
+        await engine.forget(triplets[start : start + _PORTION])
