@@ -72,6 +72,7 @@ def test_all_words_that_a_setting_takes_are_documented() -> None:
 
 _OF_LENGTH: dict[str, Callable[[int], str]] = {
     "listen_addr": lambda length: "unix:" + "/".ljust(length, "x"),
+    "node_name": lambda length: "x" * length,
     "reject_msg": lambda length: "x" * length,
 }
 """The settings whose documented limit is a length."""
@@ -80,7 +81,7 @@ _OF_LENGTH: dict[str, Callable[[int], str]] = {
 def test_the_documented_limits_of_settings_are_in_force() -> None:
     """The greatest value is taken, and one more is not."""
     limited = {key: int(found[1]) for key, text in _MEANINGS.items() if (found := re.search(r"at most (\d+)", text))}
-    assert set(limited) == {"listen_addr", "workers", "reject_msg", "check_timeout"}
+    assert set(limited) == {"listen_addr", "workers", "node_name", "reject_msg", "check_timeout"}
     assert "like the other thresholds 1 to 999" in _MEANINGS["dnsbl_threshold"]
     for key, most in (limited | dict.fromkeys(("dnsbl_threshold", "dnswl_threshold", "rfc_threshold"), 999)).items():
         written = _OF_LENGTH.get(key, str)

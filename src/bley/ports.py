@@ -118,9 +118,9 @@ class Store(Protocol):
         """Queue a decision to be stored and counted."""
 
     def add_known_decisions(
-        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry]
+        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry], node: str = ""
     ) -> None:
-        """Count requests of known mail, and queue `to_decision(request)` of those within the rate limit."""
+        """Count requests of known mail, also as the node's, and queue `to_decision(request)` within the rate limit."""
 
     async def close(self) -> None:
         """Write what is queued, as far as that is possible, and disconnect."""

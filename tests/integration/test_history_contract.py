@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.audit import LONGEST_WHAT, MOST_ENTRIES, AuditEntry, AuditKind
+from bley.core.history.nodes import figures_by_node, node_keys
 from bley.core.history.periods import PERIODS
 from bley.core.history.record_filter import RecordFilter
 from bley.core.history.record_query import RecordQuery
@@ -69,6 +71,9 @@ async def _recipients(history: History, query: DecisionQuery, limit: int = 100, 
     return [decision.recipient.partition("@")[0] for decision in found]
 
 
+_BY_NODE = {"mx1": (Reason.HELO, Reason.EARLY, Reason.WAITED), "mx2": (Reason.CLEAN,)}
+
+
 class TestCounts:
     @pytest.mark.parametrize("name", PERIODS)
     async def test_each_slot_has_its_own(self, both: OpenStore, name: str) -> None:
@@ -91,6 +96,14 @@ class TestCounts:
         assert (found.passed, found.deferred) == ({"waited": 2, "clean": 1}, {"helo": 1})
         assert (found.found, found.delays) == ({"helo-mismatch": 1}, {"600": 2})
 
+    async def test_each_node_has_its_own(self, both: OpenStore) -> None:
+        kept = [_kept(reason=reason)._replace(node=node) for node in ("mx1", "mx2") for reason in _BY_NODE[node]]
+        keys = [(int(each.at.timestamp()) // 60, *key) for each in kept for key in node_keys(each)]
+        await both.engine.add_decisions([], counts_per_span(Counter(keys)))
+        found = figures_by_node(await both.history.counts(PERIODS["7d"], _NOW))
+        assert {node: (each.requests, each.came_back) for node, each in found.items()} == {"mx1": (3, 1), "mx2": (1, 0)}
+        assert (found["mx1"].early_retries, found["mx1"].median_delay_seconds) == (1, 600)
+
     async def test_nothing_is_no_counts(self, both: OpenStore) -> None:
         assert await both.history.counts(PERIODS["365d"], _NOW) == {}
 
@@ -104,6 +117,12 @@ class TestDecisions:
         for name in ("client_address", "client_name", "helo_name", "sender", "recipient", "instance", "queue_id"):
             assert getattr(found, name) == getattr(kept.decision.request, name)
         assert await both.history.decision(found.number) == found
+
+    async def test_they_are_chosen_by_their_node(self, both: OpenStore) -> None:
+        await both.engine.add_decisions([_kept(1)._replace(node="mx1"), _kept(2)._replace(node="mx2"), _kept(3)], {})
+        assert [each.node for each in await both.history.decisions(DecisionQuery(), 10)] == ["", "mx2", "mx1"]
+        assert await _recipients(both.history, DecisionQuery(node="mx2")) == ["2"]
+        assert await _recipients(both.history, DecisionQuery(node="MX2")) == []
 
     async def test_the_newest_are_first_and_the_next_ones_follow(self, both: OpenStore) -> None:
         """More decisions than an engine reads at once."""

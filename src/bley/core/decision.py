@@ -88,6 +88,8 @@ class DecisionEntry(NamedTuple):
     """As received; with `is_private`, hashed as in the triplet."""
     is_private: bool = False
     """A privacy key is set: no stored field may reveal a local part."""
+    node: str = ""
+    """The name of the node that decided (setting `node_name`); empty: unknown, and not counted by node."""
 
     @property
     def details(self) -> dict[str, Any]:

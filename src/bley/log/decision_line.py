@@ -33,10 +33,10 @@ _log = logging.getLogger("bley.decisions")
 
 
 class DecisionLog:
-    """Logs decisions: as JSON objects with `is_json`; `observes` if deferrals are only logged."""
+    """Logs decisions: as JSON objects with `is_json`, which name the node; `observes` if deferrals are only logged."""
 
-    def __init__(self, *, is_json: bool, observes: bool) -> None:
-        self._is_json, self._observes = is_json, observes
+    def __init__(self, *, is_json: bool, observes: bool, node: str = "") -> None:
+        self._is_json, self._observes, self._node = is_json, observes, node
 
     def write(self, decision: Decision) -> None:
         """Log one decision."""
@@ -110,6 +110,8 @@ class DecisionLog:
             fields["section"] = decision.section
         if decision.verified_name:
             fields["verified_name"] = decision.verified_name
+        if self._node:
+            fields["node"] = self._node
         return fields
 
 

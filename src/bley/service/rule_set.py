@@ -74,7 +74,8 @@ class RuleSet:
         sender, recipient = request.sender, request.recipient
         if is_private:
             sender, recipient = self.triplets.sender(sender), self.triplets.recipient(recipient)
-        return DecisionEntry(now, decision.outcome(observes=self.observes), decision, sender, recipient, is_private)
+        outcome, node = decision.outcome(observes=self.observes), self.settings.node_name
+        return DecisionEntry(now, outcome, decision, sender, recipient, is_private, node)
 
 
 def make_rule_set(configuration: Configuration, checks: ChecksOfRules, actions: Actions) -> RuleSet:
@@ -95,7 +96,7 @@ def _rules(configuration: Configuration, settings: Settings, checks: ChecksOfRul
         configuration=configuration,
         checks=checks,
         actions=actions.with_settings(settings),
-        log=DecisionLog(is_json=settings.logs_json, observes=observes),
+        log=DecisionLog(is_json=settings.logs_json, observes=observes, node=settings.node_name),
         triplets=configuration.triplet_rules,
         settings=settings,
         timing=settings.timing,

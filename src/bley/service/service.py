@@ -111,7 +111,10 @@ class Service:
         rules.log.write_known(requests)
         count("pass", Reason.KNOWN, len(requests))
         self._store.add_known_decisions(
-            now, requests, lambda request: rules.entry(request[0].decision(request[1]), now)
+            now,
+            requests,
+            lambda request: rules.entry(request[0].decision(request[1]), now),
+            rules.settings.node_name,
         )
 
     async def _answer_later(self, pending: PendingRequest, raw: RawRequest) -> Action:

@@ -31,6 +31,7 @@ from bley.settings.values import (
     Listeners,
     Minutes,
     Networks,
+    NodeName,
     Prefix,
     Proxies,
     ScoresByFact,
@@ -38,6 +39,7 @@ from bley.settings.values import (
     Servers,
     Threshold,
     Workers,
+    host_name,
     parse_endpoint,
     shown_duration,
 )
@@ -61,6 +63,7 @@ class Settings(BaseModel):
     listen_mode: FileMode = 0o660
     listen_group: Group = ""
     workers: Workers = 1
+    node_name: NodeName = Field(default_factory=host_name)
     pid_file: FileName = ""
     log_file: FileName = "-"
     log_format: Literal["text", "json"] = "text"

@@ -32,6 +32,7 @@ __all__ = [
     "Listeners",
     "Minutes",
     "Networks",
+    "NodeName",
     "Prefix",
     "Proxies",
     "ScoresByFact",
@@ -41,6 +42,7 @@ __all__ = [
     "Words",
     "Workers",
     "group_id",
+    "host_name",
     "parse_duration",
     "parse_endpoint",
     "parse_server",
@@ -64,6 +66,8 @@ _OF_POSTFIX = re.compile(r"[$!/]|[a-z_]*[g-z_][a-z_]*:")
 """Words of Postfix's mynetworks that need Postfix: `!192.0.2.1`, `/file`, `hash:/file`, `$mynetworks`."""
 _LONGEST_SOCKET = 107
 """Bytes of a unix socket's path: sun_path of unix(7), less the final NUL."""
+_LONGEST_NODE_NAME = 64
+"""As many bytes as Linux's host names have (HOST_NAME_MAX)."""
 _HIGHEST_GROUP = 2**32 - 2
 """The next number means "no change": chown(2)."""
 
@@ -238,6 +242,20 @@ def _proxies(text: str) -> tuple[Network, ...]:
     return networks
 
 
+def host_name() -> str:
+    """Return this machine's name as a node name; other characters than a node name may have become hyphens."""
+    return re.sub(r"[^!-~]", "-", socket.gethostname())[:_LONGEST_NODE_NAME] or "localhost"
+
+
+def _node_name(text: str) -> str:
+    if not re.fullmatch(f"[!-~]{{1,{_LONGEST_NODE_NAME}}}", text):
+        raise ValueError(
+            f"is not a node's name: write 1 to {_LONGEST_NODE_NAME} printable ASCII characters without blanks, such as "
+            "mx1.example.org"
+        )
+    return text
+
+
 def _mode(text: str) -> int:
     if not re.fullmatch("0?[0-7]{3}", text):
         raise ValueError("is not a file mode: write it as 0660")
@@ -268,6 +286,7 @@ Group = Annotated[str, AfterValidator(_group)]
 FileMode = Annotated[int, _from_text(_mode)]
 Workers = Annotated[int, _from_text(_workers)]
 Servers = Annotated[tuple[str, ...], _from_text(_servers)]
+NodeName = Annotated[str, AfterValidator(_node_name)]
 Prefix = Annotated[int, _from_text(_prefix)]
 ScoresByFact = Annotated[Scores, _from_text(parse_scores)]
 Hosts = Annotated[tuple[str, ...], _from_text(_hosts)]

@@ -140,9 +140,9 @@ class BatchedStore:
         self._decisions.add_decision(decision)
 
     def add_known_decisions(
-        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry]
+        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry], node: str = ""
     ) -> None:
-        self._decisions.add_known_decisions(at, known, to_decision)
+        self._decisions.add_known_decisions(at, known, to_decision, node)
 
     async def remote_changes(self) -> RemoteChanges:
         """Return the changes by other nodes and commands. Raises StoreError."""

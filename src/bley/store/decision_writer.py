@@ -11,10 +11,12 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from bley.core.decision import DecisionEntry
 from bley.core.errors import AwayError, RefusedError, StoreError
+from bley.core.history.nodes import NODE_PASSED, node_keys
 from bley.core.history.statistics import Count, count_keys
 from bley.core.quantity import quantity
 from bley.core.reasons import Reason
@@ -93,7 +95,7 @@ class DecisionWriter:
 
     def add_decision(self, decision: DecisionEntry) -> None:
         """Queue and count the decision."""
-        for kind, name in count_keys(decision.decision, decision.outcome):
+        for kind, name in chain(count_keys(decision.decision, decision.outcome), node_keys(decision)):
             self._count(decision.at, kind, name, 1)
         self._waiting.append(decision)
         if len(self._waiting) > MAX_WAITING:
@@ -102,10 +104,12 @@ class DecisionWriter:
         self._begin()
 
     def add_known_decisions(
-        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry]
+        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry], node: str = ""
     ) -> None:
         """Count requests that were known; queue `to_decision(request)` for those within the rate limit."""
         self._count(at, "pass", Reason.KNOWN.value, len(known))
+        if node:
+            self._count(at, NODE_PASSED, node, len(known))
         if self._known_at:
             grown = self._room_for_known + KNOWN_A_SECOND * max((at - self._known_at).total_seconds(), 0)
             self._room_for_known = max(min(grown, KNOWN_AT_ONCE), 0)

@@ -39,7 +39,7 @@ class MemoryStore:
         self.decisions.append(decision)
 
     def add_known_decisions(
-        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry]
+        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry], node: str = ""
     ) -> None:
         self.decisions += map(to_decision, known)
 

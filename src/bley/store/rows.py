@@ -67,15 +67,15 @@ def decision_row(entry: DecisionEntry) -> dict[str, str | int]:
         "reason": entry.decision.reason.value,
         **{name: text[:LONGEST_TEXT] for name, text in texts.items()},
         "details": to_json(entry.details).decode(),
-        "node": "",
+        "node": entry.node,
     }
 
 
 def stored_decision(number: str, fields: Mapping[str, Any]) -> StoredDecision:
     """Return the decision of such columns or fields."""
-    texts = {name: fields[name] for name in StoredDecision._fields[2:-1]}
+    texts = {name: fields[name] for name in StoredDecision._fields[2:-2]}
     at, details = from_microseconds(int(fields["at"])), json.loads(fields["details"])
-    return StoredDecision(number=number, at=at, details=details, **texts)
+    return StoredDecision(number=number, at=at, details=details, node=fields.get("node", ""), **texts)
 
 
 def record_row(triplet: Triplet, record: Record) -> dict[str, Any]:

@@ -73,6 +73,18 @@ def _lines(decision: Decision, level: int, *, is_json: bool = False, observes: b
     return lines
 
 
+def test_json_names_the_node_and_text_does_not() -> None:
+    for is_json, expected in ((True, True), (False, False)):
+        with _collected(logging.INFO) as lines:
+            log = DecisionLog(is_json=is_json, observes=False, node="mx1.example.org")
+            log.write(DEFERRAL)
+            known = KnownRequest(log.known_line(Request()), "")
+            log.write_known([(known, RawRequest("", "1f.2", "8045F2AB23"))])
+        assert [("mx1.example.org" in line) for line in lines] == [expected] * 2
+        if is_json:
+            assert [json.loads(line)["node"] for line in lines] == ["mx1.example.org"] * 2
+
+
 def listings(decision: Decision, *, is_json: bool = False) -> list[str]:
     """What the log has of the lists' own words."""
     with _collected(logging.INFO) as lines:

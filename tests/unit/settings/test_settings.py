@@ -734,3 +734,23 @@ def test_a_duration_that_is_no_setting_needs_its_unit(text: str) -> None:
     assert parse_duration(" 1.5h ") == timedelta(minutes=90)
     with pytest.raises(ValueError, match="write it as 90s, 5m, 12h or 40d"):
         parse_duration(text)
+
+
+def test_a_node_is_named_by_its_host_unless_it_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default is always a valid name, whatever the machine is called."""
+    assert Settings.model_validate({"node_name": "mx1.example.org"}).node_name == "mx1.example.org"
+    for name, default in {
+        "mx2": "mx2",
+        "my mail\tsérver": "my-mail-s-rver",
+        "x" * 70: "x" * 64,
+        "": "localhost",
+    }.items():
+        monkeypatch.setattr("socket.gethostname", lambda name=name: name)
+        assert Settings().node_name == default
+        assert Settings.model_validate({"node_name": Settings().node_name}).node_name == default
+
+
+@pytest.mark.parametrize("text", ["", "mx 1", "m\u00fcx", "mx\x1b1", "x" * 65])
+def test_what_is_no_node_name(text: str) -> None:
+    with pytest.raises(ValidationError, match="is not a node's name: write 1 to 64 printable ASCII characters"):
+        Settings.model_validate({"node_name": text})

@@ -427,6 +427,15 @@ class TestKnown:
         assert writer.written == ["0", "1"]
         assert writer.counts[Count(3600, int(NOON.timestamp()), "pass", "known")] == 2
 
+    async def test_all_of_it_is_counted_for_its_node(self, decisions: DecisionWriter, writer: Writer) -> None:
+        """Also what there is no room for, as one count of the batch."""
+        decisions.add_known_decisions(NOON, range(7), _decision, "mx1")
+        decisions.add_decision(_decision(1)._replace(node="mx1"))
+        decisions.add_decision(_decision(2)._replace(node="mx2"))
+        await _close(decisions)
+        by_node = {key.name: number for key, number in writer.counts.items() if key.kind == "node-passed"}
+        assert by_node == {"mx1": 8, "mx2": 1}
+
     async def test_the_rest_is_counted_and_told(self, decisions: DecisionWriter, writer: Writer) -> None:
         before = REGISTRY.get_sample_value("bley_store_dropped_total", {"what": "decisions"}) or 0
         self._keep(decisions, 2)

@@ -10,7 +10,7 @@ from bley.core.evidence import Finding
 from bley.core.findings import Check
 from bley.core.mail import Request
 from bley.core.reasons import Reason
-from bley.store.rows import LONGEST_TEXT, decision_row, from_microseconds, microseconds
+from bley.store.rows import LONGEST_TEXT, decision_row, from_microseconds, microseconds, stored_decision
 from tests.fakes import NOON
 
 REQUEST = Request(
@@ -74,6 +74,14 @@ def test_a_text_is_kept_up_to_a_length(letter: str) -> None:
     row = decision_row(DecisionEntry(NOON, "pass", Decision(request, Reason.CLEAN), letter * 2048, letter * 2048))
     for name in ("client_name", "helo_name", "instance", "queue_id", "sender", "recipient"):
         assert row[name] == letter * LONGEST_TEXT
+
+
+def test_a_decision_of_an_older_bley_has_no_node() -> None:
+    """Redis' stream has entries without that field."""
+    row = decision_row(KEPT._replace(node="mx1"))
+    assert stored_decision("1", row).node == "mx1"
+    del row["node"]
+    assert stored_decision("1", row).node == ""
 
 
 def test_details_of_a_decision_without_any_are_json_too() -> None:

@@ -44,6 +44,8 @@ class StoredDecision(NamedTuple):
     instance: str
     queue_id: str
     details: Mapping[str, Any]
+    node: str = ""
+    """The node that decided; empty in decisions of bley before 3.1."""
 
     @property
     def triplet(self) -> Triplet | None:
@@ -145,6 +147,7 @@ class DecisionQuery:
     until: datetime | None = None
     recipients: frozenset[str] = frozenset()
     """Recipients, case-folded."""
+    node: str = ""
 
     @cached_property
     def clauses(self) -> list[Clause]:
@@ -155,6 +158,7 @@ class DecisionQuery:
             Condition("at", operator.ge, self.since),
             Condition("at", operator.lt, self.until),
             Condition("recipient", is_one_of, self.recipients),
+            Condition("node", operator.eq, self.node),
         ]
         clauses: list[Clause] = [[condition] for condition in conditions if condition.operand]
         return [*clauses, self.search.decision_clause] if self.search else clauses

@@ -14,7 +14,7 @@ from bley.core.decision import Decision, Outcome
 from bley.core.findings import Check
 from bley.core.reasons import Reason
 
-__all__ = ["DELAY", "DELAY_BOUNDS", "FOUND", "LONGER", "Count", "Figures", "count_keys", "figures"]
+__all__ = ["DELAY", "DELAY_BOUNDS", "FOUND", "LONGER", "Count", "Figures", "count_keys", "delay_bound", "figures"]
 
 FOUND = "found"
 """The kind of counts whose name is a finding (core.findings.FindingKind), or a DNS list check with a score."""
@@ -56,9 +56,16 @@ def count_keys(decision: Decision, outcome: Outcome) -> Iterator[tuple[str, str]
             yield FOUND, finding.kind.value
         elif finding.score and check in (Check.DNSBL, Check.DNSWL):
             yield FOUND, check.value
-    if decision.reason is Reason.WAITED and decision.delayed is not None:
-        seconds = decision.delayed.total_seconds()
-        yield DELAY, next((str(bound) for bound in DELAY_BOUNDS if seconds <= bound), LONGER)
+    if bound := delay_bound(decision):
+        yield DELAY, bound
+
+
+def delay_bound(decision: Decision) -> str:
+    """Return the name of the count of such delays; empty if the request did not pass after a wait."""
+    if decision.reason is not Reason.WAITED or decision.delayed is None:
+        return ""
+    seconds = decision.delayed.total_seconds()
+    return next((str(bound) for bound in DELAY_BOUNDS if seconds <= bound), LONGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +144,15 @@ class Figures:
 
 
 def figures(counts: Mapping[Count, int]) -> Figures:
-    """Return the figures of all these counts, each mapping with its most frequent name first."""
+    """Return the figures of all these counts, each mapping with its most frequent name first.
+
+    Other kinds are not of all mail, and are skipped.
+    """
     passed, deferred, only_logged, found, delays = (Counter[str]() for _ in range(5))
-    by_kind = {"pass": passed, "would-defer": only_logged, FOUND: found, DELAY: delays}
+    by_kind = {"pass": passed, "greylist": deferred, "would-defer": only_logged, FOUND: found, DELAY: delays}
     for count, number in counts.items():
-        by_kind.get(count.kind, deferred)[count.name] += number
+        if count.kind in by_kind:
+            by_kind[count.kind][count.name] += number
     deferred.update(only_logged)
     bounds = [*map(str, DELAY_BOUNDS), LONGER]
     return Figures(
