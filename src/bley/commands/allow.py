@@ -12,10 +12,12 @@ from bley.commands.documented import DocumentedCommand
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.commands.output import print_document, print_table
 from bley.core.exemptions.local_list import KINDS, Kind, LocalEntry, entries_of, possible_kinds
-from bley.corrections.errors import InvalidEntryError
+from bley.corrections.audit import Auditor, unix_user
+from bley.corrections.errors import InvalidEntryError, NotAuditedError
 from bley.corrections.exemptions import (
     Change,
     add_entries,
+    audit_changes,
     check_entries,
     check_kind,
     find_unresolved_names,
@@ -111,12 +113,16 @@ def allow(
         _show(configuration, [kind] if kind else list(KINDS), as_json=as_json)
         return
     changes = _remove(configuration, kind, entries) if remove else _add(configuration, kind, until, comment, entries)
+    try:
+        run(audit_changes(configuration, changes, Auditor(unix_user())))
+    except NotAuditedError as error:
+        click.echo(printable(f"warning: {error}"), err=True)
     if as_json:
         print_document({"entries": [_change_document(each) for each in changes]})
         return
     for each in changes:
         click.echo(printable(str(each)))
-    if any(each.change != "unchanged" for each in changes):
+    if any(each.is_real for each in changes):
         click.echo(_NOTICE)
 
 

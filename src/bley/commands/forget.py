@@ -15,6 +15,7 @@ from bley.core.greylist import Record
 from bley.core.history.record_filter import RecordFilter
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
+from bley.corrections.audit import Auditor, unix_user
 from bley.corrections.opened_engine import opened_engine
 from bley.corrections.records import forget_records
 from bley.ports import utc_now
@@ -45,12 +46,12 @@ def forget(file: Path | None, wanted: RecordFilter, everything: bool, yes: bool,
     if (wanted == RecordFilter()) != everything:
         raise click.UsageError("name the records: --client, --sender, --recipient, or --all")
     configuration = load_settings(file)
-    normalised(wanted, configuration.triplet_rules)
+    selected = normalised(wanted, configuration.triplet_rules)
     found = run(_find(configuration, wanted, Interruption()))
     if len(found) > 1 and not (yes or dry_run):
         confirm_many(found, "delete", asks=not as_json)
     if not dry_run:
-        run(_forget(configuration, [triplet for triplet, _ in found], Interruption(), is_all=everything))
+        run(_forget(configuration, [triplet for triplet, _ in found], selected, Interruption()))
     if as_json:
         print_document({"is_dry_run": dry_run, "forgotten": [record_document(*each) for each in found]})
         return
@@ -68,13 +69,15 @@ async def _find(
 
 
 async def _forget(
-    configuration: Configuration, triplets: Sequence[Triplet], interruption: Interruption, *, is_all: bool
+    configuration: Configuration, triplets: Sequence[Triplet], selected: RecordFilter, interruption: Interruption
 ) -> None:
     def check(done: int) -> None:
         interruption.stop_if_requested(f"only {quantity(done, 'record')} forgotten")
 
+    is_all = selected == RecordFilter()
     async with opened_engine(configuration, utc_now(), needs_key=not is_all) as engine:
-        await forget_records(engine, triplets, check)
+        audit = Auditor(unix_user()).of_records(engine, "forget", selected)
+        await forget_records(engine, triplets, audit, check)
         if is_all:
             await _release_key(engine, configuration)
 

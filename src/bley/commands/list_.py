@@ -5,7 +5,7 @@ most _SECONDS of time.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import click
 
 from bley.commands.documented import DocumentedCommand
 from bley.commands.options import DURATION, config_option, json_option, load_settings, run
-from bley.commands.output import print_document, print_table, timed_record_document
+from bley.commands.output import instant_document, print_document, print_table, timed_record_document
 from bley.commands.progress import progress
 from bley.commands.record_selection import normalised, record_options
 from bley.commands.store_access import confirm_stored_key, opened_history
 from bley.core.greylist import Record, Standing, Status, Timing
+from bley.core.history.audit import AuditEntry
 from bley.core.history.outcome import format_duration
 from bley.core.history.record_filter import RecordFilter
 from bley.core.history.record_query import RecordOrder, RecordQuery
@@ -32,6 +33,8 @@ __all__ = ["list_"]
 
 _SECONDS = 60.0
 """The time limit: Redis returns some 25,000 records a second, a SQL database examines a million of them."""
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 _STATUSES = {
     "waiting": [Status.GREYLISTED],
@@ -48,6 +51,7 @@ _ORDERS: dict[str, RecordOrder] = {"last-seen": "last_seen", "first-seen": "firs
     examples=[
         "bley list --status waiting --recipient example.org",
         "bley list --client 192.0.2.0/24 --since 7d --json",
+        "bley list --audit --since 7d",
     ],
 )
 @config_option
@@ -76,6 +80,7 @@ _ORDERS: dict[str, RecordOrder] = {"last-seen": "last_seen", "first-seen": "firs
     show_default=True,
     help="Greatest number of records.",
 )
+@click.option("--audit", is_flag=True, help="Show starts, reloads and what users changed, instead of records.")
 @json_option
 def list_(
     file: Path | None,
@@ -85,14 +90,21 @@ def list_(
     older: timedelta | None,
     sort: str,
     limit: int,
+    audit: bool,
     as_json: bool,
 ) -> None:
     """Show the records: waiting and known triplets.
 
     A waiting triplet is shown with the rest of its wait. A search ends after a minute at the latest, and then notes
-    that there may be more.
+    that there may be more. --audit shows the latest 10,000 acts instead, with --since, --older and --limit.
     """
+    if audit and (statuses or wanted != RecordFilter()):
+        raise click.UsageError("--audit has no records: it takes --since, --older and --limit")
     configuration, now = load_settings(file), utc_now()
+    if audit:
+        start = _EPOCH if since is None else now - since
+        _show_audit(configuration, start, None if older is None else now - older, limit, as_json=as_json)
+        return
     query = RecordQuery(
         filters=[normalised(wanted, configuration.triplet_rules), wanted.folded],
         statuses=frozenset(status for name in statuses for status in _STATUSES[name]),
@@ -115,6 +127,32 @@ def list_(
     click.echo(_summary(len(records), has_more=has_more, is_whole=is_whole))
 
 
+def _show_audit(
+    configuration: Configuration, since: datetime, until: datetime | None, limit: int, *, as_json: bool
+) -> None:
+    async def search() -> Sequence[AuditEntry]:
+        async with opened_history(configuration.settings) as history:
+            return await history.audit(since, until, frozenset(), limit + 1)
+
+    found = run(search())
+    entries, has_more = found[:limit], len(found) > limit
+    if as_json:
+        documents = [each._asdict() | {"at": instant_document(each.at)} for each in entries]
+        print_document({"audit": documents, "has_more": has_more})
+        return
+    if entries:
+        rows = [
+            [f"{each.at:%Y-%m-%d %H:%M:%S}", each.node, each.who or "bley", each.kind, each.what] for each in entries
+        ]
+        print_table(("time (UTC)", "node", "user", "act", "details"), rows)
+    click.echo(_count(len(entries), "act", has_more=has_more))
+
+
+def _count(number: int, noun: str, *, has_more: bool) -> str:
+    text = quantity(number, noun)
+    return f"the first {text}: more match; --limit shows them" if has_more else text
+
+
 async def _search(configuration: Configuration, query: RecordQuery, limit: int) -> Sequence[tuple[Triplet, Record]]:
     async with opened_history(configuration.settings) as history:
         await confirm_stored_key(configuration)
@@ -132,11 +170,7 @@ def _row(triplet: Triplet, record: Record, timings: Timings, now: datetime, titl
 
 
 def _summary(number: int, *, has_more: bool, is_whole: bool) -> str:
-    text = (
-        f"the first {quantity(number, 'record')}: more match; --limit shows them"
-        if has_more
-        else quantity(number, "record")
-    )
+    text = _count(number, "record", has_more=has_more)
     if is_whole:
         return text
     return (

@@ -14,6 +14,7 @@ from bley.commands.progress import Interruption
 from bley.commands.record_selection import find_records, normalised, print_records, record_options
 from bley.core.history.record_filter import RecordFilter
 from bley.core.quantity import quantity
+from bley.corrections.audit import Auditor, unix_user
 from bley.corrections.opened_engine import opened_engine
 from bley.corrections.records import Release, release_records, select_release
 from bley.ports import utc_now
@@ -46,13 +47,13 @@ def pass_(file: Path | None, wanted: RecordFilter, yes: bool, dry_run: bool, as_
     if wanted == RecordFilter():
         raise click.UsageError("name the mail: --client, --sender, --recipient")
     configuration, interruption = load_settings(file), Interruption()
-    normalised(wanted, configuration.triplet_rules)
+    selected = normalised(wanted, configuration.triplet_rules)
     selection = run(_select(configuration, wanted, utc_now(), interruption))
     number = len(selection.released)
     if number > _MOST_AT_ONCE and not (yes or dry_run):
         raise click.UsageError(f"{number} records match: --dry-run shows them, and --yes lets them pass")
     if not dry_run and number:
-        run(_release(configuration, selection, utc_now(), interruption))
+        run(_release(configuration, selection, selected, interruption))
     if as_json:
         documents = [record_document(*each) for each in selection.released]
         print_document({"is_dry_run": dry_run, "passed": documents, "passed_already": selection.known})
@@ -73,9 +74,13 @@ async def _select(
     return select_release(found, wanted, rules, now)
 
 
-async def _release(configuration: Configuration, selection: Release, now: datetime, interruption: Interruption) -> None:
+async def _release(
+    configuration: Configuration, selection: Release, selected: RecordFilter, interruption: Interruption
+) -> None:
     def check(done: int) -> None:
         interruption.stop_if_requested(f"only {quantity(done, 'record passes', 'records pass')}")
 
+    now = utc_now()
     async with opened_engine(configuration, now) as engine:
-        await release_records(engine, configuration, selection.released, now, check)
+        audit = Auditor(unix_user()).of_records(engine, "pass", selected)
+        await release_records(engine, configuration, selection, now, audit, check)

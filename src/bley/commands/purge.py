@@ -9,6 +9,7 @@ from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import print_document
 from bley.commands.progress import Interruption, progress
 from bley.core.quantity import quantity
+from bley.corrections.audit import Auditor, unix_user
 from bley.corrections.opened_engine import opened_engine
 from bley.ports import utc_now
 from bley.settings.file import Configuration
@@ -38,11 +39,15 @@ def purge(file: Path | None, as_json: bool) -> None:
 async def _purge(configuration: Configuration, interruption: Interruption) -> Purged:
     now, lifetimes, total = utc_now(), configuration.settings.lifetimes, Purged(0, 0, 0)
     async with opened_engine(configuration, now, needs_key=False) as engine:
-        with progress("purging") as advance:
-            while any(purged := await engine.purge(now, lifetimes, _SLICE)):
-                total = Purged(*map(sum, zip(total, purged, strict=True)))
-                advance(sum(purged))
-                interruption.stop_if_requested(f"only {_describe(total)} deleted")
+        try:
+            with progress("purging") as advance:
+                while any(purged := await engine.purge(now, lifetimes, _SLICE)):
+                    total = Purged(*map(sum, zip(total, purged, strict=True)))
+                    advance(sum(purged))
+                    interruption.stop_if_requested(f"only {_describe(total)} deleted")
+        finally:
+            if any(total):
+                await Auditor(unix_user()).record(engine, "purge", f"deleted {_describe(total)}")
     return total
 
 

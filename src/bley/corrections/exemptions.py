@@ -1,6 +1,6 @@
 """Changes of the list files that bley owns, by `bley allow` and on the dashboard.
 
-The functions block: they read and write files, and may wait for another change.
+`add_entries` and `remove_entries` block: they read and write files, and may wait for another change.
 """
 
 import contextlib
@@ -9,13 +9,16 @@ from datetime import date
 from typing import NamedTuple
 
 from bley.checks.followed_names import find_unresolved
-from bley.core.errors import SettingsError
+from bley.core.errors import SettingsError, StoreError
 from bley.core.exemptions.list_files import read_clients
 from bley.core.exemptions.local_list import Kind, LocalEntry, check_entry, find_same, possible_kinds
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
-from bley.corrections.errors import CorrectionError, InvalidEntryError
+from bley.corrections.audit import Auditor
+from bley.corrections.errors import CorrectionError, InvalidEntryError, NoStoreError, NotAuditedError
 from bley.corrections.local_file import LocalFile, locked
+from bley.corrections.opened_engine import opened_engine
 from bley.dns.uncached import DnspythonResolver
+from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.list_warnings import find_entry_warnings
 
@@ -23,6 +26,7 @@ __all__ = [
     "Change",
     "NewEntry",
     "add_entries",
+    "audit_changes",
     "check_entries",
     "check_kind",
     "find_unresolved_names",
@@ -52,6 +56,17 @@ class Change(NamedTuple):
                 return f"{name} removed from {self.file}"
         until = f" until {self.entry.until}" if self.entry.until else ""
         return f"{name} is exempt{until}, by {self.file}"
+
+    @property
+    def is_real(self) -> bool:
+        """Return whether a file has changed."""
+        return self.change != "unchanged"
+
+    def in_audit(self, *, is_private: bool) -> str:
+        """Return the change for the audit; with `is_private` without the entry, which the store must not contain."""
+        if is_private:
+            return f"{self.kind} {self.change}: {self.file}"
+        return f"{self}: {self.entry.comment}" if self.entry.comment else str(self)
 
 
 def check_entries(configuration: Configuration, new: Sequence[NewEntry]) -> list[str]:
@@ -148,3 +163,18 @@ def _why_not_removed(configuration: Configuration, kinds: Sequence[Kind], entry:
         if origin := find_same(kind, entry, _exemptions(configuration, kind)):
             return f"{entry} is in a file that bley does not change: remove {origin}, and reload bley"
     return f"{entry} is in no list of `bley allow`: --list shows them"
+
+
+async def audit_changes(configuration: Configuration, changes: Sequence[Change], auditor: Auditor) -> None:
+    """Record the changes in the audit, if there is a store. Raises NotAuditedError if that is unavailable."""
+    texts = [each.in_audit(is_private=bool(configuration.privacy_key)) for each in changes if each.is_real]
+    if not texts:
+        return
+    try:
+        async with opened_engine(configuration, utc_now(), needs_key=False) as engine:
+            for text in texts:
+                await auditor.record(engine, "allow", text)
+    except NoStoreError:
+        return
+    except StoreError as error:
+        raise NotAuditedError(error) from error

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from bley.core.errors import StoreError
+from bley.corrections.errors import NoStoreError
 from bley.predecessors.record_converter import open_configured_engine
 from bley.settings.database import Database
 from bley.settings.file import Configuration
@@ -24,7 +24,7 @@ async def opened_engine(
     is_read_only: bool = False,
     needs_key: bool = True,
 ) -> AsyncIterator[Engine]:
-    """Open the store's engine. Raises StoreError if there is no store, unless `creates`.
+    """Open the store's engine. Raises NoStoreError if there is no store, unless `creates`.
 
     With `needs_key`, raises PrivacyKeyError if its addresses are hashed with another key than the configured one.
     """
@@ -35,7 +35,7 @@ async def opened_engine(
     try:
         if not await engine.is_prepared():
             if not creates:
-                raise StoreError(f"{place}: no bley has stored anything there")
+                raise NoStoreError(f"{place}: no bley has stored anything there")
             await bring_key(engine, configuration.key)
             await engine.prepare()
         if needs_key:
@@ -46,6 +46,6 @@ async def opened_engine(
 
 
 def require_file(place: Database) -> None:
-    """Raise StoreError if the store is a file that does not exist."""
+    """Raise NoStoreError if the store is a file that does not exist."""
     if place.dbtype == "sqlite3" and is_missing(place.file):
-        raise StoreError(f"{place}: no such file: `bley serve` creates it, and -c names its settings")
+        raise NoStoreError(f"{place}: no such file: `bley serve` creates it, and -c names its settings")

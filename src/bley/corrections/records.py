@@ -7,7 +7,7 @@ Work is done in portions. `before_portion` is called before each with the number
 raise an error to stop.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -67,17 +67,24 @@ def select_release(
 async def release_records(
     engine: Engine,
     configuration: Configuration,
-    released: Sequence[tuple[Triplet, Record]],
+    selection: Release,
     now: datetime,
+    audit: Callable[[str], Awaitable[None]],
     before_portion: Callable[[int], None] = _proceed,
 ) -> None:
-    """Let these records pass at their next attempt. Raises StoreError."""
+    """Let these records pass at their next attempt. Raises StoreError, and the errors of `audit`."""
     is_private, lifetimes = bool(configuration.privacy_key), configuration.settings.lifetimes
-    for start in range(0, len(released), _PORTION):
-        before_portion(start)
-        portion = released[start : start + _PORTION]
-        await engine.unite(portion, now, lifetimes)
-        await engine.add_decisions([_entry(*each, now, is_private=is_private) for each in portion], {})
+    done = 0
+    try:
+        for start in range(0, len(selection.released), _PORTION):
+            before_portion(start)
+            portion = selection.released[start : start + _PORTION]
+            await engine.unite(portion, now, lifetimes)
+            done = start + len(portion)
+            await engine.add_decisions([_entry(*each, now, is_private=is_private) for each in portion], {})
+    finally:
+        if done:
+            await audit(selection._replace(released=selection.released[:done]).describe())
 
 
 def _entry(triplet: Triplet, record: Record, now: datetime, *, is_private: bool) -> DecisionEntry:
@@ -90,9 +97,19 @@ def _entry(triplet: Triplet, record: Record, now: datetime, *, is_private: bool)
 
 
 async def forget_records(
-    engine: Engine, triplets: Sequence[Triplet], before_portion: Callable[[int], None] = _proceed
+    engine: Engine,
+    triplets: Sequence[Triplet],
+    audit: Callable[[str], Awaitable[None]],
+    before_portion: Callable[[int], None] = _proceed,
 ) -> None:
-    """Delete these records, so that their mail waits again. Raises StoreError."""
-    for start in range(0, len(triplets), _PORTION):
-        before_portion(start)
-        await engine.forget(triplets[start : start + _PORTION])
+    """Delete these records, so that their mail waits again. Raises StoreError, and the errors of `audit`."""
+    done = 0
+    try:
+        for start in range(0, len(triplets), _PORTION):
+            before_portion(start)
+            portion = triplets[start : start + _PORTION]
+            await engine.forget(portion)
+            done = start + len(portion)
+    finally:
+        if done:
+            await audit(f"{quantity(done, 'record')} forgotten")

@@ -1,10 +1,12 @@
 """`bley list` shows the records on each engine while bley runs."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
+from bley.operator_files import user_name
 from tests.integration.running_bley import Bley
 from tests.integration.stores import Servers
 
@@ -42,10 +44,66 @@ def test_records_are_selected_sorted_and_counted(engine: str, servers: Servers, 
         assert bley.run("list", "--sender", "x@example.com") == "0 records\n"
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mariadb", "redis"])
+def test_the_audit_shows_each_act_of_a_user(engine: str, servers: Servers, tmp_path: Path) -> None:
+    """The newest first; a command that changes nothing is no act."""
+    url = f"sqlite:///{tmp_path}/bley.db" if engine == "sqlite" else servers.new_url(engine)
+    with Bley(tmp_path, database=url, greylist_period="1h") as bley:
+        bley.ask(**MAIL, recipient="jane@example.org")
+        named = ["--sender", "A+list@example.com", "--recipient", "example.org"]
+        for command in ("pass", "forget"):
+            bley.run(command, *named, "--dry-run")
+            bley.run(command, *named)
+        bley.run("forget", *named)
+        bley.run("purge")
+        bley.run("allow", "--sender", "example.com", "--comment", "call of Jané")
+        bley.run("allow", "--sender", "example.com")
+        bley.run("allow", "--remove", "example.com")
+        document = json.loads(bley.run("list", "--audit", "--json"))
+        acts = [each for each in document["audit"] if each["kind"] not in ("start", "reload")]
+        file = tmp_path / "whitelist_senders.local"
+        assert [(each["kind"], each["what"]) for each in acts] == [
+            ("allow", f"example.com: sender removed from {file}: call of Jané"),
+            ("allow", f"example.com: sender is exempt, by {file}:2: call of Jané"),
+            ("forget", "1 record forgotten: sender a@example.com, recipient example.org"),
+            ("pass", "1 record passes at the next attempt: sender a@example.com, recipient example.org"),
+        ]
+        assert {each["who"] for each in acts} == {user_name()}
+        assert {each["node"] for each in acts} == {socket.gethostname()}
+        assert not document["has_more"]
+        lines = bley.run("list", "--audit", "--limit", "2").splitlines()
+        assert lines[0].split() == ["time", "(UTC)", "node", "user", "act", "details"]
+        assert lines[-1] == "the first 2 acts: more match; --limit shows them"
+        assert user_name() in lines[1]
+        assert bley.run("list", "--audit", "--older", "1h") == "0 acts\n"
+
+
+def test_with_privacy_the_audit_has_no_addresses(tmp_path: Path) -> None:
+    with Bley(tmp_path, database=f"sqlite:///{tmp_path}/bley.db", greylist_period="1h", privacy="keyed-hash") as bley:
+        bley.ask(**MAIL, recipient="jane@example.org")
+        bley.run("pass", "--sender", "a@example.com", "--recipient", "jane@example.org")
+        bley.run("allow", "jane@example.org", "--recipient", "--comment", "jane@example.org called")
+        shown = bley.run("list", "--audit")
+        assert "recipient added: " in shown
+        assert "1 record passes at the next attempt: sender " in shown
+        assert "jane" not in shown
+
+
+def test_an_exemption_needs_no_store(tmp_path: Path) -> None:
+    """A store that is missing is no fault; one that is unavailable is a warning, since the entry is in force."""
+    bley = Bley(tmp_path, database=f"sqlite:///{tmp_path}/bley.db")
+    assert "warning" not in bley.run("allow", "192.0.2.1")
+    (tmp_path / "bley.db").write_text("no database, but a text that is long enough")
+    shown = bley.run("allow", "192.0.2.2")
+    assert "192.0.2.2: client is exempt" in shown
+    assert f"warning: done, but the audit has no entry of it: {tmp_path}/bley.db: " in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
         (["--older", "x"], 2, f"{USAGE}Invalid value for '--older': x is not a duration: write it as 90s, 5m, 12h"),
+        (["--audit", "--sender", "a"], 2, f"{USAGE}--audit has no records: it takes --since, --older and --limit\n"),
         (["--sender", "@"], 2, f"{USAGE}--sender: '@' is no mail address or domain, and the null sender is <>\n"),
         ([], 1, "Error: {folder}/bley.db: no such file: `bley serve` creates it, and -c names its settings\n"),
     ],
