@@ -16,22 +16,24 @@ TRIPLET = Triplet("192.0.2.0/24", "a@example.com", "b@example.org")
 
 statuses = st.sampled_from(Status)
 attempts = st.integers(min_value=0, max_value=1000)
+causes = st.sampled_from(["", "helo", "dnsbl", "dnsbl bl.example"])
 durations = st.timedeltas(timedelta(0), timedelta(days=1))
 timings = st.builds(Timing, period=durations, longest=durations, penalty=durations, lifetimes=st.just(LIFETIMES))
 
 
 def _sightings(within: timedelta) -> st.SearchStrategy[Sighting]:
-    def sighting(status: Status, seen: datetime, count: int) -> Sighting:
-        return Sighting(TRIPLET, status, seen, LIFETIMES, count)
+    def sighting(status: Status, seen: datetime, count: int, cause: str) -> Sighting:
+        return Sighting(TRIPLET, status, seen, LIFETIMES, count, cause=cause)
 
-    return st.builds(sighting, statuses, st.timedeltas(timedelta(0), within).map(NOON.__add__), attempts)
+    instants = st.just(NOON) | st.timedeltas(timedelta(0), within).map(NOON.__add__)  # equal ones are rare by chance
+    return st.builds(sighting, statuses, instants, attempts, causes)
 
 
 contemporary = _sightings(LIFETIME)
 anytime = _sightings(50 * LIFETIME)
 records = st.builds(
-    lambda status, first, last, count: Record(status, NOON + first, NOON + first + last, count),
-    *(statuses, durations, durations, attempts),
+    lambda status, first, last, count, cause: Record(status, NOON + first, NOON + first + last, count, cause),
+    *(statuses, st.just(timedelta(0)) | durations, durations, attempts, causes),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from bley.core.dnslists.lists import ListAnswer
 from bley.core.evidence import NO_EVIDENCE, Evidence, Finding, shortened
-from bley.core.findings import AnyCheck, AnyReason, Check
+from bley.core.findings import CAUSES, AnyCheck, AnyReason, Check
 from bley.core.greylist import Record, Standing
 from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.reasons import Reason
@@ -40,6 +40,14 @@ class Decision(NamedTuple):
     """The clients under which records of the triplet stood: its own, or others of the same client (core.places)."""
     section: str = ""
     """The name of the section for recipients whose rules were in force; empty: those of [bley]."""
+    cause: str = ""
+    """Why the triplet was first deferred, now or before (greylist.Record.cause)."""
+
+    @property
+    def cause_reason(self) -> str:
+        """The reason in `cause`; empty if it is none of CAUSES, as in a file that another bley exported."""
+        word, _, _ = self.cause.partition(" ")
+        return word if word in CAUSES else ""
 
     @property
     def wait_seconds(self) -> int:
@@ -107,6 +115,7 @@ class DecisionEntry(NamedTuple):
             "wait_seconds": decision.wait and decision.wait.total_seconds(),
             "delay_seconds": decision.delayed and decision.delayed.total_seconds(),
             "section": decision.section,
+            "cause": decision.cause != decision.reason and decision.cause,
             "entry": ":".join(decision.exempted_by.split(":")[:2]) if self.is_private else decision.exempted_by,
         }
         return {name: value for name, value in details.items() if value}

@@ -12,12 +12,14 @@ from typing import Self
 from bley.core.reasons import Reason, ReasonRow
 
 __all__ = [
+    "CAUSES",
     "FIXES",
     "JUDGED",
     "KINDS",
     "LOG_FIELDS",
     "REASONS",
     "REASON_OF",
+    "REPEATED",
     "RFC_CHECKS",
     "AnyCheck",
     "AnyReason",
@@ -271,6 +273,14 @@ def _in_order() -> Iterator[AnyReason]:
 
 REASONS: Mapping[str, ReasonRow] = {reason.value: _reason_row(reason) for reason in _in_order()}
 """Every reason by its word."""
+
+REPEATED = (Reason.EARLY.value, Reason.CLIENT_BAD.value)
+"""The reasons of deferrals that repeat an earlier one."""
+
+CAUSES = frozenset(
+    word for word, row in REASONS.items() if row.answer not in ("DUNNO", "PREPEND") and word not in REPEATED
+)
+"""The reasons for which mail is deferred the first time."""
 
 FIXES: Mapping[str, str] = {kind.reason.value: kind.row.fix for kind in reversed(FindingKind)}
 """Remedies for the operator of the client, by reason; findings that share a reason have the first one's."""

@@ -18,11 +18,25 @@ from typing import NamedTuple
 
 from bley.core.mail import Triplet
 
-__all__ = ["MAX_ATTEMPTS", "Lifetimes", "Record", "Sighting", "Standing", "Status", "Timing", "merged", "united"]
+__all__ = [
+    "LONGEST_CAUSE",
+    "MAX_ATTEMPTS",
+    "Lifetimes",
+    "Record",
+    "Sighting",
+    "Standing",
+    "Status",
+    "Timing",
+    "merged",
+    "united",
+]
 
 
 MAX_ATTEMPTS = 1_000_000
 """The highest count of early retries. Every wait has reached its maximum by then, and every engine can store it."""
+
+LONGEST_CAUSE = 255
+"""Characters of a record's cause, all of them ASCII: a reason of some 20 and the name of a DNS list, at most 253."""
 
 
 class Status(IntEnum):
@@ -49,6 +63,11 @@ class Record(NamedTuple):
     first_seen: datetime
     last_seen: datetime
     attempts: int = 0
+    cause: str = ""
+    """Why the first attempt was deferred: a reason, and after a blank what else is known of it.
+
+    Empty if it was not deferred, and where it is unknown, as in records of other greylisters.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +105,13 @@ class Sighting(NamedTuple):
     """The first attempt, if a record of it is carried here from another place (core.places); None: this request."""
     network: str = ""
     """The network on which the domain, the first part of `triplet`, was verified, now or before; else empty."""
+    cause: str = ""
+    """That of the record to which the first attempt belongs: this one or, for a retry, the one found."""
 
     @property
     def record(self) -> Record:
         """The record that results where there is none yet."""
-        return Record(self.status, self.first_seen or self.seen, self.seen, self.attempts)
+        return Record(self.status, self.first_seen or self.seen, self.seen, self.attempts, self.cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +149,19 @@ class Timing:
 def merged(record: Record | None, sighting: Sighting) -> Record:
     """Return the record after `sighting`: the higher status, the earliest and latest instant, the sum of attempts.
 
+    The cause is that of the earliest first attempt; of two at one instant, the greater text, so that none is lost.
     Every store implements exactly this.
     """
     forget_before = sighting.seen - sighting.lifetimes.greylisted
     if record is None or (record.status is Status.GREYLISTED and record.first_seen < forget_before):
         return sighting.record
+    new = sighting.record
     return Record(
-        status=max(record.status, sighting.status),
-        first_seen=min(record.first_seen, sighting.record.first_seen),
-        last_seen=max(record.last_seen, sighting.seen),
-        attempts=min(record.attempts + sighting.attempts, MAX_ATTEMPTS),
+        status=max(record.status, new.status),
+        first_seen=min(record.first_seen, new.first_seen),
+        last_seen=max(record.last_seen, new.last_seen),
+        attempts=min(record.attempts + new.attempts, MAX_ATTEMPTS),
+        cause=_cause(record, new),
     )
 
 
@@ -150,4 +174,12 @@ def united(one: Record | None, other: Record) -> Record:
         first_seen=min(one.first_seen, other.first_seen),
         last_seen=max(one.last_seen, other.last_seen),
         attempts=max(one.attempts, other.attempts),
+        cause=_cause(one, other),
     )
+
+
+def _cause(one: Record, other: Record) -> str:
+    """Return the cause of the earlier first attempt; of two at one instant, the greater text."""
+    if one.first_seen == other.first_seen:
+        return max(one.cause, other.cause)
+    return min(one, other, key=lambda record: record.first_seen).cause

@@ -35,6 +35,11 @@ class Located(NamedTuple):
     clients: tuple[str, ...] = ()
     """The clients under which records stand."""
 
+    @property
+    def cause(self) -> str:
+        """The reason for which the record was first deferred; empty where it is unknown, or the record expired."""
+        return self.record.cause if self.record and self.standing is not Standing.NEW else ""
+
 
 def locate(own: Triplet, network: str, found: Mapping[Triplet, Record], timing: Timing, now: datetime) -> Located:
     """Return what these records say about the triplet `own`, whose client is on the network.

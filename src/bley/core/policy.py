@@ -30,6 +30,11 @@ class Judgement(NamedTuple):
     status: Status
     reason: AnyReason
 
+    @property
+    def cause(self) -> str:
+        """The text that the record stores if the stranger is deferred (greylist.Record.cause); else empty."""
+        return self.reason.value if self.status is Status.GREYLISTED else ""
+
 
 _CLEAN = Judgement(Status.CLEAN, Reason.CLEAN)
 

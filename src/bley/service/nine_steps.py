@@ -28,11 +28,8 @@ _MOST_LEARNED = 10_000
 _WARN_AGAIN = timedelta(minutes=1)
 
 _CLASSIC = Judgement(Status.GREYLISTED, Reason.CLASSIC)
-_AS_BEFORE = {
-    True: Judgement(Status.CLEAN, Reason.CLIENT_GOOD),
-    False: Judgement(Status.GREYLISTED, Reason.CLIENT_BAD),
-}
-"""The judgement of a stranger whose client was judged less than `cache_valid` ago, by whether it was good."""
+_CLIENT_GOOD = Judgement(Status.CLEAN, Reason.CLIENT_GOOD)
+_CLIENT_BAD = Judgement(Status.GREYLISTED, Reason.CLIENT_BAD)
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +41,8 @@ class NineSteps:
         self, store: Store, known: KnownMail, settings: Settings, steady: Clock, hidden_clients: HiddenClients
     ) -> None:
         self._store, self._known, self._steady, self.hidden_clients = store, known, steady, hidden_clients
-        self.clients = ExpiringCache[str, bool](settings.cache_valid, settings.cache_size)
-        """Whether each client was judged good, or waited."""
+        self.clients = ExpiringCache[str, str](settings.cache_valid, settings.cache_size)
+        """The cause for which each client was deferred; empty if it was judged good, or waited."""
         self._learned = ExpiringCache[str, bool](REFRESH, _MOST_LEARNED)
         """By network and domain: known mail taught the store lately that the domain is verified there."""
         self._warned: datetime | None = None
@@ -116,7 +113,7 @@ class NineSteps:
                 if self._learns(pending) or is_elsewhere or pending.now - record.last_seen >= REFRESH:
                     self._store.record_later(pending.sighting(record.status))
             case Located(standing=Standing.WAITED, record=Record() as record):
-                self.clients.put(pending.judged_as, True, self._steady())
+                self.clients.put(pending.judged_as, "", self._steady())
                 decision = pending.decision(Reason.WAITED, delayed=pending.now - record.first_seen)
                 for sighting in pending.sightings_of_passing():
                     self._store.record_later(sighting)
@@ -140,11 +137,11 @@ class NineSteps:
         now = self._steady()
         self.hidden_clients.observe(pending.address, pending.request.helo_name, now)
         if pending.rules.settings.classic:
-            return await self._record_stranger(pending, _CLASSIC, NO_EVIDENCE)
-        was_good = self.clients.get(pending.judged_as, now)
-        if was_good is not None:
+            return await self._record_stranger(pending, _CLASSIC, NO_EVIDENCE, _CLASSIC.cause)
+        cause = self.clients.get(pending.judged_as, now)
+        if cause is not None:
             CACHE_HITS["clients"].inc()
-            return await self._record_stranger(pending, _AS_BEFORE[was_good], NO_EVIDENCE)
+            return await self._record_stranger(pending, _CLIENT_BAD if cause else _CLIENT_GOOD, NO_EVIDENCE, cause)
         named, evidence = await pending.rules.checks.gather(pending.request, pending.address)
         if named != pending.request:
             found = await self._decide_by_name(pending, named)
@@ -152,8 +149,9 @@ class NineSteps:
                 return found
             pending = found
         judgement = judge(evidence, pending.rules.thresholds)
-        self.clients.put(pending.judged_as, judgement.status is not Status.GREYLISTED, self._steady())
-        return await self._record_stranger(pending, judgement, evidence)
+        cause = judgement.cause
+        self.clients.put(pending.judged_as, cause, self._steady())
+        return await self._record_stranger(pending, judgement, evidence, cause)
 
     async def _decide_by_name(self, pending: PendingRequest, named: Request) -> Decision | PendingRequest:
         """Run steps 4 to 7 again, with a name that the checks verified and the MTA did not find.
@@ -173,13 +171,16 @@ class NineSteps:
         renamed = renamed.with_records(await self._store.find(keys, renamed.seconds_left))
         return await self._decide_recorded(renamed) or renamed
 
-    async def _record_stranger(self, pending: PendingRequest, judgement: Judgement, evidence: Evidence) -> Decision:
+    async def _record_stranger(
+        self, pending: PendingRequest, judgement: Judgement, evidence: Evidence, cause: str
+    ) -> Decision:
         """Record the judgement. A deferral is durable before its answer is sent; a pass need not be."""
         status, reason = judgement
-        sighting = pending.sighting(status)
+        sighting = pending.sighting(status, cause=cause)
         if status is Status.GREYLISTED:
             await self._store.record(sighting, pending.seconds_left)
-            return pending.decision(reason, evidence=evidence, defers=True, wait=pending.rules.timing.wait(attempts=0))
+            wait = pending.rules.timing.wait(attempts=0)
+            return pending.decision(reason, evidence=evidence, defers=True, wait=wait, cause=cause)
         self._store.record_later(sighting)
         self._known.add_triplet(pending.triplet, self._steady())
         return pending.decision(reason, evidence=evidence)
@@ -189,8 +190,10 @@ class NineSteps:
         if pending.rules.settings.on_store_error == "pass":
             self._store.record_later(pending.sighting(Status.CLEAN))
             return pending.decision(Reason.STORE_ERROR)
-        self._store.record_later(pending.sighting(Status.GREYLISTED))
-        return pending.decision(Reason.STORE_ERROR, defers=True, wait=pending.rules.timing.wait(attempts=0))
+        cause = Reason.STORE_ERROR.value
+        self._store.record_later(pending.sighting(Status.GREYLISTED, cause=cause))
+        wait = pending.rules.timing.wait(attempts=0)
+        return pending.decision(Reason.STORE_ERROR, defers=True, wait=wait, cause=cause)
 
     def _warn_incomplete(self, request: Request) -> None:
         now = self._steady()

@@ -57,8 +57,9 @@ class PendingRequest(NamedTuple):
 
     def decision(self, reason: AnyReason, **more: Any) -> Decision:
         """Return the decision with triplet, record and standing."""
-        if self.located:
-            more |= {"record": self.located.record, "standing": self.located.standing, "places": self.located.clients}
+        if located := self.located:
+            more |= {"record": located.record, "standing": located.standing, "places": located.clients}
+            more["cause"] = located.cause or more.get("cause", "")
         if self.spf and not more.get("evidence"):
             more["evidence"] = {Check.SPF: self.spf}
         more |= {"section": self.rules.section, "verified_name": self.verified_name}
@@ -127,18 +128,18 @@ class PendingRequest(NamedTuple):
         """Return the request with the records that the store found under its keys."""
         return self._replace(located=locate(self.triplet, self.network, found, self.rules.timing, self.now))
 
-    def sighting(self, status: Status, attempts: int = 0) -> Sighting:
-        """Return the sighting that records this status in the best place.
+    def sighting(self, status: Status, attempts: int = 0, cause: str = "") -> Sighting:
+        """Return the sighting that records this status in the best place; `cause` is that of a stranger's deferral.
 
-        If that is a domain, the store learns, or keeps, that the domain belongs to the network.
+        If the place is a domain, the store learns, or keeps, that the domain belongs to the network.
         """
         place, first_seen = self.triplet, None
         if self.located:
-            place = self.located.stored_as
+            place, cause = self.located.stored_as, self.located.cause or cause
             if self.located.is_elsewhere and self.located.record:
                 first_seen = self.located.record.first_seen
         network = "" if place.client == self.network else self.network
-        return Sighting(place, status, self.now, self.rules.timing.lifetimes, attempts, first_seen, network)
+        return Sighting(place, status, self.now, self.rules.timing.lifetimes, attempts, first_seen, network, cause)
 
     def sightings_of_passing(self) -> list[Sighting]:
         """Return the sightings that record in every place that the triplet has waited."""

@@ -34,6 +34,21 @@ def test_outcome(defers: bool, observes: bool, outcome: Outcome) -> None:
     assert DECISION._replace(defers=defers).outcome(observes=observes) == outcome
 
 
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        ("helo", "helo"),
+        ("dnsbl bl.example", "dnsbl"),
+        ("helo-looks-dynamic", "helo-looks-dynamic"),
+        ("", ""),
+        pytest.param("early", "", id="a reason that repeats another"),
+        pytest.param("of-another-bley x", "", id="a reason that this bley does not know"),
+    ],
+)
+def test_the_first_word_of_the_cause_is_a_reason(cause: str, reason: str) -> None:
+    assert DECISION._replace(cause=cause).cause_reason == reason
+
+
 class TestDetails:
     def test_what_is_empty_is_left_out(self) -> None:
         assert _kept(DECISION).details == {}
@@ -71,6 +86,16 @@ class TestDetails:
             },
             "wait_seconds": 300,
         }
+
+    def test_the_cause_is_stored_where_the_reason_does_not_say_it(self) -> None:
+        for reason, cause, stored in (
+            (Reason.CLIENT_BAD, "helo", "helo"),
+            (Reason.WAITED, "dnsbl bl.example", "dnsbl bl.example"),
+            (Reason.DNSBL, "dnsbl bl.example", "dnsbl bl.example"),
+            (Reason.HELO, "helo", None),
+            (Reason.CLEAN, "", None),
+        ):
+            assert _kept(Decision(REQUEST, reason, cause=cause)).details.get("cause") == stored
 
     def test_one_that_waited(self) -> None:
         record = Record(Status.GREYLISTED, NOON - timedelta(minutes=6), NOON, attempts=2)

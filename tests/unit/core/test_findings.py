@@ -3,7 +3,18 @@
 import pytest
 
 from bley.checks.request import check_request
-from bley.core.findings import FIXES, JUDGED, KINDS, LOG_FIELDS, REASON_OF, REASONS, RFC_CHECKS, Check, FindingKind
+from bley.core.findings import (
+    CAUSES,
+    FIXES,
+    JUDGED,
+    KINDS,
+    LOG_FIELDS,
+    REASON_OF,
+    REASONS,
+    RFC_CHECKS,
+    Check,
+    FindingKind,
+)
 from bley.core.mail import Request, parse_address
 from bley.core.reasons import Reason
 from bley.core.scores import MOST
@@ -29,6 +40,10 @@ def test_each_finding_has_a_reason_and_each_reason_a_row() -> None:
     assert {REASONS[kind.reason].answer for kind in FindingKind} == {"DEFER_IF_PERMIT"}
     assert set(FIXES) == set(REASON_OF.values())
     assert set(REASON_OF.values()) < JUDGED
+
+
+def test_each_reason_that_defers_is_a_cause_unless_it_repeats_one() -> None:
+    assert {*REASON_OF.values(), "dnsbl", "classic", "store-error"} == CAUSES
 
 
 def test_reasons_stand_in_the_order_of_the_steps() -> None:

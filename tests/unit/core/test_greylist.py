@@ -132,6 +132,34 @@ def test_a_record_may_be_forgotten_so_long_after_it_was_last_seen(status: Status
     assert LIFETIMES.are_over(Record(status, long_ago, NOON - lifetime - INSTANT), NOON)
 
 
+@pytest.mark.parametrize(
+    ("stored", "seen", "cause"),
+    [
+        pytest.param("helo", "dnsbl", "helo", id="of the earlier attempt"),
+        pytest.param("", "dnsbl", "", id="which may have passed, or be of another greylister"),
+    ],
+)
+def test_the_cause_is_that_of_the_earliest_first_attempt(stored: str, seen: str, cause: str) -> None:
+    """In whichever order two nodes write, and whichever way records are combined."""
+    minute = timedelta(minutes=1)
+    early = Record(Status.GREYLISTED, NOON, NOON, cause=stored)
+    late = _sighting(Status.GREYLISTED, NOON + minute)._replace(cause=seen)
+    assert merged(early, late).cause == cause
+    assert merged(late.record, _sighting(Status.GREYLISTED, NOON)._replace(cause=stored)).cause == cause
+    assert united(early, late.record).cause == united(late.record, early).cause == cause
+
+
+def test_of_two_first_attempts_at_once_a_cause_is_not_lost() -> None:
+    record, unknown = (Record(Status.GREYLISTED, NOON, NOON, cause=cause) for cause in ("helo", ""))
+    assert united(record, unknown) == united(unknown, record) == record
+    assert merged(unknown, _sighting(Status.GREYLISTED, NOON)._replace(cause="helo")) == record
+
+
+def test_an_expired_cause_is_forgotten_with_its_record() -> None:
+    old = _greylisted(LIFETIMES.greylisted + INSTANT)._replace(cause="helo")
+    assert merged(old, _sighting(Status.GREYLISTED, NOON)._replace(cause="dnsbl")).cause == "dnsbl"
+
+
 def test_two_accounts_of_a_triplet_say_more_together() -> None:
     """The higher status, the earliest and latest instant; attempts are those of the one that knows of more."""
     hour = timedelta(hours=1)

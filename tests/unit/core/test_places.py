@@ -76,6 +76,14 @@ def test_it_is_carried_if_the_best_place_does_not_have_it_yet(found: dict[str, R
     assert (carried.status, carried.first_seen) == (located.record.status, located.record.first_seen)
 
 
+def test_the_cause_is_carried_with_the_record() -> None:
+    """Where the name was lost, the deferral still has its reason."""
+    first = _OLDER._replace(cause="helo")
+    assert _locate(_NAMED, named=_FRESH._replace(cause="dnsbl"), network=first).cause == "helo"
+    assert _locate(_NAMED, network=_EXPIRED._replace(cause="helo")).cause == ""
+    assert _locate(_NAMED).cause == ""
+
+
 def test_all_records_count_as_one() -> None:
     located = _locate(_NAMED, named=_FRESH, network=_OLDER, other=_record(Status.GREYLISTED, 3, attempts=2))
     assert located.record == united(united(_FRESH, _OLDER), _record(Status.GREYLISTED, 3, attempts=2))

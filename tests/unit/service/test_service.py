@@ -273,7 +273,7 @@ async def test_a_suspicious_stranger_is_deferred_and_recorded() -> None:
     world = World(reject_msg="wait %(wait)s s, %(reason)s")
     assert await world.answer() == Action(DEFER, "wait 300 s, helo")
     now = world.clock.now
-    assert world.store.records == {TRIPLET: Record(Status.GREYLISTED, now, now)}
+    assert world.store.records == {TRIPLET: Record(Status.GREYLISTED, now, now, cause="helo")}
 
 
 async def test_a_clean_stranger_passes_and_is_known_from_then_on() -> None:
@@ -385,6 +385,67 @@ async def test_a_client_that_waited_is_remembered_as_good() -> None:
     world.clock.advance(minutes=6)
     await world.answer()
     assert (await world.decide(recipient="c@example.org")).reason == "client-good"
+
+
+class TestCause:
+    """The record remembers why it was first deferred, until its mail comes back."""
+
+    async def test_it_stays_that_of_the_first_deferral(self) -> None:
+        world = World(BAD, cache_valid="0")
+        await world.answer()
+        world.checks.evidence = BLOCKED
+        for minutes in (1, 6, 1):
+            world.clock.advance(minutes=minutes)
+            await world.answer()
+        assert [(kept.decision.reason, kept.decision.cause) for kept in world.kept] == [
+            ("helo", "helo"),
+            ("early", "helo"),
+            ("waited", "helo"),
+            ("known", ""),
+        ]
+        assert world.store.records[TRIPLET].cause == "helo"
+
+    async def test_a_client_just_judged_was_judged_for_a_reason(self) -> None:
+        world = World(BLOCKED)
+        await world.answer()
+        decision = await world.decide(recipient="c@example.org")
+        assert (decision.reason, decision.cause) == ("client-bad", "dnsbl")
+        assert world.store.records[TRIPLET._replace(recipient="c@example.org")].cause == "dnsbl"
+
+    async def test_a_stranger_that_passes_has_none(self) -> None:
+        world = World(GOOD)
+        await world.answer()
+        await world.answer(recipient="c@example.org")
+        assert {record.cause for record in world.store.records.values()} == {""}
+
+    async def test_it_is_carried_to_the_place_of_a_name(self) -> None:
+        """The client's name was lost at its first attempt; its domain's record has the reason too."""
+        world = World(BAD)
+        await world.answer()
+        world.clock.advance(minutes=6)
+        await world.answer(client_name="mx.example.net")
+        assert world.store.records[TRIPLET._replace(client="example.net")].cause == "helo"
+
+    async def test_a_record_of_an_older_bley_has_none(self) -> None:
+        world = World(BAD)
+        world.store.records[TRIPLET] = Record(Status.GREYLISTED, NOON - timedelta(minutes=9), NOON)
+        await world.answer()
+        assert (world.kept[0].decision.reason, world.kept[0].decision.cause) == ("waited", "")
+
+    async def test_a_stranger_again_is_deferred_for_its_own_reason(self) -> None:
+        world = World(BLOCKED)
+        world.store.records[TRIPLET] = Record(Status.GREYLISTED, NOON - timedelta(days=20), NOON, cause="helo")
+        decision = await world.decide()
+        assert (decision.reason, decision.cause) == ("dnsbl", "dnsbl")
+        assert world.store.records[TRIPLET].cause == "dnsbl"
+
+    @pytest.mark.parametrize(("classic", "cause"), [("1", "classic"), ("0", "store-error")])
+    async def test_other_deferrals_have_theirs(self, classic: str, cause: str) -> None:
+        world = World(on_store_error="defer", classic=classic)
+        world.store.is_away = classic == "0"
+        await world.answer()
+        world.back()
+        assert (world.kept[0].decision.cause, world.store.records[TRIPLET].cause) == (cause, cause)
 
 
 async def test_a_client_just_judged_is_not_judged_again() -> None:
@@ -516,7 +577,8 @@ async def test_a_store_that_is_away(on_store_error: str, verb: str, log: pytest.
     assert "reason=store-error" in log.messages[0] or "why=store-error" in log.messages[0]
     status = Status.GREYLISTED if verb == DEFER else Status.CLEAN
     lifetimes = world.configuration.settings.lifetimes
-    assert world.store.later == [Sighting(TRIPLET, status, world.clock.now, lifetimes)]
+    cause = "store-error" if verb == DEFER else ""
+    assert world.store.later == [Sighting(TRIPLET, status, world.clock.now, lifetimes, cause=cause)]
 
 
 async def test_who_passed_while_the_store_was_away_is_known_when_it_is_back() -> None:

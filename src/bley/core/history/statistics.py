@@ -1,29 +1,47 @@
 """The counts of decisions, and the figures that are computed from them: deferrals, their reasons, their outcomes.
 
 A request is counted once, by its outcome and reason. A stranger is also counted by each fact that was found about
-it. A request that passes after its wait is also counted by the length of its delay. All figures are computed from sums
-of these counts.
+it. A request that passes after its wait is also counted by the length of its delay and the cause of its deferral; so
+are deferrals whose reason only refers to an earlier one (REPEATED). All figures are computed from sums of these counts.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bley.core.decision import Decision, Outcome
-from bley.core.findings import Check
+from bley.core.findings import REPEATED, Check
 from bley.core.reasons import Reason
 
-__all__ = ["DELAY", "DELAY_BOUNDS", "FOUND", "LONGER", "Count", "Figures", "count_keys", "delay_bound", "figures"]
+__all__ = [
+    "DELAY",
+    "DELAY_BOUNDS",
+    "FOUND",
+    "LONGER",
+    "UNKNOWN_CAUSE",
+    "CauseFigures",
+    "Count",
+    "Figures",
+    "count_keys",
+    "delay_bound",
+    "figures",
+    "median_delay",
+]
 
 FOUND = "found"
 """The kind of counts whose name is a finding (core.findings.FindingKind), or a DNS list check with a score."""
 
 DELAY = "delay"
-"""The kind of counts of requests that passed after their wait.
+"""The kind of counts of requests that passed after their wait, followed by a colon and the reason of their deferral.
 
-The name is the smallest of DELAY_BOUNDS that is not below the delay, or LONGER.
+It stands alone where that is unknown, as in counts of an older bley. The name is the smallest of DELAY_BOUNDS that is
+not below the delay, or LONGER.
 """
+
+UNKNOWN_CAUSE = "unknown"
+"""Stands for the reason of deferrals whose record does not have it."""
 
 _MINUTE = 60
 _HOUR = 3600
@@ -39,7 +57,7 @@ LONGER = "longer"
 class Count(NamedTuple):
     """The key of a count, for the span of `seconds` that starts at `start` (seconds since 1970 UTC).
 
-    `kind` is an Outcome with the reason as `name`, or FOUND, or DELAY.
+    `kind` is an Outcome with the reason as `name`, or FOUND, DELAY, or a reason of REPEATED with the cause as `name`.
     """
 
     seconds: int
@@ -56,8 +74,11 @@ def count_keys(decision: Decision, outcome: Outcome) -> Iterator[tuple[str, str]
             yield FOUND, finding.kind.value
         elif finding.score and check in (Check.DNSBL, Check.DNSWL):
             yield FOUND, check.value
+    cause = decision.cause_reason
     if bound := delay_bound(decision):
-        yield DELAY, bound
+        yield f"{DELAY}:{cause}" if cause else DELAY, bound
+    elif cause and decision.defers and decision.reason in REPEATED:
+        yield decision.reason.value, cause
 
 
 def delay_bound(decision: Decision) -> str:
@@ -66,6 +87,44 @@ def delay_bound(decision: Decision) -> str:
         return ""
     seconds = decision.delayed.total_seconds()
     return next((str(bound) for bound in DELAY_BOUNDS if seconds <= bound), LONGER)
+
+
+class CauseFigures(NamedTuple):
+    """The figures of the mail that was first deferred for one reason, if by way of `client-bad`."""
+
+    deferred: int = 0
+    """Mails; each counts once, however often it is retried."""
+    early_retries: int = 0
+    delays: Mapping[str, int] = MappingProxyType({})
+    """The mails that came back, as in Figures.delays."""
+
+    @property
+    def came_back(self) -> int:
+        """Return the number of mails that passed after their wait, including those that were deferred earlier."""
+        return sum(self.delays.values())
+
+    @property
+    def came_back_share(self) -> float | None:
+        """Return the fraction of the deferred mails that came back; None if more did than were deferred in the time."""
+        return self.came_back / self.deferred if 0 < self.deferred >= self.came_back else None
+
+    @property
+    def median_delay_seconds(self) -> int | None:
+        """Return the bound that covers half of the mails that came back; see median_delay."""
+        return median_delay(self.delays)
+
+
+def median_delay(delays: Mapping[str, int]) -> int | None:
+    """Return the bound that covers half of these delays.
+
+    None if there are none, or half of them exceed all bounds.
+    """
+    half, so_far = sum(delays.values()) / 2, 0
+    for bound in DELAY_BOUNDS:
+        so_far += delays.get(str(bound), 0)
+        if so_far and so_far >= half:
+            return bound
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +140,11 @@ class Figures:
     found: Mapping[str, int] = field(default_factory=dict)
     delays: Mapping[str, int] = field(default_factory=dict)
     """Delayed requests for each of DELAY_BOUNDS, in that order, and LONGER; not cumulative."""
+    by_cause: Mapping[str, CauseFigures] = field(default_factory=dict)
+    """By the reason of the first deferral, or UNKNOWN_CAUSE. `early` is none; `client-bad` is, where no other is known.
+
+    Their numbers add up to `first_deferrals`, `early_retries` and the sum of `delays`.
+    """
 
     @property
     def requests(self) -> int:
@@ -131,16 +195,8 @@ class Figures:
 
     @property
     def median_delay_seconds(self) -> int | None:
-        """Return the bound that covers half of the delayed mails.
-
-        None if there are no delayed mails, or half of them exceed all bounds.
-        """
-        half, so_far = sum(self.delays.values()) / 2, 0
-        for bound in DELAY_BOUNDS:
-            so_far += self.delays.get(str(bound), 0)
-            if so_far and so_far >= half:
-                return bound
-        return None
+        """Return the bound that covers half of the delayed mails; see median_delay."""
+        return median_delay(self.delays)
 
 
 def figures(counts: Mapping[Count, int]) -> Figures:
@@ -148,17 +204,40 @@ def figures(counts: Mapping[Count, int]) -> Figures:
 
     Other kinds are not of all mail, and are skipped.
     """
-    passed, deferred, only_logged, found, delays = (Counter[str]() for _ in range(5))
-    by_kind = {"pass": passed, "greylist": deferred, "would-defer": only_logged, FOUND: found, DELAY: delays}
+    by_kind = defaultdict[str, Counter[str]](Counter)
     for count, number in counts.items():
-        if count.kind in by_kind:
-            by_kind[count.kind][count.name] += number
-    deferred.update(only_logged)
-    bounds = [*map(str, DELAY_BOUNDS), LONGER]
+        by_kind[count.kind][count.name] += number
+    deferred = by_kind["greylist"] + by_kind["would-defer"]
+    delays = {
+        kind.partition(":")[2] or UNKNOWN_CAUSE: by_bound
+        for kind, by_bound in by_kind.items()
+        if kind.partition(":")[0] == DELAY
+    }
     return Figures(
-        dict(passed.most_common()),
+        dict(by_kind["pass"].most_common()),
         dict(deferred.most_common()),
-        dict(only_logged.most_common()),
-        dict(found.most_common()),
-        {bound: delays[bound] for bound in bounds if delays[bound]},
+        dict(by_kind["would-defer"].most_common()),
+        dict(by_kind[FOUND].most_common()),
+        _in_order(sum(delays.values(), Counter())),
+        _by_cause(deferred, by_kind[Reason.EARLY.value], by_kind[Reason.CLIENT_BAD.value], delays),
     )
+
+
+def _by_cause(
+    deferred: Counter[str], early: Counter[str], client_bad: Counter[str], delays: Mapping[str, Counter[str]]
+) -> dict[str, CauseFigures]:
+    """Return the figures of each cause; `early` and `client_bad` have the causes of the deferrals of that reason."""
+    first = deferred + client_bad
+    first[Reason.CLIENT_BAD.value] -= client_bad.total()
+    retries = early + Counter({UNKNOWN_CAUSE: deferred[Reason.EARLY.value] - early.total()})
+    del first[Reason.EARLY.value]
+    causes = [cause for cause, number in first.most_common() if number > 0]
+    return {
+        cause: CauseFigures(first[cause], retries[cause], _in_order(delays.get(cause, {})))
+        for cause in dict.fromkeys([*causes, *retries, *delays])
+    }
+
+
+def _in_order(delays: Mapping[str, int]) -> dict[str, int]:
+    bounds = (*map(str, DELAY_BOUNDS), LONGER)
+    return {bound: delays[bound] for bound in bounds if delays.get(bound)}

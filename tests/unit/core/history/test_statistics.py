@@ -1,13 +1,16 @@
 """The counts of decisions, and the figures that are computed from them."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bley.core.decision import Decision, Outcome
 from bley.core.evidence import Evidence, Finding
-from bley.core.findings import Check, FindingKind
-from bley.core.history.statistics import DELAY_BOUNDS, Count, Figures, count_keys, figures
+from bley.core.findings import CAUSES, REASONS, REPEATED, AnyReason, Check, FindingKind
+from bley.core.history.statistics import DELAY, DELAY_BOUNDS, CauseFigures, Count, Figures, count_keys, figures
 from bley.core.mail import Request
 from bley.core.reasons import Reason
 
@@ -50,7 +53,29 @@ class TestCounted:
         decision = Decision(Request(), Reason.WAITED, delayed=timedelta(seconds=seconds))
         assert list(count_keys(decision, "pass")) == [("pass", "waited"), ("delay", bound)]
 
+    @pytest.mark.parametrize(
+        ("reason", "cause", "also"),
+        [
+            (Reason.WAITED, "helo", ("delay:helo", "600")),
+            (Reason.WAITED, "dnsbl bl.example", ("delay:dnsbl", "600")),
+            pytest.param(Reason.WAITED, "", ("delay", "600"), id="an older record"),
+            pytest.param(Reason.WAITED, "x" * 255, ("delay", "600"), id="no reason of this bley"),
+            (Reason.EARLY, "helo", ("early", "helo")),
+            (Reason.CLIENT_BAD, "dnsbl bl.example", ("client-bad", "dnsbl")),
+            (Reason.EARLY, "", None),
+            (Reason.HELO, "helo", None),
+            (Reason.KNOWN, "helo", None),
+        ],
+    )
+    def test_it_counts_by_why_it_was_first_deferred(
+        self, reason: Reason, cause: str, also: tuple[str, str] | None
+    ) -> None:
+        delayed = timedelta(minutes=6) if reason is Reason.WAITED else None
+        _, *more = count_keys(Decision(Request(), reason, delayed is None, cause=cause, delayed=delayed), "pass")
+        assert more == ([also] if also else [])
+
     def test_every_name_fits_into_the_store(self) -> None:
+        assert max(len(f"{DELAY}:{reason}") for reason in CAUSES) <= 32
         assert max(len(word) for word in (*Reason, *FindingKind, *Check)) <= 32
         assert not any(" " in word for word in (*Reason, *FindingKind, *Check))
 
@@ -103,3 +128,55 @@ class TestFigures:
     def test_delays_are_in_their_order(self) -> None:
         counts = {Count(_HOUR, 0, "delay", name): 1 for name in ("longer", *map(str, reversed(DELAY_BOUNDS)))}
         assert list(figures(counts).delays) == [*map(str, DELAY_BOUNDS), "longer"]
+
+
+class TestCauses:
+    """The reasons for which mail was first deferred, and how much of it came back."""
+
+    def test_each_has_its_mail_its_retries_and_the_mail_that_came_back(self) -> None:
+        counts = {
+            ("greylist", "helo"): 10, ("greylist", "client-bad"): 5, ("greylist", "early"): 4,
+            ("client-bad", "helo"): 2, ("client-bad", "dnsbl"): 3, ("early", "helo"): 4,
+            ("delay:helo", "300"): 2, ("delay:helo", "600"): 1, ("pass", "waited"): 3,
+        }  # fmt: skip
+        found = figures({Count(_HOUR, 0, *key): number for key, number in counts.items()})
+        assert found.by_cause == {"helo": CauseFigures(12, 4, {"300": 2, "600": 1}), "dnsbl": CauseFigures(3)}
+        helo = found.by_cause["helo"]
+        assert (helo.came_back, helo.came_back_share, helo.median_delay_seconds) == (3, 0.25, 300)
+        assert found.deferred == {"helo": 10, "client-bad": 5, "early": 4}
+        assert found.delays == {"300": 2, "600": 1}
+
+    def test_counts_of_an_older_bley_have_no_cause(self) -> None:
+        counts = {("greylist", "client-bad"): 2, ("would-defer", "early"): 3, ("delay", "300"): 1, ("delay:x", "60"): 1}
+        found = figures({Count(_HOUR, 0, *key): number for key, number in counts.items()})
+        assert found.by_cause == {
+            "client-bad": CauseFigures(2),
+            "unknown": CauseFigures(0, 3, {"300": 1}),
+            "x": CauseFigures(0, 0, {"60": 1}),
+        }
+        assert found.delays == {"60": 1, "300": 1}
+
+    def test_more_that_came_back_than_were_deferred_is_no_share(self) -> None:
+        """The mail was deferred before the time asked for."""
+        assert CauseFigures(1, 0, {"300": 2}).came_back_share is None
+        assert CauseFigures(0, 0, {"300": 2}).came_back_share is None
+        assert CauseFigures(0).came_back_share is None
+        assert CauseFigures(2, 0, {"300": 2}).came_back_share == 1
+
+    def test_a_kind_of_a_newer_bley_is_no_deferral(self) -> None:
+        assert figures({Count(_HOUR, 0, "of-a-newer-bley", "helo"): 1}) == Figures()
+
+    @given(st.lists(st.tuples(st.sampled_from([*Reason, *FindingKind]), st.sampled_from(["", "x", *REASONS]))))
+    def test_their_numbers_add_up_to_those_of_all_mail(self, decided: list[tuple[AnyReason, str]]) -> None:
+        counts = Counter[Count]()
+        for reason, cause in decided:
+            delayed = timedelta(hours=1) if reason is Reason.WAITED else None
+            defers = reason in {*CAUSES, *REPEATED}
+            decision = Decision(Request(), reason, defers, cause=cause, delayed=delayed)
+            for kind, name in count_keys(decision, "greylist" if defers else "pass"):
+                counts[Count(60, 0, kind, name)] += 1
+        found = figures(counts)
+        causes = found.by_cause.values()
+        assert sum(each.deferred for each in causes) == found.first_deferrals
+        assert sum(each.early_retries for each in causes) == found.early_retries
+        assert sum(each.came_back for each in causes) == found.came_back
