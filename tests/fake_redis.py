@@ -65,7 +65,7 @@ class _Pipeline:
 
     async def execute(self, *, raise_on_error: bool) -> list[Any]:
         self._client.calls += 1
-        return [self._client.hashes.get(key, [None] * 4) for key in self._keys]
+        return [self._client.hashes.get(key, [None] * 5) for key in self._keys]
 
 
 def _fields(kept: DecisionEntry) -> Sequence[tuple[str, Any]]:
@@ -74,4 +74,4 @@ def _fields(kept: DecisionEntry) -> Sequence[tuple[str, Any]]:
 
 def _hash(record: Record) -> list[bytes]:
     numbers = record.status, microseconds(record.first_seen), microseconds(record.last_seen), record.attempts
-    return [str(int(number)).encode() for number in numbers]
+    return [*(str(int(number)).encode() for number in numbers), record.cause.encode()]

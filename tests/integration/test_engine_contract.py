@@ -16,7 +16,7 @@ from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import RefusedError
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check
-from bley.core.greylist import Lifetimes, Record, Sighting, Status, united
+from bley.core.greylist import LONGEST_CAUSE, Lifetimes, Record, Sighting, Status, united
 from bley.core.history.periods import PERIODS
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search
@@ -383,6 +383,34 @@ class TestUniting:
         await engine.unite([(_JANE, one)], _NOW, _LIFETIMES)
         await engine.unite([(_JANE, other)], _NOW, _LIFETIMES)
         assert (await engine.transact([], [_JANE])).records == {_JANE: united(one, other)}
+
+    @pytest.mark.parametrize("other_cause", ["", "dnsbl", "dnsbl BL", "dnsbl b", "dnsbl bl.example", "helo"])
+    @pytest.mark.parametrize("later", [-1, 0, 1])
+    async def test_the_cause_is_that_of_the_earlier_first_attempt(
+        self, engine: Engine, later: int, other_cause: str
+    ) -> None:
+        """Of two at one instant it is the greater text, by its bytes, whatever the collation of the server."""
+        one = _record(Status.GREYLISTED)._replace(cause="dnsbl bl")
+        other = one._replace(first_seen=one.first_seen + later * timedelta(microseconds=1), cause=other_cause)
+        await engine.unite([(_JANE, one)], _NOW, _LIFETIMES)
+        await engine.unite([(_JANE, other)], _NOW, _LIFETIMES)
+        assert (await engine.transact([], [_JANE])).records == {_JANE: united(one, other)}
+
+    async def test_the_longest_cause_is_stored(self, engine: Engine) -> None:
+        record = _record(Status.GREYLISTED)._replace(cause="~" * LONGEST_CAUSE)
+        await engine.unite([(_JANE, record)], _NOW, _LIFETIMES)
+        assert await _all(engine) == {_JANE: record}
+
+    async def test_a_record_of_an_older_bley_has_no_cause(self, engine: Engine) -> None:
+        await engine.unite([(_JANE, _record(Status.GREYLISTED)._replace(cause="helo"))], _NOW, _LIFETIMES)
+        if isinstance(engine, RedisEngine):
+            await engine._client.hdel(record_key(_JANE), "cause")
+        else:
+            pytest.skip("the column has a default value: tests/unit/store/test_sql.py")
+        assert await _all(engine) == {_JANE: _record(Status.GREYLISTED)}
+        later = _record(Status.GREYLISTED, -_DAY)._replace(cause="helo")
+        await engine.unite([(_JANE, later)], _NOW, _LIFETIMES)
+        assert (await _all(engine))[_JANE].cause == ""
 
     async def test_twice_is_as_good_as_once(self, engine: Engine) -> None:
         records = [

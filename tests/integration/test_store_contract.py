@@ -182,6 +182,9 @@ class TestMerging:
                 seen=_instants(NOON - _DAY, NOON + _DAY),
                 lifetimes=st.builds(Lifetimes, st.timedeltas(_HOUR, 2 * _DAY), st.just(_FOR_EVER)),
                 attempts=st.integers(0, 3),
+                first_seen=st.none() | st.just(NOON - _DAY) | _instants(NOON - _DAY, NOON),
+                network=st.just(""),
+                cause=st.sampled_from(["", "helo", "dnsbl", "dnsbl bl.example", "dnsbl BL"]),
             ),
             min_size=1,
             max_size=12,
@@ -193,10 +196,7 @@ class TestMerging:
     ) -> None:
         """In the order of the calls, awaited or not."""
         triplet = Triplet("c", "s", str(next(self._numbers)))
-        own = [
-            Sighting(triplet, sighting.status, sighting.seen, sighting.lifetimes, sighting.attempts)
-            for sighting in sightings
-        ]
+        own = [sighting._replace(triplet=triplet) for sighting in sightings]
         for sighting in own:
             if waits:
                 await store.record(sighting)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bley.commands.json_lines import header, line, read_lines
-from bley.core.greylist import MAX_ATTEMPTS, Record, Status
+from bley.core.greylist import LONGEST_CAUSE, MAX_ATTEMPTS, Record, Status
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules
 from bley.log.decision_line import DecisionLog
@@ -28,11 +28,16 @@ _CODE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
 
 @given(
-    _values, _values, st.tuples(_instants, _instants).map(sorted), st.integers(0, MAX_ATTEMPTS), st.sampled_from(KEYS)
+    _values,
+    _values,
+    st.tuples(_instants, _instants).map(sorted),
+    st.integers(0, MAX_ATTEMPTS),
+    st.sampled_from(KEYS),
+    st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"]), max_size=LONGEST_CAUSE),
 )
-@example(b"a\rb@d", b"\\xff@d", [datetime(2026, 1, 1, tzinfo=UTC)] * 2, 0, b"")
+@example(b"a\rb@d", b"\\xff@d", [datetime(2026, 1, 1, tzinfo=UTC)] * 2, 0, b"", "dnsbl bl.example")
 def test_a_request_s_record_is_exported_and_imported(
-    sender: bytes, recipient: bytes, seen: list[datetime], attempts: int, key: bytes
+    sender: bytes, recipient: bytes, seen: list[datetime], attempts: int, key: bytes, cause: str
 ) -> None:
     (request,), error = parse_all([b"sender=" + sender + b"\r\nrecipient=" + recipient + b"\r\n\r\n"])
     assert error is None
@@ -40,7 +45,7 @@ def test_a_request_s_record_is_exported_and_imported(
     triplet = Triplet(
         rules.client(ip_address("192.0.2.1"), ""), rules.sender(request.sender), rules.recipient(request.recipient)
     )
-    record = Record(Status.GREYLISTED, seen[0], seen[1], attempts)
+    record = Record(Status.GREYLISTED, seen[0], seen[1], attempts, cause)
     head = header("keyed-hash", key) if key else header("off")
     written = f"{head}\n{line(triplet, record)}\n".encode()
     assert written.count(b"\n") == 2

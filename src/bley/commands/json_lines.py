@@ -2,9 +2,11 @@
 
     {"bley": "3.0.0", "format": 1, "privacy": "off"}
     {"client": "192.0.2.0/24", "sender": "a@example.com", "recipient": "b@example.org", "status": "clean",
-     "first_seen": "2026-11-24T12:00:00+00:00", "last_seen": "2026-11-24T12:05:00+00:00", "attempts": 0}
+     "first_seen": "2026-11-24T12:00:00+00:00", "last_seen": "2026-11-24T12:05:00+00:00", "attempts": 0,
+     "cause": "helo"}
 
-Each object is one line. `status` is greylisted, clean or trusted. With privacy = keyed-hash the first line also has a
+Each object is one line. `status` is greylisted, clean or trusted. An older bley writes no `cause`, and refuses lines
+with one; where it is empty, it is left out. With privacy = keyed-hash the first line also has a
 `key_check`, which identifies the key (settings/privacy_key.py).
 """
 
@@ -29,7 +31,7 @@ from bley import __version__
 from bley.commands.output import record_document
 from bley.core.errors import BleyError
 from bley.core.escapes import escape_controls
-from bley.core.greylist import MAX_ATTEMPTS, Record, Status
+from bley.core.greylist import LONGEST_CAUSE, MAX_ATTEMPTS, Record, Status
 from bley.core.imported_record import is_any
 from bley.core.mail import Triplet
 from bley.core.triplet import TripletRules, bounded
@@ -59,6 +61,12 @@ def _recipient(text: str) -> str:
     # An empty recipient is valid: an older bley stored one for a recipient of blanks.
     if text and not text.strip():
         raise ValueError("is blank: write a mail address")
+    return text
+
+
+def _cause(text: str) -> str:
+    if len(text) > LONGEST_CAUSE or not (text.isascii() and text.isprintable()):
+        raise ValueError(f"is not ASCII of at most {LONGEST_CAUSE} characters: write a reason, or leave it out")
     return text
 
 
@@ -104,6 +112,7 @@ class _Line(BaseModel):
     first_seen: _Instant
     last_seen: _Instant
     attempts: Annotated[int, Field(ge=0, le=MAX_ATTEMPTS)] = 0
+    cause: Annotated[str, AfterValidator(_cause)] = ""
 
     @model_validator(mode="after")
     def _is_in_order(self) -> "_Line":
@@ -125,6 +134,8 @@ def _key_check(privacy_key: bytes) -> str:
 def line(triplet: Triplet, record: Record) -> str:
     """Return the line of one record. It has no characters that command a terminal."""
     document = record_document(triplet, record)
+    if not record.cause:
+        del document["cause"]
     text = json.dumps(document, ensure_ascii=False)
     return text if text.isprintable() else json.dumps(document)
 
@@ -150,7 +161,7 @@ def read_lines(lines: Iterable[bytes], rules: TripletRules) -> Iterator[tuple[Tr
             recipient = recipient if is_any(recipient) else rules.as_stored(recipient)
         triplet = Triplet(bounded(read.client), bounded(sender), bounded(recipient))
         status = Status[read.status.upper()]
-        yield triplet, Record(status, read.first_seen, read.last_seen, read.attempts)
+        yield triplet, Record(status, read.first_seen, read.last_seen, read.attempts, read.cause)
 
 
 def _read_header(text: bytes, rules: TripletRules) -> bool:

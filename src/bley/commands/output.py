@@ -94,6 +94,7 @@ def record_document(triplet: Triplet, record: Record) -> dict[str, Any]:
         "first_seen": instant_document(record.first_seen),
         "last_seen": instant_document(record.last_seen),
         "attempts": record.attempts,
+        "cause": record.cause,
     }
 
 

@@ -102,7 +102,9 @@ class ExplainedDecision(NamedTuple):
         }
 
 
-_DETAILS = ("verified_name", "standing", "places", "first_seen", "wait_seconds", "delay_seconds", "entry", "section")
+_DETAILS = (
+    "verified_name", "standing", "places", "first_seen", "cause", "wait_seconds", "delay_seconds", "entry", "section",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,7 @@ def _words(text: str) -> str:
 
 def _read(commands: Commands, triplets: Iterable[Triplet]) -> None:
     for triplet in triplets:
-        commands.add([triplet], "hmget", record_key(triplet), "status", "first_seen", "last_seen", "attempts")
+        commands.add([triplet], "hmget", record_key(triplet), "status", "first_seen", "last_seen", "attempts", "cause")
 
 
 def _records(results: Iterable[tuple[Sequence[Any], Any]]) -> dict[Triplet, Record]:
@@ -271,7 +271,8 @@ def _texts(members: Iterable[bytes]) -> list[str]:
 def _record(fields: Sequence[bytes | None]) -> Record | None:
     """Return the record; None if there is none, or another program wrote these fields."""
     try:
-        status, first_seen, last_seen, attempts = (int(field or "") for field in fields)
-        return Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
+        status, first_seen, last_seen, attempts = (int(field or "") for field in fields[:4])
+        cause = (fields[4] or b"").decode(errors="replace")  # an older bley stored none
+        return Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts, cause)
     except (ValueError, OverflowError):
         return None

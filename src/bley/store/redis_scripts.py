@@ -20,21 +20,34 @@ __all__ = ["Commands", "add_counts", "append", "learn_domain", "merge"]
 _MILLISECOND = timedelta(milliseconds=1)
 
 # Instants pass through as texts: numbers of Lua are exact to 2^53 only. Without forget_before the script implements
-# `united`, which does not add up attempts. An invalid record counts as none.
+# `united`, which does not add up attempts. An invalid record counts as none, and one of an older bley has no cause.
+# Texts are compared by their bytes: Lua's own comparison depends on the locale of the server.
 _MERGE = """
-local old = redis.call('HMGET', KEYS[1], 'status', 'first_seen', 'last_seen', 'attempts', ARGV[9])
+local function is_greater(one, other)
+  for at = 1, math.min(#one, #other) do
+    local here, there = one:byte(at), other:byte(at)
+    if here ~= there then return here > there end
+  end
+  return #one > #other
+end
+local old = redis.call('HMGET', KEYS[1], 'status', 'first_seen', 'last_seen', 'attempts', 'cause', ARGV[9])
 local status, first, last, attempts, forget_before = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-if ARGV[9] ~= '' and (tonumber(old[5]) or -1) >= tonumber(ARGV[10]) then return end
+local cause, old_cause = ARGV[11], old[5] or ''
+if ARGV[9] ~= '' and (tonumber(old[6]) or -1) >= tonumber(ARGV[10]) then return end
 local known = old[1] == '0' or old[1] == '1' or old[1] == '2'
 for i = 2, 4 do known = known and tonumber(old[i]) end
 if known and not (old[1] == '0' and forget_before ~= '' and tonumber(old[2]) < tonumber(forget_before)) then
   if tonumber(old[1]) > tonumber(status) then status = old[1] end
-  if tonumber(old[2]) < tonumber(first) then first = old[2] end
+  local old_first, new_first = tonumber(old[2]), tonumber(first)
+  if old_first < new_first or old_first == new_first and is_greater(old_cause, cause) then cause = old_cause end
+  if old_first < new_first then first = old[2] end
   if tonumber(old[3]) > tonumber(last) then last = old[3] end
   if forget_before == '' then attempts = math.max(old[4], attempts)
   else attempts = math.min(old[4] + attempts, tonumber(ARGV[8])) end
 end
-redis.call('HSET', KEYS[1], 'status', status, 'first_seen', first, 'last_seen', last, 'attempts', attempts)
+redis.call(
+  'HSET', KEYS[1], 'status', status, 'first_seen', first, 'last_seen', last, 'attempts', attempts, 'cause', cause
+)
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], ARGV[9], ARGV[10]) end
 local lifetime = tonumber(status == '0' and ARGV[6] or ARGV[7])
 redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), lifetime))
@@ -146,6 +159,7 @@ def merge(
         MAX_ATTEMPTS,
         f"w:{mark.writer}" if mark else "",
         mark.number if mark else 0,
+        record.cause,
     )
 
 

@@ -88,14 +88,14 @@ def record_row(triplet: Triplet, record: Record) -> dict[str, Any]:
         "first_seen": microseconds(record.first_seen),
         "last_seen": microseconds(record.last_seen),
         "attempts": record.attempts,
-        "cause": "",
+        "cause": record.cause,
     }
 
 
 def triplet_and_record(row: Any) -> tuple[Triplet, Record]:
     """Return triplet and record of a row of `triplets`."""
-    client, sender, recipient, status, first_seen, last_seen, attempts, _ = row
-    record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts)
+    client, sender, recipient, status, first_seen, last_seen, attempts, cause = row
+    record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts, cause)
     return Triplet(client, sender, recipient), record
 
 

@@ -49,11 +49,13 @@ class Statements:
         self.merge = cache(self._merge)
         insert = dialect.insert(triplets)
         new = dialect.inserted(insert)
+        # MySQL evaluates assignments in order, so `first_seen`, which `cause` reads, is behind it.
         self.unite = dialect.upsert(
             insert,
             {
                 "attempts": _Greatest(_t.attempts, new.attempts),
                 "last_seen": _Greatest(_t.last_seen, new.last_seen),
+                "cause": _cause(new),
                 "first_seen": _Least(_t.first_seen, new.first_seen),
                 "status": _Greatest(_t.status, new.status),
             },
@@ -87,7 +89,17 @@ class Statements:
             {
                 "attempts": unless_old(_Least(_t.attempts + new.attempts, longest), "attempts"),
                 "last_seen": unless_old(_Greatest(_t.last_seen, new.last_seen), "last_seen"),
+                "cause": unless_old(_cause(new), "cause"),
                 "first_seen": unless_old(_Least(_t.first_seen, new.first_seen), "first_seen"),
                 "status": _Greatest(_t.status, new.status),  # GREYLISTED is the lowest
             },
         )
+
+
+def _cause(new: Any) -> sa.ColumnElement[str]:
+    """Return the cause of the earlier first attempt; of two at one instant, the greater text."""
+    return sa.case(
+        (_t.first_seen < new.first_seen, _t.cause),
+        (_t.first_seen > new.first_seen, new.cause),
+        else_=_Greatest(_t.cause, new.cause),
+    )

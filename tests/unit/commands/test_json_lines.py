@@ -50,6 +50,14 @@ def test_what_is_written_is_read(address: str, status: Status) -> None:
     assert list(_read(text)) == [(triplet, record)]
 
 
+def test_a_cause_is_written_where_there_is_one() -> None:
+    """An older bley, whose files have none, reads the lines without one."""
+    record = RECORD._replace(cause="dnsbl bl.example")
+    text = line(TRIPLET, record)
+    assert text.endswith('"attempts": 3, "cause": "dnsbl bl.example"}')
+    assert list(_read(text)) == [(TRIPLET, record)]
+
+
 def test_what_need_not_be_there() -> None:
     assert list(_read(_line(attempts=None))) == [(TRIPLET, Record(Status.GREYLISTED, NOON, RECORD.last_seen, 0))]
 
@@ -76,6 +84,9 @@ def test_parts_that_are_too_long_are_kept_as_the_daemon_would() -> None:
         ("{", "Invalid JSON"),
         ("[]", "Input should be an object"),
         (_line(client=None), "client: Field required"),
+        (_line(cause="x" * 256), "cause: Value error, is not ASCII of at most 255 characters: write a reason"),
+        (_line(cause="hël"), "cause: Value error, is not ASCII of at most 255 characters: write a reason"),
+        (_line(cause="helo\n"), "cause: Value error, is not ASCII of at most 255 characters: write a reason"),
         (_line(status="known"), "status: Input should be 'greylisted', 'clean' or 'trusted'"),
         (_line(first_seen="yesterday"), "first_seen: Input should be a valid datetime"),
         (_line(first_seen="2026-11-23T12:00:00"), "first_seen: Input should have timezone info"),

@@ -47,7 +47,7 @@ def test_instants_are_in_utc(at: datetime) -> None:
 
 
 def test_a_record_has_the_fields_of_an_export() -> None:
-    record = Record(Status.GREYLISTED, NOON, NOON + timedelta(minutes=5), attempts=2)
+    record = Record(Status.GREYLISTED, NOON, NOON + timedelta(minutes=5), attempts=2, cause="helo")
     assert record_document(Triplet("192.0.2.0/24", "a@example.com", "b@example.org"), record) == {
         "client": "192.0.2.0/24",
         "sender": "a@example.com",
@@ -56,4 +56,5 @@ def test_a_record_has_the_fields_of_an_export() -> None:
         "first_seen": "2026-11-23T12:00:00+00:00",
         "last_seen": "2026-11-23T12:05:00+00:00",
         "attempts": 2,
+        "cause": "helo",
     }

@@ -493,7 +493,7 @@ class TestSightings:
 
     async def test_a_row_s_columns(self, file: Path) -> None:
         async with _engine(file) as engine:
-            await engine.transact([_SIGHTING._replace(status=Status.TRUSTED, attempts=2)], [])
+            await engine.transact([_SIGHTING._replace(status=Status.TRUSTED, attempts=2, cause="dnsbl bl")], [])
         assert _rows(file, "triplets") == [
             {
                 "client": "192.0.2.0/24",
@@ -503,7 +503,7 @@ class TestSightings:
                 "first_seen": microseconds(NOON),
                 "last_seen": microseconds(NOON),
                 "attempts": 2,
-                "cause": "",
+                "cause": "dnsbl bl",
             }
         ]
 
