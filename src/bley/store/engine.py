@@ -43,7 +43,9 @@ MARK_LIFETIME = timedelta(days=30)
 SPANS = {60: timedelta(days=8), 3600: timedelta(days=400)}
 """The spans of counts, a minute and an hour: the seconds of the span, and the lifetime of its counts.
 
-With some 30 pairs of kind and name in use, that makes at most 350,000 and 290,000 rows, 60 MB in all.
+With some 30 pairs of kind and name in use, that makes at most 350,000 and 290,000 rows, 60 MB in all. Mail that comes
+back is counted by reason and delay, so it adds at most a row for each mail: with 1,000 a day 8,000 and 400,000 rows,
+40 MB. However much comes back, 8 reasons in use and 12 delays are 96 pairs: 1,110,000 and 920,000 rows.
 """
 
 

@@ -53,4 +53,6 @@ def figures_by_node(counts: Mapping[Count, int]) -> dict[str, Figures]:
             found[count.name][field][reason] += number
         elif count.kind.startswith(_DELAY):
             found[count.name]["delays"][count.kind.removeprefix(_DELAY)] += number
-    return {node: Figures(**found[node]) for node in sorted(found)}
+    return {
+        node: Figures(each["passed"], each["deferred"], delays=each["delays"]) for node, each in sorted(found.items())
+    }
