@@ -203,6 +203,7 @@ _OPERATORS_OWN = (
         "predecessors/",
         "graph/",
         "settings/settings.py",
+        "settings/snapshot.py",
         "settings/values.py",
         "dns/resolv_conf.py",
         "settings/web_password.py",

@@ -15,7 +15,7 @@ from bley.core.errors import StoreError
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
-from bley.core.history.audit import LONGEST_WHAT, MOST_ENTRIES, AuditEntry, AuditKind
+from bley.core.history.audit import LONGEST_SETTINGS, LONGEST_WHAT, MOST_ENTRIES, AuditEntry, AuditKind
 from bley.core.history.nodes import figures_by_node, node_keys
 from bley.core.history.periods import PERIODS
 from bley.core.history.record_filter import RecordFilter
@@ -376,6 +376,13 @@ class TestAudit:
             await both.engine.add_audit([self._entry(ago * _MINUTE)] * (MOST_ENTRIES // 2))
         kept = await both.history.audit(_NOW - _DAY, None, frozenset(), 2 * MOST_ENTRIES)
         assert MOST_ENTRIES <= len(kept) < MOST_ENTRIES + 200  # Redis trims nodes of 100 entries
+
+    async def test_the_settings_of_a_start_are_stored_whole_or_not_at_all(self, both: OpenStore) -> None:
+        start = self._entry(_NO_TIME)
+        entries = [start._replace(settings=letter * LONGEST_SETTINGS) for letter in ("{", "ü")]
+        await both.engine.add_audit([*entries, start._replace(settings="x" * (LONGEST_SETTINGS + 1))])
+        found = await both.history.audit(_NOW - _DAY, None, frozenset(), 9)
+        assert {each.settings for each in found} == {each.settings for each in entries} | {""}
 
     async def test_a_long_text_is_cut(self, both: OpenStore) -> None:
         await both.engine.add_audit([self._entry(_NO_TIME, what="ü" * (LONGEST_WHAT + 1))])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bley import __version__
 from bley.daemon import systemd
+from bley.daemon.change_audit import ChangeAudit
 from bley.daemon.instance import Instance, restart_on_error
 from bley.daemon.local_list_watch import LocalListWatch
 from bley.daemon.pid_file import pid_file
@@ -48,6 +49,7 @@ class Daemon:
         """Serve until SIGTERM or SIGINT; call `ready` once bley listens. Raises SettingsError if it cannot listen."""
         self._instance = Instance(self._configuration, self._clock, purges=True)
         self._web = WebListener(self, self._configuration, clock=self._clock)
+        self._audit = ChangeAudit(self._configuration.settings.store, self._clock)
         serving = asyncio.create_task(self._serve(ready))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
@@ -58,6 +60,7 @@ class Daemon:
             systemd.notify("STOPPING=1")
             await self._instance.close()
             await self._web.close()
+            await self._audit.close()
         _log.info("stopped")
 
     async def _serve(self, ready: Callable[[], None]) -> None:
@@ -67,6 +70,7 @@ class Daemon:
         await self._listen(settings)
         with pid_file(settings.pid_file):
             ready()
+            self._audit.add_start(self._configuration)
             self._instance.start_periodic_tasks()
             systemd.notify_ready(self._status)
             watch = LocalListWatch(lambda: self._configuration.local_lists, self._reload, self._clock)
@@ -115,7 +119,8 @@ class Daemon:
                 lambda: self._instance.prepare(new),
             )
             change.commit()
-            self._configuration = new
+            old, self._configuration = self._configuration, new
+            self._audit.add_reload(old, new)
             log_warnings(new)
             if self.places:  # else it still starts
                 systemd.notify_status(self._status)

@@ -16,6 +16,7 @@ from pathlib import Path
 from bley import __version__
 from bley.core.errors import Fault, SettingsError, StartError
 from bley.daemon import systemd
+from bley.daemon.change_audit import ChangeAudit
 from bley.daemon.channel import Assignment, HeloNames, ReportState
 from bley.daemon.instance import restart_on_error
 from bley.daemon.local_list_watch import LocalListWatch
@@ -79,6 +80,7 @@ class Supervisor:
         with tempfile.TemporaryDirectory(prefix="bley-", ignore_cleanup_errors=True) as folder:
             self._metrics = WorkerMetrics(Path(folder))
             self._web = WebListener(self, self._configuration, self._metrics)
+            self._audit = ChangeAudit(settings.store, utc_now)
             supervising = asyncio.create_task(self._supervise(ready))
             self._handle_signals(supervising)
             try:
@@ -89,6 +91,7 @@ class Supervisor:
                 self._sockets.close()
                 await self._stop_workers(settings.check_timeout.total_seconds() + _STOP_SECONDS)
                 await self._web.close()
+                await self._audit.close()
         _log.info("stopped")
 
     def _handle_signals(self, supervising: asyncio.Task[None]) -> None:
@@ -104,6 +107,7 @@ class Supervisor:
         log_warnings(self._configuration)
         with pid_file(settings.pid_file):
             ready()
+            self._audit.add_start(self._configuration)
             systemd.notify_ready(self._status)
             watch = LocalListWatch(lambda: self._configuration.local_lists, self._reload_requested.set, utc_now)
             await asyncio.gather(
@@ -256,8 +260,9 @@ class Supervisor:
             change.discard()
             raise
         change.commit()
-        self._configuration = new  # workers that start from now on use it
+        old, self._configuration = self._configuration, new  # workers that start from now on use the new one
         await commit_reload(self._workers.values(), prepared, new)
+        self._audit.add_reload(old, new)
         log_warnings(new)
         systemd.notify_status(self._status)
         _log.info("reloaded")

@@ -87,7 +87,7 @@ class RedisHistory:
 
     async def _portions(self, since: datetime | None, newest: str = "+") -> AsyncIterator[Sequence[StoredDecision]]:
         """Yield the decisions since then and some older ones, the newest first; an entry's id is its write time."""
-        oldest = "-" if since is None else str(max(0, (microseconds(since) - _CLOCKS_DIFFER) // 1000))
+        oldest = "-" if since is None else _oldest_id(since)
         while True:
             with store_errors(self.place):
                 entries = await self._client.xrevrange(DECISIONS, newest, oldest, count=_PORTION)
@@ -108,12 +108,12 @@ class RedisHistory:
     async def audit(
         self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
     ) -> Sequence[AuditEntry]:
-        """Read the whole stream in portions: the ids are write times, which may be later than the acts."""
+        """Read the stream in portions: an entry's id is its write time, which may be later than the act."""
         found: list[AuditEntry] = []
-        newest = "+"
+        newest, oldest = "+", _oldest_id(since)
         while True:
             with store_errors(self.place):
-                read = await self._client.xrevrange(AUDIT, newest, "-", count=_KEYS)
+                read = await self._client.xrevrange(AUDIT, newest, oldest, count=_KEYS)
             found += _valid(read, lambda _, fields: audit_entry(fields))
             if len(read) < _KEYS:
                 break
@@ -183,6 +183,11 @@ class RedisHistory:
 
     async def close(self) -> None:
         await self._engine.close()
+
+
+def _oldest_id(since: datetime) -> str:
+    """Return the least id of entries about that time or later."""
+    return str(max(0, (microseconds(since) - _CLOCKS_DIFFER) // 1000))
 
 
 def _is_number(text: str) -> bool:

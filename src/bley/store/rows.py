@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Status
-from bley.core.history.audit import LONGEST_WHAT, AuditEntry
+from bley.core.history.audit import LONGEST_SETTINGS, LONGEST_WHAT, AuditEntry
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
 from bley.store.engine import Found
@@ -107,14 +107,14 @@ def audit_row(entry: AuditEntry) -> dict[str, str | int]:
         "kind": entry.kind,
         "who": entry.who[:LONGEST_TEXT],
         "what": entry.what[:LONGEST_WHAT],
+        "settings": entry.settings if len(entry.settings) <= LONGEST_SETTINGS else "",
     }
 
 
 def audit_entry(fields: Mapping[str, Any]) -> AuditEntry:
     """Return the entry of such columns or fields."""
-    return AuditEntry(
-        **{**{name: fields[name] for name in AuditEntry._fields}, "at": from_microseconds(int(fields["at"]))}
-    )
+    texts = {name: fields[name] for name in AuditEntry._fields[1:-1]}
+    return AuditEntry(at=from_microseconds(int(fields["at"])), settings=fields.get("settings") or "", **texts)
 
 
 def found_of(rows: Iterable[Any]) -> Found:

@@ -100,6 +100,7 @@ audit = sa.Table(
     sa.Column("kind", _Word, nullable=False),
     sa.Column("who", _Text, nullable=False),
     sa.Column("what", _Json, nullable=False),
+    sa.Column("settings", _Json),
     sa.Index("audit_by_age", "at"),
 )
 

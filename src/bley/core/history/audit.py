@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-__all__ = ["LONGEST_WHAT", "MOST_ENTRIES", "AuditEntry", "AuditKind"]
+__all__ = ["LONGEST_SETTINGS", "LONGEST_WHAT", "MOST_ENTRIES", "AuditEntry", "AuditKind"]
 
 AuditKind = Literal["start", "reload", "pass", "allow", "forget", "purge"]
 """`start` and `reload` by bley; the others are the commands and the actions of the dashboard by these names."""
@@ -11,8 +11,11 @@ AuditKind = Literal["start", "reload", "pass", "allow", "forget", "purge"]
 LONGEST_WHAT = 4096
 """The characters of `AuditEntry.what` that are stored."""
 
+LONGEST_SETTINGS = 65_536
+"""The characters of `AuditEntry.settings`; a longer text is not stored. The settings have some 4,000."""
+
 MOST_ENTRIES = 10_000
-"""The entries that a store keeps, the newest ones: at most 40 MB, with usual texts 2 MB."""
+"""The entries that a store keeps, the newest ones: with usual texts 2 MB, if all are starts or reloads 50 MB."""
 
 
 class AuditEntry(NamedTuple):
@@ -26,3 +29,5 @@ class AuditEntry(NamedTuple):
     """The user: `root`, or on the dashboard the name and address; empty for bley itself."""
     what: str
     """The act in words, in one line."""
+    settings: str = ""
+    """Of a start or reload: the settings since then (settings.snapshot), as JSON without secrets."""
