@@ -12,6 +12,7 @@ from bley.checks.lists.tester import ListTester
 from bley.core.dnslists.lists import DnsList
 from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
@@ -177,6 +178,12 @@ class FakeHistory:
     async def decision(self, number: str) -> StoredDecision | None:
         self._fail_if_wanted()
         return next((decision for decision in self._decisions if decision.number == number), None)
+
+    async def attempts(self, query: AttemptsQuery) -> Attempts:
+        self._fail_if_wanted()
+        found = sorted(filter(query.fits, self._decisions), key=lambda each: each.at)
+        judgments = filter(query.judgment.fits, self._decisions) if query.judgment else ()
+        return Attempts(found, len(found), max(judgments, key=lambda each: each.at, default=None))
 
     async def audit(
         self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int

@@ -4,8 +4,9 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
@@ -15,6 +16,7 @@ from bley.core.errors import StoreError
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery, JudgmentQuery
 from bley.core.history.audit import LONGEST_SETTINGS, LONGEST_WHAT, MOST_ENTRIES, AuditEntry, AuditKind
 from bley.core.history.nodes import figures_by_node, node_keys
 from bley.core.history.periods import PERIODS
@@ -106,6 +108,63 @@ class TestCounts:
 
     async def test_nothing_is_no_counts(self, both: OpenStore) -> None:
         assert await both.history.counts(PERIODS["365d"], _NOW) == {}
+
+
+class TestAttempts:
+    PLACE: ClassVar = Triplet("192.0.2.0/24", "a@example.com", "1@example.org")
+
+    def _query(self, ago: timedelta, *places: Triplet, judgment: JudgmentQuery | None = None) -> AttemptsQuery:
+        return AttemptsQuery(frozenset([self.PLACE, *places]), _NOW - ago, _NOW, judgment)
+
+    async def test_those_of_a_mail_are_found_in_all_its_places(self, both: OpenStore) -> None:
+        """In order of time, over some days; no decisions on other mail, and no older ones."""
+        ages = [timedelta(days=9), _DAY + _HOUR, _HOUR, _MINUTE, _NO_TIME]
+        mine = [_kept(1, Reason.EARLY, age) for age in ages]
+        other = self.PLACE._replace(client="example.com")
+        elsewhere = _kept(1, Reason.WAITED, 2 * _HOUR)
+        elsewhere = elsewhere._replace(decision=elsewhere.decision._replace(triplet=other))
+        without = _kept(1, Reason.AUTHENTICATED, 3 * _HOUR)
+        without = without._replace(decision=without.decision._replace(triplet=None))
+        await both.engine.add_decisions([_kept(2), elsewhere, without, *mine], {})
+        as_received = self.PLACE._replace(client="192.0.2.1")
+        found = await both.history.attempts(self._query(9 * _DAY, other, as_received))
+        assert [_NOW - each.at for each in found.decisions] == [
+            *(timedelta(days=9), _DAY + _HOUR),
+            *(3 * _HOUR, 2 * _HOUR, _HOUR, _MINUTE, _NO_TIME),
+        ]
+        assert (found.number, found.judgment) == (7, None)
+        assert (await both.history.attempts(self._query(2 * _HOUR))).number == 3
+
+    async def test_of_many_the_first_and_the_last_are_read(self, both: OpenStore) -> None:
+        for start in range(0, 400, 100):
+            many = [_kept(1, Reason.EARLY, (400 - n) * _MINUTE) for n in range(start, start + 100)]
+            await both.engine.add_decisions(many, {})
+        found = await both.history.attempts(self._query(400 * _MINUTE))
+        assert found.number == 400
+        ages = [(_NOW - each.at) // _MINUTE for each in found.decisions]
+        assert ages == [*range(400, 400 - FIRST_READ, -1), *range(LAST_READ, 0, -1)]
+
+    async def test_none(self, both: OpenStore) -> None:
+        await both.engine.add_decisions([_kept(2)], {})
+        judgment = JudgmentQuery("192.0.2.0/25", "", _NOW - _HOUR, _NOW)
+        assert await both.history.attempts(self._query(_DAY, judgment=judgment)) == Attempts([], 0)
+
+    async def test_the_latest_judgment_of_the_client_is_found(self, both: OpenStore) -> None:
+        """Whatever mail it was about."""
+        wrong = [_kept(3, ago=_HOUR), _kept(4, Reason.EARLY, _MINUTE), _kept(5, Reason.CLEAN, _MINUTE)]
+        of_another = _kept(6, ago=_MINUTE)
+        triplet = Triplet("192.0.3.0/24", "a@example.com", "6@example.org")
+        of_another = of_another._replace(decision=of_another.decision._replace(triplet=triplet))
+        await both.engine.add_decisions([_kept(2, ago=3 * _MINUTE), _kept(7, ago=2 * _MINUTE), *wrong, of_another], {})
+        judgment = JudgmentQuery("192.0.2.0/24", "", _NOW - 10 * _MINUTE, _NOW)
+        found = await both.history.attempts(self._query(_MINUTE, judgment=judgment))
+        assert found.decisions == []
+        assert found.judgment
+        assert found.judgment.recipient == "7@example.org"
+        earlier = replace(judgment, until=_NOW - 3 * _MINUTE)
+        found = await both.history.attempts(self._query(_MINUTE, judgment=earlier))
+        assert found.judgment
+        assert found.judgment.recipient == "2@example.org"
 
 
 class TestDecisions:

@@ -1,110 +1,39 @@
 """`bley why`: show the decisions about a mail, the outcome of each, and the remedy if it was wrong."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import EXIT_FAILED
+from bley.commands.explained_decision import ExplainedDecision
 from bley.commands.options import WIRE_TEXT, config_option, json_option, load_settings, run
 from bley.commands.output import instant_document, print_document, print_hanging, print_steps, timed_record_document
 from bley.commands.progress import progress
 from bley.commands.store_access import confirm_stored_key, opened_history
-from bley.core.findings import Check
 from bley.core.greylist import Record, Standing, Status
-from bley.core.history.advice import Advice, advice
-from bley.core.history.outcome import (
-    DeferralOutcome,
-    deferral_outcome,
-    format_duration,
-    passes_query,
-    possible_triplets,
-    united_record,
-    wildcard_triplets,
-)
+from bley.core.history.advice import Advice, advice, deferral_advice
+from bley.core.history.outcome import format_duration
 from bley.core.history.record_query import RecordQuery
-from bley.core.history.search import DecisionQuery, Search, StoredDecision
+from bley.core.history.search import DecisionQuery, Search
 from bley.core.history.steps import (
-    Step,
     describe_record,
-    describe_request,
     describe_triplet,
-    describe_verdict,
-    describe_verified_name,
-    finding_steps,
-    format_instant,
 )
 from bley.core.mail import Triplet
-from bley.core.reasons import Reason
-from bley.core.triplet import TripletRules
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.sections import Timings
 from bley.store.history import SEARCH_SECONDS, History, PartialResult
+from bley.store.stories import StoredStory, read_stories
 
-__all__ = ["ExplainedDecision", "WhyReport", "build_report", "why"]
-
-_MOST_PASSES = 10_000
-"""The number of passes in which the outcomes of deferrals are searched."""
-
-
-class ExplainedDecision(NamedTuple):
-    """One decision, with its outcome if it was a deferral."""
-
-    decision: StoredDecision
-    outcome: DeferralOutcome | None
-    advice: Sequence[Advice]
-
-    @property
-    def steps(self) -> list[Step]:
-        """The steps for people."""
-        decision = self.decision
-        steps = [("when", format_instant(decision.at))]
-        if decision.reason != Reason.RELEASED:  # an operator's decision, about no request
-            steps.append(("request", describe_request(decision)))
-        if name := decision.details.get("verified_name"):
-            steps.append(("name", describe_verified_name(name)))
-        if decision.triplet:
-            steps.append(("triplet", describe_triplet(decision.triplet)))
-        if section := decision.details.get("section"):
-            steps.append(("rules", f"[recipients {section}]"))
-        if standing := decision.details.get("standing"):
-            steps.append(("standing", standing))
-        if places := decision.details.get("places"):
-            steps.append(("records", f"under {', '.join(places)}"))
-        steps += finding_steps(decision.details.get("findings", {}), _why_not)
-        steps.append(("verdict", _verdict(decision)))
-        if ids := [f"{name}={text}" for name in ("instance", "queue_id") if (text := getattr(decision, name))]:
-            steps.append(("log", ", ".join(ids)))
-        if self.outcome:
-            steps.append(("then", str(self.outcome)))
-        return steps
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The JSON document (docs/json.md)."""
-        fields = self.decision._asdict() | {"at": instant_document(self.decision.at)}
-        details = fields.pop("details")
-        triplet = self.decision.triplet
-        return fields | {
-            "triplet": triplet and triplet._asdict(),
-            **{name: details.get(name) for name in _DETAILS},
-            "attempts": details.get("attempts", 0) if "first_seen" in details else None,
-            "findings": details.get("findings", {}),
-            "sequel": self.outcome and _outcome_document(self.outcome),
-            "advice": [each._asdict() for each in self.advice],
-        }
-
-
-_DETAILS = (
-    "verified_name", "standing", "places", "first_seen", "cause", "wait_seconds", "delay_seconds", "entry", "section",
-)  # fmt: skip
+__all__ = ["WhyReport", "build_report", "why"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,57 +99,24 @@ async def build_report(
     history: History, configuration: Configuration, query: str, limit: int, now: datetime
 ) -> WhyReport:
     """Return what the store has about the query, at most `limit` decisions and records. Raises StoreError."""
-    rules = configuration.triplet_rules
-    search = Search(query, rules)
+    search = Search(query, configuration.triplet_rules)
     decisions = await history.decisions(DecisionQuery(search=search), limit)
     records = await history.records(RecordQuery(search), limit)
-    deferrals = [decision for decision in decisions if decision.defers and decision.triplet]
-    found = await history.find([triplet for each in decisions for triplet in _all_triplets(each, rules)])
-    passes = await history.decisions(passes_query(deferrals), _MOST_PASSES) if deferrals else []
-
-    def explained(decision: StoredDecision) -> ExplainedDecision:
-        outcome = None
-        if decision in deferrals:
-            record = united_record(found.of_any(possible_triplets(decision, rules)).values())
-            timing = configuration.settings_of(decision.details.get("section", "")).timing
-            outcome = deferral_outcome(decision, record, passes, timing, now)
-        stored_under = list(found.of_any(_all_triplets(decision, rules)))
-        return ExplainedDecision(decision, outcome, advice(decision, configuration.list_files, stored_under, outcome))
-
+    stories = await read_stories(history, configuration, decisions, now)
     is_whole = not isinstance(decisions, PartialResult) and not isinstance(records, PartialResult)
-    return WhyReport(
-        configuration, configuration.timings, query, now, list(map(explained, decisions)), records, is_whole
-    )
+    explained = list(_explained(stories, configuration))
+    return WhyReport(configuration, configuration.timings, query, now, explained, records, is_whole)
 
 
-def _all_triplets(decision: StoredDecision, rules: TripletRules) -> list[Triplet]:
-    return [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
-
-
-def _why_not(_check: Check) -> str:
-    return "not asked"
-
-
-def _verdict(decision: StoredDecision) -> str:
-    details: Mapping[str, Any] = decision.details
-    return describe_verdict(
-        decision.outcome,
-        decision.reason,
-        entry=details.get("entry", ""),
-        wait_seconds=details.get("wait_seconds"),
-        delay_seconds=details.get("delay_seconds"),
-    )
-
-
-def _outcome_document(outcome: DeferralOutcome) -> dict[str, Any]:
-    return {
-        "fate": outcome.kind.value,
-        "passed_at": outcome.passed_at and instant_document(outcome.passed_at),
-        "passed_by": outcome.passed_by or None,
-        "delay_seconds": outcome.delay and outcome.delay.total_seconds(),
-        "left_seconds": None if outcome.left is None else outcome.left.total_seconds(),
-        "last_attempt": outcome.last_attempt and instant_document(outcome.last_attempt),
-    }
+def _explained(stories: Sequence[StoredStory], configuration: Configuration) -> Iterator[ExplainedDecision]:
+    told: dict[Sequence[str], datetime] = {}
+    files = configuration.list_files
+    for story, stored_under in stories:
+        decision, numbers = story.decision, tuple(each.decision.number for each in story.lines if each.decision)
+        delay_advice = [] if decision.defers else deferral_advice(story, files)
+        told_at = told.get(numbers) if numbers else None
+        told.setdefault(numbers, decision.at)
+        yield ExplainedDecision(story, advice(story, files, stored_under), delay_advice, told_at)
 
 
 @click.command(
@@ -268,10 +164,15 @@ def _print_report(report: WhyReport) -> None:
         click.echo(printable(report.empty_notice))
     for explained in report.decisions:
         print_steps(explained.steps)
-        for number, each in enumerate(explained.advice):
-            print_hanging("  " if number else "if this was wrong: ", each.text.removesuffix(each.command), each.command)
+        _print_advice("if this was wrong: ", explained.advice)
+        _print_advice("if the delay was wrong: ", explained.delay_advice)
         click.echo()
     if not report.is_whole:
         click.echo(report.partial_notice)
     for triplet, record in report.records:
         print_steps([("record", describe_triplet(triplet)), ("", report.describe_record(triplet, record))])
+
+
+def _print_advice(title: str, advices: Sequence[Advice]) -> None:
+    for number, each in enumerate(advices):
+        print_hanging("  " if number else title, each.text.removesuffix(each.command), each.command)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from bley.core.greylist import Record
+from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
@@ -101,6 +102,9 @@ class History(Protocol):
 
     async def decision(self, number: str) -> StoredDecision | None:
         """Return the decision with this number."""
+
+    async def attempts(self, query: AttemptsQuery) -> Attempts:
+        """Return the first and the last attempts of a mail."""
 
     async def audit(
         self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int

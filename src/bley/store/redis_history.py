@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
+from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
@@ -104,6 +105,18 @@ class RedisHistory:
         with store_errors(self.place):
             entries = await self._client.xrange(DECISIONS, number, number)
         return next(iter(_decisions(entries)), None)
+
+    async def attempts(self, query: AttemptsQuery) -> Attempts:
+        """Search the stream."""
+        judgment, start = query.judgment, query.since
+        found: list[StoredDecision] = []
+        judgments: list[StoredDecision] = []
+        async for read in self._portions(min(start, judgment.since) if judgment else start):
+            found += filter(query.fits, read)
+            judgments += filter(judgment.fits, read) if judgment else ()
+        found.sort(key=lambda each: each.at)
+        some = [*found[:FIRST_READ], *found[FIRST_READ:][-LAST_READ:]]
+        return Attempts(some, len(found), max(judgments, key=lambda each: each.at, default=None))
 
     async def audit(
         self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int

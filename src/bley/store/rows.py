@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Status
+from bley.core.history.attempts import key_of
 from bley.core.history.audit import LONGEST_SETTINGS, LONGEST_WHAT, AuditEntry
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
@@ -68,6 +69,7 @@ def decision_row(entry: DecisionEntry) -> dict[str, str | int]:
         **{name: text[:LONGEST_TEXT] for name, text in texts.items()},
         "details": to_json(entry.details).decode(),
         "node": entry.node,
+        "mail": key_of(entry),
     }
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.conditions import Clause
 from bley.core.history.periods import Period
@@ -25,6 +26,7 @@ from bley.store.history import FirstRecords, PartialResult, SearchDeadline, Wait
 from bley.store.keyset import KeysetScan, ScanCursor
 from bley.store.rows import audit_entry, found_of, microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
+from bley.store.sql_attempts import attempts_of, attempts_statement
 from bley.store.sql_conditions import sql_conditions
 from bley.store.sql_meta import SqlMeta
 from bley.store.sql_schema import VERSION, audit, counts, decisions, triplets
@@ -85,6 +87,9 @@ class SqlHistory:
         rows = await self._rows(sa.select(decisions).where(_d.id == int(number)))
         return _decision(rows[0]) if rows else None
 
+    async def attempts(self, query: AttemptsQuery) -> Attempts:
+        return attempts_of(query, await self._rows(attempts_statement(query)))
+
     async def audit(
         self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
     ) -> Sequence[AuditEntry]:
@@ -140,7 +145,7 @@ class SqlHistory:
 
         return await self._transactions.run(work, writes=False) if triplets else Found({})
 
-    async def _rows(self, query: sa.Select[Any]) -> Sequence[Any]:
+    async def _rows(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
         return await self._read(lambda connection: connection.execute(query).all())
 
     async def _read(self, work: Callable[[sa.Connection], _T]) -> _T:

@@ -5,7 +5,7 @@
 `verified_domains`: one row for each registered domain of the verified names that a network lately had, at most
   MOST_DOMAINS of a network: a triplet with the network is looked up with these domains too.
 `decisions`: one row for each decision: `outcome`, `reason`, the attributes from Postfix, all findings as JSON in
-  `details`, and the `node` that decided.
+  `details`, the `node` that decided, and the key `mail` by which the attempts of a mail are found.
 `counts`: the events in a span of `seconds` that starts at `start`, by kind and name (core.history.statistics).
 `audit`: one row for each act of an administrator or of bley itself (core.history.audit).
 `meta`: the version of the schema, and values that all nodes share.
@@ -77,7 +77,9 @@ decisions = sa.Table(
     ),
     sa.Column("details", _Json, nullable=False),
     sa.Column("node", _Text, nullable=False, server_default=""),
+    sa.Column("mail", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index("decisions_by_age", "at"),
+    sa.Index("decisions_by_mail", "mail"),
 )
 
 counts = sa.Table(

@@ -9,7 +9,7 @@ __all__ = ["create_or_upgrade_tables"]
 
 
 def create_or_upgrade_tables(connection: sa.Connection) -> None:
-    """Create missing tables and columns, and widen columns that are too narrow."""
+    """Create missing tables, columns and indexes, and widen columns that are too narrow."""
     METADATA.create_all(connection)
     _rename_columns_of_version_1(connection)
     inspector = sa.inspect(connection)
@@ -23,6 +23,8 @@ def create_or_upgrade_tables(connection: sa.Connection) -> None:
                 _alter(connection, table, f"ADD COLUMN {specification}")
             elif _is_too_narrow(existing[column.name], column.type.dialect_impl(connection.dialect)):
                 _alter(connection, table, f"MODIFY COLUMN {specification}")  # only MySQL limits the length of texts
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 def _rename_columns_of_version_1(connection: sa.Connection) -> None:

@@ -3,18 +3,11 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Literal, NamedTuple
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record
-from bley.core.history.outcome import (
-    DeferralOutcome,
-    deferral_outcome,
-    passes_query,
-    possible_triplets,
-    united_record,
-    wildcard_triplets,
-)
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -27,6 +20,7 @@ from bley.settings.database import Database
 from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, PartialResult, WaitingTriplets
 from bley.store.opening import open_history
+from bley.store.stories import StoredStory, read_stories
 from bley.web.bounded_history import BoundedHistory
 from bley.web.decision_search import DecisionSearch
 from bley.web.monitored_daemon import MonitoredDaemon
@@ -42,8 +36,6 @@ _LATEST = 12
 """Latest decisions on the overview."""
 _WAITING = 200
 """Waiting triplets that are read for the overview and its download."""
-_PASSES = 200
-"""Decisions that are read to find the one by which a deferred triplet passed."""
 
 _ConnectionKind = Literal["quick", "search"]
 
@@ -160,24 +152,10 @@ class DashboardData:
         """Return the decision with this number, if there is one. Raises StoreError."""
         return await self._history("quick").query(lambda history: history.decision(number))
 
-    async def deferral_outcome(self, decision: StoredDecision) -> DeferralOutcome | None:
-        """Return what happened after a deferral; None if the decision is none. Raises StoreError."""
-        if not decision.defers or decision.triplet is None:
-            return None
-        rules = self.configuration.triplet_rules
-        timing = self.configuration.settings_of(decision.details.get("section", "")).timing
-        places = possible_triplets(decision, rules)
-        found = await self._history("quick").query(lambda history: history.find(places))
-        query = passes_query([decision])
-        passes = await self._history("search").query(lambda history: history.decisions(query, _PASSES))
-        return deferral_outcome(decision, united_record(found.of_any(places).values()), passes, timing, self.clock())
-
-    async def stored_triplets(self, decision: StoredDecision) -> Sequence[Triplet]:
-        """Return the triplets under which the store has records of this mail. Raises StoreError."""
-        rules = self.configuration.triplet_rules
-        candidates = [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
-        found = await self._history("quick").query(lambda history: history.find(candidates))
-        return list(found.of_any(candidates))
+    async def story(self, decision: StoredDecision) -> StoredStory:
+        """Return the story of the decision's mail. Raises StoreError."""
+        read = partial(read_stories, configuration=self.configuration, decisions=[decision], now=self.clock())
+        return (await self._history("quick").query(read))[0]
 
     async def close(self) -> None:
         """Cancel all queries, and close the connections to the store."""

@@ -1,12 +1,14 @@
-"""The evidence of a decision, in the words of the log and of `bley explain`."""
+"""The evidence that led to a decision, in the words of the log and of `bley explain`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bley.core.findings import RFC_CHECKS, Check
+from bley.core.history.search import StoredDecision
+from bley.core.history.story import Story
 from bley.core.policy import Thresholds
 
-__all__ = ["FindingRow", "ListRow", "ScoreSum", "finding_rows", "score_sums"]
+__all__ = ["EvidenceTable", "FindingRow", "ListRow", "ScoreSum", "evidence", "finding_rows", "score_sums"]
 
 
 class ListRow(NamedTuple):
@@ -40,6 +42,25 @@ class ScoreSum(NamedTuple):
     def is_reached(self) -> bool:
         """Whether the sum is at least the threshold."""
         return self.score >= self.threshold
+
+
+class EvidenceTable(NamedTuple):
+    """The findings of a decision."""
+
+    of: str
+    """The part of that decision in the story; empty: it is the one that the page is about."""
+    decision: StoredDecision
+    findings: Sequence[FindingRow]
+    sums: Sequence[ScoreSum]
+
+
+def evidence(story: Story, thresholds: Thresholds) -> list[EvidenceTable]:
+    """Return the findings of the decision and of those that led to it, without the ones that needed no check."""
+    tables = [
+        EvidenceTable(of, each, finding_rows(each.details), score_sums(each.details, thresholds))
+        for of, each in [("", story.decision), *story.sources]
+    ]
+    return [table for table in tables if table.findings]
 
 
 def finding_rows(details: Mapping[str, Any]) -> list[FindingRow]:

@@ -6,13 +6,13 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from bley.core.history.advice import advice
+from bley.core.history.advice import advice, deferral_advice
 from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.dashboard_data import DashboardData, OverviewData
 from bley.web.decision_search import read_decision_search, read_period
-from bley.web.evidence import finding_rows, score_sums
+from bley.web.evidence import evidence
 from bley.web.health_summary import summarize_health
 from bley.web.overview import build_overview, waiting_rows
 from bley.web.rendering import STATIC, render
@@ -97,15 +97,15 @@ class Pages:
         decision = await decision_or_404(self._data, request)
         configuration = self._data.configuration
         settings = configuration.settings_of(decision.details.get("section", ""))
-        outcome, stored_under = await self._data.deferral_outcome(decision), await self._data.stored_triplets(decision)
+        story, stored_under = await self._data.story(decision)
         return await _page(
             "decision.html",
             decision=decision,
             line=line_of(decision),
-            findings=finding_rows(decision.details),
-            sums=score_sums(decision.details, settings.thresholds),
-            outcome=outcome,
-            advice=advice(decision, configuration.list_files, stored_under, outcome),
+            story=story,
+            evidence=evidence(story, settings.thresholds),
+            advice=advice(story, configuration.list_files, stored_under),
+            delay_advice=[] if decision.defers else deferral_advice(story, configuration.list_files),
             now=self._data.clock(),
         )
 

@@ -70,8 +70,52 @@ async def test_the_pass_is_found_beyond_what_is_shown() -> None:
         ("verdict", "defer, reason helo; a retry passes after 300 s"),
         ("log", "instance=instance.1, queue_id=4XyZ"),
         ("then", "had to wait 5 min; passed on a retry at 2026-11-23 12:07:00 UTC, 7 min after the first attempt"),
+        ("attempts", "2026-11-23 12:00:00 UTC  helo: deferred; a retry passes after 5 min (this one)"),
+        (
+            "",
+            "2026-11-23 12:01:00 UTC  early: deferred again, since it came too early; a retry passes after 5 min",
+        ),
+        ("", "2026-11-23 12:07:00 UTC  waited: passed, delayed for 7 min"),
     ]
     assert report.decisions[0].advice[0].entry == "example.com"
+
+
+async def test_all_decisions_of_a_mail_have_its_story() -> None:
+    """The newest one tells it; each has the evidence of the deferral, and its advice."""
+    report = await build_report(HISTORY, CONFIGURATION, "jane@example.org", 20, NOON + 8 * MINUTE)
+    waited, early, helo = report.decisions
+    told = waited.steps[-11:]
+    assert told[:4] == [
+        ("attempts", "2026-11-23 12:00:00 UTC  helo: deferred; a retry passes after 5 min"),
+        ("", "2026-11-23 12:01:00 UTC  early: deferred again, since it came too early; a retry passes after 5 min"),
+        ("", "2026-11-23 12:07:00 UTC  waited: passed, delayed for 7 min (this one)"),
+        ("evidence", "of the deferral, 2026-11-23 12:00:00 UTC, reason helo:"),
+    ]
+    assert told[4] == ("helo", "2  friend is not the client's name")
+    assert early.steps[-1] == helo.steps[-1] == ("attempts", "as above, 2026-11-23 12:07:00 UTC")
+    assert [each.entry for each in waited.delay_advice] == [each.entry for each in early.advice]
+    assert early.advice == helo.advice
+    assert not early.delay_advice
+
+
+async def test_the_document_has_the_story() -> None:
+    report = await build_report(HISTORY, CONFIGURATION, "jane@example.org", 20, NOON + 8 * MINUTE)
+    waited, early, helo = (each.document for each in report.decisions)
+    assert waited["sequel"] is None
+    assert early["sequel"] == helo["sequel"] == waited["story"]["outcome"]
+    assert waited["story"] == early["story"]
+    assert helo["story"] == early["story"] | {"evidence": {}}
+    assert [each["number"] for each in waited["story"]["attempts"]] == ["1", "3", "4"]
+    assert waited["story"]["attempts"][2] == {
+        "number": "4",
+        "at": "2026-11-23T12:07:00+00:00",
+        "outcome": "pass",
+        "reason": "waited",
+        "text": "passed, delayed for 7 min",
+    }
+    assert (waited["story"]["deferral"], waited["story"]["judgment"]) == ("1", None)
+    assert waited["story"]["evidence"] == {"1": HELO}
+    assert waited["delay_advice"] == helo["advice"]
 
 
 async def test_the_wait_is_that_of_the_section() -> None:

@@ -8,6 +8,7 @@ import pytest
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.evidence import Finding
 from bley.core.findings import Check
+from bley.core.history.attempts import key_of
 from bley.core.mail import Request
 from bley.core.reasons import Reason
 from bley.store.rows import LONGEST_TEXT, decision_row, from_microseconds, microseconds, stored_decision
@@ -64,6 +65,7 @@ def test_a_decision_s_row() -> None:
         "queue_id": "4711",
         "details": '{"findings":{"helo":{"score":2,"detail":"jürgen is a “friend”"}}}',
         "node": "",
+        "mail": key_of(KEPT),
     }
 
 

@@ -106,9 +106,10 @@ async def test_records_are_searched_only_for_the_first_page() -> None:
     assert (await data.search(read_decision_search({}))).records == []
 
 
-async def test_a_deferral_has_an_outcome_and_a_pass_has_none() -> None:
+async def test_a_decision_has_the_story_of_its_mail() -> None:
+    """With the triplets of its records."""
     data = DashboardClient(FakeHistory([decision()], {TRIPLET: Record(Status.GREYLISTED, NOON, NOON)})).data
-    outcome = await data.deferral_outcome(decision())
-    assert outcome is not None
-    assert outcome.kind is OutcomeKind.WAITING
-    assert await data.deferral_outcome(decision(outcome="pass", reason="known")) is None
+    story, stored_under = await data.story(decision())
+    assert story.outcome is not None
+    assert story.outcome.kind is OutcomeKind.WAITING
+    assert stored_under == [TRIPLET]

@@ -16,11 +16,12 @@ from bley.core.history.outcome import DeferralOutcome, OutcomeKind
 from bley.core.history.record_filter import NULL_SENDER
 from bley.core.history.search import StoredDecision
 from bley.core.history.shared_domains import is_shared
+from bley.core.history.story import Story
 from bley.core.mail import Triplet, parse_address
 from bley.core.names.domains import a_labels
 from bley.core.reasons import Reason
 
-__all__ = ["Advice", "ListFiles", "advice"]
+__all__ = ["Advice", "ListFiles", "advice", "deferral_advice"]
 
 _KINDS = {"exempt-client": "client", "exempt-sender": "sender", "exempt-recipient": "recipient"}
 _RELOAD = "and run: systemctl reload bley"
@@ -60,22 +61,25 @@ _Entry = tuple[str, str, str]
 """The kind of a list, what the entry exempts in words, and the entry."""
 
 
-def advice(
-    decision: StoredDecision,
-    files: ListFiles,
-    kept_under: Sequence[Triplet] = (),
-    outcome: DeferralOutcome | None = None,
-) -> list[Advice]:
-    """Return what the administrator can do about such mail, the best first; empty if bley did not judge it.
+def advice(story: Story, files: ListFiles, kept_under: Sequence[Triplet] = ()) -> list[Advice]:
+    """Return what the administrator can do about the decision of the story, the best first; none without a judgment.
 
     `kept_under` are the triplets of its records. If it is empty, the triplet of the decision stands for them.
-    `outcome`: that of a deferral.
     """
+    decision = story.decision
     if decision.defers and decision.reason != Reason.STORE_ERROR:
-        is_exempt = outcome and outcome.kind is OutcomeKind.LET_THROUGH and outcome.passed_by.startswith("exempt-")
-        exempting = [] if is_exempt else _exempting(decision, files)
-        return [*exempting, *_releasing(decision, files, outcome), *_fix(decision, files)]
+        return deferral_advice(story, files)
     return list(_delaying(decision, files, kept_under))
+
+
+def deferral_advice(story: Story, files: ListFiles) -> list[Advice]:
+    """Return what the administrator can do about the deferral of the story; empty if there is none."""
+    deferral, outcome = story.deferral, story.outcome
+    if deferral is None or deferral.reason == Reason.STORE_ERROR:
+        return []
+    is_exempt = outcome and outcome.kind is OutcomeKind.LET_THROUGH and outcome.passed_by.startswith("exempt-")
+    exempting = [] if is_exempt else _exempting(deferral, files)
+    return [*exempting, *_releasing(deferral, files, outcome), *_fix(story.judgment or deferral, files)]
 
 
 def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
@@ -139,8 +143,6 @@ def _fix(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
         judged = decision.triplet.client if decision.triplet else address  # perhaps by another address of its network
         command = files.command("why", judged)
         yield Advice(f"see why the client was judged so just before: {command}", command=command)
-    elif reason == Reason.EARLY:
-        yield Advice("see why it was deferred at first: the decision before this one")
     elif fix := FIXES.get(reason):
         yield Advice(f"tell the client's operator: {fix}")
 

@@ -1,13 +1,15 @@
 """What to do if a decision was wrong."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
-from bley.core.history.advice import Advice, ListFiles, advice
+from bley.core.history.advice import Advice, ListFiles, advice, deferral_advice
 from bley.core.history.outcome import DeferralOutcome, OutcomeKind
 from bley.core.history.search import StoredDecision
+from bley.core.history.story import Story
 from bley.core.mail import Triplet, parse_address
 from tests.fakes import NOON
 
@@ -41,13 +43,23 @@ def _passed(reason: str, **changes: Any) -> StoredDecision:
     return _decision(reason, outcome="pass", **changes)
 
 
+def _advice(
+    decision: StoredDecision,
+    files: ListFiles = FILES,
+    kept_under: Sequence[Triplet] = (),
+    outcome: DeferralOutcome | None = None,
+) -> list[Advice]:
+    deferral = decision if decision.defers else None
+    return advice(Story(decision, deferral=deferral, outcome=outcome), files, kept_under)
+
+
 def _texts(decision: StoredDecision) -> list[str]:
-    return [each.text for each in advice(decision, FILES)]
+    return [each.text for each in _advice(decision, FILES)]
 
 
 class TestOfADeferral:
     def test_the_sender_s_domain_comes_before_the_client_and_the_recipient(self) -> None:
-        first, second, third, told = advice(_decision(), FILES)
+        first, second, third, told = _advice(_decision(), FILES)
         command = "bley allow --sender example.com"
         assert first == Advice(f"exempt the sender's domain: {command}", "example.com", FILES.senders, command)
         assert (second, third) == (CLIENT, RECIPIENT)
@@ -78,13 +90,13 @@ class TestOfADeferral:
     def test_our_own_domain_is_exempt_only_while_spf_passes(self) -> None:
         """Spammers like to forge it."""
         own = _decision(sender="joe@Example.ORG")
-        assert advice(own, FILES)[0].entry == "example.com"
+        assert _advice(own, FILES)[0].entry == "example.com"
         passing = _decision(sender="joe@Example.ORG", details={"findings": {"spf": {"score": 0, "detail": "pass: ok"}}})
-        assert advice(passing, FILES)[0].entry == "spf:Example.ORG"
+        assert _advice(passing, FILES)[0].entry == "spf:Example.ORG"
 
     @pytest.mark.parametrize("domain", ["gmail.com", "yahoo.co.uk", "com", "dyndns.org"])
     def test_under_the_domain_of_a_provider_the_sender_alone_is_exempt(self, domain: str) -> None:
-        first, *_ = advice(_decision(sender=f"joe@{domain}"), FILES)
+        first, *_ = _advice(_decision(sender=f"joe@{domain}"), FILES)
         assert (first.text, first.entry) == (
             f"exempt the sender: bley allow --sender joe@{domain}",
             f"joe@{domain}",
@@ -92,14 +104,14 @@ class TestOfADeferral:
 
     def test_the_pool_of_a_provider_is_not_exempt_as_a_whole(self) -> None:
         name = "mail-ed1-f41.google.com"
-        found = advice(_decision(client="google.com", client_name=name, sender=""), FILES)
+        found = _advice(_decision(client="google.com", client_name=name, sender=""), FILES)
         assert found[0].entry == "192.0.2.1"
 
     @pytest.mark.parametrize(
         ("client", "name"), [("192.0.2.0/24", "unknown"), ("192.0.2.0/24", "ppp-7.example.com"), ("example.com", "x")]
     )
     def test_one_without_a_name_of_its_own_is_exempt_by_its_address(self, client: str, name: str) -> None:
-        _, second, *_ = advice(_decision(client=client, client_name=name), FILES)
+        _, second, *_ = _advice(_decision(client=client, client_name=name), FILES)
         assert (second.text, second.entry, second.file) == (
             "or exempt the client's address: bley allow --client 192.0.2.1",
             "192.0.2.1",
@@ -109,25 +121,25 @@ class TestOfADeferral:
     def test_the_command_names_settings_that_are_not_the_default(self) -> None:
         files = FILES._replace(option=("-c", "/srv/my bley.conf"))
         waiting = DeferralOutcome(OutcomeKind.WAITING)
-        commands = [each.command for each in advice(_decision("client-bad"), files, outcome=waiting)]
+        commands = [each.command for each in _advice(_decision("client-bad"), files, outcome=waiting)]
         assert len(commands) == 5
         assert all(each.split("'")[0].endswith(" -c ") and "-c '/srv/my bley.conf' " in each for each in commands)
 
     def test_hashes_are_for_no_list_file(self) -> None:
         """But domains are stored in clear."""
         files = FILES._replace(is_private=True)
-        found = advice(_decision(client="192.0.2.0/24", sender="5e8f@gmail.com"), files)
+        found = _advice(_decision(client="192.0.2.0/24", sender="5e8f@gmail.com"), files)
         assert [each.entry for each in found] == ["192.0.2.1", ""]
-        assert advice(_decision(sender="5e8f@example.com"), files)[0].entry == "example.com"
+        assert _advice(_decision(sender="5e8f@example.com"), files)[0].entry == "example.com"
 
     @pytest.mark.parametrize("sender", ["joe@-rf.example.com", "-c=/tmp/x@gmail.com"])
     def test_an_entry_is_no_option_of_the_command(self, sender: str) -> None:
-        first, *_ = advice(_decision(sender=sender), FILES)
+        first, *_ = _advice(_decision(sender=sender), FILES)
         assert first.command.startswith("bley allow --sender -- -")
 
     @pytest.mark.parametrize("recipient", ["jane#x@example.org", "/jane/@example.org", "jane", "\x1bjane@example.org"])
     def test_what_cannot_stand_in_a_file_is_no_entry(self, recipient: str) -> None:
-        assert recipient not in [each.entry for each in advice(_decision(recipient=recipient), FILES)]
+        assert recipient not in [each.entry for each in _advice(_decision(recipient=recipient), FILES)]
 
     def test_a_list_s_operator_is_asked(self) -> None:
         """Of lists that counted."""
@@ -143,7 +155,6 @@ class TestOfADeferral:
         ("reason", "told"),
         [
             ("spf", "tell the postmaster of example.com: its SPF record does not permit 192.0.2.1"),
-            ("early", "see why it was deferred at first: the decision before this one"),
             ("dynamic", "tell the client's operator: its host name should not look like an access line's"),
         ],
     )
@@ -153,13 +164,13 @@ class TestOfADeferral:
 
     @pytest.mark.parametrize("client", ["192.0.2.0/24", "example.com"])
     def test_another_address_of_the_client_may_have_been_judged(self, client: str) -> None:
-        *_, last = advice(_decision("client-bad", client=client), FILES)
+        *_, last = _advice(_decision("client-bad", client=client), FILES)
         assert last.command == f"bley why {client}"
 
     @pytest.mark.parametrize("kind", list(OutcomeKind))
     def test_a_mail_that_waits_can_pass_at_once(self, kind: OutcomeKind) -> None:
         """By a command; a mail that does not wait needs none."""
-        found = advice(_decision(client="192.0.2.0/24"), FILES, outcome=DeferralOutcome(kind))
+        found = _advice(_decision(client="192.0.2.0/24"), FILES, outcome=DeferralOutcome(kind))
         commands = [each.command for each in found if each.command and not each.entry]
         command = "bley pass --sender john@example.com --recipient jane@example.org"
         assert commands == ([command] if kind in (OutcomeKind.WAITING, OutcomeKind.DUE) else [])
@@ -172,14 +183,14 @@ class TestOfADeferral:
 class TestOfAPass:
     @pytest.mark.parametrize("reason", ["exempt-client", "exempt-sender", "exempt-recipient"])
     def test_an_entry_is_taken_out(self, reason: str) -> None:
-        found, *_ = advice(_passed(reason, details={"entry": "/etc/bley/list:12:example.com"}), FILES)
+        found, *_ = _advice(_passed(reason, details={"entry": "/etc/bley/list:12:example.com"}), FILES)
         assert found == Advice(f"take the entry out of /etc/bley/list, line 12, {RELOAD}", file="/etc/bley/list")
 
     @pytest.mark.parametrize("kind", ["client", "sender", "recipient"])
     def test_an_entry_of_bley_allow_is_removed_by_it(self, kind: str) -> None:
         file = getattr(FILES, f"{kind}s")
         entry = "dyn:home.example.org" if kind == "client" else "jane@example.com"
-        first, *others = advice(_passed(f"exempt-{kind}", details={"entry": f"{file}:2:{entry}"}), FILES)
+        first, *others = _advice(_passed(f"exempt-{kind}", details={"entry": f"{file}:2:{entry}"}), FILES)
         remove = f"bley allow --remove --{kind} {entry}"
         assert first == Advice(f"remove the entry: {remove}", entry, file, remove)
         add = f"{remove} && bley allow --sender spf:{entry}"
@@ -229,7 +240,7 @@ class TestOfAPass:
     def test_the_place_is_named_where_the_record_is(self) -> None:
         """One kept under the client's network, and a second one from another time."""
         places = Triplet("192.0.2.0/24", "", "jane@b"), Triplet("192.0.2.0/24", "ANY", "ANY")
-        (only,) = advice(_passed("known"), FILES, places)
+        (only,) = _advice(_passed("known"), FILES, places)
         assert only.text == (
             "make it a stranger again: bley forget --client 192.0.2.0/24 --sender '<>' --recipient jane@b"
             " && bley forget --client 192.0.2.0/24 --sender ANY --recipient ANY"
@@ -254,5 +265,32 @@ def test_an_entry_that_exempts_already_is_not_advised_again() -> None:
     exempted, after_outage = (
         DeferralOutcome(OutcomeKind.LET_THROUGH, passed_by=by) for by in ("exempt-client (f:1:a)", "store-error")
     )
-    assert not any(each.entry for each in advice(_decision(), FILES, outcome=exempted))
-    assert any(each.entry for each in advice(_decision(), FILES, outcome=after_outage))
+    assert not any(each.entry for each in _advice(_decision(), FILES, outcome=exempted))
+    assert any(each.entry for each in _advice(_decision(), FILES, outcome=after_outage))
+
+
+class TestOfAStory:
+    def test_an_early_retry_has_the_advice_of_its_deferral(self) -> None:
+        """Whose SPF passed; the retry was not checked."""
+        deferral = _decision(details={"findings": {"spf": {"score": 0, "detail": "pass: matched"}}})
+        early = _decision("early", number="2")
+        found = advice(Story(early, deferral=deferral), FILES)
+        assert found == advice(Story(deferral, deferral=deferral), FILES)
+        assert found[0].entry == "spf:example.com"
+
+    @pytest.mark.parametrize("reason", ["waited", "known", "exempt-client"])
+    def test_a_pass_has_that_of_its_deferral_besides_its_own(self, reason: str) -> None:
+        story = Story(_passed(reason, number="2"), deferral=_decision())
+        assert deferral_advice(story, FILES) == advice(Story(_decision(), deferral=_decision()), FILES)
+        assert advice(story, FILES) == _advice(_passed(reason))
+
+    def test_without_a_deferral_there_is_none(self) -> None:
+        assert deferral_advice(Story(_passed("clean")), FILES) == []
+
+    def test_the_cause_of_a_judgment_is_mended(self) -> None:
+        """The client was judged because of another mail: the entry is for this one."""
+        judged = _decision("dynamic", number="0", sender="x@example.net")
+        bad = _decision("client-bad")
+        *entries, last = advice(Story(bad, deferral=bad, judgment=judged), FILES)
+        assert last.text.startswith("tell the client's operator: its host name")
+        assert entries[0].entry == "example.com"

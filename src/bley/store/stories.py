@@ -1,0 +1,50 @@
+"""The stories of mails, as the history of a store has them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from bley.core.history.attempts import (
+    Attempts,
+    AttemptsQuery,
+    attempts_query,
+    possible_triplets,
+    united_record,
+    wildcard_triplets,
+)
+from bley.core.history.search import StoredDecision
+from bley.core.history.story import Story, build_story
+from bley.core.mail import Triplet
+from bley.settings.file import Configuration
+from bley.store.history import History
+
+__all__ = ["StoredStory", "read_stories"]
+
+
+class StoredStory(NamedTuple):
+    """The story of a decision's mail, and the triplets under which the store has records of it."""
+
+    story: Story
+    stored_under: Sequence[Triplet]
+
+
+async def read_stories(
+    history: History, configuration: Configuration, decisions: Sequence[StoredDecision], now: datetime
+) -> list[StoredStory]:
+    """Return the story of each decision, by one query for all records, and one for each mail. Raises StoreError."""
+    rules, log_days = configuration.triplet_rules, configuration.settings.log_days
+    own = [possible_triplets(each, rules) for each in decisions]
+    wildcards = [wildcard_triplets(each, rules) for each in decisions]
+    found = await history.find(list(dict.fromkeys(triplet for some in (*own, *wildcards) for triplet in some)))
+    read: dict[AttemptsQuery, Attempts] = {}
+    stories = []
+    for decision, triplets, others in zip(decisions, own, wildcards, strict=True):
+        settings = configuration.settings_of(decision.details.get("section", ""))
+        records = found.of_any(triplets)
+        record = united_record(records.values())
+        query = attempts_query(decision, [*triplets, *records], record, now, log_days, settings.cache_valid)
+        if query not in read:
+            read[query] = await history.attempts(query)
+        story = build_story(decision, read[query], record, settings.timing, now)
+        stories.append(StoredStory(story, list(found.of_any([*triplets, *others]))))
+    return stories
