@@ -37,6 +37,9 @@ class QuietBley:
     settings_file = ""
     places: tuple[str, ...] = ()
 
+    def read_local_lists(self) -> None:
+        """Read nothing."""
+
     def process_ids(self) -> Mapping[str, int]:
         """Return no processes."""
         return {}

@@ -236,6 +236,10 @@ class FakeBley:
         self.processes = {"main": os.getpid()}
         self.settings_file = "/etc/bley/bley.conf"
         self.places = ["127.0.0.1:1337", "unix:/run/bley/bley.sock"]
+        self.list_readings = 0
+
+    def read_local_lists(self) -> None:
+        self.list_readings += 1
 
     async def is_alive(self) -> bool:
         return self.lives

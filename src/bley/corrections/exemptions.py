@@ -30,6 +30,8 @@ __all__ = [
     "check_entries",
     "check_kind",
     "find_unresolved_names",
+    "preview_entry",
+    "preview_removal",
     "remove_entries",
 ]
 
@@ -130,6 +132,20 @@ def _add(configuration: Configuration, opened: LocalFile, entry: LocalEntry, tod
         return Change(kind, LocalEntry(entry.entry), ":".join(origin.split(":", 2)[:2]), "unchanged")
     opened.lines.append(entry.line)
     return Change(kind, entry, f"{file}:{len(opened.lines)}", "added")
+
+
+def preview_entry(configuration: Configuration, kind: Kind, entry: LocalEntry, today: date) -> Change:
+    """Return the change that `add_entries` would make. Raises CorrectionError if it could not make it."""
+    return _add(configuration, LocalFile.read(configuration, kind), entry, today)
+
+
+def preview_removal(configuration: Configuration, kind: Kind, entry: str) -> Change:
+    """Return the change that `remove_entries` would make. Raises CorrectionError if it could not make it."""
+    opened = LocalFile.read(configuration, kind)
+    if not (found := opened.find(entry)):
+        raise CorrectionError(_why_not_removed(configuration, [kind], entry))
+    number, present = found
+    return Change(kind, present, f"{opened.file}:{number + 1}", "removed")
 
 
 def _exemptions(configuration: Configuration, kind: Kind) -> ClientExemptions | MailExemptions:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bley.core.exemptions.local_list import Kind, LocalEntry, entries_of, is_same
 from bley.corrections.errors import CorrectionError
 from bley.durable_files import replacing
-from bley.operator_files import deny_reading, explain_refusal, read_text, user_name
+from bley.operator_files import check_creatable, deny_reading, explain_refusal, permit_writing, read_text, user_name
 from bley.settings.file import Configuration
 from bley.settings.lists import first_list_file, local_list_file
 
@@ -49,10 +49,16 @@ class LocalFile:
             if opened.lines != before:
                 opened._write()
         except PermissionError as error:
-            why = f"{opened.file}: user {user_name()} may not write to it and to its folder: run `sudo bley allow …`"
-            raise CorrectionError(why) from error
+            raise CorrectionError(f"{opened.file}: {_explain_denial(opened.file)}") from error
         except OSError as error:
             raise CorrectionError(f"{opened.file}: {explain_refusal(error, opened.file)}") from error
+
+    @classmethod
+    def read(cls, configuration: Configuration, kind: Kind) -> "LocalFile":
+        """Read it without a change. Raises CorrectionError, also if this user may not change it."""
+        with cls.opened(configuration, kind) as opened:
+            check_creatable(opened.file)
+        return opened
 
     def find(self, entry: str) -> tuple[int, LocalEntry] | None:
         """Return the number of the line, from 0, and its entry."""
@@ -62,6 +68,14 @@ class LocalFile:
     def _write(self) -> None:
         with replacing(self.file, model=self._model) as part:
             part.write(("\n".join(self.lines) + "\n").encode("utf-8", "surrogateescape"))
+
+
+def _explain_denial(file: Path) -> str:
+    """Return why this user may not write the file, with the remedy."""
+    with contextlib.suppress(OSError):  # the folder cannot be examined
+        if remedy := permit_writing(file.parent):
+            return f"its folder is read-only: {remedy}"
+    return f"user {user_name()} may not write to it and to its folder: run `sudo bley allow …`"
 
 
 @contextlib.contextmanager

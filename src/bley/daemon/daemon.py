@@ -42,6 +42,7 @@ class Daemon:
         self, configuration: Configuration, load: Callable[[], Configuration], level: int, clock: Clock = utc_now
     ) -> None:
         self._configuration, self._load, self._level, self._clock = configuration, load, level, clock
+        self._local_lists = LocalListWatch(lambda: self._configuration.local_lists, self._reload, self._clock)
         self.places: Sequence[str] = ()
         """The names of the sockets."""
 
@@ -73,8 +74,7 @@ class Daemon:
             self._audit.add_start(self._configuration)
             self._instance.start_periodic_tasks()
             systemd.notify_ready(self._status)
-            watch = LocalListWatch(lambda: self._configuration.local_lists, self._reload, self._clock)
-            await asyncio.gather(restart_on_error(systemd.feed_watchdog), restart_on_error(watch.run))
+            await asyncio.gather(restart_on_error(systemd.feed_watchdog), restart_on_error(self._local_lists.run))
 
     async def _listen(self, settings: Settings) -> None:
         if sockets := systemd.passed_sockets():
@@ -104,6 +104,10 @@ class Daemon:
     async def report_state(self) -> StateReport:
         """Return the current gauges of this process."""
         return self._instance.report_state()
+
+    def read_local_lists(self) -> None:
+        """Reload now if a list file of `bley allow` has changed."""
+        self._local_lists.poll()
 
     def process_ids(self) -> Mapping[str, int]:
         """Return the id of the one process."""

@@ -66,6 +66,7 @@ class Supervisor:
         self._workers: dict[int, WorkerProcess] = {}
         self._hidden_clients = HiddenClients()
         self._reload_requested = asyncio.Event()
+        self._local_lists = LocalListWatch(lambda: self._configuration.local_lists, self._reload_requested.set, utc_now)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Supervise until SIGTERM or SIGINT; call `ready` once all workers listen.
@@ -109,12 +110,11 @@ class Supervisor:
             ready()
             self._audit.add_start(self._configuration)
             systemd.notify_ready(self._status)
-            watch = LocalListWatch(lambda: self._configuration.local_lists, self._reload_requested.set, utc_now)
             await asyncio.gather(
                 *(self._keep_replacing(worker) for worker in list(self._workers.values())),
                 restart_on_error(self._watch_workers),
                 restart_on_error(self._reload_on_signal),
-                restart_on_error(watch.run),
+                restart_on_error(self._local_lists.run),
             )
 
     async def _start_all(self) -> None:
@@ -220,6 +220,10 @@ class Supervisor:
             for each in reports:
                 each.cancel()
         return False
+
+    def read_local_lists(self) -> None:
+        """Reload now if a list file of `bley allow` has changed."""
+        self._local_lists.poll()
 
     def process_ids(self) -> Mapping[str, int]:
         """Return the process ids of the supervisor (`main`) and of the workers, by their numbers."""

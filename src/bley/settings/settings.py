@@ -116,6 +116,7 @@ class Settings(BaseModel):
     web_hosts: Hosts = ()
     web_proxy: Proxies = ()
     web_password_file: FileName = ""
+    web_actions: Boolean = False
     web_tls_cert: FileName = ""
     web_tls_key: FileName = ""
     web_listen: str = "127.0.0.1:1338"
@@ -148,6 +149,16 @@ class Settings(BaseModel):
             raise ValueError(
                 "is not a loopback address: it needs web_password_file (`bley web-password FILE` creates it), "
                 "or web_proxy, the address of a reverse proxy that asks for a password"
+            )
+        return value
+
+    @field_validator("web_actions")
+    @classmethod
+    def _has_password(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not info.data.get("web_password_file"):
+            raise ValueError(
+                "needs a password, or any program on this machine could change records and list files: "
+                "set web_password_file (`bley web-password FILE` creates it), or write 0"
             )
         return value
 

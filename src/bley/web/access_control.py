@@ -1,10 +1,10 @@
 """Access control for `web_listen`, and the security headers of its responses.
 
 A request is answered only if all of these hold (`docs/dashboard.md` describes them for operators):
-1) its method is GET or HEAD;
+1) its method is GET or HEAD, or POST for an action where `web_actions` is on;
 2) the peer is on this machine, or a password is set, or the peer is in `web_proxy`;
 3) its Host header is a name of this server: otherwise a page of another site could read ours by DNS rebinding;
-4) it carries the password, if one is set.
+4) it carries the password, if one is set: for an action the password itself.
 The paths of `health` are exempt from 2 to 4: they reveal only whether bley is healthy. The password is required on this
 machine too, because a reverse proxy there looks like any other local program. bley's own commands instead prove that
 they can read the file with the hash (`settings/web_password.py`).
@@ -21,9 +21,14 @@ from bley.core.endpoint import without_brackets
 from bley.core.mail import Address, parse_address
 from bley.settings.file import Configuration
 from bley.web import health
-from bley.web.password_gate import PasswordGate, TooManyAttemptsError
+from bley.web.password_gate import PasswordGate, TooManyAttemptsError, user_name
 
-__all__ = ["HEADERS", "AccessControl"]
+__all__ = ["ACTIONS", "HEADERS", "USER", "AccessControl"]
+
+ACTIONS = "/act/"
+"""The prefix of the paths of actions."""
+USER = web.RequestKey("user", str)
+"""The user of an admitted request, for the audit: the name that the browser sent, and the client's address."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -31,7 +36,7 @@ HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send "Origin: null" with a form
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 """Headers of every response. `Cache-Control: no-store` is added unless the handler sets another value."""
@@ -63,13 +68,14 @@ class AccessControl:
         self._gate = gate or PasswordGate()
         self._hosts: frozenset[str] = frozenset()
         self._proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-        self._has_password = False
+        self._has_password = self._has_actions = False
 
     def reconfigure(self, configuration: Configuration) -> None:
         """Apply these settings to all later requests."""
         self._hosts = frozenset(configuration.settings.web_hosts)
         self._proxies = configuration.settings.web_proxy
         self._has_password = configuration.web_password is not None
+        self._has_actions = configuration.settings.web_actions and self._has_password
         self._gate.set_password(configuration.web_password)
 
     def protect(self, application: web.Application) -> None:
@@ -79,16 +85,22 @@ class AccessControl:
 
     @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method not in _METHODS:
-            raise web.HTTPMethodNotAllowed(request.method, _METHODS)
         resource = request.match_info.route.resource
         path = resource.canonical if resource else ""
+        acts = request.method == hdrs.METH_POST and self._has_actions and path.startswith(ACTIONS)
+        if request.method not in _METHODS and not acts:
+            raise web.HTTPMethodNotAllowed(request.method, _METHODS)
         if path not in health.PATHS:
             addresses = _addresses(request)
             self._check_peer(addresses, path)
             self._check_host(request.headers.getall(hdrs.HOST, []), addresses)
             client = self._client(addresses.peer, request.headers.getall(hdrs.X_FORWARDED_FOR, []))
-            await self._check_password(request.headers.get(hdrs.AUTHORIZATION, ""), client)
+            authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+            await self._check_password(authorization, client)
+            user = user_name(authorization)
+            if acts and user is None:
+                raise web.HTTPForbidden(text="an action needs the password, not the proof of bley's own commands\n")
+            request[USER] = f"{user} from {client}" if user else str(client)
         return await handler(request)
 
     def _check_peer(self, addresses: _Addresses, path: str) -> None:

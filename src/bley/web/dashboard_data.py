@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record
+from bley.core.history.attempts import possible_triplets, wildcard_triplets
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -156,6 +157,17 @@ class DashboardData:
         """Return the story of the decision's mail. Raises StoreError."""
         read = partial(read_stories, configuration=self.configuration, decisions=[decision], now=self.clock())
         return (await self._history("quick").query(read))[0]
+
+    async def select_records(self, query: RecordQuery, limit: int) -> Sequence[tuple[Triplet, Record]]:
+        """Return at most so many records that match. Raises StoreError."""
+        return await self._history("search").query(lambda history: history.records(query, limit))
+
+    async def stored_records(self, decision: StoredDecision) -> Mapping[Triplet, Record]:
+        """Return the records of this mail by the triplets under which they stand. Raises StoreError."""
+        rules = self.configuration.triplet_rules
+        candidates = [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
+        found = await self._history("quick").query(lambda history: history.find(candidates))
+        return found.of_any(candidates)
 
     async def close(self) -> None:
         """Cancel all queries, and close the connections to the store."""

@@ -27,6 +27,9 @@ class MonitoredDaemon(Protocol):
     async def report_state(self) -> StateReport | None:
         """Return the present state, or None if no worker answers."""
 
+    def read_local_lists(self) -> None:
+        """Reload now if a list file of `bley allow` has changed, instead of within 20 seconds."""
+
     def process_ids(self) -> Mapping[str, int]:
         """Return the process ids: of `main`, and of the workers by their numbers."""
 

@@ -10,6 +10,7 @@ from bley.core.history.advice import advice, deferral_advice
 from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
+from bley.web.actions import Actions
 from bley.web.dashboard_data import DashboardData, OverviewData
 from bley.web.decision_search import read_decision_search, read_period
 from bley.web.evidence import evidence
@@ -31,8 +32,8 @@ _T = TypeVar("_T")
 class Pages:
     """The handlers of all pages."""
 
-    def __init__(self, data: DashboardData) -> None:
-        self._data = data
+    def __init__(self, data: DashboardData, actions: Actions) -> None:
+        self._data, self._actions = data, actions
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of all pages."""
@@ -91,6 +92,7 @@ class Pages:
             records=waiting_rows(found.records, self._data.configuration.timings, found.now),
             log_days=settings.log_days.total_seconds(),
             now=found.now,
+            actions=self._actions.of_search(request, search.q),
         )
 
     async def _show_decision(self, request: web.Request) -> web.Response:
@@ -106,6 +108,7 @@ class Pages:
             evidence=evidence(story, settings.thresholds),
             advice=advice(story, configuration.list_files, stored_under),
             delay_advice=[] if decision.defers else deferral_advice(story, configuration.list_files),
+            actions=self._actions.of_decision(request, story, has_records=bool(stored_under)),
             now=self._data.clock(),
         )
 

@@ -17,11 +17,12 @@ from collections.abc import Callable
 from ipaddress import IPv6Address, ip_network
 
 from bley.core.errors import BleyError
+from bley.core.escapes import escape_controls
 from bley.core.mail import Address
 from bley.core.quantity import quantity
 from bley.settings.web_password import PasswordHash
 
-__all__ = ["PasswordGate", "TooManyAttemptsError"]
+__all__ = ["PasswordGate", "TooManyAttemptsError", "user_name"]
 
 _CACHE_SECONDS = 600.0
 _MAX_CACHED = 64
@@ -35,6 +36,8 @@ _MAX_PENDING = 32
 """Attempts that are queued or pause. Each occupies one of the 100 connections."""
 _LOG_INTERVAL_SECONDS = 60.0
 _IPV6_PREFIX = 64
+_LONGEST_USER = 64
+"""Characters of a user name."""
 
 _log = logging.getLogger(__name__)
 
@@ -202,13 +205,28 @@ class _FairQueue:
                 self._is_busy = True
 
 
+def user_name(authorization: str) -> str | None:
+    """Return the user name of a header `Authorization` with a password, shortened and escaped; None without one.
+
+    Nothing verifies the name: all users have one password.
+    """
+    scheme, _, credentials = authorization.partition(" ")
+    split = _split(credentials.strip()) if scheme.lower() == "basic" else None
+    return escape_controls(split[0])[:_LONGEST_USER] if split else None
+
+
 def _password(credentials: str) -> str | None:
     """Return the password of base64-encoded `user:password`, for any user; None if there is none."""
+    split = _split(credentials)
+    return split[1] if split and split[1] else None
+
+
+def _split(credentials: str) -> tuple[str, str] | None:
     try:
-        _, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+        user, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         return None
-    return password if colon and password else None
+    return (user, password) if colon else None
 
 
 def _network(client: Address) -> str:

@@ -12,6 +12,7 @@ from bley.ports import Clock, utc_now
 from bley.settings.file import Configuration
 from bley.web import health, listeners, lists, metrics
 from bley.web.access_control import AccessControl
+from bley.web.actions import Actions
 from bley.web.compression import compress
 from bley.web.connection_limiter import LIMITS, AcceptLoop, ConnectionLimiter, is_not_bad_http
 from bley.web.dashboard_data import DashboardData
@@ -31,7 +32,7 @@ _log.addFilter(is_not_bad_http)
 
 
 class WebServer:
-    """Serves the state, counters and history of a running daemon; read-only."""
+    """Serves the state, counters and history of a running daemon, and the actions of its operators."""
 
     def __init__(self, daemon: MonitoredDaemon, counters: Collector = REGISTRY, clock: Clock = utc_now) -> None:
         self._access, self._connections = AccessControl(), ConnectionLimiter()
@@ -42,7 +43,9 @@ class WebServer:
         application.middlewares.extend([errors_as_pages, cancel_on_disconnect])
         application.add_routes([*health.routes(daemon), *listeners.routes(daemon), *lists.routes(daemon)])
         application.add_routes(metrics.routes(daemon, counters))
-        application.add_routes([*Pages(self._data).routes(), *Downloads(self._data).routes()])
+        self._actions = Actions(self._data)
+        application.add_routes([*Pages(self._data, self._actions).routes(), *Downloads(self._data).routes()])
+        application.add_routes(self._actions.routes())
         self._runner = web.AppRunner(
             application, access_log=None, logger=_log, shutdown_timeout=_STOP_SECONDS, **LIMITS
         )
@@ -62,5 +65,6 @@ class WebServer:
         """Stop accepting, cancel queries to the store, finish responses in progress, and close the socket."""
         if self._accept_loop:
             self._accept_loop.close()
+        await self._actions.close()
         await self._data.close()
         await self._runner.cleanup()

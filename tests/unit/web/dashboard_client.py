@@ -11,6 +11,7 @@ from bley.checks.lists.report import ListReport
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
 from bley.settings.file import load
+from bley.web.actions import Actions
 from bley.web.dashboard_data import DashboardData
 from bley.web.downloads import Downloads
 from bley.web.pages import Pages
@@ -62,7 +63,8 @@ class DashboardClient:
     async def get(self, path: str) -> web.Response:
         """Return the response of a handler; its exceptions are raised."""
         application = web.Application()
-        application.add_routes([*Pages(self.data).routes(), *Downloads(self.data).routes()])
+        actions = Actions(self.data)
+        application.add_routes([*Pages(self.data, actions).routes(), *Downloads(self.data).routes()])
         request = make_mocked_request("GET", path)
         match = await application.router.resolve(request)
         request._match_info = match
