@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from bley import cli
+from bley.corrections.errors import CorrectionError
+from bley.corrections.local_file import LocalFile
 from bley.operator_files import deny_reading
 from bley.settings import file as settings_file
 from tests.free_ports import free_port
@@ -175,3 +177,23 @@ def test_root_follows_no_link_in_the_folder_of_bley(folder: Path) -> None:
         assert "unable to open database file" in ran.output
     assert victim.read_text() == "precious"
     assert victim.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_list_file_that_this_user_may_not_change(folder: Path) -> None:
+    """The dashboard names the command instead of a form, before anything is tried."""
+    configuration = settings_file.load(folder / "bley.conf")
+
+    def read() -> str:
+        try:
+            LocalFile.read(configuration, "sender")
+        except CorrectionError as error:
+            return str(error)
+        return ""
+
+    why = (
+        f"{folder}/whitelist_senders.local: user nobody may not write to it and to its folder: run `sudo bley allow …`"
+    )
+    assert as_nobody(read) == why
+    os.chown(folder, NOBODY, NOBODY)
+    assert as_nobody(read) == ""
+    assert not (folder / "whitelist_senders.local").exists()

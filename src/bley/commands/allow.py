@@ -114,7 +114,7 @@ def allow(
         return
     changes = _remove(configuration, kind, entries) if remove else _add(configuration, kind, until, comment, entries)
     try:
-        run(audit_changes(configuration, changes, Auditor(unix_user())))
+        run(audit_changes(configuration, changes, Auditor(configuration, unix_user())))
     except NotAuditedError as error:
         click.echo(printable(f"warning: {error}"), err=True)
     if as_json:

@@ -76,7 +76,7 @@ async def _forget(
 
     is_all = selected == RecordFilter()
     async with opened_engine(configuration, utc_now(), needs_key=not is_all) as engine:
-        audit = Auditor(unix_user()).of_records(engine, "forget", selected)
+        audit = Auditor(configuration, unix_user()).of_records(engine, "forget", selected)
         await forget_records(engine, triplets, audit, check)
         if is_all:
             await _release_key(engine, configuration)

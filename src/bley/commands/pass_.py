@@ -82,5 +82,5 @@ async def _release(
 
     now = utc_now()
     async with opened_engine(configuration, now) as engine:
-        audit = Auditor(unix_user()).of_records(engine, "pass", selected)
+        audit = Auditor(configuration, unix_user()).of_records(engine, "pass", selected)
         await release_records(engine, configuration, selection, now, audit, check)

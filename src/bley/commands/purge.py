@@ -47,7 +47,7 @@ async def _purge(configuration: Configuration, interruption: Interruption) -> Pu
                     interruption.stop_if_requested(f"only {_describe(total)} deleted")
         finally:
             if any(total):
-                await Auditor(unix_user()).record(engine, "purge", f"deleted {_describe(total)}")
+                await Auditor(configuration, unix_user()).record(engine, "purge", f"deleted {_describe(total)}")
     return total
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 from collections.abc import Awaitable, Callable
 
 from bley.core.errors import StoreError
@@ -12,6 +11,7 @@ from bley.corrections.errors import NotAuditedError
 from bley.log.decision_line import printable
 from bley.operator_files import user_name
 from bley.ports import Clock, utc_now
+from bley.settings.file import Configuration
 from bley.store.engine import Engine
 
 __all__ = ["Auditor", "unix_user"]
@@ -20,15 +20,15 @@ _log = logging.getLogger(__name__)
 
 
 class Auditor:
-    """Records the acts of the user `who`."""
+    """Records the acts of the user `who` on this node."""
 
-    def __init__(self, who: str, clock: Clock = utc_now) -> None:
-        self._who, self._clock = who, clock
+    def __init__(self, configuration: Configuration, who: str, clock: Clock = utc_now) -> None:
+        self._node, self._who, self._clock = configuration.settings.node_name, who, clock
 
     async def record(self, engine: Engine, kind: AuditKind, what: str) -> None:
         """Log an act that was done, and store it. Raises NotAuditedError if the store refuses it."""
         self.log(kind, what)
-        entry = AuditEntry(self._clock(), socket.gethostname(), kind, self._who, printable(what))
+        entry = AuditEntry(self._clock(), self._node, kind, self._who, printable(what))
         try:
             await engine.add_audit([entry])
         except StoreError as error:

@@ -42,7 +42,7 @@ class LocalFile:
         opened = cls(configuration, kind)
         try:
             with contextlib.suppress(FileNotFoundError):
-                text = read_text(opened.file, "utf-8-sig", "surrogateescape")
+                text = read_text(opened.file, "utf-8-sig", "surrogateescape") or opened.lines[0]
                 opened.lines = text.removesuffix("\n").split("\n")
             before = [*opened.lines]
             yield opened

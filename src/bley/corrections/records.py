@@ -73,7 +73,7 @@ async def release_records(
     before_portion: Callable[[int], None] = _proceed,
 ) -> None:
     """Let these records pass at their next attempt. Raises StoreError, and the errors of `audit`."""
-    is_private, lifetimes = bool(configuration.privacy_key), configuration.settings.lifetimes
+    lifetimes = configuration.settings.lifetimes
     done = 0
     try:
         for start in range(0, len(selection.released), _PORTION):
@@ -81,19 +81,20 @@ async def release_records(
             portion = selection.released[start : start + _PORTION]
             await engine.unite(portion, now, lifetimes)
             done = start + len(portion)
-            await engine.add_decisions([_entry(*each, now, is_private=is_private) for each in portion], {})
+            await engine.add_decisions([_entry(*each, now, configuration) for each in portion], {})
     finally:
         if done:
             await audit(selection._replace(released=selection.released[:done]).describe())
 
 
-def _entry(triplet: Triplet, record: Record, now: datetime, *, is_private: bool) -> DecisionEntry:
+def _entry(triplet: Triplet, record: Record, now: datetime, configuration: Configuration) -> DecisionEntry:
     """Return the decision of the operator, which is about no request, but about the client of the record."""
     client, sender, recipient = triplet
     name = "" if named_network(client) else client
     request = Request(client_address=client, client_name=name, sender=sender, recipient=recipient)
     decision = Decision(request, Reason.RELEASED, triplet=triplet, record=record)
-    return DecisionEntry(now, "pass", decision, sender, recipient, is_private)
+    is_private, node = bool(configuration.privacy_key), configuration.settings.node_name
+    return DecisionEntry(now, "pass", decision, sender, recipient, is_private, node)
 
 
 async def forget_records(

@@ -46,16 +46,14 @@ def links_of_decision(story: Story, files: ListFiles, *, has_records: bool) -> l
     return links
 
 
-def links_of_search(q: str) -> list[ActionLink]:
+def links_of_search(q: str, *, has_records: bool) -> list[ActionLink]:
     """Return the actions that make sense for the text of a search."""
-    if not q:
-        return []
     own = {"q": q}
-    return [
-        ActionLink("Let all that wait pass now", page_url("/act/pass", own)),
-        *_exempting(choices_of_text(q), own),
-        ActionLink("Forget all records", page_url("/act/forget", own)),
-    ]
+    links = _exempting(choices_of_text(q), own) if q else []
+    if q and has_records:
+        links.insert(0, ActionLink("Let all that wait pass now", page_url("/act/pass", own)))
+        links.append(ActionLink("Forget all records", page_url("/act/forget", own)))
+    return links
 
 
 def _exempting(choices: Iterable[Choice], own: dict[str, str]) -> list[ActionLink]:

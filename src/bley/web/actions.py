@@ -30,11 +30,11 @@ from bley.web.record_action import RecordAction
 from bley.web.rendering import render
 from bley.web.urls import with_parameter
 
-__all__ = ["PATHS", "ActionBar", "Actions"]
+__all__ = ["MAX_BYTES", "PATHS", "ActionBar", "Actions"]
 
 PATHS = frozenset({"/act/pass", "/act/forget", "/act/allow", "/act/disallow"})
 
-_MAX_BYTES = 16_384
+MAX_BYTES = 16_384
 """The body of a POST: the search text and the comment, each character percent-encoded, and the token take 6 kB."""
 _MAX_FIELDS = 20
 _BODY_SECONDS = 10.0
@@ -80,9 +80,9 @@ class Actions:
         files = self._data.configuration.list_files
         return self._bar(request, lambda: links_of_decision(story, files, has_records=has_records))
 
-    def of_search(self, request: web.Request, q: str) -> ActionBar:
+    def of_search(self, request: web.Request, q: str, *, has_records: bool) -> ActionBar:
         """Return the actions of the page of a search."""
-        return self._bar(request, lambda: links_of_search(q))
+        return self._bar(request, lambda: links_of_search(q, has_records=has_records))
 
     def _bar(self, request: web.Request, links: Callable[[], list[ActionLink]]) -> ActionBar:
         if not self._data.configuration.settings.web_actions:
@@ -107,7 +107,8 @@ class Actions:
             )
         action = _build(lambda: self._action(request.path, values))
         try:
-            notice = f"done: {await self._run(action, Auditor(request.get(USER, ''), self._data.clock))}"
+            auditor = Auditor(self._data.configuration, request.get(USER, ""), self._data.clock)
+            notice = f"done: {await self._run(action, auditor)}"
         except NotAuditedError as error:
             notice = str(error)
         except (CorrectionError, SettingsError, StoreError) as error:
@@ -204,8 +205,6 @@ async def _read_form(request: web.Request) -> dict[str, str]:
     """Return the fields of the form. Raises HTTPBadRequest, and HTTPRequestEntityTooLarge by aiohttp."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise web.HTTPUnsupportedMediaType(text="nothing was changed: send the form of the page\n")
-    if (request.content_length or 0) > _MAX_BYTES:
-        raise web.HTTPRequestEntityTooLarge(_MAX_BYTES, request.content_length or 0)
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             text = (await request.read()).decode()

@@ -75,7 +75,7 @@ class ListAction:
             return Preview(f"Never delay {what}", f"it is exempt already, by {change.file}", warnings=warnings)
         return Preview(
             f"Never delay {what}",
-            f"bley will not delay {what} from now on, whatever its checks find. This line goes to {change.file}",
+            f"{what} will never be delayed, whatever the checks find. This line goes to {change.file}",
             f"Never delay {self._entry}",
             self.command,
             new.line,
@@ -88,7 +88,7 @@ class ListAction:
         what = _WHAT[self._kind].format(self._entry)
         return Preview(
             f"Judge {what} again",
-            f"bley will judge {what} like others. This line leaves {change.file}",
+            f"{what} will be judged like any other. This line leaves {change.file}",
             f"Remove {self._entry}",
             self.command,
             change.entry.line,

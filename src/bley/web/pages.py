@@ -92,7 +92,7 @@ class Pages:
             records=waiting_rows(found.records, self._data.configuration.timings, found.now),
             log_days=settings.log_days.total_seconds(),
             now=found.now,
-            actions=self._actions.of_search(request, search.q),
+            actions=self._actions.of_search(request, search.q, has_records=bool(found.records)),
         )
 
     async def _show_decision(self, request: web.Request) -> web.Response:

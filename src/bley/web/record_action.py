@@ -12,7 +12,7 @@ from aiohttp import web
 from bley.core.greylist import Record, Status
 from bley.core.history.record_filter import NULL_SENDER, RecordFilter
 from bley.core.history.record_query import RecordQuery
-from bley.core.history.search import Search, StoredDecision
+from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.corrections.audit import Auditor
@@ -22,6 +22,7 @@ from bley.corrections.records import forget_records, release_records, select_rel
 from bley.store.history import SEARCH_SECONDS, PartialResult
 from bley.web.action_previews import Preview
 from bley.web.dashboard_data import DashboardData
+from bley.web.decision_search import read_decision_search
 from bley.web.urls import page_url
 
 __all__ = ["RecordAction"]
@@ -43,7 +44,8 @@ class RecordAction:
     def __init__(self, data: DashboardData, kind: _Kind, values: Mapping[str, str]) -> None:
         """Raises ValueError with a message for the user if the values of the form are invalid."""
         self._data, self._kind = data, kind
-        self._number, self._q = values.get("decision", ""), values.get("q", "").strip()
+        self._search = read_decision_search({"q": values.get("q", "")})
+        self._number, self._q = values.get("decision", ""), self._search.q
         if bool(self._number) == bool(self._q):
             raise ValueError("name a decision or a search")
         as_of = values.get("as_of") or data.clock().isoformat()
@@ -65,7 +67,7 @@ class RecordAction:
             warns = len(affected) > _FEW
         else:
             title, button = "Forget this mail", f"Forget {number}"
-            sentence = f"{number} will be deleted, on all nodes: the next attempt is that of a stranger, and may wait"
+            sentence = f"{number} will be deleted, on all nodes within 20 seconds: then the mail is that of a stranger"
             warns = False
         return Preview(
             title,
@@ -93,7 +95,7 @@ class RecordAction:
             if self._kind == "forget":
                 changed = found
                 await forget_records(engine, [triplet for triplet, _ in changed], audit)
-                return f"{quantity(len(changed), 'record')} forgotten"
+                return f"{quantity(len(changed), 'record')} forgotten; every node notices within 20 seconds"
             selection = select_release(found, RecordFilter(), configuration.triplet_rules, now)
             changed = selection.released
             await release_records(engine, configuration, selection, now, audit)
@@ -122,7 +124,7 @@ class RecordAction:
         if decision and decision.triplet:
             _, sender, recipient = decision.triplet
             return RecordQuery(filters=[RecordFilter(None, sender or NULL_SENDER, recipient)])
-        return RecordQuery(Search(self._q, self._data.configuration.triplet_rules))
+        return RecordQuery(self._search.text_search(self._data.configuration.triplet_rules))
 
     def _command_of(self, decision: StoredDecision | None) -> str:
         """Return the command that does the same; empty for a search, which may match in each column."""

@@ -12,7 +12,7 @@ from bley.ports import Clock, utc_now
 from bley.settings.file import Configuration
 from bley.web import health, listeners, lists, metrics
 from bley.web.access_control import AccessControl
-from bley.web.actions import Actions
+from bley.web.actions import MAX_BYTES, Actions
 from bley.web.compression import compress
 from bley.web.connection_limiter import LIMITS, AcceptLoop, ConnectionLimiter, is_not_bad_http
 from bley.web.dashboard_data import DashboardData
@@ -38,7 +38,8 @@ class WebServer:
         self._access, self._connections = AccessControl(), ConnectionLimiter()
         self._accept_loop: AcceptLoop | None = None
         self._data = DashboardData(daemon, clock)
-        application = web.Application(middlewares=[self._connections.pause_idle_timer, compress, refusals_as_pages])
+        outer = [self._connections.pause_idle_timer, compress, refusals_as_pages]
+        application = web.Application(middlewares=outer, client_max_size=MAX_BYTES)
         self._access.protect(application)
         application.middlewares.extend([errors_as_pages, cancel_on_disconnect])
         application.add_routes([*health.routes(daemon), *listeners.routes(daemon), *lists.routes(daemon)])

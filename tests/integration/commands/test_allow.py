@@ -150,6 +150,19 @@ def test_an_entry_that_is_hardly_meant_has_the_warning_of_the_daemon(tmp_path: P
     assert "warning" not in Bley(tmp_path).run("allow", "--sender", "postmaster@")
 
 
+def test_a_link_to_an_empty_file_of_another_folder_is_followed(tmp_path: Path, today: date) -> None:
+    """docs/dashboard.md: bley may not write below /etc."""
+    bley, own = Bley(tmp_path), tmp_path / "lib"
+    own.mkdir()
+    (own / "senders").write_text("")
+    (tmp_path / "whitelist_senders.local").symlink_to(own / "senders")
+    bley.run("allow", "--sender", "example.com")
+    assert (tmp_path / "whitelist_senders.local").is_symlink()
+    head, entry = (own / "senders").read_text().splitlines()
+    assert head.startswith("# The exemptions of `bley allow`")
+    assert entry == f"example.com  # added {today}"
+
+
 def test_an_end_that_is_no_date_is_a_fault_of_the_settings(tmp_path: Path) -> None:
     bley = Bley(tmp_path)
     file = tmp_path / "whitelist_recipients.local"

@@ -12,7 +12,7 @@ from bley.core.mail import Address
 from bley.settings.file import Configuration, load
 from bley.settings.settings import Settings
 from bley.web import access_control, health
-from bley.web.access_control import HEADERS, AccessControl
+from bley.web.access_control import HEADERS, USER, AccessControl
 from bley.web.password_gate import PasswordGate, TooManyAttemptsError
 from tests.unit.web.test_password_gate import basic, cheap_hash
 
@@ -53,7 +53,7 @@ async def _show(request: web.Request) -> web.Response:
         return web.Response(text="", headers={"Cache-Control": "max-age=3600", "Server": "aiohttp"})
     if request.path == "/broken":
         raise RuntimeError
-    return web.Response(text="mail")
+    return web.Response(text="mail", headers={"Who": request.get(USER, "")})
 
 
 @pytest.fixture
@@ -64,6 +64,7 @@ async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     site.access.protect(application)
     for path in ("/", "/style.css", "/broken", "/lists", "/metrics", *health.PATHS):
         application.router.add_get(path, _show)
+    application.router.add_post("/act/pass", _show)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -105,6 +106,45 @@ async def test_it_is_read_only(site: Site, path: str, method: str) -> None:
     answer = await site.get(path, method)
     assert answer.status == 405
     assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD"}
+
+
+class TestActions:
+    @pytest.mark.parametrize(
+        ("has_password", "setting", "path", "status"),
+        [
+            (True, "1", "/act/pass", 200),
+            (True, "0", "/act/pass", 405),
+            (True, "1", "/", 405),
+            (True, "1", "/act", 405),
+            (True, "1", "/healthz", 405),
+            (True, "1", "/act/nothing", 405),
+        ],
+    )
+    async def test_post_is_only_for_them(
+        self, site: Site, has_password: bool, setting: str, path: str, status: int
+    ) -> None:
+        site.access.reconfigure(configuration(has_password=has_password, web_actions=setting))
+        assert await site.status(path, "POST", Authorization=basic("secret")) == status
+
+    @pytest.mark.parametrize("authorization", ["", f"Bearer {PASSWORD.proof}", basic("wrong")])
+    async def test_they_need_the_password_itself(self, site: Site, authorization: str) -> None:
+        site.access.reconfigure(configuration(has_password=True, web_actions="1"))
+        assert await site.status("/act/pass", "POST", Authorization=authorization) in (401, 403)
+
+    @pytest.mark.parametrize(
+        ("user", "who"),
+        [
+            ("jane", "jane from 198.51.100.7"),
+            ("", "198.51.100.7"),
+            ("a\nb", r"a\x0ab from 198.51.100.7"),
+            ("x" * 500, f"{'x' * 64} from 198.51.100.7"),
+        ],
+    )
+    async def test_the_user_is_the_name_and_the_client_of_the_proxy(self, site: Site, user: str, who: str) -> None:
+        site.access.reconfigure(configuration(has_password=True, web_actions="1", web_proxy="127.0.0.1"))
+        headers = {"Authorization": basic("secret", user), "X-Forwarded-For": "10.0.0.1, 198.51.100.7"}
+        answer = await site.get("/act/pass", "POST", **headers)
+        assert answer.headers["Who"] == who
 
 
 async def test_head_is_allowed(site: Site) -> None:

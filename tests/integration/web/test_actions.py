@@ -13,11 +13,13 @@ import pytest
 from bley.settings.web_password import read_password_hash
 from tests.integration.database_server import wait_until
 from tests.integration.running_bley import Bley
+from tests.integration.stores import Servers
 from tests.integration.test_web_access import make_password
 from tests.integration.web.action_client import Operator, Page
 
 MAIL = {"client_address": "198.51.100.7", "helo_name": "friend", "sender": "a@example.com"}
 DUNNO = "action=DUNNO"
+FORGOTTEN = "Done: 1 record forgotten; every node notices within 20 seconds."
 
 
 def acting_bley(folder: Path, **settings: object) -> Bley:
@@ -54,10 +56,13 @@ def operator(bley: Bley) -> Operator:
     return Operator(bley)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_each_action_is_confirmed_done_and_audited(workers: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("workers", "engine"), [(1, "sqlite"), (2, "sqlite"), (1, "postgresql"), (1, "mariadb"), (1, "redis")]
+)
+def test_each_action_is_confirmed_done_and_audited(workers: int, engine: str, servers: Servers, tmp_path: Path) -> None:
     """A list file is read at once, not within 20 seconds."""
-    with acting_bley(tmp_path, workers=workers) as bley:
+    url = f"sqlite:///{tmp_path}/bley.db" if engine == "sqlite" else servers.new_url(engine)
+    with acting_bley(tmp_path, workers=workers, database=url, node_name="mx7") as bley:
         operator = Operator(bley)
         number = defer(bley, operator)
         links = re.findall(r'href="(/act/[^"]*)"', operator.get(f"/decision/{number}").text)
@@ -71,11 +76,12 @@ def test_each_action_is_confirmed_done_and_audited(workers: int, tmp_path: Path)
         assert bley.ask(**MAIL, recipient="b@example.org") == DUNNO
         assert "No record waits: 1 record passes already." in operator.get(f"/act/pass?decision={number}").words
 
-        assert operator.act(f"/act/forget?decision={number}") == "Done: 1 record forgotten."
-        assert "records" in bley.run("list")
+        assert operator.act(f"/act/forget?decision={number}") == FORGOTTEN
+        assert bley.run("list") == "0 records\n"
 
         file, link = tmp_path / "whitelist_senders.local", f"kind=sender&entry=example.com&decision={number}"
         page = operator.get(f"/act/allow?{link}")
+        assert "Mail from sender example.com will never be delayed, whatever the checks find." in page.words
         assert f"This line goes to {file}:2: example.com # added 20" in page.words
         assert not file.exists()
         notice = operator.act(f"/act/allow?{link}", until="30", comment="call of Jane")
@@ -93,7 +99,7 @@ def test_each_action_is_confirmed_done_and_audited(workers: int, tmp_path: Path)
         wait_until(lambda: "greylisted" in bley.ask(**MAIL, recipient="new2@example.org"), "all workers read the file")
 
         assert [act["kind"] for act in audit(bley)] == ["allow", "allow", "forget", "pass"]
-        assert {act["who"] for act in audit(bley)} == {"bley from 127.0.0.1"}
+        assert {(act["who"], act["node"]) for act in audit(bley)} == {("bley from 127.0.0.1", "mx7")}
         triplet = "client 198.51.100.0/24, sender a@example.com, recipient b@example.org"
         assert audit(bley)[-1]["what"] == f"1 record passes at the next attempt: {triplet}"
         assert f"audit: forget by bley from 127.0.0.1: 1 record forgotten: {triplet}" in bley.log()
@@ -115,7 +121,7 @@ def test_a_search_acts_on_the_records_that_its_form_showed(bley: Bley, operator:
         False,
     ]
     assert "Done: 2 records pass" in operator.get(sent.location).words
-    assert operator.act("/act/forget?q=search.example") == "Done: 3 records forgotten."
+    assert operator.act("/act/forget?q=search.example") == FORGOTTEN.replace("1 record", "3 records")
 
 
 PROOF = object()
@@ -190,6 +196,7 @@ def basic_of(user: str) -> str:
         ("/act/allow?kind=sender&entry=a%20b", 409, "sender: 'a b' has several words: write one entry."),
         ("/act/allow?kind=sender&entry=a%0Ab", 409, "is not an entry."),
         ("/act/disallow?kind=sender&entry=nowhere.example", 409, "nowhere.example is in no list of `bley allow`"),
+        (f"/act/forget?q={'x' * 401}", 400, "The search text may have at most 400 characters."),
         ("/act/pass?q=nobody.example", 200, "There is no such record"),
         ("/act/allow?kind=client&entry=unknown", 200, "exempts every client without a verified name"),
     ],

@@ -8,6 +8,7 @@ from bley.core.errors import StoreError
 from bley.core.history.audit import AuditEntry
 from bley.corrections.audit import Auditor, unix_user
 from bley.corrections.errors import NotAuditedError
+from bley.settings.file import load
 from bley.store.engine import Engine
 
 NOW = datetime(2026, 11, 30, 4, tzinfo=UTC)
@@ -43,9 +44,10 @@ def test_a_command_is_by_its_unix_user(uid: int, sudo_user: str, who: str, monke
 async def test_an_act_is_logged_and_stored_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     stored, engine = _engine()
-    await Auditor("jane from 192.0.2.1", lambda: NOW).record(engine, "allow", "a\nb")
+    await Auditor(load(), "jane from 192.0.2.1", lambda: NOW).record(engine, "allow", "a\nb")
     [entry] = stored.entries
     assert (entry.at, entry.kind, entry.who) == (NOW, "allow", "jane from 192.0.2.1")
+    assert entry.node == load().settings.node_name
     assert "\n" not in entry.what
     assert caplog.messages == [f"audit: allow by jane from 192.0.2.1: {entry.what}"]
 
@@ -54,5 +56,5 @@ async def test_an_act_that_the_store_refuses_is_logged_and_reported(caplog: pyte
     caplog.set_level("INFO")
     _, engine = _engine(StoreError("bley.db: away"))
     with pytest.raises(NotAuditedError, match=r"^done, but the audit has no entry of it: bley\.db: away$"):
-        await Auditor("root").record(engine, "pass", "1 record")
+        await Auditor(load(), "root").record(engine, "pass", "1 record")
     assert caplog.messages == ["audit: pass by root: 1 record"]

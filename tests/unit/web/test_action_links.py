@@ -56,9 +56,11 @@ def test_the_entry_of_an_exemption_is_named() -> None:
 
 
 def test_actions_of_a_search() -> None:
-    assert links_of_search("") == []
-    assert [each.url for each in links_of_search("192.0.2.1")] == [
+    allow = "/act/allow?kind=client&entry=192.0.2.1&q=192.0.2.1"
+    assert links_of_search("", has_records=True) == []
+    assert [each.url for each in links_of_search("192.0.2.1", has_records=False)] == [allow]
+    assert [each.url for each in links_of_search("192.0.2.1", has_records=True)] == [
         "/act/pass?q=192.0.2.1",
-        "/act/allow?kind=client&entry=192.0.2.1&q=192.0.2.1",
+        allow,
         "/act/forget?q=192.0.2.1",
     ]

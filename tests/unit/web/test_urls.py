@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from bley.web.urls import page_url
+from bley.web.urls import page_url, with_parameter
 
 
 def test_what_is_empty_is_left_out() -> None:
@@ -21,3 +21,8 @@ def test_a_value_is_read_back_and_ends_no_attribute(value: str) -> None:
 
 def test_a_lone_surrogate_is_a_code() -> None:
     assert page_url("/search", {"q": "\udcff"}) == r"/search?q=%5Cudcff"
+
+
+@pytest.mark.parametrize(("url", "longer"), [("/", "/?done=a%26b"), ("/search?q=x", "/search?q=x&done=a%26b")])
+def test_a_parameter_is_added(url: str, longer: str) -> None:
+    assert with_parameter(url, "done", "a&b") == longer
