@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address
+from itertools import chain
 from typing import NamedTuple
 
 from bley.checks.request import check_request
@@ -18,6 +19,7 @@ from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check
 from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing
+from bley.core.history.nodes import node_keys
 from bley.core.history.statistics import count_keys
 from bley.core.mail import Request, Triplet, parse_address
 from bley.core.policy import Thresholds, judge
@@ -111,7 +113,7 @@ async def fill(engine: Engine, now: datetime, length: timedelta, number: int) ->
         await engine.add_decisions(batch, {})
         await engine.transact([sighting for each in batch if (sighting := _sighting(each))], [])
     for each in kept:
-        for kind, name in count_keys(each.decision, each.outcome):
+        for kind, name in chain(count_keys(each.decision, each.outcome), node_keys(each)):
             counts[int(each.at.timestamp()) // 60, kind, name] += 1
     numbers = list(counts_per_span(counts).items())
     for begin in range(0, len(numbers), _BATCH):
@@ -131,6 +133,7 @@ def _history(chance: random.Random, now: datetime, length: timedelta, number: in
                     decision,
                     decision.request.sender,
                     decision.request.recipient,
+                    node="mx2" if int(when.timestamp()) % 3 else "mx1",
                 )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bley.checks.lists.news import ListNews
@@ -14,7 +14,7 @@ from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
-from bley.core.history.periods import Period
+from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
@@ -164,10 +164,17 @@ class FakeHistory:
         if self.error:
             raise StoreError(self.error)
 
-    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+    async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
         self._fail_if_wanted()
-        first = period.since(now).timestamp()
-        return {count: number for count, number in self._counts.items() if count.start >= first}
+        first, last = period.since(now).timestamp(), now.timestamp()
+        meant = {count: number for count, number in self._counts.items() if first <= count.start <= last}
+        return {count: number for count, number in meant.items() if not kinds or count.kind in kinds}
+
+    async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
+        until = period.before(now)
+        before = await self.counts(period, until)
+        covers_it = any(count.start <= period.since(until).timestamp() for count in self._counts)
+        return ComparedCounts(await self.counts(period, now), before if covers_it else None)
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         self._fail_if_wanted()
@@ -186,7 +193,13 @@ class FakeHistory:
         return Attempts(found, len(found), max(judgments, key=lambda each: each.at, default=None))
 
     async def audit(
-        self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
+        self,
+        since: datetime,
+        until: datetime | None,
+        kinds: frozenset[AuditKind],
+        limit: int,
+        *,
+        with_settings: bool = False,
     ) -> Sequence[AuditEntry]:
         self._fail_if_wanted()
         meant = [

@@ -51,6 +51,7 @@ TESTED_IN = {
     "corrections/exemptions": "integration/commands/test_allow",
     "corrections/opened_engine": "integration/test_import",
     "corrections/records": "integration/commands/test_pass_",
+    "web/silences": "unit/web/test_dashboard_data",
     "server/connection": "integration/server/test_listeners",
     "predecessors/errors": "unit/predecessors/test_bley2",
     "predecessors/postgrey": "integration/test_predecessors",

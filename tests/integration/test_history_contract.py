@@ -18,7 +18,7 @@ from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery, JudgmentQuery
 from bley.core.history.audit import LONGEST_SETTINGS, LONGEST_WHAT, MOST_ENTRIES, AuditEntry, AuditKind
-from bley.core.history.nodes import figures_by_node, node_keys
+from bley.core.history.nodes import NODE_PASSED, figures_by_node, node_keys
 from bley.core.history.periods import PERIODS
 from bley.core.history.record_filter import RecordFilter
 from bley.core.history.record_query import RecordQuery
@@ -28,7 +28,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.reasons import Reason
 from bley.core.triplet import TripletRules
 from bley.store.engine import Marks, counts_per_span
-from bley.store.history import History
+from bley.store.history import History, span_of
 from bley.store.opening import open_history
 from tests.integration.stores import ENGINES, OpenStore, OpenStores, Places
 from tests.searched import ADDRESSES, NASTY, NETWORKS, some_decisions, some_records
@@ -91,6 +91,34 @@ class TestCounts:
         assert {count.seconds for count in counts} == {step}
         assert figures(counts).deferred == {"helo": 3}
 
+    @pytest.mark.parametrize("name", [name for name in PERIODS if name != "365d"])
+    async def test_the_period_before_is_as_long_and_ends_where_this_one_would(self, both: OpenStore, name: str) -> None:
+        """The mail of its last slot counts only as far as as much of the present slot has passed."""
+        period = PERIODS[name]
+        step = timedelta(seconds=span_of(period))
+        first, before = period.since(_NOW), period.since(period.before(_NOW))
+        assert (first - before, period.before(_NOW)) == (period.length, _NOW - period.length)
+        inside = [first, _NOW - _MINUTE]
+        earlier = [before, first - period.length / 2, period.before(_NOW) - step]
+        outside = [before - step, *([first - step] if period.before(_NOW) + step < first else [])]
+        kept = [_kept(ago=_NOW - at) for at in (*inside, *earlier, *outside)]
+        await both.engine.add_decisions([], _spread(kept))
+        found = await both.history.compared_counts(period, _NOW)
+        assert found.before is not None
+        assert figures(found.counts) == figures(await both.history.counts(period, _NOW))
+        assert (figures(found.counts).requests, figures(found.before).requests) == (2, 3)
+
+    async def test_a_period_before_is_unknown_if_its_beginning_was_not_counted(self, both: OpenStore) -> None:
+        period = PERIODS["7d"]
+        before = period.since(period.before(_NOW))
+        await both.engine.add_decisions([], _spread([_kept(), _kept(ago=_NOW - before - _DAY)]))
+        assert (await both.history.compared_counts(period, _NOW)).before is None
+        await both.engine.add_decisions([], _spread([_kept(ago=_NOW - before + 100 * _DAY)]))
+        found = (await both.history.compared_counts(period, _NOW)).before
+        assert found is not None
+        assert figures(found).requests == 1
+        assert (await both.history.compared_counts(PERIODS["365d"], _NOW)).before is None
+
     async def test_all_kinds_are_told_apart(self, both: OpenStore) -> None:
         kept = [_kept(), _kept(reason=Reason.CLEAN), _kept(reason=Reason.WAITED), _kept(reason=Reason.WAITED)]
         await both.engine.add_decisions([], _spread(kept))
@@ -105,6 +133,8 @@ class TestCounts:
         found = figures_by_node(await both.history.counts(PERIODS["7d"], _NOW))
         assert {node: (each.requests, each.came_back) for node, each in found.items()} == {"mx1": (3, 1), "mx2": (1, 0)}
         assert (found["mx1"].early_retries, found["mx1"].median_delay_seconds) == (1, 600)
+        passed = await both.history.counts(PERIODS["1h"], _NOW, [NODE_PASSED])
+        assert {(count.kind, count.name): number for count, number in passed.items()} == {(NODE_PASSED, "mx2"): 1}
 
     async def test_nothing_is_no_counts(self, both: OpenStore) -> None:
         assert await both.history.counts(PERIODS["365d"], _NOW) == {}
@@ -440,8 +470,9 @@ class TestAudit:
         start = self._entry(_NO_TIME)
         entries = [start._replace(settings=letter * LONGEST_SETTINGS) for letter in ("{", "ü")]
         await both.engine.add_audit([*entries, start._replace(settings="x" * (LONGEST_SETTINGS + 1))])
-        found = await both.history.audit(_NOW - _DAY, None, frozenset(), 9)
+        found = await both.history.audit(_NOW - _DAY, None, frozenset(), 9, with_settings=True)
         assert {each.settings for each in found} == {each.settings for each in entries} | {""}
+        assert {each.settings for each in await both.history.audit(_NOW - _DAY, None, frozenset(), 9)} == {""}
 
     async def test_a_long_text_is_cut(self, both: OpenStore) -> None:
         await both.engine.add_audit([self._entry(_NO_TIME, what="ü" * (LONGEST_WHAT + 1))])

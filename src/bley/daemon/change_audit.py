@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from bley import __version__
 from bley.core.errors import StoreError
-from bley.core.history.audit import AuditEntry
+from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.quantity import quantity
 from bley.ports import Clock
 from bley.settings.database import Database
@@ -145,7 +145,8 @@ class ChangeAudit:
     async def _describe_start(self, entry: AuditEntry, snapshot: Snapshot) -> str:
         """Return the changes since the last start or reload of this node."""
         async with _opened(self._open_history(self._place)) as history:
-            earlier = await history.audit(_ALWAYS, entry.at, frozenset(["start", "reload"]), _MOST_READ)
+            kinds: frozenset[AuditKind] = frozenset(["start", "reload"])
+            earlier = await history.audit(_ALWAYS, entry.at, kinds, _MOST_READ, with_settings=True)
         last = next((Snapshot.parse(each.settings) for each in earlier if each.node == entry.node), None)
         if last is None:
             return f"bley {__version__}"

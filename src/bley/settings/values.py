@@ -21,6 +21,7 @@ from bley.core.scores import MOST, Scores, parse_scores
 from bley.operator_files import check_name
 
 __all__ = [
+    "LONGEST_NODE_NAME",
     "Boolean",
     "Days",
     "DnsLists",
@@ -66,7 +67,7 @@ _OF_POSTFIX = re.compile(r"[$!/]|[a-z_]*[g-z_][a-z_]*:")
 """Words of Postfix's mynetworks that need Postfix: `!192.0.2.1`, `/file`, `hash:/file`, `$mynetworks`."""
 _LONGEST_SOCKET = 107
 """Bytes of a unix socket's path: sun_path of unix(7), less the final NUL."""
-_LONGEST_NODE_NAME = 64
+LONGEST_NODE_NAME = 64
 """As many bytes as Linux's host names have (HOST_NAME_MAX)."""
 _HIGHEST_GROUP = 2**32 - 2
 """The next number means "no change": chown(2)."""
@@ -244,13 +245,13 @@ def _proxies(text: str) -> tuple[Network, ...]:
 
 def host_name() -> str:
     """Return this machine's name as a node name; other characters than a node name may have become hyphens."""
-    return re.sub(r"[^!-~]", "-", socket.gethostname())[:_LONGEST_NODE_NAME] or "localhost"
+    return re.sub(r"[^!-~]", "-", socket.gethostname())[:LONGEST_NODE_NAME] or "localhost"
 
 
 def _node_name(text: str) -> str:
-    if not re.fullmatch(f"[!-~]{{1,{_LONGEST_NODE_NAME}}}", text):
+    if not re.fullmatch(f"[!-~]{{1,{LONGEST_NODE_NAME}}}", text):
         raise ValueError(
-            f"is not a node's name: write 1 to {_LONGEST_NODE_NAME} printable ASCII characters without blanks, such as "
+            f"is not a node's name: write 1 to {LONGEST_NODE_NAME} printable ASCII characters without blanks, such as "
             "mx1.example.org"
         )
     return text

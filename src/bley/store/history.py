@@ -2,19 +2,19 @@
 
 import heapq
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from bley.core.greylist import Record
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
-from bley.core.history.periods import Period
+from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.store.engine import Found
+from bley.store.engine import SPANS, Found
 
 __all__ = [
     "SEARCH_SECONDS",
@@ -23,6 +23,7 @@ __all__ = [
     "PartialResult",
     "SearchDeadline",
     "WaitingTriplets",
+    "has_before",
     "span_of",
 ]
 
@@ -91,8 +92,14 @@ class History(Protocol):
 
     place: str
 
-    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
-        """Return the counts of each slot of the period until `now`: none that a clock which was ahead has made."""
+    async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
+        """Return the counts of each slot of the period until `now`: none that a clock which was ahead has made.
+
+        `kinds`: those that are meant; none means all.
+        """
+
+    async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
+        """Return the same, and the counts of the period before, all of which have the start of that period."""
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """Return at most `limit` decisions, the newest first, of those older than decision number `before`.
@@ -107,11 +114,17 @@ class History(Protocol):
         """Return the first and the last attempts of a mail."""
 
     async def audit(
-        self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
+        self,
+        since: datetime,
+        until: datetime | None,
+        kinds: frozenset[AuditKind],
+        limit: int,
+        *,
+        with_settings: bool = False,
     ) -> Sequence[AuditEntry]:
         """Return at most `limit` entries of the audit since then, before `until`, the newest first.
 
-        `kinds`: those that are meant; an empty set means all.
+        `kinds`: those that are meant; an empty set means all. Without `with_settings` they lack their settings.
         """
 
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
@@ -135,3 +148,8 @@ class History(Protocol):
 def span_of(period: Period) -> int:
     """Return the span, a key of engine.SPANS, whose counts are summed for the period."""
     return 3600 if period.slot.total_seconds() % 3600 == 0 else 60
+
+
+def has_before(period: Period) -> bool:
+    """Return whether counts are stored for so long that the period can be compared with the one before."""
+    return 2 * period.length <= SPANS[span_of(period)]

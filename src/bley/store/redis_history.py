@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -13,13 +13,13 @@ from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
-from bley.core.history.periods import Period
+from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.store.engine import Found
-from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
+from bley.store.engine import SPANS, Found
+from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, has_before, span_of
 from bley.store.redis import RedisEngine, store_errors
 from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, triplet_of
 from bley.store.rows import audit_entry, microseconds, stored_decision
@@ -51,18 +51,45 @@ class RedisHistory:
         self.place, self._client = place, client
         self._engine = RedisEngine(place, client, sentinels, read_only=True)
 
-    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
-        span, step = span_of(period), int(period.slot.total_seconds())
-        since, until = (int(at.timestamp()) for at in (period.since(now), now))
-        keys = dict.fromkeys(counts_key(span, start) for start in range(since, until + span, span))
-        found = Counter[Count]()
-        for key in keys:
+    async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
+        step, found = int(period.slot.total_seconds()), Counter[Count]()
+        async for start, kind, word, number in self._spans(span_of(period), period.since(now), now):
+            if not kinds or kind in kinds:
+                found[Count(step, start // step * step, kind, word)] += number
+        return found
+
+    async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
+        counts = await self.counts(period, now)
+        if not has_before(period):
+            return ComparedCounts(counts)
+        step, span, until = int(period.slot.total_seconds()), span_of(period), period.before(now)
+        since, found = period.since(until), Counter[Count]()
+        first = int(since.timestamp())
+        covers_it = await self._has_counts(span, now - SPANS[span], since)
+        async for start, kind, word, number in self._spans(span, since, until):
+            found[Count(step, first, kind, word)] += number
+            covers_it |= start == first
+        return ComparedCounts(counts, found if covers_it else None)
+
+    async def _spans(self, span: int, since: datetime, until: datetime) -> AsyncIterator[tuple[int, str, str, int]]:
+        """Yield the start of each span, with kind, name and number of each of its counts."""
+        first, last = int(since.timestamp()), int(until.timestamp())
+        for key in _counts_keys(span, first, last):
             with store_errors(self.place):
                 fields = await self._fields(key)
-            for start, kind, word, number in filter(None, map(_count, fields.items())):
-                if since <= start <= until:
-                    found[Count(step, start // step * step, kind, word)] += number
-        return found
+            for each in filter(None, map(_count, fields.items())):
+                if first <= each[0] <= last:
+                    yield each
+
+    async def _has_counts(self, span: int, since: datetime, before: datetime) -> bool:
+        """Return whether something was counted in this time."""
+        first, last = int(since.timestamp()), int(before.timestamp()) - 1
+        *whole, partial = _counts_keys(span, first, last)
+        with store_errors(self.place):
+            for key in whole:
+                if await self._client.exists(key):
+                    return True
+            return any(each[0] <= last for each in filter(None, map(_count, (await self._fields(partial)).items())))
 
     async def _fields(self, key: str) -> Mapping[bytes, bytes]:
         try:
@@ -119,7 +146,13 @@ class RedisHistory:
         return Attempts(some, len(found), max(judgments, key=lambda each: each.at, default=None))
 
     async def audit(
-        self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
+        self,
+        since: datetime,
+        until: datetime | None,
+        kinds: frozenset[AuditKind],
+        limit: int,
+        *,
+        with_settings: bool = False,
     ) -> Sequence[AuditEntry]:
         """Read the stream in portions: an entry's id is its write time, which may be later than the act."""
         found: list[AuditEntry] = []
@@ -136,7 +169,8 @@ class RedisHistory:
             for each in found
             if since <= each.at and (until is None or each.at < until) and (not kinds or each.kind in kinds)
         )
-        return sorted(meant, key=lambda each: each.at, reverse=True)[:limit]
+        first = sorted(meant, key=lambda each: each.at, reverse=True)[:limit]
+        return first if with_settings else [each._replace(settings="") for each in first]
 
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         """Search the latest decisions for waiting triplets, because Redis' keys have no order."""
@@ -196,6 +230,11 @@ class RedisHistory:
 
     async def close(self) -> None:
         await self._engine.close()
+
+
+def _counts_keys(span: int, first: int, last: int) -> list[str]:
+    """Return the keys of the counts of all spans that start in this time, the oldest first."""
+    return list(dict.fromkeys(counts_key(span, start) for start in range(first, last + span, span)))
 
 
 def _oldest_id(since: datetime) -> str:

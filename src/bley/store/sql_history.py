@@ -4,7 +4,7 @@ So a search reads from the newest decision on until it has found enough, or its 
 (keyset.py) of some milliseconds, between which other requests are answered and the search can be cancelled.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -15,14 +15,14 @@ from bley.core.greylist import Record, Status
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.conditions import Clause
-from bley.core.history.periods import Period
+from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.dialects import Dialect
 from bley.store.engine import Found
-from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, span_of
+from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, has_before, span_of
 from bley.store.keyset import KeysetScan, ScanCursor
 from bley.store.rows import audit_entry, found_of, microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
@@ -50,17 +50,29 @@ class SqlHistory:
         self.place = dialect.place
         self._is_prepared = False
 
-    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+    async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
         step = int(period.slot.total_seconds())
-        start = counts.c.start - counts.c.start % sa.literal_column(str(step))
-        since, until = (int(at.timestamp()) for at in (period.since(now), now))
-        query = (
-            sa.select(start.label("slot"), counts.c.kind, counts.c.name, sa.func.sum(counts.c["count"]))
-            .where(counts.c.seconds == span_of(period), counts.c.start.between(since, until))
-            .group_by("slot", counts.c.kind, counts.c.name)
-        )
-        rows = await self._rows(query)
-        return {Count(step, start, kind, name): int(number) for start, kind, name, number in rows}
+        since, until = _seconds(period.since(now), now)
+        times = counts.c.start.between(since, until)
+        are_meant = counts.c.kind.in_(sorted(kinds)) if kinds else sa.true()
+        rows = await self._rows(_sums(period, _slot(period), times & are_meant))
+        return {Count(step, start, kind, name): int(number) for start, kind, name, number, _ in rows}
+
+    async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
+        """Read all in one statement."""
+        if not has_before(period):
+            return ComparedCounts(await self.counts(period, now))
+        step, column = int(period.slot.total_seconds()), counts.c.start
+        since, until = _seconds(period.since(now), now)
+        since_before, until_before = _seconds(period.since(period.before(now)), period.before(now))
+        is_before = column < sa.literal_column(str(since))
+        slot = sa.case((is_before, sa.literal_column(str(since_before))), else_=_slot(period))
+        times = column.between(since_before, until) & ((column <= until_before) | (column >= since))
+        rows = await self._rows(_sums(period, slot, times))
+        found = {Count(step, start, kind, name): int(number) for start, kind, name, number, _ in rows}
+        before = {count: number for count, number in found.items() if count.start < since}
+        present = {count: number for count, number in found.items() if count.start >= since}
+        return ComparedCounts(present, before if rows and rows[0].first <= since_before else None)
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """Search in the order of instant and number, for which there is an index."""
@@ -91,9 +103,16 @@ class SqlHistory:
         return attempts_of(query, await self._rows(attempts_statement(query)))
 
     async def audit(
-        self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
+        self,
+        since: datetime,
+        until: datetime | None,
+        kinds: frozenset[AuditKind],
+        limit: int,
+        *,
+        with_settings: bool = False,
     ) -> Sequence[AuditEntry]:
-        query = sa.select(audit).where(audit.c.at >= microseconds(since))
+        columns = [column for column in audit.c if with_settings or column.name != "settings"]
+        query = sa.select(*columns).where(audit.c.at >= microseconds(since))
         if until:
             query = query.where(audit.c.at < microseconds(until))
         if kinds:
@@ -103,9 +122,10 @@ class SqlHistory:
 
     async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
         is_meant = (_t.status == int(Status.GREYLISTED)) & (_t.last_seen >= microseconds(since))
-        number = await self._rows(sa.select(sa.func.count()).select_from(triplets).where(is_meant))
-        rows = await self._rows(sa.select(triplets).where(is_meant).order_by(_t.last_seen.desc()).limit(limit))
-        return WaitingTriplets(number[0][0], list(records_of(rows)))
+        number = sa.select(sa.func.count()).select_from(triplets).where(is_meant).scalar_subquery()
+        query = sa.select(number, triplets).where(is_meant).order_by(_t.last_seen.desc()).limit(limit)
+        rows = await self._rows(query)
+        return WaitingTriplets(rows[0][0] if rows else 0, list(records_of(row[1:] for row in rows)))
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None
@@ -168,6 +188,24 @@ class SqlHistory:
 
     async def close(self) -> None:
         await self._transactions.close()
+
+
+def _seconds(*instants: datetime) -> tuple[int, ...]:
+    return tuple(int(at.timestamp()) for at in instants)
+
+
+def _slot(period: Period) -> sa.ColumnElement[int]:
+    return counts.c.start - counts.c.start % sa.literal_column(str(int(period.slot.total_seconds())))
+
+
+def _sums(period: Period, slot: sa.ColumnElement[int], times: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return the query for the sum of each slot, kind and name, and for the start of the first count of all."""
+    span = counts.c.seconds == span_of(period)
+    inner = counts.alias()
+    first = sa.select(sa.func.min(inner.c.start)).where(inner.c.seconds == span_of(period)).scalar_subquery()
+    columns = slot.label("slot"), counts.c.kind, counts.c.name
+    query = sa.select(*columns, sa.func.sum(counts.c["count"]), first.label("first"))
+    return query.where(span, times).group_by("slot", counts.c.kind, counts.c.name)
 
 
 def _is_number(text: str) -> bool:

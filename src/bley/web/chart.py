@@ -10,7 +10,20 @@ from typing import NamedTuple
 
 from bley.core.history.periods import Period
 
-__all__ = ["HEIGHT", "Bar", "BarData", "Chart", "Label", "LabelData", "Segment", "Tick", "stacked_bars", "time_labels"]
+__all__ = [
+    "HEIGHT",
+    "Bar",
+    "BarData",
+    "Chart",
+    "Label",
+    "LabelData",
+    "Mark",
+    "MarkData",
+    "Segment",
+    "Tick",
+    "stacked_bars",
+    "time_labels",
+]
 
 HEIGHT = 200
 """Pixels from the base line to the top of the highest tick."""
@@ -66,12 +79,29 @@ class LabelData(NamedTuple):
     at: datetime | None = None
 
 
+class Mark(NamedTuple):
+    """A vertical line with a sign at its top, which links to the text about this instant."""
+
+    x: float
+    title: str
+    link: str
+
+
+class MarkData(NamedTuple):
+    """The data of a mark; position 1.5 is the middle of the second bar."""
+
+    position: float
+    title: str
+    link: str
+
+
 class Chart(NamedTuple):
     """All shapes of a chart."""
 
     bars: Sequence[Bar]
     ticks: Sequence[Tick]
     labels: Sequence[Label]
+    marks: Sequence[Mark] = ()
 
 
 class BarData(NamedTuple):
@@ -83,7 +113,11 @@ class BarData(NamedTuple):
 
 
 def stacked_bars(
-    series: Sequence[str], data: Sequence[BarData], labels: Sequence[LabelData], major_every: int = 2
+    series: Sequence[str],
+    data: Sequence[BarData],
+    labels: Sequence[LabelData],
+    major_every: int = 2,
+    marks: Sequence[MarkData] = (),
 ) -> Chart:
     """Lay out the bars side by side. Of the labels, every `major_every`th is major."""
     ticks = _ticks(max((sum(each.numbers) for each in data), default=0))
@@ -106,6 +140,7 @@ def stacked_bars(
             Label(round(label.position * width, 3), label.text, bool(number % major_every), label.at)
             for number, label in enumerate(labels)
         ],
+        [Mark(round(mark.position * width, 3), mark.title, mark.link) for mark in marks],
     )
 
 

@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple
 from bley.core.errors import StoreError
 from bley.core.greylist import Record
 from bley.core.history.attempts import possible_triplets, wildcard_triplets
+from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
-from bley.core.history.silence import LEAST_SILENCE, PAUSES, Silence, find_silence
+from bley.core.history.silence import Silence
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.core.reasons import Reason
 from bley.ports import Clock, utc_now
 from bley.settings.database import Database
 from bley.settings.file import Configuration
@@ -25,6 +25,7 @@ from bley.store.stories import StoredStory, read_stories
 from bley.web.bounded_history import BoundedHistory
 from bley.web.decision_search import DecisionSearch
 from bley.web.monitored_daemon import MonitoredDaemon
+from bley.web.silences import SilenceWatch
 from bley.web.single_flight import SingleFlightCache
 
 __all__ = ["PAGE_SIZE", "DashboardData", "OverviewData", "SearchResult"]
@@ -37,6 +38,10 @@ _LATEST = 12
 """Latest decisions on the overview."""
 _WAITING = 200
 """Waiting triplets that are read for the overview and its download."""
+
+_CHANGES: frozenset[AuditKind] = frozenset(["start", "reload"])
+_MOST_CHANGES = 200
+"""Starts and reloads that the overview marks, the latest ones."""
 
 _ConnectionKind = Literal["quick", "search"]
 
@@ -52,16 +57,17 @@ class OverviewData(NamedTuple):
     counts: Mapping[Count, int]
     waiting: WaitingTriplets
     latest: Sequence[StoredDecision]
-    silence: Silence | None = None
-    """The remarkable silence of the mail server."""
+    silences: Sequence[Silence] = ()
+    """The remarkable silences of the mail servers."""
+    before: Mapping[Count, int] | None = None
+    """The counts of the period before, if it was counted."""
+    changes: Sequence[AuditEntry] = ()
+    """The latest starts and reloads within the period."""
 
-
-async def _silence(history: History, latest: Sequence[StoredDecision], now: datetime) -> Silence | None:
-    """Return the silence, if it is remarkable. The pauses are read only after two hours without a request."""
-    last = next((each.at for each in latest if each.reason != Reason.RELEASED), None)
-    if last and now - last < LEAST_SILENCE:
-        return None
-    return find_silence({count.start for count in await history.counts(PAUSES, now)}, last, now)
+    @property
+    def has_requests(self) -> bool:
+        """Whether a mail server has ever asked."""
+        return all(silence.since for silence in self.silences)
 
 
 class SearchResult(NamedTuple):
@@ -97,6 +103,7 @@ class DashboardData:
         self._open_store = open_store
         self._histories: dict[_ConnectionKind, BoundedHistory] = {}
         self._overviews = SingleFlightCache(self._load_overview)
+        self._silences = SilenceWatch()
 
     def reconfigure(self, configuration: Configuration) -> None:
         """Apply these settings to later requests. A store that is connected stays: another one needs a restart."""
@@ -122,10 +129,12 @@ class DashboardData:
         now, longest = self.clock(), self.configuration.timings.longest
 
         async def load(history: History) -> OverviewData:
-            counts = await history.counts(period, now)
+            counts, before = await history.compared_counts(period, now)
             waiting = await history.waiting(now - longest, _WAITING)
             latest = await history.decisions(DecisionQuery(), _LATEST)
-            return OverviewData(period, now, counts, waiting, latest, await _silence(history, latest, now))
+            silences = await self._silences.find(history, latest, now)
+            changes = await history.audit(period.since(now), None, _CHANGES, _MOST_CHANGES)
+            return OverviewData(period, now, counts, waiting, latest, silences, before, changes)
 
         try:
             return await self._history("quick").query(load)

@@ -9,6 +9,7 @@ from bley.core.findings import REASONS
 from bley.core.history.periods import PERIODS, Period
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.triplet import TripletRules
+from bley.settings.values import LONGEST_NODE_NAME
 from bley.web.urls import page_url
 
 __all__ = ["DecisionSearch", "read_decision_search", "read_period"]
@@ -32,6 +33,7 @@ class DecisionSearch:
     range: str = ""
     since: str = ""
     until: str = ""
+    node: str = ""
     before: str = ""
     """The number of the last decision on the previous page."""
 
@@ -43,6 +45,7 @@ class DecisionSearch:
             outcome=self.outcome,
             since=PERIODS[self.range].since(now) if self.range else self.since_instant,
             until=self.until_instant,
+            node=self.node,
         )
 
     @property
@@ -75,6 +78,8 @@ def read_decision_search(query: Mapping[str, str]) -> DecisionSearch:
         raise ValueError(f"there is no outcome {search.outcome!r}: use one of {', '.join(_OUTCOMES)}")
     if search.range:
         read_period(query)
+    if len(search.node) > LONGEST_NODE_NAME or not search.node.isprintable():
+        raise ValueError(f"there is no node {search.node[:LONGEST_NODE_NAME]!r}")
     if search.before and not _NUMBER.fullmatch(search.before):
         raise ValueError(f"there is no decision {search.before!r}")
     _instant("since", search.since)

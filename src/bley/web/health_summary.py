@@ -58,11 +58,11 @@ class HealthSummary(NamedTuple):
 
 
 def summarize_health(
-    report: StateReport | None, place: str, store_fault: str, silence: Silence | None = None
+    report: StateReport | None, place: str, store_fault: str, silences: Sequence[Silence] = ()
 ) -> HealthSummary:
     """Return the health. `report`: None if no worker answers. `store_fault`: the error of the last query, or empty.
 
-    `silence`: that of the mail server, if it is remarkable.
+    `silences`: those of the mail servers that are remarkable.
     """
     if report is None:
         advice = "The log says why its workers ended; bley starts others by itself"
@@ -71,7 +71,7 @@ def summarize_health(
     lists = [_list_summary(each) for each in report.lists]
     if report.store_is_down and not store_fault:
         store_fault = "it was unavailable a moment ago"
-    parts = [_store(place, store_fault), _resolver(report), *_silence(silence), *_gateways(report)]
+    parts = [_store(place, store_fault), _resolver(report), *map(_silence, silences), *_gateways(report)]
     levels = [*(part.level for part in parts), *(each.level for each in lists)]
     return HealthSummary(max(levels, key=list(Level).index), _sentence(parts, lists), parts, lists)
 
@@ -105,16 +105,17 @@ def _resolver(report: StateReport) -> ComponentHealth:
     return ComponentHealth("resolver", Level.GOOD, "answers")
 
 
-def _silence(silence: Silence | None) -> Iterator[ComponentHealth]:
-    if silence is None:
-        return
-    if silence.length is None:
-        yield ComponentHealth("mail server", Level.DOUBTFUL, "has never asked it", _FIRST_STEP)
-        return
-    since = f"The last request came at {format_instant(silence.since)}" if silence.since else ""
+def _silence(silence: Silence) -> ComponentHealth:
+    if silence.since is None or silence.length is None:
+        return ComponentHealth("mail server", Level.DOUBTFUL, "has never asked it", _FIRST_STEP)
+    when = f"before {format_instant(silence.since)}" if silence.node else f"at {format_instant(silence.since)}"
     usual = f"its pauses are at most {format_duration(silence.usual)} long" if silence.usual else "it asks every hour"
-    advice = f"{since}; usually {usual}. Look whether Postfix or Exim runs, and run bley doctor"
-    yield ComponentHealth("mail server", Level.DOUBTFUL, f"has not asked for {format_duration(silence.length)}", advice)
+    where = f" on {silence.node}" if silence.node else ""
+    advice = (
+        f"The last request came {when}; usually {usual}. Look whether Postfix or Exim runs{where}, and run bley doctor"
+    )
+    name = f"mail server of {silence.node}" if silence.node else "mail server"
+    return ComponentHealth(name, Level.DOUBTFUL, f"has not asked for {format_duration(silence.length)}", advice)
 
 
 def _gateways(report: StateReport) -> Iterator[ComponentHealth]:

@@ -6,16 +6,28 @@ from typing import NamedTuple
 
 from bley.core.findings import JUDGED, REASONS
 from bley.core.greylist import Record, Standing, Timing
+from bley.core.history.nodes import figures_by_node
 from bley.core.history.periods import Period, Slot, slots
-from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Figures, figures
+from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Count, Figures, figures
 from bley.core.mail import Triplet
 from bley.settings.sections import Timings
-from bley.web.chart import BarData, Chart, LabelData, stacked_bars, time_labels
+from bley.web.changes import ChangeRow, change_marks, change_rows, changes_by_slot
+from bley.web.chart import BarData, Chart, LabelData, MarkData, stacked_bars, time_labels
 from bley.web.dashboard_data import OverviewData
 from bley.web.formatting import duration, iso, number
 from bley.web.urls import page_url
 
-__all__ = ["SERIES", "CountRow", "DelayRow", "Overview", "SlotRow", "WaitingRow", "build_overview", "waiting_rows"]
+__all__ = [
+    "SERIES",
+    "CountRow",
+    "DelayRow",
+    "NodeRow",
+    "Overview",
+    "SlotRow",
+    "WaitingRow",
+    "build_overview",
+    "waiting_rows",
+]
 
 SERIES = {
     "undelayed": "passed at once",
@@ -40,6 +52,8 @@ class SlotRow(NamedTuple):
     start: datetime
     numbers: Mapping[str, int]
     link: str
+    changes: Sequence[ChangeRow] = ()
+    """The starts and reloads within it."""
 
 
 class CountRow(NamedTuple):
@@ -49,6 +63,15 @@ class CountRow(NamedTuple):
     words: str
     number: int
     share: float
+    link: str
+
+
+class NodeRow(NamedTuple):
+    """The figures of one of several nodes."""
+
+    node: str
+    figures: Figures
+    median_delay: str
     link: str
 
 
@@ -86,6 +109,12 @@ class Overview(NamedTuple):
     delays: Sequence[DelayRow]
     delays_chart: Chart
     waiting: Sequence[WaitingRow]
+    before: Figures | None
+    """The figures of the period before; None if they cannot be compared."""
+    median_before: str
+    changes: Sequence[ChangeRow]
+    nodes: Sequence[NodeRow]
+    """Empty if only one node had requests."""
 
 
 def build_overview(data: OverviewData, timings: Timings, *, observes: bool = False) -> Overview:
@@ -94,25 +123,50 @@ def build_overview(data: OverviewData, timings: Timings, *, observes: bool = Fal
     total = figures(data.counts)
     observes = observes or total.defers_nothing
     series = _OBSERVED if observes else SERIES
-    rows = [_slot_row(slot, period) for slot in slots(period, now, data.counts)]
+    all_slots, changes = slots(period, now, data.counts), change_rows(data.changes)
+    by_slot = changes_by_slot(changes, all_slots, period)
+    marks = change_marks(by_slot, all_slots, period)
+    rows = [_slot_row(slot, period, by_slot.get(number, ())) for number, slot in enumerate(all_slots)]
     delays = _delay_rows(total)
+    before = _comparable(data.before, observes=observes)
     return Overview(
         figures=total,
         observes=observes,
         series=series,
         median_delay=_median(total),
         slots=rows,
-        slots_chart=_slots_chart(rows, period, series),
+        slots_chart=_slots_chart(rows, period, series, marks),
         deferred=_reason_rows(total.deferred, period, ""),
         passed=_reason_rows(total.passed, period, "pass"),
         found=_finding_rows(total),
         delays=delays,
         delays_chart=_delays_chart(delays),
         waiting=waiting_rows(data.waiting.records, timings, now),
+        before=before,
+        median_before=_median(before) if before else "",
+        changes=changes,
+        nodes=_node_rows(data.counts, period),
     )
 
 
-def _slot_row(slot: Slot, period: Period) -> SlotRow:
+def _comparable(counts: Mapping[Count, int] | None, *, observes: bool) -> Figures | None:
+    """Return the figures of the period before, unless `mode = observe` was in force in one of both periods alone."""
+    if counts is None:
+        return None
+    before = figures(counts)
+    return before if before.defers_nothing == observes or not before.deferred else None
+
+
+def _node_rows(counts: Mapping[Count, int], period: Period) -> list[NodeRow]:
+    found = figures_by_node(counts)
+    return [
+        NodeRow(node, each, _median(each), page_url("/search", {"node": node, "range": period.name}))
+        for node, each in found.items()
+        if len(found) > 1
+    ]
+
+
+def _slot_row(slot: Slot, period: Period, changes: Sequence[ChangeRow]) -> SlotRow:
     figures = slot.figures
     numbers = (figures.undelayed, figures.came_back, figures.first_deferrals, figures.early_retries)
     until = slot.start + period.slot
@@ -120,14 +174,18 @@ def _slot_row(slot: Slot, period: Period) -> SlotRow:
         slot.start,
         dict(zip(SERIES, numbers, strict=True)),
         page_url("/search", {"since": iso(slot.start), "until": iso(until)}),
+        changes,
     )
 
 
-def _slots_chart(rows: Sequence[SlotRow], period: Period, series: Mapping[str, str]) -> Chart:
+def _slots_chart(
+    rows: Sequence[SlotRow], period: Period, series: Mapping[str, str], marks: Sequence[MarkData]
+) -> Chart:
     return stacked_bars(
         list(SERIES),
         [BarData(_tooltip(row, period, series), list(row.numbers.values()), row.link) for row in rows],
         time_labels(period, [row.start for row in rows]),
+        marks=marks,
     )
 
 

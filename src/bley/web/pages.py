@@ -26,6 +26,9 @@ _STATIC = ("style.css", "live.js", "rows.js", "times.js", "icon.svg")
 _SHOWN_WAITING = 10
 """Waiting triplets on the overview; CSV and JSON have up to 200."""
 
+_SHOWN_CHANGES = 5
+"""Starts and reloads that the overview lists at once."""
+
 _T = TypeVar("_T")
 
 
@@ -48,19 +51,21 @@ class Pages:
         period = query_or_400(read_period, request)
         settings, timings = self._data.configuration.settings, self._data.configuration.timings
         data, report = await asyncio.gather(self._data.overview(period), self._data.daemon.report_state())
-        fault, overview, silence, work, worth = "", None, None, "", ""
+        fault, overview, setup, work, worth = "", None, None, "", ""
         if isinstance(data, OverviewData):
             overview = await asyncio.to_thread(build_overview, data, timings, observes=settings.mode == "observe")
-            silence = data.silence
+            setup = None if data.has_requests else setup_lines(self._data.daemon.places)
             work = describe_work(overview.figures, observes=overview.observes)
-            worth = describe_worth(overview.figures, data.waiting.number, observes=overview.observes)
+            worth = describe_worth(
+                overview.figures, data.waiting.number, observes=overview.observes, before=overview.before
+            )
         else:
             fault = str(data)
         return await _page(
             "overview.html",
             path="/",
             period=period,
-            health=summarize_health(report, self._data.place, fault, silence),
+            health=summarize_health(report, self._data.place, fault, data.silences if overview else ()),
             fault=fault,
             timing=settings.timing,
             longest_wait=timings.longest,
@@ -71,10 +76,11 @@ class Pages:
             data=data,
             overview=overview,
             shown_waiting=_SHOWN_WAITING,
+            shown_changes=_SHOWN_CHANGES,
             shows=_shown_details(request),
             work=work,
             worth=worth,
-            setup=setup_lines(self._data.daemon.places) if silence and silence.since is None else None,
+            setup=setup,
         )
 
     async def _show_search(self, request: web.Request) -> web.Response:

@@ -34,7 +34,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 _DECISION_COLUMNS = (
     "number", "at", "outcome", "reason", "client_address", "client_name", "helo_name", "sender", "recipient",
-    "instance", "queue_id",
+    "instance", "queue_id", "node",
 )  # fmt: skip
 
 
@@ -120,12 +120,34 @@ def _delays_table(overview: Overview) -> Table:
     return Table(("longest_seconds", "mails"), [(row.longest_seconds, row.number) for row in overview.delays])
 
 
+def _nodes_table(overview: Overview) -> Table:
+    return _table(
+        overview.nodes,
+        {
+            "node": lambda row: row.node,
+            "requests": lambda row: row.figures.requests,
+            "undelayed": lambda row: row.figures.undelayed,
+            "deferred": lambda row: row.figures.first_deferrals,
+            "came_back": lambda row: row.figures.came_back,
+            "early_retries": lambda row: row.figures.early_retries,
+            "median_delay_seconds": lambda row: row.figures.median_delay_seconds,
+        },
+    )
+
+
+def _changes_table(overview: Overview) -> Table:
+    columns = ("at", "node", "kind", "what")
+    return Table(columns, [(iso(each.at), each.node, each.kind, each.what) for _, each in overview.changes])
+
+
 OVERVIEW_TABLES: Mapping[str, Callable[[Overview], Table]] = {
     "slots": _slots_table,
     "deferred": lambda overview: _reasons_table(overview.deferred),
     "passed": lambda overview: _reasons_table(overview.passed),
     "found": lambda overview: _reasons_table(overview.found),
     "delays": _delays_table,
+    "nodes": _nodes_table,
+    "changes": _changes_table,
     "waiting": lambda overview: waiting_table(overview.waiting),
 }
 """The tables of the overview that come from the store, by their names in URLs."""

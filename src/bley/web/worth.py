@@ -20,11 +20,11 @@ def describe_work(figures: Figures, *, observes: bool) -> str:
     return f"{number(figures.requests)} {'request' if figures.requests == 1 else 'requests'}: {words}."
 
 
-def describe_worth(figures: Figures, waiting: int, *, observes: bool) -> str:
+def describe_worth(figures: Figures, waiting: int, *, observes: bool, before: Figures | None = None) -> str:
     """Return how much deferred mail stayed away, and what the rest costs: its share of all mail that passed.
 
     `waiting` is the number of triplets that may still come back. No share has spam in its denominator, except that of
-    the deferred mail itself.
+    the deferred mail itself. `before`: the figures of the period before.
     """
     deferred, came_back, gone = figures.first_deferrals, figures.came_back, figures.not_come_back
     if not deferred and not came_back:
@@ -34,8 +34,9 @@ def describe_worth(figures: Figures, waiting: int, *, observes: bool) -> str:
             f"{_mails(deferred)} would have been deferred, and {number(figures.undelayed)} would have passed at once. "
             "In mode = observe all mail passes, so it is not known how many of them would have come back."
         )
-    passed = figures.undelayed + came_back
-    cost = f"{number(came_back)} came back, {_part(came_back, passed)} of all mail that passed{_delay(figures)}."
+    share_before = f" (before: {_came_back_share(before)})" if before else ""
+    cost = f"{number(came_back)} came back, {_came_back_share(figures)} of all mail that passed{share_before}"
+    cost += f"{_delay(figures)}."
     if not deferred:
         return f"Nothing was deferred. Of the mail deferred before, {cost}"
     still = min(waiting, gone)
@@ -48,6 +49,10 @@ def describe_worth(figures: Figures, waiting: int, *, observes: bool) -> str:
 
 def _mails(count: int, kind: str = "") -> str:
     return f"{number(count)} {kind}{'mail' if count == 1 else 'mails'}"
+
+
+def _came_back_share(figures: Figures) -> str:
+    return _part(figures.came_back, figures.undelayed + figures.came_back)
 
 
 def _part(count: int, of: int) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -35,7 +35,7 @@ class EndlessHistory(FakeHistory):
     async def decision(self, number: str) -> StoredDecision | None:
         return await self._search_forever()
 
-    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+    async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
         return await self._search_forever()
 
     async def records(

@@ -64,8 +64,15 @@ class World:
                 raise StoreError("late")
 
         async def audit(
-            self, since: datetime, until: datetime | None, kinds: frozenset[AuditKind], limit: int
+            self,
+            since: datetime,
+            until: datetime | None,
+            kinds: frozenset[AuditKind],
+            limit: int,
+            *,
+            with_settings: bool,
         ) -> list[AuditEntry]:
+            assert with_settings
             meant = [each for each in self._world.entries if each.kind in kinds and until and since <= each.at < until]
             return meant[::-1][:limit]
 

@@ -1,19 +1,21 @@
 """The data of the pages."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import pytest
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.nodes import NODE_PASSED
 from bley.core.history.outcome import OutcomeKind
-from bley.core.history.periods import PERIODS, Period
+from bley.core.history.periods import PERIODS, ComparedCounts, Period
 from bley.core.history.silence import Silence
 from bley.core.history.statistics import Count
 from bley.web.dashboard_data import OverviewData
 from bley.web.decision_search import read_decision_search
+from bley.web.silences import SilenceWatch
 from tests.fakes import NOON, FakeHistory
 from tests.unit.web.dashboard_client import TRIPLET, DashboardClient, decision
 
@@ -23,15 +25,20 @@ DAY = PERIODS["24h"]
 
 
 class CountingHistory(FakeHistory):
-    """Counts queries."""
+    """Counts queries: those of the period, those of the pauses, and those of the hours of the nodes."""
 
-    queries = 0
+    queries = pauses = hours_of_nodes = 0
     is_closed = False
 
-    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+    async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
+        self.pauses += not kinds
+        self.hours_of_nodes += bool(kinds)
+        return {}
+
+    async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
         self.queries += 1
         await asyncio.sleep(0.01)
-        return {}
+        return ComparedCounts({})
 
     async def close(self) -> None:
         self.is_closed = True
@@ -57,18 +64,41 @@ async def test_concurrent_requests_share_a_query() -> None:
     await data.close()
 
 
-@pytest.mark.parametrize(("hours", "queries"), [(0, 1), (1.9, 1), (2, 2)])
+@pytest.mark.parametrize(("hours", "queries"), [(0, 0), (1.9, 0), (2, 1)])
 async def test_the_usual_pauses_are_read_only_in_a_silence(hours: float, queries: int) -> None:
     history = CountingHistory([decision(at=NOON - timedelta(hours=hours))])
     await DashboardClient(history).data.overview(DAY)
-    assert history.queries == queries
+    assert history.pauses == queries
+
+
+async def test_the_hours_of_the_nodes_are_read_every_five_minutes() -> None:
+    history, now = CountingHistory([decision()]), NOON
+    watch = SilenceWatch()
+    for minutes, queries in ((0, 1), (4.9, 1), (5, 2), (9.9, 2), (-30, 3)):
+        await watch.find(history, [decision(at=now + timedelta(minutes=minutes))], now + timedelta(minutes=minutes))
+        assert history.hours_of_nodes == queries, minutes
+
+
+async def test_the_silence_of_one_node_ends_with_its_next_request() -> None:
+    """It has usually requests every hour, and so does the other node, which goes on."""
+    hours = [int(NOON.timestamp()) - 3600 * ago for ago in range(1, 100)]
+    counts = {Count(3600, start, NODE_PASSED, "mx1"): 1 for start in hours}
+    counts |= {Count(3600, start, NODE_PASSED, "mx2"): 1 for start in hours[5:]}
+    history, watch = FakeHistory(counts=counts), SilenceWatch()
+    latest = [decision(node="mx1")]
+    (silence,) = await watch.find(history, latest, NOON)
+    assert (silence.node, silence.length) == ("mx2", timedelta(hours=5))
+    assert await watch.find(history, [*latest, decision(node="mx2", at=NOON - timedelta(hours=1))], NOON) == []
+    overview = await DashboardClient(FakeHistory(latest, counts=counts)).data.overview(DAY)
+    assert isinstance(overview, OverviewData)
+    assert (overview.silences, overview.has_requests) == ([silence], True)
 
 
 async def test_an_operators_release_is_no_request() -> None:
     history = FakeHistory([decision("2", reason="released", outcome="pass")])
     found = await DashboardClient(history).data.overview(DAY)
     assert isinstance(found, OverviewData)
-    assert found.silence == Silence(None)
+    assert found.silences == [Silence(None)]
 
 
 async def test_a_cancelled_request_does_not_cancel_the_others() -> None:

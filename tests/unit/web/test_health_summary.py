@@ -1,11 +1,14 @@
 """Is bley well?"""
 
+from datetime import timedelta
+
 import pytest
 
 from bley.checks.lists.report import ListReport
+from bley.core.history.silence import Silence
 from bley.status import StateReport
 from bley.web.health_summary import Level, summarize_health
-from tests.fakes import ILL_LIST, WELL_LIST, FakeBley
+from tests.fakes import ILL_LIST, NOON, WELL_LIST, FakeBley
 
 
 def lists(*reports: ListReport, is_silent: bool = False, resolver_fault: str = "") -> StateReport:
@@ -87,3 +90,17 @@ def test_a_resolver_that_alters_answers_is_named_with_the_remedy() -> None:
 def test_a_list_shows_what_bley_lists_does() -> None:
     (told,) = summarize_health(lists(WELL_LIST), "", "").lists
     assert (told.state, told.answers, told.listed) == ("well, IPv4 only", 10, 0.3)
+
+
+def test_the_silence_of_one_node_names_it() -> None:
+    """Of a node only the hour of its last request is known."""
+    silence = Silence(NOON, timedelta(0), timedelta(hours=5), "mx2.example.org")
+    found = summarize_health(lists(), "", "", [silence])
+    assert found.sentence == "bley answers, but the mail server of mx2.example.org has not asked for 5 h."
+    assert found.parts[2].advice == (
+        "The last request came before 2026-11-23 12:00:00 UTC; usually it asks every hour. "
+        "Look whether Postfix or Exim runs on mx2.example.org, and run bley doctor"
+    )
+    found = summarize_health(lists(), "", "", [silence._replace(node="")])
+    assert found.sentence == "bley answers, but the mail server has not asked for 5 h."
+    assert "came at 2026-11-23 12:00:00 UTC" in found.parts[2].advice

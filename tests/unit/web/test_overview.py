@@ -85,3 +85,33 @@ def test_those_that_wait_stand_before_those_whose_wait_is_over() -> None:
     rows = waiting_rows(records, Timings(Timing(), []), NOON)
     assert [row.triplet.client for row in rows] == ["waiting", "clean", "over"]
     assert rows[0].left == 7 * 60
+
+
+def _compared(before: dict[tuple[str, str], int] | None, now: dict[tuple[str, str], int]) -> Overview:
+    def counted(counts: dict[tuple[str, str], int]) -> dict[Count, int]:
+        return {Count(1200, SLOT, kind, name): number for (kind, name), number in counts.items()}
+
+    data = OverviewData(PERIODS["24h"], NOON, counted(now), WaitingTriplets(0, []), [])
+    return build_overview(data._replace(before=None if before is None else counted(before)), Timings(Timing(), []))
+
+
+def test_a_period_is_compared_with_the_one_before_of_the_same_mode() -> None:
+    """In mode = observe all mail comes back, which says nothing about the time when some was deferred."""
+    deferred, observed = {("greylist", "helo"): 3}, {("would-defer", "helo"): 3}
+    passed = {("pass", "clean"): 1, ("pass", "waited"): 1, ("delay", "300"): 1}
+    found = _compared(passed, deferred)
+    assert found.before is not None
+    assert (found.before.came_back, found.median_before) == (1, "5\N{NO-BREAK SPACE}min")
+    assert _compared(None, deferred).before is None
+    assert _compared(observed, deferred).before is None
+    assert _compared(deferred, observed).before is None
+    assert _compared(observed, observed).before is not None
+
+
+def test_nodes_have_a_row_each_if_there_are_several() -> None:
+    one = {("node-passed", "mx1"): 5, ("node-deferred", "mx1"): 2}
+    assert overview(one).nodes == []
+    first, second = overview({**one, ("node-waited", "mx2"): 1, ("node-delay-600", "mx2"): 1}).nodes
+    assert (first.node, first.figures.requests, first.figures.first_deferrals, first.median_delay) == ("mx1", 7, 2, "")
+    assert (second.figures.came_back, second.median_delay) == (1, "10\N{NO-BREAK SPACE}min")
+    assert second.link == "/search?node=mx2&range=24h"

@@ -72,3 +72,10 @@ def test_an_observing_bley_claims_nothing() -> None:
     assert "come back" in text
     assert "did not" not in text
     assert describe_worth(Figures(), 0, observes=True) == "Nothing would have been deferred."
+
+
+def test_the_share_of_the_period_before_stands_beside_that_of_this_one() -> None:
+    before = Figures(passed={"known": 900, "waited": 100}, deferred={"helo": 500})
+    assert "8.4'% of all mail that passed (before: 10.0'%), half within" in plain(
+        describe_worth(BUSY, 0, observes=False, before=before)
+    )

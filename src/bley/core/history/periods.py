@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 from bley.core.history.statistics import Count, Figures, figures
 
-__all__ = ["PERIODS", "Period", "Slot", "slots"]
+__all__ = ["PERIODS", "ComparedCounts", "Period", "Slot", "slots"]
 
 
 class Period(NamedTuple):
-    """A time of this length that ends now, in slots that start at multiples of their length since 1970 UTC."""
+    """A time of this length that ends now, in slots that start at multiples of their length since 1970 UTC.
+
+    `now` may be any other instant.
+    """
 
     name: str
     length: timedelta
@@ -21,6 +24,17 @@ class Period(NamedTuple):
         slot, length = int(self.slot.total_seconds()), int(self.length.total_seconds())
         end = int(now.timestamp()) // slot * slot + slot
         return datetime.fromtimestamp(end - length, UTC)
+
+    def before(self, now: datetime) -> datetime:
+        """Return the end of the period before: as much of its last slot has passed, so that both can be compared."""
+        return now - self.length
+
+
+class ComparedCounts(NamedTuple):
+    """The counts of a period, and those of the period before; None if its beginning was not counted."""
+
+    counts: Mapping[Count, int]
+    before: Mapping[Count, int] | None = None
 
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -1,7 +1,7 @@
 """`bley top` goes on where the store does not answer."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import pytest
@@ -18,7 +18,7 @@ class HangingHistory(FakeHistory):
 
     asked = 0
 
-    async def counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+    async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
         self.asked += 1
         if self.asked == 1:
             await asyncio.Event().wait()

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bley.core.history.silence import Silence, find_silence
+from bley.core.history.silence import Silence, find_node_silences, find_silence
 from tests.fakes import NOON
 
 HOUR = timedelta(hours=1)
@@ -55,3 +55,25 @@ def test_without_a_stored_decision_the_last_counted_hour_is_the_last_request() -
     found = find_silence(hours(*BUSY), None, NOON + 50 * HOUR)
     assert found
     assert (found.since, found.usual, found.length) == (NOON, timedelta(0), 50 * HOUR)
+
+
+class TestNodes:
+    def test_a_node_is_silent_while_another_one_has_requests(self) -> None:
+        nodes = {"mx1": hours(*BUSY, end=NOON + 5 * HOUR), "mx2": hours(*BUSY), "mx3": hours(*[True] * 23)}
+        (silence,) = find_node_silences(nodes, NOON + 5 * HOUR)
+        assert silence == Silence(NOON, timedelta(0), 5 * HOUR, "mx2")
+
+    def test_a_backup_has_longer_pauses_of_its_own(self) -> None:
+        seldom = hours(*([True] + [False] * 19) * 30)
+        nodes = {"mx1": hours(*BUSY, end=NOON + 8 * HOUR), "mx2": seldom}
+        assert list(find_node_silences(nodes, NOON + 8 * HOUR)) == []
+        assert [each.node for each in find_node_silences(nodes, NOON + 40 * HOUR)] == ["mx1", "mx2"]
+
+    def test_a_node_that_was_removed_is_forgotten_after_a_week(self) -> None:
+        for days, nodes in ((6, ["mx2"]), (7, [])):
+            now = NOON + timedelta(days=days)
+            found = find_node_silences({"mx1": hours(*BUSY, end=now), "mx2": hours(*BUSY)}, now)
+            assert [each.node for each in found] == nodes
+
+    def test_the_only_node_is_all_of_bley(self) -> None:
+        assert list(find_node_silences({"mx1": hours(*BUSY)}, NOON + 50 * HOUR)) == []
