@@ -17,7 +17,7 @@ class NotAuditedError(CorrectionError):
     """A correction that was made, but that the store did not add to the audit."""
 
     def __init__(self, error: StoreError) -> None:
-        super().__init__(f"done, but the audit has no entry of it: {error}")
+        super().__init__(f"the change is made, but the audit has no entry of it: {error}")
 
 
 class NoStoreError(StoreError):

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bley.core.greylist import Record
 from bley.core.mail import Triplet
 from bley.corrections.audit import Auditor
 
-__all__ = ["Action", "Preview"]
+__all__ = ["Action", "Notice", "Preview"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,13 @@ class Preview:
     records: Sequence[tuple[Triplet, Record]] = ()
     asks_details: bool = False
     """Whether the form asks for an end and a comment."""
+
+
+class Notice(NamedTuple):
+    """The result of an action, and the command that does it on the other nodes, if that is needed."""
+
+    text: str
+    command: str = ""
 
 
 class Action(Protocol):
@@ -46,5 +53,5 @@ class Action(Protocol):
     async def preview(self) -> Preview:
         """Return what would happen. Raises CorrectionError, SettingsError, StoreError, HTTPNotFound."""
 
-    async def carry_out(self, auditor: Auditor) -> str:
-        """Do it, and return what was done, as a sentence. Raises the errors of `preview`."""
+    async def carry_out(self, auditor: Auditor) -> Notice:
+        """Do it, and return what was done. Raises the errors of `preview`."""

@@ -9,8 +9,8 @@ Then the response redirects to the page to which the action belongs, which shows
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import hdrs, web
@@ -21,7 +21,7 @@ from bley.corrections.audit import Auditor
 from bley.corrections.errors import CorrectionError, NotAuditedError
 from bley.web.access_control import USER
 from bley.web.action_links import ActionLink, links_of_decision, links_of_search
-from bley.web.action_previews import Action, Preview
+from bley.web.action_previews import Action, Notice, Preview
 from bley.web.dashboard_data import DashboardData
 from bley.web.form_tokens import FormTokens
 from bley.web.list_action import ENDS, ListAction
@@ -49,11 +49,11 @@ _TYPED = frozenset({"until", "comment"})
 _T = TypeVar("_T")
 
 
-class ActionBar:
-    """The content of `_actions.html`: links to actions, and the notice of the last one."""
+class ActionBar(NamedTuple):
+    """The part of a page about actions: links to them, and the notice of the last one."""
 
-    def __init__(self, links: list[ActionLink], notice: str) -> None:
-        self.links, self.notice = links, notice
+    links: Sequence[ActionLink] = ()
+    notice: Notice | None = None
 
 
 class Actions:
@@ -61,9 +61,9 @@ class Actions:
 
     def __init__(self, data: DashboardData) -> None:
         self._data, self._tokens = data, FormTokens()
-        self._notices: OrderedDict[str, str] = OrderedDict()
+        self._notices: OrderedDict[str, Notice] = OrderedDict()
         self._lock = asyncio.Lock()
-        self._running: set[asyncio.Task[str]] = set()
+        self._running: set[asyncio.Task[Notice]] = set()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of all actions."""
@@ -86,8 +86,8 @@ class Actions:
 
     def _bar(self, request: web.Request, links: Callable[[], list[ActionLink]]) -> ActionBar:
         if not self._data.configuration.settings.web_actions:
-            return ActionBar([], "")
-        return ActionBar(links(), self._notices.get(request.query.get("done", ""), ""))
+            return ActionBar()
+        return ActionBar(links(), self._notices.get(request.query.get("done", "")))
 
     async def _show(self, request: web.Request) -> web.Response:
         self._require_setting()
@@ -108,18 +108,18 @@ class Actions:
         action = _build(lambda: self._action(request.path, values))
         try:
             auditor = Auditor(self._data.configuration, request.get(USER, ""), self._data.clock)
-            notice = f"done: {await self._run(action, auditor)}"
+            notice = await self._run(action, auditor)
         except NotAuditedError as error:
-            notice = str(error)
+            notice = Notice(str(error))
         except (CorrectionError, SettingsError, StoreError) as error:
             return await self._page(request, action, error, values)
         location = with_parameter(action.back, "done", self._keep(notice))
         return web.Response(status=web.HTTPSeeOther.status_code, headers={hdrs.LOCATION: location})
 
-    async def _run(self, action: Action, auditor: Auditor) -> str:
+    async def _run(self, action: Action, auditor: Auditor) -> Notice:
         """Carry out the action to its end, even if the client disconnects; one at a time."""
 
-        async def run() -> str:
+        async def run() -> Notice:
             try:
                 async with asyncio.timeout(_ACTION_SECONDS), self._lock:
                     return await action.carry_out(auditor)
@@ -133,7 +133,7 @@ class Actions:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())  # its client may be gone
         return await asyncio.shield(task)
 
-    def _keep(self, notice: str) -> str:
+    def _keep(self, notice: Notice) -> str:
         """Keep a notice for the page that follows, and return its key: no link of a stranger can forge one."""
         key = secrets.token_urlsafe(9)
         self._notices[key] = notice

@@ -16,7 +16,7 @@ from bley.corrections.exemptions import (
     preview_removal,
     remove_entries,
 )
-from bley.web.action_previews import Preview
+from bley.web.action_previews import Notice, Preview
 from bley.web.dashboard_data import DashboardData
 from bley.web.urls import page_url
 
@@ -104,7 +104,7 @@ class ListAction:
         words += [f"--{self._kind}", *(["--"] if self._entry.startswith("-") else []), self._entry]
         return self._data.configuration.command("allow", *words)
 
-    async def carry_out(self, auditor: Auditor) -> str:
+    async def carry_out(self, auditor: Auditor) -> Notice:
         """Do it, and return what was done. Raises the errors of `preview`."""
         configuration, until = self._data.configuration, None
         if self._removes:
@@ -115,14 +115,15 @@ class ListAction:
             check_entries(configuration, [(self._kind, new)])
             today = self._data.clock().date()
             changes = await asyncio.to_thread(add_entries, configuration, [(self._kind, new)], today)
-        notices = ["; ".join(map(str, changes)), f"on other nodes, run: {self._command(until)}"]
+        notices = [*map(str, changes)]
         try:
             await audit_changes(configuration, changes, auditor)
         except NotAuditedError as error:
             notices.append(str(error))
         if not await self._is_in_force():
             notices.append("bley has not reloaded yet: its log has the reason")
-        return "; ".join(notices)
+        is_alone = configuration.settings.store.dbtype == "sqlite3"
+        return Notice("; ".join(notices), "" if is_alone else self._command(until))
 
     def _new_entry(self) -> LocalEntry:
         """Return the entry with its end and its comment. Raises CorrectionError."""

@@ -20,7 +20,7 @@ from bley.corrections.errors import CorrectionError
 from bley.corrections.opened_engine import opened_engine
 from bley.corrections.records import forget_records, release_records, select_release
 from bley.store.history import SEARCH_SECONDS, PartialResult
-from bley.web.action_previews import Preview
+from bley.web.action_previews import Notice, Preview
 from bley.web.dashboard_data import DashboardData
 from bley.web.decision_search import read_decision_search
 from bley.web.urls import page_url
@@ -83,7 +83,7 @@ class RecordAction:
             return f"no record waits: {quantity(len(found), 'record passes', 'records pass')} already"
         return "there is no such record: it has expired, was forgotten, or is newer than this form"
 
-    async def carry_out(self, auditor: Auditor) -> str:
+    async def carry_out(self, auditor: Auditor) -> Notice:
         """Do it, and return what was done. Raises the errors of `preview`."""
         _, found = await self._select()
         configuration, now = self._data.configuration, self._data.clock()
@@ -95,11 +95,11 @@ class RecordAction:
             if self._kind == "forget":
                 changed = found
                 await forget_records(engine, [triplet for triplet, _ in changed], audit)
-                return f"{quantity(len(changed), 'record')} forgotten; every node notices within 20 seconds"
+                return Notice(f"{quantity(len(changed), 'record')} forgotten; every node notices within 20 seconds")
             selection = select_release(found, RecordFilter(), configuration.triplet_rules, now)
             changed = selection.released
             await release_records(engine, configuration, selection, now, audit)
-            return selection.describe() if changed else self._without_records(found)
+            return Notice(selection.describe() if changed else self._without_records(found))
 
     async def _select(self) -> tuple[StoredDecision | None, _Records]:
         """Return the decision, and the records that existed at the time of the form. Raises CorrectionError."""

@@ -44,11 +44,9 @@ def test_records_are_selected_sorted_and_counted(engine: str, servers: Servers, 
         assert bley.run("list", "--sender", "x@example.com") == "0 records\n"
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mariadb", "redis"])
-def test_the_audit_shows_each_act_of_a_user(engine: str, servers: Servers, tmp_path: Path) -> None:
-    """The newest first; a command that changes nothing is no act."""
-    url = f"sqlite:///{tmp_path}/bley.db" if engine == "sqlite" else servers.new_url(engine)
-    with Bley(tmp_path, database=url, greylist_period="1h") as bley:
+def test_the_audit_shows_each_act_of_a_user(tmp_path: Path) -> None:
+    """The newest first; a command that changes nothing is no act. The contract suite has the other engines."""
+    with Bley(tmp_path, database=f"sqlite:///{tmp_path}/bley.db", greylist_period="1h") as bley:
         bley.ask(**MAIL, recipient="jane@example.org")
         named = ["--sender", "A+list@example.com", "--recipient", "example.org"]
         for command in ("pass", "forget"):
@@ -96,7 +94,7 @@ def test_an_exemption_needs_no_store(tmp_path: Path) -> None:
     (tmp_path / "bley.db").write_text("no database, but a text that is long enough")
     shown = bley.run("allow", "192.0.2.2")
     assert "192.0.2.2: client is exempt" in shown
-    assert f"warning: done, but the audit has no entry of it: {tmp_path}/bley.db: " in shown
+    assert f"warning: the change is made, but the audit has no entry of it: {tmp_path}/bley.db: " in shown
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,8 @@ class Mailer:
 
     def notice(self) -> str:
         """Return the notice of what was done, as soon as the page that shows it is loaded."""
-        self.browser.wait(lambda: bool(self.browser.all("p.done")))
-        return self.browser.find("p.done").text
+        self.browser.wait(lambda: bool(self.browser.all(".done")))
+        return self.browser.find(".done").text
 
 
 @pytest.fixture(scope="module")

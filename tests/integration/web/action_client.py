@@ -71,5 +71,7 @@ class Operator:
         assert page.has_form, page.words
         sent = self.send(page, {}, **typed)
         assert sent.status == 303, sent.words
-        [notice] = re.findall(r'role="status">(Done.*?)</p>', self.get(sent.location).text)
-        return html.unescape(notice)
+        [notice] = re.findall(
+            r'<div class="notice done" role="status">(.*?)</div>', self.get(sent.location).text, re.DOTALL
+        )
+        return Page(200, "", notice, path).words

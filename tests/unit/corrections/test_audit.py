@@ -55,6 +55,8 @@ async def test_an_act_is_logged_and_stored_in_one_line(caplog: pytest.LogCapture
 async def test_an_act_that_the_store_refuses_is_logged_and_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     _, engine = _engine(StoreError("bley.db: away"))
-    with pytest.raises(NotAuditedError, match=r"^done, but the audit has no entry of it: bley\.db: away$"):
+    with pytest.raises(
+        NotAuditedError, match=r"^the change is made, but the audit has no entry of it: bley\.db: away$"
+    ):
         await Auditor(load(), "root").record(engine, "pass", "1 record")
     assert caplog.messages == ["audit: pass by root: 1 record"]
