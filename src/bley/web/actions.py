@@ -209,5 +209,5 @@ async def _read_form(request: web.Request) -> dict[str, str]:
         async with asyncio.timeout(_BODY_SECONDS):
             text = (await request.read()).decode()
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict"))
-    except (ValueError, TimeoutError) as error:
+    except (ValueError, TimeoutError, ConnectionError) as error:  # the last one: the client has disconnected
         raise web.HTTPBadRequest(text="nothing was changed: the form is not complete, or not UTF-8\n") from error

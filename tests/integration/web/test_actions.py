@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from bley.corrections.local_file import locked
 from bley.settings.web_password import read_password_hash
 from tests.integration.database_server import wait_until
 from tests.integration.running_bley import Bley
@@ -268,6 +269,27 @@ def test_settings_that_bley_cannot_read_again_are_named(tmp_path: Path) -> None:
         notice = Operator(bley).act("/act/allow?kind=sender&entry=example.com")
         assert "bley has not reloaded yet: its log has the reason" in notice
         assert "example.com" in (tmp_path / "whitelist_senders.local").read_text()
+
+
+def test_a_client_that_disconnects_stops_no_action(bley: Bley, operator: Operator) -> None:
+    """It waits for the lock of the list files meanwhile."""
+    page, file = (
+        operator.get("/act/allow?kind=sender&entry=gone.example"),
+        bley.file.with_name("whitelist_senders.local"),
+    )
+    with locked(bley.file.parent):
+        operator.send_and_leave(page)
+        wait_until(lambda: operator.get("/healthz").status == 200, "bley answers meanwhile")
+    wait_until(lambda: file.exists() and "gone.example" in file.read_text(), "the action is done")
+    assert "Traceback" not in bley.log()
+
+
+def test_a_client_that_disconnects_within_the_form_does_nothing(bley: Bley, operator: Operator) -> None:
+    page, file = operator.get("/act/allow?kind=client&entry=192.0.2.77"), bley.file.with_name("whitelist_clients.local")
+    operator.send_and_leave(page, missing=1)
+    assert operator.get("/healthz").status == 200
+    assert not file.exists()
+    assert "Traceback" not in bley.log()
 
 
 @pytest.mark.parametrize("setting", [0, ""])
