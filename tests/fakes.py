@@ -14,6 +14,7 @@ from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
+from bley.core.history.domain_counts import DAY_SECONDS, REST, DomainCounts, days_of
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -168,6 +169,7 @@ class FakeHistory:
         self._fail_if_wanted()
         first, last = period.since(now).timestamp(), now.timestamp()
         meant = {count: number for count, number in self._counts.items() if first <= count.start <= last}
+        meant = {count: number for count, number in meant.items() if count.seconds != DAY_SECONDS}
         return {count: number for count, number in meant.items() if not kinds or count.kind in kinds}
 
     async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
@@ -175,6 +177,13 @@ class FakeHistory:
         before = await self.counts(period, until)
         covers_it = any(count.start <= period.since(until).timestamp() for count in self._counts)
         return ComparedCounts(await self.counts(period, now), before if covers_it else None)
+
+    async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
+        self._fail_if_wanted()
+        of_domains = {count: number for count, number in self._counts.items() if count.seconds == DAY_SECONDS}
+        days, names = days_of(since, until), (domain, REST)
+        found = {key: number for key, number in of_domains.items() if key.start in days and key.name in names}
+        return DomainCounts(domain, min((count.start for count in of_domains), default=None), found)
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         self._fail_if_wanted()

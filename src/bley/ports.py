@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Sighting
+from bley.core.history.domain_counts import CountedDomains
 from bley.core.mail import Triplet
 
 __all__ = [
@@ -118,9 +119,17 @@ class Store(Protocol):
         """Queue a decision to be stored and counted."""
 
     def add_known_decisions(
-        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry], node: str = ""
+        self,
+        at: datetime,
+        known: Sequence[_T],
+        to_decision: Callable[[_T], DecisionEntry],
+        node: str = "",
+        domains: Sequence[CountedDomains] = (),
     ) -> None:
-        """Count requests of known mail, also as the node's, and queue `to_decision(request)` within the rate limit."""
+        """Count requests of known mail, also as the node's, and queue `to_decision(request)` within the rate limit.
+
+        `domains`: those of each request, for its counts.
+        """
 
     async def close(self) -> None:
         """Write what is queued, as far as that is possible, and disconnect."""

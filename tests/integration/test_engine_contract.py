@@ -355,6 +355,39 @@ class TestPurging:
         ]
         assert sorted(count.seconds for count in await _counts(engine)) == [60, 3600, 3600]
 
+    async def test_each_past_day_keeps_the_domains_with_the_most_mail_that_passed(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Then those with the most deferrals. The number of those that went is kept; today is not over."""
+        for module in ("sql_purge", "redis_domain_counts"):
+            monkeypatch.setattr(f"bley.store.{module}.STORED_DOMAINS", {"to": 2, "from": 3})
+        today = int(_NOW.timestamp()) // 86400 * 86400
+        days = today, today - 86400, today - 3 * 86400
+        ranked = {"a": {"pass": 9}, "b": {"delay-300": 3}, "c": {"pass": 2, "dnsbl": 99}, "d": {"dnsbl": 50}}
+        counts = {
+            Count(86400, day, f"{side}-{event}", name): number
+            for day in days
+            for side in ("to", "from")
+            for name, events in ranked.items()
+            for event, number in events.items()
+        }
+        await engine.add_decisions([], counts | {Count(86400, days[1], "to-pass", "*"): 7})
+        later = datetime.fromtimestamp(today, UTC) + timedelta(hours=2)
+        for _ in range(2):
+            while not (await engine.trim_domains(later, 1)).is_done:
+                pass
+        left = await _counts(engine)
+        assert {count: number for count, number in left.items() if count.start == today} == {
+            count: number for count, number in counts.items() if count.start == today
+        }
+        past = {count: number for count, number in left.items() if count.start == days[1]}
+        assert {(count.kind, count.name): number for count, number in past.items()} == {
+            ("to-pass", "a"): 9, ("to-delay-300", "b"): 3, ("to-cut", "*"): 2, ("to-pass", "*"): 7,
+            ("from-pass", "a"): 9, ("from-delay-300", "b"): 3, ("from-pass", "c"): 2, ("from-dnsbl", "c"): 99,
+            ("from-cut", "*"): 1,
+        }  # fmt: skip
+        assert len(left) == len(past) - 1 + len(past) + 10
+
     @pytest.mark.parametrize("engine", ["redis", "redis-cluster"], indirect=True)
     async def test_redis_forgets_by_itself(self, engine: RedisEngine) -> None:
         """Records expire by their status and age; a further sighting prolongs them."""

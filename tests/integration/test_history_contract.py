@@ -197,6 +197,31 @@ class TestAttempts:
         assert found.judgment.recipient == "2@example.org"
 
 
+class TestDomainCounts:
+    async def test_they_are_those_of_the_domain_and_of_the_rest_in_these_days(self, both: OpenStore) -> None:
+        today = int(_NOW.timestamp()) // 86400 * 86400
+        before = [today - age * 86400 for age in range(4)]
+        meant = {
+            Count(86400, before[0], "to-pass", "example.org"): 5,
+            Count(86400, before[1], "from-delay-longer", "example.org"): 1,
+            Count(86400, before[2], "from-dnsbl", "example.org"): 2,
+            Count(86400, before[2], "to-cut", "*"): 9,
+        }
+        others = {
+            Count(86400, before[0], "to-pass", "mail.example.org"): 7,
+            Count(86400, before[3], "to-pass", "example.org"): 8,
+            Count(3600, before[0], "to-pass", "example.org"): 9,
+        }
+        await both.engine.add_decisions([], meant | others)
+        found = await both.history.domain_counts("example.org", _NOW - 2 * _DAY, _NOW)
+        assert (found.domain, found.first, found.counts) == ("example.org", before[3], meant)
+        assert list((await both.history.counts(PERIODS["7d"], _NOW)).values()) == [9], "not of the same table's days"
+
+    async def test_without_any_there_is_no_first_day(self, both: OpenStore) -> None:
+        found = await both.history.domain_counts("example.org", _NOW - 500 * _DAY, _NOW)
+        assert (found.first, found.counts) == (None, {})
+
+
 class TestDecisions:
     async def test_they_come_back_as_they_were(self, both: OpenStore) -> None:
         kept = _kept(instance="1.2.0", queue_id="4Xy", helo_name="frïend", sender="")

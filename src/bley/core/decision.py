@@ -77,6 +77,8 @@ class KnownRequest(NamedTuple):
     triplet: str
     """The three parts, joined by LF, which no attribute has."""
     section: str = ""
+    domains: str = ""
+    """The names under which the mail counts (core.history.domain_counts)."""
 
     def decision(self, raw: RawRequest) -> Decision:
         """Return the decision about one of these mails."""

@@ -7,6 +7,7 @@ from sys import getsizeof
 from bley.coalescer import Coalescer
 from bley.core.caches import GenerationCache
 from bley.core.decision import KnownRequest
+from bley.core.history.domain_counts import counted_domains
 from bley.core.mail import RawRequest, Triplet
 from bley.metrics import CACHE_HITS
 
@@ -72,7 +73,7 @@ class KnownMail:
     def add_request(self, line: str, triplet: Triplet, raw: RawRequest, now: datetime, section: str = "") -> None:
         """Cache the decision about a request with a cached triplet, and queue the request for the log."""
         text = "\n".join(triplet)
-        known = KnownRequest(line, self._triplets.get(text) or text, section)
+        known = KnownRequest(line, self._triplets.get(text) or text, section, counted_domains(*triplet[1:]))
         if getsizeof(raw.deciding) + getsizeof(line) + getsizeof(text) <= _MOST_BYTES:
             self._requests.put(raw.deciding, known, now)
         self._enqueue(known, raw)

@@ -10,6 +10,7 @@ from bley.core.decision import Decision, KnownRequest
 from bley.core.dnslists.lists import Meaning
 from bley.core.errors import StoreError
 from bley.core.evidence import Evidence
+from bley.core.history.domain_counts import counted_domains
 from bley.core.mail import Action, RawRequest, Request
 from bley.core.reasons import Reason
 from bley.metrics import CACHE_HITS, count, observe_answer
@@ -110,11 +111,13 @@ class Service:
         now = self._clock()
         rules.log.write_known(requests)
         count("pass", Reason.KNOWN, len(requests))
+        domains = [known.domains for known, _ in requests]
         self._store.add_known_decisions(
             now,
             requests,
             lambda request: rules.entry(request[0].decision(request[1]), now),
             rules.settings.node_name,
+            domains,
         )
 
     async def _answer_later(self, pending: PendingRequest, raw: RawRequest) -> Action:
@@ -128,7 +131,7 @@ class Service:
         if decision.reason is Reason.KNOWN:
             triplet = decision.triplet or pending.triplet  # its client may have been verified meanwhile
             line = pending.rules.log.known_line(pending.request, decision.section)
-            known = KnownRequest(line, "\n".join(triplet), decision.section)
+            known = KnownRequest(line, "\n".join(triplet), decision.section, counted_domains(*triplet[1:]))
             self._log_known([(known, raw)], pending.rules)
             return DUNNO
         if decision.defers and _is_listed(decision.evidence) and len(self._explaining) < _MOST_EXPLANATIONS:

@@ -13,7 +13,7 @@ SQLite's thread cannot be cancelled, and ends by itself.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from math import inf
 from typing import TypeVar
@@ -21,16 +21,18 @@ from typing import TypeVar
 from bley.core.decision import DecisionEntry
 from bley.core.errors import AwayError, BusyError, PrivacyKeyError, RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting
+from bley.core.history.domain_counts import CountedDomains
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
-from bley.metrics import STORE_DROPPED, STORE_PURGED
+from bley.metrics import STORE_DROPPED
 from bley.settings.privacy_key import PrivacyKey
 from bley.store import request_queue
 from bley.store.availability import Availability, State
 from bley.store.decision_writer import DecisionWriter, Lost, wait_or_cancel
 from bley.store.engine import Engine, Found, Mark, Purged, RemoteChanges
 from bley.store.exclusive import ExclusiveEngine
+from bley.store.purging import purge_all
 from bley.store.request_queue import Batch, RequestQueue
 
 __all__ = ["BatchedStore"]
@@ -140,9 +142,14 @@ class BatchedStore:
         self._decisions.add_decision(decision)
 
     def add_known_decisions(
-        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry], node: str = ""
+        self,
+        at: datetime,
+        known: Sequence[_T],
+        to_decision: Callable[[_T], DecisionEntry],
+        node: str = "",
+        domains: Sequence[CountedDomains] = (),
     ) -> None:
-        self._decisions.add_known_decisions(at, known, to_decision, node)
+        self._decisions.add_known_decisions(at, known, to_decision, node, domains)
 
     async def remote_changes(self) -> RemoteChanges:
         """Return the changes by other nodes and commands. Raises StoreError."""
@@ -161,17 +168,12 @@ class BatchedStore:
 
     async def purge(self, now: datetime, lifetimes: Lifetimes) -> Purged:
         """Delete all that has expired, in slices, between which requests have their turn. Raises StoreError."""
-        limit, total = request_queue.MAX_BATCH, Purged(0, 0, 0)
-        while True:
-            if self._availability.is_down:
-                raise self._away()
-            purged = await self._exclusive.run("purge", lambda: self._engine.purge(now, lifetimes, limit))
-            for what, number in purged._asdict().items():
-                STORE_PURGED.labels(what).inc(number)
-            total = Purged(*map(sum, zip(total, purged, strict=True)))
-            if max(purged) < limit:
-                return total
-            await asyncio.sleep(0)
+        return await purge_all(self._engine, self._purge_slice, now, lifetimes)
+
+    async def _purge_slice(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        if self._availability.is_down:
+            raise self._away()
+        return await self._exclusive.run("purge", work)
 
     async def close(self) -> None:
         """Write what is queued, and close the engine, within CLOSE_SECONDS. Log what is lost."""

@@ -16,11 +16,13 @@ from typing import NamedTuple, TypeVar
 
 from bley.core.decision import DecisionEntry
 from bley.core.errors import AwayError, RefusedError, StoreError
+from bley.core.history.domain_counts import CountedDomains, counted_domains, domain_events
 from bley.core.history.nodes import NODE_PASSED, node_keys
 from bley.core.history.statistics import Count, count_keys
 from bley.core.quantity import quantity
 from bley.core.reasons import Reason
 from bley.metrics import STORE_DROPPED
+from bley.store.domain_tally import DomainTally
 from bley.store.engine import Mark, Marks, counts_per_span
 
 __all__ = ["DecisionWriter", "Lost", "wait_or_cancel"]
@@ -67,6 +69,7 @@ class _Slice(NamedTuple):
 
     decisions: Sequence[DecisionEntry]
     counts: Counter[tuple[int, str, str]]
+    of_domains: Mapping[Count, int]
     mark: Mark
 
 
@@ -78,6 +81,7 @@ class DecisionWriter:
         self._waiting: deque[DecisionEntry] = deque()
         self._counts: Counter[tuple[int, str, str]] = Counter()
         """The keys are minute since 1970 UTC, kind and name."""
+        self._domains = DomainTally()
         self._slice: _Slice | None = None
         """The slice that is under way, or whose outcome is unknown."""
         self._marks = Marks()
@@ -97,6 +101,10 @@ class DecisionWriter:
         """Queue and count the decision."""
         for kind, name in chain(count_keys(decision.decision, decision.outcome), node_keys(decision)):
             self._count(decision.at, kind, name, 1)
+        # A user sends to the domains of others.
+        recipient = "" if decision.decision.reason is Reason.AUTHENTICATED else decision.recipient
+        events = domain_events(decision.decision, decision.outcome)
+        self._domains.add(decision.at, counted_domains(decision.sender, recipient), events)
         self._waiting.append(decision)
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
@@ -104,12 +112,18 @@ class DecisionWriter:
         self._begin()
 
     def add_known_decisions(
-        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry], node: str = ""
+        self,
+        at: datetime,
+        known: Sequence[_T],
+        to_decision: Callable[[_T], DecisionEntry],
+        node: str = "",
+        domains: Sequence[CountedDomains] = (),
     ) -> None:
         """Count requests that were known; queue `to_decision(request)` for those within the rate limit."""
         self._count(at, "pass", Reason.KNOWN.value, len(known))
         if node:
             self._count(at, NODE_PASSED, node, len(known))
+        self._domains.add_known(at, domains)
         if self._known_at:
             grown = self._room_for_known + KNOWN_A_SECOND * max((at - self._known_at).total_seconds(), 0)
             self._room_for_known = max(min(grown, KNOWN_AT_ONCE), 0)
@@ -143,7 +157,7 @@ class DecisionWriter:
         return Lost(len(self), self._counts.total() + under_way, may_be_written=not has_ended)
 
     async def _write_all(self) -> None:
-        while self._slice or self._waiting or self._counts:
+        while self._slice or self._waiting or self._counts or self._domains:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(COLLECT_SECONDS):
                     await self._closed.wait()
@@ -163,15 +177,16 @@ class DecisionWriter:
 
     def _has_full_slice(self) -> bool:
         if self._closed.is_set():
-            return bool(self._waiting or self._counts)
-        return len(self._waiting) >= MAX_SLICE or len(self._counts) >= MAX_COUNTS_SLICE
+            return bool(self._waiting or self._counts or self._domains)
+        return len(self._waiting) >= MAX_SLICE or len(self._counts) >= MAX_COUNTS_SLICE or self._domains.is_ready
 
     async def _write_slice(self) -> None:
         """Write one slice. If that fails, the slice stays for a retry, unchanged."""
         self._slice = self._slice or self._next_slice()
-        decisions, counts, mark = self._slice
+        decisions, counts, of_domains, mark = self._slice
         try:
-            await self._write(decisions, counts_per_span(counts), mark)
+            if decisions or counts or of_domains:
+                await self._write(decisions, {**counts_per_span(counts), **of_domains}, mark)
         except RefusedError as error:
             self._lose(error)
         except StoreError:
@@ -187,7 +202,8 @@ class DecisionWriter:
         decisions = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_SLICE))]
         counts = Counter(dict(self._counts.popitem() for _ in range(min(len(self._counts), MAX_COUNTS_SLICE))))
         self._has_room_for_counts = True
-        return _Slice(decisions, counts, self._marks.next())
+        of_domains = self._domains.take(asyncio.get_running_loop().time(), all_now=self._closed.is_set())
+        return _Slice(decisions, counts, of_domains, self._marks.next())
 
     def _lose(self, error: RefusedError) -> None:
         """Log and count the refused values; the rest of the slice is written."""

@@ -12,20 +12,24 @@ from typing import NamedTuple, Protocol
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.history.audit import AuditEntry
+from bley.core.history.domain_counts import DAY_SECONDS, STORED_DAYS
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 
 __all__ = [
     "ANSWER_SECONDS",
+    "LIFETIMES",
     "MARK_LIFETIME",
     "MOST_DOMAINS",
     "SPANS",
+    "TRIMMED_AFTER",
     "Engine",
     "Found",
     "Mark",
     "Marks",
     "Purged",
     "RemoteChanges",
+    "Trimmed",
     "counts_per_span",
     "is_closed_connection",
     "latest_domains",
@@ -47,6 +51,9 @@ With some 30 pairs of kind and name in use, that makes at most 350,000 and 290,0
 back is counted by reason and delay, so it adds at most a row for each mail: with 1,000 a day 8,000 and 400,000 rows,
 40 MB. However much comes back, 8 reasons in use and 12 delays are 96 pairs: 1,110,000 and 920,000 rows.
 """
+
+LIFETIMES = {**SPANS, DAY_SECONDS: timedelta(days=STORED_DAYS)}
+"""The same with the counts by domain, whose limit is in core.history.domain_counts."""
 
 
 def counts_per_span(minutes: Mapping[tuple[int, str, str], int]) -> dict[Count, int]:
@@ -134,6 +141,17 @@ class Purged(NamedTuple):
     domains: int = 0
 
 
+class Trimmed(NamedTuple):
+    """The number of counts that were deleted, and whether all days that are over are trimmed."""
+
+    counts: int
+    is_done: bool
+
+
+TRIMMED_AFTER = timedelta(hours=1)
+"""The time after the end of a day in which other nodes write the last of its counts. Later ones are not trimmed."""
+
+
 class Engine(Protocol):
     """One database. A method that raises StoreError may have committed its work all the same, and may be retried."""
 
@@ -174,6 +192,9 @@ class Engine(Protocol):
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
         """Delete at most `limit` expired rows of each kind."""
+
+    async def trim_domains(self, now: datetime, limit: int) -> Trimmed:
+        """Do a part of the trimming: delete the counts of domains beyond STORED_DOMAINS, of each day that is over."""
 
     async def remote_changes(self) -> RemoteChanges:
         """Return the current numbers of changes by other nodes and commands."""

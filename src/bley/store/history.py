@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from bley.core.greylist import Record
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
+from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -100,6 +101,9 @@ class History(Protocol):
 
     async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
         """Return the same, and the counts of the period before, all of which have the start of that period."""
+
+    async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
+        """Return the counts of the domain, and of REST, of each day that is partly in this time."""
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """Return at most `limit` decisions, the newest first, of those older than decision number `before`.

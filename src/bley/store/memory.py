@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Sighting, merged
+from bley.core.history.domain_counts import CountedDomains
 from bley.core.mail import Triplet
 from bley.store.engine import Found
 
@@ -39,7 +40,12 @@ class MemoryStore:
         self.decisions.append(decision)
 
     def add_known_decisions(
-        self, at: datetime, known: Sequence[_T], to_decision: Callable[[_T], DecisionEntry], node: str = ""
+        self,
+        at: datetime,
+        known: Sequence[_T],
+        to_decision: Callable[[_T], DecisionEntry],
+        node: str = "",
+        domains: Sequence[CountedDomains] = (),
     ) -> None:
         self.decisions += map(to_decision, known)
 

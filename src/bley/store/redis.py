@@ -23,22 +23,24 @@ from bley.core.triplet import ANY, is_network
 from bley.store.driver_errors import VALUE_ERRORS, printable
 from bley.store.engine import (
     ANSWER_SECONDS,
+    LIFETIMES,
     MOST_DOMAINS,
-    SPANS,
     Found,
     Mark,
     Marks,
     Purged,
     RemoteChanges,
+    Trimmed,
     is_closed_connection,
 )
+from bley.store.redis_domain_counts import DomainTrimming
 from bley.store.redis_keys import (
     AUDIT,
     DECISIONS,
     KEY_CHECK,
     RECORDS,
-    SPANS_IN_ONE_KEY,
     counts_key,
+    counts_key_seconds,
     domains_key,
     record_key,
     triplet_of,
@@ -70,6 +72,7 @@ class RedisEngine:
 
     def __init__(self, place: str, client: Any, sentinels: Sequence[Any] = (), *, read_only: bool = False) -> None:
         self.place, self._client, self._sentinels, self._read_only = place, client, sentinels, read_only
+        self._trimming = DomainTrimming(client)
 
     async def is_prepared(self) -> bool:
         with store_errors(self.place):
@@ -131,7 +134,7 @@ class RedisEngine:
                 by_key[counts_key(item[0].seconds, item[0].start)].append(item)
             for key, items in by_key.items():
                 seconds = items[0][0].seconds
-                lifetime = SPANS[seconds] + timedelta(seconds=seconds * SPANS_IN_ONE_KEY)
+                lifetime = LIFETIMES[seconds] + timedelta(seconds=counts_key_seconds(seconds))
                 numbers = {f"{count.start} {count.kind} {count.name}": number for count, number in items}
                 add_counts(commands, items, key, numbers, lifetime, mark)
             for about, places in await commands.execute():
@@ -162,6 +165,10 @@ class RedisEngine:
         oldest = microseconds(now - lifetimes.decisions) // 1000
         with store_errors(self.place):
             return Purged(0, await self._client.xtrim(DECISIONS, minid=oldest, approximate=True, limit=limit), 0)
+
+    async def trim_domains(self, now: datetime, limit: int) -> Trimmed:
+        with store_errors(self.place):
+            return await self._trimming.step(now, limit)
 
     async def remote_changes(self) -> RemoteChanges:
         with store_errors(self.place):

@@ -13,6 +13,7 @@ from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
+from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -21,6 +22,7 @@ from bley.core.mail import Triplet
 from bley.store.engine import SPANS, Found
 from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, has_before, span_of
 from bley.store.redis import RedisEngine, store_errors
+from bley.store.redis_domain_counts import read_domain_counts
 from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, triplet_of
 from bley.store.rows import audit_entry, microseconds, stored_decision
 
@@ -99,6 +101,10 @@ class RedisHistory:
                 raise
             return {}  # another program's key
         return fields
+
+    async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
+        with store_errors(self.place):
+            return await read_domain_counts(self._client, domain, since, until)
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         if before and not _is_number(before):

@@ -8,8 +8,10 @@ bley:audit                         a stream, capped: the fields of the table `au
 bley:counts:SECONDS:NUMBER         a hash: from "START KIND NAME" (core.history.statistics) to the count
 bley:w:{KEY}:WRITER                the last number of a writer for the stream or the counts under this key
 bley:schema, bley:forgotten, bley:has_any, bley:key_check
+bley:trimmed                       the start of the last day whose counts by domain were trimmed
 """
 
+from bley.core.history.domain_counts import DAY_SECONDS
 from bley.core.mail import Triplet
 
 __all__ = [
@@ -17,8 +19,9 @@ __all__ = [
     "DECISIONS",
     "KEY_CHECK",
     "RECORDS",
-    "SPANS_IN_ONE_KEY",
+    "TRIMMED",
     "counts_key",
+    "counts_key_seconds",
     "domains_key",
     "record_key",
     "triplet_of",
@@ -30,9 +33,10 @@ RECORDS = "bley:t:"
 AUDIT = "bley:audit"
 DECISIONS = "bley:decisions"
 KEY_CHECK = "bley:key_check"
+TRIMMED = "bley:trimmed"
 
-SPANS_IN_ONE_KEY = 1440
-"""The number of spans in one hash of counts."""
+_SPANS_IN_ONE_KEY = 1440
+"""The number of minutes or hours in one hash of counts. A day has its own, with thousands of domains."""
 
 
 def record_key(triplet: Triplet) -> str:
@@ -56,4 +60,9 @@ def domains_key(network: str) -> str:
 
 def counts_key(seconds: int, start: int) -> str:
     """Return the key of the hash that contains the counts of the span that starts at `start`."""
-    return f"bley:counts:{seconds}:{start // (seconds * SPANS_IN_ONE_KEY)}"
+    return f"bley:counts:{seconds}:{start // counts_key_seconds(seconds)}"
+
+
+def counts_key_seconds(seconds: int) -> int:
+    """Return the time whose counts of this span are in one hash, in seconds."""
+    return seconds if seconds == DAY_SECONDS else seconds * _SPANS_IN_ONE_KEY

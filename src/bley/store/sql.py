@@ -15,23 +15,24 @@ import sqlalchemy as sa
 
 from bley.core.decision import DecisionEntry
 from bley.core.errors import RefusedError, StoreError
-from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.history.audit import AuditEntry
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
-from bley.store.engine import SPANS, Found, Mark, Purged, RemoteChanges
+from bley.store.engine import Found, Mark, Purged, RemoteChanges, Trimmed
 from bley.store.keyset import Key, KeysetScan
 from bley.store.refusals import Bisected, Portions, Whole
-from bley.store.rows import decision_row, found_of, microseconds, record_row, records_of
+from bley.store.rows import decision_row, found_of, record_row, records_of
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_audit import SqlAudit
 from bley.store.sql_domains import VerifiedDomains
 from bley.store.sql_marks import SqlMarks
 from bley.store.sql_meta import SqlMeta
-from bley.store.sql_schema import VERSION, counts, decisions, meta, triplets, verified_domains
+from bley.store.sql_purge import SqlPurge
+from bley.store.sql_schema import VERSION, meta, triplets
 from bley.store.sql_statements import Statements
 from bley.store.sql_upgrade import create_or_upgrade_tables
 
@@ -67,6 +68,7 @@ class SqlEngine:
         self._meta, self._marks = SqlMeta(dialect), SqlMarks(dialect)
         self._audit = SqlAudit(dialect)
         self._domains = VerifiedDomains(dialect, self._statements)
+        self._purging = SqlPurge(dialect, self._statements, self._meta, self._marks)
 
     async def is_prepared(self) -> bool:
         return await self._transactions.run(self._version, writes=False) == VERSION
@@ -198,38 +200,10 @@ class SqlEngine:
             raise RefusedError(str(error), refused, found) from error
 
     async def purge(self, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
+        return await self._transactions.run(lambda connection: self._purging.purge(connection, now, lifetimes, limit))
 
-        def work(connection: sa.Connection) -> Purged:
-            column = triplets.c
-            known = column.status.in_([Status.CLEAN, Status.TRUSTED])
-            purged = [
-                self._purge(connection, table, is_old, limit)
-                for table, is_old in (
-                    (triplets, (column.status == Status.GREYLISTED) & (column.last_seen < ago(lifetimes.greylisted))),
-                    (triplets, known & (column.last_seen < ago(lifetimes.known))),
-                    (decisions, decisions.c.at < ago(lifetimes.decisions)),
-                    (verified_domains, verified_domains.c.last_seen < ago(lifetimes.known)),
-                )
-            ]
-            numbers = [
-                self._purge(
-                    connection,
-                    counts,
-                    (counts.c.seconds == seconds) & (counts.c.start < ago(lifetime) // 1_000_000),
-                    limit,
-                )
-                for seconds, lifetime in SPANS.items()
-            ]
-            self._marks.purge(connection, now)
-            return Purged(purged[0] + purged[1], purged[2], sum(numbers), purged[3])
-
-        def ago(lifetime: timedelta) -> int:
-            return microseconds(now - lifetime)
-
-        return await self._transactions.run(work)
-
-    def _purge(self, connection: sa.Connection, table: sa.Table, is_old: sa.ColumnElement[bool], limit: int) -> int:
-        return connection.execute(self._dialect.delete_batch(table, is_old, limit)).rowcount
+    async def trim_domains(self, now: datetime, limit: int) -> Trimmed:
+        return await self._transactions.run(lambda connection: self._purging.trim_domains(connection, now, limit))
 
     async def remote_changes(self) -> RemoteChanges:
 

@@ -15,6 +15,7 @@ from bley.core.greylist import Record, Status
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.conditions import Clause
+from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -28,6 +29,7 @@ from bley.store.rows import audit_entry, found_of, microseconds, records_of, sto
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_attempts import attempts_of, attempts_statement
 from bley.store.sql_conditions import sql_conditions
+from bley.store.sql_domain_counts import read_domain_counts
 from bley.store.sql_meta import SqlMeta
 from bley.store.sql_schema import VERSION, audit, counts, decisions, triplets
 
@@ -73,6 +75,9 @@ class SqlHistory:
         before = {count: number for count, number in found.items() if count.start < since}
         present = {count: number for count, number in found.items() if count.start >= since}
         return ComparedCounts(present, before if rows and rows[0].first <= since_before else None)
+
+    async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
+        return await self._read(lambda connection: read_domain_counts(connection, domain, since, until))
 
     async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
         """Search in the order of instant and number, for which there is an index."""

@@ -23,7 +23,7 @@ from bley.settings.privacy_key import PrivacyKey
 from bley.store import batched, request_queue
 from bley.store import decision_writer as decisions_module
 from bley.store.batched import BatchedStore
-from bley.store.engine import Found, Mark, Purged, RemoteChanges
+from bley.store.engine import Found, Mark, Purged, RemoteChanges, Trimmed
 from tests.counted import counted
 from tests.fakes import NOON
 
@@ -81,6 +81,7 @@ class FakeEngine:
         self.is_stubborn, self.is_busy_when_closed = False, False
         self.at_work = 0
         self.slices: list[Purged] = []
+        self.trimmed: list[Trimmed] = []
         self.is_closed = False
         self.check: int | None = None
 
@@ -154,6 +155,11 @@ class FakeEngine:
         self.asked.append("purge")
         await self._work()
         return self.slices.pop(0)
+
+    async def trim_domains(self, now: datetime, limit: int) -> Trimmed:
+        self.asked.append("trim_domains")
+        await self._work()
+        return self.trimmed.pop(0) if self.trimmed else Trimmed(0, is_done=True)
 
     async def remote_changes(self) -> RemoteChanges:
         self.asked.append("remote_changes")
@@ -928,6 +934,12 @@ class TestPurge:
         assert await store.purge(NOON, _LIFETIMES) == tuple(total)
         assert engine.slices == [purged(99)]
 
+    async def test_domains_are_trimmed_until_no_day_is_left(self, store: BatchedStore, engine: FakeEngine) -> None:
+        engine.slices = [_NOTHING]
+        engine.trimmed = [Trimmed(5, is_done=False), Trimmed(0, is_done=False), Trimmed(2, is_done=False)]
+        assert await store.purge(NOON, _LIFETIMES) == Purged(0, 0, 7)
+        assert engine.asked.count("trim_domains") == 4
+
     async def test_requests_have_their_turn_between_the_slices(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.slices = [_FULL] * 50 + [_NOTHING]
         purging = _start(store.purge(NOON, _LIFETIMES))
@@ -1371,7 +1383,7 @@ class TestMetrics:
             await _eventually(lambda: bool(engine.kept))
             engine.error = StoreError("disk full")
             await _refused(_find(store, 1))
-        assert number == {"records": 2, "remote_changes": 1, "purge": 1, "decisions": 1}
+        assert number == {"records": 2, "remote_changes": 1, "purge": 2, "decisions": 1}
         assert seconds == pytest.approx({what: 0.01 * times for what, times in number.items()})
         engine.error = None
 

@@ -22,6 +22,7 @@ from tests.fakes import NOON
 pytestmark = pytest.mark.leaps
 
 _COLLECT_SECONDS = 0.02
+_MIDNIGHT = int(NOON.timestamp()) // 86400 * 86400
 _PATIENCE_SECONDS = 3.0
 
 
@@ -207,6 +208,34 @@ class TestCounts:
         assert writer.counted == 4
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         assert warnings == ["store: 3 counts are queued; further events are not counted"]
+
+    async def test_a_decision_counts_for_its_domains(self, decisions: DecisionWriter, writer: Writer) -> None:
+        for reason in (Reason.CLEAN, Reason.KNOWN):
+            decisions.add_decision(_decision("jane@example.org", reason)._replace(sender="joe@mail.example.com"))
+        await _close(decisions)
+        assert {count: number for count, number in writer.counts.items() if count.seconds == 86400} == {
+            Count(86400, _MIDNIGHT, "to-pass", "example.org"): 2,
+            Count(86400, _MIDNIGHT, "from-pass", "example.com"): 2,
+        }
+
+    async def test_domains_of_known_mail_are_counted_by_their_numbers(
+        self, decisions: DecisionWriter, writer: Writer
+    ) -> None:
+        domains = 3 * ["to example.org from example.com"] + 2 * ["to example.org"]
+        decisions.add_known_decisions(NOON, range(5), _decision, domains=domains)
+        await _close(decisions)
+        assert {count: number for count, number in writer.counts.items() if count.seconds == 86400} == {
+            Count(86400, _MIDNIGHT, "to-pass", "example.org"): 5,
+            Count(86400, _MIDNIGHT, "from-pass", "example.com"): 3,
+        }
+
+    async def test_mail_of_a_user_does_not_count_for_the_domain_it_goes_to(
+        self, decisions: DecisionWriter, writer: Writer
+    ) -> None:
+        mail = _decision("jane@example.org", Reason.AUTHENTICATED)._replace(sender="joe@example.com")
+        decisions.add_decision(mail)
+        await _close(decisions)
+        assert [count.kind for count in writer.counts if count.seconds == 86400] == ["from-pass"]
 
     async def test_one_that_is_refused_is_lost_alone(self, decisions: DecisionWriter, writer: Writer) -> None:
         writer.refuses_count = "dnsbl"
