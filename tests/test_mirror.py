@@ -48,6 +48,8 @@ TESTED_IN = {
     "commands/record_selection": "integration/test_import",
     "commands/policy_client": "integration/test_postfix_chroot",
     "commands/serve": "integration/daemon/test_daemon",
+    "commands/stats_comparison": "unit/commands/test_stats",
+    "commands/stats_period": "unit/commands/test_stats",
     "commands/store_access": "integration/test_import",
     "commands/top/command": "integration/test_history_commands",
     "commands/web_password": "integration/test_web_access",

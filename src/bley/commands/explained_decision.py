@@ -48,7 +48,8 @@ class ExplainedDecision(NamedTuple):
     def steps(self) -> list[Step]:
         """The steps for people."""
         decision = self.decision
-        steps = [("when", format_instant(decision.at))]
+        where = f", node {decision.node}" if decision.node else ""
+        steps = [("when", f"{format_instant(decision.at)}{where}")]
         if decision.reason != Reason.RELEASED:  # an operator's decision, about no request
             steps.append(("request", describe_request(decision)))
         if name := decision.details.get("verified_name"):

@@ -137,7 +137,9 @@ def _show_audit(
     found = run(search())
     entries, has_more = found[:limit], len(found) > limit
     if as_json:
-        documents = [each._asdict() | {"at": instant_document(each.at)} for each in entries]
+        fields = ("at", "node", "kind", "who", "what")  # the settings were not read
+        documents = [{name: getattr(each, name) for name in fields} for each in entries]
+        documents = [each | {"at": instant_document(each["at"])} for each in documents]
         print_document({"audit": documents, "has_more": has_more})
         return
     if entries:

@@ -1,9 +1,8 @@
-"""`bley stats`: show the figures of the dashboard for any period until now."""
+"""`bley stats`: show the figures of the dashboard for any period, also compared with the period before."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,44 +15,22 @@ from bley.commands.lists import print_lists
 from bley.commands.options import config_option, json_option, load_settings, run
 from bley.commands.output import instant_document, print_document, print_table
 from bley.commands.progress import progress
+from bley.commands.stats_comparison import print_comparison
+from bley.commands.stats_period import StatsPeriod, parse_period
 from bley.commands.store_access import opened_history
 from bley.commands.web_client import WebError, fetch_lists
+from bley.core.history.nodes import figures_by_node
 from bley.core.history.outcome import format_duration
-from bley.core.history.periods import Period
-from bley.core.history.statistics import Figures, figures
+from bley.core.history.statistics import Count, Figures, figures
 from bley.core.history.steps import format_instant
 from bley.core.quantity import percent
 from bley.core.reasons import Reason
 from bley.log.decision_line import printable
 from bley.ports import utc_now
 from bley.settings.file import Configuration
-from bley.settings.values import parse_duration
-from bley.store.engine import SPANS
 from bley.store.history import History
 
-__all__ = ["Statistics", "describe_delay", "gather_statistics", "period_until_now", "stats"]
-
-_LONGEST = SPANS[3600]
-"""The time after which counts by the hour are deleted."""
-
-_SLOTS = (
-    (timedelta(days=2), timedelta(minutes=1)),
-    (timedelta(days=28), timedelta(hours=1)),
-    (_LONGEST, timedelta(days=1)),
-)
-"""The slot for periods up to a length. Counts by the minute are deleted after 8 days."""
-
-
-def period_until_now(since: timedelta) -> Period:
-    """Return the period of whole slots that covers this time, as far as there are counts.
-
-    Raises ValueError if the time is longer than counts are stored.
-    """
-    if not timedelta(0) < since <= _LONGEST:
-        raise ValueError(f"must be more than 0s and at most {_LONGEST.days}d, the time for which counts are stored")
-    slot = next(slot for longest, slot in _SLOTS if since <= longest)
-    length = (math.ceil(since / slot) + 1) * slot
-    return Period("", min(length, _LONGEST), slot)
+__all__ = ["Statistics", "describe_delay", "gather_statistics", "stats"]
 
 
 class _Words(NamedTuple):
@@ -80,6 +57,11 @@ _OBSERVED = _Words(
 """In `mode = observe` all mail passes at once."""
 
 
+_NODE_FIGURES = (
+    "requests", "undelayed", "first_deferrals", "came_back", "early_retries", "median_delay_seconds",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """All figures from `since` to `until`; `counted_since` is the start of the first count."""
@@ -88,11 +70,16 @@ class Statistics:
     until: datetime
     counted_since: datetime | None
     figures: Figures
-    waiting: int
+    waiting: int | None
+    """None for a period that has ended."""
     waiting_within: timedelta
     """The time within which waiting triplets were seen."""
     lists: Sequence[ListReport] | str
     """The DNS lists, or the error of the request for them."""
+    nodes: Mapping[str, Figures] = field(default_factory=dict)
+    """The figures of each node."""
+    before: "Statistics | None" = None
+    """Those of the period before; None if its beginning was not counted."""
 
     @property
     def heading(self) -> str:
@@ -114,11 +101,10 @@ class Statistics:
     def summary(self) -> list[tuple[str, str, str]]:
         """Rows of name, number and share."""
         found, deferred = self.figures, self.figures.first_deferrals
-        median = found.median_delay_seconds
-        delay = "-" if not found.came_back else describe_delay("longer" if median is None else str(median))
         parts = (_part(number, deferred) for number in (found.came_back, found.not_come_back))
         words = self._words
         came_back, not_come_back = (_share(part, "of the deferred") for part in parts)
+        within = f"seen within {format_duration(self.waiting_within)}"
         only_logged = sum(found.only_logged.values()) - found.only_logged.get(Reason.EARLY.value, 0)
         mixed = [("only logged", str(only_logged), "of the deferred, by mode = observe")] if words is _ENFORCED else []
         return [
@@ -129,8 +115,8 @@ class Statistics:
             (words.came_back, str(found.came_back), came_back),
             (words.not_come_back, str(found.not_come_back), not_come_back),
             ("early retries", str(found.early_retries), ""),
-            (words.median, delay, ""),
-            (words.waiting, str(self.waiting), f"seen within {format_duration(self.waiting_within)}"),
+            (words.median, _median(found), ""),
+            *([] if self.waiting is None else [(words.waiting, str(self.waiting), within)]),
         ]
 
     @property
@@ -161,6 +147,10 @@ class Statistics:
                 {"at_most_seconds": int(name) if name.isdecimal() else None, "number": number}
                 for name, number in found.delays.items()
             ],
+            "nodes": [
+                {"node": node, **{name: getattr(each, name) for name in _NODE_FIGURES}}
+                for node, each in self.nodes.items()
+            ],
             "waiting": self.waiting,
             "waiting_within_seconds": self.waiting_within.total_seconds(),
             "lists": None if isinstance(self.lists, str) else self.lists,
@@ -168,22 +158,30 @@ class Statistics:
 
 
 async def gather_statistics(
-    history: History, configuration: Configuration, period: Period, now: datetime
+    history: History, configuration: Configuration, wanted: StatsPeriod, now: datetime
 ) -> Statistics:
-    """Return the figures until now. Raises StoreError."""
-    counts = await history.counts(period, now)
+    """Return the figures of the period, and those of the period before. Raises StoreError."""
+    counts, before = await history.compared_counts(wanted.period, wanted.until)
     within = configuration.timings.longest
-    waiting = await history.waiting(now - within, 1)
-    first = min((count.start for count in counts), default=None)
-    return Statistics(
-        since=period.since(now),
-        until=now,
-        counted_since=None if first is None else datetime.fromtimestamp(first, UTC),
-        figures=figures(counts),
-        waiting=waiting.number,
-        waiting_within=within,
-        lists=await asyncio.to_thread(_lists, configuration),
-    )
+    waiting = (await history.waiting(now - within, 1)).number if wanted.until == now else None
+    lists = await asyncio.to_thread(_lists, configuration)
+    found = Statistics(wanted.since, _whole(wanted.until), _first(counts), figures(counts), waiting, within, lists)
+    found = replace(found, nodes=figures_by_node(counts))
+    if before is None:
+        return found
+    until = wanted.period.before(wanted.until)
+    since = wanted.period.since(until)
+    earlier = replace(found, since=since, until=_whole(until), figures=figures(before), nodes=figures_by_node(before))
+    return replace(found, before=replace(earlier, counted_since=since, waiting=None))
+
+
+def _whole(until: datetime) -> datetime:
+    """Return the end of a period without the microsecond by which it excludes the slot that starts then."""
+    return until + timedelta(microseconds=1) if until.microsecond == 999_999 else until
+
+
+def _first(counts: Mapping[Count, int]) -> datetime | None:
+    return datetime.fromtimestamp(min(count.start for count in counts), UTC) if counts else None
 
 
 def _lists(configuration: Configuration) -> Sequence[ListReport] | str:
@@ -198,6 +196,11 @@ def describe_delay(name: str) -> str:
     return f"at most {format_duration(timedelta(seconds=int(name)))}" if name.isdecimal() else "longer than a day"
 
 
+def _median(found: Figures) -> str:
+    median = found.median_delay_seconds
+    return "-" if not found.came_back else describe_delay("longer" if median is None else str(median))
+
+
 def _part(number: int, of: int) -> float | None:
     return number / of if of else None
 
@@ -206,44 +209,57 @@ def _share(share: float | None, of: str) -> str:
     return "" if share is None else f"{percent(share)} {of}"
 
 
-def _period(_context: click.Context, _parameter: click.Parameter, value: str) -> Period:
-    try:
-        return period_until_now(parse_duration(value))
-    except ValueError as error:
-        raise click.BadParameter(f"{value} {error}") from error
-
-
-@click.command(cls=DocumentedCommand, examples=["bley stats", "bley stats --since 12h --json"])
+@click.command(
+    cls=DocumentedCommand,
+    examples=[
+        "bley stats --since 12h --json",
+        "bley stats --since 14d --until 7d",
+        "bley stats --since 2026-11-29T14:00Z --compare",
+    ],
+)
 @config_option
 @click.option(
     "--since",
-    "period",
-    callback=_period,
     default="7d",
     show_default=True,
-    metavar="DURATION",
-    help="Length of the period until now, such as 12h or 40d, at most 400d.",
+    metavar="WHEN",
+    help="Start of the period: an age such as 12h or 40d, at most 400d, or a time such as 2026-11-26T14:00Z.",
 )
+@click.option("--until", default="", metavar="WHEN", help="End of the period, in the same form. Default: now.")
+@click.option("--compare", is_flag=True, help="Show the period of the same length before it too.")
 @json_option
-def stats(file: Path | None, period: Period, as_json: bool) -> None:
+def stats(file: Path | None, since: str, until: str, compare: bool, as_json: bool) -> None:
     """Show the figures of passed and deferred mail.
 
     These are the mails that passed at once, were deferred, passed after their wait or did not retry, the delays, the
-    numbers by reason and finding, and the DNS lists of the running bley. Counts by the minute are stored for 8 days,
-    counts by the hour for 400 days.
+    numbers by reason and finding, by node if there are several, and the DNS lists of the running bley. Counts by the
+    minute are stored for 8 days, counts by the hour for 400 days. A period that begins more than 2 days ago begins with
+    a whole hour, one that begins more than 28 days ago with a whole day. Times without a zone are in UTC.
     """
+    now = utc_now()
+    try:
+        wanted = parse_period(since, until, now)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     configuration = load_settings(file)
     with progress("counting"):
-        statistics = run(_stats(configuration, period))
+        statistics = run(_stats(configuration, wanted, now))
+    before = statistics.before
     if as_json:
-        print_document(statistics.document)
-    else:
+        earlier = {"before": before and before.document} if compare else {}
+        print_document(statistics.document | earlier)
+    elif not compare:
         _print_statistics(statistics)
+    elif before is None:
+        raise click.ClickException("the period before cannot be compared: its beginning was not counted")
+    else:
+        click.echo(f"{statistics.heading}\nbefore: {before.heading}\n")
+        print_comparison(statistics, before)
 
 
-async def _stats(configuration: Configuration, period: Period) -> Statistics:
+async def _stats(configuration: Configuration, wanted: StatsPeriod, now: datetime) -> Statistics:
     async with opened_history(configuration.settings) as history:
-        return await gather_statistics(history, configuration, period, utc_now())
+        return await gather_statistics(history, configuration, wanted, now)
 
 
 def _print_statistics(statistics: Statistics) -> None:
@@ -254,7 +270,19 @@ def _print_statistics(statistics: Statistics) -> None:
             click.echo()
             print_table((title, "number"), [(name, str(number)) for name, number in numbers.items()], right=("number",))
     click.echo()
+    if len(statistics.nodes) > 1:
+        _print_nodes(statistics.nodes)
     if isinstance(statistics.lists, str):
         click.echo(f"lists: {printable(statistics.lists)}")
     else:
         print_lists(statistics.lists)
+
+
+def _print_nodes(nodes: Mapping[str, Figures]) -> None:
+    titles = ("by node", "requests", "passed at once", "deferred", "came back", "median delay")
+    rows = [
+        (node, *map(str, (each.requests, each.undelayed, each.first_deferrals, each.came_back)), _median(each))
+        for node, each in nodes.items()
+    ]
+    print_table(titles, rows, right=titles[1:-1])
+    click.echo()

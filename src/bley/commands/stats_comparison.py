@@ -1,0 +1,69 @@
+"""`bley stats --compare`: the figures of a period and those of the period before, side by side in 80 columns."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import click
+
+from bley.commands.output import print_table
+from bley.core.quantity import percent
+
+__all__ = ["Comparable", "print_comparison"]
+
+_NUMBERS = ("number", "before", "change")
+
+
+class Comparable(Protocol):
+    """The figures of one period (stats.Statistics)."""
+
+    @property
+    def summary(self) -> list[tuple[str, str, str]]:
+        """Rows of name, number and share."""
+
+    @property
+    def groups(self) -> list[tuple[str, Mapping[str, int]]]:
+        """Tables of numbers by name, each with its title."""
+
+
+def print_comparison(now: Comparable, before: Comparable) -> None:
+    """Print the summary, then each table that both periods have. A row that one period lacks has a dash or 0."""
+    titles = ("", *_NUMBERS, "share", "share before")
+    print_table(titles, list(_summary(now, before)), right=titles[1:])
+    earlier = dict(before.groups)
+    for title, numbers in now.groups:
+        if title in earlier and (names := dict.fromkeys([*numbers, *earlier[title]])):
+            click.echo()
+            rows = [(name, *_compared(numbers.get(name, 0), earlier[title].get(name, 0))) for name in names]
+            print_table((title, *_NUMBERS), rows, right=_NUMBERS)
+
+
+def _summary(now: Comparable, before: Comparable) -> Iterator[tuple[str, ...]]:
+    earlier = {name: (number, share) for name, number, share in before.summary}
+    for name, number, share in now.summary:
+        number_before, share_before = earlier.get(name, ("-", ""))
+        is_countable = number.isdecimal() and number_before.isdecimal()
+        change = _change(int(number), int(number_before)) if is_countable else ""
+        numbers = map(_short, (number, number_before))
+        yield name, *numbers, change, _percentage(share), _percentage(share_before)
+
+
+def _short(number: str) -> str:
+    """Return a number, or the bound of a median delay in few characters."""
+    return number.removeprefix("at most ").replace("longer than a day", "> 1 d")
+
+
+def _compared(number: int, before: int) -> tuple[str, str, str]:
+    return str(number), str(before), _change(number, before)
+
+
+def _change(number: int, before: int) -> str:
+    """Return the change in percent; empty if there was nothing before."""
+    if not before:
+        return ""
+    return f"{'+' if number >= before else '-'}{percent(abs(number - before) / before)}"
+
+
+def _percentage(share: str) -> str:
+    """Return the percentage of a share in words."""
+    first, *_ = share.split(" ")
+    return first if first.endswith("%") else ""
