@@ -15,6 +15,7 @@ from bley.core.greylist import Record, Status
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.domain_counts import DAY_SECONDS, REST, DomainCounts, days_of
+from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -200,6 +201,13 @@ class FakeHistory:
         found = sorted(filter(query.fits, self._decisions), key=lambda each: each.at)
         judgments = filter(query.judgment.fits, self._decisions) if query.judgment else ()
         return Attempts(found, len(found), max(judgments, key=lambda each: each.at, default=None))
+
+    async def count_exempted(
+        self, exemptions: Sequence[Exemption], since: datetime, seconds: float
+    ) -> Sequence[ExemptedCount]:
+        self._fail_if_wanted()
+        found = [each for each in self._decisions if each.at >= since]
+        return count_exempted(exemptions, found, is_whole=not self.unfinished)
 
     async def audit(
         self,

@@ -80,6 +80,7 @@ TESTED_IN = {
     "store/refusals": "integration/test_engine_contract",
     "commands/explained_decision": "unit/commands/test_why",
     "store/sql_attempts": "integration/test_history_contract",
+    "store/sql_exempted": "integration/test_history_contract",
     "store/stories": "unit/web/test_dashboard_data",
     "core/history/audit": "integration/test_history_contract",
     "store/sql_audit": "integration/test_history_contract",

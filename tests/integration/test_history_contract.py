@@ -18,6 +18,7 @@ from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery, JudgmentQuery
 from bley.core.history.audit import LONGEST_SETTINGS, LONGEST_WHAT, MOST_ENTRIES, AuditEntry, AuditKind
+from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted
 from bley.core.history.nodes import NODE_PASSED, figures_by_node, node_keys
 from bley.core.history.periods import PERIODS
 from bley.core.history.record_filter import RecordFilter
@@ -220,6 +221,54 @@ class TestDomainCounts:
     async def test_without_any_there_is_no_first_day(self, both: OpenStore) -> None:
         found = await both.history.domain_counts("example.org", _NOW - 500 * _DAY, _NOW)
         assert (found.first, found.counts) == (None, {})
+
+
+class TestExempted:
+    async def test_databases_count_as_the_rule_does(self, both: OpenStore) -> None:
+        """For each kind of entry; only first deferrals of the time asked for."""
+        spf: Evidence = {Check.SPF: Finding(0, "pass: matched")}
+        guess: Evidence = {Check.SPF: Finding(0, "pass: best guess, matched")}
+        entries = [
+            _kept(1),
+            _kept(2, sender="x@sub.a.example", client_name="mx.b.example"),
+            _kept(3, sender="x@a.example"),
+            _kept(4, sender="x@aa.example", client_name="mx.bb.example"),
+            _kept(5, Reason.EARLY, sender="x@a.example"),
+            _kept(6, Reason.CLEAN, sender="x@a.example"),
+            _kept(7, ago=3 * _DAY, sender="x@a.example"),
+            _kept(8, sender="x_y%z@a.example"),
+        ]
+        nothing: Evidence = {}
+        for number, evidence in ((1, spf), (2, guess), (7, nothing)):
+            decision = entries[number]
+            entries[number] = decision._replace(decision=decision.decision._replace(evidence=evidence))
+        await both.engine.add_decisions(entries, {})
+        exemptions = [
+            *(Exemption("sender", entry) for entry in ("a.example", "spf:a.example", "x@a.example", "xxy%z@a.example")),
+            *(Exemption("client", entry) for entry in ("b.example", "192.0.2.1", "192.0.2.0/24")),
+            *(Exemption("recipient", entry) for entry in ("2@example.org", "other@example.org")),
+        ]
+        found = await both.history.count_exempted(exemptions, _NOW - 2 * _DAY, 10)
+        assert [(each.number, each.is_at_least) for each in found] == [
+            *((3, False), (1, True), (1, False), (0, False)),
+            *((1, False), (1, False), (0, False)),
+            *((1, False), (0, False)),
+        ]
+        stored = await both.history.decisions(DecisionQuery(since=_NOW - 2 * _DAY), 100)
+        assert found == count_exempted(exemptions, stored)
+
+    async def test_the_time_limit_is_told(self, both: OpenStore) -> None:
+        for start in range(0, 400, 100):
+            await both.engine.add_decisions([_kept(number) for number in range(start, start + 100)], {})
+        (found,) = await both.history.count_exempted([Exemption("sender", "example.com")], _NOW - _DAY, 1e-3)
+        assert found.is_at_least
+        assert 0 < found.number < 400
+        (found,) = await both.history.count_exempted([Exemption("sender", "example.com")], _NOW - _DAY, 60)
+        assert found == ExemptedCount(400, is_at_least=False)
+
+    async def test_nothing(self, both: OpenStore) -> None:
+        (found,) = await both.history.count_exempted([Exemption("sender", "example.com")], _NOW - _DAY, 10)
+        assert found == ExemptedCount(0, is_at_least=False)
 
 
 class TestDecisions:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from bley.commands.output import instant_document
 from bley.core.findings import Check
-from bley.core.history.advice import Advice
+from bley.core.history.advice import Advice, exemptions_of, with_exempted
+from bley.core.history.exempted import ExemptedMail, Exemption
 from bley.core.history.outcome import DeferralOutcome
 from bley.core.history.search import StoredDecision
 from bley.core.history.steps import (
@@ -43,6 +44,16 @@ class ExplainedDecision(NamedTuple):
     def outcome(self) -> DeferralOutcome | None:
         """The outcome, if the decision was a deferral."""
         return self.story.outcome if self.decision.defers else None
+
+    @property
+    def exemptions(self) -> list[Exemption]:
+        """The entries of the advice that exempt mail."""
+        return exemptions_of([*self.advice, *self.delay_advice])
+
+    def with_exempted(self, exempted: Mapping[Exemption, ExemptedMail]) -> "ExplainedDecision":
+        """Return the decision, with what the entries of its advice would have exempted."""
+        advice, delay_advice = (with_exempted(some, exempted) for some in (self.advice, self.delay_advice))
+        return self._replace(advice=advice, delay_advice=delay_advice)
 
     @property
     def steps(self) -> list[Step]:
@@ -93,8 +104,8 @@ class ExplainedDecision(NamedTuple):
             "findings": details.get("findings", {}),
             "sequel": self.outcome and _outcome_document(self.outcome),
             "story": _story_document(self.story),
-            "advice": [each._asdict() for each in self.advice],
-            "delay_advice": [each._asdict() for each in self.delay_advice],
+            "advice": list(map(_advice_document, self.advice)),
+            "delay_advice": list(map(_advice_document, self.delay_advice)),
         }
 
 
@@ -126,6 +137,17 @@ def _verdict(decision: StoredDecision) -> str:
         wait_seconds=details.get("wait_seconds"),
         delay_seconds=details.get("delay_seconds"),
     )
+
+
+def _advice_document(advice: Advice) -> dict[str, Any]:
+    exempted = advice.exempted
+    number, is_at_least = exempted.counted if exempted else (None, None)
+    words = {name: getattr(advice, name) for name in ("text", "entry", "file", "command")}
+    return words | {
+        "exempted": number,
+        "exempted_is_at_least": is_at_least,
+        "exempted_days": exempted and exempted.days,
+    }
 
 
 def _story_document(story: Story) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`bley why`: show the decisions about a mail, the outcome of each, and the remedy if it was wrong."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,9 +31,14 @@ from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.sections import Timings
 from bley.store.history import SEARCH_SECONDS, History, PartialResult
-from bley.store.stories import StoredStory, read_stories
+from bley.store.stories import StoredStory, count_exempted, read_stories
 
 __all__ = ["WhyReport", "build_report", "why"]
+
+_COUNTING_SECONDS = 2.0
+"""The time in which the deferred mail is counted that the entries of the advice would have exempted."""
+_MOST_COUNTED = 24
+"""The entries for which it is counted, those of the newest decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +109,25 @@ async def build_report(
     records = await history.records(RecordQuery(search), limit)
     stories = await read_stories(history, configuration, decisions, now)
     is_whole = not isinstance(decisions, PartialResult) and not isinstance(records, PartialResult)
-    explained = list(_explained(stories, configuration))
-    return WhyReport(configuration, configuration.timings, query, now, explained, records, is_whole)
+    explained = _explained(stories, configuration)
+    newest = list(dict.fromkeys(exemption for each in explained for exemption in each.exemptions))[:_MOST_COUNTED]
+    exempted = await count_exempted(history, configuration, newest, now, _COUNTING_SECONDS)
+    shown = [each.with_exempted(exempted) for each in explained]
+    return WhyReport(configuration, configuration.timings, query, now, shown, records, is_whole)
 
 
-def _explained(stories: Sequence[StoredStory], configuration: Configuration) -> Iterator[ExplainedDecision]:
-    told: dict[Sequence[str], datetime] = {}
+def _explained(stories: Sequence[StoredStory], configuration: Configuration) -> list[ExplainedDecision]:
+    told: dict[str, datetime] = {}
     files = configuration.list_files
+    explained = []
     for story, stored_under in stories:
-        decision, numbers = story.decision, tuple(each.decision.number for each in story.lines if each.decision)
+        decision, numbers = story.decision, [each.decision.number for each in story.lines if each.decision]
         delay_advice = [] if decision.defers else deferral_advice(story, files)
-        told_at = told.get(numbers) if numbers else None
-        told.setdefault(numbers, decision.at)
-        yield ExplainedDecision(story, advice(story, files, stored_under), delay_advice, told_at)
+        of_mail = f"{numbers[0]} {numbers[-1]}" if numbers else decision.number
+        told_at = told.get(of_mail)
+        told.setdefault(of_mail, decision.at)
+        explained.append(ExplainedDecision(story, advice(story, files, stored_under), delay_advice, told_at))
+    return explained
 
 
 @click.command(
@@ -176,3 +187,5 @@ def _print_report(report: WhyReport) -> None:
 def _print_advice(title: str, advices: Sequence[Advice]) -> None:
     for number, each in enumerate(advices):
         print_hanging("  " if number else title, each.text.removesuffix(each.command), each.command)
+        if each.exempted:
+            click.echo(f"    it {each.exempted}")

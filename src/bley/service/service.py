@@ -106,8 +106,13 @@ class Service:
         self._store.add_decision(rules.entry(decision, now))
         return self._log_and_answer(decision, now, rules)
 
-    def _log_known(self, requests: Sequence[tuple[KnownRequest, RawRequest]], rules: RuleSet) -> None:
-        """Log, count and store requests of known mail that these rules decided."""
+    def _log_known(
+        self, requests: Sequence[tuple[KnownRequest, RawRequest]], rules: RuleSet, found: Decision | None = None
+    ) -> None:
+        """Log, count and store requests of known mail that these rules decided.
+
+        `found`: the decision about the only one, with the record from the store.
+        """
         now = self._clock()
         rules.log.write_known(requests)
         count("pass", Reason.KNOWN, len(requests))
@@ -115,7 +120,7 @@ class Service:
         self._store.add_known_decisions(
             now,
             requests,
-            lambda request: rules.entry(request[0].decision(request[1]), now),
+            lambda request: rules.entry(found or request[0].decision(request[1]), now),
             rules.settings.node_name,
             domains,
         )
@@ -132,7 +137,7 @@ class Service:
             triplet = decision.triplet or pending.triplet  # its client may have been verified meanwhile
             line = pending.rules.log.known_line(pending.request, decision.section)
             known = KnownRequest(line, "\n".join(triplet), decision.section, counted_domains(*triplet[1:]))
-            self._log_known([(known, raw)], pending.rules)
+            self._log_known([(known, raw)], pending.rules, decision)
             return DUNNO
         if decision.defers and _is_listed(decision.evidence) and len(self._explaining) < _MOST_EXPLANATIONS:
             explaining = asyncio.get_running_loop().create_task(self._explain_listings(decision, pending))

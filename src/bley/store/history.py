@@ -10,6 +10,7 @@ from bley.core.greylist import Record
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.domain_counts import DomainCounts
+from bley.core.history.exempted import ExemptedCount, Exemption
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -116,6 +117,11 @@ class History(Protocol):
 
     async def attempts(self, query: AttemptsQuery) -> Attempts:
         """Return the first and the last attempts of a mail."""
+
+    async def count_exempted(
+        self, exemptions: Sequence[Exemption], since: datetime, seconds: float
+    ) -> Sequence[ExemptedCount]:
+        """Return for each entry how much deferred mail it would have exempted since then, in some `seconds`."""
 
     async def audit(
         self,

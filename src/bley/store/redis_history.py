@@ -14,6 +14,7 @@ from bley.core.greylist import Record, Status
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.domain_counts import DomainCounts
+from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted, is_counted
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -150,6 +151,18 @@ class RedisHistory:
         found.sort(key=lambda each: each.at)
         some = [*found[:FIRST_READ], *found[FIRST_READ:][-LAST_READ:]]
         return Attempts(some, len(found), max(judgments, key=lambda each: each.at, default=None))
+
+    async def count_exempted(
+        self, exemptions: Sequence[Exemption], since: datetime, seconds: float
+    ) -> Sequence[ExemptedCount]:
+        deadline, is_whole = SearchDeadline(seconds), True
+        found: list[StoredDecision] = []
+        async for read in self._portions(since):
+            found += (each for each in read if is_counted(each) and each.at >= since)
+            if deadline.has_passed:
+                is_whole = False
+                break
+        return count_exempted(exemptions, found, is_whole=is_whole)
 
     async def audit(
         self,

@@ -16,6 +16,7 @@ from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.conditions import Clause
 from bley.core.history.domain_counts import DomainCounts
+from bley.core.history.exempted import ExemptedCount, Exemption
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -30,6 +31,7 @@ from bley.store.runners import Runner, Transactions
 from bley.store.sql_attempts import attempts_of, attempts_statement
 from bley.store.sql_conditions import sql_conditions
 from bley.store.sql_domain_counts import read_domain_counts
+from bley.store.sql_exempted import ROWS_PER_SECOND, exempted_statement
 from bley.store.sql_meta import SqlMeta
 from bley.store.sql_schema import VERSION, audit, counts, decisions, triplets
 
@@ -106,6 +108,14 @@ class SqlHistory:
 
     async def attempts(self, query: AttemptsQuery) -> Attempts:
         return attempts_of(query, await self._rows(attempts_statement(query)))
+
+    async def count_exempted(
+        self, exemptions: Sequence[Exemption], since: datetime, seconds: float
+    ) -> Sequence[ExemptedCount]:
+        most = int(seconds * ROWS_PER_SECOND)
+        examined, *numbers = (await self._rows(exempted_statement(exemptions, since, most)))[0]
+        pairs = zip(numbers[::2], numbers[1::2], strict=True)
+        return [ExemptedCount(int(number), bool(unknown) or examined == most) for number, unknown in pairs]
 
     async def audit(
         self,

@@ -1,7 +1,7 @@
 """The stories of mails, as the history of a store has them."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from bley.core.history.attempts import (
@@ -12,13 +12,14 @@ from bley.core.history.attempts import (
     united_record,
     wildcard_triplets,
 )
+from bley.core.history.exempted import COUNTED, ExemptedMail, Exemption
 from bley.core.history.search import StoredDecision
 from bley.core.history.story import Story, build_story
 from bley.core.mail import Triplet
 from bley.settings.file import Configuration
 from bley.store.history import History
 
-__all__ = ["StoredStory", "read_stories"]
+__all__ = ["StoredStory", "count_exempted", "read_stories"]
 
 
 class StoredStory(NamedTuple):
@@ -48,3 +49,20 @@ async def read_stories(
         story = build_story(decision, read[query], record, settings.timing, now)
         stories.append(StoredStory(story, list(found.of_any([*triplets, *others]))))
     return stories
+
+
+async def count_exempted(
+    history: History,
+    configuration: Configuration,
+    exemptions: Sequence[Exemption],
+    now: datetime,
+    seconds: float,
+) -> Mapping[Exemption, ExemptedMail]:
+    """Return the deferred mail that the entries would have exempted, by one query. Raises StoreError."""
+    if not exemptions:
+        return {}
+    settings = configuration.settings
+    counted = min(COUNTED, settings.log_days)
+    counts = await history.count_exempted(exemptions, now - counted, seconds)
+    days, observes = max(round(counted / timedelta(days=1)), 1), settings.mode == "observe"
+    return {exemption: ExemptedMail(count, days, observes) for exemption, count in zip(exemptions, counts, strict=True)}

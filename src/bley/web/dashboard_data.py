@@ -10,6 +10,7 @@ from bley.core.errors import StoreError
 from bley.core.greylist import Record
 from bley.core.history.attempts import possible_triplets, wildcard_triplets
 from bley.core.history.audit import AuditEntry, AuditKind
+from bley.core.history.exempted import ExemptedMail, Exemption
 from bley.core.history.periods import Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -21,7 +22,7 @@ from bley.settings.database import Database
 from bley.settings.file import Configuration
 from bley.store.history import SEARCH_SECONDS, History, PartialResult, WaitingTriplets
 from bley.store.opening import open_history
-from bley.store.stories import StoredStory, read_stories
+from bley.store.stories import StoredStory, count_exempted, read_stories
 from bley.web.bounded_history import BoundedHistory
 from bley.web.decision_search import DecisionSearch
 from bley.web.monitored_daemon import MonitoredDaemon
@@ -42,6 +43,10 @@ _WAITING = 200
 _CHANGES: frozenset[AuditKind] = frozenset(["start", "reload"])
 _MOST_CHANGES = 200
 """Starts and reloads that the overview marks, the latest ones."""
+_COUNTING_SECONDS = 0.1
+"""The time in which deferred mail is counted that an entry would have exempted: at least 30,000 decisions of SQL."""
+_LONGEST_COUNTING_SECONDS = 0.5
+"""The time limit on a store that is slower than expected."""
 
 _ConnectionKind = Literal["quick", "search"]
 
@@ -177,6 +182,21 @@ class DashboardData:
         candidates = [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
         found = await self._history("quick").query(lambda history: history.find(candidates))
         return found.of_any(candidates)
+
+    async def exempted(self, exemptions: Sequence[Exemption]) -> Mapping[Exemption, ExemptedMail]:
+        """Return the deferred mail that the entries would have exempted; nothing if that takes too long."""
+        count = partial(
+            count_exempted,
+            configuration=self.configuration,
+            exemptions=exemptions,
+            now=self.clock(),
+            seconds=_COUNTING_SECONDS,
+        )
+        try:
+            async with asyncio.timeout(_LONGEST_COUNTING_SECONDS):
+                return await self._history("search").query(count)
+        except TimeoutError:
+            return {}
 
     async def close(self) -> None:
         """Cancel all queries, and close the connections to the store."""

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from bley.core.history.advice import advice, deferral_advice
+from bley.core.history.advice import advice, deferral_advice, exemptions_of, with_exempted
 from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
@@ -22,7 +22,7 @@ from bley.web.worth import describe_work, describe_worth
 
 __all__ = ["Pages", "decision_or_404", "query_or_400"]
 
-_STATIC = ("style.css", "live.js", "rows.js", "times.js", "icon.svg")
+_STATIC = ("style.css", "live.js", "rows.js", "copy.js", "times.js", "icon.svg")
 _SHOWN_WAITING = 10
 """Waiting triplets on the overview; CSV and JSON have up to 200."""
 
@@ -106,14 +106,17 @@ class Pages:
         configuration = self._data.configuration
         settings = configuration.settings_of(decision.details.get("section", ""))
         story, stored_under = await self._data.story(decision)
+        files = configuration.list_files
+        own, of_delay = advice(story, files, stored_under), [] if decision.defers else deferral_advice(story, files)
+        exempted = await self._data.exempted(exemptions_of([*own, *of_delay]))
         return await _page(
             "decision.html",
             decision=decision,
             line=line_of(decision),
             story=story,
             evidence=evidence(story, settings.thresholds),
-            advice=advice(story, configuration.list_files, stored_under),
-            delay_advice=[] if decision.defers else deferral_advice(story, configuration.list_files),
+            advice=with_exempted(own, exempted),
+            delay_advice=with_exempted(of_delay, exempted),
             actions=self._actions.of_decision(request, story, has_records=bool(stored_under)),
             now=self._data.clock(),
         )

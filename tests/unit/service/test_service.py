@@ -748,6 +748,18 @@ class TestReloadInFlight:
         assert json.loads(second)["reason"] == "known"
         assert [kept.decision.reason.value for kept in world.kept] == ["clean", "known", "known"]
 
+    async def test_what_the_store_knows_is_stored_with_its_record(self) -> None:
+        """It may be the first attempt after `bley pass`, which the story of the mail shows."""
+        world = World(GOOD)
+        await world.answer()
+        world.service.clear_caches()
+        await world.answer()
+        await world.answer()
+        _, from_store, from_memory = (kept.decision for kept in world.kept)
+        assert from_store.reason == from_memory.reason == "known"
+        assert from_store.record
+        assert from_memory.record is None
+
     async def test_what_was_known_is_stored_as_it_was_decided(self) -> None:
         """Also when it is exempt a moment later."""
         world = World(GOOD)

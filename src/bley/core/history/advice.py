@@ -6,12 +6,13 @@ The best advice comes first. Texts may contain values from the wire; the code th
 """
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bley.core.dnslists.known import find_known_list
 from bley.core.exemptions.entries import is_mail_address, is_name
 from bley.core.findings import FIXES, REASONS, Check
+from bley.core.history.exempted import ExemptedMail, Exemption
 from bley.core.history.outcome import DeferralOutcome, OutcomeKind
 from bley.core.history.record_filter import NULL_SENDER
 from bley.core.history.search import StoredDecision
@@ -21,7 +22,7 @@ from bley.core.mail import Triplet, parse_address
 from bley.core.names.domains import a_labels
 from bley.core.reasons import Reason
 
-__all__ = ["Advice", "ListFiles", "advice", "deferral_advice"]
+__all__ = ["Advice", "ListFiles", "advice", "deferral_advice", "exemptions_of", "with_exempted"]
 
 _KINDS = {"exempt-client": "client", "exempt-sender": "sender", "exempt-recipient": "recipient"}
 _RELOAD = "and run: systemctl reload bley"
@@ -37,6 +38,10 @@ class Advice(NamedTuple):
     entry: str = ""
     file: str = ""
     command: str = ""
+    exemption: Exemption | None = None
+    """The entry, if it would exempt mail."""
+    exempted: ExemptedMail | None = None
+    """The mail that it would have exempted, if that was counted."""
 
 
 class ListFiles(NamedTuple):
@@ -82,12 +87,25 @@ def deferral_advice(story: Story, files: ListFiles) -> list[Advice]:
     return [*exempting, *_releasing(deferral, files, outcome), *_fix(story.judgment or deferral, files)]
 
 
+def exemptions_of(advices: Iterable[Advice]) -> list[Exemption]:
+    """Return what the entries exempt, each once."""
+    return list(dict.fromkeys(each.exemption for each in advices if each.exemption))
+
+
+def with_exempted(advices: Iterable[Advice], exempted: Mapping[Exemption, ExemptedMail]) -> list[Advice]:
+    """Return the advice with what its entries would have exempted."""
+    return [
+        each._replace(exempted=exempted[each.exemption]) if each.exemption and each.exemption in exempted else each
+        for each in advices
+    ]
+
+
 def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
     entries = _sender_entry(decision, files), _client_entry(decision), _recipient_entry(decision, files)
     for number, (kind, what, entry) in enumerate(filter(None, entries)):
         command = _allow(files, kind, entry)
         file = getattr(files, f"{kind}s")
-        yield Advice(f"{'or ' if number else ''}exempt {what}: {command}", entry, file, command)
+        yield Advice(f"{'or ' if number else ''}exempt {what}: {command}", entry, file, command, Exemption(kind, entry))
 
 
 def _sender_entry(decision: StoredDecision, files: ListFiles) -> _Entry | None:

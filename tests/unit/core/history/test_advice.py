@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
-from bley.core.history.advice import Advice, ListFiles, advice, deferral_advice
+from bley.core.history.advice import Advice, ListFiles, advice, deferral_advice, exemptions_of, with_exempted
+from bley.core.history.exempted import ExemptedCount, ExemptedMail, Exemption
 from bley.core.history.outcome import DeferralOutcome, OutcomeKind
 from bley.core.history.search import StoredDecision
 from bley.core.history.story import Story
@@ -24,12 +25,14 @@ RECIPIENT = Advice(
     "jane@example.org",
     FILES.recipients,
     "bley allow --recipient jane@example.org",
+    Exemption("recipient", "jane@example.org"),
 )
 CLIENT = Advice(
     "or exempt the client's domain: bley allow --client example.com",
     "example.com",
     FILES.clients,
     "bley allow --client example.com",
+    Exemption("client", "example.com"),
 )
 
 
@@ -61,7 +64,9 @@ class TestOfADeferral:
     def test_the_sender_s_domain_comes_before_the_client_and_the_recipient(self) -> None:
         first, second, third, told = _advice(_decision(), FILES)
         command = "bley allow --sender example.com"
-        assert first == Advice(f"exempt the sender's domain: {command}", "example.com", FILES.senders, command)
+        exemption = Exemption("sender", "example.com")
+        text = f"exempt the sender's domain: {command}"
+        assert first == Advice(text, "example.com", FILES.senders, command, exemption)
         assert (second, third) == (CLIENT, RECIPIENT)
         assert told.text.startswith("tell the client's operator: its HELO should be its own host name")
         address = parse_address("192.0.2.1")
@@ -294,3 +299,14 @@ class TestOfAStory:
         *entries, last = advice(Story(bad, deferral=bad, judgment=judged), FILES)
         assert last.text.startswith("tell the client's operator: its host name")
         assert entries[0].entry == "example.com"
+
+
+def test_an_entry_has_what_it_would_have_exempted() -> None:
+    """An entry to be removed exempts nothing that was deferred."""
+    found = _advice(_decision())
+    client, recipient = Exemption("client", "example.com"), Exemption("recipient", "jane@example.org")
+    assert exemptions_of([*found, *found]) == [Exemption("sender", "example.com"), client, recipient]
+    mail = ExemptedMail(ExemptedCount(3, is_at_least=False), 28)
+    assert [each.exempted for each in with_exempted(found, {client: mail})] == [None, mail, None, None]
+    exempt = _passed("exempt-client", details={"entry": f"{FILES.clients}:3:example.com"})
+    assert exemptions_of(_advice(exempt)) == []
