@@ -24,6 +24,7 @@ from bley.core.history.record_filter import RecordFilter
 from bley.core.history.record_query import RecordOrder, RecordQuery
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
+from bley.corrections.opened_engine import opened_engine
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.sections import Timings
@@ -131,6 +132,8 @@ def _show_audit(
     configuration: Configuration, since: datetime, until: datetime | None, limit: int, *, as_json: bool
 ) -> None:
     async def search() -> Sequence[AuditEntry]:
+        async with opened_engine(configuration, utc_now(), is_read_only=True, needs_key=False):
+            pass  # an error explains a store of an older bley, which has no audit
         async with opened_history(configuration.settings) as history:
             return await history.audit(since, until, frozenset(), limit + 1)
 

@@ -10,6 +10,7 @@ from bley.settings.database import Database
 from bley.settings.file import Configuration
 from bley.store.engine import Engine
 from bley.store.key_claim import bring_key, confirm_key
+from bley.store.opening import open_engine
 from bley.store.sqlite_file import is_missing
 
 __all__ = ["opened_engine", "require_file"]
@@ -35,6 +36,7 @@ async def opened_engine(
     try:
         if not await engine.is_prepared():
             if not creates:
+                await _refuse_older_schema(place)
                 raise NoStoreError(f"{place}: no bley has stored anything there")
             await bring_key(engine, configuration.key)
             await engine.prepare()
@@ -43,6 +45,15 @@ async def opened_engine(
         yield engine
     finally:
         await engine.close()
+
+
+async def _refuse_older_schema(place: Database) -> None:
+    """Raise StoreError if an older bley has stored something there, which the next start upgrades."""
+    reader = open_engine(place, read_only=True)
+    try:
+        await reader.prepare()
+    finally:
+        await reader.close()
 
 
 def require_file(place: Database) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,20 @@ def test_with_privacy_the_audit_has_no_addresses(tmp_path: Path) -> None:
         assert "recipient added: " in shown
         assert "1 record passes at the next attempt: sender " in shown
         assert "jane" not in shown
+
+
+def test_a_store_of_an_older_bley_is_no_empty_one(tmp_path: Path) -> None:
+    """After an upgrade of the package, before the restart."""
+    with Bley(tmp_path, database=f"sqlite:///{tmp_path}/bley.db") as bley:
+        pass
+    with closing(sqlite3.connect(tmp_path / "bley.db")) as database:
+        database.executescript("DROP TABLE audit; UPDATE meta SET value = 4 WHERE name = 'schema'")
+    why = "its schema is 4, of an older bley; this bley supports"
+    for command in (["list", "--audit"], ["forget", "--all"], ["pass", "--sender", "a@example.com"]):
+        assert why in bley.run(*command, status=1)
+    shown = bley.run("allow", "192.0.2.1")
+    assert "192.0.2.1: client is exempt" in shown
+    assert f"warning: the change is made, but the audit has no entry of it: {tmp_path}/bley.db: {why}" in shown
 
 
 def test_an_exemption_needs_no_store(tmp_path: Path) -> None:
