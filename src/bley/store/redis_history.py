@@ -38,6 +38,9 @@ _KEYS = 500
 _CLOCKS_DIFFER = 3600 * 1_000_000
 """Microseconds by which the clock of Redis, which makes the ids, may be behind ours."""
 
+_ATTEMPTS_SECONDS = 1.0
+"""The time in which the attempts of a mail are searched: some 20,000 decisions."""
+
 _MAX_LOOKED_AT = 20_000
 """The number of the latest decisions that are searched for waiting triplets."""
 
@@ -141,13 +144,15 @@ class RedisHistory:
         return next(iter(_decisions(entries)), None)
 
     async def attempts(self, query: AttemptsQuery) -> Attempts:
-        """Search the stream."""
-        judgment, start = query.judgment, query.since
+        """Search the stream, the newest decisions first, for a second at most."""
+        judgment, start, deadline = query.judgment, query.since, SearchDeadline(_ATTEMPTS_SECONDS)
         found: list[StoredDecision] = []
         judgments: list[StoredDecision] = []
         async for read in self._portions(min(start, judgment.since) if judgment else start):
             found += filter(query.fits, read)
             judgments += filter(judgment.fits, read) if judgment else ()
+            if deadline.has_passed:
+                break
         found.sort(key=lambda each: each.at)
         some = [*found[:FIRST_READ], *found[FIRST_READ:][-LAST_READ:]]
         return Attempts(some, len(found), max(judgments, key=lambda each: each.at, default=None))
