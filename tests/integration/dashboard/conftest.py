@@ -13,10 +13,17 @@ from tests.integration.running_bley import Bley
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Start bley with three hundred strangers; fifty of them retry too early, and wait until the last test."""
-    with Bley(tmp_path_factory.mktemp("bley"), web_listen="127.0.0.1:0", greylist_period="12h") as bley:
+    """Start bley with three hundred strangers; fifty of them retry too early, and wait until the last test.
+
+    Before their retries its node gets another name, so that there are two.
+    """
+    settings = {"web_listen": "127.0.0.1:0", "greylist_period": "12h", "node_name": "mx1"}
+    with Bley(tmp_path_factory.mktemp("bley"), **settings) as bley:
         requests = sessions()
-        ask(bley.port, requests + requests[:50])
+        ask(bley.port, requests)
+        bley.write_settings(node_name="mx2")
+        bley.reload()
+        ask(bley.port, requests[:50])
         site = Site(bley)
         last = f"/decision/{len(requests) + 50}.json"
         wait_until(lambda: site.fetch(last)[0] == 200, "all decisions are stored")

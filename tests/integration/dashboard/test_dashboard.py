@@ -118,6 +118,26 @@ class TestClickingThrough:
         browser.find("#delays-figures summary").click()
         assert table.is_displayed()
 
+    def test_a_mark_on_the_chart_leads_to_the_settings_that_changed(self, browser: Browser, site: Site) -> None:
+        """In words, too: in the list below the chart, and at its slot in the table of figures."""
+        browser.open(site.url("/?range=1h"))
+        browser.wait(lambda: "reload on mx2" in browser.source)
+        link = browser.all("#now .change[href]")[-1].get_dom_attribute("href") or ""
+        row = browser.find(f"#{link.partition('#')[2]}")
+        assert "node_name: from mx1 to mx2" in row.text
+        browser.find("#slots-figures summary").click()
+        assert any("on mx1" in each.text for each in browser.all("#slots-figures tbody th"))
+
+    def test_nodes_are_compared_and_lead_to_their_decisions(self, browser: Browser, site: Site) -> None:
+        browser.open(site.url("/?range=1h"))
+        browser.link("mx2").click()
+        assert browser.url == site.url("/search?node=mx2&range=1h")
+        assert "node mx2" in browser.find(".chips").text
+        browser.find("tbody th a").click()
+        assert "mx2" in browser.find("#request").text
+        browser.open(site.url("/search"))
+        assert "any node" not in browser.source
+
 
 def test_several_workers_are_shown_as_one(browser: Browser, tmp_path: Path) -> None:
     with Bley(tmp_path, web_listen="127.0.0.1:0", workers=2) as bley:
