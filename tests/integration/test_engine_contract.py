@@ -17,6 +17,7 @@ from bley.core.errors import RefusedError
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check
 from bley.core.greylist import LONGEST_CAUSE, Lifetimes, Record, Sighting, Status, united
+from bley.core.history.attempts import key_of
 from bley.core.history.periods import PERIODS
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search
@@ -123,6 +124,7 @@ class TestDecisions:
             "queue_id": "4XyZ",
             "node": "",
         }
+        assert int(first.pop("mail")) == key_of(_decision())
         assert {name: value for name, value in first.items() if name != "id"} == expected
 
     @pytest.mark.parametrize(

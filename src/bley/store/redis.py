@@ -16,6 +16,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from bley.core.decision import DecisionEntry
 from bley.core.errors import RefusedError, StoreError
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
+from bley.core.history.attempts import block_at
 from bley.core.history.audit import MOST_ENTRIES, AuditEntry
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
@@ -42,6 +43,7 @@ from bley.store.redis_keys import (
     counts_key,
     counts_key_seconds,
     domains_key,
+    mails_key,
     record_key,
     triplet_of,
 )
@@ -164,7 +166,15 @@ class RedisEngine:
         """Trim the stream; everything else expires by itself."""
         oldest = microseconds(now - lifetimes.decisions) // 1000
         with store_errors(self.place):
-            return Purged(0, await self._client.xtrim(DECISIONS, minid=oldest, approximate=True, limit=limit), 0)
+            trimmed = await self._client.xtrim(DECISIONS, minid=oldest, approximate=True, limit=limit)
+            if first := await self._client.xrange(DECISIONS, count=1):
+                await self._purge_mails(int(first[0][0].partition(b"-")[0]) * 1000)
+        return Purged(0, trimmed, 0)
+
+    async def _purge_mails(self, oldest_microseconds: int) -> None:
+        """Delete the index of decisions that are no longer in the stream: that of the three days before."""
+        block = block_at(from_microseconds(oldest_microseconds))
+        await self._client.delete(*map(mails_key, range(block - 18, block - 1)))
 
     async def trim_domains(self, now: datetime, limit: int) -> Trimmed:
         with store_errors(self.place):

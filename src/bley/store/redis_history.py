@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import chain, groupby
 from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
 from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
-from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery
+from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery, JudgmentQuery, block_of_key
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted, is_counted
@@ -24,7 +26,7 @@ from bley.store.engine import SPANS, Found
 from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, has_before, span_of
 from bley.store.redis import RedisEngine, store_errors
 from bley.store.redis_domain_counts import read_domain_counts
-from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, triplet_of
+from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, mails_key, triplet_of
 from bley.store.rows import audit_entry, microseconds, stored_decision
 
 __all__ = ["RedisHistory"]
@@ -38,8 +40,8 @@ _KEYS = 500
 _CLOCKS_DIFFER = 3600 * 1_000_000
 """Microseconds by which the clock of Redis, which makes the ids, may be behind ours."""
 
-_ATTEMPTS_SECONDS = 1.0
-"""The time in which the attempts of a mail are searched: some 20,000 decisions."""
+_MOST_JUDGMENTS = 1000
+"""The decisions in which the judgment of a client is searched: 50 ms."""
 
 _MAX_LOOKED_AT = 20_000
 """The number of the latest decisions that are searched for waiting triplets."""
@@ -144,18 +146,36 @@ class RedisHistory:
         return next(iter(_decisions(entries)), None)
 
     async def attempts(self, query: AttemptsQuery) -> Attempts:
-        """Search the stream, the newest decisions first, for a second at most."""
-        judgment, start, deadline = query.judgment, query.since, SearchDeadline(_ATTEMPTS_SECONDS)
-        found: list[StoredDecision] = []
-        judgments: list[StoredDecision] = []
-        async for read in self._portions(min(start, judgment.since) if judgment else start):
-            found += filter(query.fits, read)
-            judgments += filter(judgment.fits, read) if judgment else ()
-            if deadline.has_passed:
-                break
-        found.sort(key=lambda each: each.at)
-        some = [*found[:FIRST_READ], *found[FIRST_READ:][-LAST_READ:]]
-        return Attempts(some, len(found), max(judgments, key=lambda each: each.at, default=None))
+        ids = await self._ids(query)
+        some = [*ids[:FIRST_READ], *ids[FIRST_READ:][-LAST_READ:]]
+        with store_errors(self.place):
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for each in some:
+                    pipeline.xrange(DECISIONS, each, each)
+                entries = await pipeline.execute()
+        found = sorted(filter(query.fits, _decisions(list(chain.from_iterable(entries)))), key=lambda each: each.at)
+        return Attempts(found, len(ids) if found else 0, await self._judgment(query.judgment))
+
+    async def _ids(self, query: AttemptsQuery) -> list[bytes]:
+        """Return the ids of the stream's entries that the index has for this mail, the oldest first."""
+        by_block = {block: list(keys) for block, keys in groupby(query.keys, block_of_key)}
+        with store_errors(self.place):
+            texts = await self._client.mget([mails_key(block) for block in by_block])
+        ids = []
+        for keys, text in zip(by_block.values(), texts, strict=True):
+            for key in keys if text else ():
+                ids += re.findall(rb"^%d (\S+)$" % key, text, re.MULTILINE)
+        return sorted(ids, key=lambda each: tuple(map(int, each.split(b"-"))))
+
+    async def _judgment(self, query: JudgmentQuery | None) -> StoredDecision | None:
+        """Search the entries that were written since then; a store that was away gets them later."""
+        if query is None:
+            return None
+        oldest, newest = microseconds(query.since) // 1000, (microseconds(query.until) + _CLOCKS_DIFFER) // 1000
+        with store_errors(self.place):
+            entries = await self._client.xrange(DECISIONS, oldest, newest, count=_MOST_JUDGMENTS)
+        judgments = filter(query.fits, await asyncio.to_thread(_decisions, entries))
+        return max(judgments, key=lambda each: each.at, default=None)
 
     async def count_exempted(
         self, exemptions: Sequence[Exemption], since: datetime, seconds: float

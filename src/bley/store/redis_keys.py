@@ -6,6 +6,7 @@ bley:v:NETWORK                     a sorted set: the domains that were verified 
 bley:decisions                     a stream, capped: the fields of the SQL engines' table `decisions`
 bley:audit                         a stream, capped: the fields of the table `audit`
 bley:counts:SECONDS:NUMBER         a hash: from "START KIND NAME" (core.history.statistics) to the count
+bley:mails:{bley:decisions}:BLOCK  a text: lines of key and stream id, for the attempts of a mail (history.attempts)
 bley:w:{KEY}:WRITER                the last number of a writer for the stream or the counts under this key
 bley:schema, bley:forgotten, bley:has_any, bley:key_check
 bley:trimmed                       the start of the last day whose counts by domain were trimmed
@@ -23,6 +24,7 @@ __all__ = [
     "counts_key",
     "counts_key_seconds",
     "domains_key",
+    "mails_key",
     "record_key",
     "triplet_of",
 ]
@@ -66,3 +68,8 @@ def counts_key(seconds: int, start: int) -> str:
 def counts_key_seconds(seconds: int) -> int:
     """Return the time whose counts of this span are in one hash, in seconds."""
     return seconds if seconds == DAY_SECONDS else seconds * _SPANS_IN_ONE_KEY
+
+
+def mails_key(block: int) -> str:
+    """Return the key of the index of mails in this block of hours, in the slot of the stream."""
+    return f"bley:mails:{{{DECISIONS}}}:{block}"

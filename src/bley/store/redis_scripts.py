@@ -12,12 +12,16 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting
+from bley.core.history.attempts import block_of_key
 from bley.store.engine import MARK_LIFETIME, MOST_DOMAINS, Mark
+from bley.store.redis_keys import mails_key
 from bley.store.rows import microseconds
 
 __all__ = ["Commands", "add_counts", "append", "learn_domain", "merge"]
 
 _MILLISECOND = timedelta(milliseconds=1)
+_MAILS = timedelta(days=40)
+"""The time for which a block of the index of mails is stored, if the stream is not trimmed before."""
 
 # Instants pass through as texts: numbers of Lua are exact to 2^53 only. Without forget_before the script implements
 # `united`, which does not add up attempts. An invalid record counts as none, and one of an older bley has no cause.
@@ -65,12 +69,14 @@ redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), lifetime))
 
 _APPEND = """
 if (tonumber(redis.call('GET', KEYS[2])) or -1) >= tonumber(ARGV[1]) then return end
-local at = 4
+local at = 5
 while at <= #ARGV do
-  local size = tonumber(ARGV[at])
-  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, at + 1, at + size))
-  at = at + 1 + size
+  local size, index, name = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
+  local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, at + 3, at + 2 + size))
+  if index > 0 then redis.pcall('APPEND', KEYS[index], name .. ' ' .. id .. '\\n') end
+  at = at + 3 + size
 end
+for i = 3, #KEYS do redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 """
 
@@ -177,11 +183,20 @@ def append(
     longest: int,
     mark: Mark,
 ) -> None:
-    """Append the rows to the stream, which Redis trims to some more than `longest` entries."""
-    arguments: list[str | int] = [mark.number, MARK_LIFETIME // _MILLISECOND, longest]
+    """Append the rows to the stream, which Redis trims to some more than `longest` entries.
+
+    A row with a key `mail` gets a line in the text under the key of its block: the key and the id of the entry.
+    """
+    arguments: list[str | int] = [mark.number, MARK_LIFETIME // _MILLISECOND, longest, _MAILS // _MILLISECOND]
+    keys = [key, _beside(key, mark)]
     for row in rows:
-        arguments += [2 * len(row), *(part for item in row.items() for part in item)]
-    commands.add(about, "eval", _APPEND, 2, key, _beside(key, mark), *arguments)
+        mail = int(row.get("mail", 0))
+        block = mails_key(block_of_key(mail)) if mail else ""
+        if block and block not in keys:
+            keys.append(block)
+        place = keys.index(block) + 1 if block else 0
+        arguments += [2 * len(row), place, mail, *(part for item in row.items() for part in item)]
+    commands.add(about, "eval", _APPEND, len(keys), *keys, *arguments)
 
 
 def add_counts(

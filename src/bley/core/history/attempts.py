@@ -27,6 +27,8 @@ __all__ = [
     "AttemptsQuery",
     "JudgmentQuery",
     "attempts_query",
+    "block_at",
+    "block_of_key",
     "key_of",
     "possible_triplets",
     "united_record",
@@ -54,12 +56,18 @@ def _hash(mail: Triplet) -> int:
     return int.from_bytes(digest, "big") >> (64 - _HASH_BITS)
 
 
-def _block(at: datetime) -> int:
+def block_at(at: datetime) -> int:
+    """Return the number of the four hours at that time."""
     return (at - _EPOCH) // _BLOCK
 
 
 def _key(block: int, hashed: int) -> int:
     return (block & ((1 << _BLOCK_BITS) - 1)) << _HASH_BITS | hashed
+
+
+def block_of_key(key: int) -> int:
+    """Return the number of the four hours in a key."""
+    return key >> _HASH_BITS
 
 
 def key_of(entry: DecisionEntry) -> int:
@@ -68,7 +76,7 @@ def key_of(entry: DecisionEntry) -> int:
     if decision.reason is Reason.KNOWN and decision.record is None:
         return NO_KEY
     mail = decision.triplet or _as_received(decision.request.client_address, entry.sender, entry.recipient)
-    return _key(_block(entry.at), _hash(mail))
+    return _key(block_at(entry.at), _hash(mail))
 
 
 def _as_received(address: str, sender: str, recipient: str) -> Triplet:
@@ -113,7 +121,7 @@ class AttemptsQuery:
     def keys(self) -> Sequence[int]:
         """Return the keys of these attempts, in order."""
         hashes = sorted(map(_hash, self.places))
-        first, last = _block(self.since), _block(self.until)
+        first, last = block_at(self.since), block_at(self.until)
         most = max(_MOST_KEYS // max(len(hashes), 1), 1)
         blocks = range(max(first, last - most + 1), last + 1)
         return [_key(block, each) for block in blocks for each in hashes]
