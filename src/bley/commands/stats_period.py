@@ -71,7 +71,7 @@ def _instant(option: str, text: str, now: datetime) -> datetime:
         instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{option} {text} is neither a duration nor a time: write 12h, 40d or 2026-11-26T14:00Z"
+            f"{option} {text} is neither a duration nor a time: write it as 90s, 5m, 12h or 40d, or 2026-11-26T14:00Z"
         ) from None
     if instant > now:
         raise ValueError(f"{option} {text} is in the future")

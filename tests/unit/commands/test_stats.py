@@ -74,7 +74,11 @@ class TestPeriod:
             ("7d", "7d", "must be before"),
             ("1h", "2026-11-24", "--until 2026-11-24 is in the future"),
             ("2027-01-01", "", "is in the future"),
-            ("yesterday", "", "--since yesterday is neither a duration nor a time: write 12h, 40d or"),
+            (
+                "yesterday",
+                "",
+                "--since yesterday is neither a duration nor a time: write it as 90s, 5m, 12h or 40d, or",
+            ),
             ("", "", "is neither a duration nor a time"),
             ("2026-11-31", "", "is neither a duration nor a time"),
             ("0001-01-01T00:00+14:00", "", "is neither a duration nor a time"),
