@@ -186,7 +186,9 @@ class FakeHistory:
         found = {key: number for key, number in of_domains.items() if key.start in days and key.name in names}
         return DomainCounts(domain, min((count.start for count in of_domains), default=None), found)
 
-    async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
+    async def decisions(
+        self, query: DecisionQuery, limit: int, before: str = "", enough: int | None = None
+    ) -> Sequence[StoredDecision]:
         self._fail_if_wanted()
         numbers = [decision.number for decision in self._decisions]
         found = list(filter(query.fits, self._decisions[numbers.index(before) + 1 if before else 0 :]))[:limit]

@@ -19,6 +19,7 @@ from bley.core.mail import Triplet
 from bley.store.engine import SPANS, Found
 
 __all__ = [
+    "MORE_SECONDS",
     "SEARCH_SECONDS",
     "FirstRecords",
     "History",
@@ -32,6 +33,9 @@ __all__ = [
 
 SEARCH_SECONDS = 10.0
 """The time limit of a search for decisions or records: enough for some millions. Narrower searches find more."""
+
+MORE_SECONDS = 0.15
+"""The time in which a search goes on, beyond the decisions of its page, for its summary."""
 
 _T = TypeVar("_T")
 
@@ -48,12 +52,18 @@ class SearchDeadline:
     """The deadline of a search that starts now; by default SEARCH_SECONDS later."""
 
     def __init__(self, seconds: float | None = None) -> None:
-        self._end = time.monotonic() + (SEARCH_SECONDS if seconds is None else seconds)
+        self._begun = time.monotonic()
+        self._end = self._begun + (SEARCH_SECONDS if seconds is None else seconds)
 
     @property
     def has_passed(self) -> bool:
         """Return whether the search must end."""
         return time.monotonic() >= self._end
+
+    def ends(self, found: int, enough: int | None) -> bool:
+        """Return whether the search ends with so many results, by this deadline or since they are enough."""
+        has_enough = enough is not None and found >= enough and time.monotonic() >= self._begun + MORE_SECONDS
+        return has_enough or self.has_passed
 
 
 class FirstRecords:
@@ -106,9 +116,12 @@ class History(Protocol):
     async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
         """Return the counts of the domain, and of REST, of each day that is partly in this time."""
 
-    async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
+    async def decisions(
+        self, query: DecisionQuery, limit: int, before: str = "", enough: int | None = None
+    ) -> Sequence[StoredDecision]:
         """Return at most `limit` decisions, the newest first, of those older than decision number `before`.
 
+        With `enough`, so many do, once MORE_SECONDS have passed; the result is then a PartialResult too.
         The result is a PartialResult if the deadline passed before all candidates were read.
         """
 

@@ -5,6 +5,7 @@ time is bounded, whatever the table contains, and a search can be cancelled betw
 """
 
 import operator
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,8 +13,11 @@ import sqlalchemy as sa
 
 __all__ = ["Key", "KeysetScan", "ScanCursor"]
 
-_NARROWEST, _WIDEST = 200, 20_000
-"""Rows that a step examines: few at first, as most searches soon have enough; at most some 20 ms of a database."""
+_NARROWEST, _WIDEST = 2000, 1_000_000
+"""Rows that a step examines: few at first, as most searches soon have enough, then as many as take STEP_SECONDS."""
+
+STEP_SECONDS = 0.5
+"""The time of a step, by the speed of the one before. A step is work of the database, and holds up no mail."""
 
 Key = tuple[Any, ...]
 
@@ -61,17 +65,18 @@ class KeysetScan:
 
     def step(self, connection: sa.Connection, cursor: ScanCursor, limit: int) -> tuple[Sequence[Any], ScanCursor]:
         """Return some rows after the cursor, at most `limit`, perhaps none, and the next cursor."""
-        end, width = cursor.end, cursor.width
+        end, width, begun = cursor.end, cursor.width, time.monotonic()
         if not cursor.has_end:
             keys = connection.execute(self._starting(cursor.after, self._keys).offset(width - 1).limit(1)).all()
-            end, width = tuple(keys[0]) if keys else None, min(4 * width, _WIDEST)
+            end = tuple(keys[0]) if keys else None
         rows = self._starting(cursor.after, self._rows)
         if end is not None:
             rows = rows.where(self._compare(self._up_to, end))
         found = connection.execute(rows.limit(limit)).all()
         if len(found) == limit:
             return found, ScanCursor(self.key(found[-1]), end, has_end=True, width=width)
-        return found, ScanCursor(end, width=width, is_done=end is None)
+        speed = width / max(time.monotonic() - begun, 1e-6)
+        return found, ScanCursor(end, width=_within_limits(speed * STEP_SECONDS), is_done=end is None)
 
     def _starting(self, after: Key | None, select: sa.Select[Any]) -> sa.Select[Any]:
         return select if after is None else select.where(self._compare(self._after, after))
@@ -93,3 +98,7 @@ class KeysetScan:
                 for index in range(len(key))
             )
         )
+
+
+def _within_limits(width: float) -> int:
+    return int(min(max(width, _NARROWEST), _WIDEST))

@@ -112,7 +112,9 @@ class RedisHistory:
         with store_errors(self.place):
             return await read_domain_counts(self._client, domain, since, until)
 
-    async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
+    async def decisions(
+        self, query: DecisionQuery, limit: int, before: str = "", enough: int | None = None
+    ) -> Sequence[StoredDecision]:
         if before and not _is_number(before):
             return []
         found: list[StoredDecision] = []
@@ -121,7 +123,7 @@ class RedisHistory:
             found += filter(query.fits, read)
             if len(found) >= limit:
                 return found[:limit]
-            if deadline.has_passed and read:
+            if deadline.ends(len(found), enough) and read:
                 return PartialResult(found, read[-1].number)
         return found
 

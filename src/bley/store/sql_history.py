@@ -81,7 +81,9 @@ class SqlHistory:
     async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
         return await self._read(lambda connection: read_domain_counts(connection, domain, since, until))
 
-    async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
+    async def decisions(
+        self, query: DecisionQuery, limit: int, before: str = "", enough: int | None = None
+    ) -> Sequence[StoredDecision]:
         """Search in the order of instant and number, for which there is an index."""
         cursor = ScanCursor()
         if before:
@@ -95,7 +97,7 @@ class SqlHistory:
         while not cursor.is_done and len(found) < limit:
             rows, cursor = await self._step(scan, cursor, most)
             found += filter(query.fits, map(_decision, rows))
-            if deadline.has_passed and len(found) < limit and cursor.after:
+            if deadline.ends(len(found), enough) and len(found) < limit and cursor.after:
                 return PartialResult(found, str(cursor.after[1]))
             most = _MOST_DECISIONS
         return found[:limit]

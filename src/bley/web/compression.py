@@ -6,7 +6,7 @@ import gzip
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-__all__ = ["compress"]
+__all__ = ["accepts_gzip", "compress"]
 
 _MIN_BYTES = 1000
 _LEVEL = 6
@@ -23,12 +23,13 @@ async def compress(request: web.Request, handler: Handler) -> web.StreamResponse
     body = response.body if isinstance(response, web.Response) else None
     if isinstance(response, web.Response) and isinstance(body, bytes) and len(body) >= _MIN_BYTES:
         response.headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
-        if _accepts_gzip(request) and hdrs.CONTENT_ENCODING not in response.headers:
+        if accepts_gzip(request) and hdrs.CONTENT_ENCODING not in response.headers:
             response.body = await asyncio.to_thread(gzip.compress, body, _LEVEL, mtime=0)
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     return response
 
 
-def _accepts_gzip(request: web.Request) -> bool:
+def accepts_gzip(request: web.Request) -> bool:
+    """Return whether the response may be compressed for this client."""
     accepted = [each.strip() for each in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(",")]
     return "gzip" in accepted and request.headers.get("Sec-Fetch-Site", "") not in _FOREIGN

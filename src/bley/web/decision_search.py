@@ -34,6 +34,8 @@ class DecisionSearch:
     since: str = ""
     until: str = ""
     node: str = ""
+    records: str = ""
+    """Not empty: the page shows records too."""
     before: str = ""
     """The number of the last decision on the previous page."""
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 from aiohttp import web
 
 from bley.core.errors import StoreError
+from bley.core.history.search import StoredDecision
 from bley.store.history import PartialResult
 from bley.web.dashboard_data import DashboardData
 from bley.web.decision_search import read_decision_search, read_period
@@ -13,13 +15,13 @@ from bley.web.health_summary import summarize_health
 from bley.web.monitored_daemon import state_or_503
 from bley.web.overview import build_overview, waiting_rows
 from bley.web.pages import decision_or_404, query_or_400
+from bley.web.streams import stream_decisions
 from bley.web.tables import (
     OVERVIEW_TABLES,
     Table,
     as_csv,
     as_json,
     decision_fields,
-    decisions_table,
     lists_table,
     waiting_table,
 )
@@ -57,9 +59,13 @@ class Downloads:
         name = request.match_info["name"]
         return _response(request, name, OVERVIEW_TABLES[name](overview))
 
-    async def _send_decisions(self, request: web.Request) -> web.Response:
-        found = await self._data.search_decisions(query_or_400(read_decision_search, request))
-        return _response(request, "decisions", decisions_table(found), is_complete=not isinstance(found, PartialResult))
+    async def _send_decisions(self, request: web.Request) -> web.StreamResponse:
+        search = query_or_400(read_decision_search, request)
+
+        async def read(limit: int, before: str) -> Sequence[StoredDecision]:
+            return await self._data.search_decisions(search, limit, before or search.before)
+
+        return await stream_decisions(request, read, _headers(request, "decisions"))
 
     async def _send_records(self, request: web.Request) -> web.Response:
         found = await self._data.search_records(query_or_400(read_decision_search, request))
@@ -75,8 +81,14 @@ class Downloads:
 
 
 def _response(request: web.Request, name: str, table: Table, *, is_complete: bool = True) -> web.Response:
-    headers = {"Cache-Control": "no-store"} | ({} if is_complete else {"Bley-Search": "unfinished"})
+    headers = _headers(request, name) | ({} if is_complete else {"Bley-Search": "unfinished"})
     if request.match_info["format"] == "json":
         return web.Response(text=as_json(table), content_type="application/json", headers=headers)
-    headers["Content-Disposition"] = f'attachment; filename="bley-{name}.csv"'
     return web.Response(text=as_csv(table), content_type="text/csv", charset="utf-8", headers=headers)
+
+
+def _headers(request: web.Request, name: str) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store"}
+    if request.match_info["format"] == "csv":
+        headers["Content-Disposition"] = f'attachment; filename="bley-{name}.csv"'
+    return headers

@@ -37,7 +37,7 @@ SERIES = {
 }
 """The series of a slot, from bottom to top, with their words; their colors and patterns are in style.css."""
 
-_OBSERVED = {
+OBSERVED = {
     "undelayed": "would pass at once",
     "waited": "came again after the wait",
     "deferred": "would be deferred",
@@ -122,7 +122,7 @@ def build_overview(data: OverviewData, timings: Timings, *, observes: bool = Fal
     period, now = data.period, data.now
     total = figures(data.counts)
     observes = observes or total.defers_nothing
-    series = _OBSERVED if observes else SERIES
+    series = OBSERVED if observes else SERIES
     all_slots, changes = slots(period, now, data.counts), change_rows(data.changes)
     by_slot = changes_by_slot(changes, all_slots, period)
     marks = change_marks(by_slot, all_slots, period)
@@ -135,7 +135,7 @@ def build_overview(data: OverviewData, timings: Timings, *, observes: bool = Fal
         series=series,
         median_delay=_median(total),
         slots=rows,
-        slots_chart=_slots_chart(rows, period, series, marks),
+        slots_chart=slots_chart(rows, period, series, marks),
         deferred=_reason_rows(total.deferred, period, ""),
         passed=_reason_rows(total.passed, period, "pass"),
         found=_finding_rows(total),
@@ -167,20 +167,25 @@ def _node_rows(counts: Mapping[Count, int], period: Period) -> list[NodeRow]:
 
 
 def _slot_row(slot: Slot, period: Period, changes: Sequence[ChangeRow]) -> SlotRow:
-    figures = slot.figures
-    numbers = (figures.undelayed, figures.came_back, figures.first_deferrals, figures.early_retries)
     until = slot.start + period.slot
     return SlotRow(
         slot.start,
-        dict(zip(SERIES, numbers, strict=True)),
+        slot_numbers(slot.figures),
         page_url("/search", {"since": iso(slot.start), "until": iso(until)}),
         changes,
     )
 
 
-def _slots_chart(
-    rows: Sequence[SlotRow], period: Period, series: Mapping[str, str], marks: Sequence[MarkData]
+def slot_numbers(figures: Figures) -> dict[str, int]:
+    """Return the number of each of SERIES."""
+    numbers = (figures.undelayed, figures.came_back, figures.first_deferrals, figures.early_retries)
+    return dict(zip(SERIES, numbers, strict=True))
+
+
+def slots_chart(
+    rows: Sequence[SlotRow], period: Period, series: Mapping[str, str], marks: Sequence[MarkData] = ()
 ) -> Chart:
+    """Return the chart of the slots of the period; `series`: the words of each of SERIES."""
     return stacked_bars(
         list(SERIES),
         [BarData(_tooltip(row, period, series), list(row.numbers.values()), row.link) for row in rows],

@@ -17,6 +17,7 @@ from bley.web.evidence import evidence
 from bley.web.health_summary import summarize_health
 from bley.web.overview import build_overview, waiting_rows
 from bley.web.rendering import STATIC, render
+from bley.web.search_summary import summarize_search
 from bley.web.setup_lines import setup_lines
 from bley.web.worth import describe_work, describe_worth
 
@@ -98,7 +99,12 @@ class Pages:
             records=waiting_rows(found.records, self._data.configuration.timings, found.now),
             log_days=settings.log_days.total_seconds(),
             now=found.now,
-            actions=self._actions.of_search(request, search.q, has_records=bool(found.records)),
+            summary=None
+            if search.before
+            else summarize_search(
+                search, found.summary, found.by_domain, found.now, observes=settings.mode == "observe"
+            ),
+            actions=self._actions.of_search(request, search.q, has_records=bool(search.q)),
         )
 
     async def _show_decision(self, request: web.Request) -> web.Response:

@@ -19,8 +19,10 @@ __all__ = [
     "Table",
     "as_csv",
     "as_json",
+    "csv_lines",
     "decision_fields",
     "decisions_table",
+    "json_items",
     "lists_table",
     "waiting_table",
 ]
@@ -50,16 +52,24 @@ def as_csv(table: Table) -> str:
 
     Characters that command a terminal or reorder others have codes, as in the log.
     """
+    return csv_lines([table.columns, *table.rows])
+
+
+def csv_lines(rows: Iterable[Sequence[Cell]]) -> str:
+    """Return these rows as in `as_csv`."""
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(table.columns)
-    writer.writerows([_without_formula(cell) for cell in row] for row in table.rows)
+    csv.writer(text).writerows([_without_formula(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 
 def as_json(table: Table) -> str:
     """Return a JSON array of objects."""
-    return json.dumps([dict(zip(table.columns, row, strict=True)) for row in table.rows])
+    return f"[{', '.join(json_items(table))}]"
+
+
+def json_items(table: Table) -> list[str]:
+    """Return each row as a JSON object."""
+    return [json.dumps(dict(zip(table.columns, row, strict=True))) for row in table.rows]
 
 
 def _without_formula(cell: Cell) -> Cell:

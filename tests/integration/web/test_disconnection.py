@@ -29,7 +29,9 @@ class EndlessHistory(FakeHistory):
         super().__init__()
         self.started, self.ended = asyncio.Event(), asyncio.Event()
 
-    async def decisions(self, query: DecisionQuery, limit: int, before: str = "") -> Sequence[StoredDecision]:
+    async def decisions(
+        self, query: DecisionQuery, limit: int, before: str = "", enough: int | None = None
+    ) -> Sequence[StoredDecision]:
         return await self._search_forever()
 
     async def decision(self, number: str) -> StoredDecision | None:

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from bley.checks.lists.report import ListReport
 from bley.core.history.search import StoredDecision
@@ -60,11 +60,20 @@ class DashboardClient:
         self.connections += 1
         return self.history
 
+    def _application(self) -> web.Application:
+        application = web.Application()
+        application.add_routes([*Pages(self.data, Actions(self.data)).routes(), *Downloads(self.data).routes()])
+        return application
+
+    async def stream(self, path: str) -> str:
+        """Return the text of a streamed response, from a server."""
+        async with TestClient(TestServer(self._application())) as http, http.get(path) as answer:
+            assert answer.status == 200
+            return await answer.text()
+
     async def get(self, path: str) -> web.Response:
         """Return the response of a handler; its exceptions are raised."""
-        application = web.Application()
-        actions = Actions(self.data)
-        application.add_routes([*Pages(self.data, actions).routes(), *Downloads(self.data).routes()])
+        application = self._application()
         request = make_mocked_request("GET", path)
         match = await application.router.resolve(request)
         request._match_info = match

@@ -127,13 +127,15 @@ async def test_close_disconnects_from_the_store() -> None:
     assert history.is_closed
 
 
-async def test_records_are_searched_only_for_the_first_page() -> None:
+async def test_records_are_searched_only_for_the_first_page_and_on_demand() -> None:
     data = DashboardClient(
         FakeHistory([decision("2"), decision("1")], {TRIPLET: Record(Status.CLEAN, NOON, NOON)})
     ).data
-    assert len((await data.search(read_decision_search({"q": "example.com"}))).records) == 1
-    assert (await data.search(read_decision_search({"q": "example.com", "before": "2"}))).records == []
-    assert (await data.search(read_decision_search({}))).records == []
+    wanted = {"q": "example.com", "records": "1"}
+    assert len((await data.search(read_decision_search(wanted))).records) == 1
+    assert (await data.search(read_decision_search({"q": "example.com"}))).records == []
+    assert (await data.search(read_decision_search({**wanted, "before": "2"}))).records == []
+    assert (await data.search(read_decision_search({"records": "1"}))).records == []
 
 
 async def test_a_decision_has_the_story_of_its_mail() -> None:

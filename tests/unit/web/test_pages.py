@@ -126,22 +126,28 @@ class TestSearch:
         text = (await client().page("/search?q=nobody.example")).text
         assert "No decision matches." in text
         assert "Decisions are stored for 30\N{NO-BREAK SPACE}d" in text
-        assert "No record matches." in text
+
+    async def test_records_are_shown_on_demand(self) -> None:
+        site = client()
+        page = await site.page("/search?q=nobody.example")
+        assert "/search?q=nobody.example&records=1#records" in page.links
+        assert "No record matches." not in page.text
+        assert "No record matches." in (await site.page("/search?q=nobody.example&records=1")).text
 
     async def test_an_incomplete_search_says_so(self) -> None:
         """And links to the older decisions."""
-        site = client()
+        site = DashboardClient(FakeHistory([decision("9")]))
         site.history.unfinished = "7"
         page = await site.page("/search?q=example.org")
         text = page.text.replace("\N{NO-BREAK SPACE}", " ")
         assert "The search stopped after 10 s and is incomplete. Narrow it by a range" in text
         assert "/search?q=example.org&before=7" in page.links
-        for path in ("/search.csv", "/search.json", "/search/records.csv", "/search/records.json"):
+        for path in ("/search/records.csv", "/search/records.json"):
             assert (await site.get(f"{path}?q=example.org")).headers["Bley-Search"] == "unfinished"
 
     async def test_a_complete_search_does_not(self) -> None:
         assert "The search stopped" not in (await client().page("/search?q=example.org")).text
-        assert "Bley-Search" not in (await client().get("/search.json?q=example.org")).headers
+        assert "Bley-Search" not in (await client().get("/search/records.json?q=example.org")).headers
 
     async def test_an_unavailable_store_is_an_error(self) -> None:
         site = client()
@@ -190,7 +196,6 @@ class TestDownloads:
             ("/overview/found", 1),
             ("/overview/delays", 12),
             ("/overview/waiting", 1),
-            ("/search", 50),
             ("/search/records", 0),
         ],
     )

@@ -8,6 +8,7 @@ are deferrals whose reason only refers to an earlier one (REPEATED). All figures
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ __all__ = [
     "Figures",
     "count_keys",
     "delay_bound",
+    "delay_bound_of",
     "figures",
     "median_delay",
 ]
@@ -85,7 +87,12 @@ def delay_bound(decision: Decision) -> str:
     """Return the name of the count of such delays; empty if the request did not pass after a wait."""
     if decision.reason is not Reason.WAITED or decision.delayed is None:
         return ""
-    seconds = decision.delayed.total_seconds()
+    return delay_bound_of(decision.delayed)
+
+
+def delay_bound_of(delay: timedelta) -> str:
+    """Return the smallest of DELAY_BOUNDS that is not below the delay, or LONGER."""
+    seconds = delay.total_seconds()
     return next((str(bound) for bound in DELAY_BOUNDS if seconds <= bound), LONGER)
 
 

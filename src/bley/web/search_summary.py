@@ -1,0 +1,112 @@
+"""The summary of a search, as its page shows it: rows of figures, the reasons, and a chart of the times."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from bley.core.history.periods import PERIODS, Period, Slot, slots
+from bley.core.history.statistics import Count, Figures
+from bley.core.history.summary import DomainSummary, Summary
+from bley.web.chart import Chart
+from bley.web.decision_search import DecisionSearch
+from bley.web.formatting import iso, number
+from bley.web.overview import OBSERVED, SERIES, SlotRow, slot_numbers, slots_chart
+
+__all__ = ["SearchSummary", "SummaryRow", "summarize_search"]
+
+_SIDES = {"to": "Mail to", "from": "Mail from"}
+
+
+class SummaryRow(NamedTuple):
+    """The figures of a part of what was found."""
+
+    title: str
+    figures: Figures
+    link: str = ""
+
+
+class SearchSummary(NamedTuple):
+    """The summary of a search."""
+
+    words: Sequence[str]
+    """Sentences that say of which decisions these are the figures."""
+    since: datetime
+    rows: Sequence[SummaryRow]
+    chart: Chart
+    series: Mapping[str, str]
+    observes: bool
+
+
+def summarize_search(
+    search: DecisionSearch, found: Summary, by_domain: DomainSummary | None, now: datetime, *, observes: bool
+) -> SearchSummary | None:
+    """Return the summary: by the counts of the domain if there are some, else by the decisions that were found."""
+    if by_domain:
+        return _of_domain(search, by_domain, found, now, observes=observes)
+    if not found.since:
+        return None
+    observes = observes or found.figures.defers_nothing
+    words = f"All {number(found.number)} requests that match" if found.number > 1 else "The only request that matches"
+    if not found.is_complete:
+        words = f"The newest {number(found.number)} requests that match"
+    period = _period(found.since, now)
+    rows = [SummaryRow("All" if found.nodes else "", found.figures), *_node_rows(search, found)]
+    return _summary(
+        [words], found.since, rows, slots(period, now, _by_slot(found.counts, period)), period, search, observes
+    )
+
+
+def _of_domain(
+    search: DecisionSearch, by_domain: DomainSummary, found: Summary, now: datetime, *, observes: bool
+) -> SearchSummary:
+    words = [f"Counted by day (UTC) for {by_domain.domain}, also where decisions are removed already"]
+    words += [
+        f"on {number(days)} of these days it may have had some {_SIDES[side].lower()} it that is not counted, "
+        "since the domains with the most mail are stored"
+        for side, days in by_domain.uncertain_days.items()
+    ]
+    rows = [SummaryRow(f"{_SIDES[side]} {by_domain.domain}", figures) for side, figures in by_domain.sides.items()]
+    observes = observes or all(row.figures.defers_nothing for row in rows)
+    days = PERIODS["365d"]
+    starts = [slot.start for slot in slots(days, now, {})]
+    each = [Slot(start, by_domain.days.get(int(start.timestamp()), Figures())) for start in starts]
+    return _summary(words, by_domain.since, [*rows, *_node_rows(search, found)], each, days, search, observes)
+
+
+def _node_rows(search: DecisionSearch, found: Summary) -> list[SummaryRow]:
+    return [SummaryRow(node or "unknown node", each, search.url(node=node)) for node, each in found.nodes.items()]
+
+
+def _summary(
+    words: Sequence[str],
+    since: datetime,
+    rows: Sequence[SummaryRow],
+    each: Sequence[Slot],
+    period: Period,
+    search: DecisionSearch,
+    observes: bool,
+) -> SearchSummary:
+    series = OBSERVED if observes else SERIES
+    slot_rows = [
+        SlotRow(
+            slot.start,
+            slot_numbers(slot.figures),
+            search.url(range="", since=iso(slot.start), until=iso(slot.start + period.slot)),
+        )
+        for slot in each
+    ]
+    return SearchSummary(words, since, rows, slots_chart(slot_rows, period, series), series, observes)
+
+
+def _period(since: datetime, now: datetime) -> Period:
+    """Return the shortest period that includes this instant."""
+    return next((each for each in PERIODS.values() if each.since(now) <= since), PERIODS["365d"])
+
+
+def _by_slot(minutes: Mapping[Count, int], period: Period) -> Mapping[Count, int]:
+    """Return the counts of each slot of the period."""
+    step, found = period.slot // timedelta(seconds=1), Counter[Count]()
+    for count, events in minutes.items():
+        found[count._replace(seconds=step, start=count.start // step * step)] += events
+    return found

@@ -1,0 +1,55 @@
+"""The summary on the page of a search."""
+
+from dataclasses import replace
+
+from bley.core.history.domain_counts import DAY_SECONDS
+from bley.core.history.statistics import Count
+from tests.fakes import NOON, FakeHistory
+from tests.unit.web.dashboard_client import DashboardClient, decision
+
+
+def _text(text: str) -> str:
+    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+async def test_decisions_of_several_nodes() -> None:
+    decisions = [decision(str(number), node=f"mx{number % 2}") for number in (4, 3, 2, 1)]
+    page = await DashboardClient(FakeHistory(decisions)).page("/search?q=example.org")
+    text = _text(page.text)
+    assert "All 4 requests that match, since 2026-11-23 12:00:00 UTC." in text
+    assert "mx0" in text
+    assert "/search?q=example.org&node=mx1" in page.links
+    assert "/search?q=example.org&reason=helo" in page.links
+
+
+async def test_of_many_the_newest_are_summed_up() -> None:
+    decisions = [decision(str(number)) for number in range(1200, 0, -1)]
+    page = await DashboardClient(FakeHistory(decisions)).page("/search?q=example.org")
+    assert "The newest 1\u202f000 requests that match" in page.text
+    assert "/search?q=example.org&before=1151" in page.links
+
+
+async def test_a_domain_has_its_counts_of_a_year() -> None:
+    today = int(NOON.timestamp()) // DAY_SECONDS * DAY_SECONDS
+    counts = {
+        Count(DAY_SECONDS, today - 300 * DAY_SECONDS, "to-pass", "example.org"): 7,
+        Count(DAY_SECONDS, today, "to-helo", "example.org"): 2,
+        Count(DAY_SECONDS, today - DAY_SECONDS, "to-cut", "*"): 9,
+    }
+    page = await DashboardClient(FakeHistory([decision()], counts=counts)).page("/search?q=example.org")
+    text = _text(page.text)
+    assert "Counted by day (UTC) for example.org" in text
+    assert "on 1 of these days it may have had some mail to it that is not counted" in text
+    assert "Mail to example.org 9 7 2 0 0" in text
+
+
+async def test_in_mode_observe_nothing_was_deferred() -> None:
+    site = DashboardClient(FakeHistory([decision(outcome="would-defer")]))
+    settings = site.data.configuration.settings.model_copy(update={"mode": "observe"})
+    site.data.reconfigure(replace(site.data.configuration, settings=settings))
+    assert "Would be deferred" in (await site.page("/search?q=example.org")).text
+
+
+async def test_nothing_found_has_no_summary() -> None:
+    page = await DashboardClient(FakeHistory()).page("/search?q=example.org")
+    assert "Summary" not in page.text
