@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from bley.core.decision import Outcome
 from bley.core.errors import ProtocolViolation
-from bley.core.findings import LOG_FIELDS, REASONS, AnyCheck, AnyReason, FindingKind
+from bley.core.findings import CAUSES, LOG_FIELDS, REASONS, AnyCheck, AnyReason, FindingKind
+from bley.core.history.statistics import UNKNOWN_CAUSE
 from bley.core.reasons import AnswerPath, Reason
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "VERIFIED_NAMES",
     "WORKER_VARIABLE",
     "count",
+    "count_came_back",
     "observe_answer",
     "observe_answer_from_memory",
 ]
@@ -60,6 +62,20 @@ for _each in (Reason.KNOWN, Reason.INTERNAL_ERROR):
 def count(outcome: Outcome, reason: AnyReason, number: int = 1) -> None:
     """Count decisions."""
     _decisions_of(outcome, reason.value).inc(number)
+
+
+_CAME_BACK = Counter(
+    "bley_came_back",
+    "Mails that passed after their wait, by the reason of their deferral.",
+    ["reason"],
+    registry=REGISTRY,
+)
+_came_back_of = {cause: _CAME_BACK.labels(cause) for cause in (UNKNOWN_CAUSE, *sorted(CAUSES))}
+
+
+def count_came_back(cause: str) -> None:
+    """Count a mail that passed after its wait; `cause` is one of CAUSES, or empty where it is unknown."""
+    _came_back_of[cause or UNKNOWN_CAUSE].inc()
 
 
 _ANSWER_SECONDS = Histogram(

@@ -21,7 +21,7 @@ from bley.commands.store_access import opened_history
 from bley.commands.web_client import WebError, fetch_lists
 from bley.core.history.nodes import figures_by_node
 from bley.core.history.outcome import format_duration
-from bley.core.history.statistics import Count, Figures, figures
+from bley.core.history.statistics import CauseFigures, Count, Figures, figures
 from bley.core.history.steps import format_instant
 from bley.core.quantity import percent
 from bley.core.reasons import Reason
@@ -52,7 +52,7 @@ _ENFORCED = _Words(
 )  # fmt: skip
 _OBSERVED = _Words(
     "would pass at once", "would be deferred", "came again after the wait", "not (yet) come again",
-    "median time until then", "would wait now", "came again after", "would be deferred, by reason",
+    "median time until then", "would wait now", "came again after", "would be deferred for",
 )  # fmt: skip
 """In `mode = observe` all mail passes at once."""
 
@@ -120,12 +120,30 @@ class Statistics:
         ]
 
     @property
+    def reasons(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The table of the reasons of first deferrals: its titles, and its rows."""
+        found, would = self.figures, self._words is _OBSERVED
+        titles = self._words.by_reason, "mails", "came again" if would else "came back", "of these", "of delayed"
+        rows = [
+            (
+                *(cause, str(each.deferred), str(each.came_back)),
+                *(
+                    f"{share:.1%}" if share is not None else ""
+                    for share in (each.came_back_share, found.delayed_share(cause))
+                ),
+                _median(each),
+            )
+            for cause, each in found.by_cause.items()
+        ]
+        return (*titles, "median time" if would else "median delay"), rows
+
+    @property
     def groups(self) -> list[tuple[str, Mapping[str, int]]]:
         """Tables of numbers by name, each with its title."""
         found = self.figures
         return [
             ("passed, by reason", found.passed),
-            (self._words.by_reason, found.deferred),
+            (self._words.by_reason, {cause: each.deferred for cause, each in found.by_cause.items() if each.deferred}),
             ("findings about strangers", found.found),
             (self._words.delays, {describe_delay(name): number for name, number in found.delays.items()}),
         ]
@@ -143,6 +161,18 @@ class Statistics:
             "until": instant_document(self.until),
             "counted_since": self.counted_since and instant_document(self.counted_since),
             **{name: getattr(found, name) for name in names},
+            "deferred_mails": [
+                {
+                    "reason": cause,
+                    "deferred": each.deferred,
+                    "came_back": each.came_back,
+                    "came_back_share": each.came_back_share,
+                    "delayed_share": found.delayed_share(cause),
+                    "median_delay_seconds": each.median_delay_seconds,
+                    "early_retries": each.early_retries,
+                }
+                for cause, each in found.by_cause.items()
+            ],
             "delays": [
                 {"at_most_seconds": int(name) if name.isdecimal() else None, "number": number}
                 for name, number in found.delays.items()
@@ -196,7 +226,7 @@ def describe_delay(name: str) -> str:
     return f"at most {format_duration(timedelta(seconds=int(name)))}" if name.isdecimal() else "longer than a day"
 
 
-def _median(found: Figures) -> str:
+def _median(found: Figures | CauseFigures) -> str:
     median = found.median_delay_seconds
     return "-" if not found.came_back else describe_delay("longer" if median is None else str(median))
 
@@ -265,9 +295,14 @@ async def _stats(configuration: Configuration, wanted: StatsPeriod, now: datetim
 def _print_statistics(statistics: Statistics) -> None:
     click.echo(statistics.heading + "\n")
     print_table(("", "mails", ""), statistics.summary, right=("mails",))
+    columns, rows = statistics.reasons
     for title, numbers in statistics.groups:
-        if numbers:
-            click.echo()
+        if not numbers:
+            continue
+        click.echo()
+        if title == columns[0]:
+            print_table(columns, rows, right=columns[1:-1])
+        else:
             print_table((title, "number"), [(name, str(number)) for name, number in numbers.items()], right=("number",))
     click.echo()
     if len(statistics.nodes) > 1:

@@ -13,7 +13,7 @@ from bley.core.evidence import Evidence
 from bley.core.history.domain_counts import counted_domains
 from bley.core.mail import Action, RawRequest, Request
 from bley.core.reasons import Reason
-from bley.metrics import CACHE_HITS, count, observe_answer
+from bley.metrics import CACHE_HITS, count, count_came_back, observe_answer
 from bley.ports import Clock, Store, steady_now, utc_now
 from bley.service.actions import DUNNO, Actions
 from bley.service.hidden_clients import HiddenClients
@@ -171,6 +171,8 @@ class Service:
     def _log_and_answer(self, decision: Decision, now: datetime, rules: RuleSet) -> Action:
         rules.log.write(decision)
         count(decision.outcome(observes=rules.observes), decision.reason)
+        if decision.delayed is not None:
+            count_came_back(decision.cause_reason)
         return rules.actions.action(decision, now, self._steady())
 
     def _failed(self, request: Request) -> Decision:

@@ -8,7 +8,7 @@ from bley.core.findings import JUDGED, REASONS
 from bley.core.greylist import Record, Standing, Timing
 from bley.core.history.nodes import figures_by_node
 from bley.core.history.periods import Period, Slot, slots
-from bley.core.history.statistics import DELAY_BOUNDS, LONGER, Count, Figures, figures
+from bley.core.history.statistics import DELAY_BOUNDS, LONGER, CauseFigures, Count, Figures, figures
 from bley.core.mail import Triplet
 from bley.settings.sections import Timings
 from bley.web.changes import ChangeRow, change_marks, change_rows, changes_by_slot
@@ -19,6 +19,7 @@ from bley.web.urls import page_url
 
 __all__ = [
     "SERIES",
+    "CauseRow",
     "CountRow",
     "DelayRow",
     "NodeRow",
@@ -44,6 +45,8 @@ OBSERVED = {
     "early": "came again too early",
 }
 """Their words in `mode = observe`, in which all mail passes."""
+
+_NO_CAUSE = "the record does not have the reason: an older bley stored it, or it was imported"
 
 
 class SlotRow(NamedTuple):
@@ -71,6 +74,20 @@ class NodeRow(NamedTuple):
 
     node: str
     figures: Figures
+    median_delay: str
+    link: str
+
+
+class CauseRow(NamedTuple):
+    """A reason of first deferrals, with what became of the mail."""
+
+    name: str
+    words: str
+    figures: CauseFigures
+    share: float | None
+    """Its share of the deferred mails."""
+    delayed_share: float | None
+    """Its share of the mails that came back."""
     median_delay: str
     link: str
 
@@ -103,7 +120,7 @@ class Overview(NamedTuple):
     median_delay: str
     slots: Sequence[SlotRow]
     slots_chart: Chart
-    deferred: Sequence[CountRow]
+    deferred: Sequence[CauseRow]
     passed: Sequence[CountRow]
     found: Sequence[CountRow]
     delays: Sequence[DelayRow]
@@ -136,8 +153,8 @@ def build_overview(data: OverviewData, timings: Timings, *, observes: bool = Fal
         median_delay=_median(total),
         slots=rows,
         slots_chart=slots_chart(rows, period, series, marks),
-        deferred=_reason_rows(total.deferred, period, ""),
-        passed=_reason_rows(total.passed, period, "pass"),
+        deferred=_cause_rows(total, period),
+        passed=_passed_rows(total, period),
         found=_finding_rows(total),
         delays=delays,
         delays_chart=_delays_chart(delays),
@@ -210,17 +227,32 @@ def _delays_chart(rows: Sequence[DelayRow]) -> Chart:
     )
 
 
-def _reason_rows(counts: Mapping[str, int], period: Period, outcome: str) -> list[CountRow]:
-    total = sum(counts.values())
+def _cause_rows(total: Figures, period: Period) -> list[CauseRow]:
+    return [
+        CauseRow(
+            cause,
+            REASONS[cause].says if cause in REASONS else _NO_CAUSE,
+            figures,
+            total.first_deferred_share(cause),
+            total.delayed_share(cause),
+            _median(figures),
+            page_url("/search", {"reason": cause, "range": period.name}) if cause in REASONS else "",
+        )
+        for cause, figures in total.by_cause.items()
+    ]
+
+
+def _passed_rows(total: Figures, period: Period) -> list[CountRow]:
+    passed = sum(total.passed.values())
     return [
         CountRow(
             name,
             REASONS[name].says if name in REASONS else "",
             count,
-            count / total,
-            page_url("/search", {"reason": name, "outcome": outcome, "range": period.name}),
+            count / passed,
+            page_url("/search", {"reason": name, "outcome": "pass", "range": period.name}),
         )
-        for name, count in counts.items()
+        for name, count in total.passed.items()
     ]
 
 
@@ -237,10 +269,10 @@ def _delay_rows(total: Figures) -> list[DelayRow]:
     return [*bounds, DelayRow(None, "longer", total.delays.get(LONGER, 0))]
 
 
-def _median(total: Figures) -> str:
-    if total.median_delay_seconds is not None:
-        return duration(total.median_delay_seconds)
-    return f"more than {duration(DELAY_BOUNDS[-1])}" if total.delays else ""
+def _median(figures: Figures | CauseFigures) -> str:
+    if figures.median_delay_seconds is not None:
+        return duration(figures.median_delay_seconds)
+    return f"more than {duration(DELAY_BOUNDS[-1])}" if figures.delays else ""
 
 
 def waiting_rows(records: Sequence[tuple[Triplet, Record]], timings: Timings, now: datetime) -> list[WaitingRow]:

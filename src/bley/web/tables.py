@@ -11,7 +11,7 @@ from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.web.formatting import iso
 from bley.web.health_summary import ListSummary
-from bley.web.overview import SERIES, CountRow, Overview, WaitingRow
+from bley.web.overview import SERIES, CauseRow, CountRow, Overview, WaitingRow
 
 __all__ = [
     "OVERVIEW_TABLES",
@@ -122,6 +122,22 @@ def _slots_table(overview: Overview) -> Table:
     return Table(("from", *SERIES), [(iso(row.start), *row.numbers.values()) for row in overview.slots])
 
 
+def _causes_table(rows: Iterable[CauseRow]) -> Table:
+    return _table(
+        rows,
+        {
+            "reason": lambda row: row.name,
+            "requests": lambda row: row.figures.deferred,
+            "share": lambda row: row.share,
+            "came_back": lambda row: row.figures.came_back,
+            "came_back_share": lambda row: row.figures.came_back_share,
+            "delayed_share": lambda row: row.delayed_share,
+            "median_delay_seconds": lambda row: row.figures.median_delay_seconds,
+            "early_retries": lambda row: row.figures.early_retries,
+        },
+    )
+
+
 def _reasons_table(rows: Iterable[CountRow]) -> Table:
     return Table(("reason", "requests", "share"), [(row.name, row.number, row.share) for row in rows])
 
@@ -152,7 +168,7 @@ def _changes_table(overview: Overview) -> Table:
 
 OVERVIEW_TABLES: Mapping[str, Callable[[Overview], Table]] = {
     "slots": _slots_table,
-    "deferred": lambda overview: _reasons_table(overview.deferred),
+    "deferred": lambda overview: _causes_table(overview.deferred),
     "passed": lambda overview: _reasons_table(overview.passed),
     "found": lambda overview: _reasons_table(overview.found),
     "delays": _delays_table,

@@ -291,6 +291,6 @@ class TestDownloads:
 
     def test_downloads_have_the_figures_of_the_page(self, browser: Browser, site: Site) -> None:
         browser.open(site.url("/"))
-        shown = [row.text.split() for row in browser.all("#now .reasons tbody tr")]
+        shown = [row.text.split() for row in browser.all("#now .causes tbody tr")]
         told = json.loads(site.fetch("/overview/deferred.json")[1])
         assert [row["reason"] for row in told] == [words[0] for words in shown][: len(told)]

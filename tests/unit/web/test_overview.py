@@ -47,12 +47,28 @@ def test_words_claim_no_deferral_while_bley_observes() -> None:
 
 
 def test_reasons_have_words_a_share_and_their_decisions() -> None:
-    (helo, early) = overview({("greylist", "helo"): 3, ("would-defer", "early"): 1}).deferred
-    assert (helo.name, helo.words, helo.number, helo.share) == ("helo", "the HELO name does not fit", 3, 0.75)
-    assert helo.link == "/search?reason=helo&range=24h"
-    assert early.share == 0.25
     (known,) = overview({("pass", "known"): 1}).passed
+    assert (known.words, known.share) == ("the triplet passed before", 1.0)
     assert known.link == "/search?reason=known&outcome=pass&range=24h"
+
+
+def test_deferrals_have_what_became_of_the_mail() -> None:
+    """An early retry counts for the reason of the first deferral."""
+    (helo, dnsbl) = overview(
+        {
+            ("greylist", "helo"): 3,
+            ("would-defer", "dnsbl"): 1,
+            ("greylist", "early"): 2,
+            ("early", "helo"): 2,
+            ("pass", "waited"): 2,
+            ("delay:helo", "300"): 1,
+            ("delay:helo", "600"): 1,
+        }
+    ).deferred
+    assert (helo.name, helo.words, helo.link) == ("helo", "the HELO name does not fit", "/search?reason=helo&range=24h")
+    assert (helo.figures.deferred, helo.figures.came_back, helo.figures.early_retries) == (3, 2, 2)
+    assert (helo.share, helo.delayed_share, helo.median_delay) == (0.75, 1.0, "5\N{NO-BREAK SPACE}min")
+    assert (dnsbl.figures.came_back, dnsbl.delayed_share, dnsbl.median_delay) == (0, 0.0, "")
 
 
 def test_what_was_found_is_measured_by_the_strangers_that_were_judged() -> None:

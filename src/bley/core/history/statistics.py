@@ -200,6 +200,15 @@ class Figures:
         passed = self.undelayed + self.came_back
         return self.undelayed / passed if passed else None
 
+    def first_deferred_share(self, cause: str) -> float | None:
+        """Return the fraction of the deferred mails that this reason deferred; None if no mail was."""
+        return self.by_cause[cause].deferred / self.first_deferrals if self.first_deferrals else None
+
+    def delayed_share(self, cause: str) -> float | None:
+        """Return the fraction of the delayed mails, which came back, that this reason delayed; None if none did."""
+        delayed = sum(self.delays.values())
+        return self.by_cause[cause].came_back / delayed if delayed else None
+
     @property
     def median_delay_seconds(self) -> int | None:
         """Return the bound that covers half of the delayed mails; see median_delay."""
