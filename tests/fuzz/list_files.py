@@ -11,7 +11,7 @@ from bley.core.errors import MOST_FAULTS, Fault, SettingsError
 from bley.core.exemptions.entries import is_mail_address, is_name
 from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, Names
-from bley.core.mail import LONGEST_VALUE, Address
+from bley.core.mail import LONGEST_VALUE, NAME_ENDING, Address
 from bley.core.names.domains import a_labels, with_a_labels
 from tests.fuzz.fields import SEPARATOR, Fields
 from tests.fuzz.harness import Harness
@@ -44,7 +44,7 @@ def check(data: bytes) -> None:
         fields.text()[:LONGEST_VALUE],
         fields.text()[:LONGEST_VALUE],
     )
-    name = name.rstrip(".")  # as Request.verified_name
+    name = name.rstrip(NAME_ENDING)  # as Request.verified_name
 
     def find_client(files: Iterable[tuple[str, str]]) -> tuple[tuple[Fault, ...], str | None]:
         try:

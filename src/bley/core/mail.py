@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 __all__ = [
     "LONGEST_VALUE",
+    "NAME_ENDING",
     "Action",
     "Address",
     "Network",
@@ -47,6 +48,13 @@ _BRACKETED = re.compile(r"\[([^\[\]]*:[^\[\]]*)\](/[0-9]+)?")
 """An IPv6 address or network in brackets."""
 
 
+NAME_ENDING = (
+    ".\u3002\uff0e\uff61 \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0"
+    "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""Dots and white space, which end no name. A label that ends in white space has no A-label."""
+
+
 class Request(NamedTuple):
     """A policy request, which Postfix sends for each RCPT TO. Attributes that were not sent are empty."""
 
@@ -63,7 +71,7 @@ class Request(NamedTuple):
     @property
     def verified_name(self) -> str:
         """The client's name if Postfix verified it (forward and reverse DNS agree), else empty."""
-        name = self.client_name.rstrip(".").lower()
+        name = self.client_name.rstrip(NAME_ENDING).lower()
         return "" if name == "unknown" else name
 
 

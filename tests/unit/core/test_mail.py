@@ -34,6 +34,9 @@ def test_a_value_of_ordinary_length_stays_as_it_is(length: int) -> None:
 @pytest.mark.parametrize(
     ("client_name", "verified_name"),
     [
+        ("\r", ""),
+        ("unknown\t.", ""),
+        ("mx.example.com. \r", "mx.example.com"),
         ("mx.example.com", "mx.example.com"),
         ("MX.Example.COM.", "mx.example.com"),
         ("unknown", ""),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import idna
 from publicsuffixlist import PublicSuffixList
 
+from bley.core.mail import NAME_ENDING
 from bley.data.files import read_public_suffixes
 
 __all__ = [
@@ -26,12 +27,6 @@ __all__ = [
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 """The characters that separate labels (RFC 3490 3.1)."""
 
-_ENDING = (
-    ".\u3002\uff0e\uff61 \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0"
-    "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-)
-"""Dots and white space, which end no name. A label that ends in white space has no A-label."""
-
 _LONGEST_NAME = 253
 """Characters of a name (RFC 1035 2.3.4). A longer one is no domain, and would take 8 us a character."""
 
@@ -41,11 +36,11 @@ _LONGEST_LABEL = 63
 
 @lru_cache(maxsize=4096)
 def a_labels(name: str) -> str:
-    """Return the name as the DNS compares it: in lower case, non-ASCII labels as A-labels, without an `_ENDING`.
+    """Return the name as the DNS compares it: in lower case, non-ASCII labels as A-labels, without a NAME_ENDING.
 
     A label without an A-label is case-folded. ASCII is converted to lower case only, so that SQL can do the same.
     """
-    name = name.rstrip(_ENDING)
+    name = name.rstrip(NAME_ENDING)
     if name.isascii():
         return name.lower()
     if len(folded := name.casefold()) > _LONGEST_NAME:
