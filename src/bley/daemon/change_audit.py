@@ -99,7 +99,7 @@ class ChangeAudit:
             await asyncio.gather(self._writer, return_exceptions=True)
         if self._waiting:
             lost = quantity(len(self._waiting), "start or reload is", "starts and reloads are")
-            _log.warning("audit: %s not in the store, which was not available", lost)
+            _log.warning("store: %s not in its audit, since it was not available", lost)
 
     async def _write_all(self) -> None:
         """Write all entries in their order; retry until the store takes them, at `close` once."""

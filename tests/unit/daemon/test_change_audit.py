@@ -170,7 +170,7 @@ async def test_a_stop_tries_once_more_and_says_what_is_lost(world: World, caplog
     world.audit.add_reload(_configured(), _configured())
     await world.audit.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "audit: 1 start or reload is not in the store, which was not available"
+        "store: 1 start or reload is not in its audit, since it was not available"
     ]
 
 
