@@ -108,8 +108,11 @@ def _overlaps(client: sa.ColumnElement[str], network: Network) -> sa.ColumnEleme
         groups = [f"%{group}:" for group in _first_groups(network)]
         like, wider = ("".join(some or ["%:"]) + "%" for some in (groups[:4], groups[:1]))
         usual, very_wide = "/64", ["%/_", "%/1_"]
+    is_alike = _matches(client, like)
+    if network.version == 4 and network.prefixlen == 32:  # a /24 of the usual width contains it
+        is_alike = (client == str(network.network_address)) | (is_alike & client.contains("/"))
     is_wider = _matches(client, wider) & client.contains("/") & sa.not_(client.endswith(usual))
-    return sa.or_(_matches(client, like), is_wider, _matches(client, *very_wide))
+    return sa.or_(is_alike, is_wider, _matches(client, *very_wide))
 
 
 def _first_groups(network: Network) -> list[str]:
