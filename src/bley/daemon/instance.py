@@ -60,6 +60,7 @@ class Instance:
     ) -> None:
         load_suffixes()
         self._configuration, self._clock, self._purges = configuration, clock, purges
+        self._is_closing = False
         settings = configuration.settings
         self._store = BatchedStore(open_configured_engine(configuration, clock()), configuration.key)
         self._watch = ListWatch(clock, names_resolver=purges)
@@ -95,6 +96,7 @@ class Instance:
 
     async def close(self) -> None:
         """Stop accepting, finish the requests in flight and flush the queued writes."""
+        self._is_closing = True
         await cancel_all(self._periodic_tasks)  # a task that waits for the disk continues in its thread
         await self.server.stop(self._configuration.settings.check_timeout.total_seconds() + 1)
         await self._service.close()
@@ -194,6 +196,8 @@ class Instance:
             else:
                 level = logging.INFO if any(purged) else logging.DEBUG
                 _log.log(level, "purged %s, %s, %s", *map(quantity, purged, ("record", "decision", "count")))
+            if self._is_closing:  # its cancellation was lost (cancel_all)
+                return
             await asyncio.sleep(_POLL_SECONDS if self._store.is_down else _PURGE_SECONDS)
 
 
