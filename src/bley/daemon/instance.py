@@ -157,8 +157,8 @@ class Instance:
         )
 
     async def _poll_remote_changes(self) -> None:
-        """Poll for changes by other nodes and commands, forever."""
-        while True:
+        """Poll for changes by other nodes and commands, until `close`."""
+        while not self._is_closing:
             await asyncio.sleep(_POLL_SECONDS)
             self._service.expire()
             self._log_disabled_entries()
