@@ -91,7 +91,6 @@ TESTED_IN = {
     "store/sql_schema": "integration/test_engine_contract",
     "store/sql_statements": "integration/test_engine_contract",
     "store/trial": "integration/test_check_config",
-    "store/exclusive": "unit/store/test_batched",
     "daemon/dns_checks": "integration/daemon/test_instance",
     "daemon/start_check": "integration/test_check_config",
     "daemon/supervisor": "integration/test_workers",

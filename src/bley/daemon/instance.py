@@ -5,7 +5,7 @@ import gc
 import logging
 import resource
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from bley.checks.followed_names import FollowedNames
@@ -30,16 +30,13 @@ from bley.settings.file import Configuration
 from bley.status import StateReport
 from bley.store.batched import BatchedStore
 
-__all__ = ["Instance", "cancel_all"]
+__all__ = ["Instance"]
 
 _STORE_TIME = timedelta(seconds=1)
 """The store's share of a request's time, between the checks and the lookup of the lists' TXT records."""
 
 _CANCEL_SECONDS = 1.0
 """How long `close` waits for a cancelled periodic task."""
-
-_CANCEL_AGAIN_SECONDS = 0.2
-"""The time after which a task that goes on is cancelled again."""
 
 _PURGE_SECONDS = 1800
 _POLL_SECONDS = 20
@@ -60,7 +57,6 @@ class Instance:
     ) -> None:
         load_suffixes()
         self._configuration, self._clock, self._purges = configuration, clock, purges
-        self._is_closing = False
         settings = configuration.settings
         self._store = BatchedStore(open_configured_engine(configuration, clock()), configuration.key)
         self._watch = ListWatch(clock, names_resolver=purges)
@@ -96,8 +92,10 @@ class Instance:
 
     async def close(self) -> None:
         """Stop accepting, finish the requests in flight and flush the queued writes."""
-        self._is_closing = True
-        await cancel_all(self._periodic_tasks)  # a task that waits for the disk continues in its thread
+        for task in self._periodic_tasks:
+            task.cancel()
+        if self._periodic_tasks:  # a task that waits for the disk continues in its thread
+            await asyncio.wait(self._periodic_tasks, timeout=_CANCEL_SECONDS)
         await self.server.stop(self._configuration.settings.check_timeout.total_seconds() + 1)
         await self._service.close()
         await self._store.close()
@@ -157,8 +155,8 @@ class Instance:
         )
 
     async def _poll_remote_changes(self) -> None:
-        """Poll for changes by other nodes and commands, until `close`."""
-        while not self._is_closing:
+        """Poll for changes by other nodes and commands, forever."""
+        while True:
             await asyncio.sleep(_POLL_SECONDS)
             self._service.expire()
             self._log_disabled_entries()
@@ -196,22 +194,7 @@ class Instance:
             else:
                 level = logging.INFO if any(purged) else logging.DEBUG
                 _log.log(level, "purged %s, %s, %s", *map(quantity, purged, ("record", "decision", "count")))
-            if self._is_closing:  # its cancellation was lost (cancel_all)
-                return
             await asyncio.sleep(_POLL_SECONDS if self._store.is_down else _PURGE_SECONDS)
-
-
-async def cancel_all(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel the tasks, and wait a second at most. A task that goes on is cancelled again.
-
-    A library may lose a cancellation: redis-py reads with a timeout of 0, whose end asyncio confuses with it.
-    """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _CANCEL_SECONDS
-    while (running := [task for task in tasks if not task.done()]) and loop.time() < end:
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running, timeout=_CANCEL_AGAIN_SECONDS)
 
 
 async def restart_on_error(task: Callable[[], Awaitable[None]]) -> None:

@@ -29,6 +29,8 @@ class ExclusiveEngine:
     async def run(self, what: str, work: Callable[[], Awaitable[_T]], seconds: float | None = None) -> _T:
         """Return the work's result. Raises StoreError, also after `seconds`, by default the engine's time limit."""
         limit = seconds or self.engine.answer_seconds
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         async with self._lock:
             with STORE_SECONDS.labels(what).time():
                 try:
@@ -36,6 +38,10 @@ class ExclusiveEngine:
                         return await work()
                 except TimeoutError as error:
                     raise self.timeout_error(limit or 0) from error
+                finally:
+                    # redis-py reads with a timeout of 0, whose end asyncio confuses with a cancellation.
+                    if task and task.cancelling() > cancelled:
+                        raise asyncio.CancelledError
 
     def timeout_error(self, seconds: float) -> StoreError:
         """Return the error for an answer that did not come within this time."""

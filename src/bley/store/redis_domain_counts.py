@@ -1,7 +1,7 @@
 """The counts by domain in Redis: one hash for each day, from "START KIND NAME" to the count."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,7 +49,11 @@ async def read_domain_counts(client: Any, domain: str, since: datetime, until: d
 
 
 async def _first_day(client: Any, until: datetime) -> int | None:
-    days = days_of(until - STORED_DAYS * timedelta(seconds=DAY_SECONDS), until)
+    return await _first_existing(client, days_of(until - STORED_DAYS * timedelta(seconds=DAY_SECONDS), until))
+
+
+async def _first_existing(client: Any, days: Sequence[int]) -> int | None:
+    """Return the first of these days that has counts, by one round trip."""
     async with client.pipeline(transaction=False) as pipeline:
         for day in days:
             pipeline.exists(counts_key(DAY_SECONDS, day))
@@ -105,10 +109,11 @@ class DomainTrimming:
         day = max(int(await self._client.get(TRIMMED) or 0) + DAY_SECONDS, oldest) // DAY_SECONDS * DAY_SECONDS
         if day >= end:
             return Trimmed(0, is_done=True)
-        if not await self._client.exists(counts_key(DAY_SECONDS, day)):
-            await self._client.set(TRIMMED, day)
-            return Trimmed(0, is_done=False)
-        self._day, self._cursor, self._read, self._beyond = day, 0, {side: {} for side in SIDES}, None
+        found = await _first_existing(self._client, range(day, end, DAY_SECONDS))
+        if found is None:
+            await self._client.set(TRIMMED, end - DAY_SECONDS)
+            return Trimmed(0, is_done=True)
+        self._day, self._cursor, self._read, self._beyond = found, 0, {side: {} for side in SIDES}, None
         return Trimmed(0, is_done=False)
 
     async def _read_some(self, limit: int) -> None:

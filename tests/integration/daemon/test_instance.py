@@ -8,7 +8,7 @@ import pytest
 
 from bley.core.errors import Fault, SettingsError, StoreError
 from bley.daemon import dns_checks
-from bley.daemon.instance import Instance, cancel_all
+from bley.daemon.instance import Instance
 from bley.dns import c_ares as cares
 from bley.ports import utc_now
 from bley.settings.file import Configuration, load
@@ -138,22 +138,3 @@ async def test_a_store_that_was_away_at_the_start_may_have_records_of_all_mail(
     await heard.hear(1)
     assert [*asked, steps.has_wildcards] == [True, False]
     await heard.instance.close()
-
-
-async def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
-    """As redis-py's reads do."""
-    lost = 0
-
-    async def stubborn() -> None:
-        nonlocal lost
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            lost += 1
-        await asyncio.Event().wait()
-
-    task = asyncio.create_task(stubborn())
-    await asyncio.sleep(0)
-    await cancel_all([task])
-    assert task.cancelled()
-    assert lost == 1
