@@ -94,7 +94,7 @@ class TestWhy:
         assert anywhere.run("why", "4XyZ").count("helo-not-fqdn: friend has no domain") == 1
         allow = f"bley allow -c {anywhere.file}"
         assert f"if this was wrong: exempt the sender's domain: {allow} --sender example.com\n" in printed
-        assert f"  or exempt the client's address: {allow} --client 198.51.100.7\n" in printed
+        assert f"  or exempt this client's address: {allow} --client 198.51.100.7\n" in printed
 
     def test_the_advice_to_exempt_takes_effect(self, bley: Bley) -> None:
         send(bley, BAD)

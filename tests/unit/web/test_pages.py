@@ -166,7 +166,7 @@ class TestDecision:
             "bl.example does not list it",
             "still waiting, 7 min left",
             "192.0.2.0/24",
-            "Or exempt the client's address: bley allow --client 192.0.2.1",
+            "Or exempt this client's address: bley allow --client 192.0.2.1",
             "rfc_threshold = 2",
             "client_address=192.0.2.1, sender=a@example.com, recipient=b@example.org, why=helo, helo=2 dnsbl=0",
         ):

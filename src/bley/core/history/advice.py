@@ -13,13 +13,12 @@ from bley.core.dnslists.known import find_known_list
 from bley.core.exemptions.entries import is_mail_address, is_name
 from bley.core.findings import FIXES, REASONS, Check
 from bley.core.history.exempted import ExemptedMail, Exemption
+from bley.core.history.exemption_choices import choices_of_decision
 from bley.core.history.outcome import DeferralOutcome, OutcomeKind
 from bley.core.history.record_filter import NULL_SENDER
 from bley.core.history.search import StoredDecision
-from bley.core.history.shared_domains import is_shared
 from bley.core.history.story import Story
-from bley.core.mail import Triplet, parse_address
-from bley.core.names.domains import a_labels
+from bley.core.mail import Triplet
 from bley.core.reasons import Reason
 
 __all__ = ["Advice", "ListFiles", "advice", "deferral_advice", "exemptions_of", "with_exempted"]
@@ -62,10 +61,6 @@ class ListFiles(NamedTuple):
         return " ".join(["bley", name, *map(_quoted, (*self.option, *words))])
 
 
-_Entry = tuple[str, str, str]
-"""The kind of a list, what the entry exempts in words, and the entry."""
-
-
 def advice(story: Story, files: ListFiles, kept_under: Sequence[Triplet] = ()) -> list[Advice]:
     """Return what the administrator can do about the decision of the story, the best first; none without a judgment.
 
@@ -101,43 +96,13 @@ def with_exempted(advices: Iterable[Advice], exempted: Mapping[Exemption, Exempt
 
 
 def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
-    entries = _sender_entry(decision, files), _client_entry(decision), _recipient_entry(decision, files)
-    for number, (kind, what, entry) in enumerate(filter(None, entries)):
+    """Return the widest safe entry of each kind: a domain rather than one address."""
+    widest = {choice.kind: choice for choice in choices_of_decision(decision, is_private=files.is_private)}
+    for number, (kind, entry, what) in enumerate(widest.values()):
         command = _allow(files, kind, entry)
         file = getattr(files, f"{kind}s")
-        yield Advice(f"{'or ' if number else ''}exempt {what}: {command}", entry, file, command, Exemption(kind, entry))
-
-
-def _sender_entry(decision: StoredDecision, files: ListFiles) -> _Entry | None:
-    """Return the domain of the sender, or the sender alone if others send under it; None if it may be forged."""
-    domain, finding = decision.sender.rpartition("@")[2], decision.details.get("findings", {}).get(Check.SPF.value, {})
-    detail = finding.get("detail", "")
-    passes = detail.startswith("pass") and "best guess" not in detail
-    is_own = a_labels(domain) == a_labels(decision.recipient.rpartition("@")[2])
-    if finding.get("score") or (is_own and not passes):
-        return None
-    mark, note = ("spf:", ", while SPF passes") if passes else ("", "")
-    if is_name(domain) and not is_shared(a_labels(domain)):
-        return "sender", f"the sender's domain{note}", f"{mark}{domain}"
-    if files.is_private or not is_mail_address(decision.sender):
-        return None
-    return "sender", f"the sender{note}", f"{mark}{decision.sender}"
-
-
-def _client_entry(decision: StoredDecision) -> _Entry | None:
-    """Return the domain of the client's pool as its triplet has it, or its address; None if it has neither."""
-    name = decision.client_name.rstrip(".").casefold()
-    pool = decision.triplet.client if decision.triplet else ""
-    if is_name(pool) and (name == pool or name.endswith(f".{pool}")) and not is_shared(pool):
-        return "client", "the client's domain", pool
-    address = parse_address(decision.client_address)
-    return ("client", "the client's address", str(address)) if address else None
-
-
-def _recipient_entry(decision: StoredDecision, files: ListFiles) -> _Entry | None:
-    if files.is_private or not is_mail_address(decision.recipient):
-        return None
-    return "recipient", "the recipient, from all mail", decision.recipient
+        text = f"{'or ' if number else ''}exempt {what}: {command}"
+        yield Advice(text, entry, file, command, Exemption(kind, entry))
 
 
 def _releasing(decision: StoredDecision, files: ListFiles, outcome: DeferralOutcome | None) -> Iterator[Advice]:

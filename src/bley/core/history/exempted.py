@@ -9,7 +9,7 @@ from bley.core.history.search import StoredDecision
 from bley.core.names.domains import a_labels
 from bley.core.reasons import Reason
 
-__all__ = ["COUNTED", "ExemptedCount", "ExemptedMail", "Exemption", "count_exempted", "is_counted"]
+__all__ = ["COUNTED", "ExemptedCount", "ExemptedMail", "Exemption", "count_exempted", "is_counted", "spf_passes"]
 
 COUNTED = timedelta(days=28)
 """The time in which mail is counted; less if decisions are stored for less."""
@@ -44,7 +44,7 @@ class Exemption(NamedTuple):
         """Return whether this would have exempted the mail of a decision; None if its SPF is unknown."""
         if not self._has_mail(decision):
             return False
-        return _spf_passes(decision) if self.needs_spf else True
+        return spf_passes(decision) if self.needs_spf else True
 
     def _has_mail(self, decision: StoredDecision) -> bool:
         own = decision.triplet._asdict().get(self.kind) if decision.triplet else None
@@ -59,7 +59,7 @@ class Exemption(NamedTuple):
         return self.is_domain and (domain == self.word or domain.endswith(f".{self.word}"))
 
 
-def _spf_passes(decision: StoredDecision) -> bool | None:
+def spf_passes(decision: StoredDecision) -> bool | None:
     """Return whether SPF passes by the record of the sender's domain; None if that was not checked."""
     detail = decision.details.get("findings", {}).get("spf", {}).get("detail")
     return None if detail is None else detail.startswith("pass") and "best guess" not in detail

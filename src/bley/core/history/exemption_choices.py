@@ -9,6 +9,7 @@ from typing import NamedTuple
 from bley.core.exemptions.entries import is_mail_address, is_name
 from bley.core.exemptions.local_list import Kind, check_entry
 from bley.core.findings import Check
+from bley.core.history.exempted import spf_passes
 from bley.core.history.search import StoredDecision
 from bley.core.history.shared_domains import is_shared
 from bley.core.mail import parse_address
@@ -49,9 +50,7 @@ def choices_of_text(text: str) -> list[Choice]:
 
 
 def _of_sender(decision: StoredDecision, *, is_private: bool) -> Iterator[Choice]:
-    finding = decision.details.get("findings", {}).get(Check.SPF.value, {})
-    detail = str(finding.get("detail", ""))
-    passes = detail.startswith("pass") and "best guess" not in detail
+    finding, passes = decision.details.get("findings", {}).get(Check.SPF.value, {}), spf_passes(decision)
     domain = decision.sender.rpartition("@")[2]
     is_own = a_labels(domain) == a_labels(decision.recipient.rpartition("@")[2])
     if finding.get("score") or (is_own and not passes):

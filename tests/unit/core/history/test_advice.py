@@ -21,7 +21,7 @@ FILES = ListFiles(
 )
 RELOAD = "and run: systemctl reload bley"
 RECIPIENT = Advice(
-    "or exempt the recipient, from all mail: bley allow --recipient jane@example.org",
+    "or exempt this recipient: bley allow --recipient jane@example.org",
     "jane@example.org",
     FILES.recipients,
     "bley allow --recipient jane@example.org",
@@ -103,7 +103,7 @@ class TestOfADeferral:
     def test_under_the_domain_of_a_provider_the_sender_alone_is_exempt(self, domain: str) -> None:
         first, *_ = _advice(_decision(sender=f"joe@{domain}"), FILES)
         assert (first.text, first.entry) == (
-            f"exempt the sender: bley allow --sender joe@{domain}",
+            f"exempt this sender: bley allow --sender joe@{domain}",
             f"joe@{domain}",
         )
 
@@ -118,7 +118,7 @@ class TestOfADeferral:
     def test_one_without_a_name_of_its_own_is_exempt_by_its_address(self, client: str, name: str) -> None:
         _, second, *_ = _advice(_decision(client=client, client_name=name), FILES)
         assert (second.text, second.entry, second.file) == (
-            "or exempt the client's address: bley allow --client 192.0.2.1",
+            "or exempt this client's address: bley allow --client 192.0.2.1",
             "192.0.2.1",
             FILES.clients,
         )
