@@ -32,7 +32,7 @@ class ExplainedDecision(NamedTuple):
     advice: Sequence[Advice]
     delay_advice: Sequence[Advice] = ()
     """For a pass: the remedies if the deferral before it was wrong."""
-    told_at: datetime | None = None
+    shown_at: datetime | None = None
     """The time of the decision of the same mail that is shown before this one, with the whole story."""
 
     @property
@@ -83,8 +83,8 @@ class ExplainedDecision(NamedTuple):
 
     @property
     def _story_steps(self) -> list[Step]:
-        if self.told_at:
-            return [("attempts", f"as above, {format_instant(self.told_at)}")]
+        if self.shown_at:
+            return [("attempts", f"as above, {format_instant(self.shown_at)}")]
         steps = [("attempts" if number == 0 else "", line) for number, line in enumerate(_lines(self.story))]
         for of, source in self.story.sources:
             steps.append(("evidence", f"of {of}, {format_instant(source.at)}, reason {source.reason}:"))

@@ -117,16 +117,16 @@ async def build_report(
 
 
 def _explained(stories: Sequence[StoredStory], configuration: Configuration) -> list[ExplainedDecision]:
-    told: dict[str, datetime] = {}
+    first_at: dict[str, datetime] = {}
     files = configuration.list_files
     explained = []
     for story, stored_under in stories:
         decision, numbers = story.decision, [each.decision.number for each in story.lines if each.decision]
         delay_advice = [] if decision.defers else deferral_advice(story, files)
         of_mail = f"{numbers[0]} {numbers[-1]}" if numbers else decision.number
-        told_at = told.get(of_mail)
-        told.setdefault(of_mail, decision.at)
-        explained.append(ExplainedDecision(story, advice(story, files, stored_under), delay_advice, told_at))
+        shown_at = first_at.get(of_mail)
+        first_at.setdefault(of_mail, decision.at)
+        explained.append(ExplainedDecision(story, advice(story, files, stored_under), delay_advice, shown_at))
     return explained
 
 

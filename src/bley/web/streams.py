@@ -31,18 +31,17 @@ async def stream_decisions(request: web.Request, read: ReadPage, headers: dict[s
     The first page is read before the header is sent. Raises StoreError until then; later, the connection is cut.
     """
     is_json = request.match_info["format"] == "json"
-    pages = _pages(read)
-    first = await anext(pages)
     response = web.StreamResponse(headers=headers)
     response.content_type = "application/json" if is_json else "text/csv"
     response.charset = "utf-8"
     if accepts_gzip(request):
         response.enable_compression(web.ContentCoding.gzip)
-    await response.prepare(request)
-    await response.write(b"[" if is_json else csv_lines([decisions_table([]).columns]).encode())
     is_first = True
-    async for page, unfinished in _with_first(first, pages):
+    async for page, unfinished in _pages(read):
         table = decisions_table(page)
+        if not response.prepared:
+            await response.prepare(request)
+            await response.write(b"[" if is_json else csv_lines([table.columns]).encode())
         if is_json:
             items = json_items(table) + ([_unfinished_item(unfinished)] if unfinished else [])
             text = "".join(("" if is_first and not number else ",\n") + item for number, item in enumerate(items))
@@ -72,14 +71,6 @@ async def _pages(read: ReadPage) -> AsyncIterator[tuple[Sequence[StoredDecision]
             yield page, before
             return
         yield page, ""
-
-
-async def _with_first(
-    first: tuple[Sequence[StoredDecision], str], rest: AsyncIterator[tuple[Sequence[StoredDecision], str]]
-) -> AsyncIterator[tuple[Sequence[StoredDecision], str]]:
-    yield first
-    async for each in rest:
-        yield each
 
 
 def _rest(before: str) -> str:
