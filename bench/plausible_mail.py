@@ -165,21 +165,29 @@ def _decisions(
         yield Decision(request, reason, triplet=triplet, standing=Standing.NEW, evidence=evidence), at
         return
     wait = _TIMING.wait(0)
-    yield Decision(request, reason, True, triplet, standing=Standing.NEW, evidence=evidence, wait=wait), at
-    yield from _comes_back(mail, triplet, at)
+    yield (
+        Decision(request, reason, True, triplet, standing=Standing.NEW, evidence=evidence, wait=wait, cause=reason),
+        at,
+    )
+    yield from _comes_back(mail, triplet, at, reason)
 
 
-def _comes_back(mail: Mail, triplet: Triplet, at: datetime) -> Iterator[tuple[Decision, datetime]]:
+def _comes_back(mail: Mail, triplet: Triplet, at: datetime, cause: str) -> Iterator[tuple[Decision, datetime]]:
     for attempts, after in enumerate(mail.retries):
-        record = Record(Status.GREYLISTED, at, at, attempts)
+        record = Record(Status.GREYLISTED, at, at, attempts, cause)
         left = _TIMING.remaining(record, at + after)
         if left < timedelta(0):
             yield (
-                Decision(mail.request, Reason.WAITED, False, triplet, record, Standing.WAITED, delayed=after),
+                Decision(
+                    mail.request, Reason.WAITED, False, triplet, record, Standing.WAITED, delayed=after, cause=cause
+                ),
                 at + after,
             )
             return
-        yield Decision(mail.request, Reason.EARLY, True, triplet, record, Standing.EARLY, wait=left), at + after
+        yield (
+            Decision(mail.request, Reason.EARLY, True, triplet, record, Standing.EARLY, wait=left, cause=cause),
+            at + after,
+        )
 
 
 def _listing(dns_list: DnsList, *, is_listed: bool) -> Finding:
@@ -195,4 +203,4 @@ def _sighting(kept: DecisionEntry) -> Sighting | None:
         return None
     status = Status.GREYLISTED if decision.defers else Status.CLEAN
     attempts = 1 if decision.reason is Reason.EARLY else 0
-    return Sighting(decision.triplet, status, kept.at, Lifetimes(), attempts)
+    return Sighting(decision.triplet, status, kept.at, Lifetimes(), attempts, cause=decision.cause)

@@ -23,6 +23,7 @@ from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
 from bley.core.policy import Thresholds
 from bley.core.scores import Scores
+from bley.metrics import REGISTRY
 from bley.service import service as service_module
 from bley.service.rule_set import ChecksOfRules
 from bley.service.service import Service
@@ -404,6 +405,16 @@ class TestCause:
             ("known", ""),
         ]
         assert world.store.records[TRIPLET].cause == "helo"
+
+    async def test_mail_that_comes_back_is_a_metric_by_reason(self) -> None:
+        def came_back() -> float:
+            return REGISTRY.get_sample_value("bley_came_back_total", {"reason": "helo"}) or 0
+
+        world, before = World(BAD), came_back()
+        for minutes in (0, 1, 6, 1):
+            world.clock.advance(minutes=minutes)
+            await world.answer()
+        assert came_back() - before == 1
 
     async def test_a_client_just_judged_was_judged_for_a_reason(self) -> None:
         world = World(BLOCKED)
