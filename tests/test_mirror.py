@@ -49,6 +49,7 @@ TESTED_IN = {
     "commands/policy_client": "integration/test_postfix_chroot",
     "commands/serve": "integration/daemon/test_daemon",
     "commands/stats_comparison": "unit/commands/test_stats",
+    "commands/stats_figures": "unit/commands/test_stats",
     "commands/stats_period": "unit/commands/test_stats",
     "commands/store_access": "integration/test_import",
     "commands/top/command": "integration/test_history_commands",

@@ -1,31 +1,19 @@
 """`bley stats --compare`: the figures of a period and those of the period before, side by side in 80 columns."""
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator
 
 import click
 
 from bley.commands.output import print_table
+from bley.commands.stats_figures import Statistics
 from bley.core.quantity import percent
 
-__all__ = ["Comparable", "print_comparison"]
+__all__ = ["print_comparison"]
 
 _NUMBERS = ("number", "before", "change")
 
 
-class Comparable(Protocol):
-    """The figures of one period (stats.Statistics)."""
-
-    @property
-    def summary(self) -> list[tuple[str, str, str]]:
-        """Rows of name, number and share."""
-
-    @property
-    def groups(self) -> list[tuple[str, Mapping[str, int]]]:
-        """Tables of numbers by name, each with its title."""
-
-
-def print_comparison(now: Comparable, before: Comparable) -> None:
+def print_comparison(now: Statistics, before: Statistics) -> None:
     """Print the summary, then each table that both periods have. A row that one period lacks has a dash or 0."""
     titles = ("", *_NUMBERS, "share", "share before")
     print_table(titles, list(_summary(now, before)), right=titles[1:])
@@ -37,7 +25,7 @@ def print_comparison(now: Comparable, before: Comparable) -> None:
             print_table((title, *_NUMBERS), rows, right=_NUMBERS)
 
 
-def _summary(now: Comparable, before: Comparable) -> Iterator[tuple[str, ...]]:
+def _summary(now: Statistics, before: Statistics) -> Iterator[tuple[str, ...]]:
     earlier = {name: (number, share) for name, number, share in before.summary}
     for name, number, share in now.summary:
         number_before, share_before = earlier.get(name, ("-", ""))

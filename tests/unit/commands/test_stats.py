@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import pytest
 
-from bley.commands.stats import Statistics, describe_delay, gather_statistics
+from bley.commands.stats import gather_statistics
 from bley.commands.stats_comparison import print_comparison
+from bley.commands.stats_figures import Statistics, describe_delay
 from bley.commands.stats_period import StatsPeriod, parse_period
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions, SenderExemptions
 from bley.core.greylist import Record, Status
