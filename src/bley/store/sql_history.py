@@ -1,7 +1,7 @@
-"""The history in a SQL database. Searched columns have no index: it would cost each stranger more than searches do.
+"""The history in a SQL database. Searched texts have no index: it would cost each stranger more than searches do.
 
 So a search reads from the newest decision on until it has found enough, or its deadline passes. It reads in steps
-(keyset.py) of some milliseconds, between which other requests are answered and the search can be cancelled.
+(keyset.py) of some half a second, on a connection of its own, and can be cancelled between them.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
