@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import axe_core_python
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -155,11 +156,17 @@ class Browser:
         return [entry["message"] for entry in self._log("browser") if entry["level"] != "INFO"]
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Wait until the condition holds; otherwise the test fails."""
+        """Wait until the condition holds; otherwise the test fails. It may read elements that a refresh replaces."""
         end = time.monotonic() + LOAD_SECONDS
-        while not condition():
+        while not self._holds(condition):
             assert time.monotonic() < end, self.source
             time.sleep(0.05)
+
+    def _holds(self, condition: Callable[[], bool]) -> bool:
+        try:
+            return condition()
+        except StaleElementReferenceException:
+            return False
 
     def violations(self, only: Sequence[str] = STANDARDS) -> list[str]:
         """Return the violations of WCAG 2.1 A and AA, or of the given rules, that axe-core finds, and their places."""
