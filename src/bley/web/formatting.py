@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from bley.core.history.outcome import format_duration
+from bley.core.history.worth import Spelling
 from bley.core.quantity import percent
 
-__all__ = ["ago", "capitalized", "duration", "instant", "iso", "milliseconds", "number", "parsed", "share"]
+__all__ = ["SPELLING", "ago", "capitalized", "duration", "instant", "iso", "milliseconds", "number", "parsed", "share"]
 
 _THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -58,3 +59,7 @@ def parsed(text: str) -> datetime:
 def capitalized(text: str) -> str:
     """Return the text with its first letter in upper case; unlike str.capitalize, the rest stays."""
     return text[:1].upper() + text[1:]
+
+
+SPELLING = Spelling(number, share, duration)
+"""The form of numbers in the sentences of a page."""

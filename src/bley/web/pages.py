@@ -8,18 +8,19 @@ from aiohttp import web
 
 from bley.core.history.advice import advice, deferral_advice, exemptions_of, with_exempted
 from bley.core.history.search import StoredDecision
+from bley.core.history.worth import describe_work, describe_worth
 from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.actions import Actions
 from bley.web.dashboard_data import DashboardData, OverviewData
 from bley.web.decision_search import read_decision_search, read_period
 from bley.web.evidence import evidence
+from bley.web.formatting import SPELLING
 from bley.web.health_summary import summarize_health
 from bley.web.overview import build_overview, waiting_rows
 from bley.web.rendering import STATIC, render
 from bley.web.search_summary import summarize_search
 from bley.web.setup_lines import setup_lines
-from bley.web.worth import describe_work, describe_worth
 
 __all__ = ["Pages", "decision_or_404", "query_or_400"]
 
@@ -56,9 +57,13 @@ class Pages:
         if isinstance(data, OverviewData):
             overview = await asyncio.to_thread(build_overview, data, timings, observes=settings.mode == "observe")
             setup = None if data.has_requests else setup_lines(self._data.daemon.places)
-            work = describe_work(overview.figures, observes=overview.observes)
+            work = describe_work(overview.figures, observes=overview.observes, spelling=SPELLING)
             worth = describe_worth(
-                overview.figures, data.waiting.number, observes=overview.observes, before=overview.before
+                overview.figures,
+                data.waiting.number,
+                observes=overview.observes,
+                before=overview.before,
+                spelling=SPELLING,
             )
         else:
             fault = str(data)
