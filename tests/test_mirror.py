@@ -48,6 +48,7 @@ TESTED_IN = {
     "commands/record_selection": "integration/test_import",
     "commands/policy_client": "integration/test_postfix_chroot",
     "commands/serve": "integration/daemon/test_daemon",
+    "commands/report/command": "integration/commands/test_report",
     "commands/stats_comparison": "unit/commands/test_stats",
     "commands/stats_figures": "unit/commands/test_stats",
     "commands/stats_period": "unit/commands/test_stats",

@@ -24,6 +24,7 @@ GROUPS = {
         "why": "why",
         "list": "list_",
         "stats": "stats",
+        "report": "report.command",
         "top": "top.command",
         "lists": "lists",
         "graph": "graph.command",
@@ -34,6 +35,9 @@ GROUPS = {
     "help": {"help": "help_", "completion": "completion.command"},
 }
 """The module of `commands` for each command, by the work of an administrator. --help, and bley(1), have this order."""
+
+_SHOWN = {group: names for group, names in GROUPS.items() if group != "help"}
+"""The groups that --help lists; its text names the other commands, for which a small terminal has no lines."""
 
 _MODULES = dict(chain.from_iterable(group.items() for group in GROUPS.values()))
 
@@ -65,7 +69,7 @@ class _Commands(BleyGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one line for each command, which a terminal of 80 columns and 24 lines can show together."""
         with formatter.section("Commands"):
-            formatter.write_dl([self._row(ctx, group, name) for group, names in GROUPS.items() for name in names])
+            formatter.write_dl([self._row(ctx, group, name) for group, names in _SHOWN.items() for name in names])
 
     def _row(self, ctx: click.Context, group: str, name: str) -> tuple[str, str]:
         command = self.get_command(ctx, name)
@@ -86,7 +90,7 @@ def main(
     """Delay only suspicious strangers: a greylisting daemon for Postfix and Exim.
 
     Without a command bley runs as a daemon, like bley 2: in the background, unless -f or -d is given. bley help COMMAND
-    has the options and examples of a command.
+    has the options and examples of a command; bley completion makes a shell complete them.
     """
     context.obj = file
     if context.invoked_subcommand is None:

@@ -43,10 +43,11 @@ START_SECONDS = 60.0
 MAILBOX_USER = "nobody"
 
 # service, type, private, unprivileged, chroot, wakeup, maxproc, command: what receiving,
-# queueing, bouncing and delivering to the mailbox need. Mail to anywhere else is discarded.
+# queueing, bouncing local submission and delivering to the mailbox need. Mail to anywhere else is discarded.
 MASTER_CF = """
 127.0.0.1:{port} inet n - {chroot} - - smtpd
 cleanup  unix        n - n - 0 cleanup
+pickup   unix        n - n 60 1 pickup
 qmgr     unix        n - n 300 1 qmgr
 rewrite  unix        - - n - - trivial-rewrite
 bounce   unix        - - n - 0 bounce
@@ -163,6 +164,14 @@ class Postfix:
                     return line
             assert time.monotonic() < end, f"{words!r} is not in Postfix's log"
             time.sleep(0.01)
+
+    @property
+    def sendmail(self) -> Path:
+        """The program that submits mail of this machine to this Postfix."""
+        program = self.folder / "sendmail"
+        program.write_text(f'#!/bin/sh\nexec /usr/sbin/sendmail -C {self.folder / "settings"} "$@"\n')
+        program.chmod(0o755)
+        return program
 
     @property
     def queue(self) -> Path:

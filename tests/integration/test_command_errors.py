@@ -22,6 +22,7 @@ PRINTING = {
     "why --json": ["why", "--json", "example.com"],
     "why": ["why", "example.com"],
     "stats": ["stats"],
+    "report": ["report"],
     "top": ["top", "--once"],
     "export": ["export"],
     "forget": ["forget", "--all", "--dry-run"],

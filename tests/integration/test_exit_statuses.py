@@ -29,6 +29,7 @@ CASES = {
     ("why", 1): ["nobody@example.com"],
     ("list", 0): ["--status", "known"],
     ("stats", 0): [],
+    ("report", 0): [],
     ("top", 0): ["--once"],
     ("lists", 0): [],
     ("lists", 1): ["--test", "list.invalid"],

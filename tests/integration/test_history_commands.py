@@ -278,6 +278,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bley]:
 COMMANDS = {
     "why": [V4],
     "stats": [],
+    "report": [],
     "lists": [],
     "lists --test": ["--test"],
     "list": [],

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 READING = {
     "why": ["why", "b@example.org"],
     "stats": ["stats"],
+    "report": ["report"],
     "top": ["top", "--once", "-s", "0.1"],
     "export": ["export"],
     "forget": ["forget", "--all"],

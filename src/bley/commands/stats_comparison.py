@@ -8,24 +8,26 @@ from bley.commands.output import print_table
 from bley.commands.stats_figures import Statistics
 from bley.core.quantity import percent
 
-__all__ = ["print_comparison"]
+__all__ = ["NUMBERS", "compared_summary", "print_comparison"]
 
-_NUMBERS = ("number", "before", "change")
+NUMBERS = ("number", "before", "change")
+"""The titles of a number in both periods."""
 
 
 def print_comparison(now: Statistics, before: Statistics) -> None:
     """Print the summary, then each table that both periods have. A row that one period lacks has a dash or 0."""
-    titles = ("", *_NUMBERS, "share", "share before")
-    print_table(titles, list(_summary(now, before)), right=titles[1:])
+    titles = ("", *NUMBERS, "share", "share before")
+    print_table(titles, list(compared_summary(now, before)), right=titles[1:])
     earlier = dict(before.groups)
     for title, numbers in now.groups:
         if title in earlier and (names := dict.fromkeys([*numbers, *earlier[title]])):
             click.echo()
             rows = [(name, *_compared(numbers.get(name, 0), earlier[title].get(name, 0))) for name in names]
-            print_table((title, *_NUMBERS), rows, right=_NUMBERS)
+            print_table((title, *NUMBERS), rows, right=NUMBERS)
 
 
-def _summary(now: Statistics, before: Statistics) -> Iterator[tuple[str, ...]]:
+def compared_summary(now: Statistics, before: Statistics) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the summary: name, NUMBERS, and both shares."""
     earlier = {name: (number, share) for name, number, share in before.summary}
     for name, number, share in now.summary:
         number_before, share_before = earlier.get(name, ("-", ""))

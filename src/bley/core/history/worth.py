@@ -1,4 +1,4 @@
-"""What bley does, and whether it is worth it, in sentences: for the overview and for `bley report`."""
+"""The work of bley and its worth in sentences, for the overview and for `bley report`."""
 
 from collections.abc import Callable
 from datetime import timedelta

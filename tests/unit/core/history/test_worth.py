@@ -1,4 +1,4 @@
-"""What bley does, and whether it is worth it."""
+"""The sentences about the work of bley, and its worth."""
 
 import pytest
 

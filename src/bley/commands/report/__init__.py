@@ -1,0 +1,1 @@
+"""`bley report`: the decision aid of an administrator, for a terminal and by mail."""
