@@ -64,7 +64,7 @@ def test_explain_shows_every_step_and_stores_nothing(tmp_path: Path) -> None:
         "dnsbl       3  bl.example lists it: 127.0.0.4 (weight 3)",
         "                 it says: see\\x5c007 http://bl.example/",
         "dnswl       0  wl.example does not list it",
-        "others      0  client-has-no-name: 198.51.100.7 has no PTR record",
+        "others      1  client-has-no-name: 198.51.100.7 has no PTR record",
         "            1  helo-not-fqdn: friend has no domain",
         "            0  helo-looks-dynamic, client-name-unverified, helo-bare-address, helo-is-local, helo-claims-us",
         "sum         3  without dnsbl and dnswl",

@@ -46,7 +46,7 @@ async def _fill(place: Database) -> None:
         Check.SENDER_IS_RECIPIENT: Finding(0, "sender is another"),
         Check.DNSBL: _not_listed("zen.spamhaus.org, bl.spamcop.net"),
         Check.DNSWL: _not_listed("list.dnswl.org"),
-        FindingKind.CLIENT_HAS_NO_NAME: Finding(0, "192.0.2.1 has no PTR record"),
+        FindingKind.CLIENT_HAS_NO_NAME: Finding(1, "192.0.2.1 has no PTR record"),
         FindingKind.HELO_NOT_FQDN: Finding(1, "friend has no domain"),
     }
     deferral = Decision(FIRST, Reason.HELO, True, TRIPLET, None, Standing.NEW, evidence, timedelta(minutes=5))

@@ -52,8 +52,7 @@ class FindingRow:
     score: int
     """Its default score against `rfc_threshold`.
 
-    A HELO mismatch is enough for `rfc_threshold = 2` by itself; two of the other findings are needed. A client without
-    a name counts 0: it has a HELO mismatch anyway, or the address literal that RFC 5321 4.1.3 asks of such a host.
+    A HELO mismatch is enough for `rfc_threshold = 2` by itself; two of the other findings are needed.
     """
     bley2_score: int
     """Its score with `scores = bley2`."""
@@ -141,7 +140,7 @@ class FindingKind(StrEnum):
     )
     CLIENT_HAS_NO_NAME = FindingRow(
         name="client-has-no-name",
-        score=0,
+        score=1,
         bley2_score=0,
         says="the client has no verified name",
         rule="its address has no PTR record; with `check_names = 0`, the mail server found no name",

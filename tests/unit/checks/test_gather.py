@@ -319,7 +319,7 @@ class TestFindings:
         before = counts()
         await gather(await make(dnswls="", dnsbls=""), client_name="unknown", helo_name="friend")
         grown = {fact for fact, was, now in zip(FindingKind, before, counts(), strict=True) if now == was + 1}
-        assert grown == {FindingKind.HELO_MISMATCH, FindingKind.HELO_NOT_FQDN}
+        assert grown == {FindingKind.HELO_MISMATCH, FindingKind.HELO_NOT_FQDN, FindingKind.CLIENT_HAS_NO_NAME}
 
 
 class TestExplain:
@@ -433,7 +433,7 @@ class TestNames:
     async def test_no_name_is_told(self) -> None:
         gathered = await self.of(names_of(await make(dnswls="", dnsbls="")))
         assert gathered.request.client_name == "unknown"
-        assert self.scores(gathered) == {"helo": 2, "dyn": 0, "s_eq_r": 0, "client-has-no-name": 0}
+        assert self.scores(gathered) == {"helo": 2, "dyn": 0, "s_eq_r": 0, "client-has-no-name": 1}
 
     async def test_a_name_that_does_not_lead_back_is_told(self) -> None:
         gathered = await self.of(names_of(await make(dnswls="", dnsbls=""), ptr=["host.example.net"]))
@@ -487,7 +487,7 @@ class TestNames:
     async def test_spf_is_asked_once_the_names_leave_it_open(self) -> None:
         for mx, asked in ((HERE, 1), ([], 0)):
             spf = FakeSpf(found(FindingKind.SPF_FAIL, "fail"))
-            gathered = await self.of(names_of(await make(spf=spf), mx=mx))
+            gathered = await self.of(names_of(await make(spf=spf), ptr=["host.example.net"], mx=mx))
             assert spf.asked == asked
             assert (Check.SPF in gathered.evidence) is bool(asked)
 

@@ -10,11 +10,10 @@ from bley.core.scores import BLEY2, DEFAULT, MOST, Scores, parse_scores
 
 
 def test_by_default_a_helo_that_does_not_fit_counts_2_and_all_else_1() -> None:
-    """But SPF that neither passes nor fails, and the want of a name, which a mismatch or a literal tells already."""
+    """But SPF that neither passes nor fails, and a name that does not lead back."""
     others = {fact: DEFAULT[fact] for fact in FindingKind if DEFAULT[fact] != 1}
     assert others == {
         FindingKind.HELO_MISMATCH: 2,
-        FindingKind.CLIENT_HAS_NO_NAME: 0,
         FindingKind.CLIENT_NAME_UNVERIFIED: 0,
         FindingKind.SPF_NO_PASS: 0,
     }
