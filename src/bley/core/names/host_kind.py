@@ -12,6 +12,7 @@ generated, but they may send mail. Such a name counts 0, and its domain does not
 """
 
 import re
+from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,9 +20,19 @@ from typing import NamedTuple
 from bley.core.mail import Address
 from bley.core.names.domains import delegated_domain, registered_domain
 from bley.core.names.own_address import own_address_in
-from bley.core.names.words import HOSTING_DOMAINS, LINE, LINE_DOMAINS, MAIL, RENTED, SERVER, STATIC, TEMPORARY
+from bley.core.names.words import (
+    HOSTING_DOMAINS,
+    LINE,
+    LINE_DOMAINS,
+    MAIL,
+    MAIL_PARTS,
+    RENTED,
+    SERVER,
+    STATIC,
+    TEMPORARY,
+)
 
-__all__ = ["HostKind", "NameVerdict", "dynamic_sign", "judge_host_name", "server_domain"]
+__all__ = ["HostKind", "NameVerdict", "dynamic_sign", "has_mail_word", "judge_host_name", "server_domain"]
 
 _LONGEST_NAME = 253
 """Characters of a name in the DNS (RFC 1035 2.3.4). A longer text is no host name."""
@@ -29,6 +40,8 @@ _LONGEST_NAME = 253
 _WORD = re.compile(r"[^\W\d_]+")
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
 _FOUR_NUMBERS = re.compile(rf"(?<![0-9]){_OCTET}(?:[.-]{_OCTET}){{3}}(?![0-9])")
+_NUMBERED_MAIL_SERVER = re.compile(r"m[0-9]{1,3}-[0-9]{1,3}")
+"""Two octets of the address may be the number of a mail server: m12-17.163.com [220.181.12.17], m42-10.mailgun.net."""
 _ZERO_PADDED = re.compile(r"(?<![0-9])(?:25[0-5]|2[0-4][0-9]|[01][0-9]{2}){4}(?![0-9])")
 
 
@@ -77,15 +90,15 @@ def judge_host_name(name: str, address: Address) -> NameVerdict:
     if len(name) > _LONGEST_NAME:
         return _NAMED
     domain = delegated_domain(name)
-    labels = name.removesuffix(domain).rstrip(".").split(".")
-    words = [set(_WORD.findall(label)) for label in labels]
-    below = _labels_covered(words, MAIL)
+    labels = _labels(name, domain)
+    words = [_words(label) for label in labels]
+    below = _labels_covered(map(_is_about_mail, words))
     labels, words = labels[below:], words[below:]
     if not any(labels):
         return _NAMED
-    if domain in HOSTING_DOMAINS or _is_static(words):
+    if _is_static(words) or (domain in HOSTING_DOMAINS and not below):
         return _RENTED
-    below = _labels_covered(words, SERVER)
+    below = _labels_covered(not SERVER.isdisjoint(of_label) for of_label in words)
     if verdict := _access_line(".".join(labels[below:]), words[below:], address, name.partition(".")[0], domain):
         return verdict
     if any(of_label & RENTED for of_label in words) or own_address_in(".".join(labels[:below]), address):
@@ -93,12 +106,26 @@ def judge_host_name(name: str, address: Address) -> NameVerdict:
     return _NAMED
 
 
-def _labels_covered(words: list[set[str]], of_server: frozenset[str]) -> int:
-    """Return the number of labels that a word of a server covers: its own and those below it."""
-    for count in range(len(words), 0, -1):
-        if not words[count - 1].isdisjoint(of_server):
-            return count
-    return 0
+def has_mail_word(name: str) -> bool:
+    """Return whether a label of `name` to the left of the delegated domain shows a mail server."""
+    return any(map(_is_about_mail, map(_words, _labels(name, delegated_domain(name)))))
+
+
+def _labels(name: str, domain: str) -> list[str]:
+    return name.removesuffix(domain).rstrip(".").split(".")
+
+
+def _words(label: str) -> set[str]:
+    return set(_WORD.findall(label))
+
+
+def _labels_covered(is_of_server: Iterable[bool]) -> int:
+    """Return the number of labels that a server's word covers: its own and those below it, to its left."""
+    return max((at for at, is_it in enumerate(is_of_server, start=1) if is_it), default=0)
+
+
+def _is_about_mail(words: set[str]) -> bool:
+    return not words.isdisjoint(MAIL) or any(part in word for word in words for part in MAIL_PARTS)
 
 
 def _is_static(words: list[set[str]]) -> bool:
@@ -115,7 +142,7 @@ def _access_line(
     host: str, words: list[set[str]], address: Address, first_label: str, domain: str
 ) -> NameVerdict | None:
     """Return the strongest sign of an access line. A person chose the name if a bare word is its first label."""
-    own = own_address_in(host, address)
+    own = None if _NUMBERED_MAIL_SERVER.fullmatch(host) else own_address_in(host, address)
     if own and own.is_whole:
         return NameVerdict(HostKind.DYNAMIC, f"has the address {own.text} in it", is_certain=True)
     if numbers := _FOUR_NUMBERS.search(host) or _ZERO_PADDED.search(host):

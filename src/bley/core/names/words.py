@@ -5,7 +5,7 @@ A word matches a whole label, or a part of one between digits, hyphens and under
 `user`, `client` and `net` do not.
 """
 
-__all__ = ["HOSTING_DOMAINS", "LINE", "LINE_DOMAINS", "MAIL", "RENTED", "SERVER", "STATIC", "TEMPORARY"]
+__all__ = ["HOSTING_DOMAINS", "LINE", "LINE_DOMAINS", "MAIL", "MAIL_PARTS", "RENTED", "SERVER", "STATIC", "TEMPORARY"]
 
 TEMPORARY = frozenset(
     {"dhcp", "dial", "dialer", "dialin", "dialpool", "dialup", "dip", "dyn", "dynadsl", "dyndsl", "dynip", "dynpool"}
@@ -34,15 +34,16 @@ STATIC = frozenset(
 """The line, or the machine, keeps its address."""
 
 MAIL = frozenset(
-    {"email", "exchange", "imap", "list", "lists", "mail", "mailer", "mailgate", "mailgateway", "mailgw", "mailhost"}
-    | {"mailing", "mailings", "mailout", "mailrelay", "mails", "mailserver", "mta", "mx", "mxout", "newsletter"}
-    | {"out", "outbound", "outgoing", "outmail", "post", "relay", "smtp", "smtpgw", "smtpout", "smtprelay", "webmail"}
-    | {"correio", "correo", "courriel", "courrier", "poczta", "posta"}
+    {"exchange", "imap", "list", "lists", "mta", "mx", "mxout", "newsletter", "out", "outbound", "outgoing", "post"}
+    | {"relay", "correio", "correo", "courriel", "courrier", "poczta", "posta"}
 )
-"""A mail server, or mail servers below the label: 192-0-2-1.mail-mail.facebook.com, a8-37.smtp-out.amazonses.com."""
+"""A mail server, or mail servers below the label: a8-37.mxout.example.com."""
 
-RENTED = frozenset({"vds", "vps", "vserver"})
-"""A rented machine."""
+MAIL_PARTS = ("mail", "smtp")
+"""The same, as a part of any word: p3plsmtpa12-04.prod.phx3.secureserver.net, bosmailout02.eigbox.net."""
+
+RENTED = frozenset({"cloudapp", "vds", "vps", "vserver"})
+"""A rented machine. Below cloudapp.azure.com, customers choose the names: relay7.northeurope.cloudapp.azure.com."""
 
 SERVER = frozenset({"hosted", "hosting", "server", "servers", "srv"}) | RENTED
 """A server of any kind, or servers below the label."""
@@ -50,14 +51,14 @@ SERVER = frozenset({"hosted", "hosting", "server", "servers", "srv"}) | RENTED
 HOSTING_DOMAINS = frozenset(
     {"amazonaws.com"}  # EC2: ec2-192-0-2-1.compute-1.amazonaws.com; its mail service is amazonses.com
     | {"googleusercontent.com"}  # Compute Engine: 1.2.0.192.bc.googleusercontent.com
-    | {"azure.com"}  # name.region.cloudapp.azure.com, rented as well
+    | {"azure.com"}  # name.region.cloudapp.azure.com
     | {"your-server.de", "your-cloud.host"}  # Hetzner: static.192-0-2-1.clients.your-server.de
     | {"linode.com", "linodeusercontent.com"}  # 192-0-2-1.ip.linodeusercontent.com, li123-45.members.linode.com
     | {"vultr.com", "vultrusercontent.com"}  # 192.0.2.1.vultrusercontent.com
     | {"contaboserver.net", "contabo.host"}  # vmi123456.contaboserver.net
     | {"ovh.net", "kimsufi.com"}  # ns1234567.ip-192-0-2.eu, vps-0a1b2c3d.vps.ovh.net, ks1234.kimsufi.com
     | {"poneytelecom.eu", "scaleway.com", "dedibox.fr"}  # 192-0-2-1.rev.poneytelecom.eu
-    | {"secureserver.net"}  # GoDaddy: ip-192-0-2-1.ip.secureserver.net; its relays say smtpout, mailrelay
+    | {"secureserver.net"}  # GoDaddy: ip-192-0-2-1.ip.secureserver.net; its relays say smtpout, plsmtpa
     | {"stratoserver.net", "onlinehome-server.com", "onlinehome-server.info"}  # h1234567.stratoserver.net, Ionos
     | {"ip-pool.com"}  # Host Europe: static-ip-192-0-2-1.inaddr.ip-pool.com
     | {"server4you.de", "startdedicated.com", "startdedicated.de"}  # PlusServer: euve12345.startdedicated.com

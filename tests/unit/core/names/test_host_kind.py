@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bley.core.names.host_kind import HostKind, dynamic_sign, judge_host_name, server_domain
+from bley.core.names.host_kind import HostKind, dynamic_sign, has_mail_word, judge_host_name, server_domain
 
 SOMEWHERE = "203.0.113.99"
 NAMES = Path(__file__).parents[3] / "names"
@@ -127,3 +127,20 @@ def test_a_line_is_certain_by_a_word_or_by_its_whole_address() -> None:
 def test_server_domain(name: str, domain: str) -> None:
     """Servers of one domain are one client; lines and rented machines share nothing with their neighbours."""
     assert server_domain(name, ip_address(SOMEWHERE)) == domain
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("mail.example.com", True),
+        ("gwsmtp1.example.com", True),
+        ("mx.sflc.info", True),
+        ("host.mailout.example.com", True),
+        ("libero.it", False),
+        ("mailgun.net", False),
+        ("mxvm1.example.com", False),
+        ("", False),
+    ],
+)
+def test_a_mail_word_counts_in_every_label_but_the_domain(name: str, is_one: bool) -> None:
+    assert has_mail_word(name) is is_one
