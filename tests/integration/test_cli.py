@@ -66,8 +66,11 @@ def test_explain_shows_every_step_and_stores_nothing(tmp_path: Path) -> None:
         "dnswl       0  wl.example does not list it",
         "others      1  client-has-no-name: 198.51.100.7 has no PTR record",
         "            1  helo-not-fqdn: friend has no domain",
-        "            0  helo-looks-dynamic, client-name-unverified, helo-bare-address, helo-is-local, helo-claims-us",
-        "sum         3  without dnsbl and dnswl",
+        (
+            "            0  helo-looks-dynamic, client-name-unverified, helo-bare-address, helo-is-local, "
+            "helo-claims-us, generic-name, serial-name, service-sender"
+        ),
+        "sum         4  without dnsbl and dnswl",
         "thresholds  dnswl 1, dnsbl 1, sum 2",
         "verdict     defer, reason dnsbl; a retry passes after 300 s",
         "answer      action=DEFER_IF_PERMIT greylisted, try again later",

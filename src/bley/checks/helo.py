@@ -4,7 +4,8 @@ How well it matches the client is always logged:
 
     0   it is the client's verified name
     1   it has the same registered domain, or is the client's address as a literal: [192.0.2.1], [IPv6:2001:db8::1];
-        or the client came without a name, and the HELO name leads to its address
+        or the client came without a name, and the HELO name leads to its address;
+        or both are servers' names, and one of them shows a mail server: companies have several domains
     ?   whether it matches is unknown, since the DNS did not answer
     2   otherwise
 
@@ -24,10 +25,11 @@ from bley.core.evidence import Finding, found
 from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request, parse_address
 from bley.core.names.domains import a_labels, registered_domain
-from bley.core.names.host_kind import HostKind, judge_host_name
+from bley.core.names.host_kind import HostKind, has_mail_word, judge_host_name
 from bley.core.names.host_name import LOCAL, is_public_name
+from bley.core.names.serial_number import serial_number_in
 
-__all__ = ["OwnIdentity", "check_dynamic_helo", "check_helo", "faults_of_mismatch"]
+__all__ = ["NO_IDENTITY", "OwnIdentity", "check_dynamic_helo", "check_helo", "faults_of_mismatch"]
 
 _IPV6_TAG = "ipv6:"
 
@@ -40,7 +42,12 @@ class OwnIdentity:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
-def check_helo(request: Request, address: Address, names: ClientNames = NOT_QUERIED) -> Finding:
+NO_IDENTITY = OwnIdentity()
+
+
+def check_helo(
+    request: Request, address: Address, names: ClientNames = NOT_QUERIED, us: OwnIdentity = NO_IDENTITY
+) -> Finding:
     """Check how well the HELO name matches the client, regardless of case and a final dot."""
     helo, name = a_labels(request.helo_name), a_labels(request.verified_name)
     if name and helo == name:
@@ -54,8 +61,20 @@ def check_helo(request: Request, address: Address, names: ClientNames = NOT_QUER
         return Finding(None, f"the client's name is unknown: {names.missing.detail}")
     if names.helo:
         return names.helo
+    if name and _are_of_mail_server(name, helo, address) and not any(faults_of_mismatch(request, us)):
+        return found(FindingKind.HELO_MAIL_SERVER, f"{helo} is a mail server's name, but not the client's, {name}")
     return found(
         FindingKind.HELO_MISMATCH, f"{helo or 'no HELO'} is not the client's name, {name or 'which is unknown'}"
+    )
+
+
+def _are_of_mail_server(name: str, helo: str, address: Address) -> bool:
+    """Whether both names are servers' names, and one of them shows a mail server."""
+    return (
+        is_public_name(helo)
+        and (has_mail_word(name) or has_mail_word(helo))
+        and all(judge_host_name(each, address).kind is HostKind.NAMED for each in (name, helo))
+        and not serial_number_in(name, address)
     )
 
 

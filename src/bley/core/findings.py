@@ -90,7 +90,7 @@ class FindingKind(StrEnum):
         score=2,
         bley2_score=2,
         says="the HELO name is not the client's",
-        rule="the HELO name is not the client's verified name, and neither `helo-half-match` nor `helo-resolves`",
+        rule="the HELO name is not the client's verified name, and none of the next three",
         source="RFC 5321 4.1.1.1",
         fix="its HELO should be its own host name, which leads to its address and back",
         is_about_client=True,
@@ -116,6 +116,18 @@ class FindingKind(StrEnum):
         rule="the mail server found no name for the client, and the HELO name leads to the client's address",
         source="RFC 5321 4.1.4",
         fix="its address should have the HELO name as its host name",
+    )
+    HELO_MAIL_SERVER = FindingRow(
+        name="helo-mail-server",
+        check=Check.HELO,
+        reason=Reason.HELO,
+        score=1,
+        bley2_score=2,
+        says="the HELO name is another mail server's",
+        rule="the client's verified name and the HELO name are servers' names of different domains, "
+        "the client's without a serial number, and one of them has a word like `mail`, `mx` or `smtp`",
+        source="practice",
+        fix="its HELO should be its own host name, which leads to its address and back",
     )
     CLIENT_LOOKS_DYNAMIC = FindingRow(
         name="client-looks-dynamic",
@@ -194,6 +206,25 @@ class FindingKind(StrEnum):
         source="RFC 5321 4.1.1.1",
         fix="its HELO should be its own host name, not ours",
     )
+    GENERIC_NAME = FindingRow(
+        name="generic-name",
+        score=1,
+        bley2_score=0,
+        says="its name is a static line's or a rented machine's",
+        rule="the client's verified name is that of a static line or a rented machine, and the HELO name is the same",
+        source="practice",
+        fix="its host name and its HELO should be a name in the domain of its owner",
+    )
+    SERIAL_NAME = FindingRow(
+        name="serial-name",
+        score=1,
+        bley2_score=0,
+        says="its name is a number",
+        rule="the client's verified name and the HELO name are the same, and a label is letters and at least five "
+        "digits; of a static line or a rented machine, also its address or eight hexadecimal digits",
+        source="practice",
+        fix="its host name and its HELO should be a name that is no number",
+    )
     SENDER_IS_RECIPIENT = FindingRow(
         name="sender-is-recipient",
         check=Check.SENDER_IS_RECIPIENT,
@@ -203,6 +234,16 @@ class FindingKind(StrEnum):
         rule="sender and recipient are equal and not empty; it counts only with `helo-mismatch`, "
         "`client-looks-dynamic`, `client-has-no-name` or `client-name-unverified`, or where SPF is known not to pass",
         source="practice",
+    )
+    SERVICE_SENDER = FindingRow(
+        name="service-sender",
+        score=1,
+        bley2_score=0,
+        says="the sender is a service of the host",
+        rule="the sender is `root`, `www-data`, `apache`, `nobody` or the like, "
+        "at the client's verified name or the HELO name",
+        source="practice",
+        fix="the mail of its services should have a sender in the domain of its owner",
     )
     SPF_FAIL = FindingRow(
         name="spf-fail",

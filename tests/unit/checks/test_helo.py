@@ -27,8 +27,16 @@ NO_NAME = "unknown"
         pytest.param(1, "[ipv6:2001:0DB8:0:0::1]", NO_NAME, "2001:db8::1", id="IPv6 literal, written in another way"),
         pytest.param(1, "[192.0.2.1]", NO_NAME, "::ffff:192.0.2.1", id="IPv4-mapped"),
         pytest.param(1, "[IPv6:::ffff:192.0.2.1]", NO_NAME, "192.0.2.1", id="IPv4-mapped literal"),
-        pytest.param(2, "mx.example.net", "mx.example.com", "192.0.2.1", id="another name"),
-        pytest.param(2, "other.co.uk", "mx.example.co.uk", "192.0.2.1", id="same suffix, which is nobody's"),
+        pytest.param(2, "www.example.net", "web.example.com", "192.0.2.1", id="another name"),
+        pytest.param(2, "other.co.uk", "web.example.co.uk", "192.0.2.1", id="same suffix, which is nobody's"),
+        pytest.param(1, "mx.example.net", "web.example.com", "192.0.2.1", id="another mail server's name"),
+        pytest.param(1, "example.net", "smtp-33.example.com", "192.0.2.1", id="another name of a mail server"),
+        pytest.param(2, "mx.example.net", "x.dsl.example.com", "192.0.2.1", id="a mail server's name on a line"),
+        pytest.param(2, "mx.example.net", "vps-1.example.com", "192.0.2.1", id="on a rented machine"),
+        pytest.param(2, "mx.example.net", "vm3231222.example.com", "192.0.2.1", id="on a numbered machine"),
+        pytest.param(2, "x.dsl.example.net", "mx.example.com", "192.0.2.1", id="a line's name on a mail server"),
+        pytest.param(2, "mx.example.local", "mx.example.com", "192.0.2.1", id="a name in no public DNS"),
+        pytest.param(2, "mx", "mx.example.com", "192.0.2.1", id="a name without a domain"),
         pytest.param(2, "localhost", "mx.example.com", "192.0.2.1", id="localhost"),
         pytest.param(2, "other", "mx", "192.0.2.1", id="neither has a domain"),
         pytest.param(2, "other.dyndns.org", "home.dyndns.org", "192.0.2.1", id="neighbours below a private suffix"),
@@ -60,6 +68,11 @@ def test_score(score: int, helo_name: str, client_name: str, client_address: str
             "a.example.com is in example.com like the client's name b.example.com",
         ),
         ("a.example.com", "b.example.net", "a.example.com is not the client's name, b.example.net"),
+        (
+            "mx.example.com",
+            "b.example.net",
+            "mx.example.com is a mail server's name, but not the client's, b.example.net",
+        ),
         ("a.example.com", NO_NAME, "a.example.com is not the client's name, which is unknown"),
         ("", "b.example.net", "no HELO is not the client's name, b.example.net"),
     ],
@@ -71,6 +84,16 @@ def test_detail_is_for_people(helo_name: str, client_name: str, detail: str) -> 
 
 
 CLIENT, OURS = "192.0.2.1", OwnIdentity("mx.example.org", (ip_network("127.0.0.0/8"), ip_network("198.51.100.0/24")))
+
+
+@pytest.mark.parametrize("helo_name", ["mx.example.org", "example.net"])
+def test_a_mail_server_with_a_name_of_ours_is_a_mismatch(helo_name: str) -> None:
+    """Our host name, and the recipient's domain."""
+    address = parse_address(CLIENT)
+    assert address is not None
+    request = Request(helo_name=helo_name, client_name="smtp.example.com", recipient="jane@example.net")
+    assert check_helo(request, address, us=OURS).kind is FindingKind.HELO_MISMATCH
+    assert check_helo(request._replace(helo_name="mx.example.edu"), address, us=OURS).score == 1
 
 
 def _faults(helo_name: str, client_name: str = NO_NAME, client_address: str = CLIENT) -> set[str]:

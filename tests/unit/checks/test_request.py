@@ -49,6 +49,18 @@ def test_an_access_line_that_says_its_own_name_is_found_twice() -> None:
     assert _scores(client_name=part, helo_name=part) == {"helo": 0, "dyn": 1, "s_eq_r": 0}
 
 
+def test_a_generated_name_and_a_service_are_found_beside_the_first_three() -> None:
+    name = "vps12345.example.com"
+    assert _scores(client_name=name, helo_name=name, sender=f"root@{name}") == {
+        "helo": 0,
+        "dyn": 0,
+        "s_eq_r": 0,
+        "generic-name": 1,
+        "serial-name": 1,
+        "service-sender": 1,
+    }
+
+
 def test_no_name_counts_unless_the_operator_objects() -> None:
     """The address literal is half a match then, as RFC 5321 4.1.3 has it."""
     request = REQUEST._replace(client_name="unknown", helo_name="[192.0.2.1]")
@@ -65,7 +77,8 @@ def test_no_name_counts_unless_the_operator_objects() -> None:
         pytest.param("mx.example.com", "[192.0.2.1]", False, id="a literal"),
         pytest.param("unknown", "[192.0.2.1]", True, id="no name"),
         pytest.param("x.dsl.example.com", "mx.example.com", True, id="an access line"),
-        pytest.param("mx.example.com", "mx.example.net", True, id="a mismatch"),
+        pytest.param("mx.example.com", "mx.example.net", False, id="another mail server"),
+        pytest.param("mx.example.com", "friend", True, id="a mismatch"),
     ],
 )
 def test_a_mail_to_oneself_counts_beside_a_fact_about_the_client(

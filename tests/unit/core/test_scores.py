@@ -22,12 +22,13 @@ def test_by_default_a_helo_that_does_not_fit_counts_2_and_all_else_1() -> None:
 def test_the_scores_of_bley_2_are_the_predecessor_s() -> None:
     """HELO 0, 1, 2; dynamic name, sender is recipient, SPF fail 1; sender is recipient counts alone.
 
-    A HELO name that resolves was a mismatch.
+    A HELO name that resolves, or is another mail server's, was a mismatch.
     """
     assert {fact: BLEY2[fact] for fact in FindingKind if BLEY2[fact]} == {
         FindingKind.HELO_MISMATCH: 2,
         FindingKind.HELO_HALF_MATCH: 1,
         FindingKind.HELO_RESOLVES: 2,
+        FindingKind.HELO_MAIL_SERVER: 2,
         FindingKind.CLIENT_LOOKS_DYNAMIC: 1,
         FindingKind.SENDER_IS_RECIPIENT: 1,
         FindingKind.SPF_FAIL: 1,
@@ -98,4 +99,4 @@ def test_the_highest_sum_counts_each_check_once() -> None:
     """bley 2: HELO 2, and 1 each for a dynamic name, mail to oneself and SPF."""
     assert BLEY2.most() == 5
     assert BLEY2.most([Check.HELO, Check.SPF]) == 3
-    assert parse_scores("bley2, helo-mismatch=0, helo-resolves=0, spf-fail=0").most() == 3
+    assert parse_scores("bley2, helo-mismatch=0, helo-resolves=0, helo-mail-server=0, spf-fail=0").most() == 3

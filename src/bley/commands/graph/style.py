@@ -30,7 +30,8 @@ AT_ONCE, WAITED, DEFERRED, EARLY = Style("#56b4e9"), Style("#009e73"), Style("#d
 _PALETTE = [
     Style(_BLUE), Style(_BLUE, _LINES), Style(_PURPLE), Style(_CYAN), Style(_PURPLE, _LINES), Style(_TEAL),
     Style(_CYAN, _LINES), Style(_TEAL, _LINES), Style(_INDIGO), Style(_SAND), Style(_GREEN), Style(_GREEN, _LINES),
-    Style(_INDIGO, _LINES), Style(_WINE, _LINES), Style(_BLUE, _DOTS), Style(_PURPLE, _DOTS),
+    Style(_INDIGO, _LINES), Style(_WINE, _LINES), Style(_BLUE, _DOTS), Style(_PURPLE, _DOTS), Style(_TEAL, _DOTS),
+    Style(_GREEN, _DOTS), Style(_INDIGO, _DOTS), Style(_CYAN, _DOTS),
 ]  # fmt: skip
 """The styles of the kinds of findings, in their order; the last ones are for future kinds."""
 
