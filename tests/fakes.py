@@ -16,6 +16,7 @@ from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.domain_counts import DAY_SECONDS, REST, DomainCounts, days_of
 from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted
+from bley.core.history.list_counts import LIST_KINDS
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -170,14 +171,25 @@ class FakeHistory:
         self._fail_if_wanted()
         first, last = period.since(now).timestamp(), now.timestamp()
         meant = {count: number for count, number in self._counts.items() if first <= count.start <= last}
-        meant = {count: number for count, number in meant.items() if count.seconds != DAY_SECONDS}
+        meant = {
+            count: number
+            for count, number in meant.items()
+            if count.seconds != DAY_SECONDS and count.kind not in LIST_KINDS
+        }
         return {count: number for count, number in meant.items() if not kinds or count.kind in kinds}
 
     async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
         until = period.before(now)
         before = await self.counts(period, until)
         covers_it = any(count.start <= period.since(until).timestamp() for count in self._counts)
-        return ComparedCounts(await self.counts(period, now), before if covers_it else None)
+        of_lists = await self.list_counts(period, now)
+        return ComparedCounts(await self.counts(period, now), before if covers_it else None, of_lists)
+
+    async def list_counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+        self._fail_if_wanted()
+        first, last = period.since(now).timestamp(), now.timestamp()
+        of_lists = {count: number for count, number in self._counts.items() if count.kind in LIST_KINDS}
+        return {count: number for count, number in of_lists.items() if first <= count.start <= last}
 
     async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
         self._fail_if_wanted()

@@ -16,6 +16,7 @@ TESTED_IN = {
     "store/purging": "unit/store/test_batched",
     "store/redis_domain_counts": "integration/test_engine_contract",
     "store/sql_domain_counts": "integration/test_history_contract",
+    "store/sql_list_counts": "integration/test_history_contract",
     "store/sql_purge": "integration/test_engine_contract",
     "core/names/words": "unit/core/names/test_host_kind",
     "data/files": "unit/core/dnslists/test_known",

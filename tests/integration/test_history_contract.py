@@ -19,8 +19,9 @@ from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery, JudgmentQuery
 from bley.core.history.audit import LONGEST_SETTINGS, LONGEST_WHAT, MOST_ENTRIES, AuditEntry, AuditKind
 from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted
+from bley.core.history.list_counts import LIST_KINDS
 from bley.core.history.nodes import NODE_PASSED, figures_by_node, node_keys
-from bley.core.history.periods import PERIODS
+from bley.core.history.periods import PERIODS, ComparedCounts
 from bley.core.history.record_filter import RecordFilter
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, Search
@@ -29,7 +30,7 @@ from bley.core.mail import Request, Triplet
 from bley.core.reasons import Reason
 from bley.core.triplet import TripletRules
 from bley.store.engine import Marks, counts_per_span
-from bley.store.history import History, span_of
+from bley.store.history import History, list_span_of, span_of
 from bley.store.opening import open_history
 from tests.integration.stores import ENGINES, OpenStore, OpenStores, Places
 from tests.searched import ADDRESSES, NASTY, NETWORKS, some_decisions, some_records
@@ -137,8 +138,37 @@ class TestCounts:
         passed = await both.history.counts(PERIODS["1h"], _NOW, [NODE_PASSED])
         assert {(count.kind, count.name): number for count, number in passed.items()} == {(NODE_PASSED, "mx2"): 1}
 
+    @pytest.mark.parametrize("name", PERIODS)
+    async def test_those_of_dns_lists_are_sums_of_the_whole_period(self, both: OpenStore, name: str) -> None:
+        """With the start of the first one, from the span in which the period starts.
+
+        None of them is older, or from a clock that was ahead.
+        """
+        period = PERIODS[name]
+        span = list_span_of(period)
+        since, now = int(period.since(_NOW).timestamp()), int(_NOW.timestamp())
+        first = since // span * span
+        long_name = "x" * 240 + ".example"
+        minutes = [first // 60 - 1, first // 60, now // 60, now // 60 + 2 * 1440]
+        counted = {(minute, "dnsbl-alone", "bl.example"): 2 for minute in minutes}
+        counted |= {(now // 60, "list-ms-50", long_name): 3, (now // 60, "pass", "known"): 5}
+        await both.engine.add_decisions([], counts_per_span(counted))
+        of_lists = {
+            Count(span, first, "dnsbl-alone", "bl.example"): 4,
+            Count(span, now // span * span, "list-ms-50", long_name): 3,
+        }
+        assert await both.history.list_counts(period, _NOW) == of_lists
+        found = await both.history.compared_counts(period, _NOW)
+        assert found.of_lists == of_lists
+        others = await both.history.counts(period, _NOW)
+        assert found.counts == others
+        assert not LIST_KINDS & {count.kind for count in others}
+
     async def test_nothing_is_no_counts(self, both: OpenStore) -> None:
-        assert await both.history.counts(PERIODS["365d"], _NOW) == {}
+        for period in (PERIODS["24h"], PERIODS["365d"]):
+            assert await both.history.counts(period, _NOW) == {}
+            assert await both.history.list_counts(period, _NOW) == {}
+            assert await both.history.compared_counts(period, _NOW) == ComparedCounts({})
 
 
 class TestAttempts:

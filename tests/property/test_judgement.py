@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
-from itertools import chain
+from itertools import chain, cycle
+from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -23,8 +24,9 @@ from bley.core.findings import RFC_CHECKS, Check, FindingKind
 from bley.core.greylist import Status
 from bley.core.mail import Request, parse_address
 from bley.core.names.host_kind import HostKind, judge_host_name
-from bley.core.policy import Judgement, Thresholds, judge, rfc_sum
+from bley.core.policy import Judgement, Thresholds, decisive_lists, judge, rfc_sum
 from bley.core.scores import BLEY2, DEFAULT, Scores
+from bley.ports import ResourceRecord, RrType
 from bley.settings.settings import Settings
 from tests.fakes import FakeClock, FakeResolver, Zone, queried_list
 from tests.unit.checks.test_gather import FakeSpf
@@ -161,9 +163,10 @@ _nameless = st.builds(
 _spf = st.sampled_from([None, found(FindingKind.SPF_FAIL, ""), found(FindingKind.SPF_NO_PASS, ""), Finding(0, "pass")])
 
 
-@given(_requests | _nameless, _answers, _dns_of_names, _weights, _weights, _settings, _scores, _spf)
-def test_the_daemon_judges_as_explain_does(
-    request: Request,
+_OF_CLIENT_ADDRESS = ip_address(_OF_CLIENT)
+
+
+def _checks(
     answers: Mapping[str, Sequence[str] | ResolverError],
     names: Zone,
     dnsbls: list[tuple[str, int]],
@@ -171,31 +174,70 @@ def test_the_daemon_judges_as_explain_does(
     settings: Settings,
     scores: Scores,
     spf: Finding | None,
-) -> None:
+    turns: Sequence[int],
+) -> list[Checks]:
+    """The checks of the daemon, and those of explain."""
+    of_lists: Zone = {(f"1.2.0.192.{zone}", "A"): answer for zone, answer in answers.items()}
+    checks = Checks(
+        LateResolver({**of_lists, **names}, turns),
+        _asked(dnswls),
+        _asked(dnsbls),
+        FakeSpf(spf) if spf else None,
+        settings.thresholds,
+        timedelta(seconds=60),
+        scores,
+        queries_names=True,
+    )
+    return [checks, replace(checks, is_thorough=True)]
+
+
+class LateResolver(FakeResolver):
+    """Answers each question some turns of the event loop later, by its place among them."""
+
+    def __init__(self, zone: Zone, turns: Sequence[int]) -> None:
+        super().__init__(zone)
+        self._turns = cycle(turns)
+
+    def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
+        return asyncio.ensure_future(self._resolve(name, rrtype, next(self._turns)))
+
+    async def _resolve(self, name: str, rrtype: RrType, turns: int) -> Sequence[ResourceRecord]:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await super().resolve(name, rrtype)
+
+
+_turns = st.lists(st.integers(0, 9), min_size=1, max_size=9)
+_configured = st.tuples(_answers, _dns_of_names, _weights, _weights, _settings, _scores, _spf, _turns)
+
+
+@given(_requests | _nameless, _configured)
+def test_the_daemon_judges_as_explain_does(request: Request, configured: Any) -> None:
     """The daemon stops when no answer can change the judgement and its reason, explain waits for all answers.
 
     Both find the same name of the client, unless it is trusted.
     """
+    thresholds = configured[4].thresholds
 
     async def judgements() -> set[tuple[Judgement, str]]:
-        address = ip_address(_OF_CLIENT)
-        of_lists: Zone = {(f"1.2.0.192.{zone}", "A"): answer for zone, answer in answers.items()}
-        resolver = FakeResolver({**of_lists, **names})
-        checks = Checks(
-            resolver,
-            _asked(dnswls),
-            _asked(dnsbls),
-            FakeSpf(spf) if spf else None,
-            settings.thresholds,
-            timedelta(seconds=60),
-            scores,
-            queries_names=True,
-        )
-        found = [await each.gather(request, address) for each in (checks, replace(checks, is_thorough=True))]
-        judged = [(judge(each.evidence, settings.thresholds), each.request.client_name) for each in found]
+        found = [await each.gather(request, _OF_CLIENT_ADDRESS) for each in _checks(*configured)]
+        judged = [(judge(each.evidence, thresholds), each.request.client_name) for each in found]
         return {(each, "" if each.status is Status.TRUSTED else name) for each, name in judged}
 
     assert len(asyncio.run(judgements())) == 1
+
+
+@given(_requests | _nameless, _configured)
+def test_the_daemon_finds_the_decisive_lists_as_explain_does(request: Request, configured: Any) -> None:
+    """Although it answers before all lists have; then it waits for the rest, if that can make a difference."""
+
+    async def decisive() -> list[list[tuple[Check, str]]]:
+        found = [await each.gather(request, _OF_CLIENT_ADDRESS) for each in _checks(*configured)]
+        evidences = [await each.whole if each.whole else each.evidence for each in found]
+        return [decisive_lists(evidence, configured[4].thresholds) for evidence in evidences]
+
+    daemon, explain = asyncio.run(decisive())
+    assert daemon == explain
 
 
 @given(_nameless, st.sampled_from(["", *_pointed]), st.booleans(), st.booleans(), _scores)

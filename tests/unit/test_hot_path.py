@@ -43,7 +43,7 @@ KNOWN_CALLS = 19
 TOLD_CALLS = 2
 """The calls for its log line, when some hundred are logged together."""
 
-STRANGER_CALLS = 506
+STRANGER_CALLS = 515
 """The calls of a stranger with a number in its name, without lists and SPF, with cache, log and store."""
 
 

@@ -12,6 +12,8 @@ from bley.core.address_scope import describe_local
 from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, query_name
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding, shortened
+from bley.core.findings import Check
+from bley.core.history.list_counts import ListEvent, list_kind
 from bley.core.mail import Address
 from bley.core.policy import Bounds
 from bley.ports import Resolver
@@ -31,9 +33,14 @@ class ListQueries:
     """The queries of all lists of one setting about one client. `on_answer` is called after each answer, later."""
 
     def __init__(
-        self, lists: Sequence[ConfiguredList], address: Address, resolver: Resolver, on_answer: Callable[[], object]
+        self,
+        check: Check,
+        lists: Sequence[ConfiguredList],
+        address: Address,
+        resolver: Resolver,
+        on_answer: Callable[[], object],
     ) -> None:
-        self._lists, self._on_answer = lists, on_answer
+        self._check, self._lists, self._on_answer = check, lists, on_answer
         self._answers: dict[str, ListAnswer] = {}
         self._score = 0
         self.bounds = Bounds(sum(each.setting.least for each in lists), sum(each.setting.most for each in lists))
@@ -44,12 +51,23 @@ class ListQueries:
             if answer := not_asked or each.queried.unasked_answer(address.version):
                 self._take(each.setting, answer)
             else:
-                each.queried.query(address, resolver, partial(self._answered, each.setting))
+                each.queried.query(address, resolver, partial(self._answered, each))
 
-    def _answered(self, dns_list: DnsList, answer: Answer) -> None:
-        if dns_list.zone not in self._answers:  # else the answer is late
-            self._take(dns_list, answer)
+    def _answered(self, each: ConfiguredList, answer: Answer) -> None:
+        if each.setting.zone not in self._answers:  # else the answer is late
+            self._take(each.setting, answer)
+            self._count(each, answer)
             self._on_answer()
+
+    def _count(self, each: ConfiguredList, answer: Answer) -> None:
+        """Count the query, even if its answer came from the cache, or if it was shared with another stranger."""
+        events = [ListEvent.QUERIES]
+        if not answer.is_conclusive:
+            events.append(ListEvent.ERRORS)
+        elif each.setting.matching_entries(answer):
+            events.append(ListEvent.LISTED)
+        for event in events:
+            each.queried.count(list_kind(self._check, event), each.setting.name)
 
     def _take(self, dns_list: DnsList, answer: Answer) -> None:
         weight = dns_list.weight(answer)
@@ -80,7 +98,9 @@ class ListQueries:
         """Record an unknown answer for each list that has not answered."""
         for each in self._lists:
             if each.setting.zone not in self._answers:
-                self._take(each.setting, Answer(Meaning.SILENT, why="no answer in time"))
+                late = Answer(Meaning.SILENT, why="no answer in time")
+                self._take(each.setting, late)
+                self._count(each, late)
 
 
 async def add_explanations(finding: Finding, address: Address, resolver: Resolver, within: timedelta) -> Finding:

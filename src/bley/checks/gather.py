@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from bley.checks.dns_lists import ConfiguredList, ListQueries, add_explanations
 from bley.checks.helo import OwnIdentity
@@ -13,15 +13,16 @@ from bley.checks.names import NOT_QUERIED, SILENT, ClientNames, NameQueries
 from bley.checks.request import check_request
 from bley.core.address_scope import describe_local, local_scope
 from bley.core.errors import ResolverError
-from bley.core.evidence import Evidence, Finding, Gathered
+from bley.core.evidence import Evidence, Finding, is_listed
 from bley.core.findings import LOG_FIELDS, AnyCheck, Check
+from bley.core.greylist import Status
 from bley.core.mail import Address, Request
-from bley.core.policy import Thresholds, settled, spf_can_tip
+from bley.core.policy import Thresholds, decisive_lists, judge, settled, spf_can_tip
 from bley.core.scores import DEFAULT, Scores
 from bley.metrics import FINDINGS, UNKNOWN_FINDINGS, VERIFIED_NAMES
 from bley.ports import CachedResolver
 
-__all__ = ["Checks"]
+__all__ = ["Checks", "Gathered"]
 
 _NO_IDENTITY = OwnIdentity()
 _LATE = "no answer in time"
@@ -29,6 +30,23 @@ _LATE = "no answer in time"
 
 class _Spf(Protocol):
     async def check(self, request: Request, address: Address) -> Finding: ...
+
+
+class Gathered(NamedTuple):
+    """A request with the evidence about it. The request has the client's name if the checks verified one."""
+
+    request: Request
+    evidence: Evidence
+    whole: asyncio.Future[Evidence] | None = None
+    """The evidence with the missing answers, once they are there or late; None if it makes no difference.
+
+    They cannot change the judgement, but show whether a DNS list has decided it alone.
+    """
+
+    def cancel_rest(self) -> None:
+        """End the queries for the missing answers."""
+        if self.whole:
+            self.whole.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +124,14 @@ class _Gathering:
         self._checks, self._request, self._address = checks, request, address
         self._wake: asyncio.Future[None] | None = None
         """The next event that `_wait` waits for; None before it waits."""
+        self._whole: asyncio.Future[Evidence] | None = None
+        """The evidence with the answers that come after the judgement; None if they are not needed, or not yet."""
+        self._time_is_up: asyncio.TimerHandle | None = None
         self._is_late = False
         self._spf: asyncio.Task[Finding] | None = None
         lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls}
         self._lists = {
-            check: ListQueries(of_check, address, checks.resolver, self._look)
+            check: ListQueries(check, of_check, address, checks.resolver, self._look)
             for check, of_check in lists.items()
             if of_check
         }
@@ -138,65 +159,111 @@ class _Gathering:
                 self._spf.add_done_callback(self._look)
 
     def _look(self, _: object = None) -> None:
-        """Wake `_wait` if an answer makes the client's names complete, or settles the judgement."""
-        if self._wake and not self._wake.done() and (self._has_new_names() or self._may_end()):
+        """Wake `_wait` if an answer makes the client's names complete, or settles the judgement; later, complete it."""
+        if self._whole:
+            if not self._whole.done():
+                self._complete(self._whole)
+        elif self._wake and not self._wake.done() and (self._is_late or self._has_new_names() or self._may_end()):
             self._wake.set_result(None)
 
     def _has_new_names(self) -> bool:
         return self._names is not None and not self._found and (self._names.is_complete or self._is_late)
 
     def _may_end(self) -> bool:
-        awaits_names, awaits_spf = not self._found, self._spf is not None and not self._spf.done()
-        if not (awaits_names or awaits_spf) and all(queries.is_complete for queries in self._lists.values()):
+        if self._is_complete:
             return True
         if self._checks.is_thorough:
             return False
+        awaits_names, awaits_spf = not self._found, self._spf is not None and not self._spf.done()
         dnswl, dnsbl = (
             queries.bounds if (queries := self._lists.get(check)) else None for check in (Check.DNSWL, Check.DNSBL)
         )
         return settled(dnswl, dnsbl, self._checks.thresholds, awaits_names=awaits_names, awaits_spf=awaits_spf)
 
+    @property
+    def _is_complete(self) -> bool:
+        """Whether no answer is missing."""
+        awaits_spf = self._spf is not None and not self._spf.done()
+        return bool(self._found) and not awaits_spf and self._are_lists_complete
+
+    @property
+    def _are_lists_complete(self) -> bool:
+        return all(queries.is_complete for queries in self._lists.values())
+
     async def result(self) -> Gathered:
         """Wait until the judgement is settled or the time is up. Return the findings so far."""
-        if (self._lists or self._spf or self._names) and not self._may_end():
-            await self._wait()
-        if self._names and not self._found:
-            self._found = self._found_without_names()
+        whole = None
+        try:
+            if (self._lists or self._spf or self._names) and not self._may_end():
+                await self._wait()
+            evidence = self._evidence()
+            if self._lists and self._may_be_decisive(evidence):
+                whole = self._whole = asyncio.get_running_loop().create_future()
+                whole.add_done_callback(lambda _: self._end())
+        finally:
+            if whole is None:
+                self._end()
+                if self._spf and not self._spf.done():
+                    await asyncio.wait([self._spf])
+        return Gathered(self._request, evidence, whole)
+
+    def _evidence(self) -> Evidence:
+        """Return the findings so far, in the log's order. An error of the SPF check is raised here."""
+        found = dict(self._found) or self._found_without_names()
         for check, queries in self._lists.items():
             if finding := queries.finding():
-                self._found[check] = finding
-        if self._spf and not self._spf.cancelled():
-            self._found[Check.SPF] = self._spf.result()
+                found[check] = finding
+        if self._spf and self._spf.done() and not self._spf.cancelled():
+            found[Check.SPF] = self._spf.result()
         elif self._spf and self._is_late:
-            self._found[Check.SPF] = Finding(None, _LATE)
+            found[Check.SPF] = Finding(None, _LATE)
         if self._checks.known_spf:
-            self._found.setdefault(Check.SPF, self._checks.known_spf)
-        return Gathered(self._request, {check: self._found[check] for check in LOG_FIELDS if check in self._found})
+            found.setdefault(Check.SPF, self._checks.known_spf)
+        return {check: found[check] for check in LOG_FIELDS if check in found}
+
+    def _may_be_decisive(self, evidence: Evidence) -> bool:
+        """Return whether the missing answers may show that a DNS list has decided alone, or that none has."""
+        if self._is_late or self._is_complete or not is_listed(evidence):
+            return False
+        thresholds = self._checks.thresholds
+        if self._are_lists_complete and judge(evidence, thresholds).status is Status.GREYLISTED:
+            return bool(decisive_lists(evidence, thresholds))  # the rest, names and SPF, only adds to a deferral
+        return True
 
     async def _wait(self) -> None:
-        """Wait, and take the client's names once they are complete. An error of a check is raised here."""
+        """Wait, and take the client's names once they are complete."""
         loop = asyncio.get_running_loop()
-        time_is_up = loop.call_later(self._checks.timeout.total_seconds(), self._give_up)
-        try:
-            while not (self._is_late or self._may_end()):
-                self._wake = loop.create_future()
-                await self._wake
-                if self._names and self._has_new_names():
-                    self._take_names(self._names.names)
-        finally:
-            time_is_up.cancel()
-            if self._names:
-                self._names.give_up()
-            if self._spf and not self._spf.done():
-                self._spf.cancel()
-                await asyncio.wait([self._spf])
+        self._time_is_up = loop.call_later(self._checks.timeout.total_seconds(), self._give_up)
+        while not (self._is_late or self._may_end()):
+            self._wake = loop.create_future()
+            await self._wake
+            if self._names and self._has_new_names():
+                self._take_names(self._names.names)
+
+    def _complete(self, whole: asyncio.Future[Evidence]) -> None:
+        """Take the client's names once they are complete, and give `whole` its result once no answer is missing."""
+        if self._names and self._has_new_names():
+            self._take_names(self._names.names)
+        if self._is_late or self._is_complete:
+            try:
+                whole.set_result(self._evidence())
+            except Exception as error:  # noqa: BLE001 (an error of a check is that of the future)
+                whole.set_exception(error)
 
     def _give_up(self) -> None:
         self._is_late = True
         for queries in self._lists.values():
             queries.give_up()
-        if self._wake and not self._wake.done():
-            self._wake.set_result(None)
+        self._look()
+
+    def _end(self) -> None:
+        """Cancel what is still running."""
+        if self._time_is_up:
+            self._time_is_up.cancel()
+        if self._names:
+            self._names.give_up()
+        if self._spf:
+            self._spf.cancel()
 
     def _found_without_names(self) -> dict[AnyCheck, Finding]:
         """Return the findings that need no name of the client, since an allowlist decides."""

@@ -33,7 +33,7 @@ async def gather_statistics(
     history: History, configuration: Configuration, wanted: StatsPeriod, now: datetime
 ) -> Statistics:
     """Return the figures of the period, and those of the period before. Raises StoreError."""
-    counts, before = await history.compared_counts(wanted.period, wanted.until)
+    counts, before, _ = await history.compared_counts(wanted.period, wanted.until)
     within = configuration.timings.longest
     waiting = (await history.waiting(now - within, 1)).number if wanted.until == now else None
     lists = await asyncio.to_thread(_lists, configuration)

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-from bley.core.dnslists.lists import ListAnswer
+from bley.core.dnslists.lists import ListAnswer, Meaning
 from bley.core.findings import AnyCheck, FindingKind
-from bley.core.mail import Request
 
-__all__ = ["LONGEST_DETAIL", "NO_EVIDENCE", "Evidence", "Finding", "Gathered", "found", "shortened"]
+__all__ = ["LONGEST_DETAIL", "NO_EVIDENCE", "Evidence", "Finding", "found", "is_listed", "shortened"]
 
 LONGEST_DETAIL = 500
 """Characters of a finding's detail, and of the text of one DNS list. Strangers write some of them."""
@@ -68,11 +67,13 @@ Evidence = Mapping[AnyCheck, Finding]
 NO_EVIDENCE: Evidence = MappingProxyType({})
 
 
-class Gathered(NamedTuple):
-    """A request with the evidence about it. The request has the client's name if the checks verified one."""
-
-    request: Request
-    evidence: Evidence
+def is_listed(evidence: Evidence) -> bool:
+    """Return whether a DNS list lists the client, be it with a return code that counts or not."""
+    for finding in evidence.values():
+        for each in finding.answers:
+            if each.answer.meaning is Meaning.LISTED:
+                return True
+    return False
 
 
 def found(kind: FindingKind, detail: str) -> Finding:

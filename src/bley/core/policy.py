@@ -9,7 +9,7 @@ from bley.core.greylist import Status
 from bley.core.reasons import Reason
 from bley.core.scores import DEFAULT, Scores
 
-__all__ = ["Bounds", "Judgement", "Thresholds", "judge", "rfc_sum", "settled", "spf_can_tip"]
+__all__ = ["Bounds", "Judgement", "Thresholds", "decisive_lists", "judge", "rfc_sum", "settled", "spf_can_tip"]
 
 
 _NO_PASS = (FindingKind.SPF_FAIL, FindingKind.SPF_NO_PASS)
@@ -106,6 +106,28 @@ def spf_can_tip(evidence: Evidence, thresholds: Thresholds, scores: Scores = DEF
     """Return whether the judgement by the RFC checks, or its reason, depends on the result of SPF."""
     possible = (Finding(0, ""), *(scores.counted(found(kind, "")) for kind in _NO_PASS))
     return len({_judge_by_rfc_checks({**evidence, Check.SPF: finding}, thresholds) for finding in possible}) > 1
+
+
+def decisive_lists(evidence: Evidence, thresholds: Thresholds) -> list[tuple[Check, str]]:
+    """Return check and name of each DNS list without whose answer the verdict would have been the other one.
+
+    A blocklist alone has deferred the stranger, or an allowlist alone has let it pass, if no other list and no other
+    finding would have. Of two lists that reach a threshold only together, each is decisive.
+    """
+    is_deferred = judge(evidence, thresholds).status is Status.GREYLISTED
+    return [
+        (check, each.dns_list.name)
+        for check in (Check.DNSBL, Check.DNSWL)
+        if (finding := evidence.get(check))
+        for each in finding.answers
+        if each.weight and is_deferred is not _is_deferred_without(each.weight, check, evidence, thresholds)
+    ]
+
+
+def _is_deferred_without(weight: int, check: Check, evidence: Evidence, thresholds: Thresholds) -> bool:
+    finding = evidence[check]
+    others = {**evidence, check: finding._replace(score=(finding.score or 0) - weight)}
+    return judge(others, thresholds).status is Status.GREYLISTED
 
 
 def _is_trusted(evidence: Evidence, thresholds: Thresholds) -> bool:

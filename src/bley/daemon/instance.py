@@ -59,7 +59,7 @@ class Instance:
         self._configuration, self._clock, self._purges = configuration, clock, purges
         settings = configuration.settings
         self._store = BatchedStore(open_configured_engine(configuration, clock()), configuration.key)
-        self._watch = ListWatch(clock, names_resolver=purges)
+        self._watch = ListWatch(clock, names_resolver=purges, count=self._count_list)
         self._dns = DnsChecks(settings, self._watch)
         self._dns.activate()
         self._followed = FollowedNames(logs=purges)
@@ -84,6 +84,9 @@ class Instance:
             raise SettingsError([Fault("privacy_key_file", 0, str(error))]) from error
         self._service.steps.has_wildcards = True  # a store that is down may have some
         await self._refresh_remote_changes()
+
+    def _count_list(self, kind: str, name: str) -> None:
+        self._store.add_list_count(self._clock(), kind, name)
 
     def start_periodic_tasks(self) -> None:
         """Start the periodic tasks."""

@@ -14,6 +14,7 @@ from bley.core.policy import Judgement, judge
 from bley.core.reasons import Reason
 from bley.metrics import CACHE_HITS
 from bley.ports import Clock, Store
+from bley.service.decisive_lists import DecisiveLists
 from bley.service.hidden_clients import HiddenClients
 from bley.service.known_mail import REFRESH, KnownMail
 from bley.service.pending_request import PendingRequest
@@ -41,6 +42,7 @@ class NineSteps:
         self, store: Store, known: KnownMail, settings: Settings, steady: Clock, hidden_clients: HiddenClients
     ) -> None:
         self._store, self._known, self._steady, self.hidden_clients = store, known, steady, hidden_clients
+        self.lists = DecisiveLists(store)
         self.clients = ExpiringCache[str, str](settings.cache_valid, settings.cache_size)
         """The cause for which each client was deferred; empty if it was judged good, or waited."""
         self._learned = ExpiringCache[str, bool](REFRESH, _MOST_LEARNED)
@@ -142,16 +144,20 @@ class NineSteps:
         if cause is not None:
             CACHE_HITS["clients"].inc()
             return await self._record_stranger(pending, _CLIENT_BAD if cause else _CLIENT_GOOD, NO_EVIDENCE, cause)
-        named, evidence = await pending.rules.checks.gather(pending.request, pending.address)
+        gathered = await pending.rules.checks.gather(pending.request, pending.address)
+        named, evidence, _ = gathered
         if named != pending.request:
             found = await self._decide_by_name(pending, named)
             if isinstance(found, Decision):
+                gathered.cancel_rest()
                 return found
             pending = found
         judgement = judge(evidence, pending.rules.thresholds)
         cause = judgement.cause
         self.clients.put(pending.judged_as, cause, self._steady())
-        return await self._record_stranger(pending, judgement, evidence, cause)
+        decision = await self._record_stranger(pending, judgement, evidence, cause)
+        self.lists.follow(pending, gathered, judgement)
+        return decision
 
     async def _decide_by_name(self, pending: PendingRequest, named: Request) -> Decision | PendingRequest:
         """Run steps 4 to 7 again, with a name that the checks verified and the MTA did not find.

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, Self
 
+from bley.checks.gather import Gathered
 from bley.core.decision import Decision, DecisionEntry
-from bley.core.evidence import Evidence, Finding, Gathered
+from bley.core.evidence import Evidence, Finding
 from bley.core.exemptions.first_list import FirstList
 from bley.core.greylist import Timing
 from bley.core.mail import Address, Request

@@ -7,9 +7,8 @@ from collections.abc import Coroutine, Sequence
 from datetime import datetime
 
 from bley.core.decision import Decision, KnownRequest
-from bley.core.dnslists.lists import Meaning
 from bley.core.errors import StoreError
-from bley.core.evidence import Evidence
+from bley.core.evidence import is_listed
 from bley.core.history.domain_counts import counted_domains
 from bley.core.mail import Action, RawRequest, Request
 from bley.core.reasons import Reason
@@ -139,7 +138,7 @@ class Service:
             known = KnownRequest(line, "\n".join(triplet), decision.section, counted_domains(*triplet[1:]))
             self._log_known([(known, raw)], pending.rules, decision)
             return DUNNO
-        if decision.defers and _is_listed(decision.evidence) and len(self._explaining) < _MOST_EXPLANATIONS:
+        if decision.defers and is_listed(decision.evidence) and len(self._explaining) < _MOST_EXPLANATIONS:
             explaining = asyncio.get_running_loop().create_task(self._explain_listings(decision, pending))
             self._explaining.add(explaining)
             explaining.add_done_callback(self._explaining.discard)
@@ -157,8 +156,9 @@ class Service:
             self._store.add_decision(pending.rules.entry(decision, pending.now))
 
     async def close(self) -> None:
-        """Log all answered requests, and cancel the fetching of explanations."""
+        """Log all answered requests, and end the queries that only explain their decisions."""
         self._known.flush()
+        self.steps.lists.close()
         for explaining in self._explaining:
             explaining.cancel()
         await asyncio.gather(*self._explaining, return_exceptions=True)
@@ -179,7 +179,3 @@ class Service:
         """Log the present exception, which is a bug, and return the decision in its place."""
         _log.exception("internal error, answered DUNNO; please report it. %r", request)
         return Decision(request, Reason.INTERNAL_ERROR)
-
-
-def _is_listed(evidence: Evidence) -> bool:
-    return any(each.answer.meaning is Meaning.LISTED for finding in evidence.values() for each in finding.answers)

@@ -151,6 +151,9 @@ class BatchedStore:
     ) -> None:
         self._decisions.add_known_decisions(at, known, to_decision, node, domains)
 
+    def add_list_count(self, at: datetime, kind: str, name: str) -> None:
+        self._decisions.add_list_count(at, kind, name)
+
     async def remote_changes(self) -> RemoteChanges:
         """Return the changes by other nodes and commands. Raises StoreError."""
         if self._availability.is_down:

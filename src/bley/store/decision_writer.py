@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 from bley.core.decision import DecisionEntry
 from bley.core.errors import AwayError, RefusedError, StoreError
 from bley.core.history.domain_counts import CountedDomains, counted_domains, domain_events
+from bley.core.history.list_counts import LIST_SPANS
 from bley.core.history.nodes import NODE_PASSED, node_keys
 from bley.core.history.statistics import Count, count_keys
 from bley.core.quantity import quantity
@@ -33,7 +34,12 @@ MAX_WAITING = 10_000
 """The limit of queued decisions, some 20 MB."""
 
 MAX_COUNTS = 50_000
-"""The limit of queued counts, each of a minute, kind and name: over a day at some 30 a minute, some 12 MB."""
+"""The limit of queued counts, each of a minute, kind and name: over a day at some 30 a minute, some 12 MB.
+
+Those of DNS lists are of ten minutes.
+"""
+
+_LIST_MINUTES = min(LIST_SPANS) // 60
 
 KNOWN_AT_ONCE = 1000
 """The burst of decisions on known mail that is stored after some time without any: mail to a large list."""
@@ -99,8 +105,9 @@ class DecisionWriter:
 
     def add_decision(self, decision: DecisionEntry) -> None:
         """Queue and count the decision."""
+        minute = int(decision.at.timestamp()) // 60
         for kind, name in chain(count_keys(decision.decision, decision.outcome), node_keys(decision)):
-            self._count(decision.at, kind, name, 1)
+            self._count(minute, kind, name, 1)
         # A user sends to the domains of others.
         recipient = "" if decision.decision.reason is Reason.AUTHENTICATED else decision.recipient
         events = domain_events(decision.decision, decision.outcome)
@@ -120,9 +127,10 @@ class DecisionWriter:
         domains: Sequence[CountedDomains] = (),
     ) -> None:
         """Count requests that were known; queue `to_decision(request)` for those within the rate limit."""
-        self._count(at, "pass", Reason.KNOWN.value, len(known))
+        minute = int(at.timestamp()) // 60
+        self._count(minute, "pass", Reason.KNOWN.value, len(known))
         if node:
-            self._count(at, NODE_PASSED, node, len(known))
+            self._count(minute, NODE_PASSED, node, len(known))
         self._domains.add_known(at, domains)
         if self._known_at:
             grown = self._room_for_known + KNOWN_A_SECOND * max((at - self._known_at).total_seconds(), 0)
@@ -135,8 +143,14 @@ class DecisionWriter:
             STORE_DROPPED.labels("decisions").inc(len(known) - room)
         self._begin()
 
-    def _count(self, at: datetime, kind: str, name: str, number: int) -> None:
-        key = int(at.timestamp()) // 60, kind, name
+    def add_list_count(self, at: datetime, kind: str, name: str) -> None:
+        """Count an event about a DNS list; `kind` is one of LIST_KINDS."""
+        minute = int(at.timestamp()) // 60
+        self._count(minute - minute % _LIST_MINUTES, kind, name, 1)
+        self._begin()
+
+    def _count(self, minute: int, kind: str, name: str, number: int) -> None:
+        key = minute, kind, name
         if key in self._counts or len(self._counts) < MAX_COUNTS:
             self._counts[key] += number
             return

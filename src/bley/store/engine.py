@@ -13,6 +13,7 @@ from bley.core.decision import DecisionEntry
 from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.history.audit import AuditEntry
 from bley.core.history.domain_counts import DAY_SECONDS, STORED_DAYS
+from bley.core.history.list_counts import LIST_KINDS, LIST_SPANS
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 
@@ -52,15 +53,15 @@ back is counted by reason and delay, so it adds at most a row for each mail: wit
 40 MB. However much comes back, 8 reasons in use and 12 delays are 96 pairs: 1,110,000 and 920,000 rows.
 """
 
-LIFETIMES = {**SPANS, DAY_SECONDS: timedelta(days=STORED_DAYS)}
-"""The same with the counts by domain, whose limit is in core.history.domain_counts."""
+LIFETIMES = {**SPANS, **LIST_SPANS, DAY_SECONDS: timedelta(days=STORED_DAYS)}
+"""The same with the counts of DNS lists and by domain, whose limits are in list_counts and domain_counts of core."""
 
 
 def counts_per_span(minutes: Mapping[tuple[int, str, str], int]) -> dict[Count, int]:
     """Return what each number, by minute (since 1970 UTC), kind and name, adds to the counts of each span."""
     counts = Counter[Count]()
     for (minute, kind, name), number in minutes.items():
-        for seconds in SPANS:
+        for seconds in LIST_SPANS if kind in LIST_KINDS else SPANS:
             counts[Count(seconds, 60 * minute // seconds * seconds, kind, name)] += number
     return counts
 

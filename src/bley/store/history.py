@@ -11,6 +11,7 @@ from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption
+from bley.core.history.list_counts import LIST_SPANS
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -27,6 +28,7 @@ __all__ = [
     "SearchDeadline",
     "WaitingTriplets",
     "has_before",
+    "list_span_of",
     "span_of",
 ]
 
@@ -111,7 +113,13 @@ class History(Protocol):
         """
 
     async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
-        """Return the same, and the counts of the period before, all of which have the start of that period."""
+        """Return the same, and the counts of the period before, all of which have the start of that period.
+
+        Those of DNS lists come along, as in `list_counts`.
+        """
+
+    async def list_counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+        """Return the sums of the counts of DNS lists, from the span in which the period starts until `now`."""
 
     async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
         """Return the counts of the domain, and of REST, of each day that is partly in this time."""
@@ -171,6 +179,11 @@ class History(Protocol):
 def span_of(period: Period) -> int:
     """Return the span, a key of engine.SPANS, whose counts are summed for the period."""
     return 3600 if period.slot.total_seconds() % 3600 == 0 else 60
+
+
+def list_span_of(period: Period) -> int:
+    """Return the span, a key of LIST_SPANS, whose counts of DNS lists are summed for the period."""
+    return min(span for span, lifetime in LIST_SPANS.items() if period.length < lifetime or span == max(LIST_SPANS))
 
 
 def has_before(period: Period) -> bool:

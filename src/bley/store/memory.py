@@ -1,6 +1,6 @@
 """A store in memory, for tests; also the shortest description of what every store does."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -24,6 +24,8 @@ class MemoryStore:
         self.domains = defaultdict[str, set[str]](set)
         """The domains that were verified on each network."""
         self.decisions: list[DecisionEntry] = []
+        self.list_counts = Counter[tuple[str, str]]()
+        """By kind and name."""
 
     async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
         return Found(self.records, self.domains).of_any(triplets)
@@ -48,6 +50,9 @@ class MemoryStore:
         domains: Sequence[CountedDomains] = (),
     ) -> None:
         self.decisions += map(to_decision, known)
+
+    def add_list_count(self, at: datetime, kind: str, name: str) -> None:
+        self.list_counts[kind, name] += 1
 
     async def close(self) -> None:
         """Do nothing: the memory is freed with the object."""

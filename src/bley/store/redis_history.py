@@ -5,7 +5,7 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain, groupby
 from typing import Any, TypeVar
 
@@ -23,7 +23,15 @@ from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.engine import SPANS, Found
-from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, has_before, span_of
+from bley.store.history import (
+    FirstRecords,
+    PartialResult,
+    SearchDeadline,
+    WaitingTriplets,
+    has_before,
+    list_span_of,
+    span_of,
+)
 from bley.store.redis import RedisEngine, store_errors
 from bley.store.redis_domain_counts import read_domain_counts
 from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, mails_key, triplet_of
@@ -67,9 +75,9 @@ class RedisHistory:
         return found
 
     async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
-        counts = await self.counts(period, now)
+        counts, of_lists = await self.counts(period, now), await self.list_counts(period, now)
         if not has_before(period):
-            return ComparedCounts(counts)
+            return ComparedCounts(counts, None, of_lists)
         step, span, until = int(period.slot.total_seconds()), span_of(period), period.before(now)
         since, found = period.since(until), Counter[Count]()
         first = int(since.timestamp())
@@ -77,7 +85,15 @@ class RedisHistory:
         async for start, kind, word, number in self._spans(span, since, until):
             found[Count(step, first, kind, word)] += number
             covers_it |= start == first
-        return ComparedCounts(counts, found if covers_it else None)
+        return ComparedCounts(counts, found if covers_it else None, of_lists)
+
+    async def list_counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+        span, found, first = list_span_of(period), Counter[tuple[str, str]](), dict[tuple[str, str], int]()
+        since = int(period.since(now).timestamp()) // span * span
+        async for start, kind, name, number in self._spans(span, datetime.fromtimestamp(since, UTC), now):
+            found[kind, name] += number
+            first[kind, name] = min(start, first.get((kind, name), start))
+        return {Count(span, first[key], *key): number for key, number in found.items()}
 
     async def _spans(self, span: int, since: datetime, until: datetime) -> AsyncIterator[tuple[int, str, str, int]]:
         """Yield the start of each span, with kind, name and number of each of its counts."""

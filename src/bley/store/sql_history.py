@@ -17,6 +17,7 @@ from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.conditions import Clause
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption
+from bley.core.history.list_counts import LIST_KINDS
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -24,7 +25,15 @@ from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
 from bley.store.dialects import Dialect
 from bley.store.engine import Found
-from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets, has_before, span_of
+from bley.store.history import (
+    FirstRecords,
+    PartialResult,
+    SearchDeadline,
+    WaitingTriplets,
+    has_before,
+    list_span_of,
+    span_of,
+)
 from bley.store.keyset import KeysetScan, ScanCursor
 from bley.store.rows import audit_entry, found_of, microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
@@ -32,6 +41,7 @@ from bley.store.sql_attempts import attempts_of, attempts_statement
 from bley.store.sql_conditions import sql_conditions
 from bley.store.sql_domain_counts import read_domain_counts
 from bley.store.sql_exempted import ROWS_PER_SECOND, exempted_statement
+from bley.store.sql_list_counts import list_sums
 from bley.store.sql_meta import SqlMeta
 from bley.store.sql_schema import VERSION, audit, counts, decisions, triplets
 
@@ -64,19 +74,25 @@ class SqlHistory:
 
     async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
         """Read all in one statement."""
-        if not has_before(period):
-            return ComparedCounts(await self.counts(period, now))
         step, column = int(period.slot.total_seconds()), counts.c.start
         since, until = _seconds(period.since(now), now)
         since_before, until_before = _seconds(period.since(period.before(now)), period.before(now))
+        if not has_before(period):
+            since_before, until_before = since, until
         is_before = column < sa.literal_column(str(since))
         slot = sa.case((is_before, sa.literal_column(str(since_before))), else_=_slot(period))
         times = column.between(since_before, until) & ((column <= until_before) | (column >= since))
-        rows = await self._rows(_sums(period, slot, times))
-        found = {Count(step, start, kind, name): int(number) for start, kind, name, number, _ in rows}
+        rows = await self._rows(sa.union_all(_sums(period, slot, times), list_sums(period, now)))
+        of_lists = _list_counts([row for row in rows if row.kind in LIST_KINDS], period)
+        others = [row for row in rows if row.kind not in LIST_KINDS]
+        found = {Count(step, start, kind, name): int(number) for start, kind, name, number, _ in others}
         before = {count: number for count, number in found.items() if count.start < since}
         present = {count: number for count, number in found.items() if count.start >= since}
-        return ComparedCounts(present, before if rows and rows[0].first <= since_before else None)
+        covers_it = has_before(period) and others and others[0].first <= since_before
+        return ComparedCounts(present, before if covers_it else None, of_lists)
+
+    async def list_counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
+        return _list_counts(await self._rows(list_sums(period, now)), period)
 
     async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
         return await self._read(lambda connection: read_domain_counts(connection, domain, since, until))
@@ -209,6 +225,11 @@ class SqlHistory:
 
 def _seconds(*instants: datetime) -> tuple[int, ...]:
     return tuple(int(at.timestamp()) for at in instants)
+
+
+def _list_counts(rows: Sequence[Any], period: Period) -> dict[Count, int]:
+    span = list_span_of(period)
+    return {Count(span, start, kind, name): int(number) for start, kind, name, number, _ in rows}
 
 
 def _slot(period: Period) -> sa.ColumnElement[int]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from bley.core.errors import StoreError
@@ -78,6 +79,8 @@ class OverviewData(NamedTuple):
     """The counts of the period before, if it was counted."""
     changes: Sequence[AuditEntry] = ()
     """The latest starts and reloads within the period."""
+    of_lists: Mapping[Count, int] = MappingProxyType({})
+    """The counts of DNS lists in the period (core.history.list_counts)."""
 
     @property
     def has_requests(self) -> bool:
@@ -157,12 +160,12 @@ class DashboardData:
         now, longest = self.clock(), self.configuration.timings.longest
 
         async def load(history: History) -> OverviewData:
-            counts, before = await history.compared_counts(period, now)
+            counts, before, of_lists = await history.compared_counts(period, now)
             waiting = await history.waiting(now - longest, _WAITING)
             latest = await history.decisions(DecisionQuery(), _LATEST)
             silences = await self._silences.find(history, latest, now)
             changes = await history.audit(period.since(now), None, _CHANGES, _MOST_CHANGES)
-            return OverviewData(period, now, counts, waiting, latest, silences, before, changes)
+            return OverviewData(period, now, counts, waiting, latest, silences, before, changes, of_lists)
 
         try:
             return await self._history("quick").query(load)

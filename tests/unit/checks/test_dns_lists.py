@@ -1,6 +1,7 @@
 """What the lists of one setting say of a client: while answers come, and when they are all there."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from ipaddress import ip_address
@@ -12,6 +13,7 @@ from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists, query_name
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
+from bley.core.findings import Check
 from bley.core.mail import Address
 from bley.ports import ResourceRecord, RrType
 from tests.fakes import SILENT, Data, FakeClock, FakeResolver, Zone
@@ -44,16 +46,29 @@ class HeldResolver:
         await settle()
 
 
+class CachingHeldResolver(HeldResolver):
+    """Has some answers already."""
+
+    def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
+        return self.asked[name] if name in self.asked else super().resolve(name, rrtype)
+
+
 async def settle() -> None:
     """Let everything happen that needs no time."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-async def asked_lists(*settings: str, ill: Sequence[str] = ()) -> list[list[ConfiguredList]]:
-    """The lists of each setting, tested, well but for those that are ill; one zone in two settings is watched once."""
+async def asked_lists(
+    *settings: str, ill: Sequence[str] = (), counts: Counter[tuple[str, str]] | None = None
+) -> list[list[ConfiguredList]]:
+    """The lists of each setting, tested, well but for those that are ill; one zone in two settings is watched once.
+
+    `counts` gets the events that are counted.
+    """
     parsed = [parse_dns_lists(setting) for setting in settings]
-    watch = ListWatch(FakeClock())
+    counts = Counter() if counts is None else counts
+    watch = ListWatch(FakeClock(), count=lambda *event: counts.update([event]))
     zones = {dns_list.zone for of_setting in parsed for dns_list in of_setting}
     entries = [ip_address("127.0.0.2"), ip_address("::ffff:7f00:2")]
     tests: Zone = {(query_name(entry, zone), "A"): ["127.0.0.2"] for entry in entries for zone in zones - set(ill)}
@@ -68,7 +83,7 @@ class Asking:
 
     def __init__(self, lists: Sequence[ConfiguredList]) -> None:
         self.resolver, self.told = HeldResolver(), 0
-        self.inquiry = ListQueries(lists, CLIENT, self.resolver, self._tell)
+        self.inquiry = ListQueries(Check.DNSBL, lists, CLIENT, self.resolver, self._tell)
 
     def _tell(self) -> None:
         self.told += 1
@@ -94,7 +109,7 @@ async def find(setting: str, zone: Mapping[str, Sequence[Data] | ResolverError],
     """The finding when all have answered."""
     (lists,) = await asked_lists(setting)
     resolver = FakeResolver({(query_name(address, name), "A"): answer for name, answer in zone.items()})
-    inquiry = ListQueries(lists, address, resolver, lambda: None)
+    inquiry = ListQueries(Check.DNSBL, lists, address, resolver, lambda: None)
     await settle()
     finding = inquiry.finding()
     assert finding
@@ -155,7 +170,7 @@ async def test_an_ipv6_client_is_asked_for_by_nibbles() -> None:
     """RFC 5782 2.4."""
     resolver = FakeResolver()
     (lists,) = await asked_lists("bl.example")
-    ListQueries(lists, CLIENT_IPV6, resolver, lambda: None)
+    ListQueries(Check.DNSBL, lists, CLIENT_IPV6, resolver, lambda: None)
     assert resolver.questions == [("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.example", "A")]
 
 
@@ -229,7 +244,7 @@ class TestFinding:
     async def test_it_is_zero_when_no_list_has_clients_of_this_kind(self) -> None:
         """That is nothing unknown: an IPv6 client is in no list of IPv4 addresses."""
         (lists,) = await asked_lists("bl.spameatingmonkey.net")
-        finding = ListQueries(lists, CLIENT_IPV6, FakeResolver(), lambda: None).finding()
+        finding = ListQueries(Check.DNSBL, lists, CLIENT_IPV6, FakeResolver(), lambda: None).finding()
         assert finding
         assert (finding.score, finding.detail) == (
             0,
@@ -240,7 +255,7 @@ class TestFinding:
         black, white = await asked_lists("a.example=127.0.0.2*3", "a.example=127.0.0.4")
         assert black[0].queried is white[0].queried
         resolver = FakeResolver({("1.2.0.192.a.example", "A"): LISTED})
-        inquiries = [ListQueries(lists, CLIENT, resolver, lambda: None) for lists in (black, white)]
+        inquiries = [ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None) for lists in (black, white)]
         await settle()
         findings = [inquiry.finding() for inquiry in inquiries]
         assert [finding and finding.score for finding in findings] == [0, 1]
@@ -264,6 +279,75 @@ class TestGivingUp:
         assert (asking.score, asking.bounds, asking.told) == (None, (0, 0), 0)
 
 
+class TestCounts:
+    """The unit is a stranger that a list was queried about."""
+
+    async def of(self, setting: str, answer: Sequence[Data] | ResolverError, check: Check = Check.DNSBL) -> set[str]:
+        """Return the kinds that are counted for one stranger, but for its latency."""
+        counts = Counter[tuple[str, str]]()
+        (lists,) = await asked_lists(setting, counts=counts)
+        ListQueries(check, lists, CLIENT, FakeResolver({("1.2.0.192.a.example", "A"): answer}), lambda: None)
+        await settle()
+        assert set(counts.values()) == {1}
+        assert {name for _, name in counts} == {"a.example"}
+        return {kind for kind, _ in counts if not kind.startswith("list-ms-")}
+
+    async def test_each_query_is_counted_with_its_setting(self) -> None:
+        assert await self.of("a.example", []) == {"dnsbl-queries"}
+        assert await self.of("a.example", [], Check.DNSWL) == {"dnswl-queries"}
+
+    async def test_a_listing_is_one_that_an_entry_accepts(self) -> None:
+        assert await self.of("a.example", LISTED) == {"dnsbl-queries", "dnsbl-listed"}
+        assert await self.of("a.example*0", LISTED) == {"dnsbl-queries", "dnsbl-listed"}
+        assert await self.of("a.example=127.0.0.9", LISTED) == {"dnsbl-queries"}
+
+    @pytest.mark.parametrize("answer", [SERVFAIL, ["127.255.255.254"], ["192.0.2.80"]])
+    async def test_an_answer_that_says_nothing_about_the_client_is_an_error(
+        self, answer: Sequence[Data] | ResolverError
+    ) -> None:
+        assert await self.of("a.example", answer) == {"dnsbl-queries", "dnsbl-errors"}
+
+    async def test_a_list_that_is_late_is_an_error_once(self) -> None:
+        counts = Counter[tuple[str, str]]()
+        asking = Asking((await asked_lists("a.example", counts=counts))[0])
+        asking.inquiry.give_up()
+        await asking.resolver.give("a.example")
+        kinds = Counter({kind: number for (kind, _), number in counts.items() if not kind.startswith("list-ms-")})
+        assert kinds == {"dnsbl-queries": 1, "dnsbl-errors": 1}
+
+    async def test_strangers_that_share_a_query_are_counted_each(self) -> None:
+        """Otherwise a list could decide about more strangers than it was queried about."""
+        counts = Counter[tuple[str, str]]()
+        (lists,) = await asked_lists("a.example", counts=counts)
+        resolver = HeldResolver()
+        for _ in range(3):
+            ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
+        await resolver.give("a.example", *LISTED)
+        assert counts["dnsbl-queries", "a.example"] == counts["dnsbl-listed", "a.example"] == 3
+        assert sum(number for (kind, _), number in counts.items() if kind.startswith("list-ms-")) == 1
+
+    async def test_the_latency_is_that_of_the_network_not_of_the_cache(self) -> None:
+        counts = Counter[tuple[str, str]]()
+        (lists,) = await asked_lists("a.example, b.example", counts=counts)
+        resolver = CachingHeldResolver()
+        cached: asyncio.Future[Sequence[ResourceRecord]] = asyncio.get_running_loop().create_future()
+        cached.set_result([])
+        resolver.asked[query_name(CLIENT, "a.example")] = cached
+        ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
+        await asyncio.sleep(0.03)
+        await resolver.give("b.example")
+        assert counts["dnsbl-queries", "a.example"] == counts["dnsbl-queries", "b.example"] == 1
+        assert [(kind, name) for kind, name in counts if kind.startswith("list-ms-")] == [("list-ms-50", "b.example")]
+        assert [len(each.queried.seconds) for each in lists] == [0, 1]
+
+    async def test_a_list_that_is_set_aside_is_not_counted(self) -> None:
+        counts = Counter[tuple[str, str]]()
+        (lists,) = await asked_lists("a.example", ill=["a.example"], counts=counts)
+        ListQueries(Check.DNSBL, lists, CLIENT, FakeResolver(), lambda: None)
+        await settle()
+        assert not counts
+
+
 class TestExplained:
     async def explain(self, texts: Sequence[Data] | ResolverError | str, setting: str = "bl.example") -> list[str]:
         """The words in the finding where each list names the client, and answers about its reasons with these."""
@@ -273,7 +357,7 @@ class TestExplained:
             name = query_name(CLIENT, each.setting.zone)
             zone |= {(name, "A"): LISTED, (name, "TXT"): texts}
         resolver = FakeResolver(zone)
-        inquiry = ListQueries(lists, CLIENT, resolver, lambda: None)
+        inquiry = ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
         await settle()
         finding = inquiry.finding()
         assert finding
@@ -298,7 +382,7 @@ class TestExplained:
         (lists,) = await asked_lists("a.example, b.example, c.example")
         zone: Zone = {("1.2.0.192.a.example", "A"): LISTED, ("1.2.0.192.b.example", "A"): SERVFAIL}
         resolver = FakeResolver(zone)
-        inquiry = ListQueries(lists, CLIENT, resolver, lambda: None)
+        inquiry = ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
         await settle()
         finding = inquiry.finding()
         assert finding

@@ -9,15 +9,15 @@ from ipaddress import ip_address
 import pytest
 
 from bley.checks.dns_lists import ConfiguredList
-from bley.checks.gather import Checks
+from bley.checks.gather import Checks, Gathered
 from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists
 from bley.core.errors import ResolverError
-from bley.core.evidence import Evidence, Finding, Gathered, found
+from bley.core.evidence import Evidence, Finding, found
 from bley.core.findings import LOG_FIELDS, AnyCheck, Check, FindingKind
 from bley.core.mail import Address, Request
-from bley.core.policy import Thresholds
+from bley.core.policy import Thresholds, decisive_lists
 from bley.core.scores import parse_scores
 from bley.metrics import REGISTRY
 from bley.ports import ResourceRecord, RrType
@@ -44,15 +44,24 @@ class FakeSpf:
 
     finding: Finding | ResolverError | None = field(default_factory=lambda: Finding(1, "fail"))
     asked: int = 0
+    _released: asyncio.Future[Finding] | None = None
 
     async def check(self, request: Request, address: Address) -> Finding:
         self.asked += 1
         if self.finding is None:
-            await asyncio.Event().wait()
+            self._released = asyncio.get_running_loop().create_future()
+            return await self._released
         if isinstance(self.finding, ResolverError):
             raise self.finding
-        assert self.finding
         return self.finding
+
+    def release(self, outcome: Finding | Exception) -> None:
+        """Let the check that never answers answer after all."""
+        assert self._released
+        if isinstance(outcome, Finding):
+            self._released.set_result(outcome)
+        else:
+            self._released.set_exception(outcome)
 
 
 class LateResolver(FakeResolver):
@@ -109,7 +118,10 @@ async def make(
 async def gather(checks: Checks, **changes: str) -> Evidence:
     """The evidence; nothing is left running. Who waits for what it need not wait for takes too long."""
     async with asyncio.timeout(5):
-        _, evidence = await checks.gather(REQUEST._replace(**changes), CLIENT)
+        _, evidence, whole = await checks.gather(REQUEST._replace(**changes), CLIENT)
+    if whole:
+        whole.cancel()
+        await settle()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     return evidence
 
@@ -225,7 +237,7 @@ class TestWhatIsWaitedFor:
         assert not gathering.done()
         resolver.asked["1.2.0.192.wl.example"].set_result([])
         async with asyncio.timeout(5):
-            _, evidence = await gathering
+            evidence = (await gathering).evidence
         assert (evidence[Check.DNSWL].score, evidence[Check.DNSBL].score) == (0, 1)
 
     async def test_a_negative_weight_among_blocklists_keeps_it_open(self) -> None:
@@ -407,6 +419,87 @@ class TestSpfAlone:
 PTR = ("1.2.0.192.in-addr.arpa", "PTR")
 HERE = ["192.0.2.1"]
 SERVFAIL = ResolverError("", "PTR", "SERVFAIL")
+
+
+class TestTheRestOfTheAnswers:
+    """After the judgement: the answers that show whether a DNS list has decided alone."""
+
+    @staticmethod
+    async def whole(checks: Checks) -> asyncio.Future[Evidence]:
+        """Return the evidence to come, after the judgement of a listed client."""
+        async with asyncio.timeout(5):
+            gathered = await checks.gather(REQUEST, CLIENT)
+        assert gathered.whole
+        assert not gathered.whole.done()
+        return gathered.whole
+
+    @pytest.mark.parametrize(("second", "decisive"), [(LISTED, []), ([], ["bl.example"])])
+    async def test_a_slower_list_shows_if_the_faster_one_has_decided_alone(
+        self, second: list[str], decisive: list[str]
+    ) -> None:
+        resolver = LateResolver(answers(bl=LISTED, bl2=SILENT).zone)
+        checks = await make(resolver)
+        whole = await self.whole(checks)
+        name = "1.2.0.192.bl2.example"
+        resolver.asked[name].set_result([ResourceRecord(name, "A", code) for code in second])
+        evidence = await asyncio.wait_for(whole, 5)
+        assert [name for _, name in decisive_lists(evidence, checks.thresholds)] == decisive
+
+    async def test_a_silent_list_is_unknown_when_the_time_is_up(self) -> None:
+        checks = await make(answers(bl=LISTED, bl2=SILENT), within=SHORT)
+        evidence = await asyncio.wait_for(await self.whole(checks), 5)
+        assert [each.answer.meaning for each in evidence[Check.DNSBL].answers] == [Meaning.LISTED, Meaning.SILENT]
+
+    async def test_spf_that_would_have_deferred_as_well(self) -> None:
+        """Nobody waits for SPF, which cannot change the judgement, but it shows that the list did not decide alone."""
+        spf = FakeSpf(None)
+        checks = await make(answers(bl=LISTED), spf)
+        half = REQUEST._replace(helo_name="example.com")
+        gathered = await checks.gather(half, CLIENT)
+        assert Check.SPF not in gathered.evidence
+        assert gathered.whole
+        spf.release(Finding(1, "fail", kind=FindingKind.SPF_FAIL))
+        evidence = await asyncio.wait_for(gathered.whole, 5)
+        assert evidence[Check.SPF].score == 1
+        assert decisive_lists(evidence, checks.thresholds) == []
+
+    async def test_nothing_is_awaited_if_no_list_can_have_decided_alone(self) -> None:
+        """Of two that list the client, none has; SPF cannot change that, nor can answers if no list lists it."""
+        half = REQUEST._replace(helo_name="example.com")
+        for resolver in (answers(bl=LISTED, bl2=LISTED), FakeResolver()):
+            checks = await make(resolver, FakeSpf(None), within=SHORT)
+            gathered = await checks.gather(half, CLIENT)
+            assert gathered.whole is None
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    async def test_all_that_runs_ends_if_it_is_cancelled(self) -> None:
+        checks = await make(answers(bl=LISTED), FakeSpf(None))
+        gathered = await checks.gather(REQUEST._replace(helo_name="example.com"), CLIENT)
+        assert gathered.whole
+        assert len(asyncio.all_tasks()) == 2
+        gathered.whole.cancel()
+        await settle()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    async def test_a_bug_of_spf_is_that_of_the_evidence(self) -> None:
+        spf = FakeSpf(None)
+        checks = await make(answers(bl=LISTED), spf)
+        gathered = await checks.gather(REQUEST._replace(helo_name="example.com"), CLIENT)
+        assert gathered.whole
+        spf.release(ZeroDivisionError())
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(gathered.whole, 5)
+
+    async def test_names_of_a_client_that_an_allowlist_lets_through(self) -> None:
+        """They are not needed for the answer, but without the allowlist they would have counted."""
+        resolver = LateResolver({**answers(wl=LISTED).zone, ("1.2.0.192.in-addr.arpa", "PTR"): SILENT})
+        checks = replace(await make(resolver), queries_names=True)
+        gathered = await checks.gather(REQUEST._replace(client_name="unknown", helo_name="friend"), CLIENT)
+        assert gathered.whole
+        assert Check.HELO not in gathered.evidence
+        resolver.asked["1.2.0.192.in-addr.arpa"].set_result([])
+        evidence = await asyncio.wait_for(gathered.whole, 5)
+        assert decisive_lists(evidence, checks.thresholds) == [(Check.DNSWL, "wl.example")]
 
 
 def names_of(checks: Checks, **zone: Sequence[str] | ResolverError | str) -> Checks:

@@ -1,14 +1,16 @@
 """From evidence to a judgement, and when no further evidence can change it."""
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from itertools import combinations, product
 
 import pytest
 
+from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.evidence import Evidence, Finding, found
 from bley.core.findings import REASON_OF, RFC_CHECKS, AnyReason, Check, FindingKind
 from bley.core.greylist import Status
-from bley.core.policy import Bounds, Judgement, Thresholds, judge, rfc_sum, settled, spf_can_tip
+from bley.core.policy import Bounds, Judgement, Thresholds, decisive_lists, judge, rfc_sum, settled, spf_can_tip
 from bley.core.reasons import Reason
 from bley.core.scores import BLEY2, Scores, parse_scores
 from bley.core.scores import DEFAULT as BY_DEFAULT
@@ -240,3 +242,69 @@ def test_the_sum_is_what_the_judgement_counts() -> None:
 def test_finding_shows_its_score(score: int | None, shown: str) -> None:
     """Not knowing is shown as a question mark."""
     assert str(Finding(score, "why")) == shown
+
+
+def _named(*entries: str, fits: bool = True) -> Finding:
+    """A finding of lists that all list the client, with a return code that fits their filters or does not."""
+    listed = Answer(Meaning.LISTED, (IPv4Address("127.0.0.2" if fits else "127.0.0.9"),))
+    answers = tuple(ListAnswer(dns_list, listed) for dns_list in parse_dns_lists(" ".join(entries)))
+    return Finding(sum(answer.weight for answer in answers), "", answers)
+
+
+class TestDecisiveLists:
+    """The lists without whose answer the verdict would have been the other one."""
+
+    @staticmethod
+    def of(
+        dnsbl: Finding | None = None, dnswl: Finding | None = None, thresholds: Thresholds = DEFAULT, **scores: int
+    ) -> list[tuple[str, str]]:
+        """Return check and name of each, for these findings."""
+        evidence = dict(_evidence(**scores))
+        evidence |= {check: finding for check, finding in ((Check.DNSBL, dnsbl), (Check.DNSWL, dnswl)) if finding}
+        return [(check.value, name) for check, name in decisive_lists(evidence, thresholds)]
+
+    def test_a_blocklist_that_alone_lists_the_client(self) -> None:
+        assert self.of(_named("bl.example"), helo=1) == [("dnsbl", "bl.example")]
+
+    def test_none_of_two_blocklists_of_which_each_is_enough(self) -> None:
+        assert self.of(_named("bl.example", "bl2.example")) == []
+
+    def test_no_blocklist_if_another_finding_defers_as_well(self) -> None:
+        assert self.of(_named("bl.example"), helo=2) == []
+        assert self.of(_named("bl.example"), helo=1, dyn=1) == []
+
+    def test_each_of_two_blocklists_that_reach_the_threshold_only_together(self) -> None:
+        both = _named("bl.example", "bl2.example", "bl3.example*0")
+        assert [name for _, name in self.of(both, thresholds=Thresholds(dnsbl_threshold=2))] == [
+            "bl.example",
+            "bl2.example",
+        ]
+
+    def test_an_allowlist_without_which_the_client_would_be_deferred(self) -> None:
+        assert self.of(_named("bl.example"), _named("wl.example")) == [("dnswl", "wl.example")]
+        assert self.of(dnswl=_named("wl.example"), helo=2) == [("dnswl", "wl.example")]
+
+    def test_no_allowlist_whose_client_would_pass_anyway(self) -> None:
+        assert self.of(dnswl=_named("wl.example")) == []
+        assert self.of(_named("bl.example"), _named("wl.example", "wl2.example")) == []
+
+    def test_a_negative_weight_that_prevents_the_deferral(self) -> None:
+        """As users of postscreen write an allowance. The blocklist cannot be decisive: it defers nothing."""
+        lists = _named("bl.example*2", "wl.example*-2")
+        assert self.of(lists, thresholds=Thresholds(dnsbl_threshold=2)) == [("dnsbl", "wl.example")]
+
+    def test_no_list_whose_return_code_fits_no_filter(self) -> None:
+        assert self.of(_named("bl.example=127.0.0.2", fits=False), helo=2) == []
+
+    def test_a_list_whose_other_lists_are_unknown(self) -> None:
+        named = _named("bl.example")
+        (unknown,) = parse_dns_lists("bl2.example")
+        with_unknown = named._replace(answers=(*named.answers, ListAnswer(unknown, Answer(Meaning.SILENT))))
+        assert self.of(with_unknown) == [("dnsbl", "bl.example")]
+
+    def test_a_customer_s_key_is_hidden(self) -> None:
+        zone = f"{26 * 'k'}.zen.dq.spamhaus.net"
+        assert self.of(_named(zone)) == [("dnsbl", "********.zen.dq.spamhaus.net")]
+
+    def test_none_without_lists(self) -> None:
+        assert self.of(helo=2) == []

@@ -12,11 +12,12 @@ from typing import Self
 
 import pytest
 
+from bley.checks.gather import Gathered
 from bley.coalescer import TICK_SECONDS
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
 from bley.core.errors import StoreError
-from bley.core.evidence import Evidence, Finding, Gathered, found
+from bley.core.evidence import Evidence, Finding, found
 from bley.core.exemptions.list_files import read_clients, read_mail_addresses, read_senders
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Record, Sighting, Standing, Status

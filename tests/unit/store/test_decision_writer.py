@@ -10,6 +10,7 @@ import pytest
 
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import AwayError, RefusedError, StoreError
+from bley.core.history.list_counts import LIST_SPANS
 from bley.core.history.statistics import Count
 from bley.core.mail import Request
 from bley.core.reasons import Reason
@@ -106,6 +107,26 @@ async def _eventually(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while not is_so():  # noqa: ASYNC110 (no event to await)
             await asyncio.sleep(0.002)
+
+
+class TestCountsOfLists:
+    async def test_they_are_written_without_any_decision(self, decisions: DecisionWriter, writer: Writer) -> None:
+        """An answer may come after the decision was written."""
+        for _ in range(3):
+            decisions.add_list_count(NOON, "dnsbl-queries", "bl.example")
+        await _eventually(lambda: bool(writer.counts))
+        start = int(NOON.timestamp())
+        assert writer.counts[Count(600, start, "dnsbl-queries", "bl.example")] == 3
+        assert {count.seconds for count in writer.counts} == set(LIST_SPANS)
+
+    async def test_those_of_ten_minutes_take_one_place_in_the_queue(
+        self, decisions: DecisionWriter, writer: Writer
+    ) -> None:
+        """A store that is away for hours leaves room for the others."""
+        for minute in range(30):
+            decisions.add_list_count(NOON + timedelta(minutes=minute), "dnsbl-queries", "bl.example")
+        lost = len(decisions._counts)
+        assert lost == 3
 
 
 class TestCollecting:

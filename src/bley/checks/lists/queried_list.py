@@ -8,11 +8,15 @@ from bley.checks.lists.self_test import read_answer
 from bley.checks.lists.tester import ListTester
 from bley.core.dnslists.health import NOT_TESTED
 from bley.core.dnslists.lists import Answer, DnsList, Meaning, query_name
+from bley.core.history.list_counts import latency_kind
 from bley.core.mail import Address
 from bley.metrics import LIST_ANSWERS
 from bley.ports import Resolver, ResourceRecord
 
-__all__ = ["QueriedList"]
+__all__ = ["CountList", "QueriedList"]
+
+CountList = Callable[[str, str], None]
+"""Counts an event about a list, by its kind (core.history.list_counts) and the list's name."""
 
 _LATENCIES = 1000
 """The number of answers whose latency is kept: enough for a 95th percentile, 8 KB a list."""
@@ -21,11 +25,11 @@ _LATENCIES = 1000
 class QueriedList:
     """One list as it is queried. Until its first self-test is done, its answers wait for that."""
 
-    def __init__(self, dns_list: DnsList, tester: ListTester) -> None:
-        self.dns_list, self.tester = dns_list, tester
+    def __init__(self, dns_list: DnsList, tester: ListTester, count: CountList = lambda _kind, _name: None) -> None:
+        self.dns_list, self.tester, self.count = dns_list, tester, count
         self.answers: Counter[Meaning] = Counter()
         self.seconds: deque[float] = deque(maxlen=_LATENCIES)
-        """The latencies of the last answers that were conclusive."""
+        """The latencies of the last answers from the network that were conclusive."""
         self._waiting: dict[str, list[Callable[[Answer], None]]] = {}
         """The callbacks that wait for the answer to each query."""
 
@@ -48,8 +52,9 @@ class QueriedList:
             answer = read_answer(self.dns_list, query)
             self.answers[answer.meaning] += 1
             LIST_ANSWERS.labels(self.dns_list.name, answer.meaning.value).inc()
-            if answer.is_conclusive:
-                self.seconds.append(loop.time() - started)
+            if answer.is_conclusive and not is_cached:
+                self.seconds.append(seconds := loop.time() - started)
+                self.count(latency_kind(seconds), self.dns_list.name)
             self.tester.judge_answer(address.version, answer)
             if self.tester.first_test.done():
                 deliver(answer)
@@ -61,4 +66,6 @@ class QueriedList:
             for callback in self._waiting.pop(name, ()):
                 callback(answer)
 
-        resolver.resolve(name, "A").add_done_callback(answered)
+        query = resolver.resolve(name, "A")
+        is_cached = query.done()
+        query.add_done_callback(answered)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from bley.checks.lists.news import ListNews
-from bley.checks.lists.queried_list import QueriedList
+from bley.checks.lists.queried_list import CountList, QueriedList
 from bley.checks.lists.tester import ListTester
 from bley.core.dnslists.lists import DnsList
 from bley.ports import Clock, UncachedResolver
@@ -14,10 +14,15 @@ __all__ = ["ListWatch"]
 
 
 class ListWatch:
-    """The lists of the current configuration. They outlive a reload: a list keeps its health, and is tested again."""
+    """The lists of the current configuration. They outlive a reload: a list keeps its health, and is tested again.
 
-    def __init__(self, clock: Clock, *, names_resolver: bool = True) -> None:
-        self._clock = clock
+    `count` counts the events about them.
+    """
+
+    def __init__(
+        self, clock: Clock, *, names_resolver: bool = True, count: CountList = lambda _kind, _name: None
+    ) -> None:
+        self._clock, self._count = clock, count
         self.news = ListNews(
             clock,
             lambda: (queried.tester for queried in self.lists.values()),
@@ -47,7 +52,7 @@ class ListWatch:
 
     def _new(self, dns_list: DnsList) -> QueriedList:
         tester = ListTester(dns_list, self._clock, self.news, lambda: self._probe_dns())
-        return QueriedList(dns_list, tester)
+        return QueriedList(dns_list, tester, self._count)
 
     def switch(
         self,

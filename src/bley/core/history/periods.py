@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bley.core.history.statistics import Count, Figures, figures
@@ -31,10 +32,13 @@ class Period(NamedTuple):
 
 
 class ComparedCounts(NamedTuple):
-    """The counts of a period, and those of the period before; None if its beginning was not counted."""
+    """The counts of a period."""
 
     counts: Mapping[Count, int]
     before: Mapping[Count, int] | None = None
+    """The counts of the period before; None if its beginning was not counted."""
+    of_lists: Mapping[Count, int] = MappingProxyType({})
+    """The counts of DNS lists (list_counts): one for each kind and name, with the start of the first one."""
 
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

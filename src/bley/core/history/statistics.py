@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from bley.core.decision import Decision, Outcome
 from bley.core.findings import REPEATED, Check
+from bley.core.history.list_counts import back_keys
 from bley.core.reasons import Reason
 
 __all__ = [
@@ -79,6 +80,7 @@ def count_keys(decision: Decision, outcome: Outcome) -> Iterator[tuple[str, str]
     cause = decision.cause_reason
     if bound := delay_bound(decision):
         yield f"{DELAY}:{cause}" if cause else DELAY, bound
+        yield from back_keys(decision.cause)
     elif cause and decision.defers and decision.reason in REPEATED:
         yield decision.reason.value, cause
 

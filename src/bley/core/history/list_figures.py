@@ -1,0 +1,131 @@
+"""The figures that show which DNS list earns its place: computed from the counts of some time."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from bley.core.findings import Check
+from bley.core.history.list_counts import (
+    LATENCY_BOUNDS,
+    LIST_CHECKS,
+    LIST_KINDS,
+    SLOWER,
+    ListEvent,
+    latency_kind,
+    list_kind,
+)
+from bley.core.history.statistics import Count
+
+__all__ = ["ENOUGH_QUERIES", "ListFigures", "list_figures"]
+
+ENOUGH_QUERIES = 1000
+"""Queries from which a list that decided nothing is remarked on: it then decides at most 0.3 % of the strangers, by the
+rule of three, with a confidence of 95 %."""
+
+
+class ListFigures(NamedTuple):
+    """The figures of one list of one setting. All are numbers of strangers, or of their mails."""
+
+    name: str
+    setting: str
+    """`dnsbls` or `dnswls`."""
+    is_configured: bool
+    """Whether the list is in that setting now."""
+    since: datetime | None
+    """The start of its first count; None if there is none."""
+    queries: int = 0
+    listed: int = 0
+    alone: int = 0
+    came_back: int = 0
+    errors: int = 0
+    network_answers: int = 0
+    """Conclusive answers that did not come from the cache, whatever the setting."""
+    median_ms: int | None = None
+    """The smallest of LATENCY_BOUNDS that covers half of them; None if it is none of these, or there are no answers."""
+
+    @property
+    def defers(self) -> bool:
+        """Whether the list is a blocklist. Mail that an allowlist lets through does not come back."""
+        return self.setting == LIST_CHECKS[Check.DNSBL]
+
+    @property
+    def listed_share(self) -> float | None:
+        """The share of listings in the conclusive answers; None if there are none."""
+        answers = self.queries - self.errors
+        return self.listed / answers if answers > 0 else None
+
+    @property
+    def came_back_share(self) -> float | None:
+        """The share of the mails that this list alone deferred that came back.
+
+        None if it deferred none, or more came back than were deferred in the time.
+        """
+        return self.came_back / self.alone if self.defers and 0 < self.alone >= self.came_back else None
+
+    @property
+    def is_superfluous(self) -> bool:
+        """Whether bley would have decided the same without the list, as far as enough queries show it."""
+        return self.is_configured and not self.alone and self.queries - self.errors >= ENOUGH_QUERIES
+
+
+def list_figures(counts: Mapping[Count, int], configured: Iterable[tuple[str, str]]) -> list[ListFigures]:
+    """Return the figures of all lists that were counted, and of those that are `configured`: pairs of setting and name.
+
+    Blocklists come first; among them, lists that are configured, and then the ones that decided most.
+    """
+    numbers = Counter[tuple[str, str]]()
+    starts: dict[tuple[str, str], int] = {}
+    for count, number in counts.items():
+        if count.kind in LIST_KINDS:
+            key = count.kind, count.name
+            numbers[key] += number
+            starts[key] = min(count.start, starts.get(key, count.start))
+    now = list(configured)
+    found = [
+        _figures(check, name, numbers, starts, is_configured=(setting, name) in now)
+        for check, setting in LIST_CHECKS.items()
+        for name in dict.fromkeys([*(name for of, name in now if of == setting), *_names(check, numbers)])
+    ]
+    return sorted(found, key=lambda each: (not each.defers, not each.is_configured, -each.alone, -each.listed))
+
+
+def _names(check: Check, numbers: Mapping[tuple[str, str], int]) -> list[str]:
+    kinds = {list_kind(check, event) for event in ListEvent}
+    return sorted(name for kind, name in numbers if kind in kinds)
+
+
+def _figures(
+    check: Check,
+    name: str,
+    numbers: Counter[tuple[str, str]],
+    starts: Mapping[tuple[str, str], int],
+    *,
+    is_configured: bool,
+) -> ListFigures:
+    keys = {event: (list_kind(check, event), name) for event in ListEvent}
+    first = min((starts[key] for key in keys.values() if key in starts), default=None)
+    latencies = [numbers[latency_kind(bound / 1000), name] for bound in LATENCY_BOUNDS]
+    answers = sum(latencies) + numbers[SLOWER, name]
+    return ListFigures(
+        name,
+        LIST_CHECKS[check],
+        is_configured,
+        None if first is None else datetime.fromtimestamp(first, UTC),
+        queries=numbers[keys[ListEvent.QUERIES]],
+        listed=numbers[keys[ListEvent.LISTED]],
+        alone=numbers[keys[ListEvent.ALONE]],
+        came_back=numbers[keys[ListEvent.BACK]],
+        errors=numbers[keys[ListEvent.ERRORS]],
+        network_answers=answers,
+        median_ms=_median(latencies, answers),
+    )
+
+
+def _median(latencies: Iterable[int], answers: int) -> int | None:
+    so_far = 0
+    for bound, number in zip(LATENCY_BOUNDS, latencies, strict=True):
+        so_far += number
+        if so_far and so_far >= answers / 2:
+            return bound
+    return None
