@@ -23,6 +23,7 @@ PRINTING = {
     "why": ["why", "example.com"],
     "stats": ["stats"],
     "report": ["report"],
+    "replay": ["replay"],
     "top": ["top", "--once"],
     "export": ["export"],
     "forget": ["forget", "--all", "--dry-run"],

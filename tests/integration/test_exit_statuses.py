@@ -30,6 +30,7 @@ CASES = {
     ("list", 0): ["--status", "known"],
     ("stats", 0): [],
     ("report", 0): [],
+    ("replay", 0): [],
     ("top", 0): ["--once"],
     ("lists", 0): [],
     ("lists", 1): ["--test", "list.invalid"],

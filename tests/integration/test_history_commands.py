@@ -279,6 +279,7 @@ COMMANDS = {
     "why": [V4],
     "stats": [],
     "report": [],
+    "replay": [],
     "lists": [],
     "lists --test": ["--test"],
     "list": [],

@@ -24,6 +24,7 @@ READING = {
     "why": ["why", "b@example.org"],
     "stats": ["stats"],
     "report": ["report"],
+    "replay": ["replay"],
     "top": ["top", "--once", "-s", "0.1"],
     "export": ["export"],
     "forget": ["forget", "--all"],

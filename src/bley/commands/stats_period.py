@@ -7,7 +7,7 @@ from bley.core.history.periods import Period
 from bley.settings.values import parse_duration
 from bley.store.engine import SPANS
 
-__all__ = ["StatsPeriod", "parse_period"]
+__all__ = ["StatsPeriod", "parse_instant", "parse_period"]
 
 _LONGEST = SPANS[3600]
 """The time after which counts by the hour are deleted."""
@@ -40,8 +40,8 @@ def parse_period(since: str, until: str, now: datetime) -> StatsPeriod:
 
     Raises ValueError.
     """
-    start = _instant("--since", since, now)
-    end = _instant("--until", until, now) if until else now
+    start = parse_instant("--since", since, now)
+    end = parse_instant("--until", until, now) if until else now
     if start >= end:
         hint = ": both are ages, so --since 14d --until 7d is the week before the last one" if until else ""
         raise ValueError(f"--since {since} must be before {f'--until {until}' if until else 'now'}{hint}")
@@ -60,7 +60,7 @@ def _end_of_span(end: datetime, slot: timedelta) -> datetime:
     return end + (_ZERO - end) % span - timedelta(microseconds=1)
 
 
-def _instant(option: str, text: str, now: datetime) -> datetime:
+def parse_instant(option: str, text: str, now: datetime) -> datetime:
     """Return the instant that the value of this option names. Raises ValueError."""
     try:
         return now - parse_duration(text)

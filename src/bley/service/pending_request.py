@@ -18,7 +18,7 @@ from bley.core.reasons import Reason
 from bley.core.triplet import ANY, any_sender_of_domain
 from bley.service.rule_set import RuleSet
 
-__all__ = ["PendingRequest"]
+__all__ = ["PendingRequest", "find_entry"]
 
 
 class PendingRequest(NamedTuple):
@@ -72,11 +72,11 @@ class PendingRequest(NamedTuple):
         if rules.triplets.privacy_key:  # list files have addresses in clear text
             clear = rules.settings.triplet_rules
             sender, recipient = clear.sender(request.sender), clear.recipient(request.recipient)
-        if entry := _find(lists.recipients, request.recipient, recipient):
+        if entry := find_entry(lists.recipients, request.recipient, recipient):
             return self.decision(Reason.EXEMPT_RECIPIENT, exempted_by=entry)
         if entry := lists.clients.find(self.address, request.verified_name):
             return self.decision(Reason.EXEMPT_CLIENT, exempted_by=entry)
-        if entry := _find(lists.senders, request.sender, sender):
+        if entry := find_entry(lists.senders, request.sender, sender):
             return self.decision(Reason.EXEMPT_SENDER, exempted_by=entry)
         return None
 
@@ -107,7 +107,7 @@ class PendingRequest(NamedTuple):
         """
         rules, sender, senders = self.rules, self.request.sender, self.rules.configuration.senders.if_spf_passes
         in_clear = rules.settings.triplet_rules.sender(sender)  # list files have addresses in clear text
-        if not (entry := _find(senders, sender, in_clear)):
+        if not (entry := find_entry(senders, sender, in_clear)):
             return self
         finding, checks = await rules.checks.check_spf(self.request, self.address)
         if finding.is_pass:
@@ -148,7 +148,7 @@ class PendingRequest(NamedTuple):
         return [sighting, *(sighting._replace(triplet=place, first_seen=None, network="") for place in others)]
 
 
-def _find(exemptions: MailExemptions, address: str, normalised: str) -> str | None:
+def find_entry(exemptions: MailExemptions, address: str, normalised: str) -> str | None:
     """Return the entry for the address as received or normalised: an entry matches `user+extension` too."""
     if (entry := exemptions.find(address)) or normalised == address:
         return entry
