@@ -19,8 +19,9 @@ from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning, parse
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check
 from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing
+from bley.core.history.domain_counts import DAY_SECONDS, counted_domains, domain_events, split_domains
 from bley.core.history.nodes import node_keys
-from bley.core.history.statistics import count_keys
+from bley.core.history.statistics import Count, count_keys
 from bley.core.mail import Request, Triplet, parse_address
 from bley.core.policy import Thresholds, judge
 from bley.core.reasons import Reason
@@ -106,7 +107,7 @@ def _request(chance: random.Random, address: str, name: str, helo: str, domain: 
 async def fill(engine: Engine, now: datetime, length: timedelta, number: int) -> None:
     """Fill the store with this number of mails over this time until now."""
     await engine.prepare()
-    chance, counts = random.Random(5), Counter[tuple[int, str, str]]()
+    chance, counts, by_day = random.Random(5), Counter[tuple[int, str, str]](), Counter[Count]()
     kept = sorted(_history(chance, now, length, number), key=lambda each: each.at)
     for begin in range(0, len(kept), _BATCH):
         batch = kept[begin : begin + _BATCH]
@@ -115,9 +116,17 @@ async def fill(engine: Engine, now: datetime, length: timedelta, number: int) ->
     for each in kept:
         for kind, name in chain(count_keys(each.decision, each.outcome), node_keys(each)):
             counts[int(each.at.timestamp()) // 60, kind, name] += 1
-    numbers = list(counts_per_span(counts).items())
+        by_day.update(_domain_counts(each))
+    numbers = [*counts_per_span(counts).items(), *by_day.items()]
     for begin in range(0, len(numbers), _BATCH):
         await engine.add_decisions([], dict(numbers[begin : begin + _BATCH]))
+
+
+def _domain_counts(kept: DecisionEntry) -> Iterator[Count]:
+    day = int(kept.at.timestamp()) // DAY_SECONDS * DAY_SECONDS
+    for side, domain in split_domains(counted_domains(kept.sender, kept.recipient)):
+        for event in domain_events(kept.decision, kept.outcome):
+            yield Count(DAY_SECONDS, day, f"{side}-{event}", domain)
 
 
 def _history(chance: random.Random, now: datetime, length: timedelta, number: int) -> Iterator[DecisionEntry]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,15 @@ from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
-from bley.core.history.domain_counts import DAY_SECONDS, REST, DomainCounts, days_of
+from bley.core.history.delayed_mail import (
+    DomainSums,
+    MostDelayed,
+    domain_of,
+    first_waiting,
+    most_delayed,
+    summed_kinds,
+)
+from bley.core.history.domain_counts import DAY_SECONDS, REST, DomainCounts, came_back_kinds, days_of
 from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted
 from bley.core.history.list_counts import LIST_KINDS
 from bley.core.history.periods import ComparedCounts, Period
@@ -240,12 +249,39 @@ class FakeHistory:
         ]
         return meant[:limit]
 
-    async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
+    def _waiting(self, since: datetime) -> list[tuple[Triplet, Record]]:
         self._fail_if_wanted()
-        found = [
+        return [
             item for item in self._records.items() if item[1].status is Status.GREYLISTED and item[1].last_seen >= since
         ]
-        return WaitingTriplets(len(found), found[:limit])
+
+    async def waiting(
+        self, since: datetime, limit: int, suspected: Sequence[Collection[str]] | None = None
+    ) -> WaitingTriplets:
+        found = self._waiting(since)
+        return WaitingTriplets(len(found), first_waiting(found, limit, suspected))
+
+    async def waiting_domains(self, since: datetime, limit: int) -> Sequence[str]:
+        found = [domain_of(triplet.sender) for triplet, _ in self._waiting(since) if triplet.sender]
+        return list(dict.fromkeys(found))[:limit]
+
+    def _of_days(self, since: datetime, until: datetime) -> dict[tuple[str, str], int]:
+        self._fail_if_wanted()
+        sums, days = Counter[tuple[str, str]](), days_of(since, until)
+        for count, number in self._counts.items():
+            if count.seconds == DAY_SECONDS and count.start in days:
+                sums[count.kind, count.name] += number
+        return sums
+
+    async def most_delayed(self, since: datetime, until: datetime, limit: int) -> MostDelayed:
+        kinds = came_back_kinds("from")
+        found = {key: number for key, number in self._of_days(since, until).items() if key[0] in kinds}
+        return most_delayed(datetime.fromtimestamp(days_of(since, until)[0], UTC), found, limit)
+
+    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
+        kinds = summed_kinds()
+        found = self._of_days(since, until).items()
+        return {key: number for key, number in found if key[0] in kinds and key[1] in names}
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None

@@ -253,6 +253,61 @@ class TestDomainCounts:
         assert (found.first, found.counts) == (None, {})
 
 
+class TestDelayedDomains:
+    def _day(self, age: int, kind: str, name: str) -> Count:
+        return Count(86400, int(_NOW.timestamp()) // 86400 * 86400 - age * 86400, kind, name)
+
+    async def test_those_whose_mail_came_back_most_are_first(self, both: OpenStore) -> None:
+        """The counts of other kinds, sides and days do not matter; the total is that of all domains."""
+        meant = {
+            self._day(0, "from-delay-300", "example.org"): 2,
+            self._day(1, "from-delay-300", "example.org"): 1,
+            self._day(1, "from-delay-longer", "example.org"): 4,
+            self._day(1, "from-delay-60", "example.net"): 6,
+            self._day(2, "from-delay-60", "<>"): 5,
+            self._day(2, "from-delay-60", "*"): 1,
+        }
+        others = {
+            self._day(0, "from-pass", "example.net"): 90,
+            self._day(0, "to-delay-300", "example.com"): 90,
+            self._day(3, "from-delay-300", "example.com"): 90,
+        }
+        await both.engine.add_decisions([], meant | others)
+        found = await both.history.most_delayed(_NOW - 2 * _DAY, _NOW, 3)
+        assert (found.came_back, found.since.timestamp()) == (19, self._day(2, "", "").start)
+        domains = [(each.name, dict(each.delays)) for each in found.domains]
+        assert domains == [("example.org", {"300": 3, "longer": 4}), ("example.net", {"60": 6}), ("<>", {"60": 5})]
+        found = await both.history.most_delayed(_NOW - 300 * _DAY, _NOW, 3)
+        assert found.since.timestamp() == self._day(3, "", "").start, "the first day that has counts"
+        assert (found.domains[0].name, found.domains[0].came_back) == ("example.com", 90)
+
+    async def test_without_any_there_are_none(self, both: OpenStore) -> None:
+        await both.engine.add_decisions([], {self._day(0, "from-pass", "example.org"): 1})
+        found = await both.history.most_delayed(_NOW - 2 * _DAY, _NOW, 3)
+        assert (found.came_back, found.domains) == (0, [])
+
+    @pytest.mark.parametrize("names", [2, 200])
+    async def test_the_sums_of_domains_are_those_of_all_days(self, both: OpenStore, names: int) -> None:
+        wanted = ["example.org", *(f"{number}.example" for number in range(names - 1))]
+        meant = {
+            self._day(0, "from-pass", "example.org"): 2,
+            self._day(1, "from-pass", "example.org"): 3,
+            self._day(1, "from-helo", "example.org"): 4,
+            self._day(1, "to-pass", "0.example"): 5,
+        }
+        others = {
+            self._day(1, "from-early", "example.org"): 90,
+            self._day(1, "to-helo", "example.org"): 90,
+            self._day(1, "from-pass", "mail.example.org"): 90,
+            self._day(2, "from-pass", "example.org"): 90,
+        }
+        await both.engine.add_decisions([], meant | others)
+        sums = await both.history.domain_sums(wanted, _NOW - _DAY, _NOW)
+        expected = {("from-pass", "example.org"): 5, ("from-helo", "example.org"): 4, ("to-pass", "0.example"): 5}
+        assert sums == expected
+        assert await both.history.domain_sums([], _NOW - _DAY, _NOW) == {}
+
+
 class TestExempted:
     async def test_databases_count_as_the_rule_does(self, both: OpenStore) -> None:
         """For each kind of entry; only first deferrals of the time asked for."""
@@ -476,6 +531,51 @@ class TestRecords:
         assert (number, list(records)) == (4, greylisted)
         number, records = await both.history.waiting(_NOW - _DAY, 1)
         assert (number, list(records)) == (4, greylisted[:1])
+
+    async def test_those_that_retried_come_first_of_all_that_wait(self, both: OpenStore) -> None:
+        """So the newest ones do not hide a mail server that comes back again and again."""
+        all_of_them = await self._fill(both)
+        oldest = [triplet for triplet, record in all_of_them.items() if record.status is Status.GREYLISTED][-1]
+        again = [Sighting(oldest, Status.GREYLISTED, all_of_them[oldest].last_seen, _LIFETIMES, attempts=1)]
+        await both.engine.transact(again, [])
+        number, records = await both.history.waiting(_NOW - _DAY, 1)
+        assert (number, [triplet for triplet, _ in records]) == (4, [oldest])
+
+    async def _wait(self, both: OpenStore, senders: dict[str, int]) -> None:
+        """Let triplets of these senders wait, each an hour older than the one before, after so many retries."""
+        kept = [_kept(number, ago=number * _HOUR, sender=sender) for number, sender in enumerate(senders)]
+        sightings = []
+        for each, attempts in zip(kept, senders.values(), strict=True):
+            assert each.decision.triplet
+            first = Sighting(each.decision.triplet, Status.GREYLISTED, each.at, _LIFETIMES)
+            sightings += [first, *([first._replace(attempts=1)] * attempts)]
+        await both.engine.transact(sightings, [])
+        await both.engine.add_decisions(list(reversed(kept)), {})
+
+    async def test_the_suspected_ones_were_retried_or_have_such_a_domain(self, both: OpenStore) -> None:
+        """Of as many retries, those of the first group of domains come first. The number is that of all."""
+        wait = {"a@x.example": 0, "b@y.example": 0, '"c@x.example"@z.example': 0, "d@one.example": 1, "": 2}
+        wait |= {"e@y.example": 0, "x.example@other.example": 0, "f@sub.y.example": 0, "Ä@x.example": 0}
+        await self._wait(both, wait)
+        number, records = await both.history.waiting(_NOW - _DAY, 10, [["y.example"], ["x.example", "z.example"]])
+        assert number == len(wait)
+        assert [triplet.sender for triplet, _ in records] == [
+            "", "d@one.example", "b@y.example", "e@y.example", "a@x.example", '"c@x.example"@z.example', "Ä@x.example",
+        ]  # fmt: skip
+        number, records = await both.history.waiting(_NOW - _DAY, 10, [[], []])
+        assert (number, [triplet.sender for triplet, _ in records]) == (len(wait), ["", "d@one.example"])
+
+    async def test_the_number_is_known_if_none_is_suspected(self, both: OpenStore) -> None:
+        await self._wait(both, {"a@x.example": 0})
+        assert await both.history.waiting(_NOW - _DAY, 10, []) == (1, [])
+
+    async def test_the_domains_of_senders_that_wait_are_known(self, both: OpenStore) -> None:
+        """Each once, the latest first, without the null sender."""
+        await self._wait(both, {"": 0, "a@x.example": 0, "b@y.example": 1, '"c@d"@z.example': 0, "e@y.example": 0})
+        domains = await both.history.waiting_domains(_NOW - _DAY, 10)
+        assert domains == ["x.example", "y.example", "z.example"]
+        assert await both.history.waiting_domains(_NOW - _DAY, 2) == domains[:2]
+        assert await both.history.waiting_domains(_NOW - 0.5 * _HOUR, 2) == []
 
     async def test_who_was_seen_before_does_not_wait_any_more(self, both: OpenStore) -> None:
         await self._fill(both)

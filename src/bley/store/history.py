@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from bley.core.greylist import Record
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
+from bley.core.history.delayed_mail import DomainSums, MostDelayed
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption
 from bley.core.history.list_counts import LIST_SPANS
@@ -95,7 +96,7 @@ _SLACK = 1000
 
 
 class WaitingTriplets(NamedTuple):
-    """The number of greylisted triplets, and some of them, the most recently seen first."""
+    """The number of greylisted triplets, and some of them."""
 
     number: int
     records: Sequence[tuple[Triplet, Record]]
@@ -158,8 +159,23 @@ class History(Protocol):
         `kinds`: those that are meant; an empty set means all. Without `with_settings` they lack their settings.
         """
 
-    async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
-        """Return the greylisted triplets that were seen since then."""
+    async def waiting(
+        self, since: datetime, limit: int, suspected: Sequence[Collection[str]] | None = None
+    ) -> WaitingTriplets:
+        """Return greylisted triplets that were seen since then: most early retries first, then the newest first.
+
+        With `suspected`, only those that were retried, or whose sender has one of these domains. Those of the first
+        group of domains precede the others that have as many retries. The number is always that of all.
+        """
+
+    async def waiting_domains(self, since: datetime, limit: int) -> Sequence[str]:
+        """Return the domains of the senders of these triplets, at most `limit`, the most recently seen first."""
+
+    async def most_delayed(self, since: datetime, until: datetime, limit: int) -> MostDelayed:
+        """Return the sender domains whose mail came back most on the days that are partly in this time."""
+
+    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
+        """Return the sums of `summed_kinds` of these domains on the days that are partly in this time."""
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None

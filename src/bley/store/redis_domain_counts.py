@@ -22,7 +22,7 @@ from bley.core.history.statistics import Count
 from bley.store.engine import LIFETIMES, TRIMMED_AFTER, Trimmed
 from bley.store.redis_keys import TRIMMED, counts_key
 
-__all__ = ["DomainTrimming", "read_domain_counts"]
+__all__ = ["DomainTrimming", "first_day", "is_wrong_type", "read_domain_counts"]
 
 _DAYS = 10
 """The days of one round trip, with 2,000 fields: some 3 ms, in which redis-py parses the answer."""
@@ -43,12 +43,13 @@ async def read_domain_counts(client: Any, domain: str, since: datetime, until: d
                 fields = [f"{count.start} {count.kind} {count.name}".encode() for count in each]
                 pipeline.hmget(counts_key(DAY_SECONDS, each[0].start), fields)
             for each, numbers in zip(counts, await pipeline.execute(raise_on_error=False), strict=True):
-                if not _is_wrong_type(numbers):
+                if not is_wrong_type(numbers):
                     found |= {count: int(number) for count, number in zip(each, numbers, strict=True) if number}
-    return DomainCounts(domain, await _first_day(client, until), found)
+    return DomainCounts(domain, await first_day(client, until), found)
 
 
-async def _first_day(client: Any, until: datetime) -> int | None:
+async def first_day(client: Any, until: datetime) -> int | None:
+    """Return the start of the first day that has counts, by one round trip."""
     return await _first_existing(client, days_of(until - STORED_DAYS * timedelta(seconds=DAY_SECONDS), until))
 
 
@@ -60,7 +61,7 @@ async def _first_existing(client: Any, days: Sequence[int]) -> int | None:
         return next((day for day, exists in zip(days, await pipeline.execute(), strict=True) if exists), None)
 
 
-def _is_wrong_type(reply: Any) -> bool:
+def is_wrong_type(reply: Any) -> bool:
     """Return whether another program's value stands under the key. Raises any other error."""
     if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
         raise reply

@@ -15,6 +15,7 @@ from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery, JudgmentQuery, block_of_key
 from bley.core.history.audit import AuditEntry, AuditKind
+from bley.core.history.delayed_mail import DomainSums, MostDelayed, domain_of, first_waiting
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted, is_counted
 from bley.core.history.periods import ComparedCounts, Period
@@ -33,6 +34,7 @@ from bley.store.history import (
     span_of,
 )
 from bley.store.redis import RedisEngine, store_errors
+from bley.store.redis_delayed import read_domain_sums, read_most_delayed
 from bley.store.redis_domain_counts import read_domain_counts
 from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, mails_key, triplet_of
 from bley.store.rows import audit_entry, microseconds, stored_decision
@@ -234,7 +236,13 @@ class RedisHistory:
         first = sorted(meant, key=lambda each: each.at, reverse=True)[:limit]
         return first if with_settings else [each._replace(settings="") for each in first]
 
-    async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
+    async def waiting(
+        self, since: datetime, limit: int, suspected: Sequence[Collection[str]] | None = None
+    ) -> WaitingTriplets:
+        records = await self._waiting(since)
+        return WaitingTriplets(len(records), first_waiting(records, limit, suspected))
+
+    async def _waiting(self, since: datetime) -> Sequence[tuple[Triplet, Record]]:
         """Search the latest decisions for waiting triplets, because Redis' keys have no order."""
         triplets: dict[Triplet, None] = {}
         looked_at = 0
@@ -243,13 +251,25 @@ class RedisHistory:
             looked_at += len(read)
             if looked_at >= _MAX_LOOKED_AT:
                 break
-        records = [
+        found = await self._read(list(triplets))
+        return [
             (triplet, record)
-            for triplet, record in (await self._read(list(triplets))).items()
+            for triplet, record in found.items()
             if record.status is Status.GREYLISTED and record.last_seen >= since
         ]
-        records.sort(key=lambda item: item[1].last_seen, reverse=True)
-        return WaitingTriplets(len(records), records[:limit])
+
+    async def waiting_domains(self, since: datetime, limit: int) -> Sequence[str]:
+        records = sorted(await self._waiting(since), key=lambda each: each[1].last_seen, reverse=True)
+        domains = dict.fromkeys(domain_of(triplet.sender) for triplet, _ in records if triplet.sender)
+        return list(domains)[:limit]
+
+    async def most_delayed(self, since: datetime, until: datetime, limit: int) -> MostDelayed:
+        with store_errors(self.place):
+            return await read_most_delayed(self._client, since, until, limit)
+
+    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
+        with store_errors(self.place):
+            return await read_domain_sums(self._client, names, since, until)
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from bley.core.errors import StoreError
-from bley.core.greylist import Record, Status
+from bley.core.greylist import Record
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.conditions import Clause
+from bley.core.history.delayed_mail import DomainSums, MostDelayed
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption
 from bley.core.history.list_counts import LIST_KINDS
@@ -39,6 +40,7 @@ from bley.store.rows import audit_entry, found_of, microseconds, records_of, sto
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_attempts import attempts_of, attempts_statement
 from bley.store.sql_conditions import sql_conditions
+from bley.store.sql_delayed import read_domain_sums, read_most_delayed, read_waiting, read_waiting_domains
 from bley.store.sql_domain_counts import read_domain_counts
 from bley.store.sql_exempted import ROWS_PER_SECOND, exempted_statement
 from bley.store.sql_list_counts import list_sums
@@ -153,12 +155,21 @@ class SqlHistory:
         rows = await self._rows(query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit))
         return [audit_entry(row._mapping) for row in rows]
 
-    async def waiting(self, since: datetime, limit: int) -> WaitingTriplets:
-        is_meant = (_t.status == int(Status.GREYLISTED)) & (_t.last_seen >= microseconds(since))
-        number = sa.select(sa.func.count()).select_from(triplets).where(is_meant).scalar_subquery()
-        query = sa.select(number, triplets).where(is_meant).order_by(_t.last_seen.desc()).limit(limit)
-        rows = await self._rows(query)
-        return WaitingTriplets(rows[0][0] if rows else 0, list(records_of(row[1:] for row in rows)))
+    async def waiting(
+        self, since: datetime, limit: int, suspected: Sequence[Collection[str]] | None = None
+    ) -> WaitingTriplets:
+        return await self._read(lambda connection: read_waiting(connection, since, limit, suspected))
+
+    async def waiting_domains(self, since: datetime, limit: int) -> Sequence[str]:
+        return await self._read(lambda connection: read_waiting_domains(connection, since, limit))
+
+    async def most_delayed(self, since: datetime, until: datetime, limit: int) -> MostDelayed:
+        return await self._read(lambda connection: read_most_delayed(connection, since, until, limit))
+
+    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
+        if not names:
+            return {}
+        return await self._read(lambda connection: read_domain_sums(connection, names, since, until))
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None

@@ -25,10 +25,10 @@ from bley.web.action_previews import Action, Notice, Preview
 from bley.web.dashboard_data import DashboardData
 from bley.web.form_tokens import FormTokens
 from bley.web.list_action import ENDS, ListAction
-from bley.web.overview import waiting_rows
 from bley.web.record_action import RecordAction
 from bley.web.rendering import render
 from bley.web.urls import with_parameter
+from bley.web.waiting import waiting_rows
 
 __all__ = ["MAX_BYTES", "PATHS", "ActionBar", "Actions"]
 

@@ -1,6 +1,5 @@
 """Downloads of each table as CSV and JSON, at the URL of its page with `.csv` or `.json` appended."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 
@@ -13,7 +12,7 @@ from bley.web.dashboard_data import DashboardData
 from bley.web.decision_search import read_decision_search, read_period
 from bley.web.health_summary import summarize_health
 from bley.web.monitored_daemon import state_or_503
-from bley.web.overview import build_overview, waiting_rows
+from bley.web.overview import overview_of
 from bley.web.pages import decision_or_404, query_or_400
 from bley.web.streams import stream_decisions
 from bley.web.tables import (
@@ -25,6 +24,7 @@ from bley.web.tables import (
     lists_table,
     waiting_table,
 )
+from bley.web.waiting import waiting_rows
 
 __all__ = ["Downloads"]
 
@@ -55,7 +55,7 @@ class Downloads:
         data = await self._data.overview(query_or_400(read_period, request))
         if isinstance(data, StoreError):
             raise data
-        overview = await asyncio.to_thread(build_overview, data, self._data.configuration.timings)
+        overview = await overview_of(data, self._data.configuration)
         name = request.match_info["name"]
         return _response(request, name, OVERVIEW_TABLES[name](overview))
 

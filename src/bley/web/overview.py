@@ -1,21 +1,26 @@
 """The values that the template of the overview shows, computed from OverviewData alone."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from bley.core.exemptions.lookup import SenderExemptions
 from bley.core.findings import JUDGED, REASONS
-from bley.core.greylist import Record, Standing, Timing
+from bley.core.history.advice import ListFiles
 from bley.core.history.nodes import figures_by_node
 from bley.core.history.periods import Period, Slot, slots
 from bley.core.history.statistics import DELAY_BOUNDS, LONGER, CauseFigures, Count, Figures, figures
-from bley.core.mail import Triplet
+from bley.settings.file import Configuration
 from bley.settings.sections import Timings
+from bley.store.delayed_domains import SHOWN_DOMAINS
 from bley.web.changes import ChangeRow, change_marks, change_rows, changes_by_slot
 from bley.web.chart import BarData, Chart, LabelData, MarkData, stacked_bars, time_labels
 from bley.web.dashboard_data import OverviewData
+from bley.web.delayed_domains import DelayedDomains, delayed_domains
 from bley.web.formatting import duration, iso, number
 from bley.web.urls import page_url
+from bley.web.waiting import WaitingRow, suspected_rows
 
 __all__ = [
     "SERIES",
@@ -25,9 +30,8 @@ __all__ = [
     "NodeRow",
     "Overview",
     "SlotRow",
-    "WaitingRow",
     "build_overview",
-    "waiting_rows",
+    "overview_of",
 ]
 
 SERIES = {
@@ -45,6 +49,8 @@ OBSERVED = {
     "early": "came again too early",
 }
 """Their words in `mode = observe`, in which all mail passes."""
+
+_NO_FILES, _NO_SENDERS = ListFiles("", "", ""), SenderExemptions()
 
 _NO_CAUSE = "the record does not have the reason: an older bley stored it, or it was imported"
 
@@ -100,15 +106,6 @@ class DelayRow(NamedTuple):
     number: int
 
 
-class WaitingRow(NamedTuple):
-    """A record, with the seconds that are left of its wait. At 0 or below, the next attempt passes."""
-
-    triplet: Triplet
-    record: Record
-    left: float
-    standing: Standing
-
-
 class Overview(NamedTuple):
     """All values of the overview that come from the store."""
 
@@ -132,10 +129,30 @@ class Overview(NamedTuple):
     changes: Sequence[ChangeRow]
     nodes: Sequence[NodeRow]
     """Empty if only one node had requests."""
+    delayed: DelayedDomains
 
 
-def build_overview(data: OverviewData, timings: Timings, *, observes: bool = False) -> Overview:
-    """Compute all values. `observes`: whether `mode = observe` now."""
+async def overview_of(data: OverviewData, configuration: Configuration) -> Overview:
+    """Compute all values, with these settings, in a thread."""
+    return await asyncio.to_thread(
+        build_overview,
+        data,
+        configuration.timings,
+        observes=configuration.settings.mode == "observe",
+        files=configuration.list_files,
+        senders=configuration.senders,
+    )
+
+
+def build_overview(
+    data: OverviewData,
+    timings: Timings,
+    *,
+    observes: bool = False,
+    files: ListFiles = _NO_FILES,
+    senders: SenderExemptions = _NO_SENDERS,
+) -> Overview:
+    """Compute all values. `observes`: whether `mode = observe` now; `senders`: those that are exempt now."""
     period, now = data.period, data.now
     total = figures(data.counts)
     observes = observes or total.defers_nothing
@@ -158,11 +175,12 @@ def build_overview(data: OverviewData, timings: Timings, *, observes: bool = Fal
         found=_finding_rows(total),
         delays=delays,
         delays_chart=_delays_chart(delays),
-        waiting=waiting_rows(data.waiting.records, timings, now),
+        waiting=suspected_rows(data.waiting.records, data.delayed, timings, now, observes=observes),
         before=before,
         median_before=_median(before) if before else "",
         changes=changes,
         nodes=_node_rows(data.counts, period),
+        delayed=delayed_domains(data.delayed, files, senders, period.name, SHOWN_DOMAINS, observes=observes),
     )
 
 
@@ -273,13 +291,3 @@ def _median(figures: Figures | CauseFigures) -> str:
     if figures.median_delay_seconds is not None:
         return duration(figures.median_delay_seconds)
     return f"more than {duration(DELAY_BOUNDS[-1])}" if figures.delays else ""
-
-
-def waiting_rows(records: Sequence[tuple[Triplet, Record]], timings: Timings, now: datetime) -> list[WaitingRow]:
-    """Return the records with what is left of their waits, those that still wait first."""
-    rows = [_waiting_row(triplet, record, timings.of(triplet.recipient), now) for triplet, record in records]
-    return sorted(rows, key=lambda row: row.standing is not Standing.EARLY)
-
-
-def _waiting_row(triplet: Triplet, record: Record, timing: Timing, now: datetime) -> WaitingRow:
-    return WaitingRow(triplet, record, timing.remaining(record, now).total_seconds(), timing.standing(record, now))

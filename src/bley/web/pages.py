@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 from bley.core.history.advice import advice, deferral_advice, exemptions_of, with_exempted
+from bley.core.history.periods import PERIODS
 from bley.core.history.search import StoredDecision
 from bley.core.history.worth import describe_work, describe_worth
 from bley.log.decision_line import line_of
@@ -17,16 +19,18 @@ from bley.web.decision_search import read_decision_search, read_period
 from bley.web.evidence import evidence
 from bley.web.formatting import SPELLING
 from bley.web.health_summary import summarize_health
-from bley.web.overview import build_overview, waiting_rows
+from bley.web.overview import overview_of
 from bley.web.rendering import STATIC, render
 from bley.web.search_summary import summarize_search
 from bley.web.setup_lines import setup_lines
+from bley.web.urls import page_url
+from bley.web.waiting import waiting_rows
 
 __all__ = ["Pages", "decision_or_404", "query_or_400"]
 
 _STATIC = ("style.css", "live.js", "rows.js", "copy.js", "times.js", "icon.svg")
 _SHOWN_WAITING = 10
-"""Waiting triplets on the overview; CSV and JSON have up to 200."""
+"""Suspected triplets on the overview; CSV and JSON have up to 200."""
 
 _SHOWN_CHANGES = 5
 """Starts and reloads that the overview lists at once."""
@@ -55,7 +59,7 @@ class Pages:
         data, report = await asyncio.gather(self._data.overview(period), self._data.daemon.report_state())
         fault, overview, setup, work, worth = "", None, None, "", ""
         if isinstance(data, OverviewData):
-            overview = await asyncio.to_thread(build_overview, data, timings, observes=settings.mode == "observe")
+            overview = await overview_of(data, self._data.configuration)
             setup = None if data.has_requests else setup_lines(self._data.daemon.places)
             work = describe_work(overview.figures, observes=overview.observes, spelling=SPELLING)
             worth = describe_worth(
@@ -87,6 +91,8 @@ class Pages:
             work=work,
             worth=worth,
             setup=setup,
+            waiting_search=_waiting_search(timings.longest, observes=settings.mode == "observe"),
+            acts=bool(settings.web_actions),
         )
 
     async def _show_search(self, request: web.Request) -> web.Response:
@@ -131,6 +137,12 @@ class Pages:
             actions=self._actions.of_decision(request, story, has_records=bool(stored_under)),
             now=self._data.clock(),
         )
+
+
+def _waiting_search(longest: timedelta, *, observes: bool) -> str:
+    """Return the URL of the search for all deferrals of the shortest range that has the longest wait."""
+    name = next((each.name for each in PERIODS.values() if each.length >= longest), "365d")
+    return page_url("/search", {"outcome": "would-defer" if observes else "greylist", "range": name})
 
 
 def _shown_details(request: web.Request) -> Callable[[str], bool]:

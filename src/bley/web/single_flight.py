@@ -6,28 +6,25 @@ from typing import Generic, TypeVar
 
 __all__ = ["SingleFlightCache"]
 
-_TTL_SECONDS = 1.0
-"""Lifetime of a result, so that many viewers of a page cost as much as one."""
-
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
 class SingleFlightCache(Generic[_K, _V]):
-    """Results of `query`, each shared by all readers that request the same key within a second.
+    """Results of `query`, each shared by all readers that request the same key within `seconds` after its start.
 
-    A query that has lost all its readers is cancelled and not cached.
+    A query that has lost all its readers is cancelled; neither that nor an error is cached.
     """
 
-    def __init__(self, query: Callable[[_K], Awaitable[_V]]) -> None:
-        self._query = query
+    def __init__(self, query: Callable[[_K], Awaitable[_V]], seconds: float = 1.0) -> None:
+        self._query, self._seconds = query, seconds
         self._entries: dict[_K, _Entry[_V]] = {}
 
     async def get(self, key: _K) -> _V:
         """Return the cached result, or that of a query which runs or is started now."""
         now = asyncio.get_running_loop().time()
         entry = self._entries.get(key)
-        if entry is None or (entry.result.done() and now - entry.started_at > _TTL_SECONDS):
+        if entry is None or entry.is_over(now - self._seconds):
             entry = self._entries[key] = _Entry(now, asyncio.ensure_future(self._query(key)))
         entry.readers += 1
         try:
@@ -43,3 +40,8 @@ class SingleFlightCache(Generic[_K, _V]):
 class _Entry(Generic[_V]):
     def __init__(self, started_at: float, result: "asyncio.Future[_V]") -> None:
         self.started_at, self.result, self.readers = started_at, result, 0
+
+    def is_over(self, oldest: float) -> bool:
+        """Return whether a new query is needed: this one failed, or ended and was started before."""
+        result = self.result
+        return result.done() and (self.started_at < oldest or result.cancelled() or result.exception() is not None)

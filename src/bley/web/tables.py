@@ -11,7 +11,8 @@ from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.web.formatting import iso
 from bley.web.health_summary import ListSummary
-from bley.web.overview import SERIES, CauseRow, CountRow, Overview, WaitingRow
+from bley.web.overview import SERIES, CauseRow, CountRow, Overview
+from bley.web.waiting import WaitingRow
 
 __all__ = [
     "OVERVIEW_TABLES",
@@ -118,6 +119,32 @@ def waiting_table(rows: Iterable[WaitingRow]) -> Table:
     )
 
 
+def _suspected_table(rows: Sequence[WaitingRow]) -> Table:
+    """Return the same, with the reasons why these are suspected to wait wrongly."""
+    columns, cells = waiting_table(rows)
+    return Table(
+        (*columns, "domain_passed", "why"),
+        [(*each, row.passed, row.why) for each, row in zip(cells, rows, strict=True)],
+    )
+
+
+def _delayed_table(overview: Overview) -> Table:
+    return _table(
+        overview.delayed.rows,
+        {
+            "sender_domain": lambda row: row.domain.name,
+            "came_back": lambda row: row.domain.came_back,
+            "share": lambda row: row.share,
+            "median_delay_seconds": lambda row: row.domain.median_delay_seconds,
+            "deferred_28_days": lambda row: row.mail.deferred,
+            "came_back_28_days": lambda row: row.mail.came_back,
+            "passed_at_once_28_days": lambda row: row.mail.undelayed,
+            "command": lambda row: row.command,
+            "note": lambda row: row.note,
+        },
+    )
+
+
 def _slots_table(overview: Overview) -> Table:
     return Table(("from", *SERIES), [(iso(row.start), *row.numbers.values()) for row in overview.slots])
 
@@ -174,7 +201,8 @@ OVERVIEW_TABLES: Mapping[str, Callable[[Overview], Table]] = {
     "delays": _delays_table,
     "nodes": _nodes_table,
     "changes": _changes_table,
-    "waiting": lambda overview: waiting_table(overview.waiting),
+    "waiting": lambda overview: _suspected_table(overview.waiting),
+    "domains": _delayed_table,
 }
 """The tables of the overview that come from the store, by their names in URLs."""
 

@@ -8,11 +8,14 @@ import pytest
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.delayed_mail import DomainSums
+from bley.core.history.domain_counts import DAY_SECONDS
 from bley.core.history.nodes import NODE_PASSED
 from bley.core.history.outcome import OutcomeKind
 from bley.core.history.periods import PERIODS, ComparedCounts, Period
 from bley.core.history.silence import Silence
 from bley.core.history.statistics import Count
+from bley.core.mail import Triplet
 from bley.web.dashboard_data import OverviewData
 from bley.web.decision_search import read_decision_search
 from bley.web.silences import SilenceWatch
@@ -25,9 +28,9 @@ DAY = PERIODS["24h"]
 
 
 class CountingHistory(FakeHistory):
-    """Counts queries: those of the period, those of the pauses, and those of the hours of the nodes."""
+    """Counts queries: those of the period, of the pauses, of the hours of the nodes, and of the sums of domains."""
 
-    queries = pauses = hours_of_nodes = 0
+    queries = pauses = hours_of_nodes = sums = 0
     is_closed = False
 
     async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
@@ -39,6 +42,10 @@ class CountingHistory(FakeHistory):
         self.queries += 1
         await asyncio.sleep(0.01)
         return ComparedCounts({})
+
+    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
+        self.sums += 1
+        return await super().domain_sums(names, since, until)
 
     async def close(self) -> None:
         self.is_closed = True
@@ -99,6 +106,41 @@ async def test_an_operators_release_is_no_request() -> None:
     found = await DashboardClient(history).data.overview(DAY)
     assert isinstance(found, OverviewData)
     assert found.silences == [Silence(None)]
+
+
+def _of_day(kind: str, name: str) -> Count:
+    return Count(DAY_SECONDS, int(NOON.timestamp()) // DAY_SECONDS * DAY_SECONDS, kind, name)
+
+
+async def test_the_triplets_that_wait_are_those_suspected_to_do_so_wrongly() -> None:
+    """They were retried, or mail of their sender's domain passed."""
+    senders = {"retried@x.example": 1, "new@x.example": 0, "again@mail.shop.example": 0, "": 0}
+    records = {
+        Triplet("192.0.2.0/24", sender, "b@example.org"): Record(Status.GREYLISTED, NOON, NOON, attempts)
+        for sender, attempts in senders.items()
+    }
+    counts = {
+        _of_day("from-pass", "shop.example"): 5,
+        _of_day("from-pass", "<>"): 5,
+        _of_day("from-helo", "x.example"): 5,
+    }
+    found = await DashboardClient(FakeHistory(records=records, counts=counts)).data.overview(DAY)
+    assert isinstance(found, OverviewData)
+    assert found.waiting.number == 4
+    assert [triplet.sender for triplet, _ in found.waiting.records] == ["retried@x.example", "again@mail.shop.example"]
+    assert found.delayed.mail["shop.example"].passed == 5
+
+
+async def test_what_is_known_of_domains_is_read_once_a_minute() -> None:
+    history = CountingHistory(counts={_of_day("from-delay-300", "shop.example"): 2})
+    data = DashboardClient(history).data
+    for seconds, queries in ((0, 1), (30, 1), (31, 2)):
+        await asyncio.sleep(seconds)
+        found = await data.overview(DAY)
+        assert isinstance(found, OverviewData)
+        assert [each.name for each in found.delayed.most.domains] == ["shop.example"]
+        assert history.sums == queries
+    await data.close()
 
 
 async def test_a_cancelled_request_does_not_cancel_the_others() -> None:

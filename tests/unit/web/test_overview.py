@@ -9,7 +9,8 @@ from bley.core.mail import Triplet
 from bley.settings.sections import Timings
 from bley.store.history import WaitingTriplets
 from bley.web.dashboard_data import OverviewData
-from bley.web.overview import SERIES, Overview, build_overview, waiting_rows
+from bley.web.overview import SERIES, Overview, build_overview
+from bley.web.waiting import waiting_rows
 from tests.fakes import NOON
 
 SLOT = int(NOON.timestamp())

@@ -3,17 +3,21 @@
 import json
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
+from bley.core.history.domain_counts import DAY_SECONDS
 from bley.core.history.statistics import Count
+from bley.settings.file import load
 from tests.fakes import ILL_LIST, NOON, WELL_LIST, FakeHistory
 from tests.unit.web.dashboard_client import TRIPLET, DashboardClient, decision
 
 SLOT = int(NOON.timestamp())
+DAY = SLOT // DAY_SECONDS * DAY_SECONDS
 COUNTS = {
     Count(1200, SLOT, "pass", "known"): 1500,
     Count(1200, SLOT, "pass", "clean"): 50,
@@ -22,6 +26,9 @@ COUNTS = {
     Count(1200, SLOT, "greylist", "early"): 30,
     Count(1200, SLOT, "found", "helo-mismatch"): 75,
     Count(1200, SLOT, "delay", "600"): 20,
+    Count(DAY_SECONDS, DAY, "from-delay-600", "shop.example"): 15,
+    Count(DAY_SECONDS, DAY, "from-helo", "shop.example"): 16,
+    Count(DAY_SECONDS, DAY, "from-delay-600", "<>"): 5,
 }
 WAITING = {TRIPLET: Record(Status.GREYLISTED, NOON, NOON, 2)}
 
@@ -33,6 +40,41 @@ def client() -> DashboardClient:
 
 
 class TestOverview:
+    async def test_it_names_the_mail_and_the_domains_that_are_delayed_wrongly(self) -> None:
+        text = (await client().page("/")).text
+        for words in (
+            "1 greylisted triplet was seen within the longest wait",
+            "Retried 2 times",
+            "Counted by day (UTC), since",
+            "20 mails came back after the wait. 5 of them had the null sender",
+            "bley allow --sender shop.example",
+            "It would have exempted 16 deferred mails of the last 28 days.",
+            "75.0",
+        ):
+            assert words in text, words
+
+    async def test_in_mode_observe_its_words_claim_no_delay(self, tmp_path: Path) -> None:
+        site = client()
+        file = tmp_path / "bley.conf"
+        file.write_text("[bley]\nmode = observe\n", encoding="utf-8")
+        site.data.reconfigure(load(file))
+        text = (await site.page("/")).text
+        for words in (
+            "Came again 2 times",
+            "20 mails came again after the wait",
+            "It would have exempted 16 mails of the last 28 days that would have been deferred.",
+        ):
+            assert words in text, words
+        for words in ("etried", "came back"):
+            assert words not in text[text.index("Which mail is waiting?", 2000) :], words
+
+    async def test_without_a_suspicion_the_number_that_waits_is_shown(self) -> None:
+        records = {TRIPLET: Record(Status.GREYLISTED, NOON, NOON)}
+        page = await DashboardClient(FakeHistory([decision()], records, {})).page("/")
+        assert "1 greylisted triplet was seen" in page.text
+        assert "None of them was retried, and no mail of their senders" in page.text
+        assert "/search?outcome=greylist&range=12h" in page.links
+
     async def test_it_shows_the_figures_of_the_store(self) -> None:
         text = (await client().page("/")).text
         for words in (
@@ -196,6 +238,7 @@ class TestDownloads:
             ("/overview/found", 1),
             ("/overview/delays", 12),
             ("/overview/waiting", 1),
+            ("/overview/domains", 1),
             ("/search/records", 0),
         ],
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bley.core.errors import StoreError
 from bley.web.single_flight import SingleFlightCache
 
 pytestmark = pytest.mark.leaps
@@ -35,6 +36,31 @@ async def test_readers_share_a_result() -> None:
     query = CountedQuery()
     cache = SingleFlightCache(query)
     assert tuple(await asyncio.gather(cache.get("a"), cache.get("a"), cache.get("b"))) == ("a1", "a1", "b2")
+
+
+async def test_a_result_is_shared_for_its_lifetime() -> None:
+    query = CountedQuery()
+    cache = SingleFlightCache(query, 60.0)
+    assert await cache.get("a") == "a1"
+    await asyncio.sleep(59)
+    assert await cache.get("a") == "a1"
+    await asyncio.sleep(2)
+    assert await cache.get("a") == "a2"
+
+
+async def test_an_error_is_raised_and_not_cached() -> None:
+    async def query(key: str) -> str:
+        await asyncio.sleep(0)
+        if len(called) == 0:
+            called.append(key)
+            raise StoreError("away")
+        return key
+
+    called: list[str] = []
+    cache = SingleFlightCache(query, 60.0)
+    with pytest.raises(StoreError):
+        await cache.get("a")
+    assert await cache.get("a") == "a"
 
 
 async def test_a_query_without_readers_is_cancelled_and_run_again() -> None:

@@ -44,6 +44,7 @@ __all__ = [
     "all_kinds",
     "came_back_kinds",
     "counted_domains",
+    "counted_name",
     "days_of",
     "domain_events",
     "kinds_of",
@@ -109,9 +110,9 @@ def _domain(address: str) -> str:
 @lru_cache(maxsize=4096)
 def _counted_domains(sender: str, recipient: str, *, is_null: bool) -> CountedDomains:
     """Return the names; equal results are one object, since each cached request of known mail has one."""
-    to_names = dict.fromkeys((_registered(recipient), a_labels(recipient)))
+    to_names = dict.fromkeys((counted_name(recipient), a_labels(recipient)))
     counted = [f"to {name}" for name in to_names if _NAME.fullmatch(name)]
-    from_name = NULL_DOMAIN if is_null else _registered(sender)
+    from_name = NULL_DOMAIN if is_null else counted_name(sender)
     return " ".join([*counted, *([f"from {from_name}"] if is_null or _NAME.fullmatch(from_name) else [])])
 
 
@@ -121,7 +122,8 @@ def split_domains(domains: CountedDomains) -> list[tuple[Side, str]]:
     return list(zip(words[::2], words[1::2], strict=False))
 
 
-def _registered(domain: str) -> str:
+def counted_name(domain: str) -> str:
+    """Return the name under which mail from this domain is counted, the registered one if there is one."""
     name = a_labels(domain)
     return registered_domain(name) or name
 

@@ -9,13 +9,14 @@ from typing import NamedTuple
 from bley.core.exemptions.entries import is_mail_address, is_name
 from bley.core.exemptions.local_list import Kind, check_entry
 from bley.core.findings import Check
+from bley.core.history.delayed_mail import DomainMail
 from bley.core.history.exempted import spf_passes
 from bley.core.history.search import StoredDecision
 from bley.core.history.shared_domains import is_shared
 from bley.core.mail import parse_address
 from bley.core.names.domains import a_labels
 
-__all__ = ["Choice", "choices_of_decision", "choices_of_text"]
+__all__ = ["Choice", "choice_of_domain", "choices_of_decision", "choices_of_text"]
 
 
 class Choice(NamedTuple):
@@ -47,6 +48,20 @@ def choices_of_text(text: str) -> list[Choice]:
     else:
         found = [Choice("client", text, "this client")] if parse_address(text) or "/" in text else []
     return list(filter(_is_valid, found))
+
+
+def choice_of_domain(domain: str, mail: DomainMail) -> Choice | None:
+    """Return the choice for all senders of a domain with this mail. It needs SPF if the name may be forged."""
+    if not is_name(domain) or is_shared(a_labels(domain)):
+        return None
+    if mail.is_ours:
+        choice = Choice("sender", f"spf:{domain}", "your own domain, while SPF passes: others forge it")
+    elif not mail.comes_back:
+        words = "senders of this domain, while SPF passes: most of its deferred mail did not come back"
+        choice = Choice("sender", f"spf:{domain}", words)
+    else:
+        choice = Choice("sender", domain, "senders of this domain")
+    return choice if _is_valid(choice) else None
 
 
 def _of_sender(decision: StoredDecision, *, is_private: bool) -> Iterator[Choice]:

@@ -2,7 +2,7 @@
 
 from bley.core.names.domains import registered_domain
 
-__all__ = ["is_shared"]
+__all__ = ["is_large_provider", "is_shared"]
 
 _IN_MANY_COUNTRIES = frozenset(("aol", "gmx", "hotmail", "live", "mail", "outlook", "yahoo", "yandex"))
 """The label before the public suffix, as in yahoo.co.uk."""
@@ -27,5 +27,10 @@ _DOMAINS = frozenset((_MAILBOXES + _MASS_SENDERS).split())
 
 def is_shared(domain: str) -> bool:
     """Return whether strangers of all kinds send under this domain, or it has no owner, as a public suffix."""
+    return not registered_domain(domain) or is_large_provider(domain)
+
+
+def is_large_provider(domain: str) -> bool:
+    """Return whether this is a domain of a large provider, or is below one."""
     registered = registered_domain(domain)
-    return not registered or registered in _DOMAINS or registered.partition(".")[0] in _IN_MANY_COUNTRIES
+    return registered in _DOMAINS or registered.partition(".")[0] in _IN_MANY_COUNTRIES
