@@ -100,7 +100,9 @@ async def _replay(
 ) -> Replay:
     async with opened_history(place.settings) as history:
         await confirm_stored_key(place)
-        return await replay_decisions(history, configuration, since, now, limit, on_page)
+        return await replay_decisions(
+            history, configuration, since, now, limit, on_page, is_private=bool(place.privacy_key)
+        )
 
 
 async def replay_decisions(
@@ -110,8 +112,13 @@ async def replay_decisions(
     now: datetime,
     limit: int,
     on_page: Callable[[int], None] = lambda _: None,
+    *,
+    is_private: bool = False,
 ) -> Replay:
-    """Return the result for the latest decisions since then, at most `limit`. Raises StoreError."""
+    """Return the result for the latest decisions since then, at most `limit`. Raises StoreError.
+
+    `is_private`: their local parts are hashes.
+    """
     [*starts] = await history.audit(datetime.fromtimestamp(0, now.tzinfo), None, _CHANGES, 1, with_settings=True)
     snapshot = Snapshot.parse(starts[0].settings) if starts else None
     changes = await history.audit(since, None, _CHANGES, _MOST_CHANGES)
@@ -130,7 +137,7 @@ async def replay_decisions(
     tally = tally or Tally(NewJudge(configuration, socket.gethostname(), queried))
     tally.finish()
     is_complete = tally.read < limit
-    limits = describe_limits(configuration, snapshot, queried, changes, tally)
+    limits = describe_limits(configuration, snapshot, queried, changes, tally, is_private=is_private)
     start = since if is_complete else first
     return Replay(configuration.file, start, now, tally, limits, is_complete, is_observed and has_deferred)
 

@@ -76,6 +76,13 @@ class StoredFacts:
             recipient=stored.recipient,
         )
 
+    def own_name(self, hostname: str, node: str) -> str:
+        """Return the host name of the node that decided: this machine's, one that the client claimed, or empty."""
+        claim = self._findings.get(FindingKind.HELO_CLAIMS_US.value, {}).get("detail", "")
+        if claim.endswith("our own name"):
+            return self.decision.helo_name
+        return hostname if self.decision.node in ("", node) else ""
+
     @property
     def lacks_names(self) -> bool:
         """Whether an allowlist decided before the names of a client without one were known."""

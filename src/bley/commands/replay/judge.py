@@ -65,7 +65,7 @@ class NewJudge:
         settings = configuration.settings
         self._queried = queried
         self._rules: RuleSet = make_rule_set(configuration, _NoChecks(), Actions(settings, hostname))
-        self._us = OwnIdentity(hostname, settings.trusted_networks)
+        self._hostname, self._node = hostname, settings.node_name
 
     def pending(self, stored: StoredDecision) -> PendingRequest | NewJudgement:
         """Return the request with the rules of its recipient, or the decision of steps 1 to 4."""
@@ -106,7 +106,8 @@ class NewJudge:
         """Return the findings about the request itself; with `worst_names`, missing names count as none."""
         names = NOT_QUERIED if worst_names else facts.names
         scores = pending.rules.settings.scores
-        return check_request(facts.request, pending.address, self._us, scores, names)
+        us = OwnIdentity(facts.own_name(self._hostname, self._node), self._rules.settings.trusted_networks)
+        return check_request(facts.request, pending.address, us, scores, names)
 
     def could_answer(self, score: ListScore) -> list[DnsList]:
         """Return the lists that were queried then in general, but did not answer about this client."""

@@ -16,6 +16,8 @@ __all__ = ["describe_limits", "queried_lists"]
 
 _UNCHANGED = "no setting changed"
 
+_PRIVATE = "local parts are stored as hashes (privacy): here an entry with a local part matches nothing"
+
 _STAY = {
     "use_spf_guess": "the results of SPF stay those of then",
     "cache_valid": "a client whose judgement was cached then has that judgement here too",
@@ -43,10 +45,16 @@ def describe_limits(
     queried: frozenset[str],
     changes: Sequence[AuditEntry],
     tally: Tally,
+    *,
+    is_private: bool,
 ) -> list[str]:
-    """Return what the replay does not show, one sentence each. `changes`: the starts and reloads of its time."""
+    """Return what the replay does not show, one sentence each.
+
+    `changes`: the starts and reloads of its time. `is_private`: the store has hashes of local parts.
+    """
     return [
         *_of_facts(configuration, snapshot, queried),
+        *([_PRIVATE] if is_private else []),
         *_of_settings(configuration, snapshot, tally),
         *_of_the_past(snapshot, changes),
     ]
@@ -63,8 +71,6 @@ def _of_facts(configuration: Configuration, snapshot: Snapshot | None, queried: 
         yield "the names of clients were not queried then (check_names = 0): here the mail server's result counts"
     if configuration.clients.followed:
         yield "the addresses of entries dyn:… are not known: here these entries exempt no client"
-    if configuration.privacy_key:
-        yield "local parts are stored as hashes (privacy): here an entry with a local part matches nothing"
 
 
 def _of_settings(configuration: Configuration, snapshot: Snapshot | None, tally: Tally) -> Iterator[str]:

@@ -153,3 +153,13 @@ class TestNames:
         found = facts({"s_eq_r": {"score": 0, "detail": "sender is another"}})
         assert found.lacks_names
         assert found.names.missing == Finding(None, "not needed")
+
+
+def test_the_own_name_is_that_of_the_node_that_decided() -> None:
+    """Another node has another name, which is known only if the client claimed it."""
+    claim = {"helo-claims-us": {"score": 1, "detail": "friend is our own name"}}
+    assert facts(claim).own_name("mx1.example.org", "mx1") == "friend"
+    for node, name in (("", "mx1.example.org"), ("mx1", "mx1.example.org"), ("mx2", "")):
+        found = facts({})
+        other = StoredFacts(found.decision._replace(node=node), checks_names=True)
+        assert other.own_name("mx1.example.org", "mx1") == name
