@@ -19,6 +19,7 @@ from bley.web.decision_search import read_decision_search, read_period
 from bley.web.evidence import evidence
 from bley.web.formatting import SPELLING
 from bley.web.health_summary import summarize_health
+from bley.web.observation import observation
 from bley.web.overview import overview_of
 from bley.web.rendering import STATIC, render
 from bley.web.search_summary import summarize_search
@@ -91,6 +92,7 @@ class Pages:
             work=work,
             worth=worth,
             setup=setup,
+            observed=overview and observation(overview, self._data.configuration, period.name),
             waiting_search=_waiting_search(timings.longest, observes=settings.mode == "observe"),
             acts=bool(settings.web_actions),
         )

@@ -11,7 +11,6 @@ import click
 from bley.commands.output import instant_document, print_hanging, print_table
 from bley.commands.replay.tally import Change, Example, Group, Tally
 from bley.core.history.steps import describe_request, format_instant
-from bley.core.quantity import quantity
 from bley.core.reasons import Reason
 
 __all__ = ["Replay"]
@@ -81,7 +80,7 @@ class Replay:
     def show(self) -> None:
         """Print the result."""
         tally = self.tally
-        click.echo(f"replay of {quantity(tally.read, 'decision')} by {self.file or 'the default settings'}")
+        click.echo(f"replay of {_number(tally.read, 'decision')} by {self.file or 'the default settings'}")
         part = "" if self.is_complete else ", the latest ones: --limit reads more"
         click.echo(f"from {format_instant(self.since)} to {format_instant(self.until)}{part}\n")
         for sentence in self.sentences:
@@ -91,7 +90,7 @@ class Replay:
             titles = ("then", "", "by these settings", "", "decisions", self._came)
             print_table(titles, rows, right=titles[4:])
         if others := sum(number for change, number in tally.changed.items() if not change.matters):
-            click.echo(f"\n{quantity(others, 'further decision')} would have another reason, and the same verdict")
+            click.echo(f"\n{_number(others, 'further decision')} would have another reason, and the same verdict")
         if reasons := tally.not_judged:
             click.echo("\nnot judged again")
             rows = [
@@ -151,6 +150,10 @@ class Replay:
             ],
             "limits": self.limits,
         }
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"
 
 
 def _group_document(group: Group) -> dict[str, Any]:

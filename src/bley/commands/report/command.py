@@ -11,12 +11,15 @@ from bley.commands.output import print_document
 from bley.commands.progress import progress
 from bley.commands.report.mail import SENDMAIL, check_recipient, make_mail, submit
 from bley.commands.report.page import Report
+from bley.commands.report.senders import Senders
 from bley.commands.stats import gather_statistics
 from bley.commands.stats_period import StatsPeriod, parse_period
 from bley.commands.store_access import opened_history
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.settings.values import host_name
+from bley.store.delayed_domains import SHOWN_DOMAINS, read_delayed_mail
+from bley.web.delayed_domains import delayed_domains
 
 __all__ = ["gather_report", "report"]
 
@@ -25,9 +28,13 @@ async def gather_report(configuration: Configuration, wanted: StatsPeriod, now: 
     """Return the report on the period. Raises StoreError."""
     async with opened_history(configuration.settings) as history:
         statistics = await gather_statistics(history, configuration, wanted, now)
+        delayed = await read_delayed_mail(history, statistics.since, now, configuration.timings.longest)
     figures = statistics.figures
     observes = figures.defers_nothing or (not figures.deferred and configuration.settings.mode == "observe")
-    return Report(statistics, host_name(), observes)
+    found = delayed_domains(
+        delayed, configuration.list_files, configuration.senders, "", SHOWN_DOMAINS, observes=observes
+    )
+    return Report(statistics, host_name(), observes, Senders(found, observes))
 
 
 def _recipient(_context: click.Context, _option: click.Parameter, address: str | None) -> str | None:

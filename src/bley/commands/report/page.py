@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bley.checks.lists.descriptions import is_ill, shown_state
+from bley.commands.report.senders import Senders
 from bley.commands.stats_comparison import NUMBERS, compared_summary
 from bley.commands.stats_figures import Statistics
 from bley.commands.terminal import hanging_lines, table_lines
@@ -33,6 +34,7 @@ class Report:
     host: str
     observes: bool
     """All deferrals were only logged."""
+    senders: Senders
 
     @property
     def subject(self) -> str:
@@ -74,6 +76,8 @@ class Report:
             page += ["", *self._figures]
             titles, rows = statistics.reasons
             page += ["", *_table(titles, rows, titles[1:-1])] if rows else []
+        if senders := list(self.senders.lines(_WIDTH)):
+            page += ["", *senders]
         page += ["", *self._health]
         return list(map(printable, page))
 
@@ -104,6 +108,7 @@ class Report:
             "observes": self.observes,
             "sentences": self.sentences,
             "faults": self.faults,
+            "senders": self.senders.document,
             "before": statistics.before and statistics.before.document,
         }
 

@@ -13,6 +13,7 @@ from bley.core.history.statistics import Count
 from bley.settings.file import Configuration
 from bley.settings.settings import Settings
 from tests.fakes import NOON, FakeHistory
+from tests.unit.commands.report.test_senders import senders
 
 CONFIGURATION = Configuration(None, Settings(web_listen=""), MailExemptions(), ClientExemptions(), SenderExemptions())
 
@@ -29,7 +30,7 @@ async def report(numbers: dict[str, int], *, is_compared: bool = False, observes
         counts |= _counts(start - 4020, pass__known=900, pass__waited=100, greylist__helo=500)
         counts |= _counts(start - 86400, pass__known=1)
     found = await gather_statistics(FakeHistory(counts=counts), CONFIGURATION, parse_period("1h", "", NOON), NOON)
-    return Report(replace(found, lists=[]), "mx1", observes)
+    return Report(replace(found, lists=[]), "mx1", observes, senders(observes=observes))
 
 
 ENFORCED = {
@@ -110,3 +111,12 @@ async def test_faults_are_named_with_their_remedy() -> None:
 
 async def test_all_is_well() -> None:
     assert (await report(ENFORCED)).lines[-1] == "Nothing was wrong: store and DNS lists are well."
+
+
+async def test_the_senders_whose_mail_came_back_have_a_place_of_their_own() -> None:
+    found = await report(ENFORCED)
+    named = replace(found, senders=senders({"example.net": 40}))
+    assert "mail that came back, by sender  came back  of all  median delay" in named.lines
+    assert "  bley allow --sender example.net" in named.lines
+    assert [each["domain"] for each in named.document["senders"]] == ["example.net"]
+    assert not any("by sender" in line for line in found.lines)
