@@ -35,11 +35,11 @@ async def opened_engine(
     engine = open_configured_engine(configuration, now, read_only=is_read_only)
     try:
         if not await engine.is_prepared():
-            if not creates:
-                await _refuse_older_schema(place)
+            if creates:
+                await bring_key(engine, configuration.key)
+                await engine.prepare()
+            elif not await _has_tables(place):
                 raise NoStoreError(f"{place}: no bley has stored anything there")
-            await bring_key(engine, configuration.key)
-            await engine.prepare()
         if needs_key:
             await confirm_key(engine, configuration.key, claims=creates)
         yield engine
@@ -47,11 +47,15 @@ async def opened_engine(
         await engine.close()
 
 
-async def _refuse_older_schema(place: Database) -> None:
-    """Raise StoreError if an older bley has stored something there, which the next start upgrades."""
+async def _has_tables(place: Database) -> bool:
+    """Return whether this bley can use the tables as they are; an index may be missing, which the next start adds.
+
+    Raises StoreError if an older bley has stored something there, which the next start upgrades.
+    """
     reader = open_engine(place, read_only=True)
     try:
         await reader.prepare()
+        return await reader.is_prepared()
     finally:
         await reader.close()
 

@@ -43,6 +43,8 @@ class Dialect:
     """The errors of the driver that SQLAlchemy does not wrap."""
 
     answer_seconds: float | None = ANSWER_SECONDS
+    indexes_text = False
+    """Whether there is an index of sql_schema.DECISION_TEXT."""
     compares_rows = True
     """Whether the database uses an index for `(a, b) > (x, y)`."""
 
@@ -78,10 +80,18 @@ class Dialect:
     def check(self, connection: sa.Connection) -> None:
         """Raise StoreError if this database can never be the store."""
 
+    def is_indexed(self, connection: sa.Connection) -> bool:
+        """Return whether the tables, if there are some, have all indexes that an upgrade of the same version adds."""
+        return True
+
     def try_tables(self, connection: sa.Connection) -> None:
         """Create the tables, and undo that. Raises the driver's error if bley lacks the right."""
         METADATA.create_all(connection)
         connection.rollback()
+
+    def one_of(self, number: int) -> sa.ColumnElement[bool]:
+        """Return a condition that one of so many rows meets, at random."""
+        return sa.func.random() * number < 1
 
     def make_private(self, connection: sa.Connection) -> None:
         """Remove the access of other users to the files of an earlier bley."""

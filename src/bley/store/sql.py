@@ -71,7 +71,11 @@ class SqlEngine:
         self._purging = SqlPurge(dialect, self._statements, self._meta, self._marks)
 
     async def is_prepared(self) -> bool:
-        return await self._transactions.run(self._version, writes=False) == VERSION
+        return await self._transactions.run(self._is_prepared, writes=False)
+
+    def _is_prepared(self, connection: sa.Connection) -> bool:
+        is_indexed = self._read_only or self._dialect.is_indexed(connection)
+        return self._version(connection) == VERSION and is_indexed
 
     async def prepare(self) -> None:
         """Create or upgrade the tables, under a lock, so that several nodes can start at once."""
@@ -214,7 +218,7 @@ class SqlEngine:
 
     async def records(self) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
         """Yield all records in the order of the primary key, with one transaction for each portion."""
-        scan = KeysetScan(triplets, Triplet._fields, compares_rows=self._dialect.compares_rows)
+        scan = KeysetScan(triplets, Triplet._fields, self._dialect)
         after: Key | None = None
         while True:
             rows = await self._transactions.run(partial(scan.page, after=after, limit=_PORTION), writes=False)

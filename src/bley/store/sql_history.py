@@ -1,10 +1,12 @@
-"""The history in a SQL database. Searched texts have no index: it would cost each stranger more than searches do.
+"""The history in a SQL database. No searched word has an index: it would cost each stranger more than searches do.
 
 So a search reads from the newest decision on until it has found enough, or its deadline passes. It reads in steps
-(keyset.py) of some half a second, on a connection of its own, and can be cancelled between them.
+(keyset.py) of a second at most, on a connection of its own, and can be cancelled between them. SQLite has the texts of
+all decisions in one index (sql_schema.py), which is read instead of the table.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -39,7 +41,7 @@ from bley.store.keyset import KeysetScan, ScanCursor
 from bley.store.rows import audit_entry, found_of, microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_attempts import attempts_of, attempts_statement
-from bley.store.sql_conditions import sql_conditions
+from bley.store.sql_conditions import is_bound, sql_conditions, text_conditions
 from bley.store.sql_delayed import read_domain_sums, read_most_delayed, read_waiting, read_waiting_domains
 from bley.store.sql_domain_counts import read_domain_counts
 from bley.store.sql_exempted import ROWS_PER_SECOND, exempted_statement
@@ -49,8 +51,11 @@ from bley.store.sql_schema import VERSION, audit, counts, decisions, triplets
 
 __all__ = ["SqlHistory"]
 
-_MOST_DECISIONS, _MOST_RECORDS = 250, 500
-"""The matching rows of one step: some 5 ms, which block the event loop."""
+_FIRST_DECISIONS, _MOST_DECISIONS, _MOST_RECORDS = 250, 1000, 2000
+"""The rows of one step: of the first one for decisions, which often has a page, of later ones, of one for records."""
+
+_AT_ONCE = 50
+"""The rows that are converted and tested before other tasks run: some 1 ms."""
 
 _T = TypeVar("_T")
 
@@ -109,12 +114,15 @@ class SqlHistory:
             if start is None:  # it expired, and so did all older decisions
                 return []
             cursor = ScanCursor((microseconds(start.at), int(before)))
+        if not all(query.clauses):
+            return []
         scan = self._scan(decisions, ("at", "id"), query.clauses, descending=True)
         found: list[StoredDecision] = []
-        deadline, most = SearchDeadline(), min(limit, _MOST_DECISIONS)
+        deadline, most = SearchDeadline(), min(limit, _FIRST_DECISIONS)
         while not cursor.is_done and len(found) < limit:
             rows, cursor = await self._step(scan, cursor, most)
-            found += filter(query.fits, map(_decision, rows))
+            async for some in _portions(rows):
+                found += filter(query.fits, map(_decision, some))
             if deadline.ends(len(found), enough) and len(found) < limit and cursor.after:
                 return PartialResult(found, str(cursor.after[1]))
             most = _MOST_DECISIONS
@@ -178,11 +186,14 @@ class SqlHistory:
 
         A step returns only records that may be among the first ones, so that few of a million are read.
         """
+        if not all(query.clauses):
+            return []
         first, deadline, cursor = FirstRecords(query, limit), SearchDeadline(seconds), ScanCursor()
         while not cursor.is_done:
             scan = self._scan(triplets, Triplet._fields, query.clauses, beyond=_beyond(query, first.bound))
             rows, cursor = await self._step(scan, cursor, _MOST_RECORDS)
-            first.add(each for each in records_of(rows) if query.fits(*each))
+            async for some in _portions(rows):
+                first.add(each for each in records_of(row[:-1] for row in some) if query.fits(*each))
             if deadline.has_passed and not cursor.is_done:
                 return PartialResult(first.found)
         return first.found
@@ -196,8 +207,12 @@ class SqlHistory:
         *,
         descending: bool = False,
     ) -> KeysetScan:
-        conditions, compares_rows = [*sql_conditions(table, clauses), *beyond], self._dialect.compares_rows
-        return KeysetScan(table, key, conditions, descending=descending, compares_rows=compares_rows)
+        bounds = [each for each in clauses if is_bound(each, key[0])]
+        others = [each for each in clauses if each not in bounds]
+        by_text = text_conditions(others) if self._dialect.indexes_text and table is decisions else []
+        conditions = [*by_text, *sql_conditions(table, others), *beyond]
+        within = sql_conditions(table, bounds)
+        return KeysetScan(table, key, self._dialect, conditions, bounds=within, descending=descending)
 
     async def _step(self, scan: KeysetScan, cursor: ScanCursor, limit: int) -> tuple[Sequence[Any], ScanCursor]:
         return await self._read(lambda connection: scan.step(connection, cursor, limit))
@@ -255,6 +270,13 @@ def _sums(period: Period, slot: sa.ColumnElement[int], times: sa.ColumnElement[b
     columns = slot.label("slot"), counts.c.kind, counts.c.name
     query = sa.select(*columns, sa.func.sum(counts.c["count"]), first.label("first"))
     return query.where(span, times).group_by("slot", counts.c.kind, counts.c.name)
+
+
+async def _portions(rows: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
+    """Yield some rows at a time, and let other tasks run in between."""
+    for begin in range(0, len(rows), _AT_ONCE):
+        yield rows[begin : begin + _AT_ONCE]
+        await asyncio.sleep(0)
 
 
 def _is_number(text: str) -> bool:

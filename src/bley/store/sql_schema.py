@@ -19,7 +19,18 @@ import sqlalchemy as sa
 from bley.core.triplet import LONGEST_PART
 from bley.store.rows import LONGEST_TEXT
 
-__all__ = ["METADATA", "VERSION", "audit", "counts", "decisions", "meta", "triplets", "verified_domains", "writers"]
+__all__ = [
+    "DECISION_TEXT",
+    "METADATA",
+    "VERSION",
+    "audit",
+    "counts",
+    "decisions",
+    "meta",
+    "triplets",
+    "verified_domains",
+    "writers",
+]
 
 VERSION = 5
 """Version 1 had columns `outcome` and `reason` in `counts`, now `kind` and `name`. Version 2 had no `writers`, and
@@ -34,6 +45,9 @@ def _text(longest: int, charset: str = "utf8mb4") -> sa.Text:
     on_mysql = sa.String(longest, collation=f"{charset}_bin")
     return sa.Text().with_variant(sa.Text(collation="C"), "postgresql").with_variant(on_mysql, "mysql", "mariadb")
 
+
+_SERVERS = ("postgresql", "mysql", "mariadb")
+"""The dialects of database servers."""
 
 _Part, _Text, _Word, _Name = _text(LONGEST_PART), _text(LONGEST_TEXT), _text(32, "ascii"), _text(255, "ascii")
 _Json = sa.Text().with_variant(sa.Text(2**22 - 1, collation="utf8mb4_bin"), "mysql", "mariadb")  # it makes MEDIUMTEXT
@@ -78,9 +92,27 @@ decisions = sa.Table(
     sa.Column("details", _Json, nullable=False),
     sa.Column("node", _Text, nullable=False, server_default=""),
     sa.Column("mail", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Index("decisions_by_age", "at"),
+    sa.Index("decisions_by_age", "at").ddl_if(dialect=_SERVERS),  # type: ignore[arg-type] # the type lacks tuples
     sa.Index("decisions_by_mail", "mail"),
 )
+
+_SEARCHED = (
+    *("client_address", "client_name", "helo_name", "sender", "recipient"),
+    *("instance", "queue_id", "node", "outcome", "reason"),
+)
+_is_ascii = " AND ".join(
+    f"length(CAST({name} AS BLOB)) = length({name})" for name in ("client_name", "helo_name", "sender", "recipient")
+)
+DECISION_TEXT: sa.ColumnElement[str | None] = sa.literal_column(
+    f"CASE WHEN {_is_ascii} THEN printf('{' '.join(['%s'] * len(_SEARCHED))}', {', '.join(_SEARCHED)}) END", sa.Text
+)
+"""All texts of a decision that are searched, in the SQL of SQLite; NULL if its names or addresses are not all ASCII."""
+
+sa.Index("decisions_by_text", decisions.c.at, decisions.c.id, DECISION_TEXT).ddl_if(dialect="sqlite")
+"""Of SQLite, in place of decisions_by_age: a search reads it instead of the table, which takes a fifth of the time.
+
+A decision takes 147 bytes more, and 5 us of SQLite. The other databases limit the length of a key.
+"""
 
 counts = sa.Table(
     "counts",

@@ -1,7 +1,7 @@
 """The upgrade of the tables of an older bley. Rows stay; a column that is added has its default value in them."""
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from bley.store.sql_schema import METADATA, counts
 
@@ -24,7 +24,17 @@ def create_or_upgrade_tables(connection: sa.Connection) -> None:
             elif _is_too_narrow(existing[column.name], column.type.dialect_impl(connection.dialect)):
                 _alter(connection, table, f"MODIFY COLUMN {specification}")  # only MySQL limits the length of texts
         for index in table.indexes:
-            index.create(connection, checkfirst=True)
+            _create(connection, index)
+    if connection.dialect.name == "sqlite":
+        connection.execute(sa.text("DROP INDEX IF EXISTS decisions_by_age"))  # decisions_by_text has replaced it
+
+
+def _create(connection: sa.Connection, index: sa.Index) -> None:
+    """Create the index if it is missing and meant for this database."""
+    if connection.dialect.name == "sqlite":  # of which SQLAlchemy cannot reflect an index of an expression
+        CreateIndex(index, if_not_exists=True)(index, connection)
+    else:
+        index.create(connection, checkfirst=True)
 
 
 def _rename_columns_of_version_1(connection: sa.Connection) -> None:

@@ -27,6 +27,7 @@ class Sqlite(Dialect):
 
     errors = (OSError, sqlite3.Error)
     answer_seconds = None
+    indexes_text = True
 
     # A join, because SQLite does not use the index for (client, sender, recipient) IN (…)
     find = f"""
@@ -53,6 +54,15 @@ class Sqlite(Dialect):
             connection.exec_driver_sql(self.find, (to_json(triplets).decode(),)).scalar_one()
         )
         return found
+
+    def is_indexed(self, connection: sa.Connection) -> bool:
+        """Return whether there is the index that replaced decisions_by_age."""
+        find = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'decisions_by_text'"
+        return connection.exec_driver_sql(find).scalar() is not None
+
+    def one_of(self, number: int) -> sa.ColumnElement[bool]:
+        """Return a condition with SQLite's random number, an integer of 64 bits."""
+        return sa.func.random(type_=sa.BigInteger) % number == 0
 
     def make_private(self, connection: sa.Connection) -> None:
         """Make the file private if it has tables: bley 2 let all users read it. An empty file is the operator's."""

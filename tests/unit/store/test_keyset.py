@@ -7,9 +7,11 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, sqlite
 
+from bley.store.dialects import Dialect
 from bley.store.keyset import KeysetScan, ScanCursor
+from bley.store.sqlite_dialect import Sqlite
 
 METADATA = sa.MetaData()
 TABLE = sa.Table(
@@ -21,6 +23,16 @@ TABLE = sa.Table(
     sa.Column("number", sa.Integer),
 )
 KEY = ("a", "b", "c")
+
+
+class ComparesColumns(Sqlite):
+    """SQLite with the comparison that MySQL needs."""
+
+    compares_rows = False
+
+
+SQLITE: sa.Dialect = sqlite.dialect()
+DIALECTS = [Sqlite(""), ComparesColumns("")]
 
 
 @pytest.fixture(scope="module")
@@ -44,53 +56,79 @@ def _read(connection: sa.Connection, scan: KeysetScan, most: int) -> tuple[list[
     return found, steps
 
 
-def _scan(*conditions: sa.ColumnElement[bool], descending: bool, compares_rows: bool = True) -> KeysetScan:
-    return KeysetScan(TABLE, KEY, conditions, descending=descending, compares_rows=compares_rows)
+def _scan(*conditions: sa.ColumnElement[bool], dialect: Dialect = DIALECTS[0], descending: bool = False) -> KeysetScan:
+    return KeysetScan(TABLE, KEY, dialect, conditions, descending=descending)
+
+
+def _fill(connection: sa.Connection, number: int) -> None:
+    connection.execute(sa.delete(TABLE))
+    rows = [{"a": f"{each:05}", "b": "", "c": "", "number": each} for each in range(number)]
+    connection.execute(sa.insert(TABLE), rows)
 
 
 @given(
     st.sets(st.tuples(*3 * [st.sampled_from(["", "a", "b", "ü"])]), max_size=40),
     st.integers(1, 10),
     st.booleans(),
-    st.booleans(),
+    st.sampled_from(DIALECTS),
 )
 def test_every_row_that_meets_the_conditions_is_given_once(
-    connection: sa.Connection, keys: set[tuple[str, str, str]], most: int, descending: bool, compares_rows: bool
+    connection: sa.Connection, keys: set[tuple[str, str, str]], most: int, descending: bool, dialect: Dialect
 ) -> None:
     """With both forms of the comparison, and however many rows share the first column."""
     connection.execute(sa.delete(TABLE))
     if keys:
         connection.execute(sa.insert(TABLE), [{"a": a, "b": b, "c": c, "number": len(a + b + c)} for a, b, c in keys])
-    scan = _scan(TABLE.c.number != 1, descending=descending, compares_rows=compares_rows)
+    scan = _scan(TABLE.c.number != 1, dialect=dialect, descending=descending)
     found, steps = _read(connection, scan, most)
     expected = sorted((key for key in keys if len("".join(key)) != 1), reverse=descending)
     assert [tuple(row)[:3] for row in found] == expected
-    assert steps <= len(keys) + 3, "one without rows for each width: 3, 12 and 48"
+    assert steps <= len(keys) + 1, "each but the last one reads a row that has not been read"
 
 
 def test_rows_that_do_not_meet_the_conditions_cost_few_steps(connection: sa.Connection) -> None:
-    """The steps become wider, up to a limit."""
-    connection.execute(sa.delete(TABLE))
-    rows = [{"a": f"{number:05}", "b": "", "c": "", "number": number} for number in range(5000)]
-    connection.execute(sa.insert(TABLE), rows)
-    found, steps = _read(connection, _scan(TABLE.c.number == 4999, descending=False), 100)
+    """The second step examines ten thousands."""
+    _fill(connection, 5000)
+    found, steps = _read(connection, _scan(TABLE.c.number == 4999), 100)
     assert [row.number for row in found] == [4999]
-    assert steps <= 8
+    assert steps <= 5
 
 
-@pytest.mark.parametrize("compares_rows", [True, False])
-def test_pages_have_all_rows_once(connection: sa.Connection, compares_rows: bool) -> None:
+def test_a_step_is_one_statement_that_examines_a_bounded_number_of_rows(connection: sa.Connection) -> None:
+    """It ends at a row that does not meet the conditions, after some 500; ten times as many are most unlikely."""
+    _fill(connection, 20_000)
+    rows, cursor = _scan(TABLE.c.number < 0).step(connection, ScanCursor(width=500), 50)
+    assert (rows, cursor.is_done) == ([], False)
+    assert cursor.after
+    assert 50 <= int(cursor.after[0]) <= 5000
+    assert len(_text(_scan(TABLE.c.number < 0))) == 1
+
+
+def test_no_row_beyond_the_bounds_is_examined() -> None:
+    """They are no alternative to milestones, which would be searched in the whole table."""
+    scan = KeysetScan(TABLE, KEY, DIALECTS[0], [TABLE.c.number == 1], bounds=[TABLE.c.a >= "x"], descending=True)
+    (statement,) = _text(scan)
+    assert "AND t.a >= ? ORDER BY t.a DESC" in statement
+
+
+def test_where_all_rows_are_meant_no_other_is_read() -> None:
+    (statement,) = _text(_scan())
+    assert "random" not in statement
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_pages_have_all_rows_once(connection: sa.Connection, dialect: Dialect) -> None:
     connection.execute(sa.delete(TABLE))
     keys = [(a, b, c) for a in "ab" for b in "ab" for c in "abü"]
     connection.execute(sa.insert(TABLE), [{"a": a, "b": b, "c": c, "number": 0} for a, b, c in keys])
-    scan, found, after = _scan(descending=False, compares_rows=compares_rows), list[Any](), None
+    scan, found, after = _scan(dialect=dialect), list[Any](), None
     while rows := scan.page(connection, after, 5):
         found += rows
         after = scan.key(rows[-1])
     assert [scan.key(row) for row in found] == sorted(keys)
 
 
-def _text(scan: KeysetScan, dialect: sa.Dialect | None = None) -> Sequence[str]:
+def _text(scan: KeysetScan, dialect: sa.Dialect = SQLITE) -> Sequence[str]:
     """Return the statements of a step in the middle."""
     statements: list[str] = []
 
@@ -108,7 +146,7 @@ def _text(scan: KeysetScan, dialect: sa.Dialect | None = None) -> Sequence[str]:
 
 def test_databases_are_asked_in_words_by_which_they_use_the_index() -> None:
     """MySQL uses no index for a comparison of rows."""
-    for statement in _text(_scan(descending=False)):
-        assert "WHERE (t.a, t.b, t.c) > (" in statement
-    for statement in _text(_scan(descending=False, compares_rows=False), mysql.dialect()):
-        assert "WHERE t.a > %s OR t.a = %s AND t.b > %s OR t.a = %s AND t.b = %s AND t.c > %s ORDER" in statement
+    (statement,) = _text(_scan())
+    assert "WHERE (t.a, t.b, t.c) > (" in statement
+    (statement,) = _text(_scan(dialect=DIALECTS[1]), mysql.dialect())
+    assert "WHERE t.a > %s OR t.a = %s AND t.b > %s OR t.a = %s AND t.b = %s AND t.c > %s ORDER" in statement

@@ -32,6 +32,7 @@ from bley.store.engine import MARK_LIFETIME, Engine, Mark, Marks, Purged, Remote
 from bley.store.opening import open_engine
 from bley.store.rows import decision_row, microseconds
 from bley.store.sql import TakeOver
+from bley.store.sql_meta import SqlMeta
 from bley.store.sql_schema import VERSION
 from tests.fakes import NOON
 
@@ -126,6 +127,19 @@ def _entries(folder: Path) -> set[str]:
 def _folder(path: Path) -> Path:
     path.mkdir()
     return path
+
+
+async def _make_early_tables(file: Path) -> None:
+    """Make tables with a decision, and with the index that decisions_by_text has replaced."""
+    async with _engine(file) as engine:
+        await engine.add_decisions([_kept()], {})
+    with _sqlite(file) as other:
+        other.executescript("DROP INDEX decisions_by_text; CREATE INDEX decisions_by_age ON decisions (at)")
+
+
+def _decision_indexes(file: Path) -> list[str]:
+    rows = _rows(file, "sqlite_master")
+    return sorted(row["name"] for row in rows if row["type"] == "index" and row["tbl_name"] == "decisions")
 
 
 def _bytes(file: Path) -> bytes:
@@ -323,7 +337,8 @@ class TestPreparing:
             await engine.add_decisions([_kept()], {})
         with _sqlite(file) as other:
             other.executescript(
-                "ALTER TABLE triplets DROP COLUMN cause; ALTER TABLE decisions DROP COLUMN node; DROP TABLE audit;"
+                "DROP INDEX decisions_by_text; ALTER TABLE triplets DROP COLUMN cause;"
+                "ALTER TABLE decisions DROP COLUMN node; DROP TABLE audit;"
                 "UPDATE meta SET value = 4 WHERE name = 'schema'"
             )
         async with _opened(file) as engine:
@@ -333,6 +348,41 @@ class TestPreparing:
         assert [row["cause"] for row in _rows(file, "triplets")] == [""]
         assert [row["node"] for row in _rows(file, "decisions")] == [""]
         assert len(_rows(file, "audit")) == 1
+
+    async def test_an_index_of_texts_replaces_that_of_ages(self, file: Path) -> None:
+        """In tables of the same version too: an early bley 3 had the other index."""
+        await _make_early_tables(file)
+        async with _opened(file) as engine:
+            assert not await engine.is_prepared()
+            await engine.prepare()
+            assert await engine.is_prepared()
+        assert _decision_indexes(file) == ["decisions_by_mail", "decisions_by_text"]
+        assert len(_rows(file, "decisions")) == 1
+
+    async def test_an_upgrade_that_ends_early_changes_nothing(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The next start begins again."""
+        await _make_early_tables(file)
+
+        def fails(*_: object) -> None:
+            raise OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
+
+        async with _opened(file) as engine:
+            with monkeypatch.context() as patch:
+                patch.setattr(SqlMeta, "set", fails)
+                with pytest.raises(StoreError, match="disk I/O error"):
+                    await engine.prepare()
+            assert _decision_indexes(file) == ["decisions_by_age", "decisions_by_mail"]
+            assert not await engine.is_prepared()
+            await engine.prepare()
+        assert _decision_indexes(file) == ["decisions_by_mail", "decisions_by_text"]
+
+    async def test_a_reader_needs_no_index(self, file: Path) -> None:
+        """A command may run before bley was restarted."""
+        await _make_early_tables(file)
+        async with _opened(file, read_only=True) as engine:
+            assert await engine.is_prepared()
 
     @pytest.mark.parametrize("is_upgrade", [False, True])
     async def test_several_nodes_may_do_it_at_once(self, tmp_path: Path, is_upgrade: bool) -> None:
@@ -442,7 +492,7 @@ class TestStatements:
             await engine.purge(NOON, _LIFETIMES, 500)
         plans = {text.split()[2]: self._plan(file, [text]) for text in statements if text.startswith("DELETE")}
         assert "triplets_by_age (status=? AND last_seen<?)" in plans["triplets"]
-        assert "decisions_by_age (at<?)" in plans["decisions"]
+        assert "decisions_by_text (at<?)" in plans["decisions"]
         assert "USING PRIMARY KEY (seconds=? AND start<?)" in plans["counts"]
         assert "SCAN" not in "\n".join(plans.values())
 

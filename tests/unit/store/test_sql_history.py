@@ -1,6 +1,8 @@
 """A search reads in steps: few queries, each of which examines a bounded number of rows."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -95,16 +97,37 @@ async def counted(file: Path) -> AsyncIterator[Counted]:
 )
 async def test_a_search_for_records_needs_few_queries(counted: Counted, text: str) -> None:
     """None examines more than a bounded number of rows."""
-    assert await counted.count(text, records=True) <= MANY // 500 + 10
+    assert await counted.count(text, records=True) <= 8
     assert all("LIMIT" in statement for statement in counted.statements)
 
 
 @pytest.mark.parametrize(
-    "text", ["::/0", "::1", "2001:db8::/32", "nosuch.example", "<>", "a9999@example.com", "a1@example.com"]
+    ("text", "most"),
+    [
+        ("::/0", 3),
+        ("2001:db8::/32", 3),
+        ("nosuch.example", 3),
+        ("<>", 3),
+        ("a9999@example.com", 3),
+        ("a1@example.com", 3),
+        ("::1", MANY // 1000 + 3),  # no pattern tells it from other addresses of IPv6
+    ],
 )
-async def test_a_search_for_decisions_needs_few_queries(counted: Counted, text: str) -> None:
-    assert await counted.count(text, records=False) <= MANY // 250 + 10
+async def test_a_search_for_decisions_needs_few_queries(counted: Counted, text: str, most: int) -> None:
+    assert await counted.count(text, records=False) <= most
     assert all("LIMIT" in statement for statement in counted.statements)
+
+
+@pytest.mark.parametrize("text", ["nosuch.example", "nobody@example.com", "192.0.2.1", "2001:db8::/48", "<>"])
+async def test_a_search_for_decisions_reads_the_index_of_texts(counted: Counted, file: Path, text: str) -> None:
+    """In the order of the index, so that nothing is sorted."""
+    await counted.count(text, records=False)
+    with contextlib.closing(sqlite3.connect(file)) as other:
+        for statement in counted.statements:
+            rows = other.execute(f"EXPLAIN QUERY PLAN {statement}", [0] * statement.count("?")).fetchall()
+            (plan,) = (row[3] for row in rows)
+            assert plan.startswith(("SCAN", "SEARCH"))
+            assert "decisions USING INDEX decisions_by_text" in plan
 
 
 async def test_the_last_seen_records_are_found_wherever_they_are(counted: Counted) -> None:
@@ -131,10 +154,11 @@ async def test_a_search_ends_when_its_time_is_over(counted: Counted, monkeypatch
     monkeypatch.setattr("bley.store.history.SEARCH_SECONDS", 0.0)
     assert isinstance(await counted.history.records(RecordQuery(Search("::/0", RULES)), 10), PartialResult)
     query, before, searches = DecisionQuery(Search("a1@example.com", RULES)), "", 1
+    senders: list[str] = []
     while isinstance(found := await counted.history.decisions(query, 10, before), PartialResult):
-        assert found == []
+        senders += [each.sender for each in found]
         before, searches = found.before, searches + 1
-    assert [each.sender for each in found] == ["a1@example.com"]
+    assert [*senders, *(each.sender for each in found)] == ["a1@example.com"]
     assert searches > 2
 
 
