@@ -144,7 +144,7 @@ class Instance:
     def report_state(self) -> StateReport:
         """Return the current gauges of this process."""
         settings = self._configuration.settings
-        lists = report_lists({"dnsbls": settings.dnsbls, "dnswls": settings.dnswls}, self._watch.lists)
+        lists = report_lists(settings.dns_lists, self._watch.lists)
         return StateReport(
             lists,
             self._dns.resolver.is_silent,

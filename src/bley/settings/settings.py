@@ -3,7 +3,7 @@
 docs/settings.md describes each key; a test compares the two. file.py reads the file, values.py parses the values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from bley.core.dnslists.lists import parse_dns_lists
+from bley.core.dnslists.lists import DnsList, parse_dns_lists
 from bley.core.greylist import Lifetimes, Timing
 from bley.core.policy import Thresholds
 from bley.core.scores import DEFAULT
@@ -248,6 +248,11 @@ class Settings(BaseModel):
     def thresholds(self) -> Thresholds:
         """The scores from which a client is suspicious or trusted."""
         return Thresholds(self.dnswl_threshold, self.dnsbl_threshold, self.rfc_threshold)
+
+    @property
+    def dns_lists(self) -> Mapping[str, Sequence[DnsList]]:
+        """The DNS lists by the name of their setting."""
+        return {"dnsbls": self.dnsbls, "dnswls": self.dnswls}
 
     @property
     def triplet_rules(self) -> TripletRules:
