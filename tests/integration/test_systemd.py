@@ -13,8 +13,18 @@ from bley.core.wire import encode_request
 from tests.integration.running_bley import DEFAULTS, WAIT_SECONDS
 from tests.integration.systemd_machine import PROJECT, Machine
 
-UNITS = ("bley.service", "bley.socket")
+UNITS = ("bley.service", "bley.socket", "bley-report.service", "bley-report.timer")
 SETTINGS = DEFAULTS | {"dbpath": "/var/lib/bley", "web_listen": "127.0.0.1:1338"}
+MAIN_CF = """compatibility_level = 3.6
+myhostname = mail.example.org
+mydestination = mail.example.org
+inet_interfaces = loopback-only
+alias_maps =
+local_recipient_maps =
+mail_spool_directory = /var/mail/
+recipient_delimiter = +
+maillog_file = /var/log/postfix.log
+"""
 POSTFIX_SOCKET = "/var/spool/postfix/private/bley"
 GREYLISTED = "action=DEFER_IF_PERMIT greylisted, try again later"
 STRANGER = Request(client_address="192.0.2.1", helo_name="friend", sender="a@b.de", recipient="b@example.org")
@@ -28,7 +38,8 @@ def settings(**changed: object) -> str:
 @pytest.fixture(scope="module")
 def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     units = {f"/etc/systemd/system/{name}": (PROJECT / "contrib" / name).read_text() for name in UNITS}
-    with Machine(tmp_path_factory.mktemp("systemd"), units | {"/etc/bley/bley.conf": settings()}) as machine:
+    files = {"/etc/bley/bley.conf": settings(), "/etc/postfix/main.cf": MAIN_CF}
+    with Machine(tmp_path_factory.mktemp("systemd"), units | files) as machine:
         machine.run("systemctl", "enable", "bley")
         yield machine
 
@@ -252,3 +263,31 @@ def test_it_is_there_after_a_reboot(machine: Machine) -> None:
     assert ask(machine) == GREYLISTED
     assert machine.show("NRestarts") == ["0"]
     assert "b@example.org" in machine.run("bley", "list")
+
+
+def test_the_report_arrives_by_a_real_postfix(machine: Machine) -> None:
+    """The rights of its unit are enough for the store of bley's user, and for sendmail; a drop-in names the recipient.
+
+    The timer runs it every week.
+    """
+    restart(machine)
+    machine.run("postfix", "start")
+    try:
+        dropin = machine.path("/etc/systemd/system/bley-report.service.d")
+        dropin.mkdir()
+        dropin.joinpath("override.conf").write_text("[Service]\nEnvironment=RECIPIENT=root+report@mail.example.org\n")
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "start", "bley-report.service")
+        folder = machine.path("/var/mail/root/new")
+        end = time.monotonic() + WAIT_SECONDS
+        while not (folder.is_dir() and list(folder.iterdir())):
+            assert time.monotonic() < end, machine.path("/var/log/postfix.log").read_text()
+            time.sleep(0.1)
+        [mail] = folder.iterdir()
+        assert re.search(r"(?m)^Subject: bley on \S+, 7 d", mail.read_text())
+        assert "Delivered-To: root+report@mail.example.org" in mail.read_text()
+    finally:
+        machine.run("postfix", "stop")
+    machine.run("systemctl", "enable", "--now", "bley-report.timer")
+    assert "bley-report.service" in machine.run("systemctl", "list-timers", "--no-pager")
+    machine.run("systemctl", "disable", "--now", "bley-report.timer")

@@ -164,3 +164,26 @@ class TestAccessibility:
         browser.open(site.url("/"))
         browser.run("document.querySelector('label[for=q]').remove(); document.documentElement.lang = ''")
         assert {violation.partition(":")[0] for violation in browser.violations()} >= {"html-has-lang"}
+
+    @pytest.mark.parametrize("width", [360, 1280])
+    def test_axe_finds_nothing_while_bley_observes(self, browser: Browser, tmp_path: Path, width: int) -> None:
+        """The overview has a further card then, with the lines that exempt whose mail came again."""
+        stranger = Request("RCPT", "", "192.0.2.7", "unknown", "friend", "a@example.com", "b@example.org")
+        with Bley(
+            tmp_path, web_listen="127.0.0.1:0", mode="observe", greylist_period="0", greylist_penalty="0"
+        ) as bley:
+            own = Site(bley)
+            ask(bley.port, [stranger])
+            ask(bley.port, [stranger])
+            # The overview itself would cache that nothing came again yet
+            wait_until(lambda: own.fetch("/decision/2.json")[0] == 200, "both decisions are stored")
+            browser.resize(width, 740)
+            browser.open(own.url("/"))
+            assert "1 mail came again" in browser.find("#observed").text
+            assert browser.find("#observed pre").text.endswith("--sender example.com")
+            assert browser.violations() == []
+            assert overflow(browser) == 0
+            browser.prefer(color_scheme="dark")
+            assert browser.violations(["color-contrast"]) == []
+            browser.open("about:blank")
+            browser.requested()

@@ -187,6 +187,11 @@ def test_documents_and_examples_name_files_of_the_package(debian: DebianRoot) ->
     links = {(file, link) for file in documents for link in re.findall(r"\]\((?!\w+:|#)([^)#]+)", file.read_text())}
     missing = {link for file, link in links if not file.parent.joinpath(link).exists()}
     assert missing == {"ARCHITECTURE.md", "CONTRIBUTING.md"}
+    units = debian.path("/lib/systemd/system")
+    assert "/usr/bin/bley report" in (units / "bley-report.service").read_text()
+    assert not list(debian.path("/etc/systemd/system").glob("*/bley-report.*")), (
+        "its timer is the administrator's choice"
+    )
     for unit in folder.glob("examples/*.service"):
         [program] = re.findall(r"(?m)^ExecStart=(\S+)", unit.read_text())
         assert debian.path(program).is_symlink(), unit

@@ -40,13 +40,16 @@ def check_recipient(address: str) -> str:
 
 
 def make_mail(lines: Sequence[str], subject: str, recipient: str, host: str, at: datetime) -> EmailMessage:
-    """Return the mail with these lines, plain text in UTF-8."""
+    """Return the mail with these lines, plain text in UTF-8.
+
+    The mail server adds its domain to a sender without one: a host name without a dot is no domain.
+    """
     mail = EmailMessage(policy=_POLICY)
-    mail["From"] = Address(f"bley on {host}", "bley", host if host.isascii() else "localhost")
+    mail["From"] = Address(f"bley on {host}", "bley", host if "." in host else "")
     mail["To"] = recipient
     mail["Subject"] = subject
     mail["Date"] = format_datetime(at)
-    mail["Message-ID"] = make_msgid("bley", host if host.isascii() else "localhost")
+    mail["Message-ID"] = make_msgid("bley", host)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: no holiday message answers it
     mail["X-Mailer"] = f"bley {__version__}"
     text = "".join(f"{line}\n" for line in lines)

@@ -41,3 +41,8 @@ def test_it_is_a_whole_mail() -> None:
     assert read.get_content() == "".join(f"{line}\n" for line in LINES)
     assert sent.as_bytes().isascii()
     assert b"\r" not in sent.as_bytes(), "sendmail reads lines that end in LF"
+
+
+def test_a_short_host_name_is_no_domain() -> None:
+    """The mail server adds its own."""
+    assert str(make_mail(LINES, "x", "root", "mx1", NOON)["From"]) == "bley on mx1 <bley>"
