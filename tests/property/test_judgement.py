@@ -1,7 +1,7 @@
 """The findings about any request: they only add up, and a client that obeys the rules is not delayed."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
@@ -17,7 +17,7 @@ from bley.checks.helo import OwnIdentity
 from bley.checks.names import ClientNames
 from bley.checks.request import check_request
 from bley.core.dnslists.health import ListState
-from bley.core.dnslists.lists import parse_dns_lists
+from bley.core.dnslists.lists import DnsList, parse_dns_lists, parse_domain_lists
 from bley.core.errors import ResolverError
 from bley.core.evidence import Evidence, Finding, found
 from bley.core.findings import RFC_CHECKS, Check, FindingKind
@@ -108,7 +108,7 @@ def test_who_says_a_name_that_is_no_line_s_is_never_delayed(request: Request, sc
     """A name, a matching HELO and no dynamic look are enough, even for a mail to oneself."""
     name, address = request.verified_name, parse_address(request.client_address)
     assert address is not None
-    assume(name and judge_host_name(name, address).kind is not HostKind.DYNAMIC)
+    assume(name and judge_host_name(name, address).kind is HostKind.NAMED)
     evidence = _find(request._replace(helo_name=request.client_name), scores)
     assert not _delays(judge(evidence, Thresholds()))
 
@@ -175,11 +175,13 @@ def _checks(
     scores: Scores,
     spf: Finding | None,
     turns: Sequence[int],
+    of_domains: Zone,
+    domain_lists: list[tuple[str, int]],
 ) -> list[Checks]:
     """The checks of the daemon, and those of explain."""
     of_lists: Zone = {(f"1.2.0.192.{zone}", "A"): answer for zone, answer in answers.items()}
     checks = Checks(
-        LateResolver({**of_lists, **names}, turns),
+        LateResolver({**of_lists, **of_domains, **names}, turns),
         _asked(dnswls),
         _asked(dnsbls),
         FakeSpf(spf) if spf else None,
@@ -188,6 +190,7 @@ def _checks(
         scores,
         queries_names=True,
     )
+    checks = replace(checks, domain_lists=_asked(domain_lists, parse_domain_lists))
     return [checks, replace(checks, is_thorough=True)]
 
 
@@ -208,7 +211,31 @@ class LateResolver(FakeResolver):
 
 
 _turns = st.lists(st.integers(0, 9), min_size=1, max_size=9)
-_configured = st.tuples(_answers, _dns_of_names, _weights, _weights, _settings, _scores, _spf, _turns)
+_code = st.sampled_from([["127.0.0.2"], ["127.0.0.3"], [], ResolverError("", "A", "it fails")])
+_of_domains = st.fixed_dictionaries(
+    {
+        (f"{domain}.{zone}", "A"): _code
+        for domain in ("example.com", "example.net", "example.org", "example.co.uk")
+        for zone in (*_ZONES, "fresh.fmb.la")
+    }
+)
+_domain_weights = st.lists(
+    st.tuples(st.sampled_from([*_ZONES, "fresh.fmb.la"]), st.integers(-3, 3)),
+    max_size=2,
+    unique_by=lambda each: each[0],
+)
+_configured = st.tuples(
+    _answers,
+    _dns_of_names,
+    _weights,
+    _weights,
+    _settings,
+    _scores,
+    _spf,
+    _turns,
+    _of_domains,
+    st.just([]) | _domain_weights,
+)
 
 
 @given(_requests | _nameless, _configured)
@@ -257,11 +284,13 @@ def test_what_the_dns_does_not_say_about_names_never_counts(
         assert rfc_sum(check_request(asked, address, US, scores, each)) <= most
 
 
-def _asked(weights: list[tuple[str, int]]) -> list[ConfiguredList]:
+def _asked(
+    weights: list[tuple[str, int]], parse: Callable[[str], tuple[DnsList, ...]] = parse_dns_lists
+) -> list[ConfiguredList]:
     """Return healthy lists of these weights."""
     asked = []
     for zone, weight in weights:
-        (dns_list,) = parse_dns_lists(f"{zone}=127.0.0.2*{weight}, {zone}=127.0.0.3*{-weight}")
+        (dns_list,) = parse(f"{zone}=127.0.0.2*{weight}, {zone}=127.0.0.3*{-weight}")
         queried = queried_list(dns_list, FakeClock())
         queried.tester.first_test.set_result(None)
         for health in queried.tester.health.versions.values():

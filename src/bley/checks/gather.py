@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol, Self
 from bley.checks.dns_lists import ConfiguredList, ListQueries, add_explanations
 from bley.checks.helo import OwnIdentity
 from bley.checks.names import NOT_QUERIED, SILENT, ClientNames, NameQueries
+from bley.checks.queried_domains import queried_domains
 from bley.checks.request import check_request
 from bley.core.address_scope import describe_local, local_scope
 from bley.core.errors import ResolverError
@@ -26,6 +27,7 @@ __all__ = ["Checks", "Gathered"]
 
 _NO_IDENTITY = OwnIdentity()
 _LATE = "no answer in time"
+_LISTS = (Check.DNSWL, Check.DNSBL, Check.DOMAIN_LIST)
 
 
 class _Spf(Protocol):
@@ -63,6 +65,7 @@ class Checks:
     us: OwnIdentity = _NO_IDENTITY
     sender_spf: _Spf | None = None
     """SPF for senders that are exempt only if it passes, with or without `spf`."""
+    domain_lists: Sequence[ConfiguredList] = ()
     known_spf: Finding | None = None
     """The result of SPF, if `check_spf` found it before."""
     queries_names: bool = False
@@ -129,12 +132,18 @@ class _Gathering:
         self._time_is_up: asyncio.TimerHandle | None = None
         self._is_late = False
         self._spf: asyncio.Task[Finding] | None = None
-        lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls}
+        lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls, Check.DOMAIN_LIST: checks.domain_lists}
         self._lists = {
-            check: ListQueries(check, of_check, address, checks.resolver, self._look)
+            check: ListQueries(check, of_check, checks.resolver, self._look)
             for check, of_check in lists.items()
             if of_check
         }
+        for check, queries in self._lists.items():
+            if check is Check.DOMAIN_LIST:
+                queries.query(queried_domains(request))  # closed in _take_names, which may add a domain
+            else:
+                queries.query([address])
+                queries.close()
         self._found: dict[AnyCheck, Finding] = {}
         """The findings about the request itself; none until the client's names are known."""
         self._names: NameQueries | None = None
@@ -149,6 +158,9 @@ class _Gathering:
         checks = self._checks
         if names.verified:
             self._request = self._request._replace(client_name=names.verified)
+        if domains := self._lists.get(Check.DOMAIN_LIST):
+            domains.query(queried_domains(self._request))
+            domains.close()
         self._found = check_request(self._request, self._address, checks.us, checks.scores, names)
         if checks.spf and not local_scope(self._address) and spf_can_tip(self._found, checks.thresholds, checks.scores):
             if self._is_late:
@@ -175,10 +187,10 @@ class _Gathering:
         if self._checks.is_thorough:
             return False
         awaits_names, awaits_spf = not self._found, self._spf is not None and not self._spf.done()
-        dnswl, dnsbl = (
-            queries.bounds if (queries := self._lists.get(check)) else None for check in (Check.DNSWL, Check.DNSBL)
+        dnswl, dnsbl, domains = (queries.bounds if (queries := self._lists.get(check)) else None for check in _LISTS)
+        return settled(
+            dnswl, dnsbl, self._checks.thresholds, domains=domains, awaits_names=awaits_names, awaits_spf=awaits_spf
         )
-        return settled(dnswl, dnsbl, self._checks.thresholds, awaits_names=awaits_names, awaits_spf=awaits_spf)
 
     @property
     def _is_complete(self) -> bool:

@@ -142,8 +142,10 @@ class Explanation:
         if not evidence:
             return []
         thresholds = self.settings.thresholds
+        blocklists = "dnsbl + domain-list" if Check.DOMAIN_LIST in evidence else "dnsbl"
         limits = (
-            f"dnswl {thresholds.dnswl_threshold}, dnsbl {thresholds.dnsbl_threshold}, sum {thresholds.rfc_threshold}"
+            f"dnswl {thresholds.dnswl_threshold}, {blocklists} {thresholds.dnsbl_threshold}, "
+            f"sum {thresholds.rfc_threshold}"
         )
         steps = finding_steps(self._details(decision)["findings"], self._why_not)
         return [*steps, ("sum", _sum(evidence)), ("thresholds", limits)]
@@ -152,6 +154,8 @@ class Explanation:
         settings = self.configuration.settings
         is_off = {Check.DNSWL: not settings.dnswls, Check.DNSBL: not settings.dnsbls, Check.SPF: not settings.use_spf}
         address = parse_address(self.request.client_address)
+        if check is Check.DOMAIN_LIST and not settings.domain_lists:
+            return ""  # an option, which few need to know of
         if is_off.get(check):
             return "not asked: it is off"
         if check is Check.SPF and address and (local := describe_local(address)):
@@ -206,7 +210,7 @@ def _triplet(decision: Decision, place: Database) -> list[Step]:
 def _sum(evidence: Evidence) -> str:
     """Return the sum that is compared with `rfc_threshold`, with a note if s_eq_r does not count in it."""
     total, own = rfc_sum(evidence), evidence.get(Check.SENDER_IS_RECIPIENT)
-    text = f"{total}  without dnsbl and dnswl"
+    text = f"{total}  without {'dnsbl, domain-list and dnswl' if Check.DOMAIN_LIST in evidence else 'dnsbl and dnswl'}"
     if own and total == rfc_sum({**evidence, Check.SENDER_IS_RECIPIENT: own._replace(score=0)}) and own.score:
         text += "; s_eq_r counts only with a finding about the client, or if SPF does not pass"
     return text

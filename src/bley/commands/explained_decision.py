@@ -124,8 +124,8 @@ _DETAILS = (
 )  # fmt: skip
 
 
-def _why_not(_check: Check) -> str:
-    return "not asked"
+def _why_not(check: Check) -> str:
+    return "" if check is Check.DOMAIN_LIST else "not asked"  # most have no domain lists
 
 
 def _verdict(decision: StoredDecision) -> str:

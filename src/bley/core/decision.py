@@ -131,4 +131,5 @@ class DecisionEntry(NamedTuple):
 
 
 def _list_fields(answer: ListAnswer) -> dict[str, Any]:
-    return {"list": answer.dns_list.name, "is": shortened(str(answer)), "says": answer.text, "weight": answer.weight}
+    fields = {"list": answer.dns_list.name, "is": shortened(str(answer)), "says": answer.text, "weight": answer.weight}
+    return fields | ({"domains": answer.domains} if answer.domains else {})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from bley.core.reasons import Reason, ReasonRow
+from bley.core.reasons import OF_DOMAINS, Reason, ReasonRow
 
 __all__ = [
     "CAUSES",
@@ -40,6 +40,7 @@ class Check(StrEnum):
     SENDER_IS_RECIPIENT = "s_eq_r"
     SPF = "spf"
     DNSBL = "dnsbl"
+    DOMAIN_LIST = "domain-list"
     DNSWL = "dnswl"
 
 
@@ -292,7 +293,7 @@ LOG_FIELDS: tuple[AnyCheck, ...] = tuple(dict.fromkeys([*Check, *RFC_CHECKS]))
 REASON_OF: Mapping[AnyCheck, AnyReason] = {kind.check: kind.reason for kind in FindingKind}
 """The reason if a check tips the sum."""
 
-JUDGED = frozenset({Reason.TRUSTED, Reason.CLEAN, Reason.DNSBL, *REASON_OF.values()})
+JUDGED = frozenset({Reason.TRUSTED, Reason.CLEAN, Reason.DNSBL, *OF_DOMAINS, *REASON_OF.values()})
 """The reasons of strangers whose evidence was gathered."""
 
 

@@ -42,13 +42,29 @@ _CLEAN = Judgement(Status.CLEAN, Reason.CLEAN)
 def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
     """Judge a stranger: trusted by allowlists, else suspicious by blocklists or the sum of the RFC checks, else clean.
 
-    A check that is unknown, or did not run, counts 0.
+    Domain lists are blocklists: their weights are added to those of the others. A check that is unknown, or did not
+    run, counts 0.
     """
     if _is_trusted(evidence, thresholds):
         return Judgement(Status.TRUSTED, Reason.TRUSTED)
-    if _is_listed(evidence, thresholds):
+    if Check.DOMAIN_LIST in evidence:
+        if reason := _reason_of_lists(evidence, thresholds):
+            return Judgement(Status.GREYLISTED, reason)
+    elif _is_listed(evidence, thresholds):
         return Judgement(Status.GREYLISTED, Reason.DNSBL)
     return _judge_by_rfc_checks(evidence, thresholds)
+
+
+def _reason_of_lists(evidence: Evidence, thresholds: Thresholds) -> Reason | None:
+    """Return the reason if blocklists and domain lists reach the threshold: the first kind that does, in this order."""
+    by_address, by_domain = _score(evidence, Check.DNSBL), _score(evidence, Check.DOMAIN_LIST)
+    if by_address + by_domain < thresholds.dnsbl_threshold:
+        return None
+    if by_address >= thresholds.dnsbl_threshold:
+        return Reason.DNSBL
+    fresh = sum(each.weight for each in evidence[Check.DOMAIN_LIST].answers if each.dns_list.facts.fresh)
+    is_enough = by_address + by_domain - fresh >= thresholds.dnsbl_threshold
+    return Reason.DOMAIN_LIST if is_enough else Reason.FRESH_DOMAIN
 
 
 def rfc_sum(evidence: Evidence) -> int:
@@ -84,8 +100,17 @@ class Bounds(NamedTuple):
     most: int
 
 
+_NO_LISTS = Bounds(0, 0)
+
+
 def settled(
-    dnswl: Bounds | None, dnsbl: Bounds | None, thresholds: Thresholds, *, awaits_names: bool = False, awaits_spf: bool
+    dnswl: Bounds | None,
+    dnsbl: Bounds | None,
+    thresholds: Thresholds,
+    *,
+    domains: Bounds | None = None,
+    awaits_names: bool = False,
+    awaits_spf: bool,
 ) -> bool:
     """Return whether no missing answer can change the judgement or its reason; None stands for no such lists.
 
@@ -97,9 +122,21 @@ def settled(
         return False
     if dnswl and dnswl.most >= thresholds.dnswl_threshold:
         return False
+    if domains:
+        return _are_lists_settled(dnsbl or _NO_LISTS, domains, thresholds.dnsbl_threshold, awaits_spf=awaits_spf)
     if dnsbl and dnsbl.least >= thresholds.dnsbl_threshold:
         return True
     return not awaits_spf and (dnsbl is None or dnsbl.most < thresholds.dnsbl_threshold)
+
+
+def _are_lists_settled(dnsbl: Bounds, domains: Bounds, threshold: int, *, awaits_spf: bool) -> bool:
+    """Return whether no missing answer of blocklists and domain lists can change the judgement or its reason."""
+    if dnsbl.most + domains.most < threshold:
+        return not awaits_spf
+    if dnsbl.least + domains.least < threshold:
+        return False
+    is_by_address = dnsbl.least >= threshold
+    return is_by_address or (dnsbl.most < threshold and domains.least == domains.most)
 
 
 def spf_can_tip(evidence: Evidence, thresholds: Thresholds, scores: Scores = DEFAULT) -> bool:
@@ -111,13 +148,13 @@ def spf_can_tip(evidence: Evidence, thresholds: Thresholds, scores: Scores = DEF
 def decisive_lists(evidence: Evidence, thresholds: Thresholds) -> list[tuple[Check, str]]:
     """Return check and name of each DNS list without whose answer the verdict would have been the other one.
 
-    A blocklist alone has deferred the stranger, or an allowlist alone has let it pass, if no other list and no other
-    finding would have. Of two lists that reach a threshold only together, each is decisive.
+    A blocklist or domain list alone has deferred the stranger, or an allowlist alone has let it pass, if no other list
+    and no other finding would have. Of two lists that reach a threshold only together, each is decisive.
     """
     is_deferred = judge(evidence, thresholds).status is Status.GREYLISTED
     return [
         (check, each.dns_list.name)
-        for check in (Check.DNSBL, Check.DNSWL)
+        for check in (Check.DNSBL, Check.DOMAIN_LIST, Check.DNSWL)
         if (finding := evidence.get(check))
         for each in finding.answers
         if each.weight and is_deferred is not _is_deferred_without(each.weight, check, evidence, thresholds)

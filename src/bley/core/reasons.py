@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
 
-__all__ = ["AnswerPath", "Reason", "ReasonRow"]
+__all__ = ["OF_DOMAINS", "AnswerPath", "Reason", "ReasonRow"]
 
 AnswerPath = Literal["memory", "store", "client", "checks", "failed"]
 """Sources of an answer: memory alone, the store, a client judged before, the checks; or it could not be decided."""
 
-_WEIGH_MORE = "give the findings more weight: scores, rfc_threshold and dnsbls in docs/settings.md"
+_WEIGH_MORE = "give the findings more weight: scores, rfc_threshold, dnsbls and domain_lists in docs/settings.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,15 @@ class Reason(StrEnum):
     )
     TRUSTED = ReasonRow("trusted", "DNS allowlists reach dnswl_threshold", path="checks")
     DNSBL = ReasonRow("dnsbl", "DNS blocklists reach dnsbl_threshold", "DEFER_IF_PERMIT", path="checks")
+    DOMAIN_LIST = ReasonRow(
+        "domain-list",
+        "DNS blocklists and domain lists together reach dnsbl_threshold",
+        "DEFER_IF_PERMIT",
+        path="checks",
+    )
+    FRESH_DOMAIN = ReasonRow(
+        "fresh-domain", "the same, but not without a list of new domains", "DEFER_IF_PERMIT", path="checks"
+    )
     HELO = ReasonRow("helo", "the HELO name does not fit", "DEFER_IF_PERMIT", path="checks")
     DYNAMIC = ReasonRow(
         "dynamic", "the client's host name looks like an access line's", "DEFER_IF_PERMIT", path="checks"
@@ -103,3 +112,7 @@ class Reason(StrEnum):
         path="failed",
         advice="please report it, with its traceback in the log",
     )
+
+
+OF_DOMAINS = (Reason.DOMAIN_LIST, Reason.FRESH_DOMAIN)
+"""The reasons that rest on a domain, so that they hold for no other mail of the client."""

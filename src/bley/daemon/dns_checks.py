@@ -1,12 +1,14 @@
 """The checks of one configuration, with the resolver and the DNS lists that they use."""
 
 import socket
+from collections.abc import Iterable
 
 from bley.checks.dns_lists import ConfiguredList
 from bley.checks.gather import Checks
 from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import ListWatch
 from bley.checks.spf import SpfChecker
+from bley.core.dnslists.lists import DnsList
 from bley.dns.resolver import CachingResolver
 from bley.dns.uncached import DnspythonResolver
 from bley.settings.settings import Settings
@@ -25,7 +27,7 @@ class DnsChecks:
         within = settings.check_timeout * 0.9
         self.resolver = CachingResolver(settings.resolver, within)
         self.uncached = DnspythonResolver(settings.resolver, within)
-        self._watch, self._lists = watch, watch.prepare((*settings.dnswls, *settings.dnsbls))
+        self._watch, self._lists = watch, watch.prepare((*settings.dnswls, *settings.dnsbls, *settings.domain_lists))
         self.spf = SpfChecker(self.resolver, settings.check_timeout, best_guess=settings.use_spf_guess)
         # A best guess is no pass: RFC 7208 has none.
         sender_spf = (
@@ -33,8 +35,9 @@ class DnsChecks:
         )
         self.checks = Checks(
             resolver=self.resolver,
-            dnswls=[ConfiguredList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnswls],
-            dnsbls=[ConfiguredList(dns_list, self._lists[dns_list.zone]) for dns_list in settings.dnsbls],
+            dnswls=self._configured(settings.dnswls),
+            dnsbls=self._configured(settings.dnsbls),
+            domain_lists=self._configured(settings.domain_lists),
             spf=self.spf if settings.use_spf else None,
             thresholds=settings.thresholds,
             timeout=settings.check_timeout,
@@ -43,6 +46,9 @@ class DnsChecks:
             sender_spf=sender_spf,
             queries_names=settings.check_names,
         )
+
+    def _configured(self, lists: Iterable[DnsList]) -> list[ConfiguredList]:
+        return [ConfiguredList(dns_list, self._lists[dns_list.key]) for dns_list in lists]
 
     def activate(self) -> None:
         """Test the DNS lists of this configuration from now on, and no others."""

@@ -100,7 +100,7 @@ def _parts(
     if settings.pid_file:
         yield "pid_file", _in_thread(lambda: check_pid_file(settings.pid_file))
     yield "database", partial(_check_store, configuration)
-    if settings.dnsbls or settings.dnswls or settings.use_spf or settings.check_names:
+    if any(settings.dns_lists.values()) or settings.use_spf or settings.check_names:
         yield "resolver", partial(_check_dns, configuration)
     if configuration.clients.followed:
         yield "names", partial(_check_followed, configuration)

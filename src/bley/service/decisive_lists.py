@@ -56,7 +56,8 @@ class DecisiveLists:
         for check, name in lists:
             self._store.add_list_count(pending.now, list_kind(check, ListEvent.ALONE), name)
         if lists and judgement.status is Status.GREYLISTED:
-            cause = cause_with_lists(judgement.cause, [name for check, name in lists if check is Check.DNSBL])
+            deferring = [each for each in lists if each[0] is not Check.DNSWL]
+            cause = cause_with_lists(judgement.cause, deferring)
             self._store.record_later(pending.sighting(judgement.status, cause=cause))
 
     def close(self) -> None:

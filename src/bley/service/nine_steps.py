@@ -14,6 +14,7 @@ from bley.core.policy import Judgement, judge
 from bley.core.reasons import Reason
 from bley.metrics import CACHE_HITS
 from bley.ports import Clock, Store
+from bley.service.client_judgements import ClientJudgements
 from bley.service.decisive_lists import DecisiveLists
 from bley.service.hidden_clients import HiddenClients
 from bley.service.known_mail import REFRESH, KnownMail
@@ -30,6 +31,7 @@ _WARN_AGAIN = timedelta(minutes=1)
 
 _CLASSIC = Judgement(Status.GREYLISTED, Reason.CLASSIC)
 _CLIENT_GOOD = Judgement(Status.CLEAN, Reason.CLIENT_GOOD)
+_WAITED = Judgement(Status.CLEAN, Reason.WAITED)
 _CLIENT_BAD = Judgement(Status.GREYLISTED, Reason.CLIENT_BAD)
 
 _log = logging.getLogger(__name__)
@@ -43,8 +45,7 @@ class NineSteps:
     ) -> None:
         self._store, self._known, self._steady, self.hidden_clients = store, known, steady, hidden_clients
         self.lists = DecisiveLists(store)
-        self.clients = ExpiringCache[str, str](settings.cache_valid, settings.cache_size)
-        """The cause for which each client was deferred; empty if it was judged good, or waited."""
+        self.clients = ClientJudgements(settings.cache_valid, settings.cache_size)
         self._learned = ExpiringCache[str, bool](REFRESH, _MOST_LEARNED)
         """By network and domain: known mail taught the store lately that the domain is verified there."""
         self._warned: datetime | None = None
@@ -115,7 +116,7 @@ class NineSteps:
                 if self._learns(pending) or is_elsewhere or pending.now - record.last_seen >= REFRESH:
                     self._store.record_later(pending.sighting(record.status))
             case Located(standing=Standing.WAITED, record=Record() as record):
-                self.clients.put(pending.judged_as, "", self._steady())
+                self.clients.add(pending, _WAITED, self._steady())
                 decision = pending.decision(Reason.WAITED, delayed=pending.now - record.first_seen)
                 for sighting in pending.sightings_of_passing():
                     self._store.record_later(sighting)
@@ -140,7 +141,7 @@ class NineSteps:
         self.hidden_clients.observe(pending.address, pending.request.helo_name, now)
         if pending.rules.settings.classic:
             return await self._record_stranger(pending, _CLASSIC, NO_EVIDENCE, _CLASSIC.cause)
-        cause = self.clients.get(pending.judged_as, now)
+        cause = self.clients.cause(pending, now)
         if cause is not None:
             CACHE_HITS["clients"].inc()
             return await self._record_stranger(pending, _CLIENT_BAD if cause else _CLIENT_GOOD, NO_EVIDENCE, cause)
@@ -153,9 +154,8 @@ class NineSteps:
                 return found
             pending = found
         judgement = judge(evidence, pending.rules.thresholds)
-        cause = judgement.cause
-        self.clients.put(pending.judged_as, cause, self._steady())
-        decision = await self._record_stranger(pending, judgement, evidence, cause)
+        self.clients.add(pending, judgement, self._steady())
+        decision = await self._record_stranger(pending, judgement, evidence, judgement.cause)
         self.lists.follow(pending, gathered, judgement)
         return decision
 

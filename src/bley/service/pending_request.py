@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+from bley.checks.queried_domains import queried_domains
 from bley.core.decision import Decision
 from bley.core.evidence import Finding
 from bley.core.exemptions.lookup import MailExemptions
@@ -94,6 +95,11 @@ class PendingRequest(NamedTuple):
         """The key of the client's latest judgement, which holds for one section only: others may judge otherwise."""
         section = self.rules.section
         return f"{section}\n{self.triplet.client}" if section else self.triplet.client
+
+    @property
+    def judged_with_domains(self) -> str:
+        """The key of a judgement that holds only for these domains, since domain lists have judged them."""
+        return "\n".join((self.judged_as, "", *queried_domains(self.request)))
 
     @property
     def may_be_deferred(self) -> bool:

@@ -22,6 +22,10 @@ _SAME_MEANING = {
     "trusted_networks": "whitelisted_ip mynetworks trusted_nets own_networks",
     "dnsbls": "dnsbl rbl rbls dnslists reject_rbl_client postscreen_dnsbl_sites rbl_domains",
     "dnswls": "dnswl permit_dnswl_client",
+    "domain_lists": (
+        "rhsbl rhsbls dbl uribl uribls surbl surbls domain_dnsbls domain_list domainlists "
+        "reject_rhsbl_sender reject_rhsbl_helo reject_rhsbl_client reject_rhsbl_reverse_client"
+    ),
     "dnsbl_threshold": "postscreen_dnsbl_threshold",
     "dnswl_threshold": "postscreen_dnsbl_allowlist_threshold postscreen_dnsbl_whitelist_threshold",
     "greylist_by": "lookup_by_subnet lookup_by_host greymethod",

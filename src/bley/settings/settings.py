@@ -3,7 +3,7 @@
 docs/settings.md describes each key; a test compares the two. file.py reads the file, values.py parses the values.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -23,6 +23,7 @@ from bley.settings.values import (
     Boolean,
     Days,
     DnsLists,
+    DomainLists,
     FileMode,
     FileName,
     FileNames,
@@ -86,6 +87,7 @@ class Settings(BaseModel):
     trusted_networks: Networks = (IPv4Network("127.0.0.0/8"), IPv6Network("::1"))
     dnsbls: DnsLists = parse_dns_lists("zen.spamhaus.org=127.0.0.[2..11], bl.spamcop.net=127.0.0.2")
     dnswls: DnsLists = parse_dns_lists("list.dnswl.org=127.0.[0..255].[1..3]")
+    domain_lists: DomainLists = ()
     dnswl_threshold: Threshold = 1
     dnsbl_threshold: Threshold = 1
     rfc_threshold: Threshold = 2
@@ -250,9 +252,9 @@ class Settings(BaseModel):
         return Thresholds(self.dnswl_threshold, self.dnsbl_threshold, self.rfc_threshold)
 
     @property
-    def dns_lists(self) -> Mapping[str, Sequence[DnsList]]:
-        """The DNS lists by the name of their setting."""
-        return {"dnsbls": self.dnsbls, "dnswls": self.dnswls}
+    def dns_lists(self) -> Mapping[str, tuple[DnsList, ...]]:
+        """All DNS lists, by setting."""
+        return {"dnsbls": self.dnsbls, "dnswls": self.dnswls, "domain_lists": self.domain_lists}
 
     @property
     def triplet_rules(self) -> TripletRules:

@@ -77,7 +77,7 @@ def take_snapshot(configuration: Configuration) -> Snapshot:
     texts = _texts(settings)
     for section in configuration.sections:  # their recipients are a list, and no text: the store may be private
         texts |= {f"[recipients {section.name}] {key}": value for key, value in _texts(section.values).items()}
-    secrets = {key: settings[key] for key in ("database", "dbpass", "dnsbls", "dnswls")}
+    secrets = {key: settings[key] for key in ("database", "dbpass", "dnsbls", "dnswls", "domain_lists")}
     origins = list(_all_origins(configuration))
     if len(origins) > _MOST_COMPARED:
         numbers = Counter(origin.partition(":")[0] for origin in origins)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from bley.core.dnslists.lists import DnsList, parse_dns_lists
+from bley.core.dnslists.lists import DnsList, parse_dns_lists, parse_domain_lists
 from bley.core.endpoint import split_endpoint, without_brackets
 from bley.core.mail import Address, Network, parse_networks, unmapped
 from bley.core.scores import MOST, Scores, parse_scores
@@ -25,6 +25,7 @@ __all__ = [
     "Boolean",
     "Days",
     "DnsLists",
+    "DomainLists",
     "FileMode",
     "FileName",
     "FileNames",
@@ -281,6 +282,7 @@ Listeners = Annotated[tuple[str, ...], _from_text(_listeners)]
 Words = Annotated[tuple[str, ...], _from_text(_split)]
 Networks = Annotated[tuple[Network, ...], _from_text(_networks)]
 DnsLists = Annotated[tuple[DnsList, ...], _from_text(parse_dns_lists)]
+DomainLists = Annotated[tuple[DnsList, ...], _from_text(parse_domain_lists)]
 Threshold = Annotated[int, Field(ge=1, le=MOST)]
 """At least 1, so that a client without findings reaches no threshold."""
 Group = Annotated[str, AfterValidator(_group)]

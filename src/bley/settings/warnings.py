@@ -39,8 +39,8 @@ def find_warnings(settings: Settings, ini: IniFile) -> Iterator[Fault]:
     yield from _long_waits(settings, ini)
     for what in _reply_warnings(settings.reject_msg):
         yield ini.fault("reject_msg", f"reject_msg {what}")
-    for key in ("dnsbls", "dnswls"):
-        for dns_list in getattr(settings, key):
+    for key, lists in settings.dns_lists.items():
+        for dns_list in lists:
             for what in _about_list(key, dns_list):
                 yield ini.fault(key, f"{key}: {what}")
     yield from _unreachable_thresholds(settings, ini)
@@ -132,11 +132,15 @@ def _reply_warnings(text: str) -> Iterator[str]:
 
 
 def _about_list(key: str, dns_list: DnsList) -> Iterator[str]:
-    """Warn of a dead list, of one among those of the other kind, and of the negative weights of `dnswls`."""
+    """Warn of a dead list, of one among those of another kind, and of negative weights that are hardly meant."""
     facts, kind = dns_list.facts, dns_list.facts.lists
     if facts.status == "dead":
         remedy = f"it is not queried: use {facts.instead} instead"
         yield f"{dns_list.name} has been dead since {facts.since}: it {facts.how}; {remedy}"
+    elif facts.source and dns_list.is_of_domains and not facts.domains:
+        yield f"{dns_list.name} is known as a list of addresses: write it in {_place(kind)}"
+    elif facts.source and not dns_list.is_of_domains and not facts.versions:
+        yield f"{dns_list.name} is a list of domains, and is not queried here: write it in domain_lists"
     elif facts.source and dns_list.most > 0 and (key, kind) == ("dnsbls", "allowlist"):
         yield f"{dns_list.name} is an allowlist, and delays its clients here: write it in dnswls"
     elif facts.source and dns_list.most > 0 and (key, kind) == ("dnswls", "blocklist"):
@@ -145,27 +149,35 @@ def _about_list(key: str, dns_list: DnsList) -> Iterator[str]:
         if entry.weight < 0 and key == "dnswls" and not (facts.source and kind == "blocklist"):
             what = "has a negative weight, which counts against its clients in dnswls, other than in postscreen"
             yield f"{dns_list.name}{entry.rest} {what}: remove the minus sign"
+        if entry.weight < 0 and key == "domain_lists":
+            what = "has a negative weight, and anyone can forge a sender of a domain that it lists"
+            yield f"{dns_list.name}{entry.rest} {what}: remove the minus sign"
 
 
 def _unreachable_thresholds(settings: Settings, ini: IniSection) -> Iterator[Fault]:
     """Warn of each threshold that nothing can reach. The highest possible threshold is meant so."""
     dnswls = sum(abs(entry.weight) for each in settings.dnswls if _is_queried(each) for entry in each.entries)
+    deferring = (*settings.dnsbls, *settings.domain_lists)
     checks = [check for check in RFC_CHECKS if settings.use_spf or check is not Check.SPF]
     sums = (
-        ("dnsbl_threshold", "dnsbls", sum(each.most for each in settings.dnsbls if _is_queried(each))),
-        ("dnswl_threshold", "dnswls", dnswls),  # a negative weight has its own warning
-        ("rfc_threshold", "scores", settings.scores.most(checks)),
+        ("dnsbl_threshold", ("dnsbls", "domain_lists"), sum(each.most for each in deferring if _is_queried(each))),
+        ("dnswl_threshold", ("dnswls",), dnswls),  # a negative weight has its own warning
+        ("rfc_threshold", ("scores",), settings.scores.most(checks)),
     )
-    for threshold, key, most in sums:
-        value = getattr(settings, threshold)
-        if ini.texts.keys() & {threshold, key, "use_spf"} and getattr(settings, key) and most < value < MOST:
-            what = "all scores" if key == "scores" else f"the weights of the living lists of {key}"
-            place = threshold if threshold in ini.lines else key
+    for threshold, all_keys, most in sums:
+        value, keys = getattr(settings, threshold), [key for key in all_keys if getattr(settings, key)]
+        if ini.texts.keys() & {threshold, *all_keys, "use_spf"} and keys and most < value < MOST:
+            what = "all scores" if "scores" in keys else f"the weights of the living lists of {' and '.join(keys)}"
+            place = next((key for key in (threshold, *keys) if key in ini.lines), keys[0])
             yield ini.fault(place, f"{threshold} = {value} is never reached: {what} add up to {most}")
 
 
+def _place(kind: str) -> str:
+    return {"blocklist": "dnsbls", "allowlist": "dnswls"}.get(kind, "dnsbls or dnswls")
+
+
 def _is_queried(dns_list: DnsList) -> bool:
-    return dns_list.facts.status != "dead"
+    return dns_list.facts.status != "dead" and bool(dns_list.versions)
 
 
 def _bare_password(settings: Settings, ini: IniFile) -> Iterator[Fault]:

@@ -85,7 +85,9 @@ def score_sums(details: Mapping[str, Any], thresholds: Thresholds) -> list[Score
     sums = []
     if Check.DNSWL in scores:
         sums.append(ScoreSum("DNS allowlists", scores[Check.DNSWL], thresholds.dnswl_threshold, "dnswl_threshold"))
-    if Check.DNSBL in scores:
-        sums.append(ScoreSum("DNS blocklists", scores[Check.DNSBL], thresholds.dnsbl_threshold, "dnsbl_threshold"))
+    if blocking := [check for check in (Check.DNSBL, Check.DOMAIN_LIST) if check in scores]:
+        name = "DNS blocklists and domain lists" if Check.DOMAIN_LIST in blocking else "DNS blocklists"
+        score = sum(scores[check] for check in blocking)
+        sums.append(ScoreSum(name, score, thresholds.dnsbl_threshold, "dnsbl_threshold"))
     other = sum(scores.get(check, 0) for check in RFC_CHECKS)
     return [*sums, ScoreSum("all other findings", other, thresholds.rfc_threshold, "rfc_threshold")]

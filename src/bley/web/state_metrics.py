@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bley.checks.lists.report import ListReport
+from bley.checks.lists.report import DOMAIN_SETTING, ListReport
 from bley.core.dnslists.health import ListState
 from bley.status import StateReport
 
@@ -55,13 +55,19 @@ def _list_gauges(reports: Sequence[ListReport]) -> Iterator[Metric]:
         "Latency of the last answers that said whether a client is listed.",
         labels=["list", "quantile"],
     )
-    for name, report in {report["name"]: report for report in reports}.items():  # a list in two settings counts once
+    # A list in two settings counts once. Its domains have a state of their own, but share its latency.
+    address_lists = {report["name"]: report for report in reports if report["setting"] != DOMAIN_SETTING}
+    domain_lists = {report["name"]: report for report in reports if report["setting"] == DOMAIN_SETTING}
+    for name, report in domain_lists.items():
+        well.add_metric([name, "domains"], float(report["state"] == ListState.WELL))
+    for name, report in (domain_lists | address_lists).items():
+        for quantile, seconds in (("0.5", report["median_seconds"]), ("0.95", report["p95_seconds"])):
+            if seconds is not None:
+                latency.add_metric([name, quantile], seconds)
+    for name, report in address_lists.items():
         state, state_ipv6 = report["state"], report["state_ipv6"]
         if state != ListState.NOT_SERVED:
             well.add_metric([name, "4"], float(state == ListState.WELL))
         if state_ipv6 != ListState.NOT_SERVED:  # a list that is ill for IPv4 clients is ill for all
             well.add_metric([name, "6"], float({state, state_ipv6} <= {ListState.WELL, ListState.NOT_SERVED}))
-        for quantile, seconds in (("0.5", report["median_seconds"]), ("0.95", report["p95_seconds"])):
-            if seconds is not None:
-                latency.add_metric([name, quantile], seconds)
     yield from (well, latency)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 
@@ -10,12 +10,20 @@ import pytest
 
 from bley.checks.dns_lists import ConfiguredList, ListQueries, add_explanations
 from bley.checks.lists.watch import ListWatch
-from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists, query_name
+from bley.core.dnslists.lists import (
+    DnsList,
+    Meaning,
+    Subject,
+    interpret,
+    parse_dns_lists,
+    parse_domain_lists,
+    query_name,
+)
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.findings import Check
 from bley.core.mail import Address
-from bley.ports import ResourceRecord, RrType
+from bley.ports import Resolver, ResourceRecord, RrType
 from tests.fakes import SILENT, Data, FakeClock, FakeResolver, Zone
 
 pytestmark = pytest.mark.leaps
@@ -78,12 +86,26 @@ async def asked_lists(
     return [[ConfiguredList(dns_list, watch.lists[dns_list.zone]) for dns_list in of_setting] for of_setting in parsed]
 
 
+def queried(
+    check: Check,
+    lists: Sequence[ConfiguredList],
+    subject: Subject,
+    resolver: Resolver,
+    on_answer: Callable[[], object],
+) -> ListQueries:
+    """Return the queries of the lists about this subject alone."""
+    queries = ListQueries(check, lists, resolver, on_answer)
+    queries.query([subject])
+    queries.close()
+    return queries
+
+
 class Asking:
     """An inquiry, and how often it told of an answer."""
 
     def __init__(self, lists: Sequence[ConfiguredList]) -> None:
         self.resolver, self.told = HeldResolver(), 0
-        self.inquiry = ListQueries(Check.DNSBL, lists, CLIENT, self.resolver, self._tell)
+        self.inquiry = queried(Check.DNSBL, lists, CLIENT, self.resolver, self._tell)
 
     def _tell(self) -> None:
         self.told += 1
@@ -109,7 +131,7 @@ async def find(setting: str, zone: Mapping[str, Sequence[Data] | ResolverError],
     """The finding when all have answered."""
     (lists,) = await asked_lists(setting)
     resolver = FakeResolver({(query_name(address, name), "A"): answer for name, answer in zone.items()})
-    inquiry = ListQueries(Check.DNSBL, lists, address, resolver, lambda: None)
+    inquiry = queried(Check.DNSBL, lists, address, resolver, lambda: None)
     await settle()
     finding = inquiry.finding()
     assert finding
@@ -170,7 +192,7 @@ async def test_an_ipv6_client_is_asked_for_by_nibbles() -> None:
     """RFC 5782 2.4."""
     resolver = FakeResolver()
     (lists,) = await asked_lists("bl.example")
-    ListQueries(Check.DNSBL, lists, CLIENT_IPV6, resolver, lambda: None)
+    queried(Check.DNSBL, lists, CLIENT_IPV6, resolver, lambda: None)
     assert resolver.questions == [("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.example", "A")]
 
 
@@ -244,7 +266,7 @@ class TestFinding:
     async def test_it_is_zero_when_no_list_has_clients_of_this_kind(self) -> None:
         """That is nothing unknown: an IPv6 client is in no list of IPv4 addresses."""
         (lists,) = await asked_lists("bl.spameatingmonkey.net")
-        finding = ListQueries(Check.DNSBL, lists, CLIENT_IPV6, FakeResolver(), lambda: None).finding()
+        finding = queried(Check.DNSBL, lists, CLIENT_IPV6, FakeResolver(), lambda: None).finding()
         assert finding
         assert (finding.score, finding.detail) == (
             0,
@@ -255,7 +277,7 @@ class TestFinding:
         black, white = await asked_lists("a.example=127.0.0.2*3", "a.example=127.0.0.4")
         assert black[0].queried is white[0].queried
         resolver = FakeResolver({("1.2.0.192.a.example", "A"): LISTED})
-        inquiries = [ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None) for lists in (black, white)]
+        inquiries = [queried(Check.DNSBL, lists, CLIENT, resolver, lambda: None) for lists in (black, white)]
         await settle()
         findings = [inquiry.finding() for inquiry in inquiries]
         assert [finding and finding.score for finding in findings] == [0, 1]
@@ -286,7 +308,7 @@ class TestCounts:
         """Return the kinds that are counted for one stranger, but for its latency."""
         counts = Counter[tuple[str, str]]()
         (lists,) = await asked_lists(setting, counts=counts)
-        ListQueries(check, lists, CLIENT, FakeResolver({("1.2.0.192.a.example", "A"): answer}), lambda: None)
+        queried(check, lists, CLIENT, FakeResolver({("1.2.0.192.a.example", "A"): answer}), lambda: None)
         await settle()
         assert set(counts.values()) == {1}
         assert {name for _, name in counts} == {"a.example"}
@@ -321,7 +343,7 @@ class TestCounts:
         (lists,) = await asked_lists("a.example", counts=counts)
         resolver = HeldResolver()
         for _ in range(3):
-            ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
+            queried(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
         await resolver.give("a.example", *LISTED)
         assert counts["dnsbl-queries", "a.example"] == counts["dnsbl-listed", "a.example"] == 3
         assert sum(number for (kind, _), number in counts.items() if kind.startswith("list-ms-")) == 1
@@ -333,7 +355,7 @@ class TestCounts:
         cached: asyncio.Future[Sequence[ResourceRecord]] = asyncio.get_running_loop().create_future()
         cached.set_result([])
         resolver.asked[query_name(CLIENT, "a.example")] = cached
-        ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
+        queried(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
         await asyncio.sleep(0.03)
         await resolver.give("b.example")
         assert counts["dnsbl-queries", "a.example"] == counts["dnsbl-queries", "b.example"] == 1
@@ -343,7 +365,7 @@ class TestCounts:
     async def test_a_list_that_is_set_aside_is_not_counted(self) -> None:
         counts = Counter[tuple[str, str]]()
         (lists,) = await asked_lists("a.example", ill=["a.example"], counts=counts)
-        ListQueries(Check.DNSBL, lists, CLIENT, FakeResolver(), lambda: None)
+        queried(Check.DNSBL, lists, CLIENT, FakeResolver(), lambda: None)
         await settle()
         assert not counts
 
@@ -357,7 +379,7 @@ class TestExplained:
             name = query_name(CLIENT, each.setting.zone)
             zone |= {(name, "A"): LISTED, (name, "TXT"): texts}
         resolver = FakeResolver(zone)
-        inquiry = ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
+        inquiry = queried(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
         await settle()
         finding = inquiry.finding()
         assert finding
@@ -382,10 +404,145 @@ class TestExplained:
         (lists,) = await asked_lists("a.example, b.example, c.example")
         zone: Zone = {("1.2.0.192.a.example", "A"): LISTED, ("1.2.0.192.b.example", "A"): SERVFAIL}
         resolver = FakeResolver(zone)
-        inquiry = ListQueries(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
+        inquiry = queried(Check.DNSBL, lists, CLIENT, resolver, lambda: None)
         await settle()
         finding = inquiry.finding()
         assert finding
         assert [each.answer.meaning for each in finding.answers] == [Meaning.LISTED, Meaning.FAILED, Meaning.CLEAR]
         await add_explanations(finding, CLIENT, resolver, SECOND)
         assert [name for name, rrtype in resolver.questions if rrtype == "TXT"] == ["1.2.0.192.a.example"]
+
+
+class TestDomains:
+    """A domain list is queried about several domains, and counts once."""
+
+    async def asked(self, setting: str, counts: Counter[tuple[str, str]] | None = None) -> list[ConfiguredList]:
+        """The domain lists of the setting, tested and well."""
+        parsed = parse_domain_lists(setting)
+        counts = Counter() if counts is None else counts
+        watch = ListWatch(FakeClock(), count=lambda *event: counts.update([event]))
+        watch.follow(parsed, FakeResolver({(f"test.{each.zone}", "A"): ["127.0.1.2"] for each in parsed}))
+        await settle()
+        await watch.close()
+        return [ConfiguredList(each, watch.lists[each.key]) for each in parsed]
+
+    async def find(self, setting: str, *domains: str, **of_domains: Sequence[Data] | ResolverError) -> Finding:
+        """The finding about these domains; a keyword `a` stands for a.example at dbl.example."""
+        zone: Zone = {(f"{name}.example.dbl.example", "A"): answer for name, answer in of_domains.items()}
+        queries = ListQueries(Check.DOMAIN_LIST, await self.asked(setting), FakeResolver(zone), lambda: None)
+        queries.query(domains)
+        queries.close()
+        await settle()
+        finding = queries.finding()
+        assert finding
+        return finding
+
+    async def test_it_is_queried_by_the_names_as_they_are(self) -> None:
+        """RFC 5782 2.2."""
+        resolver = FakeResolver()
+        queries = ListQueries(Check.DOMAIN_LIST, await self.asked("dbl.example*2"), resolver, lambda: None)
+        queries.query(["a.example", "b.example", "a.example"])
+        assert resolver.questions == [("a.example.dbl.example", "A"), ("b.example.dbl.example", "A")]
+        assert queries.bounds == (0, 2)
+
+    async def test_a_list_that_has_two_of_the_domains_counts_once(self) -> None:
+        finding = await self.find("dbl.example*2", "a.example", "b.example", a=["127.0.1.2"], b=["127.0.1.4"])
+        assert (finding.score, finding.detail) == (
+            2,
+            "dbl.example lists a.example and b.example: 127.0.1.2, 127.0.1.4 (weight 2)",
+        )
+
+    async def test_it_names_the_domain_that_is_listed(self) -> None:
+        finding = await self.find("dbl.example", "a.example", "b.example", b=["127.0.1.2"])
+        assert (finding.score, finding.detail) == (1, "dbl.example lists b.example: 127.0.1.2 (weight 1)")
+        assert finding.answers[0].domains == ("b.example",)
+
+    async def test_a_good_domain_that_is_abused_fits_no_filter(self) -> None:
+        finding = await self.find("dbl.example=127.0.1.[2..99]", "a.example", a=["127.0.1.102"])
+        assert (finding.score, finding.detail) == (0, "dbl.example lists a.example: 127.0.1.102 (fits no filter)")
+
+    async def test_clear_is_clear_of_all(self) -> None:
+        finding = await self.find("dbl.example", "a.example", "b.example")
+        assert (finding.score, finding.detail) == (0, "dbl.example does not list a.example or b.example")
+
+    async def test_a_failure_about_one_domain_leaves_a_listing_of_the_other(self) -> None:
+        listed = await self.find("dbl.example", "a.example", "b.example", a=SERVFAIL, b=["127.0.1.2"])
+        assert listed.score == 1
+        unknown = await self.find("dbl.example", "a.example", "b.example", a=SERVFAIL)
+        assert (unknown.score, unknown.detail) == (None, "dbl.example unknown: SERVFAIL")
+
+    @pytest.mark.parametrize("code", ["127.255.255.252", "127.255.255.254", "127.255.255.255", "127.0.0.1"])
+    async def test_an_error_is_never_a_listing(self, code: str) -> None:
+        finding = await self.find("dbl.example=127.[0..255].[0..255].[0..255]", "a.example", a=[code])
+        assert finding.score is None
+
+    async def test_the_error_of_a_known_list_is_never_a_listing(self) -> None:
+        """Spamhaus DBL answers 127.0.1.255 about addresses."""
+        (dns_list,) = parse_domain_lists("dbl.spamhaus.org=127.0.1.[0..255]")
+        assert interpret(dns_list.facts, ["127.0.1.255"]).meaning is Meaning.REFUSED
+
+    async def test_without_a_domain_nothing_is_queried_and_nothing_counts(self) -> None:
+        finding = await self.find("dbl.example")
+        assert (finding.score, finding.detail) == (
+            0,
+            "dbl.example not queried: sender, HELO and client have no domain",
+        )
+
+    async def test_a_domain_too_long_for_the_zone_is_not_queried(self) -> None:
+        """Otherwise three strangers could make the list look as if it failed."""
+        long = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 50}.example"
+        finding = await self.find("dbl.example", long)
+        assert finding.score == 0
+        assert finding.detail == f"dbl.example not queried: {long} is too long a name"
+
+    async def test_it_waits_until_no_domain_can_come_any_more(self) -> None:
+        """The client's name may be verified later."""
+        told = Counter[str]()
+        resolver = FakeResolver({("c.example.dbl.example", "A"): ["127.0.1.2"]})
+        queries = ListQueries(
+            Check.DOMAIN_LIST, await self.asked("dbl.example"), resolver, lambda: told.update(["answer"])
+        )
+        queries.query(["a.example"])
+        await settle()
+        assert (queries.is_complete, queries.finding(), queries.bounds, told["answer"]) == (False, None, (0, 1), 1)
+        queries.query(["a.example", "c.example"])
+        queries.close()
+        await settle()
+        assert (queries.is_complete, queries.bounds, told["answer"]) == (True, (1, 1), 2)
+
+    async def test_given_up_it_keeps_what_is_known(self) -> None:
+        held = FakeResolver({("a.example.dbl.example", "A"): ["127.0.1.2"], ("b.example.dbl.example", "A"): SILENT})
+        queries = ListQueries(Check.DOMAIN_LIST, await self.asked("dbl.example"), held, lambda: None)
+        queries.query(["a.example", "b.example"])
+        await settle()
+        queries.give_up()
+        queries.query(["c.example"])
+        queries.close()
+        finding = queries.finding()
+        assert finding
+        assert (finding.score, queries.bounds) == (1, (1, 1))
+        assert ("c.example.dbl.example", "A") not in held.questions
+
+    async def test_a_stranger_counts_once_whatever_number_of_domains_it_has(self) -> None:
+        counts = Counter[tuple[str, str]]()
+        lists = await self.asked("dbl.example", counts)
+        resolver = FakeResolver({("a.example.dbl.example", "A"): ["127.0.1.2"]})
+        queries = ListQueries(Check.DOMAIN_LIST, lists, resolver, lambda: None)
+        queries.query(["a.example", "b.example"])
+        queries.close()
+        await settle()
+        kinds = {kind: number for (kind, _), number in counts.items() if not kind.startswith("list-ms-")}
+        assert kinds == {"domain-list-queries": 1, "domain-list-listed": 1}
+
+    async def test_it_is_explained_by_its_text_about_the_domain(self) -> None:
+        resolver = FakeResolver(
+            {("b.example.dbl.example", "A"): ["127.0.1.2"], ("b.example.dbl.example", "TXT"): [b"spam domain"]}
+        )
+        queries = ListQueries(Check.DOMAIN_LIST, await self.asked("dbl.example"), resolver, lambda: None)
+        queries.query(["a.example", "b.example"])
+        queries.close()
+        await settle()
+        finding = queries.finding()
+        assert finding
+        explained = await add_explanations(finding, CLIENT, resolver, SECOND)
+        assert explained.answers[0].text == "spam domain"

@@ -1,7 +1,7 @@
 """All checks of a request: at once, in time, and no more than is needed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from ipaddress import ip_address
@@ -12,12 +12,13 @@ from bley.checks.dns_lists import ConfiguredList
 from bley.checks.gather import Checks, Gathered
 from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import ListWatch
-from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import DnsList, Meaning, parse_dns_lists, parse_domain_lists
 from bley.core.errors import ResolverError
 from bley.core.evidence import Evidence, Finding, found
 from bley.core.findings import LOG_FIELDS, AnyCheck, Check, FindingKind
 from bley.core.mail import Address, Request
-from bley.core.policy import Thresholds, decisive_lists
+from bley.core.policy import Thresholds, decisive_lists, judge
+from bley.core.reasons import Reason
 from bley.core.scores import parse_scores
 from bley.metrics import REGISTRY
 from bley.ports import ResourceRecord, RrType
@@ -81,14 +82,14 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def well(lists: str) -> list[ConfiguredList]:
+async def well(lists: str, parse: Callable[[str], tuple[DnsList, ...]] = parse_dns_lists) -> list[ConfiguredList]:
     """The lists of a setting, tested and found well."""
-    parsed, watch = parse_dns_lists(lists), ListWatch(FakeClock())
-    entries: Zone = {(f"2.0.0.127.{dns_list.zone}", "A"): LISTED for dns_list in parsed}
-    watch.follow([DnsList(dns_list.zone, ()) for dns_list in parsed], FakeResolver(entries))
+    parsed, watch = parse(lists), ListWatch(FakeClock())
+    entries: Zone = {(f"{entry}.{each.zone}", "A"): LISTED for each in parsed for entry in ("2.0.0.127", "test")}
+    watch.follow([DnsList(each.zone, (), each.is_of_domains) for each in parsed], FakeResolver(entries))
     await settle()
     await watch.close()
-    return [ConfiguredList(dns_list, watch.lists[dns_list.zone]) for dns_list in parsed]
+    return [ConfiguredList(each, watch.lists[each.key]) for each in parsed]
 
 
 def answers(**of_lists: Sequence[str] | ResolverError) -> FakeResolver:
@@ -102,6 +103,7 @@ async def make(
     *,
     dnswls: str = "wl.example",
     dnsbls: str = "bl.example, bl2.example",
+    domain_lists: str = "",
     thresholds: Thresholds | None = None,
     within: timedelta = LONG,
 ) -> Checks:
@@ -109,6 +111,7 @@ async def make(
         resolver=resolver or FakeResolver(),
         dnswls=await well(dnswls),
         dnsbls=await well(dnsbls),
+        domain_lists=await well(domain_lists, parse_domain_lists),
         spf=spf,
         thresholds=thresholds or Thresholds(),
         timeout=within,
@@ -158,7 +161,8 @@ class TestEvidence:
         evidence = await gather(checks, helo_name="localhost")
         assert list(evidence) == [*(check for check in LOG_FIELDS if check in evidence)]
         assert list(evidence)[-2:] == [FindingKind.HELO_NOT_FQDN, FindingKind.HELO_IS_LOCAL]
-        assert list(await gather(await make(FakeResolver(), FakeSpf()))) == list(Check)
+        every = await make(FakeResolver(), FakeSpf(), domain_lists="dbl.example")
+        assert list(await gather(every)) == list(Check)
 
     async def test_spf_is_asked_only_where_it_can_tip_the_judgement(self) -> None:
         """With HELO 1 it can; with 0 it cannot, and with 2 it need not."""
@@ -256,6 +260,77 @@ class TestWhatIsWaitedFor:
     async def test_spf_is_waited_for_where_no_list_decides(self) -> None:
         assert await waits(await make(spf=FakeSpf(None)))
         assert (await gather(await make(spf=FakeSpf())))[Check.SPF].score == 1
+
+
+class TestDomainLists:
+    """They are queried with all others, about the domains of sender, HELO and client."""
+
+    SNOWSHOE = REQUEST._replace(client_name="mx.snow.com", helo_name="mx.snow.com", sender="a@snow.com")
+
+    async def test_a_perfect_sender_in_a_listed_domain_is_found(self) -> None:
+        resolver = FakeResolver({("snow.com.dbl.example", "A"): LISTED})
+        checks = await make(resolver, domain_lists="dbl.example")
+        gathered = await checks.gather(self.SNOWSHOE, CLIENT)
+        gathered.cancel_rest()
+        assert judge(gathered.evidence, Thresholds()).reason is Reason.DOMAIN_LIST
+        assert [name for name, _ in resolver.questions if "dbl" in name] == ["snow.com.dbl.example"]
+
+    async def test_they_are_queried_in_the_same_round(self) -> None:
+        """Before any other list has answered."""
+        resolver = answers(wl=SILENT, bl=SILENT, bl2=SILENT)
+        gathering = asyncio.create_task((await make(resolver, domain_lists="dbl.example")).gather(REQUEST, CLIENT))
+        await asyncio.sleep(0)
+        asked = {name for name, _ in resolver.questions}
+        assert asked >= {"1.2.0.192.wl.example", "1.2.0.192.bl.example", "example.com.dbl.example"}
+        gathering.cancel()
+        await asyncio.gather(gathering, return_exceptions=True)
+
+    async def test_a_silent_one_is_waited_for_until_the_time_is_up(self) -> None:
+        zone: Zone = {("example.com.dbl.example", "A"): SILENT}
+        assert await waits(await make(FakeResolver(zone), domain_lists="dbl.example"))
+        evidence = await gather(await make(FakeResolver(zone), domain_lists="dbl.example", within=SHORT))
+        assert evidence[Check.DOMAIN_LIST] == evidence[Check.DOMAIN_LIST]._replace(score=None)
+        assert evidence[Check.DOMAIN_LIST].detail == "dbl.example unknown: no answer in time"
+
+    async def test_an_allowlist_that_decides_does_not_wait_for_it(self) -> None:
+        zone: Zone = {("example.com.dbl.example", "A"): SILENT, ("1.2.0.192.wl.example", "A"): LISTED}
+        assert Check.DOMAIN_LIST not in await gather(await make(FakeResolver(zone), domain_lists="dbl.example"))
+
+    async def test_a_name_that_bley_verifies_is_queried_too(self) -> None:
+        """As soon as it is known; the judgement waits for it."""
+        zone: Zone = {
+            ("1.2.0.192.in-addr.arpa", "PTR"): ["mx.snow.com"],
+            ("mx.snow.com", "A"): ["192.0.2.1"],
+            ("snow.com.dbl.example", "A"): LISTED,
+        }
+        checks = replace(await make(FakeResolver(zone), domain_lists="dbl.example"), queries_names=True)
+        evidence = await gather(checks, client_name="unknown", helo_name="mx.snow.com", sender="")
+        assert evidence[Check.DOMAIN_LIST].score == 1
+        evidence = await gather(checks, client_name="unknown", helo_name="friend", sender="")
+        assert evidence[Check.DOMAIN_LIST].detail == "dbl.example lists snow.com: 127.0.0.2 (weight 1)"
+
+    async def test_names_that_are_late_leave_what_is_known_of_the_sender(self) -> None:
+        zone: Zone = {("1.2.0.192.in-addr.arpa", "PTR"): SILENT, ("snow.com.dbl.example", "A"): LISTED}
+        checks = await make(FakeResolver(zone), domain_lists="dbl.example", within=SHORT)
+        evidence = await gather(
+            replace(checks, queries_names=True), client_name="unknown", helo_name="friend", sender="a@snow.com"
+        )
+        assert evidence[Check.DOMAIN_LIST].score == 1
+
+    @pytest.mark.parametrize("address", ["192.168.0.1", "10.1.2.3", "fe80::1"])
+    async def test_the_sender_of_a_hidden_client_has_a_domain_all_the_same(self, address: str) -> None:
+        """Its address says nothing, and no address list is queried."""
+        resolver = FakeResolver({("snow.com.dbl.example", "A"): LISTED})
+        checks = await make(resolver, domain_lists="dbl.example")
+        evidence = (await checks.gather(self.SNOWSHOE, ip_address(address))).evidence
+        assert evidence[Check.DOMAIN_LIST].score == 1
+        assert {name for name, _ in resolver.questions} == {"snow.com.dbl.example"}
+
+    async def test_without_them_no_domain_is_queried(self) -> None:
+        resolver = FakeResolver()
+        evidence = await gather(await make(resolver))
+        assert Check.DOMAIN_LIST not in evidence
+        assert all(name.startswith("1.2.0.192.") for name, _ in resolver.questions)
 
 
 class TestTimeIsUp:

@@ -16,7 +16,7 @@ from bley.core.findings import (
     FindingKind,
 )
 from bley.core.mail import Request, parse_address
-from bley.core.reasons import Reason
+from bley.core.reasons import OF_DOMAINS, Reason
 from bley.core.scores import MOST
 
 
@@ -43,7 +43,7 @@ def test_each_finding_has_a_reason_and_each_reason_a_row() -> None:
 
 
 def test_each_reason_that_defers_is_a_cause_unless_it_repeats_one() -> None:
-    assert {*REASON_OF.values(), "dnsbl", "classic", "store-error"} == CAUSES
+    assert {*REASON_OF.values(), "dnsbl", *OF_DOMAINS, "classic", "store-error"} == CAUSES
 
 
 def test_reasons_stand_in_the_order_of_the_steps() -> None:

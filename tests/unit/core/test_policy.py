@@ -6,7 +6,7 @@ from itertools import combinations, product
 
 import pytest
 
-from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists, parse_domain_lists
 from bley.core.evidence import Evidence, Finding, found
 from bley.core.findings import REASON_OF, RFC_CHECKS, AnyReason, Check, FindingKind
 from bley.core.greylist import Status
@@ -141,6 +141,72 @@ def test_settled_as_early_as_can_be(
     dnswl: Bounds | None, dnsbl: Bounds | None, *, awaits_spf: bool, is_settled: bool
 ) -> None:
     assert settled(dnswl, dnsbl, DEFAULT, awaits_spf=awaits_spf) is is_settled
+
+
+def _listing(score: int | None, fresh: int = 0) -> Finding:
+    """A finding of domain lists; of its score, so much is of a list of new domains."""
+    (new,) = parse_domain_lists(f"fresh.fmb.la*{fresh}")
+    return Finding(score, "", (ListAnswer(new, Answer(Meaning.LISTED, (IPv4Address("127.2.0.2"),))),) if fresh else ())
+
+
+@pytest.mark.parametrize(
+    ("dnsbl", "domains", "judgement"),
+    [
+        (None, _listing(0), CLEAN),
+        (None, _listing(None), CLEAN),
+        (None, _listing(2), CLEAN),
+        (None, _listing(3), _suspicious(Reason.DOMAIN_LIST)),
+        (2, _listing(1), _suspicious(Reason.DOMAIN_LIST)),
+        (3, _listing(1), _suspicious(Reason.DNSBL)),
+        (3, _listing(-1), CLEAN),
+        (None, _listing(3, fresh=1), _suspicious(Reason.FRESH_DOMAIN)),
+        (None, _listing(4, fresh=1), _suspicious(Reason.DOMAIN_LIST)),
+        (2, _listing(1, fresh=1), _suspicious(Reason.FRESH_DOMAIN)),
+    ],
+)
+def test_domain_lists_add_to_the_blocklists(dnsbl: int | None, domains: Finding, judgement: Judgement) -> None:
+    """The reason is the first kind that reaches the threshold: addresses, domains, new domains."""
+    evidence: Evidence = {Check.DNSBL: Finding(dnsbl, ""), Check.DOMAIN_LIST: domains, Check.HELO: Finding(0, "")}
+    assert judge(evidence, Thresholds(dnsbl_threshold=3)) == judgement
+    assert judge({**evidence, Check.DNSWL: Finding(1, "")}, Thresholds(dnsbl_threshold=3)) == TRUSTED
+
+
+@pytest.mark.parametrize("awaits_spf", [True, False])
+@pytest.mark.parametrize("thresholds", [DEFAULT, Thresholds(2, 2, 2)])
+def test_settled_never_ends_before_the_last_domain_list_that_matters(
+    thresholds: Thresholds, *, awaits_spf: bool
+) -> None:
+    rfc, spf = _evidence(helo=1), (0, 1) if awaits_spf else ()
+    for dnswl, dnsbl, domains in product(_ranges((0, 1)), _ranges((-1, 0, 1, 2)), _ranges((-1, 0, 1, 2))[1:]):
+        judgements = {
+            judge({**complete, Check.DOMAIN_LIST: Finding(score, "")}, thresholds)
+            for complete in _completions(rfc, dnswl, dnsbl, spf)
+            for score in domains
+        }
+        is_settled = settled(
+            _bounds(dnswl), _bounds(dnsbl), thresholds, domains=_bounds(domains), awaits_spf=awaits_spf
+        )
+        assert not is_settled or len(judgements) == 1, (dnswl, dnsbl, domains)
+        if len(domains) == 1 and len(dnsbl) <= 1 and len(dnswl) <= 1 and not awaits_spf:
+            assert is_settled
+
+
+@pytest.mark.parametrize(
+    ("dnsbl", "domains", "is_settled"),
+    [
+        pytest.param(Bounds(1, 1), Bounds(0, 9), True, id="listed by address"),
+        pytest.param(Bounds(0, 1), Bounds(1, 1), False, id="a blocklist would be the reason"),
+        pytest.param(Bounds(0, 0), Bounds(1, 1), True, id="listed by domain"),
+        pytest.param(Bounds(0, 0), Bounds(1, 2), False, id="new, or not only new"),
+        pytest.param(None, Bounds(0, 0), True, id="listed by none"),
+        pytest.param(Bounds(1, 1), Bounds(-1, 0), False, id="an allowance could free it"),
+        pytest.param(None, Bounds(0, 1), False, id="a domain list is missing"),
+    ],
+)
+def test_settled_with_domain_lists_as_early_as_can_be(
+    dnsbl: Bounds | None, domains: Bounds, *, is_settled: bool
+) -> None:
+    assert settled(None, dnsbl, DEFAULT, domains=domains, awaits_spf=False) is is_settled
 
 
 @pytest.mark.parametrize(("helo", "can_tip"), [(0, False), (1, True), (2, False)])
@@ -301,6 +367,16 @@ class TestDecisiveLists:
         (unknown,) = parse_dns_lists("bl2.example")
         with_unknown = named._replace(answers=(*named.answers, ListAnswer(unknown, Answer(Meaning.SILENT))))
         assert self.of(with_unknown) == [("dnsbl", "bl.example")]
+
+    def test_a_domain_list_that_alone_lists_a_domain(self) -> None:
+        evidence: Evidence = {Check.HELO: Finding(0, ""), Check.DOMAIN_LIST: _named("dbl.example")}
+        assert decisive_lists(evidence, DEFAULT) == [(Check.DOMAIN_LIST, "dbl.example")]
+        both: Evidence = {**evidence, Check.DNSBL: _named("bl.example")}
+        assert decisive_lists(both, DEFAULT) == []
+        assert decisive_lists(both, Thresholds(dnsbl_threshold=2)) == [
+            (Check.DNSBL, "bl.example"),
+            (Check.DOMAIN_LIST, "dbl.example"),
+        ]
 
     def test_a_customer_s_key_is_hidden(self) -> None:
         zone = f"{26 * 'k'}.zen.dq.spamhaus.net"

@@ -1,6 +1,6 @@
 """The state of a DNS list in the words of `bley lists` and the dashboard."""
 
-from bley.checks.lists.report import ListReport
+from bley.checks.lists.report import DOMAIN_SETTING, ListReport
 from bley.core.dnslists.health import ListState
 
 __all__ = ["is_ill", "listed_share", "shown_state"]
@@ -14,6 +14,8 @@ def is_ill(report: ListReport) -> bool:
 def shown_state(report: ListReport) -> str:
     """Describe the state of the list, and for which clients it applies."""
     state, state_ipv6 = report["state"], report["state_ipv6"]
+    if report["setting"] == DOMAIN_SETTING:
+        return state
     match state, state_ipv6:
         case ListState.WELL, ListState.NOT_SERVED:
             return "well, IPv4 only"

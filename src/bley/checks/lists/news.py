@@ -50,57 +50,57 @@ class ListNews:
         self._due = set[str]()
         self._news: list[tuple[str, HealthNews]] = []
 
-    def begin_test(self, zone: str) -> None:
+    def begin_test(self, key: str) -> None:
         """Hold all news back until this list is tested."""
-        self._due.add(zone)
+        self._due.add(key)
 
-    def hold(self, zone: str, news: HealthNews) -> None:
+    def hold(self, key: str, news: HealthNews) -> None:
         """Keep the news of a list until it is tested."""
-        self.begin_test(zone)
-        self._add(zone, news)
+        self.begin_test(key)
+        self._add(key, news)
 
-    def end_test(self, zone: str, news: Iterable[HealthNews]) -> None:
+    def end_test(self, key: str, news: Iterable[HealthNews]) -> None:
         """Take the news of a self-test that has ended."""
-        self._due.discard(zone)
+        self._due.discard(key)
         for each in news:
-            self._add(zone, each)
+            self._add(key, each)
         self._log_if_settled()
 
-    def forget(self, zones: Iterable[str]) -> None:
+    def forget(self, keys: Iterable[str]) -> None:
         """Forget lists that are not used any more."""
-        self._due.difference_update(zones)
+        self._due.difference_update(keys)
         self._log_if_settled()
 
-    def _add(self, zone: str, news: HealthNews) -> None:
+    def _add(self, key: str, news: HealthNews) -> None:
         """Take news of a list, and test the lists that may share its fault or its recovery."""
-        self._news.append((zone, news))
-        shared = self.resolver_fault.zones if self.resolver_fault else frozenset[str]()
+        self._news.append((key, news))
+        shared = self.resolver_fault.keys if self.resolver_fault else frozenset[str]()
         for each in self._lists():
-            other = each.health.dns_list.zone
-            if other == zone:
+            other = each.health.dns_list.key
+            if other == key:
                 continue
             if not news.is_recovery:
                 each.request_test_if_old()
-            elif zone in shared and other in shared:
+            elif key in shared and other in shared:
                 each.request_test()
 
     def _log_if_settled(self) -> None:
-        healths = {each.health.dns_list.zone: each.health for each in self._lists()}
+        healths = {each.health.dns_list.key: each.health for each in self._lists()}
         if not self._due.isdisjoint(healths):  # a late answer of a list that is not used any more makes no test due
             return
         ill = [(health.dns_list, diagnosis) for health in healths.values() if (diagnosis := health.own_diagnosis)]
         before, now = self.resolver_fault, find_resolver_fault(ill, self._server())
         self.resolver_fault = now
-        was_shared, shared = (fault.zones if fault else frozenset() for fault in (before, now))
-        for zone, health in healths.items():
-            health.shared = now.diagnosis if now and zone in shared else None
+        was_shared, shared = (fault.keys if fault else frozenset() for fault in (before, now))
+        for key, health in healths.items():
+            health.shared = now.diagnosis if now and key in shared else None
         news, self._news = self._news, []
-        for zone, each in news:
-            if zone not in shared and not (each.is_recovery and zone in was_shared):
+        for key, each in news:
+            if key not in shared and not (each.is_recovery and key in was_shared):
                 _log.warning("%s", each.text)
-        for zone in was_shared - shared - {zone for zone, _ in news}:
-            if zone in healths and healths[zone].own_diagnosis:
-                _log.warning("%s", healths[zone].warning)
+        for key in was_shared - shared - {key for key, _ in news}:
+            if key in healths and healths[key].own_diagnosis:
+                _log.warning("%s", healths[key].warning)
         self._log_resolver(before, now)
         if any(each.is_recovery for _, each in news):
             self._flush_cache()

@@ -1,4 +1,4 @@
-"""Queries one DNS list about clients, each client once at a time, and measures its answers."""
+"""Queries one DNS list about clients or domains, each once at a time, and measures its answers."""
 
 import asyncio
 from collections import Counter, deque
@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from bley.checks.lists.self_test import read_answer
 from bley.checks.lists.tester import ListTester
 from bley.core.dnslists.health import NOT_TESTED
-from bley.core.dnslists.lists import Answer, DnsList, Meaning, query_name
+from bley.core.dnslists.lists import Answer, DnsList, Meaning, Subject, query_name, version_of
 from bley.core.history.list_counts import latency_kind
-from bley.core.mail import Address
 from bley.metrics import LIST_ANSWERS
 from bley.ports import Resolver, ResourceRecord
 
@@ -34,13 +33,13 @@ class QueriedList:
         """The callbacks that wait for the answer to each query."""
 
     def unasked_answer(self, version: int) -> Answer | None:
-        """Return the answer for clients of this IP version while the list is not queried, None if it is queried."""
+        """Return the answer for this IP version, or for DOMAINS, while the list is not queried; None if it is."""
         answer = self.tester.health.unasked_answer(version)
         return None if answer is NOT_TESTED and not self.tester.first_test.done() else answer
 
-    def query(self, address: Address, resolver: Resolver, then: Callable[[Answer], None]) -> None:
-        """Query the list about a client; `then` is called with the answer, later."""
-        name = query_name(address, self.dns_list.zone)
+    def query(self, subject: Subject, resolver: Resolver, then: Callable[[Answer], None]) -> None:
+        """Query the list about a client's address or a domain; `then` is called with the answer, later."""
+        name, version = query_name(subject, self.dns_list.zone), version_of(subject)
         if name in self._waiting:
             self._waiting[name].append(then)
             return
@@ -55,14 +54,14 @@ class QueriedList:
             if answer.is_conclusive and not is_cached:
                 self.seconds.append(seconds := loop.time() - started)
                 self.count(latency_kind(seconds), self.dns_list.name)
-            self.tester.judge_answer(address.version, answer)
+            self.tester.judge_answer(version, answer)
             if self.tester.first_test.done():
                 deliver(answer)
             else:
                 self.tester.first_test.add_done_callback(lambda _: deliver(answer))
 
         def deliver(answer: Answer) -> None:
-            answer = self.unasked_answer(address.version) or answer
+            answer = self.unasked_answer(version) or answer
             for callback in self._waiting.pop(name, ()):
                 callback(answer)
 

@@ -10,7 +10,9 @@ from bley.checks.lists.queried_list import QueriedList
 from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import DnsList, Meaning
 
-__all__ = ["ListReport", "merged_lists", "report_lists"]
+__all__ = ["DOMAIN_SETTING", "ListReport", "merged_lists", "report_lists"]
+
+DOMAIN_SETTING = "domain_lists"
 
 _WORST_FIRST = (ListState.DEAD, ListState.ILL, ListState.UNTESTED, ListState.WELL, ListState.NOT_SERVED)
 
@@ -20,12 +22,13 @@ class ListReport(TypedDict):
 
     name: str
     setting: str
-    """`dnsbls` or `dnswls`."""
+    """`dnsbls`, `dnswls` or `domain_lists`."""
     entries: str
     """The entries of the setting."""
     state: str
-    """The ListState for IPv4 clients."""
+    """The ListState for IPv4 clients; of a domain list, the only one."""
     state_ipv6: str
+    """That for IPv6 clients; of a domain list, "not served"."""
     since: str
     what: str
     """The problem and its remedy; empty if there is none."""
@@ -41,7 +44,7 @@ class ListReport(TypedDict):
 def report_lists(settings: Mapping[str, Iterable[DnsList]], queried: Mapping[str, QueriedList]) -> list[ListReport]:
     """Report on the lists of each setting, in its order."""
     return [
-        _report(setting, dns_list, queried[dns_list.zone]) for setting, lists in settings.items() for dns_list in lists
+        _report(setting, dns_list, queried[dns_list.key]) for setting, lists in settings.items() for dns_list in lists
     ]
 
 
@@ -49,17 +52,18 @@ def _report(setting: str, dns_list: DnsList, queried: QueriedList) -> ListReport
     health = queried.tester.health
     at, error = health.last_error or (None, "")
     quantiles = statistics.quantiles(queried.seconds, n=20, method="inclusive") if len(queried.seconds) > 1 else None
-    first, second = health.versions[4], health.versions[6]
-    is_about_ipv6 = first.state is ListState.NOT_SERVED or (
-        first.state is ListState.WELL and second.state is ListState.ILL
+    states = {version: each.state for version, each in health.versions.items()}
+    first, second = states[min(states)], states.get(6, ListState.NOT_SERVED)
+    is_about_ipv6 = 6 in states and (
+        first is ListState.NOT_SERVED or (first is ListState.WELL and second is ListState.ILL)
     )
-    shown = 6 if is_about_ipv6 else 4
+    shown = 6 if is_about_ipv6 else min(states)
     return ListReport(
         name=dns_list.name,
         setting=setting,
         entries=str(dns_list),
-        state=first.state.value,
-        state_ipv6=second.state.value,
+        state=first.value,
+        state_ipv6=second.value,
         since=_iso(health.versions[shown].since),
         what=str(health.diagnosis(shown)) or health.without_ipv6,
         last_error=error,

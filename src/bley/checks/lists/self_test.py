@@ -1,7 +1,7 @@
-"""The self-test of a DNS list (RFC 5782 5): one address that it must list, and one that it must not list.
+"""The self-test of a DNS list (RFC 5782 5): one entry that it must list, and one that it must not list.
 
-The resolver may have both in its cache long after the list has died. So a third, unpredictable address is queried: a
-random one of those reserved for measurements (RFC 2544, RFC 5180). It may be listed or not.
+The resolver may have both in its cache long after the list has died. So a third, unpredictable one is queried: a random
+address of those reserved for measurements (RFC 2544, RFC 5180), or a random domain. It may be listed or not.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from bley.core.dnslists.health import UNREACHABLE, WELL, Diagnosis, ListFault, diagnose
+from bley.core.dnslists.known import DOMAINS
 from bley.core.dnslists.lists import Answer, DnsList, Meaning, interpret, query_name
 from bley.core.dnslists.resolver_fault import rewritten
 from bley.core.errors import ResolverError
@@ -20,18 +21,22 @@ __all__ = ["read_answer", "self_test"]
 
 _log = logging.getLogger(__name__)
 
+_RANDOM_BYTES = 8
+
 _MEASUREMENT: dict[int, IPv4Network | IPv6Network] = {4: IPv4Network("198.18.0.0/15"), 6: IPv6Network("2001:2::/64")}
 
 
 async def self_test(dns_list: DnsList, resolver: UncachedResolver) -> dict[int, Diagnosis] | None:
     """Test the list. Return a diagnosis for each IP version that it serves; if it is ill for IPv4, only that one.
 
+    A domain list has one diagnosis, for DOMAINS.
+
     Return None if the test has no result because the DNS is silent.
     """
     facts = dns_list.facts
     found: dict[int, Diagnosis] = {}
-    tests = (_test_version(dns_list, version, resolver) for version in facts.versions)
-    for version, diagnosis in zip(facts.versions, await asyncio.gather(*tests), strict=True):
+    tests = (_test_version(dns_list, version, resolver) for version in dns_list.versions)
+    for version, diagnosis in zip(dns_list.versions, await asyncio.gather(*tests), strict=True):
         if diagnosis.fault in UNREACHABLE:
             if not await resolver.has_answers():
                 return None
@@ -47,29 +52,32 @@ async def self_test(dns_list: DnsList, resolver: UncachedResolver) -> dict[int, 
 
 
 async def _test_version(dns_list: DnsList, version: int, resolver: UncachedResolver) -> Diagnosis:
-    facts = dns_list.facts
-    addresses = [facts.test_listed, facts.test_clear]
-    if version == 6:
-        addresses = [facts.test_listed_ipv6, facts.test_clear_ipv6]
-    network = _MEASUREMENT[version]
-    addresses.append(str(network.network_address + secrets.randbelow(network.num_addresses)))
-    listed, clear, random = await asyncio.gather(*(_query(dns_list, address, resolver) for address in addresses))
-    diagnosis = diagnose(facts, listed, clear, random)
+    entries = (*dns_list.facts.test_entries(version), _random_entry(version))
+    listed, clear, random = await asyncio.gather(*(_query(dns_list, entry, resolver) for entry in entries))
+    diagnosis = diagnose(dns_list.facts, listed, clear, random)
     unlisted = [test[1] for test in (clear, random) if test]
     if any(answer.codes for answer in unlisted):  # else no name is queried in vain
         diagnosis = rewritten(diagnosis, unlisted, resolver.name, await resolver.invented_addresses())
     return diagnosis
 
 
-async def _query(dns_list: DnsList, address: str, resolver: UncachedResolver) -> tuple[str, Answer] | None:
-    if not address:
+def _random_entry(version: int) -> str:
+    if version == DOMAINS:
+        return f"{secrets.token_hex(_RANDOM_BYTES)}.com"
+    network = _MEASUREMENT[version]
+    return str(network.network_address + secrets.randbelow(network.num_addresses))
+
+
+async def _query(dns_list: DnsList, entry: str, resolver: UncachedResolver) -> tuple[str, Answer] | None:
+    if not entry:
         return None
-    query = resolver.resolve(query_name(ip_address(address), dns_list.zone), "A")
+    subject = entry if dns_list.is_of_domains else ip_address(entry)
+    query = resolver.resolve(query_name(subject, dns_list.zone), "A")
     await asyncio.wait([query])
     answer, expected = read_answer(dns_list, query), dns_list.facts.test_answer
     if expected and answer.codes and all(code in expected for code in answer.codes):
         answer = Answer(Meaning.LISTED, answer.codes)
-    return address, answer
+    return entry, answer
 
 
 def read_answer(dns_list: DnsList, query: asyncio.Future[Sequence[ResourceRecord]]) -> Answer:

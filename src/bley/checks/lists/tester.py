@@ -36,7 +36,7 @@ class ListTester:
     async def run(self, resolver: Callable[[], UncachedResolver]) -> None:
         """Test the list again and again, until cancelled."""
         while True:
-            self._news.begin_test(self.dns_list.zone)
+            self._news.begin_test(self.dns_list.key)
             is_tested = await self._test(resolver())
             if not self.first_test.done():
                 self.first_test.set_result(None)
@@ -45,7 +45,7 @@ class ListTester:
 
     def request_test(self) -> None:
         """Test the list at once."""
-        self._news.begin_test(self.dns_list.zone)
+        self._news.begin_test(self.dns_list.key)
         self.schedule.request()
 
     def request_test_if_old(self) -> None:
@@ -63,7 +63,7 @@ class ListTester:
             _log.exception("%s could not be tested; please report it", self.dns_list.name)
             found = None
         without_ipv6 = self.health.without_ipv6
-        self._news.end_test(self.dns_list.zone, self.health.end_test(found, self._clock()))
+        self._news.end_test(self.dns_list.key, self.health.end_test(found, self._clock()))
         if self.health.without_ipv6 and not without_ipv6:
             _log.info("%s: %s: see docs/lists.md", self.dns_list.name, self.health.without_ipv6)
         if found is None:
@@ -78,6 +78,6 @@ class ListTester:
             return
         if answer.meaning is Meaning.PARKED:
             facts = self.dns_list.facts
-            if news := self.health.take(facts.versions[0], diagnose_answer(facts, answer), self._clock()):
-                self._news.hold(self.dns_list.zone, news)
+            if news := self.health.take(self.dns_list.versions[0], diagnose_answer(facts, answer), self._clock()):
+                self._news.hold(self.dns_list.key, news)
         self.schedule.doubt()

@@ -47,8 +47,8 @@ class ListWatch:
         self.switch(self.prepare(lists), resolver, flush_cache, probe_dns)
 
     def prepare(self, lists: Iterable[DnsList]) -> dict[str, QueriedList]:
-        """Return these lists by zone, for `switch`: those that are watched already, and new ones without a test."""
-        return {dns_list.zone: self.lists.get(dns_list.zone) or self._new(dns_list) for dns_list in lists}
+        """Return these lists by key, for `switch`: those that are watched already, and new ones without a test."""
+        return {dns_list.key: self.lists.get(dns_list.key) or self._new(dns_list) for dns_list in lists}
 
     def _new(self, dns_list: DnsList) -> QueriedList:
         tester = ListTester(dns_list, self._clock, self.news, lambda: self._probe_dns())
@@ -67,23 +67,23 @@ class ListWatch:
         still be in a cache. `probe_dns` is called as by `ListTester`.
         """
         self._resolver, self._flush_cache, self._probe_dns = resolver, flush_cache, probe_dns
-        for zone in self.lists.keys() - lists.keys():
-            if zone in self._tasks:
-                self._tasks.pop(zone).cancel()
+        for key in self.lists.keys() - lists.keys():
+            if key in self._tasks:
+                self._tasks.pop(key).cancel()
         old, self.lists = self.lists, lists
         self.news.forget(old.keys() - lists.keys())
-        for zone, queried in lists.items():
+        for key, queried in lists.items():
             if queried.tester.health.is_dead:
                 continue
-            if zone in old:
+            if key in old:
                 queried.tester.request_test()
             else:
                 tests = queried.tester.run(lambda: self._resolver)
-                self._tasks[zone] = asyncio.get_running_loop().create_task(tests)
+                self._tasks[key] = asyncio.get_running_loop().create_task(tests)
 
     async def wait_tested(self, within: timedelta) -> None:
         """Wait until all lists are tested, at most so long: until it is known whether the resolver is at fault."""
-        tests = [queried.tester.first_test for zone, queried in self.lists.items() if zone in self._tasks]
+        tests = [queried.tester.first_test for key, queried in self.lists.items() if key in self._tasks]
         if tests:
             await asyncio.wait(tests, timeout=within.total_seconds())
 

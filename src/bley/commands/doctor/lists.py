@@ -1,6 +1,7 @@
 """Each DNS list, tested now as `bley lists --test` does."""
 
 from datetime import timedelta
+from itertools import chain
 
 from bley.commands.doctor.finding import Finding, warning, well
 from bley.commands.lists import test_lists
@@ -15,9 +16,9 @@ _LONGEST = timedelta(seconds=5)
 
 
 async def examine_lists(settings: Settings) -> list[Finding]:
-    """Test the lists of `dnsbls` and `dnswls`."""
+    """Test all DNS lists of the settings."""
     settings = settings.model_copy(update={"check_timeout": min(settings.check_timeout, _LONGEST)})
-    results, resolver_fault = await test_lists((*settings.dnsbls, *settings.dnswls), settings)
+    results, resolver_fault = await test_lists(chain.from_iterable(settings.dns_lists.values()), settings)
     findings = []
     if resolver_fault:
         why = "a resolver that alters answers makes lists useless"

@@ -48,7 +48,7 @@ def examine_resolver(settings: Settings, behind_stub: Path = _BEHIND_STUB) -> It
         servers, source = list(read_system_servers().servers), "/etc/resolv.conf"
     if any(split_endpoint(server, _DNS_PORT)[0] in _STUBS for server in servers) and behind_stub.exists():
         servers, source = list(read_system_servers(behind_stub).servers), f"systemd-resolved, {behind_stub}"
-    has_lists = bool(settings.dnsbls or settings.dnswls)
+    has_lists = any(settings.dns_lists.values())
     yield from judge_servers(servers, source, has_lists=has_lists)
 
 

@@ -40,6 +40,8 @@ _STYLES = {
     Reason.CLIENT_BAD.value: Style(_GREY),
     Reason.CLASSIC.value: Style(_GREY, _DOTS),
     Reason.DNSBL.value: Style(_WINE),
+    Reason.DOMAIN_LIST.value: Style(_WINE, _DOTS),
+    Reason.FRESH_DOMAIN.value: Style(_SAND, _DOTS),
     Check.DNSWL.value: Style(_SAND, _LINES),
     Reason.STORE_ERROR.value: Style(_BLACK),
     **{kind.reason.value: style for kind, style in reversed(list(zip(FindingKind, _PALETTE, strict=False)))},

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from bley.checks.names import NOT_QUERIED, ClientNames
-from bley.core.dnslists.lists import Answer, DnsList, Meaning
+from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning
 from bley.core.evidence import Finding, found
 from bley.core.findings import Check, FindingKind
 from bley.core.history.search import StoredDecision
@@ -29,9 +29,9 @@ _SPF_KINDS = {"pass": None, "fail": FindingKind.SPF_FAIL, "softfail": FindingKin
 def read_answer(text: str, name: str) -> Answer:
     """Return the answer that a list gave, from its description by `str(ListAnswer)`."""
     words = text.removeprefix(name)
-    if words.startswith(" lists it: "):
+    if words.startswith(" lists "):
         return Answer(Meaning.LISTED, tuple(map(_code, _CODE.findall(words))))
-    if words.startswith(" does not list it"):
+    if words.startswith(" does not list "):
         return Answer(Meaning.CLEAR)
     if words.startswith(" not queried: "):
         return Answer(Meaning.NOT_SERVED, why=words.removeprefix(" not queried: "))
@@ -48,6 +48,12 @@ class ListScore:
 
     score: int
     missing: Sequence[DnsList]
+    answers: tuple[ListAnswer, ...] = ()
+
+    @property
+    def finding(self) -> Finding:
+        """The finding with these answers."""
+        return Finding(self.score, "", self.answers)
 
 
 @dataclass(frozen=True)
@@ -128,18 +134,27 @@ class StoredFacts:
 
     @cached_property
     def answers(self) -> Mapping[str, Answer]:
-        """The answers of the lists by their names, those of both settings."""
-        findings = [self._findings.get(check.value, {}) for check in (Check.DNSBL, Check.DNSWL)]
+        """The answers of the address lists by their names, those of both settings."""
+        return self._answers_to(Check.DNSBL, Check.DNSWL)
+
+    @cached_property
+    def domain_answers(self) -> Mapping[str, Answer]:
+        """The answers of the domain lists by their names."""
+        return self._answers_to(Check.DOMAIN_LIST)
+
+    def _answers_to(self, *checks: Check) -> Mapping[str, Answer]:
+        findings = [self._findings.get(check.value, {}) for check in checks]
         stored = [each for finding in findings for each in finding.get("lists", ())]
         return {each["list"]: read_answer(each["is"], each["list"]) for each in stored}
 
     def list_score(self, check: Check, lists: Iterable[DnsList]) -> ListScore:
         """Return the sum of these lists' weights."""
-        names_clear = self._findings.get(check.value, {}).get("score") == 0 and not self.answers
-        score, missing = 0, []
+        stored = self.domain_answers if check is Check.DOMAIN_LIST else self.answers
+        names_clear = self._findings.get(check.value, {}).get("score") == 0 and not stored
+        answers, missing = [], []
         for each in lists:
-            if answer := self.answers.get(each.name):
-                score += each.weight(answer)
+            if answer := stored.get(each.name):
+                answers.append(ListAnswer(each, answer))
             elif not names_clear:
                 missing.append(each)
-        return ListScore(score, missing)
+        return ListScore(sum(answer.weight for answer in answers), missing, tuple(answers))

@@ -123,6 +123,7 @@ class _Judging:
         self._lists = {
             Check.DNSBL: facts.list_score(Check.DNSBL, self._settings.dnsbls),
             Check.DNSWL: facts.list_score(Check.DNSWL, self._settings.dnswls),
+            Check.DOMAIN_LIST: facts.list_score(Check.DOMAIN_LIST, self._settings.domain_lists),
         }
         self._spf = facts.spf(counts=self._settings.use_spf)
 
@@ -132,7 +133,7 @@ class _Judging:
             self._judge.check(self._pending, self._facts, worst_names=False),
             self._pending.rules.thresholds,
         )
-        lists: Evidence = {check: Finding(score.score, "") for check, score in self._lists.items()}
+        lists: Evidence = {check: score.finding for check, score in self._lists.items()}
         base = judge({**found, **lists, **self._counted(self._spf)}, thresholds)
         missing = [each.name for score in self._lists.values() for each in self._judge.could_answer(score)]
         missing += [NAMES] if self._facts.lacks_names else []
@@ -145,8 +146,8 @@ class _Judging:
         for worst_names in (False, True) if self._facts.lacks_names else (False,):
             found = self._judge.check(self._pending, self._facts, worst_names=worst_names)
             results = _POSSIBLE_SPF if self._lacks_spf(found) else (self._spf,)
-            for dnsbl, dnswl in product(self._sums(Check.DNSBL), self._sums(Check.DNSWL)):
-                lists: Evidence = {Check.DNSBL: Finding(dnsbl, ""), Check.DNSWL: Finding(dnswl, "")}
+            for sums in product(*map(self._sums, self._lists)):
+                lists: Evidence = {check: Finding(score, "") for check, score in zip(self._lists, sums, strict=True)}
                 for spf in results:
                     yield judge({**found, **lists, **self._counted(spf)}, self._pending.rules.thresholds)
 

@@ -28,10 +28,12 @@ _STAY = {
 _KEYS = ("greylist_by", "ipv4_prefix", "ipv6_prefix", "recipient_delimiter")
 """The settings of the triplet."""
 
+_LISTS = ("dnsbls", "dnswls", "domain_lists")
+
 
 def queried_lists(snapshot: Snapshot | None, decisions: Iterable[StoredDecision]) -> frozenset[str]:
     """Return the names of the DNS lists that were queried: by the settings in force, or by these decisions."""
-    texts = [text for key in ("dnsbls", "dnswls") for text in (snapshot.settings.get(key, []) if snapshot else [])]
+    texts = [text for key in _LISTS for text in (snapshot.settings.get(key, []) if snapshot else [])]
     names = {re.split(r"[=*,]", text, maxsplit=1)[0] for text in texts}
     for decision in decisions:
         for finding in decision.details.get("findings", {}).values():
@@ -62,7 +64,7 @@ def describe_limits(
 
 def _of_facts(configuration: Configuration, snapshot: Snapshot | None, queried: frozenset[str]) -> Iterator[str]:
     settings, then = configuration.settings, snapshot.settings if snapshot else {}
-    for name in dict.fromkeys(each.name for each in (*settings.dnsbls, *settings.dnswls)):
+    for name in dict.fromkeys(each.name for key in _LISTS for each in settings.dns_lists[key]):
         if name not in queried:
             yield f"{name} was not queried then: here it lists no client"
     if settings.use_spf and then.get("use_spf") == "0":

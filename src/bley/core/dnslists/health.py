@@ -12,8 +12,9 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from bley.core.address_scope import local_scope
-from bley.core.dnslists.known import KnownList
+from bley.core.dnslists.known import DOMAINS, KnownList
 from bley.core.dnslists.lists import Answer, DnsList, Meaning
+from bley.core.mail import parse_address
 
 __all__ = [
     "NOT_TESTED",
@@ -85,19 +86,20 @@ WELL = Diagnosis()
 
 NOT_TESTED = Answer(Meaning.SET_ASIDE, why="not tested yet")
 
-TestedAddress = tuple[str, Answer] | None
-"""An address of the self-test with the list's answer; None if the list has no such address."""
+TestedEntry = tuple[str, Answer] | None
+"""An entry of the self-test with the list's answer; None if the list has no such entry."""
 
 
-def diagnose(facts: KnownList, entry: TestedAddress, clear: TestedAddress, random: TestedAddress) -> Diagnosis:
-    """Judge a self-test: the address that must be listed, the one that must not be, and one that may be either."""
+def diagnose(facts: KnownList, entry: TestedEntry, clear: TestedEntry, random: TestedEntry) -> Diagnosis:
+    """Judge a self-test: the entry that must be listed, the one that must not be, and one that may be either."""
     tests = [test for test in (entry, clear, random) if test]
     for fault in (ListFault.PARKED, ListFault.REFUSED, ListFault.FAILED, ListFault.SILENT):
         for _, answer in tests:
             if answer.meaning == Meaning[fault.name]:
                 return diagnose_answer(facts, answer)
     if clear and clear[1].meaning is Meaning.LISTED:
-        what = f"it lists {clear[0]}, which must not be listed (RFC 5782 5): it lists every address"
+        every = "every address" if parse_address(clear[0]) else "every domain"
+        what = f"it lists {clear[0]}, which must not be listed (RFC 5782 5): it lists {every}"
         return Diagnosis(ListFault.LISTS_ALL, what, _remove(facts), clear[1].codes)
     if entry and entry[1].meaning is Meaning.CLEAR:
         what = f"it does not list its test entry {entry[0]} (RFC 5782 5): it is empty, or no list any more"
@@ -174,12 +176,13 @@ class HealthNews(NamedTuple):
 class ListHealth:
     """The health of one list for IPv4 and for IPv6 clients, by its self-tests and by its answers about clients.
 
-    A list that is ill for IPv4 clients is set aside for IPv6 clients as well.
+    A list that is ill for IPv4 clients is set aside for IPv6 clients as well. A domain list has one health, DOMAINS.
     """
 
     def __init__(self, dns_list: DnsList, now: datetime) -> None:
         self.dns_list = dns_list
-        self.versions = {version: VersionHealth(self._first_state(version), now) for version in (4, 6)}
+        versions = (DOMAINS,) if dns_list.is_of_domains else (4, 6)
+        self.versions = {version: VersionHealth(self._first_state(version), now) for version in versions}
         self.last_error: tuple[datetime, str] | None = None
         self.shared: Diagnosis | None = None
         """The fault of the resolver, if that makes the list look ill."""
@@ -189,7 +192,7 @@ class ListHealth:
     def _first_state(self, version: int) -> ListState:
         if self.is_dead:
             return ListState.DEAD
-        return ListState.UNTESTED if version in self.dns_list.facts.versions else ListState.NOT_SERVED
+        return ListState.UNTESTED if version in self.dns_list.versions else ListState.NOT_SERVED
 
     @property
     def is_dead(self) -> bool:
@@ -203,14 +206,14 @@ class ListHealth:
 
     @property
     def own_diagnosis(self) -> Diagnosis | None:
-        """The fault that its self-test found, for the first IP version that has one."""
+        """The fault that its self-test found, for the first IP version, or DOMAINS, that has one."""
         return next((health.diagnosis for health in self.versions.values() if health.state is ListState.ILL), None)
 
     @property
     def warning(self) -> str:
         """The fault with its remedy, for the log; empty if there is none."""
         version = next((version for version, health in self.versions.items() if health.state is ListState.ILL), None)
-        return self._warning(version, self.versions[version].diagnosis) if version else ""
+        return "" if version is None else self._warning(version, self.versions[version].diagnosis)
 
     def _warning(self, version: int, diagnosis: Diagnosis) -> str:
         return f"{self._name(version)} is set aside: {diagnosis}: see docs/lists.md"
@@ -221,7 +224,7 @@ class ListHealth:
     @property
     def without_ipv6(self) -> str:
         """The reason why IPv6 clients are not looked up, if its self-test has found that; else empty."""
-        is_found = self.versions[6].state is ListState.NOT_SERVED and 6 in self.dns_list.facts.versions
+        is_found = 6 in self.dns_list.versions and self.versions[6].state is ListState.NOT_SERVED
         return f"IPv6 clients are not looked up: {self.dns_list.facts.why_not_served(6)}" if is_found else ""
 
     def diagnosis(self, version: int) -> Diagnosis:
@@ -231,7 +234,7 @@ class ListHealth:
 
     def unasked_answer(self, version: int) -> Answer | None:
         """Return the answer for clients of this IP version while the list is not queried, None if it is queried."""
-        health = self.versions[4]
+        health = self.versions[min(self.versions)]
         if health.state is not ListState.ILL:
             health = self.versions[version]
         match health.state:

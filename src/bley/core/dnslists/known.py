@@ -10,7 +10,10 @@ from typing import Any, Literal
 from bley.core.dnslists.syntax import Filter, hide_keys, parse_filter
 from bley.data.files import read_known_lists
 
-__all__ = ["KnownList", "find_known_list", "load_known_lists", "shown_zone"]
+__all__ = ["DOMAINS", "KnownList", "find_known_list", "load_known_lists", "shown_zone"]
+
+DOMAINS = 0
+"""The subjects of a domain list (RFC 5782 2.2), in the place of an IP version."""
 
 Meanings = Mapping[Filter, str]
 """The meanings of return codes."""
@@ -41,6 +44,10 @@ class KnownList:
     ipv4: bool = True
     ipv6: bool | None = None
     """Whether it has IPv6 addresses; None: its self-test finds out."""
+    domains: bool = False
+    """Whether it is known to list domains."""
+    fresh: bool = False
+    """Whether it lists every domain that is new, not those of spam."""
     codes: Meanings = field(default_factory=dict)
     refusals: Meanings = field(default_factory=dict)
     """Return codes that refuse the query."""
@@ -51,7 +58,9 @@ class KnownList:
     test_clear: str = "127.0.0.1"
     test_listed_ipv6: str = "::ffff:7f00:2"
     test_clear_ipv6: str = "::ffff:7f00:1"
-    """The addresses of the self-test (RFC 5782 5); empty if the list has none."""
+    test_listed_domain: str = "test"
+    test_clear_domain: str = "invalid"
+    """The entries of the self-test (RFC 5782 5); empty if the list has none."""
     test_answer: Filter | None = None
     """The answer for a test entry, if it would be an error otherwise."""
     source: tuple[str, ...] = ()
@@ -66,6 +75,12 @@ class KnownList:
         if version in self.versions:  # only its self-test could find out
             return f"it has no IPv{version} test entry, {self.test_listed_ipv6} (RFC 5782 5)"
         return f"it has no IPv{version} addresses"
+
+    def test_entries(self, version: int) -> tuple[str, str]:
+        """Return the entries of the self-test for an IP version, or for DOMAINS: one listed, and one not."""
+        if version == DOMAINS:
+            return self.test_listed_domain, self.test_clear_domain
+        return (self.test_listed_ipv6, self.test_clear_ipv6) if version == 6 else (self.test_listed, self.test_clear)
 
     def refusal(self, code: IPv4Address) -> str | None:
         """Return the meaning of a code that refuses the query, None for other codes."""

@@ -1,5 +1,7 @@
 """DNS blocklists and allowlists (RFC 5782): query names, and the meaning of answers.
 
+An address list is queried about the client's address, a domain list about domains.
+
 An answer is a listing only if it is within 127.0.0.0/8 and does not refuse the query: 127.0.0.1, 127.255.255.0/24 and
 the refusals in `lists.toml` never count, whatever the operator's filter is.
 An answer outside 127.0.0.0/8 comes from no list, but from a parked domain.
@@ -15,11 +17,25 @@ from typing import NamedTuple
 
 from bley.core.address_scope import local_scope
 from bley.core.dnslists.foreign import find_foreign_form
-from bley.core.dnslists.known import KnownList, find_known_list, shown_zone
+from bley.core.dnslists.known import DOMAINS, KnownList, find_known_list, shown_zone
 from bley.core.dnslists.syntax import Entry, fault_at, parse_entry
 from bley.core.mail import Address
 
-__all__ = ["Answer", "DnsList", "ListAnswer", "Meaning", "interpret", "parse_dns_lists", "query_name"]
+__all__ = [
+    "Answer",
+    "DnsList",
+    "ListAnswer",
+    "Meaning",
+    "Subject",
+    "interpret",
+    "parse_dns_lists",
+    "parse_domain_lists",
+    "query_name",
+    "version_of",
+]
+
+Subject = Address | str
+"""The client's address or a domain: a list is queried about it."""
 
 _CODES = IPv4Network("127.0.0.0/8")
 _SEPARATORS = re.compile(r"(?:[,\s]|:(?!/))+")
@@ -28,7 +44,7 @@ _SPACED_MARK = re.compile(r"(?<!\s)\s*([=*])\s*")
 
 
 class Meaning(StrEnum):
-    """The meaning of a list's answer to one query. Only the first two are about the client."""
+    """The meaning of a list's answer to one query. Only the first two are about the subject."""
 
     LISTED = "listed"
     CLEAR = "clear"
@@ -39,7 +55,7 @@ class Meaning(StrEnum):
     SET_ASIDE = "set aside"
     """Not queried, because the list is ill or dead."""
     NOT_SERVED = "not served"
-    """Not queried, because the list has no addresses of this IP version, or none that are local."""
+    """Not queried, because the list has no such subject: no address of this IP version, or none that is local."""
 
 
 class Answer(NamedTuple):
@@ -51,7 +67,7 @@ class Answer(NamedTuple):
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether the client is known to be listed, or known not to be."""
+        """Whether the subject is known to be listed, or known not to be."""
         return self.meaning in (Meaning.LISTED, Meaning.CLEAR)
 
 
@@ -61,6 +77,17 @@ class DnsList:
 
     zone: str
     entries: tuple[Entry, ...]
+    is_of_domains: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """The zone, marked if it is queried about domains: a zone may have addresses too."""
+        return f"{self.zone} (domains)" if self.is_of_domains else self.zone
+
+    @cached_property
+    def versions(self) -> tuple[int, ...]:
+        """The IP versions of its addresses, or DOMAINS: each is tested by itself."""
+        return (DOMAINS,) if self.is_of_domains else self.facts.versions
 
     @cached_property
     def name(self) -> str:
@@ -105,6 +132,8 @@ class ListAnswer(NamedTuple):
     dns_list: DnsList
     answer: Answer
     text: str = ""
+    domains: tuple[str, ...] = ()
+    """The domains that a domain list lists; if it lists none, those that it was queried about."""
 
     @property
     def weight(self) -> int:
@@ -112,14 +141,14 @@ class ListAnswer(NamedTuple):
         return self.dns_list.weight(self.answer)
 
     def __str__(self) -> str:
-        name, answer = self.dns_list.name, self.answer
+        name, answer, about = self.dns_list.name, self.answer, " and ".join(self.domains) or "it"
         match answer.meaning:
             case Meaning.LISTED:
                 codes = ", ".join(self._code(code) for code in answer.codes)
                 counts = f"weight {self.weight}" if self.dns_list.matching_entries(answer) else "fits no filter"
-                return f"{name} lists it: {codes} ({counts})"
+                return f"{name} lists {about}: {codes} ({counts})"
             case Meaning.CLEAR:
-                return f"{name} does not list it"
+                return f"{name} does not list {' or '.join(self.domains) or 'it'}"
             case Meaning.NOT_SERVED | Meaning.SET_ASIDE:
                 return f"{name} not queried: {answer.why}"
         return f"{name} unknown: {answer.why}"
@@ -148,9 +177,14 @@ def interpret(facts: KnownList, codes: Iterable[str]) -> Answer:
     return Answer(Meaning.REFUSED, addresses, f"{addresses[0]}: {refusals[0]}")
 
 
-def query_name(address: Address, zone: str) -> str:
-    """Return the name to query: reversed octets (IPv4) or nibbles (IPv6) before the zone (RFC 5782 2.1, 2.4)."""
-    return f"{_reversed(address)}.{zone}"
+def query_name(subject: Subject, zone: str) -> str:
+    """Return the name to query: before the zone, reversed octets or nibbles, or a domain (RFC 5782 2.1, 2.2, 2.4)."""
+    return f"{subject if isinstance(subject, str) else _reversed(subject)}.{zone}"
+
+
+def version_of(subject: Subject) -> int:
+    """Return the IP version of an address, DOMAINS for a domain."""
+    return DOMAINS if isinstance(subject, str) else subject.version
 
 
 @lru_cache(maxsize=256)
@@ -158,7 +192,12 @@ def _reversed(address: Address) -> str:
     return address.reverse_pointer.rsplit(".", 2)[0]  # without in-addr.arpa, ip6.arpa
 
 
-def parse_dns_lists(text: str) -> tuple[DnsList, ...]:
+def parse_domain_lists(text: str) -> tuple[DnsList, ...]:
+    """Parse the setting `domain_lists`, as `parse_dns_lists`."""
+    return parse_dns_lists(text, of_domains=True)
+
+
+def parse_dns_lists(text: str, *, of_domains: bool = False) -> tuple[DnsList, ...]:
     """Parse the setting `dnsbls` or `dnswls`: one list for each zone.
 
     Commas or white space separate the entries; so do colons, as in Exim. Raises ValueError, with the place of the error
@@ -168,11 +207,11 @@ def parse_dns_lists(text: str) -> tuple[DnsList, ...]:
     for part in _SEPARATORS.split(_SPACED_MARK.sub(r"\1", text)):
         if not part:
             continue
-        if foreign := find_foreign_form(part):
+        if foreign := find_foreign_form(part, of_domains=of_domains):
             raise fault_at(foreign[0], part, foreign[1])
         entry = parse_entry(part)
         same = entries.setdefault(entry.zone, [])
         if any(entry.filter == other.filter for other in same):
             raise fault_at(0, part, f"{shown_zone(entry.zone)} is here twice with the same filter: remove one")
         same.append(entry)
-    return tuple(DnsList(zone, tuple(of_zone)) for zone, of_zone in entries.items())
+    return tuple(DnsList(zone, tuple(of_zone), of_domains) for zone, of_zone in entries.items())

@@ -28,9 +28,9 @@ _NOT_ALLOWED = IPv4Address("127.0.0.1")
 
 
 class ResolverFault(NamedTuple):
-    """The fault of a resolver, and the lists that it makes look ill."""
+    """The fault of a resolver, and the lists that it makes look ill, by key."""
 
-    zones: frozenset[str]
+    keys: frozenset[str]
     what: str
     names: str
 
@@ -40,7 +40,7 @@ class ResolverFault(NamedTuple):
         return Diagnosis(ListFault.REWRITTEN, self.what, RESOLVER_REMEDY)
 
     def __str__(self) -> str:
-        count = "count" if len(self.zones) > 1 else "counts"
+        count = "count" if len(self.keys) > 1 else "counts"
         return f"{self.what}; until that ends, {self.names} {count} 0; {RESOLVER_REMEDY}: see docs/lists.md"
 
 
@@ -106,4 +106,4 @@ def _fault(same: Sequence[tuple[DnsList, Diagnosis]], what: str) -> ResolverFaul
     names = [dns_list.name for dns_list, _ in same]
     more = len(names) - _NAMED
     shown = ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return ResolverFault(frozenset(dns_list.zone for dns_list, _ in same), what, shown)
+    return ResolverFault(frozenset(dns_list.key for dns_list, _ in same), what, shown)

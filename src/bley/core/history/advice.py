@@ -19,7 +19,7 @@ from bley.core.history.record_filter import NULL_SENDER
 from bley.core.history.search import StoredDecision
 from bley.core.history.story import Story
 from bley.core.mail import Triplet
-from bley.core.reasons import Reason
+from bley.core.reasons import OF_DOMAINS, Reason
 
 __all__ = ["Advice", "ListFiles", "advice", "deferral_advice", "exemptions_of", "with_exempted"]
 
@@ -120,6 +120,11 @@ def _fix(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
             where = find_known_list(name).site
             ask = f"ask {name}{f' ({where})' if where else ''} to remove {address}"
             yield Advice(f"{ask}; or, if the list is wrong too often, take it out of dnsbls")
+    elif reason in OF_DOMAINS:
+        for name, domains in _listing_domains(decision):
+            where = find_known_list(name).site
+            ask = f"tell the postmaster of {domains}: {name}{f' ({where})' if where else ''} lists it"
+            yield Advice(f"{ask}; or, if the list is wrong too often, take it out of domain_lists")
     elif reason == Reason.SPF:
         yield Advice(f"tell the postmaster of {domain}: its SPF record does not permit {address}")
     elif reason == Reason.CLIENT_BAD:
@@ -134,6 +139,14 @@ def _listing(decision: StoredDecision, check: Check) -> list[str]:
     """Return the names of the lists whose answers counted."""
     finding: dict[str, Any] = decision.details.get("findings", {}).get(check.value, {})
     return [each["list"] for each in finding.get("lists", ()) if each.get("weight")]
+
+
+def _listing_domains(decision: StoredDecision) -> list[tuple[str, str]]:
+    """Return the names of the domain lists whose answers counted, each with the domains that it lists."""
+    finding: dict[str, Any] = decision.details.get("findings", {}).get(Check.DOMAIN_LIST.value, {})
+    return [
+        (each["list"], " and ".join(each.get("domains", ()))) for each in finding.get("lists", ()) if each.get("weight")
+    ]
 
 
 def _delaying(decision: StoredDecision, files: ListFiles, kept_under: Sequence[Triplet]) -> Iterator[Advice]:

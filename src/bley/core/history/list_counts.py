@@ -44,7 +44,7 @@ class ListEvent(StrEnum):
     """Queries without a conclusive answer."""
 
 
-LIST_CHECKS = {Check.DNSBL: "dnsbls", Check.DNSWL: "dnswls"}
+LIST_CHECKS = {Check.DNSBL: "dnsbls", Check.DOMAIN_LIST: "domain_lists", Check.DNSWL: "dnswls"}
 """The checks of DNS lists, each with its setting."""
 
 LATENCY_BOUNDS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000)
@@ -71,7 +71,7 @@ LIST_KINDS = frozenset(
     | {f"{_LATENCY}{bound}" for bound in LATENCY_BOUNDS}
     | {SLOWER}
 )
-"""All kinds of counts whose name is a DNS list: 20, of which some eight of a list are in use."""
+"""All kinds of counts whose name is a DNS list: 25, of which some eight of a list are in use."""
 
 LIST_SPANS = {600: timedelta(days=8), 28_800: timedelta(days=400)}
 """The spans of these counts, ten minutes and eight hours, as store.engine.SPANS: the seconds, and the lifetime.
@@ -81,20 +81,32 @@ of the others: with minutes and hours, a year would have 880,000 rows, and take 
 """
 
 
-def cause_with_lists(cause: str, names: Iterable[str]) -> str:
+_OF_REASON = {
+    Reason.DNSBL.value: Check.DNSBL,
+    Reason.DOMAIN_LIST.value: Check.DOMAIN_LIST,
+    Reason.FRESH_DOMAIN.value: Check.DOMAIN_LIST,
+}
+"""The check whose lists stand in a cause without its name, by reason."""
+
+
+def cause_with_lists(cause: str, lists: Iterable[tuple[Check, str]]) -> str:
     """Return the cause of a record (greylist.Record.cause) with the DNS lists that alone have deferred it.
 
-    A name for which there is no room is left out: one always fits, since a zone has at most 189 characters.
+    Lists of another check than that of the reason stand there as `check:name`. A name for which there is no room is
+    left out: one always fits, since a zone has at most 189 characters.
     """
-    for name in names:
-        if len(longer := f"{cause} {name}") <= LONGEST_CAUSE:
+    for check, name in lists:
+        word = name if check is _OF_REASON.get(cause.partition(" ")[0]) else f"{check}:{name}"
+        if len(longer := f"{cause} {word}") <= LONGEST_CAUSE:
             cause = longer
     return cause
 
 
 def back_keys(cause: str) -> Iterator[tuple[str, str]]:
     """Yield kind and name of the counts of a mail that came back, whose record has this cause."""
-    reason, _, names = cause.partition(" ")
-    if reason == Reason.DNSBL.value:
-        for name in names.split():
-            yield list_kind(Check.DNSBL, ListEvent.BACK), name
+    reason, _, words = cause.partition(" ")
+    if own := _OF_REASON.get(reason):
+        for word in words.split():
+            other, _, name = word.rpartition(":")
+            check = next((check for check in LIST_CHECKS if check.value == other), own)
+            yield list_kind(check, ListEvent.BACK), name

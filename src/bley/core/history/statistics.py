@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bley.core.decision import Decision, Outcome
-from bley.core.findings import REPEATED, Check
-from bley.core.history.list_counts import back_keys
+from bley.core.findings import REPEATED
+from bley.core.history.list_counts import LIST_CHECKS, back_keys
 from bley.core.reasons import Reason
 
 __all__ = [
@@ -75,7 +75,7 @@ def count_keys(decision: Decision, outcome: Outcome) -> Iterator[tuple[str, str]
     for check, finding in decision.evidence.items():
         if finding.kind:
             yield FOUND, finding.kind.value
-        elif finding.score and check in (Check.DNSBL, Check.DNSWL):
+        elif finding.score and check in LIST_CHECKS:
             yield FOUND, check.value
     cause = decision.cause_reason
     if bound := delay_bound(decision):

@@ -72,7 +72,7 @@ _VERDICTS: Mapping[str, str] = {
 def finding_steps(findings: Mapping[str, Any], why_not: Callable[[Check], str]) -> list[Step]:
     """Return each finding with its score and words; no steps if there are no findings.
 
-    `why_not` returns the reason why a check was skipped.
+    `why_not` returns the reason why a check was skipped; empty if that is not worth a line.
     """
     if not findings:
         return []
@@ -82,8 +82,8 @@ def finding_steps(findings: Mapping[str, Any], why_not: Callable[[Check], str]) 
             first, *others = _words(finding)
             steps.append((check.value, f"{_score(finding)}  {first}"))
             steps += [("", f"   {line}") for line in others]
-        else:
-            steps.append((check.value, f"-  {why_not(check)}"))
+        elif why := why_not(check):
+            steps.append((check.value, f"-  {why}"))
     return [*steps, *_others(findings)]
 
 

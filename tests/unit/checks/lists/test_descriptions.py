@@ -29,6 +29,12 @@ def test_a_list_is_well_where_it_is_for_all_that_it_serves(state: str, state_ipv
     assert (shown_state(_report(state, state_ipv6)), is_ill(_report(state, state_ipv6))) == (words, ill)
 
 
+@pytest.mark.parametrize(("state", "ill"), [("well", False), ("ill", True), ("untested", True), ("dead", True)])
+def test_a_domain_list_has_one_state(state: str, ill: bool) -> None:
+    report: ListReport = {**_report(state, "not served"), "setting": "domain_lists"}
+    assert (shown_state(report), is_ill(report)) == (state, ill)
+
+
 @pytest.mark.parametrize(
     ("answers", "share"),
     [

@@ -10,7 +10,7 @@ from bley.checks.lists.queried_list import QueriedList
 from bley.checks.lists.report import ListReport, merged_lists, report_lists
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.health import Diagnosis, ListFault
-from bley.core.dnslists.lists import Meaning, parse_dns_lists
+from bley.core.dnslists.lists import Meaning, parse_dns_lists, parse_domain_lists
 from bley.core.errors import ResolverError
 from bley.core.mail import parse_address
 from tests.fakes import NOON, FakeClock, FakeResolver, queried_list
@@ -58,6 +58,21 @@ async def test_the_settings_stand_in_their_order_and_one_list_in_both_is_told_of
         ("dnsbls", "a.example*2"),
         ("dnswls", "a.example"),
     ]
+
+
+async def test_a_zone_with_addresses_and_domains_is_two_lists() -> None:
+    addresses, domains = parse_dns_lists("a.example"), parse_domain_lists("a.example*2")
+    watch = ListWatch(FakeClock())
+    entries = {("test.a.example", "A"): ["127.0.0.2"]}
+    watch.follow([*addresses, *domains], FakeResolver(entries))
+    await watch.wait_tested(timedelta(seconds=1))
+    await watch.close()
+    told = report_lists({"dnsbls": addresses, "domain_lists": domains}, watch.lists)
+    assert [(each["setting"], each["name"], each["state"], each["state_ipv6"]) for each in told] == [
+        ("dnsbls", "a.example", "ill", "untested"),
+        ("domain_lists", "a.example", "well", "not served"),
+    ]
+    assert [each["what"].partition(" (")[0] for each in told] == ["it does not list its test entry 127.0.0.2", ""]
 
 
 async def test_an_ill_list_is_told_with_what_is_wrong_since_when_and_what_to_do() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from bley.checks.lists.self_test import read_answer, self_test
 from bley.core.dnslists.health import WELL, Diagnosis, ListFault
-from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, query_name
+from bley.core.dnslists.known import DOMAINS
+from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, parse_domain_lists, query_name
 from bley.core.errors import ResolverError
 from bley.ports import ResourceRecord, RrType
 from tests.fakes import SILENT, Data, FakeResolver, Zone
@@ -233,6 +234,58 @@ async def test_all_questions_of_both_versions_are_asked_at_the_same_time() -> No
     assert len(resolver.questions) == 6
     testing.cancel()
     await asyncio.gather(testing, return_exceptions=True)
+
+
+class TestDomainList:
+    """TEST is listed and INVALID is not (RFC 5782 5)."""
+
+    DBL = "dbl.example"
+
+    async def find(self, **answers: Sequence[Data] | ResolverError) -> dict[int, Diagnosis] | None:
+        """The diagnosis; a keyword is the answer about this name."""
+        (dns_list,) = parse_domain_lists(self.DBL)
+        self.resolver = FakeResolver({(f"{name}.{self.DBL}", "A"): answer for name, answer in answers.items()})
+        return await self_test(dns_list, self.resolver)
+
+    async def test_it_is_well_if_it_lists_test_alone(self) -> None:
+        assert await self.find(test=LISTED) == {DOMAINS: WELL}
+        first, second, third = (name for name, _ in self.resolver.questions)
+        assert (first, second) == ("test.dbl.example", "invalid.dbl.example")
+        assert re.fullmatch(r"[0-9a-f]{16}\.com\.dbl\.example", third)
+
+    @pytest.mark.parametrize(
+        ("answers", "fault", "what"),
+        [
+            ({}, "emptied", "it does not list its test entry test "),
+            ({"test": LISTED, "invalid": LISTED}, "lists-all", "it lists every domain"),
+            ({"test": ("127.255.255.254",)}, "refused", "it refuses our queries (127.255.255.254: you may not ask)"),
+            ({"test": ("203.0.113.80",)}, "parked", "it answers 203.0.113.80, "),
+            ({"test": LISTED, "invalid": FAILING}, "failed", "it answers SERVFAIL"),
+        ],
+    )
+    async def test_each_way_to_be_ill(
+        self, answers: dict[str, Sequence[Data] | ResolverError], fault: str, what: str
+    ) -> None:
+        found = await self.find(**answers)
+        assert found
+        assert list(found) == [DOMAINS]
+        assert found[DOMAINS].fault == fault
+        assert what in found[DOMAINS].what
+
+    async def test_known_exceptions_are_those_of_the_list(self) -> None:
+        (dns_list,) = parse_domain_lists("dbl.spamhaus.org")
+        resolver = FakeResolver({("dbltest.com.dbl.spamhaus.org", "A"): ("127.0.1.2",)})
+        assert await self_test(dns_list, resolver) == {DOMAINS: WELL}
+
+    async def test_a_list_whose_test_entry_is_not_known_is_well_as_far_as_can_be_told(self) -> None:
+        (dns_list,) = parse_domain_lists("fresh.spameatingmonkey.net")
+        assert await self_test(dns_list, FakeResolver()) == {DOMAINS: WELL}
+
+    async def test_a_list_of_domains_among_those_of_addresses_is_not_queried(self) -> None:
+        (dns_list,) = parse_dns_lists("dbl.spamhaus.org")
+        resolver = FakeResolver()
+        assert await self_test(dns_list, resolver) == {}
+        assert resolver.questions == []
 
 
 async def test_aliases_on_the_way_are_no_return_codes() -> None:

@@ -3,12 +3,13 @@
 import pytest
 
 from bley.core.dnslists.foreign import find_foreign_form
-from bley.core.dnslists.lists import parse_dns_lists
+from bley.core.dnslists.lists import parse_dns_lists, parse_domain_lists
 
 _CODES = "list the return codes that count, as in =127.0.0.[2..11]"
 _ADDRESS = "no zone is an address: write several return codes of a list as =127.0.0.[2;3]"
 _ALONE = "bley looks up the client's address: write the zone alone"
 _VARIABLE = "bley has no variables, and looks up the client's address: write the zone alone"
+_ELSEWHERE = "bley looks up domains in domain_lists: write the zone alone there"
 _SEPARATOR = "a comma or white space separates entries, and a comment needs a line of its own"
 _RANGE = "write a range of return codes as 127.0.0.[0..255]"
 _PLAIN = "write entries without quotes and backslashes"
@@ -44,7 +45,9 @@ def test_what_is_plain_is_taken(text: str, lists: list[str]) -> None:
         ("bl.example&0.0.0.6", "bl.example&0.0.0.6", 10, f"bley has no bit mask: {_CODES}"),
         ("bl.example=&0.0.0.6", "bl.example=&0.0.0.6", 10, f"write one =, and {_CODES}"),
         ("bl.example==127.0.0.2", "bl.example==127.0.0.2", 10, f"write one =, and {_CODES}"),
-        ("bl.example/$sender_address_domain", "bl.example/$sender_address_domain", 11, _VARIABLE),
+        ("bl.example/$sender_address_domain", "bl.example/$sender_address_domain", 11, _ELSEWHERE),
+        ("bl.example/${sender_helo_name}", "bl.example/${sender_helo_name}", 11, _ELSEWHERE),
+        ("bl.example/$acl_m_key", "bl.example/$acl_m_key", 11, _VARIABLE),
         ("bl.example/key", "bl.example/key", 10, _ALONE),
         ("<; bl.example", "<;", 0, _SEPARATOR),
         ("a.example;b.example", "a.example;b.example", 9, _SEPARATOR),
@@ -88,6 +91,13 @@ def test_other_form_is_named_with_the_right_one(text: str, part: str, place: int
     with pytest.raises(ValueError, match=r"\^$") as caught:
         parse_dns_lists(text)
     assert str(caught.value) == f"{what}\n    {part}\n    {' ' * place}^"
+
+
+@pytest.mark.parametrize("entry", ["dbl.example/$sender_address_domain", "dbl.example/%d"])
+def test_variables_in_domain_lists_are_named_by_what_is_looked_up(entry: str) -> None:
+    what = "bley has no variables, and looks up the domains of sender, HELO and client: write the zone alone"
+    with pytest.raises(ValueError, match=what):
+        parse_domain_lists(entry)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from itertools import combinations, product
 
 import pytest
 
-from bley.core.dnslists.known import KnownList, find_known_list, load_known_lists, shown_zone
+from bley.core.dnslists.known import DOMAINS, KnownList, find_known_list, load_known_lists, shown_zone
 from bley.core.dnslists.syntax import hide_keys, parse_filter
 from bley.data.files import read_known_lists
 
@@ -70,7 +70,8 @@ def test_facts_say_what_they_must(facts: KnownList) -> None:
     assert facts.operator
     assert facts.lists in ("blocklist", "allowlist", "both")
     assert facts.status in ("alive", "doubtful", "dead")
-    assert facts.versions, "it has addresses of one IP version at least"
+    assert facts.versions or facts.domains, "it has addresses of one IP version at least, or domains"
+    assert facts.domains or not facts.fresh
     assert facts.zone == facts.zone.lower().strip(".")
     assert hide_keys(facts.zone) == facts.zone, "its own name is taken for a key"
 
@@ -105,6 +106,29 @@ def test_test_entries_are_addresses_of_their_version(facts: KnownList) -> None:
     ]
     assert {*versions[0]} <= {4}
     assert {*versions[1]} <= {6}
+
+
+@every_list
+def test_test_entries_of_domains_are_names(facts: KnownList) -> None:
+    """Or the empty string; an address list has those of RFC 5782 section 5, in case its zone has domains too."""
+    for name in facts.test_entries(DOMAINS):
+        assert name == "" or re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", name)
+    assert facts.domains or facts.test_entries(DOMAINS) == ("test", "invalid")
+
+
+@pytest.mark.parametrize(
+    "zone", ["dbl.spamhaus.org", "*.zrd.dq.spamhaus.net", "dbl.nordspam.com", "fresh.fmb.la", "multi.surbl.org"]
+)
+def test_list_of_domains_is_for_no_addresses(zone: str) -> None:
+    """It would answer about a client's address with an error, or with the hosts in the text of mail."""
+    assert KNOWN[zone].domains
+    assert KNOWN[zone].versions == ()
+
+
+def test_lists_of_new_domains_are_known_as_such() -> None:
+    fresh = {zone for zone, facts in KNOWN.items() if facts.fresh}
+    assert {"fresh.spameatingmonkey.net", "fresh.fmb.la", "*.zrd.dq.spamhaus.net"} < fresh
+    assert "dbl.spamhaus.org" not in fresh
 
 
 @every_list

@@ -49,7 +49,7 @@ def test_lists_of_different_operators_do_not_die_in_the_same_way_at_once(answers
     """No domain is parked at a local address; and what is known to be alive is not dead twice."""
     fault = fault_of(answers)
     assert fault
-    assert fault.zones == set(answers)
+    assert fault.keys == set(answers)
     assert what in fault.what
     assert str(fault).startswith("the resolver 192.0.2.53 filters DNS lists")
     assert all(zone in str(fault) for zone in answers)
@@ -80,7 +80,7 @@ def test_what_lists_do_on_their_own_is_not_blamed_on_the_resolver(answers: Mappi
 def test_other_ill_lists_are_still_to_blame() -> None:
     fault = fault_of({ZEN: EMPTIED, SPAMCOP: EMPTIED, ONE: EMPTIED, PSBL: "127.255.255.254"})
     assert fault
-    assert fault.zones == {ZEN, SPAMCOP}
+    assert fault.keys == {ZEN, SPAMCOP}
 
 
 def test_many_lists_are_counted_rather_than_named() -> None:

@@ -3,7 +3,15 @@
 import pytest
 
 from bley.core.findings import Check
-from bley.core.history.list_counts import LIST_CHECKS, LIST_KINDS, ListEvent, latency_kind, list_kind
+from bley.core.history.list_counts import (
+    LIST_CHECKS,
+    LIST_KINDS,
+    ListEvent,
+    back_keys,
+    cause_with_lists,
+    latency_kind,
+    list_kind,
+)
 from bley.settings.settings import Settings
 
 
@@ -37,6 +45,37 @@ def test_all_kinds_are_known_as_those_of_lists() -> None:
 
 def test_every_store_can_hold_a_kind() -> None:
     assert all(kind.isascii() and len(kind) <= 32 and " " not in kind for kind in LIST_KINDS)
+
+
+@pytest.mark.parametrize(
+    ("cause", "lists", "stored", "counted"),
+    [
+        ("dnsbl", [(Check.DNSBL, "bl.example")], "dnsbl bl.example", [("dnsbl-back", "bl.example")]),
+        (
+            "domain-list",
+            [(Check.DOMAIN_LIST, "dbl.example")],
+            "domain-list dbl.example",
+            [("domain-list-back", "dbl.example")],
+        ),
+        (
+            "fresh-domain",
+            [(Check.DNSBL, "a.example"), (Check.DOMAIN_LIST, "a.example")],
+            "fresh-domain dnsbl:a.example a.example",
+            [("dnsbl-back", "a.example"), ("domain-list-back", "a.example")],
+        ),
+    ],
+)
+def test_a_mail_that_came_back_counts_for_the_lists_of_its_cause(
+    cause: str, lists: list[tuple[Check, str]], stored: str, counted: list[tuple[str, str]]
+) -> None:
+    """A zone may be in two settings, and each counts by itself."""
+    assert cause_with_lists(cause, lists) == stored
+    assert list(back_keys(stored)) == counted
+
+
+def test_a_cause_of_another_bley_makes_no_kind_of_its_own() -> None:
+    assert list(back_keys("dnsbl what:ever.example")) == [("dnsbl-back", "ever.example")]
+    assert list(back_keys("helo dnsbl:bl.example")) == []
 
 
 def test_each_check_has_its_setting() -> None:

@@ -31,6 +31,11 @@ class TestFindings:
     def test_none_where_nothing_was_judged(self) -> None:
         assert finding_steps({}, str) == []
 
+    def test_a_check_that_was_skipped_for_no_reason_worth_a_line_has_none(self) -> None:
+        """Most administrators have no domain lists."""
+        steps = finding_steps({"helo": {"score": 0, "detail": "match"}}, lambda check: "" if "list" in check else "no")
+        assert [name for name, _ in steps if name] == ["helo", "dyn", "s_eq_r", "spf", "dnsbl", "dnswl", "others"]
+
     def test_each_check_has_its_line(self) -> None:
         """A list has one more line for its text; minor checks stand below `others`."""
         lists = [
@@ -52,6 +57,7 @@ class TestFindings:
             ("dnsbl", "1  bl.example lists it"),
             ("", "     it says: see http://bl.example/"),
             ("", "   wl.example does not list it"),
+            ("domain-list", "-  no domain-list"),
             ("dnswl", "-  no dnswl"),
             ("others", "1  helo-not-fqdn: friend has no domain"),
             ("", f"0  {rest}"),
