@@ -112,6 +112,7 @@ TESTED_IN = {
     "web/state_metrics": "integration/web/test_metrics",
     "web/tls": "integration/test_web_access",
     "daemon/worker": "integration/test_workers",
+    "trial/problems": "unit/trial/test_mailboxes",
 }
 """Modules without a test file of their own name, and the file whose tests fail when the module is wrong."""
 

@@ -19,6 +19,7 @@ NAMES = (
     "search",
     "wanted",
     "log_lines",
+    "received",
 )
 """Modules of this package, each with its HARNESS."""
 

@@ -1,0 +1,1 @@
+"""The trial: what bley would have done with the mail in mailboxes and logs."""

@@ -1,0 +1,83 @@
+"""The border: the own mail servers that received mail from strangers, and the `Received` header that one of them wrote.
+
+The topmost headers are those of the own servers: delivery, filters, an inner server. Below them stands what the border
+server wrote about the stranger, and below that anything that the stranger wrote. So headers are read from the top:
+
+    no client, or a client of the own site     an inner hop: the next one is read
+    by an own server, from another client      the border
+    by another server, from another client     the mail came another way, and no header below is trusted
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from bley.core.address_scope import local_scope
+from bley.core.names.domains import registered_domain
+from bley.trial.received import Hop
+
+__all__ = ["Border", "find_border"]
+
+_MOST_INNER = 8
+"""Servers of the own site that hand nearly all mail to an inner one: more of them are strangers."""
+_NEARLY_ALL = 0.9
+_MOST_DEPTH = 4
+"""Inner servers in a row."""
+
+
+class Border:
+    """The names of the own servers: exact ones, and with `is_pattern` those of the domains below them too."""
+
+    def __init__(self, names: Iterable[str], *, is_pattern: bool = False) -> None:
+        self.names = tuple(dict.fromkeys(name.lower().rstrip(".") for name in names))
+        self._exact = frozenset(self.names)
+        self._endings = tuple(f".{name}" for name in self.names) if is_pattern else ()
+
+    def is_own(self, host: str) -> bool:
+        """Return whether this is a server of the border or behind it."""
+        return host in self._exact or (bool(self._endings) and host.endswith(self._endings))
+
+    def choose(self, hops: Iterable[Hop]) -> Hop | None:
+        """Return the hop at the border, from the hops from the top; None if the mail came another way."""
+        for hop in hops:
+            if not self.is_inner(hop):
+                return hop if self.is_own(hop.by) else None
+        return None
+
+    def is_inner(self, hop: Hop) -> bool:
+        """Return whether the client is of the own site."""
+        return hop.address is None or bool(local_scope(hop.address)) or self.is_own(hop.name.lower())
+
+
+def find_border(sample: Sequence[Sequence[Hop]]) -> Border:
+    """Return the servers that wrote the first header about another host in most mails, and those before them.
+
+    If nearly all mail came to such a server from a few others of its own domain, it is an inner one, and the border is
+    theirs.
+    """
+    own: set[str] = set()
+    for _ in range(_MOST_DEPTH):
+        firsts = list(_first_outside(sample, own))
+        writers = Counter(hop.by for hop in firsts)
+        if not writers:
+            break
+        commonest = writers.most_common(1)[0][0]
+        found = {by for by in writers if _is_same_site(by, commonest)}
+        clients = Counter(hop.name.lower() for hop in firsts if hop.by in found)
+        inner = [(name, number) for name, number in clients.most_common(_MOST_INNER) if _is_same_site(name, commonest)]
+        own |= found
+        if sum(number for _, number in inner) < _NEARLY_ALL * clients.total():
+            break
+        own |= {name for name, _ in inner}
+    return Border(sorted(own))
+
+
+def _first_outside(sample: Sequence[Sequence[Hop]], own: set[str]) -> Iterator[Hop]:
+    border = Border(own)
+    for hops in sample:
+        yield from [hop for hop in hops if not border.is_inner(hop)][:1]
+
+
+def _is_same_site(name: str, other: str) -> bool:
+    """Return whether both are one host, or hosts of one registered domain."""
+    domain = registered_domain(name)
+    return name == other or (bool(domain) and domain == registered_domain(other))

@@ -1,0 +1,217 @@
+"""The mails in files and folders: of each its place, and the start of its header. No body is kept.
+
+    Maildir, Maildir++   the files in `cur` and `new`; folders `.Junk` beside them are mailboxes too
+    any other folder     its files and folders, also those with a single mail each (`.eml`, MH)
+    mbox                 mails behind lines `From sender date`
+    .gz                  any of them, compressed by gzip, whatever the name of the file
+
+A file is read in blocks. An mbox is searched for its `From ` lines, which is all that is read of bodies. A link that
+leads back to a folder that was read ends there, and what is neither file nor folder, such as a FIFO, is not opened.
+"""
+
+import contextlib
+import errno
+import gzip
+import io
+import os
+import re
+import stat
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bley.trial.mail_header import LONGEST_HEADER, is_header_line
+from bley.trial.problems import Problems
+
+__all__ = ["Mail", "MailFile", "find_files", "read_mails"]
+
+_BLOCK = 1 << 20
+_GZIP = b"\x1f\x8b"
+_FROM_LINE = re.compile(rb"From [^\n]{0,1000}\d:\d\d[^\n]{0,200}\r?\n")
+_NEXT_MAIL = b"\nFrom "
+_LONGEST_FROM_LINE = 1300
+_CONTEXT = 8
+"""The bytes that stay before a place that is searched: the end of the line before it, or a part of `_NEXT_MAIL`."""
+
+NOT_READABLE = "the file or folder cannot be read"
+NO_FILE = "neither a file nor a folder (a FIFO, a socket or a device)"
+NO_MAIL = "a file that is neither a mail nor an mbox"
+EMPTY = "an empty file"
+DAMAGED = "a damaged .gz file, read up to the damage"
+
+
+class MailFile(NamedTuple):
+    """A file to read, with its size in bytes when it was found. It may grow meanwhile: only so much is read."""
+
+    path: str
+    size: int
+
+
+class Mail(NamedTuple):
+    """A mail: where it is, the start of its header, and the `From ` line of an mbox before it."""
+
+    place: str
+    header: bytes
+    from_line: bytes = b""
+    end: int = 0
+    """The bytes of the file that are read by now."""
+
+
+def find_files(path: Path, problems: Problems, left_out: Sequence[Path] = ()) -> Iterator[MailFile]:
+    """Yield the files of this path, without those below `left_out`."""
+    seen = {identity for each in left_out if (identity := _identity(each))}
+    waiting = [path]
+    while waiting:
+        place = waiting.pop()
+        try:
+            state = place.stat()
+            identity = state.st_dev, state.st_ino
+            if stat.S_ISDIR(state.st_mode):
+                if identity not in seen:
+                    seen.add(identity)
+                    waiting += _entries(place)
+            elif not stat.S_ISREG(state.st_mode):
+                problems.add(NO_FILE, str(place))
+            elif identity not in seen:
+                yield MailFile(str(place), state.st_size)
+        except OSError as error:
+            problems.add(NOT_READABLE, f"{place}: {error.strerror}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return the paths in a folder, in the reverse order of their names, since the last one is taken first.
+
+    A Maildir has indexes and `tmp` beside its mails. In other folders, files with a dot before their name are of the
+    programs that own the folder.
+    """
+    paths = sorted(folder.iterdir(), reverse=True)
+    if folder.name in ("cur", "new"):
+        return paths
+    names = {path.name for path in paths}
+    if {"cur", "new"} <= names:
+        return [path for path in paths if path.name != "tmp" and path.is_dir()]
+    return [path for path in paths if not path.name.startswith(".") or path.is_dir()]
+
+
+class OpenedFile(NamedTuple):
+    """A file opened for reading, decompressed."""
+
+    stream: gzip.GzipFile | io.FileIO
+    is_compressed: bool
+
+
+@contextlib.contextmanager
+def open_file(path: str) -> Iterator[OpenedFile]:
+    """Open a regular file. Raises OSError. A FIFO that took its place meanwhile does not block."""
+    with io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, NO_FILE, path)
+        is_compressed = os.pread(file.fileno(), len(_GZIP), 0) == _GZIP
+        yield OpenedFile(gzip.GzipFile(fileobj=file) if is_compressed else file, is_compressed)
+
+
+def read_mails(file: MailFile, problems: Problems) -> Iterator[Mail]:
+    """Yield the mails of a file. A fault is counted, and ends the file."""
+    try:
+        with open_file(file.path) as opened:
+            start = _start(opened.stream)
+            if not start:
+                problems.add(EMPTY, file.path)
+            elif _FROM_LINE.match(start):
+                yield from _read_mbox(file, opened.stream, start, 0 if opened.is_compressed else file.size)
+            elif is_header_line(start):
+                yield Mail(file.path, _header_of(start), end=file.size)
+            else:
+                problems.add(NO_MAIL, file.path)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        problems.add(DAMAGED, file.path)
+    except OSError as error:
+        problems.add(NOT_READABLE, f"{file.path}: {error.strerror}")
+
+
+def _start(stream: gzip.GzipFile | io.FileIO) -> bytes:
+    """Return the first `LONGEST_HEADER` bytes."""
+    text = b""
+    while len(text) < LONGEST_HEADER and (more := stream.read(LONGEST_HEADER - len(text))):
+        text += more
+    return text
+
+
+def _header_of(text: bytes, start: int = 0) -> bytes:
+    """Return the header that starts there, at most `LONGEST_HEADER` bytes of it."""
+    last = min(start + LONGEST_HEADER, len(text))
+    ends = [end for mark in (b"\n\n", b"\n\r\n") if (end := text.find(mark, start, last)) >= 0]
+    return text[start : min(ends, default=last)]
+
+
+def _read_mbox(file: MailFile, opened: gzip.GzipFile | io.FileIO, start: bytes, limit: int) -> Iterator[Mail]:
+    """Yield the mails of an mbox. `limit`: the bytes to read of a file that may grow; 0: all of a compressed one."""
+    window = _Window(opened, start, limit)
+    while True:
+        from_line, header = window.mail()
+        yield Mail(f"{file.path}:{window.position}", header, from_line, window.position)
+        if not window.skip_to_next():
+            return
+
+
+class _Window:
+    """A part of an mbox, which starts at the block of a `From ` line and has the start of the header behind it."""
+
+    def __init__(self, opened: gzip.GzipFile | io.FileIO, start: bytes, limit: int) -> None:
+        self._opened, self._text, self._limit = opened, start, limit
+        self._dropped, self._at = 0, 0
+        """The bytes before the window, and the place of the `From ` line in it."""
+
+    @property
+    def position(self) -> int:
+        """The position of the `From ` line in the file, after decompression."""
+        return self._dropped + self._at
+
+    def mail(self) -> tuple[bytes, bytes]:
+        """Return the `From ` line and the header."""
+        line_end = self._text.find(b"\n", self._at) + 1
+        return self._text[self._at : line_end], _header_of(self._text, line_end)
+
+    def _read_more(self, keep: int) -> bool:
+        """Read a block behind the text from `keep` on. Return False at the end of the file."""
+        want = _BLOCK
+        if self._limit:
+            want = min(want, self._limit - self._dropped - len(self._text))
+        block = (self._opened.read(want) if want > 0 else b"") or b""
+        if block:
+            self._text = self._text[keep:] + block
+            self._dropped += keep
+        return bool(block)
+
+    def skip_to_next(self) -> bool:
+        """Move to the next `From ` line; return False at the end of the file."""
+        start = self._at + 1
+        while True:
+            found = self._text.find(_NEXT_MAIL, start)
+            keep = max((found if found >= 0 else len(self._text)) - _CONTEXT, 0)
+            is_whole = found >= 0 and len(self._text) - found >= LONGEST_HEADER
+            if not is_whole and self._read_more(keep):
+                start = max(start - keep, 0) if found < 0 else found - keep
+            elif found < 0:
+                return False
+            elif self._is_mail(found):
+                self._at = found + 1
+                return True
+            else:
+                start = found + 1
+
+    def _is_mail(self, found: int) -> bool:
+        """Return whether a mail starts there: a `From ` line with a time, behind an empty line, before a header."""
+        match = _FROM_LINE.match(self._text, found + 1, found + 1 + _LONGEST_FROM_LINE)
+        if not match or not is_header_line(self._text[match.end() : match.end() + 200]):
+            return False
+        return self._text[max(found - 2, 0) : found].endswith((b"\n", b"\n\r"))
