@@ -4,7 +4,7 @@
 
 The file has one JSON object a line: `label` (ham or spam), `client_address`, `client_name`, `helo_name`, `sender`,
 `recipient`, and optionally `date`. A first contact is the first session of its (client_address, sender, recipient).
-Each is judged by the functions that the daemon calls (`check_request`, `judge`) with the default thresholds. There is
+Each is judged as `bley try` judges a stranger (`judge_offline`), with the default thresholds. There is
 no DNS, so no lists and no SPF, no cache of judged clients, no exemptions and no name of our own.
 
 All shares are printed with their 95 % interval (Wilson's score). The tables show: the hits of each finding, alone and
@@ -25,16 +25,16 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from bley.checks.request import check_request
 from bley.core.findings import AnyReason, FindingKind
 from bley.core.greylist import Status
 from bley.core.mail import Request, parse_address
-from bley.core.policy import Thresholds, judge
+from bley.core.policy import Thresholds
 from bley.core.scores import BLEY2, Scores, parse_scores
 from bley.log.decision_line import printable
+from bley.trial.judging import judge_offline
+from bley.trial.sessions import SESSION_FIELDS
 
 LABELS = ("ham", "spam")
-ATTRIBUTES = ("client_address", "client_name", "helo_name", "sender", "recipient")
 FEWEST = 0.002
 """Combinations of findings that hit less spam, and no ham, are not shown."""
 
@@ -68,12 +68,11 @@ def first_contacts(file: Path) -> Iterator[dict[str, str]]:
 
 def judged(session: dict[str, str], scores: Scores) -> Contact:
     """Judge a session by these scores."""
-    request = Request(**{name: session[name] for name in ATTRIBUTES})
+    request = Request(**{name: session[name] for name in SESSION_FIELDS})
     address = parse_address(request.client_address)
     if address is None:
         raise click.ClickException(f"{request.client_address!r} is no address")
-    evidence = check_request(request, address, scores=scores)
-    status, reason = judge(evidence, Thresholds())
+    evidence, (status, reason) = judge_offline(request, address, Thresholds(), scores)
     facts = frozenset(finding.kind for finding in evidence.values() if finding.kind)
     month = session.get("date", "")[:7] or "undated"
     return Contact(session["label"], month, request, facts, reason if status is Status.GREYLISTED else None)

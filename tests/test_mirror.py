@@ -112,7 +112,12 @@ TESTED_IN = {
     "web/state_metrics": "integration/web/test_metrics",
     "web/tls": "integration/test_web_access",
     "daemon/worker": "integration/test_workers",
+    **{f"commands/try_/{name}": "integration/commands/test_try_" for name in ("command", "dns", "html", "text")},
     "trial/problems": "unit/trial/test_mailboxes",
+    "trial/facts": "unit/trial/test_reading",
+    "trial/sessions": "unit/trial/test_reading",
+    "trial/alternatives": "unit/trial/test_trial",
+    "trial/page": "integration/commands/test_try_",
 }
 """Modules without a test file of their own name, and the file whose tests fail when the module is wrong."""
 

@@ -31,7 +31,7 @@ GROUPS = {
     },
     "correct": {"allow": "allow", "pass": "pass_", "forget": "forget"},
     "data": {"import": "import_", "export": "export", "backup": "backup", "purge": "purge"},
-    "test": {"ask": "ask", "explain": "explain", "replay": "replay.command"},
+    "test": {"try": "try_.command", "ask": "ask", "explain": "explain", "replay": "replay.command"},
     "help": {"help": "help_", "completion": "completion.command"},
 }
 """The module of `commands` for each command, by the work of an administrator. --help, and bley(1), have this order."""

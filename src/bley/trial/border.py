@@ -17,10 +17,10 @@ from bley.trial.received import Hop
 
 __all__ = ["Border", "find_border"]
 
-_MOST_INNER = 8
+_GATEWAYS = 8
 """Servers of the own site that hand nearly all mail to an inner one: more of them are strangers."""
 _NEARLY_ALL = 0.9
-_MOST_DEPTH = 4
+_DEPTH = 4
 """Inner servers in a row."""
 
 
@@ -55,7 +55,7 @@ def find_border(sample: Sequence[Sequence[Hop]]) -> Border:
     theirs.
     """
     own: set[str] = set()
-    for _ in range(_MOST_DEPTH):
+    for _ in range(_DEPTH):
         firsts = list(_first_outside(sample, own))
         writers = Counter(hop.by for hop in firsts)
         if not writers:
@@ -63,7 +63,7 @@ def find_border(sample: Sequence[Sequence[Hop]]) -> Border:
         commonest = writers.most_common(1)[0][0]
         found = {by for by in writers if _is_same_site(by, commonest)}
         clients = Counter(hop.name.lower() for hop in firsts if hop.by in found)
-        inner = [(name, number) for name, number in clients.most_common(_MOST_INNER) if _is_same_site(name, commonest)]
+        inner = [(name, number) for name, number in clients.most_common(_GATEWAYS) if _is_same_site(name, commonest)]
         own |= found
         if sum(number for _, number in inner) < _NEARLY_ALL * clients.total():
             break

@@ -1,6 +1,6 @@
 """The mails in files and folders: of each its place, and the start of its header. No body is kept.
 
-    Maildir, Maildir++   the files in `cur` and `new`; folders `.Junk` beside them are mailboxes too
+    Maildir, Maildir++   the files in `cur` and `new`; the folders `.Junk` there are mailboxes too
     any other folder     its files and folders, also those with a single mail each (`.eml`, MH)
     mbox                 mails behind lines `From sender date`
     .gz                  any of them, compressed by gzip, whatever the name of the file
@@ -17,14 +17,16 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from bley.trial.mail_header import LONGEST_HEADER, is_header_line
 from bley.trial.problems import Problems
 
-__all__ = ["Mail", "MailFile", "find_files", "read_mails"]
+__all__ = ["Mail", "MailFile", "OpenedFile", "find_files", "read_mails"]
+
+_T = TypeVar("_T")
 
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -90,8 +92,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _entries(folder: Path) -> list[Path]:
     """Return the paths in a folder, in the reverse order of their names, since the last one is taken first.
 
-    A Maildir has indexes and `tmp` beside its mails. In other folders, files with a dot before their name are of the
-    programs that own the folder.
+    A Maildir also has indexes and `tmp`, which are no mail. In other folders, files with a dot before their name belong
+    to programs.
     """
     paths = sorted(folder.iterdir(), reverse=True)
     if folder.name in ("cur", "new"):
@@ -119,8 +121,16 @@ def open_file(path: str) -> Iterator[OpenedFile]:
         yield OpenedFile(gzip.GzipFile(fileobj=file) if is_compressed else file, is_compressed)
 
 
-def read_mails(file: MailFile, problems: Problems) -> Iterator[Mail]:
-    """Yield the mails of a file. A fault is counted, and ends the file."""
+ReadOther = Callable[[MailFile, OpenedFile, bytes], Iterator[_T] | None]
+"""Returns what another kind of file has, from its start and the rest; None if it is of no other kind."""
+
+
+def _no_other(_file: MailFile, _opened: OpenedFile, _start: bytes) -> None:
+    return None
+
+
+def read_mails(file: MailFile, problems: Problems, read_other: ReadOther[_T] = _no_other) -> Iterator[Mail | _T]:
+    """Yield the mails of a file, or what another kind of file has. A fault is counted, and ends the file."""
     try:
         with open_file(file.path) as opened:
             start = _start(opened.stream)
@@ -128,6 +138,8 @@ def read_mails(file: MailFile, problems: Problems) -> Iterator[Mail]:
                 problems.add(EMPTY, file.path)
             elif _FROM_LINE.match(start):
                 yield from _read_mbox(file, opened.stream, start, 0 if opened.is_compressed else file.size)
+            elif (others := read_other(file, opened, start)) is not None:
+                yield from others
             elif is_header_line(start):
                 yield Mail(file.path, _header_of(start), end=file.size)
             else:

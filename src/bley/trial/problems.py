@@ -1,4 +1,4 @@
-"""What could not be used, and why: a count and an example of each reason."""
+"""Mail and files that could not be used: a count and an example of each reason."""
 
 from collections import Counter
 

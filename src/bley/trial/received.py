@@ -36,7 +36,7 @@ It is a lookahead, since a comment may be the real client.
 """
 
 _BRACKETS = re.compile(
-    rf"\((?:(?P<name>[^\s()\[\]]++)\s*+)?\[(?P<address>[^\[\]\s]++)\](?P<more>(?:[^()]|\([^()]*+\))*+)\){_BY}"
+    rf"\((?:(?P<name>[^\s()\[\]=]++)\s*+)?\[(?P<address>[^\[\]\s]++)\](?P<more>(?:[^()]|\([^()]*+\))*+)\){_BY}"
 )
 _QMAIL = re.compile(r"\((?:HELO|EHLO)\s(?P<helo>[^()]*+)\)\s*+\((?:[^\s()@]*+@)?(?P<address>[0-9a-fA-F.:]++)\)" + _BY)
 _ADDRESS_FIRST = re.compile(rf"\Afrom\s++\[(?P<address>[^\[\]\s]++)\](?::[0-9]++)?(?P<more>(?:\s*+{_COMMENT})?+){_BY}")

@@ -15,7 +15,7 @@ from bley.web.urls import page_url
 if TYPE_CHECKING:  # jinja2 takes 2 MB, so it is imported when the first page is rendered
     from jinja2 import Environment
 
-__all__ = ["STATIC", "render"]
+__all__ = ["STATIC", "render", "render_now"]
 
 STATIC = Path(__file__).parent / "static"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -23,10 +23,11 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 async def render(template: str, **values: Any) -> str:
     """Return the page. A thread renders it: the chart of a year takes some 10 ms, which would delay mail."""
-    return await asyncio.to_thread(_render, template, values)
+    return await asyncio.to_thread(render_now, template, values)
 
 
-def _render(template: str, values: dict[str, Any]) -> str:
+def render_now(template: str, values: dict[str, Any]) -> str:
+    """Return the page, in this thread."""
     return _environment().get_template(template).render(values)
 
 

@@ -21,7 +21,7 @@ from bley.core.history.story import Story
 from bley.core.mail import Triplet
 from bley.core.reasons import OF_DOMAINS, Reason
 
-__all__ = ["Advice", "ListFiles", "advice", "deferral_advice", "exemptions_of", "with_exempted"]
+__all__ = ["Advice", "ListFiles", "advice", "allow_command", "deferral_advice", "exemptions_of", "with_exempted"]
 
 _KINDS = {"exempt-client": "client", "exempt-sender": "sender", "exempt-recipient": "recipient"}
 _RELOAD = "and run: systemctl reload bley"
@@ -99,7 +99,7 @@ def _exempting(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
     """Return the widest safe entry of each kind: a domain rather than one address."""
     widest = {choice.kind: choice for choice in choices_of_decision(decision, is_private=files.is_private)}
     for number, (kind, entry, what) in enumerate(widest.values()):
-        command = _allow(files, kind, entry)
+        command = allow_command(files, kind, entry)
         file = getattr(files, f"{kind}s")
         text = f"{'or ' if number else ''}exempt {what}: {command}"
         yield Advice(text, entry, file, command, Exemption(kind, entry))
@@ -173,10 +173,10 @@ def _removing(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
     if file == "built-in":
         yield Advice("nothing: postmaster and abuse must be reachable (RFC 5321 4.5.1)")
     elif entry and file == getattr(files, f"{kind}s"):
-        remove = _allow(files, kind, entry, "--remove")
+        remove = allow_command(files, kind, entry, "--remove")
         yield Advice(f"remove the entry: {remove}", entry, file, remove)
         if could_need_spf:
-            add = f"{remove} && {_allow(files, kind, f'spf:{entry}')}"
+            add = f"{remove} && {allow_command(files, kind, f'spf:{entry}')}"
             yield Advice(f"or, if the sender was forged, let it need SPF: {add}", f"spf:{entry}", file, add)
     elif file == getattr(files, f"{kind}s"):  # `privacy` has removed the entry
         yield Advice(f"take line {line} out of {file}, which bley reads within 20 seconds", file=file)
@@ -186,7 +186,7 @@ def _removing(decision: StoredDecision, files: ListFiles) -> Iterator[Advice]:
             yield Advice(f'or, if the sender was forged: write it as "spf:{entry}", {_RELOAD}', file=file)
 
 
-def _allow(files: ListFiles, kind: str, entry: str, *options: str) -> str:
+def allow_command(files: ListFiles, kind: str, entry: str, *options: str) -> str:
     """Return the command about an entry, which may begin with a hyphen."""
     return files.command("allow", *options, f"--{kind}", *(["--"] if entry.startswith("-") else []), entry)
 

@@ -1,0 +1,98 @@
+"""The facts of one mail, from whichever source: what a policy request about it would have had, and what is missing."""
+
+from typing import NamedTuple
+
+from bley.core.mail import LONGEST_VALUE, Request
+from bley.trial.border import Border
+from bley.trial.mail_header import MailHeader, read_header
+from bley.trial.mailboxes import Mail
+from bley.trial.problems import Problems
+from bley.trial.received import Hop, parse_received
+
+__all__ = ["ATTEMPT", "EARLIEST", "HAM", "LACKS", "SPAM", "Facts", "border_hops", "facts_of_mail"]
+
+HAM, SPAM, ATTEMPT = "ham", "spam", "attempt"
+"""The labels. An attempt is a request in a log that was not accepted: its retry is another one."""
+
+NO_NAME, NO_HELO, NO_SENDER, NO_RECIPIENT = 1, 2, 4, 8
+LACKS = {
+    NO_NAME: "without a verified client name: what rests on it is unknown",
+    NO_HELO: "without a HELO name: what rests on it is unknown",
+    NO_SENDER: "without an envelope sender: the address in From stands for it",
+    NO_RECIPIENT: "without an envelope recipient: one of the border server stands for it",
+}
+"""The facts that may be missing, each with the substitute."""
+
+NO_RECEIVED = "no Received header"
+OTHER_WAY = "no Received header of the border server above all others"
+LOCAL = "from a host of the own site: no stranger's mail"
+NO_DATE = "no usable date in the Received header of the border server"
+
+
+class Facts(NamedTuple):
+    """The facts of one mail. `at`: seconds since 1970 UTC. `lacks`: the sum of the keys of `LACKS`."""
+
+    label: str
+    at: int
+    client_address: str
+    client_name: str
+    helo_name: str
+    sender: str
+    recipient: str
+    place: str
+    lacks: int = 0
+    is_authenticated: bool = False
+
+    @property
+    def request(self) -> Request:
+        """The policy request about it."""
+        return Request(
+            protocol_state="RCPT",
+            sasl_username="authenticated" if self.is_authenticated else "",
+            client_address=self.client_address,
+            client_name=self.client_name,
+            helo_name=self.helo_name,
+            sender=self.sender,
+            recipient=self.recipient,
+        )
+
+
+def border_hops(mail: Mail) -> list[Hop]:
+    """Return the hops of a mail, for the search of the border."""
+    return [parse_received(text) for text in read_header(mail.header).received]
+
+
+def facts_of_mail(mail: Mail, label: str, border: Border, latest: int, problems: Problems) -> Facts | None:
+    """Return the facts; None, and a count in `problems`, if they cannot be used. `latest`: the latest possible date."""
+    header = read_header(mail.header)
+    hop = border.choose(map(parse_received, header.received))
+    if hop is None or hop.address is None:
+        problems.add(_why_not(header, border), mail.place)
+        return None
+    if hop.at is None or not EARLIEST <= hop.at <= latest:
+        problems.add(NO_DATE, mail.place)
+        return None
+    sender, recipient, lacks = header.envelope_sender, hop.recipient or header.recipient, 0
+    if hop.sender is not None:
+        sender = hop.sender
+    if sender is None:
+        sender, lacks = header.author, NO_SENDER
+    if not recipient:
+        recipient, lacks = f"recipient@{hop.by}", lacks | NO_RECIPIENT
+    if not hop.name:
+        lacks |= NO_NAME
+    name, helo, sender, recipient = (
+        text[:LONGEST_VALUE] for text in (hop.name or "unknown", hop.helo, sender, recipient)
+    )
+    address, is_own = str(hop.address), hop.is_authenticated
+    return Facts(label, hop.at, address, name, helo, sender, recipient, mail.place, lacks, is_own)
+
+
+EARLIEST = 631_152_000
+"""1990-01-01: there was no SMTP client with such headers before."""
+
+
+def _why_not(header: MailHeader, border: Border) -> str:
+    if not header.received:
+        return NO_RECEIVED
+    return LOCAL if all(border.is_inner(hop) for hop in map(parse_received, header.received)) else OTHER_WAY

@@ -1,0 +1,171 @@
+"""The result of a trial as a document, from which the text page, the HTML page and the JSON are made."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bley.core.decision import DecisionEntry
+from bley.core.history.advice import ListFiles, allow_command
+from bley.core.history.exemption_choices import Choice, choices_of_decision
+from bley.core.history.search import StoredDecision
+from bley.core.history.shared_domains import is_shared
+from bley.settings.file import Configuration
+from bley.trial.facts import ATTEMPT, HAM, LACKS, SPAM
+from bley.trial.problems import Problems
+from bley.trial.reading import Reader
+from bley.trial.trial import MOST_DELAYED, Delayed, Figures, Trial
+
+__all__ = ["Page"]
+
+_EXEMPTIONS = 20
+"""Lines of the list of exemptions that would save most waits."""
+
+_PREFERRED = ("the client's domain", "the sender's domain", "this client's address", "this sender")
+"""Choices of an exemption, the safest first: a verified name cannot be forged, a sender can."""
+
+_ASSUMED_RETRIES = (
+    "A delayed ham mail is assumed to be retried and to pass when its wait is over, so each wait shown is the shortest "
+    "possible. A spam mail is assumed not to be retried."
+)
+_WITH_DNS = "The DNS was queried today: a client of the past may have become listed, or may not be listed any more."
+_WITHOUT_DNS = (
+    "The DNS was not queried: DNS lists and SPF are unknown and count 0, and a client's name is what the mail server "
+    "found. With DNS lists, bley delays more spam."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The result, with the settings and the border that it rests on."""
+
+    configuration: Configuration
+    trial: Trial
+    reader: Reader
+    border: Sequence[str]
+    usable: int
+    uses_dns: bool
+    is_complete: bool = True
+    """False: the trial was interrupted."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels of the mail that was judged: ham first."""
+        return [label for label in (HAM, SPAM, ATTEMPT) if label in self.trial.figures]
+
+    @property
+    def period(self) -> tuple[datetime, datetime] | None:
+        """The time of the first and of the last mail that was judged."""
+        first = self.trial.first
+        return (
+            None
+            if first is None
+            else (datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(self.trial.last, UTC))
+        )
+
+    @property
+    def assumptions(self) -> list[str]:
+        """The assumptions of the figures, in sentences."""
+        texts = [_ASSUMED_RETRIES]
+        if self.uses_dns:
+            texts.append(_WITH_DNS)
+        else:
+            texts.append(_WITHOUT_DNS)
+        for bit, text in LACKS.items():
+            number = sum(count for lacks, count in self.trial.lacks.items() if lacks & bit)
+            if number:
+                texts.append(f"{number} of the mails were judged {text}.")
+        return texts
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The document (docs/json.md)."""
+        period = self.period
+        return {
+            "complete": self.is_complete,
+            "border": list(self.border),
+            "read": self.reader.read,
+            "usable": self.usable,
+            "judged": sum(figures.mails for figures in self.trial.figures.values()),
+            "first": period and period[0].isoformat(),
+            "last": period and period[1].isoformat(),
+            "not_usable": list(_problems(self.reader.problems)),
+            "files_not_usable": list(_problems(self.reader.files)),
+            "assumptions": self.assumptions,
+            "labels": {label: _figures(self.trial.figures[label]) for label in self.labels},
+            "delayed_ham": [self._delayed(each) for each in self.trial.delayed],
+            "delayed_ham_shown_at_most": MOST_DELAYED,
+            "delayed_ham_not_shown": self.trial.delayed_beyond,
+            "exemptions": self.exemptions,
+            "alternatives": [
+                {"settings": row.settings, "delayed": {label: row.delayed[label] for label in self.labels}}
+                for row in self.trial.alternatives.rows
+            ],
+        }
+
+    @property
+    def exemptions(self) -> list[dict[str, Any]]:
+        """The exemptions of the delayed ham that is shown, those of most mails first."""
+        lines = Counter(line for each in self.trial.delayed if (line := self._exemption(each)))
+        return [{"command": line, "mails": number} for line, number in lines.most_common(_EXEMPTIONS)]
+
+    def _delayed(self, delayed: Delayed) -> dict[str, Any]:
+        facts, decision = delayed.facts, delayed.decision
+        return {
+            "place": facts.place,
+            "at": datetime.fromtimestamp(facts.at, UTC).isoformat(),
+            "client_address": facts.client_address,
+            "client_name": facts.client_name,
+            "helo_name": facts.helo_name,
+            "sender": facts.sender,
+            "recipient": facts.recipient,
+            "reason": decision.reason.value,
+            "cause": decision.cause_reason or decision.reason.value,
+            "findings": {
+                check.value: {"score": finding.score, "detail": finding.detail}
+                for check, finding in decision.evidence.items()
+                if finding.score != 0
+            },
+            "wait_seconds": decision.wait_seconds,
+            "exempt": self._exemption(delayed),
+        }
+
+    def _exemption(self, delayed: Delayed) -> str:
+        """Return the command that would exempt mail like this; empty if no entry is safe."""
+        files = self.configuration.list_files
+        choices = {choice.words: choice for choice in _choices(delayed, files)}
+        best = next((choices[words] for words in _PREFERRED if words in choices), None)
+        return allow_command(files, best.kind, best.entry) if best else ""
+
+
+def _choices(delayed: Delayed, files: ListFiles) -> list[Choice]:
+    facts, decision = delayed.facts, delayed.decision
+    at = datetime.fromtimestamp(facts.at, UTC)
+    entry = DecisionEntry(at, "greylist", decision, facts.sender, facts.recipient)
+    request = decision.request
+    stored = StoredDecision(
+        "", at, "greylist", decision.reason.value, request.client_address, request.client_name, request.helo_name,
+        request.sender, request.recipient, "", "", entry.details,
+    )  # fmt: skip
+    return [each for each in choices_of_decision(stored, is_private=files.is_private) if not is_shared(each.entry)]
+
+
+def _problems(problems: Problems) -> Iterator[dict[str, Any]]:
+    for reason, count in problems.counts.most_common():
+        yield {"reason": reason, "count": count, "example": problems.examples[reason]}
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return {
+        "mails": figures.mails,
+        "strangers": figures.strangers,
+        "delayed": figures.delayed,
+        "delayed_share": figures.delayed / figures.mails if figures.mails else None,
+        "reasons": dict(figures.reasons.most_common()),
+        "passed": dict(figures.passed.most_common()),
+        "months": [
+            {"month": month, "mails": mails, "delayed": delayed}
+            for month, (mails, delayed) in sorted(figures.months.items())
+        ],
+    }

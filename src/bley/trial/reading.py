@@ -1,0 +1,104 @@
+"""All that is given to a trial, as facts: mails by the header of the border server, sessions, and lines of logs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from bley.trial.border import Border, find_border
+from bley.trial.facts import Facts, border_hops, facts_of_mail
+from bley.trial.lines import read_lines
+from bley.trial.mailboxes import Mail, MailFile, OpenedFile, find_files, read_mails
+from bley.trial.problems import Problems
+from bley.trial.received import Hop
+from bley.trial.sessions import NO_SESSION, read_session
+
+__all__ = ["Reader", "Source", "sample_border", "total_size"]
+
+_SAMPLE_OF_FILE = 200
+"""Mails of one file that the border is searched in."""
+_SAMPLE = 5000
+"""Mails of one path that it is searched in."""
+
+
+class Source(NamedTuple):
+    """A path with the label of its mail, and paths below it that have another one."""
+
+    path: Path
+    label: str
+    left_out: tuple[Path, ...] = ()
+
+
+def total_size(sources: Sequence[Source]) -> int:
+    """Return the bytes of all files."""
+    return sum(file.size for source in sources for file in find_files(source.path, Problems(), source.left_out))
+
+
+def sample_border(sources: Sequence[Source]) -> Border:
+    """Return the border by a sample of the mails: of each path some thousands, of each file some hundreds."""
+    sample: list[list[Hop]] = []
+    for source in sources:
+        mails = (
+            mail
+            for file in find_files(source.path, Problems(), source.left_out)
+            for mail in islice(_mails(file), _SAMPLE_OF_FILE)
+        )
+        sample += [border_hops(mail) for mail in islice(mails, _SAMPLE)]
+    return find_border(sample)
+
+
+def _mails(file: MailFile) -> Iterator[Mail]:
+    yield from read_mails(file, Problems())
+
+
+class Reader:
+    """Reads sources, and counts mails, those that are usable, and the problems of the others."""
+
+    def __init__(self, border: Border, latest: int, advance: Callable[[int], None]) -> None:
+        self._border, self._latest, self._advance = border, latest, advance
+        self.problems = Problems()
+        self.files = Problems()
+        """The problems of files and folders."""
+        self.read = 0
+        self.mails = 0
+        """Of these, the mails in mailboxes."""
+
+    def facts(self, source: Source) -> Iterator[Facts]:
+        """Yield the usable facts of a source. Unusable mail is counted with its reason."""
+        for file in find_files(source.path, self.files, source.left_out):
+            done = 0
+            for item in read_mails(file, self.files, self._other(source.label)):
+                self.read += 1
+                if isinstance(item, Mail):
+                    self.mails += 1
+                    facts, position = (
+                        facts_of_mail(item, source.label, self._border, self._latest, self.problems),
+                        item.end,
+                    )
+                else:
+                    facts, position = item
+                self._advance(min(position, file.size) - done)
+                done = min(position, file.size)
+                if facts is not None:
+                    yield facts
+            self._advance(file.size - done)
+
+    def _other(self, label: str) -> "Callable[[MailFile, OpenedFile, bytes], Iterator[_Item] | None]":
+        def read_other(file: MailFile, opened: OpenedFile, start: bytes) -> Iterator[_Item] | None:
+            if start.lstrip().startswith(b"{"):
+                return self._sessions(file, opened, start, label)
+            return None
+
+        return read_other
+
+    def _sessions(self, file: MailFile, opened: OpenedFile, start: bytes, label: str) -> "Iterator[_Item]":
+        for number, line, position in read_lines(opened, start, file.size):
+            place = f"{file.path}:{number}"
+            facts = read_session(line, label, place, self._latest)
+            if facts is None:
+                self.problems.add(NO_SESSION, place)
+            yield facts, position
+
+
+_Item = tuple[Facts | None, int]
+"""The facts of a line, and the bytes of the file up to its end."""
