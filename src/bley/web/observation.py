@@ -68,6 +68,6 @@ def _sentence(figures: Figures) -> str:
     if not total:
         return "Nothing would have been deferred in this range."
     most = list(reasons.items())[:_SHOWN_REASONS]
-    parts = ", ".join(f"{reason} {share(count / total)}" for reason, count in most)
+    parts = ", ".join(f"{share(count / total)} for {reason}" for reason, count in most)
     mails = "mail" if total == 1 else "mails"
-    return f"{number(total)} {mails} would have been deferred in this range, most for {parts}."
+    return f"{number(total)} {mails} would have been deferred in this range: {parts}."

@@ -44,7 +44,7 @@ def test_it_counts_the_mail_that_would_have_been_deferred(tmp_path: Path) -> Non
     assert card
     assert card.whose == "all mail"
     assert card.sentence.replace("\u202f", "") == (
-        "100 mails would have been deferred in this range, most for dnsbl 60.0%, helo 40.0%."
+        "100 mails would have been deferred in this range: 60.0% for dnsbl, 40.0% for helo."
     )
     assert card.repeats.replace("\xa0", " ").startswith("5 mails came again after the wait, half within 10 min")
     assert card.search == "/search?outcome=would-defer&range=24h"

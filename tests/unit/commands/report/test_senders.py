@@ -32,14 +32,14 @@ def test_each_domain_has_its_part_and_its_delay() -> None:
 def test_the_lines_that_exempt_follow_the_order_of_the_table() -> None:
     """With the mail that each would have exempted; a provider of many senders, and a forged domain, have no such."""
     lines = list(senders({"gmail.com": 90, "example.net": 30, "forged.example.edu": 3}).lines(80))
-    assert lines[lines.index("") + 1 :] == [
+    remedies = lines[lines.index("") + 1 :]
+    assert remedies[:3] == [
         "To exempt first, if these senders are wanted:",
         "  bley allow --sender example.net",
         "    It would have exempted 40 deferred mails of the last 28 days.",
-        "  bley allow --sender spf:forged.example.edu",
-        "    For senders of this domain, while SPF passes: most of its deferred mail did",
-        "    not come back.",
     ]
+    assert remedies[3] == "  bley allow --sender spf:forged.example.edu"
+    assert "while SPF passes" in " ".join(remedies[4:])
 
 
 def test_no_line_where_none_would_be_safe() -> None:
@@ -52,6 +52,12 @@ def test_an_observing_bley_says_would() -> None:
     text = "\n".join(senders({"example.net": 30}, observes=True).lines(80))
     assert text.startswith("mail that came again, by sender  came again  of all  median time")
     assert "It would have exempted 40 mails of the last 28 days that would have been" in text
+
+
+def test_numbers_are_those_of_plain_text() -> None:
+    """The dashboard has spaces of its own in numbers."""
+    text = "\n".join(senders({"example.net": 4000, "example.edu": 3000}).lines(80))
+    assert text.isascii()
 
 
 def test_no_mail_came_back() -> None:
