@@ -48,6 +48,7 @@ TESTED_IN = {
     "commands/forget": "integration/test_import",
     "commands/graph/command": "integration/test_graph_command",
     "commands/import_": "integration/test_import",
+    "commands/list_figures": "integration/commands/test_lists",
     "commands/options": "integration/test_cli",
     "commands/record_selection": "integration/test_import",
     "commands/policy_client": "integration/test_postfix_chroot",

@@ -1,4 +1,4 @@
-"""`bley lists`: show the DNS lists of the running bley, or test lists now."""
+"""`bley lists`: show the DNS lists of the running bley, or what they decided, or test lists now."""
 
 import asyncio
 import sys
@@ -15,6 +15,7 @@ from bley.checks.lists.report import ListReport
 from bley.checks.lists.self_test import self_test
 from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import EXIT_FAILED
+from bley.commands.list_figures import show_list_figures
 from bley.commands.options import config_option, json_option, load_settings
 from bley.commands.output import format_milliseconds, print_document, print_hanging, print_table
 from bley.commands.web_client import WebError, fetch_lists
@@ -207,20 +208,34 @@ def _complete_zones(_context: click.Context, _parameter: click.Parameter, text: 
 
 @click.command(
     cls=DocumentedCommand,
-    examples=["bley lists", "bley lists --test zen.spamhaus.org"],
+    examples=["bley lists", "bley lists --since 28d", "bley lists --test zen.spamhaus.org"],
     statuses={1: "A list is not well, or bley does not answer."},
 )
 @config_option
 @click.option("--test", is_flag=True, help="Test the lists now, those of the settings or ZONES.")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Show what each list decided since then: an age such as 28d, at most 400d, or a time as in `bley stats`.",
+)
 @json_option
 @click.argument("zones", nargs=-1, shell_complete=_complete_zones)
-def lists(file: Path | None, test: bool, as_json: bool, zones: tuple[str, ...]) -> None:
+def lists(file: Path | None, test: bool, since: str | None, as_json: bool, zones: tuple[str, ...]) -> None:
     """Show the state of the DNS lists.
 
     The running bley reports the state of each list, its answers, latency and last error; ZONES selects some of them.
     With --test the lists are tested now (RFC 5782, section 5), without a running bley.
+
+    With --since, the store shows which list earns its place: the strangers that it was queried about, those it listed,
+    those about whom it decided alone, the mails of these that came back, errors, and the median latency. No other list
+    and no other finding would have decided so.
     """
+    if test and since:
+        raise click.UsageError("--test tests the lists now, and --since shows their past: give one of them")
     configuration = load_settings(file)
+    if since:
+        show_list_figures(configuration, zones, since, as_json=as_json)
+        return
     if test:
         is_well = _test_lists(configuration.settings, zones, as_json=as_json)
     else:

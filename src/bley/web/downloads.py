@@ -11,6 +11,7 @@ from bley.store.history import PartialResult
 from bley.web.dashboard_data import DashboardData
 from bley.web.decision_search import read_decision_search, read_period
 from bley.web.health_summary import summarize_health
+from bley.web.list_rows import list_rows
 from bley.web.monitored_daemon import state_or_503
 from bley.web.overview import overview_of
 from bley.web.pages import decision_or_404, query_or_400
@@ -21,6 +22,7 @@ from bley.web.tables import (
     as_csv,
     as_json,
     decision_fields,
+    list_figures_table,
     lists_table,
     waiting_table,
 )
@@ -41,6 +43,7 @@ class Downloads:
         """Return the routes of all tables."""
         return [
             web.get(f"/overview/lists.{_FORMAT}", self._send_lists),
+            web.get(f"/overview/list-figures.{_FORMAT}", self._send_list_figures),
             web.get(f"/overview/{{name:{'|'.join(OVERVIEW_TABLES)}}}.{_FORMAT}", self._send_overview),
             web.get(f"/search.{_FORMAT}", self._send_decisions),
             web.get(f"/search/records.{_FORMAT}", self._send_records),
@@ -50,6 +53,15 @@ class Downloads:
     async def _send_lists(self, request: web.Request) -> web.Response:
         report = await state_or_503(self._data.daemon)
         return _response(request, "lists", lists_table(summarize_health(report, "", "").lists))
+
+    async def _send_list_figures(self, request: web.Request) -> web.Response:
+        data = await self._data.overview(query_or_400(read_period, request))
+        if isinstance(data, StoreError):
+            raise data
+        overview = await overview_of(data, self._data.configuration)
+        health = summarize_health(await self._data.daemon.report_state(), "", "").lists
+        rows = list_rows(data, self._data.configuration.settings, health, observes=overview.observes)
+        return _response(request, "list-figures", list_figures_table(rows))
 
     async def _send_overview(self, request: web.Request) -> web.Response:
         data = await self._data.overview(query_or_400(read_period, request))

@@ -19,6 +19,7 @@ from bley.web.decision_search import read_decision_search, read_period
 from bley.web.evidence import evidence
 from bley.web.formatting import SPELLING
 from bley.web.health_summary import summarize_health
+from bley.web.list_rows import ListRow, list_rows
 from bley.web.observation import observation
 from bley.web.overview import overview_of
 from bley.web.rendering import STATIC, render
@@ -58,7 +59,10 @@ class Pages:
         period = query_or_400(read_period, request)
         settings, timings = self._data.configuration.settings, self._data.configuration.timings
         data, report = await asyncio.gather(self._data.overview(period), self._data.daemon.report_state())
-        fault, overview, setup, work, worth = "", None, None, "", ""
+        fault = "" if isinstance(data, OverviewData) else str(data)
+        silences = data.silences if isinstance(data, OverviewData) else ()
+        health = summarize_health(report, self._data.place, fault, silences)
+        overview, setup, work, worth, lists = None, None, "", "", list[ListRow]()
         if isinstance(data, OverviewData):
             overview = await overview_of(data, self._data.configuration)
             setup = None if data.has_requests else setup_lines(self._data.daemon.places)
@@ -70,13 +74,12 @@ class Pages:
                 before=overview.before,
                 spelling=SPELLING,
             )
-        else:
-            fault = str(data)
+            lists = list_rows(data, settings, health.lists, observes=overview.observes)
         return await _page(
             "overview.html",
             path="/",
             period=period,
-            health=summarize_health(report, self._data.place, fault, data.silences if overview else ()),
+            health=health,
             fault=fault,
             timing=settings.timing,
             longest_wait=timings.longest,
@@ -86,6 +89,7 @@ class Pages:
             now=self._data.clock(),
             data=data,
             overview=overview,
+            lists=lists,
             shown_waiting=_SHOWN_WAITING,
             shown_changes=_SHOWN_CHANGES,
             shows=_shown_details(request),

@@ -11,6 +11,7 @@ from bley.core.history.search import StoredDecision
 from bley.log.decision_line import line_of
 from bley.web.formatting import iso
 from bley.web.health_summary import ListSummary
+from bley.web.list_rows import ListRow
 from bley.web.overview import SERIES, CauseRow, CountRow, Overview
 from bley.web.waiting import WaitingRow
 
@@ -24,6 +25,7 @@ __all__ = [
     "decision_fields",
     "decisions_table",
     "json_items",
+    "list_figures_table",
     "lists_table",
     "waiting_table",
 ]
@@ -98,6 +100,28 @@ def lists_table(lists: Iterable[ListSummary]) -> Table:
             "median_seconds": lambda each: each.report["median_seconds"],
             "p95_seconds": lambda each: each.report["p95_seconds"],
             "what": lambda each: each.report["what"],
+        },
+    )
+
+
+def list_figures_table(rows: Iterable[ListRow]) -> Table:
+    """Return what the DNS lists decided."""
+    return _table(
+        rows,
+        {
+            "list": lambda row: row.figures.name,
+            "setting": lambda row: row.figures.setting,
+            "state": lambda row: row.state,
+            "counted_since": lambda row: iso(row.figures.since) if row.figures.since else None,
+            "queries": lambda row: row.figures.queries,
+            "listed": lambda row: row.figures.listed,
+            "listed_share": lambda row: row.figures.listed_share,
+            "alone": lambda row: row.figures.alone,
+            "came_back": lambda row: row.figures.came_back if row.figures.defers else None,
+            "came_back_share": lambda row: row.figures.came_back_share,
+            "errors": lambda row: row.figures.errors,
+            "median_seconds": lambda row: row.figures.median_seconds,
+            "remarks": lambda row: " ".join(row.remarks),
         },
     )
 

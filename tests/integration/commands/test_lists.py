@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bley.commands.lists import print_lists
 from tests.dns_server import SILENT, DnsServer, Entry, Rcode
 from tests.fakes import ILL_LIST, WELL_LIST
 from tests.free_ports import free_port
+from tests.integration.database_server import wait_until
 from tests.integration.running_bley import Bley, request_options
 from tests.integration.test_dns_failures import Strangers
 from tests.integration.test_lists import LISTED, V4, V6_TEST, at_web_place, entries, fetch, on
@@ -275,3 +277,84 @@ def test_an_error_stands_in_the_table_or_below_it(capsys: pytest.CaptureFixture[
     ill, well = (line.rstrip().partition("2026-11-23 12:00")[2] for line in capsys.readouterr().out.splitlines()[1:])
     assert ill.endswith("2026-11-23 12:00")
     assert well.endswith("2026-11-23 12:00 SERVFAIL")
+
+
+# -- Which list earns its place -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Bley:
+    """Run a bley that asked two lists and an allowlist about five strangers, and stop it. One mail came back."""
+    first, second, allowed, both, unlisted = (f"192.0.{number}.1" for number in range(2, 7))
+    world = {**entries("a.example", first, second, allowed, both), **entries("b.example", both)}
+    world |= entries("allow.example", allowed)
+    lists = {"dnsbls": "a.example b.example", "dnswls": "allow.example"}
+    folder = tmp_path_factory.mktemp("figures")
+    with DnsServer(world) as dns, Bley(folder, **on(dns, **lists, greylist_period="1s")) as bley:
+        for address in (first, second, allowed, both, unlisted):
+            _mail(bley, address)
+        time.sleep(1.1)
+        assert "PREPEND" in _mail(bley, first)
+        wait_until(lambda: _figures(bley)["a.example"]["came_back"] == 1, "the mail that came back is counted")
+    return bley
+
+
+def _mail(bley: Bley, address: str) -> str:
+    """Send a request of a well configured server."""
+    name = f"mail.d{address.split('.')[2]}.example"
+    return bley.ask(
+        client_address=address, client_name=name, helo_name=name, sender="a@b.example", recipient="c@d.example"
+    )
+
+
+class TestFigures:
+    """`bley lists --since`: what each list decided, from the store."""
+
+    def test_json(self, decided: Bley) -> None:
+        numbers = {
+            name: tuple(each[key] for key in ("queries", "listed", "alone", "came_back", "errors"))
+            for name, each in _figures(decided).items()
+        }
+        assert numbers == {
+            "a.example": (5, 4, 2, 1, 0),
+            "b.example": (5, 1, 0, 0, 0),
+            "allow.example": (5, 1, 1, None, 0),
+        }
+
+    def test_a_table_for_each_setting(self, decided: Bley) -> None:
+        heading, _, titles, *rows = decided.run("lists", "--since", "12h").splitlines()
+        assert heading.startswith("from ")
+        assert titles.split() == ["dnsbls", "queries", "listed", "alone", "came", "back", "errors", "median"]
+        assert [row.split()[:6] for row in rows[:2]] == [
+            ["a.example", "5", "4", "2", "1", "50.0%"],
+            ["b.example", "5", "1", "0", "0", "0"],
+        ]
+        assert rows[3].split() == ["dnswls", "queries", "listed", "alone", "errors", "median"]
+        assert rows[4].split()[:4] == ["allow.example", "5", "1", "1"]
+
+    def test_of_some_lists(self, decided: Bley) -> None:
+        assert list(_figures(decided, "B.example.")) == ["b.example"]
+        shown = decided.run("lists", "--since", "12h", "c.example", status=2)
+        assert "c.example: not configured, and not counted in this time" in shown
+
+    def test_a_removed_list_is_named(self, decided: Bley) -> None:
+        decided.write_settings(dnsbls="b.example")
+        shown = decided.run("lists", "--since", "12h")
+        decided.write_settings(dnsbls="a.example b.example")
+        assert "a.example: removed from dnsbls" in shown
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--since", "12"], "--since 12 is neither a duration nor a time"),
+            (["--since", "500d"], "--since 500d must be at most 400d ago"),
+            (["--since", "12h", "--test"], "--test tests the lists now, and --since shows their past"),
+        ],
+    )
+    def test_bad_options_are_named(self, decided: Bley, arguments: list[str], words: str) -> None:
+        assert words in decided.run("lists", *arguments, status=2)
+
+
+def _figures(bley: Bley, *zones: str) -> dict[str, dict[str, Any]]:
+    document = json.loads(bley.run("lists", "--since", "12h", "--json", *zones))
+    return {each["name"]: each for each in document["lists"]}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -106,6 +107,15 @@ class TestOverview:
         text = (await client().page("/")).text
         assert "bley answers, but 1 of 2 DNS lists is set aside." in text
         assert "it is empty; remove it" in text
+
+    async def test_without_lists_there_is_no_table_of_them(self) -> None:
+        site = client()
+        assert "Which DNS list earns its place?" in (await site.page("/")).text
+        configuration = site.data.configuration
+        settings = configuration.settings.model_copy(update={"dnsbls": (), "dnswls": ()})
+        site.data.reconfigure(replace(configuration, settings=settings))
+        page = (await site.page("/")).text
+        assert "Which DNS list earns its place?" not in page
 
     async def test_without_the_store_the_rest_is_shown(self) -> None:
         site = client()
@@ -232,6 +242,7 @@ class TestDownloads:
         ("path", "rows"),
         [
             ("/overview/lists", 2),
+            ("/overview/list-figures", 3),
             ("/overview/slots", 72),
             ("/overview/deferred", 2),
             ("/overview/passed", 3),

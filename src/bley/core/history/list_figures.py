@@ -1,10 +1,11 @@
 """The figures that show which DNS list earns its place: computed from the counts of some time."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from bley.core.dnslists.lists import DnsList
 from bley.core.findings import Check
 from bley.core.history.list_counts import (
     LATENCY_BOUNDS,
@@ -16,12 +17,19 @@ from bley.core.history.list_counts import (
     list_kind,
 )
 from bley.core.history.statistics import Count
+from bley.core.history.worth import PLAIN, Spelling
 
-__all__ = ["ENOUGH_QUERIES", "ListFigures", "list_figures"]
+__all__ = ["ENOUGH_QUERIES", "ListFigures", "list_figures", "list_remarks"]
 
 ENOUGH_QUERIES = 1000
 """Queries from which a list that decided nothing is remarked on: it then decides at most 0.3 % of the strangers, by the
 rule of three, with a confidence of 95 %."""
+
+_MANY_BACK, _LARGE_BACK_SHARE = 5, 0.2
+"""Mails that came back, and their share, from which a list is said to delay good mail. Most deferred mail is spam."""
+
+_MANY_ERRORS, _LARGE_ERROR_SHARE = 20, 0.05
+"""Errors, and their share, that are remarked on: each mail of such a stranger may have waited for check_timeout."""
 
 
 class ListFigures(NamedTuple):
@@ -32,6 +40,8 @@ class ListFigures(NamedTuple):
     """`dnsbls`, `domain_lists` or `dnswls`."""
     is_configured: bool
     """Whether the list is in that setting now."""
+    counts: bool
+    """Whether an entry of the setting has a weight other than 0."""
     since: datetime | None
     """The start of its first count; None if there is none."""
     queries: int = 0
@@ -64,15 +74,52 @@ class ListFigures(NamedTuple):
         return self.came_back / self.alone if self.defers and 0 < self.alone >= self.came_back else None
 
     @property
+    def error_share(self) -> float | None:
+        """The share of queries without a conclusive answer; None if there are no queries."""
+        return self.errors / self.queries if self.queries else None
+
+    @property
+    def median_seconds(self) -> float | None:
+        """The median latency in seconds; None as for `median_ms`."""
+        return None if self.median_ms is None else self.median_ms / 1000
+
+    @property
     def is_superfluous(self) -> bool:
         """Whether bley would have decided the same without the list, as far as enough queries show it."""
-        return self.is_configured and not self.alone and self.queries - self.errors >= ENOUGH_QUERIES
+        answers = self.queries - self.errors
+        return self.is_configured and self.counts and not self.alone and answers >= ENOUGH_QUERIES
 
 
-def list_figures(counts: Mapping[Count, int], configured: Iterable[tuple[str, str]]) -> list[ListFigures]:
-    """Return the figures of all lists that were counted, and of those that are `configured`: pairs of setting and name.
+def list_remarks(each: ListFigures, *, observes: bool, spelling: Spelling = PLAIN) -> list[str]:
+    """Return what the figures of a configured list suggest to the operator.
 
-    Blocklists come first; among them, lists that are configured, and then the ones that decided most.
+    `observes`: in `mode = observe` all mail passes, so most of it does not come back, be it good or not.
+    """
+    remarks = []
+    if each.is_superfluous and not each.listed:
+        remarks.append("it listed no stranger, so bley decides the same without it")
+    elif each.is_superfluous:
+        would = "would have " if observes else ""
+        none = f"{would}deferred no stranger" if each.defers else f"{would}let no stranger pass"
+        remarks.append(f"alone it {none}, so bley decides the same without it; remove such lists one at a time")
+    share = each.came_back_share or 0
+    if each.is_configured and not observes and each.came_back >= _MANY_BACK and share >= _LARGE_BACK_SHARE:
+        back, alone = map(spelling.number, (each.came_back, each.alone))
+        remarks.append(
+            f"{back} of {alone} mails that it alone deferred came back: it likely delays good mail; "
+            "with a smaller weight it defers only together with others"
+        )
+    share = each.error_share or 0
+    if each.is_configured and each.errors >= _MANY_ERRORS and share >= _LARGE_ERROR_SHARE:
+        remarks.append(f"{spelling.share(share)} of its queries had no usable answer")
+    return remarks
+
+
+def list_figures(counts: Mapping[Count, int], configured: Mapping[str, Sequence[DnsList]]) -> list[ListFigures]:
+    """Return the figures of all lists that were counted, and of those that are `configured`, by setting.
+
+    They are in the order of LIST_CHECKS; in a setting, those that are configured come first, and of them those that
+    decided most.
     """
     numbers = Counter[tuple[str, str]]()
     starts: dict[tuple[str, str], int] = {}
@@ -81,13 +128,16 @@ def list_figures(counts: Mapping[Count, int], configured: Iterable[tuple[str, st
             key = count.kind, count.name
             numbers[key] += number
             starts[key] = min(count.start, starts.get(key, count.start))
-    now = list(configured)
+    now = {(setting, each.name): each for setting, lists in configured.items() for each in lists}
     found = [
-        _figures(check, name, numbers, starts, is_configured=(setting, name) in now)
+        _figures(check, name, numbers, starts, now.get((setting, name)))
         for check, setting in LIST_CHECKS.items()
         for name in dict.fromkeys([*(name for of, name in now if of == setting), *_names(check, numbers)])
     ]
-    return sorted(found, key=lambda each: (not each.defers, not each.is_configured, -each.alone, -each.listed))
+    order = list(LIST_CHECKS.values())
+    return sorted(
+        found, key=lambda each: (order.index(each.setting), not each.is_configured, -each.alone, -each.listed)
+    )
 
 
 def _names(check: Check, numbers: Mapping[tuple[str, str], int]) -> list[str]:
@@ -100,8 +150,7 @@ def _figures(
     name: str,
     numbers: Counter[tuple[str, str]],
     starts: Mapping[tuple[str, str], int],
-    *,
-    is_configured: bool,
+    configured: DnsList | None,
 ) -> ListFigures:
     keys = {event: (list_kind(check, event), name) for event in ListEvent}
     first = min((starts[key] for key in keys.values() if key in starts), default=None)
@@ -110,7 +159,8 @@ def _figures(
     return ListFigures(
         name,
         LIST_CHECKS[check],
-        is_configured,
+        configured is not None,
+        configured is not None and (configured.least, configured.most) != (0, 0),
         None if first is None else datetime.fromtimestamp(first, UTC),
         queries=numbers[keys[ListEvent.QUERIES]],
         listed=numbers[keys[ListEvent.LISTED]],
