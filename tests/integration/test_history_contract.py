@@ -149,7 +149,7 @@ class TestCounts:
         since, now = int(period.since(_NOW).timestamp()), int(_NOW.timestamp())
         first = since // span * span
         long_name = "x" * 240 + ".example"
-        minutes = [first // 60 - 1, first // 60, now // 60, now // 60 + 2 * 1440]
+        minutes = [first // 60 - 1, first // 60, now // 60, (now + span) // 60]
         counted = {(minute, "dnsbl-alone", "bl.example"): 2 for minute in minutes}
         counted |= {(now // 60, "list-ms-50", long_name): 3, (now // 60, "pass", "known"): 5}
         await both.engine.add_decisions([], counts_per_span(counted))

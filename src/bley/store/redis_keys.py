@@ -13,6 +13,7 @@ bley:trimmed                       the start of the last day whose counts by dom
 """
 
 from bley.core.history.domain_counts import DAY_SECONDS
+from bley.core.history.list_counts import LIST_SPANS
 from bley.core.mail import Triplet
 
 __all__ = [
@@ -39,6 +40,9 @@ TRIMMED = "bley:trimmed"
 
 _SPANS_IN_ONE_KEY = 1440
 """The number of minutes or hours in one hash of counts. A day has its own, with thousands of domains."""
+
+_LIST_SPANS_IN_ONE_KEY = 60
+"""The number of spans of DNS lists in one hash: of ten minutes, eight hours, or weeks, so that it expires."""
 
 
 def record_key(triplet: Triplet) -> str:
@@ -67,7 +71,9 @@ def counts_key(seconds: int, start: int) -> str:
 
 def counts_key_seconds(seconds: int) -> int:
     """Return the time whose counts of this span are in one hash, in seconds."""
-    return seconds if seconds == DAY_SECONDS else seconds * _SPANS_IN_ONE_KEY
+    if seconds == DAY_SECONDS:
+        return seconds
+    return seconds * (_LIST_SPANS_IN_ONE_KEY if seconds in LIST_SPANS else _SPANS_IN_ONE_KEY)
 
 
 def mails_key(block: int) -> str:

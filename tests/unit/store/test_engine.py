@@ -52,6 +52,8 @@ def test_lists_have_spans_of_their_own() -> None:
         Count(600, _HOUR + 20 * 60, "list-ms-5", "bl.example"): 1,
         Count(28_800, _HOUR - 4 * 3600, "dnsbl-alone", "bl.example"): 2,
         Count(28_800, _HOUR - 4 * 3600, "list-ms-5", "bl.example"): 1,
+        Count(604_800, _HOUR // 604_800 * 604_800, "dnsbl-alone", "bl.example"): 2,
+        Count(604_800, _HOUR // 604_800 * 604_800, "list-ms-5", "bl.example"): 1,
     }
     assert not set(SPANS) & set(LIST_SPANS)
 
