@@ -16,12 +16,12 @@ from bley.core.greylist import Record, Status
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.delayed_mail import (
-    DomainSums,
+    DomainMail,
     MostDelayed,
+    domain_mail,
     domain_of,
     first_waiting,
     most_delayed,
-    summed_kinds,
 )
 from bley.core.history.domain_counts import DAY_SECONDS, REST, DomainCounts, came_back_kinds, days_of
 from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted
@@ -278,10 +278,8 @@ class FakeHistory:
         found = {key: number for key, number in self._of_days(since, until).items() if key[0] in kinds}
         return most_delayed(datetime.fromtimestamp(days_of(since, until)[0], UTC), found, limit)
 
-    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
-        kinds = summed_kinds()
-        found = self._of_days(since, until).items()
-        return {key: number for key, number in found if key[0] in kinds and key[1] in names}
+    async def domain_mail(self, names: Collection[str], since: datetime, until: datetime) -> Mapping[str, DomainMail]:
+        return domain_mail({key: number for key, number in self._of_days(since, until).items() if key[1] in names})
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None

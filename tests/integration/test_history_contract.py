@@ -18,6 +18,7 @@ from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery, JudgmentQuery
 from bley.core.history.audit import LONGEST_SETTINGS, LONGEST_WHAT, MOST_ENTRIES, AuditEntry, AuditKind
+from bley.core.history.delayed_mail import DomainMail
 from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted
 from bley.core.history.list_counts import LIST_KINDS
 from bley.core.history.nodes import NODE_PASSED, figures_by_node, node_keys
@@ -287,12 +288,14 @@ class TestDelayedDomains:
         assert (found.came_back, found.domains) == (0, [])
 
     @pytest.mark.parametrize("names", [2, 200])
-    async def test_the_sums_of_domains_are_those_of_all_days(self, both: OpenStore, names: int) -> None:
+    async def test_the_mail_of_domains_is_that_of_all_days(self, both: OpenStore, names: int) -> None:
         wanted = ["example.org", *(f"{number}.example" for number in range(names - 1))]
         meant = {
             self._day(0, "from-pass", "example.org"): 2,
             self._day(1, "from-pass", "example.org"): 3,
             self._day(1, "from-helo", "example.org"): 4,
+            self._day(0, "from-delay-60", "example.org"): 1,
+            self._day(1, "from-delay-longer", "example.org"): 2,
             self._day(1, "to-pass", "0.example"): 5,
         }
         others = {
@@ -302,10 +305,9 @@ class TestDelayedDomains:
             self._day(2, "from-pass", "example.org"): 90,
         }
         await both.engine.add_decisions([], meant | others)
-        sums = await both.history.domain_sums(wanted, _NOW - _DAY, _NOW)
-        expected = {("from-pass", "example.org"): 5, ("from-helo", "example.org"): 4, ("to-pass", "0.example"): 5}
-        assert sums == expected
-        assert await both.history.domain_sums([], _NOW - _DAY, _NOW) == {}
+        found = await both.history.domain_mail(wanted, _NOW - _DAY, _NOW)
+        assert found == {"example.org": DomainMail(5, 4, 3), "0.example": DomainMail(is_ours=True)}
+        assert await both.history.domain_mail([], _NOW - _DAY, _NOW) == {}
 
 
 class TestExempted:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from bley.core.greylist import Record
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
-from bley.core.history.delayed_mail import DomainSums, MostDelayed
+from bley.core.history.delayed_mail import DomainMail, MostDelayed
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption
 from bley.core.history.list_counts import LIST_SPANS
@@ -174,8 +174,8 @@ class History(Protocol):
     async def most_delayed(self, since: datetime, until: datetime, limit: int) -> MostDelayed:
         """Return the sender domains whose mail came back most on the days that are partly in this time."""
 
-    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
-        """Return the sums of `summed_kinds` of these domains on the days that are partly in this time."""
+    async def domain_mail(self, names: Collection[str], since: datetime, until: datetime) -> Mapping[str, DomainMail]:
+        """Return the mail of these domains on the days that are partly in this time; those without any are missing."""
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None

@@ -6,19 +6,19 @@ other clients.
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from bley.core.history.delayed_mail import DomainSums, MostDelayed, most_delayed, summed_kinds
+from bley.core.history.delayed_mail import RECEIVED, DomainMail, MostDelayed, domain_mail, most_delayed
 from bley.core.history.domain_counts import DAY_SECONDS, came_back_kinds, days_of
 from bley.store.history import SearchDeadline
 from bley.store.redis_domain_counts import first_day, is_wrong_type
 from bley.store.redis_keys import counts_key
 
-__all__ = ["read_domain_sums", "read_most_delayed"]
+__all__ = ["read_domain_mail", "read_most_delayed"]
 
 _PORTION = 2000
 """Fields that Redis examines or returns at a time: some 1 ms."""
@@ -56,25 +56,21 @@ async def read_most_delayed(client: Any, since: datetime, until: datetime, limit
     return most_delayed(datetime.fromtimestamp(begun, UTC), sums, limit)._replace(came_back=total)
 
 
-async def read_domain_sums(client: Any, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
-    """Return the sums of the counts of these domains, by kind and name."""
-    received, *kinds = summed_kinds()
-    wanted, meant, sums, deadline = (
-        frozenset(kinds),
-        frozenset(names),
-        Counter[tuple[str, str]](),
-        SearchDeadline(_SECONDS),
-    )
+async def read_domain_mail(
+    client: Any, names: Collection[str], since: datetime, until: datetime
+) -> Mapping[str, DomainMail]:
+    """Return the mail of these domains; those without any are missing."""
+    meant, sums, deadline = frozenset(names), Counter[tuple[str, str]](), SearchDeadline(_SECONDS)
     for day in reversed(days_of(since, until) if names else []):
         if deadline.has_passed:
             break
         with _skipping_other_types():
             async for kind, name, number in _search(client, day, "from-*"):
-                if kind in wanted and name in meant:
+                if name in meant:
                     sums[kind, name] += number
-            async for kind, name, number in _look_up(client, day, received, sorted(meant)):
+            async for kind, name, number in _look_up(client, day, RECEIVED, sorted(meant)):
                 sums[kind, name] += number
-    return sums
+    return domain_mail(sums)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery, JudgmentQuery, block_of_key
 from bley.core.history.audit import AuditEntry, AuditKind
-from bley.core.history.delayed_mail import DomainSums, MostDelayed, domain_of, first_waiting
+from bley.core.history.delayed_mail import DomainMail, MostDelayed, domain_of, first_waiting
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption, count_exempted, is_counted
 from bley.core.history.periods import ComparedCounts, Period
@@ -34,7 +34,7 @@ from bley.store.history import (
     span_of,
 )
 from bley.store.redis import RedisEngine, store_errors
-from bley.store.redis_delayed import read_domain_sums, read_most_delayed
+from bley.store.redis_delayed import read_domain_mail, read_most_delayed
 from bley.store.redis_domain_counts import read_domain_counts
 from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, mails_key, triplet_of
 from bley.store.rows import audit_entry, microseconds, stored_decision
@@ -267,9 +267,9 @@ class RedisHistory:
         with store_errors(self.place):
             return await read_most_delayed(self._client, since, until, limit)
 
-    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
+    async def domain_mail(self, names: Collection[str], since: datetime, until: datetime) -> Mapping[str, DomainMail]:
         with store_errors(self.place):
-            return await read_domain_sums(self._client, names, since, until)
+            return await read_domain_mail(self._client, names, since, until)
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None

@@ -1,7 +1,8 @@
 """The statements about mail that is perhaps delayed wrongly: triplets that wait, and sender domains by their counts."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,14 +10,14 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from bley.core.greylist import Status
-from bley.core.history.delayed_mail import DelayedDomain, DomainSums, MostDelayed, summed_kinds
+from bley.core.history.delayed_mail import SUMMED_KINDS, DelayedDomain, DomainMail, MostDelayed
 from bley.core.history.domain_counts import DAY_SECONDS, came_back_kinds, days_of
 from bley.core.history.statistics import DELAY_BOUNDS, LONGER
 from bley.store.history import WaitingTriplets
 from bley.store.rows import microseconds, records_of
 from bley.store.sql_schema import counts, triplets
 
-__all__ = ["read_domain_sums", "read_most_delayed", "read_waiting", "read_waiting_domains"]
+__all__ = ["read_domain_mail", "read_most_delayed", "read_waiting", "read_waiting_domains"]
 
 _FEW_NAMES = 100
 """Up to so many names are looked up one by one; for more it is faster to read all counts of the days."""
@@ -93,10 +94,17 @@ def read_most_delayed(connection: sa.Connection, since: datetime, until: datetim
     return MostDelayed(begun, int(rows[0][1]) if rows else 0, domains)
 
 
-def read_domain_sums(connection: sa.Connection, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
-    """Return the sums of the counts of these domains, by kind and name."""
+def read_domain_mail(
+    connection: sa.Connection, names: Collection[str], since: datetime, until: datetime
+) -> Mapping[str, DomainMail]:
+    """Return the mail of these domains; those without any are missing."""
     name = _c.name if len(names) <= _FEW_NAMES else sa.func.coalesce(_c.name, "")  # without the index
-    query = sa.select(_c.kind, _c.name, sa.func.sum(_c["count"])).where(
-        _c.seconds == DAY_SECONDS, _c.start.in_(days_of(since, until)), _c.kind.in_(summed_kinds()), name.in_(names)
+    parts = [sa.func.sum(sa.case((_c.kind.in_(kinds), _c["count"]), else_=0)) for kinds in SUMMED_KINDS]
+    query = sa.select(_c.name, *parts).where(
+        _c.seconds == DAY_SECONDS,
+        _c.start.in_(days_of(since, until)),
+        _c.kind.in_([*chain.from_iterable(SUMMED_KINDS)]),
+        name.in_(names),
     )
-    return {(kind, name): int(number) for kind, name, number in connection.execute(query.group_by(_c.kind, _c.name))}
+    rows = connection.execute(query.group_by(_c.name))
+    return {each[0]: DomainMail(int(each[1]), int(each[2]), int(each[3]), bool(each[4])) for each in rows}

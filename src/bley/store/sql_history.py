@@ -17,7 +17,7 @@ from bley.core.greylist import Record
 from bley.core.history.attempts import Attempts, AttemptsQuery
 from bley.core.history.audit import AuditEntry, AuditKind
 from bley.core.history.conditions import Clause
-from bley.core.history.delayed_mail import DomainSums, MostDelayed
+from bley.core.history.delayed_mail import DomainMail, MostDelayed
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption
 from bley.core.history.list_counts import LIST_KINDS
@@ -42,7 +42,7 @@ from bley.store.rows import audit_entry, found_of, microseconds, records_of, sto
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_attempts import attempts_of, attempts_statement
 from bley.store.sql_conditions import is_bound, sql_conditions, text_conditions
-from bley.store.sql_delayed import read_domain_sums, read_most_delayed, read_waiting, read_waiting_domains
+from bley.store.sql_delayed import read_domain_mail, read_most_delayed, read_waiting, read_waiting_domains
 from bley.store.sql_domain_counts import read_domain_counts
 from bley.store.sql_exempted import ROWS_PER_SECOND, exempted_statement
 from bley.store.sql_list_counts import list_sums
@@ -174,10 +174,10 @@ class SqlHistory:
     async def most_delayed(self, since: datetime, until: datetime, limit: int) -> MostDelayed:
         return await self._read(lambda connection: read_most_delayed(connection, since, until, limit))
 
-    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
+    async def domain_mail(self, names: Collection[str], since: datetime, until: datetime) -> Mapping[str, DomainMail]:
         if not names:
             return {}
-        return await self._read(lambda connection: read_domain_sums(connection, names, since, until))
+        return await self._read(lambda connection: read_domain_mail(connection, names, since, until))
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None

@@ -12,7 +12,7 @@ from bley.core.history.exempted import ExemptedCount, ExemptedMail
 from bley.core.history.exemption_choices import choice_of_domain
 from bley.core.history.shared_domains import is_large_provider
 from bley.core.history.statistics import DELAY_BOUNDS
-from bley.web.formatting import duration
+from bley.web.formatting import duration, number
 from bley.web.urls import page_url
 
 __all__ = ["DelayedDomains", "DelayedRow", "delayed_domains"]
@@ -74,10 +74,9 @@ def _row(
     if origin:
         command, act, note = "", "", f"It is exempt now, by {origin}."
     elif choice:
-        exempted = ExemptedMail(ExemptedCount(mail.deferred, is_at_least=False), delayed.days, observes)
         command = files.command("allow", "--sender", choice.entry)
         act = page_url("/act/allow", {"kind": choice.kind, "entry": choice.entry, "q": name})
-        note = f"It {exempted}." if choice.entry == name else f"For {choice.words}."
+        note = _effect(mail, delayed.days, observes=observes)
     else:
         command, act, note = "", "", _LARGE if is_large_provider(name) else _NO_OWNER
     return DelayedRow(
@@ -90,6 +89,17 @@ def _row(
         page_url("/search", {"q": name, "range": range_name}),
         act,
     )
+
+
+def _effect(mail: DomainMail, days: int, *, observes: bool) -> str:
+    """Return what mail the line would have exempted, or why it needs SPF."""
+    if mail.is_ours:
+        return "Only while SPF passes: it is your own domain, which others forge."
+    if not mail.comes_back:
+        came = "mails that would have been deferred came again" if observes else "deferred mails came back"
+        numbers = f"{number(mail.came_back)} of {number(mail.deferred)} {came} in {days} days"
+        return f"Only while SPF passes, since the name may be forged: {numbers}."
+    return f"It {ExemptedMail(ExemptedCount(mail.deferred, is_at_least=False), days, observes)}."
 
 
 _LARGE = "No line for a large provider: it would exempt spam too. Exempt single senders."

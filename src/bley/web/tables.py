@@ -143,12 +143,17 @@ def waiting_table(rows: Iterable[WaitingRow]) -> Table:
     )
 
 
+def _plain(text: str) -> str:
+    """Return the text of a page with ordinary characters in its numbers and units."""
+    return text.replace("\N{NARROW NO-BREAK SPACE}", ",").replace("\N{NO-BREAK SPACE}", " ")
+
+
 def _suspected_table(rows: Sequence[WaitingRow]) -> Table:
     """Return the same, with the reasons why these are suspected to wait wrongly."""
     columns, cells = waiting_table(rows)
     return Table(
         (*columns, "domain_passed", "why"),
-        [(*each, row.passed, row.why) for each, row in zip(cells, rows, strict=True)],
+        [(*each, row.passed, _plain(row.why)) for each, row in zip(cells, rows, strict=True)],
     )
 
 
@@ -164,7 +169,7 @@ def _delayed_table(overview: Overview) -> Table:
             "came_back_28_days": lambda row: row.mail.came_back,
             "passed_at_once_28_days": lambda row: row.mail.undelayed,
             "command": lambda row: row.command,
-            "note": lambda row: row.note,
+            "note": lambda row: _plain(row.note),
         },
     )
 

@@ -8,6 +8,7 @@ from bley.core.greylist import Record, Standing, Timing
 from bley.core.history.delayed_mail import DelayedMail
 from bley.core.mail import Triplet
 from bley.settings.sections import Timings
+from bley.web.formatting import SPELLING
 
 __all__ = ["WaitingRow", "suspected_rows", "waiting_rows"]
 
@@ -38,7 +39,7 @@ def suspected_rows(
     ranked = sorted(records, key=delayed.rank, reverse=True)
     return [
         _row(triplet, record, timings.of(triplet.recipient), now)._replace(
-            passed=delayed.passed(triplet), why=delayed.why((triplet, record), observes=observes)
+            passed=delayed.passed(triplet), why=delayed.why((triplet, record), observes=observes, spelling=SPELLING)
         )
         for triplet, record in ranked
     ]

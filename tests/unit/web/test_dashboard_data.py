@@ -8,7 +8,7 @@ import pytest
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
-from bley.core.history.delayed_mail import DomainSums
+from bley.core.history.delayed_mail import DomainMail
 from bley.core.history.domain_counts import DAY_SECONDS
 from bley.core.history.nodes import NODE_PASSED
 from bley.core.history.outcome import OutcomeKind
@@ -43,9 +43,9 @@ class CountingHistory(FakeHistory):
         await asyncio.sleep(0.01)
         return ComparedCounts({})
 
-    async def domain_sums(self, names: Collection[str], since: datetime, until: datetime) -> DomainSums:
+    async def domain_mail(self, names: Collection[str], since: datetime, until: datetime) -> Mapping[str, DomainMail]:
         self.sums += 1
-        return await super().domain_sums(names, since, until)
+        return await super().domain_mail(names, since, until)
 
     async def close(self) -> None:
         self.is_closed = True

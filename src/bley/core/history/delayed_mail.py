@@ -4,7 +4,7 @@ A triplet that waits is suspected of that if it was retried, or if mail of its s
 A domain whose mail came back costs its senders a delay each time.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -14,12 +14,14 @@ from bley.core.greylist import Record
 from bley.core.history.domain_counts import PASS, came_back_kinds
 from bley.core.history.shared_domains import is_large_provider, is_shared
 from bley.core.history.statistics import DELAY, median_delay
+from bley.core.history.worth import PLAIN, Spelling
 from bley.core.mail import Triplet
-from bley.core.quantity import quantity
 from bley.core.reasons import Reason
 
 __all__ = [
     "NO_DELAYED_MAIL",
+    "RECEIVED",
+    "SUMMED_KINDS",
     "DelayedDomain",
     "DelayedMail",
     "DomainMail",
@@ -29,14 +31,14 @@ __all__ = [
     "domain_of",
     "first_waiting",
     "most_delayed",
-    "summed_kinds",
 ]
 
 DomainSums = Mapping[tuple[str, str], int]
 """Sums of the counts by domain, by kind and name."""
 
 _FROM = "from-"
-_RECEIVED = f"to-{PASS}"
+RECEIVED = f"to-{PASS}"
+"""The kind of counts of mail to a domain that passes, so the domain is ours."""
 
 
 class DelayedDomain(NamedTuple):
@@ -80,12 +82,6 @@ def most_delayed(since: datetime, sums: DomainSums, limit: int) -> MostDelayed:
     return MostDelayed(since, sum(sums.values()), domains[:limit])
 
 
-def summed_kinds() -> list[str]:
-    """Return the kinds of counts that DomainMail is computed from."""
-    reasons = [f"{_FROM}{reason}" for reason in REASONS if reason != Reason.EARLY]
-    return [_RECEIVED, f"{_FROM}{PASS}", *came_back_kinds("from"), *reasons]
-
-
 class DomainMail(NamedTuple):
     """The mail from a domain in some days."""
 
@@ -102,21 +98,33 @@ class DomainMail(NamedTuple):
         return self.undelayed + self.came_back
 
     @property
+    def not_come_back(self) -> int:
+        """Return the number of deferred mails that did not pass (yet)."""
+        return max(self.deferred - self.came_back, 0)
+
+    @property
     def comes_back(self) -> bool:
         """Return whether most of its deferred mail came back, as that of forgers does not."""
         return 2 * self.came_back >= self.deferred
 
 
+SUMMED_KINDS = (
+    (f"{_FROM}{PASS}",),
+    tuple(f"{_FROM}{reason}" for reason in REASONS if reason != Reason.EARLY),
+    tuple(came_back_kinds("from")),
+    (RECEIVED,),
+)
+"""The kinds of counts whose sums are the fields of DomainMail."""
+
+
 def domain_mail(sums: DomainSums) -> dict[str, DomainMail]:
-    """Return the mail of each domain of these sums of `summed_kinds`."""
-    back, by_name = frozenset(came_back_kinds("from")), defaultdict[str, Counter[str]](Counter)
+    """Return the mail of each domain of these sums; those of other kinds are skipped."""
+    fields = {kind: field for field, kinds in enumerate(SUMMED_KINDS) for kind in kinds}
+    by_name = defaultdict[str, list[int]](lambda: [0] * len(SUMMED_KINDS))
     for (kind, name), number in sums.items():
-        part = "came_back" if kind in back else kind if kind in (_RECEIVED, f"{_FROM}{PASS}") else "deferred"
-        by_name[name][part] += number
-    return {
-        name: DomainMail(each[f"{_FROM}{PASS}"], each["deferred"], each["came_back"], bool(each[_RECEIVED]))
-        for name, each in by_name.items()
-    }
+        if kind in fields:
+            by_name[name][fields[kind]] += number
+    return {name: DomainMail(each[0], each[1], each[2], bool(each[3])) for name, each in by_name.items()}
 
 
 def domain_of(sender: str) -> str:
@@ -158,7 +166,8 @@ class DelayedMail(NamedTuple):
         return [[domain for domain in passed if is_forged[domain] is wanted] for wanted in (False, True)]
 
     def _is_often_forged(self, name: str) -> bool:
-        return is_shared(name) or self.mail[name].is_ours
+        mail = self.mail[name]
+        return is_shared(name) or mail.is_ours or mail.not_come_back > mail.passed
 
     def passed(self, triplet: Triplet) -> int:
         """Return how much mail of the sender's domain passed; 0 for the null sender, which belongs to no domain."""
@@ -172,25 +181,27 @@ class DelayedMail(NamedTuple):
         is_likely = bool(passed) and not self._is_often_forged(self.waiting[domain_of(triplet.sender)])
         return record.attempts, is_likely, passed, record.last_seen
 
-    def why(self, waiting: tuple[Triplet, Record], *, observes: bool = False) -> str:
+    def why(self, waiting: tuple[Triplet, Record], *, observes: bool = False, spelling: Spelling = PLAIN) -> str:
         """Return why the triplet is suspected to wait wrongly, in words."""
         triplet, record = waiting
         words = []
         if record.attempts:
-            times = "once" if record.attempts == 1 else f"{record.attempts} times"
+            times = "once" if record.attempts == 1 else f"{spelling.number(record.attempts)} times"
             words.append(f"{'came again' if observes else 'retried'} {times}")
         if passed := self.passed(triplet):
-            name = self.waiting[domain_of(triplet.sender)]
-            note = (
-                ", a large provider,"
-                if is_large_provider(name)
-                else ", a domain of yours,"
-                if self.mail[name].is_ours
-                else ""
-            )
-            verb = "would have passed" if observes else "passed"
-            words.append(f"{quantity(passed, 'mail')} of {name}{note} {verb} in {self.days} days")
+            words.append(self._passed_words(self.waiting[domain_of(triplet.sender)], passed, observes, spelling))
         return "; ".join(words)
+
+    def _passed_words(self, name: str, passed: int, observes: bool, spelling: Spelling) -> str:
+        mail, verb = self.mail[name], "would have passed" if observes else "passed"
+        words = f"{spelling.number(passed)} {'mail' if passed == 1 else 'mails'} of {name} {verb} in {self.days} days"
+        if is_large_provider(name):
+            return f"{words}, a large provider"
+        if mail.is_ours:
+            return f"{words}, a domain of yours"
+        if self._is_often_forged(name):
+            return f"{words}, and {spelling.number(mail.not_come_back)} did not come back"
+        return words
 
 
 NO_DELAYED_MAIL = DelayedMail(MostDelayed(datetime.min.replace(tzinfo=UTC), 0, ()), {}, {}, 0)

@@ -55,10 +55,9 @@ def choice_of_domain(domain: str, mail: DomainMail) -> Choice | None:
     if not is_name(domain) or is_shared(a_labels(domain)):
         return None
     if mail.is_ours:
-        choice = Choice("sender", f"spf:{domain}", "your own domain, while SPF passes: others forge it")
+        choice = Choice("sender", f"spf:{domain}", "senders of your own domain, while SPF passes")
     elif not mail.comes_back:
-        words = "senders of this domain, while SPF passes: most of its deferred mail did not come back"
-        choice = Choice("sender", f"spf:{domain}", words)
+        choice = Choice("sender", f"spf:{domain}", "senders of this domain, while SPF passes")
     else:
         choice = Choice("sender", domain, "senders of this domain")
     return choice if _is_valid(choice) else None

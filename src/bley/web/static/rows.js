@@ -1,4 +1,4 @@
-// One tab stop a row: the tab key goes from row to row of a table, the left and right arrow keys to the row's other links.
+// One tab stop a row: the tab key goes from row to row, the left and right arrow keys to its other links and buttons.
 "use strict";
 
 (() => {
@@ -8,17 +8,17 @@
   function prepare(page) {
     for (const table of page.querySelectorAll("table.cards")) {
       for (const row of table.querySelectorAll("tbody tr")) {
-        [...row.querySelectorAll("a")].slice(1).forEach((link) => { link.tabIndex = -1; });
+        [...row.querySelectorAll("a, button")].slice(1).forEach((link) => { link.tabIndex = -1; });
       }
-      if (table.querySelector("a[tabindex]")) table.querySelector("tbody a").setAttribute("aria-describedby", hint.id);
+      if (table.querySelector("[tabindex]")) table.querySelector("tbody a").setAttribute("aria-describedby", hint.id);
     }
   }
 
   function move(event) {
     const row = event.target.closest?.("table.cards tbody tr");
     if (!row || !(event.key in STEPS) || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    const links = [...row.querySelectorAll("a")];
-    const link = links[links.indexOf(event.target.closest("a")) + STEPS[event.key]];
+    const links = [...row.querySelectorAll("a, button")];
+    const link = links[links.indexOf(event.target.closest("a, button")) + STEPS[event.key]];
     if (link) {
       event.preventDefault();
       link.focus();

@@ -23,6 +23,7 @@ WAITING = {
     "gmail.com": "gmail.com",
     "example.org": "example.org",
     "new.example": "new.example",
+    "forged.example": "forged.example",
 }
 DELAYED = DelayedMail(
     MostDelayed(NOON, 0, []),
@@ -32,6 +33,7 @@ DELAYED = DelayedMail(
         "gmail.com": PASSED,
         "example.org": PASSED._replace(is_ours=True),
         "new.example": DomainMail(deferred=9),
+        "forged.example": DomainMail(undelayed=1233, deferred=5000, came_back=1),
     },
     28,
 )
@@ -63,6 +65,7 @@ def test_the_mail_of_a_domain_is_added_up() -> None:
         ("from-delay-300", "a.example"): 2,
         ("from-helo", "a.example"): 3,
         ("from-client-bad", "a.example"): 4,
+        ("from-early", "a.example"): 90,
         ("to-pass", "b.example"): 1,
     }
     mail = domain_mail(sums)
@@ -90,8 +93,8 @@ def test_most_retries_are_first_then_the_groups_of_domains_then_the_latest() -> 
 
 
 def test_domains_that_others_forge_come_last() -> None:
-    """Most mail that waits with a sender of a large provider or of our own domain is spam."""
-    assert DELAYED.suspected == [["mail.example.com"], ["gmail.com", "example.org"]]
+    """Most mail that waits with a sender of a large provider, of our own or of a forged domain is spam."""
+    assert DELAYED.suspected == [["mail.example.com"], ["gmail.com", "example.org", "forged.example"]]
     some = [_waiting("a@gmail.com"), _waiting("b@mail.example.com"), _waiting("c@example.org", 1)]
     ranked = sorted(some, key=DELAYED.rank, reverse=True)
     assert [triplet.sender[:1] for triplet, _ in ranked] == ["c", "b", "a"]
@@ -113,14 +116,20 @@ def test_domains_that_others_forge_come_last() -> None:
         (
             "a@gmail.com",
             0,
-            "12 mails of gmail.com, a large provider, passed in 28 days",
-            "12 mails of gmail.com, a large provider, would have passed in 28 days",
+            "12 mails of gmail.com passed in 28 days, a large provider",
+            "12 mails of gmail.com would have passed in 28 days, a large provider",
         ),
         (
             "a@example.org",
             1,
-            "retried once; 12 mails of example.org, a domain of yours, passed in 28 days",
-            "came again once; 12 mails of example.org, a domain of yours, would have passed in 28 days",
+            "retried once; 12 mails of example.org passed in 28 days, a domain of yours",
+            "came again once; 12 mails of example.org would have passed in 28 days, a domain of yours",
+        ),
+        (
+            "a@forged.example",
+            0,
+            "1,234 mails of forged.example passed in 28 days, and 4,999 did not come back",
+            "1,234 mails of forged.example would have passed in 28 days, and 4,999 did not come back",
         ),
         ("a@new.example", 0, "", ""),
     ],
