@@ -1,7 +1,7 @@
 """The history in a SQL database. No searched word has an index: it would cost each stranger more than searches do.
 
 So a search reads from the newest decision on until it has found enough, or its deadline passes. It reads in steps
-(keyset.py) of a second at most, on a connection of its own, and can be cancelled between them. SQLite has the texts of
+(keyset.py) of about a second, on a connection of its own, and can be cancelled between them. SQLite has the texts of
 all decisions in one index (sql_schema.py), which is read instead of the table.
 """
 
@@ -53,6 +53,9 @@ __all__ = ["SqlHistory"]
 
 _FIRST_DECISIONS, _MOST_DECISIONS, _MOST_RECORDS = 250, 1000, 2000
 """The rows of one step: of the first one for decisions, which often has a page, of later ones, of one for records."""
+
+_ALL_RECORDS = 1_000_000
+"""The records that the first step examines, since all must be examined: some half a second."""
 
 _AT_ONCE = 50
 """The rows that are converted and tested before other tasks run: some 1 ms."""
@@ -188,7 +191,7 @@ class SqlHistory:
         """
         if not all(query.clauses):
             return []
-        first, deadline, cursor = FirstRecords(query, limit), SearchDeadline(seconds), ScanCursor()
+        first, deadline, cursor = FirstRecords(query, limit), SearchDeadline(seconds), ScanCursor(width=_ALL_RECORDS)
         while not cursor.is_done:
             scan = self._scan(triplets, Triplet._fields, query.clauses, beyond=_beyond(query, first.bound))
             rows, cursor = await self._step(scan, cursor, _MOST_RECORDS)

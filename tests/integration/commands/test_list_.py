@@ -103,6 +103,23 @@ def test_a_store_of_an_older_bley_is_no_empty_one(tmp_path: Path) -> None:
     assert f"warning: the change is made, but the audit has no entry of it: {tmp_path}/bley.db: {why}" in shown
 
 
+def test_a_store_without_the_index_of_texts_can_be_used(tmp_path: Path) -> None:
+    """After an upgrade of the package; no command builds the index, for which the running bley would wait."""
+    with Bley(tmp_path, database=f"sqlite:///{tmp_path}/bley.db", greylist_period="1h") as bley:
+        bley.ask(**MAIL, recipient="jane@example.org")
+    with closing(sqlite3.connect(tmp_path / "bley.db")) as database:
+        database.executescript("DROP INDEX decisions_by_text; CREATE INDEX decisions_by_age ON decisions (at)")
+        assert "1 record passes" in bley.run("pass", "--sender", MAIL["sender"])
+        assert MAIL["sender"] in bley.run("why", MAIL["sender"])
+        assert "pass" in bley.run("list", "--audit")
+        indexes = "SELECT count(*) FROM sqlite_master WHERE name = 'decisions_by_text'"
+        assert database.execute(indexes).fetchone() == (0,)
+    with bley:
+        pass
+    with closing(sqlite3.connect(tmp_path / "bley.db")) as database:
+        assert database.execute(indexes).fetchone() == (1,)
+
+
 def test_an_exemption_needs_no_store(tmp_path: Path) -> None:
     """A store that is missing is no fault; one that is unavailable is a warning, since the entry is in force."""
     bley = Bley(tmp_path, database=f"sqlite:///{tmp_path}/bley.db")

@@ -87,7 +87,7 @@ def test_every_row_that_meets_the_conditions_is_given_once(
 
 
 def test_rows_that_do_not_meet_the_conditions_cost_few_steps(connection: sa.Connection) -> None:
-    """The second step examines ten thousands."""
+    """A step after the first one examines ten thousands."""
     _fill(connection, 5000)
     found, steps = _read(connection, _scan(TABLE.c.number == 4999), 100)
     assert [row.number for row in found] == [4999]

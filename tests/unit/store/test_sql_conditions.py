@@ -1,6 +1,7 @@
 """The SQL of a search; tests/property/test_history.py tests that no match is left out."""
 
 import operator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bley.core.history import conditions
 from bley.core.history.search import DecisionQuery, Search
 from bley.core.triplet import LONGEST_PART, TripletRules
 from bley.store import sql_conditions as sql_conditions_module
-from bley.store.sql_conditions import sql_conditions
+from bley.store.sql_conditions import sql_conditions, text_conditions
 from bley.store.sql_schema import decisions, triplets
 
 RULES = TripletRules()
@@ -57,10 +58,25 @@ def test_a_long_address_may_have_been_cut() -> None:
     assert "true" in _sql(condition, POSTGRESQL)
 
 
+def test_a_search_by_text_has_no_other_condition() -> None:
+    """Instants have their own index; what may be in several columns may be anywhere in the text."""
+    clauses = DecisionQuery(Search("example.com", RULES), frozenset(["helo"]), since=datetime.now(UTC)).clauses
+    assert len(clauses) == 3
+    by_text = [_sql(condition, sqlite.dialect()) for condition in text_conditions(clauses)]
+    assert [text.count(" LIKE ") for text in by_text] == [1, 1]
+    assert all(
+        text.startswith("CASE WHEN length(CAST(client_name AS BLOB)) = ") and "IS NULL OR" in text for text in by_text
+    )
+
+
+def test_every_test_of_a_text_has_patterns() -> None:
+    """Otherwise a search with this test would read the whole table."""
+    assert set(sql_conditions_module._PATTERNS) == set(sql_conditions_module._SQL) - {operator.ge, operator.lt}
+
+
 def test_every_test_of_a_column_has_its_sql() -> None:
     """Otherwise a search with this test would fail."""
     tests = {value for value in vars(conditions).values() if callable(value) and value.__name__ in conditions.__all__}
     tests -= {conditions.Condition, conditions.MailForms, conditions.fits_all}
     tests -= {conditions.named_domain, conditions.named_network}
-    in_domains = {conditions.is_host_in, conditions.is_mail_in}
-    assert tests == (set(sql_conditions_module._SQL) | in_domains) - {operator.eq, operator.ge, operator.lt}
+    assert tests == set(sql_conditions_module._SQL) - {operator.eq, operator.ge, operator.lt}
