@@ -116,6 +116,7 @@ TESTED_IN = {
     **{f"commands/try_/{name}": "integration/commands/test_try_" for name in ("command", "dns", "html", "text")},
     "trial/problems": "unit/trial/test_mailboxes",
     "trial/facts": "unit/trial/test_reading",
+    **{f"trial/{name}": "unit/trial/test_logs" for name in ("exim_log", "greylister_log", "log_dates", "postfix_log")},
     "trial/sessions": "unit/trial/test_reading",
     "trial/alternatives": "unit/trial/test_trial",
     "trial/page": "integration/commands/test_try_",

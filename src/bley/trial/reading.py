@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bley.trial.border import Border, find_border
 from bley.trial.facts import Facts, border_hops, facts_of_mail
 from bley.trial.lines import read_lines
+from bley.trial.logs import Log, find_log
 from bley.trial.mailboxes import Mail, MailFile, OpenedFile, find_files, read_mails
 from bley.trial.problems import Problems
 from bley.trial.received import Hop
@@ -87,7 +88,8 @@ class Reader:
         def read_other(file: MailFile, opened: OpenedFile, start: bytes) -> Iterator[_Item] | None:
             if start.lstrip().startswith(b"{"):
                 return self._sessions(file, opened, start, label)
-            return None
+            log = find_log(start, label, Path(file.path).stat().st_mtime)
+            return self._requests(file, opened, start, log) if log else None
 
         return read_other
 
@@ -98,6 +100,16 @@ class Reader:
             if facts is None:
                 self.problems.add(NO_SESSION, place)
             yield facts, position
+
+    def _requests(self, file: MailFile, opened: OpenedFile, start: bytes, log: Log) -> "Iterator[_Item]":
+        for number, line, position in read_lines(opened, start, file.size):
+            place = f"{file.path}:{number}"
+            for found in log.read(line, place, self._latest):
+                if isinstance(found, str):
+                    self.problems.add(found, place)
+                    yield None, position
+                else:
+                    yield found, position
 
 
 _Item = tuple[Facts | None, int]

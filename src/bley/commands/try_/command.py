@@ -42,6 +42,7 @@ _PATH = click.Path(path_type=Path)
         "bley try ~/Maildir --spam ~/Maildir/.Junk",
         "bley try /var/mail/jane old-mail.mbox.gz --mx mx.example.org",
         "bley try --spam spam.mbox ham.mbox --html try.html",
+        "bley try /var/log/mail.log /var/log/mail.log.1",
     ],
     statuses={
         0: "The mail was judged.",
@@ -75,9 +76,10 @@ def try_(
 ) -> None:
     """Show what bley would have done with your own mail.
 
-    PATH is a Maildir, an mbox, a mail, a folder of these, or a file of sessions; each may be compressed by gzip. The
-    mail is judged in the order of time, as the daemon would with these settings. Its facts come from the Received
-    header that your mail server wrote. No body is read, nothing leaves this machine, and the store is not used.
+    PATH is a Maildir, an mbox, a mail, a folder of these, or a log of Postfix, Exim, postgrey or policyd-weight; each
+    may be compressed by gzip. The mail is judged in the order of time, as the daemon would with these settings. Its
+    facts come from the Received header that your mail server wrote. No body is read, nothing leaves this machine, and
+    the store is not used.
     """
     if not paths and not spam:
         raise click.UsageError("name a mailbox: a Maildir, an mbox or a folder of mails")

@@ -1,0 +1,65 @@
+"""The log of a mail server or greylister, as facts.
+
+A log that Postfix writes is read by Postfix's own lines: those of a greylister in it are about the same requests.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from bley.core.mail import parse_address
+from bley.trial.exim_log import EximLog, is_exim_line
+from bley.trial.facts import EARLIEST, Facts
+from bley.trial.greylister_log import read_greylister, weighed_helo
+from bley.trial.log_dates import LineDates
+from bley.trial.postfix_log import PostfixLog
+
+__all__ = ["Log", "find_log"]
+
+_POSTFIX = re.compile(rb" postfix[\w./-]*/(?:smtpd|qmgr|cleanup)\[\d+\]: ")
+_GREYLISTER = re.compile(rb"\baction=[a-z-]+, reason=|policyd-weight\[\d+\]: ")
+
+
+class Log:
+    """The requests of a log, line by line."""
+
+    def __init__(self, kind: str, label: str, written: float) -> None:
+        self._kind, self._label = kind, label
+        self._dates = LineDates(datetime.fromtimestamp(written, UTC))
+        self._postfix, self._exim = PostfixLog(label), EximLog(label)
+
+    def read(self, line: bytes, place: str, latest: int) -> Iterator[Facts | str]:
+        """Yield the facts that the line completes, or why a request is not usable."""
+        dated = self._dates.split(line.decode("utf-8", "backslashreplace"))
+        if dated is None:
+            return
+        at, text = dated
+        for found in self._found(text, at, place):
+            if isinstance(found, str) or (EARLIEST <= found.at <= latest and parse_address(found.client_address)):
+                yield found
+
+    def _found(self, text: str, at: int, place: str) -> list[Facts] | list[str]:
+        if self._kind == "exim":
+            found = self._exim.read(text, at, place)
+            return [found] if isinstance(found, str) else found
+        if self._kind == "postfix":
+            if weighed := weighed_helo(text):
+                self._postfix.learn_helo(*weighed)
+            one = self._postfix.read(text, at, place)
+        else:
+            one = read_greylister(text, at, place, self._label)
+        return [] if one is None else [one]  # type: ignore[return-value] # one is of one of both types
+
+
+def find_log(start: bytes, label: str, written: float) -> Log | None:
+    """Return the log that starts so; None if it is none. `written`: when the file was written last, since 1970."""
+    if _POSTFIX.search(start):
+        return Log("postfix", label, written)
+    dates = LineDates(datetime.fromtimestamp(written, UTC))
+    for line in start.splitlines()[:1000]:
+        dated = dates.split(line.decode("utf-8", "backslashreplace"))
+        if dated and is_exim_line(dated[1]):
+            return Log("exim", label, written)
+        if dated and _GREYLISTER.search(line):
+            return Log("greylister", label, written)
+    return None
