@@ -20,16 +20,20 @@ from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check
 from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing
 from bley.core.history.domain_counts import DAY_SECONDS, counted_domains, domain_events, split_domains
+from bley.core.history.list_counts import ListEvent, cause_with_lists, latency_kind, list_kind
 from bley.core.history.nodes import node_keys
 from bley.core.history.statistics import Count, count_keys
 from bley.core.mail import Request, Triplet, parse_address
-from bley.core.policy import Thresholds, judge
+from bley.core.policy import Thresholds, decisive_lists, judge
 from bley.core.reasons import Reason
 from bley.store.engine import Engine, counts_per_span
 
 __all__ = ["DNSBL", "fill", "strangers"]
 
 DNSBL = "zen.spamhaus.org"
+_SECOND = "bl.spamcop.net"
+"""A list with some of the same clients."""
+_SECOND_SHARE = 0.4
 _SAYS = "https://www.spamhaus.org/query/ip/"
 _TIMING = Timing()
 _LISTED_SHARE = 0.55
@@ -114,7 +118,8 @@ async def fill(engine: Engine, now: datetime, length: timedelta, number: int) ->
         await engine.add_decisions(batch, {})
         await engine.transact([sighting for each in batch if (sighting := _sighting(each))], [])
     for each in kept:
-        for kind, name in chain(count_keys(each.decision, each.outcome), node_keys(each)):
+        keys = count_keys(each.decision, each.outcome), node_keys(each), _list_keys(each.decision)
+        for kind, name in chain(*keys):
             counts[int(each.at.timestamp()) // 60, kind, name] += 1
         by_day.update(_domain_counts(each))
     numbers = [*counts_per_span(counts).items(), *by_day.items()]
@@ -130,11 +135,11 @@ def _domain_counts(kept: DecisionEntry) -> Iterator[Count]:
 
 
 def _history(chance: random.Random, now: datetime, length: timedelta, number: int) -> Iterator[DecisionEntry]:
-    (dns_list,) = parse_dns_lists(DNSBL)
+    lists = parse_dns_lists(f"{DNSBL} {_SECOND}")
     for _ in range(number):
         at = _moment(chance, now, length)
         mail = _mail(chance)
-        for decision, when in _decisions(chance, mail, at, dns_list):
+        for decision, when in _decisions(chance, mail, at, lists):
             if when < now:
                 yield DecisionEntry(
                     when,
@@ -156,7 +161,7 @@ def _moment(chance: random.Random, now: datetime, length: timedelta) -> datetime
 
 
 def _decisions(
-    chance: random.Random, mail: Mail, at: datetime, dns_list: DnsList
+    chance: random.Random, mail: Mail, at: datetime, lists: Sequence[DnsList]
 ) -> Iterator[tuple[Decision, datetime]]:
     request = mail.request
     if mail.is_known:
@@ -166,19 +171,20 @@ def _decisions(
     assert address
     is_spammer = request.client_address.startswith("203.")
     is_listed = is_spammer and chance.random() < _LISTED_SHARE
+    listing = lists[: 1 + (chance.random() < _SECOND_SHARE)] if is_listed else ()
     pool = f"{request.client_address.rpartition('.')[0]}.0/24" if is_spammer else request.client_name.partition(".")[2]
     triplet = Triplet(pool, request.sender, request.recipient)
-    evidence: Evidence = {**check_request(request, address), Check.DNSBL: _listing(dns_list, is_listed=is_listed)}
+    evidence: Evidence = {**check_request(request, address), Check.DNSBL: _finding(lists, listing)}
     status, reason = judge(evidence, Thresholds())
     if status is not Status.GREYLISTED:
         yield Decision(request, reason, triplet=triplet, standing=Standing.NEW, evidence=evidence), at
         return
-    wait = _TIMING.wait(0)
+    wait, cause = _TIMING.wait(0), cause_with_lists(reason, decisive_lists(evidence, Thresholds()))
     yield (
         Decision(request, reason, True, triplet, standing=Standing.NEW, evidence=evidence, wait=wait, cause=reason),
         at,
     )
-    yield from _comes_back(mail, triplet, at, reason)
+    yield from _comes_back(mail, triplet, at, cause)
 
 
 def _comes_back(mail: Mail, triplet: Triplet, at: datetime, cause: str) -> Iterator[tuple[Decision, datetime]]:
@@ -199,11 +205,24 @@ def _comes_back(mail: Mail, triplet: Triplet, at: datetime, cause: str) -> Itera
         )
 
 
-def _listing(dns_list: DnsList, *, is_listed: bool) -> Finding:
-    if not is_listed:
-        return Finding(0, "no list names the client")
+def _finding(lists: Sequence[DnsList], listing: Sequence[DnsList]) -> Finding:
     answer = Answer(Meaning.LISTED, (IPv4Address("127.0.0.4"),))
-    return Finding(1, "", (ListAnswer(dns_list, answer, _SAYS),))
+    answers = [
+        ListAnswer(each, answer, _SAYS) if each in listing else ListAnswer(each, Answer(Meaning.CLEAR))
+        for each in lists
+    ]
+    return Finding(len(listing), "", tuple(answers))
+
+
+def _list_keys(decision: Decision) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of the counts of DNS lists, as the daemon makes them (service.decisive_lists)."""
+    for each in decision.evidence[Check.DNSBL].answers if decision.evidence else ():
+        yield list_kind(Check.DNSBL, ListEvent.QUERIES), each.dns_list.name
+        yield latency_kind(0.015), each.dns_list.name
+        if each.weight:
+            yield list_kind(Check.DNSBL, ListEvent.LISTED), each.dns_list.name
+    for check, name in decisive_lists(decision.evidence, Thresholds()):
+        yield list_kind(check, ListEvent.ALONE), name
 
 
 def _sighting(kept: DecisionEntry) -> Sighting | None:
