@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bley.core.history.outcome import format_duration
 from bley.core.history.statistics import Figures
 from bley.core.quantity import percent
+from bley.core.reasons import Reason
 
 __all__ = ["PLAIN", "Spelling", "describe_repeats", "describe_work", "describe_worth"]
 
@@ -65,9 +66,20 @@ def describe_worth(
     share = _part(gone, deferred, spelling)
     text = f"{number(gone)} of {_mails(deferred, spelling, 'deferred ')} ({share}) did not come back"
     text += f"; {number(still)} of them still may" if still else ""
+    end = _only_logged(figures, spelling)
     if not came_back:
-        return f"{text}. None came back so far."
-    return f"{text}. {cost}"
+        return f"{text}. None came back so far.{end}"
+    return f"{text}. {cost}{end}"
+
+
+def _only_logged(figures: Figures, spelling: Spelling) -> str:
+    """Return that some of the deferred mail passed, since `mode = observe` was in force for it, or for a time."""
+    logged = sum(number for reason, number in figures.only_logged.items() if reason != Reason.EARLY)
+    if not logged:
+        return ""
+    were = "was" if logged == 1 else "were"
+    number = spelling.number(logged)
+    return f" {number} of the deferred {were} only logged, by mode = observe, and had no need to come back."
 
 
 def describe_repeats(figures: Figures, spelling: Spelling = PLAIN) -> str:

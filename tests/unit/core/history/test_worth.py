@@ -88,3 +88,13 @@ def test_mail_that_came_again_is_named_without_a_claim_about_retries() -> None:
 def test_a_page_has_its_own_form_of_numbers() -> None:
     """They do not break, and thousands are apart by a thin space."""
     assert describe_work(BUSY, observes=False, spelling=SPELLING).startswith(f"87{chr(0x202F)}053 requests: ")
+
+
+def test_mail_that_was_only_logged_is_named_among_the_deferred() -> None:
+    """One section observes, or the mode was changed: that mail passed, so it stays away for another reason."""
+    some = Figures(deferred={"helo": 30, "early": 5}, only_logged={"helo": 10, "early": 5})
+    assert describe_worth(some, 0, observes=False).endswith(
+        "None came back so far. 10 of the deferred were only logged, by mode = observe, and had no need to come back."
+    )
+    assert "only logged" not in describe_worth(BUSY, 0, observes=False)
+    assert "only logged" not in describe_worth(some, 0, observes=True)
