@@ -12,13 +12,17 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from bley.checks.names import NOT_QUERIED, ClientNames
+from bley.checks.queried_domains import queried_domains
 from bley.core.dnslists.lists import Answer, DnsList, ListAnswer, Meaning
 from bley.core.evidence import Finding, found
 from bley.core.findings import Check, FindingKind
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Request
 
-__all__ = ["ListScore", "StoredFacts", "read_answer"]
+__all__ = ["LISTS", "ListScore", "StoredFacts", "list_key", "read_answer"]
+
+LISTS = (Check.DNSBL, Check.DOMAIN_LIST, Check.DNSWL)
+"""The checks of DNS lists."""
 
 _CODE = re.compile(r"(?<=[:,] )127\.\d{1,3}\.\d{1,3}\.\d{1,3}(?=[ ,])")
 _LEADS = "leads to the client's address"
@@ -38,22 +42,30 @@ def read_answer(text: str, name: str) -> Answer:
     return Answer(Meaning.FAILED, why=words.removeprefix(" unknown: "))
 
 
+def list_key(name: str, *, of_domains: bool) -> str:
+    """Return the name of a list, marked if it is queried about domains: a zone may have addresses too."""
+    return f"{name} (domains)" if of_domains else name
+
+
 def _code(text: str) -> IPv4Address:
     return IPv4Address(".".join(str(min(int(octet), 255)) for octet in text.split(".")))
 
 
 @dataclass(frozen=True, slots=True)
 class ListScore:
-    """The sum of the weights of lists, as far as their answers are stored, and the lists without an answer."""
+    """The stored answers of lists, and the lists without one."""
 
-    score: int
+    answers: Sequence[ListAnswer]
     missing: Sequence[DnsList]
-    answers: tuple[ListAnswer, ...] = ()
 
     @property
-    def finding(self) -> Finding:
-        """The finding with these answers."""
-        return Finding(self.score, "", self.answers)
+    def score(self) -> int:
+        """The sum of the weights of the answers."""
+        return sum(each.weight for each in self.answers)
+
+    def finding(self, more: int = 0) -> Finding:
+        """Return the finding of the check; `more`: what missing lists count."""
+        return Finding(self.score + more, "", tuple(self.answers))
 
 
 @dataclass(frozen=True)
@@ -134,27 +146,21 @@ class StoredFacts:
 
     @cached_property
     def answers(self) -> Mapping[str, Answer]:
-        """The answers of the address lists by their names, those of both settings."""
-        return self._answers_to(Check.DNSBL, Check.DNSWL)
-
-    @cached_property
-    def domain_answers(self) -> Mapping[str, Answer]:
-        """The answers of the domain lists by their names."""
-        return self._answers_to(Check.DOMAIN_LIST)
-
-    def _answers_to(self, *checks: Check) -> Mapping[str, Answer]:
-        findings = [self._findings.get(check.value, {}) for check in checks]
-        stored = [each for finding in findings for each in finding.get("lists", ())]
-        return {each["list"]: read_answer(each["is"], each["list"]) for each in stored}
+        """The answers of the lists, by `list_key`."""
+        return {
+            list_key(each["list"], of_domains=check is Check.DOMAIN_LIST): read_answer(each["is"], each["list"])
+            for check in LISTS
+            for each in self._findings.get(check.value, {}).get("lists", ())
+        }
 
     def list_score(self, check: Check, lists: Iterable[DnsList]) -> ListScore:
-        """Return the sum of these lists' weights."""
-        stored = self.domain_answers if check is Check.DOMAIN_LIST else self.answers
-        names_clear = self._findings.get(check.value, {}).get("score") == 0 and not stored
+        """Return what these lists answered. A request without a domain lacks no answer of a domain list."""
+        lacks_nothing = self._findings.get(check.value, {}).get("score") == 0 and not self.answers
+        lacks_nothing |= check is Check.DOMAIN_LIST and not queried_domains(self.request)
         answers, missing = [], []
         for each in lists:
-            if answer := stored.get(each.name):
+            if answer := self.answers.get(list_key(each.name, of_domains=each.is_of_domains)):
                 answers.append(ListAnswer(each, answer))
-            elif not names_clear:
+            elif not lacks_nothing:
                 missing.append(each)
-        return ListScore(sum(answer.weight for answer in answers), missing, tuple(answers))
+        return ListScore(answers, missing)

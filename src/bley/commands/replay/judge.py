@@ -1,6 +1,6 @@
 """The judgement of a stored decision by other settings: steps 4, 8 and 9, with the daemon's own functions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from bley.checks.gather import Gathered
 from bley.checks.helo import OwnIdentity
 from bley.checks.names import NOT_QUERIED
 from bley.checks.request import check_request
-from bley.commands.replay.facts import ListScore, StoredFacts
+from bley.commands.replay.facts import LISTS, ListScore, StoredFacts, list_key
 from bley.core.address_scope import local_scope
 from bley.core.dnslists.lists import DnsList
 from bley.core.evidence import Evidence, Finding, found
@@ -59,7 +59,7 @@ class _NoChecks:
 
 
 class NewJudge:
-    """Judges stored decisions by a configuration. `queried`: the names of the DNS lists that were queried then."""
+    """Judges stored decisions by a configuration. `queried`: the keys of the DNS lists that were queried then."""
 
     def __init__(self, configuration: Configuration, hostname: str, queried: frozenset[str]) -> None:
         settings = configuration.settings
@@ -111,7 +111,8 @@ class NewJudge:
 
     def could_answer(self, score: ListScore) -> list[DnsList]:
         """Return the lists that were queried then in general, but did not answer about this client."""
-        return [each for each in score.missing if each.name in self._queried]
+        missing = ((list_key(each.name, of_domains=each.is_of_domains), each) for each in score.missing)
+        return [each for key, each in missing if key in self._queried]
 
 
 class _Judging:
@@ -119,21 +120,16 @@ class _Judging:
 
     def __init__(self, judge: NewJudge, pending: PendingRequest, facts: StoredFacts) -> None:
         self._judge, self._pending, self._facts = judge, pending, facts
-        self._settings = pending.rules.settings
-        self._lists = {
-            Check.DNSBL: facts.list_score(Check.DNSBL, self._settings.dnsbls),
-            Check.DNSWL: facts.list_score(Check.DNSWL, self._settings.dnswls),
-            Check.DOMAIN_LIST: facts.list_score(Check.DOMAIN_LIST, self._settings.domain_lists),
-        }
+        self._settings = settings = pending.rules.settings
+        of_settings = zip(LISTS, (settings.dnsbls, settings.domain_lists, settings.dnswls), strict=True)
+        self._lists = {check: facts.list_score(check, lists) for check, lists in of_settings if lists}
         self._spf = facts.spf(counts=self._settings.use_spf)
 
     def result(self) -> NewJudgement:
         """Return the judgement that counts missing facts 0, with those that could change its verdict."""
-        found, thresholds = (
-            self._judge.check(self._pending, self._facts, worst_names=False),
-            self._pending.rules.thresholds,
-        )
-        lists: Evidence = {check: score.finding for check, score in self._lists.items()}
+        found = self._judge.check(self._pending, self._facts, worst_names=False)
+        thresholds = self._pending.rules.thresholds
+        lists: Evidence = {check: score.finding() for check, score in self._lists.items()}
         base = judge({**found, **lists, **self._counted(self._spf)}, thresholds)
         missing = [each.name for score in self._lists.values() for each in self._judge.could_answer(score)]
         missing += [NAMES] if self._facts.lacks_names else []
@@ -146,16 +142,16 @@ class _Judging:
         for worst_names in (False, True) if self._facts.lacks_names else (False,):
             found = self._judge.check(self._pending, self._facts, worst_names=worst_names)
             results = _POSSIBLE_SPF if self._lacks_spf(found) else (self._spf,)
-            for sums in product(*map(self._sums, self._lists)):
-                lists: Evidence = {check: Finding(score, "") for check, score in zip(self._lists, sums, strict=True)}
+            for more in product(*map(self._extremes, self._lists.values())):
+                scored = zip(self._lists.items(), more, strict=True)
+                lists: Evidence = {check: score.finding(missing) for (check, score), missing in scored}
                 for spf in results:
                     yield judge({**found, **lists, **self._counted(spf)}, self._pending.rules.thresholds)
 
-    def _sums(self, check: Check) -> Sequence[int]:
-        score = self._lists[check]
+    def _extremes(self, score: ListScore) -> list[int]:
+        """Return the least and the most that the missing lists count, and 0."""
         missing = self._judge.could_answer(score)
-        least, most = sum(each.least for each in missing), sum(each.most for each in missing)
-        return sorted({score.score, score.score + least, score.score + most})
+        return sorted({0, sum(each.least for each in missing), sum(each.most for each in missing)})
 
     def _counted(self, spf: Finding | None) -> Evidence:
         return {Check.SPF: self._settings.scores.counted(spf)} if spf else {}

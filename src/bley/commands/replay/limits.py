@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from bley import __version__
+from bley.commands.replay.facts import list_key
 from bley.commands.replay.tally import Tally
+from bley.core.findings import Check
 from bley.core.history.audit import AuditEntry
 from bley.core.history.search import StoredDecision
 from bley.core.quantity import quantity
 from bley.settings.file import Configuration
 from bley.settings.settings import show_values
-from bley.settings.snapshot import Snapshot
+from bley.settings.snapshot import Snapshot, take_snapshot
 
 __all__ = ["describe_limits", "queried_lists"]
 
@@ -32,12 +35,17 @@ _LISTS = ("dnsbls", "dnswls", "domain_lists")
 
 
 def queried_lists(snapshot: Snapshot | None, decisions: Iterable[StoredDecision]) -> frozenset[str]:
-    """Return the names of the DNS lists that were queried: by the settings in force, or by these decisions."""
-    texts = [text for key in _LISTS for text in (snapshot.settings.get(key, []) if snapshot else [])]
-    names = {re.split(r"[=*,]", text, maxsplit=1)[0] for text in texts}
+    """Return the keys of the DNS lists that were queried: by the settings in force, or by these decisions."""
+    then = snapshot.settings if snapshot else {}
+    names = {
+        list_key(re.split(r"[=*,]", text, maxsplit=1)[0], of_domains=key == "domain_lists")
+        for key in _LISTS
+        for text in then.get(key, [])
+    }
     for decision in decisions:
-        for finding in decision.details.get("findings", {}).values():
-            names |= {each["list"] for each in finding.get("lists", ())}
+        for check, finding in decision.details.get("findings", {}).items():
+            of_domains = check == Check.DOMAIN_LIST
+            names |= {list_key(each["list"], of_domains=of_domains) for each in finding.get("lists", ())}
     return frozenset(names)
 
 
@@ -58,15 +66,17 @@ def describe_limits(
         *_of_facts(configuration, snapshot, queried),
         *([_PRIVATE] if is_private else []),
         *_of_settings(configuration, snapshot, tally),
+        *(_of_lists(configuration, snapshot) if snapshot else ()),
         *_of_the_past(snapshot, changes),
     ]
 
 
 def _of_facts(configuration: Configuration, snapshot: Snapshot | None, queried: frozenset[str]) -> Iterator[str]:
     settings, then = configuration.settings, snapshot.settings if snapshot else {}
-    for name in dict.fromkeys(each.name for key in _LISTS for each in settings.dns_lists[key]):
-        if name not in queried:
-            yield f"{name} was not queried then: here it lists no client"
+    lists = (each for of_setting in settings.dns_lists.values() for each in of_setting)
+    for key in dict.fromkeys(list_key(each.name, of_domains=each.is_of_domains) for each in lists):
+        if key not in queried:
+            yield f"{key} was not queried then: here it lists nothing"
     if settings.use_spf and then.get("use_spf") == "0":
         yield "SPF was not checked then (use_spf = 0): its results are missing"
     if settings.check_names and then.get("check_names") == "0":
@@ -86,6 +96,15 @@ def _of_settings(configuration: Configuration, snapshot: Snapshot | None, tally:
         yield f"{', '.join(changed)}: the triplets stay those of then; {retries} would wait again, as a new triplet"
     if configuration.settings.mode == "observe":
         yield "mode = observe: all this mail would pass, and the deferrals would only be logged"
+
+
+def _of_lists(configuration: Configuration, snapshot: Snapshot) -> Iterator[str]:
+    """Yield each list file of then that these settings do not read: a copy in another folder has none next to it."""
+    read = {Path(file).name for file in take_snapshot(configuration).lists}
+    for file, (number, _) in snapshot.lists.items():
+        if Path(file).name not in read and not file.startswith("["):
+            entries = quantity(number, "entry", "entries")
+            yield f"{file} had {entries} then, and is not read now: list files are searched in the folder of --config"
 
 
 def _of_the_past(snapshot: Snapshot | None, changes: Sequence[AuditEntry]) -> Iterator[str]:

@@ -5,15 +5,18 @@ has the evidence; they follow from its judgement. Memory has a number for each t
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
+from bley.checks.queried_domains import queried_domains
+from bley.commands.replay.facts import StoredFacts
 from bley.commands.replay.judge import NewJudge, NewJudgement, wait_left
-from bley.core.findings import JUDGED
+from bley.core.findings import JUDGED, Check
 from bley.core.history.search import StoredDecision
-from bley.core.reasons import Reason
+from bley.core.reasons import OF_DOMAINS, Reason
+from bley.service.pending_request import PendingRequest
 
 __all__ = ["Change", "Example", "Tally"]
 
@@ -65,6 +68,14 @@ class _Repeats:
     """The client of the triplet, by the new settings, with which it passed after its wait."""
 
 
+class _OfClient(NamedTuple):
+    """A decision by the judgement that its client got for another mail."""
+
+    decision: StoredDecision
+    pending: PendingRequest
+    repeats: _Repeats
+
+
 @dataclass(slots=True)
 class Group:
     """First attempts whose verdict changes the same way."""
@@ -114,7 +125,7 @@ class Tally:
         """Retries that would be those of another triplet."""
         self._repeats = dict[int, _Repeats]()
         self._known = dict[int, int]()
-        self._waiting: defaultdict[str, list[tuple[StoredDecision, NewJudgement | None, _Repeats]]] = defaultdict(list)
+        self._waiting: defaultdict[str, list[_OfClient]] = defaultdict(list)
         self._number_waiting = 0
 
     def add(self, decision: StoredDecision) -> None:
@@ -147,7 +158,7 @@ class Tally:
             new = NewJudgement(Reason.EARLY if is_early else Reason.WAITED, defers=is_early)
             if decision.reason == Reason.WAITED:
                 repeats.waited_under = pending.triplet.client
-                self._judged_client(decision, NewJudgement(Reason.WAITED))
+                self._judged_client(decision, pending, NewJudgement(Reason.WAITED))
         repeats.retries[_change(decision, new)] += 1
 
     def _add_first(self, decision: StoredDecision, repeats: _Repeats) -> None:
@@ -155,6 +166,8 @@ class Tally:
         pending = self._judge.pending(decision)
         if isinstance(pending, NewJudgement):
             self._judged(decision, pending, repeats)
+            if decision.reason in JUDGED:
+                self._judged_client(decision, None, pending)
             return
         if repeats.waited_under and repeats.waited_under != pending.triplet.client:
             self.restarted += 1
@@ -163,26 +176,60 @@ class Tally:
         elif decision.reason in JUDGED:
             new = self._judge.judge(pending, decision)
             self._judged(decision, new, repeats)
-            self._judged_client(decision, new)
+            self._judged_client(decision, pending, new)
         elif decision.reason in _OF_CLIENT and self._number_waiting < _MOST_WAITING:
-            self._waiting[_client(decision)].append((decision, None, repeats))
+            self._waiting[_client(decision)].append(_OfClient(decision, pending, repeats))
             self._number_waiting += 1
         else:
             self._not_judged(decision, repeats)
 
-    def _judged_client(self, source: StoredDecision, new: NewJudgement) -> None:
-        """Judge the mails that got the judgement of their client: this one, if its verdict was theirs."""
+    def _judged_client(self, source: StoredDecision, pending: PendingRequest | None, new: NewJudgement) -> None:
+        """Judge the mails that got the judgement of their client by this decision, if its verdict was theirs.
+
+        `pending`: the rules of this decision; None: the client is not judged by it any more.
+        """
         waiting = self._waiting.pop(_client(source), [])
         self._number_waiting -= len(waiting)
-        for decision, _, repeats in waiting:
-            if decision.at - source.at > _CLIENTS_WINDOW:
-                self._not_judged(decision, repeats)
-            elif decision.defers != source.defers:
-                self._waiting[_client(source)].append((decision, None, repeats))
+        for each in waiting:
+            if each.decision.at - source.at > _CLIENTS_WINDOW:
+                self._not_judged(each.decision, each.repeats)
+            elif each.decision.defers != source.defers or not self._covers(source, each):
+                self._waiting[_client(source)].append(each)
                 self._number_waiting += 1
-            else:
+            elif pending and self._covers_now(pending, new, each):
                 reason = Reason.CLIENT_BAD if new.defers else Reason.CLIENT_GOOD
-                self._judged(decision, new._replace(reason=reason), repeats)
+                self._judged(each.decision, new._replace(reason=reason), each.repeats)
+            else:
+                self._judge_by_itself(each, source)
+
+    @staticmethod
+    def _covers(source: StoredDecision, each: _OfClient) -> bool:
+        """Return whether the judgement was that of the client then, or else of the same domains."""
+        is_of_domains = source.reason in OF_DOMAINS
+        is_of_domains |= not source.defers and Check.DOMAIN_LIST in source.details.get("findings", {})
+        return not is_of_domains or _domains(source) == _domains(each.decision)
+
+    @staticmethod
+    def _covers_now(pending: PendingRequest, new: NewJudgement, each: _OfClient) -> bool:
+        """Return whether the new judgement is that of the client for this mail too."""
+        if pending.rules.section != each.pending.rules.section:
+            return False
+        return new.reason not in OF_DOMAINS or pending.judged_with_domains == each.pending.judged_with_domains
+
+    def _judge_by_itself(self, each: _OfClient, source: StoredDecision) -> None:
+        """Judge a mail whose client has no judgement for it any more, by what the DNS answered about the client."""
+        if source.client_address != each.decision.client_address or source.reason not in JUDGED:
+            self._not_judged(each.decision, each.repeats)
+            return
+        findings, others = source.details.get("findings", {}), {Check.SPF.value}
+        if _domains(source) != _domains(each.decision):
+            others.add(Check.DOMAIN_LIST.value)
+        of_client = {name: found for name, found in findings.items() if name not in others}
+        details = {**each.decision.details, "findings": of_client}
+        if name := source.details.get("verified_name"):
+            details["verified_name"] = name
+        new = self._judge.judge(each.pending, each.decision._replace(details=details))
+        self._judged(each.decision, new, each.repeats)
 
     def _judged(self, decision: StoredDecision, new: NewJudgement, repeats: _Repeats) -> None:
         came_back = any(change.then == Reason.WAITED for change in repeats.retries)
@@ -215,8 +262,8 @@ class Tally:
     def finish(self) -> None:
         """Count what waits for older decisions, which are not there."""
         for waiting in self._waiting.values():
-            for decision, _, repeats in waiting:
-                self._not_judged(decision, repeats)
+            for each in waiting:
+                self._not_judged(each.decision, each.repeats)
         for repeats in self._repeats.values():
             self._add_retries(repeats, passes=False)
         self._waiting.clear()
@@ -230,6 +277,11 @@ class Tally:
 
 def _change(decision: StoredDecision, new: NewJudgement) -> Change:
     return Change(decision.reason, decision.defers, new.reason, new.defers)
+
+
+def _domains(decision: StoredDecision) -> Sequence[str]:
+    """Return the domains that domain lists are queried about."""
+    return queried_domains(StoredFacts(decision, checks_names=True).request)
 
 
 def _client(decision: StoredDecision) -> str:

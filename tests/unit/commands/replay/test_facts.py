@@ -7,7 +7,7 @@ import pytest
 
 from bley.checks.names import NOT_QUERIED
 from bley.commands.replay.facts import StoredFacts, read_answer
-from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists, parse_domain_lists
 from bley.core.evidence import Finding, shortened
 from bley.core.findings import Check, FindingKind
 from bley.core.history.search import StoredDecision
@@ -163,3 +163,19 @@ def test_the_own_name_is_that_of_the_node_that_decided() -> None:
         found = facts({})
         other = StoredFacts(found.decision._replace(node=node), checks_names=True)
         assert other.own_name("mx1.example.org", "mx1") == name
+
+
+def test_the_answer_of_a_domain_list_is_read_back() -> None:
+    """Its description names the domains; its zone may be that of an address list too."""
+    [dns_list] = parse_domain_lists("dbl.example*2")
+    listed = Answer(Meaning.LISTED, (IPv4Address("127.0.1.2"),))
+    for answer, domains in ((listed, ("example.com", "example.net")), (Answer(Meaning.CLEAR), ("example.com",))):
+        text = str(ListAnswer(dns_list, answer, domains=domains))
+        assert read_answer(text, "dbl.example") == answer
+    lists = [{"list": "dbl.example", "is": str(ListAnswer(dns_list, listed, domains=("example.com",))), "says": ""}]
+    found = facts({"domain-list": {"score": 2, "lists": lists}})
+    assert found.list_score(Check.DOMAIN_LIST, [dns_list]).score == 2
+    of_addresses = parse_dns_lists("dbl.example")
+    assert found.list_score(Check.DNSBL, of_addresses).missing == list(of_addresses)
+    nobody = StoredFacts(found.decision._replace(sender="", details={}), checks_names=True)
+    assert nobody.list_score(Check.DOMAIN_LIST, [dns_list]).missing == [], "no domain could be listed"

@@ -14,6 +14,7 @@ from bley.checks.dns_lists import ConfiguredList
 from bley.checks.gather import Checks
 from bley.checks.helo import OwnIdentity
 from bley.checks.lists.watch import ListWatch
+from bley.commands.replay.facts import list_key
 from bley.commands.replay.judge import NAMES, SPF, NewJudge, NewJudgement, wait_left
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.dnslists.lists import DnsList
@@ -71,19 +72,20 @@ def configured(
 async def checks_of(settings: Settings, resolver: FakeResolver, spf: str) -> Checks:
     """Return the daemon's checks; all lists are well."""
     watch = ListWatch(FakeClock())
-    zones = {each.zone for each in (*settings.dnsbls, *settings.dnswls)}
-    entries: Zone = {(f"2.0.0.127.{zone}", "A"): LISTED for zone in zones}
-    watch.follow([DnsList(zone, ()) for zone in zones], FakeResolver(entries))
+    lists = {each.key: each for some in settings.dns_lists.values() for each in some}
+    names = (f"{entry}.{each.zone}" for each in lists.values() for entry in ("2.0.0.127", "test"))
+    entries: Zone = {(name, "A"): LISTED for name in names}
+    watch.follow([DnsList(each.zone, (), each.is_of_domains) for each in lists.values()], FakeResolver(entries))
     for _ in range(20):
         await asyncio.sleep(0)
 
     def queried(lists: Sequence[DnsList]) -> list[ConfiguredList]:
-        return [ConfiguredList(each, watch.lists[each.zone]) for each in lists]
+        return [ConfiguredList(each, watch.lists[each.key]) for each in lists]
 
     return Checks(
         resolver, queried(settings.dnswls), queried(settings.dnsbls), Spf(spf) if settings.use_spf else None,
         settings.thresholds, timedelta(seconds=5), settings.scores, OwnIdentity(HOST, settings.trusted_networks),
-        queries_names=settings.check_names,
+        queries_names=settings.check_names, domain_lists=queried(settings.domain_lists),
     )  # fmt: skip
 
 
@@ -118,6 +120,12 @@ def again(configuration: Configuration, decision: StoredDecision, queried: set[s
     return pending if isinstance(pending, NewJudgement) else judge_again.judge(pending, decision)
 
 
+def keys_of(settings: Settings) -> set[str]:
+    """Return the keys of the DNS lists of these settings."""
+    lists = (each for some in settings.dns_lists.values() for each in some)
+    return {list_key(each.name, of_domains=each.is_of_domains) for each in lists}
+
+
 def _request(chance: random.Random) -> Request:
     name = chance.choice(["unknown", "unknown", "mail.example.com", "dsl-192-0-2-1.pool.example.com"])
     helo = chance.choice(
@@ -133,6 +141,9 @@ def _zone(chance: random.Random) -> dict[tuple[str, str], list[Any]]:
     for of, codes in (("bl.example", ("2", "3")), ("bl2.example", ("2", "9")), ("wl.example", ("2", "5"))):
         if chance.random() < 0.3:
             zone[f"1.2.0.192.{of}", "A"] = [f"127.0.0.{chance.choice(codes)}"]
+    for of in ("dbl.example", "bl.example"):
+        if chance.random() < 0.2:
+            zone[f"example.{chance.choice(('com', 'org', 'net'))}.{of}", "A"] = LISTED
     if chance.random() < 0.6:
         zone["1.2.0.192.in-addr.arpa", "PTR"] = ["mail.example.com."]
     for name in ("mail.example.com", "mx2.example.com", "other.example.net"):
@@ -155,6 +166,7 @@ def _settings(chance: random.Random) -> dict[str, Any]:
              "bl.example=127.0.0.3, bl2.example*-1"]
         ),
         "dnswls": chance.choice(["wl.example", "wl.example=127.0.0.5*2", ""]),
+        "domain_lists": chance.choice(["", "", "dbl.example", "bl.example=127.0.0.2*2, dbl.example"]),
         "use_spf": chance.choice([0, 1]),
         "check_names": 1,
     }  # fmt: skip
@@ -167,23 +179,23 @@ class TestByAnOracle:
         for _ in range(20):
             configuration = configured(tmp_path, **_settings(chance))
             settings = configuration.settings
-            names = {each.name for each in (*settings.dnsbls, *settings.dnswls)}
+            names = keys_of(settings)
             for _ in range(25):
                 request, zone, spf = _request(chance), _zone(chance), chance.choice(list(_SPF))
                 judgement, decision = await judged(request, settings, FakeResolver(zone), spf)
                 new = again(configuration, decision, names)
                 assert (new.reason, new.defers, new.missing) == (decision.reason, decision.defers, ()), decision
                 seen.add(judgement.reason)
-        assert {Reason.TRUSTED, Reason.DNSBL, Reason.HELO, Reason.CLEAN} < seen
+        assert {Reason.TRUSTED, Reason.DNSBL, Reason.DOMAIN_LIST, Reason.HELO, Reason.CLEAN} < seen
 
     async def test_other_settings_decide_as_the_checks_would(self, tmp_path: Path) -> None:
         """Where no fact is missing, the verdict is that of new queries with the same answers. Most are known."""
         chance, known, changed = random.Random(7), 0, 0
         for _ in range(30):
             then = configured(tmp_path, **_settings(chance) | {"use_spf": 1})
-            lists = {key: ", ".join(map(str, getattr(then.settings, key))) for key in ("dnsbls", "dnswls")}
+            lists = {key: ", ".join(map(str, getattr(then.settings, key))) for key in then.settings.dns_lists}
             now = configured(tmp_path, **_settings(chance) | lists)
-            names = {each.name for each in (*then.settings.dnsbls, *then.settings.dnswls)}
+            names = keys_of(then.settings)
             for _ in range(25):
                 request, zone, spf = _request(chance), _zone(chance), chance.choice(list(_SPF))
                 _, decision = await judged(request, then.settings, FakeResolver(zone), spf)

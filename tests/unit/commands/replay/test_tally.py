@@ -155,3 +155,44 @@ def test_an_exempt_retry_passes(tmp_path: Path) -> None:
     found = tallied(tmp_path, [decision("helo", 0, findings=MISMATCH), retry("early", 2)])
     assert found.changes[Change("helo", True, "exempt-client", False)] == 1
     assert found.changes[Change("early", True, "known", False)] == 1
+
+
+def test_mail_that_no_judgement_of_its_client_covers_any_more_is_judged_by_itself(tmp_path: Path) -> None:
+    """Its section has become another one, or the mail for which the client was judged is exempt now.
+
+    The DNS answers about the client are those of that mail, but SPF is about another sender.
+    """
+    bad = decision("client-bad", 0.5, sender="b@example.com")._replace(recipient="c@example.org")
+    story = [decision("helo", 0, findings=MISMATCH), bad]
+    section = "[recipients mild]\nmatch = c@example.org\nrfc_threshold = 9\n"
+    found = tallied(tmp_path, story, sections=section, use_spf=0)
+    assert found.changes[Change("client-bad", True, "clean", False)] == 1
+    assert found.changes[Change("helo", True, "helo", True)] == 1
+    (tmp_path / "whitelist_senders").write_text("a@example.com\n")
+    exempt = tallied(tmp_path, story)
+    assert exempt.changes[Change("helo", True, "exempt-sender", False)] == 1
+    assert exempt.changes[Change("client-bad", True, "helo", True)] == 1
+    later = bad._replace(at=bad.at + timedelta(minutes=1), sender="d@example.com", number="d")
+    (tmp_path / "whitelist_senders").write_text("b@example.com\n")
+    both = tallied(tmp_path, [*story, later])
+    assert both.changes[Change("client-bad", True, "exempt-sender", False)] == 1
+    assert both.changes[Change("client-bad", True, "client-bad", True)] == 1
+    (tmp_path / "whitelist_senders").write_text("a@example.com\n")
+    other = [story[0], bad._replace(client_address="192.0.2.2")]
+    assert dict(tallied(tmp_path, other).not_judged) == {"client-bad": 1}, "another host of the network"
+
+
+def test_a_judgement_of_domains_is_not_that_of_other_domains(tmp_path: Path) -> None:
+    """Domain lists judge the sender with the client, so the cache has the domains too."""
+    said = "dbl.example lists example.com: 127.0.1.2 (weight 1)"
+    listed = MATCH | {
+        "domain-list": {"score": 1, "lists": [{"list": "dbl.example", "is": said, "says": "", "weight": 1}]}
+    }
+    story = [
+        decision("domain-list", 0, findings=listed),
+        decision("client-bad", 0.5, sender="b@example.com"),
+        decision("client-bad", 0.6, sender="c@other.example.net"),
+    ]
+    found = tallied(tmp_path, story, domain_lists="dbl.example", dnsbls="")
+    assert found.changes[Change("client-bad", True, "client-bad", True)] == 1
+    assert dict(found.not_judged) == {"client-bad": 1}
