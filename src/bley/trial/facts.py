@@ -67,7 +67,10 @@ def facts_of_mail(mail: Mail, label: str, border: Border, latest: int, problems:
     header = read_header(mail.header)
     hop = border.choose(map(parse_received, header.received))
     if hop is None or hop.address is None:
-        problems.add(_why_not(header, border), mail.place)
+        reason, other = _why_not(header, border)
+        problems.add(reason, mail.place)
+        if other:
+            problems.add_server(other)
         return None
     if hop.at is None or not EARLIEST <= hop.at <= latest:
         problems.add(NO_DATE, mail.place)
@@ -92,7 +95,9 @@ EARLIEST = 631_152_000
 """1990-01-01: there was no SMTP client with such headers before."""
 
 
-def _why_not(header: MailHeader, border: Border) -> str:
+def _why_not(header: MailHeader, border: Border) -> tuple[str, str]:
+    """Return why a mail has no border, and the other server that received it, if any."""
     if not header.received:
-        return NO_RECEIVED
-    return LOCAL if all(border.is_inner(hop) for hop in map(parse_received, header.received)) else OTHER_WAY
+        return NO_RECEIVED, ""
+    first = next((hop for hop in map(parse_received, header.received) if not border.is_inner(hop)), None)
+    return (OTHER_WAY, first.by) if first else (LOCAL, "")

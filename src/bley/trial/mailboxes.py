@@ -61,24 +61,16 @@ class Mail(NamedTuple):
 
 
 def find_files(path: Path, problems: Problems, left_out: Sequence[Path] = ()) -> Iterator[MailFile]:
-    """Yield the files of this path, without those below `left_out`."""
+    """Yield the files of this path, without those below `left_out`, without keeping a large folder in memory."""
     seen = {identity for each in left_out if (identity := _identity(each))}
-    waiting = [path]
-    while waiting:
-        place = waiting.pop()
+    folders: list[Path] = []
+    yield from _found(path, problems, seen, folders)
+    while folders:
+        folder = folders.pop()
         try:
-            state = place.stat()
-            identity = state.st_dev, state.st_ino
-            if stat.S_ISDIR(state.st_mode):
-                if identity not in seen:
-                    seen.add(identity)
-                    waiting += _entries(place)
-            elif not stat.S_ISREG(state.st_mode):
-                problems.add(NO_FILE, str(place))
-            elif identity not in seen:
-                yield MailFile(str(place), state.st_size)
+            yield from _in_folder(folder, problems, seen, folders)
         except OSError as error:
-            problems.add(NOT_READABLE, f"{place}: {error.strerror}")
+            problems.add(NOT_READABLE, f"{folder}: {error.strerror}")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -89,19 +81,38 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return state.st_dev, state.st_ino
 
 
-def _entries(folder: Path) -> list[Path]:
-    """Return the paths in a folder, in the reverse order of their names, since the last one is taken first.
+def _in_folder(folder: Path, problems: Problems, seen: set[tuple[int, int]], folders: list[Path]) -> Iterator[MailFile]:
+    """Yield the files of the folder, and add the folders in it to `folders`.
 
     A Maildir also has indexes and `tmp`, which are no mail. In other folders, files with a dot before their name belong
     to programs.
     """
-    paths = sorted(folder.iterdir(), reverse=True)
-    if folder.name in ("cur", "new"):
-        return paths
-    names = {path.name for path in paths}
-    if {"cur", "new"} <= names:
-        return [path for path in paths if path.name != "tmp" and path.is_dir()]
-    return [path for path in paths if not path.name.startswith(".") or path.is_dir()]
+    is_maildir = (folder / "cur").is_dir() and (folder / "new").is_dir()
+    has_mails_only = folder.name in ("cur", "new")
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            is_hidden = is_maildir or (entry.name.startswith(".") and not has_mails_only)
+            if is_hidden and ((is_maildir and entry.name == "tmp") or not entry.is_dir()):
+                continue
+            yield from _found(Path(entry.path), problems, seen, folders)
+
+
+def _found(path: Path, problems: Problems, seen: set[tuple[int, int]], folders: list[Path]) -> Iterator[MailFile]:
+    """Yield a file, or add a folder that was not seen to `folders`."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        problems.add(NOT_READABLE, f"{path}: {error.strerror}")
+        return
+    identity = state.st_dev, state.st_ino
+    if stat.S_ISDIR(state.st_mode):
+        if identity not in seen:
+            seen.add(identity)
+            folders.append(path)
+    elif not stat.S_ISREG(state.st_mode):
+        problems.add(NO_FILE, str(path))
+    elif identity not in seen:
+        yield MailFile(str(path), state.st_size)
 
 
 class OpenedFile(NamedTuple):

@@ -22,6 +22,13 @@ __all__ = ["Page"]
 _EXEMPTIONS = 20
 """Lines of the list of exemptions that would save most waits."""
 
+_SERVERS = 5
+_MANY = 0.01
+"""The share of mails that came by other servers from which these are named."""
+_NEARLY_ALL = 0.5
+_ENOUGH = 20
+"""Mails from which a share is one."""
+
 _PREFERRED = ("the client's domain", "the sender's domain", "this client's address", "this sender")
 """Choices of an exemption, the safest first: a verified name cannot be forged, a sender can."""
 
@@ -72,10 +79,29 @@ class Page:
             texts.append(_WITH_DNS)
         else:
             texts.append(_WITHOUT_DNS)
+        texts += self._doubts
         for bit, text in LACKS.items():
             number = sum(count for lacks, count in self.trial.lacks.items() if lacks & bit)
             if number:
                 texts.append(f"{number} of the mails were judged {text}.")
+        return texts
+
+    @property
+    def _doubts(self) -> list[str]:
+        """The signs that a label or the border is wrong, each with the remedy."""
+        texts = [
+            f"{folder} is named as a folder of spam, but counts as ham: name it by --spam."
+            for folder in sorted(self.reader.spam_folders)
+        ]
+        others = self.reader.problems.servers.most_common(_SERVERS)
+        if others and others[0][1] >= _MANY * self.reader.mails:
+            names = ", ".join(f"{name} ({number})" for name, number in others)
+            texts.append(f"Mail also came by {names}: if these servers are yours too, name all of them by --mx.")
+        (address, number), *_ = self.trial.clients.most_common(1) or [("", 0)]
+        if number >= _NEARLY_ALL * self.usable and self.usable >= _ENOUGH:
+            texts.append(
+                f"{number} of the mails came from {address}: if that is a gateway or filter of yours, name it by --mx."
+            )
         return texts
 
     @property

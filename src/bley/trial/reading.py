@@ -1,12 +1,13 @@
 """All that is given to a trial, as facts: mails by the header of the border server, sessions, and lines of logs."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from bley.trial.border import Border, find_border
-from bley.trial.facts import Facts, border_hops, facts_of_mail
+from bley.trial.facts import HAM, Facts, border_hops, facts_of_mail
 from bley.trial.lines import read_lines
 from bley.trial.logs import Log, find_log
 from bley.trial.mailboxes import Mail, MailFile, OpenedFile, find_files, read_mails
@@ -20,6 +21,11 @@ _SAMPLE_OF_FILE = 200
 """Mails of one file that the border is searched in."""
 _SAMPLE = 5000
 """Mails of one path that it is searched in."""
+
+
+_SPAM_FOLDER = re.compile(r"(.*/\.?(?:INBOX\.)?(?:junk|spam|bulk)(?:[ -]?e?-?mail)?)(?:\.mbox)?(?:/|$)", re.IGNORECASE)
+_FOLDERS = 3
+"""Folders of spam that are named."""
 
 
 class Source(NamedTuple):
@@ -61,12 +67,16 @@ class Reader:
         self.files = Problems()
         """The problems of files and folders."""
         self.read = 0
+        self.spam_folders: set[str] = set()
+        """Folders that are named as those of spam, but counted as ham."""
         self.mails = 0
         """Of these, the mails in mailboxes."""
 
     def facts(self, source: Source) -> Iterator[Facts]:
         """Yield the usable facts of a source. Unusable mail is counted with its reason."""
         for file in find_files(source.path, self.files, source.left_out):
+            if source.label == HAM and (folder := _SPAM_FOLDER.match(file.path)) and len(self.spam_folders) < _FOLDERS:
+                self.spam_folders.add(folder[1])
             done = 0
             for item in read_mails(file, self.files, self._other(source.label)):
                 self.read += 1

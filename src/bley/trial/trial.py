@@ -34,6 +34,9 @@ _T = TypeVar("_T")
 MOST_DELAYED = 2000
 """Delayed ham mails of which the evidence is kept: some 2 kB each. The others are counted."""
 
+_MOST_CLIENTS = 1000
+"""Client addresses whose mails are counted: one with most mail is among the first."""
+
 _RETRY_AFTER = 1
 """The seconds after the end of a wait at which the retry comes: a wait that is exactly over is not over."""
 
@@ -113,6 +116,8 @@ class Trial:
         self.figures: defaultdict[str, Figures] = defaultdict(Figures)
         self.lacks: Counter[int] = Counter()
         """By the sum of keys of `LACKS`."""
+        self.clients: Counter[str] = Counter()
+        """Mails by client address, of the first clients."""
         self.delayed: list[Delayed] = []
         self.delayed_beyond = 0
         """Delayed ham mails beyond MOST_DELAYED."""
@@ -177,6 +182,8 @@ class Trial:
         figures.mails += 1
         month[0] += 1
         self.lacks[facts.lacks] += 1
+        if facts.client_address in self.clients or len(self.clients) < _MOST_CLIENTS:
+            self.clients[facts.client_address] += 1
         self.first, self.last = self.first if self.first is not None else facts.at, facts.at
         figures.strangers += decision.standing is Standing.NEW
         if not decision.defers:

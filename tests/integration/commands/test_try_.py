@@ -97,6 +97,21 @@ def test_the_settings_of_the_daemon_count(maildir: Path, tmp_path: Path) -> None
     assert document("-c", conf, maildir)["labels"]["ham"]["passed"]["exempt-client"] == 1
 
 
+def test_signs_of_a_wrong_label_or_border_are_shown_with_their_remedy(maildir: Path) -> None:
+    for number in range(9):
+        other = written_mail(SUSPICIOUS, "Postfix").replace(b"by mx.example.org", b"by mx.old.example")
+        (maildir / "cur" / f"old{number}").write_bytes(other)
+    for number in range(400):
+        (maildir / "cur" / f"same{number}").write_bytes(written_mail(SUSPICIOUS, "Exim"))
+    texts = document(maildir)["assumptions"]
+    assert f"{maildir}/.Junk is named as a folder of spam, but counts as ham: name it by --spam." in texts
+    assert "Mail also came by mx.old.example (9): if these servers are yours too, name all of them by --mx." in texts
+    assert "401 of the mails came from 192.0.2.1: if that is a gateway or filter of yours, name it by --mx." in texts
+    both = document(maildir, "--spam", maildir / ".Junk", "--mx", "example.org", "--mx", "mx.old.example")
+    assert both["usable"] == both["read"] == 710
+    assert not [text for text in both["assumptions"] if "is named as" in text or "also came" in text]
+
+
 class _Parser(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
