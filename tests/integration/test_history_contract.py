@@ -287,6 +287,16 @@ class TestDelayedDomains:
         found = await both.history.most_delayed(_NOW - 2 * _DAY, _NOW, 3)
         assert (found.came_back, found.domains) == (0, [])
 
+    async def test_later_mail_is_counted(self, both: OpenStore) -> None:
+        """Where days are cached, today is not."""
+        for number in (1, 2):
+            counts = {self._day(age, "from-delay-60", "example.org"): 1 for age in ((0, 20) if number == 1 else (0,))}
+            await both.engine.add_decisions([], counts)
+            found = await both.history.most_delayed(_NOW - 28 * _DAY, _NOW, 3)
+            assert found.came_back == number + 1
+            mail = await both.history.domain_mail(["example.org"], _NOW - 27 * _DAY, _NOW)
+            assert mail["example.org"].came_back == number + 1
+
     @pytest.mark.parametrize("names", [2, 200])
     async def test_the_mail_of_domains_is_that_of_all_days(self, both: OpenStore, names: int) -> None:
         wanted = ["example.org", *(f"{number}.example" for number in range(names - 1))]
@@ -297,6 +307,7 @@ class TestDelayedDomains:
             self._day(0, "from-delay-60", "example.org"): 1,
             self._day(1, "from-delay-longer", "example.org"): 2,
             self._day(1, "to-pass", "0.example"): 5,
+            self._day(0, "from-pass", "0.example"): 1,
         }
         others = {
             self._day(1, "from-early", "example.org"): 90,
@@ -306,7 +317,7 @@ class TestDelayedDomains:
         }
         await both.engine.add_decisions([], meant | others)
         found = await both.history.domain_mail(wanted, _NOW - _DAY, _NOW)
-        assert found == {"example.org": DomainMail(5, 4, 3), "0.example": DomainMail(is_ours=True)}
+        assert found == {"example.org": DomainMail(5, 4, 3), "0.example": DomainMail(1, is_ours=True)}
         assert await both.history.domain_mail([], _NOW - _DAY, _NOW) == {}
 
 

@@ -35,7 +35,7 @@ async def gather_statistics(
     """Return the figures of the period, and those of the period before. Raises StoreError."""
     counts, before, _ = await history.compared_counts(wanted.period, wanted.until)
     within = configuration.timings.longest
-    waiting = (await history.waiting(now - within, 1)).number if wanted.until == now else None
+    waiting = (await history.waiting(now - within, 0)).number if wanted.until == now else None
     lists = await asyncio.to_thread(_lists, configuration)
     found = Statistics(wanted.since, _whole(wanted.until), _first(counts), figures(counts), waiting, within, lists)
     found = replace(found, nodes=figures_by_node(counts))

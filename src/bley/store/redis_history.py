@@ -34,7 +34,7 @@ from bley.store.history import (
     span_of,
 )
 from bley.store.redis import RedisEngine, store_errors
-from bley.store.redis_delayed import read_domain_mail, read_most_delayed
+from bley.store.redis_delayed import DelayedDomains
 from bley.store.redis_domain_counts import read_domain_counts
 from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, mails_key, triplet_of
 from bley.store.rows import audit_entry, microseconds, stored_decision
@@ -68,6 +68,7 @@ class RedisHistory:
     def __init__(self, place: str, client: Any, sentinels: Sequence[Any] = ()) -> None:
         self.place, self._client = place, client
         self._engine = RedisEngine(place, client, sentinels, read_only=True)
+        self._domains = DelayedDomains(client)
 
     async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
         step, found = int(period.slot.total_seconds()), Counter[Count]()
@@ -265,11 +266,11 @@ class RedisHistory:
 
     async def most_delayed(self, since: datetime, until: datetime, limit: int) -> MostDelayed:
         with store_errors(self.place):
-            return await read_most_delayed(self._client, since, until, limit)
+            return await self._domains.most(since, until, limit)
 
     async def domain_mail(self, names: Collection[str], since: datetime, until: datetime) -> Mapping[str, DomainMail]:
         with store_errors(self.place):
-            return await read_domain_mail(self._client, names, since, until)
+            return await self._domains.mail(names, since, until)
 
     async def records(
         self, query: RecordQuery, limit: int, seconds: float | None = None

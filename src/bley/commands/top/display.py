@@ -103,7 +103,7 @@ class Display:
     async def _query_store(self) -> StoreState:
         now = utc_now()
         if time.monotonic() - self._waiting_at >= _WAITING_SECONDS:
-            waiting = await self._history.waiting(now - self._configuration.timings.longest, 1)
+            waiting = await self._history.waiting(now - self._configuration.timings.longest, 0)
             self._waiting, self._waiting_at = waiting.number, time.monotonic()
         counts = await self._history.counts(_COUNTED, now)
         latest = await self._history.decisions(DecisionQuery(), _LATEST)
