@@ -78,6 +78,14 @@ def test_the_overview_shows_it_without_a_click(browser: Browser, site: Site) -> 
     assert "well" in rows["strict.example.net"]
 
 
+def test_the_reason_leads_to_it(browser: Browser, site: Site) -> None:
+    browser.open(site.url("/?range=28d"))
+    link = browser.find(".causes a[href='#lists']")
+    assert link.text == "which list?"
+    browser.run("arguments[0].click()", link)
+    assert browser.run("return document.activeElement.id") == "lists"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser: Browser, site: Site, scheme: str) -> None:
     browser.prefer(color_scheme=scheme)
