@@ -54,7 +54,6 @@ TESTED_IN = {
     "commands/policy_client": "integration/test_postfix_chroot",
     "commands/serve": "integration/daemon/test_daemon",
     "commands/replay/command": "integration/commands/test_replay",
-    "commands/replay/page": "integration/commands/test_replay",
     "commands/report/command": "integration/commands/test_report",
     "commands/stats_comparison": "unit/commands/test_stats",
     "commands/stats_figures": "unit/commands/test_stats",

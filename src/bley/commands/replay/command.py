@@ -100,9 +100,7 @@ async def _replay(
 ) -> Replay:
     async with opened_history(place.settings) as history:
         await confirm_stored_key(place)
-        return await replay_decisions(
-            history, configuration, since, now, limit, on_page, is_private=bool(place.privacy_key)
-        )
+        return await replay_decisions(history, configuration, since, now, limit, on_page, place=place)
 
 
 async def replay_decisions(
@@ -113,12 +111,13 @@ async def replay_decisions(
     limit: int,
     on_page: Callable[[int], None] = lambda _: None,
     *,
-    is_private: bool = False,
+    place: Configuration | None = None,
 ) -> Replay:
     """Return the result for the latest decisions since then, at most `limit`. Raises StoreError.
 
-    `is_private`: their local parts are hashes.
+    `place`: the configuration of their store, if that is another one.
     """
+    place = place or configuration
     [*starts] = await history.audit(datetime.fromtimestamp(0, now.tzinfo), None, _CHANGES, 1, with_settings=True)
     snapshot = Snapshot.parse(starts[0].settings) if starts else None
     changes = await history.audit(since, None, _CHANGES, _MOST_CHANGES)
@@ -137,9 +136,11 @@ async def replay_decisions(
     tally = tally or Tally(NewJudge(configuration, socket.gethostname(), queried))
     tally.finish()
     is_complete = tally.read < limit
-    limits = describe_limits(configuration, snapshot, queried, changes, tally, is_private=is_private)
+    limits = describe_limits(configuration, snapshot, queried, changes, tally, is_private=bool(place.privacy_key))
     start = since if is_complete else first
-    return Replay(configuration.file, start, now, tally, limits, is_complete, is_observed and has_deferred)
+    return Replay(
+        configuration.file, start, now, tally, limits, is_complete, is_observed and has_deferred, place.list_files
+    )
 
 
 async def _pages(history: History, since: datetime, limit: int) -> AsyncIterator[Sequence[StoredDecision]]:

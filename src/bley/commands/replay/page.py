@@ -10,6 +10,7 @@ import click
 
 from bley.commands.output import instant_document, print_hanging, print_table
 from bley.commands.replay.tally import Change, Example, Group, Tally
+from bley.core.history.advice import ListFiles
 from bley.core.history.steps import describe_request, format_instant
 from bley.core.reasons import Reason
 
@@ -39,6 +40,8 @@ class Replay:
     """Whether all decisions of this time were read."""
     observed: bool
     """Whether all deferrals were only logged then."""
+    files: ListFiles
+    """Those of the store's settings, for the commands about its decisions."""
 
     @property
     def _came(self) -> str:
@@ -103,7 +106,8 @@ class Replay:
         self._show_examples("cannot be decided without further facts", tally.open)
 
     def _row(self, change: Change) -> tuple[str, ...]:
-        verdicts = ("deferred" if change.deferred_then else "passed", "defer" if change.defers_now else "pass")
+        deferred = "would defer" if self.observed else "deferred"
+        verdicts = (deferred if change.deferred_then else "passed", "defer" if change.defers_now else "pass")
         came = self.tally.came_back[change]
         number = self.tally.changes[change]
         return change.then, verdicts[0], change.now, verdicts[1], str(number), str(came) if came else ""
@@ -126,7 +130,7 @@ class Replay:
             print_hanging(f"{format_instant(decision.at)}  ", f"{verdict}{came}{lacks}")
             print_hanging("    ", describe_request(decision))
             if name := decision.instance or decision.queue_id:
-                print_hanging("    ", "", f"bley why {name}")
+                print_hanging("    ", "", self.files.command("why", name))
 
     @property
     def document(self) -> dict[str, Any]:
