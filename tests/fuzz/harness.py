@@ -20,6 +20,7 @@ NAMES = (
     "wanted",
     "log_lines",
     "received",
+    "mail_logs",
 )
 """Modules of this package, each with its HARNESS."""
 

@@ -24,6 +24,7 @@ LACKS = {
 """The facts that may be missing, each with the substitute."""
 
 NO_RECEIVED = "no Received header"
+NO_CLIENT = "no Received header that names a client"
 OTHER_WAY = "no Received header of the border server above all others"
 LOCAL = "from a host of the own site: no stranger's mail"
 NO_DATE = "no usable date in the Received header of the border server"
@@ -99,5 +100,8 @@ def _why_not(header: MailHeader, border: Border) -> tuple[str, str]:
     """Return why a mail has no border, and the other server that received it, if any."""
     if not header.received:
         return NO_RECEIVED, ""
-    first = next((hop for hop in map(parse_received, header.received) if not border.is_inner(hop)), None)
+    hops = list(map(parse_received, header.received))
+    if not any(hop.address for hop in hops):
+        return NO_CLIENT, ""
+    first = next((hop for hop in hops if not border.is_inner(hop)), None)
     return (OTHER_WAY, first.by) if first else (LOCAL, "")

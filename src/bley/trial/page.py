@@ -10,7 +10,6 @@ from bley.core.decision import DecisionEntry
 from bley.core.history.advice import ListFiles, allow_command
 from bley.core.history.exemption_choices import Choice, choices_of_decision
 from bley.core.history.search import StoredDecision
-from bley.core.history.shared_domains import is_shared
 from bley.settings.file import Configuration
 from bley.trial.facts import ATTEMPT, HAM, LACKS, SPAM
 from bley.trial.problems import Problems
@@ -41,6 +40,8 @@ _WITHOUT_DNS = (
     "The DNS was not queried: DNS lists and SPF are unknown and count 0, and a client's name is what the mail server "
     "found. With DNS lists, bley delays more spam."
 )
+
+_FROM_LOGS = "In logs, accepted mail counts as ham, and an attempt that a greylister deferred as rejected."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class Page:
             texts.append(_WITH_DNS)
         else:
             texts.append(_WITHOUT_DNS)
+        if self.reader.logged:
+            texts.append(_FROM_LOGS)
         texts += self._doubts
         for bit, text in LACKS.items():
             number = sum(count for lacks, count in self.trial.lacks.items() if lacks & bit)
@@ -174,7 +177,7 @@ def _choices(delayed: Delayed, files: ListFiles) -> list[Choice]:
         "", at, "greylist", decision.reason.value, request.client_address, request.client_name, request.helo_name,
         request.sender, request.recipient, "", "", entry.details,
     )  # fmt: skip
-    return [each for each in choices_of_decision(stored, is_private=files.is_private) if not is_shared(each.entry)]
+    return choices_of_decision(stored, is_private=files.is_private)
 
 
 def _problems(problems: Problems) -> Iterator[dict[str, Any]]:

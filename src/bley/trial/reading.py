@@ -67,6 +67,8 @@ class Reader:
         self.files = Problems()
         """The problems of files and folders."""
         self.read = 0
+        self.logged = 0
+        """Of these, the requests in logs."""
         self.spam_folders: set[str] = set()
         """Folders that are named as those of spam, but counted as ham."""
         self.mails = 0
@@ -119,6 +121,7 @@ class Reader:
                     self.problems.add(found, place)
                     yield None, position
                 else:
+                    self.logged += 1
                     yield found, position
 
 

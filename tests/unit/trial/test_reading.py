@@ -10,7 +10,7 @@ import pytest
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Thresholds
 from bley.trial.border import Border
-from bley.trial.facts import HAM, LOCAL, NO_DATE, NO_RECEIVED, OTHER_WAY, SPAM, Facts
+from bley.trial.facts import HAM, LOCAL, NO_CLIENT, NO_DATE, NO_RECEIVED, OTHER_WAY, SPAM, Facts
 from bley.trial.judging import judge_offline
 from bley.trial.reading import Reader, Source, sample_border, total_size
 from bley.trial.sessions import NO_SESSION, SESSION_FIELDS
@@ -72,13 +72,13 @@ DATE = "; Fri, 6 Nov 2026 10:00:00 +0100\n"
     ("header", "reason"),
     [
         ("Subject: x\n", NO_RECEIVED),
-        ("Received: by mx.example.org (Postfix, from userid 0)\n", LOCAL),
+        ("Received: by mx.example.org (Postfix, from userid 0)\n", NO_CLIENT),
         (RECEIVED.replace("192.0.2.1", "10.0.0.1") + DATE, LOCAL),
         (RECEIVED.replace("mx.example.org", "mx.example.net") + DATE + RECEIVED + DATE, OTHER_WAY),
         (RECEIVED, NO_DATE),
         (RECEIVED + DATE.replace("2026", "1970"), NO_DATE),
         (RECEIVED + DATE.replace("2026", "2099"), NO_DATE),
-        (RECEIVED[:40], LOCAL),
+        (RECEIVED[:40], NO_CLIENT),
     ],
 )
 def test_mail_that_cannot_be_used_is_counted_with_its_reason(tmp_path: Path, header: str, reason: str) -> None:
