@@ -78,11 +78,12 @@ class DecisionLog:
                 _log.info("%s", line)
 
     def write_listings(self, decision: Decision) -> None:
-        """Log the lists' own explanations of their listings of a client."""
+        """Log the lists' own explanations of their listings of a client, or of one of its domains."""
         for finding in decision.evidence.values():
             for each in finding.answers:
                 if each.text:
                     fields = {"listed_by": each.dns_list.name, "client_address": decision.request.client_address}
+                    fields |= {"domain": each.domains[0]} if each.domains else {}
                     text = f"{_text(fields)}, list_says={printable(each.text)}"
                     self._write([json.dumps(fields | {"list_says": each.text}) if self._is_json else text])
 

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from bley.core.decision import Decision, DecisionEntry, KnownRequest
-from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists
+from bley.core.dnslists.lists import Answer, ListAnswer, Meaning, parse_dns_lists, parse_domain_lists
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Standing
@@ -235,6 +235,15 @@ def test_each_list_that_says_why_it_names_the_client_has_a_line() -> None:
         "listed_by=bl2.example, client_address=192.0.2.1, list_says=spam",
     ]
     assert listings(DEFERRAL) == []
+
+
+def test_the_line_of_a_domain_list_names_the_domain() -> None:
+    (dbl,) = parse_domain_lists("dbl.example")
+    answer = ListAnswer(dbl, Answer(Meaning.LISTED, (IPv4Address("127.0.1.2"),)), "see there", ("spam.example",))
+    decision = DEFERRAL._replace(evidence={Check.DOMAIN_LIST: Finding(1, "", (answer,))})
+    assert listings(decision) == [
+        "listed_by=dbl.example, client_address=192.0.2.1, domain=spam.example, list_says=see there"
+    ]
 
 
 def test_what_a_list_says_is_a_stranger_s_text() -> None:
