@@ -146,6 +146,9 @@ def _about_list(key: str, dns_list: DnsList) -> Iterator[str]:
     elif facts.source and dns_list.most > 0 and (key, kind) == ("dnswls", "blocklist"):
         yield f"{dns_list.name} is a blocklist, and lets its clients pass here: write it in dnsbls"
     for entry in dns_list.entries:
+        if facts.filter and entry.filter is None and dns_list.is_of_domains:
+            what = "has codes of good domains that are abused, and all count"
+            yield f"{dns_list.name} {what}: write {dns_list.name}={facts.filter}{entry.rest}"
         if entry.weight < 0 and key == "dnswls" and not (facts.source and kind == "blocklist"):
             what = "has a negative weight, which counts against its clients in dnswls, other than in postscreen"
             yield f"{dns_list.name}{entry.rest} {what}: remove the minus sign"

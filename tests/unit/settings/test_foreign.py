@@ -15,6 +15,8 @@ from bley.settings.settings import Settings
         ("Whitelist_Clients", ": write whitelist_clients_file"),
         ("user", ": bley keeps the user that starts it, the User= of its systemd unit"),
         ("listen-port", ", did you mean 'listen_port'?"),
+        ("reject_rhsbl_sender", ": write domain_lists"),
+        ("rhsbl", ": write domain_lists"),
         ("rfc_treshold", ", did you mean 'rfc_threshold'?"),
         ("colour", ": see docs/settings.md for all keys"),
     ],

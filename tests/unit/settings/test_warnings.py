@@ -43,6 +43,51 @@ _SIGN = "has a negative weight, which counts against its clients in dnswls, othe
             id="blocklist among allowlists",
         ),
         pytest.param("dnsbls = hostkarma.junkemailfilter.com\ndnswls = hostkarma.junkemailfilter.com", [], id="both"),
+        pytest.param(
+            "dnsbls = zen.spamhaus.org, dbl.spamhaus.org",
+            ["2: dnsbls: dbl.spamhaus.org is a list of domains, and is not queried here: write it in domain_lists"],
+            id="a domain list among blocklists",
+        ),
+        pytest.param(
+            "domain_lists = zen.spamhaus.org, list.dnswl.org, rep.mailspike.net",
+            [
+                "2: domain_lists: zen.spamhaus.org is known as a list of addresses: write it in dnsbls",
+                "2: domain_lists: list.dnswl.org is known as a list of addresses: write it in dnswls",
+                "2: domain_lists: rep.mailspike.net is known as a list of addresses: write it in dnsbls or dnswls",
+            ],
+            id="address lists among domain lists",
+        ),
+        pytest.param(
+            "domain_lists = dwl.example*-2",
+            [
+                (
+                    "2: domain_lists: dwl.example*-2 has a negative weight, and anyone can forge a sender of a domain "
+                    "that it lists: remove the minus sign"
+                )
+            ],
+            id="a domain in favor of the client",
+        ),
+        pytest.param(
+            "domain_lists = dbl.spamhaus.org*3",
+            [
+                (
+                    "2: domain_lists: dbl.spamhaus.org has codes of good domains that are abused, and all count: "
+                    "write dbl.spamhaus.org=127.0.1.[2..99]*3"
+                )
+            ],
+            id="without its filter",
+        ),
+        pytest.param("domain_lists = dbl.spamhaus.org=127.0.1.[2..99], fresh.fmb.la, dbl.example", [], id="domains"),
+        pytest.param(
+            "domain_lists = rhsbl.sorbs.net, dbl.example",
+            [
+                (
+                    "2: domain_lists: rhsbl.sorbs.net has been dead since 2024-06-05: it was emptied and closed by its "
+                    "operator; it is not queried: use dbl.spamhaus.org instead"
+                )
+            ],
+            id="a dead one",
+        ),
     ],
 )
 def test_lists_that_count_for_the_wrong_side(tmp_path: Path, text: str, warnings: list[str]) -> None:
@@ -61,6 +106,22 @@ def test_lists_that_count_for_the_wrong_side(tmp_path: Path, text: str, warnings
             "dnsbls = bl.example*0, bl2.example*-5",
             ["2: dnsbl_threshold = 1 is never reached: the weights of the living lists of dnsbls add up to 0"],
             id="default threshold, and no positive weight",
+        ),
+        pytest.param("dnsbl_threshold = 3\ndomain_lists = dbl.example", [], id="reached with domain lists"),
+        pytest.param(
+            "dnsbl_threshold = 4\ndomain_lists = dbl.example",
+            [
+                (
+                    "2: dnsbl_threshold = 4 is never reached: the weights of the living lists of dnsbls "
+                    "and domain_lists add up to 3"
+                )
+            ],
+            id="not even with domain lists",
+        ),
+        pytest.param(
+            "dnsbls =\ndomain_lists = dbl.example*0",
+            ["3: dnsbl_threshold = 1 is never reached: the weights of the living lists of domain_lists add up to 0"],
+            id="domain lists alone",
         ),
         pytest.param(
             "dnswl_threshold = 4\ndnswls = a.example=127.0.0.2*2, a.example=127.0.0.3",

@@ -48,6 +48,8 @@ class KnownList:
     """Whether it is known to list domains."""
     fresh: bool = False
     """Whether it lists every domain that is new, not those of spam."""
+    filter: str = ""
+    """The filter without which codes count that are no listing of spam; empty if every code is one."""
     codes: Meanings = field(default_factory=dict)
     refusals: Meanings = field(default_factory=dict)
     """Return codes that refuse the query."""
