@@ -17,13 +17,13 @@ from docs.tables import PAGES, with_tables
 from bley import __version__
 from bley.cli import GROUPS, main
 from bley.commands.documented import DocumentedCommand
-from bley.core.dnslists.lists import parse_dns_lists
+from bley.core.dnslists.lists import parse_dns_lists, parse_domain_lists
 from bley.core.evidence import Finding
 from bley.core.findings import LOG_FIELDS, Check
 from tests.log_datagrams import journal_fields
 from tests.prose import passages, split_sentences
 from tests.shown_metrics import shown_metrics
-from tests.unit.log.test_decision_line import DEFERRAL, listed, listings, written
+from tests.unit.log.test_decision_line import DEFERRAL, listings, with_listed_domain, written
 
 PROJECT = Path(__file__).parent.parent
 SETTINGS = PROJECT.joinpath("docs/settings.md").read_text()
@@ -60,7 +60,7 @@ def test_every_field_of_the_log_is_documented_and_every_documented_one_exists() 
         section="volunteers",
         verified_name="mx.example.com",
     )
-    with_words = listed(bl="spam")
+    with_words = with_listed_domain()
     lines = [written(everything), *listings(with_words)]
     objects = [written(everything, is_json=True), *listings(with_words, is_json=True)]
     fields, findings = PROJECT.joinpath("docs/log.md").read_text().split("In text the findings are")
@@ -84,6 +84,17 @@ def test_the_lists_that_the_documents_recommend_are_alive() -> None:
     lists = [dns_list for setting in settings for dns_list in parse_dns_lists(setting)]
     assert len(lists) >= 6
     assert {dns_list.facts.status for dns_list in lists} == {"alive"}
+
+
+def test_the_domain_lists_that_the_documents_describe_are_known_and_alive() -> None:
+    """Each has domains, and facts with a source."""
+    text = PROJECT.joinpath("docs/lists.md").read_text().split("| list | contents | note |")[1].split("## Answers")[0]
+    settings = re.findall(r"`((?:[\w-]+\.)+[a-z]{2,}[^`]*)`", text)
+    lists = [dns_list for setting in settings for dns_list in parse_domain_lists(setting)]
+    assert len(lists) >= 8
+    assert {(each.facts.status, each.facts.domains, bool(each.facts.source)) for each in lists} == {
+        ("alive", True, True)
+    }
 
 
 _PARTS_OF_A_RELEASE = [

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bley import __version__
 from bley.checks.lists.report import ListReport
 from bley.core.findings import LOG_FIELDS, FindingKind
-from tests.fakes import WELL_LIST
+from tests.fakes import ILL_LIST, WELL_LIST
 from tests.integration.web.site import Site
 
 
@@ -37,6 +37,15 @@ async def test_gauges_of_the_lists(site: Site) -> None:
         ("zen.spamhaus.org", "0.5"): 0.02,
         ("zen.spamhaus.org", "0.95"): 0.5,
     }
+
+
+async def test_a_domain_list_is_well_for_domains(site: Site) -> None:
+    """A zone that is in both settings has one latency, that of its addresses."""
+    domains: ListReport = {**ILL_LIST, "setting": "domain_lists", "state_ipv6": "not served", "median_seconds": 3.0}
+    _have(site, domains, {**ILL_LIST, "state": "well", "state_ipv6": "not served", "median_seconds": 0.5})
+    metrics = await site.metrics()
+    assert metrics["bley_list_well"] == {("bl.example", "4"): 1, ("bl.example", "domains"): 0}
+    assert metrics["bley_list_latency_seconds"] == {("bl.example", "0.5"): 0.5}
 
 
 @pytest.mark.parametrize("state", ["untested", "ill", "dead"])

@@ -237,11 +237,15 @@ def test_each_list_that_says_why_it_names_the_client_has_a_line() -> None:
     assert listings(DEFERRAL) == []
 
 
-def test_the_line_of_a_domain_list_names_the_domain() -> None:
+def with_listed_domain() -> Decision:
+    """A deferral by a domain list that explains itself."""
     (dbl,) = parse_domain_lists("dbl.example")
     answer = ListAnswer(dbl, Answer(Meaning.LISTED, (IPv4Address("127.0.1.2"),)), "see there", ("spam.example",))
-    decision = DEFERRAL._replace(evidence={Check.DOMAIN_LIST: Finding(1, "", (answer,))})
-    assert listings(decision) == [
+    return DEFERRAL._replace(evidence={Check.DOMAIN_LIST: Finding(1, "", (answer,))})
+
+
+def test_the_line_of_a_domain_list_names_the_domain() -> None:
+    assert listings(with_listed_domain()) == [
         "listed_by=dbl.example, client_address=192.0.2.1, domain=spam.example, list_says=see there"
     ]
 

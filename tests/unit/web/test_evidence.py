@@ -27,6 +27,12 @@ def test_sums_stand_against_their_thresholds() -> None:
     assert sums == [("dnsbl_threshold", 0, 1, False), ("rfc_threshold", 2, 2, True)]
 
 
+def test_domain_lists_add_to_the_blocklists() -> None:
+    details = {"findings": {Check.DNSBL: {"score": 1, "lists": []}, Check.DOMAIN_LIST: {"score": 2, "lists": []}}}
+    first, _ = score_sums(details, Thresholds(dnsbl_threshold=3))
+    assert (first.name, first.score, first.is_reached) == ("DNS blocklists and domain lists", 3, True)
+
+
 def test_without_evidence_there_is_nothing() -> None:
     assert finding_rows({}) == []
     assert score_sums({}, Thresholds()) == []

@@ -156,6 +156,17 @@ class TestOfADeferral:
         ask = "ask zen.spamhaus.org (https://www.spamhaus.org/) to remove 192.0.2.1; "
         assert told == f"{ask}or, if the list is wrong too often, take it out of dnsbls"
 
+    @pytest.mark.parametrize("reason", ["domain-list", "fresh-domain"])
+    def test_the_owner_of_a_listed_domain_is_told(self, reason: str) -> None:
+        lists = [
+            {"list": "dbl.spamhaus.org", "is": "…", "says": "", "weight": 1, "domains": ["a.example", "b.example"]},
+            {"list": "dbl.example", "is": "…", "says": "", "weight": 0, "domains": ["a.example"]},
+        ]
+        *_, told = _texts(_decision(reason, details={"findings": {"domain-list": {"score": 1, "lists": lists}}}))
+        site = "https://www.spamhaus.org/blocklists/domain-blocklist/"
+        tell = f"tell the postmaster of a.example and b.example: dbl.spamhaus.org ({site}) lists it; "
+        assert told == f"{tell}or, if the list is wrong too often, take it out of domain_lists"
+
     @pytest.mark.parametrize(
         ("reason", "told"),
         [
