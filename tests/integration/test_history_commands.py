@@ -281,6 +281,7 @@ COMMANDS = {
     "report": [],
     "replay": [],
     "lists": [],
+    "lists --since": ["--since", "7d"],
     "lists --test": ["--test"],
     "list": [],
     "allow": ["--client", "mail.example.com", "--until", "30d"],

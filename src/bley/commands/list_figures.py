@@ -9,6 +9,7 @@ import click
 
 from bley.commands.options import run
 from bley.commands.output import instant_document, print_document, print_hanging, print_table
+from bley.commands.progress import progress
 from bley.commands.stats_period import StatsPeriod, parse_period
 from bley.commands.store_access import opened_history
 from bley.core.dnslists.known import shown_zone
@@ -34,7 +35,9 @@ def show_list_figures(configuration: Configuration, zones: Sequence[str], since:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     settings = configuration.settings
-    figures = _chosen(list_figures(run(_counts(settings, wanted)), settings.dns_lists), zones)
+    with progress("counting"):
+        counts = run(_counts(settings, wanted))
+    figures = _chosen(list_figures(counts, settings.dns_lists), zones)
     observes, start = settings.mode == "observe", _start(wanted)
     if as_json:
         lists = [_document(each, observes=observes) for each in figures]

@@ -226,14 +226,14 @@ def lists(file: Path | None, test: bool, since: str | None, as_json: bool, zones
     The running bley reports the state of each list, its answers, latency and last error; ZONES selects some of them.
     With --test the lists are tested now (RFC 5782, section 5), without a running bley.
 
-    With --since, the store shows which list earns its place: the strangers that it was queried about, those it listed,
-    those about whom it decided alone, the mails of these that came back, errors, and the median latency. No other list
-    and no other finding would have decided so.
+    With --since, the counts in the store show which list earns its place: the strangers that it was queried about,
+    those that it listed, those that no other list or finding would have deferred, the mails of these that came back,
+    errors, and the median latency. No running bley is needed.
     """
-    if test and since:
+    if test and since is not None:
         raise click.UsageError("--test tests the lists now, and --since shows their past: give one of them")
     configuration = load_settings(file)
-    if since:
+    if since is not None:
         show_list_figures(configuration, zones, since, as_json=as_json)
         return
     if test:

@@ -347,6 +347,7 @@ class TestFigures:
         ("arguments", "words"),
         [
             (["--since", "12"], "--since 12 is neither a duration nor a time"),
+            (["--since", ""], "--since  is neither a duration nor a time"),
             (["--since", "500d"], "--since 500d must be at most 400d ago"),
             (["--since", "12h", "--test"], "--test tests the lists now, and --since shows their past"),
         ],
