@@ -33,6 +33,9 @@ __all__ = [
     "most_delayed",
 ]
 
+_MOST_SUSPECTED = 500
+"""Domains of each group whose triplets are read: with 5,000, a query takes 0.1 s longer."""
+
 DomainSums = Mapping[tuple[str, str], int]
 """Sums of the counts by domain, by kind and name."""
 
@@ -160,10 +163,15 @@ class DelayedMail(NamedTuple):
 
     @property
     def suspected(self) -> Sequence[Collection[str]]:
-        """Return the domains of waiting triplets whose mail passed before, those first that others hardly forge."""
-        passed = [domain for domain, name in self.waiting.items() if self.mail.get(name, DomainMail()).passed]
-        is_forged = {domain: self._is_often_forged(self.waiting[domain]) for domain in passed}
-        return [[domain for domain in passed if is_forged[domain] is wanted] for wanted in (False, True)]
+        """Return the domains of waiting triplets whose mail passed before, those first that others hardly forge.
+
+        Of each group, those with the most mail that passed.
+        """
+        passed = {domain: mail.passed for domain, name in self.waiting.items() if (mail := self.mail.get(name))}
+        groups: tuple[list[str], list[str]] = [], []
+        for domain in sorted(filter(passed.get, passed), key=lambda each: -passed[each]):
+            groups[self._is_often_forged(self.waiting[domain])].append(domain)
+        return [group[:_MOST_SUSPECTED] for group in groups]
 
     def _is_often_forged(self, name: str) -> bool:
         mail = self.mail[name]

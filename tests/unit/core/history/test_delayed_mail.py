@@ -92,9 +92,16 @@ def test_most_retries_are_first_then_the_groups_of_domains_then_the_latest() -> 
     assert first(None) == ["e", "c", "", "d", "a", "b"]
 
 
+def test_only_the_domains_with_the_most_mail_are_suspected() -> None:
+    names = [f"{number}.example" for number in range(1000)]
+    mail = {name: DomainMail(undelayed=number) for number, name in enumerate(names)}
+    likely, forged = DelayedMail(MostDelayed(NOON, 0, []), dict(zip(names, names, strict=True)), mail, 28).suspected
+    assert (likely, forged) == (names[:499:-1], [])
+
+
 def test_domains_that_others_forge_come_last() -> None:
     """Most mail that waits with a sender of a large provider, of our own or of a forged domain is spam."""
-    assert DELAYED.suspected == [["mail.example.com"], ["gmail.com", "example.org", "forged.example"]]
+    assert DELAYED.suspected == [["mail.example.com"], ["forged.example", "gmail.com", "example.org"]]
     some = [_waiting("a@gmail.com"), _waiting("b@mail.example.com"), _waiting("c@example.org", 1)]
     ranked = sorted(some, key=DELAYED.rank, reverse=True)
     assert [triplet.sender[:1] for triplet, _ in ranked] == ["c", "b", "a"]
