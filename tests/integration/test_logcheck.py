@@ -54,6 +54,14 @@ def test_all_lines_but_warnings_are_ignored(log_format: str, tmp_path: Path) -> 
                 ]
 
 
+def test_the_mailed_report_is_ignored(tmp_path: Path) -> None:
+    """Its unit writes one line a week; a failure is an error of another form."""
+    start = "Nov 30 06:00:01 mx1 bley[4711]: "
+    assert reported(f"{start}the report is mailed to postmaster@example.org\n", tmp_path) == []
+    error = f"{start}Error: /usr/sbin/sendmail refused the mail with status 75: the mail system is down"
+    assert reported(f"{error}\n", tmp_path) == [error]
+
+
 def test_a_store_that_fails_is_reported(tmp_path: Path) -> None:
     """Decisions without it are ignored, as others."""
     with Bley(tmp_path, database=f"redis://127.0.0.1:{free_port()}") as bley:
