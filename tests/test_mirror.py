@@ -14,6 +14,7 @@ TESTED_IN = {
     "core/exemptions/lookup": "unit/core/exemptions/test_list_files",
     "core/history/conditions": "unit/core/history/test_search",
     "store/purging": "unit/store/test_batched",
+    "store/redis_counts": "integration/test_history_contract",
     "store/redis_domain_counts": "integration/test_engine_contract",
     "store/sql_domain_counts": "integration/test_history_contract",
     "store/sql_list_counts": "integration/test_history_contract",

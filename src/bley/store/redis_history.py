@@ -3,13 +3,10 @@
 import asyncio
 import contextlib
 import re
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain, groupby
 from typing import Any, TypeVar
-
-from redis.exceptions import ResponseError
 
 from bley.core.errors import RefusedError
 from bley.core.greylist import Record, Status
@@ -23,20 +20,13 @@ from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.store.engine import SPANS, Found
-from bley.store.history import (
-    FirstRecords,
-    PartialResult,
-    SearchDeadline,
-    WaitingTriplets,
-    has_before,
-    list_span_of,
-    span_of,
-)
+from bley.store.engine import Found
+from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets
 from bley.store.redis import RedisEngine, store_errors
+from bley.store.redis_counts import RedisCounts
 from bley.store.redis_delayed import DelayedDomains
 from bley.store.redis_domain_counts import read_domain_counts
-from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, counts_key, mails_key, triplet_of
+from bley.store.redis_keys import AUDIT, DECISIONS, RECORDS, mails_key, triplet_of
 from bley.store.rows import audit_entry, microseconds, stored_decision
 
 __all__ = ["RedisHistory"]
@@ -68,64 +58,16 @@ class RedisHistory:
     def __init__(self, place: str, client: Any, sentinels: Sequence[Any] = ()) -> None:
         self.place, self._client = place, client
         self._engine = RedisEngine(place, client, sentinels, read_only=True)
-        self._domains = DelayedDomains(client)
+        self._domains, self._counts = DelayedDomains(client), RedisCounts(place, client)
 
     async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
-        step, found = int(period.slot.total_seconds()), Counter[Count]()
-        async for start, kind, word, number in self._spans(span_of(period), period.since(now), now):
-            if not kinds or kind in kinds:
-                found[Count(step, start // step * step, kind, word)] += number
-        return found
+        return await self._counts.counts(period, now, kinds)
 
     async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
-        counts, of_lists = await self.counts(period, now), await self.list_counts(period, now)
-        if not has_before(period):
-            return ComparedCounts(counts, None, of_lists)
-        step, span, until = int(period.slot.total_seconds()), span_of(period), period.before(now)
-        since, found = period.since(until), Counter[Count]()
-        first = int(since.timestamp())
-        covers_it = await self._has_counts(span, now - SPANS[span], since)
-        async for start, kind, word, number in self._spans(span, since, until):
-            found[Count(step, first, kind, word)] += number
-            covers_it |= start == first
-        return ComparedCounts(counts, found if covers_it else None, of_lists)
+        return await self._counts.compared_counts(period, now)
 
     async def list_counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
-        span, found, first = list_span_of(period), Counter[tuple[str, str]](), dict[tuple[str, str], int]()
-        since = int(period.since(now).timestamp()) // span * span
-        async for start, kind, name, number in self._spans(span, datetime.fromtimestamp(since, UTC), now):
-            found[kind, name] += number
-            first[kind, name] = min(start, first.get((kind, name), start))
-        return {Count(span, first[key], *key): number for key, number in found.items()}
-
-    async def _spans(self, span: int, since: datetime, until: datetime) -> AsyncIterator[tuple[int, str, str, int]]:
-        """Yield the start of each span, with kind, name and number of each of its counts."""
-        first, last = int(since.timestamp()), int(until.timestamp())
-        for key in _counts_keys(span, first, last):
-            with store_errors(self.place):
-                fields = await self._fields(key)
-            for each in filter(None, map(_count, fields.items())):
-                if first <= each[0] <= last:
-                    yield each
-
-    async def _has_counts(self, span: int, since: datetime, before: datetime) -> bool:
-        """Return whether something was counted in this time."""
-        first, last = int(since.timestamp()), int(before.timestamp()) - 1
-        *whole, partial = _counts_keys(span, first, last)
-        with store_errors(self.place):
-            for key in whole:
-                if await self._client.exists(key):
-                    return True
-            return any(each[0] <= last for each in filter(None, map(_count, (await self._fields(partial)).items())))
-
-    async def _fields(self, key: str) -> Mapping[bytes, bytes]:
-        try:
-            fields: Mapping[bytes, bytes] = await self._client.hgetall(key)
-        except ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-            return {}  # another program's key
-        return fields
+        return await self._counts.list_counts(period, now)
 
     async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
         with store_errors(self.place):
@@ -315,11 +257,6 @@ class RedisHistory:
         await self._engine.close()
 
 
-def _counts_keys(span: int, first: int, last: int) -> list[str]:
-    """Return the keys of the counts of all spans that start in this time, the oldest first."""
-    return list(dict.fromkeys(counts_key(span, start) for start in range(first, last + span, span)))
-
-
 def _oldest_id(since: datetime) -> str:
     """Return the least id of entries about that time or later."""
     return str(max(0, (microseconds(since) - _CLOCKS_DIFFER) // 1000))
@@ -342,12 +279,3 @@ def _valid(entries: _Entries, convert: Callable[[str, Mapping[str, str]], _T]) -
         with contextlib.suppress(ValueError, LookupError, OverflowError):
             found.append(convert(number.decode(), {name.decode(): value.decode() for name, value in fields.items()}))
     return found
-
-
-def _count(field: tuple[bytes, bytes]) -> tuple[int, str, str, int] | None:
-    """Return start, kind, name and number; None if another program wrote the field."""
-    try:
-        start, kind, word = field[0].decode().split(" ")
-        return int(start), kind, word, int(field[1])
-    except ValueError:
-        return None

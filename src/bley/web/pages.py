@@ -21,7 +21,7 @@ from bley.web.formatting import SPELLING
 from bley.web.health_summary import summarize_health
 from bley.web.list_rows import ListRow, list_rows
 from bley.web.observation import observation
-from bley.web.overview import overview_of
+from bley.web.overview import Overview, overview_of
 from bley.web.rendering import STATIC, render
 from bley.web.search_summary import summarize_search
 from bley.web.setup_lines import setup_lines
@@ -66,14 +66,7 @@ class Pages:
         if isinstance(data, OverviewData):
             overview = await overview_of(data, self._data.configuration)
             setup = None if data.has_requests else setup_lines(self._data.daemon.places)
-            work = describe_work(overview.figures, observes=overview.observes, spelling=SPELLING)
-            worth = describe_worth(
-                overview.figures,
-                data.waiting.number,
-                observes=overview.observes,
-                before=overview.before,
-                spelling=SPELLING,
-            )
+            work, worth = _sentences(overview, data.waiting.number)
             lists = list_rows(data, settings, health.lists, observes=overview.observes)
         return await _page(
             "overview.html",
@@ -149,6 +142,13 @@ def _waiting_search(longest: timedelta, *, observes: bool) -> str:
     """Return the URL of the search for all deferrals of the shortest range that has the longest wait."""
     name = next((each.name for each in PERIODS.values() if each.length >= longest), "365d")
     return page_url("/search", {"outcome": "would-defer" if observes else "greylist", "range": name})
+
+
+def _sentences(overview: Overview, waiting: int) -> tuple[str, str]:
+    """Return what bley does and whether it is worth it; `waiting`: the number of triplets that wait."""
+    figures, observes = overview.figures, overview.observes
+    work = describe_work(figures, observes=observes, spelling=SPELLING)
+    return work, describe_worth(figures, waiting, observes=observes, before=overview.before, spelling=SPELLING)
 
 
 def _shown_details(request: web.Request) -> Callable[[str], bool]:
