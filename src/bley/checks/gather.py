@@ -132,18 +132,16 @@ class _Gathering:
         self._time_is_up: asyncio.TimerHandle | None = None
         self._is_late = False
         self._spf: asyncio.Task[Finding] | None = None
-        lists = {Check.DNSBL: checks.dnsbls, Check.DNSWL: checks.dnswls, Check.DOMAIN_LIST: checks.domain_lists}
-        self._lists = {
-            check: ListQueries(check, of_check, checks.resolver, self._look)
-            for check, of_check in lists.items()
-            if of_check
-        }
-        for check, queries in self._lists.items():
-            if check is Check.DOMAIN_LIST:
-                queries.query(queried_domains(request))  # closed in _take_names, which may add a domain
-            else:
+        self._lists: dict[Check, ListQueries] = {}
+        for check, lists in ((Check.DNSBL, checks.dnsbls), (Check.DNSWL, checks.dnswls)):
+            if lists:
+                self._lists[check] = queries = ListQueries(check, lists, checks.resolver, self._look)
                 queries.query([address])
                 queries.close()
+        if checks.domain_lists:
+            queries = ListQueries(Check.DOMAIN_LIST, checks.domain_lists, checks.resolver, self._look)
+            queries.query(queried_domains(request))  # closed in _take_names, which may add a domain
+            self._lists[Check.DOMAIN_LIST] = queries
         self._found: dict[AnyCheck, Finding] = {}
         """The findings about the request itself; none until the client's names are known."""
         self._names: NameQueries | None = None
@@ -158,9 +156,9 @@ class _Gathering:
         checks = self._checks
         if names.verified:
             self._request = self._request._replace(client_name=names.verified)
-        if domains := self._lists.get(Check.DOMAIN_LIST):
-            domains.query(queried_domains(self._request))
-            domains.close()
+        if Check.DOMAIN_LIST in self._lists:
+            self._lists[Check.DOMAIN_LIST].query(queried_domains(self._request))
+            self._lists[Check.DOMAIN_LIST].close()
         self._found = check_request(self._request, self._address, checks.us, checks.scores, names)
         if checks.spf and not local_scope(self._address) and spf_can_tip(self._found, checks.thresholds, checks.scores):
             if self._is_late:

@@ -7,7 +7,7 @@ same domains only, and so does a pass, if another domain could have been listed.
 from datetime import datetime
 
 from bley.core.caches import ExpiringCache
-from bley.core.policy import Judgement
+from bley.core.findings import AnyReason
 from bley.core.reasons import OF_DOMAINS, Reason
 from bley.service.pending_request import PendingRequest
 
@@ -25,10 +25,9 @@ class ClientJudgements(ExpiringCache[str, str]):
                 return cause
         return self.get(pending.judged_as, now)
 
-    def add(self, pending: PendingRequest, judgement: Judgement, now: datetime) -> None:
+    def add(self, pending: PendingRequest, reason: AnyReason, cause: str, now: datetime) -> None:
         """Cache the judgement of a request."""
-        is_of_client = judgement.reason is Reason.TRUSTED or (judgement.cause and judgement.reason not in OF_DOMAINS)
-        if is_of_client or not pending.rules.settings.domain_lists:
-            self.put(pending.judged_as, judgement.cause, now)
-        else:
-            self.put(pending.judged_with_domains, judgement.cause, now)
+        key = pending.judged_as
+        if pending.rules.settings.domain_lists and (reason in OF_DOMAINS or not (cause or reason is Reason.TRUSTED)):
+            key = pending.judged_with_domains
+        self.put(key, cause, now)

@@ -31,7 +31,6 @@ _WARN_AGAIN = timedelta(minutes=1)
 
 _CLASSIC = Judgement(Status.GREYLISTED, Reason.CLASSIC)
 _CLIENT_GOOD = Judgement(Status.CLEAN, Reason.CLIENT_GOOD)
-_WAITED = Judgement(Status.CLEAN, Reason.WAITED)
 _CLIENT_BAD = Judgement(Status.GREYLISTED, Reason.CLIENT_BAD)
 
 _log = logging.getLogger(__name__)
@@ -116,7 +115,7 @@ class NineSteps:
                 if self._learns(pending) or is_elsewhere or pending.now - record.last_seen >= REFRESH:
                     self._store.record_later(pending.sighting(record.status))
             case Located(standing=Standing.WAITED, record=Record() as record):
-                self.clients.add(pending, _WAITED, self._steady())
+                self.clients.add(pending, Reason.WAITED, "", self._steady())
                 decision = pending.decision(Reason.WAITED, delayed=pending.now - record.first_seen)
                 for sighting in pending.sightings_of_passing():
                     self._store.record_later(sighting)
@@ -154,8 +153,9 @@ class NineSteps:
                 return found
             pending = found
         judgement = judge(evidence, pending.rules.thresholds)
-        self.clients.add(pending, judgement, self._steady())
-        decision = await self._record_stranger(pending, judgement, evidence, judgement.cause)
+        cause = judgement.cause
+        self.clients.add(pending, judgement.reason, cause, self._steady())
+        decision = await self._record_stranger(pending, judgement, evidence, cause)
         self.lists.follow(pending, gathered, judgement)
         return decision
 
