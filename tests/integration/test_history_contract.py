@@ -227,6 +227,9 @@ class TestAttempts:
         found = await both.history.attempts(self._query(_MINUTE, judgment=earlier))
         assert found.judgment
         assert found.judgment.recipient == "2@example.org"
+        for reason, is_found in (("helo", True), ("domain-list", False)):
+            found = await both.history.attempts(self._query(_MINUTE, judgment=replace(judgment, reason=reason)))
+            assert (found.judgment is not None) is is_found
 
 
 class TestDomainCounts:

@@ -5,7 +5,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bley.core.findings import REASONS
 from bley.core.history.attempts import FIRST_READ, LAST_READ, Attempts, AttemptsQuery, JudgmentQuery
 from bley.store.rows import microseconds, stored_decision
 from bley.store.sql_schema import decisions
@@ -31,12 +30,11 @@ def attempts_statement(query: AttemptsQuery) -> sa.Select[Any] | sa.CompoundSele
 
 
 def _judgment(query: JudgmentQuery) -> sa.Select[Any]:
-    judged = [name for name, row in REASONS.items() if row.path == "checks"]
     during = _d.at.between(microseconds(query.since), microseconds(query.until))
     latest = sa.select(_d.id, _d.at, _d.outcome, _d.reason, _d.details).where(during)
     some = latest.order_by(_d.at.desc(), _d.id.desc()).limit(_MOST_JUDGMENTS).subquery()
     is_its = some.c.details.contains(f'"triplet":["{query.client}",', autoescape=True)
-    meant = sa.select(some.c.id).where(some.c.outcome != "pass", some.c.reason.in_(judged), is_its)
+    meant = sa.select(some.c.id).where(some.c.outcome != "pass", some.c.reason.in_(query.reasons), is_its)
     one = meant.order_by(some.c.at.desc(), some.c.id.desc()).limit(1).subquery()
     return sa.select(decisions, sa.literal(0).label("number")).join(one, one.c.id == _d.id)
 

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from bley.core.decision import DecisionEntry
-from bley.core.findings import REASONS
+from bley.core.findings import CAUSES, REASONS
 from bley.core.greylist import Record, united
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet, parse_address
@@ -93,17 +93,20 @@ class JudgmentQuery:
     section: str
     since: datetime
     until: datetime
+    reason: str = ""
+    """That of the judgment, as the others have it as their cause; empty: unknown."""
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """The reasons that the judgment may have."""
+        return [name for name, row in REASONS.items() if row.path == "checks" and self.reason in ("", name)]
 
     def fits(self, decision: StoredDecision) -> bool:
         """Return whether this decision judged the client."""
         triplet, details = decision.triplet, decision.details
-        is_judgment = decision.defers and bool(details.get("findings")) and _is_judged(decision.reason)
+        is_judgment = decision.defers and bool(details.get("findings")) and decision.reason in self.reasons
         is_its = triplet is not None and (triplet.client, details.get("section", "")) == (self.client, self.section)
         return is_judgment and is_its and self.since <= decision.at <= self.until
-
-
-def _is_judged(reason: str) -> bool:
-    return reason in REASONS and REASONS[reason].path == "checks"
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,8 @@ def attempts_query(
         # The client was judged some seconds after the time of that decision: the checks take up to their deadline.
         since = start - cache_valid - _CHECKING
         section = decision.details.get("section", "")
-        judgment = JudgmentQuery(decision.triplet.client, section, since, start)
+        cause, _, _ = decision.details.get("cause", "").partition(" ")
+        judgment = JudgmentQuery(decision.triplet.client, section, since, start, cause if cause in CAUSES else "")
     mails = frozenset(places) | {_as_received(decision.client_address, decision.sender, decision.recipient)}
     return AttemptsQuery(mails, max(start or now - log_days, now - log_days), max(now, decision.at), judgment)
 

@@ -4,10 +4,10 @@ from itertools import combinations
 
 from bley.commands.graph.style import AT_ONCE, DEFERRED, EARLY, WAITED, style_of
 from bley.core.findings import REASON_OF, FindingKind
-from bley.core.reasons import Reason
+from bley.core.reasons import OF_DOMAINS, Reason
 
-FOUND = [*FindingKind, "dnsbl", "dnswl"]
-DEFERRING = [*REASON_OF.values(), Reason.EARLY, Reason.CLIENT_BAD, Reason.DNSBL, Reason.STORE_ERROR]
+FOUND = [*FindingKind, "dnsbl", "domain-list", "dnswl"]
+DEFERRING = [*REASON_OF.values(), Reason.EARLY, Reason.CLIENT_BAD, Reason.DNSBL, *OF_DOMAINS, Reason.STORE_ERROR]
 
 
 def test_no_two_words_of_one_chart_look_the_same() -> None:

@@ -146,6 +146,18 @@ class TestJudgment:
         ):
             assert not query.fits(wrong)
 
+    def test_it_has_the_reason_that_the_others_have_as_their_cause(self) -> None:
+        """Of two senders of one server, a domain list may have judged one, and SPF the other."""
+        query = _query(_decision(reason="client-bad", standing="new", cause="domain-list dbl.example")).judgment
+        assert query
+        assert query.fits(_decision(NOON - MINUTE, "domain-list", findings=self.FINDINGS))
+        assert not query.fits(_decision(NOON - MINUTE, "spf", findings=self.FINDINGS))
+
+    def test_a_cause_of_another_bley_is_unknown(self) -> None:
+        query = _query(_decision(reason="client-bad", standing="new", cause="whatever")).judgment
+        assert query
+        assert query.fits(_decision(NOON - MINUTE, "spf", findings=self.FINDINGS))
+
 
 class TestPlaces:
     def test_a_record_may_be_under_the_network(self) -> None:
