@@ -156,8 +156,10 @@ class _OtherClients:
     def _keys(self, decision: Decision, address: Address) -> tuple[int, int]:
         """Return the keys of the triplet and of the client that was judged."""
         assert decision.triplet is not None
-        name = decision.verified_name or decision.request.verified_name
-        client = self._rules.client(address, server_domain(name, address))
+        domain = ""
+        if self._rules.greylist_by == "smart":
+            domain = server_domain(decision.verified_name or decision.request.verified_name, address)
+        client = self._rules.client(address, domain)
         return hashed(client, *decision.triplet[1:]), hashed(decision.section, client)
 
     def trust(self, decision: Decision, address: Address, at: int) -> None:

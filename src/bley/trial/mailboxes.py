@@ -31,6 +31,7 @@ _T = TypeVar("_T")
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
 _FROM_LINE = re.compile(rb"From [^\n]{0,1000}\d:\d\d[^\n]{0,200}\r?\n")
+_END_OF_HEADER = re.compile(rb"\n\r?\n")
 _NEXT_MAIL = b"\nFrom "
 _LONGEST_FROM_LINE = 1300
 _CONTEXT = 8
@@ -172,8 +173,8 @@ def _start(stream: gzip.GzipFile | io.FileIO) -> bytes:
 def _header_of(text: bytes, start: int = 0) -> bytes:
     """Return the header that starts there, at most `LONGEST_HEADER` bytes of it."""
     last = min(start + LONGEST_HEADER, len(text))
-    ends = [end for mark in (b"\n\n", b"\n\r\n") if (end := text.find(mark, start, last)) >= 0]
-    return text[start : min(ends, default=last)]
+    end = _END_OF_HEADER.search(text, start, last)
+    return text[start : end.start() if end else last]
 
 
 def _read_mbox(file: MailFile, opened: gzip.GzipFile | io.FileIO, start: bytes, limit: int) -> Iterator[Mail]:

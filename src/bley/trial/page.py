@@ -194,7 +194,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "reasons": dict(figures.reasons.most_common()),
         "passed": dict(figures.passed.most_common()),
         "months": [
-            {"month": month, "mails": mails, "delayed": delayed}
-            for month, (mails, delayed) in sorted(figures.months.items())
+            {"month": f"{year}-{month:02}", "mails": mails, "delayed": delayed}
+            for (year, month), (mails, delayed) in sorted(figures.months.items())
         ],
     }

@@ -69,8 +69,8 @@ class Figures:
         """By reason."""
         self.reasons: Counter[str] = Counter()
         """Of delayed mail, by the first cause of the delay."""
-        self.months: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-        """By month: mails, and delayed ones."""
+        self.months: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
+        """By year and month: mails, and delayed ones."""
         self.strangers = 0
 
 
@@ -178,7 +178,7 @@ class Trial:
 
     def _count(self, facts: Facts, decision: Decision) -> None:
         figures = self.figures[facts.label]
-        month = figures.months[f"{self._now:%Y-%m}"]
+        month = figures.months[self._now.year, self._now.month]
         figures.mails += 1
         month[0] += 1
         self.lacks[facts.lacks] += 1
