@@ -179,6 +179,16 @@ class TestStats:
         assert error in Bley(tmp_path).run("stats", "--since", since, status=2)
 
 
+def test_report_and_replay_read_every_engine(anywhere: Bley) -> None:
+    """Counts by domain are written every ten seconds."""
+    page = wait_for(anywhere, "report", until="--sender example.com")
+    assert "1 of 2 deferred mails (50.0%) did not come back; 1 of them still may." in page
+    assert re.search(r"(?m)^example\.com +1  100\.0%", page)
+    assert re.search(r"(?m)^  bley allow .*--sender example\.com$", page)
+    document = json.loads(anywhere.run("replay", "--json"))
+    assert (document["first_attempts"], document["unchanged"], document["limits"]) == (2, 2, [])
+
+
 # -- bley top -------------------------------------------------------------------------------------
 
 
