@@ -18,6 +18,7 @@ TESTED_IN = {
     "store/redis_domain_counts": "integration/test_engine_contract",
     "store/sql_domain_counts": "integration/test_history_contract",
     "store/sql_list_counts": "integration/test_history_contract",
+    "store/sql_counts": "integration/test_history_contract",
     "store/sql_delayed": "integration/test_history_contract",
     "store/redis_delayed": "integration/test_history_contract",
     "store/delayed_domains": "unit/web/test_dashboard_data",

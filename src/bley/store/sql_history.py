@@ -20,7 +20,6 @@ from bley.core.history.conditions import Clause
 from bley.core.history.delayed_mail import DomainMail, MostDelayed
 from bley.core.history.domain_counts import DomainCounts
 from bley.core.history.exempted import ExemptedCount, Exemption
-from bley.core.history.list_counts import LIST_KINDS
 from bley.core.history.periods import ComparedCounts, Period
 from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
@@ -33,21 +32,18 @@ from bley.store.history import (
     PartialResult,
     SearchDeadline,
     WaitingTriplets,
-    has_before,
-    list_span_of,
-    span_of,
 )
 from bley.store.keyset import KeysetScan, ScanCursor
 from bley.store.rows import audit_entry, found_of, microseconds, records_of, stored_decision
 from bley.store.runners import Runner, Transactions
 from bley.store.sql_attempts import attempts_of, attempts_statement
 from bley.store.sql_conditions import is_bound, sql_conditions, text_conditions
+from bley.store.sql_counts import read_compared_counts, read_counts, read_list_counts
 from bley.store.sql_delayed import read_domain_mail, read_most_delayed, read_waiting, read_waiting_domains
 from bley.store.sql_domain_counts import read_domain_counts
 from bley.store.sql_exempted import ROWS_PER_SECOND, exempted_statement
-from bley.store.sql_list_counts import list_sums
 from bley.store.sql_meta import SqlMeta
-from bley.store.sql_schema import VERSION, audit, counts, decisions, triplets
+from bley.store.sql_schema import VERSION, audit, decisions, triplets
 
 __all__ = ["SqlHistory"]
 
@@ -75,34 +71,13 @@ class SqlHistory:
         self._is_prepared = False
 
     async def counts(self, period: Period, now: datetime, kinds: Collection[str] = ()) -> Mapping[Count, int]:
-        step = int(period.slot.total_seconds())
-        since, until = _seconds(period.since(now), now)
-        times = counts.c.start.between(since, until)
-        are_meant = counts.c.kind.in_(sorted(kinds)) if kinds else sa.true()
-        rows = await self._rows(_sums(period, _slot(period), times & are_meant))
-        return {Count(step, start, kind, name): int(number) for start, kind, name, number, _ in rows}
+        return await self._read(lambda connection: read_counts(connection, period, now, kinds))
 
     async def compared_counts(self, period: Period, now: datetime) -> ComparedCounts:
-        """Read all in one statement."""
-        step, column = int(period.slot.total_seconds()), counts.c.start
-        since, until = _seconds(period.since(now), now)
-        since_before, until_before = _seconds(period.since(period.before(now)), period.before(now))
-        if not has_before(period):
-            since_before, until_before = since, until
-        is_before = column < sa.literal_column(str(since))
-        slot = sa.case((is_before, sa.literal_column(str(since_before))), else_=_slot(period))
-        times = column.between(since_before, until) & ((column <= until_before) | (column >= since))
-        rows = await self._rows(sa.union_all(_sums(period, slot, times), list_sums(period, now)))
-        of_lists = _list_counts([row for row in rows if row.kind in LIST_KINDS], period)
-        others = [row for row in rows if row.kind not in LIST_KINDS]
-        found = {Count(step, start, kind, name): int(number) for start, kind, name, number, _ in others}
-        before = {count: number for count, number in found.items() if count.start < since}
-        present = {count: number for count, number in found.items() if count.start >= since}
-        covers_it = has_before(period) and others and others[0].first <= since_before
-        return ComparedCounts(present, before if covers_it else None, of_lists)
+        return await self._read(lambda connection: read_compared_counts(connection, period, now))
 
     async def list_counts(self, period: Period, now: datetime) -> Mapping[Count, int]:
-        return _list_counts(await self._rows(list_sums(period, now)), period)
+        return await self._read(lambda connection: read_list_counts(connection, period, now))
 
     async def domain_counts(self, domain: str, since: datetime, until: datetime) -> DomainCounts:
         return await self._read(lambda connection: read_domain_counts(connection, domain, since, until))
@@ -250,29 +225,6 @@ class SqlHistory:
 
     async def close(self) -> None:
         await self._transactions.close()
-
-
-def _seconds(*instants: datetime) -> tuple[int, ...]:
-    return tuple(int(at.timestamp()) for at in instants)
-
-
-def _list_counts(rows: Sequence[Any], period: Period) -> dict[Count, int]:
-    span = list_span_of(period)
-    return {Count(span, start, kind, name): int(number) for start, kind, name, number, _ in rows}
-
-
-def _slot(period: Period) -> sa.ColumnElement[int]:
-    return counts.c.start - counts.c.start % sa.literal_column(str(int(period.slot.total_seconds())))
-
-
-def _sums(period: Period, slot: sa.ColumnElement[int], times: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """Return the query for the sum of each slot, kind and name, and for the start of the first count of all."""
-    span = counts.c.seconds == span_of(period)
-    inner = counts.alias()
-    first = sa.select(sa.func.min(inner.c.start)).where(inner.c.seconds == span_of(period)).scalar_subquery()
-    columns = slot.label("slot"), counts.c.kind, counts.c.name
-    query = sa.select(*columns, sa.func.sum(counts.c["count"]), first.label("first"))
-    return query.where(span, times).group_by("slot", counts.c.kind, counts.c.name)
 
 
 async def _portions(rows: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:

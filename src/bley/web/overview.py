@@ -1,6 +1,5 @@
 """The values that the template of the overview shows, computed from OverviewData alone."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from bley.core.history.statistics import DELAY_BOUNDS, LONGER, CauseFigures, Cou
 from bley.settings.file import Configuration
 from bley.settings.sections import Timings
 from bley.store.delayed_domains import SHOWN_DOMAINS
+from bley.web.background import in_background
 from bley.web.changes import ChangeRow, change_marks, change_rows, changes_by_slot
 from bley.web.chart import BarData, Chart, LabelData, MarkData, stacked_bars, time_labels
 from bley.web.dashboard_data import OverviewData
@@ -134,7 +134,7 @@ class Overview(NamedTuple):
 
 async def overview_of(data: OverviewData, configuration: Configuration) -> Overview:
     """Compute all values, with these settings, in a thread."""
-    return await asyncio.to_thread(
+    return await in_background(
         build_overview,
         data,
         configuration.timings,

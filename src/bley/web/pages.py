@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from bley.core.history.advice import advice, deferral_advice, exemptions_of, with_exempted
-from bley.core.history.periods import PERIODS
+from bley.core.history.periods import PERIODS, Period
 from bley.core.history.search import StoredDecision
 from bley.core.history.worth import describe_work, describe_worth
 from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.actions import Actions
-from bley.web.dashboard_data import DashboardData, OverviewData
-from bley.web.decision_search import read_decision_search, read_period
+from bley.web.background import in_background
+from bley.web.dashboard_data import DashboardData, OverviewData, SearchResult
+from bley.web.decision_search import DecisionSearch, read_decision_search, read_period
 from bley.web.evidence import evidence
 from bley.web.formatting import SPELLING
 from bley.web.health_summary import summarize_health
@@ -23,8 +24,9 @@ from bley.web.list_rows import ListRow, list_rows
 from bley.web.observation import observation
 from bley.web.overview import Overview, overview_of
 from bley.web.rendering import STATIC, render
-from bley.web.search_summary import summarize_search
+from bley.web.search_summary import SearchSummary, summarize_search
 from bley.web.setup_lines import setup_lines
+from bley.web.single_flight import SingleFlightCache
 from bley.web.urls import page_url
 from bley.web.waiting import waiting_rows
 
@@ -37,6 +39,12 @@ _SHOWN_WAITING = 10
 _SHOWN_CHANGES = 5
 """Starts and reloads that the overview lists at once."""
 
+_DETAILS = frozenset({"delays-figures", "slots-figures"})
+"""The ids of the tables of figures below the charts."""
+
+_OVERVIEW_SECONDS = 4.0
+"""Lifetime of a rendered overview, so that many tabs cost as much as one: less than the 5 s between two refreshes."""
+
 _T = TypeVar("_T")
 
 
@@ -45,6 +53,7 @@ class Pages:
 
     def __init__(self, data: DashboardData, actions: Actions) -> None:
         self._data, self._actions = data, actions
+        self.reconfigure()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of all pages."""
@@ -55,8 +64,16 @@ class Pages:
             web.get(f"/static/{{name:{'|'.join(_STATIC)}}}", _send_static),
         ]
 
+    def reconfigure(self) -> None:
+        """Discard the rendered overviews: the settings have changed."""
+        self._overviews = SingleFlightCache(self._render_overview, _OVERVIEW_SECONDS)
+
     async def _show_overview(self, request: web.Request) -> web.Response:
-        period = query_or_400(read_period, request)
+        """Show the overview. It is the same for all readers: nothing else of the request may change it."""
+        return _response(await self._overviews.get((query_or_400(read_period, request), _shown_details(request))))
+
+    async def _render_overview(self, key: tuple[Period, frozenset[str]]) -> str:
+        period, shown = key
         settings, timings = self._data.configuration.settings, self._data.configuration.timings
         data, report = await asyncio.gather(self._data.overview(period), self._data.daemon.report_state())
         fault = "" if isinstance(data, OverviewData) else str(data)
@@ -68,7 +85,7 @@ class Pages:
             setup = None if data.has_requests else setup_lines(self._data.daemon.places)
             work, worth = _sentences(overview, data.waiting.number)
             lists = list_rows(data, settings, health.lists, observes=overview.observes)
-        return await _page(
+        return await _render(
             "overview.html",
             path="/",
             period=period,
@@ -85,7 +102,7 @@ class Pages:
             lists=lists,
             shown_waiting=_SHOWN_WAITING,
             shown_changes=_SHOWN_CHANGES,
-            shows=_shown_details(request),
+            shows=shown.__contains__,
             work=work,
             worth=worth,
             setup=setup,
@@ -98,6 +115,8 @@ class Pages:
         search = query_or_400(read_decision_search, request)
         settings = self._data.configuration.settings
         found = await self._data.search(search)
+        observes = settings.mode == "observe"
+        summary = None if search.before else await in_background(_summarize, search, found, observes=observes)
         return await _page(
             "search.html",
             path="/search",
@@ -109,11 +128,7 @@ class Pages:
             records=waiting_rows(found.records, self._data.configuration.timings, found.now),
             log_days=settings.log_days.total_seconds(),
             now=found.now,
-            summary=None
-            if search.before
-            else summarize_search(
-                search, found.summary, found.by_domain, found.now, observes=settings.mode == "observe"
-            ),
+            summary=summary,
             actions=self._actions.of_search(request, search.q, has_records=bool(search.q)),
         )
 
@@ -151,10 +166,14 @@ def _sentences(overview: Overview, waiting: int) -> tuple[str, str]:
     return work, describe_worth(figures, waiting, observes=observes, before=overview.before, spelling=SPELLING)
 
 
-def _shown_details(request: web.Request) -> Callable[[str], bool]:
-    """Return whether the page includes the table of this id: a refresh by live.js does not fetch closed ones."""
+def _summarize(search: DecisionSearch, found: SearchResult, *, observes: bool) -> SearchSummary | None:
+    return summarize_search(search, found.summary, found.by_domain, found.now, observes=observes)
+
+
+def _shown_details(request: web.Request) -> frozenset[str]:
+    """Return the ids of the tables that the page includes: a refresh by live.js does not fetch closed ones."""
     shown = request.headers.get("Bley-Open")
-    return lambda name: shown is None or name in shown.split()
+    return _DETAILS if shown is None else _DETAILS.intersection(shown.split())
 
 
 async def _send_static(request: web.Request) -> web.FileResponse:
@@ -178,5 +197,12 @@ def query_or_400(read: Callable[[Mapping[str, str]], _T], request: web.Request) 
 
 
 async def _page(template: str, **values: Any) -> web.Response:
-    text = await render(template, **({"q": "", "path": ""} | values))
+    return _response(await _render(template, **values))
+
+
+async def _render(template: str, **values: Any) -> str:
+    return await render(template, **({"q": "", "path": ""} | values))
+
+
+def _response(text: str) -> web.Response:
     return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})

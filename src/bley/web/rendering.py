@@ -1,6 +1,5 @@
 """Rendering of pages from templates, which escape every value."""
 
-import asyncio
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from bley import __version__
 from bley.core.findings import REASONS
 from bley.core.history.periods import PERIODS
 from bley.web import formatting, markup
+from bley.web.background import in_background
 from bley.web.chart import HEIGHT
 from bley.web.urls import page_url
 
@@ -23,7 +23,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 async def render(template: str, **values: Any) -> str:
     """Return the page. A thread renders it: the chart of a year takes some 10 ms, which would delay mail."""
-    return await asyncio.to_thread(render_now, template, values)
+    return await in_background(render_now, template, values)
 
 
 def render_now(template: str, values: dict[str, Any]) -> str:

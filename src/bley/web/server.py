@@ -45,7 +45,8 @@ class WebServer:
         application.add_routes([*health.routes(daemon), *listeners.routes(daemon), *lists.routes(daemon)])
         application.add_routes(metrics.routes(daemon, counters))
         self._actions = Actions(self._data)
-        application.add_routes([*Pages(self._data, self._actions).routes(), *Downloads(self._data).routes()])
+        self._pages = Pages(self._data, self._actions)
+        application.add_routes([*self._pages.routes(), *Downloads(self._data).routes()])
         application.add_routes(self._actions.routes())
         self._runner = web.AppRunner(
             application, access_log=None, logger=_log, shutdown_timeout=_STOP_SECONDS, **LIMITS
@@ -61,6 +62,7 @@ class WebServer:
         """Apply these settings to all later requests."""
         self._access.reconfigure(configuration)
         self._data.reconfigure(configuration)
+        self._pages.reconfigure()
 
     async def close(self) -> None:
         """Stop accepting, cancel queries to the store, finish responses in progress, and close the socket."""

@@ -25,6 +25,7 @@ class SingleFlightCache(Generic[_K, _V]):
         now = asyncio.get_running_loop().time()
         entry = self._entries.get(key)
         if entry is None or entry.is_over(now - self._seconds):
+            self._entries = {of: each for of, each in self._entries.items() if not each.is_over(now - self._seconds)}
             entry = self._entries[key] = _Entry(now, asyncio.ensure_future(self._query(key)))
         entry.readers += 1
         try:

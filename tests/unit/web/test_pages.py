@@ -1,19 +1,24 @@
 """Pages and downloads, on a store in memory."""
 
+import asyncio
 import json
 import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from bley.core.errors import StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.domain_counts import DAY_SECONDS
 from bley.core.history.statistics import Count
 from bley.settings.file import load
+from bley.web.actions import Actions
+from bley.web.pages import Pages
 from tests.fakes import ILL_LIST, NOON, WELL_LIST, FakeHistory
 from tests.unit.web.dashboard_client import TRIPLET, DashboardClient, decision
 
@@ -157,6 +162,33 @@ class TestOverview:
         with pytest.raises(web.HTTPBadRequest) as caught:
             await client().get("/?range=2h")
         assert caught.value.text == "there is no range '2h': use one of 1h, 12h, 24h, 7d, 28d, 365d\n"
+
+    @pytest.mark.leaps
+    async def test_it_is_rendered_once_for_all_tabs_that_show_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """For less than the time between two refreshes; of the request, only the range and the open tables count."""
+        site, rendered = client(), list[str]()
+
+        async def render(_: str, **values: Any) -> str:
+            rendered.append(values["period"].name)
+            return f"page {len(rendered)}"
+
+        async def shown(range_: str, **headers: str) -> str | None:
+            path = f"/?range={range_}"
+            answer = await pages._show_overview(make_mocked_request("GET", path, headers=headers))
+            return answer.text
+
+        monkeypatch.setattr("bley.web.pages.render", render)
+        pages = Pages(site.data, Actions(site.data))
+        closed = {"Bley-Open": "no-such-table"}
+        assert await shown("24h") == await shown("24h", **{"User-Agent": "other", "Cookie": "a=b"}) == "page 1"
+        assert await shown("7d") == "page 2"
+        assert await shown("24h", **closed) == await shown("24h", **{"Bley-Open": ""}) == "page 3"
+        await asyncio.sleep(3)
+        assert await shown("24h") == "page 1"
+        await asyncio.sleep(2)
+        assert await shown("24h") == "page 4"
+        pages.reconfigure()
+        assert await shown("24h") == "page 5"
 
     async def test_browsers_do_not_cache_it(self) -> None:
         assert (await client().get("/")).headers["Cache-Control"] == "no-store"

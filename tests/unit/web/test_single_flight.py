@@ -48,6 +48,16 @@ async def test_a_result_is_shared_for_its_lifetime() -> None:
     assert await cache.get("a") == "a2"
 
 
+async def test_results_that_are_over_leave_the_memory() -> None:
+    """A reader may choose many keys, one after the other."""
+    cache = SingleFlightCache(CountedQuery(), 60.0)
+    for key in "abc":
+        await cache.get(key)
+    await asyncio.sleep(61)
+    await cache.get("d")
+    assert list(cache._entries) == ["d"]
+
+
 async def test_an_error_is_raised_and_not_cached() -> None:
     async def query(key: str) -> str:
         await asyncio.sleep(0)
