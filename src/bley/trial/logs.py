@@ -6,6 +6,7 @@ A log that Postfix writes is read by Postfix's own lines: those of a greylister 
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from bley.core.mail import parse_address
 from bley.trial.exim_log import EximLog, is_exim_line
@@ -18,6 +19,7 @@ __all__ = ["Log", "find_log"]
 
 _POSTFIX = re.compile(rb" postfix[\w./-]*/(?:smtpd|qmgr|cleanup)\[\d+\]: ")
 _GREYLISTER = re.compile(rb"\baction=[a-z-]+, reason=|policyd-weight\[\d+\]: ")
+_DATED = re.compile(rb"<\d|[A-Z][a-z]{2} [ \d]\d |\d{4}-")
 
 _LONGEST_LINE = 4096
 """Bytes of a line that are read. Postfix and Exim cut theirs at some 2,000; the patterns take time of its square."""
@@ -54,11 +56,16 @@ class Log:
         return [] if one is None else [one]  # type: ignore[return-value] # one is of one of both types
 
 
-def find_log(start: bytes, label: str, written: float) -> Log | None:
-    """Return the log that starts so; None if it is none. `written`: when the file was written last, since 1970."""
+def find_log(path: str, start: bytes, label: str) -> Log | None:
+    """Return the log that starts so; None if it is none. Raises OSError."""
+    if not _DATED.match(start):
+        return None
+    written = Path(path).stat().st_mtime
+    dates = LineDates(datetime.fromtimestamp(written, UTC))
+    if not dates.split(start[:_LONGEST_LINE].partition(b"\n")[0].decode("utf-8", "backslashreplace")):
+        return None  # a mail, whose body may quote a log
     if _POSTFIX.search(start):
         return Log("postfix", label, written)
-    dates = LineDates(datetime.fromtimestamp(written, UTC))
     for line in start.splitlines()[:1000]:
         dated = dates.split(line.decode("utf-8", "backslashreplace"))
         if dated and is_exim_line(dated[1]):

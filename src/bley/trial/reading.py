@@ -27,6 +27,11 @@ _SPAM_FOLDER = re.compile(r"(.*/\.?(?:INBOX\.)?(?:junk|spam|bulk)(?:[ -]?e?-?mai
 _FOLDERS = 3
 """Folders of spam that are named."""
 
+_PORTION = 200
+"""Mails after which progress is shown."""
+_BLOCK = 1 << 18
+"""Bytes of small files after which it is shown."""
+
 
 class Source(NamedTuple):
     """A path with the label of its mail, and paths below it that have another one."""
@@ -61,8 +66,11 @@ def _mails(file: MailFile) -> Iterator[Mail]:
 class Reader:
     """Reads sources, and counts mails, those that are usable, and the problems of the others."""
 
-    def __init__(self, border: Border, latest: int, advance: Callable[[int], None]) -> None:
-        self._border, self._latest, self._advance = border, latest, advance
+    def __init__(
+        self, border: Border, latest: int, advance: Callable[[int], None], stops: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._border, self._latest, self._advance, self._stops = border, latest, advance, stops
+        self._unshown = 0
         self.problems = Problems()
         self.files = Problems()
         """The problems of files and folders."""
@@ -82,25 +90,31 @@ class Reader:
             done = 0
             for item in read_mails(file, self.files, self._other(source.label)):
                 self.read += 1
-                if isinstance(item, Mail):
-                    self.mails += 1
-                    facts, position = (
-                        facts_of_mail(item, source.label, self._border, self._latest, self.problems),
-                        item.end,
-                    )
-                else:
-                    facts, position = item
-                self._advance(min(position, file.size) - done)
-                done = min(position, file.size)
+                facts, position = self._taken(item, source.label)
+                if self.read % _PORTION == 0:
+                    self._advance(min(position, file.size) - done)
+                    done = min(position, file.size)
                 if facts is not None:
                     yield facts
-            self._advance(file.size - done)
+                if self._stops():
+                    return
+            self._unshown += file.size - done
+            if self._unshown >= _BLOCK:
+                self._advance(self._unshown)
+                self._unshown = 0
+
+    def _taken(self, item: "Mail | _Item", label: str) -> "_Item":
+        """Return the facts of a mail or line, and the bytes of the file up to its end."""
+        if not isinstance(item, Mail):
+            return item
+        self.mails += 1
+        return facts_of_mail(item, label, self._border, self._latest, self.problems), item.end
 
     def _other(self, label: str) -> "Callable[[MailFile, OpenedFile, bytes], Iterator[_Item] | None]":
         def read_other(file: MailFile, opened: OpenedFile, start: bytes) -> Iterator[_Item] | None:
-            if start.lstrip().startswith(b"{"):
+            if start.startswith(b"{"):
                 return self._sessions(file, opened, start, label)
-            log = find_log(start, label, Path(file.path).stat().st_mtime)
+            log = find_log(file.path, start, label)
             return self._requests(file, opened, start, log) if log else None
 
         return read_other

@@ -73,6 +73,14 @@ def test_a_file_of_other_text_is_no_log(tmp_path: Path) -> None:
     assert reader.files.counts.total() + reader.problems.counts.total() == 1
 
 
+def test_a_mail_that_quotes_a_log_is_a_mail(tmp_path: Path) -> None:
+    path = tmp_path / "mail.eml"
+    path.write_text(f"Subject: our log\n\n{ISO}{POSTFIX}")
+    reader = Reader(Border([]), LATEST, lambda _: None)
+    assert list(reader.facts(Source(path, HAM))) == []
+    assert (reader.mails, reader.logged) == (1, 0)
+
+
 @pytest.mark.parametrize("line", ["", "\0", "postfix/smtpd[1]: A: client=[", "postfix/smtpd[1]: A: client=x[999.1.1]"])
 def test_broken_lines_are_skipped(tmp_path: Path, line: str) -> None:
     facts, _ = _read(tmp_path / "mail.log", f"{POSTFIX}{line}\n{POSTFIX}")

@@ -124,12 +124,10 @@ def try_mail(
     us = OwnIdentity(hostname, configuration.settings.trusted_networks)
     with Spool() as spool:
         with progress("reading", total=total_size(sources)) as advance:
-            reader = Reader(border, latest, advance)
+            reader = Reader(border, latest, advance, lambda: interruption.is_requested)
             for source in sources:
-                for number, facts in enumerate(reader.facts(source)):
+                for facts in reader.facts(source):
                     spool.add(facts)
-                    if number % _PORTION == 0 and interruption.is_requested:
-                        break
         with progress("judging", total=len(spool)) as advance:
             judge = judge_with_dns if uses_dns else _judge
             trial = judge(configuration, us, _until_requested(spool.in_order(), interruption, advance))
