@@ -27,6 +27,10 @@ def test_a_domain_of_an_owner_below_a_private_suffix_is_its_own() -> None:
     assert of("a@shop.blogspot.com", "x.y.dyndns.org") == ("shop.blogspot.com", "y.dyndns.org")
 
 
+def test_a_host_name_may_have_what_its_domain_may_not() -> None:
+    assert of(helo="my_host.office-1.a-b.com") == ("a-b.com",)
+
+
 def test_a_domain_of_many_senders_is_queried_too() -> None:
     """To leave out `mail.*` or `live.*` would open a way around the lists."""
     assert of("a@gmail.com") == ("gmail.com",)
@@ -42,8 +46,9 @@ def test_a_sender_without_a_domain_has_none(sender: str) -> None:
     "name",
     ["friend", "[192.0.2.1]", "192.0.2.1", "[IPv6:2001:db8::1]", "2001:db8::1", "unknown", "", ".", "-", "a b.com"]
     + [f"host.office.{word}" for word in ("local", "lan", "internal", "localhost", "test", "invalid", "home", "corp")]
-    + ["1.2.0.192.in-addr.arpa", "host.home.arpa", "x.onion", "x.alt", "a..com", f"{'a' * 64}.com"],
+    + ["1.2.0.192.in-addr.arpa", "host.home.arpa", "x.onion", "x.alt", "a..com", f"{'a' * 64}.com"]
+    + ["mx.a_b.com", "mx.-a.com", "mx.a-.com", "-.com"],
 )
 def test_a_helo_name_outside_the_public_dns_has_none(name: str) -> None:
-    """RFC 6761, RFC 6762: such names say nothing to a list, and tell it of our network."""
+    """RFC 6761, RFC 6762: such names say nothing to a list, and tell it of our network. Others have no registration."""
     assert of(helo=name) == of(client=name) == ()
