@@ -24,7 +24,7 @@ from bley.service.service import Service
 from bley.settings.file import Configuration
 from bley.trial.alternatives import Alternatives
 from bley.trial.facts import HAM, Facts
-from bley.trial.judging import OfflineChecks, gather_offline
+from bley.trial.judging import LackingChecks, OfflineChecks, gather_offline
 from bley.trial.memory import TrialStore
 
 __all__ = ["MOST_DELAYED", "Delayed", "Figures", "Trial", "run_now"]
@@ -103,7 +103,7 @@ class Trial:
         self._service = Service(
             configuration,
             self._store,
-            checks or OfflineChecks(us, settings.scores, self._lacks),
+            LackingChecks(checks, self._lacks) if checks else OfflineChecks(us, settings.scores, self._lacks),
             lambda: self._now,
             us.hostname,
             hidden_clients=_NoHiddenClients(),
