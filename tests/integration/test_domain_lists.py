@@ -170,3 +170,21 @@ def test_without_domain_lists_no_domain_is_queried(tmp_path: Path) -> None:
     with DnsServer(entries("bl.example")) as dns, Bley(tmp_path, **on(dns, dnsbls="bl.example")) as bley:
         assert Strangers(bley).mail(V4) == "pass clean"
         assert not [name for name, _ in dns.questions if "example.com" in name]
+
+
+def test_a_reload_adds_and_removes_a_domain_list(tmp_path: Path) -> None:
+    with DnsServer(names(snow_offers=SPAM)) as dns, Bley(tmp_path, **on(dns)) as bley:
+        answers = [bley.ask(**SNOWSHOE | {"recipient": "0@example.org"})]
+        for number, setting in enumerate([DBL, f"{DBL}=127.0.1.9", ""], 1):
+            bley.write_settings(domain_lists=setting)
+            bley.reload()
+            answers.append(bley.ask(**SNOWSHOE | {"recipient": f"{number}@example.org"}))
+        bley.write_settings(domain_lists=f"{DBL}/$sender_address_domain")
+        bley.reload()
+        bley.wait_log("bley has no variables, and looks up the domains of sender, HELO and client")
+    assert [answer.split()[0] for answer in answers] == [
+        "action=DUNNO",
+        "action=DEFER_IF_PERMIT",
+        "action=DUNNO",
+        "action=DUNNO",
+    ]
