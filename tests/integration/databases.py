@@ -32,6 +32,9 @@ from tests.integration.tcp_proxy import TcpProxy
 __all__ = ["MariadbServer", "PostgresqlServer", "RefusedError", "SqlServer", "TcpProxy"]
 
 
+_MOST_DEADLOCKS = 10
+
+
 class SqlServer(DatabaseServer):
     """The common parts of PostgreSQL and MariaDB."""
 
@@ -49,16 +52,22 @@ class SqlServer(DatabaseServer):
 
     @contextmanager
     def lock_tables(self, url: str, *, readers: bool = False) -> Iterator[None]:
-        """Hold a lock of another session on every table of this database: writers wait, and optionally `readers`."""
+        """Hold a lock of another session on every table of this database: writers wait, and optionally `readers`.
+
+        The tables are locked one after the other, so a transaction of bley can make a deadlock, which the server ends.
+        """
         database = database_of(url)
-        statement = self.lock_statement(database, readers)
-        with subprocess.Popen(self.session(database), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-            assert holder.stdin
-            assert holder.stdout
-            holder.stdin.write(f"{statement};\nSELECT 'locked';\n".encode())
-            holder.stdin.flush()
-            assert holder.stdout.readline() == b"locked\n"
-            yield
+        statement = f"{self.lock_statement(database, readers)};\nSELECT 'locked';\n".encode()
+        for _ in range(_MOST_DEADLOCKS):
+            with subprocess.Popen(self.session(database), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+                assert holder.stdin
+                assert holder.stdout
+                holder.stdin.write(statement)
+                holder.stdin.flush()
+                if holder.stdout.readline() == b"locked\n":
+                    yield
+                    return
+        raise AssertionError("the tables cannot be locked")
 
 
 def sql_text(text: str) -> str:

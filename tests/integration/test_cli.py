@@ -177,7 +177,7 @@ def test_help_is_a_command_too() -> None:
         (["help", "wyh"], "No such command 'wyh'. Did you mean why?"),
         (["zzz"], "No such command 'zzz'."),
         (["stats", "--sinc", "7d"], "'--since'?"),
-        (["list", "--status", "wait"], "'wait' is not one of 'waiting', 'known', 'clean', 'trusted'."),
+        (["list", "--status", "wait"], "'wait' is not one of 'waiting', 'known', 'clean', 'trusted', 'relation'."),
     ],
 )
 def test_a_misspelled_word_is_an_error_with_the_similar_ones(words: list[str], said: str) -> None:

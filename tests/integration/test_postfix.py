@@ -224,6 +224,23 @@ def test_who_has_logged_in_passes(tmp_path: Path) -> None:
     assert [decision["reason"] for decision in bley.decisions()] == ["authenticated"]
 
 
+def test_the_answer_to_a_user_passes_at_once(tmp_path: Path) -> None:
+    """A user who has logged in writes to a stranger whose HELO does not fit: the submission service queries bley."""
+    laptop = {"client_address": "192.0.2.9", "helo_name": "laptop", "sasl_username": "bob"}
+    with Bley(tmp_path) as bley:
+        policy = f"inet:127.0.0.1:{bley.port}"
+        restrictions = f"check_policy_service {{ {policy}, default_action=DUNNO }}, permit_mynetworks, reject"
+        submission = {"smtpd_recipient_restrictions": restrictions, "mynetworks": "192.0.2.0/24"}
+        with Postfix(policy, main_cf=submission) as postfix:
+            assert rcpt(postfix, sender="b@example.org", recipient="a@example.com", **laptop).code == ACCEPTED
+        with Postfix(policy) as postfix:
+            assert rcpt(postfix, **BAD).code == ACCEPTED
+            other = DEFERRED.text.replace("b@example.org", "c@example.org")
+            assert rcpt(postfix, recipient="c@example.org", **BAD) == Reply(450, other)
+    reasons = [decision.get("why", decision["reason"]) for decision in bley.decisions()]
+    assert reasons == ["authenticated", "correspondent", "helo"]
+
+
 def test_a_trusted_network_passes(tmp_path: Path) -> None:
     bley = Bley(tmp_path, trusted_networks="198.51.100.0/24")
     with asking(bley) as postfix:

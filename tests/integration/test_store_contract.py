@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bley.core.errors import StoreError
-from bley.core.greylist import Lifetimes, Record, Sighting, Status, merged
+from bley.core.greylist import OF_TRIPLETS, Lifetimes, Record, Sighting, Status, merged
 from bley.core.mail import Triplet
 from bley.ports import Store
 from bley.store import batched
@@ -92,6 +92,36 @@ class TestRefusals:
         records = [await _find(store, sighting.triplet) for sighting in good]
         assert [record and record.attempts for record in records] == [2] * 5
         await store.close()
+
+
+class TestRelations:
+    """The records of relations, beside those of triplets (core.relations)."""
+
+    @pytest.mark.parametrize("status", [Status.PAIR, Status.CLIENT, Status.CORRESPONDENT, Status.POOL])
+    async def test_they_are_merged_and_found_like_those_of_triplets(self, store: Store, status: Status) -> None:
+        key, hour = Triplet("example.com", "@example.com", ""), timedelta(hours=1)
+        sightings = [_sighting(key, status, NOON + number * hour, number) for number in range(3)]
+        for sighting in sightings:
+            store.record_later(sighting)
+        assert await _find(store, key) == _folded(sightings) == Record(status, NOON, NOON + 2 * hour, 3)
+
+    async def test_a_pool_of_another_time_is_begun_anew(self, store: Store) -> None:
+        day = timedelta(days=1)
+        key = Triplet("pool", *_JANE[1:])
+        old, new = (
+            _sighting(key, Status.POOL, seen, lifetime=10 * day)._replace(cause=cause)
+            for seen, cause in ((NOON, "192.0.2.1"), (NOON + 11 * day, "198.51.100.1"))
+        )
+        await store.record(old)
+        await store.record(new)
+        assert await _find(store, key) == new.record == _folded([old, new])
+
+    async def test_a_pair_of_a_network_is_found_under_its_domains(self, store: Store) -> None:
+        named = _sighting(Triplet("example.com", "a@example.com", "b@example.org"), Status.CLEAN)
+        store.record_later(named._replace(network="192.0.2.0/24"))
+        pair = _sighting(Triplet("example.com", "@example.com", ""), Status.PAIR)
+        store.record_later(pair)
+        assert await store.find([pair.triplet._replace(client="192.0.2.0/24")]) == {pair.triplet: pair.record}
 
 
 class TestFinding:
@@ -178,7 +208,7 @@ class TestMerging:
             st.builds(
                 Sighting,
                 triplet=st.just(_JANE),
-                status=st.sampled_from(Status),
+                status=st.sampled_from(sorted(OF_TRIPLETS)),
                 seen=_instants(NOON - _DAY, NOON + _DAY),
                 lifetimes=st.builds(Lifetimes, st.timedeltas(_HOUR, 2 * _DAY), st.just(_FOR_EVER)),
                 attempts=st.integers(0, 3),

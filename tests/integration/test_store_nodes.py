@@ -230,7 +230,8 @@ def change_and_wait(nodes: Nodes) -> None:
         assert [peer.ask(known).action for peer in peers] == [PASSED, PASSED]
         assert [peer.ask(next(trusted)).action for peer in peers] == [GREYLISTED, GREYLISTED]
         wait_until(lambda: bool(nodes.records("@forget.example")), "it is written")
-        assert "1 record forgotten" in nodes.bleys[0].run("forget", "--client", "example.net")
+        said = nodes.bleys[0].run("forget", "--client", "example.net", "--yes")
+        assert "1 record and 1 relation forgotten" in said
         file = nodes.bleys[0].file.with_name("any")
         file.write_text(ANY_MAIL.replace("TIME", utc_now().isoformat()))
         assert "1 record imported" in nodes.bleys[0].run("import", file)

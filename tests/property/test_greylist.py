@@ -6,7 +6,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bley.core.greylist import Lifetimes, Record, Sighting, Standing, Status, Timing, merged, united
+from bley.core.greylist import OF_TRIPLETS, Lifetimes, Record, Sighting, Standing, Status, Timing, merged, united
 from bley.core.mail import Triplet
 from tests.fakes import NOON
 
@@ -14,7 +14,7 @@ LIFETIME = timedelta(days=10)
 LIFETIMES = Lifetimes(greylisted=LIFETIME)
 TRIPLET = Triplet("192.0.2.0/24", "a@example.com", "b@example.org")
 
-statuses = st.sampled_from(Status)
+statuses = st.sampled_from(sorted(OF_TRIPLETS))
 attempts = st.integers(min_value=0, max_value=1000)
 causes = st.sampled_from(["", "helo", "dnsbl", "dnsbl bl.example"])
 durations = st.timedeltas(timedelta(0), timedelta(days=1))

@@ -107,6 +107,13 @@ class Checks:
         spf = None if self.spf is self.sender_spf else self.spf
         return finding, replace(self, spf=spf, known_spf=known, timeout=left)
 
+    async def is_domain_listed(self, request: Request, address: Address) -> bool:
+        """Return whether the domain lists, of which there are some, alone reach the threshold of blocklists."""
+        lists_only = replace(self, dnswls=(), dnsbls=(), spf=None, queries_names=False)
+        gathered = await _Gathering(lists_only, request, address).result()
+        gathered.cancel_rest()
+        return (gathered.evidence[Check.DOMAIN_LIST].score or 0) >= self.thresholds.dnsbl_threshold
+
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Add the explanations of the DNS lists that list the client."""
         checks = [check for check, finding in evidence.items() if finding.answers]

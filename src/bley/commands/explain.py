@@ -84,6 +84,7 @@ class Explanation:
             *([("rules", f"[recipients {decision.section}]")] if decision.section else []),
             *self._unresolved(decision),
             *self._entry_by_spf(decision),
+            *([("relation", decision.relation)] if decision.relation else []),
             *self._findings(decision),
             ("verdict", _verdict(decision, self._outcome(decision))),
             ("answer", f"action={self.answer}"),
@@ -112,6 +113,7 @@ class Explanation:
             "thresholds": {name: getattr(thresholds, name) for name in names},
             "wait_seconds": decision.wait and decision.wait.total_seconds(),
             "delay_seconds": decision.delayed and decision.delayed.total_seconds(),
+            "relation": decision.relation or None,
             "entry": decision.exempted_by,
             "answer": self.answer,
         }

@@ -74,6 +74,8 @@ class ExplainedDecision(NamedTuple):
         if places := decision.details.get("places"):
             steps.append(("records", f"under {', '.join(places)}"))
         steps += finding_steps(decision.details.get("findings", {}), _why_not)
+        if relation := decision.details.get("relation"):
+            steps.append(("relation", relation))
         steps.append(("verdict", _verdict(decision)))
         if ids := [f"{name}={text}" for name in ("instance", "queue_id") if (text := getattr(decision, name))]:
             steps.append(("log", ", ".join(ids)))
@@ -120,7 +122,8 @@ def _lines(story: Story) -> Iterator[str]:
 
 
 _DETAILS = (
-    "verified_name", "standing", "places", "first_seen", "cause", "wait_seconds", "delay_seconds", "entry", "section",
+    "verified_name", "standing", "places", "first_seen", "cause", "wait_seconds", "delay_seconds", "entry", "relation",
+    "section",
 )  # fmt: skip
 
 

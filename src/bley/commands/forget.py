@@ -17,7 +17,7 @@ from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.corrections.audit import Auditor, unix_user
 from bley.corrections.opened_engine import opened_engine
-from bley.corrections.records import forget_records
+from bley.corrections.records import forget_records, number_of
 from bley.ports import utc_now
 from bley.settings.file import Configuration
 from bley.store.engine import Engine
@@ -40,6 +40,7 @@ __all__ = ["forget"]
 def forget(file: Path | None, wanted: RecordFilter, everything: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Delete records, so that their mail waits again.
 
+    The relations that match (`bley list --status relation`) are deleted too.
     Every running bley on this store notices within 20 seconds. More than one record needs --yes, or a yes on the
     terminal. If the privacy key is lost, --all lets the next bley that starts create a new one.
     """
@@ -57,7 +58,7 @@ def forget(file: Path | None, wanted: RecordFilter, everything: bool, yes: bool,
         return
     if dry_run:
         print_records(found)
-    click.echo(f"{quantity(len(found), 'record')} {'would be ' if dry_run else ''}forgotten")
+    click.echo(f"{number_of(found)} {'would be ' if dry_run else ''}forgotten")
 
 
 async def _find(

@@ -5,7 +5,8 @@
      "first_seen": "2026-11-24T12:00:00+00:00", "last_seen": "2026-11-24T12:05:00+00:00", "attempts": 0,
      "cause": "helo"}
 
-Each object is one line. `status` is greylisted, clean or trusted. An older bley writes no `cause`, and refuses lines
+Each object is one line. `status` is greylisted, clean or trusted, or the kind of a relation
+(core.relations). An older bley writes no `cause`, and refuses lines
 with one; where it is empty, it is left out. With privacy = keyed-hash the first line also has a
 `key_check`, which identifies the key (settings/privacy_key.py).
 """
@@ -108,7 +109,7 @@ class _Line(BaseModel):
     client: Annotated[_Part, AfterValidator(_client)]
     sender: _Part
     recipient: Annotated[_Part, AfterValidator(_recipient)]
-    status: Literal["greylisted", "clean", "trusted"]
+    status: Literal["greylisted", "clean", "trusted", "pair", "client", "correspondent", "pool"]
     first_seen: _Instant
     last_seen: _Instant
     attempts: Annotated[int, Field(ge=0, le=MAX_ATTEMPTS)] = 0

@@ -17,7 +17,7 @@ from bley.commands.output import instant_document, print_document, print_table, 
 from bley.commands.progress import progress
 from bley.commands.record_selection import normalised, record_options
 from bley.commands.store_access import confirm_stored_key, opened_history
-from bley.core.greylist import Record, Standing, Status, Timing
+from bley.core.greylist import OF_TRIPLETS, Record, Standing, Status, Timing
 from bley.core.history.audit import AuditEntry
 from bley.core.history.outcome import format_duration
 from bley.core.history.record_filter import RecordFilter
@@ -42,6 +42,7 @@ _STATUSES = {
     "known": [Status.CLEAN, Status.TRUSTED],
     "clean": [Status.CLEAN],
     "trusted": [Status.TRUSTED],
+    "relation": [status for status in Status if status not in OF_TRIPLETS],
 }
 _ORDERS: dict[str, RecordOrder] = {"last-seen": "last_seen", "first-seen": "first_seen", "attempts": "attempts"}
 
@@ -62,7 +63,7 @@ _ORDERS: dict[str, RecordOrder] = {"last-seen": "last_seen", "first-seen": "firs
     "statuses",
     multiple=True,
     type=click.Choice(list(_STATUSES)),
-    help="Only records of this status; can be repeated. known is clean or trusted.",
+    help="Only records of this status; can be repeated. known is clean or trusted; relation is no triplet's.",
 )
 @click.option("--since", type=DURATION, help="Only records whose last attempt is at most this old, such as 12h or 7d.")
 @click.option("--older", type=DURATION, help="Only records whose last attempt is older.")
@@ -108,7 +109,7 @@ def list_(
         return
     query = RecordQuery(
         filters=[normalised(wanted, configuration.triplet_rules), wanted.folded],
-        statuses=frozenset(status for name in statuses for status in _STATUSES[name]),
+        statuses=frozenset(status for name in statuses for status in _STATUSES[name]) or OF_TRIPLETS,
         since=None if since is None else now - since,
         until=None if older is None else now - older,
         order=_ORDERS[sort],

@@ -13,8 +13,8 @@ from bley.commands.progress import Interruption, progress
 from bley.core.greylist import Record
 from bley.core.history.record_filter import RecordFilter
 from bley.core.mail import Triplet
-from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
+from bley.corrections.records import number_of
 from bley.store.engine import Engine
 
 __all__ = ["confirm_many", "find_records", "normalised", "print_records", "record_options"]
@@ -80,7 +80,7 @@ def confirm_many(records: Sequence[tuple[Triplet, Record]], verb: str, *, asks: 
 
     `verb` is what will happen to the records. Raises UsageError without a terminal, or unless `asks`.
     """
-    number = quantity(len(records), "record")
+    number = number_of(records)
     if not (asks and sys.stdin.isatty()):
         raise click.UsageError(f"{number} match: --dry-run shows them, and --yes {verb}s them")
     print_records(records)

@@ -42,6 +42,8 @@ class Decision(NamedTuple):
     """The name of the section for recipients whose rules were in force; empty: those of [bley]."""
     cause: str = ""
     """Why the triplet was first deferred, now or before (greylist.Record.cause)."""
+    relation: str = ""
+    """The relation that let a suspicious stranger pass, in words (core.relations)."""
 
     @property
     def cause_reason(self) -> str:
@@ -118,6 +120,7 @@ class DecisionEntry(NamedTuple):
             "delay_seconds": decision.delayed and decision.delayed.total_seconds(),
             "section": decision.section,
             "cause": decision.cause != decision.reason and decision.cause,
+            "relation": not self.is_private and decision.relation,
             "entry": ":".join(decision.exempted_by.split(":")[:2]) if self.is_private else decision.exempted_by,
         }
         return {name: value for name, value in details.items() if value}

@@ -21,6 +21,8 @@ from bley.core.mail import Triplet
 __all__ = [
     "LONGEST_CAUSE",
     "MAX_ATTEMPTS",
+    "OF_TRIPLETS",
+    "RESTARTING",
     "Lifetimes",
     "Record",
     "Sighting",
@@ -40,11 +42,22 @@ LONGEST_CAUSE = 255
 
 
 class Status(IntEnum):
-    """The status of a triplet's record; it never decreases."""
+    """The status of a triplet's record, which never decreases; from PAIR on, a kind of relation (core.relations)."""
 
     GREYLISTED = 0
     CLEAN = 1
     TRUSTED = 2
+    PAIR = 3
+    CLIENT = 4
+    CORRESPONDENT = 5
+    POOL = 6
+
+
+OF_TRIPLETS = frozenset({Status.GREYLISTED, Status.CLEAN, Status.TRUSTED})
+"""The statuses of records of triplets; all others are those of relations."""
+
+RESTARTING = frozenset({Status.GREYLISTED, Status.POOL})
+"""The statuses of records that a sighting replaces when they are older than the lifetime of greylisted records."""
 
 
 class Standing(Enum):
@@ -66,7 +79,7 @@ class Record(NamedTuple):
     cause: str = ""
     """Why the first attempt was deferred: a reason, and after a blank what else is known of it.
 
-    Empty if it was not deferred, and where it is unknown, as in records of other greylisters.
+    Empty if it was not deferred, and where it is unknown, as in records of other greylisters. Of a POOL: the client.
     """
 
 
@@ -80,10 +93,13 @@ class Lifetimes:
     greylisted: timedelta = timedelta(days=10)
     known: timedelta = timedelta(days=40)
     decisions: timedelta = timedelta(days=30)
+    correspondents: timedelta = timedelta(days=90)
 
     def of(self, status: Status) -> timedelta:
         """Return the lifetime of a record with this status."""
-        return self.greylisted if status is Status.GREYLISTED else self.known
+        if status is Status.CORRESPONDENT:
+            return self.correspondents
+        return self.greylisted if status in RESTARTING else self.known
 
     def are_over(self, record: Record, now: datetime) -> bool:
         """Return whether the record has expired."""
@@ -153,7 +169,7 @@ def merged(record: Record | None, sighting: Sighting) -> Record:
     Every store implements exactly this.
     """
     forget_before = sighting.seen - sighting.lifetimes.greylisted
-    if record is None or (record.status is Status.GREYLISTED and record.first_seen < forget_before):
+    if record is None or (record.status in RESTARTING and record.first_seen < forget_before):
         return sighting.record
     new = sighting.record
     return Record(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
 
-__all__ = ["OF_DOMAINS", "AnswerPath", "Reason", "ReasonRow"]
+__all__ = ["BY_RELATION", "OF_DOMAINS", "AnswerPath", "Reason", "ReasonRow"]
 
 AnswerPath = Literal["memory", "store", "client", "checks", "failed"]
 """Sources of an answer: memory alone, the store, a client judged before, the checks; or it could not be decided."""
@@ -82,6 +82,30 @@ class Reason(StrEnum):
         "DEFER_IF_PERMIT",
         path="client",
     )
+    KNOWN_PAIR = ReasonRow(
+        "known-pair",
+        "a stranger, but mail of the sender's domain came from this origin on several days, and passed",
+        path="store",
+        advice="set known_pairs = 0",
+    )
+    KNOWN_CLIENT = ReasonRow(
+        "known-client",
+        "a stranger, but deferred mail of this origin came back auto_known times",
+        path="store",
+        advice="raise auto_known, or set it to 0",
+    )
+    KNOWN_BY_SPF = ReasonRow(
+        "known-by-spf",
+        "a stranger, but the mail waited under another client, and SPF permits both",
+        path="store",
+        advice="set known_by_spf = 0",
+    )
+    CORRESPONDENT = ReasonRow(
+        "correspondent",
+        "a stranger, but the recipient wrote to the sender less than correspondent_days ago",
+        path="store",
+        advice="set correspondent_days = 0",
+    )
     TRUSTED = ReasonRow("trusted", "DNS allowlists reach dnswl_threshold", path="checks")
     DNSBL = ReasonRow("dnsbl", "DNS blocklists reach dnsbl_threshold", "DEFER_IF_PERMIT", path="checks")
     DOMAIN_LIST = ReasonRow(
@@ -116,3 +140,6 @@ class Reason(StrEnum):
 
 OF_DOMAINS = (Reason.DOMAIN_LIST, Reason.FRESH_DOMAIN)
 """The reasons that rest on a domain, so that they hold for no other mail of the client."""
+
+BY_RELATION = (Reason.KNOWN_PAIR, Reason.KNOWN_CLIENT, Reason.KNOWN_BY_SPF, Reason.CORRESPONDENT)
+"""The reasons of strangers that pass because of a relation to earlier mail (core.relations)."""

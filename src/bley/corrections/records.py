@@ -18,11 +18,12 @@ from bley.core.history.record_filter import RecordFilter
 from bley.core.mail import Request, Triplet
 from bley.core.quantity import quantity
 from bley.core.reasons import Reason
+from bley.core.relations import is_relation
 from bley.core.triplet import TripletRules
 from bley.settings.file import Configuration
 from bley.store.engine import Engine
 
-__all__ = ["Release", "forget_records", "release_records", "select_release"]
+__all__ = ["Release", "forget_records", "number_of", "release_records", "select_release"]
 
 _PORTION = 1000
 
@@ -53,10 +54,18 @@ class Release(NamedTuple):
         return _NO_RECORD
 
 
+def number_of(records: Sequence[tuple[Triplet, Record]]) -> str:
+    """Return the number of records, and of relations among them, in words."""
+    relations = sum(is_relation(record) for _, record in records)
+    text = quantity(len(records) - relations, "record")
+    return f"{text} and {quantity(relations, 'relation')}" if relations else text
+
+
 def select_release(
     found: Sequence[tuple[Triplet, Record]], wanted: RecordFilter, rules: TripletRules, now: datetime
 ) -> Release:
     """Return which of the records that match are to pass; a new one if there is none of a completely named mail."""
+    found = [each for each in found if not is_relation(each[1])]
     if not found and (triplet := wanted.triplet(rules)):
         return Release([(triplet, Record(Status.CLEAN, now, now))], attempt="first")
     waiting = [each for each in found if each[1].status is Status.GREYLISTED]

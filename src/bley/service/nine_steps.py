@@ -19,6 +19,7 @@ from bley.service.decisive_lists import DecisiveLists
 from bley.service.hidden_clients import HiddenClients
 from bley.service.known_mail import REFRESH, KnownMail
 from bley.service.pending_request import PendingRequest
+from bley.service.relations import Relations
 from bley.service.rule_set import RuleSet
 from bley.settings.settings import Settings
 
@@ -44,6 +45,7 @@ class NineSteps:
     ) -> None:
         self._store, self._known, self._steady, self.hidden_clients = store, known, steady, hidden_clients
         self.lists = DecisiveLists(store)
+        self._relations = Relations(store, steady)
         self.clients = ClientJudgements(settings.cache_valid, settings.cache_size)
         self._learned = ExpiringCache[str, bool](REFRESH, _MOST_LEARNED)
         """By network and domain: known mail taught the store lately that the domain is verified there."""
@@ -55,6 +57,7 @@ class NineSteps:
         """Empty the caches, since records were removed from the store."""
         self.clients.clear()
         self._learned.clear()
+        self._relations.clear()
 
     def run_first(self, request: Request, now: datetime, rules: RuleSet) -> Decision | PendingRequest:
         """Run steps 1 to 4, and 5 if the triplet is cached."""
@@ -65,6 +68,7 @@ class NineSteps:
             self._warn_incomplete(request)
             return Decision(request, Reason.INCOMPLETE)
         if request.sasl_username:
+            self._relations.learn_correspondent(request, rules, now)
             return Decision(request, Reason.AUTHENTICATED)
         if any(address in network for network in rules.settings.trusted_networks):
             return Decision(request, Reason.TRUSTED_NETWORK)
@@ -95,7 +99,7 @@ class NineSteps:
     async def run_later(self, pending: PendingRequest) -> Decision:
         """Run steps 5 to 9; before 7, the rest of step 4. Raises StoreError."""
         try:
-            pending = pending.with_records(await self._store.find(pending.keys(has_wildcards=self.has_wildcards)))
+            pending = await self._find(pending)
         except StoreError:
             if pending.rules.has_spf_entries and isinstance(exempt := await pending.exemption_by_spf(), Decision):
                 return exempt
@@ -114,17 +118,27 @@ class NineSteps:
                 decision = pending.decision(Reason.KNOWN)
                 if self._learns(pending) or is_elsewhere or pending.now - record.last_seen >= REFRESH:
                     self._store.record_later(pending.sighting(record.status))
+                    self._relations.learn_passing(pending)
             case Located(standing=Standing.WAITED, record=Record() as record):
                 self.clients.add(pending, Reason.WAITED, "", self._steady())
                 decision = pending.decision(Reason.WAITED, delayed=pending.now - record.first_seen)
-                for sighting in pending.sightings_of_passing():
-                    self._store.record_later(sighting)
+                self._record_passing(pending, waited=True)
             case Located(standing=Standing.EARLY, record=Record() as record):
-                return await self._decide_early(pending, record)
+                waited_elsewhere = await self._relations.decide_by_spf(pending)
+                if not isinstance(waited_elsewhere, Decision):
+                    return await self._decide_early(pending, record)
+                decision = waited_elsewhere
+                self._record_passing(pending)
             case _:
                 return None
         self._known.add_triplet(pending.triplet, self._steady())
         return decision
+
+    def _record_passing(self, pending: PendingRequest, *, waited: bool = False) -> None:
+        """Record, after the answer, that the triplet passed, in every place where it waited."""
+        for sighting in pending.sightings_of_passing():
+            self._store.record_later(sighting)
+        self._relations.learn_passing(pending, waited=waited)
 
     async def _decide_early(self, pending: PendingRequest, record: Record) -> Decision:
         """Run step 7."""
@@ -135,12 +149,17 @@ class NineSteps:
         return pending.decision(Reason.EARLY, defers=True, wait=wait)
 
     async def _decide_stranger(self, pending: PendingRequest) -> Decision:
-        """Run steps 8 and 9."""
+        """Run steps 8, 8a and 9: a relation outweighs that the client was judged suspicious before."""
         now = self._steady()
         self.hidden_clients.observe(pending.address, pending.request.helo_name, now)
         if pending.rules.settings.classic:
             return await self._record_stranger(pending, _CLASSIC, NO_EVIDENCE, _CLASSIC.cause)
         cause = self.clients.cause(pending, now)
+        if cause != "":
+            decided = await self._decide_by_relation(pending)
+            if isinstance(decided, Decision):
+                return decided
+            pending = decided
         if cause is not None:
             CACHE_HITS["clients"].inc()
             return await self._record_stranger(pending, _CLIENT_BAD if cause else _CLIENT_GOOD, NO_EVIDENCE, cause)
@@ -159,8 +178,16 @@ class NineSteps:
         self.lists.follow(pending, gathered, judgement)
         return decision
 
+    async def _decide_by_relation(self, pending: PendingRequest) -> Decision | PendingRequest:
+        """Run step 8a."""
+        decided = await self._relations.decide(pending)
+        if isinstance(decided, Decision):
+            self._record_passing(pending)
+            self._known.add_triplet(pending.triplet, self._steady())
+        return decided
+
     async def _decide_by_name(self, pending: PendingRequest, named: Request) -> Decision | PendingRequest:
-        """Run steps 4 to 7 again, with a name that the checks verified and the MTA did not find.
+        """Run steps 4 to 8a again, with a name that the checks verified and the MTA did not find.
 
         Return the request under its new triplet if it is still a stranger's. Its attributes stay those of the MTA.
         """
@@ -169,13 +196,18 @@ class NineSteps:
         if exemption := renamed.exemption():
             return exemption._replace(request=pending.request)
         renamed = renamed._replace(request=pending.request, started=pending.started)
-        if renamed.triplet == pending.triplet:
-            return renamed._replace(located=pending.located)
+        if renamed.triplet == pending.triplet and renamed.origin in (pending.origin, ""):
+            return renamed._replace(located=pending.located).with_relation_keys()
         if renamed.triplet in self._known:
             return renamed.decision(Reason.KNOWN, standing=Standing.KNOWN)
-        keys = renamed.keys(has_wildcards=self.has_wildcards)
-        renamed = renamed.with_records(await self._store.find(keys, renamed.seconds_left))
-        return await self._decide_recorded(renamed) or renamed
+        renamed = await self._find(renamed, renamed.seconds_left)
+        return await self._decide_recorded(renamed) or await self._decide_by_relation(renamed)
+
+    async def _find(self, pending: PendingRequest, within_seconds: float = 1.0) -> PendingRequest:
+        """Return the request with the records of its triplet and its relations. Raises StoreError."""
+        pending = pending.with_relation_keys()
+        keys = pending.keys(has_wildcards=self.has_wildcards)
+        return pending.with_records(await self._store.find(keys, within_seconds))
 
     async def _record_stranger(
         self, pending: PendingRequest, judgement: Judgement, evidence: Evidence, cause: str
@@ -184,10 +216,12 @@ class NineSteps:
         status, reason = judgement
         sighting = pending.sighting(status, cause=cause)
         if status is Status.GREYLISTED:
+            self._relations.learn_deferral(pending)
             await self._store.record(sighting, pending.seconds_left)
             wait = pending.rules.timing.wait(attempts=0)
             return pending.decision(reason, evidence=evidence, defers=True, wait=wait, cause=cause)
         self._store.record_later(sighting)
+        self._relations.learn_passing(pending)
         self._known.add_triplet(pending.triplet, self._steady())
         return pending.decision(reason, evidence=evidence)
 

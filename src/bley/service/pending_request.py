@@ -4,22 +4,29 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from bley.checks.queried_domains import queried_domains
+from bley.core.address_scope import local_scope
 from bley.core.decision import Decision
 from bley.core.evidence import Finding
 from bley.core.exemptions.lookup import MailExemptions
 from bley.core.findings import AnyReason, Check
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Address, Request, Triplet
-from bley.core.names.host_kind import server_domain
+from bley.core.names.domains import a_labels, owner_domain, registered_domain
+from bley.core.names.host_kind import HostKind, judge_host_name, server_domain
 from bley.core.places import Located, locate
 from bley.core.reasons import Reason
-from bley.core.triplet import ANY, any_sender_of_domain
+from bley.core.relations import NO_KEYS, RelationKeys, is_relation, make_keys
+from bley.core.triplet import ANY, any_sender_of_domain, bounded
 from bley.service.rule_set import RuleSet
 
 __all__ = ["PendingRequest", "find_entry"]
+
+_NO_SPF = Finding(None, "not queried: use_spf = 0")
+_NO_RELATIONS: Mapping[Triplet, Record] = MappingProxyType({})
 
 
 class PendingRequest(NamedTuple):
@@ -38,6 +45,10 @@ class PendingRequest(NamedTuple):
     """The result of SPF that keeps an entry `spf:…` from exempting the sender."""
     located: Located | None = None
     """The content of the store about the triplet; None: not queried yet."""
+    relation_keys: RelationKeys = NO_KEYS
+    """The keys of the relations that the mail may have; none before `with_relation_keys`."""
+    relations: Mapping[Triplet, Record] = _NO_RELATIONS
+    """The records of relations that the store found."""
     verified_name: str = ""
     """The client's name that the checks verified, if the mail server found none."""
 
@@ -91,6 +102,25 @@ class PendingRequest(NamedTuple):
         return self if first is None else self._replace(rules=self.rules.sections[first])
 
     @property
+    def origin(self) -> str:
+        """The origin of the mail (core.relations); empty if it has none."""
+        if local_scope(self.address):
+            return ""
+        name = self.request.verified_name or self.verified_name
+        kind = judge_host_name(a_labels(name), self.address).kind if name else None
+        if kind is HostKind.DYNAMIC:
+            return ""
+        domain = registered_domain(name) if kind is HostKind.NAMED else ""
+        return bounded(domain) or self.rules.triplets.network(self.address)
+
+    def with_relation_keys(self) -> Self:
+        """Return the request with the keys of its relations."""
+        _, sender, recipient = self.triplet
+        _, _, domain = self.request.sender.rpartition("@")
+        keys = make_keys(self.origin, owner_domain(domain), sender, recipient, self.rules.relations)
+        return self._replace(relation_keys=keys)
+
+    @property
     def judged_as(self) -> str:
         """The key of the client's latest judgement, which holds for one section only: others may judge otherwise."""
         section = self.rules.section
@@ -105,6 +135,15 @@ class PendingRequest(NamedTuple):
     def may_be_deferred(self) -> bool:
         """Whether it is a stranger's, or a retry before the wait is over."""
         return self.located is not None and self.located.standing in (Standing.NEW, Standing.EARLY)
+
+    async def with_spf(self) -> tuple[Finding, Self]:
+        """Return the result of SPF, and the request with checks that know it; without `use_spf` it is unknown."""
+        if self.spf:
+            return self.spf, self
+        if not self.rules.settings.use_spf:
+            return _NO_SPF, self
+        finding, checks = await self.rules.checks.check_spf(self.request, self.address)
+        return finding, self._replace(rules=replace(self.rules, checks=checks))
 
     async def exemption_by_spf(self) -> Decision | Self:
         """Return the decision if SPF passes for a sender that an entry `spf:…` exempts: the rest of step 4.
@@ -121,18 +160,23 @@ class PendingRequest(NamedTuple):
         return self._replace(rules=replace(rules, checks=checks), spf=finding)
 
     def keys(self, *, has_wildcards: bool) -> list[Triplet]:
-        """Return the possible keys of its record; the store adds those with domains that it knows of the network."""
+        """Return the possible keys of its record and relations; the store adds domains that it knows of the network."""
         sender, network = self.triplet.sender, self.network
         keys = [self.triplet]
         if network != self.triplet.client:
             keys.append(self.triplet._replace(client=network))
+        keys += filter(None, self.relation_keys)
         if has_wildcards:
             keys += [Triplet(network, any_sender, ANY) for any_sender in (sender, any_sender_of_domain(sender), ANY)]
         return keys
 
     def with_records(self, found: Mapping[Triplet, Record]) -> Self:
         """Return the request with the records that the store found under its keys."""
-        return self._replace(located=locate(self.triplet, self.network, found, self.rules.timing, self.now))
+        relations = {key: record for key, record in found.items() if is_relation(record)}
+        if relations:
+            found = {key: record for key, record in found.items() if key not in relations}
+        located = locate(self.triplet, self.network, found, self.rules.timing, self.now)
+        return self._replace(located=located, relations=relations)
 
     def sighting(self, status: Status, attempts: int = 0, cause: str = "") -> Sighting:
         """Return the sighting that records this status in the best place; `cause` is that of a stranger's deferral.

@@ -11,6 +11,7 @@ from bley.core.exemptions.first_list import FirstList
 from bley.core.greylist import Timing
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
+from bley.core.relations import RelationRules
 from bley.core.scores import Scores
 from bley.core.triplet import TripletRules
 from bley.log.decision_line import DecisionLog
@@ -35,6 +36,9 @@ class ChecksOfRules(Protocol):
     async def check_spf(self, request: Request, address: Address) -> "tuple[Finding, ChecksOfRules]":
         """Return the result of SPF alone, and the checks for the rest of the request's time, which know it."""
 
+    async def is_domain_listed(self, request: Request, address: Address) -> bool:
+        """Return whether the domain lists alone would delay the mail."""
+
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Return the evidence with the lists' own explanations."""
 
@@ -57,6 +61,7 @@ class RuleSet:
     settings: Settings
     timing: Timing
     thresholds: Thresholds
+    relations: RelationRules
     observes: bool
     has_spf_entries: bool
     """Some senders are exempt only if SPF passes."""
@@ -102,6 +107,7 @@ def _rules(configuration: Configuration, settings: Settings, checks: ChecksOfRul
         settings=settings,
         timing=settings.timing,
         thresholds=settings.thresholds,
+        relations=settings.relations,
         observes=observes,
         has_spf_entries=bool(
             configuration.senders.if_spf_passes.names or configuration.senders.if_spf_passes.addresses

@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from bley.core.dnslists.lists import DnsList, parse_dns_lists
-from bley.core.greylist import Lifetimes, Timing
+from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Timing
 from bley.core.policy import Thresholds
+from bley.core.relations import RelationRules
 from bley.core.scores import DEFAULT
 from bley.core.triplet import GreylistBy, TripletRules
 from bley.settings.database import DEFAULT_PORTS, Database, DbType, Tls, hide_password, parse_database
@@ -105,6 +106,10 @@ class Settings(BaseModel):
     ipv4_prefix: Annotated[Prefix, Field(ge=1, le=32)] = 24
     ipv6_prefix: Annotated[Prefix, Field(ge=1, le=128)] = 64
     recipient_delimiter: str = "+"
+    known_pairs: Boolean = True
+    auto_known: Annotated[int, Field(ge=0, le=MAX_ATTEMPTS)] = 5
+    known_by_spf: Boolean = True
+    correspondent_days: Days = timedelta(days=90)
     purge_days: Days = timedelta(days=40)
     purge_bad_days: Annotated[Days, Field(validate_default=True)] = timedelta(days=10)
     log_days: Days = timedelta(days=30)
@@ -244,7 +249,14 @@ class Settings(BaseModel):
     @property
     def lifetimes(self) -> Lifetimes:
         """How long records and decisions stay in the store."""
-        return Lifetimes(self.purge_bad_days, self.purge_days, self.log_days)
+        return Lifetimes(self.purge_bad_days, self.purge_days, self.log_days, self.correspondent_days)
+
+    @property
+    def relations(self) -> RelationRules:
+        """Which relations of earlier mail veto suspicion."""
+        return RelationRules(
+            self.known_pairs, self.auto_known, self.correspondent_days, self.known_by_spf and self.use_spf
+        )
 
     @property
     def thresholds(self) -> Thresholds:

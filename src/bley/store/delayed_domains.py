@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bley.core.history.delayed_mail import DelayedMail
-from bley.core.history.domain_counts import NULL_DOMAIN, REST, counted_name
+from bley.core.history.domain_counts import NULL_DOMAIN, REST
 from bley.core.history.exempted import COUNTED
+from bley.core.names.domains import owner_domain
 from bley.store.history import History
 
 __all__ = ["SHOWN_DOMAINS", "read_delayed_mail"]
@@ -31,4 +32,4 @@ async def read_delayed_mail(history: History, since: datetime, now: datetime, lo
 
 def _counted_names(domains: Sequence[str]) -> dict[str, str]:
     """Return the name under which each is counted: some 5 us each, so a thread does it."""
-    return {domain: counted_name(domain) for domain in domains}
+    return {domain: owner_domain(domain) for domain in domains}

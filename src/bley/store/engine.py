@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -92,16 +91,18 @@ class Found(NamedTuple):
     domains: Mapping[str, Collection[str]] = MappingProxyType({})
     """By network: domains that were verified on it."""
 
-    def of(self, triplet: Triplet) -> dict[Triplet, Record]:
-        """Return the record of the triplet, and its records under the domains that were verified on its network."""
-        places = [triplet, *(triplet._replace(client=domain) for domain in self.domains.get(triplet.client, ()))]
-        return {place: self.records[place] for place in places if place in self.records}
-
-    def of_any(self, triplets: Iterable[Triplet]) -> dict[Triplet, Record]:
-        """Return the records of all these triplets."""
+    def of_any(self, triplets: Sequence[Triplet]) -> dict[Triplet, Record]:
+        """Return the records of these triplets, and those under domains that were verified on their networks."""
         if not self.records:
             return {}
-        return dict(chain.from_iterable(self.of(triplet).items() for triplet in triplets))
+        places = triplets
+        if self.domains:
+            domains_of = self.domains.get
+            places = [
+                *triplets,
+                *(each._replace(client=domain) for each in triplets for domain in domains_of(each.client, ())),
+            ]
+        return {place: self.records[place] for place in places if place in self.records}
 
 
 class Mark(NamedTuple):

@@ -9,6 +9,7 @@ from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Sighting, merged
 from bley.core.history.domain_counts import CountedDomains
 from bley.core.mail import Triplet
+from bley.core.relations import is_relation
 from bley.store.engine import Found
 
 __all__ = ["MemoryStore"]
@@ -21,6 +22,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.records: dict[Triplet, Record] = {}
+        self.relations: dict[Triplet, Record] = {}
         self.domains = defaultdict[str, set[str]](set)
         """The domains that were verified on each network."""
         self.decisions: list[DecisionEntry] = []
@@ -28,13 +30,15 @@ class MemoryStore:
         """By kind and name."""
 
     async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
-        return Found(self.records, self.domains).of_any(triplets)
+        records, relations = (Found(each, self.domains).of_any(triplets) for each in (self.records, self.relations))
+        return records | relations
 
     async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:
         self.record_later(sighting)
 
     def record_later(self, sighting: Sighting) -> None:
-        self.records[sighting.triplet] = merged(self.records.get(sighting.triplet), sighting)
+        records = self.relations if is_relation(sighting.record) else self.records
+        records[sighting.triplet] = merged(records.get(sighting.triplet), sighting)
         if sighting.network:
             self.domains[sighting.network].add(sighting.triplet.client)
 

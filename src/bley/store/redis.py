@@ -213,7 +213,9 @@ class RedisEngine:
             for item in records:
                 triplet, record = item
                 age = now - record.last_seen
-                left = Lifetimes(lifetimes.greylisted - age, lifetimes.known - age)
+                left = Lifetimes(
+                    lifetimes.greylisted - age, lifetimes.known - age, correspondents=lifetimes.correspondents - age
+                )
                 merge(commands, item, record_key(triplet), record, left, "", None)
             if any(triplet.recipient == ANY for triplet, _ in records):
                 commands.add([], "set", "bley:has_any", 1)

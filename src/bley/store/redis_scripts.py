@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting
+from bley.core.greylist import MAX_ATTEMPTS, Lifetimes, Record, Sighting, Status
 from bley.core.history.attempts import block_of_key
 from bley.store.engine import MARK_LIFETIME, MOST_DOMAINS, Mark
 from bley.store.redis_keys import mails_key
@@ -38,9 +38,10 @@ local old = redis.call('HMGET', KEYS[1], 'status', 'first_seen', 'last_seen', 'a
 local status, first, last, attempts, forget_before = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local cause, old_cause = ARGV[11], old[5] or ''
 if ARGV[9] ~= '' and (tonumber(old[6]) or -1) >= tonumber(ARGV[10]) then return end
-local known = old[1] == '0' or old[1] == '1' or old[1] == '2'
+local known = old[1] and string.find(old[1], '^[0-6]$')
 for i = 2, 4 do known = known and tonumber(old[i]) end
-if known and not (old[1] == '0' and forget_before ~= '' and tonumber(old[2]) < tonumber(forget_before)) then
+local restarts = old[1] == '0' or old[1] == '6'
+if known and not (restarts and forget_before ~= '' and tonumber(old[2]) < tonumber(forget_before)) then
   if tonumber(old[1]) > tonumber(status) then status = old[1] end
   local old_first, new_first = tonumber(old[2]), tonumber(first)
   if old_first < new_first or old_first == new_first and is_greater(old_cause, cause) then cause = old_cause end
@@ -161,7 +162,7 @@ def merge(
         record.attempts,
         forget_before,
         lifetimes.greylisted // _MILLISECOND,
-        lifetimes.known // _MILLISECOND,
+        lifetimes.of(max(record.status, Status.CLEAN)) // _MILLISECOND,
         MAX_ATTEMPTS,
         f"w:{mark.writer}" if mark else "",
         mark.number if mark else 0,

@@ -30,28 +30,27 @@ class SqlPurge:
         self._dialect, self._statements, self._meta, self._marks = dialect, statements, meta, marks
 
     def purge(self, connection: sa.Connection, now: datetime, lifetimes: Lifetimes, limit: int) -> Purged:
-        """Delete at most `limit` expired rows of each kind."""
+        """Delete at most `limit` expired rows of each kind, and of each status of records."""
 
         def ago(lifetime: timedelta) -> int:
             return microseconds(now - lifetime)
 
         column = triplets.c
-        known = column.status.in_([Status.CLEAN, Status.TRUSTED])
-        purged = [
-            self._delete(connection, table, is_old, limit)
-            for table, is_old in (
-                (triplets, (column.status == Status.GREYLISTED) & (column.last_seen < ago(lifetimes.greylisted))),
-                (triplets, known & (column.last_seen < ago(lifetimes.known))),
-                (decisions, decisions.c.at < ago(lifetimes.decisions)),
-                (verified_domains, verified_domains.c.last_seen < ago(lifetimes.known)),
+        records = sum(
+            self._delete(
+                connection, triplets, (column.status == status) & (column.last_seen < ago(lifetimes.of(status))), limit
             )
-        ]
+            for status in Status
+        )
+        of_decisions = self._delete(connection, decisions, decisions.c.at < ago(lifetimes.decisions), limit)
+        domains = verified_domains.c.last_seen < ago(lifetimes.known)
+        of_domains = self._delete(connection, verified_domains, domains, limit)
         numbers = [
             self._delete(connection, counts, (_c.seconds == seconds) & (_c.start < ago(lifetime) // 1_000_000), limit)
             for seconds, lifetime in LIFETIMES.items()
         ]
         self._marks.purge(connection, now)
-        return Purged(purged[0] + purged[1], purged[2], sum(numbers), purged[3])
+        return Purged(records, of_decisions, sum(numbers), of_domains)
 
     def _delete(self, connection: sa.Connection, table: sa.Table, is_old: sa.ColumnElement[bool], limit: int) -> int:
         return connection.execute(self._dialect.delete_batch(table, is_old, limit)).rowcount

@@ -1,7 +1,8 @@
 """The tables of the SQL engines, the same on all.
 
 `triplets`: one row for each record. Its primary key is (client, sender, recipient); `status` is 0 greylisted, 1 clean,
-  2 trusted; `attempts` counts early retries; `cause` is the reason of the first deferral.
+  2 trusted, and from 3 on a kind of relation (core.relations); `attempts` counts early retries; `cause` is the reason
+  of the first deferral.
 `verified_domains`: one row for each registered domain of the verified names that a network lately had, at most
   MOST_DOMAINS of a network: a triplet with the network is looked up with these domains too.
 `decisions`: one row for each decision: `outcome`, `reason`, the attributes from Postfix, all findings as JSON in

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from bley.core.greylist import MAX_ATTEMPTS, Status
+from bley.core.greylist import MAX_ATTEMPTS, RESTARTING
 from bley.store.dialects import Dialect
 from bley.store.sql_schema import counts, decisions, triplets, verified_domains
 
@@ -76,9 +76,8 @@ class Statements:
         insert = self._dialect.insert(triplets)
         new = self._dialect.inserted(insert)
         lifetime: sa.ColumnElement[int] = sa.literal_column(str(lifetime_microseconds), sa.BigInteger)
-        is_old = sa.and_(
-            _t.status == sa.literal_column(str(int(Status.GREYLISTED))), _t.first_seen < new.last_seen - lifetime
-        )
+        restarting: list[sa.ColumnElement[int]] = [sa.literal_column(str(int(status))) for status in sorted(RESTARTING)]
+        is_old = sa.and_(_t.status.in_(restarting), _t.first_seen < new.last_seen - lifetime)
 
         def unless_old(value: Any, column: str) -> sa.ColumnElement[int]:
             return sa.case((is_old, new[column]), else_=value)
@@ -91,7 +90,7 @@ class Statements:
                 "last_seen": unless_old(_Greatest(_t.last_seen, new.last_seen), "last_seen"),
                 "cause": unless_old(_cause(new), "cause"),
                 "first_seen": unless_old(_Least(_t.first_seen, new.first_seen), "first_seen"),
-                "status": _Greatest(_t.status, new.status),  # GREYLISTED is the lowest
+                "status": _Greatest(_t.status, new.status),  # a restart keeps GREYLISTED, the lowest, and POOL
             },
         )
 

@@ -85,6 +85,10 @@ class OfflineChecks:
         """Return that SPF is unknown."""
         return _NOT_QUERIED, self
 
+    async def is_domain_listed(self, request: Request, address: Address) -> bool:
+        """Return that no domain list names a domain."""
+        return False
+
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Return the evidence."""
         return evidence

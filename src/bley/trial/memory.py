@@ -103,11 +103,11 @@ class _Records(Mapping[Triplet, Record]):
             raise KeyError(triplet)
         _, first, last, rest = row
         return Record(
-            _STATUSES[rest & 3],
+            _STATUSES[rest & 7],
             datetime.fromtimestamp(first, UTC),
             datetime.fromtimestamp(last, UTC),
-            rest >> 2 & _ATTEMPT_BITS,
-            self._cause_texts[rest >> 18],
+            rest >> 3 & _ATTEMPT_BITS,
+            self._cause_texts[rest >> 19],
         )
 
     def __contains__(self, triplet: object) -> bool:
@@ -126,7 +126,7 @@ class _Records(Mapping[Triplet, Record]):
             self._cause_texts.append(record.cause)
         first, last = int(record.first_seen.timestamp()), int(record.last_seen.timestamp())
         expiry = min(last + int(self._lifetimes.of(record.status).total_seconds()), _LATEST)
-        rest = cause << 18 | min(record.attempts, _ATTEMPT_BITS) << 2 | record.status
+        rest = cause << 19 | min(record.attempts, _ATTEMPT_BITS) << 3 | record.status
         self.table.put(hashed(*triplet), expiry, first, last, rest)
 
 
@@ -152,7 +152,9 @@ class TrialStore:
         self.record_later(sighting)
 
     def record_later(self, sighting: Sighting) -> None:
-        """Do the same."""
+        """Do the same, but for a pool: without the results of SPF it lets nothing pass."""
+        if sighting.status is Status.POOL:
+            return
         self._records.put(sighting.triplet, merged(self._records.get(sighting.triplet), sighting))
         if network := sighting.network:
             domain, known = sighting.triplet.client, self._domains.pop(network, ())

@@ -16,7 +16,7 @@ CASES = {
     "bley --config=bley.conf pa": ["pass"],
     "bley -f --deb": ["--debug"],
     "bley list --st": ["--status"],
-    "bley list --status ": ["waiting", "known", "clean", "trusted"],
+    "bley list --status ": ["waiting", "known", "clean", "trusted", "relation"],
     "bley list --status waiting --status k": ["known"],
     "bley list --status=t": ["trusted"],
     "bley list --sort first": ["first-seen"],

@@ -87,7 +87,10 @@ def test_parts_that_are_too_long_are_kept_as_the_daemon_would() -> None:
         (_line(cause="x" * 256), "cause: Value error, is not ASCII of at most 255 characters: write a reason"),
         (_line(cause="hël"), "cause: Value error, is not ASCII of at most 255 characters: write a reason"),
         (_line(cause="helo\n"), "cause: Value error, is not ASCII of at most 255 characters: write a reason"),
-        (_line(status="known"), "status: Input should be 'greylisted', 'clean' or 'trusted'"),
+        (
+            _line(status="known"),
+            "status: Input should be 'greylisted', 'clean', 'trusted', 'pair', 'client', 'correspondent' or 'pool'",
+        ),
         (_line(first_seen="yesterday"), "first_seen: Input should be a valid datetime"),
         (_line(first_seen="2026-11-23T12:00:00"), "first_seen: Input should have timezone info"),
         (_line(last_seen="9999-12-31T23:59:59-23:00"), "last_seen: Value error, is outside the calendar"),

@@ -23,6 +23,7 @@ from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
 from bley.core.policy import Thresholds
+from bley.core.relations import is_relation
 from bley.core.scores import Scores
 from bley.metrics import REGISTRY
 from bley.service import service as service_module
@@ -66,14 +67,20 @@ class FakeChecks:
         self.may_explain = asyncio.Event()
         self.may_explain.set()
         self.spf, self.spf_asked = Finding(0, "pass"), 0
+        self.lists_domain = False
+        self.verified = ""
+        """The client's name that only the checks find."""
 
     async def check_spf(self, request: Request, address: Address) -> tuple[Finding, ChecksOfRules]:
         self.spf_asked += 1
         return self.spf, self
 
+    async def is_domain_listed(self, request: Request, address: Address) -> bool:
+        return self.lists_domain
+
     async def gather(self, request: Request, address: Address) -> Gathered:
         self.asked += 1
-        return Gathered(request, self.evidence)
+        return Gathered(request._replace(client_name=self.verified or request.client_name), self.evidence)
 
     def judging_by(self, thresholds: Thresholds, scores: Scores) -> Self:
         return self
@@ -95,9 +102,12 @@ class AwayStore(MemoryStore):
         self.is_away = False
         self.later: list[Sighting] = []
         self.asked: list[list[Triplet]] = []
+        """The keys of triplets, without those of relations."""
 
     async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
-        self.asked.append(list(triplets))
+        self.asked.append(
+            [each for each in triplets if each.recipient and each.client not in ("pool", "correspondent")]
+        )
         if self.is_away:
             raise StoreError("away")
         return await super().find(triplets, within_seconds)
@@ -944,7 +954,8 @@ class TestPlaces:
         sightings: list[Sighting] = []
         monkeypatch.setattr(world.store, "record_later", sightings.append)
         assert await pending == Action("DUNNO")
-        assert [(each.triplet, each.network) for each in sightings] == [(self.NAMED, TRIPLET.client)]
+        of_triplets = [each for each in sightings if not is_relation(each.record)]
+        assert [(each.triplet, each.network) for each in of_triplets] == [(self.NAMED, TRIPLET.client)]
 
     async def test_a_retry_without_a_name_has_waited(self) -> None:
         world = World(cache_valid="0")

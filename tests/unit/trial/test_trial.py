@@ -117,7 +117,7 @@ def test_alternatives_are_those_of_a_trial_with_these_settings() -> None:
 
 def test_evidence_is_kept_of_a_bounded_number_of_mails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_DELAYED", 2)
-    trial, _ = _judged([_mail(number * DAY, sender=f"a{number}@example.com") for number in range(5)])
+    trial, _ = _judged([_mail(number * DAY, sender=f"a@x{number}.example") for number in range(5)])
     assert (len(trial.delayed), trial.delayed_beyond) == (2, 3)
 
 

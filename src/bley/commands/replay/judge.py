@@ -51,6 +51,9 @@ class _NoChecks:
     async def check_spf(self, request: Request, address: Address) -> Any:
         raise NotImplementedError
 
+    async def is_domain_listed(self, request: Request, address: Address) -> bool:
+        raise NotImplementedError
+
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         raise NotImplementedError
 

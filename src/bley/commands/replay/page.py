@@ -12,7 +12,7 @@ from bley.commands.output import instant_document, print_hanging, print_table
 from bley.commands.replay.tally import Change, Example, Group, Tally
 from bley.core.history.advice import ListFiles
 from bley.core.history.steps import describe_request, format_instant
-from bley.core.reasons import Reason
+from bley.core.reasons import BY_RELATION, Reason
 
 __all__ = ["Replay"]
 
@@ -21,6 +21,7 @@ _NOT_JUDGED: Mapping[str, str] = {
     Reason.CLIENT_BAD: "the judgement of its client is not stored",
     Reason.CLASSIC: "nothing was found out about it then",
     Reason.OFF: "nothing was found out about it then",
+    **dict.fromkeys(BY_RELATION, "earlier mail let it pass, and nothing was found out about it then"),
     Reason.STORE_ERROR: "the store was unavailable",
     Reason.INTERNAL_ERROR: "it was answered after a bug",
 }

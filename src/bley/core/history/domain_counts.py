@@ -23,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 from bley.core.decision import Decision, Outcome
 from bley.core.findings import REASONS
 from bley.core.history.statistics import DELAY, DELAY_BOUNDS, LONGER, Count, Figures, delay_bound
-from bley.core.names.domains import a_labels, registered_domain
+from bley.core.names.domains import a_labels, owner_domain
 from bley.core.reasons import Reason
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "all_kinds",
     "came_back_kinds",
     "counted_domains",
-    "counted_name",
     "days_of",
     "domain_events",
     "kinds_of",
@@ -110,9 +109,9 @@ def _domain(address: str) -> str:
 @lru_cache(maxsize=4096)
 def _counted_domains(sender: str, recipient: str, *, is_null: bool) -> CountedDomains:
     """Return the names; equal results are one object, since each cached request of known mail has one."""
-    to_names = dict.fromkeys((counted_name(recipient), a_labels(recipient)))
+    to_names = dict.fromkeys((owner_domain(recipient), a_labels(recipient)))
     counted = [f"to {name}" for name in to_names if _NAME.fullmatch(name)]
-    from_name = NULL_DOMAIN if is_null else counted_name(sender)
+    from_name = NULL_DOMAIN if is_null else owner_domain(sender)
     return " ".join([*counted, *([f"from {from_name}"] if is_null or _NAME.fullmatch(from_name) else [])])
 
 
@@ -120,12 +119,6 @@ def split_domains(domains: CountedDomains) -> list[tuple[Side, str]]:
     """Return each side with the name."""
     words: list[Any] = domains.split(" ")
     return list(zip(words[::2], words[1::2], strict=False))
-
-
-def counted_name(domain: str) -> str:
-    """Return the name under which mail from this domain is counted, the registered one if there is one."""
-    name = a_labels(domain)
-    return registered_domain(name) or name
 
 
 def domain_events(decision: Decision, outcome: Outcome) -> Sequence[str]:

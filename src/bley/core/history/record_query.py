@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from bley.core.greylist import Record, Status
+from bley.core.greylist import OF_TRIPLETS, Record, Status
 from bley.core.history.conditions import Clause, Condition, fits_all
 from bley.core.history.record_filter import RecordFilter
 from bley.core.history.search import Search
@@ -23,12 +23,14 @@ RecordOrder = Literal["last_seen", "first_seen", "attempts"]
 class RecordQuery:
     """Filters of records; an empty one, or None, excludes nothing. `since` and `until` limit the last attempt.
 
+    Relations are found only by their `statuses`.
+
     `filters`: forms of one filter, as given and normalised, of which a record must match one.
     """
 
     search: Search | None = None
     filters: Sequence[RecordFilter] = ()
-    statuses: frozenset[Status] = frozenset()
+    statuses: frozenset[Status] = OF_TRIPLETS
     since: datetime | None = None
     until: datetime | None = None
     order: RecordOrder = "last_seen"
@@ -44,8 +46,7 @@ class RecordQuery:
     def _record_clauses(self) -> list[Clause]:
         times = [Condition("last_seen", operator.ge, self.since), Condition("last_seen", operator.lt, self.until)]
         clauses: list[Clause] = [[condition] for condition in times if condition.operand]
-        if self.statuses:
-            clauses.append([Condition("status", operator.eq, int(status)) for status in sorted(self.statuses)])
+        clauses.append([Condition("status", operator.eq, int(status)) for status in sorted(self.statuses)])
         return clauses
 
     def fits_triplet(self, triplet: Triplet) -> bool:

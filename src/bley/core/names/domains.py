@@ -20,6 +20,7 @@ __all__ = [
     "delegated_domain",
     "is_under_known_suffix",
     "load_suffixes",
+    "owner_domain",
     "registered_domain",
     "with_a_labels",
 ]
@@ -99,6 +100,12 @@ def registered_domain(name: str) -> str:
         return domain
     name, private = name.rstrip(".").lower(), load_suffixes().private
     return (private.privatesuffix(name) or "") if private.publicsuffix(name) else domain
+
+
+def owner_domain(name: str) -> str:
+    """Return the registered domain of a name in any form; the name itself if it has none, as `localhost`."""
+    name = a_labels(name)
+    return registered_domain(name) or name
 
 
 def is_under_known_suffix(name: str) -> bool:

@@ -1,6 +1,7 @@
 """A query for records selects by all of its filters, and sorts the greatest first."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -51,7 +52,14 @@ def test_a_record_must_meet_every_filter(filters: dict[str, Any], fits: bool) ->
 def test_its_clauses_let_each_matching_record_through(triplet: Triplet, filters: list[RecordFilter]) -> None:
     """The clauses of triplets and of records are for one row, as a SQL database has it."""
     query = RecordQuery(filters=filters)
-    assert fits_all(triplet, query.clauses) or not query.fits(triplet, RECORD)
+    row = SimpleNamespace(**triplet._asdict(), **RECORD._asdict())
+    assert fits_all(row, query.clauses) or not query.fits(triplet, RECORD)
+
+
+def test_relations_are_found_by_their_statuses_only() -> None:
+    record = RECORD._replace(status=Status.PAIR)
+    assert not RecordQuery().fits(TRIPLET, record)
+    assert RecordQuery(statuses=frozenset([Status.PAIR])).fits(TRIPLET, record)
 
 
 def test_the_order_is_by_one_field() -> None:
