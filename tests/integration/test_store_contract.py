@@ -97,7 +97,7 @@ class TestRefusals:
 class TestRelations:
     """The records of relations, beside those of triplets (core.relations)."""
 
-    @pytest.mark.parametrize("status", [Status.PAIR, Status.CLIENT, Status.CORRESPONDENT, Status.POOL])
+    @pytest.mark.parametrize("status", sorted(set(Status) - OF_TRIPLETS))
     async def test_they_are_merged_and_found_like_those_of_triplets(self, store: Store, status: Status) -> None:
         key, hour = Triplet("example.com", "@example.com", ""), timedelta(hours=1)
         sightings = [_sighting(key, status, NOON + number * hour, number) for number in range(3)]

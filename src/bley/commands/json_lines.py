@@ -109,7 +109,7 @@ class _Line(BaseModel):
     client: Annotated[_Part, AfterValidator(_client)]
     sender: _Part
     recipient: Annotated[_Part, AfterValidator(_recipient)]
-    status: Literal["greylisted", "clean", "trusted", "pair", "client", "correspondent", "pool"]
+    status: Literal["greylisted", "clean", "trusted", "new_pair", "pair", "client", "correspondent", "pool"]
     first_seen: _Instant
     last_seen: _Instant
     attempts: Annotated[int, Field(ge=0, le=MAX_ATTEMPTS)] = 0

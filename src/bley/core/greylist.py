@@ -22,6 +22,7 @@ __all__ = [
     "LONGEST_CAUSE",
     "MAX_ATTEMPTS",
     "OF_TRIPLETS",
+    "PAIR_LIFETIME",
     "RESTARTING",
     "Lifetimes",
     "Record",
@@ -41,16 +42,21 @@ LONGEST_CAUSE = 255
 """Characters of a record's cause, all of them ASCII: a reason of some 20 and the name of a DNS list, at most 253."""
 
 
+PAIR_LIFETIME = timedelta(days=400)
+"""The time for which a known pair is stored after its last mail. Some partners write once a year."""
+
+
 class Status(IntEnum):
-    """The status of a triplet's record, which never decreases; from PAIR on, a kind of relation (core.relations)."""
+    """The status of a triplet's record, which never decreases; from NEW_PAIR on, of a relation (core.relations)."""
 
     GREYLISTED = 0
     CLEAN = 1
     TRUSTED = 2
-    PAIR = 3
-    CLIENT = 4
-    CORRESPONDENT = 5
-    POOL = 6
+    NEW_PAIR = 3
+    PAIR = 4
+    CLIENT = 5
+    CORRESPONDENT = 6
+    POOL = 7
 
 
 OF_TRIPLETS = frozenset({Status.GREYLISTED, Status.CLEAN, Status.TRUSTED})
@@ -97,6 +103,8 @@ class Lifetimes:
 
     def of(self, status: Status) -> timedelta:
         """Return the lifetime of a record with this status."""
+        if status is Status.PAIR:
+            return PAIR_LIFETIME
         if status is Status.CORRESPONDENT:
             return self.correspondents
         return self.greylisted if status in RESTARTING else self.known

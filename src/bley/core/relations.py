@@ -1,6 +1,7 @@
 """Relations of a stranger to earlier mail. They veto suspicion, and never make it.
 
-    PAIR            mail of the sender's domain came from this origin before, passed, and came again on another day
+    PAIR            mail of the sender's domain came from this origin before, passed, and came again on another day;
+                    NEW_PAIR before that
     CLIENT          deferrals of this origin came back so often that it is a server, whatever its name says
     POOL            this mail waited under another client, and SPF permits both clients
     CORRESPONDENT   the recipient wrote to the sender
@@ -32,6 +33,7 @@ __all__ = [
     "find_waited",
     "is_relation",
     "make_keys",
+    "status_of_pair",
 ]
 
 ONE_AN_HOUR = timedelta(hours=1)
@@ -106,6 +108,13 @@ def correspondent_key(sender: str, recipient: str) -> Triplet:
     return Triplet(_CORRESPONDENT, sender, recipient)
 
 
+def status_of_pair(key: Triplet, found: Mapping[Triplet, Record], now: datetime) -> Status:
+    """Return the status of the pair, after mail that passes now."""
+    record = found.get(key)
+    is_new = record is None or (record.status is Status.NEW_PAIR and now - record.first_seen < _ANOTHER_DAY)
+    return Status.NEW_PAIR if is_new else Status.PAIR
+
+
 def is_relation(record: Record) -> bool:
     """Return whether the record is that of a relation, not of a triplet."""
     return record.status not in OF_TRIPLETS
@@ -120,7 +129,7 @@ def find_relation(
     """
     if keys.pair:
         for key, record in found.items():
-            if record.status is Status.PAIR and _is_pair(record, timing, now):
+            if record.status is Status.PAIR and not timing.lifetimes.are_over(record, now):
                 return Relation(Reason.KNOWN_PAIR, key, record)
     if keys.client and (client := found.get(keys.client)) and _is_known_client(client, rules, timing, now):
         return Relation(Reason.KNOWN_CLIENT, keys.client, client)
@@ -138,10 +147,6 @@ def find_waited(
         return None
     has_waited = timing.remaining(record, now) < timedelta(0) and record.first_seen >= now - timing.lifetimes.greylisted
     return Relation(Reason.KNOWN_BY_SPF, keys.pool, record) if has_waited else None
-
-
-def _is_pair(record: Record, timing: Timing, now: datetime) -> bool:
-    return record.last_seen - record.first_seen >= _ANOTHER_DAY and not timing.lifetimes.are_over(record, now)
 
 
 def _is_known_client(record: Record, rules: RelationRules, timing: Timing, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from bley.core.evidence import NO_EVIDENCE, Finding
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Sighting, Status
 from bley.core.mail import Request, Triplet, parse_address
-from bley.core.relations import ONE_AN_HOUR, Relation, correspondent_key, find_relation, find_waited
+from bley.core.relations import ONE_AN_HOUR, Relation, correspondent_key, find_relation, find_waited, status_of_pair
 from bley.ports import Clock, Store
 from bley.service.known_mail import REFRESH
 from bley.service.pending_request import PendingRequest
@@ -78,7 +78,7 @@ class Relations:
         """Learn from mail that passes: its pair, and with `waited` that a deferral of its origin came back."""
         keys, found, now = pending.relation_keys, pending.relations, pending.now
         if keys.pair:
-            self._learn(pending, keys.pair, Status.PAIR)
+            self._learn(pending, keys.pair, status_of_pair(keys.pair, found, now))
         if not keys.client:
             return
         client = found.get(keys.client)

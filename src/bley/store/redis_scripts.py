@@ -38,9 +38,9 @@ local old = redis.call('HMGET', KEYS[1], 'status', 'first_seen', 'last_seen', 'a
 local status, first, last, attempts, forget_before = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local cause, old_cause = ARGV[11], old[5] or ''
 if ARGV[9] ~= '' and (tonumber(old[6]) or -1) >= tonumber(ARGV[10]) then return end
-local known = old[1] and string.find(old[1], '^[0-6]$')
+local known = old[1] and string.find(old[1], '^[0-7]$')
 for i = 2, 4 do known = known and tonumber(old[i]) end
-local restarts = old[1] == '0' or old[1] == '6'
+local restarts = old[1] == '0' or old[1] == '7'
 if known and not (restarts and forget_before ~= '' and tonumber(old[2]) < tonumber(forget_before)) then
   if tonumber(old[1]) > tonumber(status) then status = old[1] end
   local old_first, new_first = tonumber(old[2]), tonumber(first)

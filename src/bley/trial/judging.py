@@ -119,6 +119,10 @@ class LackingChecks:
         finding, checks = await self.checks.check_spf(request, address)
         return finding, replace(self, checks=checks)
 
+    async def is_domain_listed(self, request: Request, address: Address) -> bool:
+        """Return whether the domain lists alone would delay the mail."""
+        return await self.checks.is_domain_listed(request, address)
+
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Return the evidence with the lists' own explanations."""
         return await self.checks.explain(evidence, address)

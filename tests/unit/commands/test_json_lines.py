@@ -89,7 +89,7 @@ def test_parts_that_are_too_long_are_kept_as_the_daemon_would() -> None:
         (_line(cause="helo\n"), "cause: Value error, is not ASCII of at most 255 characters: write a reason"),
         (
             _line(status="known"),
-            "status: Input should be 'greylisted', 'clean', 'trusted', 'pair', 'client', 'correspondent' or 'pool'",
+            "status: Input should be 'greylisted', 'clean', 'trusted', 'new_pair', 'pair', 'client', ",
         ),
         (_line(first_seen="yesterday"), "first_seen: Input should be a valid datetime"),
         (_line(first_seen="2026-11-23T12:00:00"), "first_seen: Input should have timezone info"),

@@ -17,6 +17,7 @@ from bley.core.relations import (
     find_waited,
     is_relation,
     make_keys,
+    status_of_pair,
 )
 from tests.fakes import NOON
 
@@ -67,22 +68,30 @@ def test_the_status_shows_a_relation(status: Status, *, expected: bool) -> None:
 
 class TestPair:
     @pytest.mark.parametrize(
-        ("first", "last", "is_known"),
+        ("status", "last", "is_known"),
         [
-            pytest.param(2 * DAY, DAY, True, id="it came on two days"),
-            pytest.param(DAY, 2 * HOUR, True, id="and the second is today"),
-            pytest.param(DAY, 12 * HOUR, False, id="twelve hours later is no other day"),
-            pytest.param(DAY, DAY, False, id="it came once"),
-            pytest.param(60 * DAY, 39 * DAY, True, id="it is as old as a known triplet may be"),
-            pytest.param(60 * DAY, 41 * DAY, False, id="it has expired"),
+            pytest.param(Status.PAIR, DAY, True, id="it is known"),
+            pytest.param(Status.PAIR, 399 * DAY, True, id="for a year"),
+            pytest.param(Status.PAIR, 401 * DAY, False, id="it has expired"),
+            pytest.param(Status.NEW_PAIR, DAY, False, id="it is new"),
         ],
     )
-    def test_it_is_known_once_it_came_on_another_day(
-        self, first: timedelta, last: timedelta, *, is_known: bool
-    ) -> None:
-        record = Record(Status.PAIR, NOON - first, NOON - last)
+    def test_it_is_known_for_some_time(self, status: Status, last: timedelta, *, is_known: bool) -> None:
+        record = Record(status, NOON - 500 * DAY, NOON - last)
         relation = find_relation(KEYS, {PAIR: record}, RULES, TIMING, NOON)
         assert relation == (Relation(Reason.KNOWN_PAIR, PAIR, record) if is_known else None)
+
+    @pytest.mark.parametrize(
+        ("record", "status"),
+        [
+            pytest.param(None, Status.NEW_PAIR, id="its first mail"),
+            pytest.param(Record(Status.NEW_PAIR, NOON - 12 * HOUR, NOON), Status.NEW_PAIR, id="twelve hours later"),
+            pytest.param(Record(Status.NEW_PAIR, NOON - 20 * HOUR, NOON - 20 * HOUR), Status.PAIR, id="another day"),
+            pytest.param(Record(Status.PAIR, NOON, NOON), Status.PAIR, id="it stays"),
+        ],
+    )
+    def test_it_becomes_known_when_it_comes_on_another_day(self, record: Record | None, status: Status) -> None:
+        assert status_of_pair(PAIR, {PAIR: record} if record else {}, NOON) is status
 
     def test_it_may_stand_under_a_domain_of_the_network(self) -> None:
         keys = make_keys("192.0.2.0/24", "example.com", SENDER, RECIPIENT, RULES)
@@ -154,4 +163,4 @@ class TestPool:
 
 def test_a_correspondent_outlives_a_known_triplet() -> None:
     lifetimes = replace(Lifetimes(), correspondents=90 * DAY)
-    assert [lifetimes.of(status) / DAY for status in Status] == [10, 40, 40, 40, 40, 90, 10]
+    assert [lifetimes.of(status) / DAY for status in Status] == [10, 40, 40, 40, 400, 40, 90, 10]

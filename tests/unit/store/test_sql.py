@@ -965,7 +965,7 @@ class TestFailures:
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING._replace(triplet=triplet) for triplet in triplets], [])
             with _sqlite(file) as other:
-                other.execute("UPDATE triplets SET status = 7 WHERE recipient = '0'")
+                other.execute("UPDATE triplets SET status = 77 WHERE recipient = '0'")
                 other.execute("UPDATE triplets SET first_seen = 'never' WHERE recipient = '1'")
                 other.execute("UPDATE triplets SET last_seen = 9000000000000000000 WHERE recipient = '4'")
             good = dict.fromkeys(triplets[2:4], _RECORD)

@@ -54,7 +54,7 @@ def test_known_mail_expires_as_in_the_daemon() -> None:
         "helo",
         "known",
         "known",
-        "helo",
+        "known-pair",
     ]
 
 
