@@ -57,8 +57,8 @@ def main(folder: Path) -> None:
             place = bley.wait_log(r"dashboard at (http://[^/\s]+)/")[1]
             for title, path, width, scheme, height in _PAGES:
                 _take(browser, f"{place}{path}", (width, height), scheme, folder / f"{title}.png")
-            browser.open(f"{place}/search?reason=dnsbl")
-            decision = browser.find("tbody th a").get_attribute("href") or ""
+            browser.open(f"{place}/search?reason=waited")
+            decision = browser.find('tbody a[href^="/decision/"]').get_attribute("href") or ""
             _take(browser, decision, (1280, 5000), "light", folder / "dashboard-decision.png")
 
 
