@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any, cast
 
 import dns.message
 import dns.rcode
+import dns.resolver
 import pytest
 
 from bley.core.errors import ResolverError
@@ -244,3 +245,25 @@ async def test_a_question_that_is_given_up_leaves_nothing_running(dns_server: Dn
     with contextlib.suppress(asyncio.CancelledError):
         await asked
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+class LosingResolver:
+    """A resolver of dnspython that loses its cancellation to an answer."""
+
+    async def resolve(self, *_: object, **__: object) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        raise dns.resolver.NXDOMAIN
+
+
+@pytest.mark.parametrize("query", [lambda own: own.resolve("a.example", "A"), DnspythonResolver.has_answers])
+async def test_a_lost_cancellation_is_raised(query: Callable[[DnspythonResolver], Awaitable[object]]) -> None:
+    """Otherwise a stop would wait for a self-test that goes on."""
+    own = DnspythonResolver(["127.0.0.1"], timedelta(seconds=1))
+    own._resolver = LosingResolver()  # type: ignore[assignment]
+    asked = asyncio.ensure_future(query(own))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
