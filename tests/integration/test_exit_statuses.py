@@ -18,6 +18,11 @@ from tests.integration.warm_start import start_bley
 from tests.test_docs import COMMANDS
 
 _MAIL = {"client_address": "192.0.2.1", "helo_name": "friend", "sender": "a@example.com", "recipient": "b@example.org"}
+_RECEIVED = """Return-Path: <a@example.com>
+Received: from mail.example.com (mail.example.com [192.0.2.1])
+ by mx.example.org (Postfix) with ESMTP id 1234 for <b@example.org>; Mon, 30 Nov 2026 10:00:00 +0000 (UTC)
+
+"""
 _WITHOUT_SETTINGS = {"web-password", "help", "completion"}
 
 CASES = {
@@ -31,6 +36,9 @@ CASES = {
     ("stats", 0): [],
     ("report", 0): [],
     ("replay", 0): [],
+    ("try", 0): ["mail.eml"],
+    ("try", 1): ["empty.eml"],
+    ("try", 2): ["missing.eml"],
     ("top", 0): ["--once"],
     ("lists", 0): [],
     ("lists", 1): ["--test", "list.invalid"],
@@ -66,6 +74,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             bley.ask(**_MAIL | {"sender": sender})
         bley.wait_log("c@example.com")
         (folder / "invalid").write_text("[bley]\nlisten_port = x\n")
+        (folder / "mail.eml").write_text(_RECEIVED)
+        (folder / "empty.eml").write_text("Subject: none\n\n")
         assert status_of(folder, "export", ["records"]) == 0
         yield folder
 
