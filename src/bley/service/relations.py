@@ -22,7 +22,7 @@ _MOST_LEARNED = 20_000
 """Keys that were written to the store in the last hour, and are not written again: some 300 bytes each, 6 MB."""
 
 _MOST_OF_A_USER = 1000
-"""New correspondents of one user that a process learns in a day, 100 kB in the store; a stolen password writes more."""
+"""New correspondents of one user that a process learns in a day, 200 KB in the store; a stolen password writes more."""
 
 _MOST_USERS = 10_000
 """Users that are counted for this in a day: some 150 bytes each, 1.5 MB. Nothing is learned from further ones."""
