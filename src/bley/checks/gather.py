@@ -94,25 +94,31 @@ class Checks:
 
         It is unknown if it is late or failed, and for a sender that is not checked.
         """
-        loop = asyncio.get_running_loop()
-        started, finding = loop.time(), Finding(None, _LATE)
+        started, finding = asyncio.get_running_loop().time(), Finding(None, _LATE)
         if local := describe_local(address):
             finding = Finding(None, f"not queried: {local}")
         elif self.sender_spf:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.timeout.total_seconds()):
                     finding = await _check_spf(self.sender_spf, request, address, self.scores)
-        left = max(self.timeout - timedelta(seconds=loop.time() - started), timedelta(0))
         known = finding if self.spf or finding.score is None else finding._replace(score=0, kind=None)
         spf = None if self.spf is self.sender_spf else self.spf
-        return finding, replace(self, spf=spf, known_spf=known, timeout=left)
+        return finding, replace(self, spf=spf, known_spf=known, timeout=self._left(started))
 
-    async def is_domain_listed(self, request: Request, address: Address) -> bool:
-        """Return whether the domain lists, of which there are some, alone reach the threshold of blocklists."""
+    async def check_domains(self, request: Request, address: Address) -> "tuple[bool, Checks]":
+        """Return whether the domain lists alone would delay the mail, and the checks for the rest of `timeout`."""
+        if not self.domain_lists:
+            return False, self
+        started = asyncio.get_running_loop().time()
         lists_only = replace(self, dnswls=(), dnsbls=(), spf=None, queries_names=False)
         gathered = await _Gathering(lists_only, request, address).result()
         gathered.cancel_rest()
-        return (gathered.evidence[Check.DOMAIN_LIST].score or 0) >= self.thresholds.dnsbl_threshold
+        is_listed = (gathered.evidence[Check.DOMAIN_LIST].score or 0) >= self.thresholds.dnsbl_threshold
+        return is_listed, replace(self, timeout=self._left(started))
+
+    def _left(self, started: float) -> timedelta:
+        """Return the rest of `timeout` since this instant of the loop."""
+        return max(self.timeout - timedelta(seconds=asyncio.get_running_loop().time() - started), timedelta(0))
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Add the explanations of the DNS lists that list the client."""

@@ -1,7 +1,7 @@
 """The relations of mail: learned from what passes, from what is deferred, and from what our own users send."""
 
-import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bley.core.caches import ExpiringCache
@@ -47,18 +47,18 @@ class Relations:
     async def decide(self, pending: PendingRequest) -> Decision | PendingRequest:
         """Return the decision about mail that a relation lets pass. Otherwise return the request.
 
-        If SPF was queried for that, the request has checks that know its result.
+        If SPF and domain lists were queried for that, the request has checks for the rest of its time, which know SPF.
         """
         rules, keys, found, now = pending.rules, pending.relation_keys, pending.relations, pending.now
         if not found:
             return pending
         if relation := find_relation(keys, found, rules.relations, rules.timing, now):
-            if rules.settings.domain_lists:
-                listed = rules.checks.is_domain_listed(pending.request, pending.address)
-                (spf, pending), is_listed = await asyncio.gather(pending.with_spf(), listed)
-            else:
-                (spf, pending), is_listed = await pending.with_spf(), False
-            return pending if spf.kind is FindingKind.SPF_FAIL or is_listed else _decision(pending, relation, spf)
+            spf, pending = await pending.with_spf()
+            if spf.kind is FindingKind.SPF_FAIL:
+                return pending
+            is_listed, checks = await pending.rules.checks.check_domains(pending.request, pending.address)
+            pending = pending._replace(rules=replace(pending.rules, checks=checks))
+            return pending if is_listed else _decision(pending, relation, spf)
         return await self.decide_by_spf(pending)
 
     async def decide_by_spf(self, pending: PendingRequest) -> Decision | PendingRequest:

@@ -36,8 +36,8 @@ class ChecksOfRules(Protocol):
     async def check_spf(self, request: Request, address: Address) -> "tuple[Finding, ChecksOfRules]":
         """Return the result of SPF alone, and the checks for the rest of the request's time, which know it."""
 
-    async def is_domain_listed(self, request: Request, address: Address) -> bool:
-        """Return whether the domain lists alone would delay the mail."""
+    async def check_domains(self, request: Request, address: Address) -> "tuple[bool, ChecksOfRules]":
+        """Return whether the domain lists alone would delay the mail, and the checks for the rest of its time."""
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Return the evidence with the lists' own explanations."""

@@ -85,9 +85,9 @@ class OfflineChecks:
         """Return that SPF is unknown."""
         return _NOT_QUERIED, self
 
-    async def is_domain_listed(self, request: Request, address: Address) -> bool:
+    async def check_domains(self, request: Request, address: Address) -> tuple[bool, Self]:
         """Return that no domain list names a domain."""
-        return False
+        return False, self
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Return the evidence."""
@@ -119,9 +119,10 @@ class LackingChecks:
         finding, checks = await self.checks.check_spf(request, address)
         return finding, replace(self, checks=checks)
 
-    async def is_domain_listed(self, request: Request, address: Address) -> bool:
-        """Return whether the domain lists alone would delay the mail."""
-        return await self.checks.is_domain_listed(request, address)
+    async def check_domains(self, request: Request, address: Address) -> "tuple[bool, LackingChecks]":
+        """Return whether the domain lists alone would delay the mail, and the checks for the rest of its time."""
+        is_listed, checks = await self.checks.check_domains(request, address)
+        return is_listed, replace(self, checks=checks)
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
         """Return the evidence with the lists' own explanations."""

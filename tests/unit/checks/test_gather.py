@@ -296,6 +296,25 @@ class TestDomainLists:
         zone: Zone = {("example.com.dbl.example", "A"): SILENT, ("1.2.0.192.wl.example", "A"): LISTED}
         assert Check.DOMAIN_LIST not in await gather(await make(FakeResolver(zone), domain_lists="dbl.example"))
 
+    async def test_they_alone_are_checked_for_mail_that_is_related_to_earlier_mail(self) -> None:
+        resolver = FakeResolver({("snow.com.dbl.example", "A"): LISTED})
+        checks = await make(resolver, domain_lists="dbl.example")
+        assert (await checks.check_domains(self.SNOWSHOE, CLIENT))[0] is True
+        assert [name for name, _ in resolver.questions] == ["snow.com.dbl.example"]
+        assert (await checks.check_domains(REQUEST, CLIENT))[0] is False
+
+    async def test_a_silent_one_does_not_hold_such_mail_longer_than_the_time_of_all_checks(self) -> None:
+        zone: Zone = {("example.com.dbl.example", "A"): SILENT}
+        checks = await make(FakeResolver(zone), domain_lists="dbl.example", within=SHORT)
+        is_listed, rest = await checks.check_domains(REQUEST, CLIENT)
+        assert (is_listed, rest.timeout) == (False, timedelta(0))
+
+    async def test_without_them_such_mail_costs_nothing(self) -> None:
+        resolver = FakeResolver()
+        checks = await make(resolver)
+        assert await checks.check_domains(REQUEST, CLIENT) == (False, checks)
+        assert resolver.questions == []
+
     async def test_a_name_that_bley_verifies_is_queried_too(self) -> None:
         """As soon as it is known; the judgement waits for it."""
         zone: Zone = {

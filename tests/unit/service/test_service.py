@@ -75,8 +75,8 @@ class FakeChecks:
         self.spf_asked += 1
         return self.spf, self
 
-    async def is_domain_listed(self, request: Request, address: Address) -> bool:
-        return self.lists_domain
+    async def check_domains(self, request: Request, address: Address) -> tuple[bool, ChecksOfRules]:
+        return self.lists_domain, self
 
     async def gather(self, request: Request, address: Address) -> Gathered:
         self.asked += 1

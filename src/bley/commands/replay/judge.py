@@ -51,7 +51,7 @@ class _NoChecks:
     async def check_spf(self, request: Request, address: Address) -> Any:
         raise NotImplementedError
 
-    async def is_domain_listed(self, request: Request, address: Address) -> bool:
+    async def check_domains(self, request: Request, address: Address) -> Any:
         raise NotImplementedError
 
     async def explain(self, evidence: Evidence, address: Address) -> Evidence:
