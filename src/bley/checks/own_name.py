@@ -10,6 +10,7 @@ from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request
 from bley.core.names.domains import a_labels
 from bley.core.names.host_kind import HostKind, judge_host_name
+from bley.core.names.host_name import is_host_name
 from bley.core.names.serial_number import serial_number_in
 
 __all__ = ["faults_of_own_name"]
@@ -18,7 +19,7 @@ __all__ = ["faults_of_own_name"]
 def faults_of_own_name(request: Request, address: Address) -> Iterator[tuple[FindingKind, str]]:
     """Yield the faults of a name that is the client's verified name and its HELO, in words."""
     name = a_labels(request.verified_name)
-    if not name or name != a_labels(request.helo_name):
+    if not is_host_name(name) or name != a_labels(request.helo_name):
         return
     if judge_host_name(name, address).kind is HostKind.RENTED:
         yield FindingKind.GENERIC_NAME, f"{name} is the name of a static line or a rented machine"

@@ -108,6 +108,8 @@ def judge_host_name(name: str, address: Address) -> NameVerdict:
 
 def has_mail_word(name: str) -> bool:
     """Return whether a label of `name` to the left of the delegated domain shows a mail server."""
+    if len(name) > _LONGEST_NAME:
+        return False
     return any(map(_is_about_mail, map(_words, _labels(name, delegated_domain(name)))))
 
 
