@@ -69,9 +69,13 @@ def check_helo(
 
 
 def _are_of_mail_server(name: str, helo: str, address: Address) -> bool:
-    """Whether both names are servers' names, and one of them shows a mail server."""
+    """Whether both names are servers' names, one of them shows a mail server, and the client's is more than a domain.
+
+    Hosts of companies and providers have names in their domains.
+    """
     return (
         is_public_name(helo)
+        and name != registered_domain(name)
         and (has_mail_word(name) or has_mail_word(helo))
         and all(judge_host_name(each, address).kind is HostKind.NAMED for each in (name, helo))
         and not serial_number_in(name, address)

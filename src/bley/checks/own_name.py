@@ -22,6 +22,6 @@ def faults_of_own_name(request: Request, address: Address) -> Iterator[tuple[Fin
     if not is_host_name(name) or name != a_labels(request.helo_name):
         return
     if judge_host_name(name, address).kind is HostKind.RENTED:
-        yield FindingKind.GENERIC_NAME, f"{name} is the name of a static line or a rented machine"
+        yield FindingKind.GENERIC_NAME, f"{name} is the name of a static line, a rented machine or dynamic DNS"
     if number := serial_number_in(name, address):
         yield FindingKind.SERIAL_NAME, f"{name} has the number {number} in it"

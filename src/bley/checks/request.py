@@ -53,7 +53,9 @@ def _faults(
     if helo.score is None or helo.kind is FindingKind.HELO_MISMATCH:
         for kind, detail in faults_of_mismatch(request, us):
             yield kind, found(kind, detail) if helo.kind else Finding(None, detail)
+    is_named = True
     for kind, detail in faults_of_own_name(request, address):
+        is_named = False
         yield kind, found(kind, detail)
-    if service := check_service(request):
+    if service := check_service(request, is_named=is_named):
         yield FindingKind.SERVICE_SENDER, service

@@ -30,10 +30,13 @@ def check_mail_to_oneself(request: Request, *, counts_alone: bool) -> Finding:
     return found(FindingKind.SENDER_IS_RECIPIENT, "sender is recipient")._replace(counts_alone=counts_alone)
 
 
-def check_service(request: Request) -> Finding | None:
-    """Check whether the sender is a service of the client: an account like `root` at the client's own name."""
+def check_service(request: Request, *, is_named: bool = True) -> Finding | None:
+    """Check whether the sender is a service of the client: an account like `root` at the client's own name.
+
+    A host that no person gave a name, not `is_named`, has accounts of services only.
+    """
     account, _, host = request.sender.rpartition("@")
-    if account.casefold() not in _SERVICES:
+    if is_named and account.casefold() not in _SERVICES:
         return None
     host = a_labels(host)
     if not host or host not in (a_labels(request.verified_name), a_labels(request.helo_name)):

@@ -125,8 +125,8 @@ class FindingKind(StrEnum):
         score=1,
         bley2_score=2,
         says="the HELO name is another mail server's",
-        rule="the client's verified name and the HELO name are servers' names of different domains, "
-        "the client's without a serial number, and one of them has a word like `mail`, `mx` or `smtp`",
+        rule="the client's verified name and the HELO name are servers' names of different domains, the client's more "
+        "than a domain and without a serial number, and one of them has a word like `mail`, `mx` or `smtp`",
         source="practice",
         fix="its HELO should be its own host name, which leads to its address and back",
     )
@@ -212,7 +212,8 @@ class FindingKind(StrEnum):
         score=1,
         bley2_score=0,
         says="its name is a static line's or a rented machine's",
-        rule="the client's verified name is that of a static line or a rented machine, and the HELO name is the same",
+        rule="the client's verified name is that of a static line or a rented machine, or one of dynamic DNS, "
+        "and the HELO name is the same",
         source="practice",
         fix="its host name and its HELO should be a name in the domain of its owner",
     )
@@ -241,8 +242,8 @@ class FindingKind(StrEnum):
         score=1,
         bley2_score=0,
         says="the sender is a service of the host",
-        rule="the sender is `root`, `www-data`, `apache`, `nobody` or the like, "
-        "at the client's verified name or the HELO name",
+        rule="the sender is `root`, `www-data`, `apache`, `nobody` or the like, at the client's verified name or the "
+        "HELO name; any account, if that name has `generic-name` or `serial-name`",
         source="practice",
         fix="the mail of its services should have a sender in the domain of its owner",
     )

@@ -21,6 +21,8 @@ GENERIC, SERIAL = FindingKind.GENERIC_NAME, FindingKind.SERIAL_NAME
         pytest.param(
             "static-192-0-2-1.example.com", "static-192-0-2-1.example.com", [GENERIC, SERIAL], id="a static line"
         ),
+        pytest.param("jane.dyndns.org", "jane.dyndns.org", [GENERIC], id="a name of dynamic DNS"),
+        pytest.param("mail.jane.dyndns.org", "mail.jane.dyndns.org", [], id="a mail server there"),
         pytest.param("vps12345.example.com", "mx.example.com", [], id="with another HELO"),
         pytest.param("unknown", "unknown", [], id="without a name"),
         pytest.param("", "", [], id="without any name"),
@@ -34,6 +36,6 @@ def test_faults(client_name: str, helo_name: str, faults: list[FindingKind]) -> 
 def test_the_fault_says_what_it_found() -> None:
     request = Request(client_name="vps12345.example.com", helo_name="vps12345.example.com")
     assert [detail for _, detail in faults_of_own_name(request, ip_address("192.0.2.1"))] == [
-        "vps12345.example.com is the name of a static line or a rented machine",
+        "vps12345.example.com is the name of a static line, a rented machine or dynamic DNS",
         "vps12345.example.com has the number vps12345 in it",
     ]

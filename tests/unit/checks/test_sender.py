@@ -39,6 +39,20 @@ def test_service(sender: str, client_name: str, helo_name: str, *, is_found: boo
     assert bool(finding) is is_found
 
 
+@pytest.mark.parametrize(
+    ("sender", "is_found"),
+    [
+        pytest.param("jane@vps12345.example.com", True, id="the name"),
+        pytest.param("jane@example.com", False, id="its domain"),
+        pytest.param("", False, id="the null sender"),
+    ],
+)
+def test_a_host_that_nobody_named_has_accounts_of_services_only(sender: str, *, is_found: bool) -> None:
+    name = "vps12345.example.com"
+    finding = check_service(Request(sender=sender, client_name=name, helo_name=name), is_named=False)
+    assert bool(finding) is is_found
+
+
 def test_the_finding_names_the_account() -> None:
     finding = check_service(Request(sender="root@host.example.com", client_name="host.example.com"))
     assert finding

@@ -8,7 +8,8 @@ A label covers the labels below it, to its left: `mx.dyn.example.net` and `color
 right shows that the address is temporary: `static.dyn.example.net`.
 
 Rented machines (`ec2-192-0-2-1.compute.amazonaws.com`) and static lines are neither lines nor servers: their names are
-generated, but they may send mail. Such a name counts 0, and its domain does not identify the owner of the host.
+generated, but they may send mail. Such a name counts 0, and its domain does not identify the owner of the host. So are
+names of dynamic DNS (`jane.dyndns.org`).
 """
 
 import re
@@ -21,7 +22,7 @@ from bley.core.mail import Address
 from bley.core.names.domains import delegated_domain, registered_domain
 from bley.core.names.own_address import own_address_in
 from bley.core.names.words import (
-    HOSTING_DOMAINS,
+    GIVEN_DOMAINS,
     LINE,
     LINE_DOMAINS,
     MAIL,
@@ -53,7 +54,7 @@ class HostKind(Enum):
     DYNAMIC = "dynamic"
     """An access line."""
     RENTED = "rented"
-    """A static line or a rented machine with a generated name."""
+    """A static line or a rented machine with a generated name, or a name of dynamic DNS."""
 
 
 class NameVerdict(NamedTuple):
@@ -96,7 +97,7 @@ def judge_host_name(name: str, address: Address) -> NameVerdict:
     labels, words = labels[below:], words[below:]
     if not any(labels):
         return _NAMED
-    if _is_static(words) or (domain in HOSTING_DOMAINS and not below):
+    if _is_static(words) or (domain in GIVEN_DOMAINS and not below):
         return _RENTED
     below = _labels_covered(not SERVER.isdisjoint(of_label) for of_label in words)
     if verdict := _access_line(".".join(labels[below:]), words[below:], address, name.partition(".")[0], domain):

@@ -5,7 +5,17 @@ A word matches a whole label, or a part of one between digits, hyphens and under
 `user`, `client` and `net` do not.
 """
 
-__all__ = ["HOSTING_DOMAINS", "LINE", "LINE_DOMAINS", "MAIL", "MAIL_PARTS", "RENTED", "SERVER", "STATIC", "TEMPORARY"]
+__all__ = [
+    "GIVEN_DOMAINS",
+    "LINE",
+    "LINE_DOMAINS",
+    "MAIL",
+    "MAIL_PARTS",
+    "RENTED",
+    "SERVER",
+    "STATIC",
+    "TEMPORARY",
+]
 
 TEMPORARY = frozenset(
     {"dhcp", "dial", "dialer", "dialin", "dialpool", "dialup", "dip", "dyn", "dynadsl", "dyndsl", "dynip", "dynpool"}
@@ -48,7 +58,7 @@ RENTED = frozenset({"cloudapp", "vds", "vps", "vserver"})
 SERVER = frozenset({"hosted", "hosting", "server", "servers", "srv"}) | RENTED
 """A server of any kind, or servers below the label."""
 
-HOSTING_DOMAINS = frozenset(
+_HOSTING_DOMAINS = frozenset(
     {"amazonaws.com"}  # EC2: ec2-192-0-2-1.compute-1.amazonaws.com; its mail service is amazonses.com
     | {"googleusercontent.com"}  # Compute Engine: 1.2.0.192.bc.googleusercontent.com
     | {"azure.com"}  # name.region.cloudapp.azure.com
@@ -62,16 +72,45 @@ HOSTING_DOMAINS = frozenset(
     | {"stratoserver.net", "onlinehome-server.com", "onlinehome-server.info"}  # h1234567.stratoserver.net, Ionos
     | {"ip-pool.com"}  # Host Europe: static-ip-192-0-2-1.inaddr.ip-pool.com
     | {"server4you.de", "startdedicated.com", "startdedicated.de"}  # PlusServer: euve12345.startdedicated.com
+    | {"serverprofi24.net", "dedicatedpanel.com"}  # the same: euve12345.serverprofi24.net
+    | {"hstgr.cloud", "time4vps.cloud", "ghst.net"}  # Hostinger: srv123456.hstgr.cloud; xvm-12-34.dc0.ghst.net: Gandi
     | {"colocrossing.com"}  # 192-0-2-1-host.colocrossing.com
     | {"hostwindsdns.com"}  # client-192-0-2-1.hostwindsdns.com
     | {"oraclecloud.com", "oraclevcn.com"}
     | {"hwclouds-dns.com"}  # Huawei: ecs-192-0-2-1.compute.hwclouds-dns.com
     | {"leaseweb.com", "leaseweb.net", "theplanet.com", "softlayer.com", "quadranet.com"}
     | {"ultrasrv.de", "yourvserver.net", "happysrv.de", "goodsrv.de"}  # netcup: v22012345678901234.yourvserver.net
-    | {"timeweb.ru", "selectel.ru", "firstvds.ru", "reg.ru"}
+    | {"timeweb.ru", "selectel.ru", "firstvds.ru", "fvds.ru", "fastvps-server.com", "reg.ru"}
     | {"upcloud.host", "transip.nl", "bhost.net"}  # 192-0-2-1.de-fra1.upcloud.host, 192-0-2-1.colo.transip.nl
 )
-"""Domains of hosters, in which rented machines have generated names until their owners choose others."""
+"""Domains of hosters, in which rented machines have generated names until their owners choose others.
+
+Not those of shared web servers, through which all mail of their customers goes: dd12345.kasserver.com.
+"""
+
+_DYNAMIC_DNS = frozenset(
+    {"dyndns.biz", "dyndns.info", "dyndns.org", "dyndns.tv", "dyndns.ws", "dyndns-home.com", "dyndns-server.com"}
+    | {"ath.cx", "dnsalias.com", "dnsalias.net", "dnsalias.org", "gotdns.com", "homedns.org", "homeip.net"}  # DynDNS
+    | {"homelinux.com", "homelinux.net", "homelinux.org", "homeunix.com", "homeunix.net", "homeunix.org"}  # the same
+    | {"ddns.net", "hopto.org", "myftp.biz", "myftp.org", "no-ip.biz", "no-ip.info", "no-ip.org", "noip.me"}  # No-IP
+    | {"redirectme.net", "serveftp.com", "servehttp.com", "sytes.net", "zapto.org"}  # the same
+    | {"ddnsfree.com", "ddnsgeek.com", "dynu.net", "dynuddns.com", "dynuddns.net", "freeddns.org", "giize.com"}  # Dynu
+    | {"gleeze.com", "kozow.com", "mysynology.net", "ooguy.com", "theworkpc.com"}  # the same
+    | {"afraid.org", "chickenkiller.com", "mooo.com", "strangled.net", "us.to"}  # FreeDNS
+    | {"dns.army", "dns.navy", "dynv6.net", "v6.army", "v6.navy", "v6.rocks"}  # dynv6
+    | {"linkpc.net", "publicvm.com"}  # DNSExit
+    | {"cloudns.cl", "cloudns.eu", "cloudns.nz", "cloudns.org", "ddns-ip.net", "ip-ddns.com"}  # ClouDNS
+    | {"ddnss.de", "ddnss.org", "dnshome.de", "goip.de", "selfhost.eu", "selfhost.me", "spdns.de", "spdns.org"}
+    | {"dedyn.io", "duckdns.org", "dy.fi", "nsupdate.info", "now-dns.net", "now-dns.org", "tplinkdns.com"}
+    | {"asuscomm.com", "myfritz.net", "myqnapcloud.com", "synology.me"}  # of routers and of storage
+)
+"""Domains of dynamic DNS, in which customers get names free of charge, mostly for an address that changes.
+
+Source: publicsuffix.org, the sections of these services; the services themselves.
+"""
+
+GIVEN_DOMAINS = _HOSTING_DOMAINS | _DYNAMIC_DNS
+"""Domains of others, in which a host has a name that is not in the domain of its owner."""
 
 LINE_DOMAINS = frozenset(
     {"pppool.de", "t-dialin.net", "t-ipconnect.de"}  # Germany: freenet, Deutsche Telekom
