@@ -22,15 +22,22 @@ _GATEWAYS = 8
 _NEARLY_ALL = 0.9
 _DEPTH = 4
 """Inner servers in a row."""
+_POOL = 8
+"""Servers of a site that are named; if the sample has headers of more, any host of their domain may write one."""
 
 
 class Border:
-    """The names of the own servers: exact ones, and with `is_pattern` those of the domains below them too."""
+    """The own servers, by name or address; with `is_pattern`, also those of the domains that are named.
 
-    def __init__(self, names: Iterable[str], *, is_pattern: bool = False) -> None:
-        self.names = tuple(dict.fromkeys(name.lower().rstrip(".") for name in names))
-        self._exact = frozenset(self.names)
-        self._endings = tuple(f".{name}" for name in self.names) if is_pattern else ()
+    `pool`: a domain whose hosts wrote headers of the border, while its other hosts may be clients.
+    """
+
+    def __init__(self, names: Iterable[str], *, is_pattern: bool = False, pool: str = "") -> None:
+        named = tuple(dict.fromkeys(name.lower().strip("[]").rstrip(".") for name in names))
+        self._exact = frozenset(named)
+        self.names = (pool,) if pool else named
+        self._endings = tuple(f".{name}" for name in named) if is_pattern else ()
+        self._pool = f".{pool}" if pool else ""
 
     def is_own(self, host: str) -> bool:
         """Return whether this is a server of the border or behind it."""
@@ -40,21 +47,27 @@ class Border:
         """Return the hop at the border, from the hops from the top; None if the mail came another way."""
         for hop in hops:
             if not self.is_inner(hop):
-                return hop if self.is_own(hop.by) else None
+                return hop if self._wrote(hop) else None
         return None
+
+    def _wrote(self, hop: Hop) -> bool:
+        return self.is_own(hop.by) or (bool(self._pool) and hop.by.endswith(self._pool))
 
     def is_inner(self, hop: Hop) -> bool:
         """Return whether the client is of the own site."""
-        return hop.address is None or bool(local_scope(hop.address)) or self.is_own(hop.name.lower())
+        if hop.address is None or local_scope(hop.address):
+            return True
+        return self.is_own(hop.name.lower()) or str(hop.address) in self._exact
 
 
 def find_border(sample: Sequence[Sequence[Hop]]) -> Border:
     """Return the servers that wrote the first header about another host in most mails, and those before them.
 
     If nearly all mail came to such a server from a few others of its own domain, it is an inner one, and the border is
-    theirs.
+    theirs. Mail that users submitted says nothing about the border.
     """
     own: set[str] = set()
+    pool = ""
     for _ in range(_DEPTH):
         firsts = list(_first_outside(sample, own))
         writers = Counter(hop.by for hop in firsts)
@@ -65,16 +78,19 @@ def find_border(sample: Sequence[Sequence[Hop]]) -> Border:
         clients = Counter(hop.name.lower() for hop in firsts if hop.by in found)
         inner = [(name, number) for name, number in clients.most_common(_GATEWAYS) if _is_same_site(name, commonest)]
         own |= found
+        pool = registered_domain(commonest) if len(found) > _POOL else ""
         if sum(number for _, number in inner) < _NEARLY_ALL * clients.total():
             break
         own |= {name for name, _ in inner}
-    return Border(sorted(own))
+    return Border(sorted(own), pool=pool)
 
 
 def _first_outside(sample: Sequence[Sequence[Hop]], own: set[str]) -> Iterator[Hop]:
     border = Border(own)
     for hops in sample:
-        yield from [hop for hop in hops if not border.is_inner(hop)][:1]
+        first = next((hop for hop in hops if not border.is_inner(hop)), None)
+        if first and not first.is_authenticated:
+            yield first
 
 
 def _is_same_site(name: str, other: str) -> bool:

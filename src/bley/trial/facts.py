@@ -43,6 +43,8 @@ class Facts(NamedTuple):
     place: str
     lacks: int = 0
     is_authenticated: bool = False
+    folder: str = ""
+    """The mailbox, or the file of several mails, that has it."""
 
     @property
     def request(self) -> Request:

@@ -5,8 +5,9 @@
     mbox                 mails behind lines `From sender date`
     .gz                  any of them, compressed by gzip, whatever the name of the file
 
-A file is read in blocks. An mbox is searched for its `From ` lines, which is all that is read of bodies. A link that
-leads back to a folder that was read ends there, and what is neither file nor folder, such as a FIFO, is not opened.
+A file is read in blocks. An mbox is searched for its `From ` lines, which is all that is read of bodies; those in a
+body whose length `Content-Length` has (mboxcl2) are a part of it. A link that leads back to a folder that was read ends
+there, and what is neither file nor folder, such as a FIFO, is not opened.
 """
 
 import contextlib
@@ -31,9 +32,16 @@ _T = TypeVar("_T")
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
 _FROM_LINE = re.compile(rb"From [^\n]{0,1000}\d:\d\d[^\n]{0,200}\r?\n")
+_BLANK_START = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}")
+"""The byte order mark and empty lines that some programs write before a mail or an mbox."""
+_ENVELOPE_LINE = re.compile(rb"(?:From [^\n]{0,1000}|\d{1,12} *)\r?\n")
+"""The line before the header of a single mail: one of an mbox without a time, or the length in an `.emlx` file."""
+_LENGTH = b"\ncontent-length:"
 _END_OF_HEADER = re.compile(rb"\n\r?\n")
 _NEXT_MAIL = b"\nFrom "
 _LONGEST_FROM_LINE = 1300
+_LONGEST_BODY = 32 << 20
+"""Bytes that are read to see whether a body with a `From ` line in it ends where `Content-Length` says."""
 _CONTEXT = 8
 """The bytes that stay before a place that is searched: the end of the line before it, or a part of `_NEXT_MAIL`."""
 
@@ -146,16 +154,16 @@ def read_mails(file: MailFile, problems: Problems, read_other: ReadOther[_T] = _
     try:
         with open_file(file.path) as opened:
             start = _start(opened.stream)
-            if not start:
+            blank = _BLANK_START.match(start)
+            at = blank.end() if blank else 0
+            if at == len(start):
                 problems.add(EMPTY, file.path)
-            elif _FROM_LINE.match(start):
-                yield from _read_mbox(file, opened.stream, start, 0 if opened.is_compressed else file.size)
+            elif _FROM_LINE.match(start, at):
+                yield from _read_mbox(file, opened.stream, start, at, 0 if opened.is_compressed else file.size)
             elif (others := read_other(file, opened, start)) is not None:
                 yield from others
-            elif is_header_line(start):
-                yield Mail(file.path, _header_of(start), end=file.size)
             else:
-                problems.add(NO_MAIL, file.path)
+                yield from _read_mail(file, start, at, problems)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         problems.add(DAMAGED, file.path)
     except OSError as error:
@@ -177,9 +185,19 @@ def _header_of(text: bytes, start: int = 0) -> bytes:
     return text[start : end.start() if end else last]
 
 
-def _read_mbox(file: MailFile, opened: gzip.GzipFile | io.FileIO, start: bytes, limit: int) -> Iterator[Mail]:
+def _read_mail(file: MailFile, start: bytes, at: int, problems: Problems) -> Iterator[Mail]:
+    """Yield the mail of a file with one."""
+    if line := _ENVELOPE_LINE.match(start, at):
+        at = line.end()
+    if is_header_line(start[at : at + 200]):
+        yield Mail(file.path, _header_of(start, at), end=file.size)
+    else:
+        problems.add(NO_MAIL, file.path)
+
+
+def _read_mbox(file: MailFile, opened: gzip.GzipFile | io.FileIO, start: bytes, at: int, limit: int) -> Iterator[Mail]:
     """Yield the mails of an mbox. `limit`: the bytes to read of a file that may grow; 0: all of a compressed one."""
-    window = _Window(opened, start, limit)
+    window = _Window(opened, start, at, limit)
     while True:
         from_line, header = window.mail()
         yield Mail(f"{file.path}:{window.position}", header, from_line, window.position)
@@ -190,10 +208,12 @@ def _read_mbox(file: MailFile, opened: gzip.GzipFile | io.FileIO, start: bytes, 
 class _Window:
     """A part of an mbox, which starts at the block of a `From ` line and has the start of the header behind it."""
 
-    def __init__(self, opened: gzip.GzipFile | io.FileIO, start: bytes, limit: int) -> None:
+    def __init__(self, opened: gzip.GzipFile | io.FileIO, start: bytes, at: int, limit: int) -> None:
         self._opened, self._text, self._limit = opened, start, limit
-        self._dropped, self._at = 0, 0
+        self._dropped, self._at = 0, at
         """The bytes before the window, and the place of the `From ` line in it."""
+        self._body_end = 0
+        """The position in the file at which the body ends by its `Content-Length`; 0: the header has none."""
 
     @property
     def position(self) -> int:
@@ -203,7 +223,15 @@ class _Window:
     def mail(self) -> tuple[bytes, bytes]:
         """Return the `From ` line and the header."""
         line_end = self._text.find(b"\n", self._at) + 1
-        return self._text[self._at : line_end], _header_of(self._text, line_end)
+        header = _header_of(self._text, line_end)
+        self._body_end = self._claimed_end(header, line_end + len(header))
+        return self._text[self._at : line_end], header
+
+    def _claimed_end(self, header: bytes, header_end: int) -> int:
+        found = (b"\n" + header.lower()).find(_LENGTH) + len(_LENGTH)
+        length = header[found - 1 :].partition(b"\n")[0].strip() if found >= len(_LENGTH) else b""
+        empty_line = _END_OF_HEADER.match(self._text, header_end)
+        return self._dropped + empty_line.end() + int(length) if empty_line and length[:12].isdigit() else 0
 
     def _read_more(self, keep: int) -> bool:
         """Read a block behind the text from `keep` on. Return False at the end of the file."""
@@ -227,11 +255,32 @@ class _Window:
                 start = max(start - keep, 0) if found < 0 else found - keep
             elif found < 0:
                 return False
-            elif self._is_mail(found):
-                self._at = found + 1
-                return True
-            else:
+            elif not self._is_mail(found):
                 start = found + 1
+            else:
+                position = self._dropped + found
+                if self._is_in_body(position):
+                    start = self._body_end - self._dropped - 1
+                else:
+                    self._at = position + 1 - self._dropped
+                    return True
+
+    def _is_in_body(self, position: int) -> bool:
+        """Return whether this `From ` line is in a body that ends as its header says: before a mail, or with the file.
+
+        The window may move, but not beyond the line.
+        """
+        if not position + 1 < self._body_end <= position + _LONGEST_BODY:
+            return False
+        wanted = self._body_end + _LONGEST_FROM_LINE + 200
+        while self._dropped + len(self._text) < wanted:
+            if not self._read_more(max(position - self._dropped - _CONTEXT, 0)):
+                break
+        end = self._body_end - self._dropped
+        if 0 <= len(self._text) - end <= _CONTEXT and not self._text[end:].strip():
+            return True
+        following = self._text.find(_NEXT_MAIL, end - 1, end + _CONTEXT)
+        return following >= 0 and self._is_mail(following)
 
     def _is_mail(self, found: int) -> bool:
         """Return whether a mail starts there: a `From ` line with a time, behind an empty line, before a header."""

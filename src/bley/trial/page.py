@@ -197,4 +197,8 @@ def _figures(figures: Figures) -> dict[str, Any]:
             {"month": f"{year}-{month:02}", "mails": mails, "delayed": delayed}
             for (year, month), (mails, delayed) in sorted(figures.months.items())
         ],
+        "folders": [
+            {"folder": folder, "mails": mails, "delayed": delayed}
+            for folder, (mails, delayed) in sorted(figures.folders.items(), key=lambda each: -each[1][0])
+        ],
     }

@@ -95,7 +95,7 @@ class Reader:
                     self._advance(min(position, file.size) - done)
                     done = min(position, file.size)
                 if facts is not None:
-                    yield facts
+                    yield facts._replace(folder=_folder(file.path, facts.place))
                 if self._stops():
                     return
             self._unshown += file.size - done
@@ -137,6 +137,14 @@ class Reader:
                 else:
                     self.logged += 1
                     yield found, position
+
+
+def _folder(path: str, place: str) -> str:
+    """Return the mailbox of a mail, from its file and place: a folder of single mails, or a file of several."""
+    if path != place:
+        return path
+    folder = path.rpartition("/")[0] or "."
+    return folder.removesuffix("/cur").removesuffix("/new")
 
 
 _Item = tuple[Facts | None, int]

@@ -9,6 +9,9 @@
                     from NAME (ADDRESS) by …           the HELO is the name
     Exchange        from HELO (ADDRESS) by HOST (OWN ADDRESS) with Microsoft SMTP Server id …; DATE
 
+Some hops within a site look like those of strangers: amavis repeats the client that the border server saw, and servers
+of Exchange Online have public addresses.
+
 A stranger writes the HELO, which may contain blanks and brackets. So of several possible clients the last one before
 `by` counts, which the mail server wrote. Source: RFC 5321 4.4, and the source texts of these programs.
 """
@@ -51,6 +54,9 @@ _OF_SUBMISSION = frozenset(
 _OF_INNER_HOPS = frozenset(
     {"LMTP", "LMTPS", "LMTPA", "LMTPSA", "LOCAL", "UUCP", "POP3", "POP3S", "IMAP", "IMAPS", "IMAP4"}
 )
+_AMAVIS = re.compile(r"(?:\s*+\([^()]*+\))?+\s*+\(amavis")
+_OF_EXCHANGE_ONLINE = (".prod.outlook.com", ".outlook.office365.com", ".prod.exchangelabs.com")
+"""Its inner servers; those of its border are below `mail.protection.outlook.com`."""
 _OF_EXIM = frozenset({"smtp", "smtps", "esmtp", "esmtps", "utf8esmtp", "utf8esmtps"})
 """Only Exim writes the protocol in lower case."""
 _LOGGED_IN = re.compile(r"\((?:[Aa]uthenticated|account)[\s)]")
@@ -116,11 +122,12 @@ def _client(text: str) -> tuple[Hop | None, str]:
     match, address, read = max(found, key=lambda each: (each[0].start("by"), each[0].start("address")))
     rest = text[match.end("by") :]
     protocol = with_[1] if (with_ := _PROTOCOL.search(rest)) else ""
-    if protocol.upper() in _OF_INNER_HOPS:
+    by = match["by"].lower()
+    if protocol.upper() in _OF_INNER_HOPS or _AMAVIS.match(rest) or by.endswith(_OF_EXCHANGE_ONLINE):
         return None, text
     name, helo = read(match, text[: match.start()][4:].strip() or "unknown", _writer(protocol, rest))
     is_authenticated = protocol.upper() in _OF_SUBMISSION or _LOGGED_IN.search(text, match.end("address")) is not None
-    return Hop(match["by"].lower(), address, name, helo, is_authenticated=is_authenticated), rest
+    return Hop(by, address, name, helo, is_authenticated=is_authenticated), rest
 
 
 def _writer(protocol: str, rest: str) -> str:

@@ -37,6 +37,9 @@ MOST_DELAYED = 2000
 _MOST_CLIENTS = 1000
 """Client addresses whose mails are counted: one with most mail is among the first."""
 
+_MOST_FOLDERS = 1000
+"""Folders whose mails are counted, some 300 bytes each; those of all others are counted together."""
+
 _RETRY_AFTER = 1
 """The seconds after the end of a wait at which the retry comes: a wait that is exactly over is not over."""
 
@@ -71,7 +74,14 @@ class Figures:
         """Of delayed mail, by the first cause of the delay."""
         self.months: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
         """By year and month: mails, and delayed ones."""
+        self.folders: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+        """The same by folder."""
         self.strangers = 0
+
+    def folder(self, name: str) -> list[int]:
+        """Return the counts of a folder, or of all others than the first."""
+        is_other = name not in self.folders and len(self.folders) >= _MOST_FOLDERS
+        return self.folders["other folders" if is_other else name]
 
 
 class _NoHiddenClients(HiddenClients):
@@ -178,9 +188,11 @@ class Trial:
 
     def _count(self, facts: Facts, decision: Decision) -> None:
         figures = self.figures[facts.label]
-        month = figures.months[self._now.year, self._now.month]
+        parts = figures.months[self._now.year, self._now.month], figures.folder(facts.folder)
         figures.mails += 1
-        month[0] += 1
+        for part in parts:
+            part[0] += 1
+            part[1] += decision.defers
         self.lacks[facts.lacks] += 1
         if facts.client_address in self.clients or len(self.clients) < _MOST_CLIENTS:
             self.clients[facts.client_address] += 1
@@ -190,7 +202,6 @@ class Trial:
             figures.passed[decision.reason.value] += 1
             return
         figures.delayed += 1
-        month[1] += 1
         is_repeated = decision.reason in (Reason.EARLY, Reason.CLIENT_BAD)
         figures.reasons[decision.cause_reason if is_repeated and decision.cause_reason else decision.reason.value] += 1
         if facts.label == HAM:

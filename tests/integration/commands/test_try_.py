@@ -90,6 +90,25 @@ def test_the_document_has_every_figure(maildir: Path) -> None:
     assert rows["rfc_threshold = 3"]["spam"] <= rows["as set"]["spam"] <= rows["rfc_threshold = 1"]["spam"]
 
 
+def test_the_figures_of_each_folder_are_shown(maildir: Path, tmp_path: Path) -> None:
+    (tmp_path / "old.mbox").write_bytes(b"From a Fri Nov  6 10:00:00 2026\n" + written_mail(SUSPICIOUS, "Exim"))
+    (tmp_path / "eml").mkdir()
+    (tmp_path / "eml" / "1.eml").write_bytes(written_mail(SUSPICIOUS | {"sender": "c@example.com"}, "Exim"))
+    paths = (maildir, tmp_path / "old.mbox", tmp_path / "eml", "--spam", maildir / ".Junk")
+    found = document(*paths)["labels"]
+    folders = {each["folder"]: each for label in ("ham", "spam") for each in found[label]["folders"]}
+    assert {Path(name).name: each["mails"] for name, each in folders.items()} == {
+        "Maildir": 151,
+        "old.mbox": 1,
+        "eml": 1,
+        ".Junk": 150,
+    }
+    assert folders[str(maildir / ".Junk")]["delayed"] == found["spam"]["delayed"]
+    text = " ".join(run(*paths).output.split())
+    assert "folder mail mails would have waited" in text
+    assert f"{maildir / '.Junk'} spam 150 {found['spam']['delayed']} ({found['spam']['delayed_share']:.2%})" in text
+
+
 def test_the_settings_of_the_daemon_count(maildir: Path, tmp_path: Path) -> None:
     conf, clients = tmp_path / "bley.conf", tmp_path / "clients"
     conf.write_text(f"[bley]\nwhitelist_clients_file = {clients}\n")

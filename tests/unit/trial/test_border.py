@@ -60,6 +60,32 @@ def test_behind_an_inner_server_the_border_is_the_one_before_it() -> None:
     assert border.choose(sample[3]) == sample[3][1]
 
 
+def test_mail_that_users_submit_says_nothing_about_the_border() -> None:
+    submitted = parse_received("from [10.0.0.1] (dsl.example.net [203.0.113.7]) by imap.example.org with ESMTPSA id 1")
+    inner = parse_received("from mx1.example.org (mx1.example.org [192.0.2.7]) by imap.example.org (Postfix)")
+    sample = [[inner, _from(number, "mx1.example.org")] for number in range(20)] + 15 * [[submitted]]
+    border = find_border(sample)
+    assert border.choose(sample[3]) == sample[3][1]
+
+
+def test_a_pool_of_servers_is_named_by_its_domain() -> None:
+    """A server that the sample does not have wrote headers too; a client of the domain is none of the site."""
+    border = find_border([[_from(number, f"mx{number}.example.org")] for number in range(20)])
+    assert border.names == ("example.org",)
+    assert border.choose([_from(9, "mx77.example.org")])
+    assert border.choose([_from(9, "mx.badexample.org")]) is None
+    customer = parse_received("from a (dsl7.example.org [203.0.113.7]) by mx3.example.org (Postfix)")
+    assert border.choose([customer]) == customer
+
+
+def test_a_server_without_a_name_is_named_by_its_address() -> None:
+    gateway = parse_received("from gw (unknown [IPv6:2001:db8::7]) by mx.example.org (Postfix) with ESMTP id 1")
+    stranger = _from(3, "gw.example.org")
+    border = Border(["mx.example.org", "gw.example.org", "[2001:db8::7]"], is_pattern=True)
+    assert border.choose([gateway, stranger]) == stranger
+    assert border.names[0] == "mx.example.org"
+
+
 def test_a_list_that_sends_nearly_all_mail_is_a_stranger() -> None:
     listed = parse_received("from bendel.example.net (bendel.example.net [192.0.2.7]) by mx.example.org (Postfix)")
     sample = [[listed, _from(number, "bendel.example.net")] for number in range(20)]

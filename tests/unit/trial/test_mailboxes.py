@@ -40,6 +40,48 @@ def test_blocks_cut_mails_anywhere(tmp_path: Path, size: int) -> None:
     assert read(file) == [HEADER % number for number in range(4)]
 
 
+QUOTED = b"see\n\n" + mbox(1, b"\n\nattached\n")
+
+
+def with_length(length: int, body: bytes = QUOTED) -> bytes:
+    line = b"From a@example.com Fri Nov  6 10:00:00 2026\nContent-Length: %d\n" % length
+    return line + HEADER % 1 + b"\n\n" + body + b"\n"
+
+
+@pytest.mark.parametrize("size", [1, 70_000, 1_048_576, 2_200_000])
+def test_a_mail_in_a_body_of_known_length_is_a_part_of_it(tmp_path: Path, size: int) -> None:
+    """In an mboxcl2, `From ` lines are not quoted: `Content-Length` has the end of the body."""
+    file, body = tmp_path / "mbox", QUOTED + b"x" * size + b"\n" + QUOTED
+    for length in (len(body), len(body) + 1):
+        file.write_bytes(3 * with_length(length, body) + mbox(1))
+        assert len(read(file)) == 4
+
+
+@pytest.mark.parametrize("length", [0, 5, len(QUOTED) - 9, len(QUOTED) + 40, 10**6, 10**12, 10**13])
+def test_a_wrong_length_hides_no_mail(tmp_path: Path, length: int) -> None:
+    file = tmp_path / "mbox"
+    file.write_bytes(with_length(length) + mbox(3))
+    assert len(read(file)) == 5
+
+
+@pytest.mark.parametrize(
+    "start", [b"\n", b"\r\n\r\n", b"\xef\xbb\xbf", b"From a@example.com\n", b"\nFrom a\r\n", b"1234     \n"]
+)
+def test_what_programs_write_before_a_mail_is_skipped(tmp_path: Path, start: bytes) -> None:
+    """A byte order mark, empty lines, a `From ` line without a time, and the length of an `.emlx` file."""
+    file, problems = tmp_path / "1.eml", Problems()
+    file.write_bytes(start + HEADER % 1 + BODY)
+    assert read(file, problems) == [HEADER % 1]
+    file.write_bytes(start)
+    assert read(file, problems) == []
+
+
+def test_an_mbox_may_start_with_empty_lines(tmp_path: Path) -> None:
+    file = tmp_path / "mbox"
+    file.write_bytes(b"\n\n" + mbox(3))
+    assert len(read(file)) == 3
+
+
 def test_line_ends_of_dos_are_read(tmp_path: Path) -> None:
     file = tmp_path / "mbox"
     file.write_bytes(mbox(3).replace(b"\n", b"\r\n"))

@@ -127,6 +127,39 @@ FORMS: dict[str, tuple[str, _Expected]] = {
         ),
         ("mta1.mail.example.net", "192.0.2.1", "unknown", "out.example.com", "", None, 1793955600),
     ),
+    "amavis, by XFORWARD": (
+        (
+            "from mail.example.com ([192.0.2.1]) by localhost (mx.example.org [127.0.0.1]) (amavis, port 10024) "
+            "with ESMTP id x for <jane@example.org>"
+        ),
+        ("localhost", None, "", "", "jane@example.org", None, None),
+    ),
+    "Exchange Online": (
+        (
+            "from mail.example.com (192.0.2.1) by AM7EUR03FT006.mail.protection.outlook.com (100.127.140.160) "
+            "with Microsoft SMTP Server (version=TLS1_2, cipher=x) id 15.20.5791.20 via Frontend Transport"
+        ),
+        ("am7eur03ft006.mail.protection.outlook.com", "192.0.2.1", "", "mail.example.com", "", None, None),
+    ),
+    "Exchange Online, inner hop": (
+        (
+            "from AM7EUR03FT006.eop-EUR03.prod.protection.outlook.com (2603:10a6:20b:469::3e) by "
+            "AS9PR0301CA0033.outlook.office365.com (2603:10a6:20b:469::31) with Microsoft SMTP Server id 15.20"
+        ),
+        ("as9pr0301ca0033.outlook.office365.com", None, "", "", "", None, None),
+    ),
+    "Exchange Online, last hop": (
+        "from DB9.eurprd04.prod.outlook.com (2603:10a6:10:2cf::20) by AM0.eurprd04.prod.outlook.com with HTTPS",
+        ("am0.eurprd04.prod.outlook.com", None, "", "", "", None, None),
+    ),
+    "Postfix, a HELO of Exchange Online": (
+        "from db9.eurprd04.prod.outlook.com (unknown [192.0.2.1]) by mx.example.org (Postfix) with ESMTP id 1",
+        ("mx.example.org", "192.0.2.1", "unknown", "db9.eurprd04.prod.outlook.com", "", None, None),
+    ),
+    "Postfix, a HELO of amavis": (
+        "from (amavis (unknown [192.0.2.1]) by mx.example.org (Postfix) with ESMTP id 1",
+        ("mx.example.org", "192.0.2.1", "unknown", "(amavis", "", None, None),
+    ),
     "Dovecot, LMTP": (
         "from mx.example.org ([192.0.2.1]) by imap.example.org with LMTP id x (envelope-from <a@example.com>)",
         ("imap.example.org", None, "", "", "", "a@example.com", None),

@@ -57,8 +57,8 @@ _PATH = click.Path(path_type=Path)
     "--mx",
     metavar="NAME",
     multiple=True,
-    help="Mail server that receives mail from strangers, as its Received headers name it, or its domain. May be "
-    "repeated. Default: the commonest one.",
+    help="Mail server that receives mail from strangers, as its Received headers name it, its domain or its address. "
+    "May be repeated. Default: the commonest one.",
 )
 @click.option("--dns", "uses_dns", is_flag=True, help="Query DNS lists, names and SPF, as they are today.")
 @click.option(

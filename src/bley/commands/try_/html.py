@@ -29,6 +29,7 @@ def render_html(page: Page) -> str:
         "titles": TITLES,
         "reasons": list(dict.fromkeys(reason for each in figures for reason in each["reasons"])),
         "months": _months(figures),
+        "folders": [(label, each) for label, found in labels.items() for each in found["folders"]],
     }
     return render_now("try.html", values)
 

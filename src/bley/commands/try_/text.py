@@ -21,6 +21,8 @@ _MOST_SHOWN = 20
 
 _MOST_MONTHS = 24
 
+_MOST_FOLDERS = 30
+
 LABEL_WORDS = {"ham": "ham", "spam": "spam", "attempt": "rejected"}
 """The titles of the labels' columns."""
 
@@ -32,6 +34,7 @@ def print_page(page: Page, html: Path | None) -> None:
     if page.labels:
         click.echo()
         _print_delayed(document)
+        _print_folders(document["labels"])
         _print_ham(document, html)
         _print_alternatives(document)
     click.echo()
@@ -78,6 +81,22 @@ def _rows(labels: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             next((m for m in each["months"] if m["month"] == name), {"mails": 0, "delayed": 0}) for each in figures
         ]
         yield f"in {name}", *(_with_share(month["delayed"], month["mails"]) for month in of_month)
+
+
+def _print_folders(labels: dict[str, Any]) -> None:
+    """Print the mail of each folder, if there are several."""
+    rows = [
+        (each["folder"], LABEL_WORDS[label], str(each["mails"]), _with_share(each["delayed"], each["mails"]))
+        for label, figures in labels.items()
+        for each in figures["folders"]
+    ]
+    if len(rows) < 2:
+        return
+    click.echo()
+    titles = ("folder", "mail", "mails", "would have waited")
+    print_table(titles, rows[:_MOST_FOLDERS], right=titles[2:])
+    if len(rows) > _MOST_FOLDERS:
+        click.echo(f"{quantity(len(rows) - _MOST_FOLDERS, 'further folder')}: --html FILE and --json show them")
 
 
 def _with_share(part: int, whole: int) -> str:
