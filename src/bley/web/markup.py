@@ -13,12 +13,13 @@ if TYPE_CHECKING:  # imported with the first page, as jinja2 is
 
 __all__ = ["breakable", "visible", "with_times"]
 
+_GLUE = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 _PIECE_CHARACTERS = 20
 """Characters. Three columns of such pieces fit into a table of the narrowest window that shows tables (style.css)."""
 
 _PIECES = re.compile(
     r"\[?\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?\]?(?![\w.])"  # an IPv4 address or network stays whole
-    rf"|[^\s@.:/+=_-]{{1,{_PIECE_CHARACTERS}}}[@.:/+=_-]*"
+    rf"|(?:[^\s@.:/+=_-]|[{_GLUE}]){{1,{_PIECE_CHARACTERS}}}[@.:/+=_-]*"
     r"|[@.:/+=_-]+"
     r"|\s+"
 )
@@ -27,7 +28,7 @@ _INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) UTC\b")
 """An instant as `core.history.steps.format_instant` writes it, or one without seconds."""
 
 
-_SPACES = "\n\t\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+_SPACES = f"\n\t{_GLUE}"
 
 
 def visible(value: object) -> object:

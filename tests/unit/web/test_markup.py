@@ -16,6 +16,7 @@ from bley.web.markup import breakable, with_times
         ("192.0.2.1.example.net", ["192.", "0.", "2.", "1.", "example.", "net"]),
         ("2001:db8::/64", ["2001:", "db8::/", "64"]),
         ("jane+news@mail.example.org", ["jane+", "news@", "mail.", "example.", "org"]),
+        ("and 4\u202f491 in 5\u00a0min", ["and", " ", "4\u202f491", " ", "in", " ", "5\u00a0min"]),
         ("<>", ["<>"]),
         ("", [""]),
     ],
