@@ -32,6 +32,10 @@ _GAP = 0.22
 """Share of a slot's width that stays empty. More than _MAX_BARS_WITH_GAPS bars touch: gaps would flicker."""
 _MAX_BARS_WITH_GAPS = 120
 
+_BY_DAY = timedelta(days=8)
+_BY_WEEK = timedelta(days=91)
+"""The longest periods whose days, or Mondays, have labels; those of longer ones are months."""
+
 _MAX_STEPS = 5
 _STEPS = [1, 2, 5, *(factor * 10**power for power in range(18) for factor in (10, 20, 25, 50))]
 
@@ -180,14 +184,14 @@ def _is_round(period: Period, start: datetime) -> bool:
         return hours % (2 if period.length <= timedelta(hours=12) else 4) == 0
     if hours:
         return False
-    if period.length <= timedelta(days=7):
+    if period.length <= _BY_DAY:
         return True
-    return start.weekday() == 0 if period.length <= timedelta(days=28) else start.day == 1
+    return start.weekday() == 0 if period.length <= _BY_WEEK else start.day == 1
 
 
 def _time_label(period: Period, start: datetime) -> str:
     if period.length <= timedelta(days=1):
         return f"{start:%H:%M}"
-    if period.length <= timedelta(days=7):
+    if period.length <= _BY_DAY:
         return f"{start:%a} {start.day}"
-    return f"{start:%b} {start.day}" if period.length <= timedelta(days=28) else f"{start:%b}"
+    return f"{start:%b} {start.day}" if period.length <= _BY_WEEK else f"{start:%b}"

@@ -13,7 +13,7 @@ from bley.web.decision_search import DecisionSearch
 from bley.web.formatting import iso, number
 from bley.web.overview import OBSERVED, SERIES, SlotRow, slot_numbers, slots_chart
 
-__all__ = ["SearchSummary", "SummaryRow", "summarize_search"]
+__all__ = ["SearchSummary", "SummaryPart", "SummaryRow", "summarize_search"]
 
 _SIDES = {"to": "Mail to", "from": "Mail from"}
 
@@ -26,13 +26,20 @@ class SummaryRow(NamedTuple):
     link: str = ""
 
 
+class SummaryPart(NamedTuple):
+    """A table of figures that concern the same requests."""
+
+    title: str
+    words: Sequence[str]
+    """Sentences that say which requests these are."""
+    since: datetime
+    rows: Sequence[SummaryRow]
+
+
 class SearchSummary(NamedTuple):
     """The summary of a search."""
 
-    words: Sequence[str]
-    """Sentences that say of which decisions these are the figures."""
-    since: datetime
-    rows: Sequence[SummaryRow]
+    parts: Sequence[SummaryPart]
     chart: Chart
     series: Mapping[str, str]
     observes: bool
@@ -47,14 +54,16 @@ def summarize_search(
     if not found.since:
         return None
     observes = observes or found.figures.defers_nothing
-    words = f"All {number(found.number)} requests that match" if found.number > 1 else "The only request that matches"
-    if not found.is_complete:
-        words = f"The newest {number(found.number)} requests that match"
     period = _period(found.since, now)
-    rows = [SummaryRow("All" if found.nodes else "", found.figures), *_node_rows(search, found)]
-    return _summary(
-        [words], found.since, rows, slots(period, now, _by_slot(found.counts, period)), period, search, observes
-    )
+    rows = [SummaryRow("All", found.figures), *_node_rows(search, found)]
+    part = SummaryPart("", [_requests(found)], found.since, rows)
+    return _summary([part], slots(period, now, _by_slot(found.counts, period)), period, search, observes)
+
+
+def _requests(found: Summary) -> str:
+    if not found.is_complete:
+        return f"The newest {number(found.number)} requests that match"
+    return f"All {number(found.number)} requests that match" if found.number > 1 else "The only request that matches"
 
 
 def _of_domain(
@@ -68,10 +77,14 @@ def _of_domain(
     ]
     rows = [SummaryRow(f"{_SIDES[side]} {by_domain.domain}", figures) for side, figures in by_domain.sides.items()]
     observes = observes or all(row.figures.defers_nothing for row in rows)
-    days = PERIODS["365d"]
-    starts = [slot.start for slot in slots(days, now, {})]
+    parts = [SummaryPart("", words, by_domain.since, rows)]
+    if found.nodes and found.since:  # the days are not counted by node
+        parts.append(SummaryPart("By node", [_requests(found)], found.since, _node_rows(search, found)))
+    last = min(search.until_instant or now, now) - timedelta(microseconds=1)
+    days = Period("", timedelta(days=(last - by_domain.since).days + 1), timedelta(days=1))
+    starts = [slot.start for slot in slots(days, last, {})]
     each = [Slot(start, by_domain.days.get(int(start.timestamp()), Figures())) for start in starts]
-    return _summary(words, by_domain.since, [*rows, *_node_rows(search, found)], each, days, search, observes)
+    return _summary(parts, each, days, search, observes)
 
 
 def _node_rows(search: DecisionSearch, found: Summary) -> list[SummaryRow]:
@@ -79,9 +92,7 @@ def _node_rows(search: DecisionSearch, found: Summary) -> list[SummaryRow]:
 
 
 def _summary(
-    words: Sequence[str],
-    since: datetime,
-    rows: Sequence[SummaryRow],
+    parts: Sequence[SummaryPart],
     each: Sequence[Slot],
     period: Period,
     search: DecisionSearch,
@@ -96,7 +107,7 @@ def _summary(
         )
         for slot in each
     ]
-    return SearchSummary(words, since, rows, slots_chart(slot_rows, period, series), series, observes)
+    return SearchSummary(parts, slots_chart(slot_rows, period, series), series, observes)
 
 
 def _period(since: datetime, now: datetime) -> Period:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from bley.core.history.domain_counts import DAY_SECONDS
 from bley.core.history.statistics import Count
 from tests.fakes import NOON, FakeHistory
@@ -43,11 +45,34 @@ async def test_a_domain_has_its_counts_of_a_year() -> None:
     assert "Mail to example.org 9 7 2 0 0" in text
 
 
+async def test_the_nodes_of_a_domain_are_those_of_its_decisions() -> None:
+    """The counts of a day have no node, so the figures of the nodes stand apart."""
+    today = int(NOON.timestamp()) // DAY_SECONDS * DAY_SECONDS
+    counts = {Count(DAY_SECONDS, today, "to-pass", "example.org"): 9}
+    decisions = [decision(str(number), node=f"mx{number % 2}") for number in (2, 1)]
+    text = _text((await DashboardClient(FakeHistory(decisions, counts=counts)).page("/search?q=example.org")).text)
+    assert "Mail to example.org 9 9 0 0 0" in text
+    by_node = text[text.index("By node") :]
+    assert "All 2 requests that match, since 2026-11-23 12:00:00 UTC." in by_node
+    assert "mx0 1" in by_node
+
+
+@pytest.mark.parametrize(("query", "days"), [("range=28d", 29), ("since=2026-11-03&until=2026-11-13", 10), ("", 301)])
+async def test_the_chart_of_a_domain_has_the_days_that_were_asked_for(query: str, days: int) -> None:
+    today = int(NOON.timestamp()) // DAY_SECONDS * DAY_SECONDS
+    counts = {Count(DAY_SECONDS, today - ago * DAY_SECONDS, "to-pass", "example.org"): 1 for ago in (0, 15, 300)}
+    page = await DashboardClient(FakeHistory([decision()], counts=counts)).page(f"/search?q=example.org&{query}")
+    assert len([link for link in page.links if "T00%3A00" in link]) == days
+
+
 async def test_in_mode_observe_nothing_was_deferred() -> None:
     site = DashboardClient(FakeHistory([decision(outcome="would-defer")]))
     settings = site.data.configuration.settings.model_copy(update={"mode": "observe"})
     site.data.reconfigure(replace(site.data.configuration, settings=settings))
-    assert "Would be deferred" in (await site.page("/search?q=example.org")).text
+    text = _text((await site.page("/search?q=example.org")).text)
+    assert "Would be deferred" in text
+    assert "Came back" not in text
+    assert "delay" not in text
 
 
 async def test_nothing_found_has_no_summary() -> None:
