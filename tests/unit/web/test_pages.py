@@ -256,6 +256,11 @@ class TestDecision:
         ):
             assert words in text, words
 
+    @pytest.mark.parametrize(("outcome", "words"), [("would-defer", "would pass"), ("greylist", "passes")])
+    async def test_only_a_deferred_mail_waits_for_a_retry(self, outcome: str, words: str) -> None:
+        page = await DashboardClient(FakeHistory([decision(outcome=outcome)])).page("/decision/1")
+        assert f"A retry {words} after 5\N{NO-BREAK SPACE}min" in page.text
+
     async def test_an_exempt_one_names_the_entry(self) -> None:
         exempt = decision(outcome="pass", reason="exempt-client", details={"entry": "/etc/bley/whitelist_clients:3: x"})
         text = (await DashboardClient(FakeHistory([exempt])).page("/decision/1")).text

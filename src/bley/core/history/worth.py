@@ -54,8 +54,9 @@ def describe_worth(
         return "Nothing would have been deferred." if observes else "Nothing was deferred."
     if observes:
         return (
-            f"{_mails(deferred, spelling)} would have been deferred, and {number(figures.undelayed)} would have passed "
-            "at once. In mode = observe all mail passes, so it is not known how many of them would have come back."
+            f"{_mails(deferred, spelling)} would have been deferred{_really_deferred(figures, spelling)}, and "
+            f"{number(figures.undelayed)} would have passed at once. "
+            "In mode = observe all mail passes, so it is not known how many of them would have come back."
         )
     share_before = f" (before: {_came_back_share(before, spelling)})" if before else ""
     cost = f"{number(came_back)} came back, {_came_back_share(figures, spelling)} of all mail that passed{share_before}"
@@ -72,9 +73,19 @@ def describe_worth(
     return f"{text}. {cost}{end}"
 
 
+def _logged(figures: Figures) -> int:
+    return sum(number for reason, number in figures.only_logged.items() if reason != Reason.EARLY)
+
+
+def _really_deferred(figures: Figures, spelling: Spelling) -> str:
+    """Return that another mode was in force for some of the mail, or for a time."""
+    deferred = figures.first_deferrals - _logged(figures)
+    return f" ({spelling.number(deferred)} {'was' if deferred == 1 else 'were'}, by mode = enforce)" if deferred else ""
+
+
 def _only_logged(figures: Figures, spelling: Spelling) -> str:
     """Return that some of the deferred mail passed, since `mode = observe` was in force for it, or for a time."""
-    logged = sum(number for reason, number in figures.only_logged.items() if reason != Reason.EARLY)
+    logged = _logged(figures)
     if not logged:
         return ""
     were = "was" if logged == 1 else "were"

@@ -1,5 +1,7 @@
 """The sentences about the work of bley, and its worth."""
 
+from dataclasses import replace
+
 import pytest
 
 from bley.core.history.statistics import Figures
@@ -64,7 +66,7 @@ def test_little_mail(figures: Figures, waiting: int, words: str) -> None:
 
 
 def test_an_observing_bley_claims_nothing() -> None:
-    text = describe_worth(BUSY, 9, observes=True)
+    text = describe_worth(replace(BUSY, only_logged=BUSY.deferred), 9, observes=True)
     assert text.startswith("33,752 mails would have been deferred, and 48,000 would have passed at once.")
     assert "come back" in text
     assert "did not" not in text
@@ -98,3 +100,10 @@ def test_mail_that_was_only_logged_is_named_among_the_deferred() -> None:
     )
     assert "only logged" not in describe_worth(BUSY, 0, observes=False)
     assert "only logged" not in describe_worth(some, 0, observes=True)
+
+
+def test_mail_that_was_deferred_before_mode_observe_is_named() -> None:
+    some = Figures(deferred={"helo": 30, "early": 5}, only_logged={"helo": 10, "early": 5})
+    assert describe_worth(some, 0, observes=True).startswith(
+        "30 mails would have been deferred (20 were, by mode = enforce), and 0 would have passed at once. "
+    )
