@@ -37,10 +37,15 @@ _SECOND_SHARE = 0.4
 _SAYS = "https://www.spamhaus.org/query/ip/"
 _TIMING = Timing()
 _LISTED_SHARE = 0.55
-_SERVERS = ("mx1.lists.example.com", "out.shop.example.net", "mail.uni.example.edu", "smtp3.bank.example.com",
-            "mta7.news.example.net", "mail.bakery.example.org", "relay.city.example.net")  # fmt: skip
+_SERVERS = ("mx1.mailing-lists.example", "out.shop.example", "mail.university.example", "smtp3.bank.example",
+            "mta7.newsletter.example", "mail.bakery.example", "relay.city.example")  # fmt: skip
+_CARELESS = ("school.example", "clinic.example", "hotel.example", "choir.example", "architects.example", "farm.example")
+"""Senders' domains whose servers have a wrong name, the most active first."""
+_CARELESS_SHARE = 0.06
 _SENDERS = ("anna", "orders", "newsletter", "no-reply", "carlos", "billing", "mei.lin", "support")
 _RECIPIENTS = ("jane", "omar", "info", "sales", "li.wei", "hanna", "office")
+_DOMAINS = ("example.org", "example.org", "example.org", "museum.example", "dentist.example")
+"""The recipients' domains, one as often as it is here."""
 _BATCH = 2000
 
 
@@ -80,20 +85,23 @@ def _ham(chance: random.Random, *, stranger: bool) -> Request:
     name = chance.choice(_SERVERS)
     domain = name.partition(".")[2]
     if stranger:
-        domain = f"{chance.choice(('post', 'mail', 'office', 'team'))}{chance.randrange(900)}.example.net"
+        domain = f"{chance.choice(('atelier', 'garden', 'office', 'team'))}{chance.randrange(900)}.example"
+        if chance.random() < _CARELESS_SHARE:
+            domain = _CARELESS[int(len(_CARELESS) * chance.random() ** 2)]
         name = f"mail.{domain}"
-    helo = name if chance.random() < 0.93 else f"web{chance.randrange(20)}.local"
+    is_careful = domain not in _CARELESS and chance.random() < 0.97
+    helo = name if is_careful else f"web{chance.randrange(20)}.local"
     return _request(chance, f"198.51.{chance.randrange(90, 110)}.{chance.randrange(1, 255)}", name, helo, domain)
 
 
 def _spam(chance: random.Random) -> Request:
     address = f"203.0.{chance.randrange(100, 120)}.{chance.randrange(1, 255)}"
-    dynamic = f"dsl-{address.replace('.', '-')}.pool.example.net"
-    name = chance.choice(("unknown", dynamic, dynamic, f"vps{chance.randrange(900)}.example.com"))
+    dynamic = f"dsl-{address.replace('.', '-')}.pool.telecom.example"
+    name = chance.choice(("unknown", dynamic, dynamic, f"vps{chance.randrange(900)}.hosting.example"))
     helo = chance.choice(
-        (dynamic, "friend", "localhost.localdomain", address, f"vps{chance.randrange(900)}.example.com")
+        (dynamic, "friend", "localhost.localdomain", address, f"vps{chance.randrange(900)}.hosting.example")
     )
-    return _request(chance, address, name, helo, f"offers{chance.randrange(400)}.example.com")
+    return _request(chance, address, name, helo, f"offers{chance.randrange(400)}.example")
 
 
 def _request(chance: random.Random, address: str, name: str, helo: str, domain: str) -> Request:
@@ -103,7 +111,7 @@ def _request(chance: random.Random, address: str, name: str, helo: str, domain: 
         client_name=name,
         helo_name=helo,
         sender=f"{chance.choice(_SENDERS)}@{domain}",
-        recipient=f"{chance.choice(_RECIPIENTS)}@example.org",
+        recipient=f"{chance.choice(_RECIPIENTS)}@{chance.choice(_DOMAINS)}",
         instance=f"{chance.randrange(0x1000, 0xFFFF):x}.{chance.randrange(0x10000000, 0xFFFFFFFF):x}.0",
     )
 
