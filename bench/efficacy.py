@@ -10,14 +10,16 @@ no DNS, so no lists and no SPF, no cache of judged clients, no exemptions and no
 All shares are printed with their 95 % interval (Wilson's score). The tables show: the hits of each finding, alone and
 together with others; the judgement by bley 2's scores and by the default (or `--scores`), by reason, by month, and by
 client, since one host that sends one mail to thousands is one host; the sources of the spam that passes; and each
-delayed ham, for inspection.
+delayed ham, for inspection. At the end the sessions are judged in the order of time, with the memory of the daemon,
+without and with relations: delayed messages, relations (triplets with a delayed message), and first contacts.
 """
 
 import gzip
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from math import sqrt
 from pathlib import Path
 
@@ -25,16 +27,22 @@ import click
 from rich.console import Console
 from rich.progress import track
 
+from bley.checks.helo import OwnIdentity
 from bley.core.findings import AnyReason, FindingKind
 from bley.core.greylist import Status
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Thresholds
 from bley.core.scores import BLEY2, Scores, parse_scores
 from bley.log.decision_line import printable
+from bley.settings.file import Configuration, load
+from bley.settings.settings import Settings
+from bley.trial.facts import HAM, Facts
 from bley.trial.judging import judge_offline
-from bley.trial.sessions import SESSION_FIELDS
+from bley.trial.sessions import SESSION_FIELDS, read_session
+from bley.trial.trial import Trial, run_now
 
 LABELS = ("ham", "spam")
+_NO_RELATIONS = {"known_pairs": "0", "auto_known": "0", "known_by_spf": "0", "correspondent_days": "0"}
 FEWEST = 0.002
 """Combinations of findings that hit less spam, and no ham, are not shown."""
 
@@ -171,6 +179,38 @@ def delayed_ham(contacts: list[Contact]) -> Iterator[str]:
             yield f"  {client}, from {domains[0]} to {domains[1]}: {found}"
 
 
+def with_memory(title: str, sessions: Iterable[Facts], configuration: Configuration) -> Iterator[str]:
+    """Return what is delayed in the order of time, by the nine steps with their memory, as `bley try` judges."""
+    trial = Trial(configuration, OwnIdentity())
+    whole, part = (defaultdict[str, Counter[str]](Counter) for _ in range(2))
+    relations: dict[tuple[str, object], bool] = {}
+    contacts = set()
+    for facts in sessions:
+        decision = run_now(trial.judge(facts))
+        contact = facts.client_address, facts.sender.lower(), facts.recipient.lower()
+        units = ["messages"] if contact in contacts else ["messages", "first contacts"]
+        contacts.add(contact)
+        for unit in units:
+            whole[unit][facts.label] += 1
+            part[unit][facts.label] += decision.defers
+        relation = facts.label, decision.triplet or contact
+        relations[relation] = relations.get(relation, False) or decision.defers
+    for (label, _), is_delayed in relations.items():
+        whole["relations"][label] += 1
+        part["relations"][label] += is_delayed
+    yield head(title)
+    yield from (row(f"  {unit}", part[unit], whole[unit]) for unit in ("messages", "relations", "first contacts"))
+
+
+def in_order(file: Path) -> list[Facts]:
+    """Return all sessions with a date, in the order of time."""
+    opener = gzip.open if file.suffix == ".gz" else open
+    latest = int(datetime.now(UTC).timestamp())
+    with opener(file, "rb") as lines:
+        facts = (read_session(line, HAM, str(file), latest) for line in lines)
+        return sorted((each for each in facts if each), key=lambda each: each.at)
+
+
 def report(sessions: list[dict[str, str]], scores: Scores, console: Console) -> Iterator[str]:
     """Return the whole report."""
     by_bley2, by_scores = (
@@ -206,6 +246,11 @@ def main(file: Path, text: str) -> None:
     click.echo(f"{totals['ham']} first contacts of ham, {totals['spam']} of spam\n")
     for line in report(sessions, scores, Console(stderr=True)):
         click.echo(printable(line.rstrip()))
+    dated, defaults = in_order(file), load(None)
+    for title, settings in (("memory, without relations", _NO_RELATIONS), ("memory and relations", {})):
+        chosen = replace(defaults, settings=Settings.model_validate({"scores": text, **settings}))
+        for line in with_memory(title, dated, chosen):
+            click.echo(line.rstrip())
 
 
 if __name__ == "__main__":

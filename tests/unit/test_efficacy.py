@@ -10,8 +10,8 @@ from bench.efficacy import first_contacts, interval, main
 from click.testing import CliRunner
 
 SERVER = {"client_address": "192.0.2.1", "client_name": "mx.example.com", "helo_name": "mx.example.com"}
-LINE = {"client_address": "192.0.2.2", "client_name": "x.dsl.example.net", "helo_name": "x.dsl.example.net"}
-FORGED = {"client_address": "192.0.2.3", "client_name": "mx.example.net", "helo_name": "friend"}
+LINE = {"client_address": "203.0.112.2", "client_name": "x.dsl.example.net", "helo_name": "x.dsl.example.net"}
+FORGED = {"client_address": "198.51.100.3", "client_name": "mx.example.net", "helo_name": "friend"}
 
 
 def _session(
@@ -62,9 +62,12 @@ def test_the_report(file: Path) -> None:
     assert any(line.startswith("2026-11 0 0.00%") and "1 100.00%" in line for line in lines)
     assert any(line.startswith("helo-looks-dynamic 0 0.00%") and "2 66.67%" in line for line in lines)
     assert "spam that passes: 1 contacts of 1 clients, most of" in lines
-    assert lines[-2] == (
-        "mx.example.net [192.0.2.3], HELO friend, from example.com to example.org: helo-mismatch, helo-not-fqdn"
-    )
+    delayed_ham = "mx.example.net [198.51.100.3], HELO friend, from example.com to example.org"
+    assert f"{delayed_ham}: helo-mismatch, helo-not-fqdn" in lines
+    for unit, ham, spam in (("messages", "1 25.00%", "2 66.67%"), ("relations", "1 33.33%", "2 66.67%")):
+        rows = [line for line in lines if line.startswith(f"{unit} {ham}")]
+        assert len(rows) == 2, "with the memory of the daemon, without and with relations"
+        assert all(spam in row for row in rows)
 
 
 def test_other_scores_are_compared(file: Path) -> None:
