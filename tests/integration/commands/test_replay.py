@@ -168,7 +168,8 @@ class TestEngines:
         same = await replay_decisions(both.history, load(tmp_path / "same.conf"), since, NOON, 10_000, pages.append)
         mild = await replay_decisions(both.history, load(tmp_path / "mild.conf"), since, NOON, 10_000)
         stored = await both.history.decisions(DecisionQuery(), 10_000)
-        assert (same.tally.read, len(pages)) == (len(stored), len(stored) // 1000 + 1)
+        assert same.tally.read == sum(pages) == len(stored)
+        assert len(pages) > 1, "a search that takes long ends earlier, with a part of a page"
         first = [each for each in stored if each.reason in JUDGED]
         assert same.unchanged == same.tally.first_attempts == len(first) > 500
         by_findings = [each for each in first if each.defers and each.reason != "dnsbl"]
