@@ -7,7 +7,7 @@ import dns.name
 from bley.checks.dynamic import check_dynamic
 from bley.checks.helo import OwnIdentity, check_dynamic_helo, check_helo, faults_of_mismatch
 from bley.core.mail import Address, Request, parse_address
-from bley.core.names.domains import a_labels, delegated_domain, registered_domain
+from bley.core.names.domains import a_labels, domains_of, registered_domain
 from bley.core.names.host_kind import HostKind, dynamic_sign, judge_host_name, server_domain
 from bley.core.names.host_name import is_host_name, is_public_name
 from bley.core.names.own_address import own_address_in
@@ -36,8 +36,7 @@ def check(data: bytes) -> None:
 
 def _check_name(name: str, address: Address) -> None:
     steps: list[Callable[[], object]] = [
-        lambda: registered_domain(name),
-        lambda: delegated_domain(name),
+        lambda: domains_of(name),
         lambda: judge_host_name(name.rstrip(".").lower(), address),
         lambda: own_address_in(name.lower()[:253], address),
         lambda: is_public_name(a_labels(name)),
@@ -80,7 +79,7 @@ def _check_helo(request: Request, address: Address) -> None:
 
 def _time_anew(steps: Steps, step: Callable[[], object]) -> None:
     """Time the step with empty caches."""
-    for cached in (registered_domain, delegated_domain, judge_host_name):
+    for cached in (domains_of, judge_host_name):
         cached.cache_clear()
     steps.time(step)
 

@@ -12,7 +12,7 @@ from bley.checks.helo import OwnIdentity
 from bley.checks.request import check_request
 from bley.core.exemptions.list_files import read_clients, read_mail_addresses
 from bley.core.mail import Request, parse_address
-from bley.core.names.domains import a_labels, delegated_domain, load_suffixes, registered_domain
+from bley.core.names.domains import a_labels, domains_of, load_suffixes
 from bley.core.names.host_kind import judge_host_name, server_domain
 from bley.core.names.host_name import is_host_name
 from bley.core.triplet import TripletRules, bounded
@@ -54,8 +54,7 @@ STEPS: dict[str, Callable[[str], object]] = {
     "the sender, hashed": _PRIVATE.sender,
     "a part of a triplet": bounded,
     "the client's address": parse_address.__wrapped__,
-    "the registered domain": registered_domain.__wrapped__,
-    "the delegated domain": delegated_domain.__wrapped__,
+    "the domains that a name is in": domains_of.__wrapped__,
     "the A-labels of a name": a_labels.__wrapped__,
     "the A-labels of a name's end": lambda text: a_labels.__wrapped__(text[-253:]),
     "the form of a host name": lambda text: is_host_name(text[-253:]),
@@ -72,7 +71,7 @@ STEPS: dict[str, Callable[[str], object]] = {
 }
 
 
-_CACHED = (a_labels, delegated_domain, judge_host_name, parse_address, registered_domain)
+_CACHED = (a_labels, domains_of, judge_host_name, parse_address)
 
 
 def _time_anew(steps: Steps, step: Callable[[str], object], text: str) -> None:

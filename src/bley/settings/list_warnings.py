@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bley.core.exemptions.list_files import read_clients
 from bley.core.exemptions.local_list import KINDS, Kind
 from bley.core.exemptions.lookup import ClientExemptions, MailExemptions
-from bley.core.names.domains import is_under_known_suffix
+from bley.core.names.domains import domains_of
 from bley.core.names.host_name import LOCAL
 
 __all__ = ["find_entry_warnings", "find_list_warnings"]
@@ -32,7 +32,7 @@ def find_entry_warnings(kind: Kind, entry: str) -> Iterator[str]:
 def _local_parts(addresses: MailExemptions) -> Iterator[str]:
     """Warn once of names such as `postmaster`, which no mail address has as its domain."""
     words = [name for name in addresses.names if "." not in name and name not in LOCAL]
-    if found := [addresses.names[word] for word in words if not is_under_known_suffix(word)]:
+    if found := [addresses.names[word] for word in words if not domains_of(word).is_known]:
         entry = found[0].rpartition(":")[2]
         others = f"; {len(found) - 1:,} more like this" if len(found) > 1 else ""
         yield f"{found[0]}: is read as a domain, which does not exist: write {entry}@ for a local part{others}"

@@ -4,21 +4,20 @@ Sources: RFC 5890 2.3.2.1, UTS 46; publicsuffix.org, in the copy of the package 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import cache, lru_cache
-from itertools import takewhile
 from typing import NamedTuple
 
 import idna
-from publicsuffixlist import PublicSuffixList
 
 from bley.core.mail import NAME_ENDING
 from bley.data.files import read_public_suffixes
 
 __all__ = [
+    "Domains",
+    "Suffix",
     "a_labels",
-    "delegated_domain",
-    "is_under_known_suffix",
+    "domains_of",
     "load_suffixes",
     "owner_domain",
     "registered_domain",
@@ -64,56 +63,95 @@ def with_a_labels(address: str) -> str:
     return local + at + a_labels(domain) if at else address
 
 
-class _Suffixes(NamedTuple):
-    """The two sections of the public suffix list: suffixes of registries, and private ones of domain owners."""
+class Suffix(NamedTuple):
+    """The number of labels of the public suffix that names below a suffix have, by each section of the list; 0: none.
 
-    icann: PublicSuffixList
-    private: PublicSuffixList
-    shared: frozenset[str]
-    """The delegated domains that are private suffixes, or have some below them."""
+    `com` has one label. `*.ck` gives the names below `ck` a public suffix of two labels, and `!www.ck` one of one.
+    """
+
+    icann: int = 0
+    """By a rule of a registry."""
+    private: int = 0
+    """By a rule of the owner of a domain."""
+
+
+_NO_RULE = Suffix()
+_suffix = cache(Suffix)
+"""The 11,000 suffixes of the list share a dozen of these."""
 
 
 @cache
-def load_suffixes() -> _Suffixes:
-    """Return the public suffix list. The first call parses it in some 50 ms: make it before the first request."""
-    return _parse_suffixes(read_public_suffixes())
+def load_suffixes() -> Mapping[str, Suffix]:
+    """Return the public suffix list. The first call parses it in some 50 ms: make it before the first request.
+
+    It has every name that ends a rule, so that a search from the right may stop at the first name without one.
+    """
+    suffixes: dict[str, Suffix] = {}
+    is_private = False
+    for line in read_public_suffixes():
+        is_private |= b"BEGIN PRIVATE DOMAINS" in line
+        if line.strip() and not line.startswith(b"//"):
+            rule = line.decode().split()[0]
+            _add_rule(suffixes, rule, is_private=is_private)
+            if not rule.isascii():
+                _add_rule(suffixes, rule.encode("idna").decode(), is_private=is_private)
+    return suffixes
 
 
-def _parse_suffixes(lines: Iterator[bytes]) -> _Suffixes:
-    """Parse the two sections of the list. Each rule is stored once."""
-    icann = PublicSuffixList(takewhile(lambda line: b"BEGIN PRIVATE DOMAINS" not in line, lines))
-    rules = [line.decode().strip() for line in lines if line.strip() and not line.startswith(b"//")]
-    owned = [rule.lstrip("!*.") for rule in rules]
-    owned += [name.encode("idna").decode() for name in owned if not name.isascii()]
-    owners = map(icann.privatesuffix, owned)
-    return _Suffixes(icann, PublicSuffixList(rules, accept_unknown=False), frozenset(filter(None, owners)))
+def _add_rule(suffixes: dict[str, Suffix], rule: str, *, is_private: bool) -> None:
+    labels = rule.count(".") + (not rule.startswith("!"))
+    name = rule.lstrip("!*.")
+    icann, private = suffixes.get(name, _NO_RULE)
+    suffixes[name] = _suffix(icann, max(private, labels)) if is_private else _suffix(max(icann, labels), private)
+    while name := name.partition(".")[2]:
+        suffixes.setdefault(name, _NO_RULE)
 
 
-@lru_cache(maxsize=4096)
-def registered_domain(name: str) -> str:
-    """Return the domain of one owner: `example.co.uk` for `mx.example.co.uk`; empty if there is none.
+class Domains(NamedTuple):
+    """The domains that a name is in, by the public suffix list; empty if there is none."""
+
+    registered: str = ""
+    """The domain of one owner: `example.co.uk` for `mx.example.co.uk`.
 
     Private suffixes count: neighbors below `compute.amazonaws.com` or `dyndns.org` have different owners.
     """
-    domain = delegated_domain(name)
-    if domain not in load_suffixes().shared:
-        return domain
-    name, private = name.rstrip(".").lower(), load_suffixes().private
-    return (private.privatesuffix(name) or "") if private.publicsuffix(name) else domain
+    delegated: str = ""
+    """The domain that a registry delegated: as `registered`, but `dyndns.org` for `home.dyndns.org`."""
+    is_known: bool = False
+    """The list has the name's top-level domain. Names of private networks have others."""
+
+
+_NO_DOMAINS = Domains()
+
+
+@lru_cache(maxsize=4096)
+def domains_of(name: str) -> Domains:
+    """Return the domains that the name is in."""
+    labels = name.rstrip(".").lower().split(".")
+    if "" in labels:
+        return _NO_DOMAINS
+    suffixes, suffix, icann, private = load_suffixes(), "", 0, 0
+    for label in reversed(labels):
+        suffix = f"{label}.{suffix}" if suffix else label
+        rule = suffixes.get(suffix)
+        if rule is None:
+            break
+        icann, private = rule.icann or icann, rule.private or private
+    delegated = _end(labels, (icann or 1) + 1)
+    return Domains(_end(labels, private + 1) if private else delegated, delegated, icann > 0)
+
+
+def _end(labels: list[str], count: int) -> str:
+    """Return the last `count` labels as a name; empty if there are fewer."""
+    return ".".join(labels[-count:]) if len(labels) >= count else ""
+
+
+def registered_domain(name: str) -> str:
+    """Return the registered domain of a name; empty if there is none."""
+    return domains_of(name).registered
 
 
 def owner_domain(name: str) -> str:
     """Return the registered domain of a name in any form; the name itself if it has none, as `localhost`."""
     name = a_labels(name)
-    return registered_domain(name) or name
-
-
-def is_under_known_suffix(name: str) -> bool:
-    """Return whether the list has the name's top-level domain. Names of private networks have others."""
-    return load_suffixes().icann.publicsuffix(name, accept_unknown=False) is not None
-
-
-@lru_cache(maxsize=4096)
-def delegated_domain(name: str) -> str:
-    """Return the domain that a registry delegated: as `registered_domain`, but `dyndns.org` for `home.dyndns.org`."""
-    return load_suffixes().icann.privatesuffix(name.rstrip(".").lower()) or ""
+    return domains_of(name).registered or name

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bley.core.mail import Address
-from bley.core.names.domains import delegated_domain, registered_domain
+from bley.core.names.domains import domains_of, registered_domain
 from bley.core.names.own_address import own_address_in
 from bley.core.names.words import (
     GIVEN_DOMAINS,
@@ -90,7 +90,7 @@ def judge_host_name(name: str, address: Address) -> NameVerdict:
     """Judge `name`, in lower case and without a final dot, of the host at `address`."""
     if len(name) > _LONGEST_NAME:
         return _NAMED
-    domain = delegated_domain(name)
+    domain = domains_of(name).delegated
     labels = _labels(name, domain)
     words = [_words(label) for label in labels]
     below = _labels_covered(map(_is_about_mail, words))
@@ -111,7 +111,7 @@ def has_mail_word(name: str) -> bool:
     """Return whether a label of `name` to the left of the delegated domain shows a mail server."""
     if len(name) > _LONGEST_NAME:
         return False
-    return any(map(_is_about_mail, map(_words, _labels(name, delegated_domain(name)))))
+    return any(map(_is_about_mail, map(_words, _labels(name, domains_of(name).delegated))))
 
 
 def _labels(name: str, domain: str) -> list[str]:

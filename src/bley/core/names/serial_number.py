@@ -10,7 +10,7 @@ A mail server may be numbered: a name with a word like `mail` has no serial numb
 import re
 
 from bley.core.mail import Address
-from bley.core.names.domains import delegated_domain
+from bley.core.names.domains import domains_of
 from bley.core.names.host_kind import HostKind, has_mail_word, judge_host_name
 from bley.core.names.own_address import own_address_in
 
@@ -30,5 +30,5 @@ def serial_number_in(name: str, address: Address) -> str:
         return ""
     if number := _HEXADECIMAL.search(name):
         return number[0]
-    own = own_address_in(name.removesuffix(delegated_domain(name)).rstrip("."), address)
+    own = own_address_in(name.removesuffix(domains_of(name).delegated).rstrip("."), address)
     return own.text if own else ""

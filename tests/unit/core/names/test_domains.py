@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
-from bley.core.names.domains import a_labels, delegated_domain, registered_domain, with_a_labels
+from bley.core.names.domains import a_labels, domains_of, registered_domain, with_a_labels
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ from bley.core.names.domains import a_labels, delegated_domain, registered_domai
 def test_domains(name: str, registered: str, delegated: str) -> None:
     """Below a private suffix neighbours are strangers to each other, though one registry entry holds them all."""
     assert registered_domain(name) == registered
-    assert delegated_domain(name) == delegated
+    assert domains_of(name).delegated == delegated
 
 
 @given(st.text() | st.text(alphabet="ab.-[]:1ü\u3002\u200d "))
 def test_any_text_has_a_domain_or_none(name: str) -> None:
     """HELO names come from the wire: a domain is the end of its name, and nothing is raised."""
-    for domain in (registered_domain(name), delegated_domain(name)):
+    for domain in (registered_domain(name), domains_of(name).delegated):
         assert name.rstrip(".").lower().endswith(domain)
 
 
