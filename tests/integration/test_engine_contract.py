@@ -16,7 +16,7 @@ from bley.core.decision import Decision, DecisionEntry
 from bley.core.errors import RefusedError
 from bley.core.evidence import Evidence, Finding
 from bley.core.findings import Check
-from bley.core.greylist import LONGEST_CAUSE, Lifetimes, Record, Sighting, Status, united
+from bley.core.greylist import LONGEST_CAUSE, Lifetimes, Record, Sighting, Status, merged, united
 from bley.core.history.attempts import key_of
 from bley.core.history.periods import PERIODS
 from bley.core.history.record_query import RecordQuery
@@ -154,6 +154,25 @@ class TestDecisions:
             Count(3600, hour, "pass", "clean"): 15,
             Count(3600, hour, "pass", "known"): 3,
         }
+
+
+class TestMerging:
+    async def test_a_transaction_may_have_new_and_stored_triplets_in_any_order(self, engine: Engine) -> None:
+        """And one of them several times."""
+        triplets = [_JANE._replace(client=f"192.0.{number}.0/24") for number in range(100)]
+        await engine.transact(
+            [Sighting(each, Status.GREYLISTED, _NOW - _DAY, _LIFETIMES) for each in triplets[::7]], []
+        )
+        sightings = [
+            Sighting(
+                each, Status(number % 3), _NOW - number * _DAY, _LIFETIMES, attempts=int(number == 30), cause="helo"
+            )
+            for number, each in enumerate([*triplets, *triplets[50:60], *triplets[:80:10]])
+        ]
+        expected = {each: Record(Status.GREYLISTED, _NOW - _DAY, _NOW - _DAY) for each in triplets[::7]}
+        for sighting in sightings:
+            expected[sighting.triplet] = merged(expected.get(sighting.triplet), sighting)
+        assert (await engine.transact(sightings, triplets)).records == expected
 
 
 class TestMarks:

@@ -59,6 +59,13 @@ class Dialect:
         """Execute the INSERT for these rows, which have all columns of the table, in order, but auto-increment ones."""
         connection.execute(insert, rows)
 
+    def write_new(self, connection: sa.Connection, upsert: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute the upsert for rows that are mostly new, as `write` does.
+
+        Doing so twice for a row makes no difference, unless the row has attempts, which are added.
+        """
+        self.write(connection, upsert, rows)
+
     def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
         """Return the existing rows of `triplets`, also those under domains that were verified on their networks."""
         return connection.execute(sa.text(self.find), {"keys": json.dumps(triplets)})

@@ -153,7 +153,8 @@ class SqlEngine:
     def _merge(self, connection: sa.Connection, sightings: Sequence[Sighting]) -> None:
         for lifetime, same in groupby(sightings, key=lambda sighting: sighting.lifetimes.greylisted):
             merge = self._statements.merge(lifetime // _MICROSECOND)
-            self._write(connection, merge, _sorted(record_row(each.triplet, each.record) for each in same))
+            rows = _sorted(record_row(each.triplet, each.record) for each in same)
+            self._dialect.write_new(connection, merge, rows)
 
     async def add_decisions(
         self, decisions: Sequence[DecisionEntry], counts: Mapping[Count, int], mark: Mark | None = None

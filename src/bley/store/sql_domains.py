@@ -24,7 +24,7 @@ class VerifiedDomains:
     """The table in a database of this dialect."""
 
     def __init__(self, dialect: Dialect, statements: Statements) -> None:
-        self._write, self._learn = dialect.write, statements.learn_domain
+        self._write, self._learn = dialect.write_new, statements.learn_domain
         self._taught = Counter[str]()
 
     def learn(self, connection: sa.Connection, sightings: Sequence[Sighting]) -> None:

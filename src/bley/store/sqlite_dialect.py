@@ -1,6 +1,7 @@
 """The dialect of SQLite: its statements work on JSON, and its errors concern a file."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,12 @@ from bley.store.sqlite_file import check_file, find_obstacle, make_files_private
 __all__ = ["Sqlite"]
 
 _SQLITE = sqlite.dialect()
+_VALUES = re.compile(r"VALUES (\([?, ]+\))")
+
+_SIZES = (64, 32, 16, 8, 4, 2, 1)
+"""The rows of one INSERT. SQLite before 3.32 has at most 999 parameters, and no table has more than 15 columns."""
+
+_Row = Mapping[str, Any]
 
 
 class Sqlite(Dialect):
@@ -37,16 +44,26 @@ class Sqlite(Dialect):
         FROM found"""
 
     def insert(self, table: sa.Table) -> Any:
-        """Return an INSERT whose parameter is one JSON array of all rows."""
-        names = [column.name for column in table.columns if column is not table.autoincrement_column]
-        row = sa.func.json_each(sa.bindparam("rows")).table_valued("value").c.value
-        values = (sa.func.json_extract(row, sa.literal_column(f"'$[{place}]'")) for place in range(len(names)))
-        # Without WHERE, SQLite parses ON CONFLICT as the ON of a join (sqlite.org/lang_upsert.html).
-        return sqlite.insert(table).from_select(names, sa.select(*values).where(sa.text("true")))
+        """Return an INSERT of one row, which `write` extends to many.
+
+        OR FAIL: SQLite need not prepare to undo the statement alone. An error undoes the transaction or savepoint.
+        """
+        return _insert_one(table, "OR FAIL")
 
     def write(self, connection: sa.Connection, insert: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write all rows in one statement, which releases Python's lock (GIL) once; row by row needs it twice a row."""
-        connection.exec_driver_sql(_text_on_sqlite(insert), (to_json([list(row.values()) for row in rows]).decode(),))
+        """Write many rows in a statement, which releases Python's lock (GIL) once; row by row needs it twice a row."""
+        for some in _portions(rows):
+            _insert(connection, insert, some)
+
+    def write_new(self, connection: sa.Connection, upsert: Any, rows: Sequence[_Row]) -> None:
+        """Insert the new rows, and execute the upsert only for portions that have others.
+
+        An upsert of many rows takes twice as long: SQLite copies each page before a change, to undo the statement.
+        """
+        for some in _portions(rows):
+            adds = any(row.get("attempts") for row in some)
+            if adds or _insert(connection, _insert_new(upsert.table), some) < len(some):
+                _insert(connection, upsert, some)
 
     def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
         """Read all rows in one statement, as in `write`."""
@@ -111,6 +128,34 @@ class Sqlite(Dialect):
         return reason
 
 
+def _portions(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+    """Divide the rows so that few different numbers of them occur, since SQLite prepares a statement for each."""
+    start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
+
+
+def _insert(connection: sa.Connection, insert: Any, rows: Sequence[_Row]) -> int:
+    """Insert the rows by one statement, and return how many were inserted or changed."""
+    values = tuple(value for row in rows for value in row.values())
+    return connection.exec_driver_sql(_text_on_sqlite(insert, len(rows)), values).rowcount
+
+
+def _insert_one(table: sa.Table, conflict: str) -> Any:
+    names = [column.name for column in table.columns if column is not table.autoincrement_column]
+    return sqlite.insert(table).prefix_with(conflict).values({name: sa.bindparam(name) for name in names})
+
+
 @cache
-def _text_on_sqlite(statement: Any) -> str:
-    return str(statement.compile(dialect=_SQLITE))
+def _insert_new(table: sa.Table) -> Any:
+    """Return the INSERT that skips a row whose key exists already."""
+    return _insert_one(table, "OR IGNORE")
+
+
+@cache
+def _text_on_sqlite(insert: Any, rows: int) -> str:
+    """Return the INSERT of so many rows."""
+    before, values, after = _VALUES.split(str(insert.compile(dialect=_SQLITE)), 1)
+    return f"{before}VALUES {', '.join([values] * rows)}{after}"
