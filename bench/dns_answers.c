@@ -1,24 +1,40 @@
 /*
- * dns_answers: a UDP resolver on 127.0.0.1 for measurements, fast enough not to affect them.
+ * dns_answers: a UDP resolver for measurements, fast enough not to affect them.
  *
  *     cc -O2 -o dns_answers dns_answers.c
- *     dns_answers PORT
+ *     dns_answers [-d MILLISECONDS] ADDRESS PORT
+ *
+ * With -d, each answer is sent so much later. The answers:
  *
  *     A of 2.0.0.127.LIST and of each eighth address   127.0.0.2   (a list's test entry, RFC 5782 5, and listings)
- *     TXT of each second domain dN.example             "v=spf1 ip4:240.0.0.0/8 -all"
+ *     TXT of each fourth domain dN.example             "v=spf1 ip4:240.0.0.0/8 -all"
  *     everything else                                  NXDOMAIN
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <err.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { HEADER = 12, TYPE_A = 1, TYPE_TXT = 16, NXDOMAIN = 3 };
+enum { HEADER = 12, TYPE_A = 1, TYPE_TXT = 16, NXDOMAIN = 3, QUESTION_SIZE = 512, PACKET_SIZE = 600, DELAYED = 16384 };
+
+struct delayed {
+    long due;                                       /* nanoseconds */
+    struct sockaddr_in peer;
+    size_t size;
+    unsigned char packet[PACKET_SIZE];
+};
+
+static struct delayed ring[DELAYED];
+static unsigned first, last;                        /* in the ring: from first to before last */
+static long delay;                                  /* nanoseconds */
 
 static const unsigned char POINTER_TYPE_A[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0x2c, 0, 4, 127, 0, 0, 2 };
 static const unsigned char POINTER_TYPE_TXT[] = { 0xc0, 12, 0, 16, 0, 1, 0, 0, 1, 0x2c, 0, 28, 27 };
@@ -45,7 +61,7 @@ static int is_listed(const unsigned char *name)
 
 static int has_spf(const unsigned char *name)
 {
-    return tolower(name[1]) == 'd' && isdigit(name[2]) && atoi((const char *)name + 2) % 2 == 0;
+    return tolower(name[1]) == 'd' && isdigit(name[2]) && atoi((const char *)name + 2) % 4 == 0;
 }
 
 static size_t answer(unsigned char *packet, size_t size)
@@ -76,25 +92,70 @@ static size_t answer(unsigned char *packet, size_t size)
     return end;
 }
 
+static long now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000L + time.tv_nsec;
+}
+
+static void send_answer(int descriptor, const struct delayed *one)
+{
+    sendto(descriptor, one->packet, one->size, 0, (const struct sockaddr *)&one->peer, sizeof one->peer);
+}
+
+/* Send what is due; if more will be due, wait for that moment or a question. */
+static void send_due_answers(int descriptor)
+{
+    struct pollfd question = { .fd = descriptor, .events = POLLIN };
+    long wait = 0;
+
+    while (first != last && (wait = ring[first % DELAYED].due - now()) <= 0)
+        send_answer(descriptor, &ring[first++ % DELAYED]);
+    if (first != last) {
+        struct timespec time = { wait / 1000000000L, wait % 1000000000L };
+        ppoll(&question, 1, &time, NULL);
+    }
+}
+
+static int open_socket(const char *address, const char *port)
+{
+    struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)) };
+    int descriptor = socket(AF_INET, SOCK_DGRAM, 0), room = 1 << 22;
+
+    if (!inet_aton(address, &own.sin_addr))
+        errx(2, "%s is no address", address);
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    if (bind(descriptor, (struct sockaddr *)&own, sizeof own) < 0)
+        err(1, "bind to %s:%s", address, port);
+    return descriptor;
+}
+
 int main(int count, char **words)
 {
-    struct sockaddr_in own = { .sin_family = AF_INET }, peer;
-    int one = socket(AF_INET, SOCK_DGRAM, 0), room = 1 << 22;
-    unsigned char packet[4096];
+    int descriptor;
 
-    if (count != 2)
-        errx(2, "usage: dns_answers PORT");
-    own.sin_port = htons((uint16_t)atoi(words[1]));
-    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(one, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    if (bind(one, (struct sockaddr *)&own, sizeof own) < 0)
-        err(1, "bind to 127.0.0.1:%s", words[1]);
+    if (getopt(count, words, "d:") == 'd')
+        delay = atol(optarg) * 1000000L;
+    if (optind != count - 2)
+        errx(2, "usage: dns_answers [-d MILLISECONDS] ADDRESS PORT");
+    descriptor = open_socket(words[optind], words[optind + 1]);
     for (;;) {
-        socklen_t length = sizeof peer;
-        ssize_t size = recvfrom(one, packet, 512, 0, (struct sockaddr *)&peer, &length);
-        if (size < HEADER + 5)
+        struct delayed *next = &ring[last % DELAYED];
+        socklen_t length = sizeof next->peer;
+        ssize_t size;
+
+        send_due_answers(descriptor);
+        size = recvfrom(descriptor, next->packet, QUESTION_SIZE, first != last ? MSG_DONTWAIT : 0,
+                        (struct sockaddr *)&next->peer, &length);
+        if (size < HEADER + 5 || !(next->size = answer(next->packet, (size_t)size)))
             continue;
-        if ((size = (ssize_t)answer(packet, (size_t)size)))
-            sendto(one, packet, (size_t)size, 0, (struct sockaddr *)&peer, length);
+        if (!delay) {
+            send_answer(descriptor, next);
+            continue;
+        }
+        next->due = now() + delay;
+        if (++last - first == DELAYED)
+            errx(1, "%d questions within %ld ms", DELAYED, delay / 1000000);
     }
 }

@@ -21,7 +21,8 @@ from tests.integration.stores import Servers
 
 from bench.machine import machine
 from bench.records import records_file
-from bench.running import KNOWN, PASSING, Bley, Load, bare_responder, build, fresh_bley, policy_load
+from bench.responders import bare_responder
+from bench.running import KNOWN, PASSING, Bley, Load, build, fresh_bley, policy_load
 
 ENGINES = ("sqlite", "postgresql", "mariadb", "redis")
 PORTION = 10_000
@@ -108,7 +109,7 @@ def main(engines: tuple[str, ...], sizes: tuple[int, ...], folder: Path) -> None
                 database = {} if name == "sqlite" else {"database": servers.new_url(name)}
                 with fresh_bley(work, use_spf=0, **database) as bley:
                     bley.run("import", records)
-                    figures += Engine(name, size, bley, folder, bare).figures()
+                    figures += Engine(name, size, bley, folder, bare.port).figures()
                     rss[f"{name} {size}"] = bley.rss_megabytes
     servers.close()
     Console(width=120).print(table(figures, rss))

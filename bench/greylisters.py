@@ -24,7 +24,8 @@ from tests.integration.greylisters import DELAY_OVER_SECONDS, postgrey_folder, r
 from tests.integration.servers import reachable_folder
 
 from bench.machine import described, machine
-from bench.running import KNOWN, bare_responder, build, fresh_bley, policy_load
+from bench.responders import bare_responder
+from bench.running import KNOWN, build, fresh_bley, policy_load
 
 __all__ = ["main"]
 
@@ -89,7 +90,7 @@ def main(rounds: int, folder: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     with redirect_stdout(StringIO()), bare_responder() as bare, _greylisters(work) as ports:  # they print their logs
-        figures = [measure(folder, name, port, bare, rounds) for name, port in ports.items()]
+        figures = [measure(folder, name, port, bare.port, rounds) for name, port in ports.items()]
     shown = Table("greylister", "known a second", "to bare", "strangers a second", "to bare")
     for each in figures:
         shown.add_row(

@@ -2,7 +2,7 @@
  * policy_load: a load generator that sends policy requests as Postfix does, and measures the answers.
  *
  *     cc -O2 -o policy_load policy_load.c
- *     policy_load [options] PORT          (on 127.0.0.1)
+ *     policy_load [options] PORT...       (on 127.0.0.1; each connection takes the next of several ports)
  *
  *     -c N   connections, each with one request at a time           (50)
  *     -n N   total number of requests                               (100000)
@@ -12,11 +12,13 @@
  *     -d N   distance from one triplet's number to the next's       (1)
  *     -s N   percentage of triplets with a client without a name    (25)
  *     -h N   percentage with a HELO other than the client's name but in its domain (25)
+ *     -r N   requests a second, evenly spaced; 0: as fast as possible (0)
  *     -t N   give up after N seconds                                (120)
  *
  * A request has the attributes of Postfix 3.7. Triplet number i is always the same, and no two triplets share a client,
  * network or domain. The output is one JSON object: requests answered, seconds, requests a second, the time from a
- * request to its answer in microseconds (median, 99th percentile, longest), and the number of each action.
+ * request to its answer in microseconds (median, 99th percentile, longest), and the number of each action. With -r the
+ * time is from the moment when the request was due, even if all connections were busy then.
  * The exit status is 1 if a request got no answer.
  */
 #define _GNU_SOURCE
@@ -29,10 +31,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { REQUEST_SIZE = 2048, ANSWER_SIZE = 2048, ACTIONS = 8 };
+static const long SECOND = 1000000000;              /* nanoseconds */
 
 struct connection {
     int descriptor;
@@ -41,8 +45,10 @@ struct connection {
     char answer[ANSWER_SIZE];
 };
 
-static long connections = 50, requests = 100000, known, new_percent, first, distance = 1, nameless = 25, same_domain = 25, limit = 120;
-static long asked, answered, fresh;
+static long connections = 50, requests = 100000, known, new_percent, first, distance = 1, nameless = 25, same_domain = 25, rate, limit = 120;
+static long asked, answered, fresh, due, begun;
+static struct connection **idle;
+static long idle_count;
 static unsigned random_state = 1;
 static float *latencies;                            /* microseconds */
 static struct { char verb[24]; long count; } actions[ACTIONS];
@@ -51,7 +57,7 @@ static long now(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000000000L + time.tv_nsec;
+    return time.tv_sec * SECOND + time.tv_nsec;
 }
 
 static long next_triplet(void)
@@ -88,11 +94,18 @@ static void ask(struct connection *connection)
     char request[REQUEST_SIZE];
     size_t size = write_request(request, next_triplet());
 
-    asked++;
     connection->received = 0;
-    connection->started = now();
+    connection->started = rate ? begun + asked * SECOND / rate : now();
     if (send(connection->descriptor, request, size, MSG_NOSIGNAL) != (ssize_t)size)
         err(1, "send");
+    asked++;
+}
+
+/* Send the requests that are due, as far as there are idle connections. */
+static void ask_on_idle_connections(void)
+{
+    while (idle_count && asked < due)
+        ask(idle[--idle_count]);
 }
 
 static void count_action(const char *answer)
@@ -119,8 +132,30 @@ static void receive(struct connection *connection)
         return;
     latencies[answered++] = (float)(now() - connection->started) / 1000;
     count_action(connection->answer);
-    if (asked < requests)
-        ask(connection);
+    idle[idle_count++] = connection;
+    ask_on_idle_connections();
+}
+
+/* Return a timer that expires for each request. */
+static int request_timer(void)
+{
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    struct timespec each = { SECOND / rate / SECOND, SECOND / rate % SECOND };
+    struct itimerspec times = { each, each };
+
+    if (timer < 0 || timerfd_settime(timer, 0, &times, NULL) < 0)
+        err(1, "timer");
+    return timer;
+}
+
+static void take_time(int timer)
+{
+    unsigned long long expired = 0;
+
+    if (read(timer, &expired, sizeof expired) < 0)
+        return;
+    due = due + (long)expired < requests ? due + (long)expired : requests;
+    ask_on_idle_connections();
 }
 
 static int open_connection(int port)
@@ -158,38 +193,47 @@ int main(int count, char **words)
 {
     struct epoll_event events[256];
     struct connection *all;
-    int option, poll = epoll_create1(0);
-    long i, started, ready;
+    int option, timer = -1, poll = epoll_create1(0);
+    long i, ready;
 
-    while ((option = getopt(count, words, "c:n:k:p:f:d:s:h:t:")) != -1) {
+    while ((option = getopt(count, words, "c:n:k:p:f:d:s:h:r:t:")) != -1) {
         long *setting = option == 'c' ? &connections : option == 'n' ? &requests : option == 'k' ? &known
             : option == 'p' ? &new_percent : option == 'f' ? &first : option == 'd' ? &distance : option == 's' ? &nameless
-            : option == 'h' ? &same_domain : option == 't' ? &limit : NULL;
+            : option == 'h' ? &same_domain : option == 'r' ? &rate : option == 't' ? &limit : NULL;
         if (!setting)
             return 2;
         *setting = atol(optarg);
     }
-    if (optind != count - 1 || connections < 1 || requests < 1)
-        errx(2, "usage: policy_load [options] PORT, see the head of policy_load.c");
+    if (optind >= count || connections < 1 || requests < 1 || rate < 0)
+        errx(2, "usage: policy_load [options] PORT..., see the head of policy_load.c");
     if (connections > requests)
         connections = requests;
     all = calloc((size_t)connections, sizeof *all);
+    idle = calloc((size_t)connections, sizeof *idle);
     latencies = calloc((size_t)requests + 1, sizeof *latencies);
     for (i = 0; i < connections; i++) {
         struct epoll_event event = { .events = EPOLLIN, .data.ptr = &all[i] };
-        all[i].descriptor = open_connection(atoi(words[optind]));
+        all[i].descriptor = open_connection(atoi(words[optind + i % (count - optind)]));
         epoll_ctl(poll, EPOLL_CTL_ADD, all[i].descriptor, &event);
+        idle[idle_count++] = &all[i];
     }
-    started = now();
-    for (i = 0; i < connections; i++)
-        ask(&all[i]);
-    while (answered < requests && now() - started < limit * 1000000000L) {
+    begun = now();
+    if (rate) {
+        struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+        epoll_ctl(poll, EPOLL_CTL_ADD, timer = request_timer(), &event);
+    }
+    due = rate ? 1 : requests;
+    ask_on_idle_connections();
+    while (answered < requests && now() - begun < limit * SECOND) {
         ready = epoll_wait(poll, events, 256, 1000);
         for (i = 0; i < ready; i++)
-            receive(events[i].data.ptr);
+            if (events[i].data.ptr)
+                receive(events[i].data.ptr);
+            else
+                take_time(timer);
     }
     if (!answered)
         errx(1, "no answer in %ld s", limit);
-    print((double)(now() - started) / 1e9);
+    print((double)(now() - begun) / (double)SECOND);
     return answered < requests;
 }

@@ -1,4 +1,4 @@
-"""The processes of a measurement: bley, the bare responder, a resolver, the load generator."""
+"""The processes of a measurement: bley, and the load generator. The others are in bench/responders.py."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Protocol, Self
 
 from bley.core.endpoint import split_endpoint
 
@@ -21,12 +21,13 @@ __all__ = [
     "PASSING",
     "Bley",
     "Load",
-    "bare_responder",
+    "Server",
     "build",
-    "dns_answers",
+    "cpu_seconds",
     "free_port",
     "fresh_bley",
     "policy_load",
+    "wait_until_it_listens",
 ]
 
 HERE = Path(__file__).parent
@@ -58,47 +59,31 @@ def build(folder: Path) -> None:
         subprocess.run(["cc", "-O2", "-o", folder / source.stem, source], check=True)
 
 
-def policy_load(folder: Path, port: int, **options: int) -> Load:
-    """Load the port; the letters of the options are those of policy_load.c. Raises CalledProcessError for a missing
+def policy_load(folder: Path, *ports: int, **options: int) -> Load:
+    """Load the ports; the letters of the options are those of policy_load.c. Raises CalledProcessError for a missing
     answer."""
     words = [word for letter, number in options.items() for word in (f"-{letter}", str(number))]
-    ran = subprocess.run([folder / "policy_load", *words, str(port)], stdout=subprocess.PIPE, check=True)
+    ran = subprocess.run([folder / "policy_load", *words, *map(str, ports)], stdout=subprocess.PIPE, check=True)
     return Load(**json.loads(ran.stdout))
 
 
-@contextmanager
-def bare_responder() -> Iterator[int]:
-    """Run the bare responder; yield its port."""
-    port = free_port()
-    with _running([sys.executable, HERE / "bare_responder.py", str(port)], port):
-        yield port
+class Server(Protocol):
+    """A server under load."""
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Its ports on 127.0.0.1."""
 
-@contextmanager
-def dns_answers(folder: Path) -> Iterator[str]:
-    """Run the resolver; yield its address in the form of the setting `resolver`."""
-    port = free_port()
-    with _running([folder / "dns_answers", str(port)]):
-        time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-
-
-@contextmanager
-def _running(command: list[str | Path], port: int | None = None) -> Iterator[None]:
-    with subprocess.Popen(command) as process:
-        try:
-            if port:
-                _wait_until_it_listens(port, process)
-            yield
-        finally:
-            process.terminate()
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time of all its processes."""
 
 
 class Bley:
     """A bley with these settings and its files in the folder; it logs to a file and exports metrics."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, python: str = sys.executable, /, **settings: object) -> None:
+        self.folder, self._python = folder, python
         self._file = folder / "bley.conf"
         self.port = free_port()
         self._settings: dict[str, object] = {
@@ -142,15 +127,15 @@ class Bley:
         """Start it; return the seconds until the first answer."""
         begun = time.monotonic()
         with self.complaints.open("ab") if self.complaints else nullcontext() as stderr:
-            command: list[str | Path] = [sys.executable, "-m", "bley", "serve", "-c", self._file]
+            command: list[str | Path] = [self._python, "-m", "bley", "serve", "-c", self._file]
             self.process = subprocess.Popen(command, stderr=stderr)
-        _wait_until_it_listens(self.port, self.process)
+        wait_until_it_listens(self.port, self.process)
         with socket.create_connection(("127.0.0.1", self.port)) as peer:
             peer.sendall(b"protocol_state=RCPT\nclient_address=192.0.2.1\nrecipient=postmaster@example.org\n\n")
             peer.recv(100)
         seconds = time.monotonic() - begun
         if self.web_place:  # one of several workers may answer before the web pages are ready
-            _wait_until_it_listens(split_endpoint(self.web_place, 0)[1], self.process)
+            wait_until_it_listens(split_endpoint(self.web_place, 0)[1], self.process)
         return seconds
 
     def stop(self) -> None:
@@ -165,8 +150,13 @@ class Bley:
 
     def run(self, command: str, *words: str | Path) -> None:
         """Run a command of bley with these settings; print only its errors."""
-        words = (sys.executable, "-m", "bley", command, "-c", self._file, *words)
+        words = (self._python, "-m", "bley", command, "-c", self._file, *words)
         subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The port for policy requests."""
+        return (self.port,)
 
     @property
     def process_ids(self) -> list[int]:
@@ -176,18 +166,18 @@ class Bley:
     @property
     def rss_megabytes(self) -> float:
         """The resident memory of all its processes, in 10^6 bytes."""
-        return sum(_rss(pid) for pid in _family(self.process.pid)) / 1e6
+        return sum(map(_rss, self.process_ids)) / 1e6
 
     @property
     def cpu_seconds(self) -> float:
         """The CPU time of all its processes."""
-        return sum(_cpu(pid) for pid in _family(self.process.pid))
+        return sum(map(cpu_seconds, self.process_ids))
 
 
 @contextmanager
-def fresh_bley(parent: Path, **settings: object) -> Iterator[Bley]:
+def fresh_bley(parent: Path, python: str = sys.executable, /, **settings: object) -> Iterator[Bley]:
     """Run a bley with a store in a new folder, which is removed afterwards."""
-    with TemporaryDirectory(prefix="bley", dir=parent) as folder, Bley(Path(folder), **settings) as bley:
+    with TemporaryDirectory(prefix="bley", dir=parent) as folder, Bley(Path(folder), python, **settings) as bley:
         yield bley
 
 
@@ -200,7 +190,8 @@ def _rss(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and its threads, of user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * TICK_SECONDS
 
@@ -213,7 +204,8 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when the port accepts connections. Raises ConnectionRefusedError if the process ends or takes too long."""
     end = time.monotonic() + START_SECONDS
     while True:
         try:

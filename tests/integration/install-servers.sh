@@ -1,10 +1,10 @@
 #!/bin/sh
 # usage: install-servers.sh FOLDER
 #
-# Installs what the integration tests run: the mail servers, the databases, the greylisters
-# whose data bley takes over, what reads its log and metrics, promtool, which checks metrics, what
-# builds and checks its Debian package, a browser, and Podman. All
-# by apt but Exim, which Debian does not install beside Postfix, and promtool, which comes with a server: these
+# Installs what the integration tests run: the mail servers, the databases, the greylisters whose
+# data bley takes over or that it is compared with, what reads its log and metrics, promtool, which
+# checks metrics, what builds and checks its Debian package, a browser, and Podman. All by apt but
+# Exim, which Debian does not install beside Postfix, and promtool, which comes with a server: these
 # are FOLDER/usr/sbin/exim4 and FOLDER/usr/bin/promtool. Needs Debian or Ubuntu, and root. Starts no
 # service, not at the next boot either, removes no package, upgrades those only that another one
 # asks for (Perl, say), and says nothing when there is nothing to do.
@@ -27,6 +27,7 @@ mariadb-client-core         /usr/bin/mariadb
 redis-server|valkey-server  /usr/bin/redis-server /usr/bin/valkey-server
 postgrey                    /usr/sbin/postgrey
 sqlgrey                     /usr/sbin/sqlgrey
+gross                       /usr/sbin/grossd
 logwatch                    /usr/sbin/logwatch
 libdbd-sqlite3-perl         /usr/lib/*/perl5/*/DBD/SQLite.pm
 libdbd-pg-perl              /usr/lib/*/perl5/*/DBD/Pg.pm
