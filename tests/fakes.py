@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bley.checks.lists.news import ListNews
@@ -32,7 +32,7 @@ from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.wire import RequestParser, encode_request
-from bley.ports import Clock, ResourceRecord, RrType
+from bley.ports import Clock, Outcome, Resolver, ResourceRecord, RrType
 from bley.status import StateReport
 from bley.store.engine import Found
 from bley.store.history import PartialResult, WaitingTriplets
@@ -132,11 +132,24 @@ class FakeResolver:
             loop.call_soon(_give, answer, records)
         return answer
 
+    def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+        query_by_future(self, name, rrtype, then)
+
     async def has_answers(self) -> bool:
         return not self.is_down
 
     async def invented_addresses(self) -> frozenset[str]:
         return self.invented
+
+
+def query_by_future(resolver: Resolver, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+    """Call `then` with the outcome of `resolve`."""
+
+    def take(answer: asyncio.Future[Sequence[ResourceRecord]]) -> None:
+        error = answer.exception()
+        then(error if isinstance(error, ResolverError) else answer.result())
+
+    resolver.resolve(name, rrtype).add_done_callback(take)
 
 
 def _give(answer: asyncio.Future[Sequence[ResourceRecord]], records: Sequence[ResourceRecord]) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from bley.core.decision import DecisionEntry
+from bley.core.errors import ResolverError
 from bley.core.greylist import Record, Sighting
 from bley.core.history.domain_counts import CountedDomains
 from bley.core.mail import Triplet
@@ -15,6 +16,7 @@ __all__ = [
     "MOST_RECORDS",
     "CachedResolver",
     "Clock",
+    "Outcome",
     "Resolver",
     "ResourceRecord",
     "RrType",
@@ -63,14 +65,17 @@ class ResourceRecord(NamedTuple):
     """The remaining time for which it may be cached."""
 
 
+Outcome = Sequence[ResourceRecord] | ResolverError
+"""The records of an answer, or the failure in its place."""
+
+
 class Resolver(Protocol):
     """Queries the DNS."""
 
     def resolve(self, name: str, rrtype: RrType) -> Future[Sequence[ResourceRecord]]:
         """Return all records of the answer, including CNAMEs; none if the name or type does not exist.
 
-        Raises ResolverError if the answer is late, is a failure, or has more than `MOST_RECORDS`. Concurrent callers
-        with the same query share one future: await it through `asyncio.shield`.
+        Raises ResolverError if the answer is late, is a failure, or has more than `MOST_RECORDS`.
         """
 
 
@@ -80,6 +85,9 @@ class CachedResolver(Resolver, Protocol):
     @property
     def is_silent(self) -> bool:
         """Whether the DNS gives no usable answer at present. Queries then fail at once."""
+
+    def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+        """Query as `resolve` does. `then` is called once with the outcome, before this returns if that is known."""
 
 
 class UncachedResolver(Resolver, Protocol):

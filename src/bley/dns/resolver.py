@@ -9,10 +9,10 @@ from functools import partial
 
 from bley.core.dnslists.resolver_fault import RESOLVER_REMEDY, rewriting
 from bley.core.errors import ResolverError
-from bley.dns.c_ares import CAresChannel, Outcome, RefusedNameError, ascii_name
+from bley.dns.c_ares import CAresChannel, RefusedNameError, ascii_name
 from bley.dns.resolv_conf import read_system_servers
 from bley.dns.uncached import DnspythonResolver, retrieve_exception
-from bley.ports import ResourceRecord, RrType
+from bley.ports import Outcome, ResourceRecord, RrType
 
 __all__ = ["CachingResolver"]
 
@@ -21,6 +21,9 @@ _FIRST_TRY_SECONDS = 1.0
 
 _HEDGE_AFTER = 0.1
 """The part of the time limit after which a query is hedged: sent again by dnspython, which accepts a late answer."""
+
+_TICK = 0.025
+"""The part of the time limit between two looks at the queries in flight. An answer is late by so much more at most."""
 
 _MOST_HEDGES = 200
 """Hedged queries at the same time: each takes a socket."""
@@ -56,7 +59,11 @@ class CachingResolver:
     def __init__(self, servers: Sequence[str], within: timedelta) -> None:
         self._servers, self._seconds = list(servers), within.total_seconds()
         addresses = self._servers or list(read_system_servers().servers)
-        self._in_flight: dict[tuple[str, RrType], _Answer] = {}
+        self._loop = asyncio.get_running_loop()
+        self._in_flight: dict[tuple[str, RrType], _HedgedQuery] = {}
+        """The queries in flight, the oldest first."""
+        self._tick_seconds = self._seconds * _TICK
+        self._timer: asyncio.TimerHandle | None = None
         self._is_silent, self._is_closed, self._consecutive_failures = False, False, 0
         self._last_found_name = ""
         self._hedges: set[_Answer] = set()
@@ -70,36 +77,61 @@ class CachingResolver:
         """Whether the DNS gives no usable answer at present."""
         return self._is_silent
 
-    def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
+    def resolve(self, name: str, rrtype: RrType) -> _Answer:
         """Query the DNS, or share an equal query in flight."""
-        key = (name, rrtype)
-        answer = self._in_flight.get(key)
-        if answer and not answer.done():  # an answer from the cache is done before its callbacks run
-            return answer
-        if len(self._in_flight) >= _MOST_IN_FLIGHT:
-            return _failed(ResolverError(name, rrtype, "too many queries at once"))
-        if self._is_silent or self._is_closed:
-            return _failed(ResolverError(name, rrtype, "the DNS does not answer", is_silence=True))
+        answer: _Answer = self._loop.create_future()
+        self.query(name, rrtype, partial(_set_outcome, answer))
+        return answer
+
+    def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+        """Query the DNS, or share an equal query in flight. `then` is called with the outcome."""
+        if query := self._in_flight.get((name, rrtype)):
+            query.callbacks.append(then)
+            return
         try:
             wire_name = ascii_name(name)
         except UnicodeError:
-            return _failed(ResolverError(name, rrtype, "not a domain name"))
-        query = _HedgedQuery(key, self._seconds, partial(self._hedge, name, rrtype))
-        self._in_flight[key] = query.answer
-        query.answer.add_done_callback(partial(self._answered, key, query))
-        self._flushed_channel().query(wire_name, rrtype, query.receive)
-        return query.answer
+            then(ResolverError(name, rrtype, "not a domain name"))
+            return
+        if len(self._in_flight) >= _MOST_IN_FLIGHT:
+            then(ResolverError(name, rrtype, "too many queries at once"))
+        elif self._is_silent or self._is_closed:
+            then(ResolverError(name, rrtype, "the DNS does not answer", is_silence=True))
+        else:
+            query = _HedgedQuery(self, name, rrtype, self._loop.time(), then)
+            self._in_flight[name, rrtype] = query
+            if self._timer is None:
+                self._timer = self._loop.call_later(self._tick_seconds, self._tick)
+            self._flushed_channel().query(wire_name, rrtype, query.receive)
 
-    def _answered(self, key: tuple[str, RrType], query: "_HedgedQuery", answer: _Answer) -> None:
-        if self._in_flight.get(key) is answer:
-            del self._in_flight[key]
-        is_failure = answer.cancelled() or answer.exception() is not None
-        if not is_failure and answer.result():
-            self._last_found_name = key[0]
+    def take(self, query: "_HedgedQuery", outcome: Outcome) -> None:
+        """Take the outcome of a query that has ended: count it, and call those that wait for it."""
+        name = query.name
+        del self._in_flight[name, query.rrtype]
+        is_answered = not isinstance(outcome, ResolverError)
+        if is_answered and outcome:
+            self._last_found_name = name
         if not query.is_refused:
-            self._count_outcome(is_answered=not is_failure)
+            self._count_outcome(is_answered=is_answered)
+        for then in query.callbacks:
+            try:
+                then(outcome)
+            except Exception:  # noqa: BLE001 (a bug of one must not keep the answer from the others; logged)
+                _log.exception("internal error; please report it")
 
-    def _hedge(self, name: str, rrtype: RrType) -> _Answer | None:
+    def _tick(self) -> None:
+        """Hedge the queries that take long, and give up those whose time is over. One timer serves all of them."""
+        now = self._loop.time()
+        for query in list(self._in_flight.values()):
+            if now - query.started >= self._seconds:
+                query.give_up()
+            elif now - query.started >= self._seconds * _HEDGE_AFTER:
+                query.start_hedge()
+            else:
+                break  # the others were started later
+        self._timer = self._loop.call_later(self._tick_seconds, self._tick) if self._in_flight else None
+
+    def hedge(self, name: str, rrtype: RrType) -> _Answer | None:
         """Send the query by dnspython too, unless too many are hedged already."""
         if len(self._hedges) >= _MOST_HEDGES:
             return None
@@ -115,6 +147,8 @@ class CachingResolver:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
         self._channel.close()
+        if self._timer:
+            self._timer.cancel()
 
     def flush_cache(self) -> None:
         """Flush the cache of c-ares."""
@@ -187,11 +221,14 @@ class CachingResolver:
         _log.warning("DNS: answers again")
 
 
-def _failed(error: ResolverError) -> _Answer:
-    answer: _Answer = asyncio.get_running_loop().create_future()
-    answer.set_exception(error)
-    answer.add_done_callback(retrieve_exception)
-    return answer
+def _set_outcome(answer: _Answer, outcome: Outcome) -> None:
+    if answer.done():
+        return
+    if isinstance(outcome, ResolverError):
+        answer.set_exception(outcome)
+        retrieve_exception(answer)
+    else:
+        answer.set_result(outcome)
 
 
 class _HedgedQuery:
@@ -200,35 +237,53 @@ class _HedgedQuery:
     c-ares repeats a query, and drops a late answer to an earlier try; dnspython sends it once and waits.
     """
 
-    def __init__(self, key: tuple[str, RrType], seconds: float, hedge: Callable[[], _Answer | None]) -> None:
-        self._key, self._seconds, self._hedge = key, seconds, hedge
-        self._loop = asyncio.get_running_loop()
-        self.answer: _Answer = self._loop.create_future()
+    __slots__ = (
+        "_hedged",
+        "_is_done",
+        "_is_hedged",
+        "_pending",
+        "_resolver",
+        "callbacks",
+        "is_refused",
+        "name",
+        "rrtype",
+        "started",
+    )
+
+    def __init__(
+        self,
+        resolver: CachingResolver,
+        name: str,
+        rrtype: RrType,
+        started: float,
+        then: Callable[[Outcome], object],
+    ) -> None:
+        self._resolver, self.name, self.rrtype, self.started, self.callbacks = resolver, name, rrtype, started, [then]
         self.is_refused = False
         """c-ares did not send the query, so its outcome shows nothing about the DNS."""
-        self._timer = self._loop.call_later(seconds * _HEDGE_AFTER, self._start_hedge)
         self._hedged: _Answer | None = None
+        self._is_hedged = self._is_done = False
         self._pending = 1
 
     def receive(self, outcome: Outcome) -> None:
         """Take the outcome of c-ares or of dnspython. The first answer wins; a failure, only if none can follow."""
         self._pending -= 1
-        if self.answer.done():
+        if self._is_done:
             return
-        if is_refused := isinstance(outcome, RefusedNameError):
-            self.is_refused = True
-            self._start_hedge()
-        if not isinstance(outcome, ResolverError):
-            self._end()
-            self.answer.set_result(outcome)
-        elif not self._pending or not (is_refused or outcome.is_silence):
-            self._end()
-            self.answer.set_exception(outcome)
+        if isinstance(outcome, ResolverError):
+            if is_refused := isinstance(outcome, RefusedNameError):
+                self.is_refused = True
+                self.start_hedge()
+            if self._pending and (is_refused or outcome.is_silence):
+                return
+        self._end(outcome)
 
-    def _start_hedge(self) -> None:
-        self._timer.cancel()
-        self._timer = self._loop.call_later(self._seconds * (1 - _HEDGE_AFTER), self._give_up)
-        if hedged := self._hedge():
+    def start_hedge(self) -> None:
+        """Send the query by dnspython too, once, unless too many are hedged already."""
+        if self._is_hedged:
+            return
+        self._is_hedged = True
+        if hedged := self._resolver.hedge(self.name, self.rrtype):
             self._pending += 1
             self._hedged = hedged
             hedged.add_done_callback(self._receive_hedge)
@@ -238,12 +293,12 @@ class _HedgedQuery:
             error = hedged.exception()
             self.receive(error if isinstance(error, ResolverError) else hedged.result())
 
-    def _give_up(self) -> None:
-        if not self.answer.done():
-            self._end()
-            self.answer.set_exception(ResolverError(*self._key, "no answer in time", is_silence=True))
+    def give_up(self) -> None:
+        """End the query without an answer."""
+        self._end(ResolverError(self.name, self.rrtype, "no answer in time", is_silence=True))
 
-    def _end(self) -> None:
-        self._timer.cancel()
+    def _end(self, outcome: Outcome) -> None:
+        self._is_done = True
         if self._hedged:
             self._hedged.cancel()
+        self._resolver.take(self, outcome)

@@ -1,5 +1,6 @@
 """Which servers c-ares queries, and which queries it gets. Real queries are in tests/integration/dns."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bley.core.errors import SettingsError
+from bley.core.errors import ResolverError, SettingsError
 from bley.dns import resolv_conf
-from bley.dns.c_ares import Outcome
 from bley.dns.resolver import CachingResolver
-from bley.ports import ResourceRecord, RrType
+from bley.ports import Outcome, ResourceRecord, RrType
 from bley.settings.settings import Settings
 from bley.settings.values import parse_server
 
@@ -133,3 +133,50 @@ class TestSharedQueries:
             resolver.resolve(name, rrtype)
         assert channel.queries == keys
         channel.answer()
+
+    async def test_answer_reaches_the_others_after_a_bug_of_one(
+        self, resolver: CachingResolver, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Nothing else would end their wait before the deadline."""
+
+        def fail(_: Outcome) -> None:
+            raise ZeroDivisionError
+
+        outcomes: list[Outcome] = []
+        for then in (fail, outcomes.append):
+            resolver.query("a.example", "TXT", then)
+        cast(HeldChannel, resolver._channel).answer(*self.RECORDS)
+        assert outcomes == [self.RECORDS]
+        assert "ZeroDivisionError" in caplog.text
+
+    async def test_caller_that_is_cancelled_takes_no_answer_from_the_others(self, resolver: CachingResolver) -> None:
+        first, second = (resolver.resolve("a.example", "TXT") for _ in range(2))
+        first.cancel()
+        cast(HeldChannel, resolver._channel).answer(*self.RECORDS)
+        assert await second == self.RECORDS
+
+    @pytest.mark.leaps
+    async def test_one_timer_serves_all_queries_and_ends_with_them(
+        self, resolver: CachingResolver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each is sent again once after a tenth of the time, and given up at its end."""
+        hedged: list[str] = []
+        monkeypatch.setattr(resolver, "hedge", lambda name, _: hedged.append(name))
+        loop, outcomes = asyncio.get_running_loop(), dict[str, tuple[float, Outcome]]()
+
+        def query(name: str) -> None:
+            started = loop.time()
+            resolver.query(name, "A", lambda outcome: outcomes.update({name: (loop.time() - started, outcome)}))
+
+        query("a.example")
+        await asyncio.sleep(0.5)
+        assert hedged == ["a.example"]
+        query("b.example")
+        await asyncio.sleep(3)
+        assert hedged == ["a.example", "b.example"]
+        for seconds, outcome in outcomes.values():
+            assert 2 <= seconds <= 2.1
+            assert isinstance(outcome, ResolverError)
+            assert outcome.is_silence
+        assert list(outcomes) == ["a.example", "b.example"]
+        assert resolver._timer is None
