@@ -1,18 +1,21 @@
-"""The builds of bley that are measured: that of this Python, and those of other virtual environments."""
+"""The builds of bley that are measured: that of this Python, and those of other virtual environments.
+
+PYTHON -m bench.builds        prints the name of this Python's build, `pure` or `compiled`
+"""
 
 import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Build", "find_builds"]
+from bley.core import policy
 
-_NAME = "import bley.core.policy as module; print('pure' if module.__file__.endswith('.py') else 'compiled')"
+__all__ = ["Build", "build_name", "find_builds"]
 
 
 @dataclass(frozen=True)
 class Build:
-    """A Python that has bley; the name of its build is `pure` or `compiled`."""
+    """A Python that has bley, and the name of its build."""
 
     python: str
     name: str
@@ -20,8 +23,17 @@ class Build:
 
 def find_builds(others: Iterable[str]) -> list[Build]:
     """Return the build of this Python, then those of the others. Raises CalledProcessError if one has no bley."""
-    return [Build(python, _name(python)) for python in (sys.executable, *others)]
+    return [Build(sys.executable, build_name()), *(Build(python, _name_of(python)) for python in others)]
 
 
-def _name(python: str) -> str:
-    return subprocess.run([python, "-c", _NAME], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+def build_name() -> str:
+    """Return the name of the build that this Python runs."""
+    return "pure" if policy.__file__.endswith(".py") else "compiled"
+
+
+def _name_of(python: str) -> str:
+    return subprocess.run([python, "-m", __name__], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    print(build_name())

@@ -1,4 +1,4 @@
-"""The speed of bley on this machine now, beside other servers.
+"""The speed of bley on this machine now, compared with other servers.
 
     .venv/bin/python -m bench.performance [--rounds 5] [--quick] [--only WORD] [--workers N] [--python PATH] [FOLDER]
 

@@ -1,4 +1,4 @@
-"""What bley is measured beside: two responders in Python, gross, and a resolver.
+"""What bley is compared with, two responders in Python and gross, and a resolver.
 
 gross is Debian's (C, threads, Bloom filters in memory instead of a database). It finds its resolver in /etc/resolv.conf
 only, so it gets one of its own in a private mount namespace.

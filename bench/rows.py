@@ -39,7 +39,7 @@ class Turn:
 class Row:
     """One line of the table.
 
-    `beside` names what the value is compared with, in the same rounds. Both ratios are medians of the rounds' ratios,
+    `other` names what the value is compared with, in the same rounds. Both ratios are medians of the rounds' ratios,
     and the higher the better: our requests a second to its, and its CPU time of a request to ours. `target` is the goal
     for `ratio`, or for the value if there is none. `cpu` is in microseconds a request. `skipped` says why there are no
     figures.
@@ -50,8 +50,8 @@ class Row:
     value: float | None = None
     unit: str = "/s"
     cpu: float | None = None
-    beside: str = ""
-    beside_value: float | None = None
+    other: str = ""
+    other_value: float | None = None
     ratio: float | None = None
     cpu_ratio: float | None = None
     target: str = ""
@@ -59,7 +59,7 @@ class Row:
 
     @classmethod
     def side_by_side(
-        cls, work: str, build: str, ours: Sequence[Turn], beside: str, theirs: Sequence[Turn], target: str
+        cls, work: str, build: str, ours: Sequence[Turn], other: str, theirs: Sequence[Turn], target: str
     ) -> Self:
         """Return the row of two servers' turns, one each round."""
         rounds = list(zip(ours, theirs, strict=True))
@@ -68,8 +68,8 @@ class Row:
             build,
             median(turn.rate for turn in ours),
             cpu=median(turn.cpu for turn in ours),
-            beside=beside,
-            beside_value=median(turn.rate for turn in theirs),
+            other=other,
+            other_value=median(turn.rate for turn in theirs),
             ratio=median(our.rate / their.rate for our, their in rounds),
             cpu_ratio=median(their.cpu / our.cpu for our, their in rounds),
             target=target,
@@ -118,25 +118,25 @@ class Bench:
         return [list(turns) for turns in zip(*rounds, strict=True)]
 
     def rows(
-        self, work: str, ours: Sequence[list[Turn]], beside: str, theirs: Sequence[list[Turn]], target: str
+        self, work: str, ours: Sequence[list[Turn]], other: str, theirs: Sequence[list[Turn]], target: str
     ) -> Iterator[Row]:
         """Return a row for each build; `theirs` are the turns of one server, or of one for each build."""
         for build, our, their in zip(self.builds, ours, cycle(theirs)):
-            yield Row.side_by_side(work, build.name, our, beside, their, target)
+            yield Row.side_by_side(work, build.name, our, other, their, target)
 
 
 def table(rows: Sequence[Row]) -> Table:
     """Return the table to print; the build has a column if several were measured."""
     has_builds = len({row.build for row in rows if row.build}) > 1
-    titles = ["work", *["build"] * has_builds, "bley", "beside", "ratio", "CPU a request", "CPU ratio", "target"]
+    titles = ["work", *["build"] * has_builds, "bley", "compared with", "ratio", "CPU a request", "CPU ratio", "target"]
     shown = Table(*titles)
     for row in rows:
-        beside = "" if row.beside_value is None else f"{row.beside} {row.beside_value:,.0f}/s"
+        other = "" if row.other_value is None else f"{row.other} {row.other_value:,.0f}/s"
         shown.add_row(
             row.work,
             *[row.build] * has_builds,
             row.skipped if row.value is None else _quantity(row.value, row.unit),
-            beside,
+            other,
             "" if row.ratio is None else f"{row.ratio:.2f}",
             "" if row.cpu is None else f"{row.cpu:,.0f} µs",
             "" if row.cpu_ratio is None else f"{row.cpu_ratio:.2f}",

@@ -33,7 +33,7 @@ def _in_memory(bench: Bench, work: str, target: str, **options: int) -> Iterator
 
 
 def known_store(bench: Bench) -> Iterator[Row]:
-    """Measure triplets that the store knows, after a restart, beside strangers.
+    """Measure triplets that the store knows, after a restart, compared with strangers.
 
     The first requests after a restart are strangers that count for neither.
     """

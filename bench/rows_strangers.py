@@ -37,12 +37,12 @@ def strangers_plain(bench: Bench) -> Iterator[Row]:
     with bench.bleys(use_spf=0) as bleys, cold_responder(bench.folder) as cold, gross() as others:
         turns = _measure(bench, [*bleys, cold, *others])
     ours, (least, *theirs) = turns[: len(bleys)], turns[len(bleys) :]
-    yield from _beside_gross(bench, "strangers, no lists", ours, theirs, "1.2")
+    yield from _compared_with_gross(bench, "strangers, no lists", ours, theirs, "1.2")
     yield from bench.rows("strangers, no lists", ours, "cold responder", [least], "0.5")
 
 
 def strangers_lists(bench: Bench) -> Iterator[Row]:
-    """Measure strangers with two lists, beside gross with the same."""
+    """Measure strangers with two lists, compared with gross with the same."""
     port = None if missing_gross() else 53  # gross asks no other
     with (
         dns_answers(bench.folder, port=port) as resolver,
@@ -50,11 +50,11 @@ def strangers_lists(bench: Bench) -> Iterator[Row]:
         gross(resolver.partition(":")[0], LISTS) as others,
     ):
         turns = _measure(bench, [*bleys, *others])
-    yield from _beside_gross(bench, "strangers, two lists", turns[: len(bleys)], turns[len(bleys) :], "1.2")
+    yield from _compared_with_gross(bench, "strangers, two lists", turns[: len(bleys)], turns[len(bleys) :], "1.2")
 
 
 def strangers_spf(bench: Bench) -> Iterator[Row]:
-    """Measure strangers with two lists and SPF, beside two lists alone; a quarter of the domains has a record."""
+    """Measure strangers with two lists and SPF, compared with two lists alone; a quarter has a record."""
     with (
         dns_answers(bench.folder) as resolver,
         bench.bleys(resolver=resolver, **WITH_LISTS) as with_spf,
@@ -82,11 +82,11 @@ def strangers_slow(bench: Bench) -> Iterator[Row]:
     for build, bley, turns in zip(bench.builds, bleys, at_half, strict=True):
         milliseconds = median(turn.p99 for turn in turns) / 1e3
         work = "99th percentile, two lists of 20 ms"
-        yield Row(work, build.name, milliseconds, "ms", beside="half load", beside_value=rates[bley], target="30")
+        yield Row(work, build.name, milliseconds, "ms", other="half load", other_value=rates[bley], target="30")
 
 
 def nodes(bench: Bench) -> Iterator[Row]:
-    """Measure strangers on two nodes with one PostgreSQL, beside one of them; each has fifty connections."""
+    """Measure strangers on two nodes with one PostgreSQL, compared with one of them; each has fifty connections."""
     with TemporaryDirectory(prefix="postgresql") as folder, redirect_stdout(StringIO()), ExitStack() as running:
         servers = Servers(Path(folder))
         running.callback(servers.close)  # PostgreSQL prints its log
@@ -121,7 +121,7 @@ class _Nodes:
         return self.one.cpu_seconds + self.other.cpu_seconds
 
 
-def _beside_gross(
+def _compared_with_gross(
     bench: Bench, work: str, ours: list[list[Turn]], theirs: list[list[Turn]], target: str
 ) -> Iterator[Row]:
     """Return the rows; gross was not measured if it is missing."""

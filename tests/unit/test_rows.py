@@ -42,7 +42,7 @@ def test_a_turn_has_the_cpu_time_of_one_request() -> None:
 def test_the_ratio_is_the_median_of_the_ratios_of_each_round() -> None:
     """The machine was slow in the last round, so the ratio of the medians (1.0) would compare different rounds."""
     row = Row.side_by_side("strangers", "pure", turns(300, 200, 100), "gross", turns(200, 100, 200), "1.2")
-    assert (row.value, row.beside_value, row.ratio) == (200, 200, 1.5)
+    assert (row.value, row.other_value, row.ratio) == (200, 200, 1.5)
 
 
 def test_the_ratio_of_the_cpu_times_is_higher_if_ours_is_lower() -> None:
@@ -66,12 +66,12 @@ def test_the_subjects_alternate_in_each_round() -> None:
     assert measured == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
 
 
-def test_each_build_has_a_row_beside_the_same_server() -> None:
+def test_each_build_has_a_row_with_the_same_other_server() -> None:
     rows = bench(ONE, TWO).rows("strangers", [turns(100), turns(200)], "gross", [turns(50)], "")
     assert [(row.build, row.ratio) for row in rows] == [("pure", 2), ("compiled", 4)]
 
 
-def test_each_build_has_a_row_beside_its_own_other_work() -> None:
+def test_each_build_has_a_row_with_its_own_other_work() -> None:
     rows = bench(ONE, TWO).rows("with SPF", [turns(100), turns(200)], "without", [turns(100), turns(400)], "")
     assert [(row.build, row.ratio) for row in rows] == [("pure", 1), ("compiled", 0.5)]
 
