@@ -56,7 +56,7 @@ class TestClickingThrough:
         assert browser.all("#waiting tbody tr")
         assert len(browser.all("#latest tbody tr")) == 12
 
-    @pytest.mark.parametrize("size", [(1280, 800), (360, 780)])
+    @pytest.mark.parametrize("size", [(1280, 800), (360, 740)])
     def test_the_first_screen_answers_whether_it_is_well_and_worth_it(
         self, browser: Browser, site: Site, size: tuple[int, int]
     ) -> None:
