@@ -92,7 +92,7 @@ class TestClickingThrough:
         browser.open(site.url("/"))
         wanted = sessions()[0]
         browser.find("#q").send_keys(f"{wanted.client_address}\n")
-        assert browser.find("h1").text == f"Decisions matching {wanted.client_address}"
+        browser.wait(lambda: browser.find("h1").text == f"Decisions matching {wanted.client_address}")
         assert browser.find("#q").get_attribute("value") == wanted.client_address
         rows = browser.all("[aria-labelledby=found-title] tbody tr")
         assert len(rows) == 2
@@ -192,7 +192,8 @@ class TestTimes:
             assert browser.find("#zone").get_attribute("aria-pressed") == "true"
             browser.open(site.url(path))
         browser.find("#zone").click()
-        assert browser.run(_TIMES) == local
+        again = browser.run(_TIMES)  # the summary of a search may begin at another decision than before
+        assert all(shown == _in_berlin(iso, shown) for iso, shown, _ in again)
         browser.faults()  # /nothing is status 404
 
     def test_axes_and_tooltips_too_but_links_and_downloads_stay_in_utc(self, browser: Browser, site: Site) -> None:
