@@ -84,7 +84,7 @@ class Reason(StrEnum):
     )
     KNOWN_PAIR = ReasonRow(
         "known-pair",
-        "a stranger, but mail of the sender's domain came from this origin on several days, and passed",
+        "a stranger, but mail of the sender's domain came from this origin on earlier days, and passed",
         path="store",
         advice="set known_pairs = 0",
     )

@@ -1,13 +1,13 @@
 """Relations of a stranger to earlier mail. They veto suspicion, and never make it.
 
-    PAIR            mail of the sender's domain came from this origin before, passed, and came again on another day;
-                    NEW_PAIR before that
+    PAIR            mail of the sender's domain came from this origin, and passed, on two days before; or once before,
+                    on another day, if it had waited. NEW_PAIR before that
     CLIENT          deferrals of this origin came back so often that it is a server, whatever its name says
     POOL            this mail waited under another client, and SPF permits both clients
     CORRESPONDENT   the recipient wrote to the sender
 
-The origin of mail is the registered domain of the verified name of a server, else its network. An access line, and an
-address that is not global, have none.
+The origin of mail is the registered domain of the verified name of a server, the whole name of a rented machine, else
+the network. An access line, and an address that is not global, have none.
 
 Relations are records like those of triplets, merged in the same way. Their keys are no triplets of mail: a triplet's
 recipient is never empty, and its client is a domain with a dot, or a network.
@@ -39,8 +39,8 @@ __all__ = [
 ONE_AN_HOUR = timedelta(hours=1)
 """The least time between two deferrals of an origin that came back and count."""
 
-_ANOTHER_DAY = timedelta(hours=20)
-"""The least time between the first and the last mail of a pair: daily mail comes at about the same time of day."""
+_A_NIGHT = timedelta(hours=8)
+"""The least time between mails of two days: a run of spam around midnight is of one day."""
 
 _POOL, _CORRESPONDENT = "pool", "correspondent"
 
@@ -108,11 +108,16 @@ def correspondent_key(sender: str, recipient: str) -> Triplet:
     return Triplet(_CORRESPONDENT, sender, recipient)
 
 
-def status_of_pair(key: Triplet, found: Mapping[Triplet, Record], now: datetime) -> Status:
-    """Return the status of the pair, after mail that passes now."""
+def status_of_pair(key: Triplet, found: Mapping[Triplet, Record], now: datetime, *, waited: bool = False) -> Status:
+    """Return the status of the pair, after mail that passes now, and has `waited` before."""
     record = found.get(key)
-    is_new = record is None or (record.status is Status.NEW_PAIR and now - record.first_seen < _ANOTHER_DAY)
-    return Status.NEW_PAIR if is_new else Status.PAIR
+    is_known = record is not None and (record.status is Status.PAIR or _are_days_apart(record.first_seen, now))
+    return Status.PAIR if waited or is_known else Status.NEW_PAIR
+
+
+def _are_days_apart(first: datetime, now: datetime) -> bool:
+    """Return whether the instants, in UTC, are of two days."""
+    return now - first >= _A_NIGHT and now.date() != first.date()
 
 
 def is_relation(record: Record) -> bool:
@@ -129,7 +134,8 @@ def find_relation(
     """
     if keys.pair:
         for key, record in found.items():
-            if record.status is Status.PAIR and not timing.lifetimes.are_over(record, now):
+            is_pair = record.status is Status.PAIR and _are_days_apart(record.first_seen, now)
+            if is_pair and not timing.lifetimes.are_over(record, now):
                 return Relation(Reason.KNOWN_PAIR, key, record)
     if keys.client and (client := found.get(keys.client)) and _is_known_client(client, rules, timing, now):
         return Relation(Reason.KNOWN_CLIENT, keys.client, client)

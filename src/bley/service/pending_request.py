@@ -110,8 +110,8 @@ class PendingRequest(NamedTuple):
         kind = judge_host_name(a_labels(name), self.address).kind if name else None
         if kind is HostKind.DYNAMIC:
             return ""
-        domain = registered_domain(name) if kind is HostKind.NAMED else ""
-        return bounded(domain) or self.rules.triplets.network(self.address)
+        origin = name if kind is HostKind.RENTED else registered_domain(name)
+        return bounded(a_labels(origin)) or self.rules.triplets.network(self.address)
 
     def with_relation_keys(self) -> Self:
         """Return the request with the keys of its relations."""

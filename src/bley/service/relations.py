@@ -78,7 +78,7 @@ class Relations:
         """Learn from mail that passes: its pair, and with `waited` that a deferral of its origin came back."""
         keys, found, now = pending.relation_keys, pending.relations, pending.now
         if keys.pair:
-            self._learn(pending, keys.pair, status_of_pair(keys.pair, found, now))
+            self._learn(pending, keys.pair, status_of_pair(keys.pair, found, now, waited=waited), is_new=waited)
         if not keys.client:
             return
         client = found.get(keys.client)
@@ -112,8 +112,8 @@ class Relations:
         self._correspondents[user] += 1
         return self._correspondents[user] <= _MOST_OF_A_USER
 
-    def _learn(self, pending: PendingRequest, key: Triplet, status: Status) -> None:
-        if not self._is_learned(key):
+    def _learn(self, pending: PendingRequest, key: Triplet, status: Status, *, is_new: bool = False) -> None:
+        if not self._is_learned(key) or is_new:
             self._store.record_later(_sighting(pending, key, status))
 
     def _is_learned(self, key: Triplet) -> bool:

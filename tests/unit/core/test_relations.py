@@ -1,7 +1,7 @@
 """What does earlier mail say of a stranger?"""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -92,6 +92,28 @@ class TestPair:
     )
     def test_it_becomes_known_when_it_comes_on_another_day(self, record: Record | None, status: Status) -> None:
         assert status_of_pair(PAIR, {PAIR: record} if record else {}, NOON) is status
+
+    def test_it_becomes_known_when_it_waited(self) -> None:
+        """Its retry shows a server, whenever it came first."""
+        assert status_of_pair(PAIR, {}, NOON, waited=True) is Status.PAIR
+
+    @pytest.mark.parametrize(
+        ("first", "is_known"),
+        [
+            pytest.param(NOON - 13 * HOUR, True, id="an evening"),
+            pytest.param(NOON - 12 * HOUR, False, id="the same day"),
+            pytest.param(NOON, False, id="now"),
+        ],
+    )
+    def test_it_holds_on_another_day(self, first: datetime, *, is_known: bool) -> None:
+        record = Record(Status.PAIR, first, NOON)
+        assert (find_relation(KEYS, {PAIR: record}, RULES, TIMING, NOON) is not None) is is_known
+
+    def test_a_night_is_between_two_days(self) -> None:
+        """A run of spam around midnight is of one day."""
+        midnight, record = NOON + 12 * HOUR, Record(Status.PAIR, NOON + 11 * HOUR, NOON + 11 * HOUR)
+        assert find_relation(KEYS, {PAIR: record}, RULES, TIMING, midnight + 6 * HOUR) is None
+        assert find_relation(KEYS, {PAIR: record}, RULES, TIMING, midnight + 7 * HOUR)
 
     def test_it_may_stand_under_a_domain_of_the_network(self) -> None:
         keys = make_keys("192.0.2.0/24", "example.com", SENDER, RECIPIENT, RULES)

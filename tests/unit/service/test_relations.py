@@ -49,6 +49,34 @@ class TestPair:
         world.checks.evidence = BAD
         assert (await world.decide(client_name=NAME)).reason == "helo"
 
+    async def test_one_day_is_enough_for_mail_that_waited(self) -> None:
+        """Its retry shows a server; a second stranger of the same day waits too."""
+        world = World(cache_valid="0")
+        assert (await world.decide(client_name=NAME)).reason == "helo"
+        world.clock.advance(minutes=6)
+        assert (await world.decide(client_name=NAME)).reason == "waited"
+        assert (await world.decide(client_name=NAME, recipient="c@example.org")).reason == "helo"
+        world.clock.advance(days=1)
+        assert (await world.decide(client_name=NAME, recipient="d@example.org")).reason == "known-pair"
+
+    async def test_mail_that_waited_counts_although_other_mail_of_the_pair_passed_before(self) -> None:
+        world = World(GOOD, cache_valid="0")
+        await world.decide(client_name=NAME, recipient="c@example.org")
+        world.checks.evidence = BAD
+        await world.decide(client_name=NAME)
+        world.clock.advance(minutes=6)
+        await world.decide(client_name=NAME)
+        assert world.store.relations[PAIR].status is Status.PAIR
+
+    async def test_a_rented_machine_is_an_origin_of_its_own(self) -> None:
+        """Its neighbors on the network have other owners, and its two addresses have one."""
+        world = World()
+        await _pair(world, client_name="vps1.example.net")
+        assert (await world.decide(client_name="vps2.example.net")).reason == "helo"
+        world.clock.advance(minutes=2)
+        moved = await world.decide(client_name="VPS1.example.net", client_address="2001:db8::1")
+        assert moved.reason == "known-pair"
+
     @pytest.mark.parametrize(
         "changes",
         [
