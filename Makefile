@@ -86,7 +86,7 @@ manual: $(VENV)/bley
 
 # make efficacy SESSIONS=sessions.jsonl.gz: measure the findings in labelled sessions (bench/efficacy.py)
 efficacy: $(VENV)/bley
-	$(VENV)/bin/python bench/efficacy.py $(SESSIONS)
+	$(VENV)/bin/python -m bench.efficacy $(SESSIONS)
 
 bench: $(VENV)/dev
 	$(VENV)/bin/python -m bench.performance var/bench

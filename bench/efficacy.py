@@ -1,25 +1,24 @@
 """The value of each finding in real mail, from the first contacts in a file of labelled sessions.
 
-    .venv/bin/python bench/efficacy.py sessions.jsonl.gz [--scores 'helo-half-match=0']
+    .venv/bin/python -m bench.efficacy sessions.jsonl.gz [--scores 'helo-half-match=0']
 
 The file has one JSON object a line: `label` (ham or spam), `client_address`, `client_name`, `helo_name`, `sender`,
 `recipient`, and optionally `date`. A first contact is the first session of its (client_address, sender, recipient).
 Each is judged as `bley try` judges a stranger (`judge_offline`), with the default thresholds. There is
-no DNS, so no lists and no SPF, no cache of judged clients, no exemptions and no name of our own.
+no DNS, so no lists and no SPF, no cache of judged clients, no exemptions and no name of our own. Sessions with a date
+are also replayed in the order of time, with the memory that bley would have had (bench/replayed_sessions.py).
 
 All shares are printed with their 95 % interval (Wilson's score). The tables show: the hits of each finding, alone and
 together with others; the judgement by bley 2's scores and by the default (or `--scores`), by reason, by month, and by
-client, since one host that sends one mail to thousands is one host; the sources of the spam that passes; and each
-delayed ham, for inspection. At the end the sessions are judged in the order of time, with the memory of the daemon,
-without and with relations: delayed messages, relations (triplets with a delayed message), and first contacts.
+client, since one host that sends one mail to thousands is one host; the same by itself and with memory, in first
+contacts, relations and messages; the sources of the spam that passes; and each delayed ham, for inspection.
 """
 
 import gzip
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
@@ -27,22 +26,19 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from bley.checks.helo import OwnIdentity
+from bench.replayed_sessions import UNITS, WAYS, Replayed, replay
 from bley.core.findings import AnyReason, FindingKind
 from bley.core.greylist import Status
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Thresholds
 from bley.core.scores import BLEY2, Scores, parse_scores
 from bley.log.decision_line import printable
-from bley.settings.file import Configuration, load
-from bley.settings.settings import Settings
-from bley.trial.facts import HAM, Facts
 from bley.trial.judging import judge_offline
 from bley.trial.sessions import SESSION_FIELDS, read_session
-from bley.trial.trial import Trial, run_now
 
 LABELS = ("ham", "spam")
-_NO_RELATIONS = {"known_pairs": "0", "auto_known": "0", "known_by_spf": "0", "correspondent_days": "0"}
+_LATEST = (1 << 32) - 1
+"""The latest date that the memory can store."""
 FEWEST = 0.002
 """Combinations of findings that hit less spam, and no ham, are not shown."""
 
@@ -61,17 +57,22 @@ class Contact:
 Group = Callable[[Contact], object]
 
 
+def lines_of(file: Path) -> Iterator[str]:
+    """Yield the lines of `file`."""
+    opener = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "rt", encoding="utf-8") as lines:
+        yield from lines
+
+
 def first_contacts(file: Path) -> Iterator[dict[str, str]]:
     """Yield the sessions of `file` that no session with the same triplet precedes."""
     seen = set()
-    opener = gzip.open if file.suffix == ".gz" else open
-    with opener(file, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            session = json.loads(line)
-            triplet = (session["client_address"], session["sender"].lower(), session["recipient"].lower())
-            if triplet not in seen:
-                seen.add(triplet)
-                yield session
+    for line in lines_of(file):
+        session = json.loads(line)
+        triplet = (session["client_address"], session["sender"].lower(), session["recipient"].lower())
+        if triplet not in seen:
+            seen.add(triplet)
+            yield session
 
 
 def judged(session: dict[str, str], scores: Scores) -> Contact:
@@ -179,39 +180,23 @@ def delayed_ham(contacts: list[Contact]) -> Iterator[str]:
             yield f"  {client}, from {domains[0]} to {domains[1]}: {found}"
 
 
-def with_memory(title: str, sessions: Iterable[Facts], configuration: Configuration) -> Iterator[str]:
-    """Return what is delayed in the order of time, by the nine steps with their memory, as `bley try` judges."""
-    trial = Trial(configuration, OwnIdentity())
-    whole, part = (defaultdict[str, Counter[str]](Counter) for _ in range(2))
-    relations: dict[tuple[str, object], bool] = {}
-    contacts = set()
-    for facts in sessions:
-        decision = run_now(trial.judge(facts))
-        contact = facts.client_address, facts.sender.lower(), facts.recipient.lower()
-        units = ["messages"] if contact in contacts else ["messages", "first contacts"]
-        contacts.add(contact)
-        for unit in units:
-            whole[unit][facts.label] += 1
-            part[unit][facts.label] += decision.defers
-        relation = facts.label, decision.triplet or contact
-        relations[relation] = relations.get(relation, False) or decision.defers
-    for (label, _), is_delayed in relations.items():
-        whole["relations"][label] += 1
-        part["relations"][label] += is_delayed
-    yield head(title)
-    yield from (row(f"  {unit}", part[unit], whole[unit]) for unit in ("messages", "relations", "first contacts"))
+def memory(sessions: list[Replayed]) -> Iterator[str]:
+    """Return what is delayed by itself and with memory, in each unit; and the reasons of first contacts with memory."""
+    yield head("delayed, in the order of time")
+    for unit, is_counted in UNITS.items():
+        counted = [session for session in sessions if is_counted(session)]
+        totals = Counter(session.label for session in counted)
+        for title, is_delayed in WAYS.items():
+            yield row(f"{unit}{title}", Counter(each.label for each in counted if is_delayed(each)), totals)
+    yield ""
+    contacts = [session for session in sessions if session.is_first_contact]
+    yield head("reasons of first contacts")
+    for reason in sorted({session.reason for session in contacts}):
+        counts = Counter(session.label for session in contacts if session.reason == reason)
+        yield row(f"  {reason}", counts, Counter(session.label for session in contacts))
 
 
-def in_order(file: Path) -> list[Facts]:
-    """Return all sessions with a date, in the order of time."""
-    opener = gzip.open if file.suffix == ".gz" else open
-    latest = int(datetime.now(UTC).timestamp())
-    with opener(file, "rb") as lines:
-        facts = (read_session(line, HAM, str(file), latest) for line in lines)
-        return sorted((each for each in facts if each), key=lambda each: each.at)
-
-
-def report(sessions: list[dict[str, str]], scores: Scores, console: Console) -> Iterator[str]:
+def report(sessions: list[dict[str, str]], replayed: list[Replayed], scores: Scores, console: Console) -> Iterator[str]:
     """Return the whole report."""
     by_bley2, by_scores = (
         [
@@ -225,6 +210,7 @@ def report(sessions: list[dict[str, str]], scores: Scores, console: Console) -> 
         combinations(by_scores),
         judgement("scores = bley2", by_bley2),
         judgement(f"scores = {scores}", by_scores),
+        memory(replayed) if replayed else ["no memory: no session has a date"],
         passing_spam(by_scores),
         delayed_ham(by_scores),
     ):
@@ -241,16 +227,15 @@ def main(file: Path, text: str) -> None:
         scores = parse_scores(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--scores") from error
-    sessions = list(first_contacts(file))
+    sessions, console = list(first_contacts(file)), Console(stderr=True)
     totals = Counter(session["label"] for session in sessions)
     click.echo(f"{totals['ham']} first contacts of ham, {totals['spam']} of spam\n")
-    for line in report(sessions, scores, Console(stderr=True)):
+    dated = [facts for line in lines_of(file) if (facts := read_session(line.encode(), "", "", _LATEST))]
+    replayed = list(
+        track(replay(dated, scores), "memory", len(dated), console=console, disable=not console.is_terminal)
+    )
+    for line in report(sessions, replayed, scores, console):
         click.echo(printable(line.rstrip()))
-    dated, defaults = in_order(file), load(None)
-    for title, settings in (("memory, without relations", _NO_RELATIONS), ("memory and relations", {})):
-        chosen = replace(defaults, settings=Settings.model_validate({"scores": text, **settings}))
-        for line in with_memory(title, dated, chosen):
-            click.echo(line.rstrip())
 
 
 if __name__ == "__main__":

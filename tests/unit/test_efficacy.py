@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -15,9 +16,10 @@ FORGED = {"client_address": "198.51.100.3", "client_name": "mx.example.net", "he
 
 
 def _session(
-    label: str, client: dict[str, str], sender: str = "a@example.com", month: str = "2026-10"
+    label: str, client: dict[str, str], sender: str = "a@example.com", month: str = "2026-10", day: int = 1
 ) -> dict[str, str]:
-    return {"label": label, **client, "sender": sender, "recipient": "b@example.org", "date": f"{month}-01T00:00:00"}
+    date = f"{month}-{day:02}T00:00:00"
+    return {"label": label, **client, "sender": sender, "recipient": "b@example.org", "date": date}
 
 
 @pytest.fixture
@@ -64,10 +66,43 @@ def test_the_report(file: Path) -> None:
     assert "spam that passes: 1 contacts of 1 clients, most of" in lines
     delayed_ham = "mx.example.net [198.51.100.3], HELO friend, from example.com to example.org"
     assert f"{delayed_ham}: helo-mismatch, helo-not-fqdn" in lines
-    for unit, ham, spam in (("messages", "1 25.00%", "2 66.67%"), ("relations", "1 33.33%", "2 66.67%")):
-        rows = [line for line in lines if line.startswith(f"{unit} {ham}")]
-        assert len(rows) == 2, "with the memory of the daemon, without and with relations"
-        assert all(spam in row for row in rows)
+
+
+def _rows(file: Path) -> dict[str, tuple[str, str]]:
+    """Return the numbers of ham and spam in each row below the head of the memory."""
+    output = CliRunner().invoke(main, [str(file)]).output.partition("delayed, in the order of time")[2]
+    rows = [re.fullmatch(r" *(\S.*?) +(\d+) +\S+% .*?- +\S+% +(\d+) .*", line) for line in output.splitlines()]
+    return {row[1]: (row[2], row[3]) for row in rows if row}
+
+
+def test_memory_is_shown_in_three_units(tmp_path: Path) -> None:
+    """Ham is retried, so the second mail of a triplet is known, and on the next day that of its pair."""
+    sessions = [
+        _session("ham", FORGED, day=1),
+        _session("ham", FORGED, day=2),
+        _session("ham", {**FORGED, "client_address": "192.0.2.4"}, day=2),
+        _session("ham", FORGED, sender="c@example.com", day=3),
+        _session("spam", FORGED, sender="d@example.edu", day=3),
+    ]
+    path = tmp_path / "sessions.jsonl"
+    path.write_text("\n".join(map(json.dumps, reversed(sessions))))
+    rows = _rows(path)
+    assert rows["first contacts, each by itself"] == ("3", "1")
+    assert rows["first contacts, without relations"] == ("2", "1")
+    assert rows["first contacts, with memory"] == ("1", "1")
+    assert rows["relations, each by itself"] == ("2", "1")
+    assert rows["relations, with memory"] == ("1", "1")
+    assert rows["messages, each by itself"] == ("4", "1")
+    assert rows["messages, with memory"] == ("1", "1")
+    assert (rows["known"], rows["known-pair"], rows["helo"]) == (("1", "0"), ("1", "0"), ("1", "1"))
+
+
+def test_sessions_without_a_date_have_no_memory(tmp_path: Path) -> None:
+    session = _session("ham", SERVER)
+    del session["date"]
+    path = tmp_path / "sessions.jsonl"
+    path.write_text(json.dumps(session))
+    assert "no memory: no session has a date" in CliRunner().invoke(main, [str(path)]).output
 
 
 def test_other_scores_are_compared(file: Path) -> None:
