@@ -15,7 +15,7 @@ __all__ = ["Build", "build_name", "find_builds"]
 
 @dataclass(frozen=True)
 class Build:
-    """A Python that has bley, and the name of its build."""
+    """A Python that has bley, and the name of its build; that of another virtual environment includes its Python."""
 
     python: str
     name: str
@@ -32,7 +32,8 @@ def build_name() -> str:
 
 
 def _name_of(python: str) -> str:
-    return subprocess.run([python, "-m", __name__], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+    ran = subprocess.run([python, "-m", __name__], stdout=subprocess.PIPE, check=True, text=True)
+    return f"{ran.stdout.strip()}, {python}"
 
 
 if __name__ == "__main__":
