@@ -71,9 +71,9 @@ def cold_responder(parent: Path) -> Iterator[Responder]:
 def missing_gross() -> str:
     """Return why gross cannot run here; empty if it can."""
     if not shutil.which(GROSS):
-        return f"skipped: {GROSS} is missing (Debian package gross)"
+        return "skipped: no gross (Debian package)"
     if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL).returncode:
-        return f"skipped: {GROSS} needs root and a mount namespace"
+        return "skipped: gross needs root and unshare"
     return ""
 
 

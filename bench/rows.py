@@ -41,8 +41,8 @@ class Row:
 
     `other` names what the value is compared with, in the same rounds. Both ratios are medians of the rounds' ratios,
     and the higher the better: our requests a second to its, and its CPU time of a request to ours. `target` is the goal
-    for `ratio`, or for the value if there is none. `cpu` is in microseconds a request. `skipped` says why there are no
-    figures.
+    for `ratio`, or for the value if there is none. `cpu` is in microseconds a request. Without `other_value`, `other`
+    says why nothing was compared.
     """
 
     work: str
@@ -55,7 +55,6 @@ class Row:
     ratio: float | None = None
     cpu_ratio: float | None = None
     target: str = ""
-    skipped: str = ""
 
     @classmethod
     def side_by_side(
@@ -131,11 +130,11 @@ def table(rows: Sequence[Row]) -> Table:
     titles = ["work", *["build"] * has_builds, "bley", "compared with", "ratio", "CPU a request", "CPU ratio", "target"]
     shown = Table(*titles)
     for row in rows:
-        other = "" if row.other_value is None else f"{row.other} {row.other_value:,.0f}/s"
+        other = row.other if row.other_value is None else f"{row.other} {row.other_value:,.0f}/s"
         shown.add_row(
             row.work,
             *[row.build] * has_builds,
-            row.skipped if row.value is None else _quantity(row.value, row.unit),
+            "" if row.value is None else _quantity(row.value, row.unit),
             other,
             "" if row.ratio is None else f"{row.ratio:.2f}",
             "" if row.cpu is None else f"{row.cpu:,.0f} µs",

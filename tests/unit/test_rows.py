@@ -87,9 +87,11 @@ def test_the_table_names_what_each_figure_is_compared_with() -> None:
     ]
 
 
-def test_the_table_says_why_a_row_was_skipped() -> None:
-    text = shown(Row("strangers", target="1.2", skipped="skipped: grossd is missing (Debian package gross)"))
-    assert "skipped: grossd is missing (Debian package gross)" in text
+def test_the_table_says_why_nothing_was_compared() -> None:
+    text = shown(Row("strangers", value=3000, other="skipped: no gross (Debian package)", target="1.2"))
+    assert [cell.strip() for cell in text.splitlines()[3].split("│")[1:-1]] == [
+        *("strangers", "3,000/s", "skipped: no gross (Debian package)", "", "", "", "1.2")
+    ]
 
 
 def test_the_table_names_the_builds_if_there_are_several() -> None:
