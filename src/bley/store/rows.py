@@ -82,15 +82,17 @@ def stored_decision(number: str, fields: Mapping[str, Any]) -> StoredDecision:
 
 def record_row(triplet: Triplet, record: Record) -> dict[str, Any]:
     """Return the row of `triplets` for a record."""
+    status, first_seen, last_seen, attempts, cause = record
+    last = microseconds(last_seen)
     return {
         "client": triplet.client,
         "sender": triplet.sender,
         "recipient": triplet.recipient,
-        "status": int(record.status),
-        "first_seen": microseconds(record.first_seen),
-        "last_seen": microseconds(record.last_seen),
-        "attempts": record.attempts,
-        "cause": record.cause,
+        "status": int(status),
+        "first_seen": last if first_seen is last_seen else microseconds(first_seen),
+        "last_seen": last,
+        "attempts": attempts,
+        "cause": cause,
     }
 
 

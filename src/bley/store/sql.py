@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby, starmap
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -42,6 +43,8 @@ _PORTION = 1000
 
 _KEY_CHECK = "key_check"
 """The name of the key's check value in `meta`: 0 until a node claims the key."""
+
+_KEY = itemgetter("client", "sender", "recipient")
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -279,4 +282,4 @@ class SqlEngine:
 
 def _sorted(rows: Any) -> list[dict[str, Any]]:
     """Sort rows in the same order on all nodes, which prevents deadlocks."""
-    return sorted(rows, key=lambda row: (row["client"], row["sender"], row["recipient"]))
+    return sorted(rows, key=_KEY)

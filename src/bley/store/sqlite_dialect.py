@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.dialects import sqlite
 
 from bley.core.mail import Triplet
@@ -26,6 +26,9 @@ _VALUES = re.compile(r"VALUES (\([?, ]+\))")
 _SIZES = (64, 32, 16, 8, 4, 2, 1)
 """The rows of one INSERT. SQLite before 3.32 has at most 999 parameters, and no table has more than 15 columns."""
 
+_KEYS_AT_ONCE = 256
+"""The triplets that one statement finds, for the same reason."""
+
 _Row = Mapping[str, Any]
 
 
@@ -35,13 +38,6 @@ class Sqlite(Dialect):
     errors = (OSError, sqlite3.Error)
     answer_seconds = None
     indexes_text = True
-
-    # A join, because SQLite does not use the index for (client, sender, recipient) IN (…)
-    find = f"""
-        WITH wanted(client, sender, recipient) AS MATERIALIZED (SELECT json_extract(value, '$[0]'),
-        json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)), found AS ({FIND_ROWS})
-        SELECT json_group_array(json_array(network, {", ".join(column.name for column in triplets.columns)}))
-        FROM found"""
 
     def insert(self, table: sa.Table) -> Any:
         """Return an INSERT of one row, which `write` extends to many.
@@ -66,10 +62,13 @@ class Sqlite(Dialect):
                 _insert(connection, upsert, some)
 
     def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
-        """Read all rows in one statement, as in `write`."""
-        found: list[list[Any]] = json.loads(
-            connection.exec_driver_sql(self.find, (to_json(triplets).decode(),)).scalar_one()
-        )
+        """Read all rows in one statement, as in `write`, and as one JSON text: each row apart needs the lock again."""
+        found: list[list[Any]] = []
+        for start in range(0, len(triplets), _KEYS_AT_ONCE):
+            some = triplets[start : start + _KEYS_AT_ONCE]
+            size = 1 << (len(some) - 1).bit_length()  # there are few different sizes, as in _portions
+            values = (*chain.from_iterable(some), *repeat(None, 3 * (size - len(some))))
+            found += json.loads(connection.exec_driver_sql(_text_of_find(size), values).scalar_one())
         return found
 
     def is_indexed(self, connection: sa.Connection) -> bool:
@@ -139,7 +138,7 @@ def _portions(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
 
 def _insert(connection: sa.Connection, insert: Any, rows: Sequence[_Row]) -> int:
     """Insert the rows by one statement, and return how many were inserted or changed."""
-    values = tuple(value for row in rows for value in row.values())
+    values = tuple(chain.from_iterable(row.values() for row in rows))
     return connection.exec_driver_sql(_text_on_sqlite(insert, len(rows)), values).rowcount
 
 
@@ -152,6 +151,16 @@ def _insert_one(table: sa.Table, conflict: str) -> Any:
 def _insert_new(table: sa.Table) -> Any:
     """Return the INSERT that skips a row whose key exists already."""
     return _insert_one(table, "OR IGNORE")
+
+
+@cache
+def _text_of_find(keys: int) -> str:
+    """Return the statement that finds the rows of so many triplets, as Dialect.find; NULL is no key."""
+    # A join, because SQLite does not use the index for (client, sender, recipient) IN (…)
+    return f"""
+        WITH wanted(client, sender, recipient) AS (VALUES {", ".join(["(?, ?, ?)"] * keys)}), found AS ({FIND_ROWS})
+        SELECT json_group_array(json_array(network, {", ".join(column.name for column in triplets.columns)}))
+        FROM found"""
 
 
 @cache
