@@ -97,14 +97,17 @@ class ThreadRunner:
         self._thread.shutdown()
 
     async def _in_thread(self, do: Callable[[], _T], is_cancelled: threading.Event | None = None) -> _T:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
         job = self._thread.submit(do)
-        future = asyncio.wrap_future(job)
+        job.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(_wake, ended))
         try:
-            return await asyncio.shield(future)
+            await ended
         except asyncio.CancelledError:
             if not job.cancel():
-                await self._end(future, is_cancelled)
+                await self._end(asyncio.wrap_future(job), is_cancelled)
             raise
+        return job.result()
 
     async def _end(self, future: "asyncio.Future[Any]", is_cancelled: threading.Event | None) -> None:
         if self._only_reads and is_cancelled:
@@ -113,6 +116,11 @@ class ThreadRunner:
         else:
             await asyncio.wait([future])
             future.exception()  # mark it as retrieved, so that asyncio does not log it
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():  # it was cancelled
+        future.set_result(None)
 
 
 class Transactions:
