@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import signal
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from bley.commands.progress import Interruption
 from bley.commands.try_ import command
 from bley.trial.reading import Reader
 from bley.trial.trial import Figures
+from tests.dns_server import DnsServer
+from tests.integration.browser import Browser
+from tests.integration.dashboard.site import overflow
+from tests.integration.test_lists import V4, entries, name_of
 from tests.written_mail import BORDER, written_mail
 
 DATA = Path(__file__).parents[2] / "data" / "sessions.jsonl.gz"
@@ -131,6 +136,25 @@ def test_signs_of_a_wrong_label_or_border_are_shown_with_their_remedy(maildir: P
     assert not [text for text in both["assumptions"] if "is named as" in text or "also came" in text]
 
 
+def test_only_with_dns_the_lists_of_today_are_queried(maildir: Path, tmp_path: Path) -> None:
+    """Without --dns nothing leaves the machine; with it, the page says what its answers are worth."""
+    listed = SUSPICIOUS | {"client_name": "mx.example.com", "helo_name": "mx.example.com", "client_address": V4}
+    (tmp_path / "listed").write_bytes(written_mail(listed, "Postfix"))
+    with DnsServer(entries("bl.example", V4)) as dns:
+        conf = tmp_path / "bley.conf"
+        conf.write_text(f"[bley]\nresolver = {dns.address}\ndnsbls = bl.example\ndnswls =\n")
+        without = document("-c", conf, tmp_path / "listed")
+        assert dns.questions == []
+        found = document("-c", conf, "--dns", tmp_path / "listed")
+        assert name_of(V4, "bl.example") in {name for name, _ in dns.questions}
+        assert document("-c", conf, "--dns", maildir)["usable"] == 301
+    assert without["labels"]["ham"]["passed"] == {"clean": 1}
+    assert found["labels"]["ham"]["reasons"] == {"dnsbl": 1}
+    assert "bl.example" in found["delayed_ham"][0]["findings"]["dnsbl"]["detail"]
+    assert [text for text in found["assumptions"] if "The DNS was queried today" in text]
+    assert found["alternatives"][0]["delayed"] == {"ham": 1}
+
+
 class _Parser(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -157,6 +181,37 @@ def test_the_html_is_one_private_file_without_script(maildir: Path, tmp_path: Pa
     assert "url(http" not in text
     assert "@import" not in text
     assert "ham mails would have waited" in text
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Return Chromium."""
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_html_fits_every_window_and_theme(
+    browser: Browser, maildir: Path, tmp_path: Path, width: int, theme: str
+) -> None:
+    """Also with long names of strangers; axe-core finds no violation, and the policy of the page blocks nothing."""
+    long = SUSPICIOUS | {"helo_name": "x" * 200, "sender": f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.com"}
+    (maildir / "cur" / "long").write_bytes(written_mail(long, "Postfix"))
+    (maildir / ".Junk" / "cur" / ("y" * 200)).write_bytes(b"Subject: none\n\n")
+    assert run(maildir, "--spam", maildir / ".Junk", "--html", tmp_path / "try.html").exit_code == 0
+    browser.resize(width, 740)
+    browser.prefer(color_scheme=theme)
+    browser.open((tmp_path / "try.html").as_uri())
+    assert [each.text for each in browser.all("h2")][:4] == [
+        "The answer",
+        "Not usable",
+        "Mail that would have waited",
+        "By folder",
+    ]
+    assert overflow(browser) == 0
+    assert browser.violations() == []
+    assert browser.faults() == []
 
 
 def test_a_mailbox_without_mail_of_strangers_is_an_error(tmp_path: Path) -> None:
