@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bley.core.address_scope import local_scope
 from bley.core.mail import parse_address
 from bley.trial.exim_log import EximLog, is_exim_line
-from bley.trial.facts import EARLIEST, Facts
+from bley.trial.facts import EARLIEST, LOCAL, Facts
 from bley.trial.greylister_log import read_greylister, weighed_helo
 from bley.trial.log_dates import LineDates
 from bley.trial.postfix_log import PostfixLog
@@ -26,10 +27,10 @@ _LONGEST_LINE = 4096
 
 
 class Log:
-    """The requests of a log, line by line."""
+    """The requests of a log, line by line. `kind`: empty if no line of the start tells which log it is."""
 
     def __init__(self, kind: str, label: str, written: float) -> None:
-        self._kind, self._label = kind, label
+        self.kind, self._label = kind, label
         self._dates = LineDates(datetime.fromtimestamp(written, UTC))
         self._postfix, self._exim = PostfixLog(label), EximLog(label)
 
@@ -39,15 +40,20 @@ class Log:
         if dated is None:
             return
         at, text = dated
+        self.kind = self.kind or _kind_of(line, text)
         for found in self._found(text, at, place):
-            if isinstance(found, str) or (EARLIEST <= found.at <= latest and parse_address(found.client_address)):
+            if isinstance(found, str):
                 yield found
+            elif EARLIEST <= found.at <= latest and (address := parse_address(found.client_address)):
+                yield LOCAL if local_scope(address) else found
 
     def _found(self, text: str, at: int, place: str) -> list[Facts] | list[str]:
-        if self._kind == "exim":
+        if not self.kind:
+            return []
+        if self.kind == "exim":
             found = self._exim.read(text, at, place)
             return [found] if isinstance(found, str) else found
-        if self._kind == "postfix":
+        if self.kind == "postfix":
             if weighed := weighed_helo(text):
                 self._postfix.learn_helo(*weighed)
             one = self._postfix.read(text, at, place)
@@ -57,7 +63,7 @@ class Log:
 
 
 def find_log(path: str, start: bytes, label: str) -> Log | None:
-    """Return the log that starts so; None if it is none. Raises OSError."""
+    """Return the log that starts so; None if it is none, as its first line has no time. Raises OSError."""
     if not _DATED.match(start):
         return None
     written = Path(path).stat().st_mtime
@@ -68,8 +74,15 @@ def find_log(path: str, start: bytes, label: str) -> Log | None:
         return Log("postfix", label, written)
     for line in start.splitlines()[:1000]:
         dated = dates.split(line.decode("utf-8", "backslashreplace"))
-        if dated and is_exim_line(dated[1]):
-            return Log("exim", label, written)
-        if dated and _GREYLISTER.search(line):
-            return Log("greylister", label, written)
-    return None
+        if dated and (kind := _kind_of(line, dated[1])):
+            return Log(kind, label, written)
+    return Log("", label, written)
+
+
+def _kind_of(line: bytes, text: str) -> str:
+    """Return the kind of the log by a line, and by its text behind the time; empty if it could be of any."""
+    if is_exim_line(text):
+        return "exim"
+    if _GREYLISTER.search(line):
+        return "greylister"
+    return "postfix" if _POSTFIX.search(line) else ""

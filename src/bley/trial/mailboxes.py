@@ -25,7 +25,7 @@ from typing import NamedTuple, TypeVar
 from bley.trial.mail_header import LONGEST_HEADER, is_header_line
 from bley.trial.problems import Problems
 
-__all__ = ["Mail", "MailFile", "OpenedFile", "find_files", "read_mails"]
+__all__ = ["NO_MAIL", "Mail", "MailFile", "OpenedFile", "find_files", "read_mails"]
 
 _T = TypeVar("_T")
 
@@ -47,7 +47,7 @@ _CONTEXT = 8
 
 NOT_READABLE = "the file or folder cannot be read"
 NO_FILE = "neither a file nor a folder (a FIFO, a socket or a device)"
-NO_MAIL = "a file that is neither a mail nor an mbox"
+NO_MAIL = "a file that is neither a mail, nor an mbox, nor a log of mail"
 EMPTY = "an empty file"
 DAMAGED = "a damaged .gz file, read up to the damage"
 

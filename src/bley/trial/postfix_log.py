@@ -32,10 +32,13 @@ _SASL = re.compile(r"\bsasl_username=[^\s,]")
 _SENDER = re.compile(r"from=<([^>]*)>, size=")
 _RECIPIENT = re.compile(r"to=<([^>]*)>,(?: orig_to=<([^>]*)>,)? relay=")
 _REJECT = re.compile(
-    r"(?:milter-)?reject(?:_warning)?: RCPT from ([^\s\[\]]+)\[([0-9a-fA-F.:%]+)\](?::\d+)?: (\d{3}) (.*); "
+    r"(?:milter-)?reject(?:_warning)?: (?:RCPT|END-OF-MESSAGE) from ([^\s\[\]]+)\[([0-9a-fA-F.:%]+)\](?::\d+)?: "
+    r"(\d[\d.]{2,4}) (.*); "
     r"from=<([^>]*)> to=<([^>]*)>(?: proto=\S+)?(?: helo=<(.*?)>)?(?:$|;| sasl)"
 )
-_GREYLISTED = re.compile(r"gr[ea]y-?list|postgrey", re.IGNORECASE)
+_REJECTS = ("reject: RCPT", "milter-reject: RCPT", "milter-reject: END-OF-MESSAGE")
+_GREYLISTED = re.compile(r"gr[ea]y-?list|postgrey|\A(?:4\.7\.1 )?Try again later\Z", re.IGNORECASE)
+"""The words of greylisters; the last ones are rspamd's, whose reject is Postfix's as that of a milter."""
 
 
 def is_greylisting(text: str) -> bool:
@@ -75,7 +78,7 @@ class PostfixLog:
         if match is None:
             return None
         program, queue_id, rest = match.groups()
-        if queue_id == "NOQUEUE" or rest.startswith(("reject: RCPT", "milter-reject: RCPT")):
+        if queue_id == "NOQUEUE" or rest.startswith(_REJECTS):
             return self._reject(rest, at, place)
         if program == "smtpd" and (client := _CLIENT.match(rest)):
             self._mails[queue_id] = _Mail(at, client[1], client[2], place, _SASL.search(rest) is not None)

@@ -10,7 +10,7 @@ from bley.trial.border import Border, find_border
 from bley.trial.facts import HAM, Facts, border_hops, facts_of_mail
 from bley.trial.lines import read_lines
 from bley.trial.logs import Log, find_log
-from bley.trial.mailboxes import Mail, MailFile, OpenedFile, find_files, read_mails
+from bley.trial.mailboxes import NO_MAIL, Mail, MailFile, OpenedFile, find_files, read_mails
 from bley.trial.problems import Problems
 from bley.trial.received import Hop
 from bley.trial.sessions import NO_SESSION, read_session
@@ -137,6 +137,8 @@ class Reader:
                 else:
                     self.logged += 1
                     yield found, position
+        if not log.kind:
+            self.files.add(NO_MAIL, file.path)
 
 
 def _folder(path: str, place: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bley.trial.border import Border
-from bley.trial.facts import ATTEMPT, HAM, NO_HELO, NO_NAME, Facts
+from bley.trial.facts import ATTEMPT, HAM, LOCAL, NO_HELO, NO_NAME, Facts
 from bley.trial.log_dates import LineDates
 from bley.trial.postfix_log import OTHER_REJECT
 from bley.trial.reading import Reader, Source
@@ -65,6 +65,35 @@ def test_lines_of_greylisters_are_requests(tmp_path: Path) -> None:
         Facts(HAM, AT, MAIL[0], "unknown", MAIL[1], "a@example.com", "b@example.org", "5", NO_NAME),
     ]
     assert reader.problems.counts == {OTHER_REJECT: 1}
+
+
+def test_rspamd_s_greylisting_is_that_of_a_milter(tmp_path: Path) -> None:
+    """It rejects the whole mail at its end, by Postfix's cleanup, or with the text of a greylister."""
+    start = "postfix/cleanup[1]: 4X: milter-reject: END-OF-MESSAGE from line.example.net[203.0.113.5]: "
+    end = "; from=<a@example.com> to=<b@example.org> proto=ESMTP helo=<x>"
+    texts = ("4.7.1 Try again later", "451 4.7.1 Greylisted, come back", "5.7.1 Spam message rejected", "4.7.1 Virus")
+    facts, reader = _read(tmp_path / "mail.log", "".join(f"{start}{text}{end}\n" for text in texts))
+    assert facts == [
+        Facts(ATTEMPT, AT, JANE[0], JANE[1], "x", "a@example.com", "b@example.org", place) for place in "12"
+    ]
+    assert reader.problems.counts == {OTHER_REJECT: 2}
+
+
+def test_mail_that_a_filter_returns_is_no_stranger_s(tmp_path: Path) -> None:
+    """An after-queue filter gives each mail back from localhost, in a new queue file."""
+    facts, reader = _read(
+        tmp_path / "mail.log", POSTFIX.replace("line.example.net[203.0.113.5]", "localhost[127.0.0.1]")
+    )
+    assert len(facts) == 4
+    assert reader.problems.counts == {OTHER_REJECT: 1, LOCAL: 1}
+
+
+def test_a_system_log_may_start_without_a_line_about_mail(tmp_path: Path) -> None:
+    other = 2000 * "kernel: a line of another program, long enough\n"
+    for text, number in ((POSTFIX, 5), (GREYLISTERS, 3)):
+        facts, reader = _read(tmp_path / "syslog", other + text)
+        assert len(facts) == number
+        assert not reader.files.counts
 
 
 def test_a_file_of_other_text_is_no_log(tmp_path: Path) -> None:
