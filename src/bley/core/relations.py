@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from bley.core.greylist import OF_TRIPLETS, Record, Status, Timing
 from bley.core.mail import Triplet
+from bley.core.quantity import quantity
 from bley.core.reasons import Reason
 from bley.core.triplet import bounded
 
@@ -84,7 +85,7 @@ class Relation(NamedTuple):
             case Reason.KNOWN_PAIR:
                 return f"mail of {sender[1:]} came from {client} and passed, first on {first}, last on {last}"
             case Reason.KNOWN_CLIENT:
-                return f"{record.attempts} deferrals of {client} came back, the first on {first}"
+                return f"{quantity(record.attempts, 'deferral')} of {client} came back, the first on {first}"
             case Reason.CORRESPONDENT:
                 return f"<{recipient}> wrote to <{sender}>, last on {last}"
             case _:
