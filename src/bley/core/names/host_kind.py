@@ -13,13 +13,12 @@ names of dynamic DNS (`jane.dyndns.org`).
 """
 
 import re
-from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
 from bley.core.mail import Address
-from bley.core.names.domains import domains_of, registered_domain
+from bley.core.names.domains import domains_of
 from bley.core.names.own_address import own_address_in
 from bley.core.names.words import (
     GIVEN_DOMAINS,
@@ -39,6 +38,7 @@ _LONGEST_NAME = 253
 """Characters of a name in the DNS (RFC 1035 2.3.4). A longer text is no host name."""
 
 _WORD = re.compile(r"[^\W\d_]+")
+_MAIL_PART = re.compile("|".join(MAIL_PARTS))
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
 _FOUR_NUMBERS = re.compile(rf"(?<![0-9]){_OCTET}(?:[.-]{_OCTET}){{3}}(?![0-9])")
 _NUMBERED_MAIL_SERVER = re.compile(r"m[0-9]{1,3}-[0-9]{1,3}")
@@ -82,7 +82,7 @@ def server_domain(name: str, address: Address) -> str:
     """Return the registered domain of a server's verified name; empty for other kinds of hosts."""
     if not name or judge_host_name(name.rstrip(".").lower(), address).kind is not HostKind.NAMED:
         return ""
-    return registered_domain(name)
+    return domains_of(name).registered
 
 
 @lru_cache(maxsize=8192)
@@ -92,43 +92,45 @@ def judge_host_name(name: str, address: Address) -> NameVerdict:
         return _NAMED
     domain = domains_of(name).delegated
     labels = _labels(name, domain)
-    words = [_words(label) for label in labels]
-    below = _labels_covered(map(_is_about_mail, words))
-    labels, words = labels[below:], words[below:]
+    of_mail = _count_of_mail(labels)
+    labels = labels[of_mail:]
     if not any(labels):
         return _NAMED
-    if _is_static(words) or (domain in GIVEN_DOMAINS and not below):
+    words = [set(_WORD.findall(label)) for label in labels]
+    if _is_static(words) or (domain in GIVEN_DOMAINS and not of_mail):
         return _RENTED
-    below = _labels_covered(not SERVER.isdisjoint(of_label) for of_label in words)
-    if verdict := _access_line(".".join(labels[below:]), words[below:], address, name.partition(".")[0], domain):
-        return verdict
-    if any(of_label & RENTED for of_label in words) or own_address_in(".".join(labels[:below]), address):
-        return _RENTED
-    return _NAMED
+    of_server = _count_of_server(words)
+    access = _access_line(".".join(labels[of_server:]), words[of_server:], address, name, domain)
+    if access or not of_server:
+        return access or _NAMED
+    is_rented = any(of_label & RENTED for of_label in words)
+    return _RENTED if is_rented or own_address_in(".".join(labels[:of_server]), address) else _NAMED
 
 
 def has_mail_word(name: str) -> bool:
     """Return whether a label of `name` to the left of the delegated domain shows a mail server."""
-    if len(name) > _LONGEST_NAME:
-        return False
-    return any(map(_is_about_mail, map(_words, _labels(name, domains_of(name).delegated))))
+    return len(name) <= _LONGEST_NAME and _count_of_mail(_labels(name, domains_of(name).delegated)) > 0
 
 
 def _labels(name: str, domain: str) -> list[str]:
     return name.removesuffix(domain).rstrip(".").split(".")
 
 
-def _words(label: str) -> set[str]:
-    return set(_WORD.findall(label))
+def _count_of_mail(labels: list[str]) -> int:
+    """Return the number of labels that the word of a mail server covers: its own and those below it, to its left."""
+    for count in range(len(labels), 0, -1):
+        label = labels[count - 1]
+        if _MAIL_PART.search(label) or not MAIL.isdisjoint(_WORD.findall(label)):
+            return count
+    return 0
 
 
-def _labels_covered(is_of_server: Iterable[bool]) -> int:
-    """Return the number of labels that a server's word covers: its own and those below it, to its left."""
-    return max((at for at, is_it in enumerate(is_of_server, start=1) if is_it), default=0)
-
-
-def _is_about_mail(words: set[str]) -> bool:
-    return not words.isdisjoint(MAIL) or any(part in word for word in words for part in MAIL_PARTS)
+def _count_of_server(words: list[set[str]]) -> int:
+    """Return the number of labels that the word of a server covers."""
+    for count in range(len(words), 0, -1):
+        if not SERVER.isdisjoint(words[count - 1]):
+            return count
+    return 0
 
 
 def _is_static(words: list[set[str]]) -> bool:
@@ -141,20 +143,17 @@ def _is_static(words: list[set[str]]) -> bool:
     return False
 
 
-def _access_line(
-    host: str, words: list[set[str]], address: Address, first_label: str, domain: str
-) -> NameVerdict | None:
+def _access_line(host: str, words: list[set[str]], address: Address, name: str, domain: str) -> NameVerdict | None:
     """Return the strongest sign of an access line. A person chose the name if a bare word is its first label."""
     own = None if _NUMBERED_MAIL_SERVER.fullmatch(host) else own_address_in(host, address)
     if own and own.is_whole:
         return NameVerdict(HostKind.DYNAMIC, f"has the address {own.text} in it", is_certain=True)
     if numbers := _FOUR_NUMBERS.search(host) or _ZERO_PADDED.search(host):
         return NameVerdict(HostKind.DYNAMIC, f"has the address {numbers[0]} in it", is_certain=True)
-    for at, of_label in reversed(list(enumerate(words))):
-        if access := of_label & _ACCESS:
-            return NameVerdict(
-                HostKind.DYNAMIC, f"has {min(access)!r} in it", is_certain=at > 0 or first_label not in _ACCESS
-            )
+    for at in range(len(words) - 1, -1, -1):
+        if access := words[at] & _ACCESS:
+            is_certain = at > 0 or name.partition(".")[0] not in _ACCESS
+            return NameVerdict(HostKind.DYNAMIC, f"has {min(access)!r} in it", is_certain)
     if host and domain in LINE_DOMAINS:
         return NameVerdict(HostKind.DYNAMIC, f"is in {domain}, which has lines only", is_certain=True)
     return NameVerdict(HostKind.DYNAMIC, f"has {own.text} of its address in it") if own else None

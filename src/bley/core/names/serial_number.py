@@ -22,12 +22,12 @@ _HEXADECIMAL = re.compile(r"(?<![0-9a-z])(?=[a-f]*[0-9])[0-9a-f]{8}(?![0-9a-z])"
 
 def serial_number_in(name: str, address: Address) -> str:
     """Return the serial number in `name`, in lower case and without a final dot, of the host at `address`; or ""."""
-    if has_mail_word(name):
+    number = _LETTERS_AND_DIGITS.search(name)
+    is_rented = judge_host_name(name, address).kind is HostKind.RENTED
+    if not (number or is_rented) or has_mail_word(name):
         return ""
-    if number := _LETTERS_AND_DIGITS.search(name):
+    if number:
         return number[1]
-    if judge_host_name(name, address).kind is not HostKind.RENTED:
-        return ""
     if number := _HEXADECIMAL.search(name):
         return number[0]
     own = own_address_in(name.removesuffix(domains_of(name).delegated).rstrip("."), address)
