@@ -131,7 +131,7 @@ def test_any_request_gets_its_findings_in_words(request: Request, scores: Scores
     assert set(evidence) >= {Check.HELO, Check.DYNAMIC, Check.SENDER_IS_RECIPIENT}
     for check, finding in evidence.items():
         assert finding.detail
-        assert finding.score == (scores[finding.kind] if finding.kind else 0)
+        assert finding.score == (scores.of[finding.kind] if finding.kind else 0)
         assert finding.kind is None or finding.kind.check is check
 
 

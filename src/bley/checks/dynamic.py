@@ -7,11 +7,13 @@ from bley.core.names.host_kind import dynamic_sign
 
 __all__ = ["check_dynamic"]
 
+_NO_NAME = Finding(0, "no name, so none that looks dynamic")
+
 
 def check_dynamic(name: str, address: Address) -> Finding:
     """Check whether the verified name looks like that of an access line. An empty name does not."""
     if not name:
-        return Finding(0, "no name, so none that looks dynamic")
+        return _NO_NAME
     if sign := dynamic_sign(name, address):
         return found(FindingKind.CLIENT_LOOKS_DYNAMIC, f"{name} {sign}")
     return Finding(0, f"{name} does not look dynamic")

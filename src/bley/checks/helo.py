@@ -15,7 +15,6 @@ rules, whatever that name is. Only the check for the name of an access line appl
 Source: RFC 5321 2.3.5, 4.1.1.1, 4.1.3 and 4.1.4.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
@@ -61,7 +60,7 @@ def check_helo(
         return Finding(None, f"the client's name is unknown: {names.missing.detail}")
     if names.helo:
         return names.helo
-    if name and _are_of_mail_server(name, helo, address) and not any(faults_of_mismatch(request, us)):
+    if name and _are_of_mail_server(name, helo, address) and not faults_of_mismatch(request, us):
         return found(FindingKind.HELO_MAIL_SERVER, f"{helo} is a mail server's name, but not the client's, {name}")
     return found(
         FindingKind.HELO_MISMATCH, f"{helo or 'no HELO'} is not the client's name, {name or 'which is unknown'}"
@@ -98,20 +97,22 @@ def check_dynamic_helo(request: Request, address: Address) -> Finding | None:
     return None
 
 
-def faults_of_mismatch(request: Request, us: OwnIdentity) -> Iterator[tuple[FindingKind, str]]:
-    """Yield the faults of a HELO name that does not match, in words."""
+def faults_of_mismatch(request: Request, us: OwnIdentity) -> list[tuple[FindingKind, str]]:
+    """Return the faults of a HELO name that does not match, in words."""
     helo = a_labels(request.helo_name)
     if not helo:
-        return
+        return []
+    faults = []
     own = parse_address(helo)
     if own:
-        yield FindingKind.HELO_BARE_ADDRESS, f"{helo} is an address without brackets"
+        faults.append((FindingKind.HELO_BARE_ADDRESS, f"{helo} is an address without brackets"))
     elif "." not in helo and not helo.startswith("["):
-        yield FindingKind.HELO_NOT_FQDN, f"{helo} has no domain"
+        faults.append((FindingKind.HELO_NOT_FQDN, f"{helo} has no domain"))
     if helo.rpartition(".")[2] in LOCAL:
-        yield FindingKind.HELO_IS_LOCAL, f"{helo} is no name in the public DNS"
+        faults.append((FindingKind.HELO_IS_LOCAL, f"{helo} is no name in the public DNS"))
     if claim := _claim(helo, own or _literal(helo), request, us):
-        yield FindingKind.HELO_CLAIMS_US, f"{helo} is {claim}"
+        faults.append((FindingKind.HELO_CLAIMS_US, f"{helo} is {claim}"))
+    return faults
 
 
 def _claim(helo: str, address: Address | None, request: Request, us: OwnIdentity) -> str:

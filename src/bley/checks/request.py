@@ -1,7 +1,5 @@
 """The checks of the request itself. The names that the DNS has for the client are passed in."""
 
-from collections.abc import Iterator
-
 from bley.checks.dynamic import check_dynamic
 from bley.checks.helo import NO_IDENTITY, OwnIdentity, check_dynamic_helo, check_helo, faults_of_mismatch
 from bley.checks.names import NOT_QUERIED, ClientNames
@@ -33,29 +31,25 @@ def check_request(
     helo, name = check_helo(request, address, names, us), check_dynamic(request.verified_name, address)
     if missing and missing.score is None:
         name = missing
-    faults = _faults(request, address, us, helo)
-    counting: dict[AnyCheck, Finding] = {kind: fault for kind, fault in faults if scores[kind]}
-    if missing and (names is not NOT_QUERIED or scores[FindingKind.CLIENT_HAS_NO_NAME]):
-        counting[missing.kind or FindingKind.CLIENT_HAS_NO_NAME] = missing
     is_no_server = not _ABOUT_CLIENT.isdisjoint((helo.kind, name.kind, missing and missing.kind))
     own = check_mail_to_oneself(request, counts_alone=is_no_server or scores.counts_mail_to_oneself_alone)
-    always = {Check.HELO: helo, Check.DYNAMIC: name, Check.SENDER_IS_RECIPIENT: own}
-    findings = always | counting
+    findings: dict[AnyCheck, Finding] = {Check.HELO: helo, Check.DYNAMIC: name, Check.SENDER_IS_RECIPIENT: own}
+    findings |= {kind: fault for kind, fault in _faults(request, address, us, helo) if scores.of[kind]}
+    if missing and (names is not NOT_QUERIED or scores.of[FindingKind.CLIENT_HAS_NO_NAME]):
+        findings[missing.kind or FindingKind.CLIENT_HAS_NO_NAME] = missing
     return {check: scores.counted(each) if each.kind else each for check, each in findings.items()}
 
 
-def _faults(
-    request: Request, address: Address, us: OwnIdentity, helo: Finding
-) -> Iterator[tuple[FindingKind, Finding]]:
-    """Yield the faults of names and sender. If it is unknown whether HELO matches, those of a mismatch are unknown."""
+def _faults(request: Request, address: Address, us: OwnIdentity, helo: Finding) -> list[tuple[FindingKind, Finding]]:
+    """Return the faults of names and sender. If it is unknown whether HELO matches, those of a mismatch are unknown."""
+    faults = []
     if line := check_dynamic_helo(request, address):
-        yield FindingKind.HELO_LOOKS_DYNAMIC, line
+        faults.append((FindingKind.HELO_LOOKS_DYNAMIC, line))
     if helo.score is None or helo.kind is FindingKind.HELO_MISMATCH:
-        for kind, detail in faults_of_mismatch(request, us):
-            yield kind, found(kind, detail) if helo.kind else Finding(None, detail)
-    is_named = True
-    for kind, detail in faults_of_own_name(request, address):
-        is_named = False
-        yield kind, found(kind, detail)
-    if service := check_service(request, is_named=is_named):
-        yield FindingKind.SERVICE_SENDER, service
+        of_mismatch = faults_of_mismatch(request, us)
+        faults += [(kind, found(kind, says) if helo.kind else Finding(None, says)) for kind, says in of_mismatch]
+    of_name = faults_of_own_name(request, address)
+    faults += [(kind, found(kind, says)) for kind, says in of_name]
+    if service := check_service(request, is_named=not of_name):
+        faults.append((FindingKind.SERVICE_SENDER, service))
+    return faults

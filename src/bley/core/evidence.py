@@ -45,7 +45,9 @@ class Finding(_Finding):
         counts_alone: bool = True,
     ) -> Self:
         """Make a finding."""
-        return super().__new__(cls, score, shortened(detail), answers, kind, counts_alone)
+        if len(detail) > LONGEST_DETAIL:
+            detail = shortened(detail)
+        return tuple.__new__(cls, (score, detail, answers, kind, counts_alone))
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override] # mypy knows no _make but its own

@@ -44,6 +44,10 @@ _KEPT_END = 254
 _IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 """RFC 4291 2.5.5.2."""
 
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
+"""An IPv4 address. This takes a third of the time that ip_address takes, which is for IPv6 and for errors."""
+
 _BRACKETED = re.compile(r"\[([^\[\]]*:[^\[\]]*)\](/[0-9]+)?")
 """An IPv6 address or network in brackets."""
 
@@ -71,8 +75,13 @@ class Request(NamedTuple):
     @property
     def verified_name(self) -> str:
         """The client's name if Postfix verified it (forward and reverse DNS agree), else empty."""
-        name = self.client_name.rstrip(NAME_ENDING).lower()
-        return "" if name == "unknown" else name
+        return _verified_name(self.client_name)
+
+
+@lru_cache(maxsize=1024)
+def _verified_name(client_name: str) -> str:
+    name = client_name.rstrip(NAME_ENDING).lower()
+    return "" if name == "unknown" else name
 
 
 class RawRequest(NamedTuple):
@@ -132,6 +141,9 @@ def parse_address(text: str) -> Address | None:
 
     An IPv4-mapped address becomes IPv4. An IPv6 zone is dropped.
     """
+    if octets := _IPV4.fullmatch(text):
+        first, second, third, fourth = map(int, octets.groups())
+        return IPv4Address(first << 24 | second << 16 | third << 8 | fourth)
     text, _, zone = text.partition("%")
     if "/" in zone:  # a zone has no slash (RFC 6874 2): this is a network, or invalid
         return None

@@ -13,6 +13,8 @@ __all__ = ["Bounds", "Judgement", "Thresholds", "decisive_lists", "judge", "rfc_
 
 
 _NO_PASS = (FindingKind.SPF_FAIL, FindingKind.SPF_NO_PASS)
+_SPF_RESULTS = (Finding(0, ""), *(found(kind, "") for kind in _NO_PASS))
+_PLACES = {check: place for place, check in enumerate(RFC_CHECKS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,23 @@ def _judge_by_rfc_checks(evidence: Evidence, thresholds: Thresholds) -> Judgemen
 
 
 def _counted(evidence: Evidence) -> list[tuple[AnyCheck, int]]:
-    """Return the RFC checks that count, with their scores."""
+    """Return the RFC checks that count, with their scores, in the order in which these are added."""
+    counted = []
+    for check, finding in evidence.items():
+        if finding.score and check in _PLACES and (finding.counts_alone or _is_without_pass(evidence)):
+            counted.append((check, finding.score))
+    counted.sort(key=_place)
+    return counted
+
+
+def _place(counted: tuple[AnyCheck, int]) -> int:
+    return _PLACES[counted[0]]
+
+
+def _is_without_pass(evidence: Evidence) -> bool:
+    """Return whether SPF is known not to pass."""
     spf = evidence.get(Check.SPF)
-    is_without_pass = spf is not None and spf.score is not None and spf.kind in _NO_PASS
-    return [
-        (check, finding.score)
-        for check in RFC_CHECKS
-        if check in evidence and (finding := evidence[check]).score and (finding.counts_alone or is_without_pass)
-    ]
+    return spf is not None and spf.score is not None and spf.kind in _NO_PASS
 
 
 class Bounds(NamedTuple):
@@ -141,8 +152,10 @@ def _are_lists_settled(dnsbl: Bounds, domains: Bounds, threshold: int, *, awaits
 
 def spf_can_tip(evidence: Evidence, thresholds: Thresholds, scores: Scores = DEFAULT) -> bool:
     """Return whether the judgement by the RFC checks, or its reason, depends on the result of SPF."""
-    possible = (Finding(0, ""), *(scores.counted(found(kind, "")) for kind in _NO_PASS))
-    return len({_judge_by_rfc_checks({**evidence, Check.SPF: finding}, thresholds) for finding in possible}) > 1
+    judgements = [
+        _judge_by_rfc_checks({**evidence, Check.SPF: scores.counted(finding)}, thresholds) for finding in _SPF_RESULTS
+    ]
+    return judgements.count(judgements[0]) < len(judgements)
 
 
 def decisive_lists(evidence: Evidence, thresholds: Thresholds) -> list[tuple[Check, str]]:

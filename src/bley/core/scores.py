@@ -37,12 +37,15 @@ class Scores:
     changed: Mapping[FindingKind, int] = field(default_factory=dict)
     """The scores that differ from these."""
 
-    def __getitem__(self, kind: FindingKind) -> int:
-        return self.changed.get(kind, _NAMED[self.name][kind])
+    of: Mapping[FindingKind, int] = field(init=False, repr=False, compare=False)
+    """The score of each finding."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of", {**_NAMED[self.name], **self.changed})
 
     def most(self, checks: Iterable[AnyCheck] = RFC_CHECKS) -> int:
         """Return the highest possible sum of these checks: of each its highest score."""
-        return sum(max(self[kind] for kind in FindingKind if kind.check == check) for check in checks)
+        return sum(max(self.of[kind] for kind in FindingKind if kind.check == check) for check in checks)
 
     @property
     def counts_mail_to_oneself_alone(self) -> bool:
@@ -53,7 +56,7 @@ class Scores:
         """Return the finding with its score in this setting; an unknown one, or one without a kind, stays as it is."""
         if finding.kind is None or finding.score is None:
             return finding
-        score = self[finding.kind]
+        score = self.of[finding.kind]
         return finding if score == finding.score else finding._replace(score=score)
 
     def __str__(self) -> str:

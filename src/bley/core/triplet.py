@@ -116,8 +116,8 @@ class TripletRules:
         )
 
     def _without_extension(self, local: str) -> str:
-        end = min((end for mark in self.recipient_delimiter if (end := local.find(mark)) >= 0), default=0)
-        return local[:end] if end else local
+        ends = [local.index(mark) for mark in self.recipient_delimiter if mark in local]
+        return local[: min(ends) or None] if ends else local
 
 
 def is_network(client: str) -> bool:

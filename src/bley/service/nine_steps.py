@@ -197,7 +197,7 @@ class NineSteps:
             return exemption._replace(request=pending.request)
         renamed = renamed._replace(request=pending.request, started=pending.started)
         if renamed.triplet == pending.triplet and renamed.origin in (pending.origin, ""):
-            return renamed._replace(located=pending.located).with_relation_keys()
+            return renamed._replace(located=pending.located, relation_keys=renamed.find_relation_keys())
         if renamed.triplet in self._known:
             return renamed.decision(Reason.KNOWN, standing=Standing.KNOWN)
         renamed = await self._find(renamed, renamed.seconds_left)
@@ -205,9 +205,9 @@ class NineSteps:
 
     async def _find(self, pending: PendingRequest, within_seconds: float = 1.0) -> PendingRequest:
         """Return the request with the records of its triplet and its relations. Raises StoreError."""
-        pending = pending.with_relation_keys()
-        keys = pending.keys(has_wildcards=self.has_wildcards)
-        return pending.with_records(await self._store.find(keys, within_seconds))
+        relation_keys = pending.find_relation_keys()
+        keys = pending.keys(relation_keys, has_wildcards=self.has_wildcards)
+        return pending.with_records(relation_keys, await self._store.find(keys, within_seconds))
 
     async def _record_stranger(
         self, pending: PendingRequest, judgement: Judgement, evidence: Evidence, cause: str

@@ -3,14 +3,14 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from bley.checks.queried_domains import queried_domains
 from bley.core.address_scope import local_scope
 from bley.core.decision import Decision
-from bley.core.evidence import Finding
+from bley.core.evidence import NO_EVIDENCE, Evidence, Finding
 from bley.core.exemptions.lookup import MailExemptions
 from bley.core.findings import AnyReason, Check
 from bley.core.greylist import Record, Sighting, Standing, Status
@@ -46,7 +46,7 @@ class PendingRequest(NamedTuple):
     located: Located | None = None
     """The content of the store about the triplet; None: not queried yet."""
     relation_keys: RelationKeys = NO_KEYS
-    """The keys of the relations that the mail may have; none before `with_relation_keys`."""
+    """The keys of the relations that the mail may have; none before the store was queried."""
     relations: Mapping[Triplet, Record] = _NO_RELATIONS
     """The records of relations that the store found."""
     verified_name: str = ""
@@ -60,22 +60,50 @@ class PendingRequest(NamedTuple):
     @classmethod
     def of(cls, request: Request, address: Address, now: datetime, rules: RuleSet) -> Self:
         """Return the request with its triplet."""
-        triplet = Triplet(
-            rules.triplets.client(address, server_domain(request.verified_name, address)),
-            rules.triplets.sender(request.sender),
-            rules.triplets.recipient(request.recipient),
-        )
-        return cls(rules, request, address, triplet, now, time.monotonic(), rules.triplets.client(address, ""))
+        triplets = rules.triplets
+        network, domain = triplets.client(address, ""), server_domain(request.verified_name, address)
+        client = triplets.client(address, domain) if domain else network
+        triplet = Triplet(client, triplets.sender(request.sender), triplets.recipient(request.recipient))
+        return cls(rules, request, address, triplet, now, time.monotonic(), network)
 
-    def decision(self, reason: AnyReason, **more: Any) -> Decision:
-        """Return the decision with triplet, record and standing."""
+    def decision(
+        self,
+        reason: AnyReason,
+        *,
+        defers: bool = False,
+        standing: Standing | None = None,
+        evidence: Evidence = NO_EVIDENCE,
+        wait: timedelta | None = None,
+        delayed: timedelta | None = None,
+        exempted_by: str = "",
+        cause: str = "",
+        relation: str = "",
+    ) -> Decision:
+        """Return the decision with triplet, record and standing. `standing` is that of a triplet without `located`."""
+        record: Record | None = None
+        places: tuple[str, ...] = ()
         if located := self.located:
-            more |= {"record": located.record, "standing": located.standing, "places": located.clients}
-            more["cause"] = located.cause or more.get("cause", "")
-        if self.spf and not more.get("evidence"):
-            more["evidence"] = {Check.SPF: self.spf}
-        more |= {"section": self.rules.section, "verified_name": self.verified_name}
-        return Decision(self.request, reason, triplet=self.triplet, **more)
+            _, standing, record, _, _, places = located
+            cause = located.cause or cause
+        if self.spf and not evidence:
+            evidence = {Check.SPF: self.spf}
+        return Decision(
+            self.request,
+            reason,
+            defers,
+            self.triplet,
+            record,
+            standing,
+            evidence,
+            wait,
+            delayed,
+            exempted_by,
+            self.verified_name,
+            places,
+            self.rules.section,
+            cause,
+            relation,
+        )
 
     def exemption(self) -> Decision | None:
         """Return the decision if an exemption list has the recipient, the client or the sender: step 4."""
@@ -106,19 +134,20 @@ class PendingRequest(NamedTuple):
         """The origin of the mail (core.relations); empty if it has none."""
         if local_scope(self.address):
             return ""
-        name = self.request.verified_name or self.verified_name
-        kind = judge_host_name(a_labels(name), self.address).kind if name else None
-        if kind is HostKind.DYNAMIC:
-            return ""
-        origin = name if kind is HostKind.RENTED else registered_domain(name)
-        return bounded(a_labels(origin)) or self.rules.triplets.network(self.address)
+        if name := self.request.verified_name or self.verified_name:
+            kind = judge_host_name(a_labels(name), self.address).kind
+            if kind is HostKind.DYNAMIC:
+                return ""
+            origin = name if kind is HostKind.RENTED else registered_domain(name)
+            if origin:
+                return bounded(a_labels(origin))
+        return self.rules.triplets.network(self.address)
 
-    def with_relation_keys(self) -> Self:
-        """Return the request with the keys of its relations."""
+    def find_relation_keys(self) -> RelationKeys:
+        """Return the keys of its relations."""
         _, sender, recipient = self.triplet
         _, _, domain = self.request.sender.rpartition("@")
-        keys = make_keys(self.origin, owner_domain(domain), sender, recipient, self.rules.relations)
-        return self._replace(relation_keys=keys)
+        return make_keys(self.origin, owner_domain(domain), sender, recipient, self.rules.relations)
 
     @property
     def judged_as(self) -> str:
@@ -159,24 +188,25 @@ class PendingRequest(NamedTuple):
             return self.decision(Reason.EXEMPT_SENDER, exempted_by=entry, evidence={Check.SPF: finding})
         return self._replace(rules=replace(rules, checks=checks), spf=finding)
 
-    def keys(self, *, has_wildcards: bool) -> list[Triplet]:
+    def keys(self, relation_keys: RelationKeys, *, has_wildcards: bool) -> list[Triplet]:
         """Return the possible keys of its record and relations; the store adds domains that it knows of the network."""
-        sender, network = self.triplet.sender, self.network
+        client, sender, recipient = self.triplet
+        network = self.network
         keys = [self.triplet]
-        if network != self.triplet.client:
-            keys.append(self.triplet._replace(client=network))
-        keys += filter(None, self.relation_keys)
+        if network != client:
+            keys.append(Triplet(network, sender, recipient))
+        keys += filter(None, relation_keys)
         if has_wildcards:
             keys += [Triplet(network, any_sender, ANY) for any_sender in (sender, any_sender_of_domain(sender), ANY)]
         return keys
 
-    def with_records(self, found: Mapping[Triplet, Record]) -> Self:
-        """Return the request with the records that the store found under its keys."""
-        relations = {key: record for key, record in found.items() if is_relation(record)}
+    def with_records(self, relation_keys: RelationKeys, found: Mapping[Triplet, Record]) -> Self:
+        """Return the request with the keys of its relations, and all records that the store found."""
+        relations = {key: record for key, record in found.items() if is_relation(record)} if found else _NO_RELATIONS
         if relations:
             found = {key: record for key, record in found.items() if key not in relations}
         located = locate(self.triplet, self.network, found, self.rules.timing, self.now)
-        return self._replace(located=located, relations=relations)
+        return self._replace(located=located, relation_keys=relation_keys, relations=relations)
 
     def sighting(self, status: Status, attempts: int = 0, cause: str = "") -> Sighting:
         """Return the sighting that records this status in the best place; `cause` is that of a stranger's deferral.

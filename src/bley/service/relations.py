@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bley.core.caches import ExpiringCache
 from bley.core.decision import Decision
-from bley.core.evidence import NO_EVIDENCE, Finding
+from bley.core.evidence import NO_EVIDENCE, Evidence, Finding
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Sighting, Status
 from bley.core.mail import Request, Triplet, parse_address
@@ -130,5 +130,5 @@ def _sighting(pending: PendingRequest, key: Triplet, status: Status) -> Sighting
 
 
 def _decision(pending: PendingRequest, relation: Relation, spf: Finding) -> Decision:
-    evidence = {Check.SPF: spf} if spf.score is not None else NO_EVIDENCE
+    evidence: Evidence = {Check.SPF: spf} if spf.score is not None else NO_EVIDENCE
     return pending.decision(relation.reason, evidence=evidence, relation=relation.says)

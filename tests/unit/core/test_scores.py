@@ -11,7 +11,7 @@ from bley.core.scores import BLEY2, DEFAULT, MOST, Scores, parse_scores
 
 def test_by_default_a_helo_that_does_not_fit_counts_2_and_all_else_1() -> None:
     """But SPF that neither passes nor fails, and a name that does not lead back."""
-    others = {fact: DEFAULT[fact] for fact in FindingKind if DEFAULT[fact] != 1}
+    others = {fact: DEFAULT.of[fact] for fact in FindingKind if DEFAULT.of[fact] != 1}
     assert others == {
         FindingKind.HELO_MISMATCH: 2,
         FindingKind.CLIENT_NAME_UNVERIFIED: 0,
@@ -24,7 +24,7 @@ def test_the_scores_of_bley_2_are_the_predecessor_s() -> None:
 
     A HELO name that resolves, or is another mail server's, was a mismatch.
     """
-    assert {fact: BLEY2[fact] for fact in FindingKind if BLEY2[fact]} == {
+    assert {fact: BLEY2.of[fact] for fact in FindingKind if BLEY2.of[fact]} == {
         FindingKind.HELO_MISMATCH: 2,
         FindingKind.HELO_HALF_MATCH: 1,
         FindingKind.HELO_RESOLVES: 2,

@@ -72,6 +72,8 @@ class ClientExemptions(Names):
             return origin
         if not name:
             return self.nameless
+        if not (self.names or self.expressions):
+            return None
         folded = name.casefold()
         with_a_labels = a_labels(name)
         return self.find_name(with_a_labels) or self.find_expression(folded, with_a_labels)
@@ -107,6 +109,8 @@ class MailExemptions(Names):
 
     def find(self, address: str) -> Origin | None:
         """Return the entry that exempts the mail address, or None. The null sender is empty."""
+        if not (self.addresses or self.names or self.expressions):
+            return None
         if not address:
             return self.addresses.get("") or self.find_expression("", "")
         folded = address.casefold()
