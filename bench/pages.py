@@ -66,6 +66,8 @@ async def _measure(url: str) -> None:
         *(f"/?range={name}" for name in PERIODS),
         "/search",
         f"/search?q={newest.recipient}",
+        f"/search?q={newest.recipient.rpartition('@')[2]}",
+        f"/search?q={newest.recipient.rpartition('@')[2]}&range=365d",
         f"/search?q={newest.client_address}",
         f"/search?q={network}",
         f"/search?q={newest.client_name}",

@@ -29,6 +29,7 @@ _DAYS = 7
 _STRANGERS = 60
 _LISTED: Entry = {"A": ["127.0.0.4"], "TXT": ["https://www.spamhaus.org/query/ip/"]}
 _CODES = "127.0.0.[2..11]"
+_MARGIN = 16
 _COLOURS = 200
 """The number of colors: a picture has less than 300 kB."""
 
@@ -37,6 +38,8 @@ _PAGES = (
     ("dashboard-dark", "/", 1280, "dark", 1390),
     ("dashboard-narrow", "/", 390, "light", 2600),
 )
+_PARTS = (("dashboard-reasons", ".causes"), ("dashboard-lists", "#lists"))
+"""Parts of the overview of a week, by their selectors."""
 
 
 @click.command(help=__doc__)
@@ -51,6 +54,7 @@ def main(folder: Path) -> None:
             "dnswls": "list.dnswl.org",
             "check_timeout": "2s",
             "web_listen": "127.0.0.1:0",
+            "node_name": "mx1",
         }
         with DnsServer(_zone()) as dns, Bley(work, resolver=dns.address, **settings) as bley, Browser(work) as browser:
             _ask(bley.port)
@@ -60,6 +64,12 @@ def main(folder: Path) -> None:
             browser.open(f"{place}/search?reason=waited")
             decision = browser.find('tbody a[href^="/decision/"]').get_attribute("href") or ""
             _take(browser, decision, (1280, 5000), "light", folder / "dashboard-decision.png")
+            browser.open(f"{place}/?range=7d")
+            for title, selector in _PARTS:
+                _save(_picture(browser).crop(_box(browser, selector)), folder / f"{title}.png")
+            bley.stop()
+            browser.wait(lambda: bool(browser.find("#gone").text))
+            _save(_picture(browser).crop((0, 0, 1280, 800)), folder / "dashboard-gone.png")
 
 
 async def _fill(file: Path) -> None:
@@ -91,8 +101,23 @@ def _take(browser: Browser, url: str, size: tuple[int, int], scheme: str, file: 
     browser.resize(width, 800)
     browser.prefer(color_scheme=scheme)
     browser.open(url)
-    picture = Image.open(io.BytesIO(browser.screenshot())).convert("RGB")
-    picture = picture.crop((0, 0, width, min(height, picture.height)))
+    picture = _picture(browser)
+    _save(picture.crop((0, 0, width, min(height, picture.height))), file)
+
+
+def _picture(browser: Browser) -> Image.Image:
+    """Return the whole page."""
+    return Image.open(io.BytesIO(browser.screenshot())).convert("RGB")
+
+
+def _box(browser: Browser, selector: str) -> tuple[int, int, int, int]:
+    """Return the place of an element, with a margin."""
+    rectangle = browser.find(selector).rect
+    left, top = int(rectangle["x"]) - _MARGIN, int(rectangle["y"]) - _MARGIN
+    return left, top, left + int(rectangle["width"]) + 2 * _MARGIN, top + int(rectangle["height"]) + 2 * _MARGIN
+
+
+def _save(picture: Image.Image, file: Path) -> None:
     picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
     click.echo(f"{file}: {picture.width} x {picture.height}, {file.stat().st_size // 1000} kB", err=True)
 

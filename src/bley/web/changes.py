@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from bley.core.history.advice import ListFiles
 from bley.core.history.audit import AuditEntry
 from bley.core.history.periods import Period, Slot
 from bley.web.chart import MarkData
 
-__all__ = ["ChangeRow", "change_marks", "change_rows", "changes_by_slot"]
+__all__ = ["ChangeRow", "change_marks", "change_rows", "changes_by_slot", "comparing_command"]
 
 _MOST_IN_TITLE = 4
 _LONGEST_IN_TITLE = 160
@@ -46,6 +47,13 @@ def change_marks(by_slot: Mapping[int, Sequence[ChangeRow]], slots: Sequence[Slo
         MarkData((rows[-1].entry.at - slots[0].start) / period.slot, _title(rows), f"#{rows[-1].id}")
         for rows in by_slot.values()
     ]
+
+
+def comparing_command(rows: Sequence[ChangeRow], files: ListFiles) -> str:
+    """Return the command that compares the time since the latest row with the same time before; empty without rows."""
+    if not rows:
+        return ""
+    return files.command("stats", "--since", f"{rows[0].entry.at:%Y-%m-%dT%H:%MZ}", "--compare")
 
 
 def _title(rows: Sequence[ChangeRow]) -> str:

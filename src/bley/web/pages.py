@@ -15,6 +15,7 @@ from bley.log.decision_line import line_of
 from bley.store.history import SEARCH_SECONDS
 from bley.web.actions import Actions
 from bley.web.background import in_background
+from bley.web.changes import comparing_command
 from bley.web.dashboard_data import DashboardData, OverviewData, SearchResult
 from bley.web.decision_search import DecisionSearch, read_decision_search, read_period
 from bley.web.evidence import evidence
@@ -102,6 +103,7 @@ class Pages:
             lists=lists,
             shown_waiting=_SHOWN_WAITING,
             shown_changes=_SHOWN_CHANGES,
+            comparing=comparing_command(overview.changes if overview else (), self._data.configuration.list_files),
             shows=shown.__contains__,
             work=work,
             worth=worth,

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 from bley.core.greylist import Timing
+from bley.core.history.advice import ListFiles
 from bley.core.history.audit import AuditEntry
 from bley.core.history.periods import PERIODS
 from bley.settings.sections import Timings
 from bley.store.history import WaitingTriplets
+from bley.web.changes import change_rows, comparing_command
 from bley.web.dashboard_data import OverviewData
 from bley.web.overview import Overview, build_overview
 from bley.web.tables import OVERVIEW_TABLES
@@ -49,6 +51,12 @@ def test_changes_outside_of_all_slots_are_no_marks() -> None:
     found = _overview(_entry(-60), _entry(60 * 24 + 30))
     assert found.slots_chart.marks == []
     assert not any(slot.changes for slot in found.slots)
+
+
+def test_the_latest_change_has_the_command_that_compares_the_time_since_then() -> None:
+    rows, files = change_rows([_entry(90), _entry(180)]), ListFiles("", "", "")
+    assert comparing_command(rows, files) == "bley stats --since 2026-11-23T10:30Z --compare"
+    assert comparing_command([], files) == ""
 
 
 def test_changes_can_be_downloaded() -> None:
