@@ -81,7 +81,7 @@ def _of_domain(
     if found.nodes and found.since:  # the days are not counted by node
         parts.append(SummaryPart("By node", [_requests(found)], found.since, _node_rows(search, found)))
     last = min(search.until_instant or now, now) - timedelta(microseconds=1)
-    days = Period("", timedelta(days=(last - by_domain.since).days + 1), timedelta(days=1))
+    days = _days(by_domain.since, last)
     starts = [slot.start for slot in slots(days, last, {})]
     each = [Slot(start, by_domain.days.get(int(start.timestamp()), Figures())) for start in starts]
     return _summary(parts, each, days, search, observes)
@@ -111,8 +111,15 @@ def _summary(
 
 
 def _period(since: datetime, now: datetime) -> Period:
-    """Return the shortest period that includes this instant."""
-    return next((each for each in PERIODS.values() if each.since(now) <= since), PERIODS["365d"])
+    """Return the shortest period that includes this instant, in days if it is longer than four weeks."""
+    year = PERIODS["365d"]
+    found = next((each for each in PERIODS.values() if each.since(now) <= since), year)
+    return _days(since, now) if found is year else found
+
+
+def _days(since: datetime, until: datetime) -> Period:
+    """Return the whole days (UTC) from this instant on."""
+    return Period("", timedelta(days=(until.date() - since.date()).days + 1), timedelta(days=1))
 
 
 def _by_slot(minutes: Mapping[Count, int], period: Period) -> Mapping[Count, int]:

@@ -1,6 +1,7 @@
 """The summary on the page of a search."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -63,6 +64,13 @@ async def test_the_chart_of_a_domain_has_the_days_that_were_asked_for(query: str
     counts = {Count(DAY_SECONDS, today - ago * DAY_SECONDS, "to-pass", "example.org"): 1 for ago in (0, 15, 300)}
     page = await DashboardClient(FakeHistory([decision()], counts=counts)).page(f"/search?q=example.org&{query}")
     assert len([link for link in page.links if "T00%3A00" in link]) == days
+
+
+async def test_decisions_of_more_than_four_weeks_have_a_bar_for_each_day() -> None:
+    """A month is the default of log_days."""
+    decisions = [decision("2"), decision("1", at=NOON - timedelta(days=29))]
+    page = await DashboardClient(FakeHistory(decisions)).page("/search?q=a@example.com")
+    assert len([link for link in page.links if "T00%3A00" in link]) == 30
 
 
 async def test_in_mode_observe_nothing_was_deferred() -> None:
