@@ -30,6 +30,9 @@ Closing one would release the locks of all (fcntl). There are as many as there w
 the dashboard, and those of the audit.
 """
 
+_BESIDE_A_DATABASE = ("-wal", "-shm")
+"""Files that an SQLite connection has besides its database, which is counted: these are open only while it is used."""
+
 _PAGE_SECONDS = 20.0
 _SAMPLES = 6
 
@@ -106,6 +109,8 @@ def _open_files(process: Path) -> Iterator[str]:
     for descriptor in (process / "fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed in the meantime
             name = str(descriptor.readlink())
+            if name.endswith(_BESIDE_A_DATABASE):
+                continue
             inode = name.removeprefix("socket:[").removesuffix("]")
             yield sockets.get(inode, "socket" if name.startswith("socket:") else name)
 
