@@ -10,7 +10,7 @@ from bley.checks.lists.news import ListNews
 from bley.checks.lists.queried_list import QueriedList
 from bley.checks.lists.report import ListReport
 from bley.checks.lists.tester import ListTester
-from bley.core.dnslists.lists import DnsList
+from bley.core.dnslists.lists import Answer, DnsList, Subject, query_name, version_of
 from bley.core.errors import ResolverError, StoreError
 from bley.core.greylist import Record, Status
 from bley.core.history.attempts import Attempts, AttemptsQuery
@@ -32,7 +32,7 @@ from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import RawRequest, Request, Triplet
 from bley.core.wire import RequestParser, encode_request
-from bley.ports import Clock, Outcome, Resolver, ResourceRecord, RrType
+from bley.ports import CachedResolver, Clock, Outcome, Resolver, ResourceRecord, RrType
 from bley.status import StateReport
 from bley.store.engine import Found
 from bley.store.history import PartialResult, WaitingTriplets
@@ -149,7 +149,11 @@ def query_by_future(resolver: Resolver, name: str, rrtype: RrType, then: Callabl
         error = answer.exception()
         then(error if isinstance(error, ResolverError) else answer.result())
 
-    resolver.resolve(name, rrtype).add_done_callback(take)
+    answer = resolver.resolve(name, rrtype)
+    if answer.done():
+        take(answer)
+    else:
+        answer.add_done_callback(take)
 
 
 def _give(answer: asyncio.Future[Sequence[ResourceRecord]], records: Sequence[ResourceRecord]) -> None:
@@ -160,6 +164,13 @@ def _give(answer: asyncio.Future[Sequence[ResourceRecord]], records: Sequence[Re
 def _fail(answer: asyncio.Future[Sequence[ResourceRecord]], error: ResolverError) -> None:
     if not answer.done():
         answer.set_exception(error)
+
+
+def query_list(
+    queried: QueriedList, subject: Subject, resolver: CachedResolver, then: Callable[[Answer], object]
+) -> None:
+    """Query a list about a client or a domain."""
+    queried.query(query_name(subject, queried.dns_list.zone), version_of(subject), resolver, then)
 
 
 def queried_list(dns_list: DnsList, clock: Clock) -> QueriedList:

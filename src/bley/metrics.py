@@ -37,6 +37,7 @@ __all__ = [
     "WORKER_VARIABLE",
     "count",
     "count_came_back",
+    "count_list_answer",
     "observe_answer",
     "observe_answer_from_memory",
 ]
@@ -177,5 +178,13 @@ for _what in ("records", "decisions", "news", "purge", "prepare"):
     STORE_SECONDS.labels(_what)
 
 LIST_ANSWERS = Counter("bley_list_answers", "DNS list answers about clients.", ["list", "answer"], registry=REGISTRY)
+
+_list_answers_of = cache(LIST_ANSWERS.labels)
+
+
+def count_list_answer(name: str, answer: str) -> None:
+    """Count an answer of the list of this name, by its meaning."""
+    _list_answers_of(name, answer).inc()
+
 
 LOG_DROPPED = Counter("bley_log_dropped", "Log lines that could not be written.", registry=REGISTRY)

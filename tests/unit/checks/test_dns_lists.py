@@ -23,8 +23,8 @@ from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.findings import Check
 from bley.core.mail import Address
-from bley.ports import Resolver, ResourceRecord, RrType
-from tests.fakes import SILENT, Data, FakeClock, FakeResolver, Zone
+from bley.ports import CachedResolver, Outcome, ResourceRecord, RrType
+from tests.fakes import SILENT, Data, FakeClock, FakeResolver, Zone, query_by_future
 
 pytestmark = pytest.mark.leaps
 
@@ -37,12 +37,17 @@ SERVFAIL = ResolverError("", "A", "SERVFAIL")
 class HeldResolver:
     """Answers when it is told to."""
 
+    is_silent = False
+
     def __init__(self) -> None:
         self.asked: dict[str, asyncio.Future[Sequence[ResourceRecord]]] = {}
 
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         assert (name not in self.asked, rrtype) == (True, "A")
         return self.asked.setdefault(name, asyncio.get_running_loop().create_future())
+
+    def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+        query_by_future(self, name, rrtype, then)
 
     async def give(self, zone: str, *codes: str) -> None:
         name = query_name(CLIENT, zone)
@@ -90,7 +95,7 @@ def queried(
     check: Check,
     lists: Sequence[ConfiguredList],
     subject: Subject,
-    resolver: Resolver,
+    resolver: CachedResolver,
     on_answer: Callable[[], object],
 ) -> ListQueries:
     """Return the queries of the lists about this subject alone."""

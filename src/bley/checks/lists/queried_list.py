@@ -2,15 +2,15 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from bley.checks.lists.self_test import read_answer
+from bley.checks.lists.self_test import read_outcome
 from bley.checks.lists.tester import ListTester
 from bley.core.dnslists.health import NOT_TESTED
-from bley.core.dnslists.lists import Answer, DnsList, Meaning, Subject, query_name, version_of
+from bley.core.dnslists.lists import Answer, DnsList, Meaning
 from bley.core.history.list_counts import latency_kind
-from bley.metrics import LIST_ANSWERS
-from bley.ports import Resolver, ResourceRecord
+from bley.metrics import count_list_answer
+from bley.ports import CachedResolver, Outcome
 
 __all__ = ["CountList", "QueriedList"]
 
@@ -29,42 +29,59 @@ class QueriedList:
         self.answers: Counter[Meaning] = Counter()
         self.seconds: deque[float] = deque(maxlen=_LATENCIES)
         """The latencies of the last answers from the network that were conclusive."""
-        self._waiting: dict[str, list[Callable[[Answer], None]]] = {}
-        """The callbacks that wait for the answer to each query."""
+        self._loop = asyncio.get_running_loop()
+        self._in_flight: dict[str, _Query] = {}
+        """The queries in flight, and those answered before the first self-test, by name."""
 
     def unasked_answer(self, version: int) -> Answer | None:
         """Return the answer for this IP version, or for DOMAINS, while the list is not queried; None if it is."""
         answer = self.tester.health.unasked_answer(version)
         return None if answer is NOT_TESTED and not self.tester.first_test.done() else answer
 
-    def query(self, subject: Subject, resolver: Resolver, then: Callable[[Answer], None]) -> None:
-        """Query the list about a client's address or a domain; `then` is called with the answer, later."""
-        name, version = query_name(subject, self.dns_list.zone), version_of(subject)
-        if name in self._waiting:
-            self._waiting[name].append(then)
+    def query(self, name: str, version: int, resolver: CachedResolver, then: Callable[[Answer], object]) -> None:
+        """Query a name below the list's zone, about an IP version or DOMAINS.
+
+        `then` is called with the answer, before this returns if a cache has it.
+        """
+        if query := self._in_flight.get(name):
+            query.callbacks.append(then)
             return
-        self._waiting[name] = [then]
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        query = self._in_flight[name] = _Query(self, name, version, self._loop.time(), then)
+        resolver.query(name, "A", query.receive)
+        query.is_cached = False
 
-        def answered(query: asyncio.Future[Sequence[ResourceRecord]]) -> None:
-            answer = read_answer(self.dns_list, query)
-            self.answers[answer.meaning] += 1
-            LIST_ANSWERS.labels(self.dns_list.name, answer.meaning.value).inc()
-            if answer.is_conclusive and not is_cached:
-                self.seconds.append(seconds := loop.time() - started)
-                self.count(latency_kind(seconds), self.dns_list.name)
-            self.tester.judge_answer(version, answer)
-            if self.tester.first_test.done():
-                deliver(answer)
-            else:
-                self.tester.first_test.add_done_callback(lambda _: deliver(answer))
+    def take(self, query: "_Query", answer: Answer) -> None:
+        """Count an answer, let it be judged, and deliver it once the list is tested."""
+        self.answers[answer.meaning] += 1
+        count_list_answer(self.dns_list.name, answer.meaning)
+        if answer.is_conclusive and not query.is_cached:
+            self.seconds.append(seconds := self._loop.time() - query.started)
+            self.count(latency_kind(seconds), self.dns_list.name)
+        self.tester.judge_answer(query.version, answer)
+        if self.tester.first_test.done():
+            self._deliver(query, answer)
+        else:
+            self.tester.first_test.add_done_callback(lambda _: self._deliver(query, answer))
 
-        def deliver(answer: Answer) -> None:
-            answer = self.unasked_answer(version) or answer
-            for callback in self._waiting.pop(name, ()):
-                callback(answer)
+    def _deliver(self, query: "_Query", answer: Answer) -> None:
+        del self._in_flight[query.name]
+        answer = self.unasked_answer(query.version) or answer
+        for then in query.callbacks:
+            then(answer)
 
-        query = resolver.resolve(name, "A")
-        is_cached = query.done()
-        query.add_done_callback(answered)
+
+class _Query:
+    """A query in flight, and the callbacks that wait for the answer."""
+
+    __slots__ = ("_list", "callbacks", "is_cached", "name", "started", "version")
+
+    def __init__(
+        self, queried: QueriedList, name: str, version: int, started: float, then: Callable[[Answer], object]
+    ) -> None:
+        self._list, self.name, self.version, self.started, self.callbacks = queried, name, version, started, [then]
+        self.is_cached = True
+        """Until it is in flight: an answer that comes at once is from a cache."""
+
+    def receive(self, outcome: Outcome) -> None:
+        """Take the outcome of the query."""
+        self._list.take(self, read_outcome(self._list.dns_list, outcome))

@@ -15,9 +15,9 @@ from bley.core.dnslists.known import DOMAINS
 from bley.core.dnslists.lists import Answer, DnsList, Meaning, interpret, query_name
 from bley.core.dnslists.resolver_fault import rewritten
 from bley.core.errors import ResolverError
-from bley.ports import ResourceRecord, UncachedResolver
+from bley.ports import Outcome, ResourceRecord, UncachedResolver
 
-__all__ = ["read_answer", "self_test"]
+__all__ = ["read_answer", "read_outcome", "self_test"]
 
 _log = logging.getLogger(__name__)
 
@@ -84,12 +84,16 @@ def read_answer(dns_list: DnsList, query: asyncio.Future[Sequence[ResourceRecord
     """Return the list's answer from the result of a query that has ended."""
     if query.cancelled():
         return Answer(Meaning.SILENT, why="cancelled")
-    match query.exception():
-        case None:
-            return interpret(dns_list.facts, [str(record.data) for record in query.result() if record.rrtype == "A"])
-        case ResolverError() as error:
-            meaning = Meaning.SILENT if error.is_silence else Meaning.FAILED
-            return Answer(meaning, why=error.why.replace(dns_list.zone, dns_list.name))
-        case error:
-            _log.error("internal error; please report it", exc_info=error)
-            return Answer(Meaning.FAILED, why=f"internal error: {error!r}")
+    error = query.exception()
+    if error is None or isinstance(error, ResolverError):
+        return read_outcome(dns_list, error or query.result())
+    _log.error("internal error; please report it", exc_info=error)
+    return Answer(Meaning.FAILED, why=f"internal error: {error!r}")
+
+
+def read_outcome(dns_list: DnsList, outcome: Outcome) -> Answer:
+    """Return the list's answer from the outcome of a query."""
+    if isinstance(outcome, ResolverError):
+        meaning = Meaning.SILENT if outcome.is_silence else Meaning.FAILED
+        return Answer(meaning, why=outcome.why.replace(dns_list.zone, dns_list.name))
+    return interpret(dns_list.facts, [str(record.data) for record in outcome if record.rrtype == "A"])

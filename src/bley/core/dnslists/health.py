@@ -183,6 +183,7 @@ class ListHealth:
         self.dns_list = dns_list
         versions = (DOMAINS,) if dns_list.is_of_domains else (4, 6)
         self.versions = {version: VersionHealth(self._first_state(version), now) for version in versions}
+        self._first = self.versions[versions[0]]
         self.last_error: tuple[datetime, str] | None = None
         self.shared: Diagnosis | None = None
         """The fault of the resolver, if that makes the list look ill."""
@@ -234,9 +235,7 @@ class ListHealth:
 
     def unasked_answer(self, version: int) -> Answer | None:
         """Return the answer for clients of this IP version while the list is not queried, None if it is queried."""
-        health = self.versions[min(self.versions)]
-        if health.state is not ListState.ILL:
-            health = self.versions[version]
+        health = self._first if self._first.state is ListState.ILL else self.versions[version]
         match health.state:
             case ListState.WELL if self._failure:
                 return Answer(Meaning.SET_ASIDE, why=f"until it is tested: {self._failure.why}")

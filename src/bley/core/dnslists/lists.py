@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ __all__ = [
     "interpret",
     "parse_dns_lists",
     "parse_domain_lists",
+    "query_labels",
     "query_name",
     "version_of",
 ]
@@ -68,7 +69,7 @@ class Answer(NamedTuple):
     @property
     def is_conclusive(self) -> bool:
         """Whether the subject is known to be listed, or known not to be."""
-        return self.meaning in (Meaning.LISTED, Meaning.CLEAR)
+        return self.meaning is Meaning.CLEAR or self.meaning is Meaning.LISTED
 
 
 @dataclass(frozen=True)
@@ -178,18 +179,23 @@ def interpret(facts: KnownList, codes: Iterable[str]) -> Answer:
 
 
 def query_name(subject: Subject, zone: str) -> str:
-    """Return the name to query: before the zone, reversed octets or nibbles, or a domain (RFC 5782 2.1, 2.2, 2.4)."""
-    return f"{subject if isinstance(subject, str) else _reversed(subject)}.{zone}"
+    """Return the name to query: the labels of the subject before the zone."""
+    return f"{query_labels(subject)}.{zone}"
+
+
+def query_labels(subject: Subject) -> str:
+    """Return the labels before the zone: reversed octets or nibbles, or a domain (RFC 5782 2.1, 2.2, 2.4)."""
+    if isinstance(subject, str):
+        return subject
+    if isinstance(subject, IPv4Address):
+        first, second, third, fourth = subject.packed
+        return f"{fourth}.{third}.{second}.{first}"
+    return subject.reverse_pointer.removesuffix(".ip6.arpa")
 
 
 def version_of(subject: Subject) -> int:
     """Return the IP version of an address, DOMAINS for a domain."""
     return DOMAINS if isinstance(subject, str) else subject.version
-
-
-@lru_cache(maxsize=256)
-def _reversed(address: Address) -> str:
-    return address.reverse_pointer.rsplit(".", 2)[0]  # without in-addr.arpa, ip6.arpa
 
 
 def parse_domain_lists(text: str) -> tuple[DnsList, ...]:

@@ -7,9 +7,11 @@ A count has the list's shown name; its kind is the check and the event, as in `d
 are also counted by their latency, whatever the setting that the list is in.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache
 
 from bley.core.findings import Check
 from bley.core.greylist import LONGEST_CAUSE
@@ -56,6 +58,7 @@ SLOWER = f"{_LATENCY}slower"
 """The kind of count of an answer that took longer than all bounds."""
 
 
+@cache
 def list_kind(check: Check, event: ListEvent) -> str:
     """Return the kind of count of this event, for the lists of this check."""
     return f"{check.value}-{event.value}"
@@ -63,7 +66,8 @@ def list_kind(check: Check, event: ListEvent) -> str:
 
 def latency_kind(seconds: float) -> str:
     """Return the kind of count of an answer that took so long."""
-    return next((f"{_LATENCY}{bound}" for bound in LATENCY_BOUNDS if 1000 * seconds <= bound), SLOWER)
+    place = bisect_left(LATENCY_BOUNDS, 1000 * seconds)
+    return f"{_LATENCY}{LATENCY_BOUNDS[place]}" if place < len(LATENCY_BOUNDS) else SLOWER
 
 
 LIST_KINDS = frozenset(

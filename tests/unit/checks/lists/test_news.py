@@ -10,7 +10,7 @@ import pytest
 from bley.checks.lists.watch import ListWatch
 from bley.core.dnslists.lists import parse_dns_lists, query_name
 from bley.ports import ResourceRecord, RrType
-from tests.fakes import FakeClock, FakeResolver
+from tests.fakes import FakeClock, FakeResolver, query_list
 
 pytestmark = pytest.mark.leaps
 
@@ -85,7 +85,7 @@ class World:
     async def client(self, zone: str, answer: str) -> None:
         """Query the list about a client, with this answer."""
         self.resolver.zone[query_name(CLIENT, zone), "A"] = (answer,)
-        self.watch.lists[zone].query(CLIENT, self.resolver, lambda _: None)
+        query_list(self.watch.lists[zone], CLIENT, self.resolver, lambda _: None)
         await settle()
 
     def why(self, zone: str) -> str:
@@ -263,7 +263,7 @@ async def test_late_answer_of_a_removed_list_holds_back_no_news(world: World, lo
     world.watch.follow(parse_dns_lists(f"{ZEN} {OTHER}"), world.resolver)
     await settle()
     world.resolver.zone[query_name(CLIENT, SPAMCOP), "A"] = ("203.0.113.80",)
-    removed.query(CLIENT, world.resolver, lambda _: None)
+    query_list(removed, CLIENT, world.resolver, lambda _: None)
     await settle()
     world.filter(OTHER)
     world.watch.lists[OTHER].tester.request_test()

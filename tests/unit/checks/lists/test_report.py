@@ -13,7 +13,7 @@ from bley.core.dnslists.health import Diagnosis, ListFault
 from bley.core.dnslists.lists import Meaning, parse_dns_lists, parse_domain_lists
 from bley.core.errors import ResolverError
 from bley.core.mail import parse_address
-from tests.fakes import NOON, FakeClock, FakeResolver, queried_list
+from tests.fakes import NOON, FakeClock, FakeResolver, queried_list, query_list
 
 pytestmark = pytest.mark.leaps
 
@@ -136,7 +136,7 @@ async def test_a_customer_s_key_is_not_told(zone: str) -> None:
     for _ in range(20):
         await asyncio.sleep(0)
     (after_test,) = report_lists({"dnsbls": lists}, watch.lists)
-    watch.lists[dns_list.zone].query(address, resolver, lambda _: None)
+    query_list(watch.lists[dns_list.zone], address, resolver, lambda _: None)
     for _ in range(20):
         await asyncio.sleep(0)
     (after_answer,) = report_lists({"dnsbls": lists}, watch.lists)

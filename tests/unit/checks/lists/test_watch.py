@@ -13,7 +13,7 @@ from bley.core.dnslists.health import ListState
 from bley.core.dnslists.lists import Answer, Meaning, parse_dns_lists, query_name
 from bley.core.errors import ResolverError
 from bley.core.mail import Address
-from tests.fakes import Data, FakeClock, FakeResolver, queried_list
+from tests.fakes import Data, FakeClock, FakeResolver, queried_list, query_list
 
 pytestmark = pytest.mark.leaps
 
@@ -73,7 +73,7 @@ class World:
     async def ask(self, address: Address = CLIENT, zone: str = ZONE, times: int = 1) -> list[Answer]:
         answers: list[Answer] = []
         for _ in range(times):
-            self.watch.lists[zone].query(address, self.resolver, answers.append)
+            query_list(self.watch.lists[zone], address, self.resolver, answers.append)
             await settle()
         return answers
 
@@ -122,7 +122,7 @@ class TestFirstTest:
         world.answer(CLIENT, LISTED)
         world.answer(ENTRY, entry)
         assert queried.unasked_answer(4) is None
-        queried.query(CLIENT, world.resolver, answers.append)
+        query_list(queried, CLIENT, world.resolver, answers.append)
         await settle()
         assert answers == []
         world.resolver.is_down = is_down
@@ -162,7 +162,7 @@ class TestAnswers:
         world.answer(CLIENT, REFUSING)
         watched, answers = world.watch.lists[ZONE], list[Answer]()
         for _ in range(3):
-            watched.query(CLIENT, world.resolver, answers.append)
+            query_list(watched, CLIENT, world.resolver, answers.append)
         await settle()
         assert [answer.meaning for answer in answers] == [Meaning.REFUSED] * 3
         assert watched.answers == {Meaning.REFUSED: 1}
@@ -293,7 +293,7 @@ class TestDoubts:
         for address in (CLIENT, ENTRY, CLEAR):
             world.answer(address, PARKED)
         states: list[ListState] = []
-        world.watch.lists[ZONE].query(CLIENT, world.resolver, lambda _: states.append(world.states()[0]))
+        query_list(world.watch.lists[ZONE], CLIENT, world.resolver, lambda _: states.append(world.states()[0]))
         await settle()
         assert states == [ILL]
         assert world.tests() == 2
