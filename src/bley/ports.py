@@ -139,8 +139,8 @@ class Store(Protocol):
         `domains`: those of each request, for its counts.
         """
 
-    def add_list_count(self, at: datetime, kind: str, name: str) -> None:
-        """Count an event about a DNS list: its kind (core.history.list_counts), and the list's name."""
+    def add_list_count(self, at: datetime, kind: str, name: str, number: int = 1) -> None:
+        """Count events about a DNS list: their kind (core.history.list_counts), and the list's name."""
 
     async def close(self) -> None:
         """Write what is queued, as far as that is possible, and disconnect."""

@@ -143,7 +143,7 @@ class _Gathering:
         self._whole: asyncio.Future[Evidence] | None = None
         """The evidence with the answers that come after the judgement; None if they are not needed, or not yet."""
         self._time_is_up: asyncio.TimerHandle | None = None
-        self._is_late = False
+        self._is_late = self._is_over = False
         self._spf: asyncio.Task[Finding] | None = None
         self._lists: dict[Check, ListQueries] = {}
         for check, lists in ((Check.DNSBL, checks.dnsbls), (Check.DNSWL, checks.dnswls)):
@@ -186,18 +186,21 @@ class _Gathering:
         if self._whole:
             if not self._whole.done():
                 self._complete(self._whole)
-        elif self._wake and not self._wake.done() and (self._is_late or self._has_new_names() or self._may_end()):
-            self._wake.set_result(None)
+        elif self._wake and not self._wake.done():
+            self._is_over = self._is_late or self._may_end()
+            if self._is_over or self._has_new_names():
+                self._wake.set_result(None)
 
     def _has_new_names(self) -> bool:
         return self._names is not None and not self._found and (self._names.is_complete or self._is_late)
 
     def _may_end(self) -> bool:
-        if self._is_complete:
+        """Return whether no missing answer can change the judgement or its reason."""
+        awaits_names, awaits_spf = not self._found, self._spf is not None and not self._spf.done()
+        if self._are_lists_complete and not (awaits_names or awaits_spf):
             return True
         if self._checks.is_thorough:
             return False
-        awaits_names, awaits_spf = not self._found, self._spf is not None and not self._spf.done()
         dnswl, dnsbl, domains = (queries.bounds if (queries := self._lists.get(check)) else None for check in _LISTS)
         return settled(
             dnswl, dnsbl, self._checks.thresholds, domains=domains, awaits_names=awaits_names, awaits_spf=awaits_spf
@@ -257,11 +260,12 @@ class _Gathering:
         """Wait, and take the client's names once they are complete."""
         loop = asyncio.get_running_loop()
         self._time_is_up = loop.call_later(self._checks.timeout.total_seconds(), self._give_up)
-        while not (self._is_late or self._may_end()):
+        while not self._is_over:
             self._wake = loop.create_future()
             await self._wake
             if self._names and self._has_new_names():
                 self._take_names(self._names.names)
+                self._is_over = self._is_late or self._may_end()
 
     def _complete(self, whole: asyncio.Future[Evidence]) -> None:
         """Take the client's names once they are complete, and give `whole` its result once no answer is missing."""

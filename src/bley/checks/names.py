@@ -11,8 +11,8 @@ A HELO name with the client's address is `helo-resolves`.
 Source: RFC 1912 2.1, RFC 5321 4.1.4.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request
 from bley.core.names.domains import a_labels, registered_domain
 from bley.core.names.host_name import is_host_name, is_public_name
-from bley.ports import Resolver, ResourceRecord, RrType
+from bley.ports import CachedResolver, Outcome, RrType
 
 __all__ = ["NOT_QUERIED", "SILENT", "ClientNames", "NameQueries"]
 
@@ -33,8 +33,6 @@ With the PTR records and the HELO name, a client causes at most 6 queries, and m
 """
 
 _LATE = "no answer in time"
-
-_Query = asyncio.Future[Sequence[ResourceRecord]]
 
 
 class ClientNames(NamedTuple):
@@ -56,30 +54,30 @@ SILENT = ClientNames(Finding(None, "the DNS does not answer"))
 
 
 class NameQueries:
-    """The queries for the names of one client, and `names` so far. `on_answer` is called after each answer, later."""
+    """The queries for the names of one client, and `names` so far. `on_answer` is called after each answer."""
 
-    def __init__(self, request: Request, address: Address, resolver: Resolver, on_answer: Callable[[], object]) -> None:
+    def __init__(
+        self, request: Request, address: Address, resolver: CachedResolver, on_answer: Callable[[], object]
+    ) -> None:
         self._address, self._resolver, self._on_answer = address, resolver, on_answer
         self._rrtype: RrType = "A" if address.version == 4 else "AAAA"
         self._pointed: Sequence[str] | None = None
         """The names of the PTR records, the best one first; None before the answer."""
         self._missing: Finding | None = None
-        self._queries: dict[str, _Query] = {}
-        """The queries for addresses, by name."""
+        self._answers: dict[str, Outcome | None] = {}
+        """The answers about addresses, by name; None before the answer."""
         self._is_over = False
         self._helo = a_labels(request.helo_name)
-        pointers = resolver.resolve(address.reverse_pointer, "PTR")
-        pointers.add_done_callback(self._take_pointers)
+        resolver.query(address.reverse_pointer, "PTR", self._take_pointers)
         if is_public_name(self._helo):
             self._query_addresses(self._helo)
 
     def _query_addresses(self, name: str) -> None:
-        if name not in self._queries:
-            self._queries[name] = query = self._resolver.resolve(name, self._rrtype)
-            query.add_done_callback(self._take_addresses)
+        if name not in self._answers:
+            self._answers[name] = None
+            self._resolver.query(name, self._rrtype, partial(self._take_addresses, name))
 
-    def _take_pointers(self, query: _Query) -> None:
-        answer = _answer(query)
+    def _take_pointers(self, answer: Outcome) -> None:
         if self._is_over:
             return
         if isinstance(answer, ResolverError):
@@ -92,8 +90,8 @@ class NameQueries:
                 self._query_addresses(name)
         self._on_answer()
 
-    def _take_addresses(self, query: _Query) -> None:
-        _answer(query)  # else an error that nothing reads would be logged
+    def _take_addresses(self, name: str, answer: Outcome) -> None:
+        self._answers[name] = answer
         self._on_answer()
 
     def _best(self, names: Iterable[str]) -> Sequence[str]:
@@ -115,7 +113,7 @@ class NameQueries:
     @property
     def is_complete(self) -> bool:
         """Whether every query is answered, or failed."""
-        return self._pointed is not None and all(query.done() for query in self._queries.values())
+        return self._pointed is not None and None not in self._answers.values()
 
     def give_up(self) -> None:
         """Send no further queries."""
@@ -124,7 +122,7 @@ class NameQueries:
     @property
     def names(self) -> ClientNames:
         """The names by the answers so far. A finding that depends on a missing answer is unknown."""
-        leads = {name: self._leads_back(name) for name in self._queries}
+        leads = {name: self._leads_back(name) for name in self._answers}
         helo = None
         if leads.get(self._helo):
             helo = found(FindingKind.HELO_RESOLVES, f"{self._helo} leads to the client's address")
@@ -140,22 +138,13 @@ class NameQueries:
 
     def _leads_back(self, name: str) -> bool | None:
         """Return whether the name has the client's address; None if that is unknown."""
-        query = self._queries[name]
-        if not query.done() or isinstance(answer := _answer(query), ResolverError):
+        answer = self._answers[name]
+        if answer is None or isinstance(answer, ResolverError):
             return None
         own, family = self._address.packed, AF_INET if self._rrtype == "A" else AF_INET6
         # Strangers may name 256 addresses for each of five names: ip_address would take 10 ms for them, this 0.5 ms.
         return any(inet_pton(family, str(record.data)) == own for record in answer if record.rrtype == self._rrtype)
 
     def _unknown(self, name: str) -> Finding:
-        query = self._queries[name]
-        return Finding(None, str(_answer(query)) if query.done() else f"{name} {self._rrtype}: {_LATE}")
-
-
-def _answer(query: _Query) -> Sequence[ResourceRecord] | ResolverError:
-    error = query.exception()
-    if error is None:
-        return query.result()
-    if isinstance(error, ResolverError):
-        return error
-    raise error
+        answer = self._answers[name]
+        return Finding(None, f"{name} {self._rrtype}: {_LATE}" if answer is None else str(answer))

@@ -5,6 +5,7 @@ import gc
 import logging
 import resource
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -38,6 +39,9 @@ _STORE_TIME = timedelta(seconds=1)
 _CANCEL_SECONDS = 1.0
 """How long `close` waits for a cancelled periodic task."""
 
+_COUNT_SECONDS = 1.0
+"""How long events about DNS lists are summed up before the store gets them."""
+
 _PURGE_SECONDS = 1800
 _POLL_SECONDS = 20
 """The interval at which changes by other nodes and commands are polled; the documentation promises a minute at most."""
@@ -59,6 +63,7 @@ class Instance:
         self._configuration, self._clock, self._purges = configuration, clock, purges
         settings = configuration.settings
         self._store = BatchedStore(open_configured_engine(configuration, clock()), configuration.key)
+        self._list_counts = Counter[tuple[str, str]]()
         self._watch = ListWatch(clock, names_resolver=purges, count=self._count_list)
         self._dns = DnsChecks(settings, self._watch)
         self._dns.activate()
@@ -86,7 +91,15 @@ class Instance:
         await self._refresh_remote_changes()
 
     def _count_list(self, kind: str, name: str) -> None:
-        self._store.add_list_count(self._clock(), kind, name)
+        """Count an event about a DNS list. A stranger causes two for each, so the store gets them once a second."""
+        if not self._list_counts:
+            asyncio.get_running_loop().call_later(_COUNT_SECONDS, self._store_list_counts)
+        self._list_counts[kind, name] += 1
+
+    def _store_list_counts(self) -> None:
+        counts, self._list_counts = self._list_counts, Counter()
+        for (kind, name), number in counts.items():
+            self._store.add_list_count(self._clock(), kind, name, number)
 
     def start_periodic_tasks(self) -> None:
         """Start the periodic tasks."""
@@ -101,6 +114,7 @@ class Instance:
             await asyncio.wait(self._periodic_tasks, timeout=_CANCEL_SECONDS)
         await self.server.stop(self._configuration.settings.check_timeout.total_seconds() + 1)
         await self._service.close()
+        self._store_list_counts()
         await self._store.close()
         await self._followed.close()
         await self._watch.close()

@@ -151,8 +151,8 @@ class BatchedStore:
     ) -> None:
         self._decisions.add_known_decisions(at, known, to_decision, node, domains)
 
-    def add_list_count(self, at: datetime, kind: str, name: str) -> None:
-        self._decisions.add_list_count(at, kind, name)
+    def add_list_count(self, at: datetime, kind: str, name: str, number: int = 1) -> None:
+        self._decisions.add_list_count(at, kind, name, number)
 
     async def remote_changes(self) -> RemoteChanges:
         """Return the changes by other nodes and commands. Raises StoreError."""

@@ -143,10 +143,10 @@ class DecisionWriter:
             STORE_DROPPED.labels("decisions").inc(len(known) - room)
         self._begin()
 
-    def add_list_count(self, at: datetime, kind: str, name: str) -> None:
-        """Count an event about a DNS list; `kind` is one of LIST_KINDS."""
+    def add_list_count(self, at: datetime, kind: str, name: str, number: int) -> None:
+        """Count events about a DNS list; `kind` is one of LIST_KINDS."""
         minute = int(at.timestamp()) // 60
-        self._count(minute - minute % _LIST_MINUTES, kind, name, 1)
+        self._count(minute - minute % _LIST_MINUTES, kind, name, number)
         self._begin()
 
     def _count(self, minute: int, kind: str, name: str, number: int) -> None:

@@ -55,8 +55,8 @@ class MemoryStore:
     ) -> None:
         self.decisions += map(to_decision, known)
 
-    def add_list_count(self, at: datetime, kind: str, name: str) -> None:
-        self.list_counts[kind, name] += 1
+    def add_list_count(self, at: datetime, kind: str, name: str, number: int = 1) -> None:
+        self.list_counts[kind, name] += number
 
     async def close(self) -> None:
         """Do nothing: the memory is freed with the object."""

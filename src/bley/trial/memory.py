@@ -175,7 +175,7 @@ class TrialStore:
     ) -> None:
         """Drop the decisions."""
 
-    def add_list_count(self, at: datetime, kind: str, name: str) -> None:
+    def add_list_count(self, at: datetime, kind: str, name: str, number: int = 1) -> None:
         """Drop the count."""
 
     async def close(self) -> None:

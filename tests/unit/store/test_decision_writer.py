@@ -113,7 +113,7 @@ class TestCountsOfLists:
     async def test_they_are_written_without_any_decision(self, decisions: DecisionWriter, writer: Writer) -> None:
         """An answer may come after the decision was written."""
         for _ in range(3):
-            decisions.add_list_count(NOON, "dnsbl-queries", "bl.example")
+            decisions.add_list_count(NOON, "dnsbl-queries", "bl.example", 1)
         await _eventually(lambda: bool(writer.counts))
         start = int(NOON.timestamp())
         assert writer.counts[Count(600, start, "dnsbl-queries", "bl.example")] == 3
@@ -124,7 +124,7 @@ class TestCountsOfLists:
     ) -> None:
         """A store that is away for hours leaves room for the others."""
         for minute in range(30):
-            decisions.add_list_count(NOON + timedelta(minutes=minute), "dnsbl-queries", "bl.example")
+            decisions.add_list_count(NOON + timedelta(minutes=minute), "dnsbl-queries", "bl.example", 1)
         lost = len(decisions._counts)
         assert lost == 3
 

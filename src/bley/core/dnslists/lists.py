@@ -8,7 +8,7 @@ An answer outside 127.0.0.0/8 comes from no list, but from a parked domain.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -162,11 +162,11 @@ class ListAnswer(NamedTuple):
 _CLEAR = Answer(Meaning.CLEAR)
 
 
-def interpret(facts: KnownList, codes: Iterable[str]) -> Answer:
+def interpret(facts: KnownList, codes: Sequence[str]) -> Answer:
     """Return the meaning of the A records of an answer. No record means that the client is not listed."""
-    addresses = tuple(IPv4Address(code) for code in codes)
-    if not addresses:
+    if not codes:
         return _CLEAR
+    addresses = tuple(map(IPv4Address, codes))
     if outside := [address for address in addresses if address not in _CODES]:
         cause = (
             "the resolver filters it, or its domain is parked" if local_scope(outside[0]) else "its domain is parked"
