@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from bley.commands.documented import DocumentedCommand
 from bley.commands.ending import WrongInputError
+from bley.commands.imported_recipients import write_recipients
 from bley.commands.json_lines import FormatError, read_lines
 from bley.commands.options import config_option, dry_run_option, load_settings, run
 from bley.commands.progress import Interruption, progress
@@ -30,7 +31,7 @@ from bley.predecessors.bley2 import read_bley2
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.postgrey import read_postgrey
 from bley.predecessors.record_converter import RecordConverter
-from bley.predecessors.sqlgrey import read_sqlgrey
+from bley.predecessors.sqlgrey import OF_SECTIONS, read_recipients, read_sqlgrey
 from bley.settings.database import Database, is_utf8, parse_database, read_password
 from bley.settings.file import Configuration
 from bley.store.engine import Engine
@@ -62,6 +63,11 @@ class _ImportCount:
     wildcards: int = 0
     """The number of imported records for any recipient, and mostly any sender, of a client."""
 
+    def without_recipients(self) -> "_ImportCount":
+        """Return the count without sqlgrey's recipients, which are written to files."""
+        skipped = {reason: number for reason, number in self.skipped.items() if not reason.endswith(OF_SECTIONS)}
+        return replace(self, skipped=Counter(skipped))
+
 
 def _complete_source(_context: click.Context, _parameter: click.Parameter, text: str) -> list[CompletionItem]:
     names = [CompletionItem(name) for name in ("postgrey", *_READERS) if name.startswith(text)]
@@ -73,7 +79,7 @@ def _complete_source(_context: click.Context, _parameter: click.Parameter, text:
     cls=DocumentedCommand,
     examples=[
         "bley import postgrey /var/lib/postgrey",
-        "bley import sqlgrey postgresql://sqlgrey@localhost/sqlgrey",
+        "bley import sqlgrey postgresql://sqlgrey@localhost/sqlgrey --recipients /etc/bley",
         "bley import bley sqlite:////var/lib/bley2/bley.db --dry-run",
         "bley import records.jsonl",
     ],
@@ -98,6 +104,13 @@ def _complete_source(_context: click.Context, _parameter: click.Parameter, text:
 @click.option(
     "--password-file", metavar="FILE", type=click.Path(path_type=Path), help="File with the password for URL."
 )
+@click.option(
+    "--recipients",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Write sqlgrey's opt-in and opt-out recipients into files there, and show their sections for bley.conf.",
+)
 @dry_run_option
 @click.argument("source", shell_complete=_complete_source)
 @click.argument("place", required=False)
@@ -106,6 +119,7 @@ def import_(
     delay: int,
     auto_whitelist_clients: int,
     password_file: Path | None,
+    folder: Path | None,
     dry_run: bool,
     source: str,
     place: str | None,
@@ -126,17 +140,35 @@ def import_(
     configuration = load_settings(file)
     if (source in ("postgrey", *_READERS)) != (place is not None):
         raise click.UsageError("write: bley import postgrey DIR, sqlgrey URL, bley URL, or FILE")
+    if folder and source != "sqlgrey":
+        raise click.UsageError("--recipients is for sqlgrey, whose recipients can have rules of their own")
     interruption = Interruption()
     importer = _Importer(configuration, interruption, dry_run=dry_run)
+    lines: list[str] = []
     if source == "postgrey" and place:
         found = read_postgrey(Path(place), timedelta(seconds=delay), auto_whitelist_clients)
         count = run(importer.import_items(interruption.read(found)))
     elif place:
-        count = run(importer.import_database(source, _database(place, password_file)))
+        database = _database(place, password_file)
+        count = run(importer.import_database(source, database))
+        if folder:
+            tables = run(_read_recipients(database))
+            lines = list(write_recipients(folder, tables, dry_run=dry_run))
+            count = count.without_recipients()
     else:
         with _open_source(source, interruption) as records:
             count = run(importer.import_items(interruption.read(records(configuration.triplet_rules))))
     _print_count(source, count, dry_run=dry_run)
+    for line in lines:
+        click.echo(line)
+
+
+async def _read_recipients(database: Database) -> dict[str, list[str]]:
+    engine = open_sql(database)
+    try:
+        return await read_recipients(engine)
+    finally:
+        await engine.dispose()
 
 
 def _database(url: str, password_file: Path | None) -> Database:

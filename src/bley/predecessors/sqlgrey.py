@@ -38,8 +38,9 @@ from bley.predecessors.values import (
 if TYPE_CHECKING:  # takes 8 MB of memory, and SQLite does not need it
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-__all__ = ["CUT_OFF", "RECIPIENT_IN_SENDER", "read_sqlgrey"]
+__all__ = ["CUT_OFF", "OF_SECTIONS", "RECIPIENT_IN_SENDER", "read_recipients", "read_sqlgrey"]
 
+OF_SECTIONS = "these recipients become a section of bley.conf: see docs/moving-from-sqlgrey.md"
 CUT_OFF = "its sender or recipient is cut off"
 RECIPIENT_IN_SENDER = "its sender has the recipient in it"
 
@@ -79,7 +80,19 @@ async def read_sqlgrey(database: "AsyncEngine") -> AsyncIterator[ImportedRecord 
         for table, name in _OF_RECIPIENTS.items():
             if name in await column_names(connection, table):
                 async for _ in stream_rows(connection, table, [text_column(connection, name)]):
-                    yield f"{table}: these recipients become a section of bley.conf: see docs/moving-from-sqlgrey.md"
+                    yield f"{table}: {OF_SECTIONS}"
+
+
+async def read_recipients(database: "AsyncEngine") -> dict[str, list[str]]:
+    """Return the recipients with rules of their own, by table; `@example.org` is a domain without its subdomains."""
+    found: dict[str, list[str]] = {}
+    async with open_connection(database) as connection:
+        for table, name in _OF_RECIPIENTS.items():
+            if name in await column_names(connection, table):
+                rows = stream_rows(connection, table, [text_column(connection, name)])
+                texts = [parse_text(row._asdict()[name]) or "" async for row in rows]
+                found[table] = [f"@{text}" if name == "domain" else text for text in texts if text]
+    return found
 
 
 def _instant_column(connection: "AsyncConnection", name: str) -> sa.ColumnElement[Any]:

@@ -14,7 +14,7 @@ from bley.core.greylist import Record, Status
 from bley.core.imported_record import ImportedRecord
 from bley.core.triplet import ANY
 from bley.predecessors.errors import PredecessorError
-from bley.predecessors.sqlgrey import CUT_OFF, RECIPIENT_IN_SENDER, read_sqlgrey
+from bley.predecessors.sqlgrey import CUT_OFF, RECIPIENT_IN_SENDER, read_recipients, read_sqlgrey
 from bley.predecessors.values import UNREADABLE
 
 FIRST = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -80,6 +80,8 @@ async def test_recipients_with_rules_of_their_own_are_counted(database: AsyncEng
     await insert(database, "optout_domain", {"domain": "example.net"})
     read_on = "these recipients become a section of bley.conf: see docs/moving-from-sqlgrey.md"
     assert await read(database) == [*2 * [f"optin_email: {read_on}"], f"optout_domain: {read_on}"]
+    recipients = {"optin_email": ["jane@example.org", "joe@example.org"], "optout_domain": ["@example.net"]}
+    assert await read_recipients(database) == recipients | {"optin_domain": []}
 
 
 async def read(database: AsyncEngine) -> list[ImportedRecord | str]:
