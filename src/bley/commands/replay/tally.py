@@ -249,9 +249,10 @@ class Tally:
         self._add_retries(repeats, passes=False)
 
     def _add_retries(self, repeats: _Repeats, *, passes: bool) -> None:
-        """Count the retries; `passes`: the first attempt passes, so that all later ones are known."""
+        """Count the retries; `passes`: the first attempt passes, so that the records make all later ones known."""
         for change, number in repeats.retries.items():
-            known = change._replace(now=Reason.KNOWN.value, defers_now=False) if passes else change
+            is_known = passes and change.now in _DELAYED
+            known = change._replace(now=Reason.KNOWN.value, defers_now=False) if is_known else change
             self.changes[known] += number
 
     def _count(self, decision: StoredDecision, new: NewJudgement, *, came_again: bool = False) -> None:

@@ -25,6 +25,8 @@ _FAULTS = {
 }
 """Reasons that no request should have."""
 
+_NO_REQUESTS = "No request came in this time: bley doctor examines whether the mail server queries bley."
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -52,6 +54,8 @@ class Report:
         found, before = self.statistics.figures, self.statistics.before
         comparable = before.figures if before and before.figures.defers_nothing == found.defers_nothing else None
         waiting = self.statistics.waiting or 0
+        if not found.requests:
+            return [_NO_REQUESTS]
         sentences = [describe_worth(found, waiting, observes=self.observes, before=comparable)]
         return [*sentences, *filter(None, [describe_repeats(found)] if self.observes else [])]
 

@@ -66,6 +66,17 @@ def test_retries_follow_from_their_first_attempt(tmp_path: Path) -> None:
     assert (mild.newly_passing.number, mild.newly_passing.came_again) == (1, 1)
 
 
+def test_retries_of_mail_that_is_exempt_now_are_exempt_too(tmp_path: Path) -> None:
+    """Where mode = off, in a section too, no record makes the later attempts known."""
+    story = [decision("helo", 0, findings=MISMATCH), retry("early", 2), retry("waited", 9)]
+    off = tallied(tmp_path, story, mode="off")
+    assert dict(off.changes) == {
+        Change("helo", True, "off", False): 1,
+        Change("early", True, "off", False): 1,
+        Change("waited", False, "off", False): 1,
+    }
+
+
 def test_mail_that_is_newly_deferred_is_good_if_its_sender_wrote_again(tmp_path: Path) -> None:
     story = [
         decision("clean", 0, findings=MISMATCH),
@@ -154,7 +165,7 @@ def test_an_exempt_retry_passes(tmp_path: Path) -> None:
     (tmp_path / "whitelist_clients").write_text("192.0.2.1\n")
     found = tallied(tmp_path, [decision("helo", 0, findings=MISMATCH), retry("early", 2)])
     assert found.changes[Change("helo", True, "exempt-client", False)] == 1
-    assert found.changes[Change("early", True, "known", False)] == 1
+    assert found.changes[Change("early", True, "exempt-client", False)] == 1
 
 
 def test_mail_that_no_judgement_of_its_client_covers_any_more_is_judged_by_itself(tmp_path: Path) -> None:

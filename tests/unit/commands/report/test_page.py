@@ -83,10 +83,13 @@ async def test_it_fits_into_80_columns(numbers: dict[str, int]) -> None:
         assert max(map(len, found.lines)) <= 80
 
 
-async def test_nothing_came() -> None:
-    lines = (await report({})).lines
-    assert lines[0].endswith("UTC") or "nothing was counted" in " ".join(lines[:2])
-    assert "Nothing was deferred." in lines
+@pytest.mark.parametrize("observes", [False, True])
+async def test_nothing_came(*, observes: bool) -> None:
+    """That is no sign of a mail server without spam, but of one that does not query bley."""
+    lines = (await report({}, observes=observes)).lines
+    assert "nothing was counted" in " ".join(lines[:2])
+    assert "No request came in this time: bley doctor examines whether the mail server" in lines
+    assert not any("deferred" in line for line in lines)
     assert not any("by reason" in line for line in lines)
 
 
