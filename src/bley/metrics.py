@@ -119,10 +119,12 @@ VERIFIED_NAMES = Counter(
     "bley_verified_names", "Clients whose name bley verified, and the mail server did not.", registry=REGISTRY
 )
 
-SPF_RESULTS = Counter("bley_spf_results", "SPF results, as RFC 7208 names them.", ["result"], registry=REGISTRY)
+_SPF_RESULTS = Counter("bley_spf_results", "SPF results, as RFC 7208 names them.", ["result"], registry=REGISTRY)
 
-for _result in ("none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"):
-    SPF_RESULTS.labels(_result)
+SPF_RESULTS = {
+    result: _SPF_RESULTS.labels(result)
+    for result in ("none", "neutral", "pass", "fail", "softfail", "temperror", "permerror")
+}
 
 _CACHE_HITS = Counter("bley_cache_hits", "Lookups that a cache answered.", ["cache"], registry=REGISTRY)
 

@@ -8,7 +8,7 @@ names, so the fuzzer knows them.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from bley.checks.spf import SpfChecker, running_evaluations
@@ -16,7 +16,8 @@ from bley.checks.spf_validity import SPF_RECORD
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding
 from bley.core.mail import Address, Request, parse_address
-from bley.ports import ResourceRecord, RrType
+from bley.ports import Outcome, ResourceRecord, RrType
+from tests.fakes import query_by_future
 from tests.fuzz.fields import REPEAT, SEPARATOR, Fields
 from tests.fuzz.harness import Harness
 from tests.step_time import Steps, run_in_time
@@ -42,6 +43,8 @@ class _ScriptedResolver:
     Each lookup ends a step of the evaluation and begins the next.
     """
 
+    is_silent = False
+
     def __init__(self, texts: dict[str, list[bytes]], hosts: list[str], steps: Steps) -> None:
         self._texts, self._hosts, self._steps = texts, hosts, steps
         self.questions = 0
@@ -62,6 +65,10 @@ class _ScriptedResolver:
             answer.set_result([ResourceRecord(name, rrtype, data, 300) for data in self._data(rrtype, texts)])
         self._begun = time.thread_time()
         return answer
+
+    def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+        """Answer as `resolve` does."""
+        query_by_future(self, name, rrtype, then)
 
     def _data(self, rrtype: RrType, texts: list[bytes]) -> Sequence[str | bytes | tuple[int, str]]:
         if rrtype == "TXT":

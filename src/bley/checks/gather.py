@@ -1,7 +1,6 @@
 """All checks of one request, run at the same time under one deadline."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -31,7 +30,7 @@ _LISTS = (Check.DNSWL, Check.DNSBL, Check.DOMAIN_LIST)
 
 
 class _Spf(Protocol):
-    async def check(self, request: Request, address: Address) -> Finding: ...
+    def start(self, request: Request, address: Address) -> asyncio.Future[Finding]: ...
 
 
 class Gathered(NamedTuple):
@@ -98,9 +97,12 @@ class Checks:
         if local := describe_local(address):
             finding = Finding(None, f"not queried: {local}")
         elif self.sender_spf:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.timeout.total_seconds()):
-                    finding = await _check_spf(self.sender_spf, request, address, self.scores)
+            checked = self.sender_spf.start(request, address)
+            try:
+                await asyncio.wait([checked], timeout=self.timeout.total_seconds())
+                finding = _spf_finding(checked, self.scores) if checked.done() else finding
+            finally:
+                checked.cancel()
         known = finding if self.spf or finding.score is None else finding._replace(score=0, kind=None)
         spf = None if self.spf is self.sender_spf else self.spf
         return finding, replace(self, spf=spf, known_spf=known, timeout=self._left(started))
@@ -144,7 +146,7 @@ class _Gathering:
         """The evidence with the answers that come after the judgement; None if they are not needed, or not yet."""
         self._time_is_up: asyncio.TimerHandle | None = None
         self._is_late = self._is_over = False
-        self._spf: asyncio.Task[Finding] | None = None
+        self._spf: asyncio.Future[Finding] | None = None
         self._lists: dict[Check, ListQueries] = {}
         for check, lists in ((Check.DNSBL, checks.dnsbls), (Check.DNSWL, checks.dnswls)):
             if lists:
@@ -177,9 +179,9 @@ class _Gathering:
             if self._is_late:
                 self._found[Check.SPF] = Finding(None, _LATE)
             else:
-                spf = _check_spf(checks.spf, self._request, self._address, checks.scores)
-                self._spf = asyncio.get_running_loop().create_task(spf)
-                self._spf.add_done_callback(self._look)
+                self._spf = checks.spf.start(self._request, self._address)
+                if not self._spf.done():
+                    self._spf.add_done_callback(self._look)
 
     def _look(self, _: object = None) -> None:
         """Wake `_wait` if an answer makes the client's names complete, or settles the judgement; later, complete it."""
@@ -240,7 +242,7 @@ class _Gathering:
             if finding := queries.finding():
                 found[check] = finding
         if self._spf and self._spf.done() and not self._spf.cancelled():
-            found[Check.SPF] = self._spf.result()
+            found[Check.SPF] = _spf_finding(self._spf, self._checks.scores)
         elif self._spf and self._is_late:
             found[Check.SPF] = Finding(None, _LATE)
         if self._checks.known_spf:
@@ -299,8 +301,7 @@ class _Gathering:
         return {check: finding for check, finding in findings.items() if finding.score is not None}
 
 
-async def _check_spf(spf: _Spf, request: Request, address: Address, scores: Scores) -> Finding:
-    try:
-        return scores.counted(await spf.check(request, address))
-    except ResolverError as error:
-        return Finding(None, str(error))
+def _spf_finding(checked: asyncio.Future[Finding], scores: Scores) -> Finding:
+    """Return the finding of an SPF check that has ended. A bug of the check is raised here."""
+    error = checked.exception()
+    return Finding(None, str(error)) if isinstance(error, ResolverError) else scores.counted(checked.result())

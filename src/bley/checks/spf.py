@@ -17,14 +17,14 @@ import spf
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from bley.checks.spf_query import BoundedQuery
-from bley.checks.spf_validity import LONGEST_RECORD, SPF_RECORD, SpfTrail, SpfValidity, network_of
+from bley.checks.spf_validity import LONGEST_RECORD, NETWORK_BITS, SPF_RECORD, SpfTrail, SpfValidity
 from bley.core.errors import ResolverError
 from bley.core.evidence import Finding, found
 from bley.core.findings import FindingKind
 from bley.core.mail import Address, Request
 from bley.core.names.domains import a_labels
 from bley.metrics import CACHE_HITS, SPF_RESULTS
-from bley.ports import Resolver, ResourceRecord, RrType
+from bley.ports import CachedResolver, Outcome, ResourceRecord, RrType
 
 __all__ = ["SpfChecker", "running_evaluations"]
 
@@ -68,8 +68,9 @@ class SpfChecker:
     Results are cached for the shortest TTL of all records involved, but at most an hour; at most `_RESULTS` of them.
     """
 
-    def __init__(self, resolver: Resolver, timeout: timedelta, *, best_guess: bool) -> None:
+    def __init__(self, resolver: CachedResolver, timeout: timedelta, *, best_guess: bool) -> None:
         self._resolver, self._timeout, self._best_guess = resolver, timeout, best_guess
+        self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
         self._results: OrderedDict[tuple[str, bytes], tuple[float, _Result]] = OrderedDict()
         """Expiry and result by domain and by the octets of the client's address, or the fewer ones of its network."""
@@ -81,24 +82,47 @@ class SpfChecker:
 
     async def check(self, request: Request, address: Address) -> Finding:
         """Check MAIL FROM, or HELO for the null sender. A pass counts 0; a temperror is unknown."""
-        try:
-            word, finding = await self._result(request, address)
-        except ResolverError:
-            SPF_RESULTS.labels("temperror").inc()
-            raise
-        SPF_RESULTS.labels(word).inc()
-        return finding
+        return await self.start(request, address)
 
-    async def _result(self, request: Request, address: Address) -> _Result:
-        name = request.sender.rpartition("@")[2] if request.sender else request.helo_name
+    def start(self, request: Request, address: Address) -> asyncio.Future[Finding]:
+        """Start the check; the finding is there at once if it is cached. To cancel the future ends the check."""
+        answer: asyncio.Future[Finding] = self._loop.create_future()
+        name = _checked_name(request)
         domain = "" if name.endswith("..") else a_labels(name)
-        loop = asyncio.get_running_loop()
-        if cached := self._cached(domain, address, loop.time()):
+        if cached := self._cached(domain, address, self._loop.time()):
             CACHE_HITS["spf"].inc()
-            return cached
-        if not await self._is_judged(domain):
-            shown = name.lower() or "the empty name"
-            return _Result("none", found(FindingKind.SPF_NO_PASS, f"none: {shown} has no SPF record"))
+            _give(answer, cached)
+        elif len(domain) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(domain):
+            _give(answer, _without_record(name))
+        elif self._best_guess:
+            self._start_evaluation(answer, domain, request, address)
+        else:
+            self._resolver.query(domain, "TXT", partial(self._take_texts, answer, domain, request, address))
+        return answer
+
+    def _take_texts(
+        self, answer: asyncio.Future[Finding], domain: str, request: Request, address: Address, texts: Outcome
+    ) -> None:
+        """Take the texts of the domain. Most domains of strangers have no SPF record, and need no evaluation."""
+        if answer.done():
+            return
+        if isinstance(texts, ResolverError):
+            SPF_RESULTS["temperror"].inc()
+            answer.set_exception(texts)
+            answer.exception()  # retrieved: nothing may wait for it any more
+        elif any(isinstance(text.data, bytes) and SPF_RECORD.match(text.data) for text in texts):
+            self._start_evaluation(answer, domain, request, address)
+        else:
+            _give(answer, _without_record(_checked_name(request)))
+
+    def _start_evaluation(
+        self, answer: asyncio.Future[Finding], domain: str, request: Request, address: Address
+    ) -> None:
+        evaluation = self._loop.create_task(self._result(domain, request, address))
+        answer.add_done_callback(lambda _: evaluation.cancel())
+        evaluation.add_done_callback(partial(_hand_over, answer))
+
+    async def _result(self, domain: str, request: Request, address: Address) -> _Result:
         trail = SpfTrail(address)
         word, explanation = await self._evaluate(_Evaluation(address, trail), request)
         explanation = explanation[:_LONGEST_EXPLANATION]
@@ -107,7 +131,7 @@ class SpfChecker:
         detail = f"{word}: {explanation}".rstrip(": ") + f" ({domain})"
         finding = Finding(0, detail) if word == "pass" else found(_KIND.get(word, FindingKind.SPF_NO_PASS), detail)
         result = _Result(word, finding)
-        self._cache(domain, trail, address, result, loop.time())
+        self._cache(domain, trail, address, result, self._loop.time())
         return result
 
     async def _evaluate(self, evaluation: "_Evaluation", request: Request) -> tuple[str, str]:
@@ -134,19 +158,10 @@ class SpfChecker:
         if lookup is None:
             return evaluation.switch
         try:
-            records = await asyncio.shield(self._resolver.resolve(*lookup))
+            records = await self._resolver.resolve(*lookup)
         except ResolverError as error:
             return partial(evaluation.throw, spf.TempError(f"DNS {error}", ext=error))
         return partial(evaluation.switch, records)
-
-    async def _is_judged(self, domain: str) -> bool:
-        """Whether the domain has an SPF record, or a best guess replaces it."""
-        if len(domain) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(domain):
-            return False
-        if self._best_guess:
-            return True
-        records = await asyncio.shield(self._resolver.resolve(domain, "TXT"))
-        return any(isinstance(record.data, bytes) and SPF_RECORD.match(record.data) for record in records)
 
     def _cached(self, domain: str, address: Address, now: float) -> _Result | None:
         """Return a result that is still valid for the client, by its address or its network."""
@@ -166,9 +181,32 @@ class SpfChecker:
             self._results.popitem(last=False)
 
 
+def _checked_name(request: Request) -> str:
+    return request.sender.rpartition("@")[2] if request.sender else request.helo_name
+
+
 def _network_octets(address: Address) -> bytes:
-    network = network_of(address)
-    return network.network_address.packed[: network.prefixlen // 8]
+    return address.packed[: NETWORK_BITS[address.version] // 8]
+
+
+def _without_record(name: str) -> _Result:
+    shown = name.lower() or "the empty name"
+    return _Result("none", found(FindingKind.SPF_NO_PASS, f"none: {shown} has no SPF record"))
+
+
+def _give(answer: asyncio.Future[Finding], result: _Result) -> None:
+    SPF_RESULTS[result.word].inc()
+    answer.set_result(result.finding)
+
+
+def _hand_over(answer: asyncio.Future[Finding], evaluation: asyncio.Task[_Result]) -> None:
+    """Give the outcome of an evaluation to the answer that waits for it."""
+    if evaluation.cancelled() or answer.done():
+        answer.cancel()
+    elif error := evaluation.exception():
+        answer.set_exception(error)
+    else:
+        _give(answer, evaluation.result())
 
 
 class _Evaluation(greenlet):

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from bley.core.mail import Address
 from bley.ports import ResourceRecord
 
-__all__ = ["LONGEST_RECORD", "SPF_RECORD", "SpfTrail", "SpfValidity", "network_of"]
+__all__ = ["LONGEST_RECORD", "NETWORK_BITS", "SPF_RECORD", "SpfTrail", "SpfValidity", "network_of"]
 
 SPF_RECORD = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
 """RFC 7208 4.5."""
@@ -23,7 +23,9 @@ _LONGEST_SECONDS = 3600
 _NEGATIVE_SECONDS = 300
 """The validity of an empty answer: c-ares does not return the negative TTL of the zone."""
 
-_NETWORK_BITS = {4: 24, 6: 64}
+NETWORK_BITS = {4: 24, 6: 64}
+"""The length of the network within which results are shared, whole octets, by IP version."""
+
 _MACRO = re.compile(rb"%\{([a-z])", re.IGNORECASE)
 _SENDER_MACROS = frozenset(b"slh")  # RFC 7208 7.2: sender, local part, HELO name
 _DOMAIN_MACROS = frozenset(b"do")
@@ -44,7 +46,7 @@ class SpfValidity(IntEnum):
 
 def network_of(address: Address) -> IPv4Network | IPv6Network:
     """Return the client's network, within which results are shared."""
-    return ip_network((address, _NETWORK_BITS[address.version]), strict=False)
+    return ip_network((address, NETWORK_BITS[address.version]), strict=False)
 
 
 class SpfTrail:

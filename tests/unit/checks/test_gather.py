@@ -47,7 +47,10 @@ class FakeSpf:
     asked: int = 0
     _released: asyncio.Future[Finding] | None = None
 
-    async def check(self, request: Request, address: Address) -> Finding:
+    def start(self, request: Request, address: Address) -> asyncio.Future[Finding]:
+        return asyncio.ensure_future(self._check())
+
+    async def _check(self) -> Finding:
         self.asked += 1
         if self.finding is None:
             self._released = asyncio.get_running_loop().create_future()

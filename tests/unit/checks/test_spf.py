@@ -41,7 +41,7 @@ async def resolver() -> FakeResolver:
 
 
 @pytest.fixture
-def checker(resolver: FakeResolver) -> SpfChecker:
+async def checker(resolver: FakeResolver) -> SpfChecker:
     return SpfChecker(resolver, timedelta(seconds=0.2), best_guess=False)
 
 
@@ -370,7 +370,7 @@ class _AskedError(Exception):
     pass
 
 
-class _NoResolver:
+class _NoResolver(FakeResolver):
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         raise _AskedError(name, rrtype)
 
