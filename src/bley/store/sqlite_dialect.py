@@ -23,11 +23,11 @@ __all__ = ["Sqlite"]
 _SQLITE = sqlite.dialect()
 _VALUES = re.compile(r"VALUES (\([?, ]+\))")
 
-_SIZES = (64, 32, 16, 8, 4, 2, 1)
-"""The rows of one INSERT. SQLite before 3.32 has at most 999 parameters, and no table has more than 15 columns."""
+_ROWS_AT_ONCE, _KEYS_AT_ONCE = 64, 256
+"""The rows and keys in one statement. SQLite before 3.32 has at most 999 parameters, and no table has 15 columns."""
 
-_KEYS_AT_ONCE = 256
-"""The triplets that one statement finds, for the same reason."""
+_NUMBERS = (64, 32, 16, 8, 4, 2, 1)
+"""The different numbers of rows, few of them, since SQLite prepares a statement for each."""
 
 _Row = Mapping[str, Any]
 
@@ -46,29 +46,37 @@ class Sqlite(Dialect):
         """
         return _insert_one(table, "OR FAIL")
 
-    def write(self, connection: sa.Connection, insert: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, connection: sa.Connection, insert: sa.Executable, rows: Sequence[_Row]) -> None:
         """Write many rows in a statement, which releases Python's lock (GIL) once; row by row needs it twice a row."""
-        for some in _portions(rows):
-            _insert(connection, insert, some)
+        start = 0
+        for number in _NUMBERS:
+            while len(rows) - start >= number:
+                values = tuple(chain.from_iterable(row.values() for row in rows[start : start + number]))
+                connection.exec_driver_sql(_text_on_sqlite(insert, number), values)
+                start += number
 
     def write_new(self, connection: sa.Connection, upsert: Any, rows: Sequence[_Row]) -> None:
-        """Insert the new rows, and execute the upsert only for portions that have others.
+        """Insert the new rows, and execute the upsert only where there are others.
 
         An upsert of many rows takes twice as long: SQLite copies each page before a change, to undo the statement.
         """
-        for some in _portions(rows):
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
             adds = any(row.get("attempts") for row in some)
-            if adds or _insert(connection, _insert_new(upsert.table), some) < len(some):
-                _insert(connection, upsert, some)
+            if adds or self._insert_new(connection, upsert.table, some) < len(some):
+                self.write(connection, upsert, some)
+
+    def _insert_new(self, connection: sa.Connection, table: sa.Table, rows: Sequence[_Row]) -> int:
+        """Insert the rows whose key does not exist, by one statement. Return their number."""
+        number, values = _padded([row.values() for row in rows], len(rows[0]))
+        return connection.exec_driver_sql(_text_on_sqlite(_insert_or_ignore(table), number), values).rowcount
 
     def read(self, connection: sa.Connection, triplets: Sequence[Triplet]) -> Iterable[Sequence[Any]]:
         """Read all rows in one statement, as in `write`, and as one JSON text: each row apart needs the lock again."""
         found: list[list[Any]] = []
         for start in range(0, len(triplets), _KEYS_AT_ONCE):
-            some = triplets[start : start + _KEYS_AT_ONCE]
-            size = 1 << (len(some) - 1).bit_length()  # there are few different sizes, as in _portions
-            values = (*chain.from_iterable(some), *repeat(None, 3 * (size - len(some))))
-            found += json.loads(connection.exec_driver_sql(_text_of_find(size), values).scalar_one())
+            number, values = _padded(triplets[start : start + _KEYS_AT_ONCE], 3)
+            found += json.loads(connection.exec_driver_sql(_text_of_find(number), values).scalar_one())
         return found
 
     def is_indexed(self, connection: sa.Connection) -> bool:
@@ -127,19 +135,13 @@ class Sqlite(Dialect):
         return reason
 
 
-def _portions(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-    """Divide the rows so that few different numbers of them occur, since SQLite prepares a statement for each."""
-    start = 0
-    for size in _SIZES:
-        while len(rows) - start >= size:
-            yield rows[start : start + size]
-            start += size
+def _padded(rows: Sequence[Iterable[Any]], columns: int) -> tuple[int, tuple[Any, ...]]:
+    """Return a power of two, and the values of so many rows, of which those that are missing are NULL.
 
-
-def _insert(connection: sa.Connection, insert: Any, rows: Sequence[_Row]) -> int:
-    """Insert the rows by one statement, and return how many were inserted or changed."""
-    values = tuple(chain.from_iterable(row.values() for row in rows))
-    return connection.exec_driver_sql(_text_on_sqlite(insert, len(rows)), values).rowcount
+    NULL is no key: such a row finds nothing, and OR IGNORE skips it.
+    """
+    number = 1 << (len(rows) - 1).bit_length()
+    return number, (*chain.from_iterable(rows), *repeat(None, columns * (number - len(rows))))
 
 
 def _insert_one(table: sa.Table, conflict: str) -> Any:
@@ -148,8 +150,8 @@ def _insert_one(table: sa.Table, conflict: str) -> Any:
 
 
 @cache
-def _insert_new(table: sa.Table) -> Any:
-    """Return the INSERT that skips a row whose key exists already."""
+def _insert_or_ignore(table: sa.Table) -> Any:
+    """Return the INSERT that skips a row whose key exists."""
     return _insert_one(table, "OR IGNORE")
 
 
