@@ -225,6 +225,7 @@ class BatchedStore:
                 STORE_DROPPED.labels("writes").inc(len(batch.writes))
                 self._fail(StoreError(f"internal error: {error}"))
             else:
+                await asyncio.sleep(0)  # the requests that have their records now may write in the next batch
                 continue
             if is_last_try:
                 return
