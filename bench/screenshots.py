@@ -38,7 +38,7 @@ _PAGES = (
     ("dashboard-dark", "/", 1280, "dark", 1390),
     ("dashboard-narrow", "/", 390, "light", 2600),
 )
-_PARTS = (("dashboard-reasons", ".causes"), ("dashboard-lists", "#lists"))
+_PARTS = (("dashboard-reasons", ".block:has(.causes)"), ("dashboard-lists", "#lists"))
 """Parts of the overview of a week, by their selectors."""
 
 
