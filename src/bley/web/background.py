@@ -11,9 +11,9 @@ __all__ = ["in_background"]
 TURN_SECONDS = 0.00005
 """The time after which the thread must leave Python's lock to the event loop; 5 ms by default, the time of 50 requests.
 
-It is no shorter, since each change costs some 20 us. With 0.2 ms, known mail had the same throughput beside a page that
-was always rendered (0.85 of that without), but the 99th percentile beside ten dashboards was 1.21 instead of 1.10
-times that without them (medians of seven alternating rounds).
+It is no shorter, since each change costs some 20 us. With 0.2 ms, the throughput of known mail while a page is rendered
+all the time is the same (0.85 of that without). But the 99th percentile with ten open dashboards is 1.21 times that
+without them, instead of 1.10 times (medians of seven alternating rounds).
 """
 
 _P = ParamSpec("_P")
