@@ -17,7 +17,7 @@ from bley.core.evidence import Evidence, Finding, is_listed
 from bley.core.findings import LOG_FIELDS, AnyCheck, Check
 from bley.core.greylist import Status
 from bley.core.mail import Address, Request
-from bley.core.policy import Thresholds, decisive_lists, judge, settled, spf_can_tip
+from bley.core.policy import Bounds, Thresholds, decisive_lists, judge, settled, spf_can_tip
 from bley.core.scores import DEFAULT, Scores
 from bley.metrics import FINDINGS, UNKNOWN_FINDINGS, VERIFIED_NAMES
 from bley.ports import CachedResolver
@@ -203,10 +203,14 @@ class _Gathering:
             return True
         if self._checks.is_thorough:
             return False
-        dnswl, dnsbl, domains = (queries.bounds if (queries := self._lists.get(check)) else None for check in _LISTS)
+        dnswl, dnsbl, domains = map(self._bounds, _LISTS)
         return settled(
             dnswl, dnsbl, self._checks.thresholds, domains=domains, awaits_names=awaits_names, awaits_spf=awaits_spf
         )
+
+    def _bounds(self, check: Check) -> Bounds | None:
+        queries = self._lists.get(check)
+        return queries.bounds if queries else None
 
     @property
     def _is_complete(self) -> bool:

@@ -18,7 +18,6 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
-import pycares
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -564,15 +563,14 @@ class TestLongAnswers:
 class TestTcp:
     async def test_while_an_answer_is_waited_for_the_loop_sleeps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """c-ares wants to write while it connects, and not afterwards; it looks at the time ten times a second."""
-        calls = 0
+        calls, process = 0, cares_module._process_fd
 
-        class CountingChannel(pycares.Channel):
-            def process_fd(self, read_fd: int, write_fd: int) -> None:
-                nonlocal calls
-                calls += 1
-                super().process_fd(read_fd, write_fd)
+        def count_and_process(*arguments: object) -> None:
+            nonlocal calls
+            calls += 1
+            process(*arguments)
 
-        monkeypatch.setattr(pycares, "Channel", CountingChannel)
+        monkeypatch.setattr(cares_module, "_process_fd", count_and_process)
         async with _silent_by_tcp() as address:
             resolver = CachingResolver([address], timedelta(seconds=2))
             with pytest.raises(ResolverError):
