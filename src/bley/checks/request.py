@@ -27,8 +27,9 @@ def check_request(
     `names` are those of a client without a verified name. A finding that depends on a name which the DNS did not give
     is unknown.
     """
-    missing = None if request.verified_name else names.missing
-    helo, name = check_helo(request, address, names, us), check_dynamic(request.verified_name, address)
+    verified_name = request.verified_name
+    missing = None if verified_name else names.missing
+    helo, name = check_helo(request, address, names, us), check_dynamic(verified_name, address)
     if missing and missing.score is None:
         name = missing
     is_no_server = not _ABOUT_CLIENT.isdisjoint((helo.kind, name.kind, missing and missing.kind))

@@ -8,7 +8,6 @@ from ipaddress import (
     IPv4Network,
     IPv6Address,
     IPv6Network,
-    ip_address,
     ip_network,
     summarize_address_range,
 )
@@ -44,13 +43,11 @@ _KEPT_END = 254
 _IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 """RFC 4291 2.5.5.2."""
 
-_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
-"""An IPv4 address. This takes a third of the time that ip_address takes, which is for IPv6 and for errors."""
-
 _BRACKETED = re.compile(r"\[([^\[\]]*:[^\[\]]*)\](/[0-9]+)?")
 """An IPv6 address or network in brackets."""
 
+_OCTETS = {str(number): number for number in range(256)}
+"""An address by these takes a third of the time that `ip_address` takes, and a host name, which is none, a tenth."""
 
 NAME_ENDING = (
     ".\u3002\uff0e\uff61 \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0"
@@ -84,6 +81,13 @@ def _verified_name(client_name: str) -> str:
     return "" if name == "unknown" else name
 
 
+_OF_POSTFIX = re.compile(
+    "protocol_state=(.*)\nclient_address=(.*)\nclient_name=(.*)\n"
+    "helo_name=(.*)\nsender=(.*)\nrecipient=(.*)\n(?:sasl_username=(.*)\n)?"
+)
+"""The order of Postfix, and of contrib/exim-acl.conf. It is parsed in a third of the time that another order takes."""
+
+
 class RawRequest(NamedTuple):
     """A request of which only the attributes that identify the mail are parsed.
 
@@ -98,6 +102,19 @@ class RawRequest(NamedTuple):
 
     def parse(self) -> Request:
         """Parse the request."""
+        if usual := _OF_POSTFIX.fullmatch(self.deciding):
+            protocol_state, client_address, client_name, helo_name, sender, recipient, sasl_username = usual.groups()
+            return Request(
+                protocol_state,
+                sasl_username or "",
+                client_address,
+                client_name,
+                helo_name,
+                sender,
+                recipient,
+                self.instance,
+                self.queue_id,
+            )
         attributes = dict([line.split("=", 1) for line in self.deciding.split("\n")[:-1]])
         return Request(**attributes, instance=self.instance, queue_id=self.queue_id)
 
@@ -141,14 +158,15 @@ def parse_address(text: str) -> Address | None:
 
     An IPv4-mapped address becomes IPv4. An IPv6 zone is dropped.
     """
-    if octets := _IPV4.fullmatch(text):
-        first, second, third, fourth = map(int, octets.groups())
-        return IPv4Address(first << 24 | second << 16 | third << 8 | fourth)
     text, _, zone = text.partition("%")
     if "/" in zone:  # a zone has no slash (RFC 6874 2): this is a network, or invalid
         return None
+    if ":" not in text:
+        octets = [_OCTETS.get(octet, 256) for octet in text.split(".", 4)]
+        is_ipv4 = len(octets) == 4 and 256 not in octets
+        return IPv4Address(int.from_bytes(bytes(octets))) if is_ipv4 else None
     try:
-        address = ip_address(text)
+        address = IPv6Address(text)
     except ValueError:
         return None
     return unmapped(address)

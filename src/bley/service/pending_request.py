@@ -206,7 +206,8 @@ class PendingRequest(NamedTuple):
         if relations:
             found = {key: record for key, record in found.items() if key not in relations}
         located = locate(self.triplet, self.network, found, self.rules.timing, self.now)
-        return self._replace(located=located, relation_keys=relation_keys, relations=relations)
+        # As _replace, in half of its time: each stranger comes here.
+        return type(self)(*self[:8], located, relation_keys, relations, self.verified_name)
 
     def sighting(self, status: Status, attempts: int = 0, cause: str = "") -> Sighting:
         """Return the sighting that records this status in the best place; `cause` is that of a stranger's deferral.

@@ -90,7 +90,7 @@ class Relations:
     def learn_deferral(self, pending: PendingRequest) -> None:
         """Learn the client from which mail was deferred, since the retry may come from another one of the same pool."""
         if pool := pending.relation_keys.pool:
-            self._store.record_later(_sighting(pending, pool, Status.POOL)._replace(cause=str(pending.address)))
+            self._store.record_later(_sighting(pending, pool, Status.POOL, str(pending.address)))
 
     def learn_correspondent(self, request: Request, rules: RuleSet, now: datetime) -> None:
         """Learn that one of our users, who has logged in, writes to the recipient of the request."""
@@ -125,8 +125,8 @@ class Relations:
         return False
 
 
-def _sighting(pending: PendingRequest, key: Triplet, status: Status) -> Sighting:
-    return Sighting(key, status, pending.now, pending.rules.timing.lifetimes)
+def _sighting(pending: PendingRequest, key: Triplet, status: Status, cause: str = "") -> Sighting:
+    return Sighting(key, status, pending.now, pending.rules.timing.lifetimes, cause=cause)
 
 
 def _decision(pending: PendingRequest, relation: Relation, spf: Finding) -> Decision:

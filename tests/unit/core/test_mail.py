@@ -13,6 +13,17 @@ def test_a_raw_request_is_read_to_its_last_equals_sign() -> None:
     assert raw.parse() == Request(sender="a=b@example.com", instance="1f.2")
 
 
+@pytest.mark.parametrize("has_user", [False, True])
+def test_the_order_of_attributes_does_not_matter(has_user: bool) -> None:
+    """That of Postfix is parsed in another way."""
+    values = {"protocol_state": "RCPT", "client_address": "192.0.2.1", "client_name": "mx.example.com"}
+    values |= {"helo_name": "a=b", "sender": "", "recipient": "jane@example.org"}
+    values |= {"sasl_username": "jane"} if has_user else {}
+    for order in (list(values), list(values)[::-1]):
+        raw = RawRequest("".join(f"{name}={values[name]}\n" for name in order), "1f.2", "4bX")
+        assert raw.parse() == Request(**values, instance="1f.2", queue_id="4bX")
+
+
 def test_what_is_judged_of_a_request_is_bounded_and_different_ones_stay_different() -> None:
     """The domain at the end of a value stays too."""
     end = f"{'b' * 100}@d.example"
@@ -62,6 +73,8 @@ def test_action_is_written_as_in_access_5() -> None:
         ("2001:DB8:0::1", "2001:db8::1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
         ("::192.0.2.1", "::c000:201"),
+        ("192.0.2.1%eth0", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::1"),
     ],
 )
 def test_address(text: str, address: str) -> None:
@@ -71,7 +84,10 @@ def test_address(text: str, address: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "unknown", "192.0.2", "192.0.2.256", "192.0.2.1 ", "[192.0.2.1]", "192.0.2.0/24", "fe80::1%eth0/64", "::%/("],
+    [
+        *("", "unknown", "mx.example.com", "192.0.2", "192.0.2.", "192.0.2.1.1", "192.0.2.256", "192.0.2.01"),
+        *("192.0.2.\u0661", "192.0.2.1 ", "[192.0.2.1]", "192.0.2.0/24", "192.0.2.1/", ":", "fe80::1%eth0/64", "::%/("),
+    ],
 )
 def test_what_is_no_address(text: str) -> None:
     assert parse_address(text) is None

@@ -137,13 +137,12 @@ def domains_of(name: str) -> Domains:
         if rule is None:
             break
         icann, private = rule.icann or icann, rule.private or private
-    delegated = _end(labels, (icann or 1) + 1)
-    return Domains(_end(labels, private + 1) if private else delegated, delegated, icann > 0)
-
-
-def _end(labels: list[str], count: int) -> str:
-    """Return the last `count` labels as a name; empty if there are fewer."""
-    return ".".join(labels[-count:]) if len(labels) >= count else ""
+    public = icann or 1
+    delegated = ".".join(labels[-public - 1 :]) if len(labels) > public else ""
+    registered = delegated
+    if private:
+        registered = ".".join(labels[-private - 1 :]) if len(labels) > private else ""
+    return Domains(registered, delegated, icann > 0)
 
 
 def registered_domain(name: str) -> str:

@@ -92,11 +92,11 @@ def judge_host_name(name: str, address: Address) -> NameVerdict:
         return _NAMED
     domain = domains_of(name).delegated
     labels = _labels(name, domain)
-    of_mail = _count_of_mail(labels)
-    labels = labels[of_mail:]
+    words = _words(labels)
+    of_mail = _count_of_mail(labels, words)
+    labels, words = labels[of_mail:], words[of_mail:]
     if not any(labels):
         return _NAMED
-    words = [set(_WORD.findall(label)) for label in labels]
     if _is_static(words) or (domain in GIVEN_DOMAINS and not of_mail):
         return _RENTED
     of_server = _count_of_server(words)
@@ -109,18 +109,24 @@ def judge_host_name(name: str, address: Address) -> NameVerdict:
 
 def has_mail_word(name: str) -> bool:
     """Return whether a label of `name` to the left of the delegated domain shows a mail server."""
-    return len(name) <= _LONGEST_NAME and _count_of_mail(_labels(name, domains_of(name).delegated)) > 0
+    if len(name) > _LONGEST_NAME:
+        return False
+    labels = _labels(name, domains_of(name).delegated)
+    return _count_of_mail(labels, _words(labels)) > 0
 
 
 def _labels(name: str, domain: str) -> list[str]:
     return name.removesuffix(domain).rstrip(".").split(".")
 
 
-def _count_of_mail(labels: list[str]) -> int:
+def _words(labels: list[str]) -> list[set[str]]:
+    return [set(_WORD.findall(label)) for label in labels]
+
+
+def _count_of_mail(labels: list[str], words: list[set[str]]) -> int:
     """Return the number of labels that the word of a mail server covers: its own and those below it, to its left."""
     for count in range(len(labels), 0, -1):
-        label = labels[count - 1]
-        if _MAIL_PART.search(label) or not MAIL.isdisjoint(_WORD.findall(label)):
+        if not MAIL.isdisjoint(words[count - 1]) or _MAIL_PART.search(labels[count - 1]):
             return count
     return 0
 

@@ -11,7 +11,7 @@ A part of the address is a weaker sign: servers of a pool are numbered so too.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -53,24 +53,25 @@ def _ipv4(host: str, address: IPv4Address) -> AddressInName | None:
     for text in (packed.hex(), packed[::-1].hex()):
         if text in host:
             return AddressInName(text, is_whole=True)
-    runs = list(_NUMBER.finditer(host))
+    runs = _NUMBER.findall(host)
     octets = list(packed)
     long_runs = _long_runs(runs, octets)
     if len(runs) < 2 and not long_runs:
         return None
-    numbers = [int(run[0]) if len(run[0]) <= 3 else -1 for run in runs]
-    is_numbered = sum(number in octets for number in numbers) > 1
+    numbers = [int(run) if len(run) <= 3 else -1 for run in runs]
+    is_numbered = len([number for number in numbers if number in octets]) > 1
     for count in (4, 3, 2):
         if is_numbered and (place := _numbered(numbers, octets, count)) is not None:
-            return AddressInName(host[runs[place].start() : runs[place + count - 1].end()], is_whole=count == 4)
+            spans = [run.span() for run in _NUMBER.finditer(host)]
+            return AddressInName(host[spans[place][0] : spans[place + count - 1][1]], is_whole=count == 4)
         if long_runs and (joined := long_runs.intersection(_joined(octets, count))):
             return AddressInName(min(joined), is_whole=count == 4)
     return None
 
 
-def _long_runs(runs: Sequence[re.Match[str]], octets: list[int]) -> set[str]:
+def _long_runs(runs: list[str], octets: list[int]) -> set[str]:
     """Return the numbers that may be joined octets: they begin and end with one, or are the address as one number."""
-    long_runs = {run[0] for run in runs if len(run[0]) > _SIGNIFICANT_DIGITS}
+    long_runs = {run for run in runs if len(run) > _SIGNIFICANT_DIGITS}
     if not long_runs:
         return long_runs
     ends = (*map(str, octets), _as_one_number(octets))
