@@ -152,6 +152,10 @@ def _are_lists_settled(dnsbl: Bounds, domains: Bounds, threshold: int, *, awaits
 
 def spf_can_tip(evidence: Evidence, thresholds: Thresholds, scores: Scores = DEFAULT) -> bool:
     """Return whether the judgement by the RFC checks, or its reason, depends on the result of SPF."""
+    others = [finding for check, finding in evidence.items() if check in _PLACES and check is not Check.SPF]
+    if thresholds.rfc_threshold and all(finding.counts_alone for finding in others):
+        total = sum(finding.score or 0 for finding in others)  # to which the score of SPF is added last
+        return total < thresholds.rfc_threshold <= total + max(scores.of[kind] for kind in _NO_PASS)
     judgements = [
         _judge_by_rfc_checks({**evidence, Check.SPF: scores.counted(finding)}, thresholds) for finding in _SPF_RESULTS
     ]
