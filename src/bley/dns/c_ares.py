@@ -113,7 +113,10 @@ class RefusedNameError(ResolverError):
 
 
 class CAresChannel:
-    """Queries to the given servers. Answers are cached for their TTL, empty answers for an hour.
+    """Queries to the given servers. Answers are cached for their TTL.
+
+    NXDOMAIN is cached for the time of its SOA record (RFC 2308), at most an hour; without one it is not cached. Other
+    empty answers are cached for an hour.
 
     A server of unknown latency has `first_try_seconds` until the first retry.
     Raises SettingsError if c-ares does not accept the servers.

@@ -1,4 +1,4 @@
-"""The Resolver port on c-ares, which caches answers for their TTL, and empty answers for an hour."""
+"""The CachedResolver port on c-ares, which caches answers for their TTL, NXDOMAIN for that of its SOA record."""
 
 import asyncio
 import logging

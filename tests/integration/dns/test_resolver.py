@@ -478,6 +478,35 @@ class TestCache:
             await resolver.close()
 
 
+class _NegativeAnswers(asyncio.DatagramProtocol):
+    """Answers NXDOMAIN, for names that begin with `soa` with an SOA record of five minutes, and lists the questions."""
+
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        answer = dns.message.make_response(dns.message.from_wire(data))
+        answer.set_rcode(dns.rcode.NXDOMAIN)
+        self.questions.append(answer.question[0].name.to_text(omit_final_dot=True))
+        if self.questions[-1].startswith("soa"):
+            answer.authority.append(dns.rrset.from_text("example.", 300, "IN", "SOA", "a. b. 1 2 3 4 300"))
+        self.transport.sendto(answer.to_wire(), addr)
+
+
+async def test_a_missing_name_is_cached_if_its_zone_says_how_long() -> None:
+    """By its SOA record (RFC 2308 5)."""
+    transport, answers = await asyncio.get_running_loop().create_datagram_endpoint(_NegativeAnswers, ("127.0.0.1", 0))
+    resolver = CachingResolver([f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"], _WITHIN)
+    for name in ("none.example", "none.example", "soa.example", "soa.example"):
+        assert await resolver.resolve(name, "A") == []
+    assert answers.questions == ["none.example", "none.example", "soa.example"]
+    await resolver.close()
+    transport.close()
+
+
 class _OnlyTcp(asyncio.DatagramProtocol):
     """Refers each question to TCP."""
 
