@@ -110,7 +110,9 @@ class Page:
     @property
     def document(self) -> dict[str, Any]:
         """The document (docs/json.md)."""
-        period = self.period
+        period, files = self.period, self.configuration.list_files
+        delayed = [_delayed(each, files) for each in self.trial.delayed]
+        exemptions = Counter(each["exempt"] for each in delayed if each["exempt"])
         return {
             "complete": self.is_complete,
             "border": list(self.border),
@@ -123,49 +125,44 @@ class Page:
             "files_not_usable": list(_problems(self.reader.files)),
             "assumptions": self.assumptions,
             "labels": {label: _figures(self.trial.figures[label]) for label in self.labels},
-            "delayed_ham": [self._delayed(each) for each in self.trial.delayed],
+            "delayed_ham": delayed,
             "delayed_ham_shown_at_most": MOST_DELAYED,
             "delayed_ham_not_shown": self.trial.delayed_beyond,
-            "exemptions": self.exemptions,
+            "exemptions": [{"command": line, "mails": number} for line, number in exemptions.most_common(_EXEMPTIONS)],
             "alternatives": [
                 {"settings": row.settings, "delayed": {label: row.delayed[label] for label in self.labels}}
                 for row in self.trial.alternatives.rows
             ],
         }
 
-    @property
-    def exemptions(self) -> list[dict[str, Any]]:
-        """The exemptions of the delayed ham that is shown, those of most mails first."""
-        lines = Counter(line for each in self.trial.delayed if (line := self._exemption(each)))
-        return [{"command": line, "mails": number} for line, number in lines.most_common(_EXEMPTIONS)]
 
-    def _delayed(self, delayed: Delayed) -> dict[str, Any]:
-        facts, decision = delayed.facts, delayed.decision
-        return {
-            "place": facts.place,
-            "at": datetime.fromtimestamp(facts.at, UTC).isoformat(),
-            "client_address": facts.client_address,
-            "client_name": facts.client_name,
-            "helo_name": facts.helo_name,
-            "sender": facts.sender,
-            "recipient": facts.recipient,
-            "reason": decision.reason.value,
-            "cause": decision.cause_reason or decision.reason.value,
-            "findings": {
-                check.value: {"score": finding.score, "detail": finding.detail}
-                for check, finding in decision.evidence.items()
-                if finding.score != 0
-            },
-            "wait_seconds": decision.wait_seconds,
-            "exempt": self._exemption(delayed),
-        }
+def _delayed(delayed: Delayed, files: ListFiles) -> dict[str, Any]:
+    facts, decision = delayed.facts, delayed.decision
+    return {
+        "place": facts.place,
+        "at": datetime.fromtimestamp(facts.at, UTC).isoformat(),
+        "client_address": facts.client_address,
+        "client_name": facts.client_name,
+        "helo_name": facts.helo_name,
+        "sender": facts.sender,
+        "recipient": facts.recipient,
+        "reason": decision.reason.value,
+        "cause": decision.cause_reason or decision.reason.value,
+        "findings": {
+            check.value: {"score": finding.score, "detail": finding.detail}
+            for check, finding in decision.evidence.items()
+            if finding.score != 0
+        },
+        "wait_seconds": decision.wait_seconds,
+        "exempt": _exemption(delayed, files),
+    }
 
-    def _exemption(self, delayed: Delayed) -> str:
-        """Return the command that would exempt mail like this; empty if no entry is safe."""
-        files = self.configuration.list_files
-        choices = {choice.words: choice for choice in _choices(delayed, files)}
-        best = next((choices[words] for words in _PREFERRED if words in choices), None)
-        return allow_command(files, best.kind, best.entry) if best else ""
+
+def _exemption(delayed: Delayed, files: ListFiles) -> str:
+    """Return the command that would exempt mail like this; empty if no entry is safe."""
+    choices = {choice.words: choice for choice in _choices(delayed, files)}
+    best = next((choices[words] for words in _PREFERRED if words in choices), None)
+    return allow_command(files, best.kind, best.entry) if best else ""
 
 
 def _choices(delayed: Delayed, files: ListFiles) -> list[Choice]:
