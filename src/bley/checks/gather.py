@@ -266,12 +266,17 @@ class _Gathering:
         """Wait, and take the client's names once they are complete."""
         loop = asyncio.get_running_loop()
         self._time_is_up = loop.call_later(self._checks.timeout.total_seconds(), self._give_up)
+        self._advance()  # answers from the cache came before there was anything to wake
         while not self._is_over:
             self._wake = loop.create_future()
             await self._wake
-            if self._names and self._has_new_names():
-                self._take_names(self._names.names)
-                self._is_over = self._is_late or self._may_end()
+            self._advance()
+
+    def _advance(self) -> None:
+        """Take the client's names if they are complete, and find out whether the wait is over."""
+        if self._names and self._has_new_names():
+            self._take_names(self._names.names)
+        self._is_over = self._is_late or self._may_end()
 
     def _complete(self, whole: asyncio.Future[Evidence]) -> None:
         """Take the client's names once they are complete, and give `whole` its result once no answer is missing."""
