@@ -180,7 +180,8 @@ class TestStats:
 
 
 def test_report_and_replay_read_every_engine(anywhere: Bley) -> None:
-    """Counts by domain are written every ten seconds."""
+    """Counts by domain are written every ten seconds, the settings of a start up to 20 s after it."""
+    wait_for(anywhere, "list", "--audit", until="start")
     page = wait_for(anywhere, "report", until="--sender example.com")
     assert "1 of 2 deferred mails (50.0%) did not come back; 1 of them still may." in page
     assert re.search(r"(?m)^example\.com +1  100\.0%", page)
