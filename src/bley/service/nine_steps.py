@@ -70,7 +70,7 @@ class NineSteps:
         if request.sasl_username:
             self._relations.learn_correspondent(request, rules, now)
             return Decision(request, Reason.AUTHENTICATED)
-        if any(address in network for network in rules.settings.trusted_networks):
+        if rules.trusted.find_network(address):
             return Decision(request, Reason.TRUSTED_NETWORK)
         pending = PendingRequest.of(request, address, now, rules)
         if exemption := pending.exemption():

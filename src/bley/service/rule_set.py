@@ -8,6 +8,7 @@ from bley.checks.gather import Gathered
 from bley.core.decision import Decision, DecisionEntry
 from bley.core.evidence import Evidence, Finding
 from bley.core.exemptions.first_list import FirstList
+from bley.core.exemptions.lookup import ClientExemptions
 from bley.core.greylist import Timing
 from bley.core.mail import Address, Request
 from bley.core.policy import Thresholds
@@ -63,6 +64,8 @@ class RuleSet:
     thresholds: Thresholds
     relations: RelationRules
     observes: bool
+    trusted: ClientExemptions
+    """The trusted networks, each as its own entry."""
     has_spf_entries: bool
     """Some senders are exempt only if SPF passes."""
     longest_seconds: float
@@ -98,6 +101,9 @@ def make_rule_set(configuration: Configuration, checks: ChecksOfRules, actions: 
 
 def _rules(configuration: Configuration, settings: Settings, checks: ChecksOfRules, actions: Actions) -> RuleSet:
     observes = settings.mode == "observe"
+    trusted = ClientExemptions()
+    for network in settings.trusted_networks:
+        trusted.add_network(network, str(network))
     return RuleSet(
         configuration=configuration,
         checks=checks,
@@ -109,6 +115,7 @@ def _rules(configuration: Configuration, settings: Settings, checks: ChecksOfRul
         thresholds=settings.thresholds,
         relations=settings.relations,
         observes=observes,
+        trusted=trusted,
         has_spf_entries=bool(
             configuration.senders.if_spf_passes.names or configuration.senders.if_spf_passes.addresses
         ),

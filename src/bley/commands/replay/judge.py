@@ -75,10 +75,9 @@ class NewJudge:
         address = parse_address(stored.client_address)
         if address is None:
             return NewJudgement(Reason.INCOMPLETE)
-        settings = self._rules.settings
-        if any(address in network for network in settings.trusted_networks):
+        if self._rules.trusted.find_network(address):
             return NewJudgement(Reason.TRUSTED_NETWORK)
-        request = StoredFacts(stored, settings.check_names).request
+        request = StoredFacts(stored, self._rules.settings.check_names).request
         pending = PendingRequest.of(request, address, stored.at, self._rules)
         if exemption := pending.exemption():
             return NewJudgement(exemption.reason.value)

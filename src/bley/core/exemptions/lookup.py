@@ -68,7 +68,7 @@ class ClientExemptions(Names):
 
     def find(self, address: Address, name: str) -> Origin | None:
         """Return the entry that exempts the client, or None; `name` is its verified name or empty."""
-        if origin := self._find_network(address):
+        if origin := self.find_network(address):
             return origin
         if not name:
             return self.nameless
@@ -78,7 +78,8 @@ class ClientExemptions(Names):
         with_a_labels = a_labels(name)
         return self.find_name(with_a_labels) or self.find_expression(folded, with_a_labels)
 
-    def _find_network(self, address: Address) -> Origin | None:
+    def find_network(self, address: Address) -> Origin | None:
+        """Return the entry of a network, or of a followed name, that exempts the address; None if there is none."""
         number = int(address)
         for (version, host_bits), networks in self.networks.items():
             if version == address.version and (origin := networks.get(number >> host_bits)):
