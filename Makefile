@@ -9,6 +9,8 @@
 # make bench   measure and plot the speed of bley on this machine (some twenty minutes)
 # make screenshots  update the pictures of the dashboard in docs/
 # make dist    build wheel and source distribution in dist/, and check what a package index would show
+# make wheel   build the same, and the compiled wheel for this Python and machine, which is faster (docs/install.md)
+# make compiled  build the compiled wheel, and test it
 # make container  build the image bley with podman or docker (contrib/container/README.md)
 # make deb     build a Debian package for this machine's Debian 12 or 13 in dist/; RELEASE=trixie: for that one, as root
 # make manual  generate the manual pages bley(1) and bley.conf(5), and the tables in docs/
@@ -23,7 +25,7 @@ endif
 SOURCES = src tests bench docs
 MINUTES ?= 10
 
-.PHONY: run test check quick nightly format lint types tests unit fuzz soak deb manual efficacy bench bench-engines bench-greylisters screenshots dist container clean
+.PHONY: run test check quick nightly format lint types tests unit fuzz soak deb manual efficacy bench bench-engines bench-greylisters screenshots dist wheel compiled container clean
 
 run: $(VENV)/bley
 	@mkdir -p var
@@ -40,7 +42,7 @@ test: $(VENV)/dev
 	@tests/integration/install-servers.sh var/test-servers
 	@$(MAKE) --no-print-directory check
 
-check: lint types tests
+check: lint types tests compiled
 
 quick: lint types
 	$(PYTEST) -q --hypothesis-profile=quick $(wildcard tests/test_*.py) tests/unit/core tests/unit/checks tests/property
@@ -108,6 +110,30 @@ dist: $(VENV)/dev
 	rm -f dist/bley-*
 	$(VENV)/bin/python -m build --no-isolation
 	$(VENV)/bin/twine check --strict dist/bley-*
+
+# mypyc compiles in the copy that build unpacks, so the checkout stays without libraries
+COMPILED := $(VENV)-compiled
+$(COMPILED)/dist: $(VENV)/dev pyproject.toml $(shell find src -name '*.py')
+	rm -rf $(COMPILED)
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(VENV)/bin/python -m build --no-isolation --outdir $@.new >/dev/null
+	mv $@.new $@
+
+wheel: dist $(COMPILED)/dist
+	cp $(COMPILED)/dist/*.whl dist/
+
+# All packages but bley are those of the other environment
+$(COMPILED)/bley: $(COMPILED)/dist
+	$(VENV)/bin/python -m venv --without-pip $(COMPILED)
+	$(VENV)/bin/pip --python $(COMPILED)/bin/python install --quiet --disable-pip-version-check --no-deps $</*.whl
+	$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		$$($(COMPILED)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dependencies.pth
+	@touch $@
+
+# What the compiled modules do, by themselves and together
+compiled: $(COMPILED)/bley
+	$(COMPILED)/bin/bley --version | grep -F '(compiled)'
+	$(subst $(VENV)/bin,$(COMPILED)/bin,$(PYTEST)) -q $(addprefix tests/unit/,core checks service store log) \
+		$(addprefix tests/integration/,test_cli.py test_reload.py test_exempt_if_spf_passes.py test_workers.py)
 
 container:
 	@contrib/container/build

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bley import __version__
+from bley.commands.build import described_version
 from bley.commands.ending import BleyGroup
 from bley.commands.options import config_option, serving_options
 
@@ -82,7 +82,7 @@ class _Commands(BleyGroup):
 @config_option
 @click.option("-f", "--foreground", is_flag=True, help="Run in the foreground.")
 @serving_options
-@click.version_option(__version__, prog_name="bley")
+@click.version_option(described_version(), prog_name="bley")
 @click.pass_context
 def main(
     context: click.Context, file: Path | None, foreground: bool, pidfile: str | None, verbose: bool, debug: bool

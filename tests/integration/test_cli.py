@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from bley import __version__
+from bley.commands.build import described_version
 from bley.settings.settings import Settings
 from tests.dns_server import DnsServer
 from tests.free_ports import free_port
@@ -160,7 +160,7 @@ def test_help_and_version(tmp_path: Path) -> None:
     for word in ("-h", "--help"):
         assert "check-config" in subprocess.run([*BLEY, word], capture_output=True, text=True, check=True).stdout
     version = subprocess.run([*BLEY, "--version"], capture_output=True, text=True, check=True).stdout
-    assert version == f"bley, version {__version__}\n"
+    assert version == f"bley, version {described_version()}\n"
 
 
 def test_help_is_a_command_too() -> None:

@@ -1,9 +1,7 @@
 """The access(5) action that answers a decision, with the operator's texts."""
 
-from copy import copy
 from datetime import datetime, timedelta
 from email.utils import format_datetime
-from typing import Self
 
 from bley import __version__
 from bley.core.caches import ExpiringCache
@@ -26,20 +24,15 @@ DUNNO = Action("DUNNO")
 class Actions:
     """Turns decisions into actions. It caches which messages have the header already."""
 
-    def __init__(self, settings: Settings, hostname: str) -> None:
+    def __init__(self, settings: Settings, hostname: str, marked: ExpiringCache[int, bool] | None = None) -> None:
         self._hostname = hostname
-        self._marked = ExpiringCache[int, bool](_INSTANCE_VALID, _MOST_MESSAGES)
-        self._use(settings)
-
-    def with_settings(self, settings: Settings) -> Self:
-        """Return a copy with the texts of these settings, which shares the cache of messages."""
-        new = copy(self)
-        new._use(settings)
-        return new
-
-    def _use(self, settings: Settings) -> None:
+        self._marked = ExpiringCache[int, bool](_INSTANCE_VALID, _MOST_MESSAGES) if marked is None else marked
         self._reject_msg, self._header = settings.reject_msg, settings.greylist_header
         self._observes = settings.mode == "observe"
+
+    def with_settings(self, settings: Settings) -> "Actions":
+        """Return actions with the texts of these settings, which share the cache of messages."""
+        return Actions(settings, self._hostname, self._marked)
 
     def action(self, decision: Decision, now: datetime, steady: datetime | None = None) -> Action:
         """Return DEFER_IF_PERMIT for a deferral, PREPEND once for a message that waited, else DUNNO.

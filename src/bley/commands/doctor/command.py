@@ -12,10 +12,11 @@ import click
 import uvloop
 
 from bley import __version__
+from bley.commands.build import is_compiled
 from bley.commands.doctor.clock import examine_clock
 from bley.commands.doctor.daemon import examine_daemon, find_places
 from bley.commands.doctor.exim import examine_exim
-from bley.commands.doctor.finding import Finding, Level, fault, note, worst
+from bley.commands.doctor.finding import Finding, Level, fault, note, well, worst
 from bley.commands.doctor.lists import examine_lists
 from bley.commands.doctor.policy_place import BleyPlaces
 from bley.commands.doctor.postfix import examine_postfix
@@ -79,6 +80,7 @@ def doctor(file: Path | None, as_json: bool, postfix_folder: str, quiet: bool) -
 
 
 def _examine(file: Path | None, postfix_folder: str) -> Iterator[Finding]:
+    yield well("program", f"version {__version__}, {'compiled' if is_compiled() else 'not compiled'}")
     try:
         configuration = load_settings(file)
     except SettingsError as error:
