@@ -113,7 +113,9 @@ class Relations:
         return self._correspondents[user] <= _MOST_OF_A_USER
 
     def _learn(self, pending: PendingRequest, key: Triplet, status: Status, *, is_new: bool = False) -> None:
-        if not self._is_learned(key) or is_new:
+        stored = pending.relations.get(key)
+        is_stored = stored is not None and stored.status is status and pending.now - stored.last_seen < REFRESH
+        if is_new or not (is_stored or self._is_learned(key)):
             self._store.record_later(_sighting(pending, key, status))
 
     def _is_learned(self, key: Triplet) -> bool:

@@ -68,6 +68,21 @@ class TestPair:
         await world.decide(client_name=NAME)
         assert world.store.relations[PAIR].status is Status.PAIR
 
+    async def test_a_restart_does_not_record_a_pair_of_the_last_hour_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = World(GOOD, cache_valid="0")
+        await world.decide(client_name=NAME)
+        world.service.clear_caches()
+        sightings: list[Sighting] = []
+        monkeypatch.setattr(world.store, "record_later", sightings.append)
+        await world.decide(client_name=NAME)
+        assert PAIR not in [each.triplet for each in sightings]
+        world.service.clear_caches()
+        world.clock.advance(hours=1)
+        await world.decide(client_name=NAME)
+        assert PAIR in [each.triplet for each in sightings]
+
     async def test_a_rented_machine_is_an_origin_of_its_own(self) -> None:
         """Its neighbors on the network have other owners, and its two addresses have one."""
         world = World()
