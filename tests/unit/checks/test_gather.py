@@ -21,7 +21,7 @@ from bley.core.policy import Thresholds, decisive_lists, judge
 from bley.core.reasons import Reason
 from bley.core.scores import parse_scores
 from bley.metrics import REGISTRY
-from bley.ports import ResourceRecord, RrType
+from bley.ports import Outcome, ResourceRecord, RrType
 from tests.fakes import SILENT, FakeClock, FakeResolver, Zone
 
 pytestmark = pytest.mark.leaps
@@ -77,6 +77,15 @@ class LateResolver(FakeResolver):
 
     def resolve(self, name: str, rrtype: RrType) -> asyncio.Future[Sequence[ResourceRecord]]:
         return self.asked.setdefault(name, super().resolve(name, rrtype))
+
+
+class FullCache(FakeResolver):
+    """Has every answer in its cache: `query` gives it before it returns."""
+
+    def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
+        known = self.zone.get((name, rrtype), ())
+        assert not isinstance(known, ResolverError)
+        then([ResourceRecord(name, rrtype, data, self.ttl_seconds) for data in known])
 
 
 async def settle() -> None:
@@ -673,6 +682,15 @@ class TestNames:
         await gathering
         assert len(resolver.questions) == 5
         assert spf.asked == 0
+
+    @pytest.mark.parametrize("bl", [LISTED, []])
+    async def test_a_client_whose_answers_are_all_cached_waits_for_nothing(self, bl: Sequence[str]) -> None:
+        """These answers come before the wait, so none of them can end it."""
+        resolver = FullCache(answers(bl=bl).zone)
+        checks = names_of(await make(resolver, within=LONG), ptr=["host.example.com"], host=HERE)
+        gathered = await self.of(checks)
+        assert gathered.request.client_name == "host.example.com"
+        assert gathered.evidence[Check.DNSBL].score == len(bl)
 
     async def test_spf_is_asked_once_the_names_leave_it_open(self) -> None:
         for mx, asked in ((HERE, 1), ([], 0)):
