@@ -9,6 +9,7 @@ import click
 
 from bley.commands.build import described_version
 from bley.commands.ending import BleyGroup
+from bley.commands.interrupts import ending_at_interrupt
 from bley.commands.options import config_option, serving_options
 
 __all__ = ["GROUPS", "main"]
@@ -53,7 +54,8 @@ class _Commands(BleyGroup):
         """Import the command; None if there is no such command."""
         if name not in _MODULES:
             return None
-        module = import_module(f"bley.commands.{_MODULES[name]}")
+        with ending_at_interrupt():
+            module = import_module(f"bley.commands.{_MODULES[name]}")
         found = (value for value in vars(module).values() if isinstance(value, click.Command) and value.name == name)
         return next(found)
 
@@ -94,6 +96,6 @@ def main(
     """
     context.obj = file
     if context.invoked_subcommand is None:
-        from bley.commands.serve import run_bley
-
+        with ending_at_interrupt():
+            from bley.commands.serve import run_bley
         run_bley(file, pidfile, verbose=verbose, debug=debug, detach=not (foreground or debug))
