@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bley import __version__
 from tests.free_ports import free_port
 from tests.integration.packaging.debian_root import DebianRoot
 from tests.integration.running_bley import DEFAULTS, WAIT_SECONDS
@@ -139,6 +140,7 @@ def test_it_contains_nothing_of_the_machine_that_built_it(debian: DebianRoot) ->
     )
     assert found.stdout == ""
     debian.run("/usr/lib/bley/bin/python3", "-IBc", IMPORT_ALL)
+    assert debian.run("bley", "--version") == f"bley, version {__version__} (compiled)\n"
     installed = debian.run("/usr/lib/bley/bin/python3", "-Ic", VERSIONS).splitlines()
     pins = PROJECT.joinpath("constraints.txt").read_text() + PROJECT.joinpath("debian/constraints.txt").read_text()
     pinned = {line.lower().replace("-", "_") for line in pins.splitlines()}
