@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from bley.core.address_scope import local_scope
+from bley.core.mail import parse_address
 from bley.core.names.domains import registered_domain
 from bley.trial.received import Hop
 
@@ -24,12 +25,14 @@ _DEPTH = 4
 """Inner servers in a row."""
 _POOL = 8
 """Servers of a site that are named; if the sample has headers of more, any host of their domain may write one."""
+_PRIVATE = "private addresses"
+"""The site of servers that write an address in place of their name, as those of Yahoo do."""
 
 
 class Border:
     """The own servers, by name or address; with `is_pattern`, also those of the domains that are named.
 
-    `pool`: a domain whose hosts wrote headers of the border, while its other hosts may be clients.
+    `pool`: a site whose hosts wrote headers of the border, while its other hosts may be clients.
     """
 
     def __init__(self, names: Iterable[str], *, is_pattern: bool = False, pool: str = "") -> None:
@@ -37,7 +40,7 @@ class Border:
         self._exact = frozenset(named)
         self.names = (pool,) if pool else named
         self._endings = tuple(f".{name}" for name in named) if is_pattern else ()
-        self._pool = f".{pool}" if pool else ""
+        self._pool = pool
 
     def is_own(self, host: str) -> bool:
         """Return whether this is a server of the border or behind it."""
@@ -51,7 +54,7 @@ class Border:
         return None
 
     def _wrote(self, hop: Hop) -> bool:
-        return self.is_own(hop.by) or (bool(self._pool) and hop.by.endswith(self._pool))
+        return self.is_own(hop.by) or (bool(self._pool) and _site(hop.by) == self._pool)
 
     def is_inner(self, hop: Hop) -> bool:
         """Return whether the client is of the own site."""
@@ -78,7 +81,7 @@ def find_border(sample: Sequence[Sequence[Hop]]) -> Border:
         clients = Counter(hop.name.lower() for hop in firsts if hop.by in found)
         inner = [(name, number) for name, number in clients.most_common(_GATEWAYS) if _is_same_site(name, commonest)]
         own |= found
-        pool = registered_domain(commonest) if len(found) > _POOL else ""
+        pool = _site(commonest) if len(found) > _POOL else ""
         if sum(number for _, number in inner) < _NEARLY_ALL * clients.total():
             break
         own |= {name for name, _ in inner}
@@ -94,6 +97,12 @@ def _first_outside(sample: Sequence[Sequence[Hop]], own: set[str]) -> Iterator[H
 
 
 def _is_same_site(name: str, other: str) -> bool:
-    """Return whether both are one host, or hosts of one registered domain."""
-    domain = registered_domain(name)
-    return name == other or (bool(domain) and domain == registered_domain(other))
+    site = _site(name)
+    return name == other or (bool(site) and site == _site(other))
+
+
+def _site(name: str) -> str:
+    """Return the registered domain of a host, or the word for private addresses; empty if it has none."""
+    if address := parse_address(name.strip("[]")):
+        return _PRIVATE if local_scope(address) else ""
+    return registered_domain(name)

@@ -8,6 +8,10 @@
     qmail           from NAME (HELO HELO) (ADDRESS) by HOST with SMTP; DATE
                     from NAME (ADDRESS) by …           the HELO is the name
     Exchange        from HELO (ADDRESS) by HOST (OWN ADDRESS) with Microsoft SMTP Server id …; DATE
+    Ipswitch IMail  from HELO [ADDRESS] by HOST (SMTPD32-7.07) id …; DATE
+    Yahoo           from ADDRESS (EHLO HELO) by 10.197.32.140 with SMTPs …; DATE
+    Cisco, James    from NAME (HELO HELO) ([ADDRESS]) by HOST with ESMTP; DATE
+    chasquid        from [ADDRESS] (HELO) by HOST (chasquid) with ESMTPS …; DATE
 
 Some hops within a site look like those of strangers: amavis repeats the client that the border server saw, and servers
 of Exchange Online have public addresses.
@@ -31,23 +35,38 @@ LONGEST_RECEIVED = 2000
 _LATEST = 1 << 33
 """Seconds since 1970 below which a date is plausible: the year 2242."""
 
-_COMMENT = r"\((?:[^()]|\([^()]*+\))*+\)"
-_BY = rf"(?=(?:\s*+{_COMMENT}){{0,6}}+\s*+by\s++(?P<by>[^\s;()]++))"
+_INNER = r"\([^()]*+\)"
+_COMMENT = rf"\((?:[^()]|\((?:[^()]|\((?:[^()]|{_INNER})*+\))*+\))*+\)"
+"""A comment, with comments in it of three levels."""
+_CERTIFICATE = rf'\(Client CN "[^"]*+", Issuer "[^"]*+" {_INNER}\)'
+"""The comment about the certificate of a client, which writes names with any parentheses."""
+_BY = rf"(?=(?:\s*+(?:{_CERTIFICATE}|{_COMMENT})){{0,6}}+(?:\s++via\s++\w++)?+\s*+[Bb][Yy]\s++(?P<by>[^\s;()]++))"
 """The comments behind the client, at most six so that the time is linear, and the host that wrote the header.
 
 It is a lookahead, since a comment may be the real client.
 """
 
 _BRACKETS = re.compile(
-    rf"\((?:(?P<name>[^\s()\[\]=]++)\s*+)?\[(?P<address>[^\[\]\s]++)\](?P<more>(?:[^()]|\([^()]*+\))*+)\){_BY}"
+    r"\((?:IDENT:\s[^\s()]*+\s)?(?:(?P<name>[^\s()\[\]=]++)\s*+)?\[(?P<address>[^\[\]\s]++)\]"
+    rf"(?P<more>(?:[^()]|\([^()]*+\))*+)\){_BY}"
 )
-_QMAIL = re.compile(r"\((?:HELO|EHLO)\s(?P<helo>[^()]*+)\)\s*+\((?:[^\s()@]*+@)?(?P<address>[0-9a-fA-F.:]++)\)" + _BY)
-_ADDRESS_FIRST = re.compile(rf"\Afrom\s++\[(?P<address>[^\[\]\s]++)\](?::[0-9]++)?(?P<more>(?:\s*+{_COMMENT})?+){_BY}")
+_QMAIL = re.compile(
+    r"\((?:HELO|EHLO)\s(?P<helo>[^()]*+)\)\s*+\((?:[^\s()@]*+@)?\[?(?P<address>(?:IPv6:)?[0-9a-fA-F.:]++)\]?\)" + _BY
+)
+_YAHOO = re.compile(rf"\Afrom\s++(?P<address>[0-9a-fA-F.:]++)\s++\((?:HELO|EHLO)\s(?P<helo>[^()]*+)\){_BY}")
+_BARE_BRACKETS = re.compile(rf"\s\[(?P<address>[^\[\]\s]++)\](?P<more>(?:\s*+{_COMMENT})?+){_BY}")
+_ADDRESS_FIRST = re.compile(
+    rf"\A[Ff][Rr][Oo][Mm]\s++\[(?P<address>[^\[\]\s]++)\](?::[0-9]++)?(?P<more>(?:\s*+{_COMMENT})?+){_BY}"
+)
 _PARENTHESES = re.compile(rf"\((?:[^\s()@]*+@)?(?P<address>[0-9a-fA-F.:]++)\){_BY}")
-_NO_CLIENT = re.compile(r"(?:\A|\s)by\s++(?P<by>[^\s;()]++)")
+_PORT = re.compile(r"(\d++(?:\.\d++){3})[.:]\d++")
+"""An address with a port, as Momentum, XMail and an old Exim write it."""
+_NO_CLIENT = re.compile(r"(?:\A|\s)[Bb][Yy]\s++(?P<by>[^\s;()]++)")
 
 _HELO_WORD = re.compile(r"(?:\bhelo=|\bHELO\s++|\bEHLO\s++)(?P<helo>\[[^\]\s]*+\]|[^\s()]++)")
-_PROTOCOL = re.compile(r"\swith\s++([^\s;()]++)")
+_HELO_ALONE = re.compile(r"\s*+\(([^\s()=]++)\)")
+_PROTOCOL = re.compile(r"\swith\s++(?:MailEnable\s++)?([^\s;()]++)")
+_ID = re.compile(r"\s(?:id|ID)\s")
 _OF_SUBMISSION = frozenset(
     {"ESMTPA", "ESMTPSA", "SMTPA", "SMTPSA", "ASMTP", "UTF8SMTPA", "UTF8SMTPSA", "HTTP", "HTTPS"}
 )
@@ -58,11 +77,14 @@ _AMAVIS = re.compile(r"(?:\s*+\([^()]*+\))?+\s*+\(amavis")
 _OF_EXCHANGE_ONLINE = (".prod.outlook.com", ".outlook.office365.com", ".prod.exchangelabs.com")
 """Its inner servers; those of its border are below `mail.protection.outlook.com`."""
 _OF_EXIM = frozenset({"smtp", "smtps", "esmtp", "esmtps", "utf8esmtp", "utf8esmtps"})
-"""Only Exim writes the protocol in lower case."""
-_LOGGED_IN = re.compile(r"\((?:[Aa]uthenticated|account)[\s)]")
+"""Only Exim writes the protocol in lower case, and Courier did."""
+_OF_COURIER = "::ffff:"
+"""Only Courier writes an IPv4 address so."""
+_LOGGED_IN = re.compile(r"\((?:[Aa]uthenticated|account|AUTH:)[\s)]")
 _FOR = re.compile(r"\sfor\s++<?([^\s<>;()@]++@[^\s<>;()]++)>?")
-_ENVELOPE_FROM = re.compile(r"\benvelope-from\s++<([^\s<>]*+)>")
-_FORGED = "may be forged"
+_ENVELOPE_FROM = re.compile(r"\benvelope-(?:from|sender)\s++<([^\s<>]*+)>")
+_NO_NAMES = frozenset({"unknown", "unknown.domain", "unverified", "nxdomain", "dnserror", "softdnserr"})
+"""The words of mail servers in place of a name, in lower case and without `<>`."""
 
 _DATE = re.compile(
     r"(\d{1,2})\s+(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*+\s+(\d{4})\s+"
@@ -102,7 +124,7 @@ def parse_received(text: str) -> Hop:
         route, date = rest, ""
     if match := _FOR.search(route):
         hop = hop._replace(recipient=match[1])
-    if "envelope-from" in rest and (match := _ENVELOPE_FROM.search(rest)):
+    if "envelope-" in rest and (match := _ENVELOPE_FROM.search(rest)):
         hop = hop._replace(sender=match[1])
     return hop._replace(at=parse_date(date))
 
@@ -114,8 +136,8 @@ def _client(text: str) -> tuple[Hop | None, str]:
     found = [
         (match, address, read)
         for pattern, read in _FORMS
-        for match in _last(pattern, text)
-        if (address := parse_address(match["address"].lower().removeprefix("ipv6:")))
+        for match in pattern.finditer(text)
+        if (address := _address(match["address"]))
     ]
     if not found:
         return None, text
@@ -134,22 +156,29 @@ def _writer(protocol: str, rest: str) -> str:
     """Return the program that wrote the header, as far as its form depends on that."""
     if protocol in _OF_EXIM or "(Exim" in rest:
         return "Exim"
-    return "Microsoft" if protocol in ("Microsoft", "mapi") else ""
+    if protocol in ("Microsoft", "mapi"):
+        return "Microsoft"
+    if protocol.startswith("ESMTP/TLS"):
+        return "Cisco"
+    return "" if _ID.search(rest) else "qmail"
 
 
-def _last(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
-    """Return the last match, in a list; empty if there is none."""
-    return list(pattern.finditer(text))[-1:]
+def _address(text: str) -> Address | None:
+    text = text.lower().removeprefix("ipv6:")
+    return parse_address(text) or ((match := _PORT.fullmatch(text)) and parse_address(match[1])) or None
 
 
 def _in_brackets(match: re.Match[str], first: str, writer: str) -> tuple[str, str]:
     """Return name and HELO of `from HELO (NAME [ADDRESS])` and `from NAME ([ADDRESS] helo=HELO)`."""
+    more = match["more"]
     if name := (match["name"] or "").rpartition("@")[2]:
-        is_unknown = "may be forged" in match["more"] or name.strip("<>").lower() == "unknown"
+        is_unknown = "may be forged" in more or name.strip("<>").lower() in _NO_NAMES
         return "unknown" if is_unknown else name.rstrip("."), first
-    helo = _HELO_WORD.search(match["more"])
-    if helo or writer == "Exim":
-        return "unknown" if first.startswith("[") else first, helo["helo"] if helo else first
+    helo = _HELO_WORD.search(more)
+    is_of_exim = writer == "Exim" and not match["address"].startswith(_OF_COURIER)
+    if helo or is_of_exim or writer == "Cisco" or more.strip() == "verified":
+        has_name = first.lower() != "unknown" and not first.startswith("[")
+        return first if has_name else "unknown", helo["helo"] if helo else first
     return "" if writer == "Microsoft" else "unknown", first
 
 
@@ -160,19 +189,35 @@ def _of_qmail(match: re.Match[str], first: str, _writer: str) -> tuple[str, str]
 
 def _address_first(match: re.Match[str], _first: str, _writer: str) -> tuple[str, str]:
     """Return name and HELO of `from [ADDRESS] (helo=HELO)`; without one, it is the address literal."""
-    helo = _HELO_WORD.search(match["more"])
-    return "unknown", helo["helo"] if helo else f"[{match['address']}]"
+    if helo := _HELO_WORD.search(match["more"]):
+        return "unknown", helo["helo"]
+    alone = _HELO_ALONE.fullmatch(match["more"])
+    return "unknown", alone[1] if alone else f"[{match['address']}]"
 
 
 def _in_parentheses(_match: re.Match[str], first: str, writer: str) -> tuple[str, str]:
-    """Return name and HELO of `from HELO (ADDRESS)`, by Exchange, or `from NAME (ADDRESS)`, by qmail."""
-    return ("", first) if writer == "Microsoft" else (first, first)
+    """Return name and HELO of `from NAME (ADDRESS)`, by qmail, or `from HELO (ADDRESS)`, by Exchange and others."""
+    return (first, first) if writer == "qmail" else ("", first)
+
+
+def _of_yahoo(match: re.Match[str], _first: str, _writer: str) -> tuple[str, str]:
+    """Return name and HELO of `from ADDRESS (EHLO HELO)`."""
+    return "", match["helo"].strip()
+
+
+def _in_bare_brackets(match: re.Match[str], first: str, writer: str) -> tuple[str, str]:
+    """Return name and HELO of `from HELO [ADDRESS]`, and of `from NAME [ADDRESS] (EHLO HELO)`."""
+    if helo := _HELO_WORD.search(match["more"]):
+        return first, helo["helo"]
+    return first if writer == "Exim" else "", first
 
 
 _FORMS = (
     (_QMAIL, _of_qmail),
+    (_YAHOO, _of_yahoo),
     (_BRACKETS, _in_brackets),
     (_ADDRESS_FIRST, _address_first),
+    (_BARE_BRACKETS, _in_bare_brackets),
     (_PARENTHESES, _in_parentheses),
 )
 """The forms of a client, each with the function that returns its name and HELO. Of two that fit, the first counts."""

@@ -78,6 +78,19 @@ def test_a_pool_of_servers_is_named_by_its_domain() -> None:
     assert border.choose([customer]) == customer
 
 
+def test_servers_with_private_addresses_are_one_site() -> None:
+    """A pool of them is named together, as at Yahoo; a server with a public address is another site."""
+    sample = [
+        [parse_received(f"from 198.51.100.{number} (EHLO a.example) by 10.197.32.{number} with SMTPs")]
+        for number in range(20)
+    ]
+    border = find_border(sample)
+    assert border.names == ("private addresses",)
+    assert border.choose(_hops("from 198.51.100.1 (EHLO a.example) by 10.9.9.9 with SMTPs"))
+    assert border.choose(_hops("from 198.51.100.1 (EHLO a.example) by 203.0.113.9 with SMTPs")) is None
+    assert find_border(sample[:2]).names == ("10.197.32.0", "10.197.32.1")
+
+
 def test_a_server_without_a_name_is_named_by_its_address() -> None:
     gateway = parse_received("from gw (unknown [IPv6:2001:db8::7]) by mx.example.org (Postfix) with ESMTP id 1")
     stranger = _from(3, "gw.example.org")
