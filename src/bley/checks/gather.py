@@ -171,9 +171,6 @@ class _Gathering:
         checks = self._checks
         if names.verified:
             self._request = self._request._replace(client_name=names.verified)
-        if Check.DOMAIN_LIST in self._lists:
-            self._lists[Check.DOMAIN_LIST].query(queried_domains(self._request))
-            self._lists[Check.DOMAIN_LIST].close()
         self._found = check_request(self._request, self._address, checks.us, checks.scores, names)
         if checks.spf and not local_scope(self._address) and spf_can_tip(self._found, checks.thresholds, checks.scores):
             if self._is_late:
@@ -182,6 +179,9 @@ class _Gathering:
                 self._spf = checks.spf.start(self._request, self._address)
                 if not self._spf.done():
                     self._spf.add_done_callback(self._look)
+        if domains := self._lists.get(Check.DOMAIN_LIST):
+            domains.query(queried_domains(self._request))  # an answer from a cache calls `_look`: all else is ready
+            domains.close()
 
     def _look(self, _: object = None) -> None:
         """Wake `_wait` if an answer makes the client's names complete, or settles the judgement; later, complete it."""
@@ -230,8 +230,7 @@ class _Gathering:
                 await self._wait()
             evidence = self._evidence()
             if self._lists and self._may_be_decisive(evidence):
-                whole = self._whole = asyncio.get_running_loop().create_future()
-                whole.add_done_callback(lambda _: self._end())
+                whole = self._await_rest()
         finally:
             if whole is None:
                 self._end()
@@ -264,11 +263,10 @@ class _Gathering:
 
     async def _wait(self) -> None:
         """Wait, and take the client's names once they are complete."""
-        loop = asyncio.get_running_loop()
-        self._time_is_up = loop.call_later(self._checks.timeout.total_seconds(), self._give_up)
+        self._start_timer()
         self._advance()  # answers from the cache came before there was anything to wake
         while not self._is_over:
-            self._wake = loop.create_future()
+            self._wake = asyncio.get_running_loop().create_future()
             await self._wake
             self._advance()
 
@@ -278,15 +276,28 @@ class _Gathering:
             self._take_names(self._names.names)
         self._is_over = self._is_late or self._may_end()
 
+    def _start_timer(self) -> None:
+        if not self._time_is_up:
+            seconds = self._checks.timeout.total_seconds()
+            self._time_is_up = asyncio.get_running_loop().call_later(seconds, self._give_up)
+
+    def _await_rest(self) -> asyncio.Future[Evidence]:
+        """Return the evidence to come, with the missing answers. The client's names may be in a cache already."""
+        self._whole = whole = asyncio.get_running_loop().create_future()
+        whole.add_done_callback(lambda _: self._end())
+        self._start_timer()
+        self._complete(whole)
+        return whole
+
     def _complete(self, whole: asyncio.Future[Evidence]) -> None:
         """Take the client's names once they are complete, and give `whole` its result once no answer is missing."""
-        if self._names and self._has_new_names():
-            self._take_names(self._names.names)
-        if self._is_late or self._is_complete:
-            try:
+        try:
+            if self._names and self._has_new_names():
+                self._take_names(self._names.names)
+            if self._is_late or self._is_complete:
                 whole.set_result(self._evidence())
-            except Exception as error:  # noqa: BLE001 (an error of a check is that of the future)
-                whole.set_exception(error)
+        except Exception as error:  # noqa: BLE001 (an error of a check is that of the future)
+            whole.set_exception(error)
 
     def _give_up(self) -> None:
         self._is_late = True

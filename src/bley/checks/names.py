@@ -83,11 +83,12 @@ class NameQueries:
         if isinstance(answer, ResolverError):
             self._pointed, self._missing = (), Finding(None, str(answer))
         else:
-            pointed = (str(record.data) for record in answer if record.rrtype == "PTR")  # in ASCII, with escapes
-            names = {name.rstrip(".").lower() for name in pointed} - {""}  # the root
-            self._pointed, self._missing = self._best(names), self._unverified(names)
-            for name in self._pointed:
-                self._query_addresses(name)
+            targets = (str(record.data) for record in answer if record.rrtype == "PTR")  # in ASCII, with escapes
+            names = {name.rstrip(".").lower() for name in targets} - {""}  # the root
+            pointed = self._best(names)
+            for name in pointed:
+                self._query_addresses(name)  # all of them before the names can be complete: a cache answers at once
+            self._pointed, self._missing = pointed, self._unverified(names)
         self._on_answer()
 
     def _take_addresses(self, name: str, answer: Outcome) -> None:

@@ -79,13 +79,19 @@ class LateResolver(FakeResolver):
         return self.asked.setdefault(name, super().resolve(name, rrtype))
 
 
-class FullCache(FakeResolver):
-    """Has every answer in its cache: `query` gives it before it returns."""
+class CachingResolver(FakeResolver):
+    """Answers before `query` returns, as from a cache; a name that is silent answers when the test says so."""
+
+    def __init__(self, zone: Zone) -> None:
+        super().__init__(zone)
+        self.awaited: dict[str, Callable[[Outcome], object]] = {}
 
     def query(self, name: str, rrtype: RrType, then: Callable[[Outcome], object]) -> None:
-        known = self.zone.get((name, rrtype), ())
-        assert not isinstance(known, ResolverError)
-        then([ResourceRecord(name, rrtype, data, self.ttl_seconds) for data in known])
+        found = self.zone.get((name, rrtype), ())
+        if found == SILENT:
+            self.awaited[name] = then
+        else:
+            then(found if isinstance(found, ResolverError) else [ResourceRecord(name, rrtype, data) for data in found])
 
 
 async def settle() -> None:
@@ -608,6 +614,52 @@ class TestTheRestOfTheAnswers:
         assert decisive_lists(evidence, checks.thresholds) == [(Check.DNSWL, "wl.example")]
 
 
+class TestAnswersFromACache:
+    """They are there before anything waits for them."""
+
+    NAMELESS = REQUEST._replace(client_name="unknown", helo_name="friend")
+
+    async def test_names_that_an_allowlist_makes_needless_are_there_at_once(self) -> None:
+        """No further answer comes, on which the evidence to come could be completed."""
+        checks = replace(await make(CachingResolver(answers(wl=LISTED).zone)), queries_names=True)
+        gathered = await checks.gather(self.NAMELESS, CLIENT)
+        assert Check.HELO not in gathered.evidence
+        assert gathered.whole
+        evidence = await asyncio.wait_for(gathered.whole, 5)
+        assert decisive_lists(evidence, checks.thresholds) == [(Check.DNSWL, "wl.example")]
+
+    async def test_missing_answers_have_the_time_limit_too_if_the_others_were_cached(self) -> None:
+        checks = await make(CachingResolver(answers(bl=LISTED, bl2=SILENT).zone), within=SHORT)
+        gathered = await checks.gather(REQUEST, CLIENT)
+        assert gathered.whole
+        evidence = await asyncio.wait_for(gathered.whole, 5)
+        assert [each.answer.meaning for each in evidence[Check.DNSBL].answers] == [Meaning.LISTED, Meaning.SILENT]
+
+    async def test_domain_of_a_late_name_is_cached_by_all_lists(self) -> None:
+        """The evidence is complete once, after the last list, whose answer comes while the names are taken."""
+        resolver, spf = CachingResolver({**answers(wl=LISTED).zone, PTR: SILENT}), FakeSpf()
+        resolver.zone.update({("mx.example.net", "A"): HERE, ("example.net.dl.example", "A"): LISTED})
+        checks = replace(await make(resolver, spf, domain_lists="dl.example, dl2.example"), queries_names=True)
+        gathered = await checks.gather(self.NAMELESS, CLIENT)
+        assert gathered.whole
+        resolver.awaited[PTR[0]]([ResourceRecord(PTR[0], "PTR", "mx.example.net")])
+        evidence = await asyncio.wait_for(gathered.whole, 5)
+        assert evidence[Check.DOMAIN_LIST].score == 1
+        assert spf.asked <= 1
+
+    async def test_names_are_complete_only_after_the_addresses_of_all(self) -> None:
+        """The addresses of the first may be cached before the others are queried."""
+        resolver = CachingResolver({**answers(wl=LISTED).zone, PTR: SILENT, ("mx2.example.net", "A"): HERE})
+        checks = replace(await make(resolver), queries_names=True)
+        gathered = await checks.gather(self.NAMELESS, CLIENT)
+        assert gathered.whole
+        pointed = [ResourceRecord(PTR[0], "PTR", f"{name}.example.net") for name in ("mx1", "mx2")]
+        resolver.awaited[PTR[0]](pointed)
+        evidence = await asyncio.wait_for(gathered.whole, 5)
+        assert "client-name-unverified" not in evidence
+        assert decisive_lists(evidence, checks.thresholds) == [(Check.DNSWL, "wl.example")]
+
+
 def names_of(checks: Checks, **zone: Sequence[str] | ResolverError | str) -> Checks:
     """Let the checks query names, in a DNS with this PTR (`ptr`) and these addresses: `mx` for mx.example.com."""
     assert isinstance(checks.resolver, FakeResolver)
@@ -686,7 +738,7 @@ class TestNames:
     @pytest.mark.parametrize("bl", [LISTED, []])
     async def test_a_client_whose_answers_are_all_cached_waits_for_nothing(self, bl: Sequence[str]) -> None:
         """These answers come before the wait, so none of them can end it."""
-        resolver = FullCache(answers(bl=bl).zone)
+        resolver = CachingResolver(answers(bl=bl).zone)
         checks = names_of(await make(resolver, within=LONG), ptr=["host.example.com"], host=HERE)
         gathered = await self.of(checks)
         assert gathered.request.client_name == "host.example.com"
