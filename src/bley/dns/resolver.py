@@ -123,6 +123,8 @@ class CachingResolver:
         """Hedge the queries that take long, and give up those whose time is over. One timer serves all of them."""
         now = self._loop.time()
         for query in list(self._in_flight.values()):
+            if query.is_done:
+                continue  # the end of an earlier one has ended it
             if now - query.started >= self._seconds:
                 query.give_up()
             elif now - query.started >= self._seconds * _HEDGE_AFTER:
@@ -239,11 +241,11 @@ class _HedgedQuery:
 
     __slots__ = (
         "_hedged",
-        "_is_done",
         "_is_hedged",
         "_pending",
         "_resolver",
         "callbacks",
+        "is_done",
         "is_refused",
         "name",
         "rrtype",
@@ -262,13 +264,13 @@ class _HedgedQuery:
         self.is_refused = False
         """c-ares did not send the query, so its outcome shows nothing about the DNS."""
         self._hedged: _Answer | None = None
-        self._is_hedged = self._is_done = False
+        self._is_hedged = self.is_done = False
         self._pending = 1
 
     def receive(self, outcome: Outcome) -> None:
         """Take the outcome of c-ares or of dnspython. The first answer wins; a failure, only if none can follow."""
         self._pending -= 1
-        if self._is_done:
+        if self.is_done:
             return
         if isinstance(outcome, ResolverError):
             if is_refused := isinstance(outcome, RefusedNameError):
@@ -289,16 +291,23 @@ class _HedgedQuery:
             hedged.add_done_callback(self._receive_hedge)
 
     def _receive_hedge(self, hedged: _Answer) -> None:
-        if not hedged.cancelled():
-            error = hedged.exception()
-            self.receive(error if isinstance(error, ResolverError) else hedged.result())
+        if hedged.cancelled():
+            return
+        error = hedged.exception()
+        if error is None:
+            self.receive(hedged.result())
+        elif isinstance(error, ResolverError):
+            self.receive(error)
+        else:
+            _log.error("internal error; please report it", exc_info=error)
+            self.receive(ResolverError(self.name, self.rrtype, f"internal error: {error!r}"))
 
     def give_up(self) -> None:
         """End the query without an answer."""
         self._end(ResolverError(self.name, self.rrtype, "no answer in time", is_silence=True))
 
     def _end(self, outcome: Outcome) -> None:
-        self._is_done = True
+        self.is_done = True
         if self._hedged:
             self._hedged.cancel()
         self._resolver.take(self, outcome)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -180,3 +181,37 @@ class TestSharedQueries:
             assert outcome.is_silence
         assert list(outcomes) == ["a.example", "b.example"]
         assert resolver._timer is None
+
+    @pytest.mark.leaps
+    async def test_query_that_ends_while_another_is_given_up_is_left_alone(
+        self, resolver: CachingResolver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A callback may query again, and c-ares may end others then. The timer goes on."""
+        monkeypatch.setattr(resolver, "hedge", lambda *_: None)
+        outcomes = dict[str, Outcome]()
+
+        def take(name: str, outcome: Outcome) -> None:
+            outcomes[name] = outcome
+            if name == "a.example":
+                cast(HeldChannel, resolver._channel).answer(*self.RECORDS)
+
+        for name in ("a.example", "b.example"):
+            resolver.query(name, "A", partial(take, name))
+        await asyncio.sleep(2.5)
+        assert isinstance(outcomes["a.example"], ResolverError)
+        assert outcomes["b.example"] == self.RECORDS
+        resolver.query("c.example", "A", partial(take, "c.example"))
+        await asyncio.sleep(2.5)
+        assert isinstance(outcomes["c.example"], ResolverError)
+
+    @pytest.mark.leaps
+    async def test_bug_in_a_hedged_query_is_a_failure_at_once(
+        self, resolver: CachingResolver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def fail() -> Sequence[ResourceRecord]:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(resolver, "hedge", lambda *_: asyncio.ensure_future(fail()))
+        with pytest.raises(ResolverError, match="internal error"):
+            await asyncio.wait_for(resolver.resolve("a.example", "A"), 1)
+        assert "ZeroDivisionError" in caplog.text
