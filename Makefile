@@ -9,7 +9,7 @@
 # make bench   measure and plot the speed of bley on this machine (some twenty minutes)
 # make screenshots  update the pictures of the dashboard in docs/
 # make dist    build wheel and source distribution in dist/, and check what a package index would show
-# make wheel   build the same, and the compiled wheel for this Python and machine, which is faster (docs/install.md)
+# make wheel   build the same, and the compiled wheel for this Python and machine (docs/install.md)
 # make compiled  build the compiled wheel, and test it
 # make container  build the image bley with podman or docker (contrib/container/README.md)
 # make deb     build a Debian package for this machine's Debian 12 or 13 in dist/; RELEASE=trixie: for that one, as root
