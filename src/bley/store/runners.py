@@ -107,6 +107,8 @@ class ThreadRunner:
             if not job.cancel():
                 await self._end(asyncio.wrap_future(job), is_cancelled)
             raise
+        if job.cancelled():  # by `close`
+            raise asyncio.CancelledError
         return job.result()
 
     async def _end(self, future: "asyncio.Future[Any]", is_cancelled: threading.Event | None) -> None:

@@ -1,4 +1,4 @@
-"""The dialect of SQLite: its statements work on JSON, and its errors concern a file."""
+"""The dialect of SQLite: a statement works on many rows, and its errors concern a file."""
 
 import json
 import re

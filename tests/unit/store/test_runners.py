@@ -194,9 +194,12 @@ class TestThread:
         await _set(begun)
         closing = asyncio.ensure_future(runner.close())
         await asyncio.sleep(0.01)
+        waiting = asyncio.ensure_future(runner.run(_count))
+        await asyncio.sleep(0.01)
         closing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await closing
+        for cancelled in (closing, waiting):
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
         may_end.set()
         assert await working
         database.dispose()
