@@ -42,7 +42,7 @@ _LONG = rf"{_UUID}|[0-9]{{14,}}|[g-z]?(?=[0-9a-f]*[0-9][a-f])(?=(?:[a-f]*[0-9]){
 _SHORT = r"[0-9][0-9a-f]*|(?=[a-f]*[0-9])[0-9a-f]{4,}|[0-9a-f]{8,}"
 _LONG_TAG = re.compile(f"{_START}(?:{_LONG}){_END}")
 _ANY_TAG = re.compile(f"{_START}(?:{_LONG}|{_SHORT}){_END}")
-_DIGITS = re.compile("[0-9]|[a-f]{8}")
+_OF_EVERY_TAG = re.compile("[0-9]|[a-f]{8}")
 """Something that every tag has."""
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 
@@ -81,7 +81,7 @@ def is_rewritten(local: str) -> bool:
 
 def without_numbers(local: str, domain: str) -> str:
     """Put `#` in the place of each tag, by the rules above. Of SRS, only the first sender's local part changes."""
-    if not _DIGITS.search(local):
+    if not _OF_EVERY_TAG.search(local):
         return local
     before = ""
     while "=" in local and is_rewritten(local) and (srs := _REWRITTEN.fullmatch(local)):

@@ -319,6 +319,25 @@ class TestBatches:
         await asyncio.gather(first, *others)
         assert [len(triplets) for _, triplets in engine.batches] == [1, 9]
 
+    async def test_a_request_that_has_its_records_may_write_in_the_next(
+        self, store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        """Otherwise its deferral would wait for the transaction of others that came meanwhile."""
+
+        async def defer() -> None:
+            await _find(store, 0)
+            await store.record(_sighting(0))
+
+        engine.gate.clear()
+        first = _start(defer())
+        await _turns()
+        second = _start(_find(store, 1))
+        await _turns()
+        engine.gate.set()
+        await asyncio.gather(first, second)
+        sizes = [(len(sightings), len(triplets)) for sightings, triplets in engine.batches]
+        assert sizes == [(0, 1), (1, 1)]
+
     async def test_a_batch_has_a_bound_and_the_order_is_kept(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:

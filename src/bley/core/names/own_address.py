@@ -20,7 +20,7 @@ from bley.core.mail import Address
 __all__ = ["AddressInName", "own_address_in"]
 
 _NUMBER = re.compile("[0-9]+")
-_DIGITS = re.compile("[0-9]|[a-f]{8}")
+_OF_EVERY_FORM = re.compile("[0-9]|[a-f]{8}")
 """Something that each form of an IPv4 address has. Most names of servers have none of it."""
 _SEPARATOR = re.compile("[.-]")
 _HEXTET = re.compile("[0-9a-f]{1,4}")
@@ -47,7 +47,7 @@ def own_address_in(host: str, address: Address) -> AddressInName | None:
 
 
 def _ipv4(host: str, address: IPv4Address) -> AddressInName | None:
-    if not _DIGITS.search(host):
+    if not _OF_EVERY_FORM.search(host):
         return None
     packed = address.packed
     for text in (packed.hex(), packed[::-1].hex()):
