@@ -9,19 +9,19 @@ from bley.trial.mailboxes import Mail
 from bley.trial.problems import Problems
 from bley.trial.received import Hop, parse_received
 
-__all__ = ["ATTEMPT", "EARLIEST", "HAM", "LACKS", "SPAM", "Facts", "border_hops", "facts_of_mail"]
+__all__ = ["ATTEMPT", "EARLIEST", "HAM", "LACKS", "NO_NAME", "SPAM", "Facts", "border_hops", "facts_of_mail"]
 
 HAM, SPAM, ATTEMPT = "ham", "spam", "attempt"
 """The labels. An attempt is a request in a log that was not accepted: its retry is another one."""
 
 NO_NAME, NO_HELO, NO_SENDER, NO_RECIPIENT = 1, 2, 4, 8
 LACKS = {
-    NO_NAME: "without a verified client name: what rests on it is unknown",
+    NO_NAME: "without a verified client name",
     NO_HELO: "without a HELO name: what rests on it is unknown",
     NO_SENDER: "without an envelope sender: the address in From stands for it",
     NO_RECIPIENT: "without an envelope recipient: one of the border server stands for it",
 }
-"""The facts that may be missing, each with the substitute."""
+"""The facts that may be missing, each with the substitute; names have one by --dns (page.py)."""
 
 NO_RECEIVED = "no Received header"
 NO_CLIENT = "no Received header that names a client"
@@ -45,6 +45,8 @@ class Facts(NamedTuple):
     is_authenticated: bool = False
     folder: str = ""
     """The mailbox, or the file of several mails, that has it."""
+    server: str = ""
+    """The server that wrote the header, or the kind of log."""
 
     @property
     def request(self) -> Request:
@@ -91,7 +93,7 @@ def facts_of_mail(mail: Mail, label: str, border: Border, latest: int, problems:
         text[:LONGEST_VALUE] for text in (hop.name or "unknown", hop.helo, sender, recipient)
     )
     address, is_own = str(hop.address), hop.is_authenticated
-    return Facts(label, hop.at, address, name, helo, sender, recipient, mail.place, lacks, is_own)
+    return Facts(label, hop.at, address, name, helo, sender, recipient, mail.place, lacks, is_own, server=hop.by)
 
 
 EARLIEST = 631_152_000

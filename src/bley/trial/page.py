@@ -11,7 +11,7 @@ from bley.core.history.advice import ListFiles, allow_command
 from bley.core.history.exemption_choices import Choice, choices_of_decision
 from bley.core.history.search import StoredDecision
 from bley.settings.file import Configuration
-from bley.trial.facts import ATTEMPT, HAM, LACKS, SPAM
+from bley.trial.facts import ATTEMPT, HAM, LACKS, NO_NAME, SPAM
 from bley.trial.problems import Problems
 from bley.trial.reading import Reader
 from bley.trial.trial import MOST_DELAYED, Delayed, Figures, Trial
@@ -86,8 +86,19 @@ class Page:
         for bit, text in LACKS.items():
             number = sum(count for lacks, count in self.trial.lacks.items() if lacks & bit)
             if number:
-                texts.append(f"{number} of the mails were judged {text}.")
+                texts.append(
+                    self._without_names(number) if bit == NO_NAME else f"{number} of the mails were judged {text}."
+                )
         return texts
+
+    def _without_names(self, mails: int) -> str:
+        """Return that mails lack the client's name: those of a mail server that names no client, or single ones."""
+        lack = f"{mails} of the mails were judged {LACKS[NO_NAME]}"
+        if clients := self.reader.clients.nameless:
+            lack = f"None of {clients} clients has a name: the mail server verified none"
+        if self.uses_dns:
+            return f"{lack}, so bley queried the DNS for it."
+        return f"{lack}, so what rests on it is unknown and counts 0; with --dns, bley queries it."
 
     @property
     def _doubts(self) -> list[str]:

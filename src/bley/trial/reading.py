@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bley.trial.border import Border, find_border
+from bley.trial.client_names import ClientNames
 from bley.trial.facts import HAM, Facts, border_hops, facts_of_mail
 from bley.trial.lines import read_lines
 from bley.trial.logs import Log, find_log
@@ -74,6 +75,7 @@ class Reader:
         self.problems = Problems()
         self.files = Problems()
         """The problems of files and folders."""
+        self.clients = ClientNames()
         self.read = 0
         self.logged = 0
         """Of these, the requests in logs."""
@@ -95,6 +97,7 @@ class Reader:
                     self._advance(min(position, file.size) - done)
                     done = min(position, file.size)
                 if facts is not None:
+                    self.clients.add(facts)
                     yield facts._replace(folder=_folder(file.path, facts.place))
                 if self._stops():
                     return
@@ -136,7 +139,7 @@ class Reader:
                     yield None, position
                 else:
                     self.logged += 1
-                    yield found, position
+                    yield found._replace(server=f"log of {log.kind}"), position
         if not log.kind:
             self.files.add(NO_MAIL, file.path)
 

@@ -82,6 +82,26 @@ def test_the_page_shows_what_would_have_waited(maildir: Path) -> None:
     assert "The DNS was not queried" in text
 
 
+@pytest.mark.parametrize(
+    ("client", "with_"), [("[{}] (helo=friend)", "esmtp (Exim 4.96)"), ("friend ([{}])", "ESMTP (Kerio Connect 9.4.0)")]
+)
+def test_clients_of_a_mail_server_that_verifies_no_name_are_not_without_one(client: str, with_: str) -> None:
+    """Exim does not without host_lookup. The page says so, and counts nothing against the clients."""
+    folder = Path("Maildir/cur")
+    folder.mkdir(parents=True)
+    for number in range(12):
+        received = f"from {client.format(f'198.51.100.{number}')} by mx.example.org with {with_} id 1"
+        date = f"Fri, 06 Nov 2026 10:{number:02}:00 +0100"
+        (folder / str(number)).write_text(f"Received: {received} for <b@example.org>; {date}\nSubject: x\n\nx\n")
+    found = document("Maildir")
+    says = (
+        "None of 12 clients has a name: the mail server verified none, so what rests on it is unknown and counts 0; "
+        "with --dns, bley queries it."
+    )
+    assert says in found["assumptions"]
+    assert found["labels"]["ham"]["delayed"] == 0
+
+
 def test_the_document_has_every_figure(maildir: Path) -> None:
     found = document(maildir, "--spam", maildir / ".Junk")
     assert found["border"] == [BORDER]

@@ -28,7 +28,7 @@ def _read(path: Path, text: str, start: str = ISO) -> tuple[list[Facts], Reader]
     path.write_text("".join(f"{start}{line}\n" for line in text.splitlines()))
     reader = Reader(Border([]), LATEST, lambda _: None)
     facts = list(reader.facts(Source(path, HAM)))
-    return [each._replace(place=each.place.rpartition(":")[2], folder="") for each in facts], reader
+    return [each._replace(place=each.place.rpartition(":")[2], folder="", server="") for each in facts], reader
 
 
 def test_postfix_s_lines_become_one_request_for_each_recipient(tmp_path: Path) -> None:

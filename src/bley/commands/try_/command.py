@@ -129,8 +129,9 @@ def try_mail(
                 for facts in reader.facts(source):
                     spool.add(facts)
         with progress("judging", total=len(spool)) as advance:
+            mails = reader.clients.marked(spool.in_order())
             judge = judge_with_dns if uses_dns else _judge
-            trial = judge(configuration, us, _until_requested(spool.in_order(), interruption, advance))
+            trial = judge(configuration, us, _until_requested(mails, interruption, advance))
     return Page(
         configuration, trial, reader, border.names, len(spool), uses_dns, is_complete=not interruption.is_requested
     )
