@@ -6,10 +6,23 @@ from bley.core.mail import LONGEST_VALUE, Request
 from bley.trial.border import Border
 from bley.trial.mail_header import MailHeader, read_header
 from bley.trial.mailboxes import Mail
+from bley.trial.memory import HashTable, hashed
 from bley.trial.problems import Problems
 from bley.trial.received import Hop, parse_received
 
-__all__ = ["ATTEMPT", "EARLIEST", "HAM", "LACKS", "NO_NAME", "SPAM", "Facts", "border_hops", "facts_of_mail"]
+__all__ = [
+    "ATTEMPT",
+    "COPY",
+    "EARLIEST",
+    "HAM",
+    "LACKS",
+    "NO_NAME",
+    "SPAM",
+    "Copies",
+    "Facts",
+    "border_hops",
+    "facts_of_mail",
+]
 
 HAM, SPAM, ATTEMPT = "ham", "spam", "attempt"
 """The labels. An attempt is a request in a log that was not accepted: its retry is another one."""
@@ -27,6 +40,7 @@ NO_RECEIVED = "no Received header"
 NO_CLIENT = "no Received header that names a client"
 OTHER_WAY = "no Received header of the border server above all others"
 LOCAL = "from a host of the own site: no stranger's mail"
+COPY = "a copy of a mail that was read before"
 NO_DATE = "no usable date in the Received header of the border server"
 
 
@@ -62,12 +76,30 @@ class Facts(NamedTuple):
         )
 
 
+class Copies:
+    """Finds the mails that stand in several folders, by a hash: some 25 bytes for each mail with a `Message-ID`."""
+
+    def __init__(self) -> None:
+        self._seen = HashTable(1)
+
+    def is_copy(self, header: MailHeader, recipient: str) -> bool:
+        """Return whether a mail with these headers to this recipient was read before."""
+        if not header.message_id:
+            return False
+        key = hashed(header.message_id, recipient, *header.received)
+        is_known = self._seen.row(key) is not None
+        self._seen.put(key, 0)
+        return is_known
+
+
 def border_hops(mail: Mail) -> list[Hop]:
     """Return the hops of a mail, for the search of the border."""
     return [parse_received(text) for text in read_header(mail.header).received]
 
 
-def facts_of_mail(mail: Mail, label: str, border: Border, latest: int, problems: Problems) -> Facts | None:
+def facts_of_mail(
+    mail: Mail, label: str, border: Border, latest: int, problems: Problems, copies: Copies
+) -> Facts | None:
     """Return the facts; None, and a count in `problems`, if they cannot be used. `latest`: the latest possible date."""
     header = read_header(mail.header)
     hop = border.choose(map(parse_received, header.received))
@@ -92,6 +124,9 @@ def facts_of_mail(mail: Mail, label: str, border: Border, latest: int, problems:
     name, helo, sender, recipient = (
         text[:LONGEST_VALUE] for text in (hop.name or "unknown", hop.helo, sender, recipient)
     )
+    if copies.is_copy(header, recipient):
+        problems.add(COPY, mail.place)
+        return None
     address, is_own = str(hop.address), hop.is_authenticated
     return Facts(label, hop.at, address, name, helo, sender, recipient, mail.place, lacks, is_own, server=hop.by)
 

@@ -17,7 +17,8 @@ MOST_RECEIVED = 60
 """The `Received` headers of a mail that are read. Mail servers refuse mail with more than 25 to 100 as a loop."""
 
 _FIELD = re.compile(
-    rb"\n(received|return-path|x-original-to|delivered-to|envelope-to|x-envelope-to|x-envelope-from|from)[ \t]*+:"
+    rb"\n(received|message-id|return-path|x-original-to|delivered-to|envelope-to|x-envelope-to|x-envelope-from|from)"
+    rb"[ \t]*+:"
     rb"([^\n]*+(?:\n[ \t][^\n]*+)*+)",
     re.IGNORECASE,
 )
@@ -35,6 +36,7 @@ class MailHeader(NamedTuple):
     recipient: str
     author: str
     """The mail address in `From`, which a stranger writes."""
+    message_id: str = ""
 
 
 def is_header_line(start: bytes) -> bool:
@@ -54,7 +56,7 @@ def read_header(header: bytes) -> MailHeader:
             first[name] = value
     recipient = next((address for name in _RECIPIENTS if (address := _address(first.get(name, "")))), "")
     sender = next((each for name in _SENDERS if (each := _path(first.get(name))) is not None), None)
-    return MailHeader(received, sender, recipient, _address(first.get("from", "")))
+    return MailHeader(received, sender, recipient, _address(first.get("from", "")), first.get("message-id", ""))
 
 
 _RECIPIENTS = ("x-original-to", "envelope-to", "x-envelope-to", "delivered-to")

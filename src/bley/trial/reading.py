@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bley.trial.border import Border, find_border
 from bley.trial.client_names import ClientNames
-from bley.trial.facts import HAM, Facts, border_hops, facts_of_mail
+from bley.trial.facts import HAM, Copies, Facts, border_hops, facts_of_mail
 from bley.trial.lines import read_lines
 from bley.trial.logs import Log, find_log
 from bley.trial.mailboxes import NO_MAIL, Mail, MailFile, OpenedFile, find_files, read_mails
@@ -76,6 +76,7 @@ class Reader:
         self.files = Problems()
         """The problems of files and folders."""
         self.clients = ClientNames()
+        self._copies = Copies()
         self.read = 0
         self.logged = 0
         """Of these, the requests in logs."""
@@ -111,7 +112,7 @@ class Reader:
         if not isinstance(item, Mail):
             return item
         self.mails += 1
-        return facts_of_mail(item, label, self._border, self._latest, self.problems), item.end
+        return facts_of_mail(item, label, self._border, self._latest, self.problems, self._copies), item.end
 
     def _other(self, label: str) -> "Callable[[MailFile, OpenedFile, bytes], Iterator[_Item] | None]":
         def read_other(file: MailFile, opened: OpenedFile, start: bytes) -> Iterator[_Item] | None:

@@ -10,7 +10,7 @@ import pytest
 from bley.core.mail import Request, parse_address
 from bley.core.policy import Thresholds
 from bley.trial.border import Border
-from bley.trial.facts import HAM, LOCAL, NO_CLIENT, NO_DATE, NO_RECEIVED, OTHER_WAY, SPAM, Facts
+from bley.trial.facts import COPY, HAM, LOCAL, NO_CLIENT, NO_DATE, NO_RECEIVED, OTHER_WAY, SPAM, Facts
 from bley.trial.judging import judge_offline
 from bley.trial.reading import Reader, Source, sample_border, total_size
 from bley.trial.sessions import NO_SESSION, SESSION_FIELDS
@@ -106,3 +106,24 @@ def test_the_size_is_that_of_all_files(tmp_path: Path) -> None:
     (tmp_path / "a.eml").write_bytes(b"x" * 7)
     (tmp_path / "b.eml").write_bytes(b"x" * 8)
     assert total_size([Source(tmp_path, HAM)]) == 15
+
+
+def test_a_mail_in_two_folders_counts_once(tmp_path: Path) -> None:
+    """Not so a mail of another recipient, of another trace, or without a Message-ID."""
+    received = "Received: from a (b.example.com [192.0.2.1]) by mx.example.org (Postfix) with ESMTP id {}; {}\n"
+    first, second = (received.format(number, "Fri, 6 Nov 2026 10:00:00 +0100") for number in (1, 2))
+    texts = [
+        first + "Delivered-To: b@example.org\nMessage-ID: <1@example.com>\n\nx\n",
+        first + "Delivered-To: b@example.org\nMessage-ID: <1@example.com>\nX-Flag: seen\n\nx\n",
+        first + "Delivered-To: c@example.org\nMessage-ID: <1@example.com>\n\nx\n",
+        second + "Delivered-To: b@example.org\nMessage-ID: <1@example.com>\n\nx\n",
+        first + "Delivered-To: b@example.org\n\nx\n",
+        first + "Delivered-To: b@example.org\n\nx\n",
+    ]
+    for number, text in enumerate(texts):
+        folder = tmp_path / str(number) / "cur"
+        folder.mkdir(parents=True)
+        (folder / "mail").write_text(text)
+    reader = Reader(Border(["mx.example.org"]), LATEST, lambda _: None)
+    assert len(list(reader.facts(Source(tmp_path, HAM)))) == 5
+    assert reader.problems.counts == {COPY: 1}
