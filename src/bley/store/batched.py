@@ -1,7 +1,8 @@
 """The store: batches of requests in transactions on an engine, the same for all engines.
 
-A request alone waits for nothing. While a transaction runs, the next batch collects. A batch's writes go before its
-reads, so that a read finds all earlier writes. If the engine is late or fails (availability.py), all waiting requests
+A request alone waits for nothing. While a transaction runs, the next batch collects. A write that no request awaits
+shares the next batch, or has one after LATER_SECONDS. A batch's writes go before its reads, so that a read finds all
+earlier writes. If the engine is late or fails (availability.py), all waiting requests
 fail at once. New ones fail at once until a retry in the background succeeds. Writes stay queued until a transaction
 with them has succeeded. Decisions are written behind the answers (decision_writer.py).
 
@@ -49,6 +50,9 @@ Mail that came earlier would pass by `on_store_error`. A server may be away for 
 _LEAST_SECONDS = 0.05
 """The time that a transaction has at least, however near the deadlines of its requests are."""
 
+LATER_SECONDS = 0.02
+"""The time after which writes for which no request waits have a transaction of their own, if no other takes them."""
+
 RETRY_SECONDS = 1.0
 
 _BUSY_SECONDS = 0.05
@@ -81,6 +85,7 @@ class BatchedStore:
         self._queue = RequestQueue(engine.place)
         self._decisions = DecisionWriter(self._write_decisions)
         self._worker: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
         self._closed = asyncio.Event()
 
     @property
@@ -136,7 +141,7 @@ class BatchedStore:
 
     def record_later(self, sighting: Sighting) -> None:
         self._queue.record_later(sighting)
-        self._work()
+        self._work_later()
 
     def add_decision(self, decision: DecisionEntry) -> None:
         self._decisions.add_decision(decision)
@@ -204,11 +209,21 @@ class BatchedStore:
         return AwayError(f"{self._engine.place}: away")
 
     def _work(self) -> None:
+        if self._later:
+            self._later.cancel()
+            self._later = None
         if self._worker is None or self._worker.done():
             self._worker = asyncio.get_running_loop().create_task(self._run_batches())
 
+    def _work_later(self) -> None:
+        """Let the next transaction take what is queued, or one of its own after LATER_SECONDS."""
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(LATER_SECONDS, self._work)
+
     async def _run_batches(self) -> None:
-        while self._queue or self._availability.is_down:  # in AWAY an empty transaction is a retry, too
+        """Run batches until no request waits; while the store is away, as retries."""
+        is_due = True
+        while is_due or self._availability.is_down:  # in AWAY an empty transaction is a retry, too
             is_last_try = self._closed.is_set()
             batch = self._queue.next_batch()
             try:
@@ -226,10 +241,14 @@ class BatchedStore:
                 self._fail(StoreError(f"internal error: {error}"))
             else:
                 await asyncio.sleep(0)  # the requests that have their records now may write in the next batch
+                is_due = self._queue.is_urgent or (self._closed.is_set() and bool(self._queue))
                 continue
             if is_last_try:
                 return
             await self._pause(RETRY_SECONDS)
+            is_due = bool(self._queue)
+        if self._queue:
+            self._work_later()
 
     async def _commit(self, batch: Batch) -> None:
         """Run the batch's transaction and resolve its requests. Raises StoreError if it failed."""

@@ -75,6 +75,8 @@ class RequestQueue:
         self._place, self._marks = place, Marks()
         self._writes: deque[Write] = deque()
         self._reads: deque[Read] = deque()
+        self._awaited = 0
+        """The number of queued writes with a future."""
         self.batch = Batch([], [])
         """The batch that `next_batch` returned last."""
         self.dropped = 0
@@ -83,6 +85,11 @@ class RequestQueue:
     def __bool__(self) -> bool:
         """Return whether a request is queued."""
         return bool(self._writes or self._reads)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Return whether a queued request is awaited, or the writes suffice for a whole batch."""
+        return bool(self._reads) or self._awaited > 0 or len(self._writes) >= MAX_BATCH
 
     @property
     def writes(self) -> int:
@@ -99,6 +106,7 @@ class RequestQueue:
         """Queue a write whose result is awaited."""
         future = asyncio.get_running_loop().create_future()
         self._writes.append(Write(sighting, self._mark(sighting), deadline, future))
+        self._awaited += 1
         return future
 
     def record_later(self, sighting: Sighting) -> None:
@@ -112,6 +120,7 @@ class RequestQueue:
 
     def _drop(self, write: Write) -> None:
         if write.future:
+            self._awaited -= 1
             _resolve(write.future, StoreError(f"{self._place}: the queue is full"))
         if not self.dropped:
             _log.warning("store: more than %d writes are queued, the oldest are dropped", MAX_QUEUED)
@@ -122,6 +131,7 @@ class RequestQueue:
         """Take the next batch. A read waits until all earlier writes are in its batch or an earlier one."""
         writes = [self._writes.popleft() for _ in range(min(len(self._writes), MAX_BATCH))]
         reads = [] if self._writes else [self._reads.popleft() for _ in range(min(len(self._reads), MAX_BATCH))]
+        self._awaited -= sum(write.future is not None for write in writes)
         BATCH_SIZE.observe(len(writes) + len(reads))
         self.batch = Batch(writes, reads)
         return self.batch

@@ -348,6 +348,29 @@ class TestBatches:
         assert sizes == [(3, 0), (3, 0), (3, 0), (1, 0), (0, 3), (0, 3), (0, 1)]
         assert engine.written == [str(number) for number in range(10)]
 
+    async def test_a_write_that_no_request_awaits_shares_the_next_transaction(
+        self, store: BatchedStore, engine: FakeEngine
+    ) -> None:
+        """Without one it has its own, a little later: a stranger that passes costs one transaction, not two."""
+        store.record_later(_sighting(1))
+        await _turns()
+        assert not engine.batches
+        await _find(store, "known")
+        assert [(len(sightings), len(triplets)) for sightings, triplets in engine.batches] == [(1, 1)]
+        store.record_later(_sighting(2))
+        await asyncio.sleep(batched.LATER_SECONDS)
+        await _turns()
+        assert engine.written == ["1", "2"]
+
+    async def test_a_whole_batch_of_such_writes_waits_for_nothing(
+        self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
+        for number in range(7):
+            store.record_later(_sighting(number))
+        await _find(store, "known")
+        assert [len(sightings) for sightings, _ in engine.batches] == [3, 3, 1]
+
     async def test_a_find_is_never_in_a_batch_before_what_was_recorded_earlier(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
