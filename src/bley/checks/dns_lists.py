@@ -217,7 +217,7 @@ async def add_explanations(finding: Finding, address: Address, resolver: Resolve
         subject = each.domains[0] if each.domains else address
         with contextlib.suppress(ResolverError, TimeoutError):
             async with asyncio.timeout(within.total_seconds()):
-                records = await asyncio.shield(resolver.resolve(query_name(subject, each.dns_list.zone), "TXT"))
+                records = await resolver.resolve(query_name(subject, each.dns_list.zone), "TXT")
                 texts = [record.data for record in records if isinstance(record.data, bytes)]
                 return each._replace(text=shortened(b" ".join(texts).decode(errors="backslashreplace")))
         return each
