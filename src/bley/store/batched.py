@@ -222,7 +222,7 @@ class BatchedStore:
 
     async def _run_batches(self) -> None:
         """Run batches until no request waits; while the store is away, as retries."""
-        is_due = True
+        is_due = bool(self._queue)  # else another batch has taken what was to be written later
         while is_due or self._availability.is_down:  # in AWAY an empty transaction is a retry, too
             is_last_try = self._closed.is_set()
             batch = self._queue.next_batch()

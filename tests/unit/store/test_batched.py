@@ -362,6 +362,24 @@ class TestBatches:
         await _turns()
         assert engine.written == ["1", "2"]
 
+    async def test_a_write_that_a_later_batch_took_has_none_of_its_own(
+        self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """An empty transaction would be a waste, and an error after the end of the engine."""
+        engine.gate.clear()
+        first = _start(_find(store, 0))
+        await _turns()
+        store.record_later(_sighting(1))
+        second = _start(store.record(_sighting(2)))
+        await _turns()
+        store.record_later(_sighting(3))
+        engine.gate.set()
+        await asyncio.gather(first, second)
+        await store.close()
+        await asyncio.sleep(2 * batched.LATER_SECONDS)
+        assert [len(sightings) for sightings, _ in engine.batches] == [0, 3]
+        assert caplog.messages == []
+
     async def test_a_whole_batch_of_such_writes_waits_for_nothing(
         self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
