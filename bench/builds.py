@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bley.core import policy
+from bley.commands.build import is_compiled
 
 __all__ = ["Build", "build_name", "find_builds"]
 
@@ -28,7 +28,7 @@ def find_builds(others: Iterable[str]) -> list[Build]:
 
 def build_name() -> str:
     """Return the name of the build that this Python runs."""
-    return "pure" if policy.__file__.endswith(".py") else "compiled"
+    return "compiled" if is_compiled() else "pure"
 
 
 def _name_of(python: str) -> str:

@@ -18,6 +18,9 @@ __all__ = ["NEXT_ROUND", "Bench", "Row", "Turn", "table"]
 NEXT_ROUND = 1_000_000
 """The distance between the first triplets of two rounds, which have none in common."""
 
+LIMIT_SECONDS = 1800
+"""The end of one load: a million strangers on a busy machine take less."""
+
 Subject = TypeVar("Subject")
 
 
@@ -104,8 +107,9 @@ class Bench:
 
     def load(self, server: Server, **options: int) -> Turn:
         """Load a server; the letters of the options are those of policy_load.c."""
+        options |= {"n": self.count(options["n"]), "t": LIMIT_SECONDS}
         before = server.cpu_seconds
-        load = policy_load(self.folder, *server.ports, **options | {"n": self.count(options["n"])})
+        load = policy_load(self.folder, *server.ports, **options)
         return Turn.of(load, server.cpu_seconds - before)
 
     def in_turn(self, measure: Callable[[Subject, int], Turn], subjects: Sequence[Subject]) -> list[list[Turn]]:
