@@ -6,7 +6,7 @@
 # make format  format the code
 # make fuzz MINUTES=10  search for inputs that reveal a defect of a parser or rule; finds go to var/fuzz
 # make soak MINUTES=30  test bley under mixed and hostile load, reloads and outages for leaks and lost records
-# make bench   measure and plot the speed of bley on this machine (some twenty minutes)
+# make bench   measure and plot the speed of bley on this machine (half an hour)
 # make screenshots  update the pictures of the dashboard in docs/
 # make dist    build wheel and source distribution in dist/, and check what a package index would show
 # make wheel   build the same, and the compiled wheel for this Python and machine (docs/install.md)

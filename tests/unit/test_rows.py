@@ -105,3 +105,12 @@ def test_every_row_can_be_measured_alone() -> None:
     """`--only` takes a part of a name."""
     names = [each.__name__ for each in ROWS]
     assert [[other for other in names if name in other] for name in names] == [[name] for name in names]
+
+
+def test_the_page_has_each_row_and_the_word_that_measures_it() -> None:
+    """It stays short: at most 600 words besides its table."""
+    lines = Path(__file__).parents[2].joinpath("docs/performance.md").read_text().splitlines()
+    rows = [line.strip("|").split("|")[-1].strip(" `") for line in lines if line.startswith("| ")][1:]
+    assert len(rows) <= 15
+    assert list(dict.fromkeys(rows)) == [each.__name__ for each in ROWS]
+    assert sum(len(line.split()) for line in lines if not line.startswith("|")) <= 600
