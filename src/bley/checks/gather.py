@@ -234,8 +234,6 @@ class _Gathering:
         finally:
             if whole is None:
                 self._end()
-                if self._spf and not self._spf.done():
-                    await asyncio.wait([self._spf])
         return Gathered(self._request, evidence, whole)
 
     def _evidence(self) -> Evidence:
