@@ -44,6 +44,7 @@ munin-node                  /usr/sbin/munin-run
 debhelper                   /usr/bin/dh
 build-essential             /usr/share/build-essential
 python3-pip                 /usr/lib/python3/dist-packages/pip
+python3-dev                 /usr/include/python3*/Python.h
 lintian                     /usr/bin/lintian
 chromium                    /usr/bin/chromium
 chromium-driver             /usr/bin/chromedriver

@@ -19,7 +19,7 @@ TRIPLET = {"client_address": "192.0.2.1", "sender": "a@example.com", "recipient"
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    require("cc", "gcc", as_root=False)
+    require("cc", "build-essential", as_root=False)
     folder = tmp_path_factory.mktemp("programs")
     build(folder)
     return folder

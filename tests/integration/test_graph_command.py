@@ -167,5 +167,5 @@ def test_the_page_says_when_bley_only_observes(tmp_path: Path) -> None:
 
 def test_the_old_name_is_the_same_command() -> None:
     project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
-    assert project["project"]["scripts"]["bleygraph"] == "bley.commands.graph.command:graph"
+    assert project["project"]["scripts"]["bleygraph"] == "bley.__main__:graph"
     assert main.get_command(click.Context(main), "graph") is graph

@@ -79,7 +79,7 @@ def _complete_source(_context: click.Context, _parameter: click.Parameter, text:
     cls=DocumentedCommand,
     examples=[
         "bley import postgrey /var/lib/postgrey",
-        "bley import sqlgrey postgresql://sqlgrey@localhost/sqlgrey --recipients /etc/bley",
+        "bley import sqlgrey sqlite:///sqlgrey.db --recipients /etc/bley",
         "bley import bley sqlite:////var/lib/bley2/bley.db --dry-run",
         "bley import records.jsonl",
     ],
