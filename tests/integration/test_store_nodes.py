@@ -1,7 +1,6 @@
 """Several nodes on one store, on real servers: they are equal, and see each other's changes."""
 
 import asyncio
-import contextlib
 import itertools
 import random
 import re
@@ -98,14 +97,19 @@ class Nodes:
         """Return the records as soon as these recipients, and no others, have these statuses."""
         records: dict[str, Record] = {}
 
+        def statuses() -> dict[str, Status]:
+            return {recipient: record.status for recipient, record in records.items()}
+
         def are_there() -> bool:
             records.clear()
             records.update(self.records(domain))
-            return {recipient: record.status for recipient, record in records.items()} == expected
+            return statuses() == expected
 
-        with contextlib.suppress(AssertionError):  # the next line shows the difference
+        try:
             wait_until(are_there, "what is written behind the answers is there")
-        assert {recipient: record.status for recipient, record in records.items()} == expected
+        except AssertionError:
+            assert not records or statuses() == expected  # shows the difference
+            raise
         return records
 
     def count(self, pattern: str, domain: str) -> Counter[str]:
