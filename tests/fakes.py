@@ -31,10 +31,10 @@ from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import RawRequest, Request, Triplet
+from bley.core.places import Found
 from bley.core.wire import RequestParser, encode_request
 from bley.ports import CachedResolver, Clock, Outcome, Resolver, ResourceRecord, RrType
 from bley.status import StateReport
-from bley.store.engine import Found
 from bley.store.history import PartialResult, WaitingTriplets
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -2,15 +2,16 @@
 
 import time
 from asyncio import Future
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from bley.core.decision import DecisionEntry
 from bley.core.errors import ResolverError
-from bley.core.greylist import Record, Sighting
+from bley.core.greylist import Sighting
 from bley.core.history.domain_counts import CountedDomains
 from bley.core.mail import Triplet
+from bley.core.places import Found
 
 __all__ = [
     "MOST_RECORDS",
@@ -107,8 +108,8 @@ class UncachedResolver(Resolver, Protocol):
 class Store(Protocol):
     """Stores triplets and decisions. Calls take effect in their order: `find` sees everything recorded before it."""
 
-    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
-        """Return the records of the triplets, by the triplets as they are stored.
+    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Found:
+        """Return the records of the triplets, and the domains under which some of them stand.
 
         Those whose client is a network are also found under the domains that sightings verified on it.
         Raises StoreError, within a second or `within_seconds`.

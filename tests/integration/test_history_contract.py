@@ -646,8 +646,8 @@ class TestRecords:
         await both.engine.transact([Sighting(named, Status.CLEAN, _NOW, _LIFETIMES, network="192.0.2.0/24")], [])
         nameless, other = named._replace(client="192.0.2.0/24"), named._replace(client="192.0.3.0/24")
         found = await both.history.find([nameless, other])
-        assert found.of_any([nameless]) == {named: Record(Status.CLEAN, _NOW, _NOW)}
-        assert found.of_any([other]) == {}
+        assert found.of_any([nameless]).records == {named: Record(Status.CLEAN, _NOW, _NOW)}
+        assert found.of_any([other]).records == {}
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("redis")])

@@ -20,12 +20,13 @@ from bley.core.history.periods import PERIODS
 from bley.core.history.search import DecisionQuery
 from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
+from bley.core.places import Found
 from bley.core.reasons import Reason
 from bley.settings.database import Database, parse_database
 from bley.store import batched
 from bley.store import decision_writer as decisions
 from bley.store.batched import BatchedStore
-from bley.store.engine import Engine, Found, Mark
+from bley.store.engine import Engine, Mark
 from bley.store.opening import open_engine, open_history
 from tests.integration.stores import ENGINES, Places, Servers
 from tests.integration.tcp_proxy import Answers, TcpProxy

@@ -58,7 +58,7 @@ def _sighting(
 
 
 async def _find(store: Store, triplet: Triplet) -> Record | None:
-    found = await store.find([triplet])
+    found = (await store.find([triplet])).records
     assert set(found) <= {triplet}
     return found.get(triplet)
 
@@ -121,7 +121,7 @@ class TestRelations:
         store.record_later(named._replace(network="192.0.2.0/24"))
         pair = _sighting(Triplet("example.com", "@example.com", ""), Status.PAIR)
         store.record_later(pair)
-        assert await store.find([pair.triplet._replace(client="192.0.2.0/24")]) == {pair.triplet: pair.record}
+        assert (await store.find([pair.triplet._replace(client="192.0.2.0/24")])).records == {pair.triplet: pair.record}
 
 
 class TestFinding:
@@ -284,10 +284,10 @@ class TestPlaces:
         await store.record(_sighting(two, attempts=2))
         await store.record(_sighting(three, attempts=3))
         found = await asyncio.gather(store.find([one, two, three]), store.find([three, two]), store.find([one]))
-        assert [list(each) for each in found] == [[two, three], [three, two], []]
+        assert [list(each.records) for each in found] == [[two, three], [three, two], []]
 
     async def test_nothing_may_be_asked(self, store: Store) -> None:
-        assert await store.find([]) == {}
+        assert (await store.find([])).records == {}
 
 
 def _named(network: str, domain: str, seen: datetime = NOON, known: timedelta = _FOR_EVER) -> Sighting:
@@ -302,7 +302,16 @@ class TestVerifiedDomains:
     async def test_a_lost_name_is_found(self, store: Store) -> None:
         await store.record(_named("192.0.2.0/24", "example.com"))
         at = Triplet("192.0.2.0/24", "s", "r")
-        assert list(await store.find([at])) == [at._replace(client="example.com")]
+        assert list((await store.find([at])).records) == [at._replace(client="example.com")]
+
+    async def test_a_find_says_when_a_domain_was_last_verified(self, store: Store) -> None:
+        """On that network, whatever the record has seen elsewhere."""
+        at, minute = Triplet("192.0.2.0/24", "s", "r"), timedelta(minutes=1)
+        for network, seen in (("192.0.2.0/24", NOON), ("192.0.2.0/24", NOON - minute), ("192.0.3.0/24", NOON + minute)):
+            await store.record(_named(network, "example.com", seen))
+        found = await store.find([at._replace(client="example.com"), at])
+        assert found.domains["192.0.2.0/24"] == {"example.com": NOON}
+        assert found.records[at._replace(client="example.com")].last_seen == NOON + minute
 
     @pytest.mark.parametrize(
         "other",
@@ -316,12 +325,12 @@ class TestVerifiedDomains:
     )
     async def test_another_triplet_is_not(self, store: Store, other: Triplet) -> None:
         await store.record(_named("192.0.2.0/24", "example.com"))
-        assert await store.find([other]) == {}
+        assert (await store.find([other])).records == {}
 
     async def test_requests_of_one_batch_do_not_share_a_network(self, store: Store) -> None:
         await store.record(_named("192.0.2.0/24", "example.com"))
         found = await asyncio.gather(*(store.find([Triplet(f"192.0.{at}.0/24", "s", "r")]) for at in (3, 2, 4)))
-        assert [len(each) for each in found] == [0, 1, 0]
+        assert [len(each.records) for each in found] == [0, 1, 0]
 
     async def test_a_domain_has_many_networks_and_a_network_many_domains(self, store: Store) -> None:
         networks, domains = ("192.0.2.0/24", "2001:db8::/64"), ("example.com", "example.net")
@@ -329,14 +338,14 @@ class TestVerifiedDomains:
             for domain in domains:
                 await store.record(_named(network, domain))
         for network in networks:
-            found = await store.find([Triplet(network, "s", "r")])
+            found = (await store.find([Triplet(network, "s", "r")])).records
             assert {place.client for place in found} == set(domains)
 
     async def test_its_own_record_is_found_as_well(self, store: Store) -> None:
         own = Triplet("192.0.2.0/24", "s", "r")
         await store.record(_sighting(own))
         await store.record(_named("192.0.2.0/24", "example.com"))
-        found = await store.find([own, Triplet("example.org", "s", "r")])
+        found = (await store.find([own, Triplet("example.org", "s", "r")])).records
         assert found == {
             own: Record(Status.GREYLISTED, NOON, NOON),
             own._replace(client="example.com"): Record(Status.CLEAN, NOON, NOON),
@@ -349,15 +358,15 @@ class TestVerifiedDomains:
         for sighting in (*sightings[100:], *sightings[:100]):
             store.record_later(sighting)
         await store.record(_named("198.51.100.0/24", "example.com"))
-        found = await store.find([Triplet("192.0.2.0/24", "s", "r")])
+        found = (await store.find([Triplet("192.0.2.0/24", "s", "r")])).records
         assert {place.client for place in found} >= {each.triplet.client for each in sightings[-MOST_DOMAINS:]}
         assert isinstance(store, MemoryStore) or len(found) <= 2 * MOST_DOMAINS
-        assert len(await store.find([Triplet("198.51.100.0/24", "s", "r")])) == 1
+        assert len((await store.find([Triplet("198.51.100.0/24", "s", "r")])).records) == 1
 
     async def test_the_same_again_changes_nothing(self, store: Store) -> None:
         for seen in (NOON, NOON - _DAY, NOON):
             await store.record(_named("192.0.2.0/24", "example.com", seen))
-        assert len(await store.find([Triplet("192.0.2.0/24", "s", "r")])) == 1
+        assert len((await store.find([Triplet("192.0.2.0/24", "s", "r")])).records) == 1
 
 
 class TestCarried:

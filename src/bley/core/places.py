@@ -8,16 +8,39 @@ The records in all places count as one. It is carried to the best place: the cli
 the network. So a retry never waits again because a reverse lookup failed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import reduce
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, Self
 
 from bley.core.greylist import Record, Standing, Status, Timing, united
 from bley.core.mail import Triplet
 from bley.core.triplet import ANY
 
-__all__ = ["Located", "locate"]
+__all__ = ["Found", "Located", "locate"]
+
+
+class Found(NamedTuple):
+    """The records that a store found, and the domains under which they stand."""
+
+    records: Mapping[Triplet, Record]
+    """By the triplets as they are stored."""
+    domains: Mapping[str, Mapping[str, datetime]] = MappingProxyType({})
+    """By network: domains under which they stand, with the time at which each was last verified there."""
+
+    def of_any(self, triplets: Sequence[Triplet]) -> Self:
+        """Return the records of these triplets, and those under domains that were verified on their networks."""
+        if not self.records:
+            return self
+        places = triplets
+        if self.domains:
+            domains_of = self.domains.get
+            places = [
+                *triplets,
+                *(each._replace(client=domain) for each in triplets for domain in domains_of(each.client, ())),
+            ]
+        return self._replace(records={place: self.records[place] for place in places if place in self.records})
 
 
 class Located(NamedTuple):

@@ -26,7 +26,7 @@ from bley.settings.settings import Settings
 __all__ = ["NineSteps"]
 
 _MOST_LEARNED = 10_000
-"""Pairs of a network and a domain that known mail taught the store lately: some 200 bytes each, 2 MB."""
+"""Pairs of a network and a domain that the store learned lately: some 200 bytes each, 2 MB."""
 
 _WARN_AGAIN = timedelta(minutes=1)
 
@@ -48,7 +48,7 @@ class NineSteps:
         self._relations = Relations(store, steady)
         self.clients = ClientJudgements(settings.cache_valid, settings.cache_size)
         self._learned = ExpiringCache[str, bool](REFRESH, _MOST_LEARNED)
-        """By network and domain: known mail taught the store lately that the domain is verified there."""
+        """By network and domain: the store has learned lately that the domain is verified there."""
         self._warned: datetime | None = None
         self.has_wildcards = False
         """The store has records with the wildcard ANY."""
@@ -86,7 +86,7 @@ class NineSteps:
         return pending
 
     def _learns(self, pending: PendingRequest) -> bool:
-        """Return whether known mail has not taught the store lately that this domain is verified on this network."""
+        """Return whether the store has not learned lately that this domain is verified on this network."""
         client = (pending.located.stored_as if pending.located else pending.triplet).client
         if client == pending.network:
             return False
@@ -94,7 +94,8 @@ class NineSteps:
         if self._learned.get(key, now):
             return False
         self._learned.put(key, True, now)
-        return True
+        verified = pending.domains.get(client)
+        return verified is None or pending.now - verified >= REFRESH
 
     async def run_later(self, pending: PendingRequest) -> Decision:
         """Run steps 5 to 9; before 7, the rest of step 4. Raises StoreError."""

@@ -17,7 +17,7 @@ from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import Address, Request, Triplet
 from bley.core.names.domains import a_labels, owner_domain, registered_domain
 from bley.core.names.host_kind import HostKind, judge_host_name, server_domain
-from bley.core.places import Located, locate
+from bley.core.places import Found, Located, locate
 from bley.core.reasons import Reason
 from bley.core.relations import NO_KEYS, RelationKeys, is_relation, make_keys
 from bley.core.triplet import ANY, any_sender_of_domain, bounded
@@ -26,6 +26,7 @@ from bley.service.rule_set import RuleSet
 __all__ = ["PendingRequest", "find_entry"]
 
 _NO_SPF = Finding(None, "not queried: use_spf = 0")
+_NO_DOMAINS: Mapping[str, datetime] = MappingProxyType({})
 _NO_RELATIONS: Mapping[Triplet, Record] = MappingProxyType({})
 
 
@@ -47,6 +48,8 @@ class PendingRequest(NamedTuple):
     """The client's name that the checks verified, if the mail server found none."""
     located: Located | None = None
     """The content of the store about the triplet; None: not queried yet."""
+    domains: Mapping[str, datetime] = _NO_DOMAINS
+    """When the domains under which records stand were last verified on the client's network."""
     relation_keys: RelationKeys = NO_KEYS
     """The keys of the relations that the mail may have; none before the store was queried."""
     relations: Mapping[Triplet, Record] = _NO_RELATIONS
@@ -200,14 +203,16 @@ class PendingRequest(NamedTuple):
             keys += [Triplet(network, any_sender, ANY) for any_sender in (sender, any_sender_of_domain(sender), ANY)]
         return keys
 
-    def with_records(self, relation_keys: RelationKeys, found: Mapping[Triplet, Record]) -> Self:
+    def with_records(self, relation_keys: RelationKeys, found: Found) -> Self:
         """Return the request with the keys of its relations, and all records that the store found."""
-        relations = {key: record for key, record in found.items() if is_relation(record)} if found else _NO_RELATIONS
-        if relations:
-            found = {key: record for key, record in found.items() if key not in relations}
-        located = locate(self.triplet, self.network, found, self.rules.timing, self.now)
-        # As _replace of the last three fields, in half of its time: each stranger comes here.
-        return type(self)(*self[:-3], located, relation_keys, relations)
+        records, relations = found.records, _NO_RELATIONS
+        if records:
+            relations = {key: record for key, record in records.items() if is_relation(record)}
+            records = {key: record for key, record in records.items() if key not in relations}
+        located = locate(self.triplet, self.network, records, self.rules.timing, self.now)
+        domains = found.domains.get(self.network, _NO_DOMAINS)
+        # As _replace of the last four fields, in half of its time: each stranger comes here.
+        return type(self)(*self[:-4], located, domains, relation_keys, relations)
 
     def sighting(self, status: Status, attempts: int = 0, cause: str = "") -> Sighting:
         """Return the sighting that records this status in the best place; `cause` is that of a stranger's deferral.

@@ -21,17 +21,18 @@ from typing import TypeVar
 
 from bley.core.decision import DecisionEntry
 from bley.core.errors import AwayError, BusyError, PrivacyKeyError, RefusedError, StoreError
-from bley.core.greylist import Lifetimes, Record, Sighting
+from bley.core.greylist import Lifetimes, Sighting
 from bley.core.history.domain_counts import CountedDomains
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
+from bley.core.places import Found
 from bley.core.quantity import quantity
 from bley.metrics import STORE_DROPPED
 from bley.settings.privacy_key import PrivacyKey
 from bley.store import request_queue
 from bley.store.availability import Availability, State
 from bley.store.decision_writer import DecisionWriter, Lost, wait_or_cancel
-from bley.store.engine import Engine, Found, Mark, Purged, RemoteChanges
+from bley.store.engine import Engine, Mark, Purged, RemoteChanges
 from bley.store.exclusive import ExclusiveEngine
 from bley.store.purging import purge_all
 from bley.store.request_queue import Batch, RequestQueue
@@ -120,10 +121,10 @@ class BatchedStore:
         text = "store: %s: not open yet; bley listens when it is, after %g s at the latest"
         _log.info(text, self._engine.place, OPEN_SECONDS)
 
-    async def find(self, triplets: Sequence[Triplet], within_seconds: float = inf) -> Mapping[Triplet, Record]:
+    async def find(self, triplets: Sequence[Triplet], within_seconds: float = inf) -> Found:
         return await self._find(triplets, min(within_seconds, REQUEST_SECONDS))
 
-    async def _find(self, triplets: Sequence[Triplet], seconds: float) -> Mapping[Triplet, Record]:
+    async def _find(self, triplets: Sequence[Triplet], seconds: float) -> Found:
         if self._availability.is_down:
             raise self._away()
         found = self._queue.find(triplets, asyncio.get_running_loop().time() + seconds)

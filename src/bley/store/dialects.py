@@ -21,10 +21,10 @@ _LOCK_SECONDS = 600
 
 
 FIND_ROWS = """
-    SELECT '' AS network, t.* FROM wanted AS w
+    SELECT '' AS network, 0 AS verified, t.* FROM wanted AS w
     JOIN triplets AS t ON t.client = w.client AND t.sender = w.sender AND t.recipient = w.recipient
     UNION ALL
-    SELECT w.client AS network, t.* FROM wanted AS w
+    SELECT w.client AS network, v.last_seen AS verified, t.* FROM wanted AS w
     JOIN verified_domains AS v ON v.network = w.client
     JOIN triplets AS t ON t.client = v.domain AND t.sender = w.sender AND t.recipient = w.recipient"""
 """The rows of the triplets in the table `wanted`, as in `Dialect.find`."""
@@ -36,7 +36,8 @@ class Dialect:
     find: str
     """Selects the rows of `triplets` whose keys are in the parameter `keys`, a JSON array of arrays of three texts.
 
-    Before each row: nothing, or the network in the key, if the row stands under a domain that was verified on it.
+    Before each row: '' and 0; or the network in the key and when the domain under which the row stands was last
+    verified on it.
     """
 
     errors: tuple[type[BaseException], ...] = ()

@@ -3,9 +3,8 @@
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from bley.core.decision import DecisionEntry
@@ -15,6 +14,7 @@ from bley.core.history.domain_counts import DAY_SECONDS, STORED_DAYS
 from bley.core.history.list_counts import LIST_KINDS, LIST_SPANS
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
+from bley.core.places import Found
 
 __all__ = [
     "ANSWER_SECONDS",
@@ -24,7 +24,6 @@ __all__ = [
     "SPANS",
     "TRIMMED_AFTER",
     "Engine",
-    "Found",
     "Mark",
     "Marks",
     "Purged",
@@ -81,28 +80,6 @@ def latest_domains(sightings: Iterable[Sighting]) -> dict[tuple[str, str], datet
             key = sighting.network, sighting.triplet.client
             latest[key] = max(sighting.seen, latest.get(key, sighting.seen))
     return latest
-
-
-class Found(NamedTuple):
-    """The records that a store found, and the domains under which they stand."""
-
-    records: Mapping[Triplet, Record]
-    """By the triplets as they are stored."""
-    domains: Mapping[str, Collection[str]] = MappingProxyType({})
-    """By network: domains that were verified on it."""
-
-    def of_any(self, triplets: Sequence[Triplet]) -> dict[Triplet, Record]:
-        """Return the records of these triplets, and those under domains that were verified on their networks."""
-        if not self.records:
-            return {}
-        places = triplets
-        if self.domains:
-            domains_of = self.domains.get
-            places = [
-                *triplets,
-                *(each._replace(client=domain) for each in triplets for domain in domains_of(each.client, ())),
-            ]
-        return {place: self.records[place] for place in places if place in self.records}
 
 
 class Mark(NamedTuple):

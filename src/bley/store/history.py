@@ -18,7 +18,8 @@ from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.store.engine import SPANS, Found
+from bley.core.places import Found
+from bley.store.engine import SPANS
 
 __all__ = [
     "MORE_SECONDS",

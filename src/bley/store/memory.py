@@ -1,7 +1,7 @@
 """A store in memory, for tests; also the shortest description of what every store does."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -9,8 +9,8 @@ from bley.core.decision import DecisionEntry
 from bley.core.greylist import Record, Sighting, merged
 from bley.core.history.domain_counts import CountedDomains
 from bley.core.mail import Triplet
+from bley.core.places import Found
 from bley.core.relations import is_relation
-from bley.store.engine import Found
 
 __all__ = ["MemoryStore"]
 
@@ -23,15 +23,15 @@ class MemoryStore:
     def __init__(self) -> None:
         self.records: dict[Triplet, Record] = {}
         self.relations: dict[Triplet, Record] = {}
-        self.domains = defaultdict[str, set[str]](set)
-        """The domains that were verified on each network."""
+        self.domains = defaultdict[str, dict[str, datetime]](dict)
+        """By network: when each domain was last verified on it."""
         self.decisions: list[DecisionEntry] = []
         self.list_counts = Counter[tuple[str, str]]()
         """By kind and name."""
 
-    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
+    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Found:
         records, relations = (Found(each, self.domains).of_any(triplets) for each in (self.records, self.relations))
-        return records | relations
+        return records._replace(records={**records.records, **relations.records})
 
     async def record(self, sighting: Sighting, within_seconds: float = 1.0) -> None:
         self.record_later(sighting)
@@ -40,7 +40,8 @@ class MemoryStore:
         records = self.relations if is_relation(sighting.record) else self.records
         records[sighting.triplet] = merged(records.get(sighting.triplet), sighting)
         if sighting.network:
-            self.domains[sighting.network].add(sighting.triplet.client)
+            domains, domain = self.domains[sighting.network], sighting.triplet.client
+            domains[domain] = max(sighting.seen, domains.get(domain, sighting.seen))
 
     def add_decision(self, decision: DecisionEntry) -> None:
         self.decisions.append(decision)

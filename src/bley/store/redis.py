@@ -20,13 +20,13 @@ from bley.core.history.attempts import block_at
 from bley.core.history.audit import MOST_ENTRIES, AuditEntry
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
+from bley.core.places import Found
 from bley.core.triplet import ANY, is_network
 from bley.store.driver_errors import VALUE_ERRORS, printable
 from bley.store.engine import (
     ANSWER_SECONDS,
     LIFETIMES,
     MOST_DOMAINS,
-    Found,
     Mark,
     Marks,
     Purged,
@@ -111,9 +111,9 @@ class RedisEngine:
                     learn_domain(commands, sighting, domains_key(sighting.network))
             _read(commands, triplets)
             for network in {triplet.client for triplet in triplets if is_network(triplet.client)}:
-                commands.add([network], "zrevrange", domains_key(network), 0, MOST_DOMAINS - 1)
+                commands.add([network], "zrevrange", domains_key(network), 0, MOST_DOMAINS - 1, True)
             results = await commands.execute()
-            domains = {about[0]: _texts(each) for about, each in results if isinstance(about[0], str)}
+            domains = {about[0]: _domains(each) for about, each in results if isinstance(about[0], str)}
             under_domains = {
                 triplet._replace(client=domain) for triplet in triplets for domain in domains.get(triplet.client, ())
             }
@@ -283,8 +283,8 @@ def _records(results: Iterable[tuple[Sequence[Any], Any]]) -> dict[Triplet, Reco
     return {triplet: record for triplet, fields in read if (record := _record(fields))}
 
 
-def _texts(members: Iterable[bytes]) -> list[str]:
-    return [member.decode(errors="replace") for member in members]
+def _domains(members: Iterable[tuple[bytes, float]]) -> dict[str, datetime]:
+    return {domain.decode(errors="replace"): from_microseconds(int(seen)) for domain, seen in members}
 
 
 def _record(fields: Sequence[bytes | None]) -> Record | None:

@@ -20,7 +20,7 @@ from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
-from bley.store.engine import Found
+from bley.core.places import Found
 from bley.store.history import FirstRecords, PartialResult, SearchDeadline, WaitingTriplets
 from bley.store.redis import RedisEngine, store_errors
 from bley.store.redis_counts import RedisCounts

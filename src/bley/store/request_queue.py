@@ -11,10 +11,11 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from bley.core.errors import StoreError
-from bley.core.greylist import Record, Sighting
+from bley.core.greylist import Sighting
 from bley.core.mail import Triplet
+from bley.core.places import Found
 from bley.metrics import BATCH_SIZE, STORE_DROPPED
-from bley.store.engine import Found, Mark, Marks
+from bley.store.engine import Mark, Marks
 
 __all__ = ["MAX_BATCH", "MAX_QUEUED", "Batch", "RequestQueue"]
 
@@ -42,7 +43,7 @@ class Read(NamedTuple):
 
     triplets: Sequence[Triplet]
     deadline: float
-    future: asyncio.Future[Mapping[Triplet, Record]]
+    future: asyncio.Future[Found]
 
 
 class Batch(NamedTuple):
@@ -64,8 +65,9 @@ class Batch(NamedTuple):
             if write.future:
                 _resolve(write.future, refused.get(write.sighting) if refused else None)
         for read in self.reads:
+            own = found.of_any(read.triplets)
             why = next((refused[triplet] for triplet in read.triplets if triplet in refused), None) if refused else None
-            _resolve(read.future, found.of_any(read.triplets) or why or {})
+            _resolve(read.future, own if own.records else why or own)
 
 
 class RequestQueue:
@@ -96,7 +98,7 @@ class RequestQueue:
         """Return the number of queued writes."""
         return len(self._writes)
 
-    def find(self, triplets: Sequence[Triplet], deadline: float) -> asyncio.Future[Mapping[Triplet, Record]]:
+    def find(self, triplets: Sequence[Triplet], deadline: float) -> asyncio.Future[Found]:
         """Queue a read."""
         future = asyncio.get_running_loop().create_future()
         self._reads.append(Read(triplets, deadline, future))

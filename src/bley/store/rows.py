@@ -15,7 +15,7 @@ from bley.core.history.attempts import key_of
 from bley.core.history.audit import LONGEST_SETTINGS, LONGEST_WHAT, AuditEntry
 from bley.core.history.search import StoredDecision
 from bley.core.mail import Triplet
-from bley.store.engine import Found
+from bley.core.places import Found
 
 __all__ = [
     "LONGEST_TEXT",
@@ -122,13 +122,13 @@ def audit_entry(fields: Mapping[str, Any]) -> AuditEntry:
 
 
 def found_of(rows: Iterable[Any]) -> Found:
-    """Return what was found: rows as `records_of` has them, after a network if the domain was verified on it."""
-    records, domains = {}, defaultdict[str, set[str]](set)
-    for network, *row in rows:
+    """Return what was found: rows as `Dialect.find` has them."""
+    records, domains = {}, defaultdict[str, dict[str, datetime]](dict)
+    for network, verified, *row in rows:
         for triplet, record in records_of([row]):
             records[triplet] = record
             if network:
-                domains[network].add(triplet.client)
+                domains[network][triplet.client] = from_microseconds(verified)
     return Found(records, domains)
 
 

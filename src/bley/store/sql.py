@@ -20,10 +20,11 @@ from bley.core.greylist import Lifetimes, Record, Sighting
 from bley.core.history.audit import AuditEntry
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
+from bley.core.places import Found
 from bley.core.quantity import quantity
 from bley.core.triplet import ANY
 from bley.store.dialects import Dialect
-from bley.store.engine import Found, Mark, Purged, RemoteChanges, Trimmed
+from bley.store.engine import Mark, Purged, RemoteChanges, Trimmed
 from bley.store.keyset import Key, KeysetScan
 from bley.store.refusals import Bisected, Portions, Whole
 from bley.store.rows import decision_row, found_of, record_row, records_of

@@ -25,8 +25,8 @@ from bley.core.history.record_query import RecordQuery
 from bley.core.history.search import DecisionQuery, StoredDecision
 from bley.core.history.statistics import Count
 from bley.core.mail import Triplet
+from bley.core.places import Found
 from bley.store.dialects import Dialect
-from bley.store.engine import Found
 from bley.store.history import (
     FirstRecords,
     PartialResult,

@@ -161,7 +161,7 @@ def _text_of_find(keys: int) -> str:
     # A join, because SQLite does not use the index for (client, sender, recipient) IN (…)
     return f"""
         WITH wanted(client, sender, recipient) AS (VALUES {", ".join(["(?, ?, ?)"] * keys)}), found AS ({FIND_ROWS})
-        SELECT json_group_array(json_array(network, {", ".join(column.name for column in triplets.columns)}))
+        SELECT json_group_array(json_array(network, verified, {", ".join(column.name for column in triplets.columns)}))
         FROM found"""
 
 

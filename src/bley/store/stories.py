@@ -41,13 +41,13 @@ async def read_stories(
     stories = []
     for decision, triplets, others in zip(decisions, own, wildcards, strict=True):
         settings = configuration.settings_of(decision.details.get("section", ""))
-        records = found.of_any(triplets)
+        records = found.of_any(triplets).records
         record = united_record(records.values())
         query = attempts_query(decision, [*triplets, *records], record, now, log_days, settings.cache_valid)
         if query not in read:
             read[query] = await history.attempts(query)
         story = build_story(decision, read[query], record, settings.timing, now)
-        stories.append(StoredStory(story, list(found.of_any([*triplets, *others]))))
+        stories.append(StoredStory(story, list(found.of_any([*triplets, *others]).records)))
     return stories
 
 

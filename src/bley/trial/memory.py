@@ -14,7 +14,8 @@ from bley.core.decision import DecisionEntry
 from bley.core.greylist import Lifetimes, Record, Sighting, Status, merged
 from bley.core.history.domain_counts import CountedDomains
 from bley.core.mail import Triplet
-from bley.store.engine import MOST_DOMAINS, Found
+from bley.core.places import Found
+from bley.store.engine import MOST_DOMAINS
 
 __all__ = ["HashTable", "TrialStore", "hashed"]
 
@@ -135,15 +136,15 @@ class TrialStore:
 
     def __init__(self, lifetimes: Lifetimes) -> None:
         self._records = _Records(lifetimes)
-        self._domains: dict[str, tuple[str, ...]] = {}
-        """The domains that were verified on each network."""
+        self._domains: dict[str, dict[str, datetime]] = {}
+        """By network: when each domain was last verified on it, the latest last."""
         self._found = Found(self._records, self._domains)
 
     def set_now(self, seconds: int) -> None:
         """Set the present, in seconds since 1970."""
         self._records.table.now = seconds
 
-    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
+    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Found:
         """Return the records of the triplets."""
         return self._found.of_any(triplets)
 
@@ -157,8 +158,11 @@ class TrialStore:
             return
         self._records.put(sighting.triplet, merged(self._records.get(sighting.triplet), sighting))
         if network := sighting.network:
-            domain, known = sighting.triplet.client, self._domains.pop(network, ())
-            self._domains[network] = known if domain in known else (domain, *known[: MOST_DOMAINS - 1])
+            domain, known = sighting.triplet.client, self._domains.pop(network, {})
+            known.pop(domain, None)
+            self._domains[network] = known | {domain: sighting.seen}
+            if len(known) == MOST_DOMAINS:
+                del self._domains[network][next(iter(known))]
             if len(self._domains) > _MOST_NETWORKS:
                 del self._domains[next(iter(self._domains))]
 

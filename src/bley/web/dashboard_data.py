@@ -234,7 +234,7 @@ class DashboardData:
         rules = self.configuration.triplet_rules
         candidates = [*possible_triplets(decision, rules), *wildcard_triplets(decision, rules)]
         found = await self._history("quick").query(lambda history: history.find(candidates))
-        return found.of_any(candidates)
+        return found.of_any(candidates).records
 
     async def exempted(self, exemptions: Sequence[Exemption]) -> Mapping[Exemption, ExemptedMail]:
         """Return the deferred mail that the entries would have exempted; nothing if that takes too long."""

@@ -22,6 +22,7 @@ from bley.core.exemptions.list_files import read_clients, read_mail_addresses, r
 from bley.core.findings import Check, FindingKind
 from bley.core.greylist import Record, Sighting, Standing, Status
 from bley.core.mail import LONGEST_VALUE, Action, Address, Request, Triplet
+from bley.core.places import Found
 from bley.core.policy import Thresholds
 from bley.core.relations import is_relation
 from bley.core.scores import Scores
@@ -104,7 +105,7 @@ class AwayStore(MemoryStore):
         self.asked: list[list[Triplet]] = []
         """The keys of triplets, without those of relations."""
 
-    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Mapping[Triplet, Record]:
+    async def find(self, triplets: Sequence[Triplet], within_seconds: float = 1.0) -> Found:
         self.asked.append(
             [each for each in triplets if each.recipient and each.client not in ("pool", "correspondent")]
         )
@@ -948,7 +949,7 @@ class TestPlaces:
         """A store forgets a domain that nothing taught for `purge_days`, and with it the way to the record."""
         world = World(greylist_by=greylist_by)
         self.put(world, self.NAMED, minutes_ago=minutes)
-        world.store.domains[TRIPLET.client].add("example.com")
+        world.store.domains[TRIPLET.client]["example.com"] = world.clock.now - timedelta(minutes=90)
         pending = world.service.answer(raw(REQUEST))
         assert not isinstance(pending, Action)
         sightings: list[Sighting] = []
@@ -956,6 +957,19 @@ class TestPlaces:
         assert await pending == Action("DUNNO")
         of_triplets = [each for each in sightings if not is_relation(each.record)]
         assert [(each.triplet, each.network) for each in of_triplets] == [(self.NAMED, TRIPLET.client)]
+
+    @pytest.mark.parametrize("client_name", ["mx.example.com", "unknown"])
+    async def test_the_store_is_not_taught_what_it_has_learned_lately(self, client_name: str) -> None:
+        """After a restart, all known mail comes without a write, until its record is an hour old."""
+        world = World()
+        self.put(world, self.NAMED)
+        world.store.domains[TRIPLET.client]["example.com"] = world.clock.now
+        before = dict(world.store.records)
+        for minutes in (59, 0, 0):
+            world.clock.advance(minutes=minutes)
+            assert (await world.decide(client_name=client_name)).reason == "known"
+        assert world.store.records == before
+        assert world.store.domains[TRIPLET.client]["example.com"] == world.clock.now - timedelta(minutes=59)
 
     async def test_a_retry_without_a_name_has_waited(self) -> None:
         world = World(cache_valid="0")
@@ -1003,7 +1017,7 @@ class TestPlaces:
             world.store.domains.clear()
         world.clock.advance(minutes=2)
         await world.decide(client_name="mx.example.com")
-        assert world.store.domains == {TRIPLET.client: {"example.com"}}
+        assert world.store.domains == {TRIPLET.client: {"example.com": world.clock.now}}
 
     async def test_both_families_of_one_domain_are_one_client(self) -> None:
         world = World(GOOD, cache_valid="0")
@@ -1018,7 +1032,7 @@ class TestPlaces:
     async def test_another_mail_of_the_network_gains_nothing(self, other: dict[str, str]) -> None:
         world = World(cache_valid="0")
         self.put(world, self.NAMED)
-        world.store.domains[TRIPLET.client].add("example.com")
+        world.store.domains[TRIPLET.client]["example.com"] = world.clock.now
         assert (await world.decide(**other)).reason == "helo"
 
     async def test_the_wait_is_that_of_the_earliest_attempt_anywhere(self) -> None:

@@ -17,13 +17,14 @@ from bley.core.greylist import Lifetimes, Record, Sighting, Status
 from bley.core.history.audit import AuditEntry
 from bley.core.history.statistics import Count
 from bley.core.mail import Request, Triplet
+from bley.core.places import Found
 from bley.core.reasons import Reason
 from bley.metrics import REGISTRY
 from bley.settings.privacy_key import PrivacyKey
 from bley.store import batched, request_queue
 from bley.store import decision_writer as decisions_module
 from bley.store.batched import BatchedStore
-from bley.store.engine import Found, Mark, Purged, RemoteChanges, Trimmed
+from bley.store.engine import Mark, Purged, RemoteChanges, Trimmed
 from tests.counted import counted
 from tests.fakes import NOON
 
@@ -252,7 +253,7 @@ def _sighting(recipient: object, attempts: int = 0) -> Sighting:
 
 
 async def _find(store: BatchedStore, recipient: object) -> Record | None:
-    return (await store.find([_triplet(recipient)])).get(_triplet(recipient))
+    return (await store.find([_triplet(recipient)])).records.get(_triplet(recipient))
 
 
 def _decision(recipient: object) -> DecisionEntry:
@@ -672,7 +673,7 @@ class TestEngineThatRefuses:
 
     async def test_where_another_place_is_known_that_counts(self, store: BatchedStore, engine: FakeEngine) -> None:
         engine.refuses = {"bad"}
-        assert await store.find([_triplet("bad"), _triplet("known")]) == {_triplet("known"): _RECORD}
+        assert (await store.find([_triplet("bad"), _triplet("known")])).records == {_triplet("known"): _RECORD}
 
     async def test_the_log_has_the_value_bounded_and_printable(
         self, store: BatchedStore, engine: FakeEngine, caplog: pytest.LogCaptureFixture
@@ -1482,13 +1483,13 @@ class TestPlaces:
 
     async def test_all_are_asked_in_one_transaction(self, store: BatchedStore, engine: FakeEngine) -> None:
         places = [_triplet(1), _triplet("known"), _triplet(2)]
-        assert await store.find(places) == {_triplet("known"): _RECORD}
+        assert (await store.find(places)).records == {_triplet("known"): _RECORD}
         assert engine.batches == [([], places)]
 
     async def test_nothing_may_be_known(self, store: BatchedStore) -> None:
-        assert await store.find([_triplet(1), _triplet(2)]) == {}
+        assert (await store.find([_triplet(1), _triplet(2)])).records == {}
 
     async def test_all_that_is_known_is_found(self, store: BatchedStore) -> None:
         names = ["trusted", "greylisted", "known"]
-        found = await store.find([_triplet(name) for name in ["unknown", *names]])
+        found = (await store.find([_triplet(name) for name in ["unknown", *names]])).records
         assert found == {_triplet(name): _RECORDS[name] for name in names}

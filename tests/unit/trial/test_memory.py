@@ -39,14 +39,14 @@ def test_it_finds_the_records_of_the_store_in_memory() -> None:
         trial.record_later(sighting)
         memory.record_later(sighting)
     for number in range(9500):
-        assert run_now(trial.find([_triplet(number)])) == run_now(memory.find([_triplet(number)]))
+        assert run_now(trial.find([_triplet(number)])).records == run_now(memory.find([_triplet(number)])).records
 
 
 def test_records_are_found_under_the_domains_of_a_network() -> None:
     trial = TrialStore(LIFETIMES)
     triplet = Triplet("example.com", "a@example.com", "b@example.org")
     trial.record_later(Sighting(triplet, Status.CLEAN, NOW, LIFETIMES, network="192.0.2.0/24"))
-    assert list(run_now(trial.find([triplet._replace(client="192.0.2.0/24")]))) == [triplet]
+    assert list(run_now(trial.find([triplet._replace(client="192.0.2.0/24")])).records) == [triplet]
 
 
 def test_an_expired_record_is_not_found() -> None:
@@ -54,9 +54,9 @@ def test_an_expired_record_is_not_found() -> None:
     trial.record_later(Sighting(_triplet(1), Status.CLEAN, NOW, LIFETIMES))
     last = int((NOW + LIFETIMES.known).timestamp())
     trial.set_now(last)
-    assert run_now(trial.find([_triplet(1)])) == {_triplet(1): Record(Status.CLEAN, NOW, NOW)}
+    assert run_now(trial.find([_triplet(1)])).records == {_triplet(1): Record(Status.CLEAN, NOW, NOW)}
     trial.set_now(last + 1)
-    assert run_now(trial.find([_triplet(1)])) == {}
+    assert run_now(trial.find([_triplet(1)])).records == {}
 
 
 def test_a_table_of_expired_rows_does_not_grow() -> None:
