@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -20,6 +22,21 @@ SCHEMA = (
 )
 ROWS_TOLD = r"took over 5 records of bley 2, whose tables are unchanged"
 EARLY = "action=DEFER_IF_PERMIT greylisted, try again later"
+_NEW_STORE = """
+import asyncio, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from bley.predecessors.record_converter import open_configured_engine
+from bley.settings.file import load
+file = Path(sys.argv[1], "bley.conf")
+file.write_text(f"[bley]\\ndbpath = {file.parent}\\n")
+async def main():
+    engine = open_configured_engine(load(file), datetime.now(UTC))
+    await engine.prepare()
+    print(int(await engine.is_prepared()), "sqlalchemy.ext.asyncio" in sys.modules)
+    await engine.close()
+asyncio.run(main())
+"""
 
 Ask = Callable[[str], str]
 
@@ -167,3 +184,10 @@ def test_kill_9_amid_a_great_taking_over_loses_nothing(servers: Servers, tmp_pat
         assert bley.ask(client_address=request.client_address, recipient=request.recipient).startswith("action=")
         bley.wait_log("took over 30000 records")
         assert asker(bley)("s30000@example.com") == "action=DUNNO"
+
+
+def test_a_new_store_on_sqlite_loads_no_asynchronous_part_of_sqlalchemy(tmp_path: Path) -> None:
+    """It would stay in memory until the next start."""
+    program = [sys.executable, "-c", _NEW_STORE, str(tmp_path)]
+    ran = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=True)
+    assert ran.stdout == "1 False\n"

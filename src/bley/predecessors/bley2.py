@@ -9,7 +9,10 @@
 The table has no primary key: a triplet can occur several times, and every field can be NULL.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -27,11 +30,12 @@ from bley.predecessors.values import (
     stream_rows,
     text_column,
 )
+from bley.store.sqlite_file import sqlite_uri
 
 if TYPE_CHECKING:  # takes 8 MB of memory, and SQLite does not need it
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-__all__ = ["has_bley2", "read_bley2"]
+__all__ = ["file_has_bley2", "has_bley2", "read_bley2"]
 
 _TABLE = "bley_status"
 _COLUMNS = {"ip", "status", "last_action", "sender", "recipient", "fail_count"}
@@ -41,6 +45,12 @@ _STATUSES = {0: Status.CLEAN, 1: Status.TRUSTED}
 async def has_bley2(connection: "AsyncConnection") -> bool:
     """Return whether this database has the table of bley 2."""
     return await connection.run_sync(lambda sync: sa.inspect(sync).has_table(_TABLE))
+
+
+def file_has_bley2(file: Path) -> bool:
+    """Return the same of a file of SQLite, without SQLAlchemy's asynchronous part. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(sqlite_uri(file, "ro"), uri=True)) as connection:
+        return connection.execute("SELECT 1 FROM pragma_table_info(?)", [_TABLE]).fetchone() is not None
 
 
 async def read_bley2(database: "AsyncEngine") -> AsyncIterator[ImportedRecord | str]:

@@ -1,5 +1,6 @@
 """Conversion of other greylisters' records to bley's, and the upgrade of a database of bley 2."""
 
+import asyncio
 import logging
 import re
 from collections import Counter
@@ -12,7 +13,7 @@ from bley.core.imported_record import ImportedRecord
 from bley.core.mail import Triplet
 from bley.core.quantity import quantity
 from bley.core.triplet import TripletRules
-from bley.predecessors.bley2 import has_bley2, read_bley2
+from bley.predecessors.bley2 import file_has_bley2, has_bley2, read_bley2
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE
 from bley.settings.database import Database
@@ -85,6 +86,8 @@ async def _read_bley2_portions(
     database: Database, rules: TripletRules, lifetimes: Lifetimes, now: datetime
 ) -> AsyncIterator[Sequence[tuple[Triplet, Record]]]:
     """Yield the records of bley 2 in this database in portions; none if there is no bley 2."""
+    if database.dbtype == "sqlite3" and not await asyncio.to_thread(file_has_bley2, database.file):
+        return  # almost every new store: the asynchronous engine would take 8 MB until the next start
     engine = open_sql(database)
     converter = RecordConverter(rules, lifetimes, now)
     try:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bley.core.greylist import Record, Status
 from bley.core.imported_record import ImportedRecord
-from bley.predecessors.bley2 import has_bley2, read_bley2
+from bley.predecessors.bley2 import file_has_bley2, has_bley2, read_bley2
 from bley.predecessors.errors import PredecessorError
 from bley.predecessors.values import UNREADABLE
 
@@ -152,17 +152,19 @@ async def test_an_empty_table(database: AsyncEngine) -> None:
     assert await read(database) == []
 
 
-async def test_no_bley2_there(database: AsyncEngine) -> None:
+async def test_no_bley2_there(database: AsyncEngine, tmp_path: Path) -> None:
     async with database.connect() as connection:
         assert not await has_bley2(connection)
+    assert not file_has_bley2(tmp_path / "bley.db")
     with pytest.raises(PredecessorError, match=r"^there is no table bley_status: this is not a database of bley 2$"):
         await read(database)
 
 
-async def test_bley2_there(database: AsyncEngine) -> None:
+async def test_bley2_there(database: AsyncEngine, tmp_path: Path) -> None:
     await insert(database)
     async with database.connect() as connection:
         assert await has_bley2(connection)
+    assert file_has_bley2(tmp_path / "bley.db")
 
 
 async def test_before_bley_1(database: AsyncEngine) -> None:
