@@ -169,6 +169,12 @@ class Bley:
         return sum(map(_rss, self.process_ids)) / 1e6
 
     @property
+    def outages(self) -> int:
+        """The number of times that its store went down, as its log says."""
+        with self.log_file.open() as log:
+            return sum("answering by on_store_error until it is back" in line for line in log)
+
+    @property
     def cpu_seconds(self) -> float:
         """The CPU time of all its processes."""
         return sum(map(cpu_seconds, self.process_ids))
