@@ -1,4 +1,6 @@
-"""The queue of decisions and counts, which are written once a second, in slices, after the answers are sent.
+"""The queue of decisions and counts, which are written within a second or two, in slices, after the answers are sent.
+
+One slice a second is usual. Of many, each has an equal part of the second, so that requests have their turns between.
 
 A slice is retried unchanged, with its mark, until the store confirms it: a failed attempt may have been committed.
 If the store is away or too slow, the oldest decisions are dropped. Decisions on known mail are sampled at a limited
@@ -54,6 +56,7 @@ MAX_COUNTS_SLICE = 250
 """Counts in one transaction, two rows each, three for DNS lists: some 5 ms on SQLite."""
 
 COLLECT_SECONDS = 1.0
+"""The time in which decisions collect before a slice is written, and in which all full slices that wait are written."""
 
 _CANCEL_SECONDS = 0.2
 """The time for a cancelled task to close its connection. A thread takes longer, and is not awaited."""
@@ -171,16 +174,18 @@ class DecisionWriter:
         return Lost(len(self), self._counts.total() + under_way, may_be_written=not has_ended)
 
     async def _write_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         while self._slice or self._waiting or self._counts or self._domains:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(COLLECT_SECONDS):
+                async with asyncio.timeout_at(began + self._interval):
                     await self._closed.wait()
+            began = loop.time()
             try:
                 await self._write_slice()
-                while self._has_full_slice():
-                    await self._write_slice()
             except StoreError as error:
                 self._log_delay(error)
+                began = loop.time()
                 if self._closed.is_set():
                     return
 
@@ -189,10 +194,11 @@ class DecisionWriter:
         _log.log(level, "store: %s; decisions wait until it takes them", error)
         self._is_delayed = True
 
-    def _has_full_slice(self) -> bool:
-        if self._closed.is_set():
-            return bool(self._waiting or self._counts or self._domains)
-        return len(self._waiting) >= MAX_SLICE or len(self._counts) >= MAX_COUNTS_SLICE or self._domains.is_ready
+    @property
+    def _interval(self) -> float:
+        """The seconds from the begin of one slice to that of the next."""
+        full = max(len(self._waiting) // MAX_SLICE, len(self._counts) // MAX_COUNTS_SLICE, self._domains.ready_slices)
+        return COLLECT_SECONDS if self._is_delayed else COLLECT_SECONDS / max(full, 1)
 
     async def _write_slice(self) -> None:
         """Write one slice. If that fails, the slice stays for a retry, unchanged."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from math import ceil
 
 from bley.core.history.domain_counts import DAY_SECONDS, PASS, CountedDomains, DomainAdmission, passes, split_domains
 from bley.core.history.statistics import Count
@@ -39,9 +40,9 @@ class DomainTally:
         return len(self._counts) + len(self._ready) + len(self._known)
 
     @property
-    def is_ready(self) -> bool:
-        """Return whether a part of the counts was taken, and the others should follow."""
-        return bool(self._ready)
+    def ready_slices(self) -> int:
+        """The slices that should follow, since a part of the counts was taken."""
+        return ceil(len(self._ready) / MAX_SLICE)
 
     def add_known(self, at: datetime, domains: Iterable[CountedDomains]) -> None:
         """Count requests of known mail, with the domains of each. Their names are read later, once for all."""

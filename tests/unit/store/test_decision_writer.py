@@ -174,6 +174,20 @@ class TestCollecting:
         assert [len(one) for one in writer.slices] == [3, 3, 2]
         assert writer.written == [str(number) for number in range(8)]
 
+    async def test_full_slices_are_spread_over_the_time_in_which_they_collected(
+        self, decisions: DecisionWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else a stranger that comes at the wrong moment waits for one after the other."""
+        monkeypatch.setattr(decisions_module, "MAX_SLICE", 1)
+        monkeypatch.setattr(decisions_module, "COLLECT_SECONDS", 0.3)
+        loop = asyncio.get_running_loop()
+        _keep(decisions, *range(4))
+        await _eventually(lambda: len(writer.slices) == 1)
+        first = loop.time()
+        await _eventually(lambda: len(writer.slices) == 4)
+        assert loop.time() - first > 0.9 * 0.3 * (1 / 3 + 1 / 2 + 1)
+        assert await _close(decisions) == Lost(0, 0)
+
     async def test_nothing_is_written_when_there_is_nothing(self, decisions: DecisionWriter, writer: Writer) -> None:
         _keep(decisions, 1)
         await _eventually(lambda: writer.tries == 1)

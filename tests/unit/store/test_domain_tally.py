@@ -62,7 +62,7 @@ def test_many_are_taken_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(7):
         tally.add(NOON, f"to {number}.example.org", ["pass"])
     taken: list[int] = []
-    while not taken or tally.is_ready:
+    while not taken or tally.ready_slices:
         taken.append(len(tally.take(0, all_now=False)))
     assert taken == [3, 3, 1]
 
