@@ -4,11 +4,13 @@ OPENING    no transaction has ended yet           requests wait; the transaction
 OPEN       the last transaction succeeded         requests wait for their batch
 LATE       the running one missed a deadline      requests fail at once; its outcome is *unknown*, and is awaited
 AWAY       the last transaction *failed*          requests fail at once; retried every second, after a preparation
-FLUSHING   a transaction succeeded                requests fail at once; queued writes go first, batch by batch
+FLUSHING   a transaction succeeded                requests wait behind the queued writes, which go batch by batch
 
 any state ── deadline ──> LATE
 any state ── failure ───> AWAY
 any state ── success ───> OPEN, but LATE and AWAY ──> FLUSHING while more than a batch of writes is queued
+
+In FLUSHING strangers would come faster than their writes can be flushed, if they did not wait.
 
 A transaction that is late has not failed. One that failed may have been committed all the same: its connection was cut,
 say, after the commit was sent. So its writes are retried, and marks (engine.Mark) make that idempotent.
@@ -32,13 +34,13 @@ def outage(error: StoreError) -> str:
 
 
 class State(Enum):
-    """The states, each with the values of `is_prepared` and `is_down`."""
+    """The states, each with the values of `is_prepared`, `is_down` and `refuses`."""
 
-    OPENING = "opening", False, False
-    OPEN = "open", True, False
-    LATE = "late", True, True
-    AWAY = "away", False, True
-    FLUSHING = "flushing", True, True
+    OPENING = "opening", False, False, False
+    OPEN = "open", True, False, False
+    LATE = "late", True, True, True
+    AWAY = "away", False, True, True
+    FLUSHING = "flushing", True, True, False
 
 
 class Availability:
@@ -49,7 +51,7 @@ class Availability:
 
     def _enter(self, state: State) -> None:
         self.state = state
-        _, self.is_prepared, self.is_down = state.value
+        _, self.is_prepared, self.is_down, self.refuses = state.value
         STORE_DOWN.set(self.is_down)
 
     def miss_deadline(self, error: StoreError) -> None:

@@ -91,7 +91,7 @@ class BatchedStore:
 
     @property
     def is_down(self) -> bool:
-        """Return whether requests fail at once, with AwayError."""
+        """Return whether the store failed or was late, and has not written all that was queued meanwhile."""
         return self._availability.is_down
 
     @property
@@ -125,14 +125,14 @@ class BatchedStore:
         return await self._find(triplets, min(within_seconds, REQUEST_SECONDS))
 
     async def _find(self, triplets: Sequence[Triplet], seconds: float) -> Found:
-        if self._availability.is_down:
+        if self._availability.refuses:
             raise self._away()
         found = self._queue.find(triplets, asyncio.get_running_loop().time() + seconds)
         self._work()
         return await found
 
     async def record(self, sighting: Sighting, within_seconds: float = inf) -> None:
-        if self._availability.is_down:
+        if self._availability.refuses:
             self.record_later(sighting)
             raise self._away()
         seconds = min(within_seconds, REQUEST_SECONDS)

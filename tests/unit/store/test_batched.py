@@ -560,6 +560,23 @@ class TestEngineThatFails:
         await _find(store, 1)
         assert engine.written == [str(number) for number in range(20)]
 
+    async def test_who_comes_meanwhile_waits_for_that(
+        self, store: BatchedStore, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Otherwise strangers would be let pass faster than their writes are flushed, and the store never be back."""
+        monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
+        engine.error = StoreError("disk full")
+        for number in range(20):
+            store.record_later(_sighting(number))
+        await _eventually(lambda: store.is_down)
+        monkeypatch.setattr(batched, "REQUEST_SECONDS", 10)
+        engine.batches.clear()
+        engine.seconds, engine.error = 0.01, None
+        await _eventually(lambda: len(engine.written) > 3)
+        assert store.is_down
+        await asyncio.gather(_find(store, "known"), store.record(_sighting(20)))
+        assert engine.written == [str(number) for number in range(21)]
+
     async def test_only_so_much_is_kept_and_the_oldest_goes_first(
         self,
         store: BatchedStore,
