@@ -48,7 +48,7 @@ from bley.store.redis_keys import (
     triplet_of,
 )
 from bley.store.redis_scripts import Commands, add_counts, append, learn_domain, merge
-from bley.store.rows import audit_row, decision_row, from_microseconds, microseconds
+from bley.store.rows import audit_row, decision_row, from_microseconds, microseconds, verified_at
 
 __all__ = ["MAX_STREAM", "RedisEngine", "store_errors"]
 
@@ -284,7 +284,7 @@ def _records(results: Iterable[tuple[Sequence[Any], Any]]) -> dict[Triplet, Reco
 
 
 def _domains(members: Iterable[tuple[bytes, float]]) -> dict[str, datetime]:
-    return {domain.decode(errors="replace"): from_microseconds(int(seen)) for domain, seen in members}
+    return {domain.decode(errors="replace"): verified_at(seen) for domain, seen in members}
 
 
 def _record(fields: Sequence[bytes | None]) -> Record | None:

@@ -29,6 +29,7 @@ __all__ = [
     "records_of",
     "stored_decision",
     "triplet_and_record",
+    "verified_at",
 ]
 
 LONGEST_TEXT = 512
@@ -48,6 +49,14 @@ def microseconds(instant: datetime) -> int:
 def from_microseconds(number: int) -> datetime:
     """Return the aware UTC instant."""
     return _EPOCH + number * _MICROSECOND
+
+
+def verified_at(number: Any) -> datetime:
+    """Return when a domain was verified on a network; 1970 for a number that is no instant."""
+    try:
+        return from_microseconds(int(number))
+    except (ValueError, OverflowError, TypeError):
+        return _EPOCH  # another program wrote it; known mail will teach the domain again
 
 
 def decision_row(entry: DecisionEntry) -> dict[str, str | int]:
@@ -97,9 +106,11 @@ def record_row(triplet: Triplet, record: Record) -> dict[str, Any]:
 
 
 def triplet_and_record(row: Any) -> tuple[Triplet, Record]:
-    """Return triplet and record of a row of `triplets`."""
+    """Return triplet and record of a row of `triplets`. Raises ValueError, OverflowError or TypeError if it is none."""
     client, sender, recipient, status, first_seen, last_seen, attempts, cause = row
-    record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), attempts, cause)
+    if not isinstance(cause, str):
+        raise TypeError(cause)
+    record = Record(Status(status), from_microseconds(first_seen), from_microseconds(last_seen), int(attempts), cause)
     return Triplet(client, sender, recipient), record
 
 
@@ -128,7 +139,7 @@ def found_of(rows: Iterable[Any]) -> Found:
         for triplet, record in records_of([row]):
             records[triplet] = record
             if network:
-                domains[network][triplet.client] = from_microseconds(verified)
+                domains[network][triplet.client] = verified_at(verified)
     return Found(records, domains)
 
 

@@ -159,10 +159,12 @@ def _insert_or_ignore(table: sa.Table) -> Any:
 def _text_of_find(keys: int) -> str:
     """Return the statement that finds the rows of so many triplets, as Dialect.find; NULL is no key."""
     # A join, because SQLite does not use the index for (client, sender, recipient) IN (…)
+    columns = ["network", "verified", *(column.name for column in triplets.columns)]
+    # JSON cannot hold a BLOB, which another program wrote.
+    texts = (f"CASE typeof({column}) WHEN 'blob' THEN NULL ELSE {column} END" for column in columns)
     return f"""
         WITH wanted(client, sender, recipient) AS (VALUES {", ".join(["(?, ?, ?)"] * keys)}), found AS ({FIND_ROWS})
-        SELECT json_group_array(json_array(network, verified, {", ".join(column.name for column in triplets.columns)}))
-        FROM found"""
+        SELECT json_group_array(json_array({", ".join(texts)})) FROM found"""
 
 
 @cache

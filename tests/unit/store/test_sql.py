@@ -961,20 +961,34 @@ class TestFailures:
 
     async def test_a_row_that_is_no_record_does_no_harm(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
         """SQLite accepts any value in any column, so another program may have written anything."""
-        triplets = [_TRIPLET._replace(recipient=str(number)) for number in range(5)]
+        triplets = [_TRIPLET._replace(recipient=str(number)) for number in range(8)]
         async with _engine(file) as engine:
             await engine.transact([_SIGHTING._replace(triplet=triplet) for triplet in triplets], [])
             with _sqlite(file) as other:
+                other.execute("UPDATE triplets SET attempts = x'00' WHERE recipient = '5'")
+                other.execute("UPDATE triplets SET attempts = 'many' WHERE recipient = '6'")
+                other.execute("UPDATE triplets SET cause = x'00' WHERE recipient = '7'")
                 other.execute("UPDATE triplets SET status = 77 WHERE recipient = '0'")
                 other.execute("UPDATE triplets SET first_seen = 'never' WHERE recipient = '1'")
                 other.execute("UPDATE triplets SET last_seen = 9000000000000000000 WHERE recipient = '4'")
             good = dict.fromkeys(triplets[2:4], _RECORD)
             assert (await engine.transact([], triplets)).records == good
             assert dict(await _all_records(engine)) == good
-        assert len(caplog.messages) == 6
+        assert len(caplog.messages) == 12
         assert all(
             message.startswith("store: this row of triplets is not a valid record") for message in caplog.messages
         )
+
+    @pytest.mark.parametrize("last_seen", ["'never'", "9000000000000000000", "x'00'"])
+    async def test_a_domain_without_an_instant_still_leads_to_its_record(self, file: Path, last_seen: str) -> None:
+        named = _TRIPLET._replace(client="example.com")
+        async with _engine(file) as engine:
+            await engine.transact([_SIGHTING._replace(triplet=named, network="192.0.2.0/24")], [])
+            with _sqlite(file) as other:
+                other.execute(f"UPDATE verified_domains SET last_seen = {last_seen}")
+            found = await engine.transact([], [_TRIPLET._replace(client="192.0.2.0/24")])
+        assert found.records == {named: _RECORD}
+        assert found.domains["192.0.2.0/24"]["example.com"].year == 1970
 
     async def test_half_a_surrogate_pair_is_refused(self, file: Path) -> None:
         """It cannot be encoded as UTF-8."""
