@@ -44,6 +44,7 @@ def test_each_change_between_up_and_down_is_logged_once(
         _EVENTS[event](store)
     assert store.state is state
     assert store.is_down == (state in (State.LATE, State.AWAY, State.FLUSHING))
+    assert store.refuses == (state in (State.LATE, State.AWAY))
     assert REGISTRY.get_sample_value("bley_store_down") == store.is_down
     assert sum(record.levelno == logging.WARNING for record in caplog.records) == warnings
 

@@ -256,6 +256,14 @@ async def _find(store: BatchedStore, recipient: object) -> Record | None:
     return (await store.find([_triplet(recipient)])).records.get(_triplet(recipient))
 
 
+async def _queue_while_away(store: BatchedStore, engine: FakeEngine, writes: int) -> None:
+    engine.error = StoreError("disk full")
+    for number in range(writes):
+        store.record_later(_sighting(number))
+    await _eventually(lambda: store.is_down)
+    engine.batches.clear()
+
+
 def _decision(recipient: object) -> DecisionEntry:
     return DecisionEntry(NOON, "pass", Decision(Request(), Reason.CLEAN), "s", str(recipient))
 
@@ -549,11 +557,7 @@ class TestEngineThatFails:
     ) -> None:
         """Otherwise a request would wait for the whole queue, or miss a record in it."""
         monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
-        engine.error = StoreError("disk full")
-        for number in range(20):
-            store.record_later(_sighting(number))
-        await _eventually(lambda: store.is_down)
-        engine.batches.clear()
+        await _queue_while_away(store, engine, 20)
         engine.error = None
         await _eventually(lambda: not store.is_down)
         assert len(engine.written) >= 17
@@ -565,12 +569,8 @@ class TestEngineThatFails:
     ) -> None:
         """Otherwise strangers would be let pass faster than their writes are flushed, and the store never be back."""
         monkeypatch.setattr(request_queue, "MAX_BATCH", 3)
-        engine.error = StoreError("disk full")
-        for number in range(20):
-            store.record_later(_sighting(number))
-        await _eventually(lambda: store.is_down)
+        await _queue_while_away(store, engine, 20)
         monkeypatch.setattr(batched, "REQUEST_SECONDS", 10)
-        engine.batches.clear()
         engine.seconds, engine.error = 0.01, None
         await _eventually(lambda: len(engine.written) > 3)
         assert store.is_down
