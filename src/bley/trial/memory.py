@@ -25,7 +25,7 @@ _FIRST_SIZE = 1 << 12
 _LATEST = 0xFFFF_FFFF
 _ATTEMPT_BITS = (1 << 16) - 1
 _MOST_NETWORKS = 100_000
-"""Networks whose verified domains are remembered, some 300 bytes each; the oldest one is forgotten."""
+"""Networks whose verified domains are remembered, some 400 bytes each; the oldest one is forgotten."""
 
 _STATUSES = tuple(Status)
 
@@ -160,9 +160,10 @@ class TrialStore:
         if network := sighting.network:
             domain, known = sighting.triplet.client, self._domains.pop(network, {})
             known.pop(domain, None)
-            self._domains[network] = known | {domain: sighting.seen}
-            if len(known) == MOST_DOMAINS:
-                del self._domains[network][next(iter(known))]
+            known[domain] = sighting.seen
+            if len(known) > MOST_DOMAINS:
+                del known[next(iter(known))]
+            self._domains[network] = known
             if len(self._domains) > _MOST_NETWORKS:
                 del self._domains[next(iter(self._domains))]
 
