@@ -18,7 +18,7 @@ MANY_KNOWN = 100_000
 def memory(bench: Bench) -> Iterator[Row]:
     """Measure the resident memory, without the web server, which the first connection to `web_listen` would load.
 
-    A full queue of writes takes some 50 MB. Under this load a store that was late once stays down, and fills it.
+    An outage of the store queues writes, some 50 MB if it is long.
     """
     for build in bench.builds:
         with bench.bley(build, use_spf=0, web_listen="") as bley:

@@ -27,7 +27,7 @@ class Found(NamedTuple):
     records: Mapping[Triplet, Record]
     """By the triplets as they are stored."""
     domains: Mapping[str, Mapping[str, datetime]] = MappingProxyType({})
-    """By network: domains under which they stand, with the time at which each was last verified there."""
+    """By network: when domains were last verified on it, at least those under which they stand."""
 
     def of_any(self, triplets: Sequence[Triplet]) -> Self:
         """Return the records of these triplets, and those under domains that were verified on their networks."""

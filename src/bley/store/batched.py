@@ -2,9 +2,9 @@
 
 A request alone waits for nothing. While a transaction runs, the next batch collects. A write that no request awaits
 shares the next batch, or has one after LATER_SECONDS. A batch's writes go before its reads, so that a read finds all
-earlier writes. If the engine is late or fails (availability.py), all waiting requests
-fail at once. New ones fail at once until a retry in the background succeeds. Writes stay queued until a transaction
-with them has succeeded. Decisions are written behind the answers (decision_writer.py).
+earlier writes. If the engine is late or fails (availability.py), all waiting requests fail at once. New ones fail at
+once until a retry in the background succeeds, and then wait behind the queued writes. Writes stay queued until a
+transaction with them has succeeded. Decisions are written behind the answers (decision_writer.py).
 
 There are two time limits. A request has a deadline (REQUEST_SECONDS), the batch before its own included. A transaction
 on a server has the engine's `answer_seconds`, which is longer: then it is cancelled, and has failed. A transaction in

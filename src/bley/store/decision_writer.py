@@ -196,7 +196,7 @@ class DecisionWriter:
 
     @property
     def _interval(self) -> float:
-        """The seconds from the begin of one slice to that of the next."""
+        """The seconds from the start of one slice to that of the next."""
         full = max(len(self._waiting) // MAX_SLICE, len(self._counts) // MAX_COUNTS_SLICE, self._domains.ready_slices)
         return COLLECT_SECONDS if self._is_delayed else COLLECT_SECONDS / max(full, 1)
 

@@ -111,7 +111,7 @@ class RedisEngine:
                     learn_domain(commands, sighting, domains_key(sighting.network))
             _read(commands, triplets)
             for network in {triplet.client for triplet in triplets if is_network(triplet.client)}:
-                commands.add([network], "zrevrange", domains_key(network), 0, MOST_DOMAINS - 1, True)
+                commands.add([network], "zrevrange", domains_key(network), 0, MOST_DOMAINS - 1, True)  # with scores
             results = await commands.execute()
             domains = {about[0]: _domains(each) for about, each in results if isinstance(about[0], str)}
             under_domains = {

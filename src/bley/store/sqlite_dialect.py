@@ -161,10 +161,10 @@ def _text_of_find(keys: int) -> str:
     # A join, because SQLite does not use the index for (client, sender, recipient) IN (…)
     columns = ["network", "verified", *(column.name for column in triplets.columns)]
     # JSON cannot hold a BLOB, which another program wrote.
-    texts = (f"CASE typeof({column}) WHEN 'blob' THEN NULL ELSE {column} END" for column in columns)
+    values = (f"CASE typeof({column}) WHEN 'blob' THEN NULL ELSE {column} END" for column in columns)
     return f"""
         WITH wanted(client, sender, recipient) AS (VALUES {", ".join(["(?, ?, ?)"] * keys)}), found AS ({FIND_ROWS})
-        SELECT json_group_array(json_array({", ".join(texts)})) FROM found"""
+        SELECT json_group_array(json_array({", ".join(values)})) FROM found"""
 
 
 @cache
